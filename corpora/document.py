@@ -1,0 +1,125 @@
+"""The nouns: document, reject, slice, source. A corpus is a `Source`; read this before writing your own.
+
+A source says how its input is cut into slices (`slices`) and turns a slice into records (`read`). Each record comes
+out once, as a `Document` or as a `Reject` with its reason: nothing is dropped in silence. `read` yields in the order
+of the source, (path, position), and what it yields must not depend on how the slices were cut.
+"""
+
+import datetime
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+MAX_DOCUMENT_BYTES = 50_000_000
+"""A document of more bytes (inflated) is the reject `too_large`."""
+
+LOCATION_FIELDS = frozenset({"input", "slice_bytes"})
+"""Options that cannot change a byte of the output: left out of the recipe's digest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """One text. `path` (below the glob's fixed part) and `position` (in that file) identify it; unknown is None.
+
+    `text` may be raw: `ingest` normalises it. `digest`: of the payload it was made from, in hex. `language`: a
+    langdetect code. `crawled`: UTC. `extra`: anything JSON can hold; the user's own id goes to `extra["id"]`.
+    """
+
+    path: str
+    position: int
+    text: str
+    url: str | None = None
+    title: str | None = None
+    date: datetime.date | None = None
+    language: str | None = None
+    crawled: datetime.datetime | None = None
+    digest: str | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reject:
+    """A record that is not a document. `reason`: a counted word such as `too_large`; `detail`: what a person wants to
+    know beside it; `text`: its beginning, where there is any."""
+
+    path: str
+    position: int
+    reason: str
+    detail: str = ""
+    url: str | None = None
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """The records of one file whose position is in [start, stop); `stop` None is the end. `size`: bytes of the whole file."""
+
+    address: str
+    path: str
+    size: int
+    start: int = 0
+    stop: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slice:
+    """Work for one worker for minutes: a range of the source's order, as parts of files in that order."""
+
+    parts: tuple[Part, ...]
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """Where the slice stands in its source's order."""
+        return self.parts[0].path, self.parts[0].start
+
+    @property
+    def name(self) -> str:
+        """16 hex digits of its parts' paths and ranges: the same for the same cut, whatever other slices there are."""
+        text = "\n".join(f"{part.path}\t{part.start}\t{part.stop}" for part in self.parts)
+        return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of input, as far as they are known."""
+        return sum((part.size if part.stop is None else min(part.stop, part.size)) - min(part.start, part.size) for part in self.parts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceOptions:
+    """The keys of every `[sources.NAME]` table; a source's own options are a subclass."""
+
+    kind: str
+    """files, or the `module:function` of your own source."""
+    input: tuple[str, ...]
+    """Files, folders or globs; `**` crosses folders. Relative to the recipe."""
+    language: str = "any"
+    """The language to keep (a langdetect code such as en, de, zh-cn), or any."""
+    slice_bytes: int = 256_000_000
+    """About how many bytes of input one slice of work holds; changes no result."""
+
+    def __post_init__(self) -> None:
+        if not self.input:
+            raise ValueError("input: at least one file or glob")
+        if self.slice_bytes < 1:
+            raise ValueError(f"slice_bytes: {self.slice_bytes} is less than 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A corpus: its options, how its input is cut, how a slice is read.
+
+    `version` goes up when the same input gives other records; `packages` names the distributions that decide them.
+    """
+
+    options: type[SourceOptions]
+    slices: Callable[[Any], Iterable[Slice]]
+    read: Callable[[Any, Slice], Iterator[Document | Reject]]
+    version: int = 1
+    packages: tuple[str, ...] = ()
+
+
+def document_id(source: str, path: str, position: int) -> str:
+    """32 hex digits: blake2b-16 of the source's name, the path and the position."""
+    text = f"{source}\n{path}\n{position}"
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

@@ -1,0 +1,216 @@
+"""Files by address, local or on an object store, over `pyarrow.fs`; nothing half-written is ever seen (law 3).
+
+An address is a path or a URI (`s3://bucket/key`). Locally a file is written beside its final name, flushed and
+renamed; on an object store the bytes go up in one put of the final name. Streams are closed on every path out.
+"""
+
+import hashlib
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Any
+
+import pyarrow as pa
+from pyarrow import fs as pafs
+
+from shards.config import UserError
+
+TEMPORARY = ".tmp-"
+_CHUNK = 1 << 20
+
+
+def is_remote(address: str) -> bool:
+    """True for a URI of an object store, False for a path of this machine."""
+    return re.match(r"^[a-z][a-z0-9+.-]+://", address) is not None and not address.startswith("file://")
+
+
+def resolve(address: str) -> tuple[pafs.FileSystem, str]:
+    """The file system of an address and the path inside it. Raises `UserError` for a scheme nobody knows."""
+    if not is_remote(address):
+        return _local(), os.path.abspath(address.removeprefix("file://"))
+    try:
+        file_system, path = pafs.FileSystem.from_uri(address)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise UserError(f"{address}: cannot open this address: {error}", "use a path, s3://, gs:// or hdfs://") from None
+    return file_system, path
+
+
+def _local() -> pafs.LocalFileSystem:
+    return pafs.LocalFileSystem()
+
+
+def join(base: str, *names: str) -> str:
+    """An address below `base`."""
+    return "/".join((base.rstrip("/"), *names)) if base != "/" else "/" + "/".join(names)
+
+
+def exists(address: str) -> bool:
+    """True for a file or folder that is there."""
+    file_system, path = resolve(address)
+    return file_system.get_file_info(path).type != pafs.FileType.NotFound
+
+
+def is_folder(address: str) -> bool:
+    """True for a folder that is there."""
+    file_system, path = resolve(address)
+    return file_system.get_file_info(path).type == pafs.FileType.Directory
+
+
+def size(address: str) -> int:
+    """Bytes of a file. Raises FileNotFoundError."""
+    file_system, path = resolve(address)
+    info = file_system.get_file_info(path)
+    if info.type != pafs.FileType.File:
+        raise FileNotFoundError(address)
+    return int(info.size)
+
+
+def list_files(address: str, suffix: str = "") -> list[str]:
+    """Addresses of the files directly in a folder, sorted; a folder that is not there is empty. Temporary files are left out."""
+    file_system, path = resolve(address)
+    selector = pafs.FileSelector(path, recursive=False, allow_not_found=True)
+    names = [info.base_name for info in file_system.get_file_info(selector) if info.type == pafs.FileType.File]
+    return [join(address, name) for name in sorted(names) if name.endswith(suffix) and not name.startswith(TEMPORARY)]
+
+
+def list_folders(address: str) -> list[str]:
+    """Names of the folders directly in a folder, sorted."""
+    file_system, path = resolve(address)
+    selector = pafs.FileSelector(path, recursive=False, allow_not_found=True)
+    return sorted(info.base_name for info in file_system.get_file_info(selector) if info.type == pafs.FileType.Directory)
+
+
+def read_bytes(address: str) -> bytes:
+    """The whole file."""
+    with open_input(address) as stream:
+        return bytes(stream.read())
+
+
+def open_input(address: str) -> pa.NativeFile:
+    """A seekable stream over a file. Raises FileNotFoundError, PermissionError."""
+    file_system, path = resolve(address)
+    return file_system.open_input_file(path)
+
+
+@contextmanager
+def open_output(address: str) -> Iterator[IO[bytes]]:
+    """A stream whose bytes appear under `address` only when the block ends without an error."""
+    if is_remote(address):
+        buffer = pa.BufferOutputStream()
+        yield buffer  # type: ignore[misc]
+        file_system, path = resolve(address)
+        with file_system.open_output_stream(path) as stream:
+            stream.write(buffer.getvalue())
+        return
+    path = resolve(address)[1]
+    folder, name = os.path.split(path)
+    os.makedirs(folder, exist_ok=True)
+    temporary = os.path.join(folder, f"{TEMPORARY}{name}-{os.getpid()}-{secrets.token_hex(4)}")
+    try:
+        with open(temporary, "xb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
+        raise
+
+
+def write_bytes(address: str, content: bytes) -> None:
+    """Write a whole file at once."""
+    with open_output(address) as stream:
+        stream.write(content)
+
+
+def remove(address: str) -> None:
+    """Remove a file or a folder with all below it; nothing there is fine."""
+    file_system, path = resolve(address)
+    kind = file_system.get_file_info(path).type
+    if kind == pafs.FileType.Directory:
+        file_system.delete_dir(path)
+    elif kind != pafs.FileType.NotFound:
+        file_system.delete_file(path)
+
+
+def digest(address: str) -> str:
+    """blake2b-32 of a file's bytes, in hex; memory stays flat."""
+    state = hashlib.blake2b(digest_size=32)
+    with open_input(address) as stream:
+        while block := stream.read(_CHUNK):
+            state.update(block)
+    return state.hexdigest()
+
+
+def both_ends_digest(address: str, length: int) -> str:
+    """A cheap identity of an input: blake2b-16 over its size and its first and last MiB."""
+    state = hashlib.blake2b(length.to_bytes(8, "little"), digest_size=16)
+    with open_input(address) as stream:
+        state.update(stream.read(_CHUNK))
+        if length > _CHUNK:
+            stream.seek(max(_CHUNK, length - _CHUNK))
+            state.update(stream.read(_CHUNK))
+    return state.hexdigest()
+
+
+def glob(pattern: str) -> list[tuple[str, int]]:
+    """(address, bytes) of every file that matches, sorted by address. `**` crosses folders, a leading dot must be written.
+
+    A pattern without wildcards names a file, or a folder and all below it. Raises `UserError` when the folder before
+    the first wildcard is not there.
+    """
+    fixed = fixed_part(pattern)
+    file_system, root = resolve(fixed)
+    kind = file_system.get_file_info(root).type
+    if kind == pafs.FileType.NotFound:
+        raise UserError(f"{pattern}: no such {'file or folder' if fixed == pattern else 'folder: ' + fixed}", "give an existing path or a glob such as 'texts/**/*.txt'")
+    if kind == pafs.FileType.File:
+        return [(fixed, int(file_system.get_file_info(root).size))]
+    rest = pattern[len(fixed) :].strip("/") or "**"
+    matches = re.compile(_translate(rest)).fullmatch
+    selector = pafs.FileSelector(root, recursive="/" in rest or "**" in rest)
+    found = []
+    for info in file_system.get_file_info(selector):
+        relative = info.path[len(root) :].strip("/")
+        if info.type == pafs.FileType.File and matches(relative):
+            found.append((join(fixed, relative), int(info.size)))
+    return sorted(found)
+
+
+def fixed_part(pattern: str) -> str:
+    """The folder of a glob before its first wildcard; the pattern itself where there is none."""
+    wild = re.search(r"[*?\[]", pattern)
+    if wild is None:
+        return pattern.rstrip("/") or "/"
+    head = pattern[: wild.start()]
+    return head.rsplit("/", 1)[0] or "/" if "/" in head else "."
+
+
+def _translate(pattern: str) -> str:
+    """A glob as a regular expression; `**` stands for any number of folders, and a wildcard never for a leading dot."""
+    folders, name = r"(?:[^./][^/]*/)*", r"[^./][^/]*"
+    parts = pattern.split("/")
+    regex = [folders if part == "**" else _translate_part(part) + "/" for part in parts[:-1]]
+    return "".join(regex) + (folders + name if parts[-1] == "**" else _translate_part(parts[-1]))
+
+
+def _translate_part(part: str) -> str:
+    regex = "" if part.startswith(".") else r"(?!\.)"
+    for token in re.findall(r"\[!?[^]]+\]|.", part, flags=re.DOTALL):
+        if token == "*":
+            regex += "[^/]*"
+        elif token == "?":
+            regex += "[^/]"
+        elif len(token) > 1:
+            regex += "[^" + token[2:] if token[1] == "!" else token
+        else:
+            regex += re.escape(token)
+    return regex
+
+
+def map_file(address: str) -> Any:
+    """A local file as a read-only memory map (pyarrow buffer protocol)."""
+    return pa.memory_map(resolve(address)[1], "r")

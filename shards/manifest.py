@@ -1,0 +1,76 @@
+"""`manifest.json`: what lies in a shards folder, with digests; nothing in it depends on time, host or path."""
+
+import json
+from dataclasses import dataclass
+from typing import Literal
+
+from shards import files
+from shards.config import UserError, from_dict, to_dict
+from shards.format import FORMAT, MANIFEST
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenizerInfo:
+    """The vocabulary that the ids belong to. `special` maps each special token to its id."""
+
+    digest: str
+    vocab_size: int
+    special: dict[str, int]
+    lossless: bool
+    whitespace: Literal["space", "strip", "keep"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardEntry:
+    """One shard file: its size in bytes, its digest (blake2b-32, hex) and what it holds."""
+
+    file: str
+    split: Literal["train", "valid"]
+    source: str
+    bytes: int
+    digest: str
+    documents: int
+    sentences: int
+    tokens: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """The whole of `manifest.json`; shards are in the order of sources, splits and numbers."""
+
+    format: int = FORMAT
+    created_by: dict[str, str]
+    recipe_digest: str
+    tokenizer: TokenizerInfo
+    dtype: Literal["uint16", "uint32"]
+    shards: tuple[ShardEntry, ...]
+
+
+def write_manifest(directory: str, manifest: Manifest) -> None:
+    """Write `manifest.json` into `directory`, atomically."""
+    text = json.dumps(to_dict(manifest), indent=1, ensure_ascii=False) + "\n"
+    files.write_bytes(files.join(directory, MANIFEST), text.encode())
+
+
+def read_manifest(directory: str) -> Manifest:
+    """Read `manifest.json`. Raises `UserError`: not there, not JSON, a wrong key, or a newer format."""
+    address = files.join(directory, MANIFEST)
+    try:
+        data = json.loads(files.read_bytes(address))
+    except FileNotFoundError:
+        raise UserError(f"{address}: no manifest", "name a folder of shards, or build one: corpus build RECIPE --home DIR") from None
+    except ValueError as error:
+        raise UserError(f"{address}: not a manifest: {error}", "copy the shards folder again, or rebuild: corpus build") from None
+    version = data.get("format") if isinstance(data, dict) else None
+    if not isinstance(version, int) or version > FORMAT:
+        raise UserError(f"{address}: format {version!r} is not one this version reads (1 to {FORMAT})", "upgrade corpusmill")
+    try:
+        return from_dict(Manifest, data)
+    except UserError as error:
+        raise UserError(f"{address}: {error.what}", error.hint or "rebuild: corpus build") from None
+
+
+def shards_directory(directory: str) -> str:
+    """The folder with the manifest: `directory` itself, or the `shards/` of a home."""
+    inner = files.join(directory, "shards")
+    return inner if files.exists(files.join(inner, MANIFEST)) and not files.exists(files.join(directory, MANIFEST)) else directory

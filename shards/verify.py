@@ -1,0 +1,58 @@
+"""Is a shards folder whole? Every byte is read once: digests, lengths, ids; all that is wrong is named."""
+
+import numpy as np
+from collections.abc import Iterator
+
+from shards import files
+from shards.config import UserError
+from shards.format import MANIFEST, TOKENIZER
+from shards.manifest import Manifest, ShardEntry, read_manifest, shards_directory
+from shards.reader import Shard, open_shard
+
+
+def verify(directory: str) -> list[str]:
+    """The faults of a shards folder (or of a home's `shards/`), a line each; empty when it is whole.
+
+    Raises `UserError` when there is no manifest that can be read.
+    """
+    directory = shards_directory(directory)
+    manifest = read_manifest(directory)
+    faults = list(_tokenizer_faults(directory, manifest))
+    for entry in manifest.shards:
+        faults += _shard_faults(directory, manifest, entry)
+    named = {entry.file for entry in manifest.shards} | {MANIFEST, TOKENIZER}
+    found = {address.rsplit("/", 1)[1] for address in files.list_files(directory)}
+    faults += [f"{name}: not in the manifest" for name in sorted(found - named) if name.endswith(".arrow")]
+    return faults
+
+
+def _tokenizer_faults(directory: str, manifest: Manifest) -> Iterator[str]:
+    address = files.join(directory, TOKENIZER)
+    if not files.exists(address):
+        yield f"{TOKENIZER}: missing"
+    elif files.digest(address) != manifest.tokenizer.digest:
+        yield f"{TOKENIZER}: its digest is not the manifest's"
+
+
+def _shard_faults(directory: str, manifest: Manifest, entry: ShardEntry) -> list[str]:
+    try:
+        shard = open_shard(directory, manifest, entry)
+    except UserError as error:
+        return [error.what.removeprefix(directory + "/")]
+    if files.digest(files.join(directory, entry.file)) != entry.digest:
+        return [f"{entry.file}: its digest is not the manifest's"]
+    return [f"{entry.file}: {fault}" for fault in _value_faults(manifest, entry, shard)]
+
+
+def _value_faults(manifest: Manifest, entry: ShardEntry, shard: Shard) -> Iterator[str]:
+    if len(shard.tokens) != entry.tokens or len(shard.sentences) != entry.sentences:
+        yield f"{len(shard.tokens)} tokens in {len(shard.sentences)} sentences, the manifest says {entry.tokens} in {entry.sentences}"
+    ends = np.concatenate([[0], np.cumsum(shard.sentences, dtype=np.int64)])
+    if not np.array_equal(ends[shard.sentence_offsets], shard.token_offsets):
+        yield "the sentence lengths do not add up to the documents' tokens"
+    if len(shard.tokens) and int(shard.tokens.max()) >= manifest.tokenizer.vocab_size:
+        yield f"an id beyond the vocabulary of {manifest.tokenizer.vocab_size}"
+    special = np.array(sorted(manifest.tokenizer.special.values()), dtype=shard.tokens.dtype)
+    count = int(np.isin(shard.tokens, special).sum())
+    if count:
+        yield f"{count} special ids among the tokens"

@@ -1,0 +1,42 @@
+"""Writing a shard: arrays in, one Arrow file out, with its entry for the manifest.
+
+Memory: the arrays of one shard (2 or 4 bytes a token) and nothing else, since a shard is one record batch.
+"""
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from shards import files
+from shards.format import shard_schema
+from shards.manifest import ShardEntry
+
+
+def token_batch(ids: pa.Array, tokens: NDArray[np.generic], token_ends: NDArray[np.int64], sentences: NDArray[np.uint32], sentence_ends: NDArray[np.int64], schema: pa.Schema) -> pa.RecordBatch:
+    """The record batch of D documents.
+
+    `ids`: D strings; `tokens` (T,) uint16 or uint32 of all documents; `token_ends` (D + 1,) offsets into it, from 0;
+    `sentences` (S,) lengths in tokens; `sentence_ends` (D + 1,) offsets into those, from 0.
+    """
+    token_list = pa.LargeListArray.from_arrays(pa.array(token_ends, pa.int64()), pa.array(tokens), type=schema.field("tokens").type)
+    sentence_list = pa.LargeListArray.from_arrays(pa.array(sentence_ends, pa.int64()), pa.array(sentences), type=schema.field("sentences").type)
+    return pa.record_batch([ids, token_list, sentence_list], schema=schema)
+
+
+def write_shard(directory: str, name: str, batch: pa.RecordBatch, split: str, source: str, tokenizer_digest: str) -> ShardEntry:
+    """Write `batch` (of `token_batch`) as `directory/name` and return its entry."""
+    tokens, sentences = batch.column("tokens"), batch.column("sentences")
+    schema = shard_schema(str(tokens.type.value_type), source, split, tokenizer_digest)
+    address = files.join(directory, name)
+    with files.open_output(address) as stream, pa.ipc.new_file(stream, schema) as writer:
+        writer.write_batch(batch.replace_schema_metadata(schema.metadata))
+    return ShardEntry(
+        file=name,
+        split=split,  # type: ignore[arg-type]
+        source=source,
+        bytes=files.size(address),
+        digest=files.digest(address),
+        documents=batch.num_rows,
+        sentences=len(sentences.flatten()),
+        tokens=len(tokens.flatten()),
+    )

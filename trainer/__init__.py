@@ -1,0 +1,1 @@
+"""How shards become a model: a compact, exact trainer for RoBERTa-like encoders."""
