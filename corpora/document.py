@@ -53,13 +53,17 @@ class Reject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """The records of one file whose position is in [start, stop); `stop` None is the end. `size`: bytes of the whole file."""
+    """The records of one file whose position is in [start, stop); `stop` None is the end.
+
+    `size`: bytes of the whole file; `share`: bytes of this range, where it is not the whole.
+    """
 
     address: str
     path: str
     size: int
     start: int = 0
     stop: int | None = None
+    share: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +86,7 @@ class Slice:
     @property
     def bytes(self) -> int:
         """Bytes of input, as far as they are known."""
-        return sum((part.size if part.stop is None else min(part.stop, part.size)) - min(part.start, part.size) for part in self.parts)
+        return sum(part.size if part.share is None else part.share for part in self.parts)
 
 
 @dataclass(frozen=True, kw_only=True)
