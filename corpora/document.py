@@ -99,7 +99,7 @@ class SourceOptions:
     """Files, folders or globs; `**` crosses folders. Relative to the recipe."""
     language: str = "any"
     """The language to keep (a langdetect code such as en, de, zh-cn), or any."""
-    slice_bytes: int = 256_000_000
+    slice_bytes: int = 64_000_000
     """About how many bytes of input one slice of work holds; changes no result."""
 
     def __post_init__(self) -> None:
