@@ -361,7 +361,9 @@ def _parquet_rows(options: FilesOptions, part: Part, table: pq.ParquetFile) -> I
     wanted = [name for name in (options.text_field, options.id_field, options.url_field, options.title_field, options.date_field) if name]
     present = [name for name in wanted if name in table.schema_arrow.names]
     if options.text_field not in present:
-        yield Reject(path=part.path, position=0, reason="no_text", detail=f"no column {options.text_field!r}; columns: {', '.join(table.schema_arrow.names)}"[:200])
+        yield Reject(
+            path=part.path, position=0, reason="no_text", detail=f"no column {options.text_field!r}; columns: {', '.join(table.schema_arrow.names)}"[:200]
+        )
         return
     row = 0
     for index in range(table.num_row_groups):

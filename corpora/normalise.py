@@ -23,7 +23,9 @@ _STRAY_JOINER = re.compile("(?<![\u0600-\U0010ffff])[\u200c\u200d]+|[\u200c\u200
 
 # Upper-case letters that Unicode gained after version 13 (Python 3.10's): left as they are, so that the folding is the
 # same on every interpreter. A test goes through every code point.
-_NEW_UPPER = re.compile("([\u2c2f\ua7c0\ua7cb\ua7cc\ua7ce\ua7d0\ua7d2\ua7d4\ua7d6\ua7d8\ua7da\ua7dc\u1c89\U00010570-\U0001057a\U0001057c-\U0001058a\U0001058c-\U00010592\U00010594\U00010595\U00010d50-\U00010d65\U00016ea0-\U00016eb8]+)")
+_NEW_UPPER = re.compile(
+    "([\u2c2f\ua7c0\ua7cb\ua7cc\ua7ce\ua7d0\ua7d2\ua7d4\ua7d6\ua7d8\ua7da\ua7dc\u1c89\U00010570-\U0001057a\U0001057c-\U0001058a\U0001058c-\U00010592\U00010594\U00010595\U00010d50-\U00010d65\U00016ea0-\U00016eb8]+)"
+)
 
 
 def normalise(text: str) -> str:

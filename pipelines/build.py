@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from pipelines import exact, home as homes, ingest, shard, tokenize, tokenizer
+from pipelines import exact, ingest, shard, tokenize, tokenizer
+from pipelines import home as homes
 from pipelines.home import Home, open_home, summaries, write_recipe
 from pipelines.recipe import Recipe, recipe_digest
 from shards import files

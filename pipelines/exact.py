@@ -153,7 +153,12 @@ def apply(task: Task, packed: Iterable[bytes]) -> Summary:
     twins: list[str | None] = [None] * len(ids)
     for row, twin in removals.tolist():
         twins[row] = twin.ljust(16, b"\0").hex()  # numpy's S16 drops trailing zero bytes
-    columns = [ids, pa.array(twins, pa.string()), pa.array([1.0 if twin else None for twin in twins], pa.float64()), pa.array([STAGE if twin else None for twin in twins], pa.string())]
+    columns = [
+        ids,
+        pa.array(twins, pa.string()),
+        pa.array([1.0 if twin else None for twin in twins], pa.float64()),
+        pa.array([STAGE if twin else None for twin in twins], pa.string()),
+    ]
     table = pa.table(columns, schema=ATTRIBUTE_SCHEMA.with_metadata({"corpusmill.documents": ingested.output}))
     with files.open_output(address) as stream:
         pq.write_table(table, stream, compression="zstd")

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from corpora.document import LOCATION_FIELDS, MAX_DOCUMENT_BYTES, Document, Part, Reject, Slice, SourceOptions, document_id
 from corpora.normalise import normalise
 from corpora.sources import load_source, module_file
-from pipelines.home import Home, Summary, done, fingerprint, open_home, package_versions, prune, write_summary
+from pipelines.home import Summary, done, fingerprint, open_home, package_versions, prune, write_summary
 from pipelines.recipe import Recipe
 from shards import files
 from shards.config import UserError, to_dict
@@ -171,7 +171,9 @@ def _normalised(record: Document | Reject) -> Document | Reject:
     if not text:
         return Reject(path=record.path, position=record.position, reason="empty", url=record.url)
     if len(text.encode()) > MAX_DOCUMENT_BYTES:
-        return Reject(path=record.path, position=record.position, reason="too_large", detail=f"over {MAX_DOCUMENT_BYTES} bytes", url=record.url, text=text[:REJECT_TEXT])
+        return Reject(
+            path=record.path, position=record.position, reason="too_large", detail=f"over {MAX_DOCUMENT_BYTES} bytes", url=record.url, text=text[:REJECT_TEXT]
+        )
     return replace_text(record, text)
 
 

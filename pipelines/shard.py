@@ -12,9 +12,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipelines.chance import CHANCES
-from pipelines.home import Home, Summary, done, fingerprint, open_home, package_versions, prune, read_summary, summaries, write_summary
+from pipelines.home import Home, Summary, done, fingerprint, open_home, package_versions, prune, summaries, write_summary
 from pipelines.recipe import Recipe, recipe_digest
-from pipelines.tokenize import PACKAGES, STAGE as TOKENIZE, read_tokenizer
+from pipelines.tokenize import PACKAGES, read_tokenizer
+from pipelines.tokenize import STAGE as TOKENIZE
 from shards import files
 from shards.config import UserError
 from shards.format import MANIFEST, SPLITS, TOKENIZER, shard_name, token_dtype, token_schema
@@ -94,7 +95,7 @@ def _batches(home: Home, source: str, slice_name: str) -> list[pa.RecordBatch]:
 
 
 def _in_split(batch: pa.RecordBatch, split: str, threshold: int) -> NDArray[np.bool_]:
-    valid = batch.column("chance").to_numpy() < np.uint64(threshold)
+    valid: NDArray[np.bool_] = batch.column("chance").to_numpy() < np.uint64(threshold)
     return valid if split == "valid" else ~valid
 
 
@@ -103,7 +104,9 @@ def _cut(home: Home, encoded: list[Summary], split: str, threshold: int, shard_t
     shards: dict[int, list[Piece]] = {}
     offset = 0
     for summary in encoded:
-        lengths = [np.diff(batch.column("tokens").offsets.to_numpy())[_in_split(batch, split, threshold)] for batch in _batches(home, summary.source, summary.slice)]
+        lengths = [
+            np.diff(batch.column("tokens").offsets.to_numpy())[_in_split(batch, split, threshold)] for batch in _batches(home, summary.source, summary.slice)
+        ]
         all_lengths = np.concatenate([*lengths, np.zeros(0, np.int64)])
         if not len(all_lengths):
             continue
@@ -120,14 +123,28 @@ def process(task: Task) -> Summary:
     home = Home(task.home)
     address = home.file("shards", task.name)
     name = task.name.removesuffix(".arrow")
-    wanted = fingerprint(stage=VERSION, pieces=[[piece.output, piece.start, piece.stop] for piece in task.pieces], split=task.split, threshold=task.threshold, tokenizer=task.tokenizer)
+    wanted = fingerprint(
+        stage=VERSION,
+        pieces=[[piece.output, piece.start, piece.stop] for piece in task.pieces],
+        split=task.split,
+        threshold=task.threshold,
+        tokenizer=task.tokenizer,
+    )
     finished = done(home, STAGE, task.source, name, wanted, address)
     if finished:
         return finished
     entry = write_shard(home.file("shards"), task.name, _gather(home, task), task.split, task.source, task.tokenizer)
     counts = {"documents": entry.documents, "sentences": entry.sentences, "tokens": entry.tokens}
     summary = Summary(
-        stage=STAGE, source=task.source, slice=name, path=task.split, start=task.number, fingerprint=wanted, output=entry.digest, output_bytes=entry.bytes, counts=counts
+        stage=STAGE,
+        source=task.source,
+        slice=name,
+        path=task.split,
+        start=task.number,
+        fingerprint=wanted,
+        output=entry.digest,
+        output_bytes=entry.bytes,
+        counts=counts,
     )
     write_summary(home, summary)
     return summary
@@ -153,8 +170,8 @@ def _gather(home: Home, task: Task) -> pa.RecordBatch:
 
 
 def _lengths_to_ends(column: pa.LargeListArray) -> NDArray[np.int64]:
-    offsets = column.offsets.to_numpy()
-    return (offsets - offsets[0]).astype(np.int64)
+    offsets: NDArray[np.int64] = column.offsets.to_numpy()
+    return offsets - offsets[0]
 
 
 def write_shards_manifest(home_root: str) -> Manifest:
@@ -185,7 +202,9 @@ def write_shards_manifest(home_root: str) -> Manifest:
     manifest = Manifest(
         created_by=package_versions("corpusmill", "pyarrow", *PACKAGES),
         recipe_digest=recipe_digest(recipe),
-        tokenizer=TokenizerInfo(digest=files.digest(tokenizer_file), vocab_size=size, special=special, lossless=is_lossless(tokenizer_file), whitespace=recipe.shards.whitespace),
+        tokenizer=TokenizerInfo(
+            digest=files.digest(tokenizer_file), vocab_size=size, special=special, lossless=is_lossless(tokenizer_file), whitespace=recipe.shards.whitespace
+        ),
         dtype=token_dtype(size),  # type: ignore[arg-type]
         shards=tuple(entries),
     )

@@ -16,7 +16,19 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from pipelines.chance import chance
-from pipelines.home import Summary, attribute_digests, done, fingerprint, kept_rows, open_home, ordered_slices, package_versions, prune, read_summary, write_summary
+from pipelines.home import (
+    Summary,
+    attribute_digests,
+    done,
+    fingerprint,
+    kept_rows,
+    open_home,
+    ordered_slices,
+    package_versions,
+    prune,
+    read_summary,
+    write_summary,
+)
 from shards import files
 from shards.config import UserError
 from shards.format import token_dtype, token_schema

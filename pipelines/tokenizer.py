@@ -14,9 +14,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from pipelines.home import Home, Summary, attribute_digests, done, fingerprint, kept_rows, open_home, ordered_slices, package_versions, read_summary, write_summary
-from pipelines.recipe import Recipe, TokenizerConfig
 from pipelines.chance import CHANCES, chance
+from pipelines.home import (
+    Home,
+    Summary,
+    attribute_digests,
+    done,
+    fingerprint,
+    kept_rows,
+    open_home,
+    ordered_slices,
+    package_versions,
+    read_summary,
+    write_summary,
+)
+from pipelines.recipe import Recipe, TokenizerConfig
 from shards import files
 from shards.config import UserError
 from shards.format import SPECIAL
@@ -50,7 +62,9 @@ def plan(home_root: str) -> list[Task]:
             home=home_root,
             ingested=summary,
             threshold=threshold,
-            fingerprint=fingerprint(stage=VERSION, seed=recipe.seed, threshold=threshold, documents=summary.output, attributes=attribute_digests(home, recipe, summary)),
+            fingerprint=fingerprint(
+                stage=VERSION, seed=recipe.seed, threshold=threshold, documents=summary.output, attributes=attribute_digests(home, recipe, summary)
+            ),
         )
         for summary in slices
     ]
@@ -126,7 +140,17 @@ def train(home_root: str) -> Summary:
         tokenizer = train_bpe(_texts(home, taken), config)
     files.write_bytes(address, tokenizer.to_str(pretty=True).encode())
     counts = {**counts, "vocab_size": tokenizer.get_vocab_size(), "wanted": config.vocab_size if not config.path else tokenizer.get_vocab_size()}
-    summary = Summary(stage=STAGE, source="all", slice="tokenizer", path="", start=0, fingerprint=wanted, output=files.digest(address), output_bytes=files.size(address), counts=counts)
+    summary = Summary(
+        stage=STAGE,
+        source="all",
+        slice="tokenizer",
+        path="",
+        start=0,
+        fingerprint=wanted,
+        output=files.digest(address),
+        output_bytes=files.size(address),
+        counts=counts,
+    )
     write_summary(home, summary)
     return summary
 
@@ -138,7 +162,9 @@ def _trained(home: Home, recipe: Recipe) -> Summary | None:
 def _trained_fingerprint(home: Home, recipe: Recipe) -> str:
     config = recipe.tokenizer
     inputs = [[summary.source, summary.output, attribute_digests(home, recipe, summary)] for summary in _training_slices(home, recipe)]
-    return fingerprint(stage=VERSION, seed=recipe.seed, vocab_size=config.vocab_size, sample_bytes=config.sample_bytes, packages=package_versions("tokenizers"), inputs=inputs)
+    return fingerprint(
+        stage=VERSION, seed=recipe.seed, vocab_size=config.vocab_size, sample_bytes=config.sample_bytes, packages=package_versions("tokenizers"), inputs=inputs
+    )
 
 
 def _texts(home: Home, samples: list[Summary]) -> Iterator[str]:
@@ -205,7 +231,9 @@ def _from_gpt2_files(path: str, names: set[str]) -> Tokenizer:
     pairs = [("vocab.json", "merges.txt"), ("encoder.json", "vocab.bpe")]
     found = [pair for pair in pairs if names >= set(pair)]
     if not found:
-        raise UserError(f"tokenizer.path: {path}: no vocabulary in this folder", "it needs tokenizer.json, vocab.json and merges.txt, or encoder.json and vocab.bpe")
+        raise UserError(
+            f"tokenizer.path: {path}: no vocabulary in this folder", "it needs tokenizer.json, vocab.json and merges.txt, or encoder.json and vocab.bpe"
+        )
     vocabulary: dict[str, int] = json.loads(files.read_bytes(files.join(path, found[0][0])))
     if "dict.txt" in names:
         vocabulary = _roberta_ids(vocabulary, files.read_bytes(files.join(path, "dict.txt")).decode())
