@@ -19,7 +19,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from pipelines import exact, ingest, shard, tokenize, tokenizer, workers
 from pipelines.home import Home, Summary, open_home, take_error, write_error
-from shards.config import UserError, nearest
+from shards.config import UserError
 
 DEFAULT_RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 """In memory, on one machine. Named in full: plain DirectRunner tries to download another runner."""
@@ -182,23 +182,14 @@ def run_stage(home: str, stage: type[beam.PTransform], num_workers: int, beam_ar
 
 
 def options(arguments: list[str]) -> PipelineOptions:
-    """Beam's options from a command line, the runner ours unless one is named. Raises `UserError` for what Beam does not know."""
-    check_options(arguments)
+    """Beam's options from a command line, the runner ours unless one is named."""
     named = any(argument == "--runner" or argument.startswith("--runner=") for argument in arguments)
     return PipelineOptions([*arguments, *([] if named else [f"--runner={DEFAULT_RUNNER}"])], save_main_session=False)
 
 
-def check_options(arguments: list[str]) -> None:
-    """Raise `UserError` for an option that no class of Beam's options has: Beam itself would only drop it with a warning."""
-    known = _known_options()
-    for argument in arguments:
-        name = argument.split("=", 1)[0]
-        if name.startswith("-") and name not in known:
-            raise UserError(f"{name}: neither corpus nor Beam has this option", nearest(name, known))
-
-
 @functools.lru_cache(maxsize=1)
-def _known_options() -> frozenset[str]:
+def known_options() -> frozenset[str]:
+    """Every option that a class of Beam's options has: what else it is given, Beam drops with only a warning."""
     from apache_beam.options.pipeline_options import _BeamArgumentParser
 
     parser = _BeamArgumentParser(add_help=False, conflict_handler="resolve")

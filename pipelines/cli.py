@@ -6,6 +6,7 @@ stdout is data, stderr is progress and errors. Exit: 0 done, 1 incomplete or a c
 
 import dataclasses
 import errno
+import inspect
 import json as jsonlib
 import os
 import sys
@@ -75,24 +76,39 @@ def _dispatch(arguments: list[str]) -> int:
     command = COMMANDS[name]
     if name in ON_BEAM:
         parsed, beam_arguments = tyro.cli(command, args=rest, prog=f"corpus {name}", return_unknown_args=True)
-        _refuse_unknown(command, name, rest, beam_arguments)
+        _refuse_unknown(command, name, beam_arguments)
         return parsed(beam_arguments)  # type: ignore[no-any-return]
     return int(tyro.cli(command, args=rest, prog=f"corpus {name}"))
 
 
-def _refuse_unknown(command: Any, name: str, rest: list[str], beam_arguments: list[str], default: Any = None) -> None:
-    """An option that Beam does not know either: tyro says so, with the nearest of ours, and exits with 2."""
-    if not beam_arguments:
+def _refuse_unknown(command: Any, name: str, unknown: list[str]) -> None:
+    """Raise `UserError` for what neither we nor Beam know, with the nearest of both: Beam only drops it with a warning."""
+    if not unknown:
         return
-    import tyro
+    _quiet_beam()
+    from pipelines.beam import known_options
 
-    from pipelines.beam import check_options
+    ours, known = set(_flags(command)), known_options()
+    for index, argument in enumerate(unknown):
+        option = argument.split("=", 1)[0]
+        if not option.startswith("-") and (index == 0 or not unknown[index - 1].startswith("-")):
+            raise UserError(f"{argument}: not understood", f"corpus {name} --help")
+        if option.startswith("-") and option not in known:
+            raise UserError(f"{option}: neither corpus nor Beam has this option", nearest(option, ours | known))
 
-    try:
-        check_options(beam_arguments)
-    except UserError as error:
-        tyro.cli(command, args=rest, prog=f"corpus {name}", **({} if default is None else {"default": default}))
-        raise error from None
+
+def _flags(command: Any, prefix: str = "") -> Iterator[str]:
+    """The flags that tyro makes of a dataclass, tables and all, or of a function's parameters."""
+    if not dataclasses.is_dataclass(command):
+        yield from (f"--{name.replace('_', '-')}" for name in inspect.signature(command).parameters)
+        return
+    for field in dataclasses.fields(command):
+        kind = _Run if field.name == "run" else field.type
+        name = f"{prefix}{field.name}".replace("_", "-")
+        if dataclasses.is_dataclass(kind):
+            yield from _flags(kind, "" if kind is _Run else f"{name}.")
+        else:
+            yield f"--{name}"
 
 
 # build and ingest: the recipe's own keys are flags too, so their parser is made from the recipe
@@ -140,10 +156,11 @@ def _from_recipe(name: str, arguments: list[str]) -> int:
     )
     Arguments.__doc__ = COMMANDS[name].__doc__
     try:
+        parsed: Any
         parsed, beam_arguments = tyro.cli(Arguments, args=arguments, prog=f"corpus {name}", return_unknown_args=True, config=(tyro.conf.FlagCreatePairsOff,))
     except ValueError as error:
         raise UserError(str(error), f"corpus {name} --help") from None
-    _refuse_unknown(Arguments, name, arguments, beam_arguments)
+    _refuse_unknown(Arguments, name, beam_arguments)
     changed = dataclasses.replace(
         recipe,
         **{key: getattr(parsed, key) for key, _, _ in fields},
@@ -200,8 +217,14 @@ def _run_recipe(recipe: "Recipe", run: _Run, beam_arguments: list[str], stages: 
 def _dry_run(recipe: "Recipe", run: _Run) -> int:
     """What a build would read, a line a source, and the whole recipe as TOML that can be fed back."""
     from corpora.sources import load_source
+    from pipelines.build import changes
+    from pipelines.home import Home, open_home
+    from shards import files
     from shards.config import dump_toml, to_dict
 
+    if files.exists(Home(run.home).file("recipe.toml")):
+        for line in changes(open_home(run.home)[1], recipe):
+            say(line)
     reading = {}
     for name, options in recipe.sources.items():
         slices = list(load_source(options.kind).slices(options))

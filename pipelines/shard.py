@@ -171,7 +171,8 @@ def _gather(home: Home, task: Task) -> pa.RecordBatch:
 
 def _lengths_to_ends(column: pa.LargeListArray) -> NDArray[np.int64]:
     offsets: NDArray[np.int64] = column.offsets.to_numpy()
-    return offsets - offsets[0]
+    ends: NDArray[np.int64] = offsets - offsets[0]
+    return ends
 
 
 def write_shards_manifest(home_root: str) -> Manifest:
