@@ -75,7 +75,18 @@ def test_noise_is_one_reject_and_the_next_file_is_read(name: str, tmp_path: Path
 
 
 def test_lines_that_are_no_documents(tmp_path: Path) -> None:
-    lines = [b'{"text": "good"}', b'{"text": "cut', b'{"body": "x"}', b'{"text": 3}', b"[1]", b"", b'{"text": "\xff"}', b"[" * 100_000, b'{"n": ' + b"9" * 5000 + b"}", b'{"text": "last"}']
+    lines = [
+        b'{"text": "good"}',
+        b'{"text": "cut',
+        b'{"body": "x"}',
+        b'{"text": 3}',
+        b"[1]",
+        b"",
+        b'{"text": "\xff"}',
+        b"[" * 100_000,
+        b'{"n": ' + b"9" * 5000 + b"}",
+        b'{"text": "last"}',
+    ]
     (tmp_path / "a.jsonl").write_bytes(b"\xef\xbb\xbf" + b"\n".join(lines))
     assert outcome(records(tmp_path)) == {"document": 2, "bad_json": 4, "no_text": 2, "bad_encoding": 1}
 
@@ -90,7 +101,9 @@ def test_text_by_file_line_and_paragraph(tmp_path: Path) -> None:
 @pytest.mark.parametrize("document", [None, "line", "blank-line"])
 def test_too_large_is_a_reject_and_the_next_is_read(document: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files_source, "MAX_DOCUMENT_BYTES", 1000)
-    (tmp_path / "a.txt").write_bytes(b"x" * 1000 if document is None else b"first\n\n" + b"y" * 1001 + b"\nmore\n\n" + b"x" * 1000 + b"\n\n" + b"z" * 5000 + b"\n" + b"z" * 5000)
+    (tmp_path / "a.txt").write_bytes(
+        b"x" * 1000 if document is None else b"first\n\n" + b"y" * 1001 + b"\nmore\n\n" + b"x" * 1000 + b"\n\n" + b"z" * 5000 + b"\n" + b"z" * 5000
+    )
     (tmp_path / "b.txt").write_bytes(b"x" * 1001)
     found = records(tmp_path, document=document)
     expected = {None: {"document": 1, "too_large": 1}, "line": {"document": 3, "too_large": 4}, "blank-line": {"document": 2, "too_large": 3}}

@@ -22,7 +22,9 @@ from shards import files
 from shards.config import UserError
 
 # (source, path, crawled or None, text): what decides who survives
-DOCUMENT = st.tuples(st.sampled_from("ab"), st.integers(0, 3), st.one_of(st.none(), st.integers(-5, 5)), st.sampled_from(["x", "X", "x ", "y", "Y z", "y  Z", "w", "v", "u"]))
+DOCUMENT = st.tuples(
+    st.sampled_from("ab"), st.integers(0, 3), st.one_of(st.none(), st.integers(-5, 5)), st.sampled_from(["x", "X", "x ", "y", "Y z", "y  Z", "w", "v", "u"])
+)
 
 
 def write_home(root: Path, documents: list[tuple[str, int, int | None, str]], cuts: int, priority: tuple[str, ...]) -> Home:
@@ -54,7 +56,17 @@ def write_slice(home: Home, source: str, name: str, rows: list[tuple[str, int, i
     counts = {"records": len(rows), "documents": len(rows), "bytes": 0}
     write_summary(
         home,
-        Summary(stage="ingest", source=source, slice=name, path=rows[0][0], start=rows[0][1], fingerprint="", output=files.digest(address), output_bytes=files.size(address), counts=counts),
+        Summary(
+            stage="ingest",
+            source=source,
+            slice=name,
+            path=rows[0][0],
+            start=rows[0][1],
+            fingerprint="",
+            output=files.digest(address),
+            output_bytes=files.size(address),
+            counts=counts,
+        ),
     )
 
 
@@ -83,7 +95,13 @@ def plain_removals(documents: list[tuple[str, int, int | None, str]], priority: 
     """The slow twin: sort by the survivor order, the first of each folded text stays."""
     rows = []
     for position, (source, path, crawled, text) in enumerate(documents):
-        rows.append(((priority.index(source), crawled is None, crawled or 0, str(path), position), document_id(source, str(path), position), " ".join(casefold(text).split())))
+        rows.append(
+            (
+                (priority.index(source), crawled is None, crawled or 0, str(path), position),
+                document_id(source, str(path), position),
+                " ".join(casefold(text).split()),
+            )
+        )
     first: dict[str, str] = {}
     found = {}
     for _, identity, text in sorted(rows):
@@ -95,8 +113,16 @@ def plain_removals(documents: list[tuple[str, int, int | None, str]], priority: 
 
 
 @settings(max_examples=60)
-@given(documents=st.lists(DOCUMENT, min_size=1, max_size=25), cuts=st.integers(1, 30), partitions=st.integers(1, 4), priority=st.permutations("ab"), seed=st.integers(0, 9))
-def test_equal_to_the_plain_twin(documents: list[tuple[str, int, int | None, str]], cuts: int, partitions: int, priority: list[str], seed: int, tmp_path_factory: pytest.TempPathFactory) -> None:
+@given(
+    documents=st.lists(DOCUMENT, min_size=1, max_size=25),
+    cuts=st.integers(1, 30),
+    partitions=st.integers(1, 4),
+    priority=st.permutations("ab"),
+    seed=st.integers(0, 9),
+)
+def test_equal_to_the_plain_twin(
+    documents: list[tuple[str, int, int | None, str]], cuts: int, partitions: int, priority: list[str], seed: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     root = tmp_path_factory.getbasetemp() / "exact"
     shutil.rmtree(root, ignore_errors=True)
     home = write_home(root, documents, cuts, tuple(priority))
