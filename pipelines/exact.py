@@ -85,7 +85,7 @@ def process(task: Task) -> Summary:
             for group in range(documents.num_row_groups):
                 table = documents.read_row_group(group, columns=["id", "text", "crawled"])
                 digests = pa.array([exact_digest(text.as_py()) for text in table.column("text")], pa.binary(16))
-                columns = [table.column("id"), table.column("crawled").cast(pa.int64()), digests]
+                columns = [table.column("id"), table.column("crawled").cast(pa.timestamp("s", "UTC")).cast(pa.int64()), digests]
                 writer.write_table(pa.table(columns, schema=schema))
     summary = _summary(home, KEYS, ingested, wanted, address, {"documents": ingested.counts["documents"]})
     write_summary(home, summary)
