@@ -113,7 +113,7 @@ def test_every_kept_document_comes_back_exactly(home: str, figures: dict[str, An
 def test_shards_hold_their_source_in_order(home: str, figures: dict[str, Any]) -> None:
     order = {record["id"]: number for number, record in enumerate(show.documents(home, None, removed=False))}
     for split in ("train", "valid"):
-        for name, row in figures["sources"].items():
+        for name in figures["sources"]:
             found = shards.open(home, split, name)
             numbers = [order[identity] for shard in found for identity in shard.ids.to_pylist()]
             assert numbers == sorted(numbers) and numbers
