@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from corpora.normalise import exact_digest
 from pipelines.home import Home, Summary, done, fingerprint, open_home, ordered_slices, package_versions, prune, write_summary
+from pipelines.progress import tick
 from pipelines.recipe import Recipe
 from shards import files
 from shards.config import UserError
@@ -44,6 +45,22 @@ class Task:
     index: int
     ingested: Summary
     partitions: int
+    stage: str = KEYS
+
+    @property
+    def source(self) -> str:
+        """The slice's source."""
+        return self.ingested.source
+
+    @property
+    def name(self) -> str:
+        """The slice's name."""
+        return self.ingested.slice
+
+    @property
+    def size(self) -> int:
+        """Bytes of text."""
+        return self.ingested.counts["bytes"]
 
 
 def plan(home_root: str) -> list[Task]:
@@ -78,6 +95,7 @@ def process(task: Task) -> Summary:
     finished = done(home, KEYS, ingested.source, ingested.slice, wanted, address)
     if finished:
         return finished
+    rows = 0
     schema = pa.schema([("id", pa.string()), ("crawled", pa.int64()), ("digest", pa.binary(16))])
     with files.open_input(home.documents(ingested.source, ingested.slice)) as stream, files.open_output(address) as output:
         documents = pq.ParquetFile(stream)
@@ -87,6 +105,8 @@ def process(task: Task) -> Summary:
                 digests = pa.array([exact_digest(text.as_py()) for text in table.column("text")], pa.binary(16))
                 columns = [table.column("id"), table.column("crawled").cast(pa.timestamp("s", "UTC")).cast(pa.int64()), digests]
                 writer.write_table(pa.table(columns, schema=schema))
+                rows += table.num_rows
+                tick(rows, task.size * rows // max(documents.metadata.num_rows, 1))
     summary = _summary(home, KEYS, ingested, wanted, address, {"documents": ingested.counts["documents"]})
     write_summary(home, summary)
     return summary

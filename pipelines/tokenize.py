@@ -30,6 +30,7 @@ from pipelines.home import (
     read_summary,
     write_summary,
 )
+from pipelines.progress import tick
 from shards import files
 from shards.config import UserError
 from shards.format import token_dtype, token_schema
@@ -52,6 +53,22 @@ class Task:
     home: str
     ingested: Summary
     fingerprint: str
+    stage: str = STAGE
+
+    @property
+    def source(self) -> str:
+        """The slice's source."""
+        return self.ingested.source
+
+    @property
+    def name(self) -> str:
+        """The slice's name."""
+        return self.ingested.slice
+
+    @property
+    def size(self) -> int:
+        """Bytes of text."""
+        return self.ingested.counts["bytes"]
 
 
 def plan(home_root: str) -> list[Task]:
@@ -105,6 +122,7 @@ def process(task: Task) -> Summary:
                 table = documents.read_row_group(group, columns=["id", "text", "language"])
                 table = table.filter(pa.array(kept[row : row + table.num_rows]))
                 row += documents.metadata.row_group(group).num_rows
+                tick(row, task.size * row // max(documents.metadata.num_rows, 1))
                 if not table.num_rows:
                     continue
                 texts = table.column("text").to_pylist()
