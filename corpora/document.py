@@ -103,7 +103,7 @@ class SourceOptions:
     """About how many bytes of input one slice of work holds; changes no result."""
 
     def __post_init__(self) -> None:
-        if not self.input:
+        if not all(self.input) or not self.input:
             raise ValueError("input: at least one file or glob")
         if self.slice_bytes < 1:
             raise ValueError(f"slice_bytes: {self.slice_bytes} is less than 1")

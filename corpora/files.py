@@ -164,8 +164,8 @@ def read_part(options: FilesOptions, part: Part) -> Iterator[Document | Reject]:
         for record in _records(options, part):
             position = record.position + 1
             yield record
-    except (PermissionError, FileNotFoundError, IsADirectoryError) as error:
-        yield Reject(path=part.path, position=position, reason="unreadable", detail=error.strerror or str(error))
+    except (PermissionError, FileNotFoundError, IsADirectoryError, UnicodeEncodeError) as error:  # the last: a name that is no UTF-8
+        yield Reject(path=part.path, position=position, reason="unreadable", detail=getattr(error, "strerror", None) or str(error))
     except DAMAGE as error:
         cut = isinstance(error, EOFError) or "Truncated" in str(error)  # the latter is Arrow's word for a cut .zst
         reason = "truncated" if cut else "damaged"
@@ -178,6 +178,8 @@ def _records(options: FilesOptions, part: Part) -> Iterator[Document | Reject]:
         yield Reject(path=part.path, position=0, reason="unknown_format", detail=f"not {', '.join(FORMATS)}")
     elif form == ".parquet":
         yield from _parquet(options, part, compression)
+    elif form == ".jsonl" and "\n".encode(options.encoding) != b"\n":
+        yield Reject(path=part.path, position=0, reason="bad_encoding", detail=f"{options.encoding} cannot be read by lines; convert the file to utf-8")
     else:
         with open_inflated(part.address, compression) as stream:
             if form == ".jsonl":

@@ -210,7 +210,10 @@ def run_stage(home: str, stage: type[beam.PTransform], num_workers: int, beam_ar
     open_home(home)
     take_error(Home(home))
     forget_aside(Home(home), STAGES_OF[stage])
-    pipeline = beam.Pipeline(options=options(beam_arguments))
+    try:
+        pipeline = beam.Pipeline(options=options(beam_arguments))
+    except (ValueError, ImportError, AttributeError) as refusal:
+        raise UserError(f"Beam: {str(refusal).splitlines()[0]}", "see docs of the runner; without --runner the build runs on this machine") from None
     start: Any = pipeline if stage is Ingest else pipeline | "Start" >> beam.Create([0])
     start | stage.__name__ >> stage(home, num_workers)  # type: ignore[call-arg]
     try:

@@ -184,6 +184,8 @@ def adopt_recipe(home_root: str, recipe: Recipe, confirm: Callable[[list[str]], 
             size = sum(summary.counts["bytes"] for summary in summaries(home, ingest.STAGE))
             if size > MUCH_BYTES and not confirm(changed):
                 raise UserError(f"{home_root}: was built by another recipe", "--yes to go on, or name another home")
+    if recipe.tokenizer.path:
+        tokenizer.load_given(recipe.tokenizer.path)  # now, not after hours of ingest
     write_recipe(home, recipe)
 
 

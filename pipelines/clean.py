@@ -10,7 +10,7 @@ from shards import files
 
 def clean(home_root: str, work: bool, lock: bool, dry_run: bool) -> Iterator[str]:
     """Addresses of what goes, and unless `dry_run` their removal. Raises `UserError` where there is no home."""
-    home, _ = open_home(home_root)
+    home, _ = open_home(home_root, for_reading=True)
     file_system, root = files.resolve(home_root)
     for info in sorted(file_system.get_file_info(pafs.FileSelector(root, recursive=True)), key=lambda info: info.path):
         if info.type == pafs.FileType.File and info.base_name.startswith(files.TEMPORARY):

@@ -13,6 +13,7 @@ import shutil
 import signal
 import sys
 import threading
+import typing
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +54,12 @@ def main(argv: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
+        if error.errno is None:  # an object store's
+            print(f"error: {str(error).splitlines()[0]}\nhint: check the address, the network and your rights there", file=sys.stderr)
+            return 3
+        if error.errno in (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL):
+            print(f"error: {error.filename}: {error.strerror}\nhint: name a folder", file=sys.stderr)
+            return 2
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS):
             raise
         print(f"error: {error.filename or 'output'}: {error.strerror}\nhint: make room, or name a folder that you may write to", file=sys.stderr)
@@ -119,10 +126,14 @@ def _flags(command: Any, prefix: str = "") -> Iterator[str]:
         yield from (f"--{name.replace('_', '-')}" for name in inspect.signature(command).parameters)
         return
     for field in dataclasses.fields(command):
-        kind = _Run if field.name == "run" else field.type
-        name = f"{prefix}{field.name}".replace("_", "-")
+        kind = _Run if field.name == "run" else typing.get_args(field.type)[0] if typing.get_origin(field.type) is Annotated else field.type
+        own = next((extra.name for extra in getattr(field.type, "__metadata__", ()) if getattr(extra, "name", None)), field.name)
+        name = f"{prefix}{own}".replace("_", "-")
         if dataclasses.is_dataclass(kind):
             yield from _flags(kind, "" if kind is _Run else f"{name}.")
+        elif field.default is True:
+            head, dot, tail = name.rpartition(".")
+            yield f"--{head}{dot}no-{tail}"
         else:
             yield f"--{name}"
 
@@ -151,21 +162,22 @@ def _from_recipe(name: str, arguments: list[str]) -> int:
 
     from pipelines.recipe import Recipe, complete, load_recipe
 
-    path = next((argument for argument in arguments if argument.endswith(".toml") or argument in packaged_recipes()), None)
+    path = _recipe_argument(arguments)
     if path is None and not {"-h", "--help"} & set(arguments):
-        first = next((argument for argument in arguments if not argument.startswith("-")), "")
-        raise UserError(
-            f"{first or 'no recipe'}: not a recipe (a .toml file, or one of: {', '.join(packaged_recipes())})", f"corpus {name} RECIPE.toml --home DIR"
-        )
-    recipe = Recipe(sources={}) if path is None else load_recipe(_recipe_file(path))
-    sources = dataclasses.make_dataclass("Sources", [(_field(key), type(value), value) for key, value in recipe.sources.items()], frozen=True)
+        raise UserError("no recipe named", f"corpus {name} RECIPE.toml --home DIR; recipes in the package: {', '.join(packaged_recipes())}")
+    recipe = Recipe(sources={}) if path is None else load_recipe(path, packaged_recipes())
+    keys = {f"source_{number}": key for number, key in enumerate(recipe.sources)}
+    sources = dataclasses.make_dataclass(
+        "Sources", [(field, Annotated[type(recipe.sources[key]), tyro.conf.arg(name=key)], recipe.sources[key]) for field, key in keys.items()], frozen=True
+    )
     fields = [(field.name, field.type, getattr(recipe, field.name)) for field in dataclasses.fields(Recipe) if field.name not in ("sources", "format")]
+    helps = {"seed": "Of every draw: the tokenizer's sample, the validation split.", "limit": "Only the first N records of each source, for a first look."}
     Arguments = dataclasses.make_dataclass(
         "Arguments",
         [
             ("recipe", tyro.conf.Positional[str]),
             ("run", tyro.conf.OmitArgPrefixes[_Run]),
-            *((key, kind, dataclasses.field(default=value)) for key, kind, value in fields),
+            *((key, Annotated[kind, tyro.conf.arg(help=helps.get(key))], dataclasses.field(default=value)) for key, kind, value in fields),
             ("sources", sources, dataclasses.field(default=sources())),
         ],
         frozen=True,
@@ -180,14 +192,19 @@ def _from_recipe(name: str, arguments: list[str]) -> int:
     changed = dataclasses.replace(
         recipe,
         **{key: getattr(parsed, key) for key, _, _ in fields},
-        sources={key: _with_absolute_input(getattr(parsed.sources, _field(key))) for key in recipe.sources},
+        sources={key: _with_absolute_input(getattr(parsed.sources, field)) for field, key in keys.items()},
     )
     return int(COMMANDS[name](complete(changed, os.getcwd()), parsed.run, beam_arguments))
 
 
-def _field(name: str) -> str:
-    """A source's name as a field: tyro writes the underscores of flags as hyphens."""
-    return name.replace("-", "_")
+def _recipe_argument(arguments: list[str]) -> str | None:
+    """The first argument that is neither a flag nor the value of one: the parser itself is made from the recipe."""
+    switches = {"--dry-run", "--yes", "--json"}
+    for before, argument in zip(["", *arguments], arguments):
+        value_of_flag = before.startswith("--") and "=" not in before and before not in switches and not before.rpartition(".")[2].startswith("no-")
+        if not argument.startswith("-") and not value_of_flag:
+            return argument
+    return None
 
 
 def _with_absolute_input(options: Any) -> Any:
@@ -197,10 +214,6 @@ def _with_absolute_input(options: Any) -> Any:
 def packaged_recipes() -> dict[str, Path]:
     """Name -> file of the recipes in the package."""
     return {path.stem: path for path in sorted((Path(__file__).parent / "recipes").glob("*.toml"))}
-
-
-def _recipe_file(path: str) -> str:
-    return str(packaged_recipes().get(path, path))
 
 
 def build(recipe: "Recipe", run: _Run, beam_arguments: list[str]) -> int:
@@ -226,6 +239,8 @@ def _run_recipe(recipe: "Recipe", run: _Run, beam_arguments: list[str], stages: 
     from pipelines.lock import locked
 
     num_workers = _workers(run.workers)
+    if not run.home:
+        raise UserError("--home: no folder named", "corpus build RECIPE --home DIR")
     with locked(Home(run.home)):
         adopt_recipe(run.home, recipe, _confirmed(run.yes), say)
         _sweep(run.home)
@@ -434,6 +449,8 @@ def show(
     """
     from pipelines import show as look
 
+    if n < 0:
+        raise UserError(f"--n {n}: less than 0", "name how many to show")
     found = look.rejects(home, source, reason) if rejects or reason else look.documents(home, source, removed)
     records = [record for _, record in zip(range(n), found)]
     if json:

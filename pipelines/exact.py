@@ -212,6 +212,7 @@ def _summary(home: Home, stage: str, ingested: Summary, wanted: str, address: st
         output=files.digest(address),
         output_bytes=files.size(address),
         counts=counts,
+        inputs=(ingested.output,),
     )
 
 

@@ -1,6 +1,7 @@
 """The kept text for other tools: jsonl.zst or Parquet, with a data card in the Hugging Face form."""
 
 import json
+import os
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -19,7 +20,9 @@ Format = Literal["jsonl.zst", "parquet"]
 def export(home_root: str, out: str, form: Format) -> int:
     """Write the kept documents, a file a slice, and `README.md` into the folder `out`, which must be new or empty.
     Returns how many documents. Raises `UserError`: not empty, dedup has not run."""
-    home, recipe = open_home(home_root)
+    home, recipe = open_home(home_root, for_reading=True)
+    if os.path.abspath(out).startswith(os.path.abspath(home_root) + os.sep):
+        raise UserError(f"{out}: lies inside the home", "name a folder elsewhere")
     if files.list_files(out) or files.list_folders(out):
         raise UserError(f"{out}: not empty", "name a new folder")
     count = 0
@@ -64,7 +67,7 @@ def _write_jsonl(output: Any, tables: Iterator[pa.Table]) -> int:
 def card(home: Home, form: Format) -> str:
     """The data card: front matter that the Hugging Face hub reads, and the figures of `corpus stats`."""
     figures = stats(home.root)
-    _, recipe = open_home(home.root)
+    _, recipe = open_home(home.root, for_reading=True)
     languages = sorted({options.language for options in recipe.sources.values()} - {"any"})
     lines = [
         "---",

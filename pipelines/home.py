@@ -27,7 +27,8 @@ REMOVING_STAGES = ("exact",)
 @dataclass(frozen=True, kw_only=True)
 class Summary:
     """What one slice of one stage gave. `path`, `start`: where the slice stands in its source's order; `output`:
-    digest of the file it wrote, `output_bytes` its size; `counts` and `rejects` (by reason): whole numbers that add up."""
+    digest of the file it wrote, `output_bytes` its size; `inputs`: digests of the files of earlier stages it was made
+    from; `counts` and `rejects` (by reason): whole numbers that add up."""
 
     stage: str
     source: str
@@ -39,6 +40,7 @@ class Summary:
     output_bytes: int
     counts: dict[str, int]
     rejects: dict[str, int] = field(default_factory=dict)
+    inputs: tuple[str, ...] = ()
 
     @property
     def key(self) -> tuple[str, int]:
@@ -77,14 +79,14 @@ class Home:
         return self.file("work", stage, source, name)
 
 
-def open_home(root: str) -> tuple[Home, Recipe]:
-    """A home that a build made, and its recipe. Raises `UserError` where there is none, or one of a newer format."""
+def open_home(root: str, for_reading: bool = False) -> tuple[Home, Recipe]:
+    """A home that a build made, and its recipe; `for_reading` as in `parse_recipe`. Raises `UserError` where there is none, or one of a newer format."""
     home = Home(root)
     try:
         text = files.read_bytes(home.file("recipe.toml")).decode()
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         raise UserError(f"{root}: no home here (no recipe.toml)", f"build one: corpus build RECIPE --home {root}") from None
-    return home, parse_recipe(text, home.file("recipe.toml"), root)
+    return home, parse_recipe(text, home.file("recipe.toml"), root, for_reading)
 
 
 def write_recipe(home: Home, recipe: Recipe) -> None:
@@ -132,6 +134,17 @@ def summaries(home: Home, stage: str, source: str | None = None) -> list[Summary
     names = files.list_folders(home.file("summaries", stage)) if source is None else [source]
     found = [read_summary(address) for name in names for address in files.list_files(home.file("summaries", stage, name), ".json")]
     return sorted((summary for summary in found if summary), key=lambda summary: (summary.source, summary.key))
+
+
+def current(home: Home, recipe: Recipe, stage: str, source: str) -> list[Summary]:
+    """The summaries of a later stage that rest on the documents and attributes that are there now."""
+    found = []
+    for ingested in summaries(home, "ingest", source):
+        summary = read_summary(home.summary(stage, source, ingested.slice))
+        wanted = (ingested.output,) if stage in REMOVING_STAGES else (ingested.output, *attribute_digests(home, recipe, ingested, strict=False))
+        if summary is not None and summary.inputs == wanted:
+            found.append(summary)
+    return found
 
 
 def ordered_slices(home: Home, recipe: Recipe) -> list[Summary]:
@@ -182,10 +195,11 @@ def removing_stages(recipe: Recipe) -> tuple[str, ...]:
     return REMOVING_STAGES if recipe.dedup.exact else ()
 
 
-def attribute_digests(home: Home, recipe: Recipe, summary: Summary) -> list[str]:
-    """Digests of the attributes that decide which documents of a slice are kept. Raises `UserError` when dedup has not run."""
+def attribute_digests(home: Home, recipe: Recipe, summary: Summary, strict: bool = True) -> list[str]:
+    """Digests of the attributes that decide which documents of a slice are kept. Raises `UserError` when dedup has not
+    run, unless `strict` is False."""
     found = [read_summary(home.summary(stage, summary.source, summary.slice)) for stage in removing_stages(recipe)]
-    if None in found:
+    if strict and None in found:
         raise UserError(f"{home.root}: dedup has not run over {summary.source}/{summary.slice}", f"corpus dedup {home.root}")
     return [attributes.output for attributes in found if attributes]
 

@@ -5,6 +5,7 @@ Text is normalised here, once, for every source. Memory is one row group (about 
 
 import datetime
 import json
+import os
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -82,11 +83,20 @@ def plan(home_root: str) -> list[Task]:
     for name, options in recipe.sources.items():
         source = load_source(options.kind)
         pieces = list(source.slices(options))
+        _refuse_the_home(home_root, name, pieces)
         if recipe.limit is not None and pieces:
             pieces = [Slice(parts=tuple(part for piece in pieces for part in piece.parts))]
         tasks += [Task(home=home_root, source=name, slice=piece, fingerprint=_fingerprint(recipe, options, piece)) for piece in pieces]
     prune(home, STAGE, {(task.source, task.slice.name) for task in tasks}, ("documents", "rejects"))
     return tasks
+
+
+def _refuse_the_home(home_root: str, name: str, pieces: list[Slice]) -> None:
+    """A glob that takes in the home would read its own output at the next build."""
+    root = os.path.abspath(home_root) + os.sep
+    for part in (part for piece in pieces for part in piece.parts):
+        if not files.is_remote(part.address) and os.path.abspath(part.address).startswith(root):
+            raise UserError(f"sources.{name}.input takes in the home: {part.address}", "name a home outside of the inputs")
 
 
 def _fingerprint(recipe: Recipe, options: SourceOptions, piece: Slice) -> str:
@@ -107,8 +117,8 @@ def _fingerprint(recipe: Recipe, options: SourceOptions, piece: Slice) -> str:
 def _identity(part: Part) -> str:
     try:
         return files.both_ends_digest(part.address, part.size)
-    except OSError as error:  # reading it makes the reject
-        return f"unreadable: {error.errno}"
+    except (OSError, UnicodeError) as error:  # reading it makes the reject
+        return f"unreadable: {type(error).__name__}"
 
 
 def process(task: Task) -> Summary:
@@ -212,7 +222,7 @@ def _document_batch(source: str, documents: Iterable[Document]) -> pa.RecordBatc
             _clean(document.url),
             _clean(document.title),
             document.date,
-            document.language,
+            document.language and _storable(document.language),
             _utc(document.crawled),
             _storable(document.path),
             document.position,

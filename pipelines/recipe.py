@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -93,8 +94,11 @@ class Recipe:
     shards: ShardsConfig = field(default_factory=ShardsConfig)
 
 
-def load_recipe(path: str) -> Recipe:
-    """Read a recipe; relative inputs are relative to its folder. Raises `UserError` naming the key that is wrong."""
+def load_recipe(path: str, packaged: Mapping[str, Path] | None = None) -> Recipe:
+    """Read a recipe; relative inputs are relative to its folder, those of a recipe in the package (`packaged`: name ->
+    file) to the current one. Raises `UserError` naming the key that is wrong."""
+    if packaged and path in packaged:
+        return parse_recipe(packaged[path].read_text("utf-8"), path, os.getcwd())
     try:
         text = Path(path).read_text("utf-8")
     except FileNotFoundError:
@@ -104,29 +108,35 @@ def load_recipe(path: str) -> Recipe:
     return parse_recipe(text, path, os.path.dirname(os.path.abspath(path)))
 
 
-def parse_recipe(text: str, where: str, folder: str) -> Recipe:
-    """The recipe of a TOML text; `where` names it in errors, relative inputs are relative to `folder`."""
+def parse_recipe(text: str, where: str, folder: str, for_reading: bool = False) -> Recipe:
+    """The recipe of a TOML text; `where` names it in errors, relative inputs are relative to `folder`.
+
+    `for_reading`: of a home that is only looked at; then the module of a user's own source need not be there.
+    """
     data = parse_toml(text, where)
     version = data.get("format", FORMAT)
-    if not isinstance(version, int) or isinstance(version, bool) or version > FORMAT:
-        raise UserError(f"{where}: format {version!r} is not one this version reads (up to {FORMAT})", "upgrade corpusmill")
+    if not isinstance(version, int) or isinstance(version, bool) or not 1 <= version <= FORMAT:
+        raise UserError(f"{where}: format {version!r} is not one this version reads (1 to {FORMAT})", "upgrade corpusmill")
     try:
         tables = data.pop("sources", {})
         if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
             raise UserError("sources: not tables", "write [sources.NAME] with kind = and input =")
         recipe = from_dict(Recipe, {**data, "sources": {}})
-        sources = {name: _source_options(name, table, folder) for name, table in tables.items()}
+        sources = {name: _source_options(name, table, folder, for_reading) for name, table in tables.items()}
     except UserError as error:
         raise UserError(f"{where}: {error.what}", error.hint, error.exit_code) from None
     return complete(dataclasses.replace(recipe, sources=sources), folder)
 
 
-def _source_options(name: str, table: dict[str, Any], folder: str) -> SourceOptions:
-    from corpora.sources import load_source
+def _source_options(name: str, table: dict[str, Any], folder: str, for_reading: bool) -> SourceOptions:
+    from corpora.sources import KINDS, load_source
 
     kind = table.get("kind")
     if not isinstance(kind, str):
         raise UserError(f"sources.{name}.kind: missing", 'set kind = "files", another kind, or "module:function"')
+    if for_reading and kind not in KINDS:
+        common = {field.name for field in dataclasses.fields(SourceOptions)}
+        return from_dict(SourceOptions, {key: value for key, value in table.items() if key in common}, f"sources.{name}")
     options = from_dict(load_source(kind).options, table, f"sources.{name}")
     return dataclasses.replace(options, input=tuple(_absolute(item, folder) for item in options.input))
 
@@ -143,6 +153,9 @@ def complete(recipe: Recipe, folder: str) -> Recipe:
     for name in names:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
             raise UserError(f"sources.{name}: not a name for files", "use letters, digits, - and _")
+        twin = next((other for other in names if other != name and other.replace("-", "_") == name.replace("-", "_")), None)
+        if twin:
+            raise UserError(f"sources.{name} and sources.{twin}: names that differ only in - and _", "rename one: on the command line they are the same flag")
     for key, listed in (("dedup.priority", recipe.dedup.priority), ("tokenizer.sources", recipe.tokenizer.sources)):
         for name in listed:
             if name not in names:

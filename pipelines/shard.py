@@ -15,7 +15,7 @@ from pipelines.chance import CHANCES
 from pipelines.home import Home, Summary, done, fingerprint, open_home, package_versions, prune, summaries, write_summary
 from pipelines.progress import tick
 from pipelines.recipe import Recipe, recipe_digest
-from pipelines.tokenize import PACKAGES, read_tokenizer
+from pipelines.tokenize import PACKAGES, read_tokenizer, vocab_size
 from pipelines.tokenize import STAGE as TOKENIZE
 from shards import files
 from shards.config import UserError
@@ -67,7 +67,7 @@ def plan(home_root: str) -> list[Task]:
     """The shards of every source; what is no longer one is removed."""
     home, recipe = open_home(home_root)
     tokenizer_file = home.file("tokenizer", "tokenizer.json")
-    dtype = token_dtype(read_tokenizer(tokenizer_file).get_vocab_size())
+    dtype = token_dtype(vocab_size(read_tokenizer(tokenizer_file)))
     digest = files.digest(tokenizer_file)
     tasks = []
     for source in recipe.sources:
@@ -211,7 +211,7 @@ def write_shards_manifest(home_root: str) -> Manifest:
             )
     if not entries:
         raise UserError(f"{home_root}: no document is kept, so there is no shard", f"corpus stats {home_root} shows where they went", 1)
-    size = tokenizer.get_vocab_size()
+    size = vocab_size(tokenizer)
     manifest = Manifest(
         created_by=package_versions("corpusmill", "pyarrow", *PACKAGES),
         recipe_digest=recipe_digest(recipe),

@@ -18,7 +18,7 @@ from shards.config import UserError, nearest
 
 def documents(home_root: str, source: str | None, removed: bool) -> Iterator[dict[str, Any]]:
     """The kept documents of a home, or the removed ones with their `stage` and `twin`, in order."""
-    home, recipe = open_home(home_root)
+    home, recipe = open_home(home_root, for_reading=True)
     for summary in _slices(home, recipe, source):
         rows = _removals(home, recipe, summary) if _deduplicated(home, recipe, summary) else {}
         row = 0
@@ -32,7 +32,7 @@ def documents(home_root: str, source: str | None, removed: bool) -> Iterator[dic
 
 def rejects(home_root: str, source: str | None, reason: str | None) -> Iterator[dict[str, Any]]:
     """The rejects of a home, of one reason where it is named. Raises `UserError` for a reason that nothing has."""
-    home, recipe = open_home(home_root)
+    home, recipe = open_home(home_root, for_reading=True)
     slices = _slices(home, recipe, source)
     reasons = {name for summary in slices for name in summary.rejects}
     if reason is not None and reason not in reasons:
@@ -51,7 +51,7 @@ def why(home_root: str, identity: str) -> list[dict[str, Any]]:
 
     `outcome`: kept, removed (with stage, twin and the lines that differ) or rejected (with the reason). Raises `UserError` when there is none.
     """
-    home, recipe = open_home(home_root)
+    home, recipe = open_home(home_root, for_reading=True)
     found = []
     for summary in _slices(home, recipe, None):
         with files.open_input(home.documents(summary.source, summary.slice)) as stream:
@@ -72,7 +72,7 @@ def why(home_root: str, identity: str) -> list[dict[str, Any]]:
 
 
 def _matches(own: str, identity: str) -> bool:
-    return own == identity or (len(identity) >= 6 and own.startswith(identity))
+    return own == identity.lower() or (len(identity) >= 6 and own.startswith(identity.lower()))
 
 
 def _matching_rows(table: pq.ParquetFile, identity: str) -> list[tuple[int, dict[str, Any]]]:

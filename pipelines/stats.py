@@ -9,6 +9,7 @@ from pipelines.progress import read_snapshot
 from pipelines.recipe import Recipe
 from shards import files
 from shards.format import MANIFEST
+from shards.manifest import read_manifest
 
 SCHEMA_VERSION = 1
 STAGES = (ingest.STAGE, exact.STAGE, "tokenizer", tokenize.STAGE, shard.STAGE)
@@ -17,7 +18,7 @@ STAGES = (ingest.STAGE, exact.STAGE, "tokenizer", tokenize.STAGE, shard.STAGE)
 def stats(home_root: str) -> dict[str, Any]:
     """`{"schema_version": 1, "sources": {NAME: X}, "total": X}`; X = records, rejects {reason: n}, documents,
     removed {stage: n}, kept, bytes (UTF-8 of the kept text), sentences, tokens. What no stage has counted yet is null."""
-    home, recipe = open_home(home_root)
+    home, recipe = open_home(home_root, for_reading=True)
     sources = {name: _source_stats(home, recipe, name) for name in recipe.sources}
     total: dict[str, Any] = {}
     for figures in sources.values():
@@ -26,22 +27,27 @@ def stats(home_root: str) -> dict[str, Any]:
 
 
 def _source_stats(home: Home, recipe: Recipe, name: str) -> dict[str, Any]:
-    ingested, encoded = summaries(home, ingest.STAGE, name), summaries(home, tokenize.STAGE, name)
+    ingested, encoded = summaries(home, ingest.STAGE, name), homes.current(home, recipe, tokenize.STAGE, name)
     rejects: dict[str, int] = {}
     for summary in ingested:
         rejects = _add(rejects, summary.rejects)
-    removed = {stage: _sum(summaries(home, stage, name), "removed") for stage in homes.removing_stages(recipe)}
+    removed = {stage: _sum_of_all(homes.current(home, recipe, stage, name), "removed", ingested) for stage in homes.removing_stages(recipe)}
     figures: dict[str, Any] = {
         "records": _sum(ingested, "records"),
         "rejects": dict(sorted(rejects.items())),
         "documents": _sum(ingested, "documents"),
         "removed": removed,
     }
-    return figures | {key: _sum(encoded, key) for key in ("kept", "bytes", "sentences", "tokens")}
+    return figures | {key: _sum_of_all(encoded, key, ingested) for key in ("kept", "bytes", "sentences", "tokens")}
 
 
 def _sum(found: list[Summary], key: str) -> int | None:
     return sum(summary.counts[key] for summary in found) if found else None
+
+
+def _sum_of_all(found: list[Summary], key: str, ingested: list[Summary]) -> int | None:
+    """None until the stage has gone over every slice that is there now."""
+    return _sum(found, key) if len(found) == len(ingested) else None
 
 
 def _add(left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]:
@@ -57,16 +63,19 @@ def _add(left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]:
 
 def status(home_root: str) -> dict[str, Any]:
     """How far a build is: slices done of each stage and whether the shards are there."""
-    home, recipe = open_home(home_root)
+    home, recipe = open_home(home_root, for_reading=True)
     slices = len(summaries(home, ingest.STAGE))
     done = {stage: len(summaries(home, stage)) for stage in STAGES}
     aside = homes.slices_aside(home)
     off = () if homes.removing_stages(recipe) else (exact.STAGE,)
+    kept = [_source_stats(home, recipe, name)["kept"] for name in recipe.sources]
+    entries = read_manifest(home.file("shards")).shards if files.exists(home.file("shards", MANIFEST)) else ()
+    in_shards = sum(entry.documents for entry in entries)
     return {
         "schema_version": SCHEMA_VERSION,
         "slices": slices,
         "done": {stage: count for stage, count in done.items() if stage not in off},
-        "complete": files.exists(home.file("shards", MANIFEST)) and not aside,
+        "complete": bool(entries) and not aside and None not in kept and in_shards == sum(kept),
         "set_aside": aside,
         "running": read_snapshot(home),
     }

@@ -147,6 +147,7 @@ def process(task: Task) -> Summary:
         output=files.digest(address),
         output_bytes=files.size(address),
         counts=counts,
+        inputs=(ingested.output, *attribute_digests(home, recipe, ingested)),
     )
     write_summary(home, summary)
     return summary
@@ -161,7 +162,7 @@ def work_schema(dtype: str) -> pa.Schema:
 def _loaded(address: str, digest: str) -> tuple[Encoder, int]:
     """The encoder of a vocabulary and its number of ids; loaded once a process, since that takes longer than a small slice.
     `digest` is the file's, so that another vocabulary at the same place is noticed."""
-    return fastest_encoder(address), read_tokenizer(address).get_vocab_size()
+    return fastest_encoder(address), vocab_size(read_tokenizer(address))
 
 
 def read_tokenizer(address: str) -> Tokenizer:
@@ -171,6 +172,11 @@ def read_tokenizer(address: str) -> Tokenizer:
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer
+
+
+def vocab_size(tokenizer: Tokenizer) -> int:
+    """The highest id and one: a given vocabulary may leave ids out."""
+    return max(tokenizer.get_vocab().values()) + 1
 
 
 def split_sentences(text: str, language: str, whitespace: str) -> list[str]:

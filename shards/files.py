@@ -169,24 +169,48 @@ def glob(pattern: str) -> list[tuple[str, int]]:
     A pattern without wildcards names a file, or a folder and all below it. Raises `UserError` when the folder before
     the first wildcard is not there.
     """
-    fixed = fixed_part(pattern)
+    fixed = pattern if _is_file(pattern) else fixed_part(pattern)
     file_system, root = resolve(fixed)
     kind = file_system.get_file_info(root).type
     if kind == pafs.FileType.NotFound:
-        raise UserError(
-            f"{pattern}: no such {'file or folder' if fixed == pattern else 'folder: ' + fixed}", "give an existing path or a glob such as 'texts/**/*.txt'"
-        )
+        what = "file or folder" if fixed == pattern else f"folder: {fixed}"
+        raise UserError(f"{pattern}: no such {what}", "give an existing path or a glob such as 'texts/**/*.txt'")
     if kind == pafs.FileType.File:
         return [(fixed, int(file_system.get_file_info(root).size))]
-    rest = pattern[len(fixed) :].strip("/") or "**"
+    rest = pattern[len(fixed) :].strip("/") if fixed != "." or pattern.startswith("./") else pattern
+    rest = rest or "**"
     matches = re.compile(_translate(rest)).fullmatch
-    selector = pafs.FileSelector(root, recursive="/" in rest or "**" in rest)
-    found = []
-    for info in file_system.get_file_info(selector):
-        relative = info.path[len(root) :].strip("/")
-        if info.type == pafs.FileType.File and matches(relative):
-            found.append((join(fixed, relative), int(info.size)))
+    deep = "/" in rest or "**" in rest
+    found = [
+        (join(fixed, relative), size)
+        for relative, size in (_walk_remote(file_system, root, deep) if is_remote(pattern) else _walk(root, deep))
+        if matches(relative)
+    ]
     return sorted(found)
+
+
+def _is_file(address: str) -> bool:
+    """A name with brackets may be just a name."""
+    return not is_remote(address) and os.path.isfile(address.removeprefix("file://"))
+
+
+def _walk_remote(file_system: pafs.FileSystem, root: str, deep: bool) -> Iterator[tuple[str, int]]:
+    """(path below `root`, bytes) of its files."""
+    for info in file_system.get_file_info(pafs.FileSelector(root, recursive=deep)):
+        if info.type == pafs.FileType.File:
+            yield info.path[len(root) :].strip("/"), int(info.size)
+
+
+def _walk(root: str, deep: bool) -> Iterator[tuple[str, int]]:
+    """The same on this machine: links are followed, but not into a folder that is being walked already; names that are
+    no UTF-8 come with surrogates."""
+    for folder, folders, names in os.walk(root, followlinks=True):
+        real = os.path.realpath(folder)
+        folders[:] = [name for name in folders if deep and not (real + os.sep).startswith(os.path.realpath(os.path.join(folder, name)) + os.sep)]
+        for name in names:
+            path = os.path.join(folder, name)
+            if os.path.isfile(path):
+                yield os.path.relpath(path, root).replace(os.sep, "/"), os.path.getsize(path)
 
 
 def fixed_part(pattern: str) -> str:

@@ -62,7 +62,7 @@ def read_manifest(directory: str) -> Manifest:
     except ValueError as error:
         raise UserError(f"{address}: not a manifest: {error}", "copy the shards folder again, or rebuild: corpus build") from None
     version = data.get("format") if isinstance(data, dict) else None
-    if not isinstance(version, int) or version > FORMAT:
+    if not isinstance(version, int) or not 1 <= version <= FORMAT:
         raise UserError(f"{address}: format {version!r} is not one this version reads (1 to {FORMAT})", "upgrade corpusmill")
     try:
         return from_dict(Manifest, data)

@@ -13,8 +13,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from shards import files
-from shards.config import UserError
-from shards.format import shard_schema
+from shards.config import UserError, nearest
+from shards.format import SPLITS, shard_schema
 from shards.manifest import Manifest, ShardEntry, read_manifest, shards_directory
 
 
@@ -62,12 +62,16 @@ class Shards:
 def open(directory: str, split: str = "train", source: str | None = None) -> Shards:
     """Map the shards of `split` (and of one source, where named) below `directory`, a home or its `shards/`.
 
-    Raises `UserError`: no manifest, a newer format, a file missing, of another size or of another schema.
+    Raises `UserError`: an unknown split or source, no manifest, a newer format, a file missing, of another size or of another schema.
     """
     directory = shards_directory(str(directory))
     if files.is_remote(directory):
         raise UserError(f"{directory}: shards are memory-mapped and must lie on this machine", f"copy them first: aws s3 cp --recursive {directory} shards/")
     manifest = read_manifest(directory)
+    if split not in SPLITS:
+        raise UserError(f"{directory}: no split {split!r}", nearest(split, SPLITS))
+    if source is not None and source not in (names := {entry.source for entry in manifest.shards}):
+        raise UserError(f"{directory}: no source {source!r}", nearest(source, names))
     entries = [entry for entry in manifest.shards if entry.split == split and source in (None, entry.source)]
     return Shards(directory, manifest, tuple(open_shard(directory, manifest, entry) for entry in entries))
 

@@ -19,7 +19,12 @@ def verify(directory: str) -> list[str]:
     directory = shards_directory(directory)
     manifest = read_manifest(directory)
     faults = list(_tokenizer_faults(directory, manifest))
+    names = [entry.file for entry in manifest.shards]
+    faults += [f"{name}: named twice" for name in sorted(set(names)) if names.count(name) > 1]
     for entry in manifest.shards:
+        if "/" in entry.file:
+            faults.append(f"{entry.file}: lies outside the folder")
+            continue
         faults += _shard_faults(directory, manifest, entry)
     named = {entry.file for entry in manifest.shards} | {MANIFEST, TOKENIZER}
     found = {address.rsplit("/", 1)[1] for address in files.list_files(directory)}
@@ -28,6 +33,9 @@ def verify(directory: str) -> list[str]:
 
 
 def _tokenizer_faults(directory: str, manifest: Manifest) -> Iterator[str]:
+    for token, number in manifest.tokenizer.special.items():
+        if not 0 <= number < manifest.tokenizer.vocab_size:
+            yield f"{MANIFEST}: {token} has the id {number}, beyond the vocabulary of {manifest.tokenizer.vocab_size}"
     address = files.join(directory, TOKENIZER)
     if not files.exists(address):
         yield f"{TOKENIZER}: missing"
@@ -59,7 +67,7 @@ def _value_faults(manifest: Manifest, entry: ShardEntry, shard: Shard) -> Iterat
         yield "the sentence lengths do not add up to the documents' tokens"
     if len(shard.tokens) and int(shard.tokens.max()) >= manifest.tokenizer.vocab_size:
         yield f"an id beyond the vocabulary of {manifest.tokenizer.vocab_size}"
-    special = np.array(sorted(manifest.tokenizer.special.values()), dtype=shard.tokens.dtype)
+    special = np.array([number for number in manifest.tokenizer.special.values() if 0 <= number < manifest.tokenizer.vocab_size], dtype=shard.tokens.dtype)
     count = int(np.isin(shard.tokens, special).sum())
     if count:
         yield f"{count} special ids among the tokens"

@@ -61,13 +61,19 @@ def test_wrong_recipes(recipe: str, what: str, hint: str, tmp_path: Path, corpus
     ("arguments", "what", "hint"),
     [
         (["biuld"], "biuld: no such command", "did you mean build?"),
-        (["build", "--home", "x"], "not a recipe", "RECIPE.toml"),
+        (["build", "--home", "x"], "no recipe named", "RECIPE.toml"),
         (["build", "none.toml", "--home", "x"], "none.toml: no such recipe", "corpus recipes"),
         (["build", "RECIPE", "--home", "HOME", "--dedup.max-remove", "1"], "--dedup.max-remove: neither", "did you mean --dedup.max-removed?"),
         (["build", "RECIPE", "--home", "HOME", "--runer=FnApiRunner"], "--runer: neither", "did you mean --runner?"),
         (["build", "RECIPE", "--home", "HOME", "--workers", "-1"], "--workers -1", "0 works in this process"),
         (["build", "RECIPE", "--home", "HOME", "--limit", "0"], "limit: 0 is less than 1", ""),
         (["build", "RECIPE", "--home", "IN"], "not empty and not a home", "new folder"),
+        (["build", "RECIPE", "--home", ""], "--home: no folder named", "--home DIR"),
+        (["build", "--home", "texts"], "no recipe named", "recipes in the package: texts"),
+        (["build", "RECIPE", "--home", "HOME", "--runner=Nope"], "Beam: ", "without --runner"),
+        (["build", "RECIPE", "--home", "FILE"], "File exists", "name a folder"),
+        (["verify", "FILE"], "Not a directory", "name a folder"),
+        (["show", "IN", "--n", "-1"], "--n -1: less than 0", ""),
         (["stats", "nowhere"], "nowhere: no home here", "corpus build RECIPE --home nowhere"),
         (["verify", "nowhere"], "no manifest", "corpus build"),
         (["show", "nowhere"], "no home here", "corpus build"),
@@ -82,7 +88,7 @@ def test_wrong_commands(arguments: list[str], what: str, hint: str, tmp_path: Pa
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.txt").write_text("some text")
     recipe = write_recipe(tmp_path)
-    names = {"RECIPE": str(recipe), "HOME": str(tmp_path / "home"), "IN": str(tmp_path / "in")}
+    names = {"RECIPE": str(recipe), "HOME": str(tmp_path / "home"), "IN": str(tmp_path / "in"), "FILE": str(tmp_path / "in" / "a.txt")}
     code, out, err = corpus(*[names.get(argument, argument) for argument in arguments])
     assert code == 2 and "Traceback" not in err and out == ""
     assert what.lower() in err.lower() and hint in err and err.strip()
@@ -181,7 +187,7 @@ def test_no_write_permission(tmp_path: Path) -> None:
             [
                 sys.executable,
                 "-c",
-                "import os, sys, tomli_w, typeguard, tyro, corpora.files, pipelines.build; os.setgid(65534); os.setuid(65534); from pipelines.cli import main; sys.exit(main(sys.argv[1:]))",
+                "import os, sys, tomli_w, typeguard, tyro, corpora.files, pipelines.build, pipelines.workers, pipelines.lock; os.setgid(65534); os.setuid(65534); from pipelines.cli import main; sys.exit(main(sys.argv[1:]))",
                 "build",
                 str(recipe),
                 "--home",
@@ -211,3 +217,77 @@ def test_a_source_with_a_bug_is_named(tmp_path: Path, corpus: Corpus, monkeypatc
     recipe = write_recipe(tmp_path, GOOD.replace('"files"', '"disorder:source"'))
     code, _, err = corpus("build", recipe, "--home", tmp_path / "home", "--workers", 0)
     assert code == 1 and "record ('a.txt', 0) comes after ('a.txt', 1)" in err
+
+
+def build_of(tmp_path: Path, corpus: Corpus, *flags: object, text: str = GOOD, home: str = "home") -> tuple[int, str, str]:
+    return corpus("build", write_recipe(tmp_path, text), "--home", tmp_path / home, "--workers", 0, *flags)
+
+
+def test_a_home_inside_the_input_is_refused(tmp_path: Path, corpus: Corpus) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.txt").write_text("some text")
+    text = GOOD.replace("{input}", f"{tmp_path}/in/**")
+    code, _, err = build_of(tmp_path, corpus, text=text, home="in/home")
+    assert code == 2 and "sources.mine.input takes in the home" in err
+
+
+def test_links_that_go_in_circles_and_names_that_are_no_utf8(tmp_path: Path, corpus: Corpus) -> None:
+    (tmp_path / "in" / "deep").mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    for path in ("in/a.txt", "in/deep/b.txt", "elsewhere/c.txt"):
+        (tmp_path / path).write_text(f"text of {path}")
+    (tmp_path / "in" / "deep" / "loop").symlink_to(tmp_path / "in")
+    (tmp_path / "in" / "linked").symlink_to(tmp_path / "elsewhere")
+    with open(os.path.join(os.fsencode(tmp_path), b"in", b"caf\xe9.txt"), "w") as stream:
+        stream.write("text")
+    code, _, err = build_of(tmp_path, corpus, text=GOOD.replace("{input}", f"{tmp_path}/in/**"))
+    assert code == 0, err
+    figures = json.loads(corpus("stats", tmp_path / "home", "--json")[1])["total"]
+    assert (figures["documents"], figures["rejects"]) == (3, {"unreadable": 1})
+    rejects = json.loads(corpus("show", tmp_path / "home", "--rejects", "--json")[1])["records"]
+    assert rejects[0]["path"] == "caf\\udce9.txt"
+
+
+def test_figures_of_an_earlier_ingest_are_not_shown(tmp_path: Path, corpus: Corpus) -> None:
+    (tmp_path / "in").mkdir()
+    for number in range(6):
+        (tmp_path / "in" / f"{number}.txt").write_text(f"text {number}")
+    recipe = write_recipe(tmp_path)
+    assert build_of(tmp_path, corpus)[0] == 0
+    assert corpus("ingest", recipe, "--home", tmp_path / "home", "--workers", 0, "--limit", 2)[0] == 0
+    figures = json.loads(corpus("stats", tmp_path / "home", "--json")[1])["total"]
+    assert (figures["documents"], figures["removed"], figures["kept"]) == (2, {"exact": None}, None)
+    assert not json.loads(corpus("status", tmp_path / "home", "--json")[1])["complete"]
+
+
+def test_a_vocabulary_with_holes(tmp_path: Path, corpus: Corpus) -> None:
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    vocabulary = {letter: 70_000 + number for number, letter in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}
+    holes = Tokenizer(models.BPE(vocabulary, []))
+    holes.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)  # type: ignore[assignment]
+    (tmp_path / "holes.json").write_text(holes.to_str())
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.txt").write_text("some text")
+    code, _, err = build_of(tmp_path, corpus, "--tokenizer.path", tmp_path / "holes.json")
+    assert code == 0, err
+    manifest = json.loads((tmp_path / "home" / "shards" / "manifest.json").read_text())
+    assert manifest["dtype"] == "uint32" and manifest["tokenizer"]["vocab_size"] == 70_256
+
+
+def test_a_given_vocabulary_is_looked_at_before_the_work(tmp_path: Path, corpus: Corpus) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.txt").write_text("some text")
+    code, _, err = build_of(tmp_path, corpus, "--tokenizer.path", tmp_path / "none.json")
+    assert code == 2 and "none.json" in err and not (tmp_path / "home" / "documents").exists()
+
+
+def test_names_of_sources_are_flags(tmp_path: Path, corpus: Corpus) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.txt").write_text("some text")
+    text = (
+        "".join(f'[sources.{name}]\nkind = "files"\ninput = "{{input}}"\n' for name in ("a-b", "1a", "class"))
+        + "[dedup]\nmax_removed = 1.0\n[tokenizer]\nvocab_size = 300\n"
+    )
+    assert build_of(tmp_path, corpus, "--sources.class.slice-bytes", 5, text=text)[0] == 0
+    assert list(json.loads(corpus("stats", tmp_path / "home", "--json")[1])["sources"]) == ["a-b", "1a", "class"]
