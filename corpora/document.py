@@ -53,13 +53,17 @@ class Reject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """The records of one file whose position is in [start, stop); `stop` None is the end. `size`: bytes of the whole file."""
+    """The records of one file whose position is in [start, stop); `stop` None is the end.
+
+    `size`: bytes of the whole file; `share`: bytes of this range, where it is not the whole.
+    """
 
     address: str
     path: str
     size: int
     start: int = 0
     stop: int | None = None
+    share: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +86,7 @@ class Slice:
     @property
     def bytes(self) -> int:
         """Bytes of input, as far as they are known."""
-        return sum((part.size if part.stop is None else min(part.stop, part.size)) - min(part.start, part.size) for part in self.parts)
+        return sum(part.size if part.share is None else part.share for part in self.parts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +99,7 @@ class SourceOptions:
     """Files, folders or globs; `**` crosses folders. Relative to the recipe."""
     language: str = "any"
     """The language to keep (a langdetect code such as en, de, zh-cn), or any."""
-    slice_bytes: int = 256_000_000
+    slice_bytes: int = 64_000_000
     """About how many bytes of input one slice of work holds; changes no result."""
 
     def __post_init__(self) -> None:

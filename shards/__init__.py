@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from shards.reader import Shard, open
 
+__version__ = "0.1.0"
 __all__ = ["Shard", "open"]
 
 

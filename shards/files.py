@@ -49,13 +49,13 @@ def join(base: str, *names: str) -> str:
 def exists(address: str) -> bool:
     """True for a file or folder that is there."""
     file_system, path = resolve(address)
-    return file_system.get_file_info(path).type != pafs.FileType.NotFound
+    return bool(file_system.get_file_info(path).type != pafs.FileType.NotFound)
 
 
 def is_folder(address: str) -> bool:
     """True for a folder that is there."""
     file_system, path = resolve(address)
-    return file_system.get_file_info(path).type == pafs.FileType.Directory
+    return bool(file_system.get_file_info(path).type == pafs.FileType.Directory)
 
 
 def size(address: str) -> int:
@@ -111,13 +111,20 @@ def open_output(address: str) -> Iterator[IO[bytes]]:
     try:
         with open(temporary, "xb") as stream:
             yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
+        _flush_to_disk(temporary)
         os.replace(temporary, path)
     except BaseException:
         if os.path.exists(temporary):
             os.unlink(temporary)
         raise
+
+
+def _flush_to_disk(path: str) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_bytes(address: str, content: bytes) -> None:
@@ -166,7 +173,9 @@ def glob(pattern: str) -> list[tuple[str, int]]:
     file_system, root = resolve(fixed)
     kind = file_system.get_file_info(root).type
     if kind == pafs.FileType.NotFound:
-        raise UserError(f"{pattern}: no such {'file or folder' if fixed == pattern else 'folder: ' + fixed}", "give an existing path or a glob such as 'texts/**/*.txt'")
+        raise UserError(
+            f"{pattern}: no such {'file or folder' if fixed == pattern else 'folder: ' + fixed}", "give an existing path or a glob such as 'texts/**/*.txt'"
+        )
     if kind == pafs.FileType.File:
         return [(fixed, int(file_system.get_file_info(root).size))]
     rest = pattern[len(fixed) :].strip("/") or "**"

@@ -1,7 +1,8 @@
 """Is a shards folder whole? Every byte is read once: digests, lengths, ids; all that is wrong is named."""
 
-import numpy as np
 from collections.abc import Iterator
+
+import numpy as np
 
 from shards import files
 from shards.config import UserError

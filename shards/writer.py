@@ -12,7 +12,14 @@ from shards.format import shard_schema
 from shards.manifest import ShardEntry
 
 
-def token_batch(ids: pa.Array, tokens: NDArray[np.generic], token_ends: NDArray[np.int64], sentences: NDArray[np.uint32], sentence_ends: NDArray[np.int64], schema: pa.Schema) -> pa.RecordBatch:
+def token_batch(
+    ids: pa.Array,
+    tokens: NDArray[np.generic],
+    token_ends: NDArray[np.int64],
+    sentences: NDArray[np.uint32],
+    sentence_ends: NDArray[np.int64],
+    schema: pa.Schema,
+) -> pa.RecordBatch:
     """The record batch of D documents.
 
     `ids`: D strings; `tokens` (T,) uint16 or uint32 of all documents; `token_ends` (D + 1,) offsets into it, from 0;

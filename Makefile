@@ -1,0 +1,43 @@
+# make setup | demo | test | test-long | bench. Each sets up what it needs; PYTHON chooses the interpreter.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: setup demo test lint test-long bench clean
+
+setup: $(STAMP)
+
+# uv where it is, else pip
+$(STAMP): pyproject.toml constraints.txt
+	if command -v uv >/dev/null; then \
+	  uv venv --quiet --allow-existing --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" $(VENV) && \
+	  uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[all,dev]'; \
+	else \
+	  $(PYTHON) -m venv $(VENV) && \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[all,dev]'; \
+	fi
+	touch $(STAMP)
+
+# The main job on Python's own documentation: no network, no data needed.
+demo: setup
+	$(BIN)/python docs/demo.py demo
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint
+	$(BIN)/pytest -q --durations=10
+
+# Minutes to hours: everything, and the tests on each other Python that is found.
+test-long: setup
+	$(BIN)/pytest -q -m 'long or not long'
+	sh tests/pythons.sh 3.10 3.12 3.13
+
+bench: setup
+	for script in benchmarks/bench_*.py; do $(BIN)/python $$script || exit 1; done
+
+clean:
+	rm -rf $(VENV) demo build *.egg-info

@@ -1,0 +1,377 @@
+"""The source `files`: your own .txt, .jsonl and .parquet, plain or as .gz, .zst, .xz, .bz2.
+
+A document is a file, a line, a paragraph or a row. Its position is its offset in bytes in the inflated file, or its
+row number in Parquet. Memory is that of one document (`MAX_DOCUMENT_BYTES`), whatever the file's size: a longer line
+is skipped as the reject `too_large` and the next one read. A file that is damaged gives its records up to the damage
+and one reject.
+"""
+
+import bz2
+import datetime
+import gzip
+import hashlib
+import io
+import json
+import lzma
+import os
+import shutil
+import tempfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import IO, Any, Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from corpora.document import MAX_DOCUMENT_BYTES, Document, Part, Reject, Slice, Source, SourceOptions
+from shards import files
+from shards.config import UserError
+
+FORMATS = (".txt", ".jsonl", ".parquet")
+COMPRESSIONS = (".gz", ".zst", ".xz", ".bz2")
+DAMAGE = (EOFError, zlib.error, lzma.LZMAError, OSError, pa.ArrowException)
+"""What the decoders raise on damaged bytes; EOFError for a cut file."""
+MAX_FILES_A_SLICE = 10_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilesOptions(SourceOptions):
+    """Your own texts: .txt, .jsonl, .parquet, plain or compressed."""
+
+    kind: str = "files"
+    text_field: str = "text"
+    """The JSON key or Parquet column that holds the text."""
+    id_field: str | None = None
+    """A key or column with your own id; it goes to extra.id, and `corpus why` finds it."""
+    url_field: str | None = None
+    """A key or column with the address of the text."""
+    title_field: str | None = None
+    """A key or column with its title."""
+    date_field: str | None = None
+    """A key or column with its date, as YYYY-MM-DD..."""
+    document: Literal["file", "line", "blank-line"] | None = None
+    """What a document is in .txt: the file (default), each line, or what blank lines separate. In .jsonl always the line."""
+    encoding: str = "utf-8"
+    """Of .txt and .jsonl; text that is not valid in it is the reject `bad_encoding`."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        try:
+            newline = "\n".encode(self.encoding)
+        except LookupError:
+            raise ValueError(f"encoding: {self.encoding!r} is unknown") from None
+        if newline != b"\n" and self.document in ("line", "blank-line"):
+            raise ValueError(f"encoding: {self.encoding!r} cannot be read by lines; convert the files to utf-8")
+
+
+def source() -> Source:
+    """The source `files`."""
+    return Source(options=FilesOptions, slices=slices, read=read)
+
+
+def slices(options: FilesOptions) -> Iterator[Slice]:
+    """Files in the order of their paths; small ones grouped, large ones cut where their format allows it."""
+    parts = [piece for part in find(options.input) for piece in _cut(options, part)]
+    return group(parts, options.slice_bytes)
+
+
+def find(patterns: tuple[str, ...]) -> list[Part]:
+    """Every file that the globs match, once, sorted by its path below their common fixed part.
+
+    Raises `UserError` when a pattern matches nothing.
+    """
+    found: dict[str, int] = {}
+    for pattern in patterns:
+        matches = files.glob(pattern)
+        if not matches:
+            raise UserError(f"{pattern}: no file matches", "check the pattern; quote it in a shell; `**` crosses folders")
+        found.update(matches)
+    bases = [files.fixed_part(pattern) for pattern in patterns]
+    folders = [base if files.is_folder(base) else os.path.dirname(base) for base in bases]
+    base = os.path.commonpath(folders) if len(set(folders)) > 1 and not any(map(files.is_remote, folders)) else folders[0]
+    parts = [Part(address=address, path=address.removeprefix(base).lstrip("/"), size=size) for address, size in found.items()]
+    return sorted(parts, key=lambda part: part.path)
+
+
+def group(parts: list[Part], slice_bytes: int) -> Iterator[Slice]:
+    """Slices of about `slice_bytes`. A group ends after a file whose path's hash says so, with a chance of its share of
+    a slice: that depends on the file alone, so that a new file changes the one group it falls into."""
+    held: list[Part] = []
+    for part in parts:
+        held.append(part)
+        size = part.size if part.share is None else part.share
+        chance = int.from_bytes(hashlib.blake2b(f"{part.path}\n{part.start}".encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
+        if chance < size / slice_bytes * 2**64 or len(held) == MAX_FILES_A_SLICE:
+            yield Slice(parts=tuple(held))
+            held = []
+    if held:
+        yield Slice(parts=tuple(held))
+
+
+def _cut(options: FilesOptions, part: Part) -> Iterator[Part]:
+    """A large plain file by lines or by row groups; any other file whole."""
+    form, compression = kind_of(part.path)
+    if part.size > options.slice_bytes and not compression:
+        if form == ".jsonl" or (form == ".txt" and options.document == "line"):
+            edges = list(range(0, part.size, options.slice_bytes)) + [part.size]
+            for start, stop in zip(edges[:-1], edges[1:]):
+                yield Part(address=part.address, path=part.path, size=part.size, start=start, stop=stop, share=stop - start)
+            return
+        if form == ".parquet":
+            yield from _row_ranges(options, part)
+            return
+    yield part
+
+
+def _row_ranges(options: FilesOptions, part: Part) -> Iterator[Part]:
+    try:
+        with files.open_input(part.address) as stream:
+            metadata = pq.ParquetFile(stream).metadata
+            groups = [(metadata.row_group(i).num_rows, metadata.row_group(i).total_byte_size) for i in range(metadata.num_row_groups)]
+    except (OSError, pa.ArrowException):
+        yield part  # reading it will name the damage
+        return
+    start = rows = share = 0
+    for count, size in groups:
+        rows, share = rows + count, share + size
+        if share >= options.slice_bytes:
+            yield Part(address=part.address, path=part.path, size=part.size, start=start, stop=rows, share=share)
+            start, share = rows, 0
+    if rows > start or not groups:
+        yield Part(address=part.address, path=part.path, size=part.size, start=start, stop=None, share=share)
+
+
+def kind_of(path: str) -> tuple[str, str]:
+    """(format, compression) by the name's endings, lower-cased; "" for what is not there."""
+    stem, last = os.path.splitext(path.lower())
+    if last in COMPRESSIONS:
+        return os.path.splitext(stem)[1], last
+    return last, ""
+
+
+def read(options: FilesOptions, piece: Slice) -> Iterator[Document | Reject]:
+    """The records of a slice, in order."""
+    for part in piece.parts:
+        yield from read_part(options, part)
+
+
+def read_part(options: FilesOptions, part: Part) -> Iterator[Document | Reject]:
+    """The records of one file or range; damage ends it with a reject `damaged`, `truncated` or `unreadable`."""
+    position = part.start
+    try:
+        for record in _records(options, part):
+            position = record.position + 1
+            yield record
+    except (PermissionError, FileNotFoundError, IsADirectoryError) as error:
+        yield Reject(path=part.path, position=position, reason="unreadable", detail=error.strerror or str(error))
+    except DAMAGE as error:
+        cut = isinstance(error, EOFError) or "Truncated" in str(error)  # the latter is Arrow's word for a cut .zst
+        reason = "truncated" if cut else "damaged"
+        yield Reject(path=part.path, position=position, reason=reason, detail=str(error)[:200])
+
+
+def _records(options: FilesOptions, part: Part) -> Iterator[Document | Reject]:
+    form, compression = kind_of(part.path)
+    if form not in FORMATS:
+        yield Reject(path=part.path, position=0, reason="unknown_format", detail=f"not {', '.join(FORMATS)}")
+    elif form == ".parquet":
+        yield from _parquet(options, part, compression)
+    else:
+        with open_inflated(part.address, compression) as stream:
+            if form == ".jsonl":
+                yield from _json_lines(options, part, stream)
+            elif options.document == "line":
+                yield from _text_lines(options, part, stream)
+            elif options.document == "blank-line":
+                yield from _paragraphs(options, part, stream)
+            else:
+                yield _text(options, part, 0, stream.read(MAX_DOCUMENT_BYTES + 1))
+
+
+def open_inflated(address: str, compression: str) -> IO[bytes]:
+    """A buffered stream of a file's inflated bytes; `compression` is one of `COMPRESSIONS` or ""."""
+    stream: Any = io.BufferedReader(files.open_input(address), 1 << 20)  # type: ignore[arg-type]
+    if not compression:
+        return stream  # type: ignore[no-any-return]
+    if compression == ".gz":
+        decoder: Any = gzip.GzipFile(fileobj=stream).read1
+    elif compression == ".bz2":
+        decoder = bz2.BZ2File(stream).read1
+    elif compression == ".xz":
+        decoder = lzma.LZMAFile(stream).read1
+    else:
+        decoder = pa.CompressedInputStream(stream, "zstd").read
+    return io.BufferedReader(_Inflated(decoder, stream), 1 << 20)
+
+
+class _Inflated(io.RawIOBase):
+    """Hands on what a decoder has as soon as it has it, so that damage costs nothing that was inflated before it."""
+
+    def __init__(self, read: Callable[[int], bytes], compressed: IO[bytes]) -> None:
+        self.read_some, self.compressed = read, compressed
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        block = self.read_some(min(len(buffer), 1 << 16))
+        buffer[: len(block)] = block
+        return len(block)
+
+    def close(self) -> None:
+        self.compressed.close()
+        super().close()
+
+
+def read_lines(stream: IO[bytes], start: int = 0, stop: int | None = None) -> Iterator[tuple[int, bytes | None]]:
+    """(offset, line without its `\\n`) of each line that begins in [start, stop); None for a line over the limit."""
+    offset = start
+    if start > 0:
+        stream.seek(start - 1)
+        offset = start - 1 + _skip_line(stream)
+    while stop is None or offset < stop:
+        line = stream.readline(MAX_DOCUMENT_BYTES + 1)
+        if not line:
+            return
+        length = len(line)
+        if length > MAX_DOCUMENT_BYTES and not line.endswith(b"\n"):
+            del line
+            length += _skip_line(stream)
+            yield offset, None
+        else:
+            yield offset, line.removesuffix(b"\n")
+        offset += length
+
+
+def _skip_line(stream: IO[bytes]) -> int:
+    skipped = 0
+    while block := stream.readline(1 << 20):
+        skipped += len(block)
+        if block.endswith(b"\n"):
+            break
+    return skipped
+
+
+def _too_large(part: Part, position: int) -> Reject:
+    return Reject(path=part.path, position=position, reason="too_large", detail=f"over {MAX_DOCUMENT_BYTES} bytes")
+
+
+def _text(options: FilesOptions, part: Part, position: int, raw: bytes) -> Document | Reject:
+    if len(raw) > MAX_DOCUMENT_BYTES:
+        return _too_large(part, position)
+    try:
+        text = raw.decode(options.encoding)
+    except UnicodeError as error:
+        return Reject(path=part.path, position=position, reason="bad_encoding", detail=str(error)[:200], text=raw[:1000].decode(options.encoding, "replace"))
+    return Document(path=part.path, position=position, text=text)
+
+
+def _text_lines(options: FilesOptions, part: Part, stream: IO[bytes]) -> Iterator[Document | Reject]:
+    for offset, line in read_lines(stream, part.start, part.stop):
+        if line is None:
+            yield _too_large(part, offset)
+        elif line.strip():
+            yield _text(options, part, offset, line)
+
+
+def _paragraphs(options: FilesOptions, part: Part, stream: IO[bytes]) -> Iterator[Document | Reject]:
+    """Runs of lines between blank ones."""
+    begin, held, size = 0, [], 0
+    for offset, line in read_lines(stream):
+        if line is None or size > MAX_DOCUMENT_BYTES:
+            held, size = [b""], MAX_DOCUMENT_BYTES + 1
+        if line is None or line.strip():
+            if not held:
+                begin = offset
+            if size <= MAX_DOCUMENT_BYTES and line is not None:
+                held.append(line)
+                size += len(line) + 1
+        elif held:
+            yield _too_large(part, begin) if size > MAX_DOCUMENT_BYTES else _text(options, part, begin, b"\n".join(held))
+            held, size = [], 0
+    if held:
+        yield _too_large(part, begin) if size > MAX_DOCUMENT_BYTES else _text(options, part, begin, b"\n".join(held))
+
+
+def _json_lines(options: FilesOptions, part: Part, stream: IO[bytes]) -> Iterator[Document | Reject]:
+    for offset, line in read_lines(stream, part.start, part.stop):
+        if line is None:
+            yield _too_large(part, offset)
+        elif line.strip():
+            yield _json_record(options, part, offset, line)
+
+
+def _json_record(options: FilesOptions, part: Part, position: int, line: bytes) -> Document | Reject:
+    start = line[:1000].decode("utf-8", "replace")
+    try:
+        record = json.loads(line.decode(options.encoding).removeprefix("\ufeff"))
+    except UnicodeError as error:
+        return Reject(path=part.path, position=position, reason="bad_encoding", detail=str(error)[:200], text=start)
+    except (ValueError, RecursionError) as error:
+        return Reject(path=part.path, position=position, reason="bad_json", detail=str(error)[:200], text=start)
+    if not isinstance(record, dict):
+        return Reject(path=part.path, position=position, reason="bad_json", detail="not an object", text=start)
+    return _field_record(options, part, position, record)
+
+
+def _field_record(options: FilesOptions, part: Part, position: int, record: dict[str, Any]) -> Document | Reject:
+    text = record.get(options.text_field)
+    if not isinstance(text, str):
+        detail = f"no text in field {options.text_field!r}; fields: {', '.join(map(str, record))}"
+        return Reject(path=part.path, position=position, reason="no_text", detail=detail[:200])
+    if len(text) > MAX_DOCUMENT_BYTES:
+        return _too_large(part, position)
+    own = record.get(options.id_field) if options.id_field else None
+    return Document(
+        path=part.path,
+        position=position,
+        text=text,
+        url=_string(record, options.url_field),
+        title=_string(record, options.title_field),
+        date=_date(record, options.date_field),
+        extra={} if own is None else {"id": own if isinstance(own, (str, int)) else str(own)},
+    )
+
+
+def _string(record: dict[str, Any], name: str | None) -> str | None:
+    value = record.get(name) if name else None
+    return None if value is None else str(value)
+
+
+def _date(record: dict[str, Any], name: str | None) -> datetime.date | None:
+    value = record.get(name) if name else None
+    try:
+        return datetime.date.fromisoformat(str(value)[:10]) if value is not None else None
+    except ValueError:
+        return None
+
+
+def _parquet(options: FilesOptions, part: Part, compression: str) -> Iterator[Document | Reject]:
+    with tempfile.TemporaryFile() as spool:
+        if compression:  # Parquet is read from its end, so a compressed one is unpacked first
+            with open_inflated(part.address, compression) as stream:
+                shutil.copyfileobj(stream, spool, 1 << 20)
+            spool.seek(0)
+        with pa.PythonFile(spool, mode="r") if compression else files.open_input(part.address) as stream:
+            yield from _parquet_rows(options, part, pq.ParquetFile(stream))
+
+
+def _parquet_rows(options: FilesOptions, part: Part, table: pq.ParquetFile) -> Iterator[Document | Reject]:
+    wanted = [name for name in (options.text_field, options.id_field, options.url_field, options.title_field, options.date_field) if name]
+    present = [name for name in wanted if name in table.schema_arrow.names]
+    if options.text_field not in present:
+        yield Reject(
+            path=part.path, position=0, reason="no_text", detail=f"no column {options.text_field!r}; columns: {', '.join(table.schema_arrow.names)}"[:200]
+        )
+        return
+    row = 0
+    for index in range(table.num_row_groups):
+        count = table.metadata.row_group(index).num_rows
+        if row >= part.start and (part.stop is None or row < part.stop):
+            position = row
+            for batch in table.iter_batches(batch_size=64, row_groups=[index], columns=present):
+                for record in batch.to_pylist():
+                    yield _field_record(options, part, position, record)
+                    position += 1
+        row += count

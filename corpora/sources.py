@@ -1,0 +1,32 @@
+"""Kind -> source: ours by name, the user's by `module:function` (a function without arguments that returns a `Source`)."""
+
+import importlib
+
+from corpora.document import Source, SourceOptions
+from shards.config import UserError, nearest
+
+KINDS = {"files": "corpora.files:source"}
+"""Each kind and where its source lives."""
+
+
+def load_source(kind: str) -> Source:
+    """The source of a kind. Raises `UserError`: an unknown kind, a module that does not import, a function that is no source."""
+    address = KINDS.get(kind, kind)
+    if ":" not in address:
+        raise UserError(f"kind = {kind!r}: no such kind of source", nearest(kind, KINDS) + ", or your own as module:function")
+    module_name, function_name = address.split(":", 1)
+    try:
+        module = importlib.import_module(module_name)
+        source = getattr(module, function_name)()
+    except (ImportError, AttributeError) as error:
+        raise UserError(f"kind = {kind!r}: {error}", "name an importable module:function; docs/sources.md shows one") from None
+    if not isinstance(source, Source) or not issubclass(source.options, SourceOptions):
+        raise UserError(f"kind = {kind!r}: {function_name} does not return a corpora.document.Source", "docs/sources.md shows one")
+    return source
+
+
+def module_file(kind: str) -> str | None:
+    """The file of the user's own module, so that a change of it is noticed; None for our kinds."""
+    if kind in KINDS:
+        return None
+    return getattr(importlib.import_module(kind.split(":", 1)[0]), "__file__", None)

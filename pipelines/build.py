@@ -1,0 +1,177 @@
+"""The composition: read this first. `build` runs the stages one after the other, each a Beam pipeline.
+
+    ingest -> dedup -> train-tokenizer -> tokenize -> verify
+
+Each stage does only what its fingerprints say is not done. After each the records are counted: every one must be
+somewhere (law 4).
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from pipelines import exact, ingest, shard, tokenize, tokenizer
+from pipelines import home as homes
+from pipelines.home import Home, open_home, summaries, write_recipe
+from pipelines.recipe import Recipe, recipe_digest
+from shards import files
+from shards.config import UserError, to_dict
+from shards.verify import verify
+
+MUCH_BYTES = 1_000_000_000
+"""A changed recipe that redoes work over more text than this is asked about."""
+
+Say = Callable[[str], None]
+
+
+def build(home_root: str, num_workers: int, beam_arguments: list[str], say: Say) -> None:
+    """Everything, from the sources to verified shards; the home's recipe is written. Raises `UserError`."""
+    run_ingest(home_root, num_workers, beam_arguments, say)
+    run_dedup(home_root, num_workers, beam_arguments, say)
+    run_tokenizer(home_root, num_workers, beam_arguments, say)
+    run_tokenize(home_root, num_workers, beam_arguments, say)
+    faults = verify(files.join(home_root, "shards"))
+    if faults:
+        raise UserError(f"{home_root}: {faults[0]}", f"corpus verify {home_root}", 1)
+    say(f"verify: {files.join(home_root, 'shards')} is whole")
+
+
+def run_ingest(home_root: str, num_workers: int, beam_arguments: list[str], say: Say) -> None:
+    """Sources to documents and rejects."""
+    from pipelines.beam import Ingest
+
+    _run(home_root, Ingest, num_workers, beam_arguments)
+    home, recipe = open_home(home_root)
+    for name in recipe.sources:
+        found = summaries(home, ingest.STAGE, name)
+        records, documents = (sum(summary.counts[key] for summary in found) for key in ("records", "documents"))
+        rejects: dict[str, int] = {}
+        for summary in found:
+            for reason, count in summary.rejects.items():
+                rejects[reason] = rejects.get(reason, 0) + count
+        _account(f"{name}: records", records, documents + sum(rejects.values()))
+        reasons = "".join(f", {count:,} {reason}" for reason, count in sorted(rejects.items()))
+        say(f"ingest {name}: {records:,} records, {documents:,} documents{reasons}")
+        if records and set(rejects) <= {"damaged", "truncated", "unreadable", "unknown_format"} and not documents:
+            say(f"warning: {name}: nothing in its {len(found)} slices could be read; corpus show {home_root} --rejects --source {name}")
+    if not any(summary.counts["documents"] for summary in summaries(home, ingest.STAGE)):
+        raise UserError(f"{home_root}: no input could be read: not one document", f"corpus show {home_root} --rejects")
+
+
+def run_dedup(home_root: str, num_workers: int, beam_arguments: list[str], say: Say) -> None:
+    """Duplicates, proposed; stops when too many of a source would go."""
+    from pipelines.beam import Deduplicate
+
+    home, recipe = open_home(home_root)
+    if not homes.removing_stages(recipe):
+        say("dedup: off")
+        return
+    _run(home_root, Deduplicate, num_workers, beam_arguments)
+    found = summaries(home, exact.STAGE)
+    for name in recipe.sources:
+        of_source = [summary for summary in found if summary.source == name]
+        documents, removed = (sum(summary.counts[key] for summary in of_source) for key in ("documents", "removed"))
+        _account(f"{name}: documents", sum(summary.counts["documents"] for summary in summaries(home, ingest.STAGE, name)), documents)
+        say(f"dedup {name}: {removed:,} of {documents:,} documents are copies")
+    exact.guard(home, recipe, found)
+
+
+def run_tokenizer(home_root: str, num_workers: int, beam_arguments: list[str], say: Say) -> None:
+    """The vocabulary."""
+    from pipelines.beam import TrainTokenizer
+
+    _run(home_root, TrainTokenizer, num_workers, beam_arguments)
+    summary = homes.read_summary(Home(home_root).summary(tokenizer.STAGE, "all", "tokenizer"))
+    assert summary is not None
+    size, wanted = summary.counts["vocab_size"], summary.counts["wanted"]
+    if size < wanted:
+        say(f"warning: the text has merges for a vocabulary of {size:,}, not of {wanted:,}")
+    say(f"tokenizer: {size:,} ids")
+
+
+def run_tokenize(home_root: str, num_workers: int, beam_arguments: list[str], say: Say) -> None:
+    """Kept documents to shards and their manifest."""
+    from pipelines.beam import Tokenize
+
+    _run(home_root, Tokenize, num_workers, beam_arguments)
+    home, recipe = open_home(home_root)
+    for name in recipe.sources:
+        encoded, written = summaries(home, tokenize.STAGE, name), summaries(home, shard.STAGE, name)
+        kept, tokens = (sum(summary.counts[key] for summary in encoded) for key in ("kept", "tokens"))
+        documents = sum(summary.counts["documents"] for summary in summaries(home, ingest.STAGE, name))
+        removed = sum(summary.counts["removed"] for stage in homes.removing_stages(recipe) for summary in summaries(home, stage, name))
+        _account(f"{name}: documents", documents, kept + removed)
+        _account(f"{name}: kept documents", kept, sum(summary.counts["documents"] for summary in written))
+        _account(f"{name}: tokens", tokens, sum(summary.counts["tokens"] for summary in written))
+        say(f"tokenize {name}: {kept:,} documents kept, {tokens:,} tokens in {len(written)} shards")
+
+
+def _run(home_root: str, stage: Any, num_workers: int, beam_arguments: list[str]) -> None:
+    from pipelines.beam import run_stage
+
+    run_stage(home_root, stage, num_workers, beam_arguments)
+
+
+def _account(what: str, expected: int, found: int) -> None:
+    if expected != found:
+        raise RuntimeError(f"{what}: {expected} went in and {found} came out: a bug in corpusmill")
+
+
+def adopt_recipe(home_root: str, recipe: Recipe, confirm: Callable[[list[str]], bool], say: Say) -> None:
+    """Make `recipe` the home's. What it changes in a home that is there is said first, and asked about when much would be
+    redone. Raises `UserError` (exit 2) when the answer is no, and when the folder holds something else."""
+    home = Home(home_root)
+    if not files.exists(home.file("recipe.toml")):
+        if files.list_files(home_root) or files.list_folders(home_root):
+            raise UserError(f"{home_root}: not empty and not a home", "name a new folder")
+    else:
+        _, old = open_home(home_root)
+        changed = list(changes(old, recipe))
+        if changed:
+            for line in changed:
+                say(line)
+            size = sum(summary.counts["bytes"] for summary in summaries(home, ingest.STAGE))
+            if size > MUCH_BYTES and not confirm(changed):
+                raise UserError(f"{home_root}: was built by another recipe", "--yes to go on, or name another home")
+    write_recipe(home, recipe)
+
+
+def changes(old: Recipe, new: Recipe) -> Iterator[str]:
+    """What is different, a line each, with the stages that it redoes; nothing for settings that change no byte."""
+    if recipe_digest(old) == recipe_digest(new) and old.tokenizer.path == new.tokenizer.path:
+        return
+    before, after = dict(_flat(to_dict(old))), dict(_flat(to_dict(new)))
+    for name in [name for name in old.sources if name not in new.sources]:
+        yield f"changed: source {name} is gone; {_redone('dedup', new)}"
+    for name in [name for name in new.sources if name not in old.sources]:
+        yield f"changed: source {name} is new: it is ingested; {_redone('dedup', new)}"
+    for key in sorted(before.keys() | after.keys()):
+        parts = key.split(".")
+        if before.get(key) == after.get(key) or key.endswith((".input", ".slice_bytes")) or key in ("dedup.max_removed", "dedup.priority"):
+            continue
+        if parts[0] == "sources" and not (parts[1] in old.sources and parts[1] in new.sources):
+            continue
+        first = {"sources": "ingest", "limit": "ingest", "dedup": "dedup", "tokenizer": "tokenizer", "shards": "tokenize", "seed": "tokenizer"}[parts[0]]
+        of = f" of {parts[1]}" if first == "ingest" and parts[0] == "sources" else ""
+        yield f"changed: {key} from {before.get(key)!r} to {after.get(key)!r}; {_redone(first, new, of)}"
+
+
+def _redone(first: str, recipe: Recipe, of: str = "") -> str:
+    order = ["ingest", "dedup", "tokenizer", "tokenize"]
+    rest = order[order.index(first) :]
+    if first != "tokenizer" and recipe.tokenizer.path:
+        rest.remove("tokenizer")
+    return f"redone: {', '.join(rest)}{of}, where their input changes"
+
+
+def _flat(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _flat(item, f"{prefix}.{key}" if prefix else key)
+    else:
+        yield prefix, value
+
+
+def seconds_since(start: float) -> str:
+    """A duration for people."""
+    return f"{time.monotonic() - start:.1f} s"

@@ -1,0 +1,532 @@
+"""The command `corpus`. What a command does stands in its own module; here are names, flags and what is printed.
+
+stdout is data, stderr is progress and errors. Exit: 0 done, 1 incomplete or a check failed, 2 usage, recipe or input,
+3 environment, 130 interrupted. Nothing heavy is imported before it is needed.
+"""
+
+import dataclasses
+import errno
+import inspect
+import json as jsonlib
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from shards.config import UserError, nearest
+
+if TYPE_CHECKING:
+    from pipelines.recipe import Recipe
+
+USAGE = """usage: corpus COMMAND ...
+
+From your archives to deduplicated, tokenized, memory-mapped shards.
+
+{commands}
+corpus COMMAND --help explains one. Options that corpus does not know go to Beam (--runner=SparkRunner ...).
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    arguments = sys.argv[1:] if argv is None else argv
+    sys.path.append(os.getcwd())  # so that a recipe's own module:function is found
+    try:
+        if sys.platform == "win32":
+            raise UserError("Windows is not supported", "use Linux, macOS or WSL 2", 3)
+        return _dispatch(arguments)
+    except UserError as error:
+        print(f"error: {error.what}" + (f"\nhint: {error.hint}" if error.hint else ""), file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted: the same command goes on where it stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output has gone, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        print(f"error: {error.filename or 'output'}: {error.strerror}\nhint: make room, or name a folder that you may write to", file=sys.stderr)
+        return 3
+    finally:
+        if "pipelines.workers" in sys.modules:
+            sys.modules["pipelines.workers"].stop()
+
+
+def _dispatch(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help"):
+        lines = (f"  {name:16} {(function.__doc__ or '').strip().splitlines()[0]}\n" for name, function in COMMANDS.items())
+        print(USAGE.format(commands="".join(lines)))
+        return 0 if arguments else 2
+    if arguments[0] == "--version":
+        from shards import __version__
+
+        print(f"corpusmill {__version__}")
+        return 0
+    name, *rest = arguments
+    if name not in COMMANDS:
+        raise UserError(f"{name}: no such command", nearest(name, COMMANDS))
+    if name in ("build", "ingest"):
+        return _from_recipe(name, rest)
+    import tyro
+
+    command = COMMANDS[name]
+    if name in ON_BEAM:
+        parsed, beam_arguments = tyro.cli(command, args=rest, prog=f"corpus {name}", return_unknown_args=True)
+        _refuse_unknown(command, name, beam_arguments)
+        return parsed(beam_arguments)  # type: ignore[no-any-return]
+    return int(tyro.cli(command, args=rest, prog=f"corpus {name}"))
+
+
+def _refuse_unknown(command: Any, name: str, unknown: list[str]) -> None:
+    """Raise `UserError` for what neither we nor Beam know, with the nearest of both: Beam only drops it with a warning."""
+    if not unknown:
+        return
+    _quiet_beam()
+    from pipelines.beam import known_options
+
+    ours, known = set(_flags(command)), known_options()
+    for index, argument in enumerate(unknown):
+        option = argument.split("=", 1)[0]
+        if not option.startswith("-") and (index == 0 or not unknown[index - 1].startswith("-")):
+            raise UserError(f"{argument}: not understood", f"corpus {name} --help")
+        if option.startswith("-") and option not in known:
+            raise UserError(f"{option}: neither corpus nor Beam has this option", nearest(option, ours | known))
+
+
+def _flags(command: Any, prefix: str = "") -> Iterator[str]:
+    """The flags that tyro makes of a dataclass, tables and all, or of a function's parameters."""
+    if not dataclasses.is_dataclass(command):
+        yield from (f"--{name.replace('_', '-')}" for name in inspect.signature(command).parameters)
+        return
+    for field in dataclasses.fields(command):
+        kind = _Run if field.name == "run" else field.type
+        name = f"{prefix}{field.name}".replace("_", "-")
+        if dataclasses.is_dataclass(kind):
+            yield from _flags(kind, "" if kind is _Run else f"{name}.")
+        else:
+            yield f"--{name}"
+
+
+# build and ingest: the recipe's own keys are flags too, so their parser is made from the recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Run:
+    """What is not in the recipe. Positional: the recipe, a file or the name of one in the package."""
+
+    home: str
+    """The folder of the build; made if it is not there."""
+    workers: int | None = None
+    """Child processes; default one a core. 0: none, all in this process."""
+    dry_run: bool = False
+    """Only say what would be done; prints the whole recipe."""
+    yes: bool = False
+    """Do not ask before redoing work that a changed recipe makes stale."""
+    json: bool = False
+    """Print the result as one JSON object."""
+
+
+def _from_recipe(name: str, arguments: list[str]) -> int:
+    import tyro
+
+    from pipelines.recipe import Recipe, complete, load_recipe
+
+    path = next((argument for argument in arguments if argument.endswith(".toml") or argument in packaged_recipes()), None)
+    if path is None and not {"-h", "--help"} & set(arguments):
+        first = next((argument for argument in arguments if not argument.startswith("-")), "")
+        raise UserError(
+            f"{first or 'no recipe'}: not a recipe (a .toml file, or one of: {', '.join(packaged_recipes())})", f"corpus {name} RECIPE.toml --home DIR"
+        )
+    recipe = Recipe(sources={}) if path is None else load_recipe(_recipe_file(path))
+    sources = dataclasses.make_dataclass("Sources", [(_field(key), type(value), value) for key, value in recipe.sources.items()], frozen=True)
+    fields = [(field.name, field.type, getattr(recipe, field.name)) for field in dataclasses.fields(Recipe) if field.name not in ("sources", "format")]
+    Arguments = dataclasses.make_dataclass(
+        "Arguments",
+        [
+            ("recipe", tyro.conf.Positional[str]),
+            ("run", tyro.conf.OmitArgPrefixes[_Run]),
+            *((key, kind, dataclasses.field(default=value)) for key, kind, value in fields),
+            ("sources", sources, dataclasses.field(default=sources())),
+        ],
+        frozen=True,
+    )
+    Arguments.__doc__ = COMMANDS[name].__doc__
+    try:
+        parsed: Any
+        parsed, beam_arguments = tyro.cli(Arguments, args=arguments, prog=f"corpus {name}", return_unknown_args=True, config=(tyro.conf.FlagCreatePairsOff,))
+    except ValueError as error:
+        raise UserError(str(error), f"corpus {name} --help") from None
+    _refuse_unknown(Arguments, name, beam_arguments)
+    changed = dataclasses.replace(
+        recipe,
+        **{key: getattr(parsed, key) for key, _, _ in fields},
+        sources={key: _with_absolute_input(getattr(parsed.sources, _field(key))) for key in recipe.sources},
+    )
+    return int(COMMANDS[name](complete(changed, os.getcwd()), parsed.run, beam_arguments))
+
+
+def _field(name: str) -> str:
+    """A source's name as a field: tyro writes the underscores of flags as hyphens."""
+    return name.replace("-", "_")
+
+
+def _with_absolute_input(options: Any) -> Any:
+    return dataclasses.replace(options, input=tuple(item if "://" in item else os.path.abspath(item) for item in options.input))
+
+
+def packaged_recipes() -> dict[str, Path]:
+    """Name -> file of the recipes in the package."""
+    return {path.stem: path for path in sorted((Path(__file__).parent / "recipes").glob("*.toml"))}
+
+
+def _recipe_file(path: str) -> str:
+    return str(packaged_recipes().get(path, path))
+
+
+def build(recipe: "Recipe", run: _Run, beam_arguments: list[str]) -> int:
+    """RECIPE --home DIR: everything, from the sources to verified shards."""
+    from pipelines import build as composition
+
+    return _run_recipe(recipe, run, beam_arguments, composition.build)
+
+
+def ingest(recipe: "Recipe", run: _Run, beam_arguments: list[str]) -> int:
+    """RECIPE --home DIR: only the documents of the sources."""
+    from pipelines import build as composition
+
+    return _run_recipe(recipe, run, beam_arguments, composition.run_ingest)
+
+
+def _run_recipe(recipe: "Recipe", run: _Run, beam_arguments: list[str], stages: Callable[..., None]) -> int:
+    from pipelines.build import adopt_recipe
+
+    if run.dry_run:
+        return _dry_run(recipe, run)
+    adopt_recipe(run.home, recipe, _confirmed(run.yes), say)
+    _quiet_beam()
+    stages(run.home, _workers(run.workers), beam_arguments, say)
+    if run.json:
+        _print_json(_stats(run.home))
+    return 0
+
+
+def _dry_run(recipe: "Recipe", run: _Run) -> int:
+    """What a build would read, a line a source, and the whole recipe as TOML that can be fed back."""
+    from corpora.sources import load_source
+    from pipelines.build import changes
+    from pipelines.home import Home, open_home
+    from shards import files
+    from shards.config import dump_toml, to_dict
+
+    if files.exists(Home(run.home).file("recipe.toml")):
+        for line in changes(open_home(run.home)[1], recipe):
+            say(line)
+    reading = {}
+    for name, options in recipe.sources.items():
+        slices = list(load_source(options.kind).slices(options))
+        reading[name] = {
+            "files": len({part.path for piece in slices for part in piece.parts}),
+            "slices": len(slices),
+            "bytes": sum(piece.bytes for piece in slices),
+        }
+        say(f"{name}: {reading[name]['files']:,} files, {reading[name]['bytes']:,} bytes, in {len(slices):,} slices")
+    if run.json:
+        _print_json({"schema_version": 1, "sources": reading, "recipe": to_dict(recipe)})
+    else:
+        print(dump_toml(recipe), end="")
+    return 0
+
+
+def _confirmed(yes: bool) -> Callable[[list[str]], bool]:
+    def confirm(_: list[str]) -> bool:
+        return yes or (sys.stdin.isatty() and input("go on? [y/N] ").strip().lower() in ("y", "yes"))
+
+    return confirm
+
+
+def _workers(workers: int | None) -> int:
+    from pipelines.workers import default_workers
+
+    if workers is not None and workers < 0:
+        raise UserError(f"--workers {workers}: less than 0", "0 works in this process, N with N children")
+    return default_workers() if workers is None else workers
+
+
+def _quiet_beam() -> None:
+    """Beam logs the trace of every error that we report in one line; a bug's still comes with the exception."""
+    import logging
+
+    logging.getLogger().setLevel(logging.CRITICAL)
+
+
+def say(line: str) -> None:
+    """A line about the progress."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def _print_json(value: Any) -> None:
+    print(jsonlib.dumps(value, ensure_ascii=False, indent=1))
+
+
+def _stats(home: str) -> dict[str, Any]:
+    from pipelines.stats import stats
+
+    return stats(home)
+
+
+# the other commands: tyro reads the flags from the signatures
+
+HomeFolder = Annotated[str, "the folder of a build"]
+
+
+def _positional() -> Any:
+    import tyro
+
+    return tyro.conf.Positional
+
+
+def _stage(function_name: str) -> Callable[..., Callable[[list[str]], int]]:
+    def command(home: str, /, workers: int | None = None) -> Callable[[list[str]], int]:
+        def run(beam_arguments: list[str]) -> int:
+            from pipelines import build as composition
+
+            _quiet_beam()
+            getattr(composition, function_name)(home, _workers(workers), beam_arguments, say)
+            return 0
+
+        return run
+
+    return command
+
+
+dedup = _stage("run_dedup")
+dedup.__doc__ = """HOME: which documents are copies of others.
+
+    Args:
+        home: The folder of a build.
+        workers: Child processes; default one a core.
+    """
+train_tokenizer = _stage("run_tokenizer")
+train_tokenizer.__doc__ = """HOME: the vocabulary, trained on the kept text or as given.
+
+    Args:
+        home: The folder of a build.
+        workers: Child processes; default one a core.
+    """
+tokenize = _stage("run_tokenize")
+tokenize.__doc__ = """HOME: the kept documents as shards.
+
+    Args:
+        home: The folder of a build.
+        workers: Child processes; default one a core.
+    """
+
+
+def status(home: str, /, json: bool = False) -> int:
+    """HOME: how far a build is.
+
+    Args:
+        home: The folder of a build.
+        json: Print one JSON object.
+    """
+    from pipelines.stats import status as figures
+
+    found = figures(home)
+    if json:
+        _print_json(found)
+    else:
+        for stage, count in found["done"].items():
+            print(f"{stage:10} {count}" + (f" of {found['slices']} slices" if stage in ("ingest", "exact", "tokenize") else ""))
+        print("complete: the manifest is there" if found["complete"] else f"not complete: corpus build {home}/recipe.toml --home {home}")
+    return 0
+
+
+def stats(home: str, /, json: bool = False) -> int:
+    """HOME: what went in, what came out, what was dropped and why.
+
+    Args:
+        home: The folder of a build.
+        json: Print one JSON object.
+    """
+    figures = _stats(home)
+    if json:
+        _print_json(figures)
+        return 0
+    keys = ("records", "rejected", "documents", "removed", "kept", "bytes", "sentences", "tokens")
+    rows: list[tuple[str, ...]] = [("source", *keys)]
+    for name, row in [*figures["sources"].items(), ("total", figures["total"])]:
+        flat = {**row, "rejected": sum(row["rejects"].values()), "removed": sum(count or 0 for count in row["removed"].values())}
+        rows.append((name, *("-" if flat[key] is None else f"{flat[key]:,}" for key in keys)))
+    _print_table(rows)
+    dropped = [(f"rejected: {reason}", f"{count:,}") for reason, count in figures["total"]["rejects"].items()]
+    dropped += [(f"removed: {stage}", f"{count:,}") for stage, count in figures["total"]["removed"].items() if count]
+    if dropped:
+        print()
+        _print_table([("dropped", "records"), *dropped])
+    return 0
+
+
+def _print_table(rows: list[tuple[str, ...]]) -> None:
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    for row in rows:
+        print("  ".join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:]))]).rstrip())
+
+
+def show(
+    home: str, /, source: str | None = None, rejects: bool = False, reason: str | None = None, removed: bool = False, n: int = 3, json: bool = False
+) -> int:
+    """HOME: documents, or what was dropped.
+
+    Args:
+        home: The folder of a build.
+        source: Of this source only.
+        rejects: Records that gave no document.
+        reason: Rejects of this reason only.
+        removed: Documents that dedup removes, with their twins.
+        n: How many.
+        json: Print one JSON object, texts in full.
+    """
+    from pipelines import show as look
+
+    found = look.rejects(home, source, reason) if rejects or reason else look.documents(home, source, removed)
+    records = [record for _, record in zip(range(n), found)]
+    if json:
+        _print_json({"schema_version": 1, "records": records})
+        return 0
+    for record in records:
+        _print_record(record)
+    if not records:
+        say("nothing to show")
+    return 0
+
+
+def _print_record(record: dict[str, Any], limit: int = 600) -> None:
+    text = record.get("text") or ""
+    for name, value in record.items():
+        if name not in ("text", "difference") and value not in (None, ""):
+            print(f"{name}: {value}")
+    if text:
+        print("\n" + text[:limit] + (f" ... ({len(text):,} characters)" if len(text) > limit else ""))
+    print("-" * 60)
+
+
+def why(home: str, identity: str, /, json: bool = False) -> int:
+    """HOME ID: what became of one record, and why.
+
+    Args:
+        home: The folder of a build.
+        identity: 32 hex digits or their beginning, or your own id where the recipe sets id_field.
+        json: Print one JSON object.
+    """
+    from pipelines import show as look
+
+    found = look.why(home, identity)
+    if json:
+        _print_json({"schema_version": 1, "records": found})
+        return 0
+    for record in found:
+        _print_record(record, 200)
+        for line in record.get("difference", []):
+            print(line)
+    return 0
+
+
+def verify(folder: str, /, json: bool = False) -> int:
+    """HOME or SHARDS: is every byte of the shards as it was written?
+
+    Args:
+        folder: A home, or a folder of shards.
+        json: Print one JSON object.
+    """
+    from shards.manifest import read_manifest, shards_directory
+    from shards.verify import verify as check
+
+    faults = check(folder)
+    if json:
+        _print_json({"schema_version": 1, "whole": not faults, "faults": faults})
+    else:
+        for fault in faults:
+            print(fault)
+        entries = read_manifest(shards_directory(folder)).shards
+        if not faults:
+            print(f"whole: {len(entries)} shards, {sum(entry.documents for entry in entries):,} documents, {sum(entry.tokens for entry in entries):,} tokens")
+    if faults:
+        raise UserError(f"{folder}: {len(faults)} faults", "copy the shards again, or delete the named files and run corpus build again", 1)
+    return 0
+
+
+def export(home: str, out: str, /, format: Literal["jsonl.zst", "parquet"] = "parquet") -> int:
+    """HOME OUT: the kept text for other tools, with a data card.
+
+    Args:
+        home: The folder of a build.
+        out: A new folder.
+        format: Of the files.
+    """
+    from pipelines.export import export as write
+
+    say(f"exported {write(home, out, format):,} documents to {out}")
+    return 0
+
+
+def clean(home: str, /, work: bool = False, dry_run: bool = False) -> int:
+    """HOME: remove what a killed build left behind.
+
+    Args:
+        home: The folder of a build.
+        work: Also remove work/, which the next build would make again.
+        dry_run: Only say what would go.
+    """
+    from pipelines.clean import clean as sweep
+
+    for address in sweep(home, work, dry_run):
+        print(address)
+    return 0
+
+
+def recipes(name: str | None = None, /) -> int:
+    """[NAME]: the recipes in the package; with a name, its text.
+
+    Args:
+        name: Print this one.
+    """
+    known = packaged_recipes()
+    if name is not None:
+        if name not in known:
+            raise UserError(f"{name}: no such recipe in the package", nearest(name, known))
+        print(known[name].read_text("utf-8"), end="")
+        return 0
+    for key, path in known.items():
+        print(f"{key:20} {path.read_text('utf-8').splitlines()[0].lstrip('# ')}")
+    return 0
+
+
+COMMANDS: dict[str, Callable[..., Any]] = {
+    "build": build,
+    "ingest": ingest,
+    "dedup": dedup,
+    "train-tokenizer": train_tokenizer,
+    "tokenize": tokenize,
+    "status": status,
+    "stats": stats,
+    "show": show,
+    "why": why,
+    "verify": verify,
+    "export": export,
+    "clean": clean,
+    "recipes": recipes,
+}
+ON_BEAM = ("dedup", "train-tokenizer", "tokenize")
+
+
+def entry() -> None:
+    """The console script."""
+    sys.exit(main())
+
+
+if __name__ == "__main__":
+    entry()

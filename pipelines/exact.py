@@ -1,0 +1,206 @@
+"""Stage `exact`: of documents with equal text, but for case and white space, the first in survivor order stays.
+
+Law 1: no text crosses a shuffle. Each slice writes the digest of each text beside its documents; what meets in a
+shuffle are packed records of 24 bytes (key, order, reference), one a document, partitioned by key. Equal keys are
+settled by the full digests, read from beside the documents. Every removed document names its twin.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from corpora.normalise import exact_digest
+from pipelines.home import Home, Summary, done, fingerprint, open_home, ordered_slices, package_versions, prune, write_summary
+from pipelines.recipe import Recipe
+from shards import files
+from shards.config import UserError
+
+STAGE = "exact"
+KEYS = "keys"
+VERSION = 1
+PARTITION_RECORDS = 2_000_000
+"""About how many records meet in one group: 48 MB."""
+
+RECORD = np.dtype([("key", "<u8"), ("order", "<u8"), ("slice", "<u4"), ("row", "<u4")])
+"""What crosses the first shuffle. `order`: priority of the source, then crawl time, null last; (slice, row): the
+slice's place in the order of all slices and the document's row, which are the rest of the survivor order."""
+
+REMOVAL = np.dtype([("row", "<u8"), ("twin", "S16")])
+"""What crosses the second shuffle, keyed by slice: a removed row and its twin's id."""
+
+ATTRIBUTE_SCHEMA = pa.schema([pa.field("id", pa.string(), nullable=False), ("twin", pa.string()), ("score", pa.float64()), ("kind", pa.string())])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One ingested slice; `index`: its place in the order of all slices; `partitions`: of the keys."""
+
+    home: str
+    index: int
+    ingested: Summary
+    partitions: int
+
+
+def plan(home_root: str) -> list[Task]:
+    """`tasks`, after what slices that are no more left is removed."""
+    planned = tasks(home_root)
+    home = Home(home_root)
+    wanted = {(task.ingested.source, task.ingested.slice) for task in planned}
+    prune(home, KEYS, wanted, (f"work/{KEYS}",))
+    prune(home, STAGE, wanted, (f"attributes/{STAGE}",))
+    return planned
+
+
+def tasks(home_root: str) -> list[Task]:
+    """Every ingested slice, in order; the same list wherever it is asked for. Raises `UserError` when there is none."""
+    home, recipe = open_home(home_root)
+    found = ordered_slices(home, recipe)
+    if not found:
+        raise UserError(f"{home_root}: nothing is ingested", "corpus build RECIPE --home DIR")
+    partitions = sum(summary.counts["documents"] for summary in found) // PARTITION_RECORDS + 1
+    return [Task(home=home_root, index=index, ingested=summary, partitions=partitions) for index, summary in enumerate(found)]
+
+
+def _keys_file(home: Home, ingested: Summary) -> str:
+    return home.work(KEYS, ingested.source, f"{ingested.slice}.parquet")
+
+
+def process(task: Task) -> Summary:
+    """Write the columns that dedup needs beside the documents of a slice: id, crawled, digest of the folded text."""
+    home, ingested = Home(task.home), task.ingested
+    wanted = fingerprint(stage=VERSION, packages=package_versions("tokenizers"), documents=ingested.output)
+    address = _keys_file(home, ingested)
+    finished = done(home, KEYS, ingested.source, ingested.slice, wanted, address)
+    if finished:
+        return finished
+    schema = pa.schema([("id", pa.string()), ("crawled", pa.int64()), ("digest", pa.binary(16))])
+    with files.open_input(home.documents(ingested.source, ingested.slice)) as stream, files.open_output(address) as output:
+        documents = pq.ParquetFile(stream)
+        with pq.ParquetWriter(output, schema, compression="zstd") as writer:
+            for group in range(documents.num_row_groups):
+                table = documents.read_row_group(group, columns=["id", "text", "crawled"])
+                digests = pa.array([exact_digest(text.as_py()) for text in table.column("text")], pa.binary(16))
+                columns = [table.column("id"), table.column("crawled").cast(pa.int64()), digests]
+                writer.write_table(pa.table(columns, schema=schema))
+    summary = _summary(home, KEYS, ingested, wanted, address, {"documents": ingested.counts["documents"]})
+    write_summary(home, summary)
+    return summary
+
+
+def blocks(task: Task) -> Iterator[tuple[int, bytes]]:
+    """(partition, packed `RECORD`s) of a slice whose keys are written."""
+    _, recipe = open_home(task.home)
+    table = _read_columns(task, ["crawled", "digest"])
+    records = np.zeros(table.num_rows, RECORD)
+    records["key"] = _digest_words(table.column("digest"))[:, 0]
+    crawled = table.column("crawled")
+    seconds = crawled.fill_null(0).to_numpy().astype(np.int64) + (1 << 40)
+    seconds[crawled.is_null().to_numpy()] = (1 << 56) - 1
+    records["order"] = np.uint64(recipe.dedup.priority.index(task.ingested.source) << 56) | seconds.astype(np.uint64)
+    records["slice"] = task.index
+    records["row"] = np.arange(table.num_rows, dtype=np.uint32)
+    partition = records["key"] % np.uint64(task.partitions)
+    order = np.argsort(partition, kind="stable")
+    edges = np.searchsorted(partition[order], np.arange(task.partitions + 1, dtype=np.uint64))
+    for number in range(task.partitions):
+        if edges[number] < edges[number + 1]:
+            yield number, records[order[edges[number] : edges[number + 1]]].tobytes()
+
+
+def decide(packed: Iterable[bytes], planned: list[Task]) -> Iterator[tuple[int, bytes]]:
+    """(slice, packed `REMOVAL`s) from all blocks of one partition, in whatever order they come."""
+    records = np.frombuffer(b"".join(packed), RECORD)
+    _, inverse, counts = np.unique(records["key"], return_inverse=True, return_counts=True)
+    records = records[counts[inverse] > 1]
+    records = records[np.lexsort((records["row"], records["slice"]))]
+    words = np.zeros((len(records), 2), np.uint64)
+    ids = np.zeros(len(records), "S16")
+    for index in np.unique(records["slice"]):
+        of_slice = records["slice"] == index
+        table = _read_columns(planned[index], ["id", "digest"])
+        rows = records["row"][of_slice]
+        words[of_slice] = _digest_words(table.column("digest"))[rows]
+        ids[of_slice] = [bytes.fromhex(table.column("id")[int(row)].as_py()) for row in rows]
+    order = np.lexsort((records["row"], records["slice"], records["order"], words[:, 1], words[:, 0]))
+    records, words, ids = records[order], words[order], ids[order]
+    first = np.ones(len(records), np.bool_)
+    first[1:] = (words[1:] != words[:-1]).any(axis=1)
+    survivor = np.maximum.accumulate(np.where(first, np.arange(len(records)), 0))
+    removed = np.flatnonzero(~first)
+    for index in np.unique(records["slice"][removed]):
+        of_slice = removed[records["slice"][removed] == index]
+        removals = np.zeros(len(of_slice), REMOVAL)
+        removals["row"] = records["row"][of_slice]
+        removals["twin"] = ids[survivor[of_slice]]
+        yield int(index), removals.tobytes()
+
+
+def apply(task: Task, packed: Iterable[bytes]) -> Summary:
+    """Write the attributes of a slice from its removals."""
+    home, ingested = Home(task.home), task.ingested
+    removals = np.sort(np.frombuffer(b"".join(packed), REMOVAL), order="row")
+    wanted = fingerprint(stage=VERSION, documents=ingested.output, removals=hashlib.blake2b(removals.tobytes(), digest_size=16).hexdigest())
+    address = home.attributes(STAGE, ingested.source, ingested.slice)
+    finished = done(home, STAGE, ingested.source, ingested.slice, wanted, address)
+    if finished:
+        return finished
+    ids = _read_columns(task, ["id"]).column("id")
+    twins: list[str | None] = [None] * len(ids)
+    for row, twin in removals.tolist():
+        twins[row] = twin.ljust(16, b"\0").hex()  # numpy's S16 drops trailing zero bytes
+    columns = [
+        ids,
+        pa.array(twins, pa.string()),
+        pa.array([1.0 if twin else None for twin in twins], pa.float64()),
+        pa.array([STAGE if twin else None for twin in twins], pa.string()),
+    ]
+    table = pa.table(columns, schema=ATTRIBUTE_SCHEMA.with_metadata({"corpusmill.documents": ingested.output}))
+    with files.open_output(address) as stream:
+        pq.write_table(table, stream, compression="zstd")
+    summary = _summary(home, STAGE, ingested, wanted, address, {"documents": len(ids), "removed": len(removals)})
+    write_summary(home, summary)
+    return summary
+
+
+def guard(home: Home, recipe: Recipe, summaries: list[Summary]) -> None:
+    """Stop a build in which more of a source would go than `dedup.max_removed`. Raises `UserError` (exit 1)."""
+    for name in recipe.sources:
+        documents = sum(summary.counts["documents"] for summary in summaries if summary.source == name)
+        removed = sum(summary.counts["removed"] for summary in summaries if summary.source == name)
+        if removed > recipe.dedup.max_removed * documents:
+            share = removed / documents
+            raise UserError(
+                f"{name}: {removed} of {documents} documents ({share:.0%}) are duplicates, more than dedup.max_removed = {recipe.dedup.max_removed}",
+                f"look: corpus show {home.root} --removed --source {name}; to go on: --dedup.max-removed {min(1.0, int(share * 100 + 1) / 100)}",
+                1,
+            )
+
+
+def _summary(home: Home, stage: str, ingested: Summary, wanted: str, address: str, counts: dict[str, int]) -> Summary:
+    return Summary(
+        stage=stage,
+        source=ingested.source,
+        slice=ingested.slice,
+        path=ingested.path,
+        start=ingested.start,
+        fingerprint=wanted,
+        output=files.digest(address),
+        output_bytes=files.size(address),
+        counts=counts,
+    )
+
+
+def _read_columns(task: Task, columns: list[str]) -> pa.Table:
+    with files.open_input(_keys_file(Home(task.home), task.ingested)) as stream:
+        return pq.read_table(stream, columns=columns).combine_chunks()
+
+
+def _digest_words(column: pa.ChunkedArray) -> NDArray[np.uint64]:
+    """(D, 2) the 16-byte digests as two words each."""
+    joined = b"".join(chunk.cast(pa.binary(16)).buffers()[1].to_pybytes()[chunk.offset * 16 : (chunk.offset + len(chunk)) * 16] for chunk in column.chunks)
+    return np.frombuffer(joined, "<u8").reshape(-1, 2)

@@ -1,0 +1,204 @@
+"""The home: where everything of a build lies, what counts as done, and what a slice left behind.
+
+    recipe.toml  documents/  rejects/  attributes/  summaries/  tokenizer/  work/  shards/
+
+A slice's summary is written last and means done, for as long as its fingerprint is the one wanted. Every later stage
+finds its input by the summaries of the earlier one, never by listing files.
+"""
+
+import json
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from pipelines.recipe import Recipe, digest_of, parse_recipe
+from shards import __version__, files
+from shards.config import UserError, dump_toml, from_dict, to_dict
+
+REMOVING_STAGES = ("exact",)
+"""Stages that propose removals, in the order in which `tokenize` applies them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """What one slice of one stage gave. `path`, `start`: where the slice stands in its source's order; `output`:
+    digest of the file it wrote, `output_bytes` its size; `counts` and `rejects` (by reason): whole numbers that add up."""
+
+    stage: str
+    source: str
+    slice: str
+    path: str
+    start: int
+    fingerprint: str
+    output: str
+    output_bytes: int
+    counts: dict[str, int]
+    rejects: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """Where the slice stands in its source's order."""
+        return self.path, self.start
+
+
+@dataclass(frozen=True)
+class Home:
+    """Addresses below one folder, local or on an object store."""
+
+    root: str
+
+    def file(self, *names: str) -> str:
+        """The address of a file in the home."""
+        return files.join(self.root, *names)
+
+    def documents(self, source: str, slice_name: str) -> str:
+        """The documents of a slice."""
+        return self.file("documents", source, f"{slice_name}.parquet")
+
+    def rejects(self, source: str, slice_name: str) -> str:
+        """The rejects of a slice."""
+        return self.file("rejects", source, f"{slice_name}.parquet")
+
+    def attributes(self, stage: str, source: str, slice_name: str) -> str:
+        """What a stage found out about each document of a slice, row by row."""
+        return self.file("attributes", stage, source, f"{slice_name}.parquet")
+
+    def summary(self, stage: str, source: str, slice_name: str) -> str:
+        """The summary that makes a slice done."""
+        return self.file("summaries", stage, source, f"{slice_name}.json")
+
+    def work(self, stage: str, source: str, name: str) -> str:
+        """A file that a later stage needs and that can be made again."""
+        return self.file("work", stage, source, name)
+
+
+def open_home(root: str) -> tuple[Home, Recipe]:
+    """A home that a build made, and its recipe. Raises `UserError` where there is none, or one of a newer format."""
+    home = Home(root)
+    try:
+        text = files.read_bytes(home.file("recipe.toml")).decode()
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        raise UserError(f"{root}: no home here (no recipe.toml)", f"build one: corpus build RECIPE --home {root}") from None
+    return home, parse_recipe(text, home.file("recipe.toml"), root)
+
+
+def write_recipe(home: Home, recipe: Recipe) -> None:
+    """Keep the recipe as built, every default written out."""
+    files.write_bytes(home.file("recipe.toml"), dump_toml(recipe).encode())
+
+
+def package_versions(*names: str) -> dict[str, str]:
+    """Versions of installed distributions, for fingerprints and the manifest."""
+    return {name: __version__ if name == "corpusmill" else version(name) for name in names}
+
+
+def fingerprint(**parts: Any) -> str:
+    """The identity of a piece of work: a digest of all that can change what it gives."""
+    return digest_of(parts)
+
+
+def write_summary(home: Home, summary: Summary) -> None:
+    """Write a slice's summary: from now on it is done."""
+    files.write_bytes(home.summary(summary.stage, summary.source, summary.slice), (json.dumps(to_dict(summary), ensure_ascii=True) + "\n").encode())
+
+
+def read_summary(address: str) -> Summary | None:
+    """A summary, or None where there is none that can be read (then the slice is not done)."""
+    try:
+        return from_dict(Summary, json.loads(files.read_bytes(address)))
+    except (FileNotFoundError, ValueError, UserError):
+        return None
+
+
+def done(home: Home, stage: str, source: str, slice_name: str, wanted: str, output: str) -> Summary | None:
+    """The summary of a slice that need not be done again: the wanted fingerprint, its output there in full size."""
+    summary = read_summary(home.summary(stage, source, slice_name))
+    if summary is None or summary.fingerprint != wanted:
+        return None
+    try:
+        return summary if files.size(output) == summary.output_bytes else None
+    except FileNotFoundError:
+        return None
+
+
+def summaries(home: Home, stage: str, source: str | None = None) -> list[Summary]:
+    """The summaries of a stage in the order of their slices; of all sources in the order of their names unless one is named."""
+    names = files.list_folders(home.file("summaries", stage)) if source is None else [source]
+    found = [read_summary(address) for name in names for address in files.list_files(home.file("summaries", stage, name), ".json")]
+    return sorted((summary for summary in found if summary), key=lambda summary: (summary.source, summary.key))
+
+
+def ordered_slices(home: Home, recipe: Recipe) -> list[Summary]:
+    """Every ingested slice: sources in the recipe's order, slices in their source's."""
+    return [summary for name in recipe.sources for summary in summaries(home, "ingest", name)]
+
+
+def prune(home: Home, stage: str, wanted: set[tuple[str, str]], folders: tuple[str, ...]) -> int:
+    """Remove what slices left that are no more: their summary, and their files in `folders` (relative to the home, a
+    folder a source below them). Returns how many summaries went."""
+    gone = 0
+    for source in files.list_folders(home.file("summaries", stage)):
+        for address in files.list_files(home.file("summaries", stage, source), ".json"):
+            if (source, address.rsplit("/", 1)[1].removesuffix(".json")) not in wanted:
+                files.remove(address)
+                gone += 1
+    for folder in folders:
+        for source in files.list_folders(home.file(folder)):
+            for address in files.list_files(home.file(folder, source)):
+                if (source, address.rsplit("/", 1)[1].rsplit(".", 1)[0]) not in wanted:
+                    files.remove(address)
+    return gone
+
+
+def twins(home: Home, stage: str, summary: Summary) -> pa.Table:
+    """The attributes of a removing stage for an ingested slice (columns id, twin, score, kind); rows match the documents'.
+
+    Raises `UserError` when they belong to another documents file.
+    """
+    address = home.attributes(stage, summary.source, summary.slice)
+    with files.open_input(address) as stream:
+        table = pq.read_table(stream)
+    if (table.schema.metadata or {}).get(b"corpusmill.documents", b"").decode() != summary.output:
+        raise UserError(f"{address}: made from other documents than {summary.source}/{summary.slice}", f"corpus dedup {home.root}", 1)
+    return table
+
+
+def kept_rows(home: Home, recipe: Recipe, summary: Summary) -> NDArray[np.bool_]:
+    """(D,) which documents of an ingested slice no stage removes."""
+    kept = np.ones(summary.counts["documents"], dtype=np.bool_)
+    for stage in removing_stages(recipe):
+        kept &= twins(home, stage, summary).column("twin").is_null().to_numpy()
+    return kept
+
+
+def removing_stages(recipe: Recipe) -> tuple[str, ...]:
+    """The removing stages that this recipe has switched on."""
+    return REMOVING_STAGES if recipe.dedup.exact else ()
+
+
+def attribute_digests(home: Home, recipe: Recipe, summary: Summary) -> list[str]:
+    """Digests of the attributes that decide which documents of a slice are kept. Raises `UserError` when dedup has not run."""
+    found = [read_summary(home.summary(stage, summary.source, summary.slice)) for stage in removing_stages(recipe)]
+    if None in found:
+        raise UserError(f"{home.root}: dedup has not run over {summary.source}/{summary.slice}", f"corpus dedup {home.root}")
+    return [attributes.output for attributes in found if attributes]
+
+
+def write_error(home: Home, error: UserError) -> None:
+    """Leave what went wrong in a worker where the driver finds it: engines hand on only the text of an exception."""
+    files.write_bytes(home.file("work", "error.json"), json.dumps([error.what, error.hint, error.exit_code]).encode())
+
+
+def take_error(home: Home) -> UserError | None:
+    """The error that a worker left, once."""
+    address = home.file("work", "error.json")
+    if not files.exists(address):
+        return None
+    what, hint, exit_code = json.loads(files.read_bytes(address))
+    files.remove(address)
+    return UserError(what, hint, exit_code)

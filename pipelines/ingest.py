@@ -1,0 +1,233 @@
+"""Stage `ingest`: slices of the sources become documents and rejects; every record is one or the other.
+
+Text is normalised here, once, for every source. Memory is one row group (about 16 MB of text) and one document.
+"""
+
+import datetime
+import json
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from corpora.document import LOCATION_FIELDS, MAX_DOCUMENT_BYTES, Document, Part, Reject, Slice, SourceOptions, document_id
+from corpora.normalise import normalise
+from corpora.sources import load_source, module_file
+from pipelines.home import Summary, done, fingerprint, open_home, package_versions, prune, write_summary
+from pipelines.recipe import Recipe
+from shards import files
+from shards.config import UserError, to_dict
+
+STAGE = "ingest"
+VERSION = 1
+ROW_GROUP_BYTES = 16_000_000
+REJECT_TEXT = 500
+"""Characters of a reject's text that are kept."""
+
+DOCUMENT_SCHEMA = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("text", pa.large_string(), nullable=False),
+        ("url", pa.string()),
+        ("title", pa.string()),
+        ("date", pa.date32()),
+        ("language", pa.string()),
+        ("crawled", pa.timestamp("s", "UTC")),
+        pa.field("path", pa.string(), nullable=False),
+        pa.field("position", pa.int64(), nullable=False),
+        ("digest", pa.string()),
+        pa.field("extra", pa.string(), nullable=False),
+    ]
+)
+REJECT_SCHEMA = pa.schema(
+    [pa.field(name, pa.string(), nullable=False) for name in ("id", "path")]
+    + [pa.field("position", pa.int64(), nullable=False)]
+    + [pa.field("reason", pa.string(), nullable=False), ("detail", pa.string()), ("url", pa.string()), ("text", pa.large_string())]
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One slice of one source, and the fingerprint its summary must have."""
+
+    home: str
+    source: str
+    slice: Slice
+    fingerprint: str
+
+
+def plan(home_root: str) -> list[Task]:
+    """The slices of every source of the home's recipe, in order; what slices that are no more left is removed.
+
+    With a `limit` each source is one slice, since the first N records are counted in the source's order.
+    Raises `UserError`: no file matches, a folder is missing.
+    """
+    home, recipe = open_home(home_root)
+    tasks = []
+    for name, options in recipe.sources.items():
+        source = load_source(options.kind)
+        pieces = list(source.slices(options))
+        if recipe.limit is not None and pieces:
+            pieces = [Slice(parts=tuple(part for piece in pieces for part in piece.parts))]
+        tasks += [Task(home=home_root, source=name, slice=piece, fingerprint=_fingerprint(recipe, options, piece)) for piece in pieces]
+    prune(home, STAGE, {(task.source, task.slice.name) for task in tasks}, ("documents", "rejects"))
+    return tasks
+
+
+def _fingerprint(recipe: Recipe, options: SourceOptions, piece: Slice) -> str:
+    source = load_source(options.kind)
+    settings = {name: value for name, value in to_dict(options).items() if name not in LOCATION_FIELDS}
+    own = module_file(options.kind)
+    return fingerprint(
+        stage=VERSION,
+        source=source.version,
+        module=files.digest(own) if own else "",
+        settings=settings,
+        limit=recipe.limit,
+        packages=package_versions("tokenizers", *source.packages),
+        inputs=[[part.path, part.start, part.stop, part.size, _identity(part)] for part in piece.parts],
+    )
+
+
+def _identity(part: Part) -> str:
+    try:
+        return files.both_ends_digest(part.address, part.size)
+    except OSError as error:  # reading it makes the reject
+        return f"unreadable: {error.errno}"
+
+
+def process(task: Task) -> Summary:
+    """Read one slice into documents and rejects, unless that is done. Returns its summary, written last."""
+    home, recipe = open_home(task.home)
+    name, piece = task.source, task.slice
+    address = home.documents(name, piece.name)
+    finished = done(home, STAGE, name, piece.name, task.fingerprint, address)
+    if finished:
+        return finished
+    options = recipe.sources[name]
+    counts, rejects = Counter[str](records=0, documents=0, bytes=0), Counter[str]()
+    with files.open_output(address) as good, files.open_output(home.rejects(name, piece.name)) as bad:
+        with pq.ParquetWriter(good, DOCUMENT_SCHEMA, compression="zstd") as documents, pq.ParquetWriter(bad, REJECT_SCHEMA, compression="zstd") as rejected:
+            held: list[Document] = []
+            held_rejects: list[Reject] = []
+            held_bytes = 0
+            last: tuple[str, int] | None = None
+            for record in load_source(options.kind).read(options, piece):
+                record = _normalised(record)
+                counts["records"] += 1
+                if isinstance(record, Document):
+                    last = _ordered(name, last, (record.path, record.position))
+                    size = len(record.text.encode())
+                    counts["documents"] += 1
+                    counts["bytes"] += size
+                    held.append(record)
+                    held_bytes += size
+                    if held_bytes >= ROW_GROUP_BYTES:
+                        documents.write_batch(_document_batch(name, held))
+                        held, held_bytes = [], 0
+                else:
+                    rejects[record.reason] += 1
+                    held_rejects.append(record)
+                    if len(held_rejects) >= 10_000:
+                        rejected.write_batch(_reject_batch(name, held_rejects))
+                        held_rejects = []
+                if counts["records"] == recipe.limit:
+                    break
+            if held:
+                documents.write_batch(_document_batch(name, held))
+            if held_rejects:
+                rejected.write_batch(_reject_batch(name, held_rejects))
+    path, start = piece.key
+    summary = Summary(
+        stage=STAGE,
+        source=name,
+        slice=piece.name,
+        path=path,
+        start=start,
+        fingerprint=task.fingerprint,
+        output=files.digest(address),
+        output_bytes=files.size(address),
+        counts=dict(counts),
+        rejects=dict(sorted(rejects.items())),
+    )
+    write_summary(home, summary)
+    return summary
+
+
+def _ordered(source: str, last: tuple[str, int] | None, key: tuple[str, int]) -> tuple[str, int]:
+    """`key`, which must come after `last`: the survivor order and the ids rest on it."""
+    if last is not None and key <= last:
+        raise UserError(f"source {source}: record {key} comes after {last}", "a source yields its records in the order of (path, position), each once", 1)
+    return key
+
+
+def _normalised(record: Document | Reject) -> Document | Reject:
+    """The record with clean text; a document without text, or with too much, is a reject."""
+    if isinstance(record, Reject):
+        return record
+    text = normalise(record.text)
+    if not text:
+        return Reject(path=record.path, position=record.position, reason="empty", url=record.url)
+    if len(text.encode()) > MAX_DOCUMENT_BYTES:
+        return Reject(
+            path=record.path, position=record.position, reason="too_large", detail=f"over {MAX_DOCUMENT_BYTES} bytes", url=record.url, text=text[:REJECT_TEXT]
+        )
+    return replace_text(record, text)
+
+
+def replace_text(document: Document, text: str) -> Document:
+    """The same document with another text."""
+    return Document(**{name: getattr(document, name) for name in Document.__slots__ if name != "text"}, text=text)
+
+
+def _clean(text: str | None) -> str | None:
+    """Normalised metadata; None where nothing is left."""
+    return normalise(text) or None if text is not None else None
+
+
+def _document_batch(source: str, documents: Iterable[Document]) -> pa.RecordBatch:
+    rows = [
+        (
+            document_id(source, document.path, document.position),
+            document.text,
+            _clean(document.url),
+            _clean(document.title),
+            document.date,
+            document.language,
+            _utc(document.crawled),
+            _storable(document.path),
+            document.position,
+            document.digest,
+            json.dumps(document.extra, ensure_ascii=True, sort_keys=True),
+        )
+        for document in documents
+    ]
+    return pa.record_batch([pa.array(column, field.type) for column, field in zip(zip(*rows), DOCUMENT_SCHEMA)], schema=DOCUMENT_SCHEMA)
+
+
+def _reject_batch(source: str, rejects: Iterable[Reject]) -> pa.RecordBatch:
+    rows = [
+        (
+            document_id(source, reject.path, reject.position),
+            _storable(reject.path),
+            reject.position,
+            reject.reason,
+            _storable(reject.detail),
+            _clean(reject.url),
+            _clean(reject.text[:REJECT_TEXT]),
+        )
+        for reject in rejects
+    ]
+    return pa.record_batch([pa.array(column, field.type) for column, field in zip(zip(*rows), REJECT_SCHEMA)], schema=REJECT_SCHEMA)
+
+
+def _utc(moment: datetime.datetime | None) -> datetime.datetime | None:
+    """A moment without a zone is taken as UTC."""
+    return moment.replace(tzinfo=datetime.timezone.utc) if moment is not None and moment.tzinfo is None else moment
+
+
+def _storable(text: str) -> str:
+    """Text that UTF-8 can hold (a file's name may hold lone surrogates)."""
+    return text.encode("utf-8", "backslashreplace").decode()

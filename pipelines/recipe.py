@@ -1,0 +1,172 @@
+"""The recipe: every setting of a build, as frozen dataclasses. Their docstrings are `--help` and `docs/reference.md`.
+
+Nothing heavy is imported here, so that `corpus --help` stays quick.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from corpora.document import LOCATION_FIELDS, SourceOptions
+from shards.config import UserError, from_dict, nearest, parse_toml, to_dict
+
+FORMAT = 1
+"""Version of the recipe and of the home's layout."""
+
+_NO_EFFECT_ON_BYTES = {("tokenizer", "path"), ("dedup", "max_removed")}
+"""Settings outside the recipe's digest: a path is a place (the vocabulary's digest is in the manifest), a guard only stops."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DedupConfig:
+    """Which copies go. Of equal documents the first in survivor order stays: priority, crawl time, path, position."""
+
+    exact: bool = True
+    """Remove documents whose text is equal but for case and white space."""
+    priority: tuple[str, ...] = ()
+    """Sources, the one whose copy stays first; default: the order of the recipe's tables."""
+    max_removed: float = 0.5
+    """A build stops when a larger share of a source would go; 1.0 allows everything."""
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.max_removed <= 1.0:
+            raise ValueError(f"max_removed: {self.max_removed} is not in [0, 1]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenizerConfig:
+    """The vocabulary: trained (byte-level BPE), or given."""
+
+    vocab_size: int = 50265
+    """Ids of a trained vocabulary, with its five special tokens; the paper's size."""
+    path: str | None = None
+    """A given vocabulary: tokenizer.json, or a folder with it, with vocab.json and merges.txt, or with encoder.json, vocab.bpe (and dict.txt)."""
+    sources: tuple[str, ...] = ()
+    """Train on these sources only; default all."""
+    sample_bytes: int = 1_000_000_000
+    """Train on about this much text, chosen by the hash of each document's id."""
+
+    def __post_init__(self) -> None:
+        if self.vocab_size < 261:
+            raise ValueError(f"vocab_size: {self.vocab_size} is less than 261, the 256 bytes and five special tokens")
+        if self.sample_bytes < 1:
+            raise ValueError(f"sample_bytes: {self.sample_bytes} is less than 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardsConfig:
+    """How text becomes tokens, and tokens files."""
+
+    shard_tokens: int = 100_000_000
+    """A shard is cut after this many tokens."""
+    valid_fraction: float = 0.005
+    """Share of documents held out for validation, chosen by the hash of their id; at least one per source."""
+    whitespace: Literal["space", "strip", "keep"] = "space"
+    """space: runs collapse, a sentence after the first begins with a space; strip: bare sentences, as RoBERTa's own data; keep: the text comes back exactly."""
+
+    def __post_init__(self) -> None:
+        if self.shard_tokens < 1:
+            raise ValueError(f"shard_tokens: {self.shard_tokens} is less than 1")
+        if not 0.0 <= self.valid_fraction < 1.0:
+            raise ValueError(f"valid_fraction: {self.valid_fraction} is not in [0, 1)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Everything that decides what a build gives."""
+
+    format: int = FORMAT
+    """Version of this file's layout."""
+    seed: int = 0
+    """Of every draw: the tokenizer's sample, the validation split."""
+    limit: int | None = None
+    """Only the first N records of each source, for a first look."""
+    sources: dict[str, SourceOptions]
+    """A table for each source; its keys depend on its kind."""
+    dedup: DedupConfig = field(default_factory=DedupConfig)
+    tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
+    shards: ShardsConfig = field(default_factory=ShardsConfig)
+
+
+def load_recipe(path: str) -> Recipe:
+    """Read a recipe; relative inputs are relative to its folder. Raises `UserError` naming the key that is wrong."""
+    try:
+        text = Path(path).read_text("utf-8")
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such recipe", "corpus recipes lists the ones in the package; README.md shows a short one") from None
+    except (OSError, UnicodeError) as error:
+        raise UserError(f"{path}: cannot read this recipe: {error}", "a recipe is a TOML text in UTF-8") from None
+    return parse_recipe(text, path, os.path.dirname(os.path.abspath(path)))
+
+
+def parse_recipe(text: str, where: str, folder: str) -> Recipe:
+    """The recipe of a TOML text; `where` names it in errors, relative inputs are relative to `folder`."""
+    data = parse_toml(text, where)
+    version = data.get("format", FORMAT)
+    if not isinstance(version, int) or isinstance(version, bool) or version > FORMAT:
+        raise UserError(f"{where}: format {version!r} is not one this version reads (up to {FORMAT})", "upgrade corpusmill")
+    try:
+        tables = data.pop("sources", {})
+        if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
+            raise UserError("sources: not tables", "write [sources.NAME] with kind = and input =")
+        recipe = from_dict(Recipe, {**data, "sources": {}})
+        sources = {name: _source_options(name, table, folder) for name, table in tables.items()}
+    except UserError as error:
+        raise UserError(f"{where}: {error.what}", error.hint, error.exit_code) from None
+    return complete(dataclasses.replace(recipe, sources=sources), folder)
+
+
+def _source_options(name: str, table: dict[str, Any], folder: str) -> SourceOptions:
+    from corpora.sources import load_source
+
+    kind = table.get("kind")
+    if not isinstance(kind, str):
+        raise UserError(f"sources.{name}.kind: missing", 'set kind = "files", another kind, or "module:function"')
+    options = from_dict(load_source(kind).options, table, f"sources.{name}")
+    return dataclasses.replace(options, input=tuple(_absolute(item, folder) for item in options.input))
+
+
+def _absolute(address: str, folder: str) -> str:
+    return address if re.match(r"^[a-z][a-z0-9+.-]+://", address) else os.path.join(folder, os.path.expanduser(address))
+
+
+def complete(recipe: Recipe, folder: str) -> Recipe:
+    """Check what concerns several tables, and write out the defaults that depend on others. Raises `UserError`."""
+    names = list(recipe.sources)
+    if not names:
+        raise UserError("the recipe names no source", 'add a table: [sources.mine] with kind = "files" and input = "texts/*.txt"')
+    for name in names:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
+            raise UserError(f"sources.{name}: not a name for files", "use letters, digits, - and _")
+    for key, listed in (("dedup.priority", recipe.dedup.priority), ("tokenizer.sources", recipe.tokenizer.sources)):
+        for name in listed:
+            if name not in names:
+                raise UserError(f"{key}: no source {name!r}", nearest(name, names))
+    if recipe.limit is not None and recipe.limit < 1:
+        raise UserError(f"limit: {recipe.limit} is less than 1", "leave it out for everything")
+    order = (*recipe.dedup.priority, *(name for name in names if name not in recipe.dedup.priority))
+    path = recipe.tokenizer.path
+    tokenizer = dataclasses.replace(recipe.tokenizer, path=_absolute(path, folder) if path else None)
+    return dataclasses.replace(recipe, dedup=dataclasses.replace(recipe.dedup, priority=order), tokenizer=tokenizer)
+
+
+def recipe_digest(recipe: Recipe) -> str:
+    """blake2b-16, in hex, of the settings that can change a byte: not of where inputs lie, nor of slice sizes."""
+    data = to_dict(recipe)
+    for table in data["sources"].values():
+        for name in LOCATION_FIELDS:
+            table.pop(name, None)
+    for table_name, name in _NO_EFFECT_ON_BYTES:
+        data[table_name].pop(name, None)
+    return digest_of(data)
+
+
+def digest_of(value: Any) -> str:
+    """blake2b-16, in hex, of anything JSON can hold; the order of keys counts (it is the sources' priority)."""
+    text = json.dumps(to_dict(value), ensure_ascii=True, separators=(",", ":"))
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

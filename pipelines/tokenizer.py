@@ -1,0 +1,275 @@
+"""Stage `train-tokenizer`: a byte-level BPE vocabulary, trained on a sample of the kept text, or a given one.
+
+The sample is chosen by the hash of each document's id, so that it does not depend on slices, order or workers.
+Ids of a trained vocabulary: `<s>` 0, `<pad>` 1, `</s>` 2, `<unk>` 3, then 256 bytes and the merges, `<mask>` last.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+
+from pipelines.chance import CHANCES, chance
+from pipelines.home import (
+    Home,
+    Summary,
+    attribute_digests,
+    done,
+    fingerprint,
+    kept_rows,
+    open_home,
+    ordered_slices,
+    package_versions,
+    read_summary,
+    write_summary,
+)
+from pipelines.recipe import Recipe, TokenizerConfig
+from shards import files
+from shards.config import UserError
+from shards.format import SPECIAL
+
+STAGE = "tokenizer"
+SAMPLE = "sample"
+VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One slice to take the sample from: documents whose chance is under `threshold` (of 2**64)."""
+
+    home: str
+    ingested: Summary
+    threshold: int
+    fingerprint: str
+
+
+def plan(home_root: str) -> list[Task]:
+    """The slices to sample; none for a given vocabulary, or when the trained one is up to date."""
+    home, recipe = open_home(home_root)
+    if recipe.tokenizer.path or _trained(home, recipe):
+        return []
+    slices = _training_slices(home, recipe)
+    # Of all the text, not of the kept: that would need each document's size, and depend on nothing else.
+    size = sum(summary.counts["bytes"] for summary in slices)
+    threshold = min(CHANCES, CHANCES * recipe.tokenizer.sample_bytes // max(size, 1))
+    return [
+        Task(
+            home=home_root,
+            ingested=summary,
+            threshold=threshold,
+            fingerprint=fingerprint(
+                stage=VERSION, seed=recipe.seed, threshold=threshold, documents=summary.output, attributes=attribute_digests(home, recipe, summary)
+            ),
+        )
+        for summary in slices
+    ]
+
+
+def _training_slices(home: Home, recipe: Recipe) -> list[Summary]:
+    names = recipe.tokenizer.sources or tuple(recipe.sources)
+    return [summary for summary in ordered_slices(home, recipe) if summary.source in names]
+
+
+def process(task: Task) -> Summary:
+    """Write the sampled texts of one slice to a work file."""
+    home, recipe = open_home(task.home)
+    ingested = task.ingested
+    address = home.work(SAMPLE, ingested.source, f"{ingested.slice}.parquet")
+    finished = done(home, SAMPLE, ingested.source, ingested.slice, task.fingerprint, address)
+    if finished:
+        return finished
+    kept = kept_rows(home, recipe, ingested)
+    schema = pa.schema([("text", pa.large_string())])
+    row = documents = size = 0
+    with files.open_input(home.documents(ingested.source, ingested.slice)) as stream, files.open_output(address) as output:
+        table = pq.ParquetFile(stream)
+        with pq.ParquetWriter(output, schema, compression="zstd") as writer:
+            for group in range(table.num_row_groups):
+                columns = table.read_row_group(group, columns=["id", "text"])
+                texts = []
+                for identity, text in zip(columns.column("id").to_pylist(), columns.column("text")):
+                    if kept[row] and chance(recipe.seed, "tokenizer", identity) < task.threshold:
+                        texts.append(text.as_py())
+                        size += len(texts[-1].encode())
+                    row += 1
+                documents += len(texts)
+                writer.write_table(pa.table([pa.array(texts, pa.large_string())], schema=schema))
+    summary = Summary(
+        stage=SAMPLE,
+        source=ingested.source,
+        slice=ingested.slice,
+        path=ingested.path,
+        start=ingested.start,
+        fingerprint=task.fingerprint,
+        output=files.digest(address),
+        output_bytes=files.size(address),
+        counts={"documents": documents, "bytes": size},
+    )
+    write_summary(home, summary)
+    return summary
+
+
+def train(home_root: str) -> Summary:
+    """Train on the sample, or take the given vocabulary; write `tokenizer/tokenizer.json`.
+
+    Raises `UserError`: no text to train on, a given file that cannot be used.
+    """
+    home, recipe = open_home(home_root)
+    address = home.file("tokenizer", "tokenizer.json")
+    config = recipe.tokenizer
+    if config.path:
+        wanted = fingerprint(stage=VERSION, given=_given_digest(config.path), packages=package_versions("tokenizers"))
+        finished = done(home, STAGE, "all", "tokenizer", wanted, address)
+        if finished:
+            return finished
+        tokenizer, counts = load_given(config.path), {}
+    else:
+        finished = _trained(home, recipe)
+        if finished:
+            return finished
+        wanted = _trained_fingerprint(home, recipe)
+        taken = [summary for piece in _training_slices(home, recipe) if (summary := read_summary(home.summary(SAMPLE, piece.source, piece.slice)))]
+        counts = {name: sum(summary.counts[name] for summary in taken) for name in ("documents", "bytes")}
+        if not counts["documents"]:
+            raise UserError(f"{home_root}: no text to train a vocabulary on", f"corpus stats {home_root} shows where it went; or set tokenizer.path")
+        tokenizer = train_bpe(_texts(home, taken), config)
+    files.write_bytes(address, tokenizer.to_str(pretty=True).encode())
+    counts = {**counts, "vocab_size": tokenizer.get_vocab_size(), "wanted": config.vocab_size if not config.path else tokenizer.get_vocab_size()}
+    summary = Summary(
+        stage=STAGE,
+        source="all",
+        slice="tokenizer",
+        path="",
+        start=0,
+        fingerprint=wanted,
+        output=files.digest(address),
+        output_bytes=files.size(address),
+        counts=counts,
+    )
+    write_summary(home, summary)
+    return summary
+
+
+def _trained(home: Home, recipe: Recipe) -> Summary | None:
+    return done(home, STAGE, "all", "tokenizer", _trained_fingerprint(home, recipe), home.file("tokenizer", "tokenizer.json"))
+
+
+def _trained_fingerprint(home: Home, recipe: Recipe) -> str:
+    config = recipe.tokenizer
+    inputs = [[summary.source, summary.output, attribute_digests(home, recipe, summary)] for summary in _training_slices(home, recipe)]
+    return fingerprint(
+        stage=VERSION, seed=recipe.seed, vocab_size=config.vocab_size, sample_bytes=config.sample_bytes, packages=package_versions("tokenizers"), inputs=inputs
+    )
+
+
+def _texts(home: Home, samples: list[Summary]) -> Iterator[str]:
+    for summary in samples:
+        with files.open_input(home.work(SAMPLE, summary.source, f"{summary.slice}.parquet")) as stream:
+            for batch in pq.ParquetFile(stream).iter_batches(batch_size=64):
+                for text in batch.column(0):
+                    # A paragraph at a time, as `tokenize` encodes: no merge may cross a line end.
+                    yield from text.as_py().split("\n")
+
+
+def train_bpe(texts: Iterator[str], config: TokenizerConfig) -> Tokenizer:
+    """Byte-level BPE like GPT-2's, with RoBERTa's special tokens. `config.vocab_size` counts them; fewer ids come out when
+    the text has fewer merges."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)  # type: ignore[assignment]
+    tokenizer.decoder = decoders.ByteLevel()  # type: ignore[assignment]
+    trainer = trainers.BpeTrainer(
+        vocab_size=config.vocab_size - 1,
+        special_tokens=[AddedToken(token, special=True, normalized=False) for token in SPECIAL[:-1]],
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return with_special_tokens(tokenizer)
+
+
+def with_special_tokens(tokenizer: Tokenizer) -> Tokenizer:
+    """The same tokenizer with those of the five special tokens appended that it lacks. `<mask>` takes the space before it,
+    as RoBERTa's does, where text is written with a mask by hand."""
+    for token in SPECIAL:
+        tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False, lstrip=token == "<mask>")])
+    return tokenizer
+
+
+def load_given(path: str) -> Tokenizer:
+    """A vocabulary from tokenizer.json, or from a folder with it, with vocab.json and merges.txt, or with encoder.json,
+    vocab.bpe and, for RoBERTa's ids, dict.txt. Raises `UserError`: not readable, or one that prepends a space."""
+    try:
+        if files.is_folder(path):
+            names = {address.rsplit("/", 1)[1] for address in files.list_files(path)}
+            if "tokenizer.json" not in names:
+                return _from_gpt2_files(path, names)
+            path = files.join(path, "tokenizer.json")
+        tokenizer = Tokenizer.from_str(files.read_bytes(path).decode())
+    except UserError:
+        raise
+    except Exception as error:  # the Rust side raises plain Exception for a file it does not understand
+        raise UserError(f"tokenizer.path: {path}: {error}", "give a tokenizer.json of the Hugging Face tokenizers package") from None
+    _refuse_prefix_space(path, json.loads(tokenizer.to_str()))
+    return with_special_tokens(tokenizer)
+
+
+def _refuse_prefix_space(path: str, data: dict[str, object]) -> None:
+    """A tokenizer that puts a space before every text would put one before every sentence."""
+    for part in ("pre_tokenizer", "normalizer"):
+        text = json.dumps(data.get(part))
+        if '"add_prefix_space": true' in text or '"prepend_scheme": "always"' in text or '"type": "Prepend"' in text:
+            raise UserError(f"tokenizer.path: {path}: its {part} adds a space before the text", "set add_prefix_space to false in it")
+
+
+def _from_gpt2_files(path: str, names: set[str]) -> Tokenizer:
+    """The files of GPT-2 and RoBERTa. RoBERTa's ids: 4 + the line of dict.txt, `<mask>` last (fairseq's `Dictionary`)."""
+    pairs = [("vocab.json", "merges.txt"), ("encoder.json", "vocab.bpe")]
+    found = [pair for pair in pairs if names >= set(pair)]
+    if not found:
+        raise UserError(
+            f"tokenizer.path: {path}: no vocabulary in this folder", "it needs tokenizer.json, vocab.json and merges.txt, or encoder.json and vocab.bpe"
+        )
+    vocabulary: dict[str, int] = json.loads(files.read_bytes(files.join(path, found[0][0])))
+    if "dict.txt" in names:
+        vocabulary = _roberta_ids(vocabulary, files.read_bytes(files.join(path, "dict.txt")).decode())
+    with tempfile.TemporaryDirectory() as folder:
+        merges = os.path.join(folder, "merges.txt")
+        with open(merges, "wb") as stream:
+            stream.write(files.read_bytes(files.join(path, found[0][1])))
+        vocabulary_file = os.path.join(folder, "vocab.json")
+        with open(vocabulary_file, "w", encoding="utf-8") as stream:
+            json.dump(vocabulary, stream)
+        tokenizer = Tokenizer(models.BPE.from_file(vocabulary_file, merges))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)  # type: ignore[assignment]
+    tokenizer.decoder = decoders.ByteLevel()  # type: ignore[assignment]
+    if "<|endoftext|>" in vocabulary:
+        tokenizer.add_special_tokens([AddedToken("<|endoftext|>", special=True, normalized=False)])
+    return with_special_tokens(tokenizer)
+
+
+def _roberta_ids(gpt2: dict[str, int], dictionary: str) -> dict[str, int]:
+    pieces = {number: piece for piece, number in gpt2.items()}
+    vocabulary = {token: index for index, token in enumerate(SPECIAL[:-1])}
+    words = [line.rsplit(" ", 1)[0] for line in dictionary.splitlines() if line]
+    # fairseq pads with made-up words to a multiple of 8; copies of the file hold more of them than the model has ids.
+    real = sum(not word.startswith("madeupword") for word in words)
+    padded = -(-(real + len(vocabulary)) // 8) * 8 - len(vocabulary)
+    for number, word in enumerate(words[:padded]):
+        vocabulary[pieces[int(word)] if word.isdigit() else word] = len(SPECIAL) - 1 + number
+    vocabulary["<mask>"] = len(vocabulary)
+    return vocabulary
+
+
+def _given_digest(path: str) -> str:
+    if not files.is_folder(path):
+        try:
+            return files.digest(path)
+        except FileNotFoundError:
+            raise UserError(f"tokenizer.path: {path}: no such file", "give a tokenizer.json or a folder with one") from None
+    wanted = ("tokenizer.json", "vocab.json", "merges.txt", "encoder.json", "vocab.bpe", "dict.txt")
+    return fingerprint(files=[[name, files.digest(files.join(path, name))] for name in wanted if files.exists(files.join(path, name))])
