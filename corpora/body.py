@@ -104,7 +104,7 @@ def _join_chunks(content: bytes, announced: bool) -> Body | None:
     header announces chunks, one that is cut by the end of the body will do, after one whole chunk at least, and so will
     one that breaks later: what follows the break is kept as it stands.
     """
-    parts = []
+    parts: list[bytes] = []
     at = 0
     while (size_line := _CHUNK_SIZE.match(content, at)) is not None:
         size = int(size_line[1], 16)

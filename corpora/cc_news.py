@@ -13,16 +13,16 @@ and the counts `replaced` and `mojibake`.
 import datetime
 import hashlib
 import logging
+import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
-from corpora.body import decode_body
+from corpora.body import Body, decode_body
 from corpora.document import Document, Reject, Slice, Source, SourceOptions
-from corpora.guard import Failure, Guard
-from corpora.html import MAX_PAGE_BYTES, MIN_CHARACTERS, Page, Skip, refuse
-from corpora.language import ANY, known_languages
+from corpora.files import find, group
+from corpora.guard import Failure, Guard, shared_guard
+from corpora.page import MAX_PAGE_BYTES, MIN_CHARACTERS, PAGE_PACKAGES, Skip, refuse
 from corpora.warc import Damage, Record, read_archive
 from shards import files
 
@@ -51,8 +51,6 @@ class CcNewsOptions(SourceOptions):
         super().__post_init__()
         if self.min_characters < 1:
             raise ValueError(f"min_characters: {self.min_characters} is less than 1")
-        if self.language != ANY and self.language not in known_languages():
-            raise ValueError(f"language: {self.language!r} is not known; known are any, {', '.join(known_languages())}")
         days = [_day(name, value) for name, value in (("start", self.start), ("end", self.end))]
         if days[0] is not None and days[1] is not None and days[0] >= days[1]:
             raise ValueError(f"end: {self.end} is not after start, {self.start}")
@@ -76,67 +74,58 @@ def missing_months(paths: Iterable[str]) -> list[str]:
     return [f"{month // 12:04}/{month % 12 + 1:02}" for month in range(min(months), max(months)) if month not in months]
 
 
-def read_slice(options: CcNewsOptions, part_slice: Slice) -> Iterator[Document | Reject]:
+def read(options: CcNewsOptions, piece: Slice) -> Iterator[Document | Reject]:
     """Every record of a slice's archives, in their order. An archive that cannot be opened is one reject, `unreadable`."""
-    with Guard("corpora.html:extract_page") as guard:
-        for part in part_slice.parts:
-            try:
-                with files.open_input(part.address) as stream:
-                    for item in read_archive(stream):
-                        if part.stop is not None and item.position >= part.stop:
-                            break
-                        if item.position >= part.start:
-                            yield _outcome(options, guard, part.path, item)
-            except OSError as error:
-                yield Reject(path=part.path, position=part.start, reason="unreadable", detail=f"{type(error).__name__}: {error}"[:500])
+    guard = shared_guard("corpora.html:extract_page")
+    for part in piece.parts:
+        try:
+            with files.open_input(part.address) as stream:
+                for item in read_archive(stream):
+                    yield _outcome(options, guard, part.path, item)
+        except OSError as error:
+            yield Reject(path=part.path, position=part.start, reason="unreadable", detail=f"{type(error).__name__}: {error}"[:500])
 
 
 def _outcome(options: CcNewsOptions, guard: Guard, path: str, item: Record | Damage) -> Document | Reject:
     if isinstance(item, Damage):
         return Reject(path=path, position=item.position, reason=item.reason, detail=item.detail, url=item.url)
-    page = _page_of(options, guard, item)
-    if isinstance(page, (Skip, Failure)):
-        text = page.text if isinstance(page, Skip) else ""
-        return Reject(path=path, position=item.position, reason=page.reason, detail=page.detail, url=item.url, text=text)
-    return page(path)
-
-
-def _page_of(options: CcNewsOptions, guard: Guard, record: Record) -> Any:
-    """Why a record is no document, or a function that makes the document for a path."""
-    if (skip := _refuse_record(options, record)) is not None:
-        return skip
-    body = decode_body(record.body, record.headers, MAX_PAGE_BYTES)
-    if body.unsupported:
-        return Skip(reason="unsupported_encoding", detail=body.unsupported)
-    if (skip := refuse(body.content, record.content_type, record.url)) is not None:
-        return skip
-    if record.cut == "limit":
-        return Skip(reason="too_large", detail="the record holds more than 8 MB")
-    cut = _why_cut(record, body.cut)
+    skip = _refuse_record(options, item)
+    if skip is not None:
+        return _reject(path, item, skip)
+    body = decode_body(item.body, item.headers, MAX_PAGE_BYTES)
+    skip = _refuse_body(item, body)
+    if skip is not None:
+        return _reject(path, item, skip)
+    cut = _why_cut(item, body)
     page = guard.call(
         body.content,
-        content_type=record.content_type,
-        url=record.url,
-        crawled=record.crawled,
+        content_type=item.content_type,
+        url=item.url,
+        crawled=item.crawled,
         cut=bool(cut),
         language=options.language,
         min_characters=options.min_characters,
     )
-    if not isinstance(page, Page):
-        return page
-    notes = {"canonical": page.canonical, "charset": page.charset, "evidence": page.evidence, "truncated": cut, "replaced": page.replaced, "mojibake": page.mojibake}
-    return lambda path: Document(
+    if isinstance(page, Failure):
+        return _reject(path, item, Skip(reason=page.reason, detail=page.detail))
+    if isinstance(page, Skip):
+        return _reject(path, item, page)
+    return Document(
         path=path,
-        position=record.position,
+        position=item.position,
         text=page.text,
-        url=record.url,
+        url=item.url,
         title=page.title,
         date=page.date,
         language=page.language,
-        crawled=record.crawled,
+        crawled=item.crawled,
         digest=hashlib.blake2b(body.content, digest_size=16).hexdigest(),
-        extra={name: value for name, value in notes.items() if value},
+        extra=page.notes() | ({"truncated": cut} if cut else {}),
     )
+
+
+def _reject(path: str, record: Record, skip: Skip) -> Reject:
+    return Reject(path=path, position=record.position, reason=skip.reason, detail=skip.detail, url=record.url, text=skip.text)
 
 
 def _refuse_record(options: CcNewsOptions, record: Record) -> Skip | None:
@@ -154,26 +143,29 @@ def _refuse_record(options: CcNewsOptions, record: Record) -> Skip | None:
     return None
 
 
-def _why_cut(record: Record, body_cut: bool) -> str:
-    if record.cut:
-        return record.cut
-    if body_cut:
-        return "encoding"
+def _refuse_body(record: Record, body: Body) -> Skip | None:
+    if body.unsupported:
+        return Skip(reason="unsupported_encoding", detail=body.unsupported)
+    skip = refuse(body.content, record.content_type, record.url)
+    if skip is None and record.cut == "limit":
+        return Skip(reason="too_large", detail="the record holds more than 8 MB")
+    return skip
+
+
+def _why_cut(record: Record, body: Body) -> str:
+    if record.cut or body.cut:
+        return record.cut or "encoding"
     return "crawler" if len(record.body) == CRAWL_BODY_LIMIT else ""
 
 
-def slices(options: CcNewsOptions) -> list[Slice]:
-    """The archives, grouped; warns of months without one."""
-    from corpora.files import group_files  # type: ignore[import-not-found, unused-ignore]
-
-    found = [group for group in group_files(options)]
-    paths = [part.path for group in found for part in group.parts]
-    if missing := missing_months(paths):
-        _LOGGER.warning("no archive for %s between the first month and the last", ", ".join(missing))
-    return found
+def slices(options: CcNewsOptions) -> Iterator[Slice]:
+    """The archives in the order of their paths, grouped; warns of months without one."""
+    parts = [part for part in find(options.input) if os.path.basename(part.path) != _LISTING]
+    if missing := missing_months(part.path for part in parts):
+        _LOGGER.warning("no archive for %s, although there are earlier and later ones", ", ".join(missing))
+    return group(parts, options.slice_bytes)
 
 
 def source() -> Source:
     """The source `cc_news`."""
-    packages = ("warcio", "trafilatura", "lxml", "htmldate", "justext", "courlan", "langdetect", "pycld2", "brotli")
-    return Source(options=CcNewsOptions, slices=slices, read=read_slice, version=1, packages=packages)
+    return Source(options=CcNewsOptions, slices=slices, read=read, version=1, packages=("warcio", *PAGE_PACKAGES))

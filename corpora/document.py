@@ -105,6 +105,11 @@ class SourceOptions:
     def __post_init__(self) -> None:
         if not self.input:
             raise ValueError("input: at least one file or glob")
+        if self.language != "any":
+            from corpora.language import known_languages  # a library in C: not for the sake of `--help`
+
+            if self.language not in known_languages():
+                raise ValueError(f"language: {self.language!r} is not known; known: any, {', '.join(known_languages())}")
         if self.slice_bytes < 1:
             raise ValueError(f"slice_bytes: {self.slice_bytes} is less than 1")
 

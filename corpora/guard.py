@@ -10,6 +10,7 @@ These limits are a safety net, set ten times wider than anything measured: what 
 its bytes, since time and memory differ between machines (law 2 of the design).
 """
 
+import atexit
 import gc
 import importlib
 import json
@@ -101,7 +102,12 @@ class Guard:
         request_out, request_in = os.pipe()
         answer_out, answer_in = os.pipe()
         setup = json.dumps([sys.path, request_out, answer_in, self._function, self._memory_bytes, self._deadline_s])
-        command = [sys.executable, "-c", "import json, sys; setup = json.loads(sys.argv[1]); sys.path[:] = setup[0]; from corpora.guard import serve; serve(*setup[1:])", setup]
+        command = [
+            sys.executable,
+            "-c",
+            "import json, sys; setup = json.loads(sys.argv[1]); sys.path[:] = setup[0]; from corpora.guard import serve; serve(*setup[1:])",
+            setup,
+        ]
         try:
             self._process = subprocess.Popen(
                 command, pass_fds=(request_out, answer_in), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -123,6 +129,18 @@ class Guard:
         except subprocess.TimeoutExpired:
             return "the child closed its pipe"
         return f"the child was ended by {signal.Signals(-code).name}" if code < 0 else f"the child ended with code {code}"
+
+
+_shared: dict[tuple[int, str], Guard] = {}
+
+
+def shared_guard(function: str) -> Guard:
+    """This process's own guard for a function: one child for all the slices that it reads, ended when it exits."""
+    key = (os.getpid(), function)
+    if key not in _shared:
+        _shared[key] = Guard(function)
+        atexit.register(_shared[key].close)
+    return _shared[key]
 
 
 def serve(request_fd: int, answer_fd: int, function: str, memory_bytes: int, deadline_s: float) -> None:

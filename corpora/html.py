@@ -17,7 +17,6 @@ there at 0.7 of its cost. Runs in a child that can be killed (corpora.guard): lx
 
 import datetime
 import re
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin
 
@@ -29,27 +28,12 @@ from trafilatura.utils import repair_faulty_html
 
 from corpora.charset import decode_page
 from corpora.language import ANY, certainly_not, detect_language
+from corpora.page import MIN_CHARACTERS, Page, Skip, refuse, refuse_tags
 
-MAX_PAGE_BYTES = 2_000_000
-"""Bytes of a page after every encoding is taken off; of real news pages 99 % have fewer than 1.1 MB."""
-MAX_TAGS = 60_000
-"""Characters `<` of a page: real pages have up to 7,800; 100,000 paragraphs take trafilatura 9 s."""
-MAX_ATTRIBUTES = 5_000
-"""Attributes of one tag: libxml2's work is their square, 18 s for 100,000."""
 MAX_DEPTH = 1_000
 """Elements one in the other: libxml2 drops all text below 256 unless asked, and fails near 2,048."""
-MIN_CHARACTERS = 200
 FIRST_DATE = datetime.date(1990, 1, 1)
 
-_HTML_TYPES = ("text/html", "application/xhtml+xml")
-_BINARY = re.compile(rb"%PDF-|\x89PNG|GIF8[79]a|\xff\xd8\xff|PK\x03\x04|RIFF....WEBP|\x00\x00\x01\x00|ID3|OggS|\x1f\x8b|wOF[F2]|BZh|Rar!|\xd0\xcf\x11\xe0|.{4}ftyp", re.DOTALL)
-_FEED = re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.{0,2000}?-->\s*|<\?[^>]*>\s*|<!DOCTYPE\s+rss[^>]*>\s*)*<(?:rss|feed|urlset|sitemapindex|rdf:RDF|opml)[\s>]", re.IGNORECASE | re.DOTALL)
-_MARKUP = re.compile(rb"<(?:!doctype\s+html|html|head|body|title|meta|div|p|article|h1|table|a|span|br|script)[\s>/]", re.IGNORECASE)
-_NOT_PAGES = re.compile(r"\.(?:jpe?g|png|gif|webp|svg|ico|css|js|json|xml|rss|atom|pdf|docx?|xlsx?|pptx?|zip|gz|rar|mp[34]|avi|mov|wmv|woff2?)$", re.IGNORECASE)
-_CONTROL = bytes(byte for byte in range(32) if byte not in b"\t\n\r\f\x1b")
-_TAG = re.compile(r"""<[a-zA-Z][^>"']*(?:(?:"[^"]*"|'[^']*')[^>"']*)*""")
-_QUOTED = re.compile(r""""[^"]*"|'[^']*'""")
-_LONG_TAG = 10_000
 _PARAGRAPH = re.compile(r"<p(?:\s[^<>]{0,1000})?>([^<]{80,4000})", re.IGNORECASE)
 _SAMPLE_FROM, _SAMPLE_CHARACTERS = 500_000, 1_500
 _MOJIBAKE = re.compile("\u00e2\u20ac[\u0080-\u00ff\u02dc\u0153\u2018-\u203a\u2122\u0152\u017d\u017e\u0178]|\u00c3[\u0080-\u00bf]")
@@ -65,28 +49,6 @@ _DATE_NAMES = frozenset(
 _DATE = re.compile(r"(?<!\d)(\d{4})(?:-(\d\d)-(\d\d)|/(\d\d?)/(\d\d?)|(\d\d)(\d\d))(?!\d)")
 _DATE_IN_SCRIPT = re.compile(r'"datePublished"\s{0,8}:\s{0,8}"(\d{4}-\d\d-\d\d)')
 _DATE_IN_URL = re.compile(r"/(\d{4}[/-]\d\d?[/-]\d\d?)(?:[/-]|$)")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
-    """`mojibake`: places that look decoded twice (`â€™`), counted and left as they are. `replaced`: characters U+FFFD."""
-
-    text: str
-    title: str | None
-    date: datetime.date | None
-    canonical: str | None
-    language: str
-    charset: str
-    evidence: str
-    replaced: int = 0
-    mojibake: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Skip:
-    reason: str
-    detail: str = ""
-    text: str = ""
 
 
 def _parser() -> lxml.html.HTMLParser:
@@ -119,7 +81,7 @@ def extract_page(
     if decoded is None:
         return Skip(reason="charset", detail="no usable declaration, and the bytes are not of a Latin alphabet")
     text = decoded.text.replace("\x00", "")
-    if (refused := _refuse_tags(text)) is not None:
+    if (refused := refuse_tags(text)) is not None:
         return refused
     if (other := certainly_not(_sample(text), language)) is not None:
         return Skip(reason="language", detail=other)
@@ -147,41 +109,6 @@ def extract_page(
         replaced=decoded.replaced,
         mojibake=len(_MOJIBAKE.findall(body)),
     )
-
-
-def refuse(content: bytes, content_type: str = "", url: str | None = None) -> Skip | None:
-    """Why these bytes are no page to look at, told without parsing; None: they may be one."""
-    if not content.strip():
-        return Skip(reason="empty", detail="no body")
-    if len(content) > MAX_PAGE_BYTES:
-        return Skip(reason="too_large", detail=f"more than {MAX_PAGE_BYTES:,} bytes")
-    mime = content_type.partition(";")[0].strip().lower()
-    if mime and mime not in _HTML_TYPES:
-        return Skip(reason="not_html", detail=mime[:100])
-    if url is not None and (suffix := _NOT_PAGES.search(url.partition("?")[0].partition("#")[0].rpartition("/")[2])):
-        return Skip(reason="not_html", detail=f"the address ends in {suffix[0]}")
-    if magic := _BINARY.match(content):
-        return Skip(reason="binary", detail=repr(magic[0][:8]))
-    if _FEED.match(content[:4096]):
-        return Skip(reason="feed")
-    wide = content[:2] in (b"\xff\xfe", b"\xfe\xff") or content[1:2] == b"\x00" or content[:1] == b"\x00"
-    if not wide:
-        if len(content) - len(content.translate(None, _CONTROL)) > len(content) // 5:
-            return Skip(reason="binary", detail="more than a fifth are control characters")
-        if not _MARKUP.search(content[:4096] if mime else content[:1024]):
-            return Skip(reason="not_html", detail="no tag of a page in its beginning")
-    return None
-
-
-def _refuse_tags(text: str) -> Skip | None:
-    if (tags := text.count("<")) > MAX_TAGS:
-        return Skip(reason="too_many_elements", detail=f"{tags:,} tags")
-    for tag in _TAG.finditer(text):
-        start, end = tag.span()
-        # different names: what reads as a tag inside a script repeats its commas and colons, and costs libxml2 nothing
-        if end - start > _LONG_TAG and len(set(_QUOTED.sub(" ", tag[0]).split())) > MAX_ATTRIBUTES:
-            return Skip(reason="too_many_attributes", detail=f"more than {MAX_ATTRIBUTES:,} different ones in one tag")
-    return None
 
 
 def _sample(text: str) -> str:

@@ -20,14 +20,14 @@ _CHUNK = 1 << 15
 _BLOCK = 1 << 20
 _HEAD = 2048
 
-_isal_engine: Callable[[int], Any] | None
-_isal_errors: tuple[type[Exception], ...]
+_isal_engine: Callable[[int], Any] | None = None
+_isal_error: type[Exception] = zlib.error
 try:
     from isal import isal_zlib
 except ImportError:
-    _isal_engine, _isal_errors = None, ()
+    pass
 else:
-    _isal_engine, _isal_errors = isal_zlib.decompressobj, (isal_zlib.error, EOFError)
+    _isal_engine, _isal_error = isal_zlib.decompressobj, isal_zlib.error
 
 
 class Stream(Protocol):
@@ -85,7 +85,7 @@ def member(window: Window, offset: int) -> Generator[bytes, None, int]:
                 given += len(piece)
                 yield piece
             return pieces.end
-        except (*_isal_errors, Cut):
+        except (Cut, EOFError, _isal_error):
             pass  # read again by zlib, whose verdict and longest prefix count
     for piece in (pieces := _Inflation(window, offset, zlib.decompressobj)):
         old = min(given, len(piece))

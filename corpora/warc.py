@@ -292,7 +292,12 @@ def _read_stretch(stretch: _Stretch) -> Iterator[Record | Damage]:
         except _NOT_A_RECORD as error:
             stretch.skip_to_record()
             skipped = stretch.consumed - start
-            yield Damage(position=position, reason="truncated", detail=_skipped(f"the header of a record cannot be read ({type(error).__name__})", skipped), skipped=skipped)
+            yield Damage(
+                position=position,
+                reason="truncated",
+                detail=_skipped(f"the header of a record cannot be read ({type(error).__name__})", skipped),
+                skipped=skipped,
+            )
             continue
         yield _finish(stretch, parsed, position)
 

@@ -3,6 +3,7 @@
 Text is normalised here, once, for every source. Memory is one row group (about 16 MB of text) and one document.
 """
 
+import dataclasses
 import datetime
 import json
 from collections import Counter
@@ -86,7 +87,7 @@ def _fingerprint(recipe: Recipe, options: SourceOptions, piece: Slice) -> str:
         module=files.digest(own) if own else "",
         settings=settings,
         limit=recipe.limit,
-        packages=package_versions("tokenizers", *source.packages),
+        packages=package_versions("tokenizers", "langdetect", *source.packages),
         inputs=[[part.path, part.start, part.stop, part.size, _identity(part)] for part in piece.parts],
     )
 
@@ -115,7 +116,7 @@ def process(task: Task) -> Summary:
             held_bytes = 0
             last: tuple[str, int] | None = None
             for record in load_source(options.kind).read(options, piece):
-                record = _normalised(record)
+                record = _in_language(_normalised(record), options.language)
                 counts["records"] += 1
                 if isinstance(record, Document):
                     last = _ordered(name, last, (record.path, record.position))
@@ -177,9 +178,21 @@ def _normalised(record: Document | Reject) -> Document | Reject:
     return replace_text(record, text)
 
 
+def _in_language(record: Document | Reject, wanted: str) -> Document | Reject:
+    """The record, or a reject `language`, where the source keeps one language and has not itself looked which it is."""
+    if isinstance(record, Reject) or wanted == "any" or record.language is not None:
+        return record
+    from corpora.language import detect_language
+
+    found = detect_language(record.text, wanted)
+    if found != wanted:
+        return Reject(path=record.path, position=record.position, reason="language", detail=found, url=record.url, text=record.text[:REJECT_TEXT])
+    return dataclasses.replace(record, language=found)
+
+
 def replace_text(document: Document, text: str) -> Document:
     """The same document with another text."""
-    return Document(**{name: getattr(document, name) for name in Document.__slots__ if name != "text"}, text=text)
+    return dataclasses.replace(document, text=text)
 
 
 def _clean(text: str | None) -> str | None:
