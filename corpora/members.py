@@ -27,7 +27,7 @@ try:
 except ImportError:
     pass
 else:
-    _isal_engine, _isal_error = isal_zlib.decompressobj, isal_zlib.error
+    _isal_engine, _isal_error = isal_zlib.decompressobj, isal_zlib.error  # type: ignore[assignment]
 
 
 class Stream(Protocol):
