@@ -84,7 +84,7 @@ def open_shard(directory: str, manifest: Manifest, entry: ShardEntry) -> Shard:
     try:
         reader = pa.ipc.open_file(files.map_file(address))
         batch = reader.get_batch(0)
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowException, OSError) as error:
         raise UserError(f"{address}: not a shard: {error}", f"corpus verify {directory}", 1) from None
     expected = shard_schema(manifest.dtype, entry.source, entry.split, manifest.tokenizer.digest)
     if not reader.schema.equals(expected, check_metadata=True) or batch.num_rows != entry.documents:

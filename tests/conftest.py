@@ -1,0 +1,120 @@
+"""Real data for the tests: from CORPUSMILL_TEST_DATA (default ../shared/data), else generated; with CI=true it must be there."""
+
+import bz2
+import json
+import lzma
+import os
+import pydoc
+import random
+import sys
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+ROOT = Path(__file__).resolve().parents[1]
+DATA = Path(os.environ.get("CORPUSMILL_TEST_DATA", ROOT.parent / "shared" / "data"))
+settings.register_profile("ours", deadline=None, derandomize=True, max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "100")))
+settings.load_profile("ours")
+sys.path.insert(0, str(ROOT / "tests"))  # `reuters:source` is a user's module to the recipes
+
+
+def data_file(name: str) -> Path | None:
+    """A file of the test data, or None where there is none and generated data must serve."""
+    path = DATA / name
+    if path.exists():
+        return path
+    assert os.environ.get("CI") != "true", f"{path}: the test data must be there in CI; set CORPUSMILL_TEST_DATA"
+    return None
+
+
+def python_documentation(module: str) -> str:
+    """The plain documentation of a standard module: real text that every machine has."""
+    return pydoc.plain(pydoc.render_doc(module))
+
+
+@pytest.fixture(scope="session")
+def novels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with 24 novels as .txt."""
+    folder = tmp_path_factory.mktemp("novels")
+    archive = data_file("books/english_novels.tar.xz")
+    if archive:
+        with tarfile.open(archive) as tar:
+            for member in tar.getmembers():
+                if member.isfile():
+                    content = tar.extractfile(member)
+                    assert content is not None
+                    (folder / Path(member.name).name).write_bytes(content.read())
+    else:
+        draw = random.Random(0)
+        for number in range(24):
+            modules = draw.sample(["argparse", "json", "email", "logging", "unittest", "typing", "pathlib", "ast"], 3)
+            (folder / f"novel-{number:02d}.txt").write_text(f"Novel {number}\n\n" + "\n".join(map(python_documentation, modules)), "utf-8")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def some_novels(novels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the beginnings of eight novels, 40 kB each, and one of them twice."""
+    folder = tmp_path_factory.mktemp("some_novels")
+    paths = sorted(novels.iterdir())[:8]
+    for path in paths:
+        (folder / path.name).write_text(path.read_text("utf-8")[:40_000], "utf-8")
+    (folder / "a_copy.txt").write_text(paths[3].read_text("utf-8")[:40_000].upper().replace(" ", "  "), "utf-8")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def reuters(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with Reuters-21578 SGML files, as the module tests/reuters.py reads them."""
+    folder = tmp_path_factory.mktemp("reuters")
+    archive = data_file("dedup/reuters21578_part.tar.xz")
+    if archive:
+        with tarfile.open(archive) as tar:
+            for member in tar.getmembers():
+                content = tar.extractfile(member) if member.isfile() else None
+                if content and member.name.endswith(".sgm"):
+                    (folder / Path(member.name).name).write_bytes(content.read())
+    else:
+        draw = random.Random(1)
+        lines = [line for line in python_documentation("os").split("\n") if len(line) > 20]
+        for number in range(6):
+            stories = []
+            for story in range(50):
+                body = "\n".join(draw.sample(lines, 8)) if story % 10 else "the same words again and again"
+                stories.append(f'<REUTERS NEWID="{number * 50 + story}">\n<TEXT><TITLE>STORY</TITLE><BODY>{body.replace("<", "&lt;")}</BODY></TEXT>\n</REUTERS>\n')
+            (folder / f"reut2-{number:03d}.sgm").write_text("".join(stories), "latin-1", "replace")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sentences(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A .jsonl.bz2 file with sentences in 75 languages, a document each: text, id, and the language as title."""
+    path = tmp_path_factory.mktemp("sentences") / "sentences.jsonl.bz2"
+    source = data_file("langid/sentences.tsv.xz")
+    if source:
+        rows = [line.split("\t", 1) for line in lzma.open(source, "rt", encoding="utf-8").read().splitlines()]
+    else:
+        greetings = {"en": "Hello, world.", "de": "Grüß Gott, schöne Welt.", "ja": "こんにちは、世界。", "ar": "مرحبا بالعالم", "hi": "नमस्ते दुनिया", "fa": "می‌خواهم"}
+        rows = [[code, f"{text} {number}"] for code, text in greetings.items() for number in range(100)]
+    records = [json.dumps({"text": text, "id": f"{code}-{number}", "title": code}, ensure_ascii=False) for number, (code, text) in enumerate(rows)]
+    path.write_bytes(bz2.compress(("\n".join(records) + "\n").encode()))
+    return path
+
+
+@pytest.fixture
+def corpus(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Run the command `corpus` in this process: (exit code, stdout, stderr)."""
+    from pipelines.cli import main
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        try:
+            code = main([str(argument) for argument in arguments])
+        except SystemExit as end:  # tyro ends a wrong command line so
+            code = int(end.code or 0)
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run
