@@ -140,14 +140,16 @@ def _longest_prefix(engine: Any, chunk: bytes) -> Iterator[bytes]:
 
 
 def head(window: Window, offset: int) -> bytes | None:
-    """The first inflated bytes (up to 2,048) of the member at `offset`; None where no member begins."""
+    """The first inflated bytes (up to 2,048) of the member at `offset`, however it goes on; None where no member begins."""
     if window.exactly(offset, 3) != MAGIC:
         return None
+    start = window.exactly(offset, _HEAD)
     engine = zlib.decompressobj(31)
     try:
-        return engine.decompress(window.exactly(offset, _HEAD), _HEAD)
+        first = bytes(engine.decompress(start, _HEAD))
+        return first if first or engine.eof else None
     except zlib.error:
-        return None
+        return b"".join(_longest_prefix(zlib.decompressobj(31), start))[:_HEAD] or None
 
 
 def find(window: Window, offset: int, wanted: Callable[[bytes], Any]) -> int | None:
