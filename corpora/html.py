@@ -142,11 +142,12 @@ def _depth(tree: Any) -> int:
 
 
 def _head(tree: Any, text: str, url: str | None, crawled: datetime.datetime | None) -> tuple[str | None, datetime.date | None, str | None]:
-    """Title, publication date and canonical address, from one pass over the head; htmldate is asked only where it has no date."""
+    """Title, publication date and canonical address, from one pass over the head; htmldate is asked only where there is no date, not even
+    an impossible one."""
     latest = crawled.date() + datetime.timedelta(days=2) if crawled is not None else None
     titles: dict[str, str] = {}
     links: dict[str, str] = {}
-    date = None
+    date, claimed = None, False
     for element in tree.iterfind("head/*"):
         if element.tag == "meta":
             name = (element.get("property") or element.get("name") or element.get("itemprop") or "").strip().lower()
@@ -156,6 +157,7 @@ def _head(tree: Any, text: str, url: str | None, crawled: datetime.datetime | No
             elif name == "og:url":
                 links.setdefault("og", value.strip())
             elif name in _DATE_NAMES and date is None:
+                claimed = claimed or _DATE.search(value) is not None
                 date = _date(value, latest)
         elif element.tag == "title":
             titles.setdefault("title", _SPACE.sub(" ", element.text_content()).strip())
@@ -167,7 +169,7 @@ def _head(tree: Any, text: str, url: str | None, crawled: datetime.datetime | No
         date = _date(element.get("datetime") or "", latest)
     if date is None and url is not None and (match := _DATE_IN_URL.search(url)):
         date = _date(match[1], latest)
-    if date is None and latest is not None:  # without a bound of its own htmldate would take today's date for one
+    if date is None and latest is not None and not claimed:  # without a bound htmldate would take today's date for one
         last = datetime.datetime.combine(latest, datetime.time())
         first = datetime.datetime.combine(FIRST_DATE, datetime.time())
         date = _date(find_date(tree, extensive_search=False, original_date=True, url=url, min_date=first, max_date=last) or "", latest)

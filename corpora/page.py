@@ -30,6 +30,7 @@ _FEED = re.compile(
 )
 _MARKUP = re.compile(rb"<(?:!doctype\s+html|html|head|body|title|meta|div|p|article|h1|table|a|span|br|script)[\s>/]", re.IGNORECASE)
 _NOT_PAGES = re.compile(r"\.(?:jpe?g|png|gif|webp|svg|ico|css|js|json|xml|rss|atom|pdf|docx?|xlsx?|pptx?|zip|gz|rar|mp[34]|avi|mov|wmv|woff2?)$", re.IGNORECASE)
+_WIDE = re.compile(rb"\xff\xfe|\xfe\xff|[^\x00]\x00[^\x00]\x00|\x00[^\x00]\x00[^\x00]")  # UTF-16, told with or without its mark
 _CONTROL = bytes(byte for byte in range(32) if byte not in b"\t\n\r\f\x1b")
 _TAG = re.compile(r"""<[a-zA-Z][^>"']*(?:(?:"[^"]*"|'[^']*')[^>"']*)*""")
 _QUOTED = re.compile(r""""[^"]*"|'[^']*'""")
@@ -78,7 +79,7 @@ def refuse(content: bytes, content_type: str = "", url: str | None = None) -> Sk
         return Skip(reason="binary", detail=repr(magic[0][:8]))
     if _FEED.match(content[:4096]):
         return Skip(reason="feed")
-    wide = content[:2] in (b"\xff\xfe", b"\xfe\xff") or content[1:2] == b"\x00" or content[:1] == b"\x00"
+    wide = _WIDE.match(content) is not None
     if not wide:
         if len(content) - len(content.translate(None, _CONTROL)) > len(content) // 5:
             return Skip(reason="binary", detail="more than a fifth are control characters")

@@ -32,7 +32,15 @@ def record(kind: str, block: bytes, url: str | None = None, date: str = DATE, *,
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + block + b"\r\n\r\n"
 
 
-def response(body: bytes, url: str = "http://example.com/", date: str = DATE, *, headers: str = "Content-Type: text/html", status: str = "HTTP/1.1 200 OK", **fields: object) -> bytes:
+def response(
+    body: bytes,
+    url: str = "http://example.com/",
+    date: str = DATE,
+    *,
+    headers: str = "Content-Type: text/html",
+    status: str = "HTTP/1.1 200 OK",
+    **fields: object,
+) -> bytes:
     """A response record; `headers` one a line."""
     lines = "\r\n".join([status, *headers.split("\n")]).strip("\r\n")
     return record("response", lines.encode("latin-1") + b"\r\n\r\n" + body, url, date, content_type="application/http; msgtype=response", **fields)  # type: ignore[arg-type]

@@ -61,7 +61,9 @@ def test_latin_text_that_claims_to_be_utf8() -> None:
     assert decoded is not None and decoded.charset == "cp1252" and "Zwölf große" in decoded.text
 
 
-@pytest.mark.parametrize(("text", "codec"), [("Привет, это страница о погоде. " * 9, "koi8-r"), ("日本語のページです。" * 9, "cp932"), ("한국어 페이지" * 9, "cp949")])
+@pytest.mark.parametrize(
+    ("text", "codec"), [("Привет, это страница о погоде. " * 9, "koi8-r"), ("日本語のページです。" * 9, "cp932"), ("한국어 페이지" * 9, "cp949")]
+)
 def test_an_alphabet_that_nothing_declares_is_refused(text: str, codec: str) -> None:
     assert decode_page(HTML.format("", text).encode(codec)) is None
 
@@ -73,7 +75,10 @@ def test_labels() -> None:
     assert [codec_of(label) for label in ("none", "utf8mb4", "utf-7", "rot13", "idna", "base64", "")] == [None] * 7
 
 
-@given(st.binary(max_size=200), st.sampled_from(["", "text/html; charset=utf-16", "text/html; charset=big5", "text/html; charset=iso-2022-jp", "text/html; charset=cp1255"]))
+@given(
+    st.binary(max_size=200),
+    st.sampled_from(["", "text/html; charset=utf-16", "text/html; charset=big5", "text/html; charset=iso-2022-jp", "text/html; charset=cp1255"]),
+)
 def test_any_bytes_give_an_answer(content: bytes, header: str) -> None:
     decoded = decode_page(content, header, cut=True)
     assert decoded is None or isinstance(decoded.text, str)

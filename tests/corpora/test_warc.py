@@ -273,7 +273,11 @@ DIFFERENCES = {
     "warcio/example-bad.warc.gz.bad": (6, {}, "an empty member between records: warcio stops there"),
     "warcio/example-wrong-chunks.warc.gz": (2, {}, "members end inside records: warcio takes the second member for a record"),
     "warcio/example-trunc.warc": (4, {"garbage": 1}, "six bytes of a header at the end, which warcio passes over in silence"),
-    "webarchive-commons/IAH-20080430204825-00000-blackbook-truncated.arc": (9, {}, "the file header claims too few bytes: warcio reads the version as a record"),
+    "webarchive-commons/IAH-20080430204825-00000-blackbook-truncated.arc": (
+        9,
+        {},
+        "the file header claims too few bytes: warcio reads the version as a record",
+    ),
     "webarchive-commons/link-extraction-test.warc": (8, {}, "empty lines and a length too short between records: warcio stops at the fourth"),
     "webarchive-commons/abcd.gz": (0, {"not_an_archive": 1}, "no archive"),
     "webarchive-commons/double-single-inflate-error.gz": (0, {"not_an_archive": 1}, "no archive"),
@@ -295,7 +299,9 @@ def test_every_file_of_the_test_data() -> None:
         assert (len(records), Counter(reason for reason, _ in damage(items))) == (records_wanted, damage_wanted), row["file"]
         if row["file"] not in DIFFERENCES:  # the kinds agree too; warcio's arc_header is our warcinfo
             kinds = Counter(record.kind for record in records)
-            assert kinds == Counter({kind.replace("arc_header", "warcinfo"): int(count) for kind, count in (item.split("=") for item in row["record_types"].split())}), row["file"]
+            assert kinds == Counter(
+                {kind.replace("arc_header", "warcinfo"): int(count) for kind, count in (item.split("=") for item in row["record_types"].split())}
+            ), row["file"]
 
 
 def test_the_damaged_and_the_cut_file_of_the_test_data() -> None:

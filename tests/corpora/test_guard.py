@@ -1,0 +1,105 @@
+"""A child that hangs, eats memory, dies or raises costs one call: row 30 of the list of defects."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from corpora.guard import Failure, Guard
+
+
+def echo(value: object) -> object:
+    return value
+
+
+def process_id() -> int:
+    return os.getpid()
+
+
+def sleep(seconds: float) -> str:
+    time.sleep(seconds)
+    return "slept"
+
+
+def hang_in_c() -> int:
+    return len(str(7 ** (10**8)))  # one call into C, which no signal handler of Python's interrupts
+
+
+def eat() -> int:
+    return len(bytearray(10_000_000_000))
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def leave() -> None:
+    os._exit(3)
+
+
+def fail() -> None:
+    raise ValueError("no such page")
+
+
+def fail_once(path: str) -> str:
+    """Dies on the first call, and not when the call is tried again."""
+    if not os.path.exists(path):
+        open(path, "w").close()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return "alive"
+
+
+@pytest.mark.parametrize(
+    ("name", "reason", "word"),
+    [
+        ("hang_in_c", "timeout", "0.5 s"),
+        ("eat", "memory", "bytes"),
+        ("die", "crash", "SIGSEGV"),
+        ("leave", "crash", "code 3"),
+        ("fail", "error", "no such page"),
+    ],
+)
+def test_what_goes_wrong_is_named_and_the_next_call_works(name: str, reason: str, word: str) -> None:
+    with Guard(f"test_guard:{name}", deadline_s=0.5) as guard:
+        start = time.monotonic()
+        outcome = guard.call()
+        assert isinstance(outcome, Failure) and outcome.reason == reason and word in outcome.detail
+        assert time.monotonic() - start < 10
+        assert isinstance(guard.call(), Failure)
+
+
+def test_one_child_serves_many_calls_and_dies_with_the_guard() -> None:
+    with Guard("test_guard:process_id") as guard:
+        pids = {guard.call() for _ in range(50)}
+        assert pids == {guard.pid} and os.getpid() not in pids
+    (child,) = pids
+    with pytest.raises(ProcessLookupError):
+        os.kill(child, 0)
+
+
+def test_a_call_that_fails_is_tried_once_more_alone(tmp_path: object) -> None:
+    with Guard("test_guard:fail_once") as guard:
+        assert guard.call(f"{tmp_path}/tried") == "alive" and guard.restarts == 1
+
+
+def test_a_child_killed_between_calls_is_replaced() -> None:
+    with Guard("test_guard:echo") as guard:
+        assert guard.call("a") == "a"
+        assert guard.pid is not None
+        os.kill(guard.pid, signal.SIGKILL)
+        assert guard.call("b") == "b"
+
+
+def test_large_arguments_and_strange_texts_come_back() -> None:
+    with Guard("test_guard:echo") as guard:
+        for value in (bytes(3_000_000), "\ud800\x00é", {"a": [1, None]}):
+            assert guard.call(value) == value
+
+
+def test_the_deadline_holds_for_each_try() -> None:
+    with Guard("test_guard:sleep", deadline_s=0.4) as guard:
+        assert guard.call(0.01) == "slept"
+        start = time.monotonic()
+        outcome = guard.call(30)
+        assert isinstance(outcome, Failure) and outcome.reason == "timeout" and 0.8 <= time.monotonic() - start < 10
