@@ -11,6 +11,7 @@ import datetime
 import gzip
 import hashlib
 import io
+import itertools
 import json
 import lzma
 import os
@@ -293,21 +294,19 @@ def _text_lines(options: FilesOptions, part: Part, stream: IO[bytes]) -> Iterato
 
 def _paragraphs(options: FilesOptions, part: Part, stream: IO[bytes]) -> Iterator[Document | Reject]:
     """Runs of lines between blank ones."""
-    begin, held, size = 0, [], 0
-    for offset, line in read_lines(stream):
-        if line is None or size > MAX_DOCUMENT_BYTES:
-            held, size = [b""], MAX_DOCUMENT_BYTES + 1
+    held: list[bytes] = []
+    begin = size = 0  # size: bytes with a line end each; 0 where no paragraph is open
+    for offset, line in itertools.chain(read_lines(stream), [(0, b"")]):
         if line is None or line.strip():
-            if not held:
-                begin = offset
-            if size <= MAX_DOCUMENT_BYTES and line is not None:
+            begin = begin if size else offset
+            size += 1 + (MAX_DOCUMENT_BYTES + 1 if line is None else len(line))
+            if size > MAX_DOCUMENT_BYTES + 1:
+                held = []
+            elif line is not None:
                 held.append(line)
-                size += len(line) + 1
-        elif held:
-            yield _too_large(part, begin) if size > MAX_DOCUMENT_BYTES else _text(options, part, begin, b"\n".join(held))
+        elif size:
+            yield _too_large(part, begin) if size > MAX_DOCUMENT_BYTES + 1 else _text(options, part, begin, b"\n".join(held))
             held, size = [], 0
-    if held:
-        yield _too_large(part, begin) if size > MAX_DOCUMENT_BYTES else _text(options, part, begin, b"\n".join(held))
 
 
 def _json_lines(options: FilesOptions, part: Part, stream: IO[bytes]) -> Iterator[Document | Reject]:

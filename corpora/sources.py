@@ -18,8 +18,8 @@ def load_source(kind: str) -> Source:
     try:
         module = importlib.import_module(module_name)
         source = getattr(module, function_name)()
-    except (ImportError, AttributeError) as error:
-        raise UserError(f"kind = {kind!r}: {error}", "name an importable module:function; docs/sources.md shows one") from None
+    except Exception as error:  # the user's code may raise anything
+        raise UserError(f"kind = {kind!r}: {type(error).__name__}: {error}", "name an importable module:function; docs/sources.md shows one") from None
     if not isinstance(source, Source) or not issubclass(source.options, SourceOptions):
         raise UserError(f"kind = {kind!r}: {function_name} does not return a corpora.document.Source", "docs/sources.md shows one")
     return source

@@ -94,7 +94,7 @@ def process(task: Task) -> Summary:
             for group in range(documents.num_row_groups):
                 table = documents.read_row_group(group, columns=["id", "text", "crawled", "url"])
                 digests = pa.array([exact_digest(text.as_py()) for text in table.column("text")], pa.binary(16))
-                crawled = table.column("crawled").cast(pa.int64())
+                crawled = table.column("crawled").cast(pa.timestamp("s", "UTC")).cast(pa.int64())
                 pages = zip(table.column("url").to_pylist(), crawled.to_pylist())
                 addresses = pa.array([address_digest(url) if by_address and url and when is not None else None for url, when in pages], pa.binary(16))
                 columns = [table.column("id"), crawled, digests, addresses]

@@ -36,7 +36,7 @@ def export(home_root: str, out: str, form: Format) -> int:
 def _kept_tables(documents: pq.ParquetFile, kept: Any) -> Iterator[pa.Table]:
     row = 0
     for group in range(documents.num_row_groups):
-        table = documents.read_row_group(group)
+        table = documents.read_row_group(group).cast(DOCUMENT_SCHEMA)  # Parquet itself has no seconds
         yield table.filter(pa.array(kept[row : row + table.num_rows]))
         row += table.num_rows
 

@@ -69,7 +69,7 @@ class ShardsConfig:
     valid_fraction: float = 0.005
     """Share of documents held out for validation, chosen by the hash of their id; at least one per source."""
     whitespace: Literal["space", "strip", "keep"] = "space"
-    """space: runs collapse, a sentence after the first begins with a space; strip: bare sentences, as RoBERTa's own data; keep: the text comes back exactly."""
+    """space: runs collapse, a sentence after the first begins with one where the text has any before it; strip: bare sentences, as RoBERTa's own data; keep: the text comes back exactly."""
 
     def __post_init__(self) -> None:
         if self.shard_tokens < 1:

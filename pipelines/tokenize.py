@@ -144,8 +144,8 @@ def read_tokenizer(address: str) -> Tokenizer:
 def split_sentences(text: str, language: str, whitespace: str) -> list[str]:
     """The sentences of a normalised text, as they are encoded; `whitespace` is that of the recipe.
 
-    `keep`: their concatenation is the text. `space`: runs of white space are one space, each sentence after the first
-    begins with one. `strip`: the same without that space. `language`: a langdetect code; unknown is split as English.
+    `keep`: their concatenation is the text. `space`: runs of white space are one space, and a sentence after the first
+    begins with one where white space is before it (in Chinese there is none). `strip`: the same without that space. `language`: a langdetect code; unknown is split as English.
     """
     code = {"zh-cn": "zh", "zh-tw": "zh", "any": "en"}.get(language, language)
     sentences = []
@@ -155,7 +155,7 @@ def split_sentences(text: str, language: str, whitespace: str) -> list[str]:
             sentences.append(text[end:stop])
         else:
             bare = " ".join(text[begin:stop].split())
-            sentences.append(" " + bare if whitespace == "space" and sentences else bare)
+            sentences.append(" " + bare if whitespace == "space" and end < begin and sentences else bare)
         end = stop
     if whitespace == "keep" and sentences and end < len(text):
         sentences[-1] += text[end:]

@@ -84,7 +84,9 @@ def reuters(tmp_path_factory: pytest.TempPathFactory) -> Path:
             stories = []
             for story in range(50):
                 body = "\n".join(draw.sample(lines, 8)) if story % 10 else "the same words again and again"
-                stories.append(f'<REUTERS NEWID="{number * 50 + story}">\n<TEXT><TITLE>STORY</TITLE><BODY>{body.replace("<", "&lt;")}</BODY></TEXT>\n</REUTERS>\n')
+                stories.append(
+                    f'<REUTERS NEWID="{number * 50 + story}">\n<TEXT><TITLE>STORY</TITLE><BODY>{body.replace("<", "&lt;")}</BODY></TEXT>\n</REUTERS>\n'
+                )
             (folder / f"reut2-{number:03d}.sgm").write_text("".join(stories), "latin-1", "replace")
     return folder
 
@@ -97,7 +99,14 @@ def sentences(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if source:
         rows = [line.split("\t", 1) for line in lzma.open(source, "rt", encoding="utf-8").read().splitlines()]
     else:
-        greetings = {"en": "Hello, world.", "de": "Grüß Gott, schöne Welt.", "ja": "こんにちは、世界。", "ar": "مرحبا بالعالم", "hi": "नमस्ते दुनिया", "fa": "می‌خواهم"}
+        greetings = {
+            "en": "Hello, world.",
+            "de": "Grüß Gott, schöne Welt.",
+            "ja": "こんにちは、世界。",
+            "ar": "مرحبا بالعالم",
+            "hi": "नमस्ते दुनिया",
+            "fa": "می‌خواهم",
+        }
         rows = [[code, f"{text} {number}"] for code, text in greetings.items() for number in range(100)]
     records = [json.dumps({"text": text, "id": f"{code}-{number}", "title": code}, ensure_ascii=False) for number, (code, text) in enumerate(rows)]
     path.write_bytes(bz2.compress(("\n".join(records) + "\n").encode()))

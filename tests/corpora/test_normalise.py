@@ -1,0 +1,67 @@
+"""Normalisation, and the folding for exact dedup, the same on every interpreter."""
+
+import hashlib
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from corpora.normalise import casefold, exact_digest, normalise
+
+TEXTS = st.text(st.one_of(st.characters(), st.sampled_from("a \t\r\n\x00\x0b\x85\xa0\xad\u0301\u200b\u200c\u200d\u2028\u3000\ufeff\ud800é")))
+
+
+@pytest.mark.parametrize(
+    ("raw", "clean"),
+    [
+        ("a\r\nb\rc\nd", "a\nb\nc\nd"),
+        ("a\x0bb\x0cc\x85d\u2028e\u2029f", "a\nb\nc\nd\ne\nf"),
+        ("a\xa0b\u2009c\u202fd\u3000e", "a b c d e"),
+        ("zero\u200bwidth soft\xadhyphen \ufeffbom word\u2060joiner", "zerowidth softhyphen bom wordjoiner"),
+        ("nul\x00bell\x07del\x7fc1\x9b", "nulbelldelc1"),
+        ("half \ud83d surrogate", "half  surrogate"),
+        ("tab\tstays", "tab\tstays"),
+        ("e\u0301", "\xe9"),
+        ("e\u200b\u0301", "\xe9"),
+        ("\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"),
+        ("joi\u200cner", "joiner"),
+        ("\U0001f469\u200d\U0001f469", "\U0001f469\u200d\U0001f469"),
+        ("\n \t text \n", "text"),
+        ("\u200b\xa0\n", ""),
+    ],
+)
+def test_normalise(raw: str, clean: str) -> None:
+    assert normalise(raw) == clean
+
+
+@given(TEXTS)
+def test_normalised_text_is_clean_and_stays(text: str) -> None:
+    clean = normalise(text)
+    clean.encode()
+    assert normalise(clean) == clean
+    assert unicodedata.is_normalized("NFC", clean) or unicodedata.unidata_version < "16"
+    assert not set(clean) & set("\r\x00\x0b\x85\xa0\xad\u200b\u2028\u3000\ufeff")
+    assert clean == clean.strip()
+
+
+def test_folding_is_that_of_unicode_13_on_every_interpreter() -> None:
+    state = hashlib.blake2b(digest_size=8)
+    for number in range(0x110000):
+        if not 0xD800 <= number < 0xE000:
+            state.update(casefold(chr(number)).encode())
+    assert state.hexdigest() == "48e9720d0732aa1c"
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "equal"),
+    [
+        ("Some  Text\nhere", "some text here", True),
+        ("STRASSE", "straße", True),
+        ("Ωδός", "ΩΔΌΣ", True),
+        ("some text.", "some text", False),
+        ("12 texts", "13 texts", False),
+    ],
+)
+def test_equal_but_for_case_and_white_space(left: str, right: str, equal: bool) -> None:
+    assert (exact_digest(normalise(left)) == exact_digest(normalise(right))) is equal
