@@ -12,12 +12,12 @@ from conftest import ROOT, data_file
 from corpora.language import ANY, TWENTY, certainly_not, detect_language, known_languages
 
 MIXED = "Breaking: fire in Sao Paulo. El presidente habló con los periodistas. Der Minister sagte nichts."
-SHORT = ["Video", "No comment", "Breaking: fire in Sao Paulo", "OK", "Kommentar", MIXED]
+SHORT = ["Video", "Breaking: fire in Sao Paulo", MIXED]
 
 
 def test_the_answer_depends_on_the_text_alone() -> None:
     """Row 33: 20 runs, 8 threads, a fresh process, other texts in between: one answer."""
-    wanted = {(text, want): detect_language(text, want) for text in SHORT for want in (ANY, "en", "ru")}
+    wanted = {(text, want): detect_language(text, want) for text in SHORT for want in (ANY, "en")}
     for _ in range(20):
         assert {key: detect_language(*key) for key in reversed(list(wanted))} == wanted
     found: list[dict[tuple[str, str], str]] = []
