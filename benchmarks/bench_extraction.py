@@ -55,7 +55,8 @@ def main() -> None:
         parser.error(f"no archive: {DATA}/cc-news is not there; name some, or set CORPUSMILL_TEST_DATA")
     logging.disable(logging.CRITICAL)
     langdetect.DetectorFactory.seed = 0
-    contents = [content for path in paths if not any(isinstance(item, Damage) for item in read_archive(io.BytesIO(content := path.read_bytes())))]
+    contents = [path.read_bytes() for path in paths]
+    contents = [content for content in contents if not any(isinstance(item, Damage) for item in read_archive(io.BytesIO(content)))]
     count = sum(is_page(record) for content in contents for record in records(content))
     rounds = []
     with contextlib.redirect_stderr(io.StringIO()), Guard("corpora.html:extract_page") as guard:

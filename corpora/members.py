@@ -131,12 +131,19 @@ class _Inflation:
 
 def _longest_prefix(engine: Any, chunk: bytes) -> Iterator[bytes]:
     """What a decompressor can still give of a chunk that it fails on: zlib throws away what it inflated in the failing call."""
+    parts, size = [], 0
     for i in range(len(chunk)):
         try:
-            if piece := engine.decompress(chunk[i : i + 1]):
-                yield piece
+            part = engine.decompress(chunk[i : i + 1])
         except zlib.error:
-            return
+            break
+        parts.append(part)
+        size += len(part)
+        if size >= PIECE:
+            yield b"".join(parts)
+            parts, size = [], 0
+    if size:
+        yield b"".join(parts)
 
 
 def head(window: Window, offset: int) -> bytes | None:
