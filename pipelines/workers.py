@@ -79,6 +79,7 @@ def _start_child(path: list[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.path[:] = path  # so that a user's own module is found here too
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    os.environ["RAYON_NUM_THREADS"] = "1"
     import pyarrow
 
     pyarrow.set_cpu_count(1)

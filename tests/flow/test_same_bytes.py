@@ -129,6 +129,13 @@ def test_another_hash_seed(seed: str, recipe: Path, reference: dict[str, Any], t
     same(tmp_path / "home", reference)
 
 
+def test_without_the_optional_packages(recipe: Path, reference: dict[str, Any], tmp_path: Path, corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`[fast]` may only be faster."""
+    monkeypatch.setattr("pipelines.tokenize.FASTOKENS_VERSIONS", ())
+    assert corpus("build", recipe, "--home", tmp_path / "home", "--workers", 0)[0] == 0
+    same(tmp_path / "home", reference)
+
+
 def test_stages_one_by_one(recipe: Path, reference: dict[str, Any], tmp_path: Path, corpus: Corpus) -> None:
     home = tmp_path / "home"
     assert corpus("ingest", recipe, "--home", home, "--workers", 0)[0] == 0

@@ -14,7 +14,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from corpora.normalise import normalise
 from pipelines.recipe import TokenizerConfig
 from pipelines.shard import is_lossless
-from pipelines.tokenize import encode, read_tokenizer, split_sentences
+from pipelines.tokenize import encode, fastest_encoder, plain_encoder, read_tokenizer, split_sentences
 from pipelines.tokenizer import load_given, train_bpe, with_special_tokens
 from shards.config import UserError
 from shards.format import SPECIAL
@@ -55,7 +55,7 @@ def test_sentences_are_found_by_paragraph() -> None:
 def test_tokens_come_back_as_text(documents: list[str], tokenizer_file: str) -> None:
     tokenizer = read_tokenizer(tokenizer_file)
     pieces = [split_sentences(text, "en", "keep") for text in documents]
-    batch = encode(tokenizer, [f"{number}" for number in range(len(documents))], pieces, "uint16")
+    batch = encode(fastest_encoder(tokenizer_file), [f"{number}" for number in range(len(documents))], pieces, "uint16")
     assert [tokenizer.decode(ids) for ids in batch.column("tokens").to_pylist()] == documents
     for lengths, sentences in zip(batch.column("sentences").to_pylist(), pieces):
         assert len(lengths) == len(sentences)
@@ -66,7 +66,7 @@ def test_tokens_come_back_as_text(documents: list[str], tokenizer_file: str) -> 
 @pytest.mark.parametrize("text", ["</s>", "a <mask> b", "<|endoftext|>", "<s><pad></s><unk><mask>", "x</s>\n<s>y"])
 def test_special_tokens_in_a_page_are_text(text: str, tokenizer_file: str) -> None:
     tokenizer = read_tokenizer(tokenizer_file)
-    ids = encode(tokenizer, ["1"], [split_sentences(text, "en", "keep")], "uint16").column("tokens").to_pylist()[0]
+    ids = encode(fastest_encoder(tokenizer_file), ["1"], [split_sentences(text, "en", "keep")], "uint16").column("tokens").to_pylist()[0]
     assert tokenizer.decode(ids, skip_special_tokens=False) == text
     assert not set(ids) & {tokenizer.token_to_id(token) for token in SPECIAL}
 
@@ -149,3 +149,43 @@ def test_a_tokenizer_that_loses_text_is_known_as_lossy(tmp_path: Path) -> None:
     words = with_special_tokens(Tokenizer(models.WordLevel({"a": 0, "[UNK]": 1}, unk_token="[UNK]")))
     (tmp_path / "t.json").write_text(words.to_str())
     assert not is_lossless(str(tmp_path / "t.json"))
+
+
+@given(sentences=st.lists(TEXTS, min_size=1, max_size=20))
+def test_the_fast_encoder_gives_the_reference_s_ids(sentences: list[str], tokenizer_file: str) -> None:
+    same_ids(sentences, tokenizer_file)
+
+
+def same_ids(sentences: list[str], tokenizer_file: str) -> None:
+    fast, plain = fastest_encoder(tokenizer_file)(sentences), plain_encoder(read_tokenizer(tokenizer_file))(sentences)
+    assert np.array_equal(fast[1], plain[1]) and np.array_equal(fast[0], plain[0])
+
+
+@pytest.mark.parametrize("last", [0x3000, pytest.param(0x110000, marks=pytest.mark.long)], ids=hex)
+def test_the_fast_encoder_on_every_code_point(last: int, tokenizer_file: str) -> None:
+    letters = [f"a{chr(number)}a1{chr(number)}1!{chr(number)}?" for number in range(last) if not 0xD800 <= number < 0xE000]
+    same_ids([" ".join(letters[begin : begin + 1000]) for begin in range(0, len(letters), 1000)], tokenizer_file)
+
+
+def test_the_fast_encoder_on_real_text(tokenizer_file: str, novels: Path, sentences: Path) -> None:
+    import bz2
+
+    import fastokens
+
+    assert fastokens is not None
+    same_ids([json.loads(line)["text"] for line in bz2.open(sentences)], tokenizer_file)
+    same_ids(split_sentences(normalise(sorted(novels.iterdir())[0].read_text("utf-8")), "en", "keep"), tokenizer_file)
+
+
+def test_an_encoder_that_differs_is_not_used(tokenizer_file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    import fastokens
+
+    class Wrong:
+        def encode_batch_flat(self, sentences: list[str], **_: object) -> tuple[bytes, bytes]:
+            return bytes(4 * len(sentences)), np.arange(len(sentences) + 1, dtype=np.uint64).tobytes()
+
+    monkeypatch.setattr(fastokens, "Tokenizer", type("T", (), {"from_json_str": staticmethod(lambda text: Wrong())}))
+    encoder = fastest_encoder(tokenizer_file)
+    expected = plain_encoder(read_tokenizer(tokenizer_file))(["some words", "and more"])
+    for _ in range(2):
+        assert np.array_equal(encoder(["some words", "and more"])[0], expected[0])
