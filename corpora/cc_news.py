@@ -58,9 +58,11 @@ class CcNewsOptions(SourceOptions):
 
 def _day(name: str, value: str | None) -> datetime.date | None:
     try:
-        return None if value is None else datetime.date.fromisoformat(value)
+        if value is None or re.fullmatch(r"\d{4}-\d\d-\d\d", value):
+            return None if value is None else datetime.date.fromisoformat(value)
     except ValueError:
-        raise ValueError(f"{name}: {value!r} is not a day such as 2016-09-01") from None
+        pass
+    raise ValueError(f"{name}: {value!r} is not a day such as 2016-09-01")
 
 
 def missing_months(paths: Iterable[str]) -> list[str]:

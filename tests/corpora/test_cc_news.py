@@ -119,6 +119,8 @@ def test_the_window_is_by_the_day_of_the_crawl(tmp_path: Path) -> None:
     ("table", "word"),
     [
         ({"start": "2016"}, "is not a day such as 2016-09-01"),
+        ({"end": "20160901"}, "is not a day such as 2016-09-01"),
+        ({"end": "2016-02-30"}, "is not a day such as 2016-09-01"),
         ({"start": "2018-01-01", "end": "2018-01-01"}, "is not after start"),
         ({"min_characters": 0}, "less than 1"),
         ({"language": "english"}, "is not known; known: any, af"),

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -103,3 +105,21 @@ def test_the_deadline_holds_for_each_try() -> None:
         start = time.monotonic()
         outcome = guard.call(30)
         assert isinstance(outcome, Failure) and outcome.reason == "timeout" and 0.8 <= time.monotonic() - start < 10
+
+
+@pytest.mark.parametrize("busy", [False, True], ids=["idle", "busy"])
+def test_a_child_does_not_outlive_its_parent(busy: bool) -> None:
+    """Killed without a chance to clean up: an idle child sees its pipe close, a busy one is ended by its alarm or at its next answer."""
+    code = (
+        "import sys, threading, time; from corpora.guard import Guard; guard = Guard('test_guard:sleep', deadline_s=2); guard.call(0);"
+        f"threading.Thread(target=guard.call, args=({3 if busy else 0},), daemon=True).start(); time.sleep(0.3); print(guard.pid, flush=True); time.sleep(60)"
+    )
+    path = os.pathsep.join(sys.path)
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path}) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        parent.kill()
+    deadline = time.monotonic() + 15
+    while time.monotonic() < deadline and os.path.exists(f"/proc/{child}"):
+        time.sleep(0.05)
+    assert not os.path.exists(f"/proc/{child}")
