@@ -24,10 +24,9 @@ _HTML_TYPES = ("text/html", "application/xhtml+xml")
 _BINARY = re.compile(
     rb"%PDF-|\x89PNG|GIF8[79]a|\xff\xd8\xff|PK\x03\x04|RIFF....WEBP|\x00\x00\x01\x00|ID3|OggS|\x1f\x8b|wOF[F2]|BZh|Rar!|\xd0\xcf\x11\xe0|.{4}ftyp", re.DOTALL
 )
-_FEED = re.compile(
-    rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.{0,2000}?-->\s*|<\?[^>]*>\s*|<!DOCTYPE\s+rss[^>]*>\s*)*<(?:rss|feed|urlset|sitemapindex|rdf:RDF|opml)[\s>]",
-    re.IGNORECASE | re.DOTALL,
-)
+_PROLOGUE = re.compile(rb"\s+|<!--.*?-->|<\?[^>]*>|<!DOCTYPE\s+rss[^>]*>", re.IGNORECASE | re.DOTALL)
+_FEED = re.compile(rb"<(?:rss|feed|urlset|sitemapindex|rdf:RDF|opml)[\s>]", re.IGNORECASE)
+_START_BYTES = 4096
 _MARKUP = re.compile(rb"<(?:!doctype\s+html|html|head|body|title|meta|div|p|article|h1|table|a|span|br|script)[\s>/]", re.IGNORECASE)
 _NOT_PAGES = re.compile(r"\.(?:jpe?g|png|gif|webp|svg|ico|css|js|json|xml|rss|atom|pdf|docx?|xlsx?|pptx?|zip|gz|rar|mp[34]|avi|mov|wmv|woff2?)$", re.IGNORECASE)
 _WIDE = re.compile(rb"\xff\xfe|\xfe\xff|[^\x00]\x00[^\x00]\x00|\x00[^\x00]\x00[^\x00]")  # UTF-16, told with or without its mark
@@ -77,13 +76,17 @@ def refuse(content: bytes, content_type: str = "", url: str | None = None) -> Sk
         return Skip(reason="not_html", detail=f"the address ends in {suffix[0]}")
     if magic := _BINARY.match(content):
         return Skip(reason="binary", detail=repr(magic[0][:8]))
-    if _FEED.match(content[:4096]):
+    start = content[:_START_BYTES]
+    at = 0
+    while prologue := _PROLOGUE.match(start, at):
+        at = prologue.end()
+    if _FEED.match(start, at):
         return Skip(reason="feed")
     wide = _WIDE.match(content) is not None
     if not wide:
         if len(content) - len(content.translate(None, _CONTROL)) > len(content) // 5:
             return Skip(reason="binary", detail="more than a fifth are control characters")
-        if not _MARKUP.search(content[:4096] if mime else content[:1024]):
+        if not _MARKUP.search(start if mime else start[:1024]):
             return Skip(reason="not_html", detail="no tag of a page in its beginning")
     return None
 

@@ -15,6 +15,7 @@ Memory: 8 MB of a record are kept, whatever it claims to hold; the rest is read 
 """
 
 import datetime
+import logging
 import re
 import zlib
 from collections.abc import Iterator
@@ -35,7 +36,7 @@ _PIECE = 1 << 20
 _FIRST_LINE = 9000
 
 _WARC_START = re.compile(rb"(?m)^WARC/\d\.\d{1,2}\s{1,4}[A-Za-z]")
-_ARC_START = re.compile(rb"(?m)^[A-Za-z][A-Za-z0-9+.-]{0,20}:[^\r\n]{0,8192} \S{1,64} \d{8,18} [^\r\n]{1,256} -?[0-9a-z]{1,20}\r?\n")
+_ARC_LINE = re.compile(rb"(?m)^[A-Za-z][A-Za-z0-9+.-]{0,20}:[^\r\n]{1,8192}\r?\n")
 _STATUS = re.compile(r"HTTP/\d(?:\.\d)?\s*(\d{3})(?!\d)", re.IGNORECASE)
 _HTTP_START = re.compile(rb"HTTP/\d(?:\.\d)?\s*\d{3}", re.IGNORECASE)
 _OTHER_FORMATS = {
@@ -46,6 +47,7 @@ _OTHER_FORMATS = {
     b"PK\x03\x04": "zip (.wacz)",
     b"\x89HDF": "HDF5",
 }
+logging.getLogger("warcio").setLevel(logging.ERROR)  # it warns of every address with a blank in it
 # What warcio raises on bytes that are no record; it was not written for hostile input.
 _NOT_A_RECORD = (ArchiveLoadFailed, EOFError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError)
 
@@ -110,7 +112,20 @@ def _is_plain(window: members.Window, first: bytes) -> bool:
 
 
 def _starts_record(first: bytes) -> bool:
-    return _WARC_START.match(first) is not None or _ARC_START.match(first) is not None
+    return _WARC_START.match(first) is not None or ((line := _ARC_LINE.match(first)) is not None and _is_arc_header(line[0]))
+
+
+def _is_arc_header(line: bytes) -> bool:
+    """ARC's header is one line: address, IP address, time, type, length; blanks in the address happen, and so do lengths that are no numbers."""
+    parts = line.rstrip().rsplit(b" ", 4)
+    return len(parts) == 5 and 0 < len(parts[1]) <= 64 and 8 <= len(parts[2]) <= 18 and parts[2].isdigit() and 0 < len(parts[4]) <= 20
+
+
+def _next_start(content: bytes, start: int) -> int | None:
+    """Where, from `start` on, a line of `content` begins a record."""
+    found = [match.start() for match in (_WARC_START.search(content, start),) if match]
+    found += [line.start() for line in _ARC_LINE.finditer(content, start) if _is_arc_header(line[0])][:1]
+    return min(found, default=None)
 
 
 def _read_plain(window: members.Window) -> Iterator[Record | Damage]:
@@ -260,11 +275,11 @@ class _Stretch:
         passed = 0
         while True:
             there = self.fill(_PIECE)
-            starts = [match.start() for pattern in (_WARC_START, _ARC_START) if (match := pattern.search(self._held, self._at))]
-            step = min(starts) - self._at if starts else there - _FIRST_LINE if there >= _PIECE else there
+            start = _next_start(self._held, self._at)
+            step = start - self._at if start is not None else there - _FIRST_LINE if there >= _PIECE else there
             passed += step
             self._step(step)
-            if starts or there < _PIECE:
+            if start is not None or there < _PIECE:
                 return passed
 
     def _step(self, count: int) -> None:

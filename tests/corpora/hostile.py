@@ -50,5 +50,6 @@ def pages() -> dict[str, tuple[bytes, str | None]]:
         "gzip bomb": (gzip.compress(bytes(200_000_000), 1), "too_large"),
         "table of 20,000 rows": (_body("<table>" + "<tr><td>cell" * 20_000), None),
         "wide column": (_body(f"<table><tr><td colspan=9000000000000000>x</table><p>{many}</p>"), None),
+        "comments before": (b"<!---->" * 500 + b"<html>" + b"<!-- -->" * 50_000 + f"<p>{many}</p>".encode(), None),
         "open quotes": (_body('<a "' * 59_000), "empty"),
     }
