@@ -22,9 +22,12 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
+from shards.config import UserError
+
 DEADLINE_S = 100.0
 MEMORY_BYTES = 1_500_000_000
 _START_S = 120.0
+_READY = "ready"
 _ORPHAN_CHECK_S = 10.0
 
 
@@ -60,7 +63,7 @@ class Guard:
         return self._process.pid if self._process is not None else None
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
-        """The function's result, or a `Failure`."""
+        """The function's result, or a `Failure`. Raises `UserError` where a child cannot even be started: that is no fault of the input."""
         outcome = self._try(args, kwargs)
         if isinstance(outcome, Failure) and outcome.reason != "error":
             self._restart()
@@ -117,9 +120,13 @@ class Guard:
             os.close(answer_in)
             self._requests = Connection(request_in, readable=False)
             self._answers = Connection(answer_out, writable=False)
-        if not self._answers.poll(_START_S):
-            raise EOFError
-        self._answers.recv()
+        try:
+            said = self._answers.recv() if self._answers.poll(_START_S) else f"it did not start in {_START_S:g} s"
+        except (EOFError, OSError):
+            said = self._how_it_died()
+        if said != _READY:
+            self.close()
+            raise UserError(f"the parser's process, {self._function}: {said}", "pip install 'corpusmill[pipelines]'; check ulimit -v and the free memory", 3)
 
     def _how_it_died(self) -> str:
         if self._process is None:
@@ -151,12 +158,16 @@ def serve(request_fd: int, answer_fd: int, function: str, memory_bytes: int, dea
     logging.disable(logging.CRITICAL)  # libraries report on every bad page; the answer says what there is to say
     requests, answers = Connection(request_fd, writable=False), Connection(answer_fd, readable=False)
     module, _, name = function.partition(":")
-    call = getattr(importlib.import_module(module), name)
+    try:
+        call = getattr(importlib.import_module(module), name)
+    except Exception as error:  # whatever a broken installation raises
+        answers.send(f"{type(error).__name__}: {error}")
+        return
     _limit_memory(memory_bytes)
     gc.collect()
     gc.freeze()
     parent = os.getppid()
-    answers.send("ready")
+    answers.send(_READY)
     while True:
         while not requests.poll(_ORPHAN_CHECK_S):
             if os.getppid() != parent:

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from corpora.guard import Failure, Guard
+from shards.config import UserError
 
 
 def echo(value: object) -> object:
@@ -69,6 +70,13 @@ def test_what_goes_wrong_is_named_and_the_next_call_works(name: str, reason: str
         assert isinstance(outcome, Failure) and outcome.reason == reason and word in outcome.detail
         assert time.monotonic() - start < 10
         assert isinstance(guard.call(), Failure)
+
+
+@pytest.mark.parametrize(("function", "word"), [("no_such_module:f", "ModuleNotFoundError"), ("test_guard:no_such_name", "AttributeError")])
+def test_a_child_that_cannot_start_is_no_fault_of_the_input(function: str, word: str) -> None:
+    with Guard(function) as guard, pytest.raises(UserError, match=word) as caught:
+        guard.call()
+    assert caught.value.exit_code == 3
 
 
 def test_one_child_serves_many_calls_and_dies_with_the_guard() -> None:
