@@ -88,16 +88,19 @@ class Guard:
         self.restarts += 1
 
     def _try(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if self._process is None:
+            self._start()
+        assert self._requests is not None and self._answers is not None
         try:
-            if self._process is None:
-                self._start()
-            assert self._requests is not None and self._answers is not None
             self._requests.send((args, kwargs))
             if not self._answers.poll(self._deadline_s):
                 return Failure(reason="timeout", detail=f"no answer in {self._deadline_s:g} s")
             kind, value = self._answers.recv()
         except (EOFError, OSError):
             return Failure(reason="crash", detail=self._how_it_died())
+        except BaseException:  # interrupted: the answer to come must not be taken for that of the next call
+            self.close()
+            raise
         return value if kind == "result" else Failure(reason=kind, detail=value)
 
     def _start(self) -> None:

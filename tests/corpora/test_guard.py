@@ -16,6 +16,11 @@ def echo(value: object) -> object:
     return value
 
 
+def echo_later(value: object, seconds: float) -> object:
+    time.sleep(seconds)
+    return value
+
+
 def process_id() -> int:
     return os.getpid()
 
@@ -99,6 +104,21 @@ def test_a_child_killed_between_calls_is_replaced() -> None:
         assert guard.pid is not None
         os.kill(guard.pid, signal.SIGKILL)
         assert guard.call("b") == "b"
+
+
+def test_an_interrupted_call_leaves_no_answer_for_the_next_one() -> None:
+    with Guard("test_guard:echo_later") as guard:
+        assert guard.call("a", 0) == "a"
+
+        def interrupt(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        before = signal.signal(signal.SIGALRM, interrupt)
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        with pytest.raises(KeyboardInterrupt):
+            guard.call("b", 0.6)
+        signal.signal(signal.SIGALRM, before)
+        assert guard.call("c", 0) == "c"
 
 
 def test_large_arguments_and_strange_texts_come_back() -> None:
