@@ -8,8 +8,9 @@ This module imports Beam (seconds): nothing that `corpus --help` or a child need
 """
 
 import functools
+import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, wait
 from typing import Any
 
 import apache_beam as beam
@@ -17,8 +18,8 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
-from pipelines import exact, ingest, shard, tokenize, tokenizer, workers
-from pipelines.home import Home, Summary, open_home, take_error, write_error
+from pipelines import exact, ingest, progress, shard, tokenize, tokenizer, workers
+from pipelines.home import Home, Summary, forget_aside, open_home, set_aside, summaries, take_error, write_error
 from shards.config import UserError
 
 DEFAULT_RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
@@ -83,6 +84,15 @@ class Tokenize(beam.PTransform):
         return _after(written, self.home, _manifest, "Manifest", Summary)
 
 
+STAGES_OF: dict[type[beam.PTransform], tuple[str, ...]] = {
+    Ingest: (ingest.STAGE,),
+    Deduplicate: (exact.KEYS,),
+    TrainTokenizer: (tokenizer.SAMPLE,),
+    Tokenize: (tokenize.STAGE, shard.STAGE),
+}
+"""The stages whose slices each transform hands to workers."""
+
+
 def _after(before: Any, home: str, function: Callable[[str], Iterable[Any]], label: str, kind: Any = Any) -> Any:
     """What `function(home)` yields, once all of `before` is there."""
     count = before | f"{label}Barrier" >> beam.combiners.Count.Globally()
@@ -103,7 +113,11 @@ def _guarded(home: str, function: Callable[[str], Iterable[Any]]) -> Callable[[s
 
 def _leaving_errors(home: str, function: Callable[[str], Iterable[Any]], argument: str) -> Iterable[Any]:
     try:
-        return workers.run(function, argument)
+        planned = list(workers.run(function, argument))
+        tasks = [task for task in planned if hasattr(task, "size")]
+        if function is not exact.tasks:  # the second plan of the same slices
+            progress.board.expect(len(tasks), sum(task.size for task in tasks))
+        return planned
     except UserError as error:
         write_error(Home(home), error)
         raise
@@ -127,54 +141,84 @@ def _train(home: str) -> list[Summary]:
 
 def _manifest(home: str) -> list[Summary]:
     shard.write_shards_manifest(home)
-    from pipelines.home import summaries
-
     return summaries(Home(home), shard.STAGE)
 
 
 class Pool(beam.DoFn):
     """Runs `function(task)` in child processes: `process` submits, `finish_bundle` waits. At most twice as many tasks as
-    children are under way, so that memory does not grow with the bundle."""
+    children are under way, so that memory does not grow with the bundle. A task whose child dies, stalls or raises is
+    tried once more, then set aside; what a user can mend ends the job."""
 
     def __init__(self, home: str, function: Callable[[Any], Summary], num_workers: int) -> None:
         self.home, self.function, self.num_workers = home, function, num_workers
-        self.pending: list[Future[Summary]] = []
+        self.jobs: list[workers.Job] = []
 
     def start_bundle(self) -> None:
-        self.pending = []
+        self.jobs = []
 
     def process(self, task: Any) -> Iterator[Summary]:
-        self.pending.append(workers.submit(self.num_workers, self.function, task))
+        self._submit(task, 1)
         yield from self._collect(2 * self.num_workers)
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
         for summary in self._collect(0):
             yield WindowedValue(summary, GlobalWindow().max_timestamp(), (GlobalWindow(),))
 
+    def _submit(self, task: Any, attempt: int) -> None:
+        self.jobs.append(workers.submit(self.num_workers, self.function, task, attempt))
+
     def _collect(self, limit: int) -> Iterator[Summary]:
-        while len(self.pending) > limit:
-            finished, _ = wait(self.pending, return_when=FIRST_COMPLETED)
-            for future in finished:
-                self.pending.remove(future)
-                try:
-                    yield future.result()
-                except UserError as error:
-                    for other in self.pending:
-                        other.cancel()
-                    write_error(Home(self.home), error)
-                    raise
+        while len(self.jobs) > limit:
+            wait([job.future for job in self.jobs], timeout=1.0, return_when=FIRST_COMPLETED)
+            for job in list(self.jobs):
+                if job.future.done():
+                    self.jobs.remove(job)
+                    yield from self._result(job)
+                elif job.future.running():
+                    if not job.began:
+                        job.began = time.monotonic()
+                        progress.board.running[id(job)] = (f"{job.task.source}/{job.task.name[:12]}", job.task.size, job.ticks, job.began)
+                    if job.stalled():
+                        job.future.cancel()  # pebble ends the child
+
+    def _result(self, job: workers.Job) -> Iterator[Summary]:
+        reached = job.end()
+        progress.board.running.pop(id(job), None)
+        try:
+            summary = job.future.result()
+        except UserError as error:
+            for other in self.jobs:
+                other.future.cancel()
+                progress.board.running.pop(id(other), None)
+                other.end()
+            write_error(Home(self.home), error)
+            raise
+        except (Exception, CancelledError) as error:
+            if job.attempt < workers.MAX_TRIES:
+                self._submit(job.task, job.attempt + 1)
+                return
+            reason, trace = workers.why(error, job)
+            record = f"{reached.path} @ {reached.position}" if reached.path else ""
+            set_aside(Home(self.home), job.task.stage, job.task.source, job.task.name, reason, record, trace)
+        else:
+            yield summary
+        progress.board.finish(job.task.size, reached.records)
 
 
 def run_stage(home: str, stage: type[beam.PTransform], num_workers: int, beam_arguments: list[str]) -> None:
     """Run one stage as a pipeline of its own and wait for its end. Raises `UserError` for what a user can mend."""
     open_home(home)
     take_error(Home(home))
+    forget_aside(Home(home), STAGES_OF[stage])
     pipeline = beam.Pipeline(options=options(beam_arguments))
     start: Any = pipeline if stage is Ingest else pipeline | "Start" >> beam.Create([0])
     start | stage.__name__ >> stage(home, num_workers)  # type: ignore[call-arg]
     try:
-        pipeline.run().wait_until_finish()
+        with progress.display(Home(home), stage.__name__.lower()):
+            pipeline.run().wait_until_finish()
     except Exception:
+        if workers.interrupted.is_set():
+            raise KeyboardInterrupt from None
         error = take_error(Home(home))
         if error is None:
             raise

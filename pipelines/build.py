@@ -6,10 +6,14 @@ Each stage does only what its fingerprints say is not done. After each the recor
 somewhere (law 4).
 """
 
+import shutil
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+from corpora.document import SourceOptions
+from corpora.sources import load_source
 from pipelines import exact, ingest, shard, tokenize, tokenizer
 from pipelines import home as homes
 from pipelines.home import Home, open_home, summaries, write_recipe
@@ -34,14 +38,17 @@ def build(home_root: str, num_workers: int, beam_arguments: list[str], say: Say)
     if faults:
         raise UserError(f"{home_root}: {faults[0]}", f"corpus verify {home_root}", 1)
     say(f"verify: {files.join(home_root, 'shards')} is whole")
+    _complain_of_aside(home_root)
 
 
 def run_ingest(home_root: str, num_workers: int, beam_arguments: list[str], say: Say) -> None:
     """Sources to documents and rejects."""
     from pipelines.beam import Ingest
 
-    _run(home_root, Ingest, num_workers, beam_arguments)
     home, recipe = open_home(home_root)
+    _check_disk(home, sum(options_bytes(options) for options in recipe.sources.values()) // 2, "half the bytes of the inputs")
+    _run(home_root, Ingest, num_workers, beam_arguments)
+    _say_aside(home_root, say)
     for name in recipe.sources:
         found = summaries(home, ingest.STAGE, name)
         records, documents = (sum(summary.counts[key] for summary in found) for key in ("records", "documents"))
@@ -67,6 +74,7 @@ def run_dedup(home_root: str, num_workers: int, beam_arguments: list[str], say: 
         say("dedup: off")
         return
     _run(home_root, Deduplicate, num_workers, beam_arguments)
+    _stop_if_aside(home_root, say)
     found = summaries(home, exact.STAGE)
     for name in recipe.sources:
         of_source = [summary for summary in found if summary.source == name]
@@ -81,6 +89,7 @@ def run_tokenizer(home_root: str, num_workers: int, beam_arguments: list[str], s
     from pipelines.beam import TrainTokenizer
 
     _run(home_root, TrainTokenizer, num_workers, beam_arguments)
+    _stop_if_aside(home_root, say)
     summary = homes.read_summary(Home(home_root).summary(tokenizer.STAGE, "all", "tokenizer"))
     assert summary is not None
     size, wanted = summary.counts["vocab_size"], summary.counts["wanted"]
@@ -93,8 +102,10 @@ def run_tokenize(home_root: str, num_workers: int, beam_arguments: list[str], sa
     """Kept documents to shards and their manifest."""
     from pipelines.beam import Tokenize
 
-    _run(home_root, Tokenize, num_workers, beam_arguments)
     home, recipe = open_home(home_root)
+    _check_disk(home, sum(summary.counts["bytes"] for summary in summaries(home, ingest.STAGE)), "one byte a byte of text")
+    _run(home_root, Tokenize, num_workers, beam_arguments)
+    _stop_if_aside(home_root, say)
     for name in recipe.sources:
         encoded, written = summaries(home, tokenize.STAGE, name), summaries(home, shard.STAGE, name)
         kept, tokens = (sum(summary.counts[key] for summary in encoded) for key in ("kept", "tokens"))
@@ -112,6 +123,46 @@ def _run(home_root: str, stage: Any, num_workers: int, beam_arguments: list[str]
     run_stage(home_root, stage, num_workers, beam_arguments)
 
 
+def options_bytes(options: SourceOptions) -> int:
+    """Bytes of a source's input, as far as they are known."""
+    return sum(piece.bytes for piece in load_source(options.kind).slices(options))
+
+
+def _check_disk(home: Home, needed: int, reckoning: str) -> None:
+    """Stop before the work when the disk cannot hold what it will write. Raises `UserError` (exit 3). What is there
+    already is counted as room, since it is written over."""
+    if files.is_remote(home.root):
+        return
+    free = shutil.disk_usage(home.root).free
+    there = sum(path.stat().st_size for name in ("documents", "work", "shards") for path in Path(home.file(name)).rglob("*") if path.is_file())
+    if needed > free + there:
+        raise UserError(f"{home.root}: {free + there:,} bytes free, about {needed:,} needed ({reckoning})", "make room, or name a home on another disk", 3)
+
+
+def _stop_if_aside(home_root: str, say: Say) -> None:
+    """After ingest every document must go through every stage: a slice set aside there ends the build. The others are done."""
+    if any(note["stage"] != ingest.STAGE for note in _say_aside(home_root, say)):
+        _complain_of_aside(home_root)
+
+
+def _say_aside(home_root: str, say: Say) -> list[dict[str, str]]:
+    """Name the slices that failed at every try."""
+    found = homes.slices_aside(Home(home_root))
+    for note in found:
+        at = f", in or after {note['record']}" if note["record"] else ""
+        say(f"set aside: {note['stage']} {note['source']}/{note['slice']}: {note['why']}{at}")
+    return found
+
+
+def _complain_of_aside(home_root: str) -> None:
+    found = homes.slices_aside(Home(home_root))
+    if found:
+        what = f"{len(found)} slice{'s' if len(found) > 1 else ''} set aside, first {found[0]['stage']} {found[0]['source']}/{found[0]['slice']}"
+        raise UserError(
+            f"{home_root}: {what}: {found[0]['why']}", f"corpus status {home_root} says more; the same command tries them again and completes the build", 1
+        )
+
+
 def _account(what: str, expected: int, found: int) -> None:
     if expected != found:
         raise RuntimeError(f"{what}: {expected} went in and {found} came out: a bug in corpusmill")
@@ -122,7 +173,7 @@ def adopt_recipe(home_root: str, recipe: Recipe, confirm: Callable[[list[str]], 
     redone. Raises `UserError` (exit 2) when the answer is no, and when the folder holds something else."""
     home = Home(home_root)
     if not files.exists(home.file("recipe.toml")):
-        if files.list_files(home_root) or files.list_folders(home_root):
+        if set(files.list_files(home_root)) - {home.file("lock")} or files.list_folders(home_root):
             raise UserError(f"{home_root}: not empty and not a home", "name a new folder")
     else:
         _, old = open_home(home_root)

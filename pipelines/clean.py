@@ -8,7 +8,7 @@ from pipelines.home import open_home
 from shards import files
 
 
-def clean(home_root: str, work: bool, dry_run: bool) -> Iterator[str]:
+def clean(home_root: str, work: bool, lock: bool, dry_run: bool) -> Iterator[str]:
     """Addresses of what goes, and unless `dry_run` their removal. Raises `UserError` where there is no home."""
     home, _ = open_home(home_root)
     file_system, root = files.resolve(home_root)
@@ -21,3 +21,7 @@ def clean(home_root: str, work: bool, dry_run: bool) -> Iterator[str]:
         yield home.file("work")
         if not dry_run:
             files.remove(home.file("work"))
+    if lock and files.is_remote(home_root) and files.exists(home.file("lock")):
+        yield home.file("lock")
+        if not dry_run:
+            files.remove(home.file("lock"))

@@ -9,7 +9,10 @@ import errno
 import inspect
 import json as jsonlib
 import os
+import shutil
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +35,9 @@ corpus COMMAND --help explains one. Options that corpus does not know go to Beam
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     arguments = sys.argv[1:] if argv is None else argv
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, _interrupt)
     sys.path.append(os.getcwd())  # so that a recipe's own module:function is found
     try:
         if sys.platform == "win32":
@@ -54,6 +60,16 @@ def main(argv: list[str] | None = None) -> int:
     finally:
         if "pipelines.workers" in sys.modules:
             sys.modules["pipelines.workers"].stop()
+
+
+def _interrupt(*_: object) -> None:
+    """Ctrl-C and SIGTERM end a build alike."""
+    if "pipelines.workers" in sys.modules:
+        workers = sys.modules["pipelines.workers"]
+        workers.interrupted.set()
+        if workers.starting:  # it raises when that is done
+            return
+    raise KeyboardInterrupt
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -206,9 +222,15 @@ def _run_recipe(recipe: "Recipe", run: _Run, beam_arguments: list[str], stages: 
 
     if run.dry_run:
         return _dry_run(recipe, run)
-    adopt_recipe(run.home, recipe, _confirmed(run.yes), say)
-    _quiet_beam()
-    stages(run.home, _workers(run.workers), beam_arguments, say)
+    from pipelines.home import Home
+    from pipelines.lock import locked
+
+    num_workers = _workers(run.workers)
+    with locked(Home(run.home)):
+        adopt_recipe(run.home, recipe, _confirmed(run.yes), say)
+        _sweep(run.home)
+        _quiet_beam()
+        stages(run.home, num_workers, beam_arguments, say)
     if run.json:
         _print_json(_stats(run.home))
     return 0
@@ -256,6 +278,14 @@ def _workers(workers: int | None) -> int:
     return default_workers() if workers is None else workers
 
 
+def _sweep(home: str) -> None:
+    """Remove what a killed build left behind: with the lock in hand nobody else is at work."""
+    from pipelines.clean import clean as sweep
+
+    for _ in sweep(home, work=False, lock=False, dry_run=False):
+        pass
+
+
 def _quiet_beam() -> None:
     """Beam logs the trace of every error that we report in one line; a bug's still comes with the exception."""
     import logging
@@ -293,9 +323,13 @@ def _stage(function_name: str) -> Callable[..., Callable[[list[str]], int]]:
     def command(home: str, /, workers: int | None = None) -> Callable[[list[str]], int]:
         def run(beam_arguments: list[str]) -> int:
             from pipelines import build as composition
+            from pipelines.home import open_home
+            from pipelines.lock import locked
 
             _quiet_beam()
-            getattr(composition, function_name)(home, _workers(workers), beam_arguments, say)
+            with locked(open_home(home)[0]):
+                _sweep(home)
+                getattr(composition, function_name)(home, _workers(workers), beam_arguments, say)
             return 0
 
         return run
@@ -341,7 +375,15 @@ def status(home: str, /, json: bool = False) -> int:
     else:
         for stage, count in found["done"].items():
             print(f"{stage:10} {count}" + (f" of {found['slices']} slices" if stage in ("ingest", "exact", "tokenize") else ""))
-        print("complete: the manifest is there" if found["complete"] else f"not complete: corpus build {home}/recipe.toml --home {home}")
+        for note in found["set_aside"]:
+            print(f"set aside: {note['stage']} {note['source']}/{note['slice']}: {note['why']}" + (f", in or after {note['record']}" if note["record"] else ""))
+            print(note["trace"], end="")
+        if found["running"]:
+            from pipelines.progress import lines
+
+            print("\n".join(lines(found["running"], shutil.get_terminal_size().columns)))
+        else:
+            print("complete: the manifest is there" if found["complete"] else f"not complete: corpus build {home}/recipe.toml --home {home}")
     return 0
 
 
@@ -473,17 +515,18 @@ def export(home: str, out: str, /, format: Literal["jsonl.zst", "parquet"] = "pa
     return 0
 
 
-def clean(home: str, /, work: bool = False, dry_run: bool = False) -> int:
+def clean(home: str, /, work: bool = False, lock: bool = False, dry_run: bool = False) -> int:
     """HOME: remove what a killed build left behind.
 
     Args:
         home: The folder of a build.
         work: Also remove work/, which the next build would make again.
+        lock: Also remove the lock of a build that has ended, on an object store.
         dry_run: Only say what would go.
     """
     from pipelines.clean import clean as sweep
 
-    for address in sweep(home, work, dry_run):
+    for address in sweep(home, work, lock, dry_run):
         print(address)
     return 0
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from corpora.normalise import exact_digest
 from corpora.urls import canonical_url
 from pipelines.home import Home, Summary, done, fingerprint, open_home, ordered_slices, package_versions, prune, write_summary
+from pipelines.progress import tick
 from pipelines.recipe import Recipe
 from shards import files
 from shards.config import UserError
@@ -52,6 +53,22 @@ class Task:
     index: int
     ingested: Summary
     partitions: int
+    stage: str = KEYS
+
+    @property
+    def source(self) -> str:
+        """The slice's source."""
+        return self.ingested.source
+
+    @property
+    def name(self) -> str:
+        """The slice's name."""
+        return self.ingested.slice
+
+    @property
+    def size(self) -> int:
+        """Bytes of text."""
+        return self.ingested.counts["bytes"]
 
 
 def plan(home_root: str) -> list[Task]:
@@ -87,6 +104,7 @@ def process(task: Task) -> Summary:
     finished = done(home, KEYS, ingested.source, ingested.slice, wanted, address)
     if finished:
         return finished
+    rows = 0
     schema = pa.schema([("id", pa.string()), ("crawled", pa.int64()), ("digest", pa.binary(16)), ("address", pa.binary(16))])
     with files.open_input(home.documents(ingested.source, ingested.slice)) as stream, files.open_output(address) as output:
         documents = pq.ParquetFile(stream)
@@ -99,6 +117,8 @@ def process(task: Task) -> Summary:
                 addresses = pa.array([address_digest(url) if by_address and url and when is not None else None for url, when in pages], pa.binary(16))
                 columns = [table.column("id"), crawled, digests, addresses]
                 writer.write_table(pa.table(columns, schema=schema))
+                rows += table.num_rows
+                tick(rows, task.size * rows // max(documents.metadata.num_rows, 1))
     summary = _summary(home, KEYS, ingested, wanted, address, {"documents": ingested.counts["documents"]})
     write_summary(home, summary)
     return summary

@@ -116,12 +116,13 @@ def read_summary(address: str) -> Summary | None:
 
 
 def done(home: Home, stage: str, source: str, slice_name: str, wanted: str, output: str) -> Summary | None:
-    """The summary of a slice that need not be done again: the wanted fingerprint, its output there in full size."""
+    """The summary of a slice that need not be done again: the wanted fingerprint, and its output there byte for byte
+    (reading it again costs a second a gigabyte; a file that was changed by hand is found)."""
     summary = read_summary(home.summary(stage, source, slice_name))
     if summary is None or summary.fingerprint != wanted:
         return None
     try:
-        return summary if files.size(output) == summary.output_bytes else None
+        return summary if files.size(output) == summary.output_bytes and files.digest(output) == summary.output else None
     except FileNotFoundError:
         return None
 
@@ -187,6 +188,24 @@ def attribute_digests(home: Home, recipe: Recipe, summary: Summary) -> list[str]
     if None in found:
         raise UserError(f"{home.root}: dedup has not run over {summary.source}/{summary.slice}", f"corpus dedup {home.root}")
     return [attributes.output for attributes in found if attributes]
+
+
+def set_aside(home: Home, stage: str, source: str, name: str, why: str, record: str, trace: str) -> None:
+    """Name a slice that failed at every try; the build goes on without it."""
+    note = {"stage": stage, "source": source, "slice": name, "why": why, "record": record, "trace": trace}
+    files.write_bytes(home.file("work", "set_aside", f"{stage}-{source}-{name}.json"), json.dumps(note).encode())
+
+
+def slices_aside(home: Home) -> list[dict[str, str]]:
+    """What the last run of each stage set aside: stage, source, slice, why, record (reached last), trace."""
+    return [json.loads(files.read_bytes(address)) for address in files.list_files(home.file("work", "set_aside"), ".json")]
+
+
+def forget_aside(home: Home, stages: tuple[str, ...]) -> None:
+    """A stage runs again: what it set aside gets another chance."""
+    for address in files.list_files(home.file("work", "set_aside"), ".json"):
+        if address.rsplit("/", 1)[1].startswith(tuple(f"{stage}-" for stage in stages)):
+            files.remove(address)
 
 
 def write_error(home: Home, error: UserError) -> None:

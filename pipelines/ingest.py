@@ -9,6 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import accumulate
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,6 +18,7 @@ from corpora.document import LOCATION_FIELDS, MAX_DOCUMENT_BYTES, Document, Part
 from corpora.normalise import normalise
 from corpora.sources import load_source, module_file
 from pipelines.home import Summary, done, fingerprint, open_home, package_versions, prune, write_summary
+from pipelines.progress import tick
 from pipelines.recipe import Recipe
 from shards import files
 from shards.config import UserError, to_dict
@@ -57,6 +59,17 @@ class Task:
     source: str
     slice: Slice
     fingerprint: str
+    stage: str = STAGE
+
+    @property
+    def name(self) -> str:
+        """The slice's name."""
+        return self.slice.name
+
+    @property
+    def size(self) -> int:
+        """Bytes of input."""
+        return self.slice.bytes
 
 
 def plan(home_root: str) -> list[Task]:
@@ -109,6 +122,8 @@ def process(task: Task) -> Summary:
         return finished
     options = recipe.sources[name]
     counts, rejects = Counter[str](records=0, documents=0, bytes=0), Counter[str]()
+    sizes = [part.size if part.share is None else part.share for part in piece.parts]
+    begins = {part.path: (begin, size) for part, begin, size in zip(piece.parts, accumulate(sizes, initial=0), sizes)}
     with files.open_output(address) as good, files.open_output(home.rejects(name, piece.name)) as bad:
         with pq.ParquetWriter(good, DOCUMENT_SCHEMA, compression="zstd") as documents, pq.ParquetWriter(bad, REJECT_SCHEMA, compression="zstd") as rejected:
             held: list[Document] = []
@@ -118,6 +133,8 @@ def process(task: Task) -> Summary:
             for record in load_source(options.kind).read(options, piece):
                 record = _in_language(_normalised(record), options.language)
                 counts["records"] += 1
+                begin, length = begins.get(record.path, (0, 0))
+                tick(counts["records"], begin + min(record.position, length), record.path, record.position)
                 if isinstance(record, Document):
                     last = _ordered(name, last, (record.path, record.position))
                     size = len(record.text.encode())

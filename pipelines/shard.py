@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from corpora.sources import load_source
 from pipelines.chance import CHANCES
 from pipelines.home import Home, Summary, done, fingerprint, open_home, package_versions, prune, summaries, write_summary
+from pipelines.progress import tick
 from pipelines.recipe import Recipe, recipe_digest
 from pipelines.tokenize import PACKAGES, read_tokenizer
 from pipelines.tokenize import STAGE as TOKENIZE
@@ -35,6 +36,7 @@ class Piece:
     output: str
     start: int
     stop: int
+    tokens: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +51,12 @@ class Task:
     threshold: int
     dtype: str
     tokenizer: str
+    stage: str = STAGE
+
+    @property
+    def size(self) -> int:
+        """Bytes of tokens."""
+        return sum(piece.tokens for piece in self.pieces) * np.dtype(self.dtype).itemsize
 
     @property
     def name(self) -> str:
@@ -115,7 +123,8 @@ def _cut(home: Home, encoded: list[Summary], split: str, threshold: int, shard_t
         offset = int(begins[-1] + all_lengths[-1])
         numbers, starts = np.unique(begins // shard_tokens, return_index=True)
         for number, start, stop in zip(numbers.tolist(), starts.tolist(), [*starts[1:].tolist(), len(begins)]):
-            shards.setdefault(int(number), []).append(Piece(slice=summary.slice, output=summary.output, start=start, stop=stop))
+            tokens = int(all_lengths[start:stop].sum())
+            shards.setdefault(int(number), []).append(Piece(slice=summary.slice, output=summary.output, start=start, stop=stop, tokens=tokens))
     return [tuple(shards[number]) for number in sorted(shards)]
 
 
@@ -155,6 +164,7 @@ def _gather(home: Home, task: Task) -> pa.RecordBatch:
     """The record batch of a shard, from the rows of its pieces."""
     schema = token_schema(task.dtype)
     held: list[pa.RecordBatch] = []
+    written = 0
     for piece in task.pieces:
         row = 0
         for batch in _batches(home, task.source, piece.slice):
@@ -162,6 +172,8 @@ def _gather(home: Home, task: Task) -> pa.RecordBatch:
             wanted = rows[max(piece.start - row, 0) : max(piece.stop - row, 0)]
             row += len(rows)
             if len(wanted):
+                written += len(wanted)
+                tick(written, 0, task.name, written)
                 held.append(batch.select(schema.names).take(pa.array(wanted)))
     table = pa.Table.from_batches(held).combine_chunks()
     tokens, sentences = table.column("tokens").combine_chunks(), table.column("sentences").combine_chunks()

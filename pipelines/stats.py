@@ -5,6 +5,7 @@ from typing import Any
 from pipelines import exact, ingest, shard, tokenize
 from pipelines import home as homes
 from pipelines.home import Home, Summary, open_home, summaries
+from pipelines.progress import read_snapshot
 from pipelines.recipe import Recipe
 from shards import files
 from shards.format import MANIFEST
@@ -59,10 +60,13 @@ def status(home_root: str) -> dict[str, Any]:
     home, recipe = open_home(home_root)
     slices = len(summaries(home, ingest.STAGE))
     done = {stage: len(summaries(home, stage)) for stage in STAGES}
+    aside = homes.slices_aside(home)
     off = () if homes.removing_stages(recipe) else (exact.STAGE,)
     return {
         "schema_version": SCHEMA_VERSION,
         "slices": slices,
         "done": {stage: count for stage, count in done.items() if stage not in off},
-        "complete": files.exists(home.file("shards", MANIFEST)),
+        "complete": files.exists(home.file("shards", MANIFEST)) and not aside,
+        "set_aside": aside,
+        "running": read_snapshot(home),
     }

@@ -7,6 +7,7 @@ gives ordinary ids. Memory is one row group of documents and its tokens.
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.metadata import version
 
 import numpy as np
@@ -30,6 +31,7 @@ from pipelines.home import (
     read_summary,
     write_summary,
 )
+from pipelines.progress import tick
 from shards import files
 from shards.config import UserError
 from shards.format import token_dtype, token_schema
@@ -52,6 +54,22 @@ class Task:
     home: str
     ingested: Summary
     fingerprint: str
+    stage: str = STAGE
+
+    @property
+    def source(self) -> str:
+        """The slice's source."""
+        return self.ingested.source
+
+    @property
+    def name(self) -> str:
+        """The slice's name."""
+        return self.ingested.slice
+
+    @property
+    def size(self) -> int:
+        """Bytes of text."""
+        return self.ingested.counts["bytes"]
 
 
 def plan(home_root: str) -> list[Task]:
@@ -91,8 +109,8 @@ def process(task: Task) -> Summary:
     if finished:
         return finished
     tokenizer_file = home.file("tokenizer", "tokenizer.json")
-    encoder = fastest_encoder(tokenizer_file)
-    dtype = token_dtype(read_tokenizer(tokenizer_file).get_vocab_size())
+    encoder, vocab_size = _loaded(tokenizer_file, files.digest(tokenizer_file))
+    dtype = token_dtype(vocab_size)
     language = recipe.sources[ingested.source].language
     kept = kept_rows(home, recipe, ingested)
     counts = dict.fromkeys(("kept", "bytes", "sentences", "tokens"), 0)
@@ -105,6 +123,7 @@ def process(task: Task) -> Summary:
                 table = documents.read_row_group(group, columns=["id", "text", "language"])
                 table = table.filter(pa.array(kept[row : row + table.num_rows]))
                 row += documents.metadata.row_group(group).num_rows
+                tick(row, task.size * row // max(documents.metadata.num_rows, 1))
                 if not table.num_rows:
                     continue
                 texts = table.column("text").to_pylist()
@@ -136,6 +155,13 @@ def process(task: Task) -> Summary:
 def work_schema(dtype: str) -> pa.Schema:
     """A shard's columns and the draw for the validation split."""
     return token_schema(dtype).append(pa.field("chance", pa.uint64(), nullable=False))
+
+
+@lru_cache(maxsize=1)
+def _loaded(address: str, digest: str) -> tuple[Encoder, int]:
+    """The encoder of a vocabulary and its number of ids; loaded once a process, since that takes longer than a small slice.
+    `digest` is the file's, so that another vocabulary at the same place is noticed."""
+    return fastest_encoder(address), read_tokenizer(address).get_vocab_size()
 
 
 def read_tokenizer(address: str) -> Tokenizer:

@@ -28,6 +28,7 @@ from pipelines.home import (
     read_summary,
     write_summary,
 )
+from pipelines.progress import tick
 from pipelines.recipe import Recipe, TokenizerConfig
 from shards import files
 from shards.config import UserError
@@ -46,6 +47,22 @@ class Task:
     ingested: Summary
     threshold: int
     fingerprint: str
+    stage: str = SAMPLE
+
+    @property
+    def source(self) -> str:
+        """The slice's source."""
+        return self.ingested.source
+
+    @property
+    def name(self) -> str:
+        """The slice's name."""
+        return self.ingested.slice
+
+    @property
+    def size(self) -> int:
+        """Bytes of text."""
+        return self.ingested.counts["bytes"]
 
 
 def plan(home_root: str) -> list[Task]:
@@ -98,6 +115,7 @@ def process(task: Task) -> Summary:
                         size += len(texts[-1].encode())
                     row += 1
                 documents += len(texts)
+                tick(row, task.size * row // max(table.metadata.num_rows, 1))
                 writer.write_table(pa.table([pa.array(texts, pa.large_string())], schema=schema))
     summary = Summary(
         stage=SAMPLE,

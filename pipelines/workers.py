@@ -1,25 +1,87 @@
 """The pool of child processes that does the work of every stage on one machine.
 
-A child that dies costs one task, not the job, and a child can be ended when it hangs: threads and in-process runners
-offer neither. This module is imported by the children and must stay free of Beam. The pool is kept from stage to
-stage, since a child takes a second to start.
+A child that dies costs one try of one slice, not the job, and a child that hangs can be ended: threads and in-process
+runners offer neither. The deadline is on progress, not on time: a slice may take hours, as long as its ticks move.
+This module is imported by the children and must stay free of Beam. The pool is kept from stage to stage, since a
+child takes a second to start.
 """
 
+import ctypes
 import errno
 import multiprocessing
 import os
+import resource
 import signal
 import sys
+import threading
+import time
+import traceback
 from collections.abc import Callable
-from concurrent.futures import Future
-from typing import Any, TypeVar
+from concurrent.futures import CancelledError, Future
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import pebble
 
+from pipelines import progress
 from shards.config import UserError
 
-T = TypeVar("T")
+MAX_TRIES = 2
+STALL_S = float(os.environ.get("CORPUSMILL_STALL_S", "600"))
+"""A child whose ticks have not moved for so long is ended. The slowest honest record is a page at the parser's safety
+deadline of 100 s, tried twice."""
+_PR_SET_PDEATHSIG = 1
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+interrupted = threading.Event()
+"""Set by Ctrl-C and SIGTERM: an engine may have made another error of it."""
+
+starting = False
+"""True while children are begun: who handles Ctrl-C then only sets `interrupted`."""
+
 _pool: tuple[int, pebble.ProcessPool] | None = None
+
+
+class Task(Protocol):
+    """What a stage hands to a worker: picklable, small, and named. `size`: bytes of input, for the display."""
+
+    @property
+    def home(self) -> str: ...
+    @property
+    def stage(self) -> str: ...
+    @property
+    def source(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def size(self) -> int: ...
+
+
+@dataclass
+class Job:
+    """One try of one task. `began`: when a child took it up, 0.0 before; `moved`: when its ticks last changed."""
+
+    task: Any
+    attempt: int
+    future: "Future[Any]"
+    ticks: str
+    began: float = 0.0
+    seen: progress.Tick = field(default_factory=progress.Tick)
+    moved: float = 0.0
+
+    def stalled(self) -> bool:
+        """True when the child has not ticked for `STALL_S`."""
+        now, found = time.monotonic(), progress.read_tick(self.ticks)
+        if found != self.seen or not self.moved:
+            self.seen, self.moved = found, now
+        return now - self.moved > STALL_S
+
+    def end(self) -> progress.Tick:
+        """Remove the tick file; what it held last."""
+        found = progress.read_tick(self.ticks)
+        if os.path.exists(self.ticks):
+            os.unlink(self.ticks)
+        return found
 
 
 def default_workers() -> int:
@@ -27,19 +89,54 @@ def default_workers() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def submit(workers: int, function: Callable[[Any], T], task: Any) -> "Future[T]":
+def submit(workers: int, function: Callable[[Any], Any], task: Any, attempt: int = 1) -> Job:
     """Run `function(task)` in one of `workers` children; with 0 workers here and now."""
+    ticks = progress.new_tick_file(task.home)
     if workers == 0:
-        future: Future[T] = Future()
+        future: Future[Any] = Future()
         try:
-            future.set_result(run(function, task))
-        except BaseException as error:
+            future.set_result(run_ticking(function, task, ticks))
+        except Exception as error:
             future.set_exception(error)
-        return future
-    return _get_pool(workers).schedule(run, args=(function, task))  # type: ignore[no-any-return]
+    else:
+        future = _get_pool(workers).schedule(run_ticking, args=(function, task, ticks))
+    return Job(task, attempt, future, ticks)
 
 
-def run(function: Callable[[Any], T], task: Any) -> T:
+def run_ticking(function: Callable[[Any], Any], task: Any, ticks: str) -> Any:
+    """`run`, with `progress.tick` going to a file. An error that is no user's keeps its trace as text: the parent may
+    not have the class."""
+    progress.open_ticks(ticks)
+    try:
+        return run(function, task)
+    except UserError:
+        raise
+    except Exception as error:
+        raise SliceError(f"{type(error).__name__}: {error}", traceback.format_exc()) from None
+    finally:
+        progress.open_ticks(None)
+
+
+class SliceError(Exception):
+    """What a slice raised: one line, and the trace."""
+
+
+def why(error: BaseException, job: Job) -> tuple[str, str]:
+    """(one line, more) about a try that failed."""
+    if isinstance(error, SliceError):
+        return str(error.args[0]), str(error.args[1])
+    if isinstance(error, pebble.ProcessExpired):
+        code = int(error.exitcode or 0)
+        if code < 0:
+            name = signal.Signals(-code).name
+            return f"its process was killed by {name}" + (", perhaps for want of memory" if name == "SIGKILL" else ""), ""
+        return f"its process ended with {code}", ""
+    if isinstance(error, CancelledError):
+        return f"no progress for {STALL_S:.0f} s", ""
+    return f"{type(error).__name__}: {error}", ""
+
+
+def run(function: Callable[[Any], Any], task: Any) -> Any:
     """`function(task)`, with what the machine can do to it as an error that a user can mend."""
     try:
         return function(task)
@@ -57,11 +154,22 @@ def run(function: Callable[[Any], T], task: Any) -> T:
 
 
 def _get_pool(workers: int) -> pebble.ProcessPool:
-    global _pool
+    global _pool, starting
     if _pool is None or _pool[0] != workers or not _pool[1].active:
         stop()
-        context = multiprocessing.get_context("spawn")
-        _pool = (workers, pebble.ProcessPool(max_workers=workers, context=context, initializer=_start_child, initargs=(list(sys.path),)))
+        # Children, and the threads that start more of them, are begun with the signals blocked and not raised here: a
+        # Ctrl-C meanwhile would leave a child half made. `_start_child` unblocks them.
+        starting = True
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        try:
+            context = multiprocessing.get_context("spawn")
+            _pool = (workers, pebble.ProcessPool(max_workers=workers, context=context, initializer=_start_child, initargs=(list(sys.path),)))
+            assert _pool[1].active  # this starts it
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            starting = False
+        if interrupted.is_set():
+            raise KeyboardInterrupt
     return _pool[1]
 
 
@@ -75,11 +183,24 @@ def stop() -> None:
 
 
 def _start_child(path: list[str]) -> None:
-    """One core a child: the libraries' own threads would only get in each other's way. Ctrl-C is the parent's to handle."""
+    """One core a child: the libraries' own threads would only get in each other's way. Ctrl-C is the parent's to handle,
+    and a child ends with its parent, even one that is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    limit = memory_limit()
+    if limit:
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, resource.getrlimit(resource.RLIMIT_DATA)[1]))
     sys.path[:] = path  # so that a user's own module is found here too
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     os.environ["RAYON_NUM_THREADS"] = "1"
     import pyarrow
 
     pyarrow.set_cpu_count(1)
+
+
+def memory_limit() -> int:
+    """Bytes of data a child may hold, 0 for no limit: CORPUSMILL_WORKER_MEMORY_GB, default 8; past it the slice fails, not the machine."""
+    return int(float(os.environ.get("CORPUSMILL_WORKER_MEMORY_GB", "8")) * 1e9)

@@ -1,0 +1,234 @@
+"""Shards: random windows per second against numpy memmap and `datasets`; MB/s from documents to shards.
+
+Reads: windows of 512 tokens at offsets keyed by a seed, each copied into a row of a batch, from 50 M tokens in five
+files, warm in the page cache. `datasets` holds the same tokens as rows of 512 in an Arrow file of its own, numpy
+format, and reads whole rows: the easier task. Targets: at least 1x memmap, at least 20x `datasets`.
+
+Documents to shards: stage `tokenize` (sentences, tokens, shards, manifest) of the 24 novels, twice over, with 1 and 2 workers, the
+children already there as they are in a build; beside it `tokenizers.encode_batch_fast` alone on the same sentences,
+with as many threads. That splits no sentence and writes no file; the stage passes it where fastokens is installed.
+
+    python benchmarks/bench_shards.py [--rounds N] [--only reads|build]
+"""
+
+import argparse
+import logging
+import os
+import random
+import sys
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+import shards
+from benchmarks.common import Variant, compare
+from shards import files
+from shards.format import TOKENIZER, token_schema
+from shards.manifest import Manifest, ShardEntry, TokenizerInfo, write_manifest
+from shards.writer import token_batch, write_shard
+
+WINDOW = 512
+BATCH = 32
+NUM_FILES = 5
+TOKENS_A_FILE = 10_000_000
+VOCAB_SIZE = 50_265
+READS = 200_000
+DATASETS_READS = 4_000
+COPIES = 2
+"""Of each novel, so that a round takes seconds."""
+DATA = Path(os.environ.get("CORPUSMILL_TEST_DATA", Path(__file__).parent.parent.parent / "shared" / "data"))
+
+Offsets = list[tuple[int, int]]
+"""(file, first token) of each window."""
+
+
+def synthetic_corpus(folder: str) -> None:
+    """A shards folder of `NUM_FILES` files of random ids, in documents of 600 tokens and sentences of 20."""
+    files.write_bytes(files.join(folder, TOKENIZER), b"{}")
+    digest = files.digest(files.join(folder, TOKENIZER))
+    entries: list[ShardEntry] = []
+    for number in range(NUM_FILES):
+        generator = np.random.Generator(np.random.Philox(key=number))
+        tokens = generator.integers(5, VOCAB_SIZE, TOKENS_A_FILE, dtype=np.uint16)
+        ends = np.append(np.arange(0, TOKENS_A_FILE, 600), TOKENS_A_FILE).astype(np.int64)
+        sentence_ends = (ends + 19) // 20
+        sentences = np.full(int(sentence_ends[-1]), 20, np.uint32)
+        ids = pa.array([f"{number:08x}{row:024x}" for row in range(len(ends) - 1)], pa.string())
+        batch = token_batch(ids, tokens, ends, sentences, sentence_ends, token_schema("uint16"))
+        entries.append(write_shard(folder, f"train-random-{number:05d}.arrow", batch, "train", "random", digest))
+    info = TokenizerInfo(digest=digest, vocab_size=VOCAB_SIZE, special={}, lossless=True, whitespace="space")
+    write_manifest(folder, Manifest(created_by={}, recipe_digest="", tokenizer=info, dtype="uint16", shards=tuple(entries)))
+
+
+def keyed_offsets(count: int, seed: int) -> Offsets:
+    """Windows anywhere in the corpus; the same ones for the same seed."""
+    generator = np.random.Generator(np.random.Philox(key=seed))
+    return list(zip(generator.integers(0, NUM_FILES, count).tolist(), generator.integers(0, TOKENS_A_FILE - WINDOW, count).tolist()))
+
+
+def read_windows(arrays: list[NDArray[Any]], offsets: Offsets) -> NDArray[Any]:
+    """Copy each window into the next row of a batch, as a loader does; the last batch."""
+    batch = np.zeros((BATCH, WINDOW), np.uint16)
+    row = 0
+    for file, offset in offsets:
+        batch[row] = arrays[file][offset : offset + WINDOW]
+        row = (row + 1) % BATCH
+    return batch
+
+
+def read_rows(dataset: Any, offsets: Offsets) -> NDArray[Any]:
+    """The same with rows of a `datasets.Dataset` that holds the tokens in rows of `WINDOW`."""
+    batch = np.zeros((BATCH, WINDOW), np.uint16)
+    row = 0
+    for file, offset in offsets:
+        batch[row] = dataset[(file * TOKENS_A_FILE + offset) // WINDOW]["tokens"]
+        row = (row + 1) % BATCH
+    return batch
+
+
+def datasets_copy(folder: str, arrays: list[NDArray[Any]]) -> Any:
+    """The tokens as a memory-mapped `datasets.Dataset` in numpy format: batches of 1,000 rows, as that library writes them."""
+    import datasets
+
+    flat = np.concatenate(arrays)
+    flat = flat[: len(flat) // WINDOW * WINDOW]
+    address = os.path.join(folder, "datasets.arrow")
+    rows = pa.ListArray.from_arrays(pa.array(np.arange(0, len(flat) + 1, WINDOW), pa.int32()), pa.array(flat))
+    table = pa.table({"tokens": rows})
+    with pa.OSFile(address, "wb") as stream, pa.ipc.new_stream(stream, table.schema) as writer:
+        writer.write_table(table, max_chunksize=1_000)
+    return datasets.Dataset.from_file(address).with_format("numpy")
+
+
+def bench_reads(rounds: int) -> None:
+    """Windows per second."""
+    with tempfile.TemporaryDirectory() as folder:
+        synthetic_corpus(files.join(folder, "shards"))
+        views: list[NDArray[Any]] = [shard.tokens for shard in shards.open(folder)]
+        memmaps: list[NDArray[Any]] = []
+        for number, view in enumerate(views):
+            address = os.path.join(folder, f"{number}.bin")
+            view.tofile(address)
+            memmaps.append(np.memmap(address, np.uint16, mode="r"))
+        dataset = datasets_copy(folder, views)
+        offsets = keyed_offsets(READS, 0)
+        few = offsets[:DATASETS_READS]
+        assert (read_windows(views, offsets) == read_windows(memmaps, offsets)).all()
+        compare(
+            "window_reads",
+            f"windows of {WINDOW} tokens a second",
+            [
+                Variant(name="shards.open", work=len(offsets), run=lambda: read_windows(views, offsets)),
+                Variant(name="numpy memmap", work=len(offsets), run=lambda: read_windows(memmaps, offsets)),
+                Variant(name="numpy memmap, asarray", work=len(offsets), run=lambda: read_windows([np.asarray(mapped) for mapped in memmaps], offsets)),
+                Variant(name="datasets, numpy format", work=len(few), run=lambda: read_rows(dataset, few)),
+            ],
+            rounds=rounds,
+            packages=("numpy", "pyarrow", "datasets"),
+        )
+
+
+def novels() -> Iterator[tuple[str, bytes]]:
+    """(name, text) of the 24 novels of the test data; without it as many made-up ones."""
+    archive = DATA / "books" / "english_novels.tar.xz"
+    if archive.exists():
+        with tarfile.open(archive) as tar:
+            for member in tar:
+                if member.isfile():
+                    content = tar.extractfile(member)
+                    assert content is not None
+                    yield os.path.basename(member.name), content.read()
+        return
+    print(f"{archive} is not there: made-up words instead", flush=True)
+    draw = random.Random(0)
+    words = ["".join(draw.choices("etaoinshrdlu", k=draw.randint(2, 9))) for _ in range(20_000)]
+    for number in range(24):
+        sentences = (" ".join(draw.choices(words, k=draw.randint(5, 30))).capitalize() + "." for _ in range(4_000))
+        yield f"{number}.txt", "\n".join(sentences).encode()
+
+
+def bench_build(rounds: int) -> None:
+    """MB of documents a second, to shards."""
+    from pipelines import build, tokenize, workers
+    from pipelines.home import Home, open_home, summaries
+    from pipelines.recipe import parse_recipe
+    from pipelines.tokenize import read_tokenizer, split_sentences
+
+    logging.getLogger().setLevel(logging.CRITICAL)  # Beam's warnings are not of our figures
+    with tempfile.TemporaryDirectory() as folder:
+        os.mkdir(os.path.join(folder, "texts"))
+        for name, text in novels():
+            for copy in range(COPIES):
+                Path(folder, "texts", f"{copy}-{name}").write_bytes(text)
+        home = os.path.join(folder, "home")
+        recipe = '[sources.novels]\nkind = "files"\ninput = "texts/*.txt"\nlanguage = "en"\nslice_bytes = 4_000_000\n[dedup]\nexact = false\n'
+        build.adopt_recipe(home, parse_recipe(recipe, "recipe", folder), lambda _: True, quiet)
+        for stage in (build.run_ingest, build.run_dedup, build.run_tokenizer):
+            stage(home, 2, [], quiet)
+
+        def prepare(num_workers: int) -> None:
+            for gone in ("shards", "work/tokenize", "summaries/tokenize", "summaries/shards"):
+                files.remove(files.join(home, gone))
+            build.run_ingest(home, num_workers, [], quiet)  # all done already, so it only brings up the children
+
+        prepare(1)
+        build.run_tokenize(home, 1, [], quiet)
+        megabytes = sum(summary.counts["bytes"] for summary in summaries(Home(home), tokenize.STAGE)) / 1e6
+        tokenizer = read_tokenizer(files.join(home, "tokenizer", "tokenizer.json"))
+        sentences = list(kept_sentences(home, open_home(home)[1].shards.whitespace, split_sentences))
+
+        def encode(threads: str) -> None:
+            os.environ["TOKENIZERS_PARALLELISM"] = threads
+            for begin in range(0, len(sentences), 10_000):
+                tokenizer.encode_batch_fast(sentences[begin : begin + 10_000], add_special_tokens=False)
+
+        print(f"{megabytes:.1f} MB of text, {len(sentences):,} sentences", flush=True)
+        for num_workers in (1, 2):
+            compare(
+                f"documents_to_shards_{num_workers}",
+                "MB of UTF-8 text a second",
+                [
+                    Variant(
+                        name=f"tokenize --workers {num_workers}",
+                        work=megabytes,
+                        run=partial(build.run_tokenize, home, num_workers, [], quiet),
+                        prepare=partial(prepare, num_workers),
+                    ),
+                    Variant(name=f"encode_batch_fast, {num_workers} threads", work=megabytes, run=partial(encode, "false" if num_workers == 1 else "true")),
+                ],
+                rounds=rounds,
+                packages=("tokenizers", "sentencex", "apache-beam"),
+            )
+        workers.stop()
+
+
+def kept_sentences(home: str, whitespace: str, split: Any) -> Iterator[str]:
+    """Every sentence that the stage encodes."""
+    from pipelines.show import documents
+
+    for record in documents(home, None, False):
+        yield from split(record["text"], "en", whitespace)
+
+
+def quiet(_: str) -> None:
+    """Print nothing."""
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="shards: reads and building")
+    parser.add_argument("--only", choices=["reads", "build"], help="default: both")
+    parser.add_argument("--rounds", type=int, default=5)
+    arguments = parser.parse_args()
+    if arguments.only != "build":
+        bench_reads(arguments.rounds)
+    if arguments.only != "reads":
+        bench_build(arguments.rounds)

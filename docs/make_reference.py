@@ -1,0 +1,239 @@
+"""Writes docs/reference.md from the source: dataclasses and the docstrings under their fields, read with `ast`.
+
+    python docs/make_reference.py            # write it
+    python docs/make_reference.py --check    # exit 1 when it is not what would be written
+
+Nothing of the project is imported, so that neither Beam nor torch is needed, nor anything installed.
+"""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+TARGET = ROOT / "docs" / "reference.md"
+
+TABLES = (
+    ("", "pipelines/recipe.py", "Recipe"),
+    ("sources.NAME", "corpora/document.py", "SourceOptions"),
+    ("sources.NAME", "corpora/files.py", "FilesOptions"),
+    ("dedup", "pipelines/recipe.py", "DedupConfig"),
+    ("tokenizer", "pipelines/recipe.py", "TokenizerConfig"),
+    ("shards", "pipelines/recipe.py", "ShardsConfig"),
+)
+"""Table of the recipe, file, dataclass."""
+
+MANIFEST = (("", "Manifest"), ("tokenizer", "TokenizerInfo"), ("shards[]", "ShardEntry"))
+
+REJECT_FILES = ("corpora/files.py", "pipelines/ingest.py")
+REASONS = {
+    "bad_encoding": "bytes that are not valid in the source's `encoding`",
+    "bad_json": "a line that is not a JSON object",
+    "damaged": "the decoder refuses the bytes; what was before them is kept",
+    "empty": "no text is left after normalisation",
+    "no_text": "the field or column of the text is not there, or holds no string",
+    "too_large": "a document over the limit of bytes",
+    "truncated": "the file ends too early; what was before is kept",
+    "unknown_format": "the file's name has no ending that the source reads",
+    "unreadable": "no permission, or the file has gone",
+}
+"""Reject reasons; the check fails when the code has others."""
+
+STATS = (
+    ("schema_version", "1"),
+    ("sources.NAME.records", "records that ingest read: documents + rejects"),
+    ("sources.NAME.rejects.REASON", "records that gave no document"),
+    ("sources.NAME.documents", "documents: kept + removed"),
+    ("sources.NAME.removed.exact", "documents that dedup removes"),
+    ("sources.NAME.kept", "documents in the shards"),
+    ("sources.NAME.bytes", "UTF-8 bytes of their text"),
+    ("sources.NAME.sentences", "their sentences"),
+    ("sources.NAME.tokens", "their tokens"),
+    ("total", "the same keys, summed over the sources"),
+)
+STATS_CODE = ("records", "rejects", "documents", "removed", "kept", "bytes", "sentences", "tokens")
+
+EXIT_CODES = (
+    ("0", "done; damage inside inputs is counted, not an error"),
+    ("1", "ran but incomplete, stopped by the guard, or a check failed"),
+    ("2", "usage, recipe, or no input that could be read"),
+    ("3", "environment: disk, rights"),
+    ("130", "interrupted; the same command goes on where it stopped"),
+)
+
+
+def main(arguments: list[str]) -> int:
+    """Write or check the page; the exit code."""
+    text = page()
+    if arguments == ["--check"]:
+        if TARGET.exists() and TARGET.read_text("utf-8") == text:
+            return 0
+        print("error: docs/reference.md is not what the source says\nhint: python docs/make_reference.py", file=sys.stderr)
+        return 1
+    if arguments:
+        print(f"error: {arguments[0]}: unknown argument\nhint: python docs/make_reference.py [--check]", file=sys.stderr)
+        return 2
+    TARGET.write_text(text, "utf-8")
+    return 0
+
+
+def page() -> str:
+    """The whole of docs/reference.md."""
+    lines = ["# Reference", "", "Made by `python docs/make_reference.py`; do not edit.", "", "## Commands of `corpus`", ""]
+    lines += table(("command", "arguments and what it does"), commands())
+    lines += [
+        "`corpus COMMAND --help` lists the flags. Every key of a recipe is a flag of `build` and `ingest`: `--limit 100`, `--tokenizer.vocab-size 8000`, `--sources.NAME.language de`; "
+    ]
+    lines[-1] += (
+        "`--no-` instead of `--` before a switch's own name turns it off (`--dedup.no-exact`). A flag that `corpus` does not know is Beam's; one that neither knows is an error."
+    )
+    lines += [
+        "",
+        "## Exit codes",
+        "",
+        *table(("code", "meaning"), EXIT_CODES),
+        "## Recipe keys",
+        "",
+        "TOML. An unknown key is an error. A key without a default is required.",
+        "",
+    ]
+    for name, file, cls in TABLES:
+        kind = ' with `kind = "files"`' if cls == "FilesOptions" else ""
+        lines += [f"### `[{name}]`{kind}" if name else "### Top", "", docstring(file, cls), "", *fields(file, cls)]
+    lines += ["## Reject reasons", "", *table(("reason", "meaning"), [(f"`{reason}`", REASONS[reason]) for reason in reasons()])]
+    lines += ["A source of your own adds its reasons.", "", "## `corpus stats HOME --json`", ""]
+    lines += [
+        "One object on stdout. A number that no stage has counted yet is null.",
+        "",
+        *table(("key", "meaning"), [(f"`{key}`", text) for key, text in checked_stats()]),
+    ]
+    lines += ["## Manifest keys", "", "`shards/manifest.json`; [format.md](format.md) has the rest of the format.", ""]
+    for name, cls in MANIFEST:
+        lines += [f"### `{name}`" if name else "### Top", "", docstring("shards/manifest.py", cls), "", *fields("shards/manifest.py", cls)]
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def table(head: tuple[str, ...], rows: object) -> list[str]:
+    """A Markdown table and an empty line."""
+    cells = [head, tuple("---" for _ in head), *rows]  # type: ignore[misc]
+    return ["| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in row) + " |" for row in cells] + [""]
+
+
+def tree(file: str) -> ast.Module:
+    """The syntax of a file of the project."""
+    return ast.parse((ROOT / file).read_text("utf-8"))
+
+
+def class_of(file: str, name: str) -> ast.ClassDef:
+    """A class at the top of a file."""
+    return next(node for node in tree(file).body if isinstance(node, ast.ClassDef) and node.name == name)
+
+
+def docstring(file: str, name: str) -> str:
+    """The docstring of a class, on one line."""
+    return " ".join((ast.get_docstring(class_of(file, name)) or "").split())
+
+
+def fields(file: str, name: str) -> list[str]:
+    """Table of a dataclass's fields; the text of each is the string that follows it."""
+    body = class_of(file, name).body
+    rows = []
+    for node, after in zip(body, [*body[1:], ast.Pass()]):
+        if not isinstance(node, ast.AnnAssign) or (own_options(name) and ast.unparse(node.target) == "kind"):
+            continue
+        text = after.value.value if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant) else ""
+        default = "" if node.value is None else shown_default(file, node.value)
+        rows.append((f"`{ast.unparse(node.target)}`", shown_type(node.annotation), default, " ".join(str(text).split())))
+    head = ("key", "type", "default", "text")
+    wanted = [index for index in range(len(head)) if any(row[index] for row in rows)]
+    return table(tuple(head[index] for index in wanted), [tuple(row[index] for index in wanted) for row in rows])
+
+
+def own_options(name: str) -> bool:
+    """True for a source's own options: their `kind` is that of the heading."""
+    return name.endswith("Options") and name != "SourceOptions"
+
+
+def shown_type(annotation: ast.expr) -> str:
+    """A type as a reader of TOML knows it."""
+    if isinstance(annotation, ast.BinOp):  # X | None
+        return shown_type(annotation.left)
+    if isinstance(annotation, ast.Name):
+        return {"bool": "true or false", "int": "whole number", "float": "number", "str": "text"}.get(annotation.id, "table")
+    if isinstance(annotation, ast.Subscript):
+        kind = ast.unparse(annotation.value)
+        items = annotation.slice.elts if isinstance(annotation.slice, ast.Tuple) else [annotation.slice]
+        if kind == "Literal":
+            return ", ".join(f"`{toml(ast.literal_eval(item))}`" for item in items)
+        if kind == "tuple":
+            return "list of tables" if shown_type(items[0]) == "table" else f"list of {shown_type(items[0])}s"
+        if kind == "dict":
+            return "table" if shown_type(items[1]) != "table" else "tables"
+    return f"`{ast.unparse(annotation)}`"
+
+
+def shown_default(file: str, value: ast.expr) -> str:
+    """A default as a reader of TOML knows it; for a table, that of its keys."""
+    if isinstance(value, ast.Name):  # a constant of the same file or of the format
+        for source in (file, "shards/format.py"):
+            for node in tree(source).body:
+                if isinstance(node, ast.Assign) and any(isinstance(target, ast.Name) and target.id == value.id for target in node.targets):
+                    return f"`{ast.unparse(node.value)}`"
+    if isinstance(value, ast.Call):
+        return "its keys'"
+    if isinstance(value, ast.Constant) and value.value is None:
+        return "not set"
+    if isinstance(value, ast.Tuple):
+        return "`[" + ", ".join(ast.unparse(item) for item in value.elts) + "]`"
+    if isinstance(value, ast.Constant):
+        return f"`{str(value.value).lower() if isinstance(value.value, bool) else toml(value.value)}`"
+    return f"`{ast.unparse(value)}`"
+
+
+def toml(value: object) -> str:
+    """A text in double quotes, a large whole number with underscores."""
+    return f'"{value}"' if isinstance(value, str) else f"{value:_}" if isinstance(value, int) and value >= 100_000 else str(value)
+
+
+def commands() -> Iterator[tuple[str, str]]:
+    """Each command of the table COMMANDS and the first line of its docstring."""
+    module = tree("pipelines/cli.py")
+    texts: dict[str, str] = {}
+    names: list[tuple[str, str]] = []
+    for node in module.body:
+        if isinstance(node, ast.FunctionDef):
+            texts[node.name] = ast.get_docstring(node) or ""
+        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Attribute) and node.targets[0].attr == "__doc__":
+            texts[ast.unparse(node.targets[0].value)] = str(ast.literal_eval(node.value))
+        elif isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "COMMANDS" and isinstance(node.value, ast.Dict):
+            names = [(str(ast.literal_eval(key)), ast.unparse(value)) for key, value in zip(node.value.keys, node.value.values) if key]
+    for command, function in names:
+        yield f"`corpus {command}`", texts[function].strip().splitlines()[0].removesuffix(".")
+
+
+def reasons() -> list[str]:
+    """Every reject reason that the code gives, sorted; one without a text here is an error."""
+    found = set()
+    for file in REJECT_FILES:
+        for node in ast.walk(tree(file)):
+            if isinstance(node, ast.keyword) and node.arg == "reason" and isinstance(node.value, ast.Constant):
+                found.add(str(node.value.value))
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "reason":
+                found |= {str(part.value) for part in ast.walk(node.value) if isinstance(part, ast.Constant)}
+    if found != set(REASONS):
+        raise SystemExit(f"error: docs/make_reference.py: REASONS and the code differ: {sorted(found ^ set(REASONS))}")
+    return sorted(found)
+
+
+def checked_stats() -> tuple[tuple[str, str], ...]:
+    """`STATS`, once the code is seen to hold its keys."""
+    text = (ROOT / "pipelines/stats.py").read_text("utf-8")
+    missing = [key for key in STATS_CODE if f'"{key}"' not in text]
+    if missing:
+        raise SystemExit(f"error: docs/make_reference.py: not in pipelines/stats.py: {missing}")
+    return STATS
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,278 @@
+"""How far a build is: what each child does, in a small mapped file it writes as it goes; and the display made of them.
+
+A child's `tick` costs a microsecond and survives its death: so a slice that kills its child is named with the record
+it had reached. The driver sums the ticks, shows them (live on a terminal, a line per half minute in a log) and keeps
+a snapshot below the home, from which `corpus status` shows the same elsewhere.
+"""
+
+import json
+import mmap
+import os
+import struct
+import sys
+import tempfile
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipelines.home import Home
+from shards import files
+
+_FIELDS = struct.Struct("<QQq")
+_SIZE = 1024
+LOG_EVERY_S = 30.0
+SNAPSHOT_EVERY_S = 2.0
+RATE_WINDOW_S = 60.0
+
+_tick_map: mmap.mmap | None = None
+
+
+@dataclass(frozen=True)
+class Tick:
+    """What a child said last: records so far, bytes of its input done, and the record it had reached."""
+
+    records: int = 0
+    done: int = 0
+    position: int = 0
+    path: str = ""
+
+
+def new_tick_file(home_root: str) -> str:
+    """A file for one run of one slice, on this machine: below a local home, where a sweep finds what a killed build left."""
+    folder = None
+    if not files.is_remote(home_root):
+        folder = os.path.abspath(files.join(home_root, "work"))
+        os.makedirs(folder, exist_ok=True)
+    descriptor, path = tempfile.mkstemp(prefix=f"{files.TEMPORARY}tick-", dir=folder)
+    os.ftruncate(descriptor, _SIZE)
+    os.close(descriptor)
+    return path
+
+
+def open_ticks(path: str | None) -> None:
+    """In the child: from now on `tick` writes to this file; None: nowhere."""
+    global _tick_map
+    if path is None:
+        _tick_map = None
+        return
+    with open(path, "r+b") as stream:
+        _tick_map = mmap.mmap(stream.fileno(), _SIZE)
+
+
+def tick(records: int, done: int, path: str = "", position: int = 0) -> None:
+    """Say how far the running slice is; costs about a microsecond."""
+    if _tick_map is not None:
+        name = path.encode("utf-8", "replace")[: _SIZE - _FIELDS.size - 2]
+        _FIELDS.pack_into(_tick_map, 0, records, done, position)
+        _tick_map[_FIELDS.size : _FIELDS.size + len(name) + 1] = name + b"\0"
+
+
+def read_tick(path: str) -> Tick:
+    """What the child wrote last."""
+    try:
+        with open(path, "rb") as stream:
+            content = stream.read()
+    except FileNotFoundError:
+        return Tick()
+    if len(content) < _FIELDS.size:
+        return Tick()
+    records, done, position = _FIELDS.unpack_from(content)
+    name = content[_FIELDS.size :].split(b"\0", 1)[0]
+    return Tick(records, done, position, name.decode("utf-8", "replace"))
+
+
+@dataclass
+class Board:
+    """The state of the running stage, in the driver. `running`: (label, tick file, start) of each slice under way."""
+
+    stage: str = ""
+    started: float = 0.0
+    total_slices: int = 0
+    total_bytes: int = 0
+    done_slices: int = 0
+    done_bytes: int = 0
+    done_records: int = 0
+    running: dict[int, tuple[str, int, str, float]] = field(default_factory=dict)
+    history: deque[tuple[float, int, int]] = field(default_factory=deque)
+
+    def begin(self, stage: str) -> None:
+        """A new stage: nothing is known yet."""
+        self.__init__()  # type: ignore[misc]
+        self.stage, self.started = stage, time.monotonic()
+
+    def expect(self, slices: int, size: int) -> None:
+        """More work is planned."""
+        self.total_slices += slices
+        self.total_bytes += size
+
+    def finish(self, size: int, records: int) -> None:
+        """A slice is done."""
+        self.done_slices += 1
+        self.done_bytes += size
+        self.done_records += records
+
+    def figures(self) -> dict[str, Any]:
+        """Everything the display shows, as JSON types. Rates are of the last minute, `left_s` by bytes."""
+        now = time.monotonic()
+        workers = []
+        done, records = self.done_bytes, self.done_records
+        for label, size, path, start in list(self.running.values()):
+            tick_ = read_tick(path)
+            done += min(tick_.done, size)
+            records += tick_.records
+            workers.append(
+                {
+                    "slice": label,
+                    "at": f"{tick_.path} @ {tick_.position}" if tick_.path else "",
+                    "records": tick_.records,
+                    "share": min(1.0, tick_.done / size) if size else 0.0,
+                    "s": now - start,
+                }
+            )
+        self.history.append((now, done, records))
+        while len(self.history) > 2 and self.history[1][0] < now - RATE_WINDOW_S:
+            self.history.popleft()
+        then, done_then, records_then = self.history[0]
+        span = max(now - then, 1e-9) if now - then > 0.5 else max(now - self.started, 1e-9)
+        if now - then <= 0.5:
+            done_then = records_then = 0
+        byte_rate = max(done - done_then, 0) / span
+        left = (self.total_bytes - done) / byte_rate if byte_rate > 0 else None
+        return {
+            "stage": self.stage,
+            "slices": self.total_slices,
+            "slices_done": self.done_slices,
+            "bytes": self.total_bytes,
+            "bytes_done": done,
+            "records": records,
+            "records_per_s": max(records - records_then, 0) / span,
+            "bytes_per_s": byte_rate,
+            "s": now - self.started,
+            "left_s": left,
+            "workers": workers,
+        }
+
+
+board = Board()
+"""The one of this process: an in-process runner's DoFns report to it."""
+
+
+def duration(seconds: float | None) -> str:
+    """`3 h 05 min`, `4 min`, `12 s`; `?` for None."""
+    if seconds is None:
+        return "?"
+    if seconds >= 3600:
+        return f"{int(seconds) // 3600} h {int(seconds) % 3600 // 60:02d} min"
+    return f"{int(seconds) // 60} min" if seconds >= 120 else f"{int(seconds)} s"
+
+
+def amount(size: float) -> str:
+    """Bytes in decimal units: `1.2 GB`."""
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if size < 999.5 or unit == "TB":
+            return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"
+        size /= 1000
+    raise AssertionError
+
+
+def line(figures: dict[str, Any]) -> str:
+    """One line: stage, share by bytes, slices, records and rate, time left."""
+    share = figures["bytes_done"] / figures["bytes"] if figures["bytes"] else 0.0
+    return (
+        f"{figures['stage']}: {share:4.0%}, {figures['slices_done']:,} of {figures['slices']:,} slices, {amount(figures['bytes_done'])} of {amount(figures['bytes'])}, "
+        f"{figures['records']:,} records, {figures['records_per_s']:,.0f}/s, {amount(figures['bytes_per_s'])}/s, {duration(figures['left_s'])} left"
+    )
+
+
+def lines(figures: dict[str, Any], width: int) -> list[str]:
+    """The display: a bar, the rates, a line for each worker; none longer than `width`."""
+    share = figures["bytes_done"] / figures["bytes"] if figures["bytes"] else 0.0
+    cells = max(10, min(40, width - 50))
+    bar = "█" * int(share * cells) + "░" * (cells - int(share * cells))
+    shown = [
+        f"{figures['stage']:10} {bar} {share:4.0%}  {figures['slices_done']:,}/{figures['slices']:,} slices",
+        f"{'':10} {amount(figures['bytes_done'])} of {amount(figures['bytes'])}, {figures['records']:,} records, {figures['records_per_s']:,.0f}/s, {amount(figures['bytes_per_s'])}/s",
+        f"{'':10} {duration(figures['s'])} gone, {duration(figures['left_s'])} left",
+    ]
+    for worker in figures["workers"]:
+        head = f"  {worker['slice']} {worker['share']:4.0%} {duration(worker['s']):>6}  "
+        room = width - len(head)
+        shown.append(head + (worker["at"] if len(worker["at"]) <= room else "…" + worker["at"][-(room - 1) :] if room > 8 else ""))
+    return [text[:width] for text in shown]
+
+
+@contextmanager
+def display(home: Home, stage: str) -> Iterator[None]:
+    """Show the board on stderr while the block runs: live on a terminal, else a line now and then."""
+    board.begin(stage)
+    stop = threading.Event()
+    thread = threading.Thread(target=_show, args=(home, stop), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(5)
+        if not files.is_remote(home.root) and files.exists(_snapshot(home)):
+            files.remove(_snapshot(home))
+
+
+def _show(home: Home, stop: threading.Event) -> None:
+    live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    last_log = last_snapshot = time.monotonic()
+    with _screen() if live else _no_screen() as update:
+        while not stop.wait(0.5):
+            now = time.monotonic()
+            figures = board.figures()
+            if live:
+                update(figures)
+            elif now - last_log >= LOG_EVERY_S:
+                print(line(figures), file=sys.stderr, flush=True)
+                last_log = now
+            if now - last_snapshot >= SNAPSHOT_EVERY_S and not files.is_remote(home.root):
+                _write_snapshot(home, figures)
+                last_snapshot = now
+
+
+@contextmanager
+def _screen() -> Iterator[Any]:
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+    console = Console(file=sys.stderr)
+    with Live(console=console, transient=True, auto_refresh=False) as view:
+        yield lambda figures: view.update(Text("\n".join(lines(figures, console.width)), no_wrap=True), refresh=True)
+
+
+@contextmanager
+def _no_screen() -> Iterator[Any]:
+    yield None
+
+
+def _snapshot(home: Home) -> str:
+    return home.file("work", "progress.json")
+
+
+def _write_snapshot(home: Home, figures: dict[str, Any]) -> None:
+    path = _snapshot(home)
+    try:  # a display must not end a build: a full disk is found by those who write
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path + ".new", "w", encoding="utf-8") as stream:
+            json.dump(figures, stream)
+        os.replace(path + ".new", path)
+    except OSError:
+        return
+
+
+def read_snapshot(home: Home) -> dict[str, Any] | None:
+    """What the display of a running build shows; None when none runs (or its home is remote)."""
+    try:
+        found: dict[str, Any] = json.loads(files.read_bytes(_snapshot(home)))
+    except (OSError, ValueError):
+        return None
+    return found
