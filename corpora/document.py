@@ -94,11 +94,11 @@ class SourceOptions:
     """The keys of every `[sources.NAME]` table; a source's own options are a subclass."""
 
     kind: str
-    """files, or the `module:function` of your own source."""
+    """files, cc_news, or the `module:function` of your own source."""
     input: tuple[str, ...]
     """Files, folders or globs; `**` crosses folders. Relative to the recipe."""
     language: str = "any"
-    """The language to keep (a langdetect code such as en, de, zh-cn), or any."""
+    """A langdetect code (en, de, zh-cn), or any. Of web pages only those in it are kept; other texts are split into sentences by its rules."""
     slice_bytes: int = 64_000_000
     """About how many bytes of input one slice of work holds; changes no result."""
 

@@ -100,7 +100,7 @@ def _fingerprint(recipe: Recipe, options: SourceOptions, piece: Slice) -> str:
         module=files.digest(own) if own else "",
         settings=settings,
         limit=recipe.limit,
-        packages=package_versions("tokenizers", "langdetect", *source.packages),
+        packages=package_versions("tokenizers", *source.packages),
         inputs=[[part.path, part.start, part.stop, part.size, _identity(part)] for part in piece.parts],
     )
 
@@ -131,7 +131,7 @@ def process(task: Task) -> Summary:
             held_bytes = 0
             last: tuple[str, int] | None = None
             for record in load_source(options.kind).read(options, piece):
-                record = _in_language(_normalised(record), options.language)
+                record = _normalised(record)
                 counts["records"] += 1
                 begin, length = begins.get(record.path, (0, 0))
                 tick(counts["records"], begin + min(record.position, length), record.path, record.position)
@@ -193,18 +193,6 @@ def _normalised(record: Document | Reject) -> Document | Reject:
             path=record.path, position=record.position, reason="too_large", detail=f"over {MAX_DOCUMENT_BYTES} bytes", url=record.url, text=text[:REJECT_TEXT]
         )
     return replace_text(record, text)
-
-
-def _in_language(record: Document | Reject, wanted: str) -> Document | Reject:
-    """The record, or a reject `language`, where the source keeps one language and has not itself looked which it is."""
-    if isinstance(record, Reject) or wanted == "any" or record.language is not None:
-        return record
-    from corpora.language import detect_language
-
-    found = detect_language(record.text, wanted)
-    if found != wanted:
-        return Reject(path=record.path, position=record.position, reason="language", detail=found, url=record.url, text=record.text[:REJECT_TEXT])
-    return dataclasses.replace(record, language=found)
 
 
 def replace_text(document: Document, text: str) -> Document:

