@@ -94,17 +94,22 @@ class SourceOptions:
     """The keys of every `[sources.NAME]` table; a source's own options are a subclass."""
 
     kind: str
-    """files, or the `module:function` of your own source."""
+    """files, cc_news, or the `module:function` of your own source."""
     input: tuple[str, ...]
     """Files, folders or globs; `**` crosses folders. Relative to the recipe."""
     language: str = "any"
-    """The language to keep (a langdetect code such as en, de, zh-cn), or any."""
+    """A langdetect code (en, de, zh-cn), or any. Of web pages only those in it are kept; other texts are split into sentences by its rules."""
     slice_bytes: int = 64_000_000
     """About how many bytes of input one slice of work holds; changes no result."""
 
     def __post_init__(self) -> None:
         if not all(self.input) or not self.input:
             raise ValueError("input: at least one file or glob")
+        if self.language != "any":
+            from corpora.language import known_languages  # a library in C: not for the sake of `--help`
+
+            if self.language not in known_languages():
+                raise ValueError(f"language: {self.language!r} is not known; known: any, {', '.join(known_languages())}")
         if self.slice_bytes < 1:
             raise ValueError(f"slice_bytes: {self.slice_bytes} is less than 1")
 

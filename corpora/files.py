@@ -1,6 +1,6 @@
-"""The source `files`: your own .txt, .jsonl and .parquet, plain or as .gz, .zst, .xz, .bz2.
+"""The source `files`: your own .txt, .jsonl, .parquet and .html, plain or as .gz, .zst, .xz, .bz2.
 
-A document is a file, a line, a paragraph or a row. Its position is its offset in bytes in the inflated file, or its
+A document is a file, a line, a paragraph or a row; of a web page its main text. Its position is its offset in bytes in the inflated file, or its
 row number in Parquet. Memory is that of one document (`MAX_DOCUMENT_BYTES`), whatever the file's size: a longer line
 is skipped as the reject `too_large` and the next one read. A file that is damaged gives its records up to the damage
 and one reject.
@@ -26,10 +26,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from corpora.document import MAX_DOCUMENT_BYTES, Document, Part, Reject, Slice, Source, SourceOptions
+from corpora.guard import Failure, shared_guard
+from corpora.page import MAX_PAGE_BYTES, MIN_CHARACTERS, PAGE_PACKAGES, Skip
 from shards import files
 from shards.config import UserError
 
-FORMATS = (".txt", ".jsonl", ".parquet")
+FORMATS = (".txt", ".jsonl", ".parquet", ".html", ".htm")
 COMPRESSIONS = (".gz", ".zst", ".xz", ".bz2")
 DAMAGE = (EOFError, zlib.error, lzma.LZMAError, OSError, pa.ArrowException)
 """What the decoders raise on damaged bytes; EOFError for a cut file."""
@@ -38,7 +40,7 @@ MAX_FILES_A_SLICE = 10_000
 
 @dataclass(frozen=True, kw_only=True)
 class FilesOptions(SourceOptions):
-    """Your own texts: .txt, .jsonl, .parquet, plain or compressed."""
+    """Your own texts: .txt, .jsonl, .parquet, .html, plain or compressed."""
 
     kind: str = "files"
     text_field: str = "text"
@@ -55,6 +57,8 @@ class FilesOptions(SourceOptions):
     """What a document is in .txt: the file (default), each line, or what blank lines separate. In .jsonl always the line."""
     encoding: str = "utf-8"
     """Of .txt and .jsonl; text that is not valid in it is the reject `bad_encoding`."""
+    min_characters: int = MIN_CHARACTERS
+    """Of .html: pages of less text are rejects, `too_short`."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -68,7 +72,7 @@ class FilesOptions(SourceOptions):
 
 def source() -> Source:
     """The source `files`."""
-    return Source(options=FilesOptions, slices=slices, read=read)
+    return Source(options=FilesOptions, slices=slices, read=read, packages=PAGE_PACKAGES)
 
 
 def slices(options: FilesOptions) -> Iterator[Slice]:
@@ -182,7 +186,9 @@ def _records(options: FilesOptions, part: Part) -> Iterator[Document | Reject]:
         yield Reject(path=part.path, position=0, reason="bad_encoding", detail=f"{options.encoding} cannot be read by lines; convert the file to utf-8")
     else:
         with open_inflated(part.address, compression) as stream:
-            if form == ".jsonl":
+            if form in (".html", ".htm"):
+                yield _page(options, part, stream.read(MAX_PAGE_BYTES + 1))
+            elif form == ".jsonl":
                 yield from _json_lines(options, part, stream)
             elif options.document == "line":
                 yield from _text_lines(options, part, stream)
@@ -268,6 +274,16 @@ def _text(options: FilesOptions, part: Part, position: int, raw: bytes) -> Docum
     except UnicodeError as error:
         return Reject(path=part.path, position=position, reason="bad_encoding", detail=str(error)[:200], text=raw[:1000].decode(options.encoding, "replace"))
     return Document(path=part.path, position=position, text=text)
+
+
+def _page(options: FilesOptions, part: Part, content: bytes) -> Document | Reject:
+    """A web page; lxml runs where it can be killed. `crawled` is not known, so that no date can be checked against it."""
+    guard = shared_guard("corpora.html:extract_page")
+    page = guard.call(content, language=options.language, min_characters=options.min_characters)
+    if isinstance(page, (Skip, Failure)):
+        return Reject(path=part.path, position=0, reason=page.reason, detail=page.detail, text=page.text if isinstance(page, Skip) else "")
+    digest = hashlib.blake2b(content, digest_size=16).hexdigest()
+    return Document(path=part.path, position=0, text=page.text, title=page.title, date=page.date, language=page.language, digest=digest, extra=page.notes())
 
 
 def _text_lines(options: FilesOptions, part: Part, stream: IO[bytes]) -> Iterator[Document | Reject]:

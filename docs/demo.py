@@ -1,10 +1,11 @@
-"""The main job from nothing: Python's own documentation as text, built into shards and looked at.
+"""The main job from nothing: Python's own documentation, served as pages, crawled into a web archive, built into shards, looked at.
 
     python docs/demo.py FOLDER
 
-No network and no data are needed. Each command is printed before it runs; all can be run again by hand.
+No network but this machine's own address and no data are needed. Each command is printed before it runs; all can be run again by hand.
 """
 
+import http.server
 import os
 import pydoc
 import re
@@ -12,8 +13,15 @@ import shlex
 import shutil
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from warcio.capture_http import capture_http  # before http.client, which it wraps
+
+import http.client  # isort: skip
 
 MODULES = """abc argparse ast asyncio asyncio.events asyncio.streams asyncio.tasks base64 bdb binascii bisect builtins bz2 calendar cmath
 cmd code codecs collections collections.abc compileall concurrent.futures configparser contextlib contextvars copy cProfile csv ctypes
@@ -29,10 +37,11 @@ tracemalloc turtle types typing unicodedata unittest unittest.case unittest.mock
 uuid venv warnings wave weakref webbrowser wsgiref.handlers wsgiref.simple_server xml.dom.minidom xml.dom.pulldom xml.etree.ElementTree
 xml.sax xml.sax.handler xml.sax.saxutils xmlrpc.client xmlrpc.server zipapp zipfile zipimport zlib""".split()
 
-RECIPE = """# Python's documentation as text
+RECIPE = """# Python's documentation, from a crawl of its pages
 [sources.python]
-kind = "files"
-input = "texts/*.txt"
+kind = "cc_news"
+input = "archive/*.warc.gz"
+language = "en"
 
 [tokenizer]
 vocab_size = 4000
@@ -45,7 +54,8 @@ valid_fraction = 0.02
 def main(folder: Path) -> None:
     started = time.monotonic()
     shutil.rmtree(folder, ignore_errors=True)
-    write_texts(folder / "texts")
+    with serve() as address:
+        crawl(address, folder / "archive" / "python.warc.gz")
     (folder / "recipe.toml").write_text(RECIPE)
     print(f"{folder / 'recipe.toml'}:\n\n{RECIPE}")
     os.chdir(folder)
@@ -56,16 +66,61 @@ def main(folder: Path) -> None:
     print(f"done in {time.monotonic() - started:.0f} s; everything is in {folder}")
 
 
-def write_texts(folder: Path) -> None:
-    """A text a module, as `pydoc NAME` prints it, without the places of its files."""
-    folder.mkdir(parents=True)
-    for name in MODULES:
-        text = pydoc.plain(pydoc.render_doc(name))
-        text = re.sub(r"\n(FILE|MODULE REFERENCE)\n(    .*\n|\n)*", "\n", text)  # the one holds a path, the other says the same on every page
-        places = (sys.prefix, sys.base_prefix, os.getcwd(), str(Path.home()))
-        text = "\n".join(line for line in text.split("\n") if not any(place in line for place in places))
-        (folder / f"{name}.txt").write_text(text, "utf-8")
-    print(f"{len(MODULES)} texts in {folder}")
+@contextmanager
+def serve() -> Iterator[str]:
+    """The address of a server of pydoc's pages, on loopback, while the block runs."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Pages)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+class Pages(http.server.BaseHTTPRequestHandler):
+    """`/` links to every module, `/NAME.html` is its page; all else is not there."""
+
+    def do_GET(self) -> None:
+        name = self.path.strip("/").removesuffix(".html")
+        if not name:
+            links = "".join(f'<li><a href="{module}.html">{module}</a></li>' for module in MODULES)
+            self.answer(200, f"<!DOCTYPE html><html><head><title>Modules</title></head><body><nav><ul>{links}</ul></nav></body></html>")
+        elif name in MODULES:
+            writer = pydoc.HTMLDoc()
+            page = writer.page(name, writer.document(pydoc.locate(name), name))
+            self.answer(200, re.sub('<a href="file:[^"]*">[^<]*</a>', "", page))  # the place of the module's file on this machine
+        else:
+            self.answer(404, "<!DOCTYPE html><html><head><title>Not here</title></head><body><p>There is no such page.</p></body></html>")
+
+    def answer(self, status: int, page: str) -> None:
+        content = page.encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Silent: the crawl says what it fetched."""
+
+
+def crawl(host: str, archive: Path) -> None:
+    """Fetch the first page and all that it leads to on the same host, breadth first, each once, into one WARC file."""
+    archive.parent.mkdir(parents=True)
+    waiting, seen = ["/"], {"/"}
+    with capture_http(str(archive)):
+        while waiting:
+            path = waiting.pop(0)
+            connection = http.client.HTTPConnection(host, timeout=60)
+            connection.request("GET", path)
+            page = connection.getresponse().read().decode("utf-8", "replace")
+            connection.close()
+            for link in re.findall(r'href="([A-Za-z0-9_.]+\.html)(?:#[^"]*)?"', page):
+                if f"/{link}" not in seen:
+                    seen.add(f"/{link}")
+                    waiting.append(f"/{link}")
+    print(f"{len(seen)} pages of http://{host}/ crawled into {archive}, {archive.stat().st_size:,} bytes")
 
 
 def run(*command: str) -> None:

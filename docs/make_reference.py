@@ -18,27 +18,55 @@ TABLES = (
     ("", "pipelines/recipe.py", "Recipe"),
     ("sources.NAME", "corpora/document.py", "SourceOptions"),
     ("sources.NAME", "corpora/files.py", "FilesOptions"),
+    ("sources.NAME", "corpora/cc_news.py", "CcNewsOptions"),
     ("dedup", "pipelines/recipe.py", "DedupConfig"),
     ("tokenizer", "pipelines/recipe.py", "TokenizerConfig"),
     ("shards", "pipelines/recipe.py", "ShardsConfig"),
 )
 """Table of the recipe, file, dataclass."""
+KINDS = {"FilesOptions": "files", "CcNewsOptions": "cc_news"}
 
 MANIFEST = (("", "Manifest"), ("tokenizer", "TokenizerInfo"), ("shards[]", "ShardEntry"))
 
-REJECT_FILES = ("corpora/files.py", "pipelines/ingest.py")
+REJECT_FILES = (
+    *("corpora/files.py", "corpora/cc_news.py", "corpora/guard.py", "corpora/html.py", "corpora/page.py", "corpora/warc.py"),
+    "pipelines/ingest.py",
+)
 REASONS = {
     "bad_encoding": "bytes that are not valid in the source's `encoding`",
     "bad_json": "a line that is not a JSON object",
-    "damaged": "the decoder refuses the bytes; what was before them is kept",
-    "empty": "no text is left after normalisation",
+    "binary": "a body that begins as an image, a PDF, an archive, or is a fifth control characters",
+    "charset": "a page in a legacy charset that nothing declares, and of no Latin alphabet",
+    "crash": "the parser's process died of the page, twice",
+    "damaged": "the decoder refuses the bytes; what was before them is kept, and in a web archive what comes after",
+    "empty": "no text is left after normalisation, or none is found in a page",
+    "error": "the extractor failed on the page",
+    "feed": "RSS, Atom or a sitemap served as a page",
+    "garbage": "bytes of a web archive that belong to no record; the detail counts them",
+    "http_Nxx": "a response with another status than 200: `http_2xx`, `http_3xx`, `http_4xx`, ...; the detail names it",
+    "language": "a page in another language than the wanted one; the detail names it",
+    "memory": "the parser's process took more than 1.5 GB for the page, twice",
     "no_text": "the field or column of the text is not there, or holds no string",
-    "too_large": "a document over the limit of bytes",
-    "truncated": "the file ends too early; what was before is kept",
+    "not_an_archive": "a file without a single WARC or ARC record, or in another format, which the detail names",
+    "not_html": "a response that is no page, by its type, its address or its first bytes",
+    "not_http": "a response record that is neither HTTP nor HTML",
+    "other_record": "a record of a type that WARC does not know; the detail names it",
+    "outside_window": "a page crawled before `start`, or not before `end`",
+    "timeout": "the parser's process gave no answer in 100 s for the page, twice",
+    "too_deep": "a page of more than 1,000 elements one in the other",
+    "too_large": "a document over the limit of bytes, a page over 2,000,000",
+    "too_many_attributes": "a page with more than 5,000 attributes in one tag",
+    "too_many_elements": "a page with more than 60,000 `<`",
+    "too_short": "a page with less text than `min_characters`",
+    "truncated": "the file ends too early; what was before is kept; or the header of an archive's record cannot be read",
     "unknown_format": "the file's name has no ending that the source reads",
     "unreadable": "no permission, or the file has gone",
+    "unsupported_encoding": "a body in an encoding that cannot be undone; the detail names it",
+    "warcinfo": "a record that is no response, by its type; also `request`, `revisit`, `metadata`, `resource`, `conversion`, `continuation`",
 }
 """Reject reasons; the check fails when the code has others."""
+COMPUTED = {"error", "http_Nxx", "memory", "other_record", "too_short", "warcinfo"}
+"""Those that the code does not write as they are."""
 
 STATS = (
     ("schema_version", "1"),
@@ -99,7 +127,7 @@ def page() -> str:
         "",
     ]
     for name, file, cls in TABLES:
-        kind = ' with `kind = "files"`' if cls == "FilesOptions" else ""
+        kind = f' with `kind = "{KINDS[cls]}"`' if cls in KINDS else ""
         lines += [f"### `[{name}]`{kind}" if name else "### Top", "", docstring(file, cls), "", *fields(file, cls)]
     lines += ["## Reject reasons", "", *table(("reason", "meaning"), [(f"`{reason}`", REASONS[reason]) for reason in reasons()])]
     lines += ["A source of your own adds its reasons.", "", "## `corpus stats HOME --json`", ""]
@@ -176,7 +204,7 @@ def shown_type(annotation: ast.expr) -> str:
 def shown_default(file: str, value: ast.expr) -> str:
     """A default as a reader of TOML knows it; for a table, that of its keys."""
     if isinstance(value, ast.Name):  # a constant of the same file or of the format
-        for source in (file, "shards/format.py"):
+        for source in (file, "shards/format.py", "corpora/page.py"):
             for node in tree(source).body:
                 if isinstance(node, ast.Assign) and any(isinstance(target, ast.Name) and target.id == value.id for target in node.targets):
                     return f"`{ast.unparse(node.value)}`"
@@ -221,9 +249,9 @@ def reasons() -> list[str]:
                 found.add(str(node.value.value))
             if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "reason":
                 found |= {str(part.value) for part in ast.walk(node.value) if isinstance(part, ast.Constant)}
-    if found != set(REASONS):
-        raise SystemExit(f"error: docs/make_reference.py: REASONS and the code differ: {sorted(found ^ set(REASONS))}")
-    return sorted(found)
+    if found | COMPUTED != set(REASONS):
+        raise SystemExit(f"error: docs/make_reference.py: REASONS and the code differ: {sorted((found | COMPUTED) ^ set(REASONS))}")
+    return sorted(REASONS)
 
 
 def checked_stats() -> tuple[tuple[str, str], ...]:

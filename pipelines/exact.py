@@ -1,7 +1,11 @@
-"""Stage `exact`: of documents with equal text, but for case and white space, the first in survivor order stays.
+"""Stage `exact`: of documents with equal text, but for case and white space, the first in survivor order stays; and so
+of documents that were crawled from one address, whatever spelling of it (`corpora.urls`).
 
-Law 1: no text crosses a shuffle. Each slice writes the digest of each text beside its documents; what meets in a
-shuffle are packed records of 24 bytes (key, order, reference), one a document, partitioned by key. Equal keys are
+A document goes when an earlier one has its text or its address; that one is its twin. The first of a chain of such
+documents always stays. Only pages have an address in this sense: documents with both `url` and `crawled`.
+
+Law 1: no text crosses a shuffle. Each slice writes the digests of text and address beside its documents; what meets in a
+shuffle are packed records of 24 bytes (key, order, reference), at most two a document, partitioned by key. Equal keys are
 settled by the full digests, read from beside the documents. Every removed document names its twin.
 """
 
@@ -15,6 +19,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from corpora.normalise import exact_digest
+from corpora.urls import canonical_url
 from pipelines.home import Home, Summary, done, fingerprint, open_home, ordered_slices, package_versions, prune, write_summary
 from pipelines.progress import tick
 from pipelines.recipe import Recipe
@@ -23,16 +28,19 @@ from shards.config import UserError
 
 STAGE = "exact"
 KEYS = "keys"
-VERSION = 1
+VERSION = 2
 PARTITION_RECORDS = 2_000_000
 """About how many records meet in one group: 48 MB."""
 
 RECORD = np.dtype([("key", "<u8"), ("order", "<u8"), ("slice", "<u4"), ("row", "<u4")])
 """What crosses the first shuffle. `order`: priority of the source, then crawl time, null last; (slice, row): the
-slice's place in the order of all slices and the document's row, which are the rest of the survivor order."""
+slice's place in the order of all slices and the document's row, which are the rest of the survivor order. A record of
+the document's address has `OF_ADDRESS` added to its row."""
+OF_ADDRESS = 1 << 31
+"""Set in `row` where a record or removal is about the address: a slice holds fewer than 2**31 documents."""
 
 REMOVAL = np.dtype([("row", "<u8"), ("twin", "S16")])
-"""What crosses the second shuffle, keyed by slice: a removed row and its twin's id."""
+"""What crosses the second shuffle, keyed by slice: a removed row (with `OF_ADDRESS` where that is why) and its twin's id."""
 
 ATTRIBUTE_SCHEMA = pa.schema([pa.field("id", pa.string(), nullable=False), ("twin", pa.string()), ("score", pa.float64()), ("kind", pa.string())])
 
@@ -88,22 +96,26 @@ def _keys_file(home: Home, ingested: Summary) -> str:
 
 
 def process(task: Task) -> Summary:
-    """Write the columns that dedup needs beside the documents of a slice: id, crawled, digest of the folded text."""
-    home, ingested = Home(task.home), task.ingested
-    wanted = fingerprint(stage=VERSION, packages=package_versions("tokenizers"), documents=ingested.output)
+    """Write the columns that dedup needs beside the documents of a slice: id, crawled, digests of folded text and address."""
+    home, recipe = open_home(task.home)
+    ingested, by_address = task.ingested, recipe.dedup.by_address
+    wanted = fingerprint(stage=VERSION, packages=package_versions("tokenizers"), by_address=by_address, documents=ingested.output)
     address = _keys_file(home, ingested)
     finished = done(home, KEYS, ingested.source, ingested.slice, wanted, address)
     if finished:
         return finished
     rows = 0
-    schema = pa.schema([("id", pa.string()), ("crawled", pa.int64()), ("digest", pa.binary(16))])
+    schema = pa.schema([("id", pa.string()), ("crawled", pa.int64()), ("digest", pa.binary(16)), ("address", pa.binary(16))])
     with files.open_input(home.documents(ingested.source, ingested.slice)) as stream, files.open_output(address) as output:
         documents = pq.ParquetFile(stream)
         with pq.ParquetWriter(output, schema, compression="zstd") as writer:
             for group in range(documents.num_row_groups):
-                table = documents.read_row_group(group, columns=["id", "text", "crawled"])
+                table = documents.read_row_group(group, columns=["id", "text", "crawled", "url"])
                 digests = pa.array([exact_digest(text.as_py()) for text in table.column("text")], pa.binary(16))
-                columns = [table.column("id"), table.column("crawled").cast(pa.timestamp("s", "UTC")).cast(pa.int64()), digests]
+                crawled = table.column("crawled").cast(pa.timestamp("s", "UTC")).cast(pa.int64())
+                pages = zip(table.column("url").to_pylist(), crawled.to_pylist())
+                addresses = pa.array([address_digest(url) if by_address and url and when is not None else None for url, when in pages], pa.binary(16))
+                columns = [table.column("id"), crawled, digests, addresses]
                 writer.write_table(pa.table(columns, schema=schema))
                 rows += table.num_rows
                 tick(rows, task.size * rows // max(documents.metadata.num_rows, 1))
@@ -112,10 +124,15 @@ def process(task: Task) -> Summary:
     return summary
 
 
+def address_digest(url: str) -> bytes:
+    """16 bytes that are equal for the spellings of one address, and never those of a text."""
+    return hashlib.blake2b(canonical_url(url).encode("utf-8", "surrogatepass"), digest_size=16, person=b"address").digest()
+
+
 def blocks(task: Task) -> Iterator[tuple[int, bytes]]:
     """(partition, packed `RECORD`s) of a slice whose keys are written."""
     _, recipe = open_home(task.home)
-    table = _read_columns(task, ["crawled", "digest"])
+    table = _read_columns(task, ["crawled", "digest", "address"])
     records = np.zeros(table.num_rows, RECORD)
     records["key"] = _digest_words(table.column("digest"))[:, 0]
     crawled = table.column("crawled")
@@ -124,6 +141,11 @@ def blocks(task: Task) -> Iterator[tuple[int, bytes]]:
     records["order"] = np.uint64(recipe.dedup.priority.index(task.ingested.source) << 56) | seconds.astype(np.uint64)
     records["slice"] = task.index
     records["row"] = np.arange(table.num_rows, dtype=np.uint32)
+    pages = np.flatnonzero(table.column("address").is_valid().to_numpy())
+    of_address = records[pages]
+    of_address["key"] = _digest_words(table.column("address").drop_null())[:, 0]
+    of_address["row"] |= np.uint32(OF_ADDRESS)
+    records = np.concatenate([records, of_address])
     partition = records["key"] % np.uint64(task.partitions)
     order = np.argsort(partition, kind="stable")
     edges = np.searchsorted(partition[order], np.arange(task.partitions + 1, dtype=np.uint64))
@@ -142,9 +164,12 @@ def decide(packed: Iterable[bytes], planned: list[Task]) -> Iterator[tuple[int, 
     ids = np.zeros(len(records), "S16")
     for index in np.unique(records["slice"]):
         of_slice = records["slice"] == index
-        table = _read_columns(planned[index], ["id", "digest"])
-        rows = records["row"][of_slice]
-        words[of_slice] = _digest_words(table.column("digest"))[rows]
+        table = _read_columns(planned[index], ["id", "digest", "address"])
+        rows = records["row"][of_slice] & np.uint32(OF_ADDRESS - 1)
+        is_address = records["row"][of_slice] >= OF_ADDRESS
+        digests = _digest_words(table.column("digest"))[rows]
+        digests[is_address] = _digest_words(table.column("address").fill_null(bytes(16)))[rows[is_address]]
+        words[of_slice] = digests
         ids[of_slice] = [bytes.fromhex(table.column("id")[int(row)].as_py()) for row in rows]
     order = np.lexsort((records["row"], records["slice"], records["order"], words[:, 1], words[:, 0]))
     records, words, ids = records[order], words[order], ids[order]
@@ -171,18 +196,20 @@ def apply(task: Task, packed: Iterable[bytes]) -> Summary:
         return finished
     ids = _read_columns(task, ["id"]).column("id")
     twins: list[str | None] = [None] * len(ids)
-    for row, twin in removals.tolist():
-        twins[row] = twin.ljust(16, b"\0").hex()  # numpy's S16 drops trailing zero bytes
+    kinds: list[str | None] = [None] * len(ids)
+    for row, twin in reversed(removals.tolist()):  # sorted, so that of two reasons the text comes last and counts
+        twins[row % OF_ADDRESS] = twin.ljust(16, b"\0").hex()  # numpy's S16 drops trailing zero bytes
+        kinds[row % OF_ADDRESS] = "address" if row >= OF_ADDRESS else "text"
     columns = [
         ids,
         pa.array(twins, pa.string()),
         pa.array([1.0 if twin else None for twin in twins], pa.float64()),
-        pa.array([STAGE if twin else None for twin in twins], pa.string()),
+        pa.array(kinds, pa.string()),
     ]
     table = pa.table(columns, schema=ATTRIBUTE_SCHEMA.with_metadata({"corpusmill.documents": ingested.output}))
     with files.open_output(address) as stream:
         pq.write_table(table, stream, compression="zstd")
-    summary = _summary(home, STAGE, ingested, wanted, address, {"documents": len(ids), "removed": len(removals)})
+    summary = _summary(home, STAGE, ingested, wanted, address, {"documents": len(ids), "removed": sum(twin is not None for twin in twins)})
     write_summary(home, summary)
     return summary
 

@@ -3,6 +3,7 @@
 Text is normalised here, once, for every source. Memory is one row group (about 16 MB of text) and one document.
 """
 
+import dataclasses
 import datetime
 import json
 import os
@@ -206,7 +207,7 @@ def _normalised(record: Document | Reject) -> Document | Reject:
 
 def replace_text(document: Document, text: str) -> Document:
     """The same document with another text."""
-    return Document(**{name: getattr(document, name) for name in Document.__slots__ if name != "text"}, text=text)
+    return dataclasses.replace(document, text=text)
 
 
 def _clean(text: str | None) -> str | None:

@@ -29,6 +29,8 @@ class DedupConfig:
 
     exact: bool = True
     """Remove documents whose text is equal but for case and white space."""
+    by_address: bool = True
+    """With exact: remove also pages crawled from the address of an earlier one, whatever its spelling."""
     priority: tuple[str, ...] = ()
     """Sources, the one whose copy stays first; default: the order of the recipe's tables."""
     max_removed: float = 0.5

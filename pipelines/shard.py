@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from corpora.sources import load_source
 from pipelines.chance import CHANCES
 from pipelines.home import Home, Summary, done, fingerprint, open_home, package_versions, prune, summaries, write_summary
 from pipelines.progress import tick
@@ -212,8 +213,9 @@ def write_shards_manifest(home_root: str) -> Manifest:
     if not entries:
         raise UserError(f"{home_root}: no document is kept, so there is no shard", f"corpus stats {home_root} shows where they went", 1)
     size = vocab_size(tokenizer)
+    source_packages = [name for options in recipe.sources.values() for name in load_source(options.kind).packages]
     manifest = Manifest(
-        created_by=package_versions("corpusmill", "pyarrow", *PACKAGES),
+        created_by=package_versions(*sorted({"corpusmill", "pyarrow", *PACKAGES, *source_packages})),
         recipe_digest=recipe_digest(recipe),
         tokenizer=TokenizerInfo(
             digest=files.digest(tokenizer_file), vocab_size=size, special=special, lossless=is_lossless(tokenizer_file), whitespace=recipe.shards.whitespace

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from corpora.page import PAGE_PACKAGES
 from shards.manifest import read_manifest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -234,5 +235,5 @@ def test_the_manifest_names_nothing_of_this_machine(reference: dict[str, Any]) -
     text = (reference["home"] / "shards" / "manifest.json").read_text()
     manifest = read_manifest(str(reference["home"] / "shards"))
     assert str(reference["home"]) not in text and os.uname().nodename not in text
-    assert set(manifest.created_by) == {"corpusmill", "pyarrow", "sentencex", "tokenizers"}
+    assert set(manifest.created_by) == {"corpusmill", "pyarrow", "sentencex", "tokenizers", *PAGE_PACKAGES}
     assert manifest.tokenizer.lossless and manifest.tokenizer.special["<mask>"] == manifest.tokenizer.vocab_size - 1

@@ -1,0 +1,173 @@
+"""CC-News: news pages from Common Crawl's WARC archives, or any other WARC and ARC archives of web pages.
+
+`input` is archives in any layout; the bucket's own is `crawl-data/CC-NEWS/YYYY/MM/CC-NEWS-YYYYMMDDhhmmss-NNNNN.warc.gz`
+(the listing `warc.paths.gz` beside them is passed over). Every record of an archive comes out once: as a document, or as a
+reject by its type (`request`, `warcinfo`, `revisit`, ...), its status (`http_4xx`), its kind (`not_html`, `feed`, `binary`),
+its size, its language or its damage. Nothing is dropped as a duplicate here.
+
+The position of a document is the offset of its record in the (compressed) archive. `extra` holds what a column lacks:
+`canonical` (the address the page gives itself), `charset` and its `evidence`, `truncated` (why the end of the page is missing)
+and the counts `replaced` and `mojibake`.
+"""
+
+import datetime
+import hashlib
+import logging
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from corpora.body import Body, decode_body
+from corpora.document import Document, Reject, Slice, Source, SourceOptions
+from corpora.files import find, group
+from corpora.guard import Failure, Guard, shared_guard
+from corpora.page import MAX_PAGE_BYTES, MIN_CHARACTERS, PAGE_PACKAGES, Skip, refuse
+from corpora.warc import Damage, Record, read_archive
+from shards import files
+
+CRAWL_BODY_LIMIT = 1_048_576
+"""Bytes at which the news crawler cut a body; before 2019-05-16 it did not say so."""
+_RECORD_TYPES = frozenset({"warcinfo", "request", "revisit", "metadata", "resource", "conversion", "continuation"})
+_MONTH = re.compile(r"(?:^|/)(\d{4})/(\d\d)/[^/]*$")
+_LISTING = "warc.paths.gz"
+_LOGGER = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CcNewsOptions(SourceOptions):
+    """News pages from WARC archives."""
+
+    kind: str = "cc_news"
+    """cc_news."""
+    start: str | None = None
+    """The first day of the window, as 2016-09-01: pages crawled before it are rejects. No bound when not set."""
+    end: str | None = None
+    """The day after the window: RoBERTa's is 2016-09-01 to 2019-03-01."""
+    min_characters: int = MIN_CHARACTERS
+    """Pages of less text are rejects: navigation and captions, as a rule."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.min_characters < 1:
+            raise ValueError(f"min_characters: {self.min_characters} is less than 1")
+        days = [_day(name, value) for name, value in (("start", self.start), ("end", self.end))]
+        if days[0] is not None and days[1] is not None and days[0] >= days[1]:
+            raise ValueError(f"end: {self.end} is not after start, {self.start}")
+
+
+def _day(name: str, value: str | None) -> datetime.date | None:
+    try:
+        if value is None or re.fullmatch(r"\d{4}-\d\d-\d\d", value):
+            return None if value is None else datetime.date.fromisoformat(value)
+    except ValueError:
+        pass
+    raise ValueError(f"{name}: {value!r} is not a day such as 2016-09-01")
+
+
+def missing_months(paths: Iterable[str]) -> list[str]:
+    """The months, as `2017/12`, without an archive between the first and the last that have one, by the bucket's layout.
+
+    Hours and days without pages are normal for the news crawl; a month without is a download that failed.
+    """
+    months = {int(match[1]) * 12 + int(match[2]) - 1 for path in paths if (match := _MONTH.search(path)) and 1 <= int(match[2]) <= 12}
+    if not months:
+        return []
+    return [f"{month // 12:04}/{month % 12 + 1:02}" for month in range(min(months), max(months)) if month not in months]
+
+
+def read(options: CcNewsOptions, piece: Slice) -> Iterator[Document | Reject]:
+    """Every record of a slice's archives, in their order. An archive that cannot be opened is one reject, `unreadable`."""
+    guard = shared_guard("corpora.html:extract_page")
+    for part in piece.parts:
+        try:
+            with files.open_input(part.address) as stream:
+                for item in read_archive(stream):
+                    yield _outcome(options, guard, part.path, item)
+        except OSError as error:
+            yield Reject(path=part.path, position=part.start, reason="unreadable", detail=f"{type(error).__name__}: {error}"[:500])
+
+
+def _outcome(options: CcNewsOptions, guard: Guard, path: str, item: Record | Damage) -> Document | Reject:
+    if isinstance(item, Damage):
+        return Reject(path=path, position=item.position, reason=item.reason, detail=item.detail, url=item.url)
+    skip = _refuse_record(options, item)
+    if skip is not None:
+        return _reject(path, item, skip)
+    body = decode_body(item.body, item.headers, MAX_PAGE_BYTES)
+    skip = _refuse_body(item, body)
+    if skip is not None:
+        return _reject(path, item, skip)
+    cut = _why_cut(item, body)
+    page = guard.call(
+        body.content,
+        content_type=item.content_type,
+        url=item.url,
+        crawled=item.crawled,
+        cut=bool(cut),
+        language=options.language,
+        min_characters=options.min_characters,
+    )
+    if isinstance(page, Failure):
+        return _reject(path, item, Skip(reason=page.reason, detail=page.detail))
+    if isinstance(page, Skip):
+        return _reject(path, item, page)
+    return Document(
+        path=path,
+        position=item.position,
+        text=page.text,
+        url=item.url,
+        title=page.title,
+        date=page.date,
+        language=page.language,
+        crawled=item.crawled,
+        digest=hashlib.blake2b(body.content, digest_size=16).hexdigest(),
+        extra=page.notes() | ({"truncated": cut} if cut else {}),
+    )
+
+
+def _reject(path: str, record: Record, skip: Skip) -> Reject:
+    return Reject(path=path, position=record.position, reason=skip.reason, detail=skip.detail, url=record.url, text=skip.text)
+
+
+def _refuse_record(options: CcNewsOptions, record: Record) -> Skip | None:
+    if record.kind != "response":
+        known = record.kind in _RECORD_TYPES
+        return Skip(reason=record.kind if known else "other_record", detail="" if known else record.kind[:100])
+    if record.status is None and not record.body.lstrip()[:1] == b"<":
+        return Skip(reason="not_http", detail=record.content_type[:100])
+    if record.status not in (None, 200):
+        return Skip(reason=f"http_{record.status // 100}xx", detail=str(record.status))
+    if options.start is not None or options.end is not None:
+        day = record.crawled.date().isoformat() if record.crawled is not None else ""
+        if not (options.start or "") <= day < (options.end or "9999-99-99") or not day:
+            return Skip(reason="outside_window", detail=day or "no WARC-Date")
+    return None
+
+
+def _refuse_body(record: Record, body: Body) -> Skip | None:
+    if body.unsupported:
+        return Skip(reason="unsupported_encoding", detail=body.unsupported)
+    skip = refuse(body.content, record.content_type, record.url)
+    if skip is None and record.cut == "limit":
+        return Skip(reason="too_large", detail="the record holds more than 8 MB")
+    return skip
+
+
+def _why_cut(record: Record, body: Body) -> str:
+    if record.cut or body.cut:
+        return record.cut or "encoding"
+    return "crawler" if len(record.body) == CRAWL_BODY_LIMIT else ""
+
+
+def slices(options: CcNewsOptions) -> Iterator[Slice]:
+    """The archives in the order of their paths, grouped; warns of months without one."""
+    parts = [part for part in find(options.input) if os.path.basename(part.path) != _LISTING]
+    if missing := missing_months(part.path for part in parts):
+        _LOGGER.warning("no archive for %s, although there are earlier and later ones", ", ".join(missing))
+    return group(parts, options.slice_bytes)
+
+
+def source() -> Source:
+    """The source `cc_news`."""
+    return Source(options=CcNewsOptions, slices=slices, read=read, version=1, packages=("warcio", *PAGE_PACKAGES))

@@ -1,0 +1,201 @@
+"""A function run in a child process that may be killed: one bad input costs one input, never the worker.
+
+A parser in C cannot be stopped from inside: a signal waits until it returns, and a crash takes the process with it. So
+`Guard` keeps one child alive, sends it the arguments and waits for the answer, at most `deadline_s` seconds and with at most
+`memory_bytes` of address space. A child that outlasts either, or dies, is replaced, and the same call is tried once more
+alone, in the fresh child; then it is a `Failure`. A call costs about 0.1 ms and the copy of what is sent; a child starts
+in less than a second.
+
+These limits are a safety net, set ten times wider than anything measured: what decides about an input must be counted in
+its bytes, since time and memory differ between machines (law 2 of the design).
+"""
+
+import atexit
+import gc
+import importlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Any
+
+from shards.config import UserError
+
+DEADLINE_S = 100.0
+MEMORY_BYTES = 1_500_000_000
+_START_S = 120.0
+_READY = "ready"
+_ORPHAN_CHECK_S = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """A call that failed twice. `reason`: timeout, memory, crash (the child died) or error (the function raised)."""
+
+    reason: str
+    detail: str
+
+
+class Guard:
+    """Calls of one function, given as `module:name`, in a child. Use as a context manager, from one thread."""
+
+    def __init__(self, function: str, *, deadline_s: float = DEADLINE_S, memory_bytes: int = MEMORY_BYTES) -> None:
+        self._function = function
+        self._deadline_s = deadline_s
+        self._memory_bytes = memory_bytes
+        self._process: subprocess.Popen[bytes] | None = None
+        self._requests: Connection | None = None
+        self._answers: Connection | None = None
+        self.restarts = 0
+
+    def __enter__(self) -> "Guard":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def pid(self) -> int | None:
+        """The child's process id, while there is one."""
+        return self._process.pid if self._process is not None else None
+
+    def call(self, *args: Any, **kwargs: Any) -> Any:
+        """The function's result, or a `Failure`. Raises `UserError` where a child cannot even be started: that is no fault of the input."""
+        outcome = self._try(args, kwargs)
+        if isinstance(outcome, Failure) and outcome.reason != "error":
+            self._restart()
+            outcome = self._try(args, kwargs)
+            if isinstance(outcome, Failure):
+                self.close()
+        return outcome
+
+    def close(self) -> None:
+        """End the child."""
+        process, self._process = self._process, None
+        for connection in (self._requests, self._answers):
+            if connection is not None:
+                connection.close()
+        self._requests = self._answers = None
+        if process is not None:
+            process.kill()
+            process.wait()
+
+    def _restart(self) -> None:
+        self.close()
+        self.restarts += 1
+
+    def _try(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if self._process is None:
+            self._start()
+        assert self._requests is not None and self._answers is not None
+        try:
+            self._requests.send((args, kwargs))
+            if not self._answers.poll(self._deadline_s):
+                return Failure(reason="timeout", detail=f"no answer in {self._deadline_s:g} s")
+            kind, value = self._answers.recv()
+        except (EOFError, OSError):
+            return Failure(reason="crash", detail=self._how_it_died())
+        except BaseException:  # interrupted: the answer to come must not be taken for that of the next call
+            self.close()
+            raise
+        return value if kind == "result" else Failure(reason=kind, detail=value)
+
+    def _start(self) -> None:
+        """A plain interpreter and pipes, not `multiprocessing`: a worker of a pool may be a daemon, which may have no children."""
+        request_out, request_in = os.pipe()
+        answer_out, answer_in = os.pipe()
+        setup = json.dumps([sys.path, request_out, answer_in, self._function, self._memory_bytes, self._deadline_s])
+        command = [
+            sys.executable,
+            "-c",
+            "import json, sys; setup = json.loads(sys.argv[1]); sys.path[:] = setup[0]; from corpora.guard import serve; serve(*setup[1:])",
+            setup,
+        ]
+        try:
+            self._process = subprocess.Popen(
+                command, pass_fds=(request_out, answer_in), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
+        finally:
+            os.close(request_out)
+            os.close(answer_in)
+            self._requests = Connection(request_in, readable=False)
+            self._answers = Connection(answer_out, writable=False)
+        try:
+            said = self._answers.recv() if self._answers.poll(_START_S) else f"it did not start in {_START_S:g} s"
+        except (EOFError, OSError):
+            said = self._how_it_died()
+        if said != _READY:
+            self.close()
+            raise UserError(f"the parser's process, {self._function}: {said}", "pip install 'corpusmill[pipelines]'; check ulimit -v and the free memory", 3)
+
+    def _how_it_died(self) -> str:
+        if self._process is None:
+            return "the child did not start"
+        try:
+            code = self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            return "the child closed its pipe"
+        return f"the child was ended by {signal.Signals(-code).name}" if code < 0 else f"the child ended with code {code}"
+
+
+_shared: dict[tuple[int, str], Guard] = {}
+
+
+def shared_guard(function: str) -> Guard:
+    """This process's own guard for a function: one child for all the slices that it reads, ended when it exits."""
+    key = (os.getpid(), function)
+    if key not in _shared:
+        _shared[key] = Guard(function)
+        atexit.register(_shared[key].close)
+    return _shared[key]
+
+
+def serve(request_fd: int, answer_fd: int, function: str, memory_bytes: int, deadline_s: float) -> None:
+    """The child: answers calls until its parent is gone. If that happens during a call, an alarm ends it."""
+    import logging
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    logging.disable(logging.CRITICAL)  # libraries report on every bad page; the answer says what there is to say
+    requests, answers = Connection(request_fd, writable=False), Connection(answer_fd, readable=False)
+    module, _, name = function.partition(":")
+    try:
+        call = getattr(importlib.import_module(module), name)
+    except Exception as error:  # whatever a broken installation raises
+        answers.send(f"{type(error).__name__}: {error}")
+        return
+    _limit_memory(memory_bytes)
+    gc.collect()
+    gc.freeze()
+    parent = os.getppid()
+    answers.send(_READY)
+    while True:
+        while not requests.poll(_ORPHAN_CHECK_S):
+            if os.getppid() != parent:
+                return
+        try:
+            args, kwargs = requests.recv()
+        except EOFError:
+            return
+        signal.alarm(int(deadline_s) + 10)  # no handler: the kernel ends the process, even inside C
+        try:
+            answer = ("result", call(*args, **kwargs))
+        except MemoryError:
+            answer = ("memory", f"more than {memory_bytes:,} bytes")
+        except Exception as error:
+            answer = ("error", f"{type(error).__name__}: {error}"[:500])
+        signal.alarm(0)
+        answers.send(answer)
+
+
+def _limit_memory(memory_bytes: int) -> None:
+    import resource
+
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    soft = memory_bytes if hard == resource.RLIM_INFINITY else min(memory_bytes, hard)
+    try:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+    except (OSError, ValueError):
+        pass  # macOS takes no limit below what is in use: there the deadline alone guards
