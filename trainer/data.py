@@ -121,7 +121,7 @@ class Order:
         chosen, within = np.empty_like(places), np.empty_like(places)
         for block in range(int(places[0]) // MIX_BLOCK, int(places[-1]) // MIX_BLOCK + 1):
             here = (places // MIX_BLOCK) == block
-            table = kernels.shuffle(MIX_BLOCK, kernels.make_key(self.seed, kernels.MIX, block, 0))
+            table = kernels.shuffle(MIX_BLOCK, np.uint64(kernels.make_key(self.seed, kernels.MIX, block, 0)))
             slots = table[places[here] % MIX_BLOCK]
             source = np.searchsorted(bounds, slots, side="right") - 1
             chosen[here] = source

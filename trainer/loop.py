@@ -94,8 +94,8 @@ def train(job: Job, world: World, data: Data) -> int:
             world.sum(totals)
             world.sum(flat)
             flat.mul_(unit / (scale * totals[1].clamp(min=1.0)))
-            norm_tensor = torch.linalg.vector_norm(flat)
-            loss_total, masked_total, tokens_total, stops, norm = torch.cat([totals, norm_tensor.double()[None]]).tolist()
+            norm_tensor = torch.linalg.vector_norm(flat, dtype=torch.float64)  # a sum of so many squares loses digits in fp32
+            loss_total, masked_total, tokens_total, stops, norm = torch.cat([totals, norm_tensor[None]]).tolist()
             stop.asked = stops > 0
             mean = loss_total / max(masked_total, 1.0)
 

@@ -28,9 +28,9 @@ class Embeddings(nn.Module):
         super().__init__()
         rows = math.ceil(config.vocab_size / _MULTIPLE) * _MULTIPLE
         self.pad_id = config.pad_id
-        self.word_embeddings = nn.Embedding(rows, config.hidden, padding_idx=config.pad_id)
-        self.position_embeddings = nn.Embedding(config.positions + config.pad_id + 1, config.hidden, padding_idx=config.pad_id)
-        self.token_type_embeddings = nn.Embedding(1, config.hidden)
+        self.word_embeddings = _table(rows, config.hidden, config.pad_id)
+        self.position_embeddings = _table(config.positions + config.pad_id + 1, config.hidden, config.pad_id)
+        self.token_type_embeddings = _table(1, config.hidden, None)
         self.LayerNorm = nn.LayerNorm(config.hidden, eps=config.layer_norm_eps)
         self.dropout = nn.Dropout(config.dropout)
 
@@ -41,6 +41,11 @@ class Embeddings(nn.Module):
         x = self.word_embeddings(ids_BT) + self.position_embeddings(positions_BT) + self.token_type_embeddings.weight[0]
         out: Tensor = self.dropout(self.LayerNorm(x))
         return out
+
+
+def _table(rows: int, width: int, pad_id: int | None) -> nn.Embedding:
+    # `_weight` skips torch's own draw of the weights: `build` makes them
+    return nn.Embedding(rows, width, padding_idx=pad_id, _weight=torch.empty(rows, width))
 
 
 class Layer(nn.Module):
