@@ -158,11 +158,12 @@ def damage(path: Path) -> str:
     if stored == expected.encode():
         return ""
     try:
-        before, now = json.loads(stored)["files"], json.loads(expected)["files"]
-        wrong = [name for name in FILES if before[name] != now[name]]
+        before, now = json.loads(stored), json.loads(expected)["files"]
+        intact = before["self"] == _self(before["files"])
+        wrong = [name for name in FILES if intact and before["files"][name] != now[name]]
     except (ValueError, KeyError, TypeError):
         wrong = []
-    return f"{wrong[0]} is not as it was written" if len(wrong) == 1 else f"{DIGESTS} is not as it was written" if not wrong else f"{', '.join(wrong)} are not as they were written"
+    return f"{', '.join(wrong) or DIGESTS} is not as it was written"
 
 
 def restore(path: Path, model: MaskedLM, optimizer: torch.optim.Optimizer) -> None:
@@ -207,7 +208,12 @@ def _digests(path: Path) -> str:
             while block := stream.read(1 << 20):
                 state.update(block)
         found[name] = {"bytes": (path / name).stat().st_size, "digest": state.hexdigest()}
-    return json.dumps({"format": FORMAT, "files": found}, indent=1) + "\n"
+    return json.dumps({"format": FORMAT, "files": found, "self": _self(found)}, indent=1) + "\n"
+
+
+def _self(found: Any) -> str:
+    """The digest of the digests: tells a file that was damaged from damage to what is said of it."""
+    return hashlib.blake2b(json.dumps(found).encode(), digest_size=16).hexdigest()
 
 
 def _flush(path: Path) -> None:
