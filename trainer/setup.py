@@ -103,6 +103,7 @@ def resolve(recipe: Recipe, data: Data, device: torch.device, init: str | None) 
     model = dataclasses.replace(recipe.model, pad_id=data.tokenizer.special.get("<pad>", 1))
     if init is not None:
         model = export.read_config(Path(init), recipe.model)
+        export.check_tokenizer(Path(init), data.directories[0])
         if model.pad_id != data.tokenizer.special.get("<pad>"):
             raise UserError(f"{init}: its <pad> is {model.pad_id}, the shards' is {data.tokenizer.special.get('<pad>')}", "build the shards with the model's tokenizer")
     elif model.vocab_size == 0:
