@@ -27,7 +27,8 @@ From shards to a RoBERTa.
   show       curves, or one sample:       trainer show RUN [--sample N]
   recipes    the recipes that come along
 
-trainer COMMAND --help tells the rest. On several GPUs: torchrun --nproc-per-node 8 -m trainer.cli pretrain ...
+trainer COMMAND --help tells the rest. On several GPUs (the -- keeps torchrun from reading our flags):
+torchrun --nproc-per-node 8 -m trainer.cli -- pretrain --shards DIR --run RUN
 """
 
 
@@ -124,6 +125,7 @@ class Recipes:
 def main(argv: list[str] | None = None) -> int:
     """Run a command; returns the exit code: 0 done, 1 incomplete, 2 usage, 3 environment, 130 interrupted."""
     arguments = sys.argv[1:] if argv is None else argv
+    arguments = arguments[1:] if arguments[:1] == ["--"] else arguments  # torchrun's separator, where it is left in
     commands = {"pretrain": pretrain, "evaluate": evaluate, "export": export, "show": show, "recipes": recipes}
     try:
         if not arguments or arguments[0] in ("-h", "--help"):

@@ -72,7 +72,7 @@ def test_two_ranks_by_four(uneven: Path, alone: Path, tmp_path: Path) -> None:
 
 @pytest.mark.long
 def test_four_ranks_by_two_under_torchrun(uneven: Path, alone: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "4", "-m", "trainer.cli", *arguments(uneven, tmp_path / "run")]
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "4", "-m", "trainer.cli", "--", *arguments(uneven, tmp_path / "run")]
     done = subprocess.run(command, env=runs.environment(), cwd=runs.ROOT, capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stderr
     assert_equal(alone, tmp_path / "run")
