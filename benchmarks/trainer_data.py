@@ -1,3 +1,4 @@
+# ruff: noqa: E402  (the path and the environment come first)
 """Loader and masking against what people use: interleaved rounds in one process, ratios with min, median and max.
 
     python benchmarks/trainer_data.py [--json FILE] [--rounds 9]
@@ -26,7 +27,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import numpy as np
 import torch
-from fixtures import random_documents, small_tokenizer, write_shards
+from trainer_fixtures import random_documents, small_tokenizer, write_shards
 
 from trainer import kernels
 from trainer.config import MaskingConfig

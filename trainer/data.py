@@ -5,6 +5,7 @@ range of the endless order, whatever ranks and micro-batches divide it. Cost: te
 one core, some hundred times what a GPU eats; no loader processes.
 """
 
+import os
 import queue
 import threading
 import time
@@ -75,7 +76,7 @@ def open_data(directories: Sequence[str], split: str, length: int, sentence_eos:
     tokens = {source: sum(shard.entry.tokens for _, shard in group) for source, group in found.items()}
     identity = tuple(f"{shard.entry.source} {shard.entry.digest}" for _, shard in members)
     keep = tuple((shard.tokens, shard.sentences, shard.sentence_offsets, index) for (_, shard), index in zip(members, indexes))
-    directories = tuple(part.directory for part in opened)
+    directories = tuple(os.path.abspath(part.directory) for part in opened)
     return Data(directories, first.manifest.tokenizer, first.manifest.dtype == "uint32", length, sentence_eos, starts, sources, table, identity, tokens, keep)
 
 

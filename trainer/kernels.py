@@ -2,7 +2,7 @@
 
 They call each other, so they share one file (numba's cache watches only a function's own file). Arrays in, arrays
 out; status codes instead of exceptions; serial and `nogil`, so that the loader's thread runs beside the training
-step. Each has an independent twin in plain Python in `tests/trainer/twins.py`.
+step. Each has an independent twin in plain Python in `tests/trainer/trainer_twins.py`.
 
 Chance is counter-based: `draw(key, counter)` is SplitMix64 by position, and keys are made by drawing from keys:
 `draw(draw(draw(mix(seed), purpose), epoch), index)`. Nothing depends on what was drawn before.
@@ -292,8 +292,8 @@ def fill(
     `labels` (B, K): flat places in the batch of the masked tokens and their ids, the rest of a row 0 and IGNORED;
     `lengths` (B,) tokens without padding. `rate` 0 masks nothing.
     """
-    width = ids.shape[1]
     total: Int = 0
+    width = ids.shape[1]
     bos, pad, eos, mask_id = special[0], special[1], special[2], special[4]
     for i in range(len(samples)):
         shard = np.searchsorted(starts, samples[i], side="right") - 1
@@ -312,7 +312,7 @@ def fill(
             return n
         lengths[i] = n
         row[n:] = pad
-        count = 0
+        count: Int = 0
         if rate > 0:
             key = make_key(seed, MASK, epochs[i], samples[i])
             count = mask(row, n, key, rate, fairseq, vocab_size, special[5:], mask_id, scratch, places[i], labels[i])

@@ -40,7 +40,11 @@ def pretrain(job: Job) -> int:
             job = dataclasses.replace(job, recipe=dataclasses.replace(job.recipe, precision=found))
         recipe = resolve(job.recipe, data, device, job.init)
         job = dataclasses.replace(job, recipe=recipe)
-        return train(job, world, data)
+        try:
+            return train(job, world, data)
+        except torch.cuda.OutOfMemoryError:
+            micro = micro_batch(recipe, world.ranks)
+            raise UserError(f"the GPU has no room for micro-batches of {micro} samples", f"--micro-batch {max(1, micro // 2)}", 3) from None
 
 
 def train(job: Job, world: World, data: Data) -> int:
@@ -63,6 +67,7 @@ def train(job: Job, world: World, data: Data) -> int:
     sets = validation(job, world)
     log = Log(job.run, state.step, job.track) if world.rank == 0 else None
     if log:
+        display.say(plan.describe(plan.plan(recipe, data, order, world.ranks, 0.0, peak_flops(device))))
         log.write("start", state.step, device=str(device), torch=torch.__version__, **plan.plan(recipe, data, order, world.ranks, 0.0, peak_flops(device)))
     loader = Loader(masker, order, recipe.batch, micro, world.rank, world.ranks, state.batches, pinned=device.type == "cuda")
     stop, meter = StopFlag(recipe.max_hours), Meter(recipe, device, world.ranks)

@@ -1,3 +1,4 @@
+# ruff: noqa: E402  (the path and the environment come first)
 """Kernels are compiled with bounds checks and a cache of their own; one thread, so that tests on a busy machine end."""
 
 import os
@@ -33,6 +34,6 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Shards of two sources with patterns that a tiny model can learn. Read only."""
-    from fixtures import random_shards
+    from trainer_fixtures import random_shards
 
     return random_shards(tmp_path_factory.mktemp("small") / "shards")

@@ -43,7 +43,7 @@ class Child:
 def context() -> Any:
     """Children are forked from a server that has imported all and run nothing: a start costs a moment instead of six seconds."""
     found = multiprocessing.get_context("forkserver")
-    found.set_forkserver_preload(["runs", "torch", "torch._dynamo", "trainer.loop"])
+    found.set_forkserver_preload(["trainer_runs", "torch", "torch._dynamo", "trainer.loop"])
     return found
 
 

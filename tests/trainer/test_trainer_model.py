@@ -10,7 +10,7 @@ import pytest
 import safetensors.torch
 import tokenizers
 import torch
-from fixtures import TEST_DATA, small_tokenizer
+from trainer_fixtures import TEST_DATA, small_tokenizer
 
 from shards.config import UserError
 from trainer import export

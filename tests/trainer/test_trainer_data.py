@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import twins
-from fixtures import random_documents, random_shards, small_tokenizer, write_shards
+import trainer_twins as twins
+from trainer_fixtures import random_documents, random_shards, small_tokenizer, write_shards
 
 import shards
 from shards.config import UserError

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-import twins
+import trainer_twins as twins
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

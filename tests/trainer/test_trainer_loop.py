@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import runs
 import torch
-from fixtures import patterned_documents, small_tokenizer, write_shards
+import trainer_runs as runs
+from trainer_fixtures import patterned_documents, small_tokenizer, write_shards
 
 from shards.config import UserError
 from trainer import checkpoint, loop

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import runs
-from fixtures import random_shards
+import trainer_runs as runs
+from trainer_fixtures import random_shards
 
 from trainer.cli import main
 from trainer.config import Recipe, load_recipe, recipe_names

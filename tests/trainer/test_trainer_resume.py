@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import runs
+import trainer_runs as runs
 
 from shards.config import UserError
 from trainer import checkpoint
 from trainer.cli import main
 
-STEPS = 60
+STEPS = 40
 
 
 def arguments(shards: Path, run: Path, *more: str, steps: int = STEPS) -> list[str]:
@@ -56,7 +56,7 @@ def test_killed_at_ten_random_steps(small: Path, tmp_path: Path, ranks: int) -> 
 def on_other_ranks(small: Path, tmp_path: Path, before: int, after: int) -> None:
     runs.train(arguments(small, tmp_path / "whole"))
     run = tmp_path / "moved"
-    runs.kill_at(arguments(small, run), run, 25, before)
+    runs.kill_at(arguments(small, run), run, 20, before)
     runs.train(arguments(small, run), after)
     assert np.abs(np.array(runs.losses(tmp_path / "whole")) - np.array(runs.losses(run))).max() <= 1e-5
 
@@ -192,7 +192,7 @@ def test_a_changed_setting_is_refused(trained: Path, small: Path, capsys: pytest
 
 
 def test_other_shards_are_refused(trained: Path, small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from fixtures import random_shards
+    from trainer_fixtures import random_shards
 
     for salt, what in (("", "trained on other shards than these"), ("zebra", "trained with another tokenizer")):
         other = random_shards(tmp_path / f"other{salt}", seed=9, salt=salt)

@@ -1,7 +1,6 @@
 """Shards for tests: synthetic ones in a moment, and the novels cut into sentences and encoded by a trained byte-BPE."""
 
 import hashlib
-import io
 import os
 import tarfile
 from pathlib import Path

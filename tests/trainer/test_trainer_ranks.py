@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import runs
 import torch
-from fixtures import random_documents, small_tokenizer, write_shards
+import trainer_runs as runs
+from trainer_fixtures import random_documents, small_tokenizer, write_shards
 
 STEPS = 50
 
