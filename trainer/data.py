@@ -5,8 +5,10 @@ range of the endless order, whatever ranks and micro-batches divide it. Cost: te
 one core, some hundred times what a GPU eats; no loader processes.
 """
 
+import contextlib
 import os
 import queue
+import resource
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -55,6 +57,7 @@ class Data:
 
 def open_data(directories: Sequence[str], split: str, length: int, sentence_eos: bool, source: str | None = None) -> Data:
     """Open the shards of a split (and of one source). Raises `UserError`: no manifest, another tokenizer, a file missing or damaged."""
+    _allow_many_files()
     opened = [shards.open(directory, split, source) for directory in directories]
     first = opened[0]
     for other in opened[1:]:
@@ -78,6 +81,14 @@ def open_data(directories: Sequence[str], split: str, length: int, sentence_eos:
     keep = tuple((shard.tokens, shard.sentences, shard.sentence_offsets, index) for (_, shard), index in zip(members, indexes))
     directories = tuple(os.path.abspath(part.directory) for part in opened)
     return Data(directories, first.manifest.tokenizer, first.manifest.dtype == "uint32", length, sentence_eos, starts, sources, table, identity, tokens, keep)
+
+
+def _allow_many_files() -> None:
+    """A mapped shard holds a file open, and the usual soft limit is 1,024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with contextlib.suppress(ValueError, OSError):  # macOS refuses "unlimited"
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard if hard != resource.RLIM_INFINITY else max(soft, 65536), hard))
 
 
 def _row(shard: Shard, index: Int64) -> list[int]:

@@ -1,6 +1,8 @@
 """Samples, masks and batches are pure functions of their place; every token is used once an epoch."""
 
+import dataclasses
 import os
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -186,11 +188,25 @@ def test_no_cache_can_be_written(ragged: Path, tmp_path: Path, monkeypatch: pyte
     assert len(open_data([str(ragged)], "train", 40, True)) > 0
 
 
+def test_more_shards_than_files_may_be_open(tmp_path: Path) -> None:
+    """The soft limit is raised: a mapped shard holds a file open."""
+    folder = write_shards(tmp_path / "shards", small_tokenizer(), {("train", "a"): [[[np.array([5, 6, 7])]]] * 120})
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (100, before[1]))
+    try:
+        assert len(open_data([str(folder)], "train", 16, True)) == 120
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
 def test_damaged_lengths_and_ids_are_refused(tmp_path: Path) -> None:
     tokenizer = small_tokenizer()
     good = write_shards(tmp_path / "a", tokenizer, {("train", "a"): [[[np.array([5, 6, 7])]]]})
-    data = open_data([str(good)], "train", 16, True)
-    data.keep[0][3][0, 3] = 0
+    shard = shards.open(str(good))[0]
+    for sizes, ends in (([2], [0, 1]), ([3], [0, 2]), ([3, 0], [0, 1])):
+        damaged = dataclasses.replace(shard, sentences=np.array(sizes, np.uint32), sentence_offsets=np.array(ends, np.int64))
+        with pytest.raises(UserError, match="the sentence lengths do not add up to the tokens"):
+            formats.pack_shard(damaged, 16, True)
     beyond = write_shards(tmp_path / "b", tokenizer, {("train", "a"): [[[np.array([5, 60_000, 7])]]]})
     with pytest.raises(UserError, match="an id beyond the vocabulary"):
         gather(open_data([str(beyond)], "train", 16, True), np.zeros(1, np.int64), np.zeros(1, np.int64))
