@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import tyro
 
 from shards.config import UserError, dump_toml, nearest
-from trainer.config import Recipe, check, load_recipe, recipe_names, with_steps
+from trainer.config import MaskingConfig, Recipe, check, load_recipe, recipe_names, with_steps
 
 C = TypeVar("C")
 Repeated = Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
@@ -74,6 +74,8 @@ class Evaluate:
     """Another checkpoint than the newest."""
     samples: int = 0
     """At most so many samples of a source; default as in training."""
+    masks: Literal["exact", "fairseq"] = "exact"
+    """fairseq masks as fairseq does, which the papers' perplexities count: special ids can be masked."""
     device: Device = "auto"
     """auto is CUDA where there is one."""
     json: bool = False
@@ -256,9 +258,9 @@ def evaluate(arguments: list[str]) -> int:
     from trainer.evaluate import evaluate_run
     from trainer.setup import choose_device
 
-    step, scores = evaluate_run(Path(options.run), directories, options.step, options.samples, choose_device(options.device))
+    step, scores = evaluate_run(Path(options.run), directories, options.step, options.samples, MaskingConfig(style=options.masks), choose_device(options.device))
     if options.json:
-        print(json.dumps({"schema_version": 1, "step": step, "sources": {name: vars(score) for name, score in scores.items()}}))
+        print(json.dumps({"schema_version": 1, "step": step, "masks": options.masks, "sources": {name: vars(score) for name, score in scores.items()}}))
         return 0
     print(f"step {step}")
     for name, score in scores.items():

@@ -29,6 +29,7 @@ from trainer.model import MaskedLM, build, load_published
 from trainer.objectives import hits, masked_lm_sum
 
 FIXED_SEED = 0
+FIXED_MASKING = MaskingConfig()
 BATCH = 32
 
 
@@ -52,7 +53,7 @@ class Score:
     masked: int
 
 
-def validation_sets(directories: Sequence[str], length: int, config: EvaluationConfig, store: Path | None = None) -> list[ValidationSet]:
+def validation_sets(directories: Sequence[str], length: int, config: EvaluationConfig, store: Path | None = None, masking: MaskingConfig = FIXED_MASKING) -> list[ValidationSet]:
     """The masked validation samples of each source; kept in `store` and read from there when they are of these shards."""
     names = dict.fromkeys(shard.entry.source for directory in directories for shard in shards.open(directory, "valid"))
     sets = []
@@ -60,12 +61,13 @@ def validation_sets(directories: Sequence[str], length: int, config: EvaluationC
         data = open_data(directories, "valid", length, True, name)
         if not len(data):
             continue
-        state = "\n".join((*data.identity, data.tokenizer.digest, f"{length} {config.samples} {FIXED_SEED} 1"))
+        state = "\n".join((*data.identity, data.tokenizer.digest, f"{length} {config.samples} {FIXED_SEED} {masking} 1"))
         identity = hashlib.blake2b(state.encode(), digest_size=16).hexdigest()
-        path = None if store is None else store / f"{name}.safetensors"
+        file = f"{name}.safetensors" if masking == FIXED_MASKING else f"{name}-{masking.style}.safetensors"
+        path = None if store is None else store / file
         found = None if path is None else _read(path, name, identity)
         if found is None:
-            found = _make(name, Masker(data, MaskingConfig(), FIXED_SEED), config.samples)
+            found = _make(name, Masker(data, masking, FIXED_SEED), config.samples)
             if path is not None and not path.exists():
                 path.parent.mkdir(parents=True, exist_ok=True)
                 with shards.files.open_output(str(path)) as stream:
@@ -130,7 +132,7 @@ def _score(row: list[float]) -> Score:
     return Score(loss, perplexity(loss), right / max(masked, 1), int(masked))
 
 
-def evaluate_run(run: Path, directories: Sequence[str], step: int | None, samples: int, device: torch.device) -> tuple[int, dict[str, Score]]:
+def evaluate_run(run: Path, directories: Sequence[str], step: int | None, samples: int, masking: MaskingConfig, device: torch.device) -> tuple[int, dict[str, Score]]:
     """`trainer evaluate`: the step and the scores of a checkpoint in fp32. Raises `UserError`."""
     path, state = checkpoint.choose(run, step)
     config = ModelConfig(**state.model)
@@ -138,7 +140,7 @@ def evaluate_run(run: Path, directories: Sequence[str], step: int | None, sample
         if shards.open(directory, "valid").manifest.tokenizer.digest != state.tokenizer:
             raise UserError(f"{directory}: its tokenizer is not that of {path}", "evaluate on shards of the run's tokenizer")
     recipe = load_recipe(str(run / "recipe.toml"))
-    sets = validation_sets(directories, recipe.data.length, EvaluationConfig(samples=samples or recipe.evaluation.samples), run / "validation")
+    sets = validation_sets(directories, recipe.data.length, EvaluationConfig(samples=samples or recipe.evaluation.samples), run / "validation", masking)
     if not sets:
         raise UserError(f"{', '.join(directories)}: no validation shards", "build them: [shards] valid_fraction")
     model = build(config, 0)

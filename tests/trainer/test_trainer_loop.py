@@ -185,6 +185,9 @@ def test_evaluate_equals_what_training_logged(small: Path, tmp_path: Path, capsy
     assert found["step"] == 5 and set(found["sources"]) == {"news", "books", "all"}
     for source, score in found["sources"].items():
         assert score["loss"] == pytest.approx(logged[source]["loss"], abs=1e-6) and score["masked"] == logged[source]["masked"]
+    assert main(["evaluate", "--run", str(run), "--device", "cpu", "--json", "--masks", "fairseq"]) == 0
+    papers = json.loads(capsys.readouterr().out)["sources"]["all"]
+    assert papers["masked"] > found["sources"]["all"]["masked"] and papers["loss"] != found["sources"]["all"]["loss"]
 
 
 def test_init_begins_where_the_export_ended(small: Path, tmp_path: Path) -> None:

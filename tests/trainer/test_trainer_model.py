@@ -11,8 +11,9 @@ import pytest
 import safetensors.torch
 import tokenizers
 import torch
-from trainer_fixtures import TEST_DATA, small_tokenizer
+from trainer_fixtures import TEST_DATA, novel_shards, small_tokenizer
 
+import shards
 from shards.config import UserError
 from trainer import export
 from trainer.config import ModelConfig, OptimConfig, load_recipe
@@ -271,6 +272,25 @@ def test_published_id_vectors(roberta_tokenizer: tuple[tokenizers.Tokenizer, dic
     for one in vectors["published_pairs"]:
         assert loaded(one["a"], one["b"])["input_ids"] == one["roberta_ids_with_specials"], one["a"]
     assert len(vectors["published"]) + len(vectors["published_pairs"]) == 34
+
+
+def test_exported_tokenizer_gives_the_ids_of_real_shards(tmp_path: Path) -> None:
+    """A novel through the shards: each sentence's text, encoded by the exported tokenizer, gives the ids that lie in the shard."""
+    pytest.importorskip("sentencex")
+    if not (TEST_DATA / "books" / "english_novels.tar.xz").exists():
+        assert os.environ.get("CI") != "true", "the test data must be there in CI; set CORPUSMILL_TEST_DATA"
+        pytest.skip("no test data")
+    folder = novel_shards(tmp_path / "shards", 2000, 1)
+    loaded = exported(tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json")), tmp_path)
+    shard, count = shards.open(str(folder))[0], 0
+    for d in range(len(shard)):
+        tokens, at = shard.document(d).tolist(), 0
+        for size in shard.sentences[shard.sentence_offsets[d] : shard.sentence_offsets[d + 1]].tolist():
+            ids = tokens[at : at + size]
+            text = loaded.decode(ids)
+            assert text.startswith(" ") and loaded(text, add_special_tokens=False)["input_ids"] == ids
+            at, count = at + size, count + 1
+    assert count > 1000
 
 
 def test_exported_tokenizer_gives_the_ids_in_the_shards(tmp_path: Path) -> None:
