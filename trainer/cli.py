@@ -143,9 +143,10 @@ def main(argv: list[str] | None = None) -> int:
         return commands[arguments[0]](arguments[1:])
     except UserError as error:
         rank = os.environ.get("RANK", "0")
-        print(f"{'' if rank == '0' else f'rank {rank}: '}error: {error.what}", file=sys.stderr)
-        if error.hint:
-            print(f"hint: {error.hint}", file=sys.stderr)
+        if rank == "0" or error.exit_code != 2:  # what is wrong with the call is the same on every rank
+            print(f"{'' if rank == '0' else f'rank {rank}: '}error: {error.what}", file=sys.stderr)
+            if error.hint:
+                print(f"hint: {error.hint}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

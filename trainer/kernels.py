@@ -287,8 +287,8 @@ def fill(
     """Gather and mask a micro-batch of B samples into buffers; returns the number of masked tokens, or a status below 0.
 
     `samples`, `epochs` (B,); `starts` (N + 1,) first sample of each shard; `table` (N, 7) per shard the addresses of
-    tokens, sentences, document ends and index, and the counts of tokens, sentences and document ends; `special` (6,)
-    <s>, <pad>, </s>, <unk>, <mask> as they are and then all of them rising (so 5 + 5). Out: `ids` (B, L), `places` and
+    tokens, sentences, document ends and index, and the counts of tokens, sentences and document ends; `special`: the
+    ids of <s>, <pad>, </s>, <unk>, <mask>, then all special ids rising. Out: `ids` (B, L), `places` and
     `labels` (B, K): flat places in the batch of the masked tokens and their ids, the rest of a row 0 and IGNORED;
     `lengths` (B,) tokens without padding. `rate` 0 masks nothing.
     """

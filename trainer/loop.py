@@ -75,6 +75,7 @@ def train(job: Job, world: World, data: Data) -> int:
     # Losses are scaled by a constant on the way and divided by the true count at the end: masks, and so the count
     # over all ranks, need not be known before the first forward, and fp16 stays in its range.
     unit = float(micro * masker.most)
+    saved = None
     try:
         while state.step < recipe.steps and not stop.asked:
             flat.zero_()
@@ -129,21 +130,22 @@ def train(job: Job, world: World, data: Data) -> int:
             if (recipe.evaluation.every and state.step % recipe.evaluation.every == 0) or state.step == recipe.steps:
                 validate(state.step, model, sets, world, autocast, log, display)
                 meter.restart(loader.waited)
-            if (state.step % recipe.save_every == 0 or last) and world.rank == 0:
-                checkpoint.save(job.run, model, optimizer, state, recipe.keep)
+            if state.step % recipe.save_every == 0 or last:
+                save(job, world, model, optimizer, state)
+                saved = state
                 meter.restart(loader.waited)
+        if state.step < recipe.steps:
+            if saved != state:
+                save(job, world, model, optimizer, state)  # stopped at a batch that was skipped
+            if log:
+                log.write("stop", state.step, reason=stop.reason)
+            display.say(f"stopped at step {state.step} of {recipe.steps} ({stop.reason}), saved; go on with --resume")
     finally:
         loader.close()
         display.close()
         stop.close()
-    if state.step < recipe.steps and world.rank == 0:
-        if checkpoint.list_checkpoints(job.run)[:1] != [job.run / "checkpoints" / checkpoint.folder_name(state.step)]:
-            checkpoint.save(job.run, model, optimizer, state, recipe.keep)  # stopped by a batch that was skipped
         if log:
-            log.write("stop", state.step, reason=stop.reason)
-        display.say(f"stopped at step {state.step} of {recipe.steps} ({stop.reason}), saved; go on with --resume")
-    if log:
-        log.close()
+            log.close()
     return 0 if state.step >= recipe.steps else stop.exit_code
 
 
@@ -159,6 +161,11 @@ def to_device(batch: MicroBatch, loader: Loader, device: torch.device) -> tuple[
     copied.record()
     loader.release(batch, copied)
     return moved  # type: ignore[return-value]
+
+
+def save(job: Job, world: World, model: MaskedLM, optimizer: torch.optim.Optimizer, state: State) -> None:
+    """Rank 0 saves; the others wait for it, so that they end with it when it cannot."""
+    world.agree(lambda: checkpoint.save(job.run, model, optimizer, state, job.recipe.keep) if world.rank == 0 else None)
 
 
 def skip(state: State, job: Job, scaler: LossScale, loss: float, norm: float, log: Log | None, display: Display) -> State:

@@ -4,11 +4,12 @@ import contextlib
 import dataclasses
 import json
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import torch
 import torch.distributed as dist
@@ -24,6 +25,7 @@ from trainer.metrics import Display
 from trainer.model import MaskedLM, build
 from trainer.optim import flatten_gradients, make_adamw
 
+T = TypeVar("T")
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -54,10 +56,21 @@ class World:
         if self.ranks > 1:
             dist.all_reduce(tensor)
 
-    def wait(self) -> None:
-        """Wait for all ranks."""
+    def agree(self, work: Callable[[], T]) -> T:
+        """Do what a `UserError` can end on all ranks or on none: where it ends one, it alone says why, and all end."""
+        error, result = None, None
+        try:
+            result = work()
+        except UserError as caught:
+            error = caught
         if self.ranks > 1:
-            dist.barrier()
+            codes: list[int | None] = [None] * self.ranks
+            dist.all_gather_object(codes, None if error is None else error.exit_code)
+            if error is None and any(code is not None for code in codes):
+                raise SystemExit(max(code or 0 for code in codes))
+        if error is not None:
+            raise error
+        return cast(T, result)
 
 
 def choose_device(name: str) -> torch.device:
@@ -84,18 +97,20 @@ def join(device: torch.device) -> Iterator[World]:
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo", device_id=device if device.type == "cuda" else None)
     try:
         yield World(rank, ranks, local, device)
-    finally:
-        if ranks > 1:
-            dist.destroy_process_group()
+    except RuntimeError as error:
+        if ranks > 1 and re.search("gloo|nccl|connection", str(error), re.IGNORECASE):
+            raise UserError(f"the connection to the other ranks was lost: {str(error).splitlines()[0]}", "see what the other ranks said, then go on with --resume", 1) from None
+        raise
+    # Only here: after an error the other ranks may never come to it, and it would wait for them.
+    if ranks > 1:
+        dist.destroy_process_group()
 
 
 def open_on_host(job: Job, world: World) -> Data:
     """The training data; the first rank of each host builds the index, the others find it."""
     settings = (job.shards, "train", job.recipe.data.length, job.recipe.data.sentence_eos)
-    if world.local_rank == 0:
-        data = open_data(*settings)
-    world.wait()
-    return data if world.local_rank == 0 else open_data(*settings)
+    first = world.agree(lambda: open_data(*settings) if world.local_rank == 0 else None)
+    return world.agree(lambda: first or open_data(*settings))
 
 
 def resolve(recipe: Recipe, data: Data, device: torch.device, init: str | None) -> Recipe:
@@ -117,20 +132,19 @@ def resolve(recipe: Recipe, data: Data, device: torch.device, init: str | None) 
 
 def start(job: Job, world: World, data: Data, micro: int, display: Display) -> tuple[State, Path | None]:
     """The state to begin with and the checkpoint it is from; rank 0 looks and tells the others."""
-    answer: list[Any] = [None]
-    if world.rank == 0:
-        answer = [_start(job, world, data, micro, display)]
+    answer: list[Any] = [world.agree(lambda: _start(job, data, micro, display) if world.rank == 0 else None)]
     if world.ranks > 1:
         dist.broadcast_object_list(answer, 0)
     state, found = answer[0]
     return state, found
 
 
-def _start(job: Job, world: World, data: Data, micro: int, display: Display) -> tuple[State, Path | None]:
+def _start(job: Job, data: Data, micro: int, display: Display) -> tuple[State, Path | None]:
     recipe = job.recipe
     # To JSON and back, so that it compares with what a checkpoint holds.
     keys, shape = json.loads(json.dumps([fixed_keys(recipe), dataclasses.asdict(recipe.model)]))
     fresh = State(data=plan.data_digest(data), tokenizer=data.tokenizer.digest, recipe=keys, model=shape, micro_batch=micro)
+    about = (json.dumps({"shards": list(data.directories), "sources": data.tokens, "data": fresh.data, "identity": list(data.identity)}, indent=1) + "\n").encode()
     if (job.run / "recipe.toml").exists() and not job.resume:
         raise UserError(f"{job.run}: there is a run in it", "go on with --resume, or name another --run")
     found = checkpoint.newest_whole(job.run, lambda text: display.say(f"warning: {text}")) if job.resume else None
@@ -142,7 +156,7 @@ def _start(job: Job, world: World, data: Data, micro: int, display: Display) -> 
             tokenizer = shards.files.join(data.directories[0], "tokenizer.json")
             if os.path.exists(tokenizer):
                 shards.files.write_bytes(str(job.run / "tokenizer.json"), shards.files.read_bytes(tokenizer))
-            shards.files.write_bytes(str(job.run / "run.json"), (json.dumps({"shards": list(data.directories), "sources": data.tokens, "data": fresh.data, "identity": list(data.identity)}, indent=1) + "\n").encode())
+            shards.files.write_bytes(str(job.run / "run.json"), about)
             shards.files.write_bytes(str(job.run / "recipe.toml"), dump_toml(recipe).encode())
         except OSError as error:
             raise UserError(f"{job.run}: cannot be written: {error.strerror}", "name another --run", 3) from None
@@ -159,6 +173,8 @@ def _start(job: Job, world: World, data: Data, micro: int, display: Display) -> 
         raise UserError(f"{changed[0]}: {keys.get(changed[0])!r}, the run was started with {state.recipe.get(changed[0])!r}", "leave --recipe and its flags away: --resume takes those of the run")
     if state.micro_batch != micro:
         display.say(f"note: micro-batches of {micro}, before of {state.micro_batch}: same samples and masks, other dropout")
+    if (job.run / "run.json").read_bytes() != about:  # the same shards in another place
+        shards.files.write_bytes(str(job.run / "run.json"), about)
     display.say(f"{path}: going on after step {state.step}")
     return dataclasses.replace(state, micro_batch=micro), path
 
@@ -198,7 +214,5 @@ def make_autocast(recipe: Recipe, device: torch.device) -> AbstractContextManage
 def validation(job: Job, world: World) -> list[evaluate.ValidationSet]:
     """The stored validation samples; rank 0 makes them, the others read them or make the same."""
     settings = (job.shards, job.recipe.data.length, job.recipe.evaluation)
-    if world.rank == 0:
-        sets = evaluate.validation_sets(*settings, job.run / "validation")
-    world.wait()
-    return sets if world.rank == 0 else evaluate.validation_sets(*settings)
+    sets = world.agree(lambda: evaluate.validation_sets(*settings, job.run / "validation") if world.rank == 0 else None)
+    return sets if sets is not None else evaluate.validation_sets(*settings)

@@ -263,7 +263,18 @@ def test_works_without_transformers(small: Path, tmp_path: Path, monkeypatch: py
     check_error(capsys, base(small, tmp_path, "--run", str(tmp_path / "b"), "--init", "roberta-base"), 3, "--init roberta-base: no such directory", "huggingface_hub")
 
 
-def test_the_environment_names_the_rank(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_rank_0_alone_says_what_is_wrong_with_the_call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setitem(os.environ, "RANK", "3")
-    assert main(["recipes", "nothing"]) == 2
-    assert capsys.readouterr().err.startswith("rank 3: error: ")
+    assert main(["recipes", "nothing"]) == 2  # rank 0 says it
+    assert capsys.readouterr().err == ""
+
+
+def test_an_error_on_several_ranks_is_said_once(small: Path, tmp_path: Path) -> None:
+    """One rank fails, all end, without a traceback: at the start, and when a checkpoint cannot be written."""
+    broken = random_shards(tmp_path / "broken")
+    (broken / "train-news-00001.arrow").unlink()
+    for arguments, limit, what in ((base(broken, tmp_path), 0, "train-news-00001.arrow: missing"), (base(small, tmp_path), 30_000, "cannot be saved")):
+        children = runs.begin(arguments, ranks=2, limit=limit)
+        code, said = runs.finish(children, timeout=100)
+        assert code in (1, 3) and all(child.code == code for child in children), said
+        assert sum("error: " in line[:20] for line in said.splitlines()) == 1 and what in said and "Traceback" not in said, said
