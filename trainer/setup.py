@@ -1,0 +1,218 @@
+"""Before the first step: the ranks meet, the data is opened, the run is begun or gone on with, the model is made."""
+
+import contextlib
+import dataclasses
+import json
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+import shards.files
+from shards.config import UserError, dump_toml
+from trainer import checkpoint, evaluate, export, plan
+from trainer.checkpoint import State
+from trainer.config import Recipe, check, fixed_keys, load_recipe
+from trainer.data import Data, open_data
+from trainer.metrics import Display
+from trainer.model import MaskedLM, build
+from trainer.optim import flatten_gradients, make_adamw
+
+T = TypeVar("T")
+DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A recipe and where its data, its run and its first weights lie."""
+
+    shards: tuple[str, ...]
+    run: Path
+    recipe: Recipe
+    device: str = "auto"
+    resume: bool = False
+    init: str | None = None
+    track: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class World:
+    """This process among its ranks (`torchrun` sets them by environment variables)."""
+
+    rank: int
+    ranks: int
+    local_rank: int
+    device: torch.device
+
+    def sum(self, tensor: Tensor) -> None:
+        """Add a tensor up over all ranks, in place."""
+        if self.ranks > 1:
+            dist.all_reduce(tensor)
+
+    def agree(self, work: Callable[[], T]) -> T:
+        """Do what a `UserError` can end on all ranks or on none: where it ends one, it alone says why, and all end."""
+        error, result = None, None
+        try:
+            result = work()
+        except UserError as caught:
+            error = caught
+        if self.ranks > 1:
+            codes: list[int | None] = [None] * self.ranks
+            dist.all_gather_object(codes, None if error is None else error.exit_code)
+            if error is None and any(code is not None for code in codes):
+                raise SystemExit(max(code or 0 for code in codes))
+        if error is not None:
+            raise error
+        return cast(T, result)
+
+
+def choose_device(name: str) -> torch.device:
+    """`auto` is CUDA where there is one. Raises `UserError` (exit 3) when CUDA is asked for and is not there."""
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UserError("--device cuda: no GPU that torch can use", "check nvidia-smi and torch.version.cuda, or use --device cpu", 3)
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cpu":
+        return torch.device("cpu")
+    local = int(os.environ.get("LOCAL_RANK", "0"))
+    if local >= torch.cuda.device_count():
+        raise UserError(f"rank {local} of this host has no GPU: there are {torch.cuda.device_count()}", f"torchrun --nproc-per-node {torch.cuda.device_count()}", 3)
+    return torch.device("cuda", local)
+
+
+@contextlib.contextmanager
+def join(device: torch.device) -> Iterator[World]:
+    """Meet the other ranks: nccl on GPUs, gloo on CPUs; nothing is set up for one process."""
+    rank, ranks, local = (int(os.environ.get(name, default)) for name, default in (("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_RANK", "0")))
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    if ranks > 1:
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo", device_id=device if device.type == "cuda" else None)
+    try:
+        yield World(rank, ranks, local, device)
+    except RuntimeError as error:
+        if ranks > 1 and re.search("gloo|nccl|connection", str(error), re.IGNORECASE):
+            raise UserError(f"the connection to the other ranks was lost: {str(error).splitlines()[0]}", "see what the other ranks said, then go on with --resume", 1) from None
+        raise
+    # Only here: after an error the other ranks may never come to it, and it would wait for them.
+    if ranks > 1:
+        dist.destroy_process_group()
+
+
+def open_on_host(job: Job, world: World) -> Data:
+    """The training data; the first rank of each host builds the index, the others find it."""
+    settings = (job.shards, "train", job.recipe.data.length, job.recipe.data.sentence_eos)
+    first = world.agree(lambda: open_data(*settings) if world.local_rank == 0 else None)
+    return world.agree(lambda: first or open_data(*settings))
+
+
+def resolve(recipe: Recipe, data: Data, device: torch.device, init: str | None) -> Recipe:
+    """The recipe with what only the data, the device and the first weights can tell; checked."""
+    model = dataclasses.replace(recipe.model, pad_id=data.tokenizer.special.get("<pad>", 1))
+    if init is not None:
+        model = export.read_config(Path(init), recipe.model)
+        export.check_tokenizer(Path(init), data.directories[0])
+        if model.pad_id != data.tokenizer.special.get("<pad>"):
+            raise UserError(f"{init}: its <pad> is {model.pad_id}, the shards' is {data.tokenizer.special.get('<pad>')}", "build the shards with the model's tokenizer")
+    elif model.vocab_size == 0:
+        model = dataclasses.replace(model, vocab_size=data.tokenizer.vocab_size)
+    precision = recipe.precision if recipe.precision != "auto" else "bf16" if device.type == "cuda" else "fp32"
+    recipe = dataclasses.replace(recipe, model=model, precision=precision)
+    check(recipe)
+    plan.check_data(recipe, data)
+    return recipe
+
+
+def start(job: Job, world: World, data: Data, micro: int, display: Display) -> tuple[State, Path | None]:
+    """The state to begin with and the checkpoint it is from; rank 0 looks and tells the others."""
+    answer: list[Any] = [world.agree(lambda: _start(job, data, micro, display) if world.rank == 0 else None)]
+    if world.ranks > 1:
+        dist.broadcast_object_list(answer, 0)
+    state, found = answer[0]
+    return state, found
+
+
+def _start(job: Job, data: Data, micro: int, display: Display) -> tuple[State, Path | None]:
+    recipe = job.recipe
+    # To JSON and back, so that it compares with what a checkpoint holds.
+    keys, shape = json.loads(json.dumps([fixed_keys(recipe), dataclasses.asdict(recipe.model)]))
+    fresh = State(data=plan.data_digest(data), tokenizer=data.tokenizer.digest, recipe=keys, model=shape, micro_batch=micro)
+    about = (json.dumps({"shards": list(data.directories), "sources": data.tokens, "data": fresh.data, "identity": list(data.identity)}, indent=1) + "\n").encode()
+    if (job.run / "recipe.toml").exists() and not job.resume:
+        raise UserError(f"{job.run}: there is a run in it", "go on with --resume, or name another --run")
+    found = checkpoint.newest_whole(job.run, lambda text: display.say(f"warning: {text}")) if job.resume else None
+    if found is None:
+        if job.resume:
+            display.say(f"{job.run}: no whole checkpoint, starting at step 0")
+        try:
+            job.run.mkdir(parents=True, exist_ok=True)
+            tokenizer = shards.files.join(data.directories[0], "tokenizer.json")
+            if os.path.exists(tokenizer):
+                shards.files.write_bytes(str(job.run / "tokenizer.json"), shards.files.read_bytes(tokenizer))
+            shards.files.write_bytes(str(job.run / "run.json"), about)
+            shards.files.write_bytes(str(job.run / "recipe.toml"), dump_toml(recipe).encode())
+        except OSError as error:
+            raise UserError(f"{job.run}: cannot be written: {error.strerror}", "name another --run", 3) from None
+        return fresh, None
+    path, state = found
+    if state.tokenizer != fresh.tokenizer:
+        raise UserError(f"{path}: trained with another tokenizer than the shards'", "give the shards that the run was started with")
+    if state.data != fresh.data:
+        raise UserError(f"{path}: trained on other shards than these", "give the shards that the run was started with, in the same order")
+    if state.recipe.get("steps") != recipe.steps:
+        raise UserError(f"--steps {recipe.steps}: the run was started for {state.recipe.get('steps')}, and its learning rate follows that horizon", f"--steps {state.recipe.get('steps')}, or a new --run with --init")
+    changed = sorted(key for key in {*keys, *state.recipe} if keys.get(key) != state.recipe.get(key))
+    if changed:
+        raise UserError(f"{changed[0]}: {keys.get(changed[0])!r}, the run was started with {state.recipe.get(changed[0])!r}", "leave --recipe and its flags away: --resume takes those of the run")
+    if state.micro_batch != micro:
+        display.say(f"note: micro-batches of {micro}, before of {state.micro_batch}: same samples and masks, other dropout")
+    if (job.run / "run.json").read_bytes() != about:  # the same shards in another place
+        shards.files.write_bytes(str(job.run / "run.json"), about)
+    display.say(f"{path}: going on after step {state.step}")
+    return dataclasses.replace(state, micro_batch=micro), path
+
+
+def stored_precision(run: Path) -> Any:
+    """The precision that a run was started with, None where there is no whole checkpoint's recipe yet."""
+    return load_recipe(str(run / "recipe.toml")).precision if (run / "recipe.toml").exists() else None
+
+
+def prepare(job: Job, world: World, found: Path | None) -> tuple[MaskedLM, torch.optim.AdamW, Tensor]:
+    """Model, optimizer and flat gradient on the device: new, imported, or as the checkpoint has them; equal on all ranks."""
+    recipe = job.recipe
+    model = build(recipe.model, recipe.seed)
+    if job.init is not None and found is None:
+        export.load_pretrained(Path(job.init), model)
+    model.to(world.device)
+    flat = flatten_gradients(model)
+    optimizer = make_adamw(model, recipe.optim)
+    if found is not None:
+        if world.rank == 0:
+            checkpoint.restore(found, model, optimizer)
+        elif world.ranks > 1:
+            checkpoint.empty_moments(model, optimizer)
+    if world.ranks > 1:
+        for tensor in (*model.parameters(), *(value for state in optimizer.state.values() for value in state.values())):
+            dist.broadcast(tensor.data, 0)
+    return model.train(), optimizer, flat
+
+
+def make_autocast(recipe: Recipe, device: torch.device) -> AbstractContextManager[None]:
+    """Products in bf16 or fp16 where the recipe asks for it; a context that can be entered again and again."""
+    if recipe.precision == "fp32":
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, DTYPES[recipe.precision])
+
+
+def validation(job: Job, world: World) -> list[evaluate.ValidationSet]:
+    """The stored validation samples; rank 0 makes them, the others read them or make the same."""
+    settings = (job.shards, job.recipe.data.length, job.recipe.evaluation)
+    sets = world.agree(lambda: evaluate.validation_sets(*settings, job.run / "validation") if world.rank == 0 else None)
+    return sets if sets is not None else evaluate.validation_sets(*settings)
