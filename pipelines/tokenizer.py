@@ -6,6 +6,7 @@ Ids of a trained vocabulary: `<s>` 0, `<pad>` 1, `</s>` 2, `<unk>` 3, then 256 b
 
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -35,8 +36,10 @@ from shards.config import UserError
 from shards.format import SPECIAL
 
 STAGE = "tokenizer"
+_ENDLESS_WORD = re.compile(r"\w{2000,}|[^\w\s]{2000,}|[^\S\n]{2000,}")
+"""Base64, rulers of signs, blanks: the trainer's work is the square of a word's length (a word of 1 MB: hours), and there is nothing to learn from them."""
 SAMPLE = "sample"
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,7 +194,7 @@ def _texts(home: Home, samples: list[Summary]) -> Iterator[str]:
             for batch in pq.ParquetFile(stream).iter_batches(batch_size=64):
                 for text in batch.column(0):
                     # A paragraph at a time, as `tokenize` encodes: no merge may cross a line end.
-                    yield from text.as_py().split("\n")
+                    yield from _ENDLESS_WORD.sub(" ", text.as_py()).split("\n")
 
 
 def train_bpe(texts: Iterator[str], config: TokenizerConfig) -> Tokenizer:

@@ -6,12 +6,14 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import archives
+import hostile
 import pyarrow.parquet as pq
 import pytest
 from conftest import DATA, ROOT, data_file
@@ -171,6 +173,20 @@ def test_html_files_in_the_source_files(tmp_path: Path, corpus: Corpus) -> None:
     assert [(row["path"], row["reason"], row["detail"][:2]) for row in rows(tmp_path / "home", "rejects", ["path", "reason", "detail"])] == [
         *(("b.htm", "language", "de"), ("c.html", "too_many_elements", "10")),
     ]
+
+
+def test_words_and_lines_of_a_megabyte_do_not_stop_a_build(tmp_path: Path, corpus: Corpus) -> None:
+    """Row 56: as pages and as lines of text; the trainer of the vocabulary would take hours for such a word."""
+    names = ("a word of 1 MB", "2 MB in one line", "1 MB of &amp;", "entity bomb", "59,000 <")
+    (tmp_path / "a.warc.gz").write_bytes(archives.members(*(archives.response(hostile.pages()[name][0], f"http://a/{name}") for name in names)))
+    (tmp_path / "b.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in ("x" * 1_000_000, f"a{' ' * 1_000_000}b", archives.english(1))))
+    recipe = write_recipe(tmp_path, ["a.warc.gz"])
+    recipe.write_text(recipe.read_text() + '[sources.lines]\nkind = "files"\ninput = "*.jsonl"\n')
+    started = time.process_time()
+    assert corpus("build", recipe, "--home", tmp_path / "home", "--workers", 0)[0] == 0
+    assert time.process_time() - started < 60
+    figures = json.loads(corpus("stats", tmp_path / "home", "--json")[1])["sources"]
+    assert figures["news"]["kept"] == 5 and figures["lines"]["kept"] == 3
 
 
 @pytest.mark.parametrize("language", ["any", pytest.param("en", marks=pytest.mark.long), pytest.param("de", marks=pytest.mark.long)])
