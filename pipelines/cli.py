@@ -393,6 +393,8 @@ def status(home: str, /, json: bool = False) -> int:
         for note in found["set_aside"]:
             print(f"set aside: {note['stage']} {note['source']}/{note['slice']}: {note['why']}" + (f", in or after {note['record']}" if note["record"] else ""))
             print(note["trace"], end="")
+        for reason, count in found["safety_net"].items():
+            print(f"safety net: {count} rejected by {reason}, which another machine might not reach: corpus show {home} --rejects --reason {reason}")
         if found["running"]:
             from pipelines.progress import lines
 

@@ -12,6 +12,7 @@ from shards.format import MANIFEST
 from shards.manifest import read_manifest
 
 SCHEMA_VERSION = 1
+SAFETY_NET = ("crash", "memory", "timeout")
 STAGES = (ingest.STAGE, exact.STAGE, "tokenizer", tokenize.STAGE, shard.STAGE)
 
 
@@ -62,9 +63,14 @@ def _add(left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]:
 
 
 def status(home_root: str) -> dict[str, Any]:
-    """How far a build is: slices done of each stage and whether the shards are there."""
+    """How far a build is: slices done of each stage and whether the shards are there.
+
+    `safety_net`: records that the limits of time and memory ended, by reason. Those are meant never to decide, and on
+    another machine they might not.
+    """
     home, recipe = open_home(home_root, for_reading=True)
-    slices = len(summaries(home, ingest.STAGE))
+    ingested = summaries(home, ingest.STAGE)
+    slices = len(ingested)
     done = {stage: len(summaries(home, stage)) for stage in STAGES}
     aside = homes.slices_aside(home)
     off = () if homes.removing_stages(recipe) else (exact.STAGE,)
@@ -77,5 +83,6 @@ def status(home_root: str) -> dict[str, Any]:
         "done": {stage: count for stage, count in done.items() if stage not in off},
         "complete": bool(entries) and not aside and None not in kept and in_shards == sum(kept),
         "set_aside": aside,
+        "safety_net": {reason: count for reason in SAFETY_NET if (count := sum(summary.rejects.get(reason, 0) for summary in ingested))},
         "running": read_snapshot(home),
     }

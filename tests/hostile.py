@@ -6,8 +6,13 @@ a few seconds.
 
 import functools
 import gzip
+import os
+import time
+from typing import Any
 
 import archives
+
+from corpora.page import Page
 
 _WORDS = "some text here "
 
@@ -53,3 +58,14 @@ def pages() -> dict[str, tuple[bytes, str | None]]:
         "comments before": (b"<!---->" * 500 + b"<html>" + b"<!-- -->" * 50_000 + f"<p>{many}</p>".encode(), None),
         "open quotes": (_body('<a "' * 59_000), "empty"),
     }
+
+
+def extract_or_fail(content: bytes, **_: Any) -> Page:
+    """What a bad parser would do with the pages that say so."""
+    if b"<p>crash" in content:
+        os.abort()
+    if b"<p>hang" in content:
+        time.sleep(100)
+    if b"<p>memory" in content:
+        bytearray(10_000_000_000)
+    return Page(text=content.decode(), title=None, date=None, canonical=None, language="en", charset="utf-8", evidence="ascii")

@@ -4,12 +4,10 @@ import datetime
 import gzip
 import json
 import logging
-import os
 import random
 import re
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,7 +23,6 @@ from corpora.cc_news import CcNewsOptions, missing_months, source
 from corpora.charset import decode_page
 from corpora.document import Document, Reject
 from corpora.guard import Guard
-from corpora.page import Page
 from shards.config import UserError, from_dict
 
 Outcome = Document | Reject
@@ -199,22 +196,11 @@ def test_pages_that_stop_the_child_cost_themselves(tmp_path: Path, monkeypatch: 
         "a.warc.gz",
         [archives.response(page, f"http://a/{i}") for pair in zip(pages, [archives.page(archives.english(9))] * 3) for i, page in enumerate(pair)],
     )
-    with Guard("test_cc_news:extract_or_fail", deadline_s=1) as guard:
+    with Guard("hostile:extract_or_fail", deadline_s=1) as guard:
         monkeypatch.setattr("corpora.cc_news.shared_guard", lambda function: guard)
         outcomes = read(path)
     assert [outcome.reason if isinstance(outcome, Reject) else None for outcome in outcomes] == ["crash", None, "timeout", None, "memory", None]
     assert [outcome.url for outcome in outcomes if isinstance(outcome, Reject)] == ["http://a/0"] * 3
-
-
-def extract_or_fail(content: bytes, **_: Any) -> Page:
-    """What a bad parser would do with the pages that say so."""
-    if b"<p>crash" in content:
-        os.abort()
-    if b"<p>hang" in content:
-        time.sleep(100)
-    if b"<p>memory" in content:
-        bytearray(10_000_000_000)
-    return Page(text=content.decode(), title=None, date=None, canonical=None, language="en", charset="utf-8", evidence="ascii")
 
 
 def gold() -> list[dict[str, Any]]:

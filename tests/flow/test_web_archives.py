@@ -18,6 +18,8 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import DATA, ROOT, data_file
 
+from corpora.guard import Guard
+
 Corpus = Callable[..., tuple[int, str, str]]
 
 RECIPE = """
@@ -173,6 +175,17 @@ def test_html_files_in_the_source_files(tmp_path: Path, corpus: Corpus) -> None:
     assert [(row["path"], row["reason"], row["detail"][:2]) for row in rows(tmp_path / "home", "rejects", ["path", "reason", "detail"])] == [
         *(("b.htm", "language", "de"), ("c.html", "too_many_elements", "10")),
     ]
+
+
+def test_status_names_what_the_safety_net_ended(tmp_path: Path, corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Law 2: a page that time or memory ended is a reject, and `status` says so."""
+    (tmp_path / "a.warc.gz").write_bytes(archives.members(*archives.articles(2), archives.response(archives.page("<p>crash"), "http://a/crash")))
+    with Guard("hostile:extract_or_fail", deadline_s=20) as guard:
+        monkeypatch.setattr("corpora.cc_news.shared_guard", lambda function: guard)
+        assert corpus("ingest", write_recipe(tmp_path, ["a.warc.gz"]), "--home", tmp_path / "home", "--workers", 0)[0] == 0
+    code, out, _ = corpus("status", tmp_path / "home")
+    assert code == 0 and "safety net: 1 rejected by crash" in out
+    assert json.loads(corpus("status", tmp_path / "home", "--json")[1])["safety_net"] == {"crash": 1}
 
 
 def test_words_and_lines_of_a_megabyte_do_not_stop_a_build(tmp_path: Path, corpus: Corpus) -> None:
