@@ -91,6 +91,8 @@ STAGES_OF: dict[type[beam.PTransform], tuple[str, ...]] = {
     Tokenize: (tokenize.STAGE, shard.STAGE),
 }
 """The stages whose slices each transform hands to workers."""
+DISPLAYED: dict[type[beam.PTransform], str] = {Ingest: "ingest", Deduplicate: "dedup", TrainTokenizer: "tokenizer", Tokenize: "tokenize"}
+"""What the display calls them."""
 
 
 def _after(before: Any, home: str, function: Callable[[str], Iterable[Any]], label: str, kind: Any = Any) -> Any:
@@ -217,7 +219,7 @@ def run_stage(home: str, stage: type[beam.PTransform], num_workers: int, beam_ar
     start: Any = pipeline if stage is Ingest else pipeline | "Start" >> beam.Create([0])
     start | stage.__name__ >> stage(home, num_workers)  # type: ignore[call-arg]
     try:
-        with progress.display(Home(home), stage.__name__.lower()):
+        with progress.display(Home(home), DISPLAYED[stage]):
             pipeline.run().wait_until_finish()
     except Exception:
         if workers.interrupted.is_set():
