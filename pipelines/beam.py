@@ -19,7 +19,7 @@ from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
 from pipelines import exact, ingest, progress, shard, tokenize, tokenizer, workers
-from pipelines.home import Home, Summary, forget_aside, open_home, set_aside, summaries, take_error, write_error
+from pipelines.home import Home, Summary, forget_aside, open_home, set_aside, slices_aside, summaries, take_error, write_error
 from shards.config import UserError
 
 DEFAULT_RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
@@ -47,7 +47,7 @@ class Deduplicate(beam.PTransform):
 
     def expand(self, ingested: Any) -> Any:
         keyed = _process(_after(ingested, self.home, exact.plan, "Plan"), self.home, exact.process, self.workers)
-        tasks = _after(keyed, self.home, exact.tasks, "PlanBlocks")
+        tasks = _after(keyed, self.home, exact.tasks, "PlanBlocks", needs=exact.KEYS)
         removals = (
             tasks
             | "SpreadBlocks" >> beam.Reshuffle()
@@ -68,7 +68,7 @@ class TrainTokenizer(beam.PTransform):
 
     def expand(self, deduplicated: Any) -> Any:
         sampled = _process(_after(deduplicated, self.home, tokenizer.plan, "Plan"), self.home, tokenizer.process, self.workers)
-        return _after(sampled, self.home, _train, "Train", Summary)
+        return _after(sampled, self.home, _train, "Train", Summary, needs=tokenizer.SAMPLE)
 
 
 class Tokenize(beam.PTransform):
@@ -80,8 +80,8 @@ class Tokenize(beam.PTransform):
 
     def expand(self, ready: Any) -> Any:
         encoded = _process(_after(ready, self.home, tokenize.plan, "Plan"), self.home, tokenize.process, self.workers)
-        written = _process(_after(encoded, self.home, shard.plan, "PlanShards"), self.home, shard.process, self.workers, "Shards")
-        return _after(written, self.home, _manifest, "Manifest", Summary)
+        written = _process(_after(encoded, self.home, shard.plan, "PlanShards", needs=tokenize.STAGE), self.home, shard.process, self.workers, "Shards")
+        return _after(written, self.home, _manifest, "Manifest", Summary, needs=shard.STAGE)
 
 
 STAGES_OF: dict[type[beam.PTransform], tuple[str, ...]] = {
@@ -95,13 +95,15 @@ DISPLAYED: dict[type[beam.PTransform], str] = {Ingest: "ingest", Deduplicate: "d
 """What the display calls them."""
 
 
-def _after(before: Any, home: str, function: Callable[[str], Iterable[Any]], label: str, kind: Any = Any) -> Any:
-    """What `function(home)` yields, once all of `before` is there."""
+def _after(before: Any, home: str, function: Callable[[str], Iterable[Any]], label: str, kind: Any = Any, needs: str = "") -> Any:
+    """What `function(home)` yields, once all of `before` is there; nothing when a slice of the stage `needs` was set aside."""
     count = before | f"{label}Barrier" >> beam.combiners.Count.Globally()
-    return count | label >> beam.FlatMap(functools.partial(_ignoring_input, _guarded(home, function), home)).with_output_types(kind)
+    return count | label >> beam.FlatMap(functools.partial(_ignoring_input, _guarded(home, function), home, needs)).with_output_types(kind)
 
 
-def _ignoring_input(function: Callable[[str], Iterable[Any]], home: str, _: int) -> Iterable[Any]:
+def _ignoring_input(function: Callable[[str], Iterable[Any]], home: str, needs: str, _: int) -> Iterable[Any]:
+    if any(note["stage"] == needs for note in slices_aside(Home(home))):
+        return []
     return function(home)
 
 

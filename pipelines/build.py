@@ -48,7 +48,7 @@ def run_ingest(home_root: str, num_workers: int, beam_arguments: list[str], say:
     home, recipe = open_home(home_root)
     _check_disk(home, sum(options_bytes(options) for options in recipe.sources.values()) // 2, "half the bytes of the inputs")
     _run(home_root, Ingest, num_workers, beam_arguments)
-    _say_aside(home_root, say)
+    _say_aside(home_root, (ingest.STAGE,), say)
     for name in recipe.sources:
         found = summaries(home, ingest.STAGE, name)
         records, documents = (sum(summary.counts[key] for summary in found) for key in ("records", "documents"))
@@ -74,7 +74,7 @@ def run_dedup(home_root: str, num_workers: int, beam_arguments: list[str], say: 
         say("dedup: off")
         return
     _run(home_root, Deduplicate, num_workers, beam_arguments)
-    _stop_if_aside(home_root, say)
+    _stop_if_aside(home_root, (exact.KEYS,), say)
     found = summaries(home, exact.STAGE)
     for name in recipe.sources:
         of_source = [summary for summary in found if summary.source == name]
@@ -89,7 +89,7 @@ def run_tokenizer(home_root: str, num_workers: int, beam_arguments: list[str], s
     from pipelines.beam import TrainTokenizer
 
     _run(home_root, TrainTokenizer, num_workers, beam_arguments)
-    _stop_if_aside(home_root, say)
+    _stop_if_aside(home_root, (tokenizer.SAMPLE,), say)
     summary = homes.read_summary(Home(home_root).summary(tokenizer.STAGE, "all", "tokenizer"))
     assert summary is not None
     size, wanted = summary.counts["vocab_size"], summary.counts["wanted"]
@@ -105,7 +105,7 @@ def run_tokenize(home_root: str, num_workers: int, beam_arguments: list[str], sa
     home, recipe = open_home(home_root)
     _check_disk(home, sum(summary.counts["bytes"] for summary in summaries(home, ingest.STAGE)), "one byte a byte of text")
     _run(home_root, Tokenize, num_workers, beam_arguments)
-    _stop_if_aside(home_root, say)
+    _stop_if_aside(home_root, (tokenize.STAGE, shard.STAGE), say)
     for name in recipe.sources:
         encoded, written = summaries(home, tokenize.STAGE, name), summaries(home, shard.STAGE, name)
         kept, tokens = (sum(summary.counts[key] for summary in encoded) for key in ("kept", "tokens"))
@@ -139,15 +139,15 @@ def _check_disk(home: Home, needed: int, reckoning: str) -> None:
         raise UserError(f"{home.root}: {free + there:,} bytes free, about {needed:,} needed ({reckoning})", "make room, or name a home on another disk", 3)
 
 
-def _stop_if_aside(home_root: str, say: Say) -> None:
+def _stop_if_aside(home_root: str, stages: tuple[str, ...], say: Say) -> None:
     """After ingest every document must go through every stage: a slice set aside there ends the build. The others are done."""
-    if any(note["stage"] != ingest.STAGE for note in _say_aside(home_root, say)):
+    if _say_aside(home_root, stages, say):
         _complain_of_aside(home_root)
 
 
-def _say_aside(home_root: str, say: Say) -> list[dict[str, str]]:
-    """Name the slices that failed at every try."""
-    found = homes.slices_aside(Home(home_root))
+def _say_aside(home_root: str, stages: tuple[str, ...], say: Say) -> list[dict[str, str]]:
+    """Name the slices of these stages that failed at every try."""
+    found = [note for note in homes.slices_aside(Home(home_root)) if note["stage"] in stages]
     for note in found:
         at = f", in or after {note['record']}" if note["record"] else ""
         say(f"set aside: {note['stage']} {note['source']}/{note['slice']}: {note['why']}{at}")

@@ -58,13 +58,13 @@ def write_recipe(folder: Path, kind: str, slice_bytes: int = 1) -> Path:
     [
         ("segfault", "its process was killed by SIGSEGV"),
         ("memory", "MemoryError"),
-        ("hang", "no progress for 4 s"),
+        pytest.param("hang", "no progress for 20 s", marks=pytest.mark.long),
         ("raise", "ZeroDivisionError: a bug in the user's own source"),
     ],
 )
 def test_a_slice_that_always_fails_is_set_aside(fault: str, why: str, texts: Path, corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CORPUSMILL_WORKER_MEMORY_GB", "1.5")
-    monkeypatch.setattr("pipelines.workers.STALL_S", 4.0)
+    monkeypatch.setattr("pipelines.workers.STALL_S", 20.0 if fault == "hang" else 600.0)
     recipe, home = write_recipe(texts, "faulty:source"), texts / "home"
     assert corpus("build", recipe, "--home", texts / "good", "--workers", 1)[0] == 0
     (texts / "FAULT").write_text(fault)
@@ -245,3 +245,31 @@ def test_an_interrupt_ends_cleanly_within_seconds(number: int, undisturbed: dict
     assert build.returncode == 130, err
     assert "interrupted" in err and "Traceback" not in err
     assert wait_until(lambda: not marked(mark), 5)
+
+
+@pytest.mark.parametrize("stage", ["exact", "tokenizer", "tokenize", "shard"])
+def test_a_slice_set_aside_after_ingest_ends_the_build(stage: str, texts: Path, corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is made of the rest: no vocabulary of a part of the sample, no shards of a part of the documents."""
+    import importlib
+
+    module = importlib.import_module(f"pipelines.{stage}")
+    recipe, home = write_recipe(texts, "files", 60_000), texts / "home"
+    assert corpus("build", recipe, "--home", texts / "good", "--workers", 0)[0] == 0
+    whole = module.process
+    failing: list[str] = []
+
+    def process(task: Any) -> Any:
+        failing[:] = failing or [task.name]  # the first that comes, at each of its tries
+        if task.name in failing:
+            raise ZeroDivisionError("a bug")
+        return whole(task)
+
+    monkeypatch.setattr(module, "process", process)
+    code, _, err = corpus("build", recipe, "--home", home, "--workers", 0)
+    assert code == 1 and "1 slice set aside" in err and "ZeroDivisionError: a bug" in err and "Traceback" not in err
+    assert not (home / "shards" / "manifest.json").exists()
+    if stage == "tokenizer":
+        assert not (home / "tokenizer" / "tokenizer.json").exists()
+    monkeypatch.setattr(module, "process", whole)
+    assert corpus("build", recipe, "--home", home, "--workers", 0)[0] == 0
+    assert digest(home) == digest(texts / "good")
