@@ -47,7 +47,7 @@ class Deduplicate(beam.PTransform):
 
     def expand(self, ingested: Any) -> Any:
         keyed = _process(_after(ingested, self.home, exact.plan, "Plan"), self.home, exact.process, self.workers)
-        tasks = _after(keyed, self.home, exact.tasks, "PlanBlocks", needs=exact.KEYS)
+        tasks = _after(keyed, self.home, exact.tasks, "PlanBlocks", needs=(exact.KEYS,))
         removals = (
             tasks
             | "SpreadBlocks" >> beam.Reshuffle()
@@ -68,7 +68,7 @@ class TrainTokenizer(beam.PTransform):
 
     def expand(self, deduplicated: Any) -> Any:
         sampled = _process(_after(deduplicated, self.home, tokenizer.plan, "Plan"), self.home, tokenizer.process, self.workers)
-        return _after(sampled, self.home, _train, "Train", Summary, needs=tokenizer.SAMPLE)
+        return _after(sampled, self.home, _train, "Train", Summary, needs=(tokenizer.SAMPLE,))
 
 
 class Tokenize(beam.PTransform):
@@ -80,8 +80,8 @@ class Tokenize(beam.PTransform):
 
     def expand(self, ready: Any) -> Any:
         encoded = _process(_after(ready, self.home, tokenize.plan, "Plan"), self.home, tokenize.process, self.workers)
-        written = _process(_after(encoded, self.home, shard.plan, "PlanShards", needs=tokenize.STAGE), self.home, shard.process, self.workers, "Shards")
-        return _after(written, self.home, _manifest, "Manifest", Summary, needs=shard.STAGE)
+        written = _process(_after(encoded, self.home, shard.plan, "PlanShards", needs=(tokenize.STAGE,)), self.home, shard.process, self.workers, "Shards")
+        return _after(written, self.home, _manifest, "Manifest", Summary, needs=(tokenize.STAGE, shard.STAGE))
 
 
 STAGES_OF: dict[type[beam.PTransform], tuple[str, ...]] = {
@@ -95,14 +95,14 @@ DISPLAYED: dict[type[beam.PTransform], str] = {Ingest: "ingest", Deduplicate: "d
 """What the display calls them."""
 
 
-def _after(before: Any, home: str, function: Callable[[str], Iterable[Any]], label: str, kind: Any = Any, needs: str = "") -> Any:
-    """What `function(home)` yields, once all of `before` is there; nothing when a slice of the stage `needs` was set aside."""
+def _after(before: Any, home: str, function: Callable[[str], Iterable[Any]], label: str, kind: Any = Any, needs: tuple[str, ...] = ()) -> Any:
+    """What `function(home)` yields, once all of `before` is there; nothing when a slice of the stages `needs` was set aside."""
     count = before | f"{label}Barrier" >> beam.combiners.Count.Globally()
     return count | label >> beam.FlatMap(functools.partial(_ignoring_input, _guarded(home, function), home, needs)).with_output_types(kind)
 
 
-def _ignoring_input(function: Callable[[str], Iterable[Any]], home: str, needs: str, _: int) -> Iterable[Any]:
-    if any(note["stage"] == needs for note in slices_aside(Home(home))):
+def _ignoring_input(function: Callable[[str], Iterable[Any]], home: str, needs: tuple[str, ...], _: int) -> Iterable[Any]:
+    if any(note["stage"] in needs for note in slices_aside(Home(home))):
         return []
     return function(home)
 
