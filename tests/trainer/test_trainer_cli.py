@@ -157,7 +157,7 @@ def test_steps_scale_the_warmup(small: Path, tmp_path: Path, capsys: pytest.Capt
         assert main(["pretrain", "--shards", str(small), "--recipe", "tiny", "--batch", "16", "--dry-run", "--json", *more]) == 0
         return int(json.loads(capsys.readouterr().out)["warmup_steps"])
 
-    assert (warmup(), warmup("--steps", "500"), warmup("--steps=500", "--optim.warmup-steps", "60"), warmup("--steps", "3")) == (60, 30, 60, 0)
+    assert (warmup(), warmup("--steps", "500"), warmup("--steps=500", "--optim.warmup-steps", "60"), warmup("--steps", "3")) == (100, 50, 60, 0)
 
 
 def test_recipes(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -180,7 +180,7 @@ def test_a_full_disk_keeps_the_checkpoint_before(small: Path, tmp_path: Path, ca
         (["--steps", "40"], "--steps 40: the run was started for 28, and its learning rate follows that horizon"),
         (["--seed", "1"], "seed: 1, the run was started with 0"),
         (["--batch", "16"], "batch: 16, the run was started with 32"),
-        (["--optim.lr", "0.1"], "optim.lr: 0.1, the run was started with 0.002"),
+        (["--optim.lr", "0.1"], "optim.lr: 0.1, the run was started with 0.001"),
         (["--mix", "news=2"], "data.mix: {'news': 2.0}, the run was started with {}"),
         (["--model.layers", "1"], "model.layers: 1, the run was started with 2"),
     ],
