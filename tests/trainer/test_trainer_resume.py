@@ -14,7 +14,7 @@ from shards.config import UserError
 from trainer import checkpoint
 from trainer.cli import main
 
-STEPS = 40
+STEPS = 80
 
 
 def arguments(shards: Path, run: Path, *more: str, steps: int = STEPS) -> list[str]:
@@ -26,7 +26,7 @@ def kill_and_resume(shards: Path, tmp_path: Path, ranks: int, kills: int, steps:
     runs.train(arguments(shards, tmp_path / "whole", steps=steps), ranks)
     run, generator = tmp_path / "killed", random.Random(ranks)
     killed = []
-    for step in sorted(generator.sample(range(2, steps - 1), kills)):
+    for step in sorted(generator.sample(range(2, steps - steps // 3), kills)):
         killed.append(runs.kill_at(arguments(shards, run, steps=steps), run, step, ranks))
     runs.train(arguments(shards, run, steps=steps), ranks)
     assert killed[-1] < steps and len(killed) == kills
