@@ -14,7 +14,7 @@ from shards.config import UserError
 from trainer import checkpoint
 from trainer.cli import main
 
-STEPS = 40
+STEPS = 80
 
 
 def arguments(shards: Path, run: Path, *more: str, steps: int = STEPS) -> list[str]:
@@ -26,7 +26,7 @@ def kill_and_resume(shards: Path, tmp_path: Path, ranks: int, kills: int, steps:
     runs.train(arguments(shards, tmp_path / "whole", steps=steps), ranks)
     run, generator = tmp_path / "killed", random.Random(ranks)
     killed = []
-    for step in sorted(generator.sample(range(2, steps - 1), kills)):
+    for step in sorted(generator.sample(range(2, steps - steps // 3), kills)):
         killed.append(runs.kill_at(arguments(shards, run, steps=steps), run, step, ranks))
     runs.train(arguments(shards, run, steps=steps), ranks)
     assert killed[-1] < steps and len(killed) == kills
@@ -180,7 +180,7 @@ def test_a_full_disk_keeps_the_checkpoint_before(small: Path, tmp_path: Path, ca
         (["--steps", "40"], "--steps 40: the run was started for 28, and its learning rate follows that horizon"),
         (["--seed", "1"], "seed: 1, the run was started with 0"),
         (["--batch", "16"], "batch: 16, the run was started with 32"),
-        (["--optim.lr", "0.1"], "optim.lr: 0.1, the run was started with 0.002"),
+        (["--optim.lr", "0.1"], "optim.lr: 0.1, the run was started with 0.001"),
         (["--mix", "news=2"], "data.mix: {'news': 2.0}, the run was started with {}"),
         (["--model.layers", "1"], "model.layers: 1, the run was started with 2"),
     ],

@@ -98,7 +98,7 @@ def kill_at(arguments: list[str], run: Path, step: int, ranks: int) -> int:
     """Train until the log shows `step`, then SIGKILL every rank; returns the last step seen."""
     children = begin(arguments, ranks)
     while logged(run) < step and children[0].code is None:
-        time.sleep(0.02)
+        time.sleep(0.004)
     time.sleep(random.random() * 0.02)
     for child in children:
         child.process.kill()  # SIGKILL
