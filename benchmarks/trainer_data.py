@@ -58,7 +58,10 @@ def compare(name: str, ours: Callable[[], Any], peer: Callable[[], Any], rounds:
         "ours_million_tokens_per_second": 1e-6 / statistics.median(mine), "peer_million_tokens_per_second": 1e-6 / statistics.median(other),
     }  # fmt: skip
     mark = "ok " if found["median"] >= aim else "MISSED"
-    print(f"{mark} {name}: median {found['median']:.1f}x (min {found['min']:.1f}, max {found['max']:.1f}), aim {aim:g}x; ours {found['ours_million_tokens_per_second']:.1f} M tokens/s, peer {found['peer_million_tokens_per_second']:.2f}", flush=True)
+    print(
+        f"{mark} {name}: median {found['median']:.1f}x (min {found['min']:.1f}, max {found['max']:.1f}), aim {aim:g}x; ours {found['ours_million_tokens_per_second']:.1f} M tokens/s, peer {found['peer_million_tokens_per_second']:.2f}",
+        flush=True,
+    )
     return found
 
 
@@ -74,14 +77,39 @@ def masking(data: Data, tokenizer: Any, rounds: int) -> list[dict[str, Any]]:
     """The masking kernel against the collator's masking step, and gather and mask against the collator from lists."""
     from transformers import DataCollatorForLanguageModeling, PreTrainedTokenizerFast
 
-    names = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "sep_token": "</s>", "pad_token": "<pad>", "cls_token": "<s>", "mask_token": "<mask>"}
+    names = {
+        "bos_token": "<s>",
+        "eos_token": "</s>",
+        "unk_token": "<unk>",
+        "sep_token": "</s>",
+        "pad_token": "<pad>",
+        "cls_token": "<s>",
+        "mask_token": "<mask>",
+    }
     collator = DataCollatorForLanguageModeling(PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names), mlm_probability=0.15)
     masker = Masker(data, MaskingConfig(), 0)
     ids, lengths = np.empty((B, L), np.int64), np.empty(B, np.int64)
     places, labels, scratch = np.empty((B, masker.most), np.int64), np.empty((B, masker.most), np.int64), np.empty(L, np.int64)
     epochs, samples = make_order(data, 0, {}).samples(0, B)
     masker.fill(epochs, samples, ids, places, labels, lengths)
-    kernels.fill(samples, epochs, 0, data.starts, data.table, data.wide, True, masker.special(), data.tokenizer.vocab_size, 0.0, False, scratch, ids, places, labels, lengths)
+    kernels.fill(
+        samples,
+        epochs,
+        0,
+        data.starts,
+        data.table,
+        data.wide,
+        True,
+        masker.special(),
+        data.tokenizer.vocab_size,
+        0.0,
+        False,
+        scratch,
+        ids,
+        places,
+        labels,
+        lengths,
+    )
     rows = [row[:n].tolist() for row, n in zip(ids, lengths)]
     tensor = torch.from_numpy(ids.copy())
     special = torch.from_numpy(np.isin(ids, masker.special()))
@@ -121,7 +149,24 @@ def gather(data: Data, rounds: int, folder: Path) -> dict[str, Any]:
     places, labels, scratch = np.empty((B, masker.most), np.int64), np.empty((B, masker.most), np.int64), np.empty(L, np.int64)
     every = np.arange(len(data))
     none = np.empty((len(data), masker.most), np.int64)
-    kernels.fill(every, np.zeros_like(every), 0, data.starts, data.table, data.wide, True, masker.special(), data.tokenizer.vocab_size, 0.0, False, scratch, ids, none, none.copy(), lengths)
+    kernels.fill(
+        every,
+        np.zeros_like(every),
+        0,
+        data.starts,
+        data.table,
+        data.wide,
+        True,
+        masker.special(),
+        data.tokenizer.vocab_size,
+        0.0,
+        False,
+        scratch,
+        ids,
+        none,
+        none.copy(),
+        lengths,
+    )
     datasets.disable_progress_bars()
     datasets.Dataset.from_dict({"ids": ids.astype(np.uint16)}).save_to_disk(str(folder / "hf"))
     stored = datasets.load_from_disk(str(folder / "hf")).with_format("numpy")
@@ -131,7 +176,24 @@ def gather(data: Data, rounds: int, folder: Path) -> dict[str, Any]:
 
     def ours() -> None:
         for pick in picks:
-            kernels.fill(pick, zeros, 0, data.starts, data.table, data.wide, True, masker.special(), data.tokenizer.vocab_size, 0.0, False, scratch, batch, places, labels, sizes)
+            kernels.fill(
+                pick,
+                zeros,
+                0,
+                data.starts,
+                data.table,
+                data.wide,
+                True,
+                masker.special(),
+                data.tokenizer.vocab_size,
+                0.0,
+                False,
+                scratch,
+                batch,
+                places,
+                labels,
+                sizes,
+            )
 
     def peer() -> None:
         for pick in picks:
@@ -201,8 +263,18 @@ def start(folder: Path, rounds: int) -> dict[str, Any]:
     for _ in range(rounds + 1):
         done = subprocess.run([sys.executable, "-c", START, str(folder / "thousand")], env=environment, capture_output=True, text=True, check=True)
         seconds.append(float(done.stdout))
-    found = {"name": "start with 1,000 shards, index cached: seconds to the first batch", "aim": 2.0, "min": min(seconds[1:]), "median": statistics.median(seconds[1:]), "max": max(seconds[1:]), "uncached": seconds[0]}
-    print(f"{'ok ' if found['median'] < 2 else 'MISSED'} start with 1,000 shards, cached: median {found['median']:.2f} s (min {found['min']:.2f}, max {found['max']:.2f}), aim < 2 s; uncached {found['uncached']:.2f} s", flush=True)
+    found = {
+        "name": "start with 1,000 shards, index cached: seconds to the first batch",
+        "aim": 2.0,
+        "min": min(seconds[1:]),
+        "median": statistics.median(seconds[1:]),
+        "max": max(seconds[1:]),
+        "uncached": seconds[0],
+    }
+    print(
+        f"{'ok ' if found['median'] < 2 else 'MISSED'} start with 1,000 shards, cached: median {found['median']:.2f} s (min {found['min']:.2f}, max {found['max']:.2f}), aim < 2 s; uncached {found['uncached']:.2f} s",
+        flush=True,
+    )
     return found
 
 
@@ -217,10 +289,20 @@ def main() -> None:
         os.environ["CORPUSMILL_CACHE"] = str(folder / "cache")
         path, tokenizer = make_data(folder / "shards")
         data = open_data([str(path)], "train", L, True)
-        found = [*masking(data, tokenizer, options.rounds), gather(data, options.rounds, folder), through_the_thread(data, options.rounds, folder), start(folder, 5)]
+        found = [
+            *masking(data, tokenizer, options.rounds),
+            gather(data, options.rounds, folder),
+            through_the_thread(data, options.rounds, folder),
+            start(folder, 5),
+        ]
     if options.json:
         versions = {name: __import__(name).__version__ for name in ("torch", "numpy", "numba", "transformers", "datasets")}
-        Path(options.json).write_text(json.dumps({"schema_version": 1, "python": platform.python_version(), "processor": platform.processor(), "versions": versions, "results": found}, indent=1) + "\n")
+        Path(options.json).write_text(
+            json.dumps(
+                {"schema_version": 1, "python": platform.python_version(), "processor": platform.processor(), "versions": versions, "results": found}, indent=1
+            )
+            + "\n"
+        )
 
 
 if __name__ == "__main__":

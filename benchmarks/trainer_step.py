@@ -68,7 +68,11 @@ def measure(options: Any, device: torch.device, shape: ModelConfig, data: Any) -
     masker = Masker(data, MaskingConfig(), 0)
     loader = Loader(masker, make_order(data, 0, {}), options.batch, options.batch, 0, 1, 0, pinned=device.type == "cuda")
     ours = build(shape, 0).to(device).train()
-    fields = {key: value for key, value in export.hugging_face_config(shape, {"<s>": 0, "</s>": 2}).items() if key not in ("torch_dtype", "architectures", "model_type")}
+    fields = {
+        key: value
+        for key, value in export.hugging_face_config(shape, {"<s>": 0, "</s>": 2}).items()
+        if key not in ("torch_dtype", "architectures", "model_type")
+    }
     theirs = RobertaForMaskedLM(RobertaConfig(**fields))
     theirs.load_state_dict(published_state(ours.cpu()), strict=False)
     theirs.to(device).train()
@@ -120,10 +124,19 @@ def measure(options: Any, device: torch.device, shape: ModelConfig, data: Any) -
     loader.close()
     ratios = [b / a for a, b in pairs]
     tokens, flops, peak = options.batch * shape.positions, flops_per_token(shape, shape.positions, 0.15), peak_flops(device)
-    found: dict[str, Any] = {"name": "a training step: transformers", "min": min(ratios), "median": statistics.median(ratios), "max": max(ratios), "options": vars(options), "torch": torch.__version__}
+    found: dict[str, Any] = {
+        "name": "a training step: transformers",
+        "min": min(ratios),
+        "median": statistics.median(ratios),
+        "max": max(ratios),
+        "options": vars(options),
+        "torch": torch.__version__,
+    }
     for side, seconds in (("ours", statistics.median(a for a, _ in pairs)), ("theirs", statistics.median(b for _, b in pairs))):
         found[side] = {"seconds": seconds, "tokens_per_second": tokens / seconds, "mfu": tokens / seconds * flops / peak if peak else None}
-    print(f"a training step: median {found['median']:.2f}x (min {found['min']:.2f}, max {found['max']:.2f}) transformers'; aim 1.2x on a CPU; ours {found['ours']}, theirs {found['theirs']}")
+    print(
+        f"a training step: median {found['median']:.2f}x (min {found['min']:.2f}, max {found['max']:.2f}) transformers'; aim 1.2x on a CPU; ours {found['ours']}, theirs {found['theirs']}"
+    )
     return found
 
 

@@ -127,7 +127,11 @@ def choose(run: Path, step: int | None) -> tuple[Path, State]:
     faults: list[str] = []
     found = newest_whole(run, faults.append)
     if found is None:
-        raise UserError(faults[0].removesuffix("; trying the one before") if faults else f"{run}: no checkpoint in it", "name a run: trainer pretrain --run RUN", 1 if faults else 2)
+        raise UserError(
+            faults[0].removesuffix("; trying the one before") if faults else f"{run}: no checkpoint in it",
+            "name a run: trainer pretrain --run RUN",
+            1 if faults else 2,
+        )
     for fault in faults:
         print(f"warning: {fault}", file=sys.stderr)
     return found

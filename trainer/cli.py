@@ -188,7 +188,9 @@ def pretrain(arguments: list[str]) -> int:
     from trainer.loop import pretrain
     from trainer.setup import Job
 
-    return pretrain(Job(shards=options.shards, run=Path(options.run), recipe=recipe, device=options.device, resume=options.resume, init=options.init, track=options.track))
+    return pretrain(
+        Job(shards=options.shards, run=Path(options.run), recipe=recipe, device=options.device, resume=options.resume, init=options.init, track=options.track)
+    )
 
 
 def _recipe_name(arguments: list[str]) -> str:
@@ -259,7 +261,9 @@ def evaluate(arguments: list[str]) -> int:
     from trainer.evaluate import evaluate_run
     from trainer.setup import choose_device
 
-    step, scores = evaluate_run(Path(options.run), directories, options.step, options.samples, MaskingConfig(style=options.masks), choose_device(options.device))
+    step, scores = evaluate_run(
+        Path(options.run), directories, options.step, options.samples, MaskingConfig(style=options.masks), choose_device(options.device)
+    )
     if options.json:
         print(json.dumps({"schema_version": 1, "step": step, "masks": options.masks, "sources": {name: vars(score) for name, score in scores.items()}}))
         return 0
@@ -278,7 +282,11 @@ def export(arguments: list[str]) -> int:
     if options.json:
         print(json.dumps({"schema_version": 1, **done}))
         return 0
-    checked = f"transformers' logits differ by {done['difference']:.1g}" if done["transformers"] else "transformers is not installed, so only our own reading was compared"
+    checked = (
+        f"transformers' logits differ by {done['difference']:.1g}"
+        if done["transformers"]
+        else "transformers is not installed, so only our own reading was compared"
+    )
     print(f"{options.out}: step {done['step']}, {done['parameters']:,} parameters; read back, equal to the bit; {checked}")
     return 0
 
@@ -301,7 +309,9 @@ def show(arguments: list[str]) -> int:
     if options.json:
         print(json.dumps({"schema_version": 1, **found}))
     else:
-        print(f"sample {found['sample']}: epoch {found['epoch']}, index {found['index']}, {len(found['ids'])} tokens, {len(found['masked'])} masked\n{found['text']}")
+        print(
+            f"sample {found['sample']}: epoch {found['epoch']}, index {found['index']}, {len(found['ids'])} tokens, {len(found['masked'])} masked\n{found['text']}"
+        )
     return 0
 
 

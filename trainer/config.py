@@ -199,7 +199,9 @@ def check(recipe: Recipe) -> None:
     for name in ("beta1", "beta2"):
         _require(0 <= getattr(optim, name) < 1, f"optim.{name}", getattr(optim, name), "in [0, 1)")
     if optim.warmup_steps >= recipe.steps:
-        raise UserError(f"optim.warmup_steps: {optim.warmup_steps} is not shorter than the horizon of {recipe.steps} steps", "raise --steps or lower --optim.warmup-steps")
+        raise UserError(
+            f"optim.warmup_steps: {optim.warmup_steps} is not shorter than the horizon of {recipe.steps} steps", "raise --steps or lower --optim.warmup-steps"
+        )
 
 
 def _require(holds: bool, key: str, value: Any, bound: str) -> None:

@@ -249,7 +249,12 @@ class Loader:
                 if buffer.copied is not None:
                     buffer.copied.synchronize()
                 epochs, samples = self.order.samples(place, self.micro)
-                arrays = (buffer.ids.numpy(), buffer.places.numpy().reshape(self.micro, -1), buffer.labels.numpy().reshape(self.micro, -1), buffer.lengths.numpy())
+                arrays = (
+                    buffer.ids.numpy(),
+                    buffer.places.numpy().reshape(self.micro, -1),
+                    buffer.labels.numpy().reshape(self.micro, -1),
+                    buffer.lengths.numpy(),
+                )
                 buffer.masked = self.masker.fill(epochs, samples, *arrays)
                 buffer.tokens = int(arrays[3].sum())
                 self._ready.put(buffer)

@@ -53,7 +53,9 @@ class Score:
     masked: int
 
 
-def validation_sets(directories: Sequence[str], length: int, config: EvaluationConfig, store: Path | None = None, masking: MaskingConfig = FIXED_MASKING) -> list[ValidationSet]:
+def validation_sets(
+    directories: Sequence[str], length: int, config: EvaluationConfig, store: Path | None = None, masking: MaskingConfig = FIXED_MASKING
+) -> list[ValidationSet]:
     """The masked validation samples of each source; kept in `store` and read from there when they are of these shards."""
     names = dict.fromkeys(shard.entry.source for directory in directories for shard in shards.open(directory, "valid"))
     sets = []
@@ -98,7 +100,9 @@ def _make(name: str, masker: Masker, most: int) -> ValidationSet:
 
 
 @torch.no_grad()
-def evaluate(model: MaskedLM, sets: Sequence[ValidationSet], device: torch.device, autocast: AbstractContextManager[None], rank: int = 0, ranks: int = 1) -> dict[str, Score]:
+def evaluate(
+    model: MaskedLM, sets: Sequence[ValidationSet], device: torch.device, autocast: AbstractContextManager[None], rank: int = 0, ranks: int = 1
+) -> dict[str, Score]:
     """Scores by source, and `all` over every masked token. With several ranks each does its part; all return the same."""
     totals = torch.zeros((len(sets), 3), dtype=torch.float64, device=device)
     model.eval()
@@ -132,7 +136,9 @@ def _score(row: list[float]) -> Score:
     return Score(loss, perplexity(loss), right / max(masked, 1), int(masked))
 
 
-def evaluate_run(run: Path, directories: Sequence[str], step: int | None, samples: int, masking: MaskingConfig, device: torch.device) -> tuple[int, dict[str, Score]]:
+def evaluate_run(
+    run: Path, directories: Sequence[str], step: int | None, samples: int, masking: MaskingConfig, device: torch.device
+) -> tuple[int, dict[str, Score]]:
     """`trainer evaluate`: the step and the scores of a checkpoint in fp32. Raises `UserError`."""
     path, state = checkpoint.choose(run, step)
     config = ModelConfig(**state.model)

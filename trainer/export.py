@@ -38,7 +38,9 @@ def find_pretrained(name: str) -> Path:
     try:
         return Path(snapshot_download(name, allow_patterns=["config.json", "*.safetensors", "pytorch_model.bin", "tokenizer.json", "vocab.json", "merges.txt"]))
     except Exception as error:  # the client raises dozens of kinds: no network, no such id, no rights
-        raise UserError(f"--init {name}: no such directory, and the hub did not give it: {str(error).splitlines()[0]}", "give a Hugging Face directory", 3) from None
+        raise UserError(
+            f"--init {name}: no such directory, and the hub did not give it: {str(error).splitlines()[0]}", "give a Hugging Face directory", 3
+        ) from None
 
 
 def read_config(directory: Path, base: ModelConfig) -> ModelConfig:
@@ -108,7 +110,10 @@ def check_tokenizer(directory: Path, shards_directory: str) -> None:
         return
     other = [token for token, number in ours.items() if theirs.get(token) != number]
     if other:
-        raise UserError(f"{directory}: its tokenizer is not the shards': {other[0]!r} is {theirs.get(other[0])}, not {ours[other[0]]}", "build the shards with the model's tokenizer: [tokenizer] path")
+        raise UserError(
+            f"{directory}: its tokenizer is not the shards': {other[0]!r} is {theirs.get(other[0])}, not {ours[other[0]]}",
+            "build the shards with the model's tokenizer: [tokenizer] path",
+        )
 
 
 def _vocabulary(directory: Path) -> dict[str, int] | None:
@@ -215,10 +220,27 @@ def _write_tokenizer(run: Path, out: Path, length: int) -> dict[str, int]:
     for token in tokenizer["added_tokens"]:
         if token["content"] == "<mask>":
             token["lstrip"] = True
-    tokenizer["post_processor"] = {"type": "RobertaProcessing", "sep": ["</s>", ids["</s>"]], "cls": ["<s>", ids["<s>"]], "trim_offsets": True, "add_prefix_space": False}
+    tokenizer["post_processor"] = {
+        "type": "RobertaProcessing",
+        "sep": ["</s>", ids["</s>"]],
+        "cls": ["<s>", ids["<s>"]],
+        "trim_offsets": True,
+        "add_prefix_space": False,
+    }
     _write_json(out / "tokenizer.json", tokenizer)
-    names = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "sep_token": "</s>", "pad_token": "<pad>", "cls_token": "<s>", "mask_token": "<mask>"}
-    _write_json(out / "tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": length, "clean_up_tokenization_spaces": False, "add_prefix_space": False, **names})
+    names = {
+        "bos_token": "<s>",
+        "eos_token": "</s>",
+        "unk_token": "<unk>",
+        "sep_token": "</s>",
+        "pad_token": "<pad>",
+        "cls_token": "<s>",
+        "mask_token": "<mask>",
+    }
+    _write_json(
+        out / "tokenizer_config.json",
+        {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": length, "clean_up_tokenization_spaces": False, "add_prefix_space": False, **names},
+    )
     _write_json(out / "special_tokens_map.json", names)
     return ids
 

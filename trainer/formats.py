@@ -52,7 +52,9 @@ def pack_shard(shard: Shard, length: int, sentence_eos: bool, name: str = "") ->
     ends = shard.sentence_offsets
     # Checked here, once, since the kernels that read by this index trust it.
     if int(shard.sentences.sum(dtype=np.int64)) != len(shard.tokens) or int(ends[-1]) != len(shard.sentences) or np.any(np.diff(ends) < 0):
-        raise UserError(f"{name or shard.entry.file}: the sentence lengths do not add up to the tokens", "corpus verify the shards, then build or copy them again", 1)
+        raise UserError(
+            f"{name or shard.entry.file}: the sentence lengths do not add up to the tokens", "corpus verify the shards, then build or copy them again", 1
+        )
     count = kernels.pack(shard.sentences, ends, length, sentence_eos, np.zeros((0, 4), np.int64))
     index = np.zeros((count + 1, 4), np.int64)
     kernels.pack(shard.sentences, ends, length, sentence_eos, index)

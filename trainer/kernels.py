@@ -175,7 +175,9 @@ def pack(sentences: NDArray[np.uint32], ends: Int64, length: Int, sentence_eos: 
 
 
 @jit
-def unpack(tokens: NDArray[Any], sentences: NDArray[np.uint32], ends: Int64, index: Int64, i: Int, sentence_eos: bool, bos: Int, eos: Int, vocab_size: Int, row: Int64) -> Int:
+def unpack(
+    tokens: NDArray[Any], sentences: NDArray[np.uint32], ends: Int64, index: Int64, i: Int, sentence_eos: bool, bos: Int, eos: Int, vocab_size: Int, row: Int64
+) -> Int:
     """Write sample i of a shard into `row` (L,) and return its length, or a status below 0.
 
     `index` as `pack` wrote it. <s> s1 </s> s2 </s> </s> t1 </s> with `sentence_eos`, else <s> s1 s2 </s> t1 </s>.
@@ -218,7 +220,19 @@ def unpack(tokens: NDArray[Any], sentences: NDArray[np.uint32], ends: Int64, ind
 
 
 @jit
-def mask(row: Int64, length: Int, key: np.uint64, rate: float, fairseq: bool, vocab_size: Int, specials: Int64, mask_id: Int, scratch: Int64, places: Int64, labels: Int64) -> Int:
+def mask(
+    row: Int64,
+    length: Int,
+    key: np.uint64,
+    rate: float,
+    fairseq: bool,
+    vocab_size: Int,
+    specials: Int64,
+    mask_id: Int,
+    scratch: Int64,
+    places: Int64,
+    labels: Int64,
+) -> Int:
     """Hide tokens of `row[:length]` in place; returns how many (paper, section 3.1).
 
     Exactly floor(rate * candidates + 0.5) are chosen, by a partial Fisher-Yates shuffle; candidates are the ids not in

@@ -179,7 +179,11 @@ def skip(state: State, job: Job, scaler: LossScale, loss: float, norm: float, lo
         log.write("skip", state.step, batch=state.batches - 1, loss=loss, gradient_norm=norm, scale=state.scale)
     display.say(f"batch {state.batches - 1}: {'gradient overflow, scale halved' if overflow else 'loss or gradient not finite'}; skipped")
     if state.nonfinite >= job.recipe.guard.nonfinite_limit:
-        raise UserError(f"{state.nonfinite} batches with a loss or gradient that is not finite; {last_good(job.run)}", "lower --optim.lr, or use --precision bf16 or fp32", 1)
+        raise UserError(
+            f"{state.nonfinite} batches with a loss or gradient that is not finite; {last_good(job.run)}",
+            "lower --optim.lr, or use --precision bf16 or fp32",
+            1,
+        )
     if half and scaler.scale <= scaler.floor:
         raise UserError(f"the fp16 loss scale fell to {scaler.scale:g}; {last_good(job.run)}", "lower --optim.lr, or use --precision bf16 or fp32", 1)
     return state
@@ -198,7 +202,11 @@ def watch(state: State, loss: float, guard: GuardConfig, run: Path, log: Log | N
         if log:
             log.write("spike", state.step, loss=loss, in_a_row=spikes)
         if spikes >= guard.spike_limit:
-            raise UserError(f"the loss has been {loss:.3f} for {spikes} steps, far above its median of {middle:.3f}; {last_good(run)}", "start anew with a lower --optim.lr or another --seed", 1)
+            raise UserError(
+                f"the loss has been {loss:.3f} for {spikes} steps, far above its median of {middle:.3f}; {last_good(run)}",
+                "start anew with a lower --optim.lr or another --seed",
+                1,
+            )
         return dataclasses.replace(state, spikes=spikes)
     return dataclasses.replace(state, losses=(*losses, loss)[-guard.spike_window :], spikes=0)
 
@@ -209,7 +217,9 @@ def last_good(run: Path) -> str:
     return f"the last checkpoint is {found[0].name}" if found else "there is no checkpoint"
 
 
-def validate(step: int, model: MaskedLM, sets: list[evaluate.ValidationSet], world: World, autocast: AbstractContextManager[None], log: Log | None, display: Display) -> None:
+def validate(
+    step: int, model: MaskedLM, sets: list[evaluate.ValidationSet], world: World, autocast: AbstractContextManager[None], log: Log | None, display: Display
+) -> None:
     """Score the validation sets and log them by source."""
     if not sets:
         return

@@ -21,7 +21,19 @@ from trainer.config import Recipe
 from trainer.model import flops_per_token
 
 # Dense bf16 peaks in FLOP/s, by a part of the device's name; makers' data sheets.
-PEAKS = {"H200": 989e12, "H100 PCIe": 756e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "A10": 125e12, "L4": 121e12, "V100": 125e12, "T4": 65e12, "4090": 165e12, "3090": 71e12}
+PEAKS = {
+    "H200": 989e12,
+    "H100 PCIe": 756e12,
+    "H100": 989e12,
+    "A100": 312e12,
+    "L40S": 362e12,
+    "A10": 125e12,
+    "L4": 121e12,
+    "V100": 125e12,
+    "T4": 65e12,
+    "4090": 165e12,
+    "3090": 71e12,
+}
 
 
 def peak_flops(device: torch.device) -> float | None:
@@ -81,7 +93,11 @@ class Log:
         line = {"kind": kind, "step": step, **values}
         self._stream.write(json.dumps({key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in line.items()}) + "\n")
         self._stream.flush()
-        numbers = {f"{kind}/{values['source']}/{key}" if kind == "valid" else f"{kind}/{key}": float(value) for key, value in values.items() if isinstance(value, (int, float))}
+        numbers = {
+            f"{kind}/{values['source']}/{key}" if kind == "valid" else f"{kind}/{key}": float(value)
+            for key, value in values.items()
+            if isinstance(value, (int, float))
+        }
         for track in self._trackers:
             track(step, numbers)
 
@@ -125,7 +141,9 @@ class Display:
             from rich.console import Console
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-            self._live = Progress(TextColumn("train"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[line]}"), console=Console(stderr=True))
+            self._live = Progress(
+                TextColumn("train"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[line]}"), console=Console(stderr=True)
+            )
             self._live.start()
             self._task = self._live.add_task("train", total=steps, completed=first, line="")
 

@@ -89,7 +89,8 @@ def describe(figures: dict[str, Any]) -> str:
     lines = [
         f"data         {figures['tokens']:,} tokens in {figures['samples']:,} samples, {figures['fill']:.1%} full",
         f"step         {figures['tokens_per_step']:,} tokens: {figures['ranks']} ranks x {figures['accumulation']} micro-batches of {figures['micro_batch']}",
-        f"run          {figures['steps']:,} steps, {figures['warmup_steps']:,} of warmup; epochs: " + ", ".join(f"{name} {value:.2f}" for name, value in figures["epochs"].items()),
+        f"run          {figures['steps']:,} steps, {figures['warmup_steps']:,} of warmup; epochs: "
+        + ", ".join(f"{name} {value:.2f}" for name, value in figures["epochs"].items()),
         f"model        {figures['parameters']:,} parameters, {figures['flops_per_token'] / 1e6:,.0f} MFLOP a token",
         f"memory       about {figures['memory_per_device_bytes'] / 2**30:.1f} GiB per device",
         "time         " + (f"{hours:,.1f} hours at {figures['tokens_per_second']:,.0f} tokens/s" if hours else "give --tokens-per-second for an estimate"),

@@ -83,7 +83,9 @@ def choose_device(name: str) -> torch.device:
         return torch.device("cpu")
     local = int(os.environ.get("LOCAL_RANK", "0"))
     if local >= torch.cuda.device_count():
-        raise UserError(f"rank {local} of this host has no GPU: there are {torch.cuda.device_count()}", f"torchrun --nproc-per-node {torch.cuda.device_count()}", 3)
+        raise UserError(
+            f"rank {local} of this host has no GPU: there are {torch.cuda.device_count()}", f"torchrun --nproc-per-node {torch.cuda.device_count()}", 3
+        )
     return torch.device("cuda", local)
 
 
@@ -99,7 +101,9 @@ def join(device: torch.device) -> Iterator[World]:
         yield World(rank, ranks, local, device)
     except RuntimeError as error:
         if ranks > 1 and re.search("gloo|nccl|connection", str(error), re.IGNORECASE):
-            raise UserError(f"the connection to the other ranks was lost: {str(error).splitlines()[0]}", "see what the other ranks said, then go on with --resume", 1) from None
+            raise UserError(
+                f"the connection to the other ranks was lost: {str(error).splitlines()[0]}", "see what the other ranks said, then go on with --resume", 1
+            ) from None
         raise
     # Only here: after an error the other ranks may never come to it, and it would wait for them.
     if ranks > 1:
@@ -120,7 +124,9 @@ def resolve(recipe: Recipe, data: Data, device: torch.device, init: str | None) 
         model = export.read_config(Path(init), recipe.model)
         export.check_tokenizer(Path(init), data.directories[0])
         if model.pad_id != data.tokenizer.special.get("<pad>"):
-            raise UserError(f"{init}: its <pad> is {model.pad_id}, the shards' is {data.tokenizer.special.get('<pad>')}", "build the shards with the model's tokenizer")
+            raise UserError(
+                f"{init}: its <pad> is {model.pad_id}, the shards' is {data.tokenizer.special.get('<pad>')}", "build the shards with the model's tokenizer"
+            )
     elif model.vocab_size == 0:
         model = dataclasses.replace(model, vocab_size=data.tokenizer.vocab_size)
     precision = recipe.precision if recipe.precision != "auto" else "bf16" if device.type == "cuda" else "fp32"
@@ -144,7 +150,9 @@ def _start(job: Job, data: Data, micro: int, display: Display) -> tuple[State, P
     # To JSON and back, so that it compares with what a checkpoint holds.
     keys, shape = json.loads(json.dumps([fixed_keys(recipe), dataclasses.asdict(recipe.model)]))
     fresh = State(data=plan.data_digest(data), tokenizer=data.tokenizer.digest, recipe=keys, model=shape, micro_batch=micro)
-    about = (json.dumps({"shards": list(data.directories), "sources": data.tokens, "data": fresh.data, "identity": list(data.identity)}, indent=1) + "\n").encode()
+    about = (
+        json.dumps({"shards": list(data.directories), "sources": data.tokens, "data": fresh.data, "identity": list(data.identity)}, indent=1) + "\n"
+    ).encode()
     if (job.run / "recipe.toml").exists() and not job.resume:
         raise UserError(f"{job.run}: there is a run in it", "go on with --resume, or name another --run")
     found = checkpoint.newest_whole(job.run, lambda text: display.say(f"warning: {text}")) if job.resume else None
@@ -167,10 +175,16 @@ def _start(job: Job, data: Data, micro: int, display: Display) -> tuple[State, P
     if state.data != fresh.data:
         raise UserError(f"{path}: trained on other shards than these", "give the shards that the run was started with, in the same order")
     if state.recipe.get("steps") != recipe.steps:
-        raise UserError(f"--steps {recipe.steps}: the run was started for {state.recipe.get('steps')}, and its learning rate follows that horizon", f"--steps {state.recipe.get('steps')}, or a new --run with --init")
+        raise UserError(
+            f"--steps {recipe.steps}: the run was started for {state.recipe.get('steps')}, and its learning rate follows that horizon",
+            f"--steps {state.recipe.get('steps')}, or a new --run with --init",
+        )
     changed = sorted(key for key in {*keys, *state.recipe} if keys.get(key) != state.recipe.get(key))
     if changed:
-        raise UserError(f"{changed[0]}: {keys.get(changed[0])!r}, the run was started with {state.recipe.get(changed[0])!r}", "leave --recipe and its flags away: --resume takes those of the run")
+        raise UserError(
+            f"{changed[0]}: {keys.get(changed[0])!r}, the run was started with {state.recipe.get(changed[0])!r}",
+            "leave --recipe and its flags away: --resume takes those of the run",
+        )
     if state.micro_batch != micro:
         display.say(f"note: micro-batches of {micro}, before of {state.micro_batch}: same samples and masks, other dropout")
     if (job.run / "run.json").read_bytes() != about:  # the same shards in another place

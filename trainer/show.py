@@ -27,14 +27,25 @@ def curves(run: Path, out: Path) -> Path:
         raise UserError("trainer show draws with matplotlib, which is not installed", "pip install matplotlib", 3) from None
     figure, axes = plt.subplots(2, 2, figsize=(11, 7), layout="constrained")
     steps = [line["step"] for line in train]
-    for axis, key, name in ((axes[0, 0], "loss", "training loss, nats a masked token"), (axes[1, 0], "learning_rate", "learning rate"), (axes[1, 1], "tokens_per_second", "tokens a second")):
+    for axis, key, name in (
+        (axes[0, 0], "loss", "training loss, nats a masked token"),
+        (axes[1, 0], "learning_rate", "learning rate"),
+        (axes[1, 1], "tokens_per_second", "tokens a second"),
+    ):
         axis.plot(steps, [line[key] if line[key] is not None else np.nan for line in train], linewidth=1)
         axis.set(title=name, xlabel="step")
     valid = [line for line in lines if line["kind"] == "valid"]
     sources = list(dict.fromkeys(line["source"] for line in valid))
     for source in [name for name in sources if name != "all"] or sources:
         own = [line for line in valid if line["source"] == source]
-        axes[0, 1].plot([line["step"] for line in own], [line["perplexity"] if line["perplexity"] is not None else np.nan for line in own], marker="o", markersize=3, linewidth=1, label=source)
+        axes[0, 1].plot(
+            [line["step"] for line in own],
+            [line["perplexity"] if line["perplexity"] is not None else np.nan for line in own],
+            marker="o",
+            markersize=3,
+            linewidth=1,
+            label=source,
+        )
     axes[0, 1].set(title="validation perplexity", xlabel="step", yscale="log")
     if valid:
         axes[0, 1].legend()
@@ -61,7 +72,15 @@ def sample(directories: tuple[str, ...], recipe: Recipe, place: int) -> dict[str
     masked = sorted((int(where), int(label)) for where, label in zip(places[0], labels[0], strict=True) if label != kernels.IGNORED)
     row = ids[0, : lengths[0]].tolist()
     shard = int(np.searchsorted(data.starts, samples[0], side="right") - 1)
-    return {"sample": place, "epoch": int(epochs[0]), "index": int(samples[0]), "shard": data.identity[shard], "ids": row, "masked": masked, **_text(directories[0], row, masked)}
+    return {
+        "sample": place,
+        "epoch": int(epochs[0]),
+        "index": int(samples[0]),
+        "shard": data.identity[shard],
+        "ids": row,
+        "masked": masked,
+        **_text(directories[0], row, masked),
+    }
 
 
 def _text(directory: str, row: list[int], masked: list[tuple[int, int]]) -> dict[str, Any]:

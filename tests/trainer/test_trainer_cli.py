@@ -48,7 +48,9 @@ def base(shards: Path, tmp_path: Path, *more: str) -> list[str]:
         (["--recipe", "none.toml"], 2, "none.toml: cannot be read", "trainer recipes"),
     ],
 )
-def test_pretrain_errors(small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, more: list[str], code: int, what: str, hint: str) -> None:
+def test_pretrain_errors(
+    small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, more: list[str], code: int, what: str, hint: str
+) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     if "cuda" in more:
         import torch
@@ -142,7 +144,22 @@ def test_export_twice_is_the_same_to_the_byte(small: Path, tmp_path: Path) -> No
 
 
 def test_dry_run(small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["pretrain", "--shards", str(small), "--recipe", "roberta-base", "--batch", "16", "--dry-run", "--device", "cpu", "--data.length", "64", "--tokens-per-second", "1e6"]
+    arguments = [
+        "pretrain",
+        "--shards",
+        str(small),
+        "--recipe",
+        "roberta-base",
+        "--batch",
+        "16",
+        "--dry-run",
+        "--device",
+        "cpu",
+        "--data.length",
+        "64",
+        "--tokens-per-second",
+        "1e6",
+    ]
     assert main([*arguments, "--json"]) == 0
     found: dict[str, Any] = json.loads(capsys.readouterr().out)
     assert found["schema_version"] == 1 and found["tokens_per_step"] == 16 * 64 and found["steps"] == 500_000
@@ -260,7 +277,9 @@ def test_works_without_transformers(small: Path, tmp_path: Path, monkeypatch: py
     assert main(["export", "--run", str(tmp_path / "run"), "--out", str(tmp_path / "out")]) == 0
     assert "transformers is not installed" in capsys.readouterr().out
     check_error(capsys, base(small, tmp_path, "--run", str(tmp_path / "b"), "--track", "wandb"), 3, "--track wandb: not installed", "pip install wandb")
-    check_error(capsys, base(small, tmp_path, "--run", str(tmp_path / "b"), "--init", "roberta-base"), 3, "--init roberta-base: no such directory", "huggingface_hub")
+    check_error(
+        capsys, base(small, tmp_path, "--run", str(tmp_path / "b"), "--init", "roberta-base"), 3, "--init roberta-base: no such directory", "huggingface_hub"
+    )
 
 
 def test_rank_0_alone_says_what_is_wrong_with_the_call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -67,7 +67,9 @@ def test_every_sample_equals_its_twin(ragged: Path, length: int, sentence_eos: b
     for epoch in (0, 7):
         ids, places, labels, lengths = gather(data, np.full(len(data), epoch), np.arange(len(data)), seed=5)
         for i, row in enumerate(expected):
-            seen, where, what = twins.mask(row, twins.make_key(5, 2, epoch, i), 0.15, False, data.tokenizer.vocab_size, sorted(special.values()), special["<mask>"])
+            seen, where, what = twins.mask(
+                row, twins.make_key(5, 2, epoch, i), 0.15, False, data.tokenizer.vocab_size, sorted(special.values()), special["<mask>"]
+            )
             assert ids[i, : len(row)].tolist() == seen and lengths[i] == len(row) and (ids[i, len(row) :] == special["<pad>"]).all()
             count = len(where)
             assert (places[i, :count] - i * length).tolist() == where and labels[i, :count].tolist() == what

@@ -32,7 +32,24 @@ def test_overfits_a_small_set(tmp_path: Path) -> None:
     tokenizer = small_tokenizer()
     documents = patterned_documents(3, 3, tokenizer.get_vocab_size())
     folder = write_shards(tmp_path / "shards", tokenizer, {("train", "a"): [documents]})
-    more = ["--model.dropout", "0", "--model.attention-dropout", "0", "--batch", "8", "--log-every", "10", "--optim.lr", "1e-2", "--optim.weight-decay", "0", "--model.hidden", "64", "--model.intermediate", "128"]
+    more = [
+        "--model.dropout",
+        "0",
+        "--model.attention-dropout",
+        "0",
+        "--batch",
+        "8",
+        "--log-every",
+        "10",
+        "--optim.lr",
+        "1e-2",
+        "--optim.weight-decay",
+        "0",
+        "--model.hidden",
+        "64",
+        "--model.intermediate",
+        "128",
+    ]
     runs.train(arguments(folder, tmp_path / "run", *more, steps=300))
     found = [line["loss"] for line in runs.log(tmp_path / "run") if line["kind"] == "train"]
     assert np.mean(found[-5:]) < 0.1, found[-5:]
@@ -44,7 +61,22 @@ def test_log(small: Path, tmp_path: Path) -> None:
     lines = runs.log(run)
     assert [line["step"] for line in lines if line["kind"] == "train"] == [5, 10, 15, 20]
     train = next(line for line in lines if line["kind"] == "train")
-    assert set(train) == {"kind", "step", "loss", "perplexity", "learning_rate", "gradient_norm", "tokens_per_second", "mfu", "data_wait", "memory_bytes", "seconds_left", "skipped", "epoch", "samples"}
+    assert set(train) == {
+        "kind",
+        "step",
+        "loss",
+        "perplexity",
+        "learning_rate",
+        "gradient_norm",
+        "tokens_per_second",
+        "mfu",
+        "data_wait",
+        "memory_bytes",
+        "seconds_left",
+        "skipped",
+        "epoch",
+        "samples",
+    }
     assert train["perplexity"] == pytest.approx(math.exp(train["loss"])) and train["mfu"] is None and 0 <= train["data_wait"] < 1
     assert train["samples"] == 5 * 32
     valid = [(line["step"], line["source"]) for line in lines if line["kind"] == "valid"]
@@ -135,7 +167,9 @@ def test_spike_guard(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("sent, code", [(signal.SIGTERM, 1), (signal.SIGINT, 130)])
-def test_a_signal_saves_and_stops(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], sent: signal.Signals, code: int) -> None:
+def test_a_signal_saves_and_stops(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], sent: signal.Signals, code: int
+) -> None:
     real = loop.learning_rate
 
     def send(step: int, *rest: Any) -> float:

@@ -29,7 +29,11 @@ SHAPE = ModelConfig(layers=3, hidden=64, intermediate=160, heads=4, positions=48
 def theirs(config: ModelConfig, seed: int = 0) -> Any:
     torch.manual_seed(seed)
     special = {"<s>": 0, "</s>": 2}
-    model = transformers.RobertaForMaskedLM(transformers.RobertaConfig(**{k: v for k, v in export.hugging_face_config(config, special).items() if k not in ("torch_dtype", "architectures", "model_type")}))
+    model = transformers.RobertaForMaskedLM(
+        transformers.RobertaConfig(
+            **{k: v for k, v in export.hugging_face_config(config, special).items() if k not in ("torch_dtype", "architectures", "model_type")}
+        )
+    )
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if "token_type" in name or name.endswith("bias"):
@@ -124,7 +128,9 @@ def test_import_and_export_are_exact(tmp_path: Path) -> None:
     stored = safetensors.torch.load_file(tmp_path / "model.safetensors")
     back = published_state(own)
     assert set(back) == set(stored) and all(torch.equal(back[name], stored[name]) for name in stored)
-    assert safetensors.torch.save({name: tensor.contiguous() for name, tensor in back.items()}, {"format": "pt"}) == (tmp_path / "model.safetensors").read_bytes()
+    assert (
+        safetensors.torch.save({name: tensor.contiguous() for name, tensor in back.items()}, {"format": "pt"}) == (tmp_path / "model.safetensors").read_bytes()
+    )
 
 
 def test_import_of_a_pickled_checkpoint(tmp_path: Path) -> None:

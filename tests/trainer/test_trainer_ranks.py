@@ -24,7 +24,26 @@ def uneven(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def arguments(shards: Path, run: Path) -> list[str]:
-    return ["pretrain", "--shards", str(shards), "--run", str(run), *runs.MINI, "--micro-batch", "4", "--steps", str(STEPS), "--save-every", "1", "--keep", "100", "--log-every", "1", "--optim.clip", "0"]
+    return [
+        "pretrain",
+        "--shards",
+        str(shards),
+        "--run",
+        str(run),
+        *runs.MINI,
+        "--micro-batch",
+        "4",
+        "--steps",
+        str(STEPS),
+        "--save-every",
+        "1",
+        "--keep",
+        "100",
+        "--log-every",
+        "1",
+        "--optim.clip",
+        "0",
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +91,18 @@ def test_two_ranks_by_four(uneven: Path, alone: Path, tmp_path: Path) -> None:
 
 @pytest.mark.long
 def test_four_ranks_by_two_under_torchrun(uneven: Path, alone: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "4", "-m", "trainer.cli", "--", *arguments(uneven, tmp_path / "run")]
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "4",
+        "-m",
+        "trainer.cli",
+        "--",
+        *arguments(uneven, tmp_path / "run"),
+    ]
     done = subprocess.run(command, env=runs.environment(), cwd=runs.ROOT, capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stderr
     assert_equal(alone, tmp_path / "run")

@@ -18,7 +18,24 @@ STEPS = 80
 
 
 def arguments(shards: Path, run: Path, *more: str, steps: int = STEPS) -> list[str]:
-    return ["pretrain", "--shards", str(shards), "--run", str(run), *runs.MINI, "--steps", str(steps), "--save-every", "7", "--log-every", "1", "--keep", "2", "--resume", *more]
+    return [
+        "pretrain",
+        "--shards",
+        str(shards),
+        "--run",
+        str(run),
+        *runs.MINI,
+        "--steps",
+        str(steps),
+        "--save-every",
+        "7",
+        "--log-every",
+        "1",
+        "--keep",
+        "2",
+        "--resume",
+        *more,
+    ]
 
 
 def kill_and_resume(shards: Path, tmp_path: Path, ranks: int, kills: int, steps: int) -> None:

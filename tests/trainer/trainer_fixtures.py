@@ -25,7 +25,9 @@ def byte_bpe(texts: list[str], vocab_size: int) -> tokenizers.Tokenizer:
     tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE())
     tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = tokenizers.decoders.ByteLevel()
-    trainer = tokenizers.trainers.BpeTrainer(vocab_size=vocab_size - 1, special_tokens=list(SPECIAL[:4]), initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet(), show_progress=False)
+    trainer = tokenizers.trainers.BpeTrainer(
+        vocab_size=vocab_size - 1, special_tokens=list(SPECIAL[:4]), initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet(), show_progress=False
+    )
     tokenizer.train_from_iterator(texts, trainer)
     tokenizer.add_special_tokens(["<mask>"])
     return tokenizer
@@ -49,7 +51,9 @@ def write_shards(directory: Path, tokenizer: tokenizers.Tokenizer, splits: dict[
             entries.append(_write(directory, shard_name(split, source, number), split, source, documents, digest, token_dtype(size)))
     special = {name: tokenizer.token_to_id(name) for name in SPECIAL}
     info = TokenizerInfo(digest=digest, vocab_size=size, special=special, lossless=True, whitespace="space")
-    write_manifest(str(directory), Manifest(created_by={"corpusmill": "test"}, recipe_digest="0" * 64, tokenizer=info, dtype=token_dtype(size), shards=tuple(entries)))
+    write_manifest(
+        str(directory), Manifest(created_by={"corpusmill": "test"}, recipe_digest="0" * 64, tokenizer=info, dtype=token_dtype(size), shards=tuple(entries))
+    )
     return directory
 
 

@@ -21,7 +21,28 @@ from trainer.cli import main
 
 ROOT = Path(__file__).parents[2]
 # A model that is smaller still than `tiny`, for proofs over many steps.
-MINI = ["--recipe", "tiny", "--device", "cpu", "--model.hidden", "32", "--model.intermediate", "64", "--model.positions", "32", "--data.length", "32", "--batch", "32", "--micro-batch", "8", "--evaluation.every", "0", "--evaluation.samples", "8"]
+MINI = [
+    "--recipe",
+    "tiny",
+    "--device",
+    "cpu",
+    "--model.hidden",
+    "32",
+    "--model.intermediate",
+    "64",
+    "--model.positions",
+    "32",
+    "--data.length",
+    "32",
+    "--batch",
+    "32",
+    "--micro-batch",
+    "8",
+    "--evaluation.every",
+    "0",
+    "--evaluation.samples",
+    "8",
+]
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -65,7 +86,9 @@ def begin(arguments: list[str], ranks: int = 1, limit: int = 0) -> list[Child]:
         port = probe.getsockname()[1]
     found = []
     for rank in range(ranks):
-        world = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(ranks), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)} if ranks > 1 else {}
+        world = (
+            {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(ranks), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)} if ranks > 1 else {}
+        )
         output = Path(tempfile.mkstemp(prefix="trainer-test-")[1])
         found.append(Child(context().Process(target=_child, args=(arguments, world, str(output), limit)), output))
         found[-1].process.start()
