@@ -98,7 +98,7 @@ class Export:
 
 @dataclass(frozen=True, kw_only=True)
 class Show:
-    """Draw the curves of a run as a PNG, or print a training sample with its masks."""
+    """Draw the curves of a run as a PNG, print a training sample with its masks, or fill masked words in."""
 
     run: tyro.conf.Positional[str] = ""
     """The run."""
@@ -110,6 +110,8 @@ class Show:
     """For --sample: default those of the run."""
     recipe: str = ""
     """For --sample: default that of the run."""
+    fill: str = ""
+    """Print the likeliest tokens for each <mask> of this text, by the newest whole checkpoint."""
     json: bool = False
     """One JSON object on stdout."""
 
@@ -294,6 +296,13 @@ def export(arguments: list[str]) -> int:
 def show(arguments: list[str]) -> int:
     """`trainer show`."""
     options = _parse(Show, arguments)
+    if options.fill:
+        _need(options.run, "RUN", "a run")
+        from trainer.fill import as_json, as_lines, fill
+
+        filled = fill(Path(options.run), options.fill)
+        print(json.dumps({"schema_version": 1, "masks": as_json(filled)}) if options.json else "\n".join(as_lines(filled)))
+        return 0
     if options.sample is None:
         _need(options.run, "RUN", "a run")
         from trainer.show import curves
