@@ -4,21 +4,17 @@ stdout is data, stderr is progress and errors. Exit: 0 done, 1 incomplete or a c
 3 environment, 130 interrupted. Nothing heavy is imported before it is needed.
 """
 
-import dataclasses
 import errno
-import inspect
 import json as jsonlib
 import os
 import shutil
 import signal
 import sys
 import threading
-import typing
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal
 
+from pipelines.flags import Run, packaged_recipes, parse_with_recipe, quiet_beam, refuse_unknown
 from shards.config import UserError, nearest
 
 if TYPE_CHECKING:
@@ -92,145 +88,37 @@ def _dispatch(arguments: list[str]) -> int:
     name, *rest = arguments
     if name not in COMMANDS:
         raise UserError(f"{name}: no such command", nearest(name, COMMANDS))
+    command = COMMANDS[name]
     if name in ("build", "ingest"):
-        return _from_recipe(name, rest)
+        recipe, run, beam_arguments = parse_with_recipe(name, command.__doc__ or "", rest)
+        return int(command(recipe, run, beam_arguments))
     import tyro
 
-    command = COMMANDS[name]
     if name in ON_BEAM:
         parsed, beam_arguments = tyro.cli(command, args=rest, prog=f"corpus {name}", return_unknown_args=True)
-        _refuse_unknown(command, name, beam_arguments)
+        refuse_unknown(command, name, beam_arguments)
         return parsed(beam_arguments)  # type: ignore[no-any-return]
     return int(tyro.cli(command, args=rest, prog=f"corpus {name}"))
 
 
-def _refuse_unknown(command: Any, name: str, unknown: list[str]) -> None:
-    """Raise `UserError` for what neither we nor Beam know, with the nearest of both: Beam only drops it with a warning."""
-    if not unknown:
-        return
-    _quiet_beam()
-    from pipelines.beam import known_options
-
-    ours, known = set(_flags(command)), known_options()
-    for index, argument in enumerate(unknown):
-        option = argument.split("=", 1)[0]
-        if not option.startswith("-") and (index == 0 or not unknown[index - 1].startswith("-")):
-            raise UserError(f"{argument}: not understood", f"corpus {name} --help")
-        if option.startswith("-") and option not in known:
-            raise UserError(f"{option}: neither corpus nor Beam has this option", nearest(option, ours | known))
+# build and ingest: the recipe's own keys are flags too
 
 
-def _flags(command: Any, prefix: str = "") -> Iterator[str]:
-    """The flags that tyro makes of a dataclass, tables and all, or of a function's parameters."""
-    if not dataclasses.is_dataclass(command):
-        yield from (f"--{name.replace('_', '-')}" for name in inspect.signature(command).parameters)
-        return
-    for field in dataclasses.fields(command):
-        kind = _Run if field.name == "run" else typing.get_args(field.type)[0] if typing.get_origin(field.type) is Annotated else field.type
-        own = next((extra.name for extra in getattr(field.type, "__metadata__", ()) if getattr(extra, "name", None)), field.name)
-        name = f"{prefix}{own}".replace("_", "-")
-        if dataclasses.is_dataclass(kind):
-            yield from _flags(kind, "" if kind is _Run else f"{name}.")
-        elif field.default is True:
-            head, dot, tail = name.rpartition(".")
-            yield f"--{head}{dot}no-{tail}"
-        else:
-            yield f"--{name}"
-
-
-# build and ingest: the recipe's own keys are flags too, so their parser is made from the recipe
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Run:
-    """What is not in the recipe. Positional: the recipe, a file or the name of one in the package."""
-
-    home: str
-    """The folder of the build; made if it is not there."""
-    workers: int | None = None
-    """Child processes; default one a core. 0: none, all in this process."""
-    dry_run: bool = False
-    """Only say what would be done; prints the whole recipe."""
-    yes: bool = False
-    """Do not ask before redoing work that a changed recipe makes stale."""
-    json: bool = False
-    """Print the result as one JSON object."""
-
-
-def _from_recipe(name: str, arguments: list[str]) -> int:
-    import tyro
-
-    from pipelines.recipe import Recipe, complete, load_recipe
-
-    path = _recipe_argument(arguments)
-    if path is None and not {"-h", "--help"} & set(arguments):
-        raise UserError("no recipe named", f"corpus {name} RECIPE.toml --home DIR; recipes in the package: {', '.join(packaged_recipes())}")
-    recipe = Recipe(sources={}) if path is None else load_recipe(path, packaged_recipes())
-    keys = {f"source_{number}": key for number, key in enumerate(recipe.sources)}
-    sources = dataclasses.make_dataclass(
-        "Sources", [(field, Annotated[type(recipe.sources[key]), tyro.conf.arg(name=key)], recipe.sources[key]) for field, key in keys.items()], frozen=True
-    )
-    fields = [(field.name, field.type, getattr(recipe, field.name)) for field in dataclasses.fields(Recipe) if field.name not in ("sources", "format")]
-    helps = {"seed": "Of every draw: the tokenizer's sample, the validation split.", "limit": "Only the first N records of each source, for a first look."}
-    Arguments = dataclasses.make_dataclass(
-        "Arguments",
-        [
-            ("recipe", tyro.conf.Positional[str]),
-            ("run", tyro.conf.OmitArgPrefixes[_Run]),
-            *((key, Annotated[kind, tyro.conf.arg(help=helps.get(key))], dataclasses.field(default=value)) for key, kind, value in fields),
-            ("sources", sources, dataclasses.field(default=sources())),
-        ],
-        frozen=True,
-    )
-    Arguments.__doc__ = COMMANDS[name].__doc__
-    try:
-        parsed: Any
-        parsed, beam_arguments = tyro.cli(Arguments, args=arguments, prog=f"corpus {name}", return_unknown_args=True, config=(tyro.conf.FlagCreatePairsOff,))
-    except ValueError as error:
-        raise UserError(str(error), f"corpus {name} --help") from None
-    _refuse_unknown(Arguments, name, beam_arguments)
-    changed = dataclasses.replace(
-        recipe,
-        **{key: getattr(parsed, key) for key, _, _ in fields},
-        sources={key: _with_absolute_input(getattr(parsed.sources, field)) for field, key in keys.items()},
-    )
-    return int(COMMANDS[name](complete(changed, os.getcwd()), parsed.run, beam_arguments))
-
-
-def _recipe_argument(arguments: list[str]) -> str | None:
-    """The first argument that is neither a flag nor the value of one: the parser itself is made from the recipe."""
-    switches = {"--dry-run", "--yes", "--json"}
-    for before, argument in zip(["", *arguments], arguments):
-        value_of_flag = before.startswith("--") and "=" not in before and before not in switches and not before.rpartition(".")[2].startswith("no-")
-        if not argument.startswith("-") and not value_of_flag:
-            return argument
-    return None
-
-
-def _with_absolute_input(options: Any) -> Any:
-    return dataclasses.replace(options, input=tuple(item if "://" in item else os.path.abspath(item) for item in options.input))
-
-
-def packaged_recipes() -> dict[str, Path]:
-    """Name -> file of the recipes in the package."""
-    return {path.stem: path for path in sorted((Path(__file__).parent / "recipes").glob("*.toml"))}
-
-
-def build(recipe: "Recipe", run: _Run, beam_arguments: list[str]) -> int:
+def build(recipe: "Recipe", run: Run, beam_arguments: list[str]) -> int:
     """RECIPE --home DIR: everything, from the sources to verified shards."""
     from pipelines import build as composition
 
     return _run_recipe(recipe, run, beam_arguments, composition.build)
 
 
-def ingest(recipe: "Recipe", run: _Run, beam_arguments: list[str]) -> int:
+def ingest(recipe: "Recipe", run: Run, beam_arguments: list[str]) -> int:
     """RECIPE --home DIR: only the documents of the sources."""
     from pipelines import build as composition
 
     return _run_recipe(recipe, run, beam_arguments, composition.run_ingest)
 
 
-def _run_recipe(recipe: "Recipe", run: _Run, beam_arguments: list[str], stages: Callable[..., None]) -> int:
+def _run_recipe(recipe: "Recipe", run: Run, beam_arguments: list[str], stages: Callable[..., None]) -> int:
     from pipelines.build import adopt_recipe
 
     if run.dry_run:
@@ -244,14 +132,14 @@ def _run_recipe(recipe: "Recipe", run: _Run, beam_arguments: list[str], stages: 
     with locked(Home(run.home)):
         adopt_recipe(run.home, recipe, _confirmed(run.yes), say)
         _sweep(run.home)
-        _quiet_beam()
+        quiet_beam()
         stages(run.home, num_workers, beam_arguments, say)
     if run.json:
         _print_json(_stats(run.home))
     return 0
 
 
-def _dry_run(recipe: "Recipe", run: _Run) -> int:
+def _dry_run(recipe: "Recipe", run: Run) -> int:
     """What a build would read, a line a source, and the whole recipe as TOML that can be fed back."""
     from corpora.sources import load_source
     from pipelines.build import changes
@@ -301,13 +189,6 @@ def _sweep(home: str) -> None:
         pass
 
 
-def _quiet_beam() -> None:
-    """Beam logs the trace of every error that we report in one line; a bug's still comes with the exception."""
-    import logging
-
-    logging.getLogger().setLevel(logging.CRITICAL)
-
-
 def say(line: str) -> None:
     """A line about the progress."""
     print(line, file=sys.stderr, flush=True)
@@ -325,14 +206,6 @@ def _stats(home: str) -> dict[str, Any]:
 
 # the other commands: tyro reads the flags from the signatures
 
-HomeFolder = Annotated[str, "the folder of a build"]
-
-
-def _positional() -> Any:
-    import tyro
-
-    return tyro.conf.Positional
-
 
 def _stage(function_name: str) -> Callable[..., Callable[[list[str]], int]]:
     def command(home: str, /, workers: int | None = None) -> Callable[[list[str]], int]:
@@ -341,7 +214,7 @@ def _stage(function_name: str) -> Callable[..., Callable[[list[str]], int]]:
             from pipelines.home import open_home
             from pipelines.lock import locked
 
-            _quiet_beam()
+            quiet_beam()
             with locked(open_home(home)[0]):
                 _sweep(home)
                 getattr(composition, function_name)(home, _workers(workers), beam_arguments, say)

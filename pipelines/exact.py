@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from corpora.normalise import exact_digest
 from corpora.urls import canonical_url
-from pipelines.home import Home, Summary, done, fingerprint, open_home, ordered_slices, package_versions, prune, write_summary
+from pipelines.home import Home, SliceTask, Summary, done, fingerprint, open_home, ordered_slices, package_versions, prune, write_summary
 from pipelines.progress import tick
 from pipelines.recipe import Recipe
 from shards import files
@@ -46,29 +46,12 @@ ATTRIBUTE_SCHEMA = pa.schema([pa.field("id", pa.string(), nullable=False), ("twi
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
+class Task(SliceTask):
     """One ingested slice; `index`: its place in the order of all slices; `partitions`: of the keys."""
 
-    home: str
     index: int
-    ingested: Summary
     partitions: int
     stage: str = KEYS
-
-    @property
-    def source(self) -> str:
-        """The slice's source."""
-        return self.ingested.source
-
-    @property
-    def name(self) -> str:
-        """The slice's name."""
-        return self.ingested.slice
-
-    @property
-    def size(self) -> int:
-        """Bytes of text."""
-        return self.ingested.counts["bytes"]
 
 
 def plan(home_root: str) -> list[Task]:

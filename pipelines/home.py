@@ -48,6 +48,30 @@ class Summary:
         return self.path, self.start
 
 
+@dataclass(frozen=True, kw_only=True)
+class SliceTask:
+    """What a stage after ingest does to one ingested slice; a stage's own task is a subclass."""
+
+    home: str
+    ingested: Summary
+    stage: str
+
+    @property
+    def source(self) -> str:
+        """The slice's source."""
+        return self.ingested.source
+
+    @property
+    def name(self) -> str:
+        """The slice's name."""
+        return self.ingested.slice
+
+    @property
+    def size(self) -> int:
+        """Bytes of text."""
+        return self.ingested.counts["bytes"]
+
+
 @dataclass(frozen=True)
 class Home:
     """Addresses below one folder, local or on an object store."""

@@ -19,6 +19,7 @@ from tokenizers import Tokenizer
 
 from pipelines.chance import chance
 from pipelines.home import (
+    SliceTask,
     Summary,
     attribute_digests,
     done,
@@ -48,28 +49,11 @@ Encoder = Callable[[list[str]], tuple[NDArray[np.uint32], NDArray[np.int64]]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
+class Task(SliceTask):
     """One ingested slice to encode."""
 
-    home: str
-    ingested: Summary
     fingerprint: str
     stage: str = STAGE
-
-    @property
-    def source(self) -> str:
-        """The slice's source."""
-        return self.ingested.source
-
-    @property
-    def name(self) -> str:
-        """The slice's name."""
-        return self.ingested.slice
-
-    @property
-    def size(self) -> int:
-        """Bytes of text."""
-        return self.ingested.counts["bytes"]
 
 
 def plan(home_root: str) -> list[Task]:

@@ -18,6 +18,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, 
 from pipelines.chance import CHANCES, chance
 from pipelines.home import (
     Home,
+    SliceTask,
     Summary,
     attribute_digests,
     done,
@@ -43,29 +44,12 @@ VERSION = 2
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
+class Task(SliceTask):
     """One slice to take the sample from: documents whose chance is under `threshold` (of 2**64)."""
 
-    home: str
-    ingested: Summary
     threshold: int
     fingerprint: str
     stage: str = SAMPLE
-
-    @property
-    def source(self) -> str:
-        """The slice's source."""
-        return self.ingested.source
-
-    @property
-    def name(self) -> str:
-        """The slice's name."""
-        return self.ingested.slice
-
-    @property
-    def size(self) -> int:
-        """Bytes of text."""
-        return self.ingested.counts["bytes"]
 
 
 def plan(home_root: str) -> list[Task]:
