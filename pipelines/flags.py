@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What is not in the recipe. Positional: the recipe, a file or the name of one in the package."""
+    """What is not in the recipe."""
 
     home: str
     """The folder of the build; made if it is not there."""
@@ -55,7 +55,7 @@ def parse_with_recipe(name: str, text: str, arguments: list[str]) -> "tuple[Reci
     Arguments = dataclasses.make_dataclass(
         "Arguments",
         [
-            ("recipe", tyro.conf.Positional[str]),
+            ("recipe", Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="RECIPE", help="A .toml file, or the name of a recipe in the package.")]),
             ("run", tyro.conf.OmitArgPrefixes[Run]),
             *((key, Annotated[kind, tyro.conf.arg(help=helps.get(key))], dataclasses.field(default=value)) for key, kind, value in fields),
             ("sources", sources, dataclasses.field(default=sources())),

@@ -1,8 +1,8 @@
 # ruff: noqa: E402  (the path and the environment come first)
 """A training step against transformers' RobertaForMaskedLM on the same batches: interleaved, ratios with min, median, max.
 
-    python benchmarks/trainer_step.py                                            # CPU: a small model, fp32
-    python benchmarks/trainer_step.py --device cuda --recipe roberta-base --batch 64 --precision bf16 [--compile]
+    python benchmarks/bench_trainer_step.py                                            # CPU: a small model, fp32
+    python benchmarks/bench_trainer_step.py --device cuda --recipe roberta-base --batch 64 --precision bf16 [--compile]
 
 Both sides do forward, backward and AdamW (fused) on the same masked samples, dropout on. On a GPU it also prints MFU
 by `model.flops_per_token`, which counts the head on the masked tokens only; the same count is used for both.

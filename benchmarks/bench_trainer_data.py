@@ -1,7 +1,7 @@
 # ruff: noqa: E402  (the path and the environment come first)
 """Loader and masking against what people use: interleaved rounds in one process, ratios with min, median and max.
 
-    python benchmarks/trainer_data.py [--json FILE] [--rounds 9]
+    python benchmarks/bench_trainer_data.py [--json FILE] [--rounds 9]
 
 Peers: transformers' DataCollatorForLanguageModeling (its masking step alone on ready tensors, and from lists),
 `datasets`' numpy reads of a list of rows, torch's DataLoader with 2 workers that reads the same memory map and masks
