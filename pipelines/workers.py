@@ -27,6 +27,7 @@ from pipelines import progress
 from shards.config import UserError
 
 MAX_TRIES = 2
+MAX_STARTS = 3
 STALL_S = float(os.environ.get("CORPUSMILL_STALL_S", "600"))
 """A child whose ticks have not moved for so long is ended. The slowest honest record is a page at the parser's safety
 deadline of 100 s, tried twice."""
@@ -162,15 +163,27 @@ def _get_pool(workers: int) -> pebble.ProcessPool:
         starting = True
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         try:
-            context = multiprocessing.get_context("spawn")
-            _pool = (workers, pebble.ProcessPool(max_workers=workers, context=context, initializer=_start_child, initargs=(list(sys.path),)))
-            assert _pool[1].active  # this starts it
+            for attempt in range(MAX_STARTS):
+                try:
+                    _pool = (workers, _new_pool(workers))
+                    break
+                except OSError:  # a child, or multiprocessing's own tracker of resources, was killed while it began
+                    if attempt == MAX_STARTS - 1:
+                        raise
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
             starting = False
         if interrupted.is_set():
             raise KeyboardInterrupt
     return _pool[1]
+
+
+def _new_pool(workers: int) -> pebble.ProcessPool:
+    """A pool whose children are begun."""
+    context = multiprocessing.get_context("spawn")
+    pool = pebble.ProcessPool(max_workers=workers, context=context, initializer=_start_child, initargs=(os.getpid(), list(sys.path)))
+    assert pool.active  # this starts it
+    return pool
 
 
 def stop() -> None:
@@ -182,7 +195,7 @@ def stop() -> None:
         _pool = None
 
 
-def _start_child(path: list[str]) -> None:
+def _start_child(parent: int, path: list[str]) -> None:
     """One core a child: the libraries' own threads would only get in each other's way. Ctrl-C is the parent's to handle,
     and a child ends with its parent, even one that is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -190,6 +203,8 @@ def _start_child(path: list[str]) -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before the line above
+        os._exit(1)
     limit = memory_limit()
     if limit:
         resource.setrlimit(resource.RLIMIT_DATA, (limit, resource.getrlimit(resource.RLIMIT_DATA)[1]))

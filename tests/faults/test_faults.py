@@ -273,3 +273,19 @@ def test_a_slice_set_aside_after_ingest_ends_the_build(stage: str, texts: Path, 
     monkeypatch.setattr(module, "process", whole)
     assert corpus("build", recipe, "--home", home, "--workers", 0)[0] == 0
     assert digest(home) == digest(texts / "good")
+
+
+def test_a_pool_whose_tracker_is_killed_at_its_start_is_begun_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pipelines import workers
+
+    real, failures = workers._new_pool, [BrokenPipeError(32, "Broken pipe"), BrokenPipeError(32, "Broken pipe")]
+
+    def failing(count: int) -> Any:
+        if failures:
+            raise failures.pop()
+        return real(count)
+
+    workers.stop()
+    monkeypatch.setattr(workers, "_new_pool", failing)
+    assert workers._get_pool(1).active and not failures
+    workers.stop()
