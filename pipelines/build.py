@@ -172,8 +172,9 @@ def adopt_recipe(home_root: str, recipe: Recipe, confirm: Callable[[list[str]], 
     """Make `recipe` the home's. What it changes in a home that is there is said first, and asked about when much would be
     redone. Raises `UserError` (exit 2) when the answer is no, and when the folder holds something else."""
     home = Home(home_root)
-    if not files.exists(home.file("recipe.toml")):
-        if set(files.list_files(home_root)) - {home.file("lock")} or files.list_folders(home_root):
+    if not homes.is_home(home_root):
+        there = files.list_folders(home_root) or set(files.list_files(home_root)) - {home.file("lock")}
+        if there:
             raise UserError(f"{home_root}: not empty and not a home", "name a new folder")
     else:
         _, old = open_home(home_root)

@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipelines.flags import Run, packaged_recipes, parse_with_recipe, quiet_beam, refuse_unknown
@@ -49,6 +50,9 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output has gone, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except FileNotFoundError as error:
+        print(f"error: {error.filename or str(error).splitlines()[0]}: not there\nhint: corpus build makes again what is missing in a home", file=sys.stderr)
+        return 1
     except OSError as error:
         if error.errno is None:  # an object store's
             print(f"error: {str(error).splitlines()[0]}\nhint: check the address, the network and your rights there", file=sys.stderr)
@@ -291,7 +295,7 @@ def stats(home: str, /, json: bool = False) -> int:
     keys = ("records", "rejected", "documents", "removed", "kept", "bytes", "sentences", "tokens")
     rows: list[tuple[str, ...]] = [("source", *keys)]
     for name, row in [*figures["sources"].items(), ("total", figures["total"])]:
-        flat = {**row, "rejected": sum(row["rejects"].values()), "removed": sum(count or 0 for count in row["removed"].values())}
+        flat = {**row, "rejected": sum(row["rejects"].values()), "removed": None if None in row["removed"].values() else sum(row["removed"].values())}
         rows.append((name, *("-" if flat[key] is None else f"{flat[key]:,}" for key in keys)))
     _print_table(rows)
     dropped = [(f"rejected: {reason}", f"{count:,}") for reason, count in figures["total"]["rejects"].items()]
@@ -417,9 +421,12 @@ def clean(home: str, /, work: bool = False, lock: bool = False, dry_run: bool = 
         dry_run: Only say what would go.
     """
     from pipelines.clean import clean as sweep
+    from pipelines.home import open_home
+    from pipelines.lock import locked
 
-    for address in sweep(home, work, lock, dry_run):
-        print(address)
+    with nullcontext() if dry_run or lock else locked(open_home(home, for_reading=True)[0]):
+        for address in sweep(home, work, lock, dry_run):
+            print(address)
     return 0
 
 

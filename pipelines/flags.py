@@ -135,3 +135,4 @@ def quiet_beam() -> None:
     import logging
 
     logging.getLogger().setLevel(logging.CRITICAL)
+    logging.getLogger("corpora").setLevel(logging.WARNING)  # what a source has to say is no noise

@@ -24,6 +24,9 @@ REMOVING_STAGES = ("exact",)
 """Stages that propose removals, in the order in which `tokenize` applies them."""
 
 
+RECIPE_MARK = "# As built by corpusmill: this folder is a home.\n"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Summary:
     """What one slice of one stage gave. `path`, `start`: where the slice stands in its source's order; `output`:
@@ -114,8 +117,16 @@ def open_home(root: str, for_reading: bool = False) -> tuple[Home, Recipe]:
 
 
 def write_recipe(home: Home, recipe: Recipe) -> None:
-    """Keep the recipe as built, every default written out."""
-    files.write_bytes(home.file("recipe.toml"), dump_toml(recipe).encode())
+    """Keep the recipe as built, every default written out. Its first line tells it from a recipe that a user wrote."""
+    files.write_bytes(home.file("recipe.toml"), (RECIPE_MARK + dump_toml(recipe)).encode())
+
+
+def is_home(root: str) -> bool:
+    """True for a folder whose recipe.toml a build wrote."""
+    try:
+        return files.read_bytes(Home(root).file("recipe.toml")).startswith(RECIPE_MARK.encode())
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return False
 
 
 def package_versions(*names: str) -> dict[str, str]:
@@ -199,8 +210,11 @@ def twins(home: Home, stage: str, summary: Summary) -> pa.Table:
     Raises `UserError` when they belong to another documents file.
     """
     address = home.attributes(stage, summary.source, summary.slice)
-    with files.open_input(address) as stream:
-        table = pq.read_table(stream)
+    try:
+        with files.open_input(address) as stream:
+            table = pq.read_table(stream)
+    except FileNotFoundError:
+        raise UserError(f"{home.root}: dedup has not run over {summary.source}/{summary.slice}", f"corpus dedup {home.root}") from None
     if (table.schema.metadata or {}).get(b"corpusmill.documents", b"").decode() != summary.output:
         raise UserError(f"{address}: made from other documents than {summary.source}/{summary.slice}", f"corpus dedup {home.root}", 1)
     return table

@@ -68,7 +68,7 @@ class ShardsConfig:
     shard_tokens: int = 100_000_000
     """A shard is cut after this many tokens."""
     valid_fraction: float = 0.005
-    """Share of documents held out for validation, chosen by the hash of their id; at least one per source."""
+    """Share of documents held out for validation, chosen by the hash of their id; at least one of a source that has two."""
     whitespace: Literal["space", "strip", "keep"] = "space"
     """space: runs collapse, a sentence after the first begins with one where the text has any before it; strip: bare sentences, as RoBERTa's own data; keep: the text comes back exactly."""
 

@@ -56,9 +56,10 @@ def why(home_root: str, identity: str) -> list[dict[str, Any]]:
     for summary in _slices(home, recipe, None):
         with files.open_input(home.documents(summary.source, summary.slice)) as stream:
             rows = _matching_rows(pq.ParquetFile(stream), identity)
-        removals = _removals(home, recipe, summary) if rows and _deduplicated(home, recipe, summary) else {}
+        decided = _deduplicated(home, recipe, summary)
+        removals = _removals(home, recipe, summary) if rows and decided else {}
         for row, record in rows:
-            fate = {"outcome": "removed", **removals[row]} if row in removals else {"outcome": "kept"}
+            fate = {"outcome": "removed", **removals[row]} if row in removals else {"outcome": "kept" if decided else "not decided yet: corpus dedup"}
             found.append({"source": summary.source, **_readable(record), **fate})
         with files.open_input(home.rejects(summary.source, summary.slice)) as stream:
             table = pq.read_table(stream)

@@ -72,6 +72,8 @@ def status(home_root: str) -> dict[str, Any]:
     ingested = summaries(home, ingest.STAGE)
     slices = len(ingested)
     done = {stage: len(summaries(home, stage)) for stage in STAGES}
+    for stage in (exact.STAGE, tokenize.STAGE):  # not those of documents that are no more
+        done[stage] = sum(len(homes.current(home, recipe, stage, name)) for name in recipe.sources)
     aside = homes.slices_aside(home)
     off = () if homes.removing_stages(recipe) else (exact.STAGE,)
     kept = [_source_stats(home, recipe, name)["kept"] for name in recipe.sources]

@@ -151,7 +151,8 @@ def run(function: Callable[[Any], Any], task: Any) -> Any:
         }.get(error.errno or 0)
         if remedy is None:
             raise
-        raise UserError(f"{error.filename or task}: {error.strerror}", remedy, 3) from None
+        where = error.filename or (task if isinstance(task, str) else task.home)
+        raise UserError(f"{where}: {error.strerror or error}", remedy, 3) from None
 
 
 def _get_pool(workers: int) -> pebble.ProcessPool:
@@ -175,6 +176,7 @@ def _get_pool(workers: int) -> pebble.ProcessPool:
             starting = False
         if interrupted.is_set():
             raise KeyboardInterrupt
+    assert _pool is not None
     return _pool[1]
 
 

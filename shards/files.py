@@ -70,6 +70,9 @@ def size(address: str) -> int:
 def list_files(address: str, suffix: str = "") -> list[str]:
     """Addresses of the files directly in a folder, sorted; a folder that is not there is empty. Temporary files are left out."""
     file_system, path = resolve(address)
+    if not is_remote(address):  # Arrow stops at a name that is no UTF-8
+        found = [entry.name for entry in os.scandir(path) if entry.is_file()] if os.path.isdir(path) else []
+        return [join(address, name) for name in sorted(found) if name.endswith(suffix) and not name.startswith(TEMPORARY)]
     selector = pafs.FileSelector(path, recursive=False, allow_not_found=True)
     names = [info.base_name for info in file_system.get_file_info(selector) if info.type == pafs.FileType.File]
     return [join(address, name) for name in sorted(names) if name.endswith(suffix) and not name.startswith(TEMPORARY)]
@@ -204,13 +207,18 @@ def _walk_remote(file_system: pafs.FileSystem, root: str, deep: bool) -> Iterato
 def _walk(root: str, deep: bool) -> Iterator[tuple[str, int]]:
     """The same on this machine: links are followed, but not into a folder that is being walked already; names that are
     no UTF-8 come with surrogates."""
-    for folder, folders, names in os.walk(root, followlinks=True):
+    for folder, folders, names in os.walk(root, followlinks=True, onerror=_cannot_list):
         real = os.path.realpath(folder)
         folders[:] = [name for name in folders if deep and not (real + os.sep).startswith(os.path.realpath(os.path.join(folder, name)) + os.sep)]
         for name in names:
             path = os.path.join(folder, name)
-            if os.path.isfile(path):
-                yield os.path.relpath(path, root).replace(os.sep, "/"), os.path.getsize(path)
+            if os.path.isfile(path) or (os.path.islink(path) and not os.path.exists(path)):  # a link to nowhere is read to a reject
+                yield os.path.relpath(path, root).replace(os.sep, "/"), os.path.getsize(path) if os.path.exists(path) else 0
+
+
+def _cannot_list(error: OSError) -> None:
+    """A folder that cannot be listed holds who knows what: nothing is passed over in silence."""
+    raise UserError(f"{error.filename}: cannot be listed: {error.strerror}", "give yourself the right to read it, or leave it out of the input", 3)
 
 
 def fixed_part(pattern: str) -> str:

@@ -14,20 +14,13 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+sys.path.insert(0, str(Path(__file__).parent))  # `reuters:source` is a user's module to the recipes
+
+from realdata import data_file  # noqa: E402
+
 ROOT = Path(__file__).resolve().parents[1]
-DATA = Path(os.environ.get("CORPUSMILL_TEST_DATA", ROOT.parent / "shared" / "data"))
 settings.register_profile("ours", deadline=None, derandomize=True, max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "100")))
 settings.load_profile("ours")
-sys.path.insert(0, str(ROOT / "tests"))  # `reuters:source` is a user's module to the recipes
-
-
-def data_file(name: str) -> Path | None:
-    """A file of the test data, or None where there is none and generated data must serve."""
-    path = DATA / name
-    if path.exists():
-        return path
-    assert os.environ.get("CI") != "true", f"{path}: the test data must be there in CI; set CORPUSMILL_TEST_DATA"
-    return None
 
 
 def python_documentation(module: str) -> str:

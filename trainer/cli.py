@@ -198,7 +198,7 @@ def pretrain(arguments: list[str]) -> int:
 def _recipe_name(arguments: list[str]) -> str:
     """The recipe must be known before the flags that override it can be read."""
     values = {"--recipe": "", "--run": ""}
-    for word, following in zip(arguments, [*arguments[1:], ""], strict=True):
+    for word, following in zip(arguments, [*arguments, ""][1:], strict=True):
         flag, equals, value = word.partition("=")
         if flag in values:
             values[flag] = value if equals else following

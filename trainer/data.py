@@ -58,14 +58,14 @@ class Data:
 def open_data(directories: Sequence[str], split: str, length: int, sentence_eos: bool, source: str | None = None) -> Data:
     """Open the shards of a split (and of one source). Raises `UserError`: no manifest, another tokenizer, a file missing or damaged."""
     _allow_many_files()
-    opened = [shards.open(directory, split, source) for directory in directories]
+    opened = [shards.open(directory, split) for directory in directories]
     first = opened[0]
     for other in opened[1:]:
         if other.manifest.tokenizer.digest != first.manifest.tokenizer.digest:
             raise UserError(f"{other.directory}: its tokenizer is not that of {first.directory}", "build both with one tokenizer: [tokenizer] path")
     found: dict[str, list[tuple[str, Shard]]] = {}
     for part in opened:
-        for shard in part:
+        for shard in (shard for shard in part if source in (None, shard.entry.source)):
             found.setdefault(shard.entry.source, []).append((f"{part.directory}/{shard.entry.file}", shard))
     members = [(name, shard) for group in found.values() for name, shard in group]
     indexes = [shard_index(shard, length, sentence_eos, name) for name, shard in members]

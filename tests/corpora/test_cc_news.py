@@ -17,7 +17,7 @@ import archives
 import hostile
 import pytest
 import trafilatura
-from conftest import DATA, ROOT, data_file
+from realdata import DATA, ROOT, data_file
 
 from corpora.cc_news import CcNewsOptions, missing_months, source
 from corpora.charset import decode_page

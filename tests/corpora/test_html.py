@@ -15,7 +15,7 @@ import archives
 import hostile
 import pytest
 import trafilatura
-from conftest import ROOT, data_file
+from realdata import ROOT, data_file
 
 from corpora.body import decode_body
 from corpora.charset import decode_page

@@ -7,7 +7,7 @@ import threading
 from collections import defaultdict
 
 import pytest
-from conftest import ROOT, data_file
+from realdata import ROOT, data_file
 
 from corpora.language import ANY, TWENTY, certainly_not, detect_language, known_languages
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import archives
 import pytest
-from conftest import DATA, data_file
 from hypothesis import given
 from hypothesis import strategies as st
+from realdata import DATA, data_file
 
 from corpora import members, warc
 from corpora.warc import Damage, Record

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import data_file
+from realdata import data_file
 
 import shards
 from corpora.normalise import casefold, normalise

@@ -291,3 +291,45 @@ def test_names_of_sources_are_flags(tmp_path: Path, corpus: Corpus) -> None:
     )
     assert build_of(tmp_path, corpus, "--sources.class.slice-bytes", 5, text=text)[0] == 0
     assert list(json.loads(corpus("stats", tmp_path / "home", "--json")[1])["sources"]) == ["a-b", "1a", "class"]
+
+
+def test_a_folder_with_the_user_s_own_recipe_is_no_home(tmp_path: Path, corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.txt").write_text("some text")
+    recipe = write_recipe(tmp_path)
+    (tmp_path / ".tmp-mine").write_text("mine")
+    before = recipe.read_text()
+    monkeypatch.chdir(tmp_path)
+    code, _, err = corpus("build", "recipe.toml", "--home", ".", "--workers", 0)
+    assert code == 2 and "not empty and not a home" in err
+    assert recipe.read_text() == before and (tmp_path / ".tmp-mine").exists()
+
+
+def test_a_link_to_nowhere_is_counted(tmp_path: Path, corpus: Corpus) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.txt").write_text("some text")
+    (tmp_path / "in" / "b.txt").symlink_to(tmp_path / "nowhere.txt")
+    assert build_of(tmp_path, corpus)[0] == 0
+    assert json.loads(corpus("stats", tmp_path / "home", "--json")[1])["total"]["rejects"] == {"unreadable": 1}
+
+
+def test_before_dedup_nothing_is_called_kept(tmp_path: Path, corpus: Corpus) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.txt").write_text("some text")
+    assert corpus("ingest", write_recipe(tmp_path), "--home", tmp_path / "home", "--workers", 0)[0] == 0
+    record = json.loads(corpus("show", tmp_path / "home", "--json")[1])["records"][0]
+    assert "not decided yet" in json.loads(corpus("why", tmp_path / "home", record["id"], "--json")[1])["records"][0]["outcome"]
+    code, _, err = corpus("export", tmp_path / "home", tmp_path / "out")
+    assert code == 2 and "dedup has not run" in err
+
+
+def test_clean_waits_for_nobody(tmp_path: Path, corpus: Corpus) -> None:
+    from pipelines.home import Home
+    from pipelines.lock import locked
+
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.txt").write_text("some text")
+    assert build_of(tmp_path, corpus)[0] == 0
+    with locked(Home(str(tmp_path / "home"))):
+        code, _, err = corpus("clean", tmp_path / "home", "--work")
+    assert code == 3 and "is at work in this home" in err and (tmp_path / "home" / "work").exists()

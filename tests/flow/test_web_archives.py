@@ -16,7 +16,7 @@ import archives
 import hostile
 import pyarrow.parquet as pq
 import pytest
-from conftest import DATA, ROOT, data_file
+from realdata import DATA, ROOT, data_file
 
 from corpora.guard import Guard
 

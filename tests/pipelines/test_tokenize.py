@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import data_file
 from hypothesis import given
 from hypothesis import strategies as st
+from realdata import data_file
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from corpora.normalise import normalise
