@@ -312,3 +312,20 @@ def test_masking_rows_alone_or_together(ten_million: Data) -> None:
 def test_environment_of_tests() -> None:
     """Kernels under test check bounds."""
     assert os.environ.get("NUMBA_BOUNDSCHECK") == "1"
+
+
+def test_folders_of_different_sources_go_together(tmp_path: Path) -> None:
+    """Training and validation read every source from the folders that have it."""
+    from trainer.config import EvaluationConfig
+    from trainer.evaluate import validation_sets
+
+    tokenizer = small_tokenizer()
+    size = tokenizer.get_vocab_size()
+    folders = []
+    for number, names in enumerate((("a", "b"), ("c", "b"))):
+        parts = {(split, name): [random_documents(10 * number + place, 6, size)] for place, name in enumerate(names) for split in ("train", "valid")}
+        folders.append(str(write_shards(tmp_path / str(number), tokenizer, parts)))
+    data = open_data(folders, "train", 64, True)
+    assert list(data.tokens) == ["a", "b", "c"]
+    assert data.tokens["b"] == sum(shard.entry.tokens for folder in folders for shard in shards.open(folder, "train", "b"))
+    assert [part.source for part in validation_sets(folders, 64, EvaluationConfig(samples=4))] == ["a", "b", "c"]
