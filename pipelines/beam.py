@@ -223,7 +223,7 @@ def run_stage(home: str, stage: type[beam.PTransform], num_workers: int, beam_ar
     try:
         with progress.display(Home(home), DISPLAYED[stage]):
             pipeline.run().wait_until_finish()
-    except Exception:
+    except Exception:  # an engine wraps every error in its own; each way out raises again
         if workers.interrupted.is_set():
             raise KeyboardInterrupt from None
         error = take_error(Home(home))

@@ -116,7 +116,7 @@ def open_output(address: str) -> Iterator[IO[bytes]]:
             yield stream
         _flush_to_disk(temporary)
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException:  # Ctrl-C too: remove what is half written, then raise again
         if os.path.exists(temporary):
             os.unlink(temporary)
         raise

@@ -77,9 +77,8 @@ def reuters(tmp_path_factory: pytest.TempPathFactory) -> Path:
             stories = []
             for story in range(50):
                 body = "\n".join(draw.sample(lines, 8)) if story % 10 else "the same words again and again"
-                stories.append(
-                    f'<REUTERS NEWID="{number * 50 + story}">\n<TEXT><TITLE>STORY</TITLE><BODY>{body.replace("<", "&lt;")}</BODY></TEXT>\n</REUTERS>\n'
-                )
+                content = "" if story % 9 == 4 else f"<BODY>{body.replace('<', '&lt;')}</BODY>"  # some of the real ones have none
+                stories.append(f'<REUTERS NEWID="{number * 50 + story}">\n<TEXT><TITLE>STORY</TITLE>{content}</TEXT>\n</REUTERS>\n')
             (folder / f"reut2-{number:03d}.sgm").write_text("".join(stories), "latin-1", "replace")
     return folder
 
