@@ -28,10 +28,10 @@ class Variant:
     prepare: Callable[[], object] | None = None
 
 
-def compare(name: str, unit: str, variants: Sequence[Variant], *, rounds: int = 5, packages: Sequence[str] = ()) -> dict[str, Any]:
-    """Time `variants`, the first of which is ours, print the table and write the JSON. One more round goes first, uncounted."""
+def compare(name: str, unit: str, variants: Sequence[Variant], *, rounds: int = 5, warm: bool = True, packages: Sequence[str] = ()) -> dict[str, Any]:
+    """Time `variants`, the first of which is ours, print the table and write the JSON. One more round goes first, uncounted, unless `warm` is False."""
     rates: dict[str, list[float]] = {variant.name: [] for variant in variants}
-    for number in range(rounds + 1):
+    for number in range(0 if warm else 1, rounds + 1):
         for variant in variants:
             if variant.prepare:
                 variant.prepare()

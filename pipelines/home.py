@@ -220,23 +220,25 @@ def twins(home: Home, stage: str, summary: Summary) -> pa.Table:
     return table
 
 
-def kept_rows(home: Home, recipe: Recipe, summary: Summary) -> NDArray[np.bool_]:
-    """(D,) which documents of an ingested slice no stage removes."""
+def kept_rows(home: Home, recipe: Recipe, summary: Summary, before: str | None = None) -> NDArray[np.bool_]:
+    """(D,) which documents of an ingested slice no stage removes; with `before`, none of the stages that come before that one."""
     kept = np.ones(summary.counts["documents"], dtype=np.bool_)
-    for stage in removing_stages(recipe):
+    for stage in removing_stages(recipe, before):
         kept &= twins(home, stage, summary).column("twin").is_null().to_numpy()
     return kept
 
 
-def removing_stages(recipe: Recipe) -> tuple[str, ...]:
-    """The removing stages that this recipe has switched on."""
-    return REMOVING_STAGES if recipe.dedup.exact else ()
+def removing_stages(recipe: Recipe, before: str | None = None) -> tuple[str, ...]:
+    """The removing stages that this recipe has switched on, in the order in which they apply; only those before `before`."""
+    on = {"exact": recipe.dedup.exact}
+    stages = REMOVING_STAGES[: REMOVING_STAGES.index(before)] if before else REMOVING_STAGES
+    return tuple(stage for stage in stages if on[stage])
 
 
-def attribute_digests(home: Home, recipe: Recipe, summary: Summary, strict: bool = True) -> list[str]:
-    """Digests of the attributes that decide which documents of a slice are kept. Raises `UserError` when dedup has not
-    run, unless `strict` is False."""
-    found = [read_summary(home.summary(stage, summary.source, summary.slice)) for stage in removing_stages(recipe)]
+def attribute_digests(home: Home, recipe: Recipe, summary: Summary, strict: bool = True, before: str | None = None) -> list[str]:
+    """Digests of the attributes that decide which documents of a slice are kept (by the stages before `before`). Raises
+    `UserError` when dedup has not run, unless `strict` is False."""
+    found = [read_summary(home.summary(stage, summary.source, summary.slice)) for stage in removing_stages(recipe, before)]
     if strict and None in found:
         raise UserError(f"{home.root}: dedup has not run over {summary.source}/{summary.slice}", f"corpus dedup {home.root}")
     return [attributes.output for attributes in found if attributes]

@@ -1,0 +1,160 @@
+"""The pool: two workers against one, and one against calling `process` by hand, on `ingest` and on `tokenize`.
+
+Four equal slices of about a minute of one worker's work each, so that one worker works for four minutes. `ingest`: four web
+archives, each the clean archive of the test data again and again; `tokenize`: four files of the 24 novels. The children
+are there before a round begins (their start is measured apart, and the ratio with it printed too), as is everything that
+a stage reads. `by hand`: a loop over `plan` and `process` in this process, without Beam and without children.
+Targets: two workers at least 1.7x of one; pool and Beam at most 3 % over by hand. Needs an idle machine.
+
+    python benchmarks/bench_workers.py [--rounds N] [--seconds S] [--only ingest|tokenize]
+"""
+
+import argparse
+import json
+import logging
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from benchmarks.bench_shards import DATA, novels, quiet
+from benchmarks.common import RESULTS, Variant, compare
+from pipelines import beam, build, ingest, shard, tokenize, workers
+from pipelines.recipe import parse_recipe
+from shards import files
+
+NUM_SLICES = 4
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=62.0, help="of one worker, a slice")
+    parser.add_argument("--only", choices=["ingest", "tokenize"], help="default: both")
+    arguments = parser.parse_args()
+    logging.disable(logging.CRITICAL)
+    for name, bench in (("ingest", bench_ingest), ("tokenize", bench_tokenize)):
+        if arguments.only in (None, name):
+            with tempfile.TemporaryDirectory() as folder:
+                bench(folder, arguments.seconds, arguments.rounds)
+    workers.stop()
+
+
+def bench_ingest(folder: str, seconds: float, rounds: int) -> None:
+    """Archives to documents."""
+    archives = sorted(DATA.glob("cc-news/**/2016/09/*.warc.gz"))
+    if not archives:
+        sys.exit(f"error: no archive in {DATA}/cc-news\nhint: set CORPUSMILL_TEST_DATA")
+    archive = archives[0].read_bytes()
+
+    def write(copies: int, slices: int) -> None:
+        for number in range(slices):
+            with open(files.join(folder, f"{number}.warc.gz"), "wb") as stream:
+                for _ in range(copies):
+                    stream.write(archive)
+
+    home = files.join(folder, "home")
+    adopt(home, '[sources.news]\nkind = "cc_news"\ninput = "*.warc.gz"\nlanguage = "en"\nslice_bytes = 1\n', folder)
+    steps = [(ingest.plan, ingest.process)]
+    write(8, 1)
+    copies = round(8 * seconds / timed(partial(by_hand, home, steps)))
+    write(copies, NUM_SLICES)
+    measure("ingest", home, beam.Ingest, steps, ["documents", "rejects", "summaries/ingest"], len(archive) * copies * NUM_SLICES / 1e6, rounds)
+
+
+def bench_tokenize(folder: str, seconds: float, rounds: int) -> None:
+    """Documents to shards."""
+    texts = [text.decode(errors="replace") for _, text in novels()]
+
+    def write(copies: int, slices: int) -> int:
+        for number in range(slices):
+            with open(files.join(folder, f"{number}.jsonl"), "w") as stream:
+                for _ in range(copies):
+                    stream.writelines(json.dumps({"text": text}) + "\n" for text in texts)
+        return Path(folder, "0.jsonl").stat().st_size
+
+    def adopt_sized(size: int) -> None:
+        adopt(home, f'[sources.novels]\nkind = "files"\ninput = "*.jsonl"\nlanguage = "en"\nslice_bytes = {size}\n[dedup]\nexact = false\n', folder)
+        for stage in (build.run_ingest, build.run_dedup, build.run_tokenizer):
+            stage(home, workers.default_workers(), [], quiet)
+
+    home = files.join(folder, "home")
+    steps: list[Any] = [(tokenize.plan, tokenize.process), (shard.plan, shard.process)]
+    adopt_sized(write(1, 1))
+    by_hand(home, steps)  # compiles and loads once
+    clear(home, ["shards", "work/tokenize", "summaries/tokenize", "summaries/shards"])
+    copies = round(seconds / timed(partial(by_hand, home, steps)))
+    size = write(copies, NUM_SLICES)
+    adopt_sized(size)
+    measure("tokenize", home, beam.Tokenize, steps, ["shards", "work/tokenize", "summaries/tokenize", "summaries/shards"], size * NUM_SLICES / 1e6, rounds)
+
+
+def adopt(home: str, recipe: str, folder: str) -> None:
+    """Make the recipe the home's."""
+    build.adopt_recipe(home, parse_recipe(recipe, "recipe", folder), lambda _: True, quiet)
+
+
+def by_hand(home: str, steps: Iterable[tuple[Callable[[str], list[Any]], Callable[[Any], object]]]) -> None:
+    """The same work as a stage: no Beam, no children."""
+    for plan, process in steps:
+        for task in plan(home):
+            process(task)
+
+
+def measure(name: str, home: str, stage: Any, steps: Any, outputs: list[str], megabytes: float, rounds: int) -> None:
+    """The three ways in turn; `outputs` are removed before each."""
+
+    def prepare(num_workers: int) -> None:
+        beam.run_stage(home, stage, num_workers, [])  # done already, so it only brings up the children
+        clear(home, outputs)
+
+    by_hand(home, steps)
+    starts = {}
+    for num_workers in (1, 2):
+        workers.stop()
+        both = timed(partial(beam.run_stage, home, stage, num_workers, []))
+        starts[num_workers] = both - timed(partial(beam.run_stage, home, stage, num_workers, []))
+    result = compare(
+        f"workers_{name}",
+        "MB of input a second",
+        [
+            Variant(name="2 workers", work=megabytes, run=partial(beam.run_stage, home, stage, 2, []), prepare=partial(prepare, 2)),
+            Variant(name="1 worker", work=megabytes, run=partial(beam.run_stage, home, stage, 1, []), prepare=partial(prepare, 1)),
+            Variant(name="by hand", work=megabytes, run=partial(by_hand, home, steps), prepare=partial(clear, home, outputs)),
+        ],
+        rounds=rounds,
+        warm=False,
+        packages=("apache-beam", "pebble"),
+    )
+    seconds = {way: megabytes / row["rate"]["median"] for way, row in result["variants"].items()}
+    result["seconds"], result["start_of_the_pool"] = seconds, starts
+    result["overhead"] = seconds["1 worker"] / seconds["by hand"] - 1
+    result["two_workers_with_start"] = (seconds["1 worker"] + starts[1]) / (seconds["2 workers"] + starts[2])
+    (RESULTS / f"workers_{name}.json").write_text(json.dumps(result, indent=1) + "\n")
+    print("  seconds:", ", ".join(f"{way} {value:.1f}" for way, value in seconds.items()))
+    print(
+        f"  start of the pool: 1 worker {starts[1]:.2f} s, 2 workers {starts[2]:.2f} s; with it two workers are {result['two_workers_with_start']:.2f}x of one"
+    )
+    print(f"  pool and Beam over by hand, slices of {seconds['by hand'] / NUM_SLICES:.0f} s: {100 * result['overhead']:+.1f} %", flush=True)
+
+
+def clear(home: str, outputs: list[str]) -> None:
+    """Remove what the stage wrote, so that it is done again."""
+    for gone in outputs:
+        files.remove(files.join(home, gone))
+
+
+def timed(run: Callable[[], object]) -> float:
+    """Seconds that `run` takes."""
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    main()
