@@ -14,7 +14,7 @@ from typing import Any
 MAX_DOCUMENT_BYTES = 50_000_000
 """A document of more bytes (inflated) is the reject `too_large`."""
 
-LOCATION_FIELDS = frozenset({"input", "slice_bytes"})
+LOCATION_FIELDS = frozenset({"input", "slice_bytes", "accelerated"})
 """Options that cannot change a byte of the output: left out of the recipe's digest."""
 
 
