@@ -22,6 +22,7 @@ TABLES = (
     ("dedup", "pipelines/recipe.py", "DedupConfig"),
     ("tokenizer", "pipelines/recipe.py", "TokenizerConfig"),
     ("shards", "pipelines/recipe.py", "ShardsConfig"),
+    ("expected.NAME", "pipelines/recipe.py", "ExpectedConfig"),
 )
 """Table of the recipe, file, dataclass."""
 KINDS = {"FilesOptions": "files", "CcNewsOptions": "cc_news"}
