@@ -151,9 +151,7 @@ def write_archives(sets: dict[str, list[GoldPage]], folder: Path) -> int:
                 headers = StatusAndHeaders("200 OK", [("Content-Type", page.content_type or "text/html")], protocol="HTTP/1.1")
                 dated = {"WARC-Date": "2018-03-30T10:10:24Z"}
                 url = f"http://{name}.example/{number}"
-                writer.write_record(
-                    writer.create_warc_record(url, "response", payload=io.BytesIO(page.content), http_headers=headers, warc_headers_dict=dated)
-                )
+                writer.write_record(writer.create_warc_record(url, "response", payload=io.BytesIO(page.content), http_headers=headers, warc_headers_dict=dated))
     return sum(map(len, sets.values()))
 
 
@@ -168,9 +166,7 @@ def ours(folder: str) -> Run:
         if isinstance(record, Document)
     ]
     write(rows)
-    return Run(
-        cpu=time.process_time() + cpu_of(guard.pid) - before, wall=time.perf_counter() - start, kept=frozenset(str(row["url"]) for row in rows)
-    )
+    return Run(cpu=time.process_time() + cpu_of(guard.pid) - before, wall=time.perf_counter() - start, kept=frozenset(str(row["url"]) for row in rows))
 
 
 def stock(folder: str) -> Run:

@@ -139,7 +139,10 @@ def show_gates(contents: list[bytes], language: str) -> None:
     """The table of gates on all pages of the archives and of html/: each page goes through every gate, whatever the others say."""
     pages = [(record.body, record.content_type, record.url, record.headers) for content in contents for record in records(content) if is_page(record)]
     pages += [(page.content, page.content_type, None, {}) for name in SETS if name != "cc-news" for page in gold_pages(name)]
-    gates = {name: [0, 0, 0.0, 0.0] for name in ("kind, size, first bytes", "charset", "too much markup", "lang of <html> alone", "sample and pycld2", "all but lang")}
+    gates = {
+        name: [0, 0, 0.0, 0.0]
+        for name in ("kind, size, first bytes", "charset", "too much markup", "lang of <html> alone", "sample and pycld2", "all but lang")
+    }
     for body, content_type, url, headers in pages:
         content = decode_body(body, headers, MAX_PAGE_BYTES).content
         start = time.process_time()

@@ -19,7 +19,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-
 HOW_TO_MAKE_ONE = __doc__.split("\n\n")[1].strip()
 
 

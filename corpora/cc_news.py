@@ -219,7 +219,9 @@ def slices(options: CcNewsOptions) -> Iterator[Slice]:
     """The archives in the order of their paths, grouped; warns of months without one."""
     parts = [part for part in find(options.input) if os.path.basename(part.path) != _LISTING]
     if missing := missing_months((part.path for part in parts), options.start, options.end):
-        _LOGGER.warning("no archive for %d months, %s: hours without are normal for this crawl, a month is a download that failed", len(missing), in_runs(missing))
+        _LOGGER.warning(
+            "no archive for %d months, %s: hours without are normal for this crawl, a month is a download that failed", len(missing), in_runs(missing)
+        )
     return group(parts, options.slice_bytes)
 
 

@@ -62,9 +62,7 @@ def test_a_document_and_its_columns(tmp_path: Path) -> None:
     assert (document.url, document.title, document.language) == ("https://example.com/1?utm_source=x", "Title", "en")
     assert document.date == datetime.date(2018, 3, 29) and document.crawled == datetime.datetime(2018, 3, 30, 10, 10, 24, tzinfo=datetime.timezone.utc)
     assert document.text == archives.english(1) and document.digest is not None and len(document.digest) == 32
-    assert document.extra == {
-        **{"host": "example.com", "domain": "example.com", "canonical": "http://other.example/", "charset": "utf-8", "evidence": "ascii"}
-    }
+    assert document.extra == {**{"host": "example.com", "domain": "example.com", "canonical": "http://other.example/", "charset": "utf-8", "evidence": "ascii"}}
 
 
 def test_every_record_has_an_outcome(tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ import archives
 import lxml.html
 import pytest
 import trafilatura
-from benchmarks.gold import SETS, gold_pages
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml.etree import Element, SubElement, XPath
@@ -21,6 +20,7 @@ from trafilatura import xpaths
 from trafilatura.settings import BASIC_CLEAN_XPATH
 from trafilatura.utils import repair_faulty_html
 
+from benchmarks.gold import SETS, gold_pages
 from corpora import faster_trafilatura, html
 from corpora.charset import decode_page
 from corpora.faster_trafilatura import OnePass, Unreadable
@@ -100,7 +100,16 @@ def test_what_is_remembered_stays_small() -> None:
 
 
 starts = st.sampled_from(
-    ["", "<!DOCTYPE html>", "<!doctype html PUBLIC 'x/y'>", '<!DOCTYPE html "http://a/b">\n', "< ! DOCTYPE a/b>", "<html/>\n", "<html lang='x' />", "\n\n<HTML />\n"]
+    [
+        "",
+        "<!DOCTYPE html>",
+        "<!doctype html PUBLIC 'x/y'>",
+        '<!DOCTYPE html "http://a/b">\n',
+        "< ! DOCTYPE a/b>",
+        "<html/>\n",
+        "<html lang='x' />",
+        "\n\n<HTML />\n",
+    ]
 )
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 import trafilatura
-from benchmarks.gold import GoldPage, Score, gold_pages, score
 
+from benchmarks.gold import GoldPage, Score, gold_pages, score
 from corpora.html import extract_page
 from corpora.page import Page
 
