@@ -11,12 +11,13 @@ are exchanged only during a call of `extract`; whoever uses the package beside u
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
+from itertools import islice
 from sys import modules
 from typing import Any
 
@@ -99,14 +100,9 @@ def _options(fast: bool, precision: bool) -> Extractor:
 def _sequence(tree: Any, options: Extractor) -> tuple[Any, str]:
     """`trafilatura_sequence`: the main extraction, the rescue of short ones, and the retry of those that are little of their page."""
     forum = core._forum_thread_page(tree)
-    prune_comments = options.focus == "precision" or not forum
-    unwanted, followers, comments = _Steps.raw(tree)
-    if unwanted or followers:  # rare: the two lists one after the other, as they see each other's work
-        core.prune_unwanted_nodes(tree, core.RAW_TREE_PRUNE_XPATH)
-        comments = core.REMOVE_COMMENTS_AND_LISTS_XPATH[0](tree)
-    if prune_comments:
-        for element in comments:
-            core.delete_element(element)
+    tree = core.prune_unwanted_nodes(tree, core.RAW_TREE_PRUNE_XPATH)
+    if options.focus == "precision" or not forum:
+        tree = core.prune_unwanted_nodes(tree, core.REMOVE_COMMENTS_AND_LISTS_XPATH)
     body, text = _cascade(tree, options, forum)
     if len(text) < options.min_extracted_size and options.focus != "precision":
         rescued, rescued_text, length = core.baseline(tree)
@@ -271,44 +267,41 @@ def _condition(shape: str, strings: list[str]) -> _Condition:
 
 
 class OnePass:
-    """Several expressions of trafilatura's in one pass over a tree: called with it, gives the elements of each, in document order.
+    """An expression of trafilatura's in one pass over a tree: called with it, gives the elements in document order.
 
-    Which conditions hold of a value is remembered as bits, a bit a branch. Raises `Unreadable`.
+    Which branches a value satisfies is remembered as bits, one a branch. `first`: the first element alone, for the expressions of
+    which trafilatura takes no other. Raises `Unreadable`.
     """
 
-    def __init__(self, expressions: Sequence[XPath]) -> None:
-        self._branches = [(number, branch) for number, expression in enumerate(expressions) for branch in _read(expression.path)]
-        self._count = len(expressions)
-        everything = [branch.tags for _, branch in self._branches]
+    def __init__(self, expression: XPath, first: bool = False) -> None:
+        self.path = expression.path
+        self._first = first
+        self._branches = _read(self.path)
+        everything = [branch.tags for branch in self._branches]
         self._tags = ("*",) if None in everything else tuple(sorted(set().union(*(tags for tags in everything if tags))))
-        self._always = sum(1 << bit for bit, (_, branch) in enumerate(self._branches) if branch.tags is None)
+        self._always = sum(1 << bit for bit, tags in enumerate(everything) if tags is None)
         self._of_tag = {tag: self._always for tags in everything for tag in tags or ()}
-        self._free = 0
+        self._free = sum(1 << bit for bit, branch in enumerate(self._branches) if not branch.conditions)
         by_names: dict[tuple[str, ...], list[tuple[int, Callable[[str], bool]]]] = {}
-        for bit, (_, branch) in enumerate(self._branches):
+        for bit, branch in enumerate(self._branches):
             for tag in branch.tags or ():
                 self._of_tag[tag] |= 1 << bit
-            if not branch.conditions:
-                self._free |= 1 << bit
             for condition in branch.conditions:
                 by_names.setdefault(condition.names, []).append((1 << bit, condition.holds))
         self._single = {names[0]: (conditions, dict[str, int]()) for names, conditions in by_names.items() if len(names) == 1}
         self._groups = [(frozenset(names), (conditions, dict[str, int]())) for names, conditions in by_names.items() if len(names) > 1]
 
-    def __call__(self, tree: Any) -> list[list[Any]]:
-        found: list[list[Any]] = [[] for _ in range(self._count)]
-        for element, bits in self._matches(tree):
-            while bits:
-                lowest = bits & -bits
-                bits ^= lowest
-                number, branch = self._branches[lowest.bit_length() - 1]
-                if (branch.rest is None or branch.rest(element)) and element not in found[number][-1:]:
-                    found[number].append(element)
-        return found
+    def __call__(self, tree: Any) -> list[Any]:
+        found = (element for element, bits in self._matches(tree) if self._has_rest(element, bits))
+        return list(islice(found, 1)) if self._first else list(found)
 
-    def first(self, tree: Any) -> list[Any]:
-        """The first element of the only expression, or none."""
-        return next(([element] for element, _ in self._matches(tree)), [])
+    def forget(self) -> None:
+        """Begin again to remember."""
+        for _, known in [*self._single.values(), *(memo for _, memo in self._groups)]:
+            known.clear()
+
+    def _has_rest(self, element: Any, bits: int) -> bool:
+        return any(bits & 1 << bit and (branch.rest is None or branch.rest(element)) for bit, branch in enumerate(self._branches))
 
     def _matches(self, tree: Any) -> Iterator[tuple[Any, int]]:
         single, groups, of_tag, always, free = self._single, self._groups, self._of_tag, self._always, self._free
@@ -331,11 +324,6 @@ class OnePass:
             if bits and (bits := bits & of_tag.get(element.tag, always)):
                 yield element, bits
 
-    def forget(self) -> None:
-        """Begin again to remember."""
-        for _, known in [*self._single.values(), *(memo for _, memo in self._groups)]:
-            known.clear()
-
 
 def _ask(memo: tuple[list[tuple[int, Callable[[str], bool]]], dict[str, int]], value: str) -> int:
     conditions, known = memo
@@ -356,27 +344,10 @@ def forget() -> None:
         passes.forget()
 
 
-class _Only:
-    """A pass in the place of an expression of trafilatura's."""
-
-    def __init__(self, passes: OnePass, path: str, first: bool) -> None:
-        self.passes = passes
-        self.path = path
-        self._first = first
-
-    def __call__(self, tree: Any) -> list[Any]:
-        if self._first:
-            return self.passes.first(tree)
-        return [element for found in self.passes(tree) for element in found]
-
-
-def _first(expression: XPath) -> Any:
-    """For an expression of which trafilatura takes the first element; one without conditions that call back stays as it is."""
-    return _Only(OnePass([expression]), expression.path, first=True) if "re:test" in expression.path else expression
-
-
-def _joined(expressions: Sequence[XPath]) -> Any:
-    return _Only(OnePass(expressions), " then ".join(expression.path for expression in expressions), first=False)
+def _exchange(expressions: list[XPath], first: bool = False) -> tuple[list[Any], list[Any], list[Any]]:
+    """A list of the package, what takes the place of its items, and the items. One that calls nothing back stays."""
+    ours = [OnePass(expression, first) if "re:test" in expression.path else expression for expression in expressions]
+    return expressions, ours, list(expressions)
 
 
 class _Steps:
@@ -384,20 +355,24 @@ class _Steps:
 
     known = is_known()
     if known:
-        raw = OnePass([*xpaths.RAW_TREE_PRUNE_XPATH, *xpaths.REMOVE_COMMENTS_AND_LISTS_XPATH])
-        body, stock_body = [_first(expression) for expression in xpaths.BODY_XPATH], list(xpaths.BODY_XPATH)
-        discard, stock_discard = [_joined(xpaths.OVERALL_DISCARD_XPATH)], list(xpaths.OVERALL_DISCARD_XPATH)
-        clean, stock_clean = _joined([BASIC_CLEAN_XPATH]), BASIC_CLEAN_XPATH
-        passes = [raw, *(step.passes for step in (*body, *discard, clean) if isinstance(step, _Only))]
+        clean, stock_clean = OnePass(BASIC_CLEAN_XPATH), BASIC_CLEAN_XPATH
+        lists = [
+            _exchange(xpaths.BODY_XPATH, first=True),
+            *map(_exchange, (xpaths.OVERALL_DISCARD_XPATH, xpaths.RAW_TREE_PRUNE_XPATH, xpaths.REMOVE_COMMENTS_AND_LISTS_XPATH)),
+            *map(_exchange, (xpaths.REMOVE_COMMENTS_XPATH, xpaths.PRECISION_DISCARD_XPATH)),
+        ]
+        passes = [clean, *(step for _, ours, _ in lists for step in ours if isinstance(step, OnePass))]
 
 
 @contextmanager
 def _exchanged() -> Iterator[None]:
     """Its lists are shared by reference between its modules, so their items change; the one name changes in its module."""
-    xpaths.BODY_XPATH[:], xpaths.OVERALL_DISCARD_XPATH[:] = _Steps.body, _Steps.discard
+    for theirs, ours, _ in _Steps.lists:
+        theirs[:] = ours
     _baseline.BASIC_CLEAN_XPATH = _Steps.clean  # type: ignore[attr-defined]
     try:
         yield
     finally:
-        xpaths.BODY_XPATH[:], xpaths.OVERALL_DISCARD_XPATH[:] = _Steps.stock_body, _Steps.stock_discard
+        for theirs, _, stock in _Steps.lists:
+            theirs[:] = stock
         _baseline.BASIC_CLEAN_XPATH = _Steps.stock_clean  # type: ignore[attr-defined]
