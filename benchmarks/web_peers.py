@@ -9,6 +9,7 @@ Answers a line of JSON for each line of JSON: {"do": "texts", "with": NAME, "pag
 import contextlib
 import json
 import logging
+import multiprocessing
 import pickle
 import resource
 import subprocess
@@ -95,8 +96,12 @@ def path(name: str, folder: str) -> dict[str, Any]:
     """Addresses of the pages that a text is made of, reader and extractor together."""
     from datatrove.pipeline.readers import WarcReader
 
+    import trafilatura
+
+    trafilatura.extract("<html><body><p>what it loads at its first page</p></body></html>")  # here, before its child is forked
     before, start = seconds(), time.perf_counter()
     kept = [document.metadata["url"] for document in _extractor(name).run(WarcReader(folder, glob_pattern="*.warc.gz").run())]
+    multiprocessing.active_children()  # those that have ended are waited for, so that they count
     return {"cpu": seconds() - before, "wall": time.perf_counter() - start, "kept": kept}
 
 

@@ -5,7 +5,7 @@ import trafilatura
 
 from benchmarks.gold import GoldPage, Score, gold_pages, score
 from corpora.html import extract_page
-from corpora.page import Page
+from corpora.page import MAX_PAGE_BYTES, Page
 
 
 def test_the_scorer_counts_runs_of_four_words() -> None:
@@ -27,16 +27,17 @@ def text_of(page: GoldPage) -> str:
     ("name", "floor"),
     [
         ("article-extraction-benchmark", 0.955),
-        ("newspaper4k", 0.0),
+        ("newspaper4k", 0.93),
         ("cc-news", 0.97),
-        pytest.param("readability-test-pages", 0.0, marks=pytest.mark.long),
-        pytest.param("trafilatura-eval", 0.0, marks=pytest.mark.long),
+        pytest.param("readability-test-pages", 0.93, marks=pytest.mark.long),
+        pytest.param("trafilatura-eval", 0.92, marks=pytest.mark.long),
     ],
 )
 def test_ours_is_no_worse_than_stock(name: str, floor: float) -> None:
     pages = gold_pages(name)
     if not pages:
         pytest.skip("needs the test data")
+    pages = [page for page in pages if len(page.content) <= MAX_PAGE_BYTES]  # one is refused for its 2.5 MB
     ours = score(pages, [text_of(page) for page in pages])
     stock = score(pages, [trafilatura.extract(page.content, fast=True, include_comments=False) or "" for page in pages])
     assert ours.f1 >= floor and ours.f1 >= stock.f1 - 0.002, (ours, stock)

@@ -258,7 +258,7 @@ def test_any_markup_is_a_page_or_has_its_reason(pieces: list[str], times: int, l
     assert outcome == extract_page(content, content_type="text/html", url="http://a.example/2018/2/5/x", language=language, min_characters=1, accelerated=False)
 
 
-@fuzz(40)
+@fuzz(12)
 @given(st.sampled_from(sorted(hostile.pages())), st.integers(0, 2**32))
 def test_hostile_pages_cut_anywhere_end_in_time(name: str, seed: int) -> None:
     stored, _ = hostile.pages()[name]
