@@ -36,6 +36,7 @@ FIRST_DATE = datetime.date(1990, 1, 1)
 
 _PARAGRAPH = re.compile(r"<p(?:\s[^<>]{0,1000})?>([^<]{80,4000})", re.IGNORECASE)
 _SAMPLE_FROM, _SAMPLE_CHARACTERS = 500_000, 1_500
+_SAMPLE_ENOUGH = 200
 _MOJIBAKE = re.compile("\u00e2\u20ac[\u0080-\u00ff\u02dc\u0153\u2018-\u203a\u2122\u0152\u017d\u017e\u0178]|\u00c3[\u0080-\u00bf]")
 _SPACE = re.compile(r"\s+")
 
@@ -115,6 +116,7 @@ def extract_page(
 
 
 def _sample(text: str) -> str:
+    """Beginnings of paragraphs, for the gate; "" where they are too few to judge by: one message to the reader is not the page."""
     parts: list[str] = []
     size = 0
     for match in _PARAGRAPH.finditer(text, 0, _SAMPLE_FROM):
@@ -122,7 +124,7 @@ def _sample(text: str) -> str:
         size += len(match[1])
         if size >= _SAMPLE_CHARACTERS:
             break
-    return "\n".join(parts)[:_SAMPLE_CHARACTERS]
+    return "\n".join(parts)[:_SAMPLE_CHARACTERS] if size >= _SAMPLE_ENOUGH else ""
 
 
 def _parse(text: str, accelerated: bool = True) -> Any | None:
