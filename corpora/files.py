@@ -87,16 +87,36 @@ def find(patterns: tuple[str, ...]) -> list[Part]:
     Raises `UserError` when a pattern matches nothing.
     """
     found: dict[str, int] = {}
+    folders: dict[str, list[str]] = {}  # by server; this machine is ""
     for pattern in patterns:
         matches = files.glob(pattern)
         if not matches:
             raise UserError(f"{pattern}: no file matches", "check the pattern; quote it in a shell; `**` crosses folders")
         found.update(matches)
-    bases = [files.fixed_part(pattern) for pattern in patterns]
-    folders = [base if files.is_folder(base) else os.path.dirname(base) for base in bases]
-    base = os.path.commonpath(folders) if len(set(folders)) > 1 and not any(map(files.is_remote, folders)) else folders[0]
-    parts = [Part(address=address, path=address.removeprefix(base).lstrip("/"), size=size) for address, size in found.items()]
+        if pattern.startswith("@"):
+            named = [os.path.dirname(address) for address, _ in matches]
+        else:
+            base = files.fixed_part(pattern)
+            named = [base if files.is_folder(base) else os.path.dirname(base)]
+        for folder in named:
+            folders.setdefault(_server(folder), []).append(folder)
+    common = {server: _common(server, named) for server, named in folders.items()}
+    if len(common) > 1:  # two servers may hold files of one name
+        common = {server: base if not server else server.split("://")[0] + "://" for server, base in common.items()}
+    parts = [Part(address=address, path=address.removeprefix(common[_server(address)]).lstrip("/"), size=size) for address, size in found.items()]
     return sorted(parts, key=lambda part: part.path)
+
+
+def _server(address: str) -> str:
+    """Scheme and host or bucket of a remote address, "" of a local one."""
+    return "/".join(address.split("/", 3)[:3]) if files.is_remote(address) else ""
+
+
+def _common(server: str, folders: list[str]) -> str:
+    """The folder above all of `folders`, which lie on one server."""
+    if len(set(folders)) == 1:
+        return folders[0]
+    return server + os.path.commonpath([folder.removeprefix(server) or "/" for folder in folders]) if server else os.path.commonpath(folders)
 
 
 def group(parts: list[Part], slice_bytes: int) -> Iterator[Slice]:

@@ -1,13 +1,16 @@
 """Files by address, local or on an object store, over `pyarrow.fs`; nothing half-written is ever seen (law 3).
 
-An address is a path or a URI (`s3://bucket/key`). Locally a file is written beside its final name, flushed and
+An address is a path or a URI (`s3://bucket/key`); `https://` ones are read by `shards.webfile`, never written. Locally a file is written beside its final name, flushed and
 renamed; on an object store the bytes go up in one put of the final name. Streams are closed on every path out.
 """
 
+import gzip
 import hashlib
+import io
 import os
 import re
 import secrets
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Any
@@ -15,9 +18,12 @@ from typing import IO, Any
 import pyarrow as pa
 from pyarrow import fs as pafs
 
+from shards import web, webfile
 from shards.config import UserError
 
 TEMPORARY = ".tmp-"
+MAX_LIST_BYTES = 1 << 26
+"""Of a list of inputs, inflated."""
 _CHUNK = 1 << 20
 
 
@@ -30,6 +36,8 @@ def resolve(address: str) -> tuple[pafs.FileSystem, str]:
     """The file system of an address and the path inside it. Raises `UserError` for a scheme nobody knows."""
     if not is_remote(address):
         return _local(), os.path.abspath(address.removeprefix("file://"))
+    if web.is_web(address):
+        raise UserError(f"{address}: files over HTTP can only be read", "name a folder, s3://, gs:// or hdfs://")
     try:
         file_system, path = pafs.FileSystem.from_uri(address)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
@@ -48,18 +56,28 @@ def join(base: str, *names: str) -> str:
 
 def exists(address: str) -> bool:
     """True for a file or folder that is there."""
+    if web.is_web(address):
+        try:
+            webfile.stat(address)
+        except FileNotFoundError:
+            return False
+        return True
     file_system, path = resolve(address)
     return bool(file_system.get_file_info(path).type != pafs.FileType.NotFound)
 
 
 def is_folder(address: str) -> bool:
     """True for a folder that is there."""
+    if web.is_web(address):
+        return False
     file_system, path = resolve(address)
     return bool(file_system.get_file_info(path).type == pafs.FileType.Directory)
 
 
 def size(address: str) -> int:
     """Bytes of a file. Raises FileNotFoundError."""
+    if web.is_web(address):
+        return webfile.stat(address).size or 0
     file_system, path = resolve(address)
     info = file_system.get_file_info(path)
     if info.type != pafs.FileType.File:
@@ -93,6 +111,8 @@ def read_bytes(address: str) -> bytes:
 
 def open_input(address: str) -> pa.NativeFile:
     """A seekable stream over a file. Raises FileNotFoundError, PermissionError."""
+    if web.is_web(address):
+        return pa.PythonFile(webfile.open_input(address), mode="r")
     file_system, path = resolve(address)
     return file_system.open_input_file(path)
 
@@ -156,7 +176,9 @@ def digest(address: str) -> str:
 
 
 def both_ends_digest(address: str, length: int) -> str:
-    """A cheap identity of an input: blake2b-16 over its size and its first and last MiB."""
+    """A cheap identity of an input: blake2b-16 over its size and its first and last MiB, or over the ETag that a web server gives."""
+    if web.is_web(address) and (known := webfile.identity(address)):
+        return known
     state = hashlib.blake2b(length.to_bytes(8, "little"), digest_size=16)
     with open_input(address) as stream:
         state.update(stream.read(_CHUNK))
@@ -170,8 +192,13 @@ def glob(pattern: str) -> list[tuple[str, int]]:
     """(address, bytes) of every file that matches, sorted by address. `**` crosses folders, a leading dot must be written.
 
     A pattern without wildcards names a file, or a folder and all below it. Raises `UserError` when the folder before
-    the first wildcard is not there.
+    the first wildcard is not there. An address of a web server names one file; `@LIST` the files that a list names.
     """
+    if pattern.startswith("@"):
+        named = read_list(pattern[1:])
+        return sorted(_sizes([line.split()[0] if web.is_web(line) else line for line in named]))  # a checksum may stand behind an address
+    if web.is_web(pattern):
+        return webfile.glob(pattern)
     fixed = pattern if _is_file(pattern) else fixed_part(pattern)
     file_system, root = resolve(fixed)
     kind = file_system.get_file_info(root).type
@@ -190,6 +217,54 @@ def glob(pattern: str) -> list[tuple[str, int]]:
         if matches(relative)
     ]
     return sorted(found)
+
+
+def read_list(address: str) -> list[str]:
+    """The addresses that a list names, one a line, each once; empty lines and those that begin with # are passed over. `.gz` is inflated.
+
+    A relative line lies below the folder of the list's own address that holds its first folder, else beside the list: so a
+    bucket's `warc.paths.gz` is such a list. Raises `UserError`.
+    """
+    content = read_limited(address, MAX_LIST_BYTES)
+    try:
+        if content[:2] == b"\x1f\x8b":
+            content = gzip.GzipFile(fileobj=io.BytesIO(content)).read(MAX_LIST_BYTES + 1)
+        text = content.decode()
+    except (OSError, EOFError, zlib.error, UnicodeError) as error:
+        raise UserError(f"{address}: not a list of addresses: {error}", "a list is plain text in UTF-8, or that as .gz: an address a line") from None
+    if len(content) > MAX_LIST_BYTES:
+        raise UserError(f"{address}: a list of more than {MAX_LIST_BYTES:,} bytes", "cut it into several")
+    lines = (line.strip() for line in text.splitlines())
+    return list(dict.fromkeys(_beside(address, line) for line in lines if line and not line.startswith("#")))
+
+
+def read_limited(address: str, limit: int) -> bytes:
+    """The first `limit` bytes of a file and one more, if there are that many. Raises `UserError` where it cannot be read."""
+    try:
+        with open_input(address) as stream:
+            return bytes(stream.read(limit + 1))
+    except OSError as error:
+        raise UserError(f"{address}: cannot be read: {getattr(error, 'strerror', None) or error}", "check the address") from None
+
+
+def _beside(listing: str, line: str) -> str:
+    if is_remote(line) or line.startswith(("/", "file://")):
+        return line
+    folders = listing.split("/")[:-1]
+    first = line.split("/", 1)[0]
+    whole = len(folders) - 1 - folders[::-1].index(first) if "/" in line and first in folders else len(folders)
+    return "/".join([*folders[:whole], line])
+
+
+def _sizes(addresses: list[str]) -> list[tuple[str, int]]:
+    """(address, bytes) of files that a list names; 0 for one that is not there, which reading will say."""
+    over_http = [address for address in addresses if web.is_web(address)]
+    known = dict(zip(over_http, webfile.sizes(over_http)))
+    for address in addresses:
+        if address not in known:
+            file_system, path = resolve(address)
+            known[address] = int(file_system.get_file_info(path).size or 0)
+    return list(known.items())
 
 
 def _is_file(address: str) -> bool:
@@ -223,6 +298,8 @@ def _cannot_list(error: OSError) -> None:
 
 def fixed_part(pattern: str) -> str:
     """The folder of a glob before its first wildcard; the pattern itself where there is none."""
+    if web.is_web(pattern):
+        return pattern
     wild = re.search(r"[*?\[]", pattern)
     if wild is None:
         return pattern.rstrip("/") or "/"
