@@ -293,15 +293,21 @@ class _Run:
             begun = partial.have
             with self._lock:
                 self.watcher.begin(item, partial.have, partial.remote.size)
+            doubt = self._doubt(item, partial)
             for piece in answer.pieces():
                 partial.write(out, piece)
                 with self._lock:
                     self.outcome.bytes += len(piece)
                     self.watcher.advance(item, len(piece))
                 partial.look(out)
+                if doubt:
+                    break
                 if self.stop.is_set():
                     raise _Stopped
             size = partial.remote.size
+            if doubt and partial.have:
+                partial.restart(out)
+                raise web.Again(doubt)
             if size is not None and partial.have > size:
                 partial.restart(out)
                 raise web.Again(f"gave more than the {size:,} bytes that it names")
@@ -315,11 +321,22 @@ class _Run:
             partial.look(out, at_end=True)
             os.fsync(out.fileno())
 
+    def _doubt(self, item: Item, partial: "_Partial") -> str:
+        """Where no checksum is known, the size must be the one that HEAD gives too; why it is not to be believed, or ""."""
+        if item.digest or partial.remote.size is None:
+            return ""
+        if partial.told is None:
+            partial.told = web.stat(item.address, self.patience, self._wait, self._note).size
+        told, partial.told = partial.told, partial.told if partial.told == partial.remote.size else None
+        return "" if told in (None, partial.remote.size) else f"says {partial.remote.size:,} bytes, and {told:,} when asked by HEAD"
+
     def _room(self, item: Item, partial: "_Partial") -> None:
         free = shutil.disk_usage(os.path.dirname(partial.path)).free
         needed = (partial.remote.size or 0) - partial.have
         if needed > free:
-            raise UserError(f"{self.folder}: no room for {item.path}: it needs {needed:,} bytes and {free:,} are free", "make room and run the same command again", 3)
+            raise UserError(
+                f"{self.folder}: no room for {item.path}: it needs {needed:,} bytes and {free:,} are free", "make room and run the same command again", 3
+            )
 
     def _wait(self, seconds: float) -> None:
         """Until the time is over and no server has asked for a longer pause."""
@@ -346,6 +363,7 @@ class _Partial:
         self.path, self._note, self._item = _part(path), _part(path) + ".json", item
         self.remote = web.Remote()
         self.have = self.received = self._restarts = self.short = 0
+        self.told: int | None = None
         self._looked = False
         try:
             with open(self._note, encoding="utf-8") as stream:

@@ -144,7 +144,9 @@ def wikipedia(wiki: str, date: str, form: str, base: str, read: Read) -> Wanted:
     found = [name for pattern in wanted for name in sorted(sums, key=_by_number) if pattern.fullmatch(name)]
     if not found or not all(any(pattern.fullmatch(name) for name in found) for pattern in wanted):
         there = [name for name, patterns in _WIKI_FILES.items() if all(any(re.search(f"-{pattern}$", file) for file in sums) for pattern in patterns)]
-        raise UserError(f"{folder}: no {form} files in this dump", f"--files {there[0]}" if there else "the dump may still be in the making: take an earlier date")
+        raise UserError(
+            f"{folder}: no {form} files in this dump", f"--files {there[0]}" if there else "the dump may still be in the making: take an earlier date"
+        )
     items = [
         Item(address=f"{folder}/{name}", path=f"{wiki}/{date}/{name}", digest=f"{algorithm}:{sums[name]}" if sums[name] else "", group=f"{wiki} {date}")
         for name in found

@@ -112,10 +112,11 @@ def main(arguments: list[str]) -> int:
     patience = web.Patience(
         connect_s=min(options.timeout_s, 20.0), read_s=options.timeout_s, attempts=options.attempts, first_wait_s=options.retry_s, contact=options.contact
     )
+    listed = wanted(options, patience)
     if options.dry_run:
-        return _dry_run(options, wanted(options, patience), patience)
+        return _dry_run(options, listed, patience)
     with downloads.only_one(options.folder):
-        return _fetch(options, wanted(options, patience), patience)
+        return _fetch(options, listed, patience)
 
 
 def wanted(options: "CcNews | Wikipedia | Urls", patience: web.Patience) -> Wanted:
