@@ -19,7 +19,7 @@ import queue
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 
@@ -123,16 +123,17 @@ def left(folder: str, item: Item) -> int:
     return os.path.getsize(part) if os.path.exists(part) else 0
 
 
-def expected_bytes(items: list[Item], patience: web.Patience) -> tuple[int | None, bool]:
+def expected_bytes(items: list[Item], patience: web.Patience, note: Callable[[str], None] | None = None) -> tuple[int | None, bool]:
     """(bytes of all files together, False where they are an estimate from a sample); None where no size is known."""
     step = max(1, -(-len(items) // SAMPLE))
-    asked = items[::step]
     sizes = []
-    for item in asked:
+    for item in items[::step]:
         try:
-            size = web.stat(item.address, patience).size
+            size = web.stat(item.address, replace(patience, attempts=min(patience.attempts, 5)), note=note).size
         except web.WebError:
             continue  # fetching it will say so
+        except web.Unreachable:
+            break  # an estimate is not worth a longer wait
         if size is not None:
             sizes.append(size)
     if not sizes:
@@ -267,7 +268,7 @@ class _Run:
                     partial.finish(path)
                     return
                 partial.remove()
-                if wrong == wrong_now:
+                if wrong:
                     raise web.WebError(f"{item.address}: {wrong_now}, twice")
                 wrong = wrong_now
                 raise web.Again(f"{wrong_now}; it begins again")
@@ -281,6 +282,8 @@ class _Run:
     def _receive(self, item: Item, partial: "_Partial") -> None:
         """Bring the partial file to its end. Raises `Again` where something is missing."""
         self._wait(0)
+        if not item.digest and partial.told is None:
+            partial.told = web.stat(item.address, self.patience, self._wait, self._note).size
         start = partial.have
         with closing(web.ask(item.address, self.patience, start, validator=partial.remote.validator)) as answer, partial.open() as out:
             if start and (answer.start != start or partial.remote.differs(answer.remote)):
@@ -293,7 +296,7 @@ class _Run:
             begun = partial.have
             with self._lock:
                 self.watcher.begin(item, partial.have, partial.remote.size)
-            doubt = self._doubt(item, partial)
+            doubt = _doubt(partial)
             for piece in answer.pieces():
                 partial.write(out, piece)
                 with self._lock:
@@ -320,15 +323,6 @@ class _Run:
                 self._note(f"{item.address}: the server does not say its size, so that its end is not checked")
             partial.look(out, at_end=True)
             os.fsync(out.fileno())
-
-    def _doubt(self, item: Item, partial: "_Partial") -> str:
-        """Where no checksum is known, the size must be the one that HEAD gives too; why it is not to be believed, or ""."""
-        if item.digest or partial.remote.size is None:
-            return ""
-        if partial.told is None:
-            partial.told = web.stat(item.address, self.patience, self._wait, self._note).size
-        told, partial.told = partial.told, partial.told if partial.told == partial.remote.size else None
-        return "" if told in (None, partial.remote.size) else f"says {partial.remote.size:,} bytes, and {told:,} when asked by HEAD"
 
     def _room(self, item: Item, partial: "_Partial") -> None:
         free = shutil.disk_usage(os.path.dirname(partial.path)).free
@@ -433,6 +427,15 @@ class _Partial:
             if os.path.exists(path):
                 os.unlink(path)
         self.have, self._looked, self.remote = 0, False, web.Remote()
+
+
+def _doubt(partial: _Partial) -> str:
+    """Where no checksum is known, the size must be the one that HEAD gave too; why it is not to be believed, or ""."""
+    told, size = partial.told, partial.remote.size
+    if told is None or size is None or told == size:
+        return ""
+    partial.told = None  # to be asked again: the file may have changed in between
+    return f"says {size:,} bytes, and {told:,} when asked by HEAD"
 
 
 def _part(path: str) -> str:

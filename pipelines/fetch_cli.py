@@ -147,7 +147,7 @@ def _fetch(options: "CcNews | Wikipedia | Urls", listed: Wanted, patience: web.P
     missing = [item for item in items if item.path not in present]
     outcome = downloads.Outcome()
     if missing:
-        total, exact = downloads.expected_bytes(missing, patience)
+        total, exact = downloads.expected_bytes(missing, patience, say)
         have = sum(downloads.left(options.folder, item) for item in missing)
         say(f"{len(missing):,} of {len(items):,} files to fetch, {_size(total, exact)}" + (f", {_amount(have)} of it are here" if have else ""))
         _refuse_full_disk(options.folder, total, have)
@@ -191,7 +191,7 @@ def _dry_run(options: "CcNews | Wikipedia | Urls", listed: Wanted, patience: web
         say(line)
     items = list(listed.items[: options.limit])
     missing = [item for item in items if not downloads.is_there(options.folder, item)]
-    total, exact = downloads.expected_bytes(missing, patience)
+    total, exact = downloads.expected_bytes(missing, patience, say)
     have = sum(downloads.left(options.folder, item) for item in missing)
     rate = downloads.measure_rate(missing, options.connections, patience) if missing else None
     hours = max((total or 0) - have, 0) / rate / 3600 if rate and total is not None else None

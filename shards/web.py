@@ -54,8 +54,8 @@ class Patience:
     """Who asks, in the User-Agent: an address of mail or a page."""
 
 
-PATIENCE = Patience()
-"""Of inputs that are read directly."""
+PATIENCE = Patience(attempts=10, max_retry_after_s=240.0)
+"""Of inputs that are read directly: four minutes, since a slice that does not move for five is ended."""
 
 
 class WebError(OSError):
@@ -124,7 +124,10 @@ class Answer:
         except urllib3.exceptions.TimeoutError:
             raise Again(f"stalled: no byte for {self._patience.read_s:g} s") from None
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise Again(f"broken off: {_first_line(error)}") from None
+            if "IncompleteRead" not in repr(error):
+                raise Again(f"broken off: {_cause(error)}") from None
+            if self.remote.size is None:  # with a size, whoever counts sees it
+                raise Again("broken off") from None
 
     def close(self) -> None:
         """Give the connection back, or end it where bytes are left."""

@@ -404,7 +404,7 @@ def test_nobody_is_hammered(site: Site, tmp_path: Path, corpus: Corpus) -> None:
     keys = [f"crawl-data/CC-NEWS/2016/09/x-{number}.warc.gz" for number in range(40)]
     site.files["crawl-data/CC-NEWS/2016/09/warc.paths.gz"] = gzip.compress("\n".join(keys).encode())
     for key in keys:
-        site.for_good[key] = status(403)
+        site.files[key], site.for_good[key] = b"\x1f\x8b", status(403)
     code, out, err = corpus(*one_month(site, tmp_path), "--connections", "1", "--json")
     why = [entry["why"] for entry in json.loads(out)["missing"]]
     assert code == 1 and why == ["HTTP 403 Forbidden"] * 10 + ["not tried"] * 30
