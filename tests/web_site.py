@@ -24,6 +24,7 @@ class Site:
         self.sent: dict[str, int] = defaultdict(int)
         self.requests: list[tuple[str, str, str | None]] = []
         self.agents: set[str] = set()
+        self.signed: list[bool] = []
         self.stalled = threading.Event()
         self.closing = threading.Event()
         self.url = ""
@@ -50,6 +51,7 @@ class Handler(BaseHTTPRequestHandler):
         site, path = self.site, unquote(self.path.lstrip("/"))
         site.requests.append((self.command, path, self.headers.get("Range")))
         site.agents.add(self.headers.get("User-Agent", ""))
+        site.signed.append("Authorization" in self.headers)
         content = site.files.get(path)
         if self.command == "HEAD":
             if not site.heads:

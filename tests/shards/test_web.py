@@ -170,6 +170,17 @@ def test_parquet(site: Site) -> None:
         assert pq.ParquetFile(stream).read_row_group(7)["text"][3].as_py() == "text 70003"
 
 
+def test_a_public_bucket_is_asked_without_a_signature(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a user has credentials of their own, which a public bucket may refuse."""
+    for name, value in {"AWS_ACCESS_KEY_ID": "mine", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_EC2_METADATA_DISABLED": "true"}.items():
+        monkeypatch.setenv(name, value)
+    site.files["bucket/a/key"] = b"text"
+    where = f"bucket/a/key?endpoint_override={site.url.removeprefix('http://').replace(':', '%3A')}&scheme=http&region=us-east-1"
+    assert files.read_bytes(f"s3://anonymous@{where}") == b"text" and not any(site.signed)
+    site.signed.clear()
+    assert files.read_bytes(f"s3://{where}") == b"text" and all(site.signed)
+
+
 # inputs of recipes
 
 
