@@ -30,7 +30,7 @@ from shards.config import UserError
 MAX_FAILURES = 10
 """Files in a row that cannot be had: then the rest is not tried."""
 MAX_RESTARTS = 3
-"""Times that one file is begun again, or ends too early at the same byte."""
+"""Times that one file is begun again because it is another one."""
 SAMPLE = 32
 """Files whose sizes are asked for; of more, so many are taken at even distances, and the sum is an estimate."""
 RATE_BYTES = 4 << 20
@@ -293,7 +293,6 @@ class _Run:
                     raise web.Again("changed since a part of it was fetched", after_s=0)
             partial.learn(answer.remote)
             self._room(item, partial)
-            begun = partial.have
             with self._lock:
                 self.watcher.begin(item, partial.have, partial.remote.size)
             doubt = _doubt(partial)
@@ -307,7 +306,7 @@ class _Run:
                     break
                 if self.stop.is_set():
                     raise _Stopped
-            size = partial.remote.size
+            size = partial.told if partial.remote.size is None else partial.remote.size
             if doubt and partial.have:
                 partial.restart(out)
                 raise web.Again(doubt)
@@ -315,9 +314,6 @@ class _Run:
                 partial.restart(out)
                 raise web.Again(f"gave more than the {size:,} bytes that it names")
             if size is not None and partial.have < size:
-                partial.short = partial.short + 1 if partial.have == begun else 0
-                if partial.short == MAX_RESTARTS:
-                    raise web.WebError(f"{item.address}: has {partial.have:,} bytes and says {size:,}")
                 raise web.Again(f"ended at {partial.have:,} of {size:,} bytes")
             if size is None and not item.digest:
                 self._note(f"{item.address}: the server does not say its size, so that its end is not checked")
@@ -356,7 +352,7 @@ class _Partial:
     def __init__(self, path: str, item: Item) -> None:
         self.path, self._note, self._item = _part(path), _part(path) + ".json", item
         self.remote = web.Remote()
-        self.have = self.received = self._restarts = self.short = 0
+        self.have = self.received = self._restarts = 0
         self.told: int | None = None
         self._looked = False
         try:
@@ -398,9 +394,8 @@ class _Partial:
 
     def learn(self, remote: web.Remote) -> None:
         """Keep what the server says, before the first byte is written."""
-        if remote != self.remote:
-            self.remote = web.Remote(size=remote.size, etag=remote.etag, modified=remote.modified)
-            files.write_bytes(self._note, json.dumps({"address": self._item.address, **asdict(self.remote)}).encode())
+        self.remote = remote
+        files.write_bytes(self._note, json.dumps({"address": self._item.address, **asdict(remote)}).encode())
 
     def look(self, out: io.FileIO, at_end: bool = False) -> None:
         """Does it begin as its name says? Raises `WebError` for an error page under the name of an archive, `Again` for a busy store's."""

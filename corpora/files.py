@@ -102,7 +102,7 @@ def find(patterns: tuple[str, ...]) -> list[Part]:
             folders.setdefault(_server(folder), []).append(folder)
     common = {server: _common(server, named) for server, named in folders.items()}
     if len(common) > 1:  # two servers may hold files of one name: the host stays in the path, without a user's name or password
-        common = {server: server and server[: server.rindex("@") + 1 or server.index("://") + 3] or base for server, base in common.items()}
+        common = {server: server and server[: server.rfind("@") + 1 or server.index("://") + 3] or base for server, base in common.items()}
     parts = [Part(address=address, path=address.removeprefix(common[_server(address)]).lstrip("/"), size=size) for address, size in found.items()]
     return sorted(parts, key=lambda part: part.path)
 

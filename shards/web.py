@@ -150,7 +150,7 @@ class Tries:
         """Wait for the next try. Raises `Unreachable` when there is none."""
         self._failures += 1
         self._answered = self._answered or failure.answered
-        if self._failures >= (self._patience.attempts if self._answered else self._patience.first_attempts):
+        if self._failures >= (self._patience.attempts if self._answered else min(self._patience.attempts, self._patience.first_attempts)):
             raise Unreachable(self._address, f"{failure.why} ({self._failures} tries)")
         seconds = min(self._patience.first_wait_s * 2.0 ** (self._failures - 1), self._patience.max_wait_s)
         if failure.after_s is not None:

@@ -342,8 +342,8 @@ def test_a_server_that_claims_more_than_it_has(site: Site, tmp_path: Path, corpu
     site.for_good[key] = claiming(size + 1000)
     site.heads = False  # or that would tell
     code, out, _ = corpus(*one_month(site, tmp_path))
-    assert code == 1 and f"has {size:,} bytes and says {size + 1000:,}" in out
-    assert not (tmp_path / key).exists() and site.sent[key] == size + 2  # each further try asked for what was missing; two bytes to learn the size
+    assert code == 1 and f"ended at {size:,} of {size + 1000:,} bytes (4 tries)" in out
+    assert not (tmp_path / key).exists() and size <= site.sent[key] <= size + 2  # each further try asked for what was missing; two bytes to learn the size
 
 
 @pytest.mark.parametrize("etags", [True, False], ids=["etag", "size alone"])
@@ -388,7 +388,7 @@ def test_a_busy_server_is_obeyed_by_all_connections(site: Site, tmp_path: Path, 
     """Retry-After counts for whoever asks next; the clock is not waited for."""
     waits: list[float] = []
     run = downloads._Run(str(tmp_path), web.Patience(first_wait_s=0.001), downloads.Watcher())
-    monkeypatch.setattr(run.stop, "wait", lambda seconds: waits.append(seconds) or setattr(run, "_pause_until", 0.0))
+    monkeypatch.setattr(run.stop, "wait", lambda seconds: waits.append(seconds) or (seconds and setattr(run, "_pause_until", 0.0)))
     key = archive(site)
     site.faults[key] = [status(429, {"Retry-After": "120"})]
     run._one(listings.Item(address=f"{site.url}/{key}", path=key))
