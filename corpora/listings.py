@@ -17,6 +17,8 @@ from shards.config import UserError
 
 CC_NEWS = "https://data.commoncrawl.org"
 WIKIMEDIA = "https://dumps.wikimedia.org"
+ARCHIVE = "https://archive.org/download/{wiki}-{date}"
+"""Where dumps of former years lie, that of the paper's time (20181220) among them."""
 PAPER_WINDOW = ("2016-09", "2019-02")
 """The months of RoBERTa's CC-News, both included."""
 MAX_LISTING_BYTES = 1 << 26
@@ -190,7 +192,7 @@ def _sums(folder: str, prefix: str, read: Read) -> tuple[dict[str, str], str]:
             raise UserError(f"{address}: no list of checksums: it begins with {_beginning(text.encode())}", "check --base", 1)
         return sums, algorithm
     if not _is_there(f"{folder}/", read) and not prefix.endswith("-latest"):
-        hint = "Wikimedia keeps the dumps of some months only: take a later --date or latest, or name a mirror by --base, which may hold {wiki} and {date}"
+        hint = f"Wikimedia keeps the dumps of some months only: take a later --date or latest, or one that an archive has kept: --base '{ARCHIVE}'"
         raise UserError(f"{folder}: no such dump", hint)
     return {}, ""
 

@@ -59,7 +59,7 @@ class Fetching:
 class CcNews(Fetching):
     """Common Crawl's news archives, month by month: about 1 GB each, 4 to 5 TB for the default window, the paper's."""
 
-    folder: tyro.conf.Positional[str]
+    folder: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="DIR")]
     """Where to: DIR/crawl-data/CC-NEWS/YYYY/MM/..., as `kind = "cc_news"` reads it."""
     start: str = listings.PAPER_WINDOW[0]
     """The first month."""
@@ -73,7 +73,7 @@ class CcNews(Fetching):
 class Wikipedia(Fetching):
     """The articles of a wiki at a date, checked against the dump's own checksums."""
 
-    folder: tyro.conf.Positional[str]
+    folder: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="DIR")]
     """Where to: DIR/WIKI/DATE/..., as `kind = "wikipedia"` reads it."""
     wiki: str = "enwiki"
     """enwiki, simplewiki, ..., or just a language such as de."""
@@ -89,9 +89,9 @@ class Wikipedia(Fetching):
 class Urls(Fetching):
     """The files that a list names."""
 
-    list: tyro.conf.Positional[str]
+    list: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="LIST")]
     """An address a line, a checksum (sha256:..., sha1:..., md5:...) behind it if you have one; plain or .gz, here or at an address."""
-    folder: tyro.conf.Positional[str]
+    folder: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="DIR")]
     """Where to: DIR/HOST/PATH."""
 
 
@@ -336,7 +336,7 @@ class Bars(Lines):
     def begin(self, item: Item, have: int, size: int | None) -> None:
         """A bar of its own."""
         if item.path not in self.tasks:
-            self.tasks[item.path] = self.progress.add_task("  " + item.path.rsplit("/", 1)[-1][-48:], total=size, completed=have)
+            self.tasks[item.path] = self.progress.add_task("  " + item.path.rsplit("/", 1)[-1][-28:], total=size, completed=have)
         self.progress.update(self.tasks[item.path], total=size, completed=have)
 
     def advance(self, item: Item, count: int) -> None:
@@ -362,8 +362,16 @@ def _display(count: int, total: int | None, have: int) -> Iterator[downloads.Wat
     if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
         from rich.console import Console
         from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+        from rich.table import Column
 
-        columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+        name, figures = Column(no_wrap=True, overflow="ellipsis"), [Column(no_wrap=True, justify="right") for _ in range(3)]
+        columns = (
+            TextColumn("{task.description}", markup=False, table_column=name),
+            BarColumn(bar_width=12),
+            DownloadColumn(table_column=figures[0]),
+            TransferSpeedColumn(table_column=figures[1]),
+            TimeRemainingColumn(table_column=figures[2]),
+        )
         with Progress(*columns, console=Console(file=sys.stderr), transient=True, refresh_per_second=2, speed_estimate_period=60) as progress:
             yield Bars(progress, count, total, have)
         return

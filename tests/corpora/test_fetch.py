@@ -176,7 +176,21 @@ def test_the_parts_of_a_dump_in_their_order(dumps: Site) -> None:
 def test_a_dump_that_is_not_there(dumps: Site, tmp_path: Path, corpus: Corpus) -> None:
     code, _, err = corpus("fetch", "wikipedia", tmp_path, "--wiki", "ltg", "--date", "20010101", "--base", dumps.url, *QUICK)
     assert code == 2
-    assert err.splitlines()[0] == f"error: {dumps.url}/ltgwiki/20010101: no such dump" and "take a later --date or latest" in err
+    assert (
+        err.splitlines()[0] == f"error: {dumps.url}/ltgwiki/20010101: no such dump" and "take a later --date or latest" in err and "https://archive.org/" in err
+    )
+
+
+def test_a_mirror_without_sums_is_asked_for_the_usual_names(dumps: Site, tmp_path: Path, corpus: Corpus) -> None:
+    name = "ltgwiki-20181220-pages-articles-multistream.xml.bz2"
+    flat = {path.rsplit("/", 1)[1]: content for path, content in dumps.files.items() if "multistream" in path}
+    dumps.files = {"ltgwiki-20181220/": b"a folder"} | {f"ltgwiki-20181220/{name}": content for name, content in flat.items()}
+    command = ["fetch", "wikipedia", tmp_path, "--wiki", "ltg", "--date", "20181220", "--base", dumps.url + "/{wiki}-{date}", *QUICK]
+    code, _, err = corpus(*command)
+    assert code == 0 and "no checksums are published here" in err
+    assert files_below(tmp_path) == {f"ltgwiki/20181220/{name}": content for name, content in flat.items()} and name in flat
+    code, _, err = corpus(*command, "--files", "plain-parts")
+    assert code == 2 and "the names of the parts are not known" in err
 
 
 def test_a_wrong_checksum_is_tried_again_once_and_never_kept(dumps: Site, tmp_path: Path, corpus: Corpus) -> None:
