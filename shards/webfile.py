@@ -1,6 +1,6 @@
 """A file over HTTP as a seekable stream, and what the file layer asks of one: its size, its identity.
 
-`open_input` reads ahead in windows that double from 1 to 32 MB while the reading goes forward: few requests for a reader of
+`open_input` reads ahead in windows that double from 1 to 16 MB while the reading goes forward: few requests for a reader of
 whole archives, small ones for Parquet. Between windows no connection is held open, so that a slow reader is not cut off. A server
 without ranges is read as a stream; a step back there begins again at the start.
 """
@@ -20,7 +20,7 @@ from shards.config import UserError
 from shards.web import Again, Answer, Patience, Remote, Tries, WebError, ask
 
 FIRST_WINDOW = 1 << 20
-LAST_WINDOW = 1 << 25
+LAST_WINDOW = 1 << 24
 """Bytes: the most that a reader holds of a file."""
 _BUFFER = 1 << 18
 _HEADS_AT_ONCE = 4
@@ -41,7 +41,7 @@ class WebFile(io.RawIOBase):
         super().__init__()
         self.address, self._patience, self._wait = address, patience, wait
         self._at = 0
-        self._start, self._held = 0, b""
+        self._start, self._held = 0, bytearray()
         self._window = FIRST_WINDOW
         self._remote: Remote | None = None
         self._whole = False
@@ -89,7 +89,7 @@ class WebFile(io.RawIOBase):
     def close(self) -> None:
         """End what is open."""
         self._drop()
-        self._held = b""
+        self._held = bytearray()
         super().close()
 
     def _load(self) -> None:
@@ -98,6 +98,7 @@ class WebFile(io.RawIOBase):
         self._window = min(self._window * 2, LAST_WINDOW) if forward and self._held else FIRST_WINDOW
         tries = Tries(self.address, self._patience, self._wait)
         found = bytearray()
+        self._start, self._held = self._at, found  # the old window goes first: one is in memory, not two
         while True:
             before = len(found)
             try:
@@ -110,7 +111,6 @@ class WebFile(io.RawIOBase):
                 if len(found) - before >= web.MIN_PROGRESS:
                     tries.progress()
                 tries.again(failure)
-        self._start, self._held = self._at, bytes(found)
 
     def _range(self, found: bytearray) -> None:
         """Extend `found` to the end of the window."""
