@@ -403,10 +403,13 @@ def test_a_busy_server_is_obeyed_by_all_connections(site: Site, tmp_path: Path, 
     waits: list[float] = []
     run = downloads._Run(str(tmp_path), web.Patience(first_wait_s=0.001), downloads.Watcher())
     monkeypatch.setattr(run.stop, "wait", lambda seconds: waits.append(seconds) or (seconds and setattr(run, "_pause_until", 0.0)))
+    paused: list[float] = []
+    pause = run._pause
+    monkeypatch.setattr(run, "_pause", lambda seconds: paused.append(seconds) or pause(seconds))
     key = archive(site)
     site.faults[key] = [status(429, {"Retry-After": "120"})]
     run._one(listings.Item(address=f"{site.url}/{key}", path=key))
-    assert run.outcome.failed == {} and max(waits) == 120.0
+    assert run.outcome.failed == {} and max(waits) == 120.0 and paused == [120.0]
     run._pause(300)
     waits.clear()
     run._wait(0)
