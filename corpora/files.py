@@ -25,6 +25,7 @@ from typing import IO, Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from corpora import lists
 from corpora.document import MAX_DOCUMENT_BYTES, Document, Part, Reject, Slice, Source, SourceOptions
 from corpora.guard import Failure, shared_guard
 from corpora.page import MAX_PAGE_BYTES, MIN_CHARACTERS, PAGE_PACKAGES, Skip
@@ -82,14 +83,14 @@ def slices(options: FilesOptions) -> Iterator[Slice]:
 
 
 def find(patterns: tuple[str, ...]) -> list[Part]:
-    """Every file that the globs match, once, sorted by its path below their common fixed part.
+    """Every file that the globs match and the lists (`@LIST`) name, once, sorted by its path below their common fixed part.
 
     Raises `UserError` when a pattern matches nothing.
     """
     found: dict[str, int] = {}
     folders: dict[str, list[str]] = {}  # by server; this machine is ""
     for pattern in patterns:
-        matches = files.glob(pattern)
+        matches = lists.named(pattern[1:]) if pattern.startswith("@") else files.glob(pattern)
         if not matches:
             raise UserError(f"{pattern}: no file matches", "check the pattern; quote it in a shell; `**` crosses folders")
         found.update(matches)

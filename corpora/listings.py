@@ -12,7 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import quote, unquote, urlsplit
 
-from shards import files, web
+from corpora import lists
+from shards import web
 from shards.config import UserError
 
 CC_NEWS = "https://data.commoncrawl.org"
@@ -213,7 +214,7 @@ def url_list(listing: str) -> Wanted:
     Each lies below the folder as HOST/PATH. Raises `UserError` for a line that is no such address.
     """
     items: dict[str, Item] = {}
-    for line in files.read_list(listing):
+    for line in lists.read(listing):
         address, _, digest = line.partition(" ")
         digest = digest.strip().lower()
         if not web.is_web(address):

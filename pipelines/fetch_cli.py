@@ -30,7 +30,7 @@ class Fetching:
     """What every kind has."""
 
     connections: int = 2
-    """Files at once. Both sites ask for few: Wikimedia closes the third."""
+    """Files at once. Both sites ask for few."""
     limit: int | None = None
     """Only the first N files, for a first look."""
     dry_run: bool = False

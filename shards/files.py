@@ -1,16 +1,14 @@
 """Files by address, local or on an object store, over `pyarrow.fs`; nothing half-written is ever seen (law 3).
 
-An address is a path or a URI (`s3://bucket/key`); `https://` ones are read by `shards.webfile`, never written. Locally a file is written beside its final name, flushed and
+An address is a path or a URI (`s3://bucket/key`). Locally a file is written beside its final name, flushed and
 renamed; on an object store the bytes go up in one put of the final name. Streams are closed on every path out.
+`https://` addresses are read by `shards.webfile`, and never written.
 """
 
-import gzip
 import hashlib
-import io
 import os
 import re
 import secrets
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Any
@@ -22,8 +20,6 @@ from shards import web, webfile
 from shards.config import UserError
 
 TEMPORARY = ".tmp-"
-MAX_LIST_BYTES = 1 << 26
-"""Of a list of inputs, inflated."""
 _CHUNK = 1 << 20
 
 
@@ -192,11 +188,8 @@ def glob(pattern: str) -> list[tuple[str, int]]:
     """(address, bytes) of every file that matches, sorted by address. `**` crosses folders, a leading dot must be written.
 
     A pattern without wildcards names a file, or a folder and all below it. Raises `UserError` when the folder before
-    the first wildcard is not there. An address of a web server names one file; `@LIST` the files that a list names.
+    the first wildcard is not there. An address of a web server names one file.
     """
-    if pattern.startswith("@"):
-        named = read_list(pattern[1:])
-        return sorted(_sizes([line.split()[0] if web.is_web(line) else line for line in named]))  # a checksum may stand behind an address
     if web.is_web(pattern):
         return webfile.glob(pattern)
     fixed = pattern if _is_file(pattern) else fixed_part(pattern)
@@ -217,54 +210,6 @@ def glob(pattern: str) -> list[tuple[str, int]]:
         if matches(relative)
     ]
     return sorted(found)
-
-
-def read_list(address: str) -> list[str]:
-    """The addresses that a list names, one a line, each once; empty lines and those that begin with # are passed over. `.gz` is inflated.
-
-    A relative line lies below the folder of the list's own address that holds its first folder, else beside the list: so a
-    bucket's `warc.paths.gz` is such a list. Raises `UserError`.
-    """
-    content = read_limited(address, MAX_LIST_BYTES)
-    try:
-        if content[:2] == b"\x1f\x8b":
-            content = gzip.GzipFile(fileobj=io.BytesIO(content)).read(MAX_LIST_BYTES + 1)
-        text = content.decode()
-    except (OSError, EOFError, zlib.error, UnicodeError) as error:
-        raise UserError(f"{address}: not a list of addresses: {error}", "a list is plain text in UTF-8, or that as .gz: an address a line") from None
-    if len(content) > MAX_LIST_BYTES:
-        raise UserError(f"{address}: a list of more than {MAX_LIST_BYTES:,} bytes", "cut it into several")
-    lines = (line.strip() for line in text.splitlines())
-    return list(dict.fromkeys(_beside(address, line) for line in lines if line and not line.startswith("#")))
-
-
-def read_limited(address: str, limit: int) -> bytes:
-    """The first `limit` bytes of a file and one more, if there are that many. Raises `UserError` where it cannot be read."""
-    try:
-        with open_input(address) as stream:
-            return bytes(stream.read(limit + 1))
-    except OSError as error:
-        raise UserError(f"{address}: cannot be read: {getattr(error, 'strerror', None) or error}", "check the address") from None
-
-
-def _beside(listing: str, line: str) -> str:
-    if is_remote(line) or line.startswith(("/", "file://")):
-        return line
-    folders = listing.split("/")[:-1]
-    first = line.split("/", 1)[0]
-    whole = len(folders) - 1 - folders[::-1].index(first) if "/" in line and first in folders else len(folders)
-    return "/".join([*folders[:whole], line])
-
-
-def _sizes(addresses: list[str]) -> list[tuple[str, int]]:
-    """(address, bytes) of files that a list names; 0 for one that is not there, which reading will say."""
-    over_http = [address for address in addresses if web.is_web(address)]
-    known = dict(zip(over_http, webfile.sizes(over_http)))
-    for address in addresses:
-        if address not in known:
-            file_system, path = resolve(address)
-            known[address] = int(file_system.get_file_info(path).size or 0)
-    return list(known.items())
 
 
 def _is_file(address: str) -> bool:

@@ -10,8 +10,7 @@ import hashlib
 import io
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,7 +22,6 @@ FIRST_WINDOW = 1 << 20
 LAST_WINDOW = 1 << 24
 """Bytes: the most that a reader holds of a file."""
 _BUFFER = 1 << 18
-_HEADS_AT_ONCE = 4
 
 _seen: dict[str, Remote] = {}
 """What servers said last: the plan of a build asks for sizes first, then for identities."""
@@ -199,16 +197,3 @@ def glob(pattern: str) -> list[tuple[str, int]]:
         return [(pattern, stat(pattern).size or 0)]
     except WebError as error:
         raise UserError(str(error), "check the address") from None
-
-
-def sizes(addresses: Iterable[str]) -> list[int]:
-    """Of each file its size; 0 where it is not known or the file not there: reading it will say so."""
-
-    def one(address: str) -> int:
-        try:
-            return stat(address).size or 0
-        except WebError:
-            return 0
-
-    with ThreadPoolExecutor(_HEADS_AT_ONCE) as pool:
-        return list(pool.map(one, addresses))

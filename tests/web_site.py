@@ -1,6 +1,7 @@
 """A web server on loopback that serves files as the real sites do, counts what it sends, and misbehaves where it is told to."""
 
 import hashlib
+import os
 import re
 import threading
 from collections import defaultdict
@@ -8,6 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote
+
+os.environ["no_proxy"] = os.environ["NO_PROXY"] = "127.0.0.1"  # whatever proxy the machine has
 
 Fault = Callable[["Handler", bytes], None]
 """Answers one request in place of the file."""

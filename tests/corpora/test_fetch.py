@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import json
 import os
+import pty
 import random
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from web_site import Site, broken, claiming, in_place, redirect, serve, stalled,
 from corpora import fetch as downloads
 from corpora import listings
 from corpora.listings import place, url_list
+from pipelines import fetch_cli
 from shards import web
 from shards.config import UserError
 
@@ -489,6 +491,24 @@ def test_a_killed_run_is_gone_on_with(number: signal.Signals, site: Site, tmp_pa
     assert (tmp_path / key).read_bytes() == content
     assert site.sent[key] == len(content) - 400_000 and site.gets(key)[-1] == "bytes=400000-"
     assert set(files_below(tmp_path)) == {key, "crawl-data/CC-NEWS/2016/09/warc.paths.gz"}
+
+
+def test_the_display_on_a_terminal_and_in_a_log(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = archive(site)
+    site.faults[key] = [status(503, {"Retry-After": "0"})]
+    terminal, theirs = pty.openpty()
+    command = [sys.executable, "-m", "pipelines.cli", *map(str, one_month(site, tmp_path))]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=theirs, text=True, env=os.environ | {"TERM": "xterm", "COLUMNS": "100"})
+    os.close(theirs)
+    shown = os.read(terminal, 1 << 20).decode()
+    os.close(terminal)
+    assert done.returncode == 0 and done.stdout.startswith("1 of 1 files are there")
+    assert "0 of 1 files" in shown and "HTTP 503 Service Unavailable; again in 0 s" in shown.replace("\r\n", "")
+    lines = fetch_cli.Lines(3, 4_000_000, 1_000_000)
+    lines.began -= 2.0
+    lines.advance(listings.Item(address="a", path="a"), 1_000_000)
+    monkeypatch.setattr(time, "monotonic", lambda: lines.began + 2.0)
+    assert lines.line() == "fetch: 0 of 3 files, 2.0 MB of 4.0 MB, 500 kB/s, 4 s left"
 
 
 @pytest.mark.parametrize("note", [None, b"{", b"[]", b'{"address": "http://other/"}'], ids=["none", "cut", "a list", "of another"])

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from realdata import DATA, data_file
 from web_site import Site, broken, claiming, in_place, redirect, serve, stalled, status, unmeasured
 
+from corpora import lists
 from corpora.document import Part
 from corpora.files import find
 from corpora.sources import load_source
@@ -214,7 +215,7 @@ def test_nothing_is_written_over_http(site: Site) -> None:
     ],
 )
 def test_the_lines_of_a_list(listing: str, line: str, address: str) -> None:
-    assert files._beside(listing, line) == address
+    assert lists.beside(listing, line) == address
 
 
 def test_a_list_of_inputs_of_several_servers(site: Site, tmp_path: Path) -> None:
