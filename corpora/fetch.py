@@ -232,6 +232,8 @@ class _Run:
             why = str(error).removeprefix(f"{item.address}: ")
         except web.Unreachable as error:
             why = error.why
+        except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+            why, refused = f"{error.filename}: would have to be a file and a folder", False
         with self._lock:
             self.watcher.end(item, why)
             if why:

@@ -221,7 +221,10 @@ def url_list(listing: str) -> Wanted:
             raise UserError(f"{listing}: {address[:200]!r} is no http:// or https:// address", "an address a line; a line that begins with # is passed over")
         if digest and not re.fullmatch(r"(md5:[0-9a-f]{32}|sha1:[0-9a-f]{40}|sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})", digest):
             raise UserError(f"{listing}: {digest[:150]!r} is no checksum", "write it behind the address as sha256:..., sha1:... or md5:...")
-        path = place(address)
+        try:
+            path = place(address)
+        except ValueError as error:
+            raise UserError(f"{listing}: {address[:200]!r} is no address: {error}", "correct the line, or put a # before it") from None
         twin = items.get(path)
         if twin and (twin.address, twin.digest) != (address, digest):
             raise UserError(f"{listing}: {twin.address} and {address} would be the same file {path}", "keep one of the two")
@@ -232,8 +235,13 @@ def url_list(listing: str) -> Wanted:
 
 
 def place(address: str) -> str:
-    """HOST/PATH of an address as a path below a folder: no step up, no hidden name, no name that is a wildcard or too long for a file."""
+    """HOST/PATH of an address as a path below a folder: no step up, no hidden name, no name that is a wildcard or too long for a file.
+
+    Raises ValueError where it has no host.
+    """
     parts = urlsplit(address)
+    if not parts.hostname:
+        raise ValueError("it names no host")
     host = parts.netloc.rsplit("@", 1)[-1].replace(":", "_")
     names = [name for name in unquote(parts.path).split("/") if name not in ("", ".", "..")] or ["index.html"]
     if parts.path.endswith("/") and names != ["index.html"]:

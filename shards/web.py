@@ -225,7 +225,7 @@ def _send(method: str, address: str, headers: dict[str, str], patience: Patience
     except requests.exceptions.SSLError as error:
         if "CERTIFICATE_VERIFY_FAILED" in str(error):
             raise WebError(f"{address}: the server's certificate is not valid here") from None
-        raise Again(_first_line(error), answered=False) from None
+        raise Again(_cause(error), answered=False) from None
     except requests.Timeout:
         raise Again(f"no answer for {patience.read_s:g} s", answered=False) from None
     except (requests.RequestException, OSError) as error:

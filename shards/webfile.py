@@ -187,7 +187,10 @@ def identity(address: str) -> str | None:
 
 def glob(pattern: str) -> list[tuple[str, int]]:
     """The address and its size (0 where the server does not say). Raises `UserError` for wildcards, folders and what is not there."""
-    path = urlsplit(pattern).path
+    try:
+        path = urlsplit(pattern).path
+    except ValueError as error:
+        raise UserError(f"{pattern}: not an address: {error}", "check the address") from None
     if "*" in path or path.endswith("/") or not path:
         raise UserError(
             f"{pattern}: a server has no list of its files, so this names none",

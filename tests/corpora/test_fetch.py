@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from realdata import DATA, data_file
 from web_site import Site, broken, claiming, in_place, redirect, serve, stalled, status, trickling, unmeasured
 
@@ -244,6 +246,18 @@ def test_the_place_of_an_address_is_below_the_folder(address: str, path: str) ->
     assert place(address) == path
 
 
+@given(st.text(), st.text(alphabet="./%2eEfF\\:@a?#*[]\0", max_size=40))
+def test_no_address_leaves_the_folder(anything: str, nasty: str) -> None:
+    for address in (f"http://{anything}", f"http://h/{anything}", f"http://{nasty}", f"https://h/{nasty}"):
+        try:
+            path = place(address)
+        except ValueError:
+            continue
+        names = path.split("/")
+        assert os.path.normpath(path) == path and not path.startswith(("/", "..")) and "\0" not in path
+        assert all(name and not name.startswith(".") and len(name.encode()) <= 210 for name in names)
+
+
 def test_a_listing_that_would_leave_the_folder(site: Site, tmp_path: Path, corpus: Corpus) -> None:
     key = archive(site)
     evil = ["crawl-data/CC-NEWS/2016/09/../../../../evil.warc.gz", "/etc/x.warc.gz", "crawl-data/CC-NEWS/2016/10/x.warc.gz"]
@@ -437,6 +451,13 @@ def test_addresses_that_are_gone_do_not_stop_a_list(site: Site, tmp_path: Path, 
     assert code == 1 and out.startswith("1 of 16 files are there")
 
 
+def test_an_address_below_another(site: Site, tmp_path: Path, corpus: Corpus) -> None:
+    site.files |= {"a": b"one", "a/b": b"two", "c": b"three"}
+    (tmp_path / "list").write_text("".join(f"{site.url}/{name}\n" for name in ("a", "a/b", "c")))
+    code, out, _ = corpus("fetch", "urls", tmp_path / "list", tmp_path / "to", *QUICK, "--connections", "1")
+    assert code == 1 and out.startswith("2 of 3 files are there") and "/a: would have to be a file and a folder\n" in out
+
+
 def test_no_server_at_all(tmp_path: Path, corpus: Corpus) -> None:
     with serve({}) as site:
         pass
@@ -586,7 +607,11 @@ def test_wrong_words_are_exit_2_with_the_remedy(arguments: list[str], message: s
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] in ([], [".fetch.lock"])
 
 
-@pytest.mark.parametrize("lines", ["", "s3://b/k\n", "http://a/x\nhttp://a//x\n", "http://a/x md5:12\n"], ids=["none", "scheme", "twins", "checksum"])
+@pytest.mark.parametrize(
+    "lines",
+    ["", "s3://b/k\n", "http://a/x\nhttp://a//x\n", "http://a/x md5:12\n", "http:///etc/x\n", "http://[::/x\n"],
+    ids=["none", "scheme", "twins", "checksum", "no host", "half a host"],
+)
 def test_lists_that_are_none(lines: str, tmp_path: Path) -> None:
     (tmp_path / "list").write_text(lines)
     with pytest.raises(UserError):
