@@ -10,7 +10,6 @@ outcome and the next one is tried; `MAX_FAILURES` in a row end the run, so that 
 """
 
 import errno
-import fcntl
 import hashlib
 import io
 import json
@@ -75,25 +74,6 @@ class Outcome:
     bytes: int = 0
     failed: dict[str, str] = field(default_factory=dict)
     stopped: str = ""
-
-
-@contextmanager
-def only_one(folder: str) -> Iterator[None]:
-    """Hold the folder for the block; the lock ends with its process, however that ends. Raises `UserError`."""
-    try:
-        os.makedirs(folder, exist_ok=True)
-        descriptor = os.open(os.path.join(folder, ".fetch.lock"), os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise UserError(f"{folder}: {error.strerror}", "name a folder that you may write to", 3) from None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        raise UserError(f"{folder}: another corpus fetch is at work in this folder", "wait for it, or end it", 3) from None
-    try:
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def is_there(folder: str, item: Item) -> bool:

@@ -19,6 +19,7 @@ from corpora import listings
 from corpora.listings import Item, Wanted
 from shards import web
 from shards.config import UserError
+from shards.lock import locked_folder
 
 LOG_EVERY_S = 30.0
 SHOWN = 20
@@ -115,7 +116,7 @@ def main(arguments: list[str]) -> int:
     listed = wanted(options, patience)
     if options.dry_run:
         return _dry_run(options, listed, patience)
-    with downloads.only_one(options.folder):
+    with locked_folder(os.path.join(options.folder, ".fetch")):  # a hidden folder: no glob reads the lock
         return _fetch(options, listed, patience)
 
 
