@@ -11,43 +11,26 @@ outcome and the next one is tried; `MAX_FAILURES` in a row end the run, so that 
 
 import errno
 import hashlib
-import io
-import json
 import os
 import queue
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 
 from corpora.listings import Item
-from shards import files, web
+from corpora.partial import Partial, part_of
+from shards import web
 from shards.config import UserError
 
 MAX_FAILURES = 10
 """Files in a row that cannot be had: then the rest is not tried."""
-MAX_RESTARTS = 3
-"""Times that one file is begun again because it is another one."""
 SAMPLE = 32
 """Files whose sizes are asked for; of more, so many are taken at even distances, and the sum is an estimate."""
 RATE_BYTES = 4 << 20
 """Bytes that each connection fetches to measure a rate for a dry run."""
-_HEAD_BYTES = 256
-_BEGINNINGS = {
-    ".gz": b"\x1f\x8b",
-    ".bz2": b"BZh",
-    ".xz": b"\xfd7zXZ\0",
-    ".zst": b"\x28\xb5\x2f\xfd",
-    ".zip": b"PK",
-    ".epub": b"PK",
-    ".parquet": b"PAR1",
-    ".warc": b"WARC/",
-}
-"""What a file of such a name begins with."""
-_PASSING = (b"SlowDown", b"InternalError", b"ServiceUnavailable", b"RequestTimeout")
-"""Codes of an object store's error page that pass."""
 
 
 class Watcher:
@@ -91,7 +74,7 @@ def is_right(folder: str, item: Item, patience: web.Patience) -> bool:
 
 def sweep(folder: str, item: Item) -> None:
     """Remove what a run left beside a file that is whole."""
-    part = _part(os.path.join(folder, item.path))
+    part = part_of(os.path.join(folder, item.path))
     for path in (part, part + ".json"):
         if os.path.exists(path):
             os.unlink(path)
@@ -99,7 +82,7 @@ def sweep(folder: str, item: Item) -> None:
 
 def left(folder: str, item: Item) -> int:
     """Bytes that an earlier run left of a file."""
-    part = _part(os.path.join(folder, item.path))
+    part = part_of(os.path.join(folder, item.path))
     return os.path.getsize(part) if os.path.exists(part) else 0
 
 
@@ -239,7 +222,7 @@ class _Run:
         path = os.path.join(self.folder, item.path)
         os.makedirs(os.path.dirname(path), exist_ok=True)
         tries = web.Tries(item.address, replace(self.patience, first_attempts=self.patience.attempts), self._wait, self._note)
-        partial = _Partial(path, item)
+        partial = Partial(path, item)
         wrong = ""
         while True:
             before = partial.received
@@ -261,7 +244,7 @@ class _Run:
                     self._pause(failure.after_s)
                 tries.again(failure)
 
-    def _receive(self, item: Item, partial: "_Partial") -> None:
+    def _receive(self, item: Item, partial: Partial) -> None:
         """Bring the partial file to its end. Raises `Again` where something is missing."""
         self._wait(0)
         if not item.digest and partial.told is None:
@@ -302,7 +285,7 @@ class _Run:
             partial.look(out, at_end=True)
             os.fsync(out.fileno())
 
-    def _room(self, item: Item, partial: "_Partial") -> None:
+    def _room(self, item: Item, partial: Partial) -> None:
         free = shutil.disk_usage(os.path.dirname(partial.path)).free
         needed = (partial.remote.size or 0) - partial.have
         if needed > free:
@@ -328,100 +311,13 @@ class _Run:
             self.watcher.note(line)
 
 
-class _Partial:
-    """A file that is not whole yet, and the note beside it of what the server said of it."""
-
-    def __init__(self, path: str, item: Item) -> None:
-        self.path, self._note, self._item = _part(path), _part(path) + ".json", item
-        self.remote = web.Remote()
-        self.have = self.received = self._restarts = 0
-        self.told: int | None = None
-        self._looked = False
-        try:
-            with open(self._note, encoding="utf-8") as stream:
-                said = json.load(stream)
-            if said.pop("address") == item.address:
-                self.remote, self.have = web.Remote(**said), os.path.getsize(self.path)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):  # no note, or one that was cut: what it was of is not known
-            self.remote, self.have = web.Remote(), 0
-        if self.remote.size is not None and self.have > self.remote.size:
-            self.have = 0
-        if self.have == 0:
-            self.remote = web.Remote()
-
-    @contextmanager
-    def open(self) -> Iterator[io.FileIO]:
-        """The file, at the end of what is there. Unbuffered: what was written survives the process."""
-        with open(self.path, "r+b" if os.path.exists(self.path) else "x+b", buffering=0) as stream:
-            stream.truncate(self.have)
-            stream.seek(self.have)
-            yield stream
-
-    def write(self, out: io.FileIO, piece: bytes) -> None:
-        """All of a piece, which the system may take in several."""
-        rest = memoryview(piece)
-        while rest:
-            rest = rest[out.write(rest) :]
-        self.have += len(piece)
-        self.received += len(piece)
-
-    def restart(self, out: io.FileIO) -> None:
-        """Nothing of it counts. Raises `WebError` the `MAX_RESTARTS`th time."""
-        self._restarts += 1
-        if self._restarts == MAX_RESTARTS:
-            raise web.WebError(f"{self._item.address}: is another file at each request, or of another size than it says")
-        out.truncate(0)
-        out.seek(0)
-        self.have, self._looked, self.remote = 0, False, web.Remote()
-
-    def learn(self, remote: web.Remote) -> None:
-        """Keep what the server says, before the first byte is written."""
-        self.remote = remote
-        files.write_bytes(self._note, json.dumps({"address": self._item.address, **asdict(remote)}).encode())
-
-    def look(self, out: io.FileIO, at_end: bool = False) -> None:
-        """Does it begin as its name says? Raises `WebError` for an error page under the name of an archive, `Again` for a busy store's."""
-        ending = os.path.splitext(self._item.path.lower())[1]
-        wanted = _BEGINNINGS.get(ending)
-        if self._looked or not wanted or (self.have < len(wanted) and not at_end):
-            return
-        head = os.pread(out.fileno(), _HEAD_BYTES, 0)
-        if not head.startswith(wanted):
-            self.remove()
-            if any(code in head for code in _PASSING):
-                raise web.Again(f"an error page in place of the file: {_shown(head)}")
-            raise web.WebError(f"{self._item.address}: no {ending} file: it begins with {_shown(head)}")
-        self._looked = True
-
-    def finish(self, path: str) -> None:
-        """Its own name."""
-        os.replace(self.path, path)
-        os.unlink(self._note)
-
-    def remove(self) -> None:
-        """Nothing is left of it."""
-        for path in (self.path, self._note):
-            if os.path.exists(path):
-                os.unlink(path)
-        self.have, self._looked, self.remote = 0, False, web.Remote()
-
-
-def _doubt(partial: _Partial) -> str:
+def _doubt(partial: Partial) -> str:
     """Where no checksum is known, the size must be the one that HEAD gave too; why it is not to be believed, or ""."""
     told, size = partial.told, partial.remote.size
     if told is None or size is None or told == size:
         return ""
     partial.told = None  # to be asked again: the file may have changed in between
     return f"says {size:,} bytes, and {told:,} when asked by HEAD"
-
-
-def _part(path: str) -> str:
-    folder, name = os.path.split(path)
-    return os.path.join(folder, f"{files.TEMPORARY}{name}")
-
-
-def _shown(head: bytes) -> str:
-    return repr(" ".join(head.decode("utf-8", "replace").split())[:120]) if head else "nothing: it is empty"
 
 
 def _wrong_digest(path: str, item: Item) -> str:

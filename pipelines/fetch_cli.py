@@ -1,14 +1,9 @@
-"""The command `corpus fetch`: its flags, its display, what it says at the end."""
+"""The command `corpus fetch`: its flags, and what it says at the end."""
 
 import json as jsonlib
 import os
 import shutil
-import sys
-import threading
-import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -17,11 +12,12 @@ import tyro
 from corpora import fetch as downloads
 from corpora import listings
 from corpora.listings import Item, Wanted
+from pipelines.fetch_display import display, say
+from pipelines.progress import amount
 from shards import web
 from shards.config import UserError
 from shards.lock import locked_folder
 
-LOG_EVERY_S = 30.0
 SHOWN = 20
 """Files that are named one by one at the end; --json names all."""
 
@@ -150,9 +146,9 @@ def _fetch(options: "CcNews | Wikipedia | Urls", listed: Wanted, patience: web.P
     if missing:
         total, exact = downloads.expected_bytes(missing, patience, say)
         have = sum(downloads.left(options.folder, item) for item in missing)
-        say(f"{len(missing):,} of {len(items):,} files to fetch, {_size(total, exact)}" + (f", {_amount(have)} of it are here" if have else ""))
+        say(f"{len(missing):,} of {len(items):,} files to fetch, {_size(total, exact)}" + (f", {amount(have)} of it are here" if have else ""))
         _refuse_full_disk(options.folder, total, have)
-        with _display(len(missing), total, have) as watcher:
+        with display(len(missing), total, have) as watcher:
             outcome = downloads.fetch(missing, options.folder, options.connections, patience, watcher)
     failed = outcome.failed
     figures = {
@@ -168,7 +164,7 @@ def _fetch(options: "CcNews | Wikipedia | Urls", listed: Wanted, patience: web.P
     if options.json:
         print(jsonlib.dumps(figures, ensure_ascii=False, indent=1))
     else:
-        print(f"{figures['there']:,} of {len(items):,} files are there, {len(outcome.fetched):,} fetched now, {_amount(outcome.bytes)} received")
+        print(f"{figures['there']:,} of {len(items):,} files are there, {len(outcome.fetched):,} fetched now, {amount(outcome.bytes)} received")
         _print_missing(list(failed.items()), listed.missing)
     if failed or listed.missing:
         raise UserError(*_incomplete(options, outcome, listed), 1)
@@ -214,10 +210,10 @@ def _dry_run(options: "CcNews | Wikipedia | Urls", listed: Wanted, patience: web
     else:
         for name, counts in groups.items():
             print(f"{name}: {counts['expected']:,} files, {counts['there']:,} there")
-        print(f"{len(missing):,} of {len(items):,} files to fetch, {_size(total, exact)}" + (f", {_amount(have)} of it are here" if have else ""))
+        print(f"{len(missing):,} of {len(items):,} files to fetch, {_size(total, exact)}" + (f", {amount(have)} of it are here" if have else ""))
         if rate and hours is not None:
             connections = min(options.connections, len(missing))
-            print(f"{_hours(hours)} at {_amount(rate)}/s, measured on {_amount(downloads.RATE_BYTES)} of {connections} files at once")
+            print(f"{_hours(hours)} at {amount(rate)}/s, measured on {amount(downloads.RATE_BYTES)} of {connections} files at once")
         _print_missing([], listed.missing)
     if listed.missing:
         raise UserError(*_incomplete(options, downloads.Outcome(), listed), 1)
@@ -253,7 +249,7 @@ def _checked(folder: str, item: Item, patience: web.Patience) -> bool:
 def _refuse_full_disk(folder: str, total: int | None, have: int) -> None:
     free = shutil.disk_usage(folder).free
     if total is not None and total - have > free:
-        raise UserError(f"{folder}: {_amount(total - have)} are missing and {_amount(free)} are free", "a larger disk, fewer months, or --limit N", 3)
+        raise UserError(f"{folder}: {amount(total - have)} are missing and {amount(free)} are free", "a larger disk, fewer months, or --limit N", 3)
 
 
 def _groups(items: list[Item], missing: set[str]) -> dict[str, dict[str, int]]:
@@ -275,118 +271,8 @@ def _print_missing(failed: list[tuple[str, str]], listings_missing: tuple[str, .
 def _size(total: int | None, exact: bool) -> str:
     if total is None:
         return "of unknown size"
-    return _amount(total) if exact else f"about {_amount(total)} (estimated from {downloads.SAMPLE} files at most)"
-
-
-def _amount(size: float) -> str:
-    from pipelines.progress import amount
-
-    return amount(size)
+    return amount(total) if exact else f"about {amount(total)} (estimated from {downloads.SAMPLE} files at most)"
 
 
 def _hours(hours: float) -> str:
     return f"{hours:,.1f} hours" if hours >= 1 else f"{hours * 60:.0f} minutes" if hours * 60 >= 1 else "under a minute"
-
-
-def say(line: str) -> None:
-    """A line about the progress."""
-    print(line, file=sys.stderr, flush=True)
-
-
-class Lines(downloads.Watcher):
-    """For a log: a line when something happens to a file that fails, and one every half minute."""
-
-    def __init__(self, count: int, total: int | None, have: int) -> None:
-        self.count, self.total, self.have = count, total, have
-        self.done = self.received = 0
-        self.began = time.monotonic()
-
-    def advance(self, item: Item, count: int) -> None:
-        """`count` bytes more."""
-        self.received += count
-
-    def end(self, item: Item, why: str) -> None:
-        """One file less."""
-        self.done += 1
-        if why:
-            self.note(f"{item.path}: {why}")
-
-    def note(self, line: str) -> None:
-        """On stderr."""
-        say(line)
-
-    def line(self) -> str:
-        """Files, bytes, rate, time left."""
-        from pipelines.progress import duration
-
-        rate = self.received / max(time.monotonic() - self.began, 1e-9)
-        left = None if self.total is None or not rate else max(self.total - self.have - self.received, 0) / rate
-        total = "?" if self.total is None else _amount(self.total)
-        return f"fetch: {self.done:,} of {self.count:,} files, {_amount(self.have + self.received)} of {total}, {_amount(rate)}/s, {duration(left)} left"
-
-
-class Bars(Lines):
-    """For a terminal: a bar for all and one for each file under way, with rate and time left."""
-
-    def __init__(self, progress: Any, count: int, total: int | None, have: int) -> None:
-        super().__init__(count, total, have)
-        self.progress = progress
-        self.all = progress.add_task(f"0 of {count:,} files", total=total, completed=have)
-        self.tasks: dict[str, Any] = {}
-
-    def begin(self, item: Item, have: int, size: int | None) -> None:
-        """A bar of its own."""
-        if item.path not in self.tasks:
-            self.tasks[item.path] = self.progress.add_task("  " + item.path.rsplit("/", 1)[-1][-28:], total=size, completed=have)
-        self.progress.update(self.tasks[item.path], total=size, completed=have)
-
-    def advance(self, item: Item, count: int) -> None:
-        """`count` bytes more."""
-        super().advance(item, count)
-        self.progress.advance(self.tasks[item.path], count)
-        self.progress.advance(self.all, count)
-
-    def end(self, item: Item, why: str) -> None:
-        """Its bar goes."""
-        super().end(item, why)
-        self.progress.update(self.all, description=f"{self.done:,} of {self.count:,} files")
-        if item.path in self.tasks:
-            self.progress.remove_task(self.tasks.pop(item.path))
-
-    def note(self, line: str) -> None:
-        """Above the bars."""
-        self.progress.console.print(line, markup=False, highlight=False)
-
-
-@contextmanager
-def _display(count: int, total: int | None, have: int) -> Iterator[downloads.Watcher]:
-    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
-        from rich.console import Console
-        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-        from rich.table import Column
-
-        name, figures = Column(no_wrap=True, overflow="ellipsis"), [Column(no_wrap=True, justify="right") for _ in range(3)]
-        columns = (
-            TextColumn("{task.description}", markup=False, table_column=name),
-            BarColumn(bar_width=12),
-            DownloadColumn(table_column=figures[0]),
-            TransferSpeedColumn(table_column=figures[1]),
-            TimeRemainingColumn(table_column=figures[2]),
-        )
-        with Progress(*columns, console=Console(file=sys.stderr), transient=True, refresh_per_second=2, speed_estimate_period=60) as progress:
-            yield Bars(progress, count, total, have)
-        return
-    lines = Lines(count, total, have)
-    stop = threading.Event()
-
-    def log() -> None:
-        while not stop.wait(LOG_EVERY_S):
-            say(lines.line())
-
-    thread = threading.Thread(target=log, daemon=True)
-    thread.start()
-    try:
-        yield lines
-    finally:
-        stop.set()
-        thread.join(1)

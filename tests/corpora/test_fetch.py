@@ -22,7 +22,8 @@ from web_site import Site, broken, claiming, in_place, redirect, serve, stalled,
 from corpora import fetch as downloads
 from corpora import listings
 from corpora.listings import place, url_list
-from pipelines import fetch_cli
+from corpora.partial import Partial
+from pipelines import fetch_display
 from shards import web
 from shards.config import UserError
 
@@ -527,7 +528,7 @@ def test_the_display_on_a_terminal_and_in_a_log(site: Site, tmp_path: Path, monk
     os.close(terminal)
     assert done.returncode == 0 and done.stdout.startswith("1 of 1 files are there")
     assert "0 of 1 files" in shown and "HTTP 503 Service Unavailable; again in 0 s" in shown.replace("\r\n", "")
-    lines = fetch_cli.Lines(3, 4_000_000, 1_000_000)
+    lines = fetch_display.Lines(3, 4_000_000, 1_000_000)
     lines.began -= 2.0
     lines.advance(listings.Item(address="a", path="a"), 1_000_000)
     monkeypatch.setattr(time, "monotonic", lambda: lines.began + 2.0)
@@ -566,14 +567,14 @@ def test_a_full_disk_is_said_before_the_work(site: Site, tmp_path: Path, corpus:
 
 def test_a_disk_that_fills_up_keeps_the_part(site: Site, tmp_path: Path, corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
     key = archive(site)
-    write = downloads._Partial.write
+    write = Partial.write
 
     def full(self, out, piece):  # type: ignore[no-untyped-def]
         if self.have > 100_000:
             raise OSError(28, "No space left on device", self.path)
         write(self, out, piece)
 
-    monkeypatch.setattr(downloads._Partial, "write", full)
+    monkeypatch.setattr(Partial, "write", full)
     code, _, err = corpus(*one_month(site, tmp_path))
     assert code == 3 and err.splitlines()[-1] == "hint: make room and run the same command again"
     monkeypatch.undo()
