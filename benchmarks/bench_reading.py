@@ -143,6 +143,7 @@ def show_gates(contents: list[bytes], language: str) -> None:
         name: [0, 0, 0.0, 0.0]
         for name in ("kind, size, first bytes", "charset", "too much markup", "lang of <html> alone", "sample and pycld2", "all but lang")
     }
+    wanted = 0
     for body, content_type, url, headers in pages:
         content = decode_body(body, headers, MAX_PAGE_BYTES).content
         start = time.process_time()
@@ -169,6 +170,7 @@ def show_gates(contents: list[bytes], language: str) -> None:
                 text = faster_trafilatura.extract(tree, url=url)
                 found = detect_language(text, language) if len(text) >= MIN_CHARACTERS else ""
             later = time.process_time() - start
+        wanted += found == language
         drops["all but lang"] = any(drop for name, drop in drops.items() if name != "lang of <html> alone")
         took["all but lang"] = sum(cost for name, cost in took.items() if name != "lang of <html> alone")
         for name in drops:
@@ -177,7 +179,7 @@ def show_gates(contents: list[bytes], language: str) -> None:
             gate_figures[1] += drops[name] and found == language
             gate_figures[2] += took[name]
             gate_figures[3] += later * drops[name]
-    print(f"gates: {len(pages)} pages, wanted {language}; ms of CPU a page of all")
+    print(f"gates: {len(pages)} pages, {wanted} of them wanted, {language}; ms of CPU a page of all")
     for name, (dropped, lost, cost, saved) in gates.items():
         print(f"  {name:24} drops {dropped:4}, lost {lost:2}, costs {1000 * cost / len(pages):6.3f}, saves {1000 * saved / len(pages):6.3f}")
 

@@ -94,9 +94,8 @@ def texts(name: str, pages: list[bytes]) -> dict[str, Any]:
 
 def path(name: str, folder: str) -> dict[str, Any]:
     """Addresses of the pages that a text is made of, reader and extractor together."""
-    from datatrove.pipeline.readers import WarcReader
-
     import trafilatura
+    from datatrove.pipeline.readers import WarcReader
 
     trafilatura.extract("<html><body><p>what it loads at its first page</p></body></html>")  # here, before its child is forked
     before, start = seconds(), time.perf_counter()

@@ -21,11 +21,9 @@ from itertools import islice
 from sys import modules
 from typing import Any
 
-from lxml.etree import XPath
-from trafilatura import bare_extraction, core, external, main_extractor, xpaths
-from trafilatura.settings import BASIC_CLEAN_XPATH, Extractor
-from trafilatura.utils import DOCTYPE_TAG, FAULTY_HTML, INVALID_XML_CHARS
-from trafilatura.xml import xmltotxt
+from lxml.etree import XPath, strip_elements, strip_tags
+from trafilatura import bare_extraction
+from trafilatura.utils import repair_faulty_html
 
 KNOWN_VERSION = "2.3.1"
 """The trafilatura that these steps are those of."""
@@ -33,14 +31,24 @@ _REMEMBERED = 20_000
 """Values of an attribute whose answers are kept, and their greatest length: memory stays below some 20 MB, whatever comes."""
 _LONGEST = 200
 
-_baseline = modules["trafilatura.baseline"]  # the package's attribute of that name is a function
 _FORBIDDEN = bytes(byte for byte in range(32) if byte not in b"\t\n\r")
-_REGEXP_NAMESPACE = {"re": xpaths.REGEXP_NS}
+_REGEXP_NAMESPACE = {"re": "http://exslt.org/regular-expressions"}
 
 
 def is_known() -> bool:
     """Whether the installed trafilatura is the one that can be made faster."""
     return version("trafilatura") == KNOWN_VERSION
+
+
+if is_known():
+    from trafilatura import baseline, core, html2txt, main_extractor, xpaths
+    from trafilatura.external import compare_extraction, justext_rescue
+    from trafilatura.htmlprocessing import convert_tags, prune_unwanted_nodes, tree_cleaning
+    from trafilatura.settings import BASIC_CLEAN_XPATH, MIN_DUPLICATE_LENGTH, Extractor
+    from trafilatura.utils import DOCTYPE_TAG, FAULTY_HTML, INVALID_XML_CHARS, SPACING_PROTECTED
+    from trafilatura.xml import delete_element, xmltotxt
+
+    _baseline = modules["trafilatura.baseline"]  # the package's attribute of that name is a function
 
 
 def extract(tree: Any, *, url: str | None = None, fast: bool = True, precision: bool = False, accelerated: bool = True) -> str:
@@ -68,8 +76,6 @@ def repair(text: str, start: str, accelerated: bool = True) -> bytes:
     `start`: the first 50 characters in lower case.
     """
     if not accelerated or not _Steps.known:
-        from trafilatura.utils import repair_faulty_html
-
         return str(repair_faulty_html(text, start)).encode("utf-8", "replace")
     content = text.encode("utf-8", "replace")
     if len(content.translate(None, _FORBIDDEN)) != len(content) or b"\xef\xbf\xbe" in content or b"\xef\xbf\xbf" in content:
@@ -89,7 +95,7 @@ def repair(text: str, start: str, accelerated: bool = True) -> bytes:
 
 
 @cache
-def _options(fast: bool, precision: bool) -> Extractor:
+def _options(fast: bool, precision: bool) -> "Extractor":
     """Made once: it reads eight settings and the clock."""
     return Extractor(output_format="python", fast=fast, precision=precision, comments=False)
 
@@ -97,20 +103,20 @@ def _options(fast: bool, precision: bool) -> Extractor:
 # --- the steps of trafilatura.core, for pages without their comments ---
 
 
-def _sequence(tree: Any, options: Extractor) -> tuple[Any, str]:
+def _sequence(tree: Any, options: "Extractor") -> tuple[Any, str]:
     """`trafilatura_sequence`: the main extraction, the rescue of short ones, and the retry of those that are little of their page."""
     forum = core._forum_thread_page(tree)
-    tree = core.prune_unwanted_nodes(tree, core.RAW_TREE_PRUNE_XPATH)
+    tree = prune_unwanted_nodes(tree, xpaths.RAW_TREE_PRUNE_XPATH)
     if options.focus == "precision" or not forum:
-        tree = core.prune_unwanted_nodes(tree, core.REMOVE_COMMENTS_AND_LISTS_XPATH)
+        tree = prune_unwanted_nodes(tree, xpaths.REMOVE_COMMENTS_AND_LISTS_XPATH)
     body, text = _cascade(tree, options, forum)
     if len(text) < options.min_extracted_size and options.focus != "precision":
-        rescued, rescued_text, length = core.baseline(tree)
+        rescued, rescued_text, length = baseline(tree)
         if length > len(text):
             body, text = rescued, rescued_text
     if options.focus != "balanced" or not 0 < len(text) < core.ESCALATION_MAX_LENGTH:
         return body, text
-    if len(text) >= core.ESCALATION_PAGE_SHARE * _longest_text(tree) or len(text) >= core.ESCALATION_PAGE_SHARE * len(core.html2txt(tree)):
+    if len(text) >= core.ESCALATION_PAGE_SHARE * _longest_text(tree) or len(text) >= core.ESCALATION_PAGE_SHARE * len(html2txt(tree)):
         return body, text
     retry = copy(options)
     retry.focus = "recall"
@@ -121,7 +127,7 @@ def _sequence(tree: Any, options: Extractor) -> tuple[Any, str]:
         pass
     if not options.fast:
         try:
-            other, other_text = external.justext_rescue(copy(tree), options)
+            other, other_text = justext_rescue(copy(tree), options)
         except Exception:
             pass
     if len(other_text) > len(wider_text) and len(other_text) > core.ESCALATION_JUSTEXT_RATIO * len(text):
@@ -131,23 +137,23 @@ def _sequence(tree: Any, options: Extractor) -> tuple[Any, str]:
     return body, text
 
 
-def _cascade(tree: Any, options: Extractor, forum: bool) -> tuple[Any, str]:
+def _cascade(tree: Any, options: "Extractor", forum: bool) -> tuple[Any, str]:
     """`_prepare_tree` and `_extract_and_compare`: the copy for the other extractors is made in the mode that has them."""
 
     def prepare() -> tuple[Any, Any]:
-        cleaned = core.tree_cleaning(copy(tree), options)
+        cleaned = tree_cleaning(copy(tree), options)
         backup = None if options.fast else copy(cleaned)
-        cleaned = core.convert_tags(cleaned, options, options.url)
+        cleaned = convert_tags(cleaned, options, options.url)
         if options.focus == "precision" and not forum:
-            cleaned = core.prune_unwanted_nodes(cleaned, core.REMOVE_COMMENTS_XPATH)
+            cleaned = prune_unwanted_nodes(cleaned, xpaths.REMOVE_COMMENTS_XPATH)
         return cleaned, backup
 
     cleaned, backup = prepare()
     body, text = _content(cleaned, options, lambda: prepare()[0])
-    return (body, text) if options.fast else core.compare_extraction(backup, copy(tree), body, text, options)
+    return (body, text) if options.fast else compare_extraction(backup, copy(tree), body, text, options)
 
 
-def _content(tree: Any, options: Extractor, again: Callable[[], Any]) -> tuple[Any, str]:
+def _content(tree: Any, options: "Extractor", again: Callable[[], Any]) -> tuple[Any, str]:
     """`extract_content`: what it copies beforehand for short texts is made again for those alone."""
     order = list(tree.iter())
     body, text, tags = main_extractor._extract(tree, options)
@@ -159,15 +165,15 @@ def _content(tree: Any, options: Extractor, again: Callable[[], Any]) -> tuple[A
     previous = None
     for element in list(body):
         current = main_extractor._elem_text(element)
-        if current and current == previous and len(current) > main_extractor.MIN_DUPLICATE_LENGTH:
-            core.delete_element(element, keep_tail=False)
+        if current and current == previous and len(current) > MIN_DUPLICATE_LENGTH:
+            delete_element(element, keep_tail=False)
         else:
             previous = current
-    main_extractor.strip_elements(body, "done")
-    main_extractor.strip_tags(body, "div")
+    strip_elements(body, "done")
+    strip_tags(body, "div")
     for linebreak in body.iter("lb"):
         tail = linebreak.tail
-        if tail and tail.isspace() and not any(outer.tag in main_extractor.SPACING_PROTECTED for outer in linebreak.iterancestors()):
+        if tail and tail.isspace() and not any(outer.tag in SPACING_PROTECTED for outer in linebreak.iterancestors()):
             linebreak.tail = None
     return body, text
 

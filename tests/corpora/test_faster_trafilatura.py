@@ -162,13 +162,14 @@ def test_the_switch_runs_the_package_as_it_is(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_another_version_of_trafilatura_runs_as_it_is() -> None:
-    """In a process where the installed package says that it is another."""
+    """In a process where the installed package says that it is another, and lacks a name that we reach for."""
     code = """
 import importlib.metadata as metadata, json, sys
 true = metadata.version
 metadata.version = lambda name: "2.3.2" if name == "trafilatura" else true(name)
+import trafilatura.external
+del trafilatura.external.justext_rescue
 from corpora import faster_trafilatura, html
-from trafilatura import xpaths
 import archives
 page = html.extract_page(archives.page(archives.english(1)))
 print(json.dumps([faster_trafilatura.is_known(), hasattr(faster_trafilatura._Steps, "lists"), page.text]))
