@@ -59,6 +59,7 @@ REASONS = {
     "too_many_attributes": "a page with more than 5,000 attributes in one tag",
     "too_many_elements": "a page with more than 60,000 `<`",
     "too_short": "a page with less text than `min_characters`",
+    "undated": "a page that names no possible day of its own, with `require_date`",
     "truncated": "the file ends too early; what was before is kept; or the header of an archive's record cannot be read",
     "unknown_format": "the file's name has no ending that the source reads",
     "unreadable": "no permission, or the file has gone",
