@@ -23,6 +23,7 @@ from benchmarks.common import RESULTS, machine
 from benchmarks.gold import DATA, SETS, GoldPage, Score, gold_pages, score
 from benchmarks.web_peers import HOW_TO_MAKE_ONE, Peers
 from corpora.html import extract_page
+from corpora.normalise import normalise
 from corpora.page import PAGE_PACKAGES, Page
 
 PEERS = ("datatrove", "datatrove without fallback", "resiliparse")
@@ -30,7 +31,7 @@ PEERS = ("datatrove", "datatrove without fallback", "resiliparse")
 
 def ours(page: GoldPage) -> str:
     outcome = extract_page(page.content, content_type=page.content_type, min_characters=1)
-    return outcome.text if isinstance(outcome, Page) else ""
+    return normalise(outcome.text) if isinstance(outcome, Page) else ""  # as `ingest` writes it
 
 
 def stock(page: GoldPage, fast: bool) -> str:

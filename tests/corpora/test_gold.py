@@ -5,6 +5,7 @@ import trafilatura
 
 from benchmarks.gold import GoldPage, Score, gold_pages, score
 from corpora.html import extract_page
+from corpora.normalise import normalise
 from corpora.page import MAX_PAGE_BYTES, Page
 
 
@@ -20,7 +21,7 @@ def test_the_scorer_counts_runs_of_four_words() -> None:
 
 def text_of(page: GoldPage) -> str:
     outcome = extract_page(page.content, content_type=page.content_type, min_characters=1)
-    return outcome.text if isinstance(outcome, Page) else ""
+    return normalise(outcome.text) if isinstance(outcome, Page) else ""
 
 
 @pytest.mark.parametrize(
