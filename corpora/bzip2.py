@@ -136,6 +136,8 @@ def _find(data: bytes, magic: int) -> Iterator[int]:
         at = data.find(whole, lead)
         while at >= 0:
             first = at - lead
-            if not shift or (len(data) > first + 6 and data[first] & (0xFF >> shift) == pattern[0] and data[first + 6] & (0xFF << (8 - shift) & 0xFF) == pattern[6]):
+            if not shift or (
+                len(data) > first + 6 and data[first] & (0xFF >> shift) == pattern[0] and data[first + 6] & (0xFF << (8 - shift) & 0xFF) == pattern[6]
+            ):
                 yield first * 8 + shift
             at = data.find(whole, at + 1)

@@ -51,17 +51,31 @@ for _row in _UNITS.replace("\n", "").split(";"):
     _code, _one, _many, _symbol = (word.replace("_", " ") for word in _row.replace("L/100 km", "L/100km").split(" "))
     _UNIT_NAMES[_code] = (_one, _many, _symbol)
 _SCALES = {"e3": "thousand", "e6": "million", "e9": "billion", "e12": "trillion"}
-_RANGES = {"-": "–", "–": "–", "to": " to ", "to(-)": " to ", "and": " and ", "and(-)": " and ", "or": " or ", "x": " by ", "by": " by ", "×": " by ", "*": " by ", "xx": " by "}
+_RANGES = {
+    "-": "–",
+    "–": "–",
+    "to": " to ",
+    "to(-)": " to ",
+    "and": " and ",
+    "and(-)": " and ",
+    "or": " or ",
+    "x": " by ",
+    "by": " by ",
+    "×": " by ",
+    "*": " by ",
+    "xx": " by ",
+}
 _RANGES |= {"+/-": " ± ", "±": " ± ", "&plusmn;": " ± ", "&ndash;": "–", "+": " + ", ",": ", "}
 _NUMBER = re.compile(r"[-−+]?(?:\d[\d,]*\.?\d*|\.\d+)(?:e[-−+]?\d+)?", re.IGNORECASE)
 _FRACTION = re.compile(r"[-−]?(?:\d+\+)?\d+/{1,2}\d+")
 
 
 class Args:
-    """A template's parameters, as text: `args[1]` by place, `args["lc"]` by name, "" where there is none."""
+    """A template's parameters, as text: `args[1]` by place, `args["lc"]` by name, "" where there is none. `english`: words of
+    English may be added, such as the names of languages and units."""
 
-    def __init__(self, values: Mapping[str, str]) -> None:
-        self._values = values
+    def __init__(self, values: Mapping[str, str], english: bool = True) -> None:
+        self._values, self.english = values, english
 
     def __getitem__(self, key: int | str) -> str:
         return self._values.get(str(key), "")
@@ -127,7 +141,7 @@ def _with_unit(args: Args, said: str, code: str, one: bool) -> str:
     single, many, symbol = _UNIT_NAMES.get(code, (code, code, code))
     if args["abbr"] == "values" or args["disp"] in ("number", "out", "output number only"):
         return said
-    if args["abbr"] in ("on", "in", "~"):
+    if args["abbr"] in ("on", "in", "~") or not args.english:
         return f"{said} {scale}{symbol}" if not symbol.startswith("/") else f"{said}{symbol}"
     adjective = args["adj"] in ("on", "mid", "pre")
     unit = single if adjective or (one and not scale) else many
@@ -184,8 +198,10 @@ def _language_label(code: str, args: Args, text: str, roman: str) -> str:
     if not text:
         return ""
     name = LANGUAGES.get(code.lower().split("-")[0])
+    if not args.english:
+        return text
     label = "" if name is None or args["label"] == "none" or args["links"] == "none" else f"{args['label'] or name}: "
-    literal = args.any("lit", "translation", "3" if roman else "")
+    literal = args["lit"] or args["translation"] or (args[3] if roman else "")
     return label + text + (f", romanized: {roman}" if roman else "") + (f", lit. '{literal}'" if literal and literal != roman else "")
 
 
@@ -196,7 +212,16 @@ def _nihongo(args: Args) -> str:
 
 
 def _chinese(args: Args) -> str:
-    labels = (("c", "Chinese"), ("t", "traditional Chinese"), ("s", "simplified Chinese"), ("p", "pinyin"), ("w", "Wade–Giles"), ("j", "Jyutping"), ("poj", "Pe̍h-ōe-jī"), ("l", "lit."))
+    labels = (
+        ("c", "Chinese"),
+        ("t", "traditional Chinese"),
+        ("s", "simplified Chinese"),
+        ("p", "pinyin"),
+        ("w", "Wade–Giles"),
+        ("j", "Jyutping"),
+        ("poj", "Pe̍h-ōe-jī"),
+        ("l", "lit."),
+    )
     return "; ".join(f"{label}: {args[key]}" if key != "l" else f"lit. '{args[key]}'" for key, label in labels if args[key])
 
 
@@ -273,6 +298,22 @@ def _abbreviation(word: str) -> Expander:
     return lambda args: " – ".join(f"{word} {value}" for value in args.places() if value) or word
 
 
+def _author(args: Args) -> str:
+    """{{harvtxt|Smith|Jones|2000|p=1}}: Smith & Jones (2000)."""
+    *names, year = args.places() or [""]
+    who = " et al." if len(names) > 3 else ""
+    return (
+        (f"{names[0]}{who} ({year})" if who else f"{', '.join(names[:-1])} & {names[-1]} ({year})" if len(names) > 1 else f"{names[0]} ({year})")
+        if names
+        else year
+    )
+
+
+def _verse(args: Args) -> str:
+    """{{bibleverse|1|Kings|3:5|KJV}}: 1 Kings 3:5."""
+    return " ".join(value for value in args.places()[:3] if value and not value.isupper() and value != "9")
+
+
 def _switch(args: Args) -> str:
     """The branch of {{#if:}} for a condition that is not empty; other conditions cannot be told here."""
     return args[2] if args[1].strip() else args[3]
@@ -305,8 +346,14 @@ def _add(names: str, expander: Expander) -> None:
 
 _add("convert;cvt;conv;convert/sandbox", _convert)
 _add("formatnum;fmtn;num;nts;ntsh;formatnumber;number", lambda args: args[1] if args[2].upper().startswith("R") else _number(args[1]))
-_add("birth date;birth date and age;bda;dob;birthdate;birth date and age2;birth-date;birth-date and age;birth year;birth year and age;byda;start date;start date and age;startdate", _date)
-_add("start-date;end date;end-date;film date;date;dts;dtsh;release date;released;birth based on age as of date;launch date;death-date;death year;death date;dod;datetime", _date)
+_add(
+    "birth date;birth date and age;bda;dob;birthdate;birth date and age2;birth-date;birth-date and age;birth year;birth year and age;byda;start date;start date and age;startdate",
+    _date,
+)
+_add(
+    "start-date;end date;end-date;film date;date;dts;dtsh;release date;released;birth based on age as of date;launch date;death-date;death year;death date;dod;datetime",
+    _date,
+)
 _add("death date and age;dda;death-date and age;death year and age;death date and given age;end date and age", _ended)
 _add("as of;asof;as of?", _as_of)
 _add("lang;lang-x;transl;translit;transliteration;rtl-lang;script;bdo;nonenglish;zh-lang", _last)
@@ -327,9 +374,12 @@ _add(
 _add("ill;interlanguage link;illm;link-interwiki;ill2;interlanguage link multi;red link", lambda args: args["lt"] or args["en"] or args[1])
 _add("linktext", lambda args: "".join(args.places()))
 _add("abbr;abbrlink;tooltip;hover title;define;abbreviation;hover;h:title;tipa;abbrv", _first)
-_add("color;colored text;colour;fontcolor;font color;highlight;background color;font;resize;style;stack inline;section link2;sort;sorta;sort/1;wikt;wiktionary-inline;w;wikt-inline", _last)
+_add(
+    "color;colored text;colour;fontcolor;font color;highlight;background color;font;resize;style;stack inline;section link2;sort;sorta;sort/1;wikt;wiktionary-inline;w;wikt-inline",
+    _last,
+)
 _add("gloss", lambda args: f"'{args[1]}'" if args[1] else "")
-_add("angbr;grapheme;grph;angle bracket", lambda args: f"⟨{args[1]}⟩" if args[1] else "")
+_add("angbr;grapheme;grph;angle bracket;vr", lambda args: f"⟨{args[1]}⟩" if args[1] else "")
 _add("sic", lambda args: args[1] + args[2] if args.any("hide", "nolink") and args[1] else f"{args[1]}{args[2]} [sic]".strip())
 _add("sic?", _first)
 _add("circa;c.;ca.;ca;c", _abbreviation("c."))
@@ -355,10 +405,13 @@ _add("krw;₩", _money("₩"))
 _add("php;₱;philippine peso", _money("₱"))
 _add("ils;nis;₪", _money("₪"))
 _add("currency", lambda args: {"USD": "US$", "EUR": "€", "GBP": "£", "JPY": "¥", "INR": "₹"}.get(args[2].upper(), f"{args[2]} ".lstrip()) + _number(args[1]))
-_add("quote;blockquote;quotation;bq;quotes;poemquote;poem quote;cquote2;quoteblock;block quote;bquote;poem;epigraph;imagequote2;long quote;text quote;cquotetxt", _quote)
+_add(
+    "quote;blockquote;quotation;bq;quotes;poemquote;poem quote;cquote2;quoteblock;block quote;bquote;poem;epigraph;imagequote2;long quote;text quote;cquotetxt",
+    _quote,
+)
 _add("nbsp;nbs;thinsp;thin space;hair space;hairsp;hsp;ensp;emsp;figure space;zwsp2;space;sp;spaces;pad;gap;nnbsp;pause;·w2;indent;quad;in5;_", _const(" "))
-_add("ndash;endash;en dash;–;nsndns;hyphen-en", _const("–"))
-_add("mdash;emdash;em dash;—", _const("—"))
+_add("ndash;ndashb;endash;en dash;–;nsndns;hyphen-en", _const("–"))
+_add("mdash;mdashb;emdash;em dash;—", _const("—"))
 _add("snd;spnd;sndash;spndash;spaced ndash;spaced en dash;dash;spaced endash;space ndash;nbspndash", _const(" – "))
 _add("spaced mdash;spaced em dash;smd;snmd", _const(" — "))
 _add("·;dot;middot;•;bullet;bull;interpunct;sdot;·w;•w;\\", _const(" · "))
@@ -376,7 +429,7 @@ _add("((", _const("("))
 _add(");));)-", _const(")"))
 _add("bracket;lbrack;[", _const("["))
 _add("rbrack;]", _const("]"))
-_add("times;x;×", _const("×"))
+_add("times;×", _const("×"))
 _add("minus;−", _const("−"))
 _add("pi;π", _const("π"))
 _add("okina;ʻ;hamza;ayin", _const("ʻ"))
@@ -399,10 +452,15 @@ _add("ordinal;ord;nth", _ordinal)
 _add("sortname", lambda args: f"{args[1]} {args[2]}".strip())
 _add("oldstyledate;oldstyledatedy;oldstyledatenn", _old_style)
 _add("oldstyledatedy", lambda args: f"{args[1]} {args[2]} [O.S. {args[3]}]".strip() if args[3] else f"{args[1]} {args[2]}".strip())
-_add("baseball year;by;mlby;mlb year;nfly;nfl year;nbay;nba year;nhly;nhl year;wcy;wc year;avyear;tdfy;cfly;ahly;baseball season;nflyear;usnavy;cfb link2;mlsy;scy;ncaafy", _last)
+_add(
+    "baseball year;by;mlby;mlb year;nfly;nfl year;nbay;nba year;nhly;nhl year;wcy;wc year;avyear;tdfy;cfly;ahly;baseball season;nflyear;usnavy;cfb link2;mlsy;scy;ncaafy",
+    _last,
+)
 _add("plural;plural:", lambda args: args[2] if args[1].strip() == "1" else args[3] or args[2])
 _add("ship", _ship("", 2))
-for _prefix in "USS HMS HMAS HMCS HMNZS HMIS RMS SS MS MV SMS USAT USNS USCGC RFA HNoMS HNLMS HDMS HSwMS INS ORP ARA BAP RV MY SV GTS USAV USRC PS TSS CSS TS".split():
+for (
+    _prefix
+) in "USS HMS HMAS HMCS HMNZS HMIS RMS SS MS MV SMS USAT USNS USCGC RFA HNoMS HNLMS HDMS HSwMS INS ORP ARA BAP RV MY SV GTS USAV USRC PS TSS CSS TS".split():
     _add(_prefix.lower(), _ship(_prefix))
 _add("sclass;sclass-;sclass2;sclass2-;ship class", _ship_class)
 _add("lc", lambda args: args[1].lower())
@@ -410,7 +468,14 @@ _add("uc", lambda args: args[1].upper())
 _add("lcfirst", lambda args: args[1][:1].lower() + args[1][1:])
 _add("ucfirst", lambda args: args[1][:1].upper() + args[1][1:])
 _add("#if", _switch)
-_add("langr;lang-sh-latn-cyrl", _last)
+_add("langr;nq;railgauge;track gauge;rail gauge", _last)
+_add("harvtxt;harvtext;harvcoltxt", _author)
+_add("bibleref;bibleverse;bibleref2;bibleverse-nb", _verse)
+_add("eqm;equilibrium", _const("⇌"))
+_add("format price;formatprice", lambda args: _number(args[1]))
+_add("us patent;us patent reference", lambda args: f"U.S. Patent {_number(args[1])}" if args[1] else "")
+_add("' \"", _const("' \""))
+_add('-"', _const('"'))
 
 _PARSER_FUNCTIONS = {"formatnum", "lc", "uc", "lcfirst", "ucfirst", "plural", "#if"}
 _TITLES = {"pagename", "fullpagename", "basepagename", "subjectpagename", "articlepagename", "subpagename"}
@@ -448,7 +513,7 @@ def expand(name: str, args: Args, own: Mapping[str, str], title: str) -> str:
     if name.startswith("lang-") and name not in _TABLE:
         return _language_label(name[5:], args, args.any("1", "text"), args[2])
     if name == "langx":
-        return _language_label(args[1], Args({key: value for key, value in {"label": args["label"], "lit": args["lit"]}.items()}), args[2], args[3])
+        return _language_label(args[1], Args({"label": args["label"], "lit": args["lit"]}, args.english), args[2], args[3])
     if name.startswith("script/"):
         return _last(args)
     return _TABLE[name](args)

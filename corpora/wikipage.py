@@ -32,9 +32,16 @@ _DISAMBIGUATIONS = frozenset(
     species latin name disambiguation;species latin name abbreviation disambiguation;taxonomic authority disambiguation;taxonomy disambiguation;station disambiguation;stationdis;genus disambiguation;
     political party disambiguation;synagogue disambiguation;phonetics disambiguation;portal disambiguation;tndis;wp disambig;caselaw disambiguation;dab-cleanup;given name disambiguation;
     begriffsklärung;bkl;homonymie;homonyme;desambiguación;desambig;disambigua;desambiguação;dp;doorverwijspagina;ujednoznacznienie;förgrening;gren;неоднозначность;многозначность;пояснение;
-    багатозначність;неоднозначність;aimai;曖昧さ回避;消歧义;消歧義;disambig-dab;rozcestník;egyért;täsmennyssivu;anlam ayrımı;flertydig;peker;nozīmju atdalīšana;dezambiguizare;동음이의""".replace("\n", "").replace("    ", "").split(";")
+    багатозначність;неоднозначність;aimai;曖昧さ回避;消歧义;消歧義;disambig-dab;rozcestník;egyért;täsmennyssivu;anlam ayrımı;flertydig;peker;nozīmju atdalīšana;dezambiguizare;동음이의""".replace(
+        "\n", ""
+    )
+    .replace("    ", "")
+    .split(";")
 )
-_TITLE = re.compile(r"\((?:disambiguation|begriffsklärung|homonymie|desambiguación|disambigua|desambiguação|doorverwijspagina|ujednoznacznienie|значения|пояснение)\)$", re.IGNORECASE)
+_TITLE = re.compile(
+    r"\((?:disambiguation|begriffsklärung|homonymie|desambiguación|disambigua|desambiguação|doorverwijspagina|ujednoznacznienie|значения|пояснение)\)$",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

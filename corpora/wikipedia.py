@@ -27,12 +27,88 @@ from corpora.wikipage import Article
 from corpora.wikitext import Style
 
 CUT_SECTIONS = (
-    *("references", "external links", "external link", "see also", "further reading", "notes", "bibliography", "sources", "citations", "footnotes", "works cited"),
-    *("einzelnachweise", "weblinks", "literatur", "siehe auch", "quellen", "anmerkungen", "fußnoten", "notes et références", "références", "liens externes", "voir aussi"),
-    *("bibliographie", "articles connexes", "referencias", "enlaces externos", "véase también", "bibliografía", "notas", "bibliografia", "voci correlate", "altri progetti"),
-    *("collegamenti esterni", "note", "referências", "ligações externas", "ver também", "bronnen", "externe links", "zie ook", "literatuur", "przypisy", "linki zewnętrzne"),
-    *("zobacz też", "referenser", "externa länkar", "se även", "källor", "примечания", "литература", "ссылки", "см. также", "источники", "източници", "външни препратки"),
-    *("вижте също", "бележки", "примітки", "посилання", "джерела", "література", "див. також", "脚注", "外部リンク", "関連項目", "参考文献", "出典", "参考资料", "外部链接", "参见"),
+    *(
+        "references",
+        "external links",
+        "external link",
+        "see also",
+        "further reading",
+        "notes",
+        "bibliography",
+        "sources",
+        "citations",
+        "footnotes",
+        "works cited",
+    ),
+    *(
+        "einzelnachweise",
+        "weblinks",
+        "literatur",
+        "siehe auch",
+        "quellen",
+        "anmerkungen",
+        "fußnoten",
+        "notes et références",
+        "références",
+        "liens externes",
+        "voir aussi",
+    ),
+    *(
+        "bibliographie",
+        "articles connexes",
+        "referencias",
+        "enlaces externos",
+        "véase también",
+        "bibliografía",
+        "notas",
+        "bibliografia",
+        "voci correlate",
+        "altri progetti",
+    ),
+    *(
+        "collegamenti esterni",
+        "note",
+        "referências",
+        "ligações externas",
+        "ver também",
+        "bronnen",
+        "externe links",
+        "zie ook",
+        "literatuur",
+        "przypisy",
+        "linki zewnętrzne",
+    ),
+    *(
+        "zobacz też",
+        "referenser",
+        "externa länkar",
+        "se även",
+        "källor",
+        "примечания",
+        "литература",
+        "ссылки",
+        "см. также",
+        "источники",
+        "източници",
+        "външни препратки",
+    ),
+    *(
+        "вижте също",
+        "бележки",
+        "примітки",
+        "посилання",
+        "джерела",
+        "література",
+        "див. також",
+        "脚注",
+        "外部リンク",
+        "関連項目",
+        "参考文献",
+        "出典",
+        "参考资料",
+        "外部链接",
+        "参见",
+    ),
     *("參見", "外部連結", "參考資料", "参考文献", "注释", "atsauces", "skotīs taipat", "vīs taipoš", "nūruodis", "olūti", "uorejuos saitys", "ārējās saites"),
 )
 """Headings whose sections go, in lower case: those of the English Wikipedia (corpora reference, 5.3) and their like in others."""
@@ -121,6 +197,8 @@ def read(options: WikipediaOptions, piece: Slice) -> Iterator[Document | Reject]
 
 def _read_part(options: WikipediaOptions, guard: Guard, part: Part) -> Iterator[Document | Reject]:
     compression = compression_of(part.address)
+    if part.start and compression not in ("", ".bz2"):  # named as what can be cut, and is not: the first part reads it whole
+        return
     head = read_head(part.address, compression)
     if not head.is_dump:
         if not part.start:

@@ -51,6 +51,7 @@ _TOKEN = re.compile(
     r"^[ \t:\ufdd0\ufdd1]*\{\||^[ \t\ufdd0\ufdd1]*\|\}(?!\})|\{\{+|\}\}+|\[\[+|\]\]+|\[(?=(?:https?:|ftps?:)?//|mailto:)|\[|\]|\n", re.MULTILINE
 )
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
+_BRACKETS = re.compile(r"\[\[+|\]\]+|\{\{+|\}\}+")
 _SCHEME = re.compile(r"(?:(?:https?|ftps?):)?//|mailto:", re.IGNORECASE)
 
 _LANGUAGE_CODES = frozenset(
@@ -61,7 +62,9 @@ _LANGUAGE_CODES = frozenset(
     pi pl pms pnb pnt ps pt qu rm rmy rn ro roa-rup roa-tara ru rue rw sa sah sat sc scn sco sd se sg sh shi shn si simple sk skr sl sm smn sn so sq sr srn ss st stq su sv sw szl szy ta tay tcy te tet tg th ti tk
     tl tn to tpi tr trv ts tt tum tw ty tyv udm ug uk ur uz ve vec vep vi vls vo wa war wo wuu xal xh xmf yi yo za zea zh zh-classical zh-min-nan zh-yue zu""".split()
 )
-_PLAIN_PREFIXES = frozenset(("wikt", "wiktionary", "w", "s", "wikisource", "q", "wikiquote", "b", "wikibooks", "commons", "d", "species", "n", "v", "voy", "m", "meta"))
+_PLAIN_PREFIXES = frozenset(
+    ("wikt", "wiktionary", "w", "s", "wikisource", "q", "wikiquote", "b", "wikibooks", "commons", "d", "species", "n", "v", "voy", "m", "meta")
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -271,7 +274,10 @@ class _Page:
         def pop(lonely: bool) -> list[int]:
             top = stack.pop()
             open_ones[top[0]] -= 1
-            if lonely and top[0] != plain and (top[0] != braces or top[2] > 1):
+            if lonely and top[0] == table:  # with its attributes
+                line_end = text.find("\n", top[1])
+                dropped.append((top[1], line_end if line_end >= 0 else len(text)))
+            elif lonely and top[0] != plain and (top[0] != braces or top[2] > 1):
                 dropped.append((top[1], top[1] + top[2]))
             return top
 
@@ -464,7 +470,7 @@ class _Page:
         pieces: list[str] = []
         for node in code.nodes:
             if isinstance(node, Text):
-                pieces.append(node.value)
+                pieces.append(node.value if "[[" not in node.value and "{{" not in node.value else self._not_parsed(node.value))
             elif isinstance(node, Wikilink):
                 pieces.append(self._link(node))
             elif isinstance(node, Template):
@@ -481,13 +487,21 @@ class _Page:
                 pieces.append(str(node))
         return "".join(pieces)
 
+    def _not_parsed(self, text: str) -> str:
+        """Paired brackets that the parser takes for text, as `[[a [b]]`: a title or name that no page can have."""
+        text, count = _BRACKETS.subn("", text)
+        self.unbalanced += count
+        return text
+
     def _link(self, link: Wikilink) -> str:
         target = self._walk(link.title).strip()
         what = self.link_kind(target)
         if what == "file":
             last = str(link.text).rpartition("|")[2] if link.text is not None and self.style.captions else ""
             caption = self.render(last) if "[[" not in last and "{{" not in last else self._walk(link.text).rpartition("|")[2]
-            plain = not caption or re.fullmatch(r"\s*(?:thumb|thumbnail|frame|frameless|left|right|center|none|upright|(?:alt|link)\s*=.*|[\dx]+px|upright\s*=.*)\s*", caption)
+            plain = not caption or re.fullmatch(
+                r"\s*(?:thumb|thumbnail|frame|frameless|left|right|center|none|upright|(?:alt|link)\s*=.*|[\dx]+px|upright\s*=.*)\s*", caption
+            )
             return _GONE if plain else f"{_NEWLINE}{_NEWLINE}{caption}{_NEWLINE}{_NEWLINE}"
         if what != "text":
             return _GONE
@@ -512,11 +526,14 @@ class _Page:
         for parameter in template.params:
             if parameter.showkey:
                 key = str(parameter.name).strip()
-                values[str(int(key) + shift) if key.isascii() and key.isdigit() and len(key) < 9 else key] = self._walk(parameter.value).strip(f" \t\n{_NEWLINE}")
+                values[str(int(key) + shift) if key.isascii() and key.isdigit() and len(key) < 9 else key] = self._walk(parameter.value).strip(
+                    f" \t\n{_NEWLINE}"
+                )
             else:
                 place += 1
                 values[str(place)] = self._walk(parameter.value).strip(f" \t\n{_NEWLINE}")
-        text = expand(name, Args({key: value.replace(_GONE, "") for key, value in values.items()}), self.own, self.title)
+        args = Args({key: value.replace(_GONE, "") for key, value in values.items()}, self.style.language in ("en", "simple"))
+        text = expand(name, args, self.own, self.title)
         return text.replace("\n", _NEWLINE) or _GONE
 
     # step 6
@@ -529,7 +546,7 @@ class _Page:
 
         def close() -> None:
             nonlocal held, in_list
-            text = "\n".join(held) if in_list else " ".join(held)
+            text = "\n".join(held) if in_list else self._clean(" ".join(held))
             text = "\n".join(part for part in (piece.strip() for piece in text.replace(_BREAK, "\n").split("\n")) if part)
             if any(character.isalnum() for character in text):
                 found.append(text)
@@ -547,14 +564,14 @@ class _Page:
                 continue
             body = line.lstrip(f" \t*#:;{_GONE}")
             marks = line[: len(line) - len(body)].strip(f" \t{_GONE}")
-            text = self._clean(_quotes(body))
-            if not text:
-                if not line.strip(f" \t{_GONE}{_BREAK}") or not marks:
-                    continue
-            if marks:
+            text = _quotes(body)
+            if not marks and not text.strip(f" \t{_GONE}{_BREAK}"):
+                continue  # only what was removed: neither a paragraph nor its end
+            if marks or line.startswith(" "):  # a blank: text as typed, which is code or a table as a rule
                 if not in_list:
                     close()
                     in_list = True
+                text = self._clean(text)
                 if text and (self.style.lists == "keep" or (self.style.lists == "prose" and _is_sentence(text))):
                     held.append(text)
                 continue
@@ -591,10 +608,10 @@ class _Page:
         return _GONE
 
 
-_EMPTY = re.compile(f"[ \t]?[(\\[（][\\s,;:/·•–—.\\-{_GONE}]{{0,200}}[)\\]）]")
-_AFTER_OPENING = re.compile(f"([(（])[\\s,;:/·•{_GONE}]{{1,200}}")
-_BEFORE_CLOSING = re.compile(f"[\\s,;:/·•{_GONE}]{{1,200}}([)）])")
-_DOUBLED = re.compile(f"([,;])[\\s{_GONE}]{{0,200}}[,;](?=[\\s{_GONE}])")
+_EMPTY = re.compile(f"[ \t]?[(\\[（][\\s,;:/·•–—.\\-{_GONE}{_BREAK}]{{0,200}}[)\\]）]")
+_AFTER_OPENING = re.compile(f"([(（])[\\s,;:/·•{_GONE}{_BREAK}]{{1,200}}")
+_BEFORE_CLOSING = re.compile(f"[\\s,;:/·•{_GONE}{_BREAK}]{{1,200}}([)）])")
+_DOUBLED = re.compile(f"([,;])(?:[\\s{_GONE}]{{0,50}}[,;]){{1,50}}")
 _BEFORE_MARK = re.compile(f"[ \t]*{_GONE}[ \t{_GONE}]*(?=[.,;:!?)\\]])")
 _BLANKS = re.compile(r"[ \t\u00a0]+")
 _SENTENCE_END = re.compile(r"[.!?…。！？।]['\"”’»)\]]{0,3}$")
