@@ -77,7 +77,7 @@ def extract_page(
         fields.read(xml)
     except expat.ExpatError as error:
         known = expat.errors.codes[expat.errors.XML_ERROR_UNDEFINED_ENTITY]
-        return Skip(reason="entity" if error.code == known else "bad_xml", detail=str(error)[:200], text=xml[:1000]), fields.get("title") or None
+        return Skip(reason="entity" if getattr(error, "code", None) == known else "bad_xml", detail=str(error)[:200], text=xml[:1000]), fields.get("title") or None
     title = " ".join(fields.get("title").replace("_", " ").split())
     return _article(fields, title, style, namespaces, disambiguation, min_words), title or None
 

@@ -30,6 +30,8 @@ MAX_DEPTH = 30
 _CHUNK = 4_000
 
 _GONE, _BREAK, _NEWLINE, _HEADING = "\ufdd0", "\ufdd1", "\ufdd2", "\ufdd3"
+_TYPED = "\ufdef"
+"""Begins a line that began with a blank: shown as typed, so code or a table as a rule. Held to what holds for a list."""
 _LITERAL = {ord(character): chr(0xFDD4 + number) for number, character in enumerate("'[]{}|<>=*#:;_-~")}
 _FROM_LITERAL = {ord(mark): chr(character) for character, mark in _LITERAL.items()}
 _MARKS = re.compile("[\ufdd0-\ufdef]")
@@ -101,7 +103,7 @@ def read_prose(wikitext: str, style: Style, title: str = "") -> Prose | Skip:
     page = _Page(style, title)
     text = _SPACES.sub(" ", _MARKS.sub("", wikitext).replace("\r\n", "\n"))
     text = page.without_tags(page.without_opaque(text))
-    text = _VARIANT.sub(page.variant, _MAGIC.sub("", text))
+    text = _VARIANT.sub(page.variant, _MAGIC.sub(_GONE, text))
     skeleton = page.skeleton(text)
     if skeleton is None:
         return Skip(reason="too_deep", detail=f"more than {MAX_DEPTH} templates and links one in the other", text=wikitext[:1000])
@@ -430,7 +432,7 @@ class _Page:
             elif start == "--" and not line.strip(f"- \t{_GONE}{_BREAK}"):
                 yield ""
             else:
-                yield line
+                yield _TYPED + line if line.startswith(" ") and start else line
 
     def _is_cut(self, title: str) -> bool:
         title = html.unescape(title).lower().strip(" :.")
@@ -562,12 +564,13 @@ class _Page:
             if not line.strip():
                 close()
                 continue
-            body = line.lstrip(f" \t*#:;{_GONE}")
-            marks = line[: len(line) - len(body)].strip(f" \t{_GONE}")
-            text = _quotes(body)
-            if not marks and not text.strip(f" \t{_GONE}{_BREAK}"):
+            typed = line.startswith(_TYPED)
+            line = line.removeprefix(_TYPED)
+            marked = line.lstrip(f" \t{_GONE}")[:1] in tuple("*#:;")
+            text = _quotes(line.lstrip(f" \t*#:;{_GONE}") if marked else line)
+            if not marked and not text.strip(f" \t{_GONE}{_BREAK}"):
                 continue  # only what was removed: neither a paragraph nor its end
-            if marks or line.startswith(" "):  # a blank: text as typed, which is code or a table as a rule
+            if marked or typed:
                 if not in_list:
                     close()
                     in_list = True
