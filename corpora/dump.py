@@ -1,7 +1,7 @@
 """MediaWiki dumps as pages: a file, or a range of one, cut into `<page>` elements without parsing the XML around them.
 
-Inside of a text every `<` is escaped, so that `<page` stands only where a page begins. A page belongs to the range in which
-it begins, and is read to its end beyond it. Its position is
+Inside of a text every `<` is escaped, so that `<page` stands only where a page begins; one that has no end before the next
+begins is named as lost. A page belongs to the range in which it begins, and is read to its end beyond it. Its position is
 
     in .bz2, whether of one stream or many     the offset of the bzip2 block in which it begins + its number among those of that block
     in .xml, and inflated .gz .xz .zst         the offset of `<page`
@@ -141,11 +141,19 @@ def _split(blocks: Iterator[Block], stop: int | None, encoding: str, exact: bool
     too_large = False
     owner = earlier = Block(offset=-1, size=0, data=b"")  # in which pages begin; and the one before this
     number = 0  # of the pages that have begun in `owner`
+
+    def placed(outcome: RawPage | Lost) -> tuple[RawPage | Lost, ...]:
+        """No position may reach into the next block, whose offset is this one's and its bytes."""
+        if exact or number < owner.size:
+            return (outcome,)
+        detail = "more pages than bytes in a block: the rest of them is passed over"
+        return (Lost(position=outcome.position, reason="damaged", detail=detail),) if number == owner.size else ()
+
     for block in blocks:
         if block.data is None:
             why = "truncated" if block.cut else "damaged"
             if position is not None:
-                yield Lost(position=position, reason=why, detail="the end of the page cannot be read", start=held[:4000])
+                yield from placed(Lost(position=position, reason=why, detail="the end of the page cannot be read", start=held[:4000]))
             if stop is not None and block.offset >= stop:
                 return
             where = "the file ends inside of a block" if block.cut else "a block cannot be read"
@@ -175,21 +183,32 @@ def _split(blocks: Iterator[Block], stop: int | None, encoding: str, exact: bool
                 position = place if exact else owner.offset + number
                 number += 1
             end = data.find(closing, max(at, border - len(closing)))
+            begun = at if too_large else at + len(opening)  # of a page that is too large only the last bytes are held
+            again = _tag(data, opening, after, max(begun, border - len(opening) - len(after[0])), end)
+            if again >= 0:
+                yield from placed(Lost(position=position, reason="truncated", detail="the next page begins before its end", start=data[at:again][:4000]))
+                at, position, too_large = again, None, False
+                continue
             if end < 0:
                 too_large = too_large or len(data) - at > MAX_DOCUMENT_BYTES
-                held = data[-len(closing) :] if too_large else data[at:]
+                held = data[-2 * len(closing) :] if too_large else data[at:]
                 break
             end += len(closing)
-            if not exact and number >= owner.size:
-                if number == owner.size:
-                    yield Lost(position=position, reason="damaged", detail="more pages than bytes in a block: the rest of them is passed over")
-            elif too_large or end - at > MAX_DOCUMENT_BYTES:
-                yield Lost(position=position, reason="too_large", detail=f"over {MAX_DOCUMENT_BYTES} bytes")
+            if too_large or end - at > MAX_DOCUMENT_BYTES:
+                yield from placed(Lost(position=position, reason="too_large", detail=f"over {MAX_DOCUMENT_BYTES} bytes"))
             else:
-                yield RawPage(position=position, content=data[at:end])
+                yield from placed(RawPage(position=position, content=data[at:end]))
             at, position, too_large = end, None, False
         earlier = block
         if position is None and stop is not None and block.offset >= stop:
             return
     if position is not None:
-        yield Lost(position=position, reason="truncated", detail="the dump ends inside of the page", start=held[:4000])
+        yield from placed(Lost(position=position, reason="truncated", detail="the dump ends inside of the page", start=held[:4000]))
+
+
+def _tag(data: bytes, opening: bytes, after: tuple[bytes, ...], begin: int, end: int) -> int:
+    """Where a `<page` tag stands in [begin, end), -1 if nowhere; `end` -1 is the end of the data."""
+    at = data.find(opening, begin, end if end >= 0 else len(data))
+    while at >= 0 and not data.startswith(after, at + len(opening)):
+        at = data.find(opening, at + 1, end if end >= 0 else len(data))
+    return at

@@ -441,6 +441,8 @@ _add("flat;music flat;♭", _const("♭"))
 _add("natural;♮", _const("♮"))
 _add("music", lambda args: {"flat": "♭", "b": "♭", "sharp": "♯", "#": "♯", "natural": "♮", "doubleflat": "𝄫", "doublesharp": "𝄪"}.get(args[1].lower(), ""))
 _add("hash-tag;hashtag", lambda args: f"#{args[1]}")
+for _element in ("hydrogen H", "carbon C", "nitrogen N", "oxygen O"):
+    _add(_element.split()[0], _const(_element.split()[1]))
 _add("co2;carbon dioxide", _const("CO2"))
 _add("h2o", _const("H2O"))
 _add("chem;chemf;ce", lambda args: "".join(args.places()))

@@ -54,6 +54,7 @@ _TOKEN = re.compile(
 )
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
 _BRACKETS = re.compile(r"\[\[+|\]\]+|\{\{+|\}\}+")
+_FILE = re.compile(r":.*\.(?:jpe?g|png|gif|svg|tiff?|webp|xcf|og[gvax]|webm|pdf|djvu|midi?|mp3|wav|flac|stl)\s*$", re.IGNORECASE)
 _SCHEME = re.compile(r"(?:(?:https?|ftps?):)?//|mailto:", re.IGNORECASE)
 
 _LANGUAGE_CODES = frozenset(
@@ -353,7 +354,7 @@ class _Page:
         return spans, dropped
 
     def _is_file(self, text: str, begin: int) -> bool:
-        return text[begin + 2 : begin + 60].partition(":")[0].strip().lower() in self.style.file_names
+        return self.link_kind(re.split(r"[|\]\n]", text[begin + 2 : begin + 300], maxsplit=1)[0]) == "file"
 
     def _outermost(self, kind: str, inside: str) -> str | None:
         """What stands for an outermost pair of brackets; None: it is read by the parser."""
@@ -380,7 +381,7 @@ class _Page:
         prefix = prefix.replace("_", " ").strip().lower()
         if not colon or not prefix:
             return "text"
-        if prefix in self.style.file_names:
+        if prefix in self.style.file_names or _FILE.search(target):  # the head of a dump does not name the aliases
             return "file"
         if prefix in self.style.category_names:
             return "category"
@@ -478,7 +479,7 @@ class _Page:
             elif isinstance(node, Template):
                 pieces.append(self._template(node))
             elif isinstance(node, ExternalLink):
-                pieces.append((self._walk(node.title) if node.title else _GONE) if node.brackets else str(node.url))
+                pieces.append((self._walk(node.title) if node.title else _GONE) if node.brackets else self._walk(node.url))
             elif isinstance(node, Tag):
                 pieces.append(str(node.wiki_markup) if node.wiki_markup and node.self_closing else self._walk(node.contents))
             elif isinstance(node, Heading):

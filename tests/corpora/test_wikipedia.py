@@ -293,9 +293,9 @@ def test_xml_that_is_none(tmp_path: Path) -> None:
     ]
     path = write(tmp_path, *broken)
     found = records(path)
-    assert tally(found) == {"bad_xml": 5, "document": 1} and titles(found) == ["F"]  # the first has no end, so the second is part of it
+    assert tally(found) == {"truncated": 1, "bad_xml": 5, "document": 1} and titles(found) == ["F"]
     path.write_bytes(path.read_bytes().replace(b"word6x0", b"\xff\xfe"))
-    assert tally(records(path)) == {"bad_xml": 5, "bad_encoding": 1}
+    assert tally(records(path)) == {"truncated": 1, "bad_xml": 5, "bad_encoding": 1}
 
 
 def test_files_that_are_no_dumps(tmp_path: Path) -> None:
@@ -335,9 +335,10 @@ def test_a_page_over_the_limit_is_passed_over(tmp_path: Path, monkeypatch: pytes
     assert tally(records(path)) == {"document": 2, "too_large": 1}
 
 
-def test_more_pages_than_bytes_in_a_block(tmp_path: Path) -> None:
+@pytest.mark.parametrize("unit", ["<page><title>A</title></page>", "<page>"])
+def test_more_pages_than_bytes_in_a_block(unit: str, tmp_path: Path) -> None:
     path = tmp_path / "a.xml.bz2"
-    content = bz2.compress((head() + "<page><title>A</title></page>" * 25_000).encode())
+    content = bz2.compress((head() + unit * 25_000).encode())
     path.write_bytes(content + bz2.compress((page(1, "Z", prose(1)) + END).encode()))
     found = records(path)
     assert len(found) < len(content) + 2 and tally(found)["damaged"] == 1 and titles(found) == ["Z"]

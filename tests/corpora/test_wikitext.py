@@ -67,7 +67,7 @@ def prose(wikitext: str, style: Style = STYLE, title: str = "Title") -> str:
         ("[[Star Trek: Voyager]] and [[2001: A Space Odyssey|2001]] and [[Mission: Impossible]]", "Star Trek: Voyager and 2001 and Mission: Impossible"),
         ("[[wikt:word]] [[wikt:word|a word]] [[link]]s [[a|b]]", "word a word links b"),
         ("[http://x.y a label] [http://x.y] [//x.y z] http://x.y", "a label z http://x.y"),
-        ("[[Image:A.jpg|thumb|{{nowrap|x}} [[File:B.jpg]]]] [[Media:C.ogg|listen]] a", "a"),
+        ("[[Image:A.jpg|thumb|{{nowrap|x}} [[File:B.jpg]]]] [[Media:C.ogg|listen]] [[Attēls:Map.svg|thumb|250px|''x'' y]] a", "a"),
         # quote marks
         ("l'''amour'' a\n\nand ''a'' '''b''' '''''c'''''\n\nand ''''d'''' '''", "l'amour a\n\nand a b c\n\nand 'd'"),
         ("''open\n'''open again", "open open again"),
