@@ -12,7 +12,8 @@ from xml.parsers import expat
 
 from corpora.page import Skip
 from corpora.templates import fold_name
-from corpora.wikitext import Style, count_words, read_prose
+from corpora.wikilines import count_words
+from corpora.wikitext import Style, read_prose
 
 MAX_WIKITEXT_BYTES = 4_000_000
 """UTF-8 bytes of a page's wikitext; MediaWiki itself takes 2,097,152."""
@@ -77,7 +78,9 @@ def extract_page(
         fields.read(xml)
     except expat.ExpatError as error:
         known = expat.errors.codes[expat.errors.XML_ERROR_UNDEFINED_ENTITY]
-        return Skip(reason="entity" if getattr(error, "code", None) == known else "bad_xml", detail=str(error)[:200], text=xml[:1000]), fields.get("title") or None
+        return Skip(reason="entity" if getattr(error, "code", None) == known else "bad_xml", detail=str(error)[:200], text=xml[:1000]), fields.get(
+            "title"
+        ) or None
     title = " ".join(fields.get("title").replace("_", " ").split())
     return _article(fields, title, style, namespaces, disambiguation, min_words), title or None
 

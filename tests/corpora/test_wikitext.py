@@ -6,7 +6,8 @@ import time
 import pytest
 
 from corpora.page import Skip
-from corpora.wikitext import Prose, Style, count_words, read_prose
+from corpora.wikilines import count_words
+from corpora.wikitext import Prose, Style, read_prose
 
 STYLE = Style(cut_sections=frozenset(("references", "external links", "see also", "notes")))
 
