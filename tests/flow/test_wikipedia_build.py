@@ -102,7 +102,7 @@ def test_dry_run_of_the_packaged_recipe_says_what_the_whole_takes(tmp_path: Path
     """Before the dump is there, and with a part of it."""
     monkeypatch.chdir(tmp_path)
     code, out, err = corpus("build", "wikipedia-en", "--home", tmp_path / "home", "--dry-run")
-    assert code == 0 and "not there yet" in err and "20,000,000,000 bytes of input, about 5,700,000 documents, 12,000,000,000 bytes of text" in err
+    assert code == 0 and "not there yet" in err and "16,000,000,000 bytes of input, about 5,700,000 documents, 12,000,000,000 bytes of text" in err
     assert "core-hours of ingest" in err and "[expected.wikipedia]" in out
     (tmp_path / "again.toml").write_text(out)
     (tmp_path / "enwiki").mkdir()
