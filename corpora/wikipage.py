@@ -77,10 +77,11 @@ def extract_page(
     try:
         fields.read(xml)
     except expat.ExpatError as error:
-        known = expat.errors.codes[expat.errors.XML_ERROR_UNDEFINED_ENTITY]
-        return Skip(reason="entity" if getattr(error, "code", None) == known else "bad_xml", detail=str(error)[:200], text=xml[:1000]), fields.get(
-            "title"
-        ) or None
+        unknown_entity = getattr(error, "code", None) == expat.errors.codes[expat.errors.XML_ERROR_UNDEFINED_ENTITY]
+        detail, known_title = str(error)[:200], fields.get("title") or None
+        if unknown_entity:
+            return Skip(reason="entity", detail=detail, text=xml[:1000]), known_title
+        return Skip(reason="bad_xml", detail=detail, text=xml[:1000]), known_title
     title = " ".join(fields.get("title").replace("_", " ").split())
     return _article(fields, title, style, namespaces, disambiguation, min_words), title or None
 

@@ -191,7 +191,8 @@ def read(options: WikipediaOptions, piece: Slice) -> Iterator[Document | Reject]
             if not part.start:
                 yield Reject(path=part.path, position=position, reason="unreadable", detail=getattr(error, "strerror", None) or str(error))
         except DAMAGE as error:
-            reason = "truncated" if isinstance(error, EOFError) or "Truncated" in str(error) else "damaged"
+            cut = isinstance(error, EOFError) or "Truncated" in str(error)  # the latter is Arrow's word for a cut .zst
+            reason = "truncated" if cut else "damaged"
             yield Reject(path=part.path, position=position, reason=reason, detail=str(error)[:200])
 
 
