@@ -1,10 +1,10 @@
-# make setup | demo | test | test-long | bench. Each sets up what it needs; PYTHON chooses the interpreter.
+# make setup | demo | test | test-long | fuzz | bench. Each sets up what it needs; PYTHON chooses the interpreter.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test lint test-long bench clean
+.PHONY: setup demo test lint test-long fuzz bench clean
 
 setup: $(STAMP)
 
@@ -35,6 +35,10 @@ test: lint
 test-long: setup
 	$(BIN)/pytest -q -m 'long or not long'
 	sh tests/pythons.sh 3.10 3.12 3.13
+
+# Other examples at every run; a minute. test-long runs the same ones again.
+fuzz: setup
+	HYPOTHESIS_EXAMPLES=$${HYPOTHESIS_EXAMPLES:-1000} $(BIN)/pytest -q tests/fuzz
 
 bench: setup
 	for script in benchmarks/bench_*.py; do $(BIN)/python $$script || exit 1; done
