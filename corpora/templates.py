@@ -45,7 +45,9 @@ PD/sqmi inhabitant_per_square_mile inhabitants_per_square_mile /sq_mi;/sqmi per_
 mpgus mile_per_gallon miles_per_gallon mpg;mpgimp mile_per_imperial_gallon miles_per_imperial_gallon mpg;L/100 km litre_per_100_km litres_per_100_km L/100 km;cuft/s cubic_foot_per_second cubic_feet_per_second cu_ft/s;
 m3/s cubic_metre_per_second cubic_metres_per_second m3/s;g/cm3 gram_per_cubic_centimetre grams_per_cubic_centimetre g/cm3;kg/m3 kilogram_per_cubic_metre kilograms_per_cubic_metre kg/m3;furlong furlong furlongs furlong;
 hand hand hands hh;GHz gigahertz gigahertz GHz;MHz megahertz megahertz MHz;kHz kilohertz kilohertz kHz;Hz hertz hertz Hz;carat carat carats carat;ozt troy_ounce troy_ounces ozt;lk link links lk;rd rod rods rd;
-mi/s mile_per_second miles_per_second mi/s;km/s kilometre_per_second kilometres_per_second km/s;lb/ft pound_per_foot pounds_per_foot lb/ft;kg/m kilogram_per_metre kilograms_per_metre kg/m;league league leagues league"""
+mi/s mile_per_second miles_per_second mi/s;km/s kilometre_per_second kilometres_per_second km/s;lb/ft pound_per_foot pounds_per_foot lb/ft;kg/m kilogram_per_metre kilograms_per_metre kg/m;league league leagues league;oilbbl/d barrel_per_day barrels_per_day bbl/d;
+Moilbbl million_barrels million_barrels million_bbl;Goilbbl billion_barrels billion_barrels billion_bbl;Tcuft trillion_cubic_feet trillion_cubic_feet trillion_cu_ft;
+e9cuft billion_cubic_feet billion_cubic_feet billion_cu_ft;C-change degree_Celsius degrees_Celsius °C;F-change degree_Fahrenheit degrees_Fahrenheit °F"""
 _UNIT_NAMES: dict[str, tuple[str, str, str]] = {}
 for _row in _UNITS.replace("\n", "").split(";"):
     _code, _one, _many, _symbol = (word.replace("_", " ") for word in _row.replace("L/100 km", "L/100km").split(" "))

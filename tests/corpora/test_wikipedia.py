@@ -445,8 +445,16 @@ def test_what_templates_say_is_there_in_the_real_dump() -> None:
 
 EXPECTED: dict[str, tuple[str, ...]] = {
     "Achilles": ("Achilles (Ancient Greek: Ἀχιλλεύς, Akhilleus) was a Greek hero",),
+    "Alabama": ("At 1,300 miles, Alabama has one",),
+    "Alaska": ("−80 °F in Prospect Creek",),
+    "Algeria": ("With an area of 2,381,741 square kilometres, Algeria is", "160 trillion cubic feet of proven natural"),
+    "Alkane": ("have the general chemical formula CnH2n+2.",),
     "Anarchism": ("Anarchism is a political philosophy",),
+    "Andorra": ("over 175 km of ski ground",),
+    "Ayn Rand": ("(born Alisa Zinov'yevna Rosenbaum, Russian: Али́са Зино́вьевна Розенба́ум; February 2 [O.S. January 20] 1905 – March 6, 1982)",),
+    "Analysis of variance": ("See also Lack-of-fit sum of squares.",),
 }
+"""What a reader of the page sees where a template, a formula or a removal stands."""
 
 
 def test_head_of_a_dump() -> None:
