@@ -16,15 +16,15 @@ def pair(text: str, may_span: Callable[[str], bool]) -> tuple[list[tuple[int, in
     """
     spans: list[tuple[int, int, str]] = []
     dropped: list[tuple[int, int]] = []
-    stack: list[list[int]] = []  # kind (the index in `kinds`), begin, how many braces
+    stack: list[tuple[int, int, int]] = []  # kind (the index in `kinds`), begin, how many braces
     braces, link, table, address, plain = range(5)
     open_ones = [0] * 5
 
     def push(kind: int, begin: int, count: int) -> None:
-        stack.append([kind, begin, count])
+        stack.append((kind, begin, count))
         open_ones[kind] += 1
 
-    def pop(lonely: bool) -> list[int]:
+    def pop(lonely: bool) -> tuple[int, int, int]:
         top = stack.pop()
         open_ones[top[0]] -= 1
         if lonely and top[0] == table:  # with its attributes
@@ -93,9 +93,9 @@ def pair(text: str, may_span: Callable[[str], bool]) -> tuple[list[tuple[int, in
                     continue
                 taken = 3 if left >= 3 and top[2] >= 3 else 2
                 spans.append((top[1] + top[2] - taken, end - left + taken, "{" * taken))
-                top[2] -= taken
+                stack[-1] = (braces, top[1], top[2] - taken)
                 left -= taken
-                if top[2] < 2:
+                if stack[-1][2] < 2:
                     pop(False)
             if left >= 2:
                 dropped.append((end - left, end))

@@ -181,7 +181,7 @@ SHAPES = {
 @pytest.mark.parametrize("name", SHAPES)
 @pytest.mark.parametrize("size", [128_000, pytest.param(1_000_000, marks=pytest.mark.long)])
 def test_time_is_linear_in_the_length(name: str, size: int) -> None:
-    """From 8 kB to 1 MB of one page: 125 times the text may take four times that; a quadratic step would take 125 times it."""
+    """From 8 kB to 1 MB of one page: 125 times the text may take eight times that, on a busy machine; a quadratic step would take 125 times it."""
     shape = SHAPES[name]
 
     def seconds(size: int) -> float:
@@ -196,7 +196,7 @@ def test_time_is_linear_in_the_length(name: str, size: int) -> None:
         return best
 
     small, large = seconds(8_000), seconds(size)
-    assert large < 4 * size / 8_000 * max(small, 0.001), f"{small * 1000:.1f} ms for 8 kB, {large * 1000:.0f} ms for {size // 1000} kB"
+    assert large < 8 * size / 8_000 * max(small, 0.001), f"{small * 1000:.1f} ms for 8 kB, {large * 1000:.0f} ms for {size // 1000} kB"
 
 
 def test_style_is_plain_data() -> None:
