@@ -4,5 +4,7 @@ import os
 
 from hypothesis import settings
 
-settings.register_profile("fuzz", deadline=None, derandomize="HYPOTHESIS_EXAMPLES" not in os.environ, print_blob=True, max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "100")))
+settings.register_profile(
+    "fuzz", deadline=None, derandomize="HYPOTHESIS_EXAMPLES" not in os.environ, print_blob=True, max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "100"))
+)
 settings.load_profile("fuzz")
