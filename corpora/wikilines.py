@@ -6,9 +6,10 @@ from corpora.wikitags import BREAK, GONE, HEADING, MARKS, TYPED
 
 _EMPTY = re.compile(f"[ \t]?[(\\[（][\\s,;:/·•–—.\\-{GONE}{BREAK}]{{0,200}}[)\\]）]")
 _AFTER_OPENING = re.compile(f"([(（])[\\s,;:/·•{GONE}{BREAK}]{{1,200}}")
-_BEFORE_CLOSING = re.compile(f"[\\s,;:/·•{GONE}{BREAK}]{{1,200}}([)）])")
+_BEFORE_CLOSING = re.compile(f"(?<![\\s,;:/·•{GONE}{BREAK}])[\\s,;:/·•{GONE}{BREAK}]{{1,200}}([)）])")
 _DOUBLED = re.compile(f"([,;])(?:[\\s{GONE}]{{0,50}}[,;]){{1,50}}")
-_BEFORE_MARK = re.compile(f"[ \t]*{GONE}[ \t{GONE}]*(?=[.,;:!?)\\]])")
+_PUNCTUATION = frozenset(".,;:!?)]")
+_RUN = re.compile(f"[ \t\u00a0{GONE}]+")
 _BLANKS = re.compile(r"[ \t\u00a0]+")
 _SENTENCE_END = re.compile(r"[.!?…。！？।]['\"”’»)\]]{0,3}$")
 _UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
@@ -82,9 +83,16 @@ def clean_line(line: str) -> tuple[str, int]:
         line = _BEFORE_CLOSING.sub(lambda match: match[1] if GONE in match[0] else match[0], line)
         line = _DOUBLED.sub(lambda match: match[1] if GONE in match[0] else match[0], line)
     if GONE in line:
-        line = _BEFORE_MARK.sub("", line)
-        line = line.replace(GONE, "")
+        line = _RUN.sub(_blank, line)
     return _BLANKS.sub(" ", line).strip(), found
+
+
+def _blank(match: "re.Match[str]") -> str:
+    """One blank for a run of them; none where it held a mark and a mark of punctuation follows."""
+    run = match[0]
+    if GONE in run and match.string[match.end() : match.end() + 1] in _PUNCTUATION:
+        return ""
+    return " " if run.strip(GONE) else ""
 
 
 def _empty(match: "re.Match[str]") -> str:

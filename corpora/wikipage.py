@@ -15,8 +15,8 @@ from corpora.templates import fold_name
 from corpora.wikilines import count_words
 from corpora.wikitext import Style, read_prose
 
-MAX_WIKITEXT_BYTES = 4_000_000
-"""UTF-8 bytes of a page's wikitext; MediaWiki itself takes 2,097,152."""
+MAX_WIKITEXT_BYTES = 3_000_000
+"""UTF-8 bytes of a page's wikitext; MediaWiki itself takes 2,097,152. The worst text known takes 10 s of it."""
 MAX_XML_DEPTH = 20
 
 _REDIRECT = re.compile(

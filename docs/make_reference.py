@@ -65,7 +65,7 @@ REASONS = {
     "redirect": "a wiki page that leads to another, by its tag or its text",
     "timeout": "the parser's process gave no answer in 100 s for the page, twice",
     "too_deep": "a page of more than 1,000 elements one in the other; a wiki page of more than 30 templates and links",
-    "too_large": "a document over the limit of bytes, a page over 2,000,000, a wiki page over 4,000,000",
+    "too_large": "a document over the limit of bytes, a page over 2,000,000, a wiki page over 3,000,000",
     "too_many_attributes": "a page with more than 5,000 attributes in one tag",
     "too_many_elements": "a page with more than 60,000 `<`",
     "too_short": "a page with less text than `min_characters`, a wiki page with fewer words than `min_words`",
