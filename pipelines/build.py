@@ -59,7 +59,7 @@ def run_ingest(home_root: str, num_workers: int, beam_arguments: list[str], say:
         _account(f"{name}: records", records, documents + sum(rejects.values()))
         reasons = "".join(f", {count:,} {reason}" for reason, count in sorted(rejects.items()))
         say(f"ingest {name}: {records:,} records, {documents:,} documents{reasons}")
-        if records and set(rejects) <= {"damaged", "truncated", "unreadable", "unknown_format", "not_an_archive"} and not documents:
+        if records and set(rejects) <= {"damaged", "truncated", "unreadable", "unknown_format", "not_an_archive", "not_a_dump"} and not documents:
             say(f"warning: {name}: nothing in its {len(found)} slices could be read; corpus show {home_root} --rejects --source {name}")
     if not any(summary.counts["documents"] for summary in summaries(home, ingest.STAGE)):
         raise UserError(f"{home_root}: no input could be read: not one document", f"corpus show {home_root} --rejects")
