@@ -17,6 +17,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 from corpora.body import Body, decode_body
 from corpora.document import Document, Reject, Slice, Source, SourceOptions
@@ -46,6 +47,7 @@ class CcNewsOptions(SourceOptions):
     """The day after the window: RoBERTa's is 2016-09-01 to 2019-03-01."""
     min_characters: int = MIN_CHARACTERS
     """Pages of less text are rejects: navigation and captions, as a rule."""
+    default_profile: ClassVar[str] = "paper"
 
     def __post_init__(self) -> None:
         super().__post_init__()
