@@ -105,6 +105,8 @@ class SourceOptions:
     """A langdetect code (en, de, zh-cn), or any. Of web pages only those in it are kept; other texts are split into sentences by its rules."""
     slice_bytes: int = 64_000_000
     """About how many bytes of input one slice of work holds; changes no result."""
+    ftfy: bool = False
+    """Mend text that was decoded wrongly somewhere on its way (\u00e2\u20ac\u2122), with the package ftfy, before it is normalised."""
     rules: RulesConfig = field(default_factory=RulesConfig)
     """Which documents go for their quality."""
     default_profile: ClassVar[str] = "none"

@@ -203,11 +203,15 @@ def _words(codes: NDArray[np.uint32], kinds: NDArray[np.uint8], most: int, out: 
 
 @jit
 def _repetition(hashes: NDArray[np.uint64], lengths: NDArray[np.int64], gaps: NDArray[np.int64], out: NDArray[np.int64]) -> None:
-    """Characters of the most frequent 2-, 3- and 4-gram and of repeated 5- to 10-grams (Gopher), into `out`."""
+    """Characters of the most frequent 2-, 3- and 4-gram and of repeated 5- to 10-grams (Gopher), into `out`.
+
+    The most frequent, if it occurs twice: its occurrences times its length with a space between words; of equally frequent ones
+    the one that is first in the text. A repeated one: the characters of its words; the search goes on after it.
+    """
     count = len(hashes)
     grams = hashes.copy()
     size = _room(count)
-    table, counts = np.zeros(size, np.uint64), np.zeros(size, np.int64)
+    table, counts, slots = np.zeros(size, np.uint64), np.zeros(size, np.int64), np.empty(count, np.int64)
     until = np.zeros(count + 1, np.int64)
     gaps_until = np.zeros(count + 1, np.int64)
     for place in range(count):
@@ -222,18 +226,21 @@ def _repetition(hashes: NDArray[np.uint64], lengths: NDArray[np.int64], gaps: ND
             table[:] = 0
         if n <= TOP_N[1]:
             counts[:] = 0
-            often = longest = 0
+            often = 0
             for place in range(grams_now):
                 key = grams[place]
                 slot = (key >> np.uint64(20)) & mask
                 while table[slot] != 0 and table[slot] != key:
                     slot = (slot + np.uint64(1)) & mask
                 table[slot] = key
+                slots[place] = slot
                 counts[slot] += 1
-                length = until[place + n] - until[place] + gaps_until[place + n] - gaps_until[place + 1]
-                if counts[slot] > often or (counts[slot] == often and length > longest):
-                    often, longest = counts[slot], length
-            out[n - 2] = often * longest if often >= 2 else 0
+                often = max(often, counts[slot])
+            place = 0
+            while often >= 2 and counts[slots[place]] < often:
+                place += 1
+            length = until[place + n] - until[place] + gaps_until[place + n] - gaps_until[place + 1] if often >= 2 else 0
+            out[n - 2] = often * length
         else:
             place = repeated = 0
             while place < grams_now:
@@ -338,8 +345,10 @@ def _line(
         if tokens == 2 and start < end and kinds[codes[start]] & NUMBER != 0:
             while start < end and kinds[codes[start]] & SPACE == 0:
                 start += 1
+            while start < end and kinds[codes[start]] & SPACE != 0:
+                start += 1
             for word in range(len(_COUNTED_STARTS) - 1):
-                boilerplate |= _is_at(codes, start + 1, end, _COUNTED, _COUNTED_STARTS[word], _COUNTED_STARTS[word + 1])
+                boilerplate |= _is_at(codes, start, end, _COUNTED, _COUNTED_STARTS[word], _COUNTED_STARTS[word + 1])
     if boilerplate:
         out[11] += words
     return _mixed(paragraph, hashed)

@@ -218,6 +218,8 @@ def adopt_recipe(home_root: str, recipe: Recipe, confirm: Callable[[list[str]], 
                 raise UserError(f"{home_root}: was built by another recipe", "--yes to go on, or name another home")
     for options in recipe.sources.values():
         measure.check(options.rules)  # now, not after hours of ingest
+        if options.ftfy:
+            ingest.ftfy_fix()
     if recipe.tokenizer.path:
         tokenizer.load_given(recipe.tokenizer.path)  # now, not after hours of ingest
     write_recipe(home, recipe)

@@ -19,9 +19,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from corpora.rules import Rule, RulesConfig, asked, first_to_fire, measured
-from pipelines.recipe import Recipe, digest_of, parse_recipe
+from pipelines.recipe import Recipe, digest_of, parse_recipe, recipe_text
 from shards import __version__, files
-from shards.config import UserError, dump_toml, from_dict, to_dict
+from shards.config import UserError, from_dict, to_dict
 
 REMOVING_STAGES = ("rules", "exact")
 """Stages that propose removals, in the order in which they apply. Each looks only at documents that those before it keep,
@@ -124,7 +124,7 @@ def open_home(root: str, for_reading: bool = False) -> tuple[Home, Recipe]:
 
 def write_recipe(home: Home, recipe: Recipe) -> None:
     """Keep the recipe as built, every default written out. Its first line tells it from a recipe that a user wrote."""
-    files.write_bytes(home.file("recipe.toml"), (RECIPE_MARK + dump_toml(recipe)).encode())
+    files.write_bytes(home.file("recipe.toml"), (RECIPE_MARK + recipe_text(recipe)).encode())
 
 
 def is_home(root: str) -> bool:

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from corpora.document import LOCATION_FIELDS, SourceOptions
-from shards.config import UserError, from_dict, nearest, parse_toml, to_dict
+from corpora.rules import asked
+from shards.config import UserError, dump_toml, from_dict, nearest, parse_toml, to_dict
 
 FORMAT = 1
 """Version of the recipe and of the home's layout."""
@@ -184,6 +185,16 @@ def _with_profile(options: SourceOptions) -> SourceOptions:
     if options.rules.profile != "default":
         return options
     return dataclasses.replace(options, rules=dataclasses.replace(options.rules, profile=options.default_profile))
+
+
+def recipe_text(recipe: Recipe) -> str:
+    """The recipe as TOML, every default written out; the thresholds of a profile as comments, so that a flag can still name another."""
+    lines = [dump_toml(recipe)]
+    for name, options in recipe.sources.items():
+        asks = [f"{rule.name} = {str(threshold).lower()}" for rule, threshold in asked(options.rules) if not rule.own]
+        if asks:
+            lines.append(f"\n# The rules of {name}, in the order in which they are asked:\n" + "".join(f"#   {line}\n" for line in asks))
+    return "".join(lines)
 
 
 def recipe_digest(recipe: Recipe) -> str:

@@ -17,16 +17,20 @@ from shards import files
 from shards.config import UserError, nearest
 
 
-def documents(home_root: str, source: str | None, removed: bool) -> Iterator[dict[str, Any]]:
-    """The kept documents of a home, or the removed ones with their `stage` and `twin`, in order."""
+def documents(home_root: str, source: str | None, removed: bool, reason: str | None = None) -> Iterator[dict[str, Any]]:
+    """The kept documents of a home, or the removed ones with their `stage` and `twin`, or `rule`, `value` and `threshold`, in
+    order; with `reason`, those that this stage or rule removes. Raises `UserError` for a reason that none can have."""
     home, recipe = open_home(home_root, for_reading=True)
+    reasons = {*homes.removing_stages(recipe), *(rule.name for options in recipe.sources.values() for rule, _ in asked(options.rules))}
+    if reason is not None and reason not in reasons:
+        raise UserError(f"nothing is removed by {reason!r}", nearest(reason, reasons))
     for summary in _slices(home, recipe, source):
         rows = _removals(home, recipe, summary) if _deduplicated(home, recipe, summary) else {}
         row = 0
         with files.open_input(home.documents(summary.source, summary.slice)) as stream:
             for batch in pq.ParquetFile(stream).iter_batches(batch_size=64):
                 for record in batch.to_pylist():
-                    if (row in rows) == removed:
+                    if (row in rows) == removed and reason in (None, rows.get(row, {}).get("stage"), rows.get(row, {}).get("rule")):
                         yield {"source": summary.source, **_readable(record), **rows.get(row, {})}
                     row += 1
 

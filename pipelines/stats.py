@@ -74,6 +74,12 @@ def _add(left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]:
     return total
 
 
+def removals(figures: dict[str, Any]) -> list[tuple[str, int]]:
+    """(what removed them, how many documents) of a source's figures: the rules one by one, in the order of their names, and the stages."""
+    rows = [(f"{homes.RULES} {rule}", count) for rule, count in sorted(figures["rules"].items())]
+    return rows + [(stage, count) for stage, count in figures["removed"].items() if count and stage != homes.RULES]
+
+
 def status(home_root: str) -> dict[str, Any]:
     """How far a build is: slices done of each stage and whether the shards are there.
 
