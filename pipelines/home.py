@@ -184,7 +184,7 @@ def current(home: Home, recipe: Recipe, stage: str, source: str) -> list[Summary
         summary = read_summary(home.summary(stage, source, ingested.slice))
         before = stage if stage in REMOVING_STAGES else None
         wanted = (ingested.output, *attribute_digests(home, recipe, ingested, strict=False, before=before))
-        if summary is not None and summary.inputs == wanted:
+        if summary is not None and summary.inputs == wanted and (stage != RULES or _rules_digest(home, recipe, ingested)):
             found.append(summary)
     return found
 
@@ -223,7 +223,7 @@ def _attributes(home: Home, stage: str, source: str, slice_name: str, documents:
     address = home.attributes(stage, source, slice_name)
     try:
         with files.open_input(address) as stream:
-            table = pq.read_table(stream, columns=columns)
+            table = pq.ParquetFile(stream).read(columns=columns)  # passes over a column that is not there
     except FileNotFoundError:
         raise _not_run(home, source, slice_name) from None
     if (table.schema.metadata or {}).get(b"corpusmill.documents", b"").decode() != documents or (columns and len(table.column_names) < len(columns)):
@@ -303,14 +303,22 @@ def attribute_digests(home: Home, recipe: Recipe, summary: Summary, strict: bool
     digests: list[str] = []
     for stage in removing_stages(recipe, before, summary.source):
         found = read_summary(home.summary(stage, summary.source, summary.slice))
-        if found is None or (strict and found.inputs != (summary.output, *(() if stage == RULES else digests))):
-            if strict:
-                raise _not_run(home, summary.source, summary.slice)
-        elif stage != RULES:
-            digests.append(found.output)
-        elif strict or found.inputs == (summary.output,):
-            digests.append(hashlib.blake2b((rule_verdicts(home, recipe, summary) < 0).tobytes(), digest_size=16).hexdigest())
+        if strict and (found is None or found.inputs != (summary.output, *digests)):
+            raise _not_run(home, summary.source, summary.slice)
+        digest = found and (_rules_digest(home, recipe, summary) if stage == RULES else found.output)
+        if digest:
+            digests.append(digest)
+        elif strict:
+            raise _not_run(home, summary.source, summary.slice)
     return digests
+
+
+def _rules_digest(home: Home, recipe: Recipe, summary: Summary) -> str | None:
+    """Of which documents of a slice the rules keep; None where it is not measured, or not for these rules."""
+    try:
+        return hashlib.blake2b((rule_verdicts(home, recipe, summary) < 0).tobytes(), digest_size=16).hexdigest()
+    except UserError:
+        return None
 
 
 def set_aside(home: Home, stage: str, source: str, name: str, why: str, record: str, trace: str) -> None:
