@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from corpora.rules import RulesConfig
+from corpora.rules import Profile, RulesConfig
 
 MAX_DOCUMENT_BYTES = 50_000_000
 """A document of more bytes (inflated) is the reject `too_large`."""
@@ -109,7 +109,7 @@ class SourceOptions:
     """Mend text that was decoded wrongly somewhere on its way (\u00e2\u20ac\u2122), with the package ftfy, before it is normalised."""
     rules: RulesConfig = field(default_factory=RulesConfig)
     """Which documents go for their quality."""
-    default_profile: ClassVar[str] = "none"
+    default_profile: ClassVar[Profile] = "none"
 
     def __post_init__(self) -> None:
         if not all(self.input) or not self.input:

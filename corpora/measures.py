@@ -5,7 +5,7 @@ marks of punctuation are neither words nor parts of them. (Tools that count mark
 pages by Gopher's share of words with letters.) Of scripts without spaces each letter is a word. A line is what line feeds
 separate, without blanks at its ends, unless it is empty; a paragraph is what empty lines separate.
 
-The kernels here are numba over code points; their slow twin in plain Python stands in tests/corpora/measures_twin.py.
+The kernels here are numba over code points; their slow twin in plain Python stands in tests/measures_twin.py.
 """
 
 import datetime
@@ -78,10 +78,10 @@ def jit(function: F) -> F:
 
 @jit
 def _mixed(hashed: np.uint64, code: np.uint64) -> np.uint64:
-    """The hash with one more thing in it: never 0, which marks an empty place of a table."""
-    hashed = (hashed ^ code) * np.uint64(0x9E3779B97F4A7C15)
-    hashed ^= hashed >> np.uint64(29)
-    return hashed | np.uint64(1)
+    """The hash with one more thing in it, which may be a hash too (the order counts); never 0, which marks an empty place of a table."""
+    hashed = (hashed ^ (hashed >> np.uint64(32))) * np.uint64(0x9E3779B97F4A7C15)
+    hashed = (hashed ^ code) * np.uint64(0xBF58476D1CE4E5B9)
+    return (hashed ^ (hashed >> np.uint64(29))) | np.uint64(1)
 
 
 @jit
@@ -393,7 +393,7 @@ def _c4(codes: NDArray[np.uint32], kinds: NDArray[np.uint8], least_words: int, o
                 while after < stop and kinds[codes[after]] & CLOSER != 0:
                     after += 1
                 sentences += after == stop or kinds[codes[after]] & SPACE != 0
-        if dropped or tokens < least_words:
+        if dropped or tokens == 0 or tokens < least_words:
             continue
         at = stop - 1
         while at > first and kinds[codes[at]] & CLOSER != 0:
@@ -417,7 +417,8 @@ def measure_record(language: str | None, date: datetime.date | None, title: str 
 
 def measure(text: str, c4_line_words: int = 3) -> NDArray[np.int64]:
     """(len(MEASURES),) every measure of a text. `c4_line_words`: C4 drops a line of fewer words."""
-    return measure_all([text], c4_line_words)[0]
+    (row,) = measure_all([text], c4_line_words)
+    return cast(NDArray[np.int64], row)
 
 
 def measure_all(texts: list[str], c4_line_words: int = 3, most: int = REPETITION_WORDS) -> NDArray[np.int64]:

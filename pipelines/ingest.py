@@ -84,6 +84,8 @@ def plan(home_root: str) -> list[Task]:
     tasks = []
     for name, options in recipe.sources.items():
         source = load_source(options.kind)
+        if options.ftfy:
+            ftfy_fix()
         pieces = list(source.slices(options))
         _refuse_the_home(home_root, name, pieces)
         if recipe.limit is not None and pieces:

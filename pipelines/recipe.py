@@ -148,7 +148,7 @@ def _source_options(name: str, table: dict[str, Any], folder: str, for_reading: 
 
 def with_absolute_paths(options: SourceOptions, folder: str) -> SourceOptions:
     """The options with the paths of inputs and lists relative to `folder`."""
-    lists = {name: tuple(_absolute(item, folder) for item in getattr(options.rules, name)) for name in LIST_FIELDS}
+    lists: dict[str, Any] = {name: tuple(_absolute(item, folder) for item in getattr(options.rules, name)) for name in LIST_FIELDS}
     return dataclasses.replace(options, input=tuple(_absolute(item, folder) for item in options.input), rules=dataclasses.replace(options.rules, **lists))
 
 
