@@ -18,13 +18,14 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from corpora.body import Body, decode_body
 from corpora.document import Document, Reject, Slice, Source, SourceOptions
 from corpora.files import find, group
 from corpora.guard import Failure, Guard, shared_guard
 from corpora.page import MAX_PAGE_BYTES, MIN_CHARACTERS, PAGE_PACKAGES, Page, Skip, refuse
+from corpora.rules import Profile
 from corpora.urls import domain_of, host_of
 from corpora.warc import Damage, Record, read_archive
 from shards import files
@@ -62,6 +63,7 @@ class CcNewsOptions(SourceOptions):
     """trafilatura's `favor_precision`: less text, fewer lines that are no article."""
     accelerated: bool = True
     """trafilatura's steps done faster, for the version that is locked; False runs the package as it is. Changes no byte."""
+    default_profile: ClassVar[Profile] = "paper"
 
     def __post_init__(self) -> None:
         super().__post_init__()
