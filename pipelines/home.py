@@ -20,7 +20,7 @@ from pipelines.recipe import Recipe, digest_of, parse_recipe
 from shards import __version__, files
 from shards.config import UserError, dump_toml, from_dict, to_dict
 
-REMOVING_STAGES = ("exact",)
+REMOVING_STAGES = ("exact", "near")
 """Stages that propose removals, in the order in which `tokenize` applies them."""
 
 
@@ -176,7 +176,8 @@ def current(home: Home, recipe: Recipe, stage: str, source: str) -> list[Summary
     found = []
     for ingested in summaries(home, "ingest", source):
         summary = read_summary(home.summary(stage, source, ingested.slice))
-        wanted = (ingested.output,) if stage in REMOVING_STAGES else (ingested.output, *attribute_digests(home, recipe, ingested, strict=False))
+        before = stage if stage in REMOVING_STAGES else None
+        wanted = (ingested.output, *attribute_digests(home, recipe, ingested, strict=False, before=before))
         if summary is not None and summary.inputs == wanted:
             found.append(summary)
     return found
@@ -230,7 +231,7 @@ def kept_rows(home: Home, recipe: Recipe, summary: Summary, before: str | None =
 
 def removing_stages(recipe: Recipe, before: str | None = None) -> tuple[str, ...]:
     """The removing stages that this recipe has switched on, in the order in which they apply; only those before `before`."""
-    on = {"exact": recipe.dedup.exact}
+    on = {"exact": recipe.dedup.exact, "near": recipe.dedup.near}
     stages = REMOVING_STAGES[: REMOVING_STAGES.index(before)] if before else REMOVING_STAGES
     return tuple(stage for stage in stages if on[stage])
 

@@ -15,7 +15,7 @@ from itertools import accumulate
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from corpora.document import LOCATION_FIELDS, MAX_DOCUMENT_BYTES, Document, Part, Reject, Slice, SourceOptions, document_id
+from corpora.document import LATER_FIELDS, LOCATION_FIELDS, MAX_DOCUMENT_BYTES, Document, Part, Reject, Slice, SourceOptions, document_id
 from corpora.normalise import normalise
 from corpora.sources import load_source, module_file
 from pipelines.home import Summary, done, fingerprint, open_home, package_versions, prune, write_summary
@@ -102,7 +102,7 @@ def _refuse_the_home(home_root: str, name: str, pieces: list[Slice]) -> None:
 
 def _fingerprint(recipe: Recipe, options: SourceOptions, piece: Slice) -> str:
     source = load_source(options.kind)
-    settings = {name: value for name, value in to_dict(options).items() if name not in LOCATION_FIELDS}
+    settings = {name: value for name, value in to_dict(options).items() if name not in LOCATION_FIELDS | LATER_FIELDS}
     own = module_file(options.kind)
     return fingerprint(
         stage=VERSION,
