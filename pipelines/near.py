@@ -436,6 +436,13 @@ def pair_limits(limits: NDArray[np.uint32], pairs: NDArray[np.uint64]) -> NDArra
     return np.maximum(limits[slices[:, 0]], limits[slices[:, 1]])
 
 
+def containment_limits(recipe: Recipe, limit: NDArray[np.uint32]) -> NDArray[np.int64]:
+    """(P,) what part of the one of fewer words must be in the other: `dedup.containment`, or where the pair's threshold is so
+    high that texts of one length would go for less, what those share at it: 2 t / (1 + t)."""
+    threshold = limit.astype(np.int64)
+    return np.maximum(2 * threshold * 10**9 // (10**9 + threshold), billionths(recipe.dedup.containment))
+
+
 def billionths(share: float) -> int:
     """A threshold as similarities are stored."""
     return round(share * 1e9)
@@ -445,7 +452,7 @@ def counting_edges(recipe: Recipe, listed: list[Listed], limits: NDArray[np.uint
     """The verified pairs that count by the thresholds and scopes of their sources."""
     pairs = edge_pairs(edges)
     limit = pair_limits(limits, pairs)
-    counts = (edges["jaccard"] >= limit) | (edges["contained"] >= np.maximum(limit, billionths(recipe.dedup.containment)))
+    counts = (edges["jaccard"] >= limit) | (edges["contained"] >= containment_limits(recipe, limit))
     names = list(recipe.sources)
     source = np.array([names.index(piece.source) for piece in listed], np.int64)[(pairs >> np.uint64(32)).astype(np.int64)]
     within = np.array([recipe.sources[name].dedup.scope == "within" for name in names], np.bool_)

@@ -53,7 +53,7 @@ def plain(documents: list[Text], sources: dict[str, SourceDedup], threshold: flo
         part = shared * 10**9 // len(sets[small])
         if score >= limit:
             near_pairs[later, earlier] = score
-        elif part >= max(limit, round(containment * 1e9)):
+        elif part >= max(2 * limit * 10**9 // (10**9 + limit), round(containment * 1e9)):
             contained[small, large] = part
     names_of = [identities(documents)[i] for i in order]
     settled = minhash_twins.settle(near_pairs, contained, by_words)
@@ -78,8 +78,8 @@ def corpora(draw: st.DrawFn) -> list[Text]:
 OPTIONS = st.builds(SourceDedup, threshold=st.sampled_from([None, 0.5, 0.7, 0.9]), scope=st.sampled_from(["across", "across", "within"]))
 
 
-@settings(max_examples=60)
-@given(documents=corpora(), cuts=st.integers(1, 15), parts=st.sampled_from([1, 2, 8]), options=st.tuples(OPTIONS, OPTIONS), ngram=st.integers(1, 5), seed=st.integers(0, 99))
+@settings(max_examples=20)
+@given(documents=corpora(), cuts=st.integers(1, 15), parts=st.sampled_from([1, 4]), options=st.tuples(OPTIONS, OPTIONS), ngram=st.integers(1, 5), seed=st.integers(0, 99))
 def test_equal_to_the_plain_twin(
     documents: list[Text], cuts: int, parts: int, options: tuple[SourceDedup, SourceDedup], ngram: int, seed: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -88,6 +88,7 @@ def test_equal_to_the_plain_twin(
         patch.setattr(near, "band_scheme", lambda _: (256, 1))
         patch.setattr(near_pairs, "PART_RECORDS", max(1, 14 // parts))
         patch.setattr(near_pairs, "PAIR_ROOM", 20)
+        patch.setattr(near_pairs, "PASS_BANDS", 128)
         patch.setattr(near_pairs, "CHUNK_BYTES", 200)
         patch.setattr(near_pairs, "GAP_BYTES", 100)
         patch.setattr(near, "SEGMENT_DOCUMENTS", 3)
