@@ -83,7 +83,9 @@ class Peer:
     """A process of another interpreter that signs the texts it was given whenever it is asked to."""
 
     def __init__(self, python: str, name: str, texts: list[str]) -> None:
-        self.process = subprocess.Popen([python, __file__.replace("bench_minhash", "peer_minhash"), name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(
+            [python, __file__.replace("bench_minhash", "peer_minhash"), name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
         self.refusal = self._ask(json.dumps(texts))
         self.ready = self.refusal == "ready"
 

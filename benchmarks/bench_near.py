@@ -75,7 +75,9 @@ def bench_stage(folder: str, count: int, rounds: int, peers: str | None, peer_co
         clear(home)
 
     variants = [
-        Variant(name=f"{number} workers", work=count, run=partial(beam.run_stage, home.root, beam.DeduplicateNear, number, []), prepare=partial(prepare, number))
+        Variant(
+            name=f"{number} workers", work=count, run=partial(beam.run_stage, home.root, beam.DeduplicateNear, number, []), prepare=partial(prepare, number)
+        )
         for number in (2, 1)
     ]
     if peers:
@@ -130,7 +132,15 @@ def write_slice(home: Home, number: int, texts: Any, size: int) -> None:
         pq.write_table(pa.table(columns), stream, compression="zstd", row_group_size=5_000)
     counts = {"records": count, "documents": count, "bytes": size}
     summary = Summary(
-        stage="ingest", source="a", slice=name, path=name, start=0, fingerprint="", output=files.digest(address), output_bytes=files.size(address), counts=counts
+        stage="ingest",
+        source="a",
+        slice=name,
+        path=name,
+        start=0,
+        fingerprint="",
+        output=files.digest(address),
+        output_bytes=files.size(address),
+        counts=counts,
     )
     write_summary(home, summary)
 
@@ -159,10 +169,15 @@ def bench_memory(folder: str, counts: list[int], num_workers: int) -> None:
         home = synthetic_home(files.join(folder, f"home-{count}"), count)
         workers.stop()
         peak, seconds = watched(partial(beam.run_stage, home.root, beam.DeduplicateNear, num_workers, []))
-        removed, compared = (sum(summary.counts[key] for summary in summaries(home, stage)) for stage, key in ((near.STAGE, "removed"), (near.SCORES, "compared")))
+        removed, compared = (
+            sum(summary.counts[key] for summary in summaries(home, stage)) for stage, key in ((near.STAGE, "removed"), (near.SCORES, "compared"))
+        )
         work = sum(path.stat().st_size for path in Path(home.file("work")).rglob("*") if path.is_file())
         rows.append({"documents": count, "peak_mb": peak / 1e6, "seconds": seconds, "removed": removed, "compared": compared, "work_mb": work / 1e6})
-        print(f"{count:>12,} documents: peak {peak / 1e6:,.0f} MB, {seconds:,.0f} s, {removed:,} removed, {compared:,} pairs compared, work {work / 1e6:,.0f} MB", flush=True)
+        print(
+            f"{count:>12,} documents: peak {peak / 1e6:,.0f} MB, {seconds:,.0f} s, {removed:,} removed, {compared:,} pairs compared, work {work / 1e6:,.0f} MB",
+            flush=True,
+        )
         files.remove(home.root)
     RESULTS.mkdir(exist_ok=True)
     result = {"name": "near_memory", "workers": num_workers, "machine": machine(("apache-beam", "numba", "numpy")), "rows": rows}

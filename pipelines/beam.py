@@ -75,7 +75,9 @@ class DeduplicateNear(beam.PTransform):
             ("Scores", near_pairs.plan_scores, near_pairs.score, near.CANDIDATES),
             ("Apply", near.plan_apply, near.apply, near.SCORES),
         ):
-            done = _process(_after(done, self.home, plan, f"Plan{label}", needs=NEAR_STEPS[: NEAR_STEPS.index(needs) + 1]), self.home, process, self.workers, label)
+            done = _process(
+                _after(done, self.home, plan, f"Plan{label}", needs=NEAR_STEPS[: NEAR_STEPS.index(needs) + 1]), self.home, process, self.workers, label
+            )
         return done
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from corpora.document import LATER_FIELDS, SourceOptions
 from corpora.sources import load_source
-from pipelines import exact, ingest, near, near_pairs, shard, tokenize, tokenizer
+from pipelines import exact, ingest, near, shard, tokenize, tokenizer
 from pipelines import home as homes
 from pipelines.home import Home, open_home, summaries, write_recipe
 from pipelines.recipe import Recipe, recipe_digest
@@ -98,7 +98,7 @@ def _run_near(home_root: str, num_workers: int, beam_arguments: list[str], say: 
     say(f"near: {near.s_curve(*near.band_scheme(min(near.thresholds(recipe).values())))}")
     _run(home_root, DeduplicateNear, num_workers, beam_arguments)
     _stop_if_aside(home_root, NEAR_STEPS, say)
-    proposed, scored = summaries(home, near_pairs.PAIRS), summaries(home, near_pairs.SCORES)
+    proposed, scored = summaries(home, near.PAIRS), summaries(home, near.SCORES)
     left_out, compared = sum(summary.counts["left_out"] for summary in proposed), sum(summary.counts["compared"] for summary in scored)
     say(f"near: {compared:,} pairs compared" + (f", {left_out:,} of long runs left out" if left_out else ""))
     found = summaries(home, near.STAGE)
@@ -232,7 +232,11 @@ def changes(old: Recipe, new: Recipe) -> Iterator[str]:
         if parts[0] == "sources" and not (parts[1] in old.sources and parts[1] in new.sources):
             continue
         later = parts[0] == "sources" and len(parts) > 2 and parts[2] in LATER_FIELDS
-        first = "dedup" if later else {"sources": "ingest", "limit": "ingest", "dedup": "dedup", "tokenizer": "tokenizer", "shards": "tokenize", "seed": "tokenizer"}[parts[0]]
+        first = (
+            "dedup"
+            if later
+            else {"sources": "ingest", "limit": "ingest", "dedup": "dedup", "tokenizer": "tokenizer", "shards": "tokenize", "seed": "tokenizer"}[parts[0]]
+        )
         of = f" of {parts[1]}" if first == "ingest" and parts[0] == "sources" else ""
         yield f"changed: {key} from {before.get(key)!r} to {after.get(key)!r}; {_redone(first, new, of)}"
 

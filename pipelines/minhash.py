@@ -100,13 +100,14 @@ def hash_words(text: NDArray[np.uint8], table: NDArray[np.uint32], out: U64) -> 
 
     The hash is a polynomial over the lowered code points, not mixed yet. No branch on a word's end: that is 2.4 times as fast.
     """
-    n, i, size = 0, 0, len(text)
+    n: Int = 0
+    i, size = 0, len(text)
     before = np.uint32(0)
     h = WORD_SEED
     while i < size:
         byte = np.uint32(text[i])
         if byte < np.uint32(0x80):
-            code = np.int64(byte)
+            code: Int = np.int64(byte)
             i += 1
         else:
             code = decode(text, i)
@@ -195,7 +196,9 @@ def band_keys(values: U64, rows: Int, out: U64) -> None:
 
 
 @jit
-def sign(text: NDArray[np.uint8], ends: NDArray[np.int64], chosen: NDArray[np.bool_], ngram: Int, table: NDArray[np.uint32], keys: U64, words: NDArray[np.uint32]) -> None:
+def sign(
+    text: NDArray[np.uint8], ends: NDArray[np.int64], chosen: NDArray[np.bool_], ngram: Int, table: NDArray[np.uint32], keys: U64, words: NDArray[np.uint32]
+) -> None:
     """The band keys of D texts: `text` their bytes, `ends` (D + 1,) offsets into them, `chosen` (D,) which to do.
 
     Writes `keys` (D, bands) and `words` (D,) how many words each has; a text of fewer than `ngram` has no keys.
@@ -259,8 +262,9 @@ def pair_runs(keys: U64, order: U64, places: U64, first: Int, most: Int, out: U6
     Records come sorted by key, order and place; `out` (N, 2) receives places (later, earlier) from record `first` on until
     it is full, in whole records. Returns (next record, pairs written, pairs of long runs left out).
     """
-    written, left_out = 0, 0
-    begin = first
+    written: Int = 0
+    left_out: Int = 0
+    begin: Int = first
     while begin > 0 and keys[begin - 1] == keys[first]:
         begin -= 1
     for i in range(first, len(keys)):
@@ -294,7 +298,9 @@ def removals(document: NDArray[np.int64], other: NDArray[np.int64], score: NDArr
 
 
 @jit
-def best_kept(document: NDArray[np.int64], other: NDArray[np.int64], score: NDArray[np.uint32], gone: NDArray[np.bool_], near: NDArray[np.int64], best: NDArray[np.int64]) -> None:
+def best_kept(
+    document: NDArray[np.int64], other: NDArray[np.int64], score: NDArray[np.uint32], gone: NDArray[np.bool_], near: NDArray[np.int64], best: NDArray[np.int64]
+) -> None:
     """The best pair of each document that is `gone` whose other is not, neither by `gone` nor by `near` (-1: it is not):
     highest score, then first; -1 where there is none."""
     best[:] = -1
@@ -341,9 +347,9 @@ def bucket_sort(keys: U64, order: NDArray[np.int64], bounds: NDArray[np.uint32])
     for b in range(257):
         bounds[b] = counts[b]
     for i in range(len(keys)):
-        b = np.int64(keys[i] >> np.uint64(56))
-        order[counts[b]] = i
-        counts[b] += 1
+        top = np.int64(keys[i] >> np.uint64(56))
+        order[counts[top]] = i
+        counts[top] += 1
 
 
 @jit

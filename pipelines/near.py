@@ -152,7 +152,8 @@ def process(task: Task) -> Summary:
         return finished
     bands, _ = band_scheme(min(thresholds(recipe).values()))
     kept = kept_rows(home, recipe, ingested, before=STAGE)
-    directory, held, waiting, row, first = [], [], 0, 0, 0
+    directory, waiting, row, first = [], 0, 0, 0
+    held: list[tuple[NDArray[Any], ...]] = []
     with files.open_input(home.documents(ingested.source, ingested.slice)) as stream, files.open_output(address) as output:
         documents = pq.ParquetFile(stream)
         for group in range(documents.num_row_groups):
@@ -403,7 +404,8 @@ def settle(near: Pairs, contained: Pairs, by_words: NDArray[np.int64]) -> tuple[
     count = len(by_words)
     small, large, part = (values[np.lexsort((by_words[contained[1]], by_words[contained[0]]))] for values in contained)
     later, earlier, jaccard = (values[np.lexsort((near[1], near[0]))] for values in near)
-    inside, best, near_best = np.zeros(count, np.bool_), np.empty(count, np.int64), np.empty(count, np.int64)
+    inside: NDArray[np.bool_] = np.zeros(count, np.bool_)
+    best, near_best = np.empty(count, np.int64), np.empty(count, np.int64)
     minhash.removals(small, large, part, inside, best)
     while True:
         inside = best >= 0
@@ -440,7 +442,8 @@ def containment_limits(recipe: Recipe, limit: NDArray[np.uint32]) -> NDArray[np.
     """(P,) what part of the one of fewer words must be in the other: `dedup.containment`, or where the pair's threshold is so
     high that texts of one length would go for less, what those share at it: 2 t / (1 + t)."""
     threshold = limit.astype(np.int64)
-    return np.maximum(2 * threshold * 10**9 // (10**9 + threshold), billionths(recipe.dedup.containment))
+    least: NDArray[np.int64] = np.maximum(2 * threshold * 10**9 // (10**9 + threshold), billionths(recipe.dedup.containment))
+    return least
 
 
 def billionths(share: float) -> int:

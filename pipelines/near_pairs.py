@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipelines import near
-from pipelines.home import Home, Summary, done, fingerprint, open_home, ordered_slices, prune, read_summary, write_summary
+from pipelines.home import Home, Summary, done, fingerprint, open_home, ordered_slices, prune, read_summary, summaries, write_summary
 from pipelines.near import CANDIDATES, EARLIER_IS_CONTAINED, EDGE, PAIRS, SCORES, SIGNATURES, Listed
 from pipelines.progress import tick
 from pipelines.recipe import Recipe
@@ -69,7 +69,15 @@ def plan_pairs(home_root: str) -> list[PairsTask]:
     while parts * PART_RECORDS < signed and parts < 256:
         parts *= 2
     tasks = [
-        PairsTask(home=home_root, first=first, bands=min(PASS_BANDS, bands - first), part=part, parts=parts, size=signed * PASS_BANDS * 12 // parts, fingerprint=wanted)
+        PairsTask(
+            home=home_root,
+            first=first,
+            bands=min(PASS_BANDS, bands - first),
+            part=part,
+            parts=parts,
+            size=signed * PASS_BANDS * 12 // parts,
+            fingerprint=wanted,
+        )
         for first in range(0, bands, PASS_BANDS)
         for part in range(parts)
     ]
@@ -90,16 +98,17 @@ def propose(task: PairsTask) -> Summary:
     listed = near.read_list(home)
     slices = np.arange(len(listed) + 1, dtype=np.uint64) << np.uint64(32)
     room = np.empty((PAIR_ROOM, 2), np.uint64)
-    blocks, records, pairs, left_out = [], 0, 0, 0
+    blocks: list[NDArray[np.uint64]] = []
+    records, pairs, left_out = 0, 0, 0
     with files.open_output(address) as output:
         for band in range(task.first, task.first + task.bands):
             keys, places = _read_band(home, recipe, listed, band, task)
             records += len(keys)
             keys, places, order = _runs(home, recipe, listed, keys, places)
-            at = 0
+            at: Any = 0
             while at < len(keys):
                 at, written, missed = minhash.pair_runs(keys, order, places, at, RUN_REPRESENTATIVES, room)
-                pairs, left_out = pairs + written, left_out + missed
+                pairs, left_out = pairs + int(written), left_out + int(missed)
                 both = np.concatenate([room[:written] | np.array([LATER, 0], np.uint64), room[:written, ::-1]])
                 both = both[np.lexsort((both[:, 1], both[:, 0] & np.uint64(LATER - 1)))]
                 blocks.append(np.searchsorted(both[:, 0] & np.uint64(LATER - 1), slices).astype(np.uint64) * np.uint64(16) + np.uint64(output.tell()))
@@ -125,7 +134,8 @@ def _read_band(home: Home, recipe: Recipe, listed: list[Listed], band: int, task
     """(N,) the keys of a band in the task's part, and their places."""
     bands, _ = near.band_scheme(min(near.thresholds(recipe).values()))
     low, high = 256 * task.part // task.parts, 256 * (task.part + 1) // task.parts
-    keys, places = [np.zeros(0, np.uint64)], [np.zeros(0, np.uint64)]
+    keys: list[NDArray[np.uint64]] = [np.zeros(0, np.uint64)]
+    places: list[NDArray[np.uint64]] = [np.zeros(0, np.uint64)]
     for index, piece in enumerate(listed):
         if not piece.signed:
             continue
@@ -210,10 +220,11 @@ def gather(task: near.Task) -> Summary:
 def _own_pairs(home: Home, index: int) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
     """(P, 2) the pairs whose later document lies in a slice, each once, sorted; and the rows of it that are in any pair."""
     slices = len(near.read_list(home))
-    pairs, rows = np.zeros((0, 2), np.uint64), np.zeros(0, np.uint64)
+    pairs: NDArray[np.uint64] = np.zeros((0, 2), np.uint64)
+    rows: NDArray[np.uint64] = np.zeros(0, np.uint64)
     held, waiting = [pairs], 0
-    for number, address in enumerate(files.list_files(home.file("work", PAIRS, "all"), ".bin")):
-        for block in _blocks(address, index, slices):
+    for number, proposed in enumerate(summaries(home, PAIRS, "all")):
+        for block in _blocks(home.work(PAIRS, "all", f"{proposed.slice}.bin"), index, slices):
             rows = np.union1d(rows, block[:, 0] & np.uint64(0xFFFFFFFF))
             held.append(block[block[:, 0] >= np.uint64(LATER)] & np.uint64(LATER - 1))
             waiting += len(held[-1])
@@ -226,7 +237,7 @@ def _own_pairs(home: Home, index: int) -> tuple[NDArray[np.uint64], NDArray[np.i
 
 def _each_once(held: list[NDArray[np.uint64]]) -> NDArray[np.uint64]:
     """(P, 2) sorted, each once."""
-    pairs = np.concatenate(held)
+    pairs: NDArray[np.uint64] = np.concatenate(held)
     pairs = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
     new = np.ones(len(pairs), np.bool_)
     new[1:] = (pairs[1:] != pairs[:-1]).any(axis=1)
@@ -298,7 +309,9 @@ def score(task: near.Task) -> Summary:
     with files.open_output(address) as output, files.open_input(_candidates(home, listed[task.index])) as own:
         here = _read_sets(own)
         for begin, end in _chunks(here.ends):
-            low, high = np.searchsorted(here.pairs[:, 0], (np.uint64(task.index << 32) | here.rows[[begin, end - 1]].astype(np.uint64)) + np.array([0, 1], np.uint64))
+            low, high = np.searchsorted(
+                here.pairs[:, 0], (np.uint64(task.index << 32) | here.rows[[begin, end - 1]].astype(np.uint64)) + np.array([0, 1], np.uint64)
+            )
             if low == high:
                 continue
             sets = _read_shingles(own, here.ends, np.arange(begin, end))
@@ -356,7 +369,9 @@ def _read_shingles(stream: Any, ends: NDArray[np.int64], which: NDArray[np.int64
     return out, new_ends
 
 
-def _compared(home: Home, listed: list[Listed], here: Sets, sets: tuple[NDArray[np.uint64], NDArray[np.int64]], first: int, pairs: NDArray[np.uint64]) -> Iterator[NDArray[Any]]:
+def _compared(
+    home: Home, listed: list[Listed], here: Sets, sets: tuple[NDArray[np.uint64], NDArray[np.int64]], first: int, pairs: NDArray[np.uint64]
+) -> Iterator[NDArray[Any]]:
     """`EDGE`s of pairs whose later documents are among the sets read, from number `first` on; the earlier ones come file by
     file, in order."""
     from pipelines import minhash

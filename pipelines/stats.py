@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from pipelines import ingest, shard, tokenize
 from pipelines import home as homes
+from pipelines import ingest, shard, tokenize
 from pipelines.home import Home, Summary, open_home, summaries
 from pipelines.progress import read_snapshot
 from pipelines.recipe import Recipe

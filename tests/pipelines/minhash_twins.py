@@ -108,7 +108,13 @@ def settle(near: dict[tuple[int, int], int], contained: dict[tuple[int, int], in
                 if found:
                     gone[later] = found
         larger = {
-            small: best([(contained[small, large], large) for large in sorted(range(len(by_words)), key=lambda d: by_words[d]) if (small, large) in contained and large not in inside | gone.keys()])
+            small: best(
+                [
+                    (contained[small, large], large)
+                    for large in sorted(range(len(by_words)), key=lambda d: by_words[d])
+                    if (small, large) in contained and large not in inside | gone.keys()
+                ]
+            )
             for small in inside
         }
         lost = {small for small, found in larger.items() if found is None}

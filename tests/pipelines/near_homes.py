@@ -34,7 +34,8 @@ def write_home(root: Path, documents: list[Text], cuts: int = 1000, sources: dic
     set_recipe(home, sources, **dedup)
     for source in sources:
         rows = sorted(
-            ((f"{path:06d}", position, crawled, text) for position, (name, path, crawled, text) in enumerate(documents) if name == source), key=lambda row: row[:2]
+            ((f"{path:06d}", position, crawled, text) for position, (name, path, crawled, text) in enumerate(documents) if name == source),
+            key=lambda row: row[:2],
         )
         for begin in range(0, len(rows), cuts):
             write_slice(home, source, f"{begin:04d}", rows[begin : begin + cuts])

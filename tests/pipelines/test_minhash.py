@@ -61,11 +61,15 @@ def test_words_with_every_code_point() -> None:
     """Each between letters, alone, after a capital sigma and before one."""
     codes = [code for code in range(sys.maxunicode + 1) if not 0xD800 <= code < 0xE000]
     for begin in range(0, len(codes), 5000):
-        text = " ".join(f"a{chr(code)}b {chr(code)} A{chr(code)}\u03a3 \u03a3{chr(code)}A B\u03a3{chr(code)} {chr(code)}\u03a3" for code in codes[begin : begin + 5000])
+        text = " ".join(
+            f"a{chr(code)}b {chr(code)} A{chr(code)}\u03a3 \u03a3{chr(code)}A B\u03a3{chr(code)} {chr(code)}\u03a3" for code in codes[begin : begin + 5000]
+        )
         assert kernel_words(text) == twin_words(text), hex(codes[begin])
 
 
-TEXT = st.text(alphabet=st.one_of(st.sampled_from("aA1_ .'-\u03a3\u0130\u00e9\u0301\u00ad\u4e2d\U0001d400"), st.characters(exclude_categories=["Cs", "Cn"])), max_size=60)
+TEXT = st.text(
+    alphabet=st.one_of(st.sampled_from("aA1_ .'-\u03a3\u0130\u00e9\u0301\u00ad\u4e2d\U0001d400"), st.characters(exclude_categories=["Cs", "Cn"])), max_size=60
+)
 
 
 @SAME_UNICODE
@@ -241,9 +245,7 @@ def test_the_decision_equals_the_twin(data: st.DataObject, count: int) -> None:
     kinds = data.draw(st.lists(st.booleans(), min_size=len(chosen), max_size=len(chosen)))
     scores = data.draw(st.lists(st.sampled_from([5, 6, 7]), min_size=len(chosen), max_size=len(chosen)))
     near_pairs = {pair: score for pair, is_near, score in zip(chosen, kinds, scores) if is_near}
-    contained = {
-        (pair if by_words[pair[0]] > by_words[pair[1]] else pair[::-1]): score for pair, is_near, score in zip(chosen, kinds, scores) if not is_near
-    }
+    contained = {(pair if by_words[pair[0]] > by_words[pair[1]] else pair[::-1]): score for pair, is_near, score in zip(chosen, kinds, scores) if not is_near}
 
     def arrays(pairs: dict[tuple[int, int], int]) -> near.Pairs:
         return tuple(np.array([pair[i] for pair in pairs], np.int64) for i in range(2)) + (np.array(list(pairs.values()), np.uint32),)  # type: ignore[return-value]

@@ -8,7 +8,6 @@ from itertools import combinations
 from pathlib import Path
 
 import minhash_twins
-import near_homes
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -79,7 +78,14 @@ OPTIONS = st.builds(SourceDedup, threshold=st.sampled_from([None, 0.5, 0.7, 0.9]
 
 
 @settings(max_examples=20)
-@given(documents=corpora(), cuts=st.integers(1, 15), parts=st.sampled_from([1, 4]), options=st.tuples(OPTIONS, OPTIONS), ngram=st.integers(1, 5), seed=st.integers(0, 99))
+@given(
+    documents=corpora(),
+    cuts=st.integers(1, 15),
+    parts=st.sampled_from([1, 4]),
+    options=st.tuples(OPTIONS, OPTIONS),
+    ngram=st.integers(1, 5),
+    seed=st.integers(0, 99),
+)
 def test_equal_to_the_plain_twin(
     documents: list[Text], cuts: int, parts: int, options: tuple[SourceDedup, SourceDedup], ngram: int, seed: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -141,7 +147,9 @@ def test_the_probe(novels: Path, tmp_path: Path) -> None:
         texts += four
     short = [f"Item {number} of 30" for number in range(30)]
     sets = [minhash_twins.shingles(text) for text in texts[:4]]
-    assert minhash_twins.jaccard(sets[0], sets[1]) == pytest.approx(0.97, abs=0.003) and minhash_twins.jaccard(sets[0], sets[2]) == pytest.approx(0.59, abs=0.01)
+    assert minhash_twins.jaccard(sets[0], sets[1]) == pytest.approx(0.97, abs=0.003) and minhash_twins.jaccard(sets[0], sets[2]) == pytest.approx(
+        0.59, abs=0.01
+    )
     documents = one_source(texts + short + ["The same four words"] * 20)
     found = run(write_home(tmp_path / "home", documents, 300))
     names = identities(documents)
@@ -274,7 +282,9 @@ def test_removed_documents_are_nobodys_twin(novels: Path, tmp_path: Path, monkey
 
 def test_the_guard_stops_with_a_table(novels: Path, tmp_path: Path) -> None:
     left, right = pair_of(2, novels)
-    home = write_home(tmp_path / "home", [("a", number, None, text) for number, text in enumerate([left, right, left + " x", left + " y", "Something else with words"])])
+    home = write_home(
+        tmp_path / "home", [("a", number, None, text) for number, text in enumerate([left, right, left + " x", left + " y", "Something else with words"])]
+    )
     run(home)
     _, recipe = open_home(home.root)
     said: list[str] = []
@@ -299,7 +309,9 @@ def test_planted_plagiarism(size: int, tmp_path: Path) -> None:
     import tarfile
 
     with tarfile.open(archive) as tar:
-        articles, truth = (tar.extractfile(next(member for member in tar.getmembers() if member.name.endswith(f"articles_{size}.{ending}"))) for ending in ("train", "truth"))
+        articles, truth = (
+            tar.extractfile(next(member for member in tar.getmembers() if member.name.endswith(f"articles_{size}.{ending}"))) for ending in ("train", "truth")
+        )
         assert articles and truth
         rows = [line.split(" ", 1) for line in articles.read().decode("utf-8", "replace").splitlines() if line.strip()]
         planted = {frozenset(line.split()) for line in truth.read().decode().splitlines() if line.strip()}
@@ -321,7 +333,9 @@ def brute_force(sets: list[set[tuple[str, ...]]], threshold: float) -> dict[tupl
     for numbers in holders.values():
         for pair in combinations(numbers, 2):
             shared[pair] += 1
-    found = {pair: count / len(sets[pair[0]] | sets[pair[1]]) for pair, count in shared.items() if count >= threshold * max(len(sets[pair[0]]), len(sets[pair[1]]))}
+    found = {
+        pair: count / len(sets[pair[0]] | sets[pair[1]]) for pair, count in shared.items() if count >= threshold * max(len(sets[pair[0]]), len(sets[pair[1]]))
+    }
     return {pair: score for pair, score in found.items() if score >= threshold}
 
 
