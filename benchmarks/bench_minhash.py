@@ -28,7 +28,7 @@ VALUES = 256
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--megabytes", type=float, default=12.0)
+    parser.add_argument("--megabytes", type=float, default=14.0)
     parser.add_argument("--peers", default=sys.executable)
     arguments = parser.parse_args()
     import numpy as np

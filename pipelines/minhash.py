@@ -153,36 +153,33 @@ def hash_shingles(words: U64, n: Int, ngram: Int) -> Int:
 
 @jit
 def sketch(shingles: U64, n: Int, out: U64) -> None:
-    """The sketch of n > 0 shingles, of a set or of a list with repeats alike."""
+    """The sketch of n > 0 shingles, of a set or of a list with repeats alike.
+
+    Shingles are well mixed, so that a product with an odd number, another in each round, hashes them anew. No branch on
+    what is empty: a round fills a sketch of its own, of which only the places are taken that were empty.
+    """
+    fresh = np.empty(len(out), np.uint64)
     out[:] = EMPTY
-    for i in range(n):
-        h = shingles[i]
-        place = h >> np.uint64(56)
-        out[place] = min(out[place], h)
-    waiting = np.empty(len(out), np.bool_)
-    empty = 0
-    for place in range(len(out)):
-        waiting[place] = out[place] == EMPTY
-        empty += waiting[place]
-    number = 0
+    number, empty = 0, len(out)
     while empty:
-        number += 1
-        step = np.uint64(number) * GOLDEN
+        factor = mix(np.uint64(number)) | np.uint64(1) if number else np.uint64(1)
         if number < len(out):
+            fresh[:] = EMPTY
             for i in range(n):
-                h = mix(shingles[i] + step)
+                h = shingles[i] * factor
                 place = h >> np.uint64(56)
-                if waiting[place]:
-                    out[place] = min(out[place], h)
+                fresh[place] = min(fresh[place], h)
+            empty = 0
+            for j in range(len(out)):
+                out[j] = fresh[j] if out[j] == EMPTY else out[j]
+                empty += out[j] == EMPTY
         else:
-            place = np.uint64(number - len(out))
-            if waiting[place]:
+            j = number - len(out)
+            if out[j] == EMPTY:
                 for i in range(n):
-                    out[place] = min(out[place], mix(shingles[i] + step))
-        for place in range(len(out)):
-            if waiting[place] and out[place] != EMPTY:
-                waiting[place] = False
+                    out[j] = min(out[j], shingles[i] * factor)
                 empty -= 1
+        number += 1
 
 
 @jit

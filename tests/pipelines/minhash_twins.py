@@ -54,7 +54,7 @@ def sketch(hashes: Sequence[int], bins: int = BINS) -> list[int]:
         if not empty:
             break
         for shingle in hashes:
-            h = shingle if number == 0 else mix((shingle + number * 0x9E3779B97F4A7C15) & MASK)
+            h = shingle if number == 0 else shingle * (mix(number) | 1) & MASK
             place = h >> 56 if number < bins else number - bins
             held = values[place]
             if place in empty and (held is None or h < held):
