@@ -148,8 +148,9 @@ def _dry_run(recipe: "Recipe", run: Run) -> int:
     from corpora.sources import load_source
     from pipelines.build import changes
     from pipelines.home import Home, open_home
+    from pipelines.recipe import recipe_text
     from shards import files
-    from shards.config import dump_toml, to_dict
+    from shards.config import to_dict
 
     if files.exists(Home(run.home).file("recipe.toml")):
         for line in changes(open_home(run.home)[1], recipe):
@@ -166,7 +167,7 @@ def _dry_run(recipe: "Recipe", run: Run) -> int:
     if run.json:
         _print_json({"schema_version": 1, "sources": reading, "recipe": to_dict(recipe)})
     else:
-        print(dump_toml(recipe), end="")
+        print(recipe_text(recipe), end="")
     return 0
 
 
@@ -230,7 +231,7 @@ def _stage(function_name: str) -> Callable[..., Callable[[list[str]], int]]:
 
 
 dedup = _stage("run_dedup")
-dedup.__doc__ = """HOME: which documents are copies of others.
+dedup.__doc__ = """HOME: which documents go, by the rules of quality and as copies of others.
 
     Args:
         home: The folder of a build.
@@ -288,6 +289,8 @@ def stats(home: str, /, json: bool = False) -> int:
         home: The folder of a build.
         json: Print one JSON object.
     """
+    from pipelines.stats import removals
+
     figures = _stats(home)
     if json:
         _print_json(figures)
@@ -299,7 +302,7 @@ def stats(home: str, /, json: bool = False) -> int:
         rows.append((name, *("-" if flat[key] is None else f"{flat[key]:,}" for key in keys)))
     _print_table(rows)
     dropped = [(f"rejected: {reason}", f"{count:,}") for reason, count in figures["total"]["rejects"].items()]
-    dropped += [(f"removed: {stage}", f"{count:,}") for stage, count in figures["total"]["removed"].items() if count]
+    dropped += [(f"removed: {what}", f"{count:,}") for what, count in removals(figures["total"])]
     if dropped:
         print()
         _print_table([("dropped", "records"), *dropped])
@@ -321,8 +324,8 @@ def show(
         home: The folder of a build.
         source: Of this source only.
         rejects: Records that gave no document.
-        reason: Rejects of this reason only.
-        removed: Documents that dedup removes, with their twins.
+        reason: Rejects of this reason only; with --removed, documents that go by this rule or stage.
+        removed: Documents that the rules remove, with the measured value, and copies, with their twins.
         n: How many.
         json: Print one JSON object, texts in full.
     """
@@ -330,7 +333,10 @@ def show(
 
     if n < 0:
         raise UserError(f"--n {n}: less than 0", "name how many to show")
-    found = look.rejects(home, source, reason) if rejects or reason else look.documents(home, source, removed)
+    if removed:
+        found = look.documents(home, source, True, reason)
+    else:
+        found = look.rejects(home, source, reason) if rejects or reason else look.documents(home, source, False)
     records = [record for _, record in zip(range(n), found)]
     if json:
         _print_json({"schema_version": 1, "records": records})

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from pipelines.home import Home, kept_rows, open_home, ordered_slices
 from pipelines.ingest import DOCUMENT_SCHEMA
-from pipelines.stats import stats
+from pipelines.stats import removals, stats
 from shards import files
 from shards.config import UserError
 
@@ -85,7 +85,7 @@ def card(home: Home, form: Format) -> str:
         cells = ["" if row[key] is None else f"{row[key]:,}" for key in ("records", "documents", "kept", "bytes", "tokens")]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     dropped = [(f"rejected: {reason}", count) for reason, count in figures["total"]["rejects"].items()]
-    dropped += [(f"removed: {stage}", count) for stage, count in figures["total"]["removed"].items() if count]
+    dropped += [(f"removed: {what}", count) for what, count in removals(figures["total"])]
     if dropped:
         lines += ["", "| dropped | records |", "|---|---|", *(f"| {what} | {count:,} |" for what, count in dropped)]
     lines += ["", "Text is NFC in UTF-8. The licence of the text is that of its sources; this card grants none.", ""]

@@ -47,6 +47,7 @@ from pipelines.home import (
     ordered_slices,
     prune,
     read_summary,
+    twins,
     write_summary,
 )
 from pipelines.progress import tick
@@ -133,7 +134,7 @@ def plan(home_root: str) -> list[Task]:
     settings: dict[str, Any] = {"stage": VERSION, "bands": bands, "rows": rows, "ngram": recipe.dedup.ngram}
     tasks = []
     for index, summary in enumerate(found):
-        before = attribute_digests(home, recipe, summary, before=STAGE)
+        before = [*attribute_digests(home, recipe, summary, before=STAGE), recipe.sources[summary.source].dedup.before_rules]
         tasks.append(Task(home=home_root, ingested=summary, index=index, fingerprint=fingerprint(**settings, documents=summary.output, before=before)))
     return tasks
 
@@ -151,7 +152,7 @@ def process(task: Task) -> Summary:
     if finished:
         return finished
     bands, _ = band_scheme(min(thresholds(recipe).values()))
-    kept = kept_rows(home, recipe, ingested, before=STAGE)
+    kept = compared_rows(home, recipe, ingested)
     directory, waiting, row, first = [], 0, 0, 0
     held: list[tuple[NDArray[Any], ...]] = []
     with files.open_input(home.documents(ingested.source, ingested.slice)) as stream, files.open_output(address) as output:
@@ -176,6 +177,17 @@ def process(task: Task) -> Summary:
     summary = slice_summary(SIGNATURES, ingested, task.fingerprint, address, {"documents": len(kept), "signed": int(listed["signed"].sum())})
     write_summary(home, summary)
     return summary
+
+
+def compared_rows(home: Home, recipe: Recipe, ingested: Summary) -> NDArray[np.bool_]:
+    """(D,) which documents of a slice take part: those that the stages before keep, or with `before_rules` all but those that
+    `exact` removes."""
+    if not recipe.sources[ingested.source].dedup.before_rules:
+        return kept_rows(home, recipe, ingested, before=STAGE)
+    if not recipe.dedup.exact:
+        return np.ones(ingested.counts["documents"], np.bool_)
+    equal: NDArray[np.bool_] = twins(home, "exact", ingested).column("twin").is_null().to_numpy()
+    return equal
 
 
 def _write_segment(output: Any, bands: int, first: int, held: list[tuple[NDArray[Any], ...]]) -> tuple[int, int, int, int]:
@@ -485,15 +497,16 @@ def apply(task: Task) -> Summary:
         return finished
     with files.open_input(home.documents(ingested.source, ingested.slice)) as stream:
         ids = pq.read_table(stream, columns=["id"]).column("id")
-    twins: list[str | None] = [None] * len(ids)
+    names: list[str | None] = [None] * len(ids)
     scores: list[float | None] = [None] * len(ids)
     kinds: list[str | None] = [None] * len(ids)
     removals = np.frombuffer(files.read_bytes(home.work(DECISION, ingested.source, f"{ingested.slice}.bin")), REMOVAL)
+    removals = removals[kept_rows(home, recipe, ingested, before=STAGE)[removals["row"]]]  # with `before_rules`, a rule's is the rule's
     for row, score, twin in removals.tolist():
-        twins[row] = twin.ljust(16, b"\0").hex()  # numpy's S16 drops trailing zero bytes
+        names[row] = twin.ljust(16, b"\0").hex()  # numpy's S16 drops trailing zero bytes
         scores[row] = score % CONTAINED / 1e9
         kinds[row] = "contained" if score >= CONTAINED else "near"
-    columns = [ids, pa.array(twins, pa.string()), pa.array(scores, pa.float64()), pa.array(kinds, pa.string())]
+    columns = [ids, pa.array(names, pa.string()), pa.array(scores, pa.float64()), pa.array(kinds, pa.string())]
     table = pa.table(columns, schema=ATTRIBUTE_SCHEMA.with_metadata({"corpusmill.documents": ingested.output}))
     with files.open_output(address) as output:
         pq.write_table(table, output, compression="zstd")
@@ -528,7 +541,7 @@ def guard(home: Home, recipe: Recipe, found: list[Summary], say: Callable[[str],
 def why_table(home: Home, found: list[Summary]) -> Iterator[str]:
     """Lines: how many of a source go by kind and similarity, and the twins that most of them have."""
     kinds: dict[str, int] = {}
-    twins: dict[str, int] = {}
+    copies: dict[str, int] = {}
     for summary in found:
         with files.open_input(home.attributes(STAGE, summary.source, summary.slice)) as stream:
             table = pq.read_table(stream, columns=["twin", "score", "kind"]).to_pylist()
@@ -536,9 +549,9 @@ def why_table(home: Home, found: list[Summary]) -> Iterator[str]:
             if row["twin"]:
                 key = "contained" if row["kind"] == "contained" else f"similarity {int(row['score'] * 20) / 20:.2f} and up"
                 kinds[key] = kinds.get(key, 0) + 1
-                twins[row["twin"]] = twins.get(row["twin"], 0) + 1
+                copies[row["twin"]] = copies.get(row["twin"], 0) + 1
     yield f"{found[0].source}: what goes, and why"
     for key in sorted(kinds):
         yield f"  {key:26} {kinds[key]:>9,}"
-    for twin, count in sorted(twins.items(), key=lambda item: (-item[1], item[0]))[:5]:
+    for twin, count in sorted(copies.items(), key=lambda item: (-item[1], item[0]))[:5]:
         yield f"  copies of {twin} {count:>5,}"

@@ -8,24 +8,29 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from corpora.rules import asked
 from pipelines import home as homes
 from pipelines import ingest
-from pipelines.home import Home, open_home, summaries, twins
+from pipelines.home import RULES, Home, open_home, rule_values, rule_verdicts, summaries, twins
 from pipelines.recipe import Recipe
 from shards import files
 from shards.config import UserError, nearest
 
 
-def documents(home_root: str, source: str | None, removed: bool) -> Iterator[dict[str, Any]]:
-    """The kept documents of a home, or the removed ones with their `stage` and `twin`, in order."""
+def documents(home_root: str, source: str | None, removed: bool, reason: str | None = None) -> Iterator[dict[str, Any]]:
+    """The kept documents of a home, or the removed ones with their `stage` and `twin`, or `rule`, `value` and `threshold`, in
+    order; with `reason`, those that this stage or rule removes. Raises `UserError` for a reason that none can have."""
     home, recipe = open_home(home_root, for_reading=True)
+    reasons = {*homes.removing_stages(recipe), *(rule.name for options in recipe.sources.values() for rule, _ in asked(options.rules))}
+    if reason is not None and reason not in reasons:
+        raise UserError(f"nothing is removed by {reason!r}", nearest(reason, reasons))
     for summary in _slices(home, recipe, source):
         rows = _removals(home, recipe, summary) if _deduplicated(home, recipe, summary) else {}
         row = 0
         with files.open_input(home.documents(summary.source, summary.slice)) as stream:
             for batch in pq.ParquetFile(stream).iter_batches(batch_size=64):
                 for record in batch.to_pylist():
-                    if (row in rows) == removed:
+                    if (row in rows) == removed and reason in (None, rows.get(row, {}).get("stage"), rows.get(row, {}).get("rule")):
                         yield {"source": summary.source, **_readable(record), **rows.get(row, {})}
                     row += 1
 
@@ -65,7 +70,7 @@ def why(home_root: str, identity: str) -> list[dict[str, Any]]:
             table = pq.read_table(stream)
         found += [{"source": summary.source, **record, "outcome": "rejected"} for record in table.to_pylist() if _matches(record["id"], identity)]
     for record in found:
-        if record["outcome"] == "removed":
+        if "twin" in record:
             record["difference"] = _difference(home, recipe, record)
     if not found:
         raise UserError(f"{home_root}: no record has the id {identity!r}", "an id is 32 hex digits (or their beginning), or your own id where id_field is set")
@@ -112,18 +117,32 @@ def _slices(home: Home, recipe: Recipe, source: str | None) -> list[homes.Summar
 
 
 def _deduplicated(home: Home, recipe: Recipe, summary: homes.Summary) -> bool:
-    return all(homes.read_summary(home.summary(stage, summary.source, summary.slice)) for stage in homes.removing_stages(recipe))
+    return all(homes.read_summary(home.summary(stage, summary.source, summary.slice)) for stage in homes.removing_stages(recipe, source=summary.source))
 
 
 def _removals(home: Home, recipe: Recipe, summary: homes.Summary) -> dict[int, dict[str, Any]]:
-    """Row -> stage, twin and score of each removed document of a slice."""
+    """Row -> of each removed document of a slice its stage, and twin and score, or rule, measured value and threshold."""
     rows: dict[int, dict[str, Any]] = {}
-    for stage in homes.removing_stages(recipe):
+    for stage in homes.removing_stages(recipe, source=summary.source):
+        if stage == RULES:
+            rows |= _removals_by_rule(home, recipe, summary)
+            continue
         table = twins(home, stage, summary)
         for row, (twin, score) in enumerate(zip(table.column("twin").to_pylist(), table.column("score").to_pylist())):
             if twin is not None and row not in rows:
                 rows[row] = {"stage": stage, "twin": twin, "score": score}
     return rows
+
+
+def _removals_by_rule(home: Home, recipe: Recipe, summary: homes.Summary) -> dict[int, dict[str, Any]]:
+    verdict = rule_verdicts(home, recipe, summary)
+    rules = asked(recipe.sources[summary.source].rules)
+    values = {place: rule_values(home, summary, rules[place][0]) for place in set(verdict[verdict >= 0].tolist())}
+    found: dict[int, dict[str, Any]] = {}
+    for row in (verdict >= 0).nonzero()[0].tolist():
+        rule, threshold = rules[verdict[row]]
+        found[row] = {"stage": RULES, "rule": rule.name, "value": float(values[verdict[row]][row]), "threshold": threshold}
+    return found
 
 
 def _readable(record: dict[str, Any]) -> dict[str, Any]:
