@@ -10,8 +10,9 @@ from test_exact import write_slice
 
 from corpora.document import SourceDedup
 from corpora.files import FilesOptions
-from pipelines import near, near_pairs
-from pipelines.home import Home, summaries, twins, write_recipe
+from corpora.rules import RulesConfig, asked
+from pipelines import measure, near, near_pairs
+from pipelines.home import Home, open_home, summaries, twins, write_recipe
 from pipelines.recipe import DedupConfig, Recipe
 
 Text = tuple[str, int, int | None, str]
@@ -26,12 +27,14 @@ STEPS: list[tuple[Callable[[str], list[Any]], Callable[[Any], Any]]] = [
 ]
 
 
-def write_home(root: Path, documents: list[Text], cuts: int = 1000, sources: dict[str, SourceDedup] | None = None, **dedup: Any) -> Home:
+def write_home(
+    root: Path, documents: list[Text], cuts: int = 1000, sources: dict[str, SourceDedup] | None = None, rules: RulesConfig | None = None, **dedup: Any
+) -> Home:
     """A home whose documents are cut into slices after every `cuts` of a source; `exact` is off."""
     shutil.rmtree(root, ignore_errors=True)
     home = Home(str(root))
     sources = sources or {name: SourceDedup() for name in sorted({name for name, *_ in documents})}
-    set_recipe(home, sources, **dedup)
+    set_recipe(home, sources, rules, **dedup)
     for source in sources:
         rows = sorted(
             ((f"{path:06d}", position, crawled, text) for position, (name, path, crawled, text) in enumerate(documents) if name == source),
@@ -42,14 +45,15 @@ def write_home(root: Path, documents: list[Text], cuts: int = 1000, sources: dic
     return home
 
 
-def set_recipe(home: Home, sources: dict[str, SourceDedup], **dedup: Any) -> None:
-    options = {name: FilesOptions(input=("x",), dedup=own) for name, own in sources.items()}
+def set_recipe(home: Home, sources: dict[str, SourceDedup], rules: RulesConfig | None = None, **dedup: Any) -> None:
+    options = {name: FilesOptions(input=("x",), dedup=own, rules=rules or RulesConfig(profile="none")) for name, own in sources.items()}
     write_recipe(home, Recipe(sources=options, dedup=DedupConfig(**{"priority": tuple(sources), "exact": False, **dedup})))  # type: ignore[arg-type]
 
 
 def run(home: Home, draw: random.Random | None = None, twice: bool = False) -> dict[str, tuple[str, float, str]]:
     """All steps, their tasks in an order that `draw` gives; removed id -> twin, score, kind."""
-    for plan, process in STEPS:
+    rules = any(asked(options.rules) for options in open_home(home.root)[1].sources.values())
+    for plan, process in [(measure.plan, measure.process), *STEPS] if rules else STEPS:
         tasks = plan(home.root)
         for task in draw.sample(tasks, len(tasks)) if draw else tasks:
             process(task)

@@ -16,6 +16,7 @@ from near_homes import Text, counts, run, set_recipe, write_home
 from realdata import data_file
 
 from corpora.document import SourceDedup, document_id
+from corpora.rules import RulesConfig
 from pipelines import near, near_pairs
 from pipelines.home import open_home, summaries
 from shards.config import UserError
@@ -278,6 +279,19 @@ def test_removed_documents_are_nobodys_twin(novels: Path, tmp_path: Path, monkey
     whole = near.kept_rows
     monkeypatch.setattr(near, "kept_rows", lambda *arguments, **named: whole(*arguments, **named) & np.array([False, True]))
     assert run(home) == {}
+
+
+def test_before_the_rules(novels: Path, tmp_path: Path) -> None:
+    """A short document is the twin of one that a rule keeps, or is none because the rule comes first; what a rule removes is the rule's."""
+    words = novel_words(novels)
+    short, longer = " ".join(words[:60]), " ".join(words[:61])
+    documents: list[Text] = [("a", 0, None, short), ("a", 1, None, longer), ("a", 2, None, " ".join(words[1:60]))]
+    names = identities(documents)
+    rules = RulesConfig(profile="none", min_words=61)
+    home = write_home(tmp_path / "home", documents, sources={"a": SourceDedup()}, rules=rules)
+    assert run(home) == {}
+    home = write_home(tmp_path / "home", documents, sources={"a": SourceDedup(before_rules=True)}, rules=rules)
+    assert {identity: twin for identity, (twin, _, _) in run(home).items()} == {names[1]: names[0]}
 
 
 def test_the_guard_stops_with_a_table(novels: Path, tmp_path: Path) -> None:
