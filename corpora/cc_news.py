@@ -173,4 +173,4 @@ def slices(options: CcNewsOptions) -> Iterator[Slice]:
 
 def source() -> Source:
     """The source `cc_news`."""
-    return Source(options=CcNewsOptions, slices=slices, read=read, version=1, packages=("warcio", *PAGE_PACKAGES))
+    return Source(options=CcNewsOptions, slices=slices, read=read, version=2, packages=("warcio", *PAGE_PACKAGES))

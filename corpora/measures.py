@@ -29,6 +29,8 @@ REPETITION_WORDS = 1_000_000
 """N-grams are looked for in this many words from the start: memory is bounded, and no page has as many."""
 C4_WORD_CHARACTERS = 1000
 """C4 drops a line with a longer word."""
+FULL_WIDTH = 0x3000
+"""From here on a mark ends a sentence though no space follows it."""
 SHORT_LINE = 30
 """FineWeb calls a line of fewer characters short."""
 BOILERPLATE_LINE_WORDS = 10
@@ -191,7 +193,7 @@ def _words(codes: NDArray[np.uint32], kinds: NDArray[np.uint8], most: int, out: 
             lorem += 1
     in_reach = len(codes) if count <= capacity else reached
     if count - spaced > spaced:  # a script without spaces: what stands between spaces there are not words
-        spaced = characters = 0
+        spaced = characters = in_reach = 0
     distinct = 0
     for stop in range(len(_STOP_STARTS) - 1):
         distinct += (stops >> stop) & 1
@@ -381,8 +383,11 @@ def _c4(codes: NDArray[np.uint32], kinds: NDArray[np.uint8], least_words: int, o
             if kinds[code] & SPACE != 0:
                 token = 0
                 continue
-            tokens += token == 0
-            token += 1
+            if kinds[code] & UNSPACED != 0:  # a word of its own
+                tokens, token = tokens + 1, 0
+            else:
+                tokens += token == 0
+                token += 1
             dropped |= token > C4_WORD_CHARACTERS
             code = _lower(code)
             if code == 106 or code == 116 or code == 112 or code == 99 or code == 117:  # j, t, p, c, u begin a phrase
@@ -392,7 +397,7 @@ def _c4(codes: NDArray[np.uint32], kinds: NDArray[np.uint8], least_words: int, o
                 after = place + 1
                 while after < stop and kinds[codes[after]] & CLOSER != 0:
                     after += 1
-                sentences += after == stop or kinds[codes[after]] & SPACE != 0
+                sentences += after == stop or kinds[codes[after]] & SPACE != 0 or code >= FULL_WIDTH
         if dropped or tokens == 0 or tokens < least_words:
             continue
         at = stop - 1

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from corpora.document import Document
-from corpora.lists import LIST_MEASURES, Lists, read_lists
+from corpora.exclusions import LIST_MEASURES, Lists, read_lists
 from corpora.rules import MEASURES, RECORD_MEASURES, RulesConfig, asked
 from pipelines.home import SliceTask, Summary, done, fingerprint, open_home, ordered_slices, package_versions, prune, write_summary
 from pipelines.progress import tick
@@ -38,12 +38,15 @@ class Task(SliceTask):
 
 def plan(home_root: str) -> list[Task]:
     """Every ingested slice of the sources that have rules, in order. Raises `UserError`: a list or function that cannot be read."""
+    from corpora.measures import VERSION as MEASURES_VERSION
+
     home, recipe = open_home(home_root)
+    version = [VERSION, MEASURES_VERSION]
     settings = {name: _settings(options.rules) for name, options in recipe.sources.items() if asked(options.rules)}
     slices = [summary for summary in ordered_slices(home, recipe) if summary.source in settings]
     prune(home, STAGE, {(summary.source, summary.slice) for summary in slices}, (f"attributes/{STAGE}",))
     return [
-        Task(home=home_root, ingested=summary, fingerprint=fingerprint(stage=VERSION, settings=settings[summary.source], documents=summary.output))
+        Task(home=home_root, ingested=summary, fingerprint=fingerprint(stage=version, settings=settings[summary.source], documents=summary.output))
         for summary in slices
     ]
 
@@ -57,10 +60,7 @@ def _settings(rules: RulesConfig) -> dict[str, Any]:
     """What of the rules decides measures; the thresholds do not."""
     own = [(rule.name, own_function(rule.name)) for rule, _ in asked(rules) if rule.own]
     modules = {name: getattr(importlib.import_module(name.partition(":")[0]), "__file__", None) for name, _ in own}
-    from corpora.measures import VERSION as MEASURES_VERSION
-
     return {
-        "measures": MEASURES_VERSION,
         "c4_line_words": rules.c4_line_words,
         "lists": read_lists(rules).digest(),
         "functions": {name: files.digest(path) if path else "" for name, path in modules.items()},

@@ -167,6 +167,8 @@ def with_absolute_paths(options: SourceOptions, folder: str) -> SourceOptions:
 
 
 def _absolute(address: str, folder: str) -> str:
+    if address.startswith("@"):  # a list of inputs
+        return "@" + _absolute(address[1:], folder)
     return address if re.match(r"^[a-z][a-z0-9+.-]+://", address) else os.path.join(folder, os.path.expanduser(address))
 
 

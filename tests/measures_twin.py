@@ -60,6 +60,7 @@ def measure(text: str, c4_line_words: int = 3, most: int = 1_000_000) -> dict[st
         "braces": text.count("{"),
         "lorem_ipsum": len(re.findall("(?i:lorem ipsum)", text, re.ASCII)),
         **repetition(found, text, most),
+        **({"repetition_characters": 0} if found and not spaced else {}),
         "lines": len(lines),
         "line_characters": sum(map(len, lines)),
     }
@@ -137,10 +138,11 @@ def c4(text: str, least_words: int) -> dict[str, int]:
     for line in re.sub(r"\[[0-9]*\]|\[edit\]|\[citation needed\]", "", text).split("\n"):
         line = line.strip()
         lowered = line.translate(LOWER)
-        tokens = line.split()
+        tokens = [piece for token in line.split() for unspaced, run in groupby(token, is_unspaced) for piece in (run if unspaced else ["".join(run)])]
         if not tokens or len(tokens) < least_words or max(map(len, tokens)) > 1000 or any(phrase in lowered for phrase in C4_PHRASES[1:]):
             continue
-        sentences = len(re.findall(f"[{re.escape(END)}][{re.escape(CLOSE)}]*(?=\\s|$)", line)) + (not ends_with_mark(line))
+        ends = [match for match in re.finditer(f"[{re.escape(END)}](?=([{re.escape(CLOSE)}]*)(\\s|$)?)", line) if match[2] is not None or match[0] > "\u3000"]
+        sentences = len(ends) + (not ends_with_mark(line))
         out["c4_sentences_any_end"] += sentences
         if (ends_with_mark(line) or line[-1] in "\"'»“”’") and not line.endswith(("...", "…")):
             out["c4_sentences"] += sentences

@@ -142,11 +142,20 @@ def test_the_gate_loses_no_english_news_page() -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize("wanted", ["en", "de"])
-def test_the_gate_loses_at_most_half_a_percent(wanted: str) -> None:
+def test_the_gate_loses_no_page_of_480(wanted: str) -> None:
     sets = ("article-extraction-benchmark", "trafilatura-eval", "newspaper4k", "readability-test-pages")
     of_it, lost, denied, texts = gate_and_final_word(html_pages(*sets), wanted)
     print(f"\n{wanted}: {len(of_it)} of {texts} pages; the gate loses {lost}, the final word {denied}")
-    assert len(of_it) > 100 and len(lost) <= 0.005 * len(of_it) and len(denied) <= 0.005 * len(of_it)
+    # a German page, by its paragraphs, of which extraction leaves a calendar with English names of days: no loss
+    calendar = {"trafilatura-eval/trafilatura/html/villacc.de.galaxy.html"}
+    assert len(of_it) == {"en": 184, "de": 296}[wanted] and set(lost) <= calendar and denied == []
+
+
+def test_a_notice_of_the_site_does_not_decide_for_the_page() -> None:
+    """Pages seen in the test data: an English text on a German blog whose only paragraph is a notice, and a German one with an English comment."""
+    notice = "Fehler: Twitter hat nicht geantwortet. Bitte warte einige Minuten und aktualisiere dann diese Seite."
+    assert certainly_not(notice, "en") is None and certainly_not(notice * 2, "en") == "de"
+    assert certainly_not("Great post, I like your blog and I just followed you. Would you like to visit my blog?", "de") is None
 
 
 @pytest.mark.long

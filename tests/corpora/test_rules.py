@@ -68,6 +68,8 @@ CHUNKS = st.one_of(
             "x" * 1001,
             "\ufffd",
             "日本語のニュース",
+            "\u597d\u3002",
+            "\uff01\u300d",
         ]
     ),
 )
@@ -322,7 +324,10 @@ def test_a_script_without_spaces_is_not_measured_by_its_spaces() -> None:
     chinese = "委员会昨天决定将大桥封闭三个月，因为栏杆已经不再安全。记者询问了市长，他说修理费用将由州政府承担。居民们对此表示不满，要求尽快完工。"
     found = measured(chinese)
     assert found["words"] == sum(character.isalpha() for character in chinese) > 50 and found["spaced_words"] == 0
-    assert fired(chinese + " AI GPU", RulesConfig(profile="paper"), english=0) is None
+    for profile in ("paper", "gopher"):
+        assert fired(chinese * 2 + " AI GPU", RulesConfig(profile=profile), english=0) is None, profile
+    assert fired(chinese * 2, RulesConfig(profile="c4")) is None
+    assert measured("\u4ed6\u8bf4\u4e86\u3002\u201c\u597d\uff01\u201d\u5979\u56de\u7b54\u3002")["c4_sentences"] == 3
     assert fired(chinese[:30], RulesConfig(profile="paper"), english=0) == "min_words"
 
 

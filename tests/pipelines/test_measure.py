@@ -17,8 +17,8 @@ import pytest
 
 from corpora.cc_news import CcNewsOptions
 from corpora.document import Document
+from corpora.exclusions import Lists, read_lists
 from corpora.files import FilesOptions
-from corpora.lists import Lists, read_lists
 from corpora.normalise import exact_digest
 from corpora.rules import MEASURES, RulesConfig
 from pipelines import exact, ingest, measure, show
