@@ -158,6 +158,12 @@ PARTS = {
     "documents": "its documents changed",
     "attributes": "other documents are removed",
     "tokenizer": "another vocabulary",
+    "before": "the stages before keep other documents",
+    "bands": "other bands serve the thresholds",
+    "slices": "other documents are compared",
+    "pairs": "other pairs are proposed",
+    "candidates": "other documents are compared",
+    "removals": "other documents are removed",
 }
 """What it means when a part of a fingerprint is another; a part that is not here says its name."""
 
