@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from pipelines import exact, ingest, measure, shard, tokenize
 from pipelines import home as homes
+from pipelines import ingest, shard, tokenize
 from pipelines.home import Home, Summary, open_home, summaries
 from pipelines.progress import read_snapshot
 from pipelines.recipe import Recipe
@@ -13,7 +13,7 @@ from shards.manifest import read_manifest
 
 SCHEMA_VERSION = 1
 SAFETY_NET = ("crash", "memory", "timeout")
-STAGES = (ingest.STAGE, measure.STAGE, exact.STAGE, "tokenizer", tokenize.STAGE, shard.STAGE)
+STAGES = (ingest.STAGE, *homes.REMOVING_STAGES, "tokenizer", tokenize.STAGE, shard.STAGE)
 
 
 def stats(home_root: str) -> dict[str, Any]:
@@ -90,11 +90,10 @@ def status(home_root: str) -> dict[str, Any]:
     ingested = summaries(home, ingest.STAGE)
     slices = len(ingested)
     done = {stage: len(summaries(home, stage)) for stage in STAGES}
-    for stage in (measure.STAGE, exact.STAGE, tokenize.STAGE):  # not those of documents that are no more
+    for stage in (*homes.REMOVING_STAGES, tokenize.STAGE):  # not those of documents that are no more
         done[stage] = sum(len(homes.current(home, recipe, stage, name)) for name in recipe.sources)
     aside = homes.slices_aside(home)
-    on = homes.removing_stages(recipe)
-    off = [stage for stage in homes.REMOVING_STAGES if stage not in on]
+    off = set(homes.REMOVING_STAGES) - set(homes.removing_stages(recipe))
     kept = [_source_stats(home, recipe, name)["kept"] for name in recipe.sources]
     entries = read_manifest(home.file("shards")).shards if files.exists(home.file("shards", MANIFEST)) else ()
     in_shards = sum(entry.documents for entry in entries)
