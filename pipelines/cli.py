@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
-from pipelines.cli_look import export, print_json, say, show, stats, stats_of, status, verify, why
+from pipelines.cli_look import diff, export, print_json, report, say, show, stats, stats_of, status, verify, why
 from pipelines.flags import Run, packaged_recipes, parse_with_recipe, quiet_beam, refuse_unknown
 from shards.config import UserError, nearest
 
@@ -61,11 +61,19 @@ def main(argv: list[str] | None = None) -> int:
             return 2
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS):
             raise
-        print(f"error: {error.filename or 'output'}: {error.strerror}\nhint: make room, or name a folder that you may write to", file=sys.stderr)
+        print(f"error: {error.filename or 'output'}: {error.strerror}\nhint: {_remedy(error)}", file=sys.stderr)
         return 3
     finally:
         if "pipelines.workers" in sys.modules:
             sys.modules["pipelines.workers"].stop()
+
+
+def _remedy(error: OSError) -> str:
+    """What mends a disk without room or a lack of rights: to read what is there, or to write."""
+    name = os.fspath(error.filename) if isinstance(error.filename, (str, os.PathLike)) else ""
+    if error.errno in (errno.EACCES, errno.EPERM) and name and os.path.exists(name) and not os.access(name, os.R_OK):
+        return "give yourself the right to read it"
+    return "make room, or name a folder that you may write to"
 
 
 def _interrupt(*_: object) -> None:
@@ -122,7 +130,7 @@ def ingest(recipe: "Recipe", run: Run, beam_arguments: list[str]) -> int:
 
 
 def _run_recipe(recipe: "Recipe", run: Run, beam_arguments: list[str], stages: Callable[..., None]) -> int:
-    from pipelines.build import adopt_recipe
+    from pipelines.build import adopt_recipe, refuse_foreign
 
     if run.dry_run:
         return _dry_run(recipe, run)
@@ -132,6 +140,7 @@ def _run_recipe(recipe: "Recipe", run: Run, beam_arguments: list[str], stages: C
     num_workers = _workers(run.workers)
     if not run.home:
         raise UserError("--home: no folder named", "corpus build RECIPE --home DIR")
+    refuse_foreign(run.home)  # before a lock is laid into it
     with locked(Home(run.home)):
         adopt_recipe(run.home, recipe, _confirmed(run.yes), say)
         _sweep(run.home)
@@ -282,8 +291,10 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "stats": stats,
     "show": show,
     "why": why,
+    "diff": diff,
     "verify": verify,
     "export": export,
+    "report": report,
     "clean": clean,
     "recipes": recipes,
 }

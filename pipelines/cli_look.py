@@ -52,6 +52,8 @@ def status(home: str, /, json: bool = False) -> int:
 
             print("\n".join(lines(found["running"], shutil.get_terminal_size().columns)))
         else:
+            if found["stopped"]:
+                print(f"stopped: {found['stopped']}")
             print("complete: the manifest is there" if found["complete"] else f"not complete: corpus build {home}/recipe.toml --home {home}")
     return 0
 
@@ -96,8 +98,8 @@ def show(
         home: The folder of a build.
         source: Of this source only.
         rejects: Records that gave no document.
-        reason: Rejects of this reason only.
-        removed: Documents that dedup removes, with their twins.
+        reason: Rejects of this reason only; with --removed, documents removed for this reason or by this stage.
+        removed: Documents that are removed, with their twins.
         n: How many.
         json: Print one JSON object, texts in full.
     """
@@ -105,7 +107,9 @@ def show(
 
     if n < 0:
         raise UserError(f"--n {n}: less than 0", "name how many to show")
-    found = look.rejects(home, source, reason) if rejects or reason else look.documents(home, source, removed)
+    if rejects and removed:
+        raise UserError("--rejects and --removed", "name one of them")
+    found = look.rejects(home, source, reason) if rejects or (reason and not removed) else look.documents(home, source, removed, reason)
     records = [record for _, record in zip(range(n), found)]
     if json:
         print_json({"schema_version": 1, "records": records})
@@ -120,7 +124,7 @@ def show(
 def _print_record(record: dict[str, Any], limit: int = 600) -> None:
     text = record.get("text") or ""
     for name, value in record.items():
-        if name not in ("text", "difference") and value not in (None, ""):
+        if name not in ("text", "difference", "twin_record") and value not in (None, ""):
             print(f"{name}: {value}")
     if text:
         print("\n" + text[:limit] + (f" ... ({len(text):,} characters)" if len(text) > limit else ""))
@@ -143,8 +147,11 @@ def why(home: str, identity: str, /, json: bool = False) -> int:
         return 0
     for record in found:
         _print_record(record, 200)
-        for line in record.get("difference", []):
-            print(line)
+        if "twin_record" in record:
+            twin = record["twin_record"]
+            print("its twin: " + ", ".join(str(twin[name]) for name in ("source", "id", "url", "path", "title", "crawled") if name in twin))
+            print("\n".join(record["difference"]) or "the same to the letter")
+            print("-" * 60)
     return 0
 
 
@@ -168,7 +175,9 @@ def verify(folder: str, /, json: bool = False) -> int:
         if not faults:
             print(f"whole: {len(entries)} shards, {sum(entry.documents for entry in entries):,} documents, {sum(entry.tokens for entry in entries):,} tokens")
     if faults:
-        raise UserError(f"{folder}: {len(faults)} faults", "copy the shards again, or delete the named files and run corpus build again", 1)
+        raise UserError(
+            f"{folder}: {len(faults)} fault{'s' if len(faults) > 1 else ''}", "copy the shards again, or delete the named files and run corpus build again", 1
+        )
     return 0
 
 
@@ -184,3 +193,46 @@ def export(home: str, out: str, /, format: Literal["jsonl.zst", "parquet"] = "pa
 
     say(f"exported {write(home, out, format):,} documents to {out}")
     return 0
+
+
+def report(home: str, /, out: str | None = None, json: bool = False) -> int:
+    """HOME: one page that shows what went in, what went and why, with examples.
+
+    Args:
+        home: The folder of a build.
+        out: The HTML file to write; default report.html in the home.
+        json: Print the figures as one JSON object; the page is then written only where --out names it.
+    """
+    if json and out is None:
+        from pipelines.figures import figures
+
+        print_json(figures(home))
+        return 0
+    from pipelines.report import report as write
+
+    found = write(home, out)
+    if json:
+        print_json(found)
+    say(f"report: {out or home.rstrip('/') + '/report.html'}")
+    return 0
+
+
+def diff(left: str, right: str, /, json: bool = False) -> int:
+    """HOME1 HOME2: what differs between two homes; exit 0 when nothing does, 1 when something does.
+
+    Args:
+        left: The folder of a build.
+        right: The folder of another.
+        json: Print one JSON object.
+    """
+    from pipelines.diff import diff as compare
+    from pipelines.diff import lines
+
+    found = compare(left, right)
+    if json:
+        print_json(found)
+    else:
+        for line in lines(found):
+            print(line)
+        say("equal: the same documents, vocabulary and shards" if found["equal"] else "different")
+    return 0 if found["equal"] else 1

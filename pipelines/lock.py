@@ -22,12 +22,10 @@ def locked(home: Home) -> Iterator[None]:
         with _advisory(home):
             yield
         return
+    new = not os.path.isdir(home.root)
     os.makedirs(home.root, exist_ok=True)
-    with open(home.file("lock"), "a+", encoding="utf-8") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise UserError(f"{home.root}: {_owner(stream)} is at work in this home", "wait for it, or end it", 3) from None
+    stream = _lock(home)
+    with stream:
         stream.truncate(0)
         stream.write(_me())
         stream.flush()
@@ -35,6 +33,24 @@ def locked(home: Home) -> Iterator[None]:
             yield
         finally:
             stream.truncate(0)
+            if os.listdir(home.root) == ["lock"]:  # refused before anything was written
+                os.unlink(home.file("lock"))
+                if new:
+                    os.rmdir(home.root)
+
+
+def _lock(home: Home) -> IO[str]:
+    """The lock's file, locked. One that its last holder removed meanwhile is opened anew."""
+    while True:
+        stream = open(home.file("lock"), "a+", encoding="utf-8")
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.exists(home.file("lock")) and os.fstat(stream.fileno()).st_ino == os.stat(home.file("lock")).st_ino:
+                return stream
+            stream.close()
+        except OSError:
+            with stream:
+                raise UserError(f"{home.root}: {_owner(stream)} is at work in this home", "wait for it, or end it", 3) from None
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from shards.config import UserError, from_dict, nearest, parse_toml, to_dict
 FORMAT = 1
 """Version of the recipe and of the home's layout."""
 
-_NO_EFFECT_ON_BYTES = {("tokenizer", "path"), ("dedup", "max_removed")}
+NO_EFFECT_ON_BYTES = {("tokenizer", "path"), ("dedup", "max_removed")}
 """Settings outside the recipe's digest: a path is a place (the vocabulary's digest is in the manifest), a guard only stops."""
 
 
@@ -176,7 +176,7 @@ def recipe_digest(recipe: Recipe) -> str:
     for table in data["sources"].values():
         for name in LOCATION_FIELDS:
             table.pop(name, None)
-    for table_name, name in _NO_EFFECT_ON_BYTES:
+    for table_name, name in NO_EFFECT_ON_BYTES:
         data[table_name].pop(name, None)
     return digest_of(data)
 

@@ -94,7 +94,10 @@ def read_bytes(address: str) -> bytes:
 def open_input(address: str) -> pa.NativeFile:
     """A seekable stream over a file. Raises FileNotFoundError, PermissionError."""
     file_system, path = resolve(address)
-    return file_system.open_input_file(path)
+    try:
+        return file_system.open_input_file(path)
+    except PermissionError as error:  # Arrow's own names no file
+        raise PermissionError(error.errno, "Permission denied", address) from None
 
 
 @contextmanager
