@@ -3,7 +3,7 @@ differences marked. Which ones is decided by keyed chance on their ids; only the
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from heapq import nsmallest
@@ -166,12 +166,12 @@ def words(text: str) -> list[str]:
     return [match.group() for _, match in zip(range(WINDOW), _WORD.finditer(text))]
 
 
-def _shortened(equal: list[str], first: bool, last: bool) -> Iterator[Segment]:
+def _shortened(equal: list[str], first: bool, last: bool) -> list[Segment]:
     if len(equal) <= 3 * CONTEXT or (first and last):
-        return iter([("same", "".join(equal[: 8 * CONTEXT])), *([("gap", "")] if len(equal) > 8 * CONTEXT else [])])
+        return [("same", "".join(equal[: 8 * CONTEXT])), *([("gap", "")] if len(equal) > 8 * CONTEXT else [])]
     head = "" if first else "".join(equal[:CONTEXT])
     tail = "" if last else "".join(equal[-CONTEXT:])
-    return iter([*([("same", head)] if head else []), ("gap", ""), *([("same", tail)] if tail else [])])
+    return [*([("same", head)] if head else []), ("gap", ""), *([("same", tail)] if tail else [])]
 
 
 def _aligned(removed: str, twin: str) -> tuple[int, int]:

@@ -120,6 +120,7 @@ class Gathered:
     """What one walk over the looked-at slices counts."""
 
     lengths: dict[str, Bins]
+    total: Bins = field(default_factory=lambda: Bins(LENGTHS))
     languages: Split = field(default_factory=Split)
     hosts: Split = field(default_factory=Split)
     published: Split = field(default_factory=Split)
@@ -165,7 +166,11 @@ def figures(home_root: str) -> dict[str, Any]:
         },
         "reasons": examples.with_examples(home, recipe, slices, reasons, verdicts.candidates),
         "pairs": examples.pairs(home, recipe, slices, verdicts.candidates, places),
-        "lengths": {"unit": "characters", **{name: bins.figures() for name, bins in gathered.lengths.items()}},
+        "lengths": {
+            "unit": "characters",
+            "total": gathered.total.figures(),
+            "sources": {name: bins.figures() for name, bins in gathered.lengths.items()},
+        },
         "languages": gathered.languages.rows("language", 30),
         "similarity": verdicts.similarity(),
         "overlap": overlap,
@@ -249,7 +254,7 @@ def _looked_at(recipe: Recipe, slices: list[Summary]) -> list[Summary]:
 
 
 def _walk(home: Home, recipe: Recipe, slices: list[Summary], ready: set[tuple[str, str]]) -> Gathered:
-    found = Gathered({name: Bins(LENGTHS) for name in ("total", *recipe.sources)})
+    found = Gathered({name: Bins(LENGTHS) for name in recipe.sources})
     for summary in slices:
         rows = summary.counts["documents"]
         is_decided = (summary.source, summary.slice) in ready
@@ -261,8 +266,8 @@ def _walk(home: Home, recipe: Recipe, slices: list[Summary], ready: set[tuple[st
             of_group = gone[begin : begin + table.num_rows]
             text = table.column("text")
             lengths = pc.utf8_length(text).to_numpy()
-            for name in ("total", summary.source):
-                found.lengths[name].add(lengths, of_group)
+            for bins in (found.total, found.lengths[summary.source]):
+                bins.add(lengths, of_group)
             languages = table.column("language")
             found.languages.add(languages, of_group)
             found.hosts.add(pc.struct_field(pc.extract_regex(pc.utf8_lower(table.column("url")), HOST), "host"), of_group)

@@ -105,7 +105,8 @@ def _view(figures: Row) -> Row:
         "funnel": [
             _funnel(name, row, stages) for name, row in [*stats["sources"].items(), *([("total", stats["total"])] if len(stats["sources"]) > 1 else [])]
         ],
-        "lengths": {name: _columns(bins, _length_label) for name, bins in figures["lengths"].items() if isinstance(bins, dict)},
+        "lengths": _columns(figures["lengths"]["total"], _length_label),
+        "lengths_of": {name: _columns(bins, _length_label) for name, bins in figures["lengths"]["sources"].items()},
         "similarity": [{**row, "columns": _columns({**row, "kept": [0] * len(row["edges"])}, lambda edge: f"{edge:.2f}")} for row in figures["similarity"]],
         "languages": _bars(figures["languages"], "language"),
         "hosts": _bars(figures["hosts"]["rows"], "host"),

@@ -107,7 +107,7 @@ def test_a_source_that_is_gone_leaves_nothing(tmp_path: Path, corpus: Corpus) ->
     assert build(tmp_path, write(tmp_path, more=more), corpus)[0] == 0
     assert len([path for path in home.rglob("old") if path.is_dir()]) > 3
     assert build(tmp_path, write(tmp_path, more="[dedup]\nmax_removed = 1.0\n"), corpus)[0] == 0
-    assert [path for path in home.rglob("old")] == [] and not list(home.glob("shards/*-old-*"))
+    assert list(home.rglob("old")) == [] and not list(home.glob("shards/*-old-*"))
 
 
 def test_a_refused_home_is_left_as_it_was(tmp_path: Path, corpus: Corpus) -> None:
