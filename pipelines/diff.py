@@ -194,8 +194,9 @@ def _spill(folder: Path, name: str, records: NDArray[np.void], partition: NDArra
 
 def _sorted(folder: Path, name: str, key: str) -> NDArray[np.void]:
     path = folder / name
-    records = np.fromfile(path, RECORD) if path.exists() else np.zeros(0, RECORD)
-    return records[np.lexsort((records[key][:, 1], records[key][:, 0]))]
+    records: NDArray[np.void] = np.fromfile(path, RECORD) if path.exists() else np.zeros(0, RECORD)
+    ordered: NDArray[np.void] = records[np.lexsort((records[key][:, 1], records[key][:, 0]))]
+    return ordered
 
 
 def _places(keys: NDArray[np.uint64], sorted_keys: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

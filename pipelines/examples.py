@@ -23,7 +23,7 @@ EXCERPT = 500
 """Characters of an example that are shown."""
 WINDOW = 400
 """Words of a pair that are compared, from a little before the first difference on."""
-CONTEXT = 12
+CONTEXT = 40
 """Words around a difference that are shown; longer equal stretches are left out."""
 FIELD = 300
 """Characters of an address, a title or a path."""
@@ -95,7 +95,7 @@ def excerpt(record: dict[str, Any], characters: int = EXCERPT) -> dict[str, Any]
     """What is shown of a document or reject: its identity, and the beginning of its text with the whole's length."""
     text = record.get("text") or ""
     names = ("id", "path", "url", "title", "date", "language", "crawled", "detail")
-    found = {name: str(record[name])[:FIELD] if record.get(name) else None for name in names}
+    found: dict[str, Any] = {name: str(record[name])[:FIELD] if record.get(name) else None for name in names}
     found |= {"position": record["position"], "characters": len(text)}
     return found | ({"text": text[:characters]} if characters else {})
 
@@ -105,7 +105,7 @@ def fetch(home: Home, wanted: Iterable[tuple[str, str, int]]) -> dict[tuple[str,
     by_slice: dict[tuple[str, str], set[int]] = defaultdict(set)
     for source, slice_name, row in wanted:
         by_slice[source, slice_name].add(row)
-    found = {}
+    found: dict[tuple[str, str, int], dict[str, Any]] = {}
     for (source, slice_name), rows in by_slice.items():
         with open_parquet(home, home.documents(source, slice_name)) as documents:
             begin = 0
@@ -142,21 +142,20 @@ def _rejects(home: Home, recipe: Recipe, slices: list[Summary]) -> dict[str, lis
 def marked(removed: str, twin: str) -> tuple[list[Segment], list[Segment]]:
     """Both texts around their differences, as segments: `same`, `only` (in this one), `gap` (left out). At most
     `WINDOW` words of each are compared, so that no text takes long."""
-    left_start, right_start = _aligned(removed, twin)
+    left_start, right_start = _aligned(removed, twin) if removed != twin else (0, 0)
     left, right = words(removed[left_start:]), words(twin[right_start:])
-    before = ([("gap", "")] if left_start else [], [("gap", "")] if right_start else [])
-    segments: tuple[list[Segment], list[Segment]] = before
+    segments: tuple[list[Segment], list[Segment]] = ([("gap", "")] if left_start else [], [("gap", "")] if right_start else [])
     operations = SequenceMatcher(None, left, right, autojunk=False).get_opcodes()
     for number, (operation, i, j, k, m) in enumerate(operations):
         if operation == "equal":
             same = _shortened(left[i:j], first=number == 0, last=number == len(operations) - 1)
-            segments[0].extend(same)
-            segments[1].extend(same)
+            for side in segments:
+                side.extend(same[1:] if side[-1:] == same[:1] == [("gap", "")] else same)
         else:
             segments[0].extend([("only", "".join(left[i:j]))] if j > i else [])
             segments[1].extend([("only", "".join(right[k:m]))] if m > k else [])
     for side, shown, text, start in ((segments[0], left, removed, left_start), (segments[1], right, twin, right_start)):
-        if start + sum(map(len, shown)) < len(text):
+        if start + sum(map(len, shown)) < len(text) and side[-1:] != [("gap", "")]:
             side.append(("gap", ""))
     return segments
 
@@ -167,8 +166,8 @@ def words(text: str) -> list[str]:
 
 
 def _shortened(equal: list[str], first: bool, last: bool) -> list[Segment]:
-    if len(equal) <= 3 * CONTEXT or (first and last):
-        return [("same", "".join(equal[: 8 * CONTEXT])), *([("gap", "")] if len(equal) > 8 * CONTEXT else [])]
+    if len(equal) <= (CONTEXT if first or last else 2 * CONTEXT) + 8 or (first and last):
+        return [("same", "".join(equal[: 4 * CONTEXT])), *([("gap", "")] if len(equal) > 4 * CONTEXT else [])]
     head = "" if first else "".join(equal[:CONTEXT])
     tail = "" if last else "".join(equal[-CONTEXT:])
     return [*([("same", head)] if head else []), ("gap", ""), *([("same", tail)] if tail else [])]

@@ -64,7 +64,9 @@ class Split:
         found = [{name: value, "kept": self.kept[value], "removed": self.removed[value]} for value in values[:most]]
         rest = values[most:]
         if rest:
-            found.append({name: "other", "values": len(rest), "kept": sum(map(self.kept.get, rest)), "removed": sum(map(self.removed.get, rest))})  # type: ignore[arg-type]
+            found.append(
+                {name: "other", "values": len(rest), "kept": sum(self.kept[value] for value in rest), "removed": sum(self.removed[value] for value in rest)}
+            )
         if self.kept[None] or self.removed[None]:
             found.append({name: None, "kept": self.kept[None], "removed": self.removed[None]})
         return found
@@ -362,19 +364,28 @@ def _twins(home: Home, slices: list[Summary], verdicts: Verdicts) -> tuple[dict[
 
 
 def _by_time(split: Split) -> dict[str, Any]:
-    """Counts by month, or by the longest of year, decade, century that gives at most 48 bars."""
-    units = {"month": 7, "year": 4, "decade": 3, "century": 2}
-    for unit, digits in units.items():  # noqa: B007
-        kept, removed = Counter[str](), Counter[str]()
-        for counter, source in ((kept, split.kept), (removed, split.removed)):
-            for value, count in source.items():
-                if value is not None:
-                    counter[value[:digits].ljust(4, "0")] += count
-        values = sorted(kept.keys() | removed.keys())
-        if len(values) <= 48:
+    """Counts by month, or by the shortest of year, decade, century that gives at most 48 columns; those between the first
+    and the last without a document too."""
+    months = (split.kept.keys() | split.removed.keys()) - {None}
+    for unit, digits in (("month", 7), ("year", 4), ("decade", 3), ("century", 2)):  # noqa: B007
+        numbers = {month: _number(month[:digits]) for month in months}
+        if not numbers or max(numbers.values()) - min(numbers.values()) < 48:
             break
-    rows = [{unit: value, "kept": kept[value], "removed": removed[value]} for value in values]
+    columns = range(min(numbers.values()), max(numbers.values()) + 1) if numbers else range(0)
+    rows = [{unit: _label(unit, number), "kept": 0, "removed": 0} for number in columns]
+    for series, counter in (("kept", split.kept), ("removed", split.removed)):
+        for month, number in numbers.items():
+            rows[number - columns[0]][series] += counter[month]  # type: ignore[operator]
     return {"unit": unit, "rows": rows, "unknown": {"kept": split.kept[None], "removed": split.removed[None]}}
+
+
+def _number(text: str) -> int:
+    """The number of a month (`2017-11`), year, decade or century."""
+    return int(text[:4]) * 12 + int(text[5:]) - 1 if "-" in text else int(text)
+
+
+def _label(unit: str, number: int) -> str:
+    return f"{number // 12:04}-{number % 12 + 1:02}" if unit == "month" else str(number).rjust({"year": 4, "decade": 3, "century": 2}[unit], "0").ljust(4, "0")
 
 
 def _tokens(home: Home, gathered: Gathered) -> dict[str, Any]:

@@ -5,6 +5,7 @@ one script, by digest: text from a corpus is hostile, and is escaped besides.
 """
 
 import base64
+import functools
 import hashlib
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,14 @@ def _shortened(figures: Row, characters: int, most: int | None) -> Row:
 
 
 def _render(figures: Row, name: str) -> str:
+    template, style, script = _template()
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return str(template.render(f=figures, view=_view(figures), name=name, version=__version__, style=style, script=script, script_digest=digest))
+
+
+@functools.lru_cache(maxsize=1)
+def _template() -> tuple[Any, str, str]:
+    """The page's template, its style and its script."""
     import jinja2  # here, since a build needs only the numbers' form
 
     environment = jinja2.Environment(
@@ -61,17 +70,7 @@ def _render(figures: Row, name: str) -> str:
     )
     environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False}
     environment.filters |= {"n": number, "pct": share, "size": lambda value: "–" if value is None else amount(value), "duration": duration, "decimal": decimal}
-    script = (TEMPLATES / "report.js").read_text("utf-8")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return environment.get_template("report.html").render(
-        f=figures,
-        name=name,
-        version=__version__,
-        style=(TEMPLATES / "report.css").read_text("utf-8"),
-        script=script,
-        script_digest=digest,
-        view=_view(figures),
-    )
+    return environment.get_template("report.html"), (TEMPLATES / "report.css").read_text("utf-8"), (TEMPLATES / "report.js").read_text("utf-8")
 
 
 def number(value: float | None) -> str:
@@ -155,8 +154,9 @@ def _length_label(edge: int) -> str:
 
 
 def _bars(rows: list[Row], name: str) -> list[Row]:
-    """Rows of a bar chart: widths in percent of the longest."""
-    highest = max((row["kept"] + row["removed"] for row in rows), default=0) or 1
+    """Rows of a bar chart: widths in percent of the longest; what has no name has no bar, which would dwarf the others."""
+    named = [row for row in rows if row[name] is not None and "values" not in row]
+    highest = max((row["kept"] + row["removed"] for row in named), default=0) or 1
     return [
         {
             "label": "unknown" if row[name] is None else f"{row['values']:,} others" if row[name] == "other" and "values" in row else row[name],

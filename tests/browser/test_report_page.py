@@ -60,6 +60,12 @@ def color_of(browser: Any) -> str:
     return str(browser.execute_script("return getComputedStyle(document.body).backgroundColor"))
 
 
+def click(browser: Any, element: Any) -> None:
+    """Click it where the bar at the top does not lie over it."""
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", element)
+    element.click()
+
+
 def test_nothing_is_asked_of_a_network_and_nothing_fails(browser: Any) -> None:
     browser.get_log("performance")
     browser.refresh()
@@ -105,16 +111,17 @@ def test_clicking_through(browser: Any, report: tuple[Path, dict[str, Any]]) -> 
     browser.find_element("id", "theme").click()
     assert color_of(browser) == before
     reasons = browser.find_elements("css selector", ".reason")
-    reasons[0].find_element("css selector", "summary").click()
+    click(browser, reasons[0].find_element("css selector", "summary"))
     assert reasons[0].find_element("css selector", ".example").is_displayed()
     button = browser.find_element("css selector", "#reason-filter button")
-    button.click()
+    click(browser, button)
     assert all(reason.get_attribute("open") for reason in reasons)
-    button.click()
+    click(browser, button)
     assert not any(reason.get_attribute("open") for reason in reasons)
-    browser.find_element("css selector", "#reason-filter option[value=exact]").click()
+    click(browser, browser.find_element("css selector", "#reason-filter option[value=exact]"))
     assert [reason.is_displayed() for reason in reasons] == [reason["stage"] == "exact" for reason in report[1]["reasons"]]
     box = browser.find_element("css selector", "#pair-filter input")
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", box)
     box.send_keys("the 3th")
     pairs = browser.find_elements("css selector", ".pair")
     assert sum(pair.is_displayed() for pair in pairs) == sum("the 3th" in json.dumps(pair).lower() for pair in report[1]["pairs"])
@@ -164,7 +171,7 @@ def test_without_javascript_everything_can_be_read(report: tuple[Path, dict[str,
         assert not browser.find_element("id", "theme").is_displayed() and not browser.find_element("id", "pair-filter").is_displayed()
         assert browser.find_element("id", "kept").text == f"{report[1]['stats']['total']['kept']:,}"
         assert all(pair.is_displayed() for pair in browser.find_elements("css selector", ".pair"))
-        browser.find_element("css selector", ".reason summary").click()
+        click(browser, browser.find_element("css selector", ".reason summary"))
         assert browser.find_element("css selector", ".reason .example").is_displayed()
     finally:
         browser.quit()
