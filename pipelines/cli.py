@@ -71,8 +71,9 @@ def main(argv: list[str] | None = None) -> int:
 def _remedy(error: OSError) -> str:
     """What mends a disk without room or a lack of rights: to read what is there, or to write."""
     name = os.fspath(error.filename) if isinstance(error.filename, (str, os.PathLike)) else ""
-    if error.errno in (errno.EACCES, errno.EPERM) and name and os.path.exists(name) and not os.access(name, os.R_OK):
-        return "give yourself the right to read it"
+    cannot_read = os.path.exists(name) and not os.access(name, os.R_OK)
+    if error.errno in (errno.EACCES, errno.EPERM) and name and (cannot_read or not os.path.isdir(os.path.dirname(name) or ".")):
+        return "give yourself the right to read it, and the folders above it"
     return "make room, or name a folder that you may write to"
 
 

@@ -25,6 +25,7 @@ function filter(form, cards, attributes) {
     form.querySelector("output").textContent = `${shown} of ${cards.length} shown`;
   };
   form.addEventListener("input", apply);
+  form.addEventListener("change", apply);
   form.addEventListener("submit", (event) => event.preventDefault());
   apply();
 }

@@ -100,6 +100,8 @@ def test_the_numbers_on_the_page_are_the_figures(browser: Any, report: tuple[Pat
 
 
 def test_clicking_through(browser: Any, report: tuple[Path, dict[str, Any]]) -> None:
+    from selenium.webdriver.support.select import Select
+
     for link in browser.find_elements("css selector", "nav a"):
         target = link.get_attribute("href").rsplit("#", 1)[1]
         link.click()
@@ -118,7 +120,7 @@ def test_clicking_through(browser: Any, report: tuple[Path, dict[str, Any]]) -> 
     assert all(reason.get_attribute("open") for reason in reasons)
     click(browser, button)
     assert not any(reason.get_attribute("open") for reason in reasons)
-    click(browser, browser.find_element("css selector", "#reason-filter option[value=exact]"))
+    Select(browser.find_element("css selector", "#reason-filter select")).select_by_value("exact")
     assert [reason.is_displayed() for reason in reasons] == [reason["stage"] == "exact" for reason in report[1]["reasons"]]
     box = browser.find_element("css selector", "#pair-filter input")
     browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", box)

@@ -134,11 +134,10 @@ def test_a_missing_month_is_said_once(tmp_path: Path, corpus: Corpus, caplog: py
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_no_right_to_read(tmp_path: Path) -> None:
     home = plain_build(write(tmp_path), tmp_path / "home")
+    for at in [*tmp_path.rglob("*"), tmp_path, *tmp_path.parents[:-2]]:
+        at.chmod(at.stat().st_mode | (0o055 if at.is_dir() else 0o044))
     (path,) = Path(home, "documents", "my-texts").iterdir()
     path.chmod(0)
-    for at in (tmp_path, *tmp_path.parents):
-        if at.stat().st_uid == 0 and at != Path("/") and at != Path("/tmp"):
-            at.chmod(at.stat().st_mode | 0o055)
-    script = "import os, sys, pyarrow, tyro, pipelines.show; os.setgid(65534); os.setuid(65534); from pipelines.cli import main; sys.exit(main(sys.argv[1:]))"
+    script = "import os, sys, typeguard, tyro, pipelines.show, pipelines.stats; os.setgid(65534); os.setuid(65534); from pipelines.cli import main; sys.exit(main(sys.argv[1:]))"
     done = subprocess.run([sys.executable, "-c", script, "show", home], cwd=ROOT, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert done.returncode == 3 and f"{path}: Permission denied" in done.stderr and "right to read" in done.stderr, done.stderr
