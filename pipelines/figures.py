@@ -314,10 +314,13 @@ def word_counts(texts: pa.ChunkedArray) -> NDArray[np.int64]:
         starts = ~space
         starts[1:] &= space[:-1]
         offsets = offsets - offsets[0]
-        heads = offsets[:-1][offsets[:-1] < offsets[1:]]
+        filled = offsets[:-1] < offsets[1:]
+        heads = offsets[:-1][filled]
         starts[heads] = ~space[heads]  # a text begins anew, whatever the one before ended in
-        before = np.concatenate([[0], np.cumsum(starts)])
-        counts.append(before[offsets[1:]] - before[offsets[:-1]])
+        found = np.zeros(len(chunk), np.int64)
+        if len(heads):
+            found[filled] = np.add.reduceat(starts.view(np.uint8), heads, dtype=np.int64)
+        counts.append(found)
     return np.concatenate([*counts, np.zeros(0, np.int64)])
 
 

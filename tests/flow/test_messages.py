@@ -138,6 +138,6 @@ def test_no_right_to_read(tmp_path: Path) -> None:
         at.chmod(at.stat().st_mode | (0o055 if at.is_dir() else 0o044))
     (path,) = Path(home, "documents", "my-texts").iterdir()
     path.chmod(0)
-    script = "import os, sys, typeguard, tyro, pipelines.show, pipelines.stats; os.setgid(65534); os.setuid(65534); from pipelines.cli import main; sys.exit(main(sys.argv[1:]))"
+    script = "import os, sys, typeguard, tyro, corpora.files, pipelines.show, pipelines.stats; os.setgid(65534); os.setuid(65534); from pipelines.cli import main; sys.exit(main(sys.argv[1:]))"
     done = subprocess.run([sys.executable, "-c", script, "show", home], cwd=ROOT, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert done.returncode == 3 and f"{path}: Permission denied" in done.stderr and "right to read" in done.stderr, done.stderr
