@@ -15,6 +15,8 @@ from shards.config import to_dict
 from shards.manifest import read_manifest
 
 CARD = "README.md"
+FIVE_DIGITS = "[0-9]" * 5
+"""In a pattern: so that the files of a source `a` are not those of `a-1` too."""
 SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M"), (10**8, "10M<n<100M"), (10**9, "100M<n<1B"))
 LICENCE = "Text is NFC in UTF-8. The licence of the text is that of its sources; this card grants none."
 _TWO_LETTERS = {"zh-cn": "zh", "zh-tw": "zh"}
@@ -25,7 +27,7 @@ Figures = dict[str, Any]
 def export_card(figures: Figures, form: str) -> str:
     """The card of an export: its text, a configuration a source, and the figures of the report."""
     sources = [name for name, row in figures["stats"]["sources"].items() if row["kept"]]
-    configs = [("default", [("train", f"data/*.{form}")]), *((name, [("train", f"data/{name}-[0-9]*.{form}")]) for name in sources if len(sources) > 1)]
+    configs = [("default", [("train", f"data/*.{form}")]), *((name, [("train", f"data/{name}-{FIVE_DIGITS}.{form}")]) for name in _named(sources))]
     languages = {_TWO_LETTERS.get(row["language"], row["language"]) for row in figures["languages"] if row["language"] not in (None, "other") and row["kept"]}
     lines = [*_front_matter(configs, sorted(languages), figures["stats"]["total"]["kept"] or 0), *_tables(figures["stats"], figures["reasons"])]
     lines += ["", "## Lengths", "", "Characters a document.", "", *_table(("from", "kept", "removed"), _bins(figures["lengths"]["total"]))]
@@ -71,9 +73,9 @@ def shards_card(home_root: str) -> str:
     names = {"train": "train", "valid": "validation"}
     sources = list(dict.fromkeys(entry.source for entry in manifest.shards))
     configs = [("default", [(names[split], f"{split}-*.arrow") for split in splits])]
-    for source in sources if len(sources) > 1 else ():
+    for source in _named(sources):
         there = [split for split in splits if any(entry.split == split and entry.source == source for entry in manifest.shards)]
-        configs.append((source, [(names[split], f"{split}-{source}-[0-9]*.arrow") for split in there]))
+        configs.append((source, [(names[split], f"{split}-{source}-{FIVE_DIGITS}.arrow") for split in there]))
     reasons = [{"stage": "ingest", "reason": reason, "count": count} for reason, count in figures["total"]["rejects"].items()]
     reasons += [{"stage": stage, "reason": "", "count": count} for stage, count in figures["total"]["removed"].items() if count]
     lines = [*_front_matter(configs, [], figures["total"]["kept"] or 0), *_tables(figures, reasons)]
@@ -97,6 +99,11 @@ def shards_card(home_root: str) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in to_dict(manifest)["created_by"].items())
     lines += ["", "## Made by", "", f"{versions}; recipe `{manifest.recipe_digest}`."]
     return "\n".join([*lines, "", LICENCE, ""])
+
+
+def _named(sources: list[str]) -> list[str]:
+    """The sources with a configuration of their own, where there are several."""
+    return [name for name in sources if name != "default"] if len(sources) > 1 else []
 
 
 def _front_matter(configs: list[tuple[str, list[tuple[str, str]]]], languages: list[str], documents: int) -> Iterator[str]:
