@@ -17,12 +17,14 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 from corpora.body import Body, decode_body
 from corpora.document import Document, Reject, Slice, Source, SourceOptions
 from corpora.files import find, group
 from corpora.guard import Failure, Guard, shared_guard
 from corpora.page import MAX_PAGE_BYTES, MIN_CHARACTERS, PAGE_PACKAGES, Skip, refuse
+from corpora.rules import Profile
 from corpora.warc import Damage, Record, read_archive
 from shards import files
 
@@ -46,6 +48,7 @@ class CcNewsOptions(SourceOptions):
     """The day after the window: RoBERTa's is 2016-09-01 to 2019-03-01."""
     min_characters: int = MIN_CHARACTERS
     """Pages of less text are rejects: navigation and captions, as a rule."""
+    default_profile: ClassVar[Profile] = "paper"
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -9,13 +9,17 @@ import datetime
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
+
+from corpora.rules import Profile, RulesConfig
 
 MAX_DOCUMENT_BYTES = 50_000_000
 """A document of more bytes (inflated) is the reject `too_large`."""
 
 LOCATION_FIELDS = frozenset({"input", "slice_bytes"})
 """Options that cannot change a byte of the output: left out of the recipe's digest."""
+LATER_FIELDS = frozenset({"rules"})
+"""Options that concern what comes after the documents: `ingest` does not depend on them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +105,11 @@ class SourceOptions:
     """A langdetect code (en, de, zh-cn), or any. Of web pages only those in it are kept; other texts are split into sentences by its rules."""
     slice_bytes: int = 64_000_000
     """About how many bytes of input one slice of work holds; changes no result."""
+    ftfy: bool = False
+    """Mend text that was decoded wrongly somewhere on its way (\u00e2\u20ac\u2122), with the package ftfy, before it is normalised."""
+    rules: RulesConfig = field(default_factory=RulesConfig)
+    """Which documents go for their quality."""
+    default_profile: ClassVar[Profile] = "none"
 
     def __post_init__(self) -> None:
         if not all(self.input) or not self.input:

@@ -19,6 +19,7 @@ TABLES = (
     ("sources.NAME", "corpora/document.py", "SourceOptions"),
     ("sources.NAME", "corpora/files.py", "FilesOptions"),
     ("sources.NAME", "corpora/cc_news.py", "CcNewsOptions"),
+    ("sources.NAME.rules", "corpora/rules.py", "RulesConfig"),
     ("dedup", "pipelines/recipe.py", "DedupConfig"),
     ("tokenizer", "pipelines/recipe.py", "TokenizerConfig"),
     ("shards", "pipelines/recipe.py", "ShardsConfig"),
@@ -73,14 +74,16 @@ STATS = (
     ("sources.NAME.records", "records that ingest read: documents + rejects"),
     ("sources.NAME.rejects.REASON", "records that gave no document"),
     ("sources.NAME.documents", "documents: kept + removed"),
-    ("sources.NAME.removed.exact", "documents that dedup removes"),
+    ("sources.NAME.removed.rules", "documents that the rules of quality remove, for sources that have rules"),
+    ("sources.NAME.removed.exact", "documents that exact dedup removes, of those that the rules keep"),
+    ("sources.NAME.rules.RULE", "of `removed.rules`, by the first rule that fires"),
     ("sources.NAME.kept", "documents in the shards"),
     ("sources.NAME.bytes", "UTF-8 bytes of their text"),
     ("sources.NAME.sentences", "their sentences"),
     ("sources.NAME.tokens", "their tokens"),
     ("total", "the same keys, summed over the sources"),
 )
-STATS_CODE = ("records", "rejects", "documents", "removed", "kept", "bytes", "sentences", "tokens")
+STATS_CODE = ("records", "rejects", "documents", "removed", "rules", "kept", "bytes", "sentences", "tokens")
 
 EXIT_CODES = (
     ("0", "done; damage inside inputs is counted, not an error"),
@@ -185,6 +188,8 @@ def own_options(name: str) -> bool:
 
 def shown_type(annotation: ast.expr) -> str:
     """A type as a reader of TOML knows it."""
+    if isinstance(annotation, ast.Name) and annotation.id == "Profile":
+        return "text"
     if isinstance(annotation, ast.BinOp):  # X | None
         return shown_type(annotation.left)
     if isinstance(annotation, ast.Name):
@@ -209,7 +214,7 @@ def shown_default(file: str, value: ast.expr) -> str:
                 if isinstance(node, ast.Assign) and any(isinstance(target, ast.Name) and target.id == value.id for target in node.targets):
                     return f"`{ast.unparse(node.value)}`"
     if isinstance(value, ast.Call):
-        return "its keys'"
+        return "" if ast.unparse(value.func) == "_rule" else "its keys'"
     if isinstance(value, ast.Constant) and value.value is None:
         return "not set"
     if isinstance(value, ast.Tuple):

@@ -1,8 +1,8 @@
 """Beam around the stages: public PTransforms, the DoFn that feeds the pool, and options.
 
-    Ingest: PBegin -> PCollection[Summary];  Deduplicate, TrainTokenizer, Tokenize: PCollection[Summary] -> PCollection[Summary]
+    Ingest: PBegin -> PCollection[Summary];  Measure, Deduplicate, TrainTokenizer, Tokenize: PCollection[Summary] -> PCollection[Summary]
 
-The input of the latter three is a barrier: they read what the earlier stage wrote below the home. Cost: a stage moves
+The input of the latter four is a barrier: they read what the earlier stage wrote below the home. Cost: a stage moves
 a task (under 1 KB) and a summary a slice; Deduplicate also two shuffles of at most 24 bytes a document.
 This module imports Beam (seconds): nothing that `corpus --help` or a child needs may import it.
 """
@@ -18,7 +18,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
-from pipelines import exact, ingest, progress, shard, tokenize, tokenizer, workers
+from pipelines import exact, ingest, measure, progress, shard, tokenize, tokenizer, workers
 from pipelines.home import Home, Summary, forget_aside, open_home, set_aside, slices_aside, summaries, take_error, write_error
 from shards.config import UserError
 
@@ -36,6 +36,17 @@ class Ingest(beam.PTransform):
     def expand(self, begin: Any) -> Any:
         tasks = begin | "Home" >> beam.Create([self.home]) | "Plan" >> beam.FlatMap(_guarded(self.home, ingest.plan))
         return _process(tasks, self.home, ingest.process, self.workers)
+
+
+class Measure(beam.PTransform):
+    """Measures of quality beside the documents of sources that have rules, a summary a slice."""
+
+    def __init__(self, home: str, workers: int = 1) -> None:
+        super().__init__()
+        self.home, self.workers = home, workers
+
+    def expand(self, ingested: Any) -> Any:
+        return _process(_after(ingested, self.home, measure.plan, "Plan"), self.home, measure.process, self.workers)
 
 
 class Deduplicate(beam.PTransform):
@@ -86,12 +97,13 @@ class Tokenize(beam.PTransform):
 
 STAGES_OF: dict[type[beam.PTransform], tuple[str, ...]] = {
     Ingest: (ingest.STAGE,),
+    Measure: (measure.STAGE,),
     Deduplicate: (exact.KEYS,),
     TrainTokenizer: (tokenizer.SAMPLE,),
     Tokenize: (tokenize.STAGE, shard.STAGE),
 }
 """The stages whose slices each transform hands to workers."""
-DISPLAYED: dict[type[beam.PTransform], str] = {Ingest: "ingest", Deduplicate: "dedup", TrainTokenizer: "tokenizer", Tokenize: "tokenize"}
+DISPLAYED: dict[type[beam.PTransform], str] = {Ingest: "ingest", Measure: "rules", Deduplicate: "dedup", TrainTokenizer: "tokenizer", Tokenize: "tokenize"}
 """What the display calls them."""
 
 

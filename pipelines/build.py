@@ -14,11 +14,11 @@ from typing import Any
 
 from corpora.document import SourceOptions
 from corpora.sources import load_source
-from pipelines import exact, ingest, shard, tokenize, tokenizer
+from pipelines import exact, ingest, measure, shard, tokenize, tokenizer
 from pipelines import home as homes
 from pipelines.card import write_shards_card
 from pipelines.home import Home, open_home, summaries, write_recipe
-from pipelines.recipe import Recipe, recipe_digest
+from pipelines.recipe import LIST_FIELDS, Recipe, recipe_digest
 from shards import files
 from shards.config import UserError, to_dict
 from shards.verify import verify
@@ -67,11 +67,12 @@ def run_ingest(home_root: str, num_workers: int, beam_arguments: list[str], say:
 
 
 def run_dedup(home_root: str, num_workers: int, beam_arguments: list[str], say: Say) -> None:
-    """Duplicates, proposed; stops when too many of a source would go."""
+    """What the rules remove and which documents are copies, proposed; stops when too many of a source would go."""
     from pipelines.beam import Deduplicate
 
     home, recipe = open_home(home_root)
-    if not homes.removing_stages(recipe):
+    _run_rules(home_root, num_workers, beam_arguments, say)
+    if not recipe.dedup.exact:
         say("dedup: off")
         return
     _run(home_root, Deduplicate, num_workers, beam_arguments)
@@ -83,6 +84,32 @@ def run_dedup(home_root: str, num_workers: int, beam_arguments: list[str], say: 
         _account(f"{name}: documents", sum(summary.counts["documents"] for summary in summaries(home, ingest.STAGE, name)), documents)
         say(f"dedup {name}: {removed:,} of {documents:,} documents are copies")
     exact.guard(home, recipe, found)
+
+
+def _run_rules(home_root: str, num_workers: int, beam_arguments: list[str], say: Say) -> None:
+    """Measures, for the sources that have rules."""
+    from pipelines.beam import Measure
+
+    home, recipe = open_home(home_root)
+    if homes.RULES not in homes.removing_stages(recipe):
+        return
+    _run(home_root, Measure, num_workers, beam_arguments)
+    _stop_if_aside(home_root, (measure.STAGE,), say)
+    for name in recipe.sources:
+        if homes.RULES not in homes.removing_stages(recipe, source=name):
+            continue
+        found, ingested = summaries(home, measure.STAGE, name), summaries(home, ingest.STAGE, name)
+        documents = sum(summary.counts["documents"] for summary in ingested)
+        _account(f"{name}: documents", documents, sum(summary.counts["documents"] for summary in found))
+        removed: dict[str, int] = {}
+        for summary in ingested:
+            for rule, count in homes.removed_by_rule(home, recipe, summary).items():
+                removed[rule] = removed.get(rule, 0) + count
+        total = sum(removed.values())
+        by_rule = "".join(f", {count:,} {rule}" for rule, count in sorted(removed.items(), key=lambda item: -item[1]))
+        say(f"rules {name}: {total:,} of {documents:,} documents go{by_rule}")
+        if 2 * total > documents:
+            say(f"warning: {name}: the rules remove more than half; corpus show {home_root} --removed --source {name}")
 
 
 def run_tokenizer(home_root: str, num_workers: int, beam_arguments: list[str], say: Say) -> None:
@@ -111,7 +138,11 @@ def run_tokenize(home_root: str, num_workers: int, beam_arguments: list[str], sa
         encoded, written = summaries(home, tokenize.STAGE, name), summaries(home, shard.STAGE, name)
         kept, tokens = (sum(summary.counts[key] for summary in encoded) for key in ("kept", "tokens"))
         documents = sum(summary.counts["documents"] for summary in summaries(home, ingest.STAGE, name))
-        removed = sum(summary.counts["removed"] for stage in homes.removing_stages(recipe) for summary in summaries(home, stage, name))
+        removed = sum(
+            homes.removed_count(home, recipe, stage, summary)
+            for stage in homes.removing_stages(recipe, source=name)
+            for summary in summaries(home, ingest.STAGE, name)
+        )
         _account(f"{name}: documents", documents, kept + removed)
         _account(f"{name}: kept documents", kept, sum(summary.counts["documents"] for summary in written))
         _account(f"{name}: tokens", tokens, sum(summary.counts["tokens"] for summary in written))
@@ -188,6 +219,10 @@ def adopt_recipe(home_root: str, recipe: Recipe, confirm: Callable[[list[str]], 
             size = sum(summary.counts["bytes"] for summary in summaries(home, ingest.STAGE))
             if size > MUCH_BYTES and not confirm(changed):
                 raise UserError(f"{home_root}: was built by another recipe", "--yes to go on, or name another home")
+    for options in recipe.sources.values():
+        measure.check(options.rules)  # now, not after hours of ingest
+        if options.ftfy:
+            ingest.ftfy_fix()
     if recipe.tokenizer.path:
         tokenizer.load_given(recipe.tokenizer.path)  # now, not after hours of ingest
     write_recipe(home, recipe)
@@ -214,11 +249,20 @@ def changes(old: Recipe, new: Recipe) -> Iterator[str]:
         yield f"changed: source {name} is new: it is ingested; {_redone('dedup', new)}"
     for key in sorted(before.keys() | after.keys()):
         parts = key.split(".")
-        if before.get(key) == after.get(key) or key.endswith((".input", ".slice_bytes")) or key in ("dedup.max_removed", "dedup.priority"):
+        if (
+            before.get(key) == after.get(key)
+            or key.endswith((".input", ".slice_bytes", *(f".{name}" for name in LIST_FIELDS)))
+            or key in ("dedup.max_removed", "dedup.priority")
+        ):
             continue
         if parts[0] == "sources" and not (parts[1] in old.sources and parts[1] in new.sources):
             continue
-        first = {"sources": "ingest", "limit": "ingest", "dedup": "dedup", "tokenizer": "tokenizer", "shards": "tokenize", "seed": "tokenizer"}[parts[0]]
+        rules = parts[0] == "sources" and len(parts) > 2 and parts[2] == "rules"
+        first = (
+            "dedup"
+            if rules
+            else {"sources": "ingest", "limit": "ingest", "dedup": "dedup", "tokenizer": "tokenizer", "shards": "tokenize", "seed": "tokenizer"}[parts[0]]
+        )
         of = f" of {parts[1]}" if first == "ingest" and parts[0] == "sources" else ""
         yield f"changed: {key} from {before.get(key)!r} to {after.get(key)!r}; {_redone(first, new, of)}"
 

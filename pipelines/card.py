@@ -9,7 +9,7 @@ from typing import Any
 
 from pipelines.home import Home
 from pipelines.report import decimal, number, share
-from pipelines.stats import stats
+from pipelines.stats import removals, stats
 from shards import files
 from shards.config import to_dict
 from shards.manifest import read_manifest
@@ -77,7 +77,7 @@ def shards_card(home_root: str) -> str:
         there = [split for split in splits if any(entry.split == split and entry.source == source for entry in manifest.shards)]
         configs.append((source, [(names[split], f"{split}-{source}-{FIVE_DIGITS}.arrow") for split in there]))
     reasons = [{"stage": "ingest", "reason": reason, "count": count} for reason, count in figures["total"]["rejects"].items()]
-    reasons += [{"stage": stage, "reason": "", "count": count} for stage, count in figures["total"]["removed"].items() if count]
+    reasons += [{"stage": what, "reason": "", "count": count} for what, count in removals(figures["total"])]
     lines = [*_front_matter(configs, [], figures["total"]["kept"] or 0), *_tables(figures, reasons)]
     cells = []
     for source in sources:

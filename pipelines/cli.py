@@ -157,8 +157,9 @@ def _dry_run(recipe: "Recipe", run: Run) -> int:
     from corpora.sources import load_source
     from pipelines.build import changes
     from pipelines.home import Home, open_home
+    from pipelines.recipe import recipe_text
     from shards import files
-    from shards.config import dump_toml, to_dict
+    from shards.config import to_dict
 
     if files.exists(Home(run.home).file("recipe.toml")):
         for line in changes(open_home(run.home)[1], recipe):
@@ -175,7 +176,7 @@ def _dry_run(recipe: "Recipe", run: Run) -> int:
     if run.json:
         print_json({"schema_version": 1, "sources": reading, "recipe": to_dict(recipe)})
     else:
-        print(dump_toml(recipe), end="")
+        print(recipe_text(recipe), end="")
     return 0
 
 
@@ -224,7 +225,7 @@ def _stage(function_name: str) -> Callable[..., Callable[[list[str]], int]]:
 
 
 dedup = _stage("run_dedup")
-dedup.__doc__ = """HOME: which documents are copies of others.
+dedup.__doc__ = """HOME: which documents go, by the rules of quality and as copies of others.
 
     Args:
         home: The folder of a build.

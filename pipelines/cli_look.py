@@ -65,6 +65,8 @@ def stats(home: str, /, json: bool = False) -> int:
         home: The folder of a build.
         json: Print one JSON object.
     """
+    from pipelines.stats import removals
+
     figures = stats_of(home)
     if json:
         print_json(figures)
@@ -76,7 +78,7 @@ def stats(home: str, /, json: bool = False) -> int:
         rows.append((name, *("-" if flat[key] is None else f"{flat[key]:,}" for key in keys)))
     _print_table(rows)
     dropped = [(f"rejected: {reason}", f"{count:,}") for reason, count in figures["total"]["rejects"].items()]
-    dropped += [(f"removed: {stage}", f"{count:,}") for stage, count in figures["total"]["removed"].items() if count]
+    dropped += [(f"removed: {what}", f"{count:,}") for what, count in removals(figures["total"])]
     if dropped:
         print()
         _print_table([("dropped", "records"), *dropped])
@@ -98,8 +100,8 @@ def show(
         home: The folder of a build.
         source: Of this source only.
         rejects: Records that gave no document.
-        reason: Rejects of this reason only; with --removed, documents removed for this reason or by this stage.
-        removed: Documents that are removed, with their twins.
+        reason: Rejects of this reason only; with --removed, documents that go by this rule or stage, or this kind of twin.
+        removed: Documents that the rules remove, with the measured value, and copies, with their twins.
         n: How many.
         json: Print one JSON object, texts in full.
     """

@@ -45,6 +45,8 @@ class Place:
     row: int
     twin: str | None
     score: float | None
+    value: float | None
+    threshold: float | None
 
 
 def with_examples(
@@ -61,7 +63,15 @@ def with_examples(
         else:
             held = chosen.get((reason["stage"], reason["reason"]), [])
             shown = [
-                {**excerpt(texts[place.source, place.slice, place.row]), "source": place.source, "twin": place.twin, "score": place.score} for place in held
+                {
+                    **excerpt(texts[place.source, place.slice, place.row]),
+                    "source": place.source,
+                    "twin": place.twin,
+                    "score": place.score,
+                    "value": place.value,
+                    "threshold": place.threshold,
+                }
+                for place in held
             ]
         found.append({**reason, "examples": shown})
     return found

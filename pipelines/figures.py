@@ -207,6 +207,7 @@ class Verdicts:
         keys = list(zip(table.column("stage").to_pylist(), table.column("reason").to_pylist()))
         scores = table.column("score").to_pylist()
         twins = table.column("twin").to_pylist()
+        measured = list(zip(table.column("value").to_pylist(), table.column("threshold").to_pylist()))
         draws = [chance(self.seed, "report", identity) for identity in table.column("id").to_pylist()]
         for key in dict.fromkeys(keys):
             of_key = np.array([found == key for found in keys])
@@ -215,7 +216,10 @@ class Verdicts:
             if len(known):
                 self.scores.setdefault(key, Bins(SCORES)).add(known, np.ones(len(known), np.bool_))
             held = self.candidates.setdefault(key, [])
-            held += [examples.Place(draws[row], ingested.source, ingested.slice, int(rows[row]), twins[row], scores[row]) for row in np.flatnonzero(of_key)]
+            held += [
+                examples.Place(draws[row], ingested.source, ingested.slice, int(rows[row]), twins[row], scores[row], *measured[row])
+                for row in np.flatnonzero(of_key)
+            ]
             self.candidates[key] = sorted(held)[: examples.HELD]
         named = np.array([twin.encode() for twin in twins if twin is not None], "S32")
         self.removed += len(named)

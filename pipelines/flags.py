@@ -41,7 +41,7 @@ def parse_with_recipe(name: str, text: str, arguments: list[str]) -> "tuple[Reci
     """
     import tyro
 
-    from pipelines.recipe import Recipe, complete, load_recipe
+    from pipelines.recipe import Recipe, complete, load_recipe, with_absolute_paths
 
     path = _recipe_argument(arguments)
     if path is None and not {"-h", "--help"} & set(arguments):
@@ -73,7 +73,7 @@ def parse_with_recipe(name: str, text: str, arguments: list[str]) -> "tuple[Reci
     changed = dataclasses.replace(
         recipe,
         **{key: getattr(parsed, key) for key, _, _ in fields},
-        sources={key: _with_absolute_input(getattr(parsed.sources, field)) for field, key in keys.items()},
+        sources={key: with_absolute_paths(getattr(parsed.sources, field), os.getcwd()) for field, key in keys.items()},
     )
     return complete(changed, os.getcwd()), parsed.run, beam_arguments
 
@@ -99,10 +99,6 @@ def _recipe_argument(arguments: list[str]) -> str | None:
         if not argument.startswith("-") and not value_of_flag:
             return argument
     return None
-
-
-def _with_absolute_input(options: Any) -> Any:
-    return dataclasses.replace(options, input=tuple(item if "://" in item else os.path.abspath(item) for item in options.input))
 
 
 def packaged_recipes() -> dict[str, Path]:

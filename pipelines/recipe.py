@@ -14,11 +14,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from corpora.document import LOCATION_FIELDS, SourceOptions
-from shards.config import UserError, from_dict, nearest, parse_toml, to_dict
+from corpora.rules import asked
+from shards.config import UserError, dump_toml, from_dict, nearest, parse_toml, to_dict
 
 FORMAT = 1
 """Version of the recipe and of the home's layout."""
 
+LIST_FIELDS = ("exclude_urls", "exclude_domains", "exclude_hashes", "only_domains")
+"""Settings of a source's rules that name files: places, outside of the digest as well; the lists' contents are in the fingerprints."""
 NO_EFFECT_ON_BYTES = {("tokenizer", "path"), ("dedup", "max_removed")}
 """Settings outside the recipe's digest: a path is a place (the vocabulary's digest is in the manifest), a guard only stops."""
 
@@ -140,7 +143,13 @@ def _source_options(name: str, table: dict[str, Any], folder: str, for_reading: 
         common = {field.name for field in dataclasses.fields(SourceOptions)}
         return from_dict(SourceOptions, {key: value for key, value in table.items() if key in common}, f"sources.{name}")
     options = from_dict(load_source(kind).options, table, f"sources.{name}")
-    return dataclasses.replace(options, input=tuple(_absolute(item, folder) for item in options.input))
+    return with_absolute_paths(options, folder)
+
+
+def with_absolute_paths(options: SourceOptions, folder: str) -> SourceOptions:
+    """The options with the paths of inputs and lists relative to `folder`."""
+    lists: dict[str, Any] = {name: tuple(_absolute(item, folder) for item in getattr(options.rules, name)) for name in LIST_FIELDS}
+    return dataclasses.replace(options, input=tuple(_absolute(item, folder) for item in options.input), rules=dataclasses.replace(options.rules, **lists))
 
 
 def _absolute(address: str, folder: str) -> str:
@@ -166,8 +175,26 @@ def complete(recipe: Recipe, folder: str) -> Recipe:
         raise UserError(f"limit: {recipe.limit} is less than 1", "leave it out for everything")
     order = (*recipe.dedup.priority, *(name for name in names if name not in recipe.dedup.priority))
     path = recipe.tokenizer.path
+    sources = {name: _with_profile(options) for name, options in recipe.sources.items()}
     tokenizer = dataclasses.replace(recipe.tokenizer, path=_absolute(path, folder) if path else None)
-    return dataclasses.replace(recipe, dedup=dataclasses.replace(recipe.dedup, priority=order), tokenizer=tokenizer)
+    return dataclasses.replace(recipe, sources=sources, dedup=dataclasses.replace(recipe.dedup, priority=order), tokenizer=tokenizer)
+
+
+def _with_profile(options: SourceOptions) -> SourceOptions:
+    """The profile of its kind where none is named."""
+    if options.rules.profile != "default":
+        return options
+    return dataclasses.replace(options, rules=dataclasses.replace(options.rules, profile=options.default_profile))
+
+
+def recipe_text(recipe: Recipe) -> str:
+    """The recipe as TOML, every default written out; the thresholds of a profile as comments, so that a flag can still name another."""
+    lines = [dump_toml(recipe)]
+    for name, options in recipe.sources.items():
+        asks = [f"{rule.name} = {str(threshold).lower()}" for rule, threshold in asked(options.rules) if not rule.own]
+        if asks:
+            lines.append(f"\n# The rules of {name}, in the order in which they are asked:\n" + "".join(f"#   {line}\n" for line in asks))
+    return "".join(lines)
 
 
 def recipe_digest(recipe: Recipe) -> str:
@@ -176,6 +203,8 @@ def recipe_digest(recipe: Recipe) -> str:
     for table in data["sources"].values():
         for name in LOCATION_FIELDS:
             table.pop(name, None)
+        for name in LIST_FIELDS:
+            table["rules"].pop(name)
     for table_name, name in NO_EFFECT_ON_BYTES:
         data[table_name].pop(name, None)
     return digest_of(data)

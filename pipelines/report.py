@@ -12,6 +12,7 @@ from typing import Any
 
 from pipelines import examples
 from pipelines.figures import figures as gather
+from pipelines.home import REMOVING_STAGES
 from pipelines.progress import amount, duration
 from shards import __version__, files
 from shards.config import UserError
@@ -98,7 +99,7 @@ def share(part: float | None, whole: float | None) -> str:
 def _view(figures: Row) -> Row:
     """What the template draws: bars as percentages, labels of bins."""
     stats = figures["stats"]
-    stages = list(stats["total"].get("removed", {}))
+    stages = sorted(stats["total"].get("removed", {}), key=REMOVING_STAGES.index)
     return {
         "stages": stages,
         "funnel": [

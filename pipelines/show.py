@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from corpora.rules import asked
 from pipelines import home as homes
 from pipelines import ingest
 from pipelines.examples import marked
@@ -16,12 +17,18 @@ from pipelines.recipe import Recipe
 from shards.config import UserError, nearest
 
 DIFFERENCE_CHARACTERS = 2000
+KINDS = ("text", "address", "near", "contained")
+"""Of twins."""
 
 
 def documents(home_root: str, source: str | None, removed: bool, reason: str | None = None) -> Iterator[dict[str, Any]]:
-    """The kept documents of a home, or the removed ones with their `stage`, `reason` and `twin`, in order; of one reason
-    (a stage's name too) where it is named."""
+    """The kept documents of a home, or the removed ones with their `stage`, `reason` and `twin`, or `rule`, `value` and
+    `threshold`, in order; with `reason`, those that this stage, rule or kind of twin removes. Raises `UserError` for a reason
+    that none can have."""
     home, recipe = open_home(home_root, for_reading=True)
+    reasons = {*homes.removing_stages(recipe), *KINDS, *(rule.name for options in recipe.sources.values() for rule, _ in asked(options.rules))}
+    if reason is not None and reason not in reasons:
+        raise UserError(f"nothing is removed by {reason!r}", nearest(reason, reasons))
     for summary in _slices(home, recipe, source):
         rows = removals(home, recipe, summary) if decided(home, recipe, summary) else {}
         if removed and not any(reason in (None, fate["reason"], fate["stage"]) for fate in rows.values()):

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pipelines import exact, ingest, shard, tokenize
+from pipelines import exact, ingest, measure, shard, tokenize
 from pipelines import home as homes
 from pipelines.home import Home, Summary, open_home, summaries
 from pipelines.progress import read_snapshot
@@ -14,12 +14,12 @@ from shards.manifest import Manifest, read_manifest
 
 SCHEMA_VERSION = 1
 SAFETY_NET = ("crash", "memory", "timeout")
-STAGES = (ingest.STAGE, exact.STAGE, "tokenizer", tokenize.STAGE, shard.STAGE)
+STAGES = (ingest.STAGE, measure.STAGE, exact.STAGE, "tokenizer", tokenize.STAGE, shard.STAGE)
 
 
 def stats(home_root: str) -> dict[str, Any]:
     """`{"schema_version": 1, "sources": {NAME: X}, "total": X}`; X = records, rejects {reason: n}, documents,
-    removed {stage: n}, kept, bytes (UTF-8 of the kept text), sentences, tokens. What no stage has counted yet is null."""
+    removed {stage: n}, rules {rule: n} (of removed.rules, by the first rule that fired), kept, bytes (UTF-8 of the kept text), sentences, tokens. What no stage has counted yet is null."""
     home, recipe = open_home(home_root, for_reading=True)
     sources = {name: _source_stats(home, recipe, name) for name in recipe.sources}
     total: dict[str, Any] = {}
@@ -33,14 +33,26 @@ def _source_stats(home: Home, recipe: Recipe, name: str) -> dict[str, Any]:
     rejects: dict[str, int] = {}
     for summary in ingested:
         rejects = _add(rejects, summary.rejects)
-    removed = {stage: _sum_of_all(homes.current(home, recipe, stage, name), "removed", ingested) for stage in homes.removing_stages(recipe)}
+    removed = {stage: _removed(home, recipe, stage, name, ingested) for stage in homes.removing_stages(recipe, source=name)}
+    by_rule: dict[str, int] = {}
+    if removed.get(homes.RULES) is not None:
+        for summary in ingested:
+            by_rule = _add(by_rule, homes.removed_by_rule(home, recipe, summary))
     figures: dict[str, Any] = {
         "records": _sum(ingested, "records"),
         "rejects": dict(sorted(rejects.items())),
         "documents": _sum(ingested, "documents"),
         "removed": removed,
+        "rules": by_rule,
     }
     return figures | {key: _sum_of_all(encoded, key, ingested) for key in ("kept", "bytes", "sentences", "tokens")}
+
+
+def _removed(home: Home, recipe: Recipe, stage: str, name: str, ingested: list[Summary]) -> int | None:
+    """How many documents a stage removes; None until it has gone over every slice that is there now."""
+    if len(homes.current(home, recipe, stage, name)) < len(ingested) or not ingested:
+        return None
+    return sum(homes.removed_count(home, recipe, stage, summary) for summary in ingested)
 
 
 def _sum(found: list[Summary], key: str) -> int | None:
@@ -79,6 +91,12 @@ def _stopped(home: Home, recipe: Recipe, manifest: Manifest | None) -> str | Non
     return None
 
 
+def removals(figures: dict[str, Any]) -> list[tuple[str, int]]:
+    """(what removed them, how many documents) of a source's figures: the rules one by one, in the order of their names, and the stages."""
+    rows = [(f"{homes.RULES} {rule}", count) for rule, count in sorted(figures["rules"].items())]
+    return rows + [(stage, count) for stage, count in figures["removed"].items() if count and stage != homes.RULES]
+
+
 def status(home_root: str) -> dict[str, Any]:
     """How far a build is: slices done of each stage and whether the shards are there.
 
@@ -89,10 +107,11 @@ def status(home_root: str) -> dict[str, Any]:
     ingested = summaries(home, ingest.STAGE)
     slices = len(ingested)
     done = {stage: len(summaries(home, stage)) for stage in STAGES}
-    for stage in (exact.STAGE, tokenize.STAGE):  # not those of documents that are no more
+    for stage in (measure.STAGE, exact.STAGE, tokenize.STAGE):  # not those of documents that are no more
         done[stage] = sum(len(homes.current(home, recipe, stage, name)) for name in recipe.sources)
     aside = homes.slices_aside(home)
-    off = () if homes.removing_stages(recipe) else (exact.STAGE,)
+    on = homes.removing_stages(recipe)
+    off = [stage for stage in homes.REMOVING_STAGES if stage not in on]
     kept = [_source_stats(home, recipe, name)["kept"] for name in recipe.sources]
     manifest = read_manifest(home.file("shards")) if files.exists(home.file("shards", MANIFEST)) else None
     entries = manifest.shards if manifest else ()

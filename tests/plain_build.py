@@ -3,7 +3,7 @@
 from collections import defaultdict
 from pathlib import Path
 
-from pipelines import exact, home, ingest, shard, tokenize, tokenizer
+from pipelines import exact, home, ingest, measure, shard, tokenize, tokenizer
 from pipelines.card import write_shards_card
 from pipelines.home import Home, write_recipe
 from pipelines.recipe import load_recipe
@@ -15,6 +15,8 @@ def plain_build(recipe: Path, root: Path, until: str = "shards") -> str:
     for task in ingest.plan(str(root)):
         ingest.process(task)
     if until != "ingest":
+        for slice_task in measure.plan(str(root)):
+            measure.process(slice_task)
         _exact(str(root))
     if until == "shards":
         for sample in tokenizer.plan(str(root)):
