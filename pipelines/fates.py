@@ -53,14 +53,14 @@ def fates(home: Home, recipe: Recipe, ingested: Summary) -> pa.Table:
 
 
 def removals(home: Home, recipe: Recipe, ingested: Summary) -> dict[int, dict[str, Any]]:
-    """Row -> what is known of its removal (stage, reason; twin and score, or rule, value and threshold), for the removed
-    documents of a slice."""
+    """Row -> what is known of its removal, for the removed documents of a slice: stage, and reason, twin and score, or rule,
+    value and threshold."""
     table = fates(home, recipe, ingested)
     gone = pc.indices_nonzero(pc.is_valid(table.column("stage")))
     found = {}
     for row, record in zip(gone.to_pylist(), table.take(gone).drop(["id"]).to_pylist()):
-        by_rule = {"rule": record["reason"]} if record["stage"] == homes.RULES else {}
-        found[row] = {**{name: value for name, value in record.items() if value is not None}, **by_rule}
+        names = {"reason": "rule"} if record["stage"] == homes.RULES else {}
+        found[row] = {names.get(name, name): value for name, value in record.items() if value is not None}
     return found
 
 
@@ -86,7 +86,8 @@ def _of_rules(home: Home, recipe: Recipe, ingested: Summary) -> pa.Table:
         reasons[rows] = rule.name
         values[rows] = homes.rule_values(home, ingested, rule)[rows]
         thresholds[rows] = threshold
-    stages = np.where(verdict >= 0, homes.RULES, None)
+    stages = np.full(len(verdict), None, object)
+    stages[verdict >= 0] = homes.RULES
     ids = homes.rule_ids(home, ingested)
     none = pa.nulls(len(verdict), pa.string())
     floats = [pa.nulls(len(verdict), pa.float64()), *(pa.array(column, pa.float64(), from_pandas=True) for column in (values, thresholds))]

@@ -31,16 +31,20 @@ def documents(home_root: str, source: str | None, removed: bool, reason: str | N
         raise UserError(f"nothing is removed by {reason!r}", nearest(reason, reasons))
     for summary in _slices(home, recipe, source):
         rows = removals(home, recipe, summary) if decided(home, recipe, summary) else {}
-        if removed and not any(reason in (None, fate["reason"], fate["stage"]) for fate in rows.values()):
+        if removed and not any(_fits(fate, reason) for fate in rows.values()):
             continue
         row = 0
         with open_parquet(home, home.documents(summary.source, summary.slice)) as file:
             for batch in file.iter_batches(batch_size=64):
                 for record in batch.to_pylist():
                     fate = rows.get(row, {})
-                    if bool(fate) == removed and (reason is None or reason in (fate["reason"], fate["stage"])):
+                    if bool(fate) == removed and (not fate or _fits(fate, reason)):
                         yield {"source": summary.source, **_readable(record), **fate}
                     row += 1
+
+
+def _fits(fate: dict[str, Any], reason: str | None) -> bool:
+    return reason is None or reason in (fate["stage"], fate.get("reason"), fate.get("rule"))
 
 
 def rejects(home_root: str, source: str | None, reason: str | None) -> Iterator[dict[str, Any]]:
