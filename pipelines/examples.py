@@ -17,6 +17,8 @@ from pipelines.recipe import Recipe
 
 PER_REASON = 5
 PAIRS = 24
+IDENTICAL = 4
+"""Pairs that are the same to the letter and so have nothing to mark."""
 HELD = 24
 """Candidates that are held for each reason of removal."""
 EXCERPT = 500
@@ -80,7 +82,7 @@ def with_examples(
 def pairs(
     home: Home, recipe: Recipe, slices: list[Summary], candidates: dict[tuple[str, str], list[Place]], places: dict[str, tuple[str, str, int]]
 ) -> list[dict[str, Any]]:
-    """Up to `PAIRS` removed documents and their twins, all kinds in turn; those that differ come before those that do not."""
+    """Up to `PAIRS` removed documents and their twins, all kinds in turn; those that differ come first, few that do not after them."""
     held = {key: [place for place in found if place.twin in places] for key, found in candidates.items()}
     in_turn = [(key, found[turn]) for turn in range(HELD) for key, found in sorted(held.items()) if turn < len(found)][:PAIRS]
     records = fetch(home, [(place.source, place.slice, place.row) for _, place in in_turn] + [places[str(place.twin)] for _, place in in_turn])
@@ -98,7 +100,7 @@ def pairs(
                 "kept": {**excerpt(twin, 0), "source": places[str(place.twin)][0], "marked": right},
             }
         )
-    return sorted(shown, key=lambda pair: pair["identical"])
+    return [pair for pair in shown if not pair["identical"]] + [pair for pair in shown if pair["identical"]][:IDENTICAL]
 
 
 def excerpt(record: dict[str, Any], characters: int = EXCERPT) -> dict[str, Any]:
