@@ -233,7 +233,7 @@ def refuse_foreign(home_root: str) -> None:
     if homes.is_home(home_root):
         return
     if files.exists(home_root) and not files.is_folder(home_root):
-        raise UserError(f"{home_root}: a file", "name a folder")
+        raise UserError(f"{home_root}: a file exists there", "name a folder")
     if files.list_folders(home_root) or set(files.list_files(home_root)) - {Home(home_root).file("lock")}:
         raise UserError(f"{home_root}: not empty and not a home", "name a new folder")
 
