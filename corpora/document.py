@@ -9,7 +9,7 @@ import datetime
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from corpora.rules import Profile, RulesConfig
 
@@ -18,7 +18,7 @@ MAX_DOCUMENT_BYTES = 50_000_000
 
 LOCATION_FIELDS = frozenset({"input", "slice_bytes"})
 """Options that cannot change a byte of the output: left out of the recipe's digest."""
-LATER_FIELDS = frozenset({"rules"})
+LATER_FIELDS = frozenset({"dedup", "rules"})
 """Options that concern what comes after the documents: `ingest` does not depend on them."""
 
 
@@ -94,6 +94,22 @@ class Slice:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SourceDedup:
+    """How a source takes part in near-deduplication."""
+
+    threshold: float | None = None
+    """Its own in place of dedup.threshold; a pair of two sources counts at the higher of theirs."""
+    scope: Literal["across", "within"] = "across"
+    """across: compared with all sources; within: only with itself."""
+    before_rules: bool = False
+    """Its documents are compared before the rules remove any, so that one may go for a twin that a rule then removes."""
+
+    def __post_init__(self) -> None:
+        if self.threshold is not None and not 0.1 <= self.threshold <= 1.0:
+            raise ValueError(f"threshold: {self.threshold} is not in [0.1, 1]")
+
+
+@dataclass(frozen=True, kw_only=True)
 class SourceOptions:
     """The keys of every `[sources.NAME]` table; a source's own options are a subclass."""
 
@@ -105,6 +121,8 @@ class SourceOptions:
     """A langdetect code (en, de, zh-cn), or any. Of web pages only those in it are kept; other texts are split into sentences by its rules."""
     slice_bytes: int = 64_000_000
     """About how many bytes of input one slice of work holds; changes no result."""
+    dedup: SourceDedup = field(default_factory=SourceDedup)
+    """How it takes part in near-deduplication."""
     ftfy: bool = False
     """Mend text that was decoded wrongly somewhere on its way (\u00e2\u20ac\u2122), with the package ftfy, before it is normalised."""
     rules: RulesConfig = field(default_factory=RulesConfig)

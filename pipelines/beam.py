@@ -1,8 +1,8 @@
 """Beam around the stages: public PTransforms, the DoFn that feeds the pool, and options.
 
-    Ingest: PBegin -> PCollection[Summary];  Measure, Deduplicate, TrainTokenizer, Tokenize: PCollection[Summary] -> PCollection[Summary]
+    Ingest: PBegin -> PCollection[Summary];  Measure, Deduplicate, DeduplicateNear, TrainTokenizer, Tokenize: PCollection[Summary] -> PCollection[Summary]
 
-The input of the latter four is a barrier: they read what the earlier stage wrote below the home. Cost: a stage moves
+The input of all but the first is a barrier: they read what the earlier stage wrote below the home. Cost: a stage moves
 a task (under 1 KB) and a summary a slice; Deduplicate also two shuffles of at most 24 bytes a document.
 This module imports Beam (seconds): nothing that `corpus --help` or a child needs may import it.
 """
@@ -19,7 +19,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
-from pipelines import exact, ingest, measure, progress, shard, tokenize, tokenizer, workers
+from pipelines import exact, ingest, measure, near, near_pairs, progress, shard, tokenize, tokenizer, workers
 from pipelines.home import Home, Summary, forget_aside, open_home, set_aside, slices_aside, stale, summaries, take_error, write_error
 from shards.config import UserError
 
@@ -71,6 +71,32 @@ class Deduplicate(beam.PTransform):
         return (removals, none) | beam.Flatten() | "MeetBySlice" >> beam.GroupByKey() | "Apply" >> beam.Map(_apply, self.home).with_output_types(Summary)
 
 
+class DeduplicateNear(beam.PTransform):
+    """Proposes which documents go because one that is kept shares most of their shingles; steps with a barrier before each,
+    which hand on packed arrays through files."""
+
+    def __init__(self, home: str, workers: int = 1) -> None:
+        super().__init__()
+        self.home, self.workers = home, workers
+
+    def expand(self, deduplicated: Any) -> Any:
+        done = _process(_after(deduplicated, self.home, near.plan, "Plan"), self.home, near.process, self.workers)
+        for label, plan, process, needs in (
+            ("Pairs", near_pairs.plan_pairs, near_pairs.propose, near.SIGNATURES),
+            ("Candidates", near_pairs.plan_candidates, near_pairs.gather, near.PAIRS),
+            ("Scores", near_pairs.plan_scores, near_pairs.score, near.CANDIDATES),
+            ("Apply", near.plan_apply, near.apply, near.SCORES),
+        ):
+            done = _process(
+                _after(done, self.home, plan, f"Plan{label}", needs=NEAR_STEPS[: NEAR_STEPS.index(needs) + 1]), self.home, process, self.workers, label
+            )
+        return done
+
+
+NEAR_STEPS = (near.SIGNATURES, near.PAIRS, near.CANDIDATES, near.SCORES, near.STAGE)
+"""What DeduplicateNear hands to workers, in order."""
+
+
 class TrainTokenizer(beam.PTransform):
     """The vocabulary: a sample of the kept text, and one worker that trains on it; a given one is copied."""
 
@@ -100,11 +126,19 @@ STAGES_OF: dict[type[beam.PTransform], tuple[str, ...]] = {
     Ingest: (ingest.STAGE,),
     Measure: (measure.STAGE,),
     Deduplicate: (exact.KEYS,),
+    DeduplicateNear: NEAR_STEPS,
     TrainTokenizer: (tokenizer.SAMPLE,),
     Tokenize: (tokenize.STAGE, shard.STAGE),
 }
 """The stages whose slices each transform hands to workers."""
-DISPLAYED: dict[type[beam.PTransform], str] = {Ingest: "ingest", Measure: "rules", Deduplicate: "dedup", TrainTokenizer: "tokenizer", Tokenize: "tokenize"}
+DISPLAYED: dict[type[beam.PTransform], str] = {
+    Ingest: "ingest",
+    Measure: "rules",
+    Deduplicate: "dedup",
+    DeduplicateNear: "near",
+    TrainTokenizer: "tokenizer",
+    Tokenize: "tokenize",
+}
 """What the display calls them."""
 
 

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from corpora.document import SourceOptions
+from corpora.document import LATER_FIELDS, SourceOptions
 from corpora.sources import load_source
-from pipelines import exact, ingest, measure, shard, tokenize, tokenizer
+from pipelines import exact, ingest, measure, near, shard, tokenize, tokenizer
 from pipelines import home as homes
 from pipelines.card import write_shards_card
 from pipelines.home import Home, open_home, summaries, write_recipe
@@ -67,14 +67,21 @@ def run_ingest(home_root: str, num_workers: int, beam_arguments: list[str], say:
 
 
 def run_dedup(home_root: str, num_workers: int, beam_arguments: list[str], say: Say) -> None:
-    """What the rules remove and which documents are copies, proposed; stops when too many of a source would go."""
+    """What the rules remove and which documents are copies, exact and near, proposed; stops when too many of a source would go."""
+    _run_rules(home_root, num_workers, beam_arguments, say)
+    _, recipe = open_home(home_root)
+    if not recipe.dedup.exact and not recipe.dedup.near:
+        say("dedup: off")
+    if recipe.dedup.exact:
+        _run_exact(home_root, num_workers, beam_arguments, say)
+    if recipe.dedup.near:
+        _run_near(home_root, num_workers, beam_arguments, say)
+
+
+def _run_exact(home_root: str, num_workers: int, beam_arguments: list[str], say: Say) -> None:
     from pipelines.beam import Deduplicate
 
     home, recipe = open_home(home_root)
-    _run_rules(home_root, num_workers, beam_arguments, say)
-    if not recipe.dedup.exact:
-        say("dedup: off")
-        return
     _run(home_root, Deduplicate, num_workers, beam_arguments)
     _stop_if_aside(home_root, (exact.KEYS,), say)
     found = summaries(home, exact.STAGE)
@@ -84,6 +91,25 @@ def run_dedup(home_root: str, num_workers: int, beam_arguments: list[str], say: 
         _account(f"{name}: documents", sum(summary.counts["documents"] for summary in summaries(home, ingest.STAGE, name)), documents)
         say(f"dedup {name}: {removed:,} of {documents:,} documents are copies")
     exact.guard(home, recipe, found)
+
+
+def _run_near(home_root: str, num_workers: int, beam_arguments: list[str], say: Say) -> None:
+    from pipelines.beam import NEAR_STEPS, DeduplicateNear
+
+    home, recipe = open_home(home_root)
+    say(f"near: {near.s_curve(*near.band_scheme(min(near.thresholds(recipe).values())))}")
+    _run(home_root, DeduplicateNear, num_workers, beam_arguments)
+    _stop_if_aside(home_root, NEAR_STEPS, say)
+    proposed, scored = summaries(home, near.PAIRS), summaries(home, near.SCORES)
+    left_out, compared = sum(summary.counts["left_out"] for summary in proposed), sum(summary.counts["compared"] for summary in scored)
+    say(f"near: {compared:,} pairs compared" + (f", {left_out:,} of long runs left out" if left_out else ""))
+    found = summaries(home, near.STAGE)
+    for name in recipe.sources:
+        of_source = [summary for summary in found if summary.source == name]
+        documents, removed, contained = (sum(summary.counts[key] for summary in of_source) for key in ("documents", "removed", "contained"))
+        _account(f"{name}: documents", sum(summary.counts["documents"] for summary in summaries(home, ingest.STAGE, name)), documents)
+        say(f"near {name}: {removed:,} of {documents:,} documents are near-copies" + (f", {contained:,} of them contained in another" if contained else ""))
+    near.guard(home, recipe, found, say)
 
 
 def _run_rules(home_root: str, num_workers: int, beam_arguments: list[str], say: Say) -> None:
@@ -257,10 +283,10 @@ def changes(old: Recipe, new: Recipe) -> Iterator[str]:
             continue
         if parts[0] == "sources" and not (parts[1] in old.sources and parts[1] in new.sources):
             continue
-        rules = parts[0] == "sources" and len(parts) > 2 and parts[2] == "rules"
+        later = parts[0] == "sources" and len(parts) > 2 and parts[2] in LATER_FIELDS
         first = (
             "dedup"
-            if rules
+            if later
             else {"sources": "ingest", "limit": "ingest", "dedup": "dedup", "tokenizer": "tokenizer", "shards": "tokenize", "seed": "tokenizer"}[parts[0]]
         )
         of = f" of {parts[1]}" if first == "ingest" and parts[0] == "sources" else ""

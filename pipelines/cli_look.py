@@ -41,7 +41,7 @@ def status(home: str, /, json: bool = False) -> int:
         print_json(found)
     else:
         for stage, count in found["done"].items():
-            print(f"{stage:10} {count}" + (f" of {found['slices']} slices" if stage in ("ingest", "exact", "tokenize") else ""))
+            print(f"{stage:10} {count}" + (f" of {found['slices']} slices" if stage in ("ingest", "exact", "near", "tokenize") else ""))
         for note in found["set_aside"]:
             print(f"set aside: {note['stage']} {note['source']}/{note['slice']}: {note['why']}" + (f", in or after {note['record']}" if note["record"] else ""))
             print(note["trace"], end="")

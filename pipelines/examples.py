@@ -157,11 +157,13 @@ def marked(removed: str, twin: str) -> tuple[list[Segment], list[Segment]]:
     left_start, right_start = _aligned(removed, twin) if removed != twin else (0, 0)
     left, right = words(removed[left_start:]), words(twin[right_start:])
     segments: tuple[list[Segment], list[Segment]] = ([("gap", "")] if left_start else [], [("gap", "")] if right_start else [])
-    operations = SequenceMatcher(None, left, right, autojunk=False).get_opcodes()
+    folded = [[" " if word.isspace() else word for word in side] for side in (left, right)]
+    sides = (left, right) if folded[0] == folded[1] else folded  # where other things differ, white space is not worth a mark
+    operations = SequenceMatcher(None, *sides, autojunk=False).get_opcodes()
     for number, (operation, i, j, k, m) in enumerate(operations):
         if operation == "equal":
-            same = _shortened(left[i:j], first=number == 0, last=number == len(operations) - 1)
-            for side in segments:
+            for side, equal in ((segments[0], left[i:j]), (segments[1], right[k:m])):
+                same = _shortened(equal, first=number == 0, last=number == len(operations) - 1)
                 side.extend(same[1:] if side[-1:] == same[:1] == [("gap", "")] else same)
         else:
             segments[0].extend([("only", "".join(left[i:j]))] if j > i else [])

@@ -25,7 +25,7 @@ from pipelines.recipe import Recipe, digest_of, parse_recipe, recipe_text
 from shards import __version__, files
 from shards.config import UserError, from_dict, to_dict
 
-REMOVING_STAGES = ("rules", "exact")
+REMOVING_STAGES = ("rules", "exact", "near")
 """Stages that propose removals, in the order in which they apply. Each looks only at documents that those before it keep,
 so that a removed document is nobody's kept twin: its fingerprint and its summary's `inputs` hold the digest of the documents
 and `attribute_digests(..., before=itself)`."""
@@ -360,7 +360,7 @@ def removing_stages(recipe: Recipe, before: str | None = None, source: str | Non
     """The removing stages that this recipe has switched on (for a source, or for any), in the order in which they apply;
     only those before `before`."""
     named = [recipe.sources[source]] if source else recipe.sources.values()
-    on = {RULES: any(asked(options.rules) for options in named), "exact": recipe.dedup.exact}
+    on = {RULES: any(asked(options.rules) for options in named), "exact": recipe.dedup.exact, "near": recipe.dedup.near}
     stages = REMOVING_STAGES[: REMOVING_STAGES.index(before)] if before else REMOVING_STAGES
     return tuple(stage for stage in stages if on[stage])
 

@@ -34,6 +34,14 @@ class DedupConfig:
     """Remove documents whose text is equal but for case and white space."""
     by_address: bool = True
     """With exact: remove also pages crawled from the address of an earlier one, whatever its spelling."""
+    near: bool = True
+    """Remove documents that share most of their shingles with an earlier one."""
+    threshold: float = 0.8
+    """Two documents are near-copies from this Jaccard similarity of their sets of shingles on."""
+    ngram: int = 5
+    """Words of a shingle; texts of fewer have none and are left to exact."""
+    containment: float = 0.9
+    """Of two documents compared that are no near-copies the one of fewer words goes when the other holds this share of its shingles."""
     priority: tuple[str, ...] = ()
     """Sources, the one whose copy stays first; default: the order of the recipe's tables."""
     max_removed: float = 0.5
@@ -42,6 +50,12 @@ class DedupConfig:
     def __post_init__(self) -> None:
         if not 0.0 <= self.max_removed <= 1.0:
             raise ValueError(f"max_removed: {self.max_removed} is not in [0, 1]")
+        if not 0.1 <= self.threshold <= 1.0:
+            raise ValueError(f"threshold: {self.threshold} is not in [0.1, 1]")
+        if not 1 <= self.ngram <= 100:
+            raise ValueError(f"ngram: {self.ngram} is not in [1, 100]")
+        if not 0.5 <= self.containment <= 1.0:
+            raise ValueError(f"containment: {self.containment} is not in [0.5, 1]")
 
 
 @dataclass(frozen=True, kw_only=True)

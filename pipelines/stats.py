@@ -1,9 +1,11 @@
 """What went in, what came out, what was dropped and why: the figures of a home, from its summaries alone."""
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
-from pipelines import exact, ingest, measure, shard, tokenize
 from pipelines import home as homes
+from pipelines import ingest, shard, tokenize
 from pipelines.home import Home, Summary, open_home, summaries
 from pipelines.progress import read_snapshot
 from pipelines.recipe import Recipe, recipe_digest
@@ -14,7 +16,7 @@ from shards.manifest import Manifest, read_manifest
 
 SCHEMA_VERSION = 1
 SAFETY_NET = ("crash", "memory", "timeout")
-STAGES = (ingest.STAGE, measure.STAGE, exact.STAGE, "tokenizer", tokenize.STAGE, shard.STAGE)
+STAGES = (ingest.STAGE, *homes.REMOVING_STAGES, "tokenizer", tokenize.STAGE, shard.STAGE)
 
 
 def stats(home_root: str) -> dict[str, Any]:
@@ -76,12 +78,16 @@ def _add(left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]:
 
 
 def _stopped(home: Home, recipe: Recipe, manifest: Manifest | None) -> str | None:
-    if recipe.dedup.exact:
-        found = [summary for name in recipe.sources for summary in homes.current(home, recipe, exact.STAGE, name)]
-        try:
-            exact.guard(home, recipe, found)
-        except UserError as error:
-            return error.what
+    from pipelines import exact, near  # here: near imports numba, which takes a second
+
+    guards: dict[str, Callable[..., None]] = {exact.STAGE: exact.guard, near.STAGE: functools.partial(near.guard, say=lambda _: None)}
+    for stage in homes.removing_stages(recipe):
+        if stage in guards:
+            found = [summary for name in recipe.sources for summary in homes.current(home, recipe, stage, name)]
+            try:
+                guards[stage](home, recipe, found)
+            except UserError as error:
+                return error.what
     try:
         _, whole = open_home(home.root)  # with the options of a user's own source, which need its module
     except UserError:
@@ -107,11 +113,10 @@ def status(home_root: str) -> dict[str, Any]:
     ingested = summaries(home, ingest.STAGE)
     slices = len(ingested)
     done = {stage: len(summaries(home, stage)) for stage in STAGES}
-    for stage in (measure.STAGE, exact.STAGE, tokenize.STAGE):  # not those of documents that are no more
+    for stage in (*homes.REMOVING_STAGES, tokenize.STAGE):  # not those of documents that are no more
         done[stage] = sum(len(homes.current(home, recipe, stage, name)) for name in recipe.sources)
     aside = homes.slices_aside(home)
-    on = homes.removing_stages(recipe)
-    off = [stage for stage in homes.REMOVING_STAGES if stage not in on]
+    off = set(homes.REMOVING_STAGES) - set(homes.removing_stages(recipe))
     kept = [_source_stats(home, recipe, name)["kept"] for name in recipe.sources]
     manifest = read_manifest(home.file("shards")) if files.exists(home.file("shards", MANIFEST)) else None
     entries = manifest.shards if manifest else ()

@@ -1,16 +1,26 @@
 """A home built by calling the stages' plain functions one after the other, without Beam: seconds less a test."""
 
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from pipelines import exact, home, ingest, measure, shard, tokenize, tokenizer
+from pipelines import exact, home, ingest, measure, near, near_pairs, shard, tokenize, tokenizer
 from pipelines.card import write_shards_card
 from pipelines.home import Home, write_recipe
 from pipelines.recipe import load_recipe
 
+NEAR: list[tuple[Callable[[str], list[Any]], Callable[[Any], Any]]] = [
+    (near.plan, near.process),
+    (near_pairs.plan_pairs, near_pairs.propose),
+    (near_pairs.plan_candidates, near_pairs.gather),
+    (near_pairs.plan_scores, near_pairs.score),
+    (near.plan_apply, near.apply),
+]
+
 
 def plain_build(recipe: Path, root: Path, until: str = "shards") -> str:
-    """Build `root` from a recipe's file, up to and with a stage: ingest, exact, or shards."""
+    """Build `root` from a recipe's file, up to and with a stage: ingest, dedup, or shards."""
     write_recipe(Home(str(root)), load_recipe(str(recipe)))
     for task in ingest.plan(str(root)):
         ingest.process(task)
@@ -18,6 +28,9 @@ def plain_build(recipe: Path, root: Path, until: str = "shards") -> str:
         for slice_task in measure.plan(str(root)):
             measure.process(slice_task)
         _exact(str(root))
+        for plan, process in NEAR if load_recipe(str(recipe)).dedup.near else ():
+            for step in plan(str(root)):
+                process(step)
     if until == "shards":
         for sample in tokenizer.plan(str(root)):
             tokenizer.process(sample)

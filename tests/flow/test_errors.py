@@ -256,7 +256,7 @@ def test_figures_of_an_earlier_ingest_are_not_shown(tmp_path: Path, corpus: Corp
     assert build_of(tmp_path, corpus)[0] == 0
     assert corpus("ingest", recipe, "--home", tmp_path / "home", "--workers", 0, "--limit", 2)[0] == 0
     figures = json.loads(corpus("stats", tmp_path / "home", "--json")[1])["total"]
-    assert (figures["documents"], figures["removed"], figures["kept"]) == (2, {"exact": None}, None)
+    assert (figures["documents"], figures["removed"], figures["kept"]) == (2, {"exact": None, "near": None}, None)
     assert not json.loads(corpus("status", tmp_path / "home", "--json")[1])["complete"]
 
 

@@ -29,7 +29,7 @@ def build(folder: Path, recipe: Path, corpus: Corpus, *flags: object) -> tuple[i
 
 
 def test_verify_names_the_manifest_of_a_home_without_shards(tmp_path: Path, corpus: Corpus) -> None:
-    home = plain_build(write(tmp_path), tmp_path / "home", "exact")
+    home = plain_build(write(tmp_path), tmp_path / "home", "dedup")
     code, _, err = corpus("verify", home)
     assert code == 2 and f"{home}/shards/manifest.json: no manifest" in err
 

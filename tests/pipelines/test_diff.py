@@ -73,7 +73,7 @@ def test_every_difference(tmp_path: Path, corpus: Corpus) -> None:
 
 
 def test_another_fate(tmp_path: Path) -> None:
-    left, right = write(tmp_path / "1", ROWS), write(tmp_path / "2", ROWS, "[dedup]\nexact = false\n")
+    left, right = write(tmp_path / "1", ROWS), write(tmp_path / "2", ROWS, "[dedup]\nexact = false\nnear = false\n")
     documents = diffs.diff(str(left), str(right))["documents"]
     assert (documents["equal"], documents["changed_fate"], documents["texts_only_right"]) == (30, {"a": 1}, 1)
 

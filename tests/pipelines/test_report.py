@@ -298,3 +298,20 @@ def test_damage_inside_a_page_of_a_column_is_one_line(home: str, tmp_path: Path,
     path.write_bytes(content)
     code, _, err = corpus("report", broken)
     assert code == 1 and "damaged" in err, err
+
+
+def test_near_copies_show_what_differs(tmp_path: Path) -> None:
+    """A text of 60 words, and again with one changed, and white space that is no difference."""
+    words = [f"word{number}" for number in range(60)]
+    texts = [" ".join(words), " ".join([*words[:58], "other", words[59]]).replace("word7 ", "word7\n")]
+    found = figures(write_home(tmp_path, extra=[{"text": text} for text in texts]))
+    assert found["stats"]["total"]["removed"] == {"exact": 9, "near": 1}
+    near = {pair["kind"]: pair for pair in found["pairs"] if pair["stage"] == "near"}
+    assert [(side, text) for side in ("removed", "kept") for kind, text in near["near"][side]["marked"] if kind == "only"] == [
+        ("removed", "other"),
+        ("kept", "word58"),
+    ]
+    assert round(near["near"]["score"], 4) == round(54 / 58, 4)
+    assert {row["kind"]: (row["edges"], row["removed"]) for row in found["similarity"]} == {"text": ([1.0], [9]), "near": ([0.92], [1])}
+    shown = page(found, "home")
+    assert "near: near" in shown and "<mark>other</mark>" in shown and "similarity 0.931" in shown
