@@ -78,7 +78,7 @@ def _add(left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]:
 
 
 def _stopped(home: Home, recipe: Recipe, manifest: Manifest | None) -> str | None:
-    from pipelines import exact, near  # here: near imports numba, which takes a second
+    from pipelines import exact, near
 
     guards: dict[str, Callable[..., None]] = {exact.STAGE: exact.guard, near.STAGE: functools.partial(near.guard, say=lambda _: None)}
     for stage in homes.removing_stages(recipe):
