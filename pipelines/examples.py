@@ -157,9 +157,10 @@ def marked(removed: str, twin: str) -> tuple[list[Segment], list[Segment]]:
     left_start, right_start = _aligned(removed, twin) if removed != twin else (0, 0)
     left, right = words(removed[left_start:]), words(twin[right_start:])
     segments: tuple[list[Segment], list[Segment]] = ([("gap", "")] if left_start else [], [("gap", "")] if right_start else [])
-    folded = [[" " if word.isspace() else word for word in side] for side in (left, right)]
-    sides = (left, right) if folded[0] == folded[1] else folded  # where other things differ, white space is not worth a mark
-    operations = SequenceMatcher(None, *sides, autojunk=False).get_opcodes()
+    one, other = ([" " if word.isspace() else word for word in side] for side in (left, right))
+    if one == other:  # where other things differ, white space is not worth a mark
+        one, other = left, right
+    operations = SequenceMatcher(None, one, other, autojunk=False).get_opcodes()
     for number, (operation, i, j, k, m) in enumerate(operations):
         if operation == "equal":
             for side, equal in ((segments[0], left[i:j]), (segments[1], right[k:m])):
