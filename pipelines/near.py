@@ -129,7 +129,7 @@ def plan(home_root: str) -> list[Task]:
     wanted = {(summary.source, summary.slice) for summary in found}
     for stage in (SIGNATURES, CANDIDATES, SCORES):
         prune(home, stage, wanted, (f"work/{stage}",))
-    prune(home, STAGE, wanted, (f"attributes/{STAGE}",))
+    prune(home, STAGE, wanted, (f"attributes/{STAGE}", f"work/{DECISION}"))
     bands, rows = band_scheme(min(thresholds(recipe).values()))
     settings: dict[str, Any] = {"stage": VERSION, "bands": bands, "rows": rows, "ngram": recipe.dedup.ngram}
     tasks = []
