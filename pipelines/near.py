@@ -268,9 +268,13 @@ def write_list(home: Home, recipe: Recipe) -> str:
         listed.append([summary.source, summary.slice, signed.counts["documents"], signed.counts["signed"], summary.output])
         outputs.append(signed.output)
     content = json.dumps(listed).encode()
-    if not files.exists(home.file("work", STAGE, "slices.json")) or files.read_bytes(home.file("work", STAGE, "slices.json")) != content:
-        files.write_bytes(home.file("work", STAGE, "slices.json"), content)
+    _write_if_new(home.file("work", STAGE, "slices.json"), content)
     return fingerprint(listed=listed, signatures=outputs, priority=list(recipe.dedup.priority))
+
+
+def _write_if_new(address: str, content: bytes) -> None:
+    if not files.exists(address) or files.read_bytes(address) != content:
+        files.write_bytes(address, content)
 
 
 def read_list(home: Home) -> list[Listed]:
@@ -316,7 +320,7 @@ def plan_apply(home_root: str) -> list[Task]:
         address = home.work(DECISION, summary.source, f"{summary.slice}.bin")
         removed = by_slice.get(index, np.zeros(0, REMOVAL))
         content = removed.tobytes()
-        files.write_bytes(address, content)
+        _write_if_new(address, content)
         before = attribute_digests(home, recipe, summary, before=STAGE)
         wanted = fingerprint(stage=VERSION, documents=summary.output, before=before, removals=hashlib.blake2b(content, digest_size=16).hexdigest())
         tasks.append(Task(home=home_root, ingested=summary, index=index, fingerprint=wanted, stage=STAGE))
