@@ -217,10 +217,15 @@ def _why_cut(record: Record, body: Body) -> str:
     return "crawler" if len(record.body) == CRAWL_BODY_LIMIT else ""
 
 
+_said: set[tuple[object, ...]] = set()
+
+
 def slices(options: CcNewsOptions) -> Iterator[Slice]:
     """The archives in the order of their paths, grouped; warns of months without one."""
     parts = [part for part in find(options.input) if os.path.basename(part.path) != _LISTING]
-    if missing := missing_months((part.path for part in parts), options.start, options.end):
+    missing = missing_months((part.path for part in parts), options.start, options.end)
+    if missing and (options.input, *missing) not in _said:  # a build asks for the slices twice
+        _said.add((options.input, *missing))
         _LOGGER.warning(
             "no archive for %d months, %s: hours without are normal for this crawl, a month is a download that failed", len(missing), in_runs(missing)
         )

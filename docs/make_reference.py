@@ -248,10 +248,9 @@ def toml(value: object) -> str:
 
 def commands() -> Iterator[tuple[str, str]]:
     """Each command of the table COMMANDS and the first line of its docstring."""
-    module = tree("pipelines/cli.py")
     texts: dict[str, str] = {}
     names: list[tuple[str, str]] = []
-    for node in module.body:
+    for node in [*tree("pipelines/cli_look.py").body, *tree("pipelines/cli.py").body]:
         if isinstance(node, ast.FunctionDef):
             texts[node.name] = ast.get_docstring(node) or ""
         elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Attribute) and node.targets[0].attr == "__doc__":

@@ -22,7 +22,7 @@ FORMAT = 1
 
 LIST_FIELDS = ("exclude_urls", "exclude_domains", "exclude_hashes", "only_domains")
 """Settings of a source's rules that name files: places, outside of the digest as well; the lists' contents are in the fingerprints."""
-_NO_EFFECT_ON_BYTES = {("tokenizer", "path"), ("dedup", "max_removed")}
+NO_EFFECT_ON_BYTES = {("tokenizer", "path"), ("dedup", "max_removed")}
 """Settings outside the recipe's digest: a path is a place (the vocabulary's digest is in the manifest), a guard only stops."""
 
 
@@ -239,7 +239,7 @@ def recipe_digest(recipe: Recipe) -> str:
             table.pop(name, None)
         for name in LIST_FIELDS:
             table["rules"].pop(name)
-    for table_name, name in _NO_EFFECT_ON_BYTES:
+    for table_name, name in NO_EFFECT_ON_BYTES:
         data[table_name].pop(name, None)
     data.pop("expected", None)
     return digest_of(data)

@@ -163,7 +163,7 @@ def test_a_new_source_leaves_the_others_alone(recipe: Path, some_novels: Path, r
     assert code == 0 and "source own is new" in err
     after = digests(tmp_path / "home")
     assert set(after) - set(before) == {"train-own-00000.arrow", "valid-own-00000.arrow"}
-    assert {name for name in before if before[name] != after[name]} == {"manifest.json"}
+    assert {name for name in before if before[name] != after[name]} == {"manifest.json", "README.md"}
     assert all((tmp_path / "home" / "shards" / name).stat().st_mtime_ns == time for name, time in times.items())
     assert corpus("verify", tmp_path / "home")[0] == 0
     code, _, _ = corpus("build", tmp_path / "recipe.toml", *flags, "--dedup.priority", "own", "novels", "reuters")
