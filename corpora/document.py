@@ -16,7 +16,7 @@ from corpora.rules import Profile, RulesConfig
 MAX_DOCUMENT_BYTES = 50_000_000
 """A document of more bytes (inflated) is the reject `too_large`."""
 
-LOCATION_FIELDS = frozenset({"input", "slice_bytes"})
+LOCATION_FIELDS = frozenset({"input", "slice_bytes", "accelerated"})
 """Options that cannot change a byte of the output: left out of the recipe's digest."""
 LATER_FIELDS = frozenset({"rules"})
 """Options that concern what comes after the documents: `ingest` does not depend on them."""

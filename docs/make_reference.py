@@ -23,6 +23,7 @@ TABLES = (
     ("dedup", "pipelines/recipe.py", "DedupConfig"),
     ("tokenizer", "pipelines/recipe.py", "TokenizerConfig"),
     ("shards", "pipelines/recipe.py", "ShardsConfig"),
+    ("expected.NAME", "pipelines/recipe.py", "ExpectedConfig"),
 )
 """Table of the recipe, file, dataclass."""
 KINDS = {"FilesOptions": "files", "CcNewsOptions": "cc_news"}
@@ -59,6 +60,7 @@ REASONS = {
     "too_many_attributes": "a page with more than 5,000 attributes in one tag",
     "too_many_elements": "a page with more than 60,000 `<`",
     "too_short": "a page with less text than `min_characters`",
+    "undated": "a page that names no possible day of its own, with `require_date`",
     "truncated": "the file ends too early; what was before is kept; or the header of an archive's record cannot be read",
     "unknown_format": "the file's name has no ending that the source reads",
     "unreadable": "no permission, or the file has gone",
@@ -171,7 +173,7 @@ def fields(file: str, name: str) -> list[str]:
     body = class_of(file, name).body
     rows = []
     for node, after in zip(body, [*body[1:], ast.Pass()]):
-        if not isinstance(node, ast.AnnAssign) or (own_options(name) and ast.unparse(node.target) == "kind"):
+        if not isinstance(node, ast.AnnAssign) or "ClassVar" in ast.unparse(node.annotation) or (own_options(name) and ast.unparse(node.target) == "kind"):
             continue
         text = after.value.value if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant) else ""
         default = "" if node.value is None else shown_default(file, node.value)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from corpora.document import SourceOptions
+from corpora.document import LOCATION_FIELDS, SourceOptions
 from corpora.sources import load_source
 from pipelines import exact, ingest, measure, shard, tokenize, tokenizer
 from pipelines import home as homes
@@ -236,11 +236,10 @@ def changes(old: Recipe, new: Recipe) -> Iterator[str]:
         yield f"changed: source {name} is new: it is ingested; {_redone('dedup', new)}"
     for key in sorted(before.keys() | after.keys()):
         parts = key.split(".")
-        if (
-            before.get(key) == after.get(key)
-            or key.endswith((".input", ".slice_bytes", *(f".{name}" for name in LIST_FIELDS)))
-            or key in ("dedup.max_removed", "dedup.priority")
-        ):
+        if parts[0] == "expected":
+            continue
+        places = tuple(f".{name}" for name in (*LOCATION_FIELDS, *LIST_FIELDS))
+        if before.get(key) == after.get(key) or key.endswith(places) or key in ("dedup.max_removed", "dedup.priority"):
             continue
         if parts[0] == "sources" and not (parts[1] in old.sources and parts[1] in new.sources):
             continue

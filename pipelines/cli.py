@@ -19,7 +19,7 @@ from pipelines.flags import Run, packaged_recipes, parse_with_recipe, quiet_beam
 from shards.config import UserError, nearest
 
 if TYPE_CHECKING:
-    from pipelines.recipe import Recipe
+    from pipelines.recipe import ExpectedConfig, Recipe
 
 USAGE = """usage: corpus COMMAND ...
 
@@ -146,7 +146,8 @@ def _run_recipe(recipe: "Recipe", run: Run, beam_arguments: list[str], stages: C
 
 
 def _dry_run(recipe: "Recipe", run: Run) -> int:
-    """What a build would read, a line a source, and the whole recipe as TOML that can be fed back."""
+    """What a build would read, a line a source, what the recipe says of the whole, and the whole recipe as TOML that can
+    be fed back. A source with expected figures need not be there yet."""
     from corpora.sources import load_source
     from pipelines.build import changes
     from pipelines.home import Home, open_home
@@ -157,20 +158,41 @@ def _dry_run(recipe: "Recipe", run: Run) -> int:
     if files.exists(Home(run.home).file("recipe.toml")):
         for line in changes(open_home(run.home)[1], recipe):
             say(line)
-    reading = {}
+    reading: dict[str, dict[str, Any]] = {}
     for name, options in recipe.sources.items():
-        slices = list(load_source(options.kind).slices(options))
+        expected = (recipe.expected or {}).get(name)
+        try:
+            slices = list(load_source(options.kind).slices(options))
+        except UserError as error:
+            if expected is None:
+                raise
+            say(f"{name}: not there yet: {error.what}")
+            slices = []
         reading[name] = {
             "files": len({part.path for piece in slices for part in piece.parts}),
             "slices": len(slices),
             "bytes": sum(piece.bytes for piece in slices),
         }
         say(f"{name}: {reading[name]['files']:,} files, {reading[name]['bytes']:,} bytes, in {len(slices):,} slices")
+        if expected is not None:
+            reading[name]["expected"] = to_dict(expected)
+            say(f"{name}: expected of the whole: {_expectation(expected)}")
     if run.json:
         _print_json({"schema_version": 1, "sources": reading, "recipe": to_dict(recipe)})
     else:
         print(recipe_text(recipe), end="")
     return 0
+
+
+def _expectation(expected: "ExpectedConfig") -> str:
+    figures = (
+        (expected.input_bytes, "{:,} bytes of input"),
+        (expected.documents, "about {:,} documents"),
+        (expected.text_bytes, "{:,} bytes of text"),
+        (expected.core_hours, "{:,.0f} core-hours of ingest"),
+    )
+    said = ", ".join(pattern.format(figure) for figure, pattern in figures if figure is not None)
+    return said + (f" ({expected.note})" if expected.note else "")
 
 
 def _confirmed(yes: bool) -> Callable[[list[str]], bool]:

@@ -50,7 +50,9 @@ def parse_with_recipe(name: str, text: str, arguments: list[str]) -> "tuple[Reci
     sources = dataclasses.make_dataclass(
         "Sources", [(field, Annotated[type(recipe.sources[key]), tyro.conf.arg(name=key)], recipe.sources[key]) for field, key in keys.items()], frozen=True
     )
-    fields = [(field.name, field.type, getattr(recipe, field.name)) for field in dataclasses.fields(Recipe) if field.name not in ("sources", "format")]
+    fields = [
+        (field.name, field.type, getattr(recipe, field.name)) for field in dataclasses.fields(Recipe) if field.name not in ("sources", "format", "expected")
+    ]
     helps = {"seed": "Of every draw: the tokenizer's sample, the validation split.", "limit": "Only the first N records of each source, for a first look."}
     Arguments = dataclasses.make_dataclass(
         "Arguments",

@@ -83,6 +83,22 @@ class ShardsConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ExpectedConfig:
+    """What a whole build of a source takes and gives, said by `--dry-run`. Facts for people: they change nothing."""
+
+    input_bytes: int | None = None
+    """Bytes of the whole input."""
+    documents: int | None = None
+    """Documents, about."""
+    text_bytes: int | None = None
+    """Bytes of their text, about."""
+    core_hours: float | None = None
+    """Hours of one core for ingest, about."""
+    note: str | None = None
+    """Where the figures come from, where the input is to be had."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """Everything that decides what a build gives."""
 
@@ -97,6 +113,8 @@ class Recipe:
     dedup: DedupConfig = field(default_factory=DedupConfig)
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
     shards: ShardsConfig = field(default_factory=ShardsConfig)
+    expected: dict[str, ExpectedConfig] | None = None
+    """For people: what each whole source takes and gives."""
 
 
 def load_recipe(path: str, packaged: Mapping[str, Path] | None = None) -> Recipe:
@@ -169,7 +187,7 @@ def complete(recipe: Recipe, folder: str) -> Recipe:
         twin = next((other for other in names if other != name and other.replace("-", "_") == name.replace("-", "_")), None)
         if twin:
             raise UserError(f"sources.{name} and sources.{twin}: names that differ only in - and _", "rename one: on the command line they are the same flag")
-    for key, listed in (("dedup.priority", recipe.dedup.priority), ("tokenizer.sources", recipe.tokenizer.sources)):
+    for key, listed in (("dedup.priority", recipe.dedup.priority), ("tokenizer.sources", recipe.tokenizer.sources), ("expected", recipe.expected or ())):
         for name in listed:
             if name not in names:
                 raise UserError(f"{key}: no source {name!r}", nearest(name, names))
@@ -209,6 +227,7 @@ def recipe_digest(recipe: Recipe) -> str:
             table["rules"].pop(name)
     for table_name, name in _NO_EFFECT_ON_BYTES:
         data[table_name].pop(name, None)
+    data.pop("expected", None)
     return digest_of(data)
 
 
