@@ -275,8 +275,10 @@ def changes(old: Recipe, new: Recipe) -> Iterator[str]:
         yield f"changed: source {name} is new: it is ingested; {_redone('dedup', new)}"
     for key in sorted(before.keys() | after.keys()):
         parts = key.split(".")
-        without_effect = tuple(f".{name}" for name in (*LOCATION_FIELDS, *LIST_FIELDS))
-        if before.get(key) == after.get(key) or key.endswith(without_effect) or key in ("dedup.max_removed", "dedup.priority") or parts[0] == "expected":
+        if parts[0] == "expected":
+            continue
+        places = tuple(f".{name}" for name in (*LOCATION_FIELDS, *LIST_FIELDS))
+        if before.get(key) == after.get(key) or key.endswith(places) or key in ("dedup.max_removed", "dedup.priority"):
             continue
         if parts[0] == "sources" and not (parts[1] in old.sources and parts[1] in new.sources):
             continue
