@@ -94,9 +94,17 @@ def find(patterns: tuple[str, ...]) -> list[Part]:
         found.update(matches)
     bases = [files.fixed_part(pattern) for pattern in patterns]
     folders = [base if files.is_folder(base) else os.path.dirname(base) for base in bases]
-    base = os.path.commonpath(folders) if len(set(folders)) > 1 and not any(map(files.is_remote, folders)) else folders[0]
+    base = _common(folders) if len(set(folders)) > 1 else folders[0]
     parts = [Part(address=address, path=address.removeprefix(base).lstrip("/"), size=size) for address, size in found.items()]
     return sorted(parts, key=lambda part: part.path)
+
+
+def _common(folders: list[str]) -> str:
+    """The folder that all of these lie in; of a store's addresses by their text, "" where they share nothing."""
+    if not any(map(files.is_remote, folders)):
+        return os.path.commonpath(folders)
+    names = [folder.rstrip("/").split("/") for folder in folders]
+    return "/".join(os.path.commonprefix(names))  # type: ignore[arg-type]
 
 
 def group(parts: list[Part], slice_bytes: int) -> Iterator[Slice]:

@@ -64,6 +64,7 @@ def plan(home_root: str) -> list[Task]:
         raise UserError(f"{home_root}: no vocabulary yet", f"corpus train-tokenizer {home_root}")
     slices = ordered_slices(home, recipe)
     prune(home, STAGE, {(summary.source, summary.slice) for summary in slices}, (f"work/{STAGE}",))
+    attributes = files.each(home.root, lambda summary: attribute_digests(home, recipe, summary), slices)
     return [
         Task(
             home=home_root,
@@ -76,10 +77,10 @@ def plan(home_root: str) -> list[Task]:
                 packages=package_versions(*PACKAGES),
                 tokenizer=vocabulary.output,
                 documents=summary.output,
-                attributes=attribute_digests(home, recipe, summary),
+                attributes=digests,
             ),
         )
-        for summary in slices
+        for summary, digests in zip(slices, attributes)
     ]
 
 
@@ -128,8 +129,8 @@ def process(task: Task) -> Summary:
         path=ingested.path,
         start=ingested.start,
         fingerprint=task.fingerprint,
-        output=files.digest(address),
-        output_bytes=files.size(address),
+        output=output.digest,
+        output_bytes=output.bytes,
         counts=counts,
         inputs=(ingested.output, *attribute_digests(home, recipe, ingested)),
     )

@@ -61,16 +61,15 @@ def plan(home_root: str) -> list[Task]:
     # Of all the text, not of the kept: that would need each document's size, and depend on nothing else.
     size = sum(summary.counts["bytes"] for summary in slices)
     threshold = min(CHANCES, CHANCES * recipe.tokenizer.sample_bytes // max(size, 1))
+    attributes = files.each(home.root, lambda summary: attribute_digests(home, recipe, summary), slices)
     return [
         Task(
             home=home_root,
             ingested=summary,
             threshold=threshold,
-            fingerprint=fingerprint(
-                stage=VERSION, seed=recipe.seed, threshold=threshold, documents=summary.output, attributes=attribute_digests(home, recipe, summary)
-            ),
+            fingerprint=fingerprint(stage=VERSION, seed=recipe.seed, threshold=threshold, documents=summary.output, attributes=digests),
         )
-        for summary in slices
+        for summary, digests in zip(slices, attributes)
     ]
 
 
@@ -111,8 +110,8 @@ def process(task: Task) -> Summary:
         path=ingested.path,
         start=ingested.start,
         fingerprint=task.fingerprint,
-        output=files.digest(address),
-        output_bytes=files.size(address),
+        output=output.digest,
+        output_bytes=output.bytes,
         counts={"documents": documents, "bytes": size},
     )
     write_summary(home, summary)
@@ -138,7 +137,8 @@ def train(home_root: str) -> Summary:
         if finished:
             return finished
         wanted = _trained_fingerprint(home, recipe)
-        taken = [summary for piece in _training_slices(home, recipe) if (summary := read_summary(home.summary(SAMPLE, piece.source, piece.slice)))]
+        found = files.each(home.root, lambda piece: read_summary(home.summary(SAMPLE, piece.source, piece.slice)), _training_slices(home, recipe))
+        taken = [summary for summary in found if summary]
         counts = {name: sum(summary.counts[name] for summary in taken) for name in ("documents", "bytes")}
         if not counts["documents"]:
             raise UserError(f"{home_root}: no text to train a vocabulary on", f"corpus stats {home_root} shows where it went; or set tokenizer.path")
@@ -166,7 +166,9 @@ def _trained(home: Home, recipe: Recipe) -> Summary | None:
 
 def _trained_fingerprint(home: Home, recipe: Recipe) -> str:
     config = recipe.tokenizer
-    inputs = [[summary.source, summary.output, attribute_digests(home, recipe, summary)] for summary in _training_slices(home, recipe)]
+    slices = _training_slices(home, recipe)
+    attributes = files.each(home.root, lambda summary: attribute_digests(home, recipe, summary), slices)
+    inputs = [[summary.source, summary.output, digests] for summary, digests in zip(slices, attributes)]
     return fingerprint(
         stage=VERSION, seed=recipe.seed, vocab_size=config.vocab_size, sample_bytes=config.sample_bytes, packages=package_versions("tokenizers"), inputs=inputs
     )
