@@ -168,14 +168,14 @@ def decide(packed: Iterable[bytes], planned: Sequence[Task | Place]) -> Iterator
     records = records[np.lexsort((records["row"], records["slice"]))]
     words = np.zeros((len(records), 2), np.uint64)
     ids = np.zeros(len(records), "S16")
-    for index, of_slice in _runs(records["slice"]):
+    for index, run in _runs(records["slice"]):
         table = _read_columns(planned[index], ["id", "digest", "address"])
-        rows = records["row"][of_slice] & np.uint32(OF_ADDRESS - 1)
-        is_address = records["row"][of_slice] >= OF_ADDRESS
+        rows = records["row"][run] & np.uint32(OF_ADDRESS - 1)
+        is_address = records["row"][run] >= OF_ADDRESS
         digests = _digest_words(table.column("digest"))[rows]
         digests[is_address] = _digest_words(table.column("address").fill_null(bytes(16)))[rows[is_address]]
-        words[of_slice] = digests
-        ids[of_slice] = [bytes.fromhex(table.column("id")[int(row)].as_py()) for row in rows]
+        words[run] = digests
+        ids[run] = [bytes.fromhex(table.column("id")[int(row)].as_py()) for row in rows]
     order = np.lexsort((records["row"], records["slice"], records["order"], words[:, 1], words[:, 0]))
     records, words, ids = records[order], words[order], ids[order]
     first = np.ones(len(records), np.bool_)

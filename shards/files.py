@@ -44,8 +44,7 @@ def _info(address: str) -> pafs.FileInfo:
     file_system, path = resolve(address)
     if not is_remote(address):
         return file_system.get_file_info(path)
-    with store.asking(address):
-        return file_system.get_file_info(path)
+    return store.ask(address, lambda: file_system.get_file_info(path))
 
 
 def _listing(address: str, recursive: bool = False, allow_not_found: bool = True) -> list[pafs.FileInfo]:
@@ -54,8 +53,7 @@ def _listing(address: str, recursive: bool = False, allow_not_found: bool = True
     selector = pafs.FileSelector(path, recursive=recursive, allow_not_found=allow_not_found)
     if not is_remote(address):
         return list(file_system.get_file_info(selector))
-    with store.asking(address):
-        return list(file_system.get_file_info(selector))
+    return store.ask(address, lambda: list(file_system.get_file_info(selector)))
 
 
 def _local() -> pafs.LocalFileSystem:
@@ -191,10 +189,9 @@ def remove(address: str) -> None:
     if kind == pafs.FileType.NotFound:
         return
     gone = file_system.delete_dir if kind == pafs.FileType.Directory else file_system.delete_file
-    if not is_remote(address):
-        gone(path)
-        return
-    with store.asking(address):
+    if is_remote(address):
+        store.ask(address, lambda: gone(path))
+    else:
         gone(path)
 
 
@@ -237,6 +234,9 @@ def glob(pattern: str) -> list[tuple[str, int]]:
     info = _info(fixed)
     kind = info.type
     if kind == pafs.FileType.NotFound:
+        bucket = "/".join(fixed.split("/")[:3])
+        if is_remote(fixed) and not exists(bucket):
+            raise store.no_bucket(bucket)
         what = "file or folder" if fixed == pattern else f"folder: {fixed}"
         raise UserError(f"{pattern}: no such {what}", "give an existing path or a glob such as 'texts/**/*.txt'")
     if kind == pafs.FileType.File:

@@ -15,7 +15,6 @@ import io
 import mmap
 import os
 import re
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -34,71 +33,81 @@ R = TypeVar("R")
 MAX_TRIES = 10
 CONNECT_TIMEOUT_S = 3.0
 REQUEST_TIMEOUT_S = 8.0
-"""Of silence, not of the whole transfer."""
+"""Of silence, not of the whole transfer; after sending something curl needs 5 s more to notice."""
 DOWN_S = 60.0
 BLOCK = 32 << 20
 """Bytes read by one request and held by a reader."""
+SMALL = 5 << 20
+"""Bytes up to which a file goes up by one request. A larger one must not: where its first part fails, such a client would
+show an empty object when it is closed."""
 THREADS = 32
 """Requests under way where many small files are read."""
 _SETTINGS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_PROFILE")
 _CREDENTIALS = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, say who asks"
 _RIGHTS = "reading needs s3:GetObject and s3:ListBucket, a home s3:PutObject and s3:DeleteObject too"
-_BAD_CREDENTIALS = (
-    "INVALID_ACCESS_KEY_ID",
-    "SIGNATURE_DOES_NOT_MATCH",
-    "INVALID_SIGNATURE",
-    "INVALID_CLIENT_TOKEN_ID",
-    "EXPIRED_TOKEN",
-    "MISSING_AUTHENTICATION_TOKEN",
-    "UNRECOGNIZED_CLIENT",
-)
+_BAD_CREDENTIALS = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidSignature", "InvalidToken", "ExpiredToken", "InvalidClientTokenId")
 
 _down: dict[str, tuple[float, UserError]] = {}
 
 
-def file_system(address: str) -> tuple[pafs.FileSystem, str]:
+def file_system(address: str, at_once: bool = False) -> tuple[pafs.FileSystem, str]:
     """The client of an address's store, and the path that the client knows it by: the rest of the address as it stands.
-    Raises `UserError` for a scheme nobody knows and an address without a bucket."""
+    Raises `UserError` for a scheme nobody knows and an address without a bucket.
+
+    `at_once`: a client that sends what it is given when its stream is closed, by one request; only for `SMALL` files.
+    """
     root, _, path = address.partition("://")
     authority, _, rest = path.partition("/")
     if not authority:
         raise UserError(f"{address}: names no bucket", f"write {root}://BUCKET/FOLDER")
-    client = _client(root, authority, tuple(os.environ.get(name, "") for name in _SETTINGS))
+    client = _client(root, authority, tuple(os.environ.get(name, "") for name in _SETTINGS), at_once)
     return client, path if root != "hdfs" else "/" + rest
 
 
 @functools.lru_cache(maxsize=64)
-def _client(scheme: str, authority: str, settings: tuple[str, ...]) -> pafs.FileSystem:
+def _client(scheme: str, authority: str, settings: tuple[str, ...], at_once: bool) -> pafs.FileSystem:
     """Kept, since each has its own connections and looks for credentials when it is made."""
     address = f"{scheme}://{authority}"
     try:
-        return _s3(authority, dict(zip(_SETTINGS, settings))) if scheme == "s3" else pafs.FileSystem.from_uri(address + "/")[0]
+        return _s3(authority, dict(zip(_SETTINGS, settings)), at_once) if scheme == "s3" else pafs.FileSystem.from_uri(address + "/")[0]
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise UserError(f"{address}: cannot open this address: {error}", "use a path, s3://, gs:// or hdfs://") from None
     except OSError as error:
         raise _explained(address, error) from None
 
 
-def _s3(bucket: str, settings: dict[str, str]) -> pafs.S3FileSystem:
+def _s3(bucket: str, settings: dict[str, str], at_once: bool) -> pafs.S3FileSystem:
     endpoint = urlsplit(settings["AWS_ENDPOINT_URL_S3"] or settings["AWS_ENDPOINT_URL"])
     region = settings["AWS_REGION"] or settings["AWS_DEFAULT_REGION"]
     chosen: dict[str, Any] = {
         "region": region or ("us-east-1" if endpoint.netloc else pafs.resolve_s3_region(bucket)),
-        "retry_strategy": pafs.AwsStandardS3RetryStrategy(max_attempts=MAX_TRIES),
+        "retry_strategy": pafs.AwsDefaultS3RetryStrategy(max_attempts=MAX_TRIES - 1),
         "connect_timeout": CONNECT_TIMEOUT_S,
         "request_timeout": REQUEST_TIMEOUT_S,
     }
     if endpoint.netloc:
         chosen |= {"endpoint_override": endpoint.netloc, "scheme": endpoint.scheme}
-    try:  # a small file by one request instead of three
-        return pafs.S3FileSystem(**chosen, allow_delayed_open=True)
-    except TypeError:  # pyarrow before 19
+    try:
+        return pafs.S3FileSystem(**chosen, allow_delayed_open=at_once)
+    except TypeError:  # older pyarrow: a small file takes three requests
         return pafs.S3FileSystem(**chosen)
 
 
+def ask(address: str, request: Callable[[], R]) -> R:
+    """What `request()` gives; a refusal, or no answer at all, is an error in words. Raises FileNotFoundError, `UserError` (exit 3)."""
+    with _in_words(address):
+        for attempt in range(MAX_TRIES - 1):
+            try:
+                return request()
+            except OSError as error:  # two that the client does not ask again about: a read whose refusal is longer than what it asked for, and 429
+                if not re.search(r"Failed to flush response stream|HTTP status 429", str(error)):
+                    raise
+                time.sleep(0.025 * 2**attempt)
+        return request()
+
+
 @contextmanager
-def asking(address: str) -> Iterator[None]:
-    """A request: what the store answers, or that it does not, as errors in words. Raises FileNotFoundError, `UserError` (exit 3)."""
+def _in_words(address: str) -> Iterator[None]:
     root = "/".join(address.split("/", 3)[:3])
     since, error = _down.get(root, (0.0, None))
     if error is not None and time.monotonic() - since < DOWN_S:
@@ -107,7 +116,7 @@ def asking(address: str) -> Iterator[None]:
         yield
     except (OSError, pa.ArrowException) as error:
         told = _explained(address, error)
-        if isinstance(told, UserError) and "no answer" in told.what:
+        if isinstance(told, UserError) and ": no answer in " in told.what:
             _down[root] = time.monotonic(), told
         raise told from None
 
@@ -117,22 +126,36 @@ def _explained(address: str, error: Exception) -> Exception:
     refuses now it may give tomorrow, so that it must not be taken for a damaged file."""
     text = str(error)
     bucket = "/".join(address.split("/", 3)[:3])
-    found = re.search(r"AWS Error ([A-Z_]+)", text)
-    code, status = found[1] if found else "", re.search(r"HTTP status (\d+)|response code: (\d+)", text)
-    number = int(next(filter(None, status.groups()))) if status else 0
-    if code == "NO_SUCH_BUCKET" or "Bucket '" in text and "not found" in text:
-        return UserError(f"{bucket}: no such bucket", "make it, or name another; AWS_ENDPOINT_URL and AWS_REGION say which store is asked", 3)
-    if code in _BAD_CREDENTIALS:
-        return UserError(f"{bucket}: the store does not know these credentials ({code.lower()})", _CREDENTIALS, 3)
-    if isinstance(error, FileNotFoundError) or code in ("NO_SUCH_KEY", "RESOURCE_NOT_FOUND") or number == 404:
+    code, status = re.search(r"AWS Error ([A-Z_]+)", text), re.search(r"HTTP status (\d+)", text)
+    said = re.search(r"ExceptionName: (\w+)", text)
+    name = said[1] if said else "".join(word.capitalize() for word in code[1].split("_")) if code and code[1] != "UNKNOWN" else ""
+    number = int(status[1]) if status else 0
+    if name == "NoSuchBucket" or re.search(r"Bucket '.*' not found", text):
+        return no_bucket(bucket)
+    if name in _BAD_CREDENTIALS:
+        return UserError(f"{bucket}: the store does not take these credentials: {name}", _CREDENTIALS, 3)
+    if isinstance(error, FileNotFoundError) or name in ("NoSuchKey", "ResourceNotFound") or (number == 404 and not name):
         return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), address)
-    if code == "ACCESS_DENIED" or number in (401, 403):
-        return UserError(f"{address}: the store refuses: no rights there, or wrong credentials", f"{_CREDENTIALS}; {_RIGHTS}", 3)
     if isinstance(error, (IsADirectoryError, NotADirectoryError)):
         return error
+    if name == "AccessDenied" or number in (401, 403):
+        return UserError(f"{address}: the store refuses: no rights there, or wrong credentials", f"{_CREDENTIALS}; {_RIGHTS}", 3)
+    if 300 <= number < 500 and number not in (408, 429):
+        what = f"{number} {name}".strip()
+        return UserError(f"{address}: the store refuses: {what}", f"the region (AWS_REGION) may be another's, the credentials too old; {_CREDENTIALS}", 3)
     first = " ".join(text.split("\n")[0].split())
-    why = code.lower().replace("_", " ") or first[:200]
-    return UserError(f"{address}: no answer after {MAX_TRIES} tries: {why}", "check AWS_ENDPOINT_URL and the network; the same command goes on where it stopped", 3)
+    if "curlCode" in first:
+        why = re.sub(r"^.*?curlCode: \d+, ", "", first).split("; Details")[0]
+    else:
+        why = f"{number or ''} {name}".strip() or first[:200]
+    return UserError(
+        f"{address}: no answer in {MAX_TRIES} tries: {why}", "check AWS_ENDPOINT_URL and the network; the same command goes on where it stopped", 3
+    )
+
+
+def no_bucket(bucket: str) -> UserError:
+    """The error of a bucket that is not there."""
+    return UserError(f"{bucket}: no such bucket", "make it, or name another; AWS_ENDPOINT_URL and AWS_REGION say which store is asked", 3)
 
 
 class Reader(io.RawIOBase):
@@ -142,9 +165,8 @@ class Reader(io.RawIOBase):
         super().__init__()
         self.address = address
         client, path = file_system(address)
-        with asking(address):
-            self._stream = client.open_input_file(path)
-            self._size = int(self._stream.size())
+        self._stream = ask(address, lambda: client.open_input_file(path))
+        self._size = int(self._stream.size())
         self._at = self._start = 0
         self._held: Any = b""
 
@@ -191,8 +213,8 @@ class Reader(io.RawIOBase):
     def _load(self, wanted: int) -> None:
         """The whole of a small file, else a block from here on."""
         start = 0 if self._size <= BLOCK else self._at
-        with asking(self.address):
-            self._held = memoryview(self._stream.read_at(min(max(wanted, BLOCK), self._size - start), start))
+        count = min(max(wanted, BLOCK), self._size - start)
+        self._held = memoryview(ask(self.address, lambda: self._stream.read_at(count, start)))
         self._start = start
         if not len(self._held):
             raise UserError(f"{self.address}: became shorter while it was read", "leave inputs alone while a build runs", 3)
@@ -200,7 +222,7 @@ class Reader(io.RawIOBase):
     def etag(self) -> str:
         """What the store says of the content's identity; "" where it says nothing."""
         found = self._stream.metadata() or {}
-        return next((value.decode().strip('"') for name, value in found.items() if name.lower() == b"etag"), "")
+        return next((value.decode().strip('"') for name, value in found.items() if name.lower() == "etag"), "")
 
     def close(self) -> None:
         """Let go of the block."""
@@ -218,32 +240,23 @@ def put(address: str, content: IO[bytes]) -> None:
     not publish. It is done in a thread, where no Ctrl-C comes between.
     """
     content.flush()
-    failed: list[BaseException] = []
-
-    def hand_over() -> None:
-        try:
-            _put(address, content.fileno())
-        except BaseException as error:  # raised again below
-            failed.append(error)
-
-    thread = threading.Thread(target=hand_over)
-    thread.start()
-    thread.join()
-    if failed:
-        raise failed[0]
-
-
-def _put(address: str, descriptor: int) -> None:
-    length = os.fstat(descriptor).st_size
+    length = os.fstat(content.fileno()).st_size
     # Not closed here: the client may still hold it; it goes with the last who does.
-    buffer = pa.py_buffer(mmap.mmap(descriptor, length, access=mmap.ACCESS_READ) if length else b"")
-    client, path = file_system(address)
-    with asking(address):
-        stream = client.open_output_stream(path, compression=None)  # by default it would go by the name's ending
-        try:
-            stream.write(buffer)
-        finally:
-            stream.close()
+    buffer = pa.py_buffer(mmap.mmap(content.fileno(), length, access=mmap.ACCESS_READ) if length else b"")
+    pool = ThreadPoolExecutor(1)
+    try:
+        pool.submit(ask, address, lambda: _put(address, buffer, length)).result()
+    finally:
+        pool.shutdown(wait=False)
+
+
+def _put(address: str, buffer: pa.Buffer, length: int) -> None:
+    client, path = file_system(address, at_once=length <= SMALL)
+    stream = client.open_output_stream(path, compression=None)  # by default it would go by the name's ending
+    try:
+        stream.write(buffer)
+    finally:
+        stream.close()
 
 
 def side_by_side(function: Callable[[T], R], items: list[T]) -> list[R]:

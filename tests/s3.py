@@ -41,6 +41,7 @@ class Store:
     fault: Callable[[Request], Answer | None] = lambda request: None
     requests: list[Request] = field(default_factory=list)
     seen: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    done: threading.Condition = field(default_factory=threading.Condition)
 
     def counts(self) -> Counter[str]:
         """How many requests of each kind came since the last `forget`."""
@@ -57,7 +58,13 @@ class Store:
         from moto.s3.models import s3_backends
 
         found = s3_backends["123456789012"]["aws"].buckets[bucket].keys
-        return {key: bytes(value.value) for key, value in list(found.items())}
+        contents = {}
+        for key, value in list(found.items()):
+            try:
+                contents[key] = bytes(value.value)
+            except ValueError:  # replaced this moment, and closed
+                contents[key] = bytes(found[key].value)
+        return contents
 
     def fill(self, contents: dict[str, bytes], bucket: str = BUCKET) -> None:
         """Put objects past the network."""
@@ -65,6 +72,11 @@ class Store:
 
         for key, content in contents.items():
             s3_backends["123456789012"]["aws"].put_object(bucket, key, content)
+
+    def wait_for(self, key: str, seconds: float = 30.0) -> bool:
+        """Wait until an object is there."""
+        with self.done:
+            return self.done.wait_for(lambda: key in self.objects(), seconds)
 
     def unfinished(self, bucket: str = BUCKET) -> int:
         """Uploads in parts that nobody completed."""
@@ -81,7 +93,10 @@ class Store:
         if answer is None and KEY not in environ.get("HTTP_AUTHORIZATION", ""):
             answer = ("403 Forbidden", "InvalidAccessKeyId")
         if answer is None:
-            return self.app(environ, start_response)
+            found = list(self.app(environ, start_response))
+            with self.done:
+                self.done.notify_all()
+            return found
         environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         status, code = answer
         body = b"" if method == "HEAD" else f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>as asked</Message></Error>".encode()
@@ -140,9 +155,9 @@ def _fresh(store: Any) -> None:
 
 
 def make_bucket(name: str = BUCKET) -> None:
-    """A new, empty bucket, past the network."""
+    """A new bucket, the only one, past the network."""
     from moto.s3.models import s3_backends
 
     backend = s3_backends["123456789012"]["aws"]
-    backend.buckets.pop(name, None)
+    backend.reset()
     backend.create_bucket(name, "us-east-1")

@@ -21,9 +21,7 @@ def test_the_pipeline_of_the_page_builds_the_same_shards(some_novels: Path, tmp_
     (code,) = re.findall(r"^```python\n(.*?)^```", (ROOT / "docs/beam.md").read_text("utf-8"), re.MULTILINE | re.DOTALL)
     (tmp_path / "own.py").write_text(code)
     (tmp_path / "recipe.toml").write_text(RECIPE.format(folder=some_novels))
-    ran = subprocess.run(
-        [sys.executable, "own.py"], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=120
-    )
+    ran = subprocess.run([sys.executable, "own.py"], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=120)
     assert ran.returncode == 0, ran.stderr
     assert main(["build", str(tmp_path / "recipe.toml"), "--home", str(tmp_path / "built"), "--workers", "0"]) == 0
     assert contents(tmp_path / "home") == contents(tmp_path / "built")
