@@ -50,9 +50,12 @@ Encoder = Callable[[list[str]], tuple[NDArray[np.uint32], NDArray[np.int64]]]
 
 @dataclass(frozen=True, kw_only=True)
 class Task(SliceTask):
-    """One ingested slice to encode."""
+    """One ingested slice to encode; `tokenizer`: digest of the vocabulary; `attributes`: digests of what decides which
+    documents are kept."""
 
     fingerprint: str
+    tokenizer: str
+    attributes: tuple[str, ...]
     stage: str = STAGE
 
 
@@ -69,6 +72,8 @@ def plan(home_root: str) -> list[Task]:
         Task(
             home=home_root,
             ingested=summary,
+            tokenizer=vocabulary.output,
+            attributes=tuple(digests),
             fingerprint=fingerprint(
                 stage=VERSION,
                 seed=recipe.seed,
@@ -94,7 +99,7 @@ def process(task: Task) -> Summary:
     if finished:
         return finished
     tokenizer_file = home.file("tokenizer", "tokenizer.json")
-    encoder, vocab_size = _loaded(tokenizer_file, files.digest(tokenizer_file))
+    encoder, vocab_size = _loaded(tokenizer_file, task.tokenizer)
     dtype = token_dtype(vocab_size)
     language = recipe.sources[ingested.source].language
     kept = kept_rows(home, recipe, ingested)
@@ -132,7 +137,7 @@ def process(task: Task) -> Summary:
         output=output.digest,
         output_bytes=output.bytes,
         counts=counts,
-        inputs=(ingested.output, *attribute_digests(home, recipe, ingested)),
+        inputs=(ingested.output, *task.attributes),
     )
     write_summary(home, summary)
     return summary

@@ -55,13 +55,14 @@ class Task(SliceTask):
 def plan(home_root: str) -> list[Task]:
     """The slices to sample; none for a given vocabulary, or when the trained one is up to date."""
     home, recipe = open_home(home_root)
-    if recipe.tokenizer.path or _trained(home, recipe):
+    if recipe.tokenizer.path:
         return []
-    slices = _training_slices(home, recipe)
+    slices, attributes = _training_slices(home, recipe)
+    if _trained(home, _trained_fingerprint(recipe, slices, attributes)):
+        return []
     # Of all the text, not of the kept: that would need each document's size, and depend on nothing else.
     size = sum(summary.counts["bytes"] for summary in slices)
     threshold = min(CHANCES, CHANCES * recipe.tokenizer.sample_bytes // max(size, 1))
-    attributes = files.each(home.root, lambda summary: attribute_digests(home, recipe, summary), slices)
     return [
         Task(
             home=home_root,
@@ -73,9 +74,11 @@ def plan(home_root: str) -> list[Task]:
     ]
 
 
-def _training_slices(home: Home, recipe: Recipe) -> list[Summary]:
+def _training_slices(home: Home, recipe: Recipe) -> tuple[list[Summary], list[list[str]]]:
+    """The slices to train on, and for each the digests of what decides which of its documents are kept."""
     names = recipe.tokenizer.sources or tuple(recipe.sources)
-    return [summary for summary in ordered_slices(home, recipe) if summary.source in names]
+    slices = [summary for summary in ordered_slices(home, recipe) if summary.source in names]
+    return slices, files.each(home.root, lambda summary: attribute_digests(home, recipe, summary), slices)
 
 
 def process(task: Task) -> Summary:
@@ -133,11 +136,12 @@ def train(home_root: str) -> Summary:
             return finished
         tokenizer, counts = load_given(config.path), {}
     else:
-        finished = _trained(home, recipe)
+        slices, attributes = _training_slices(home, recipe)
+        wanted = _trained_fingerprint(recipe, slices, attributes)
+        finished = _trained(home, wanted)
         if finished:
             return finished
-        wanted = _trained_fingerprint(home, recipe)
-        found = files.each(home.root, lambda piece: read_summary(home.summary(SAMPLE, piece.source, piece.slice)), _training_slices(home, recipe))
+        found = files.each(home.root, lambda piece: read_summary(home.summary(SAMPLE, piece.source, piece.slice)), slices)
         taken = [summary for summary in found if summary]
         counts = {name: sum(summary.counts[name] for summary in taken) for name in ("documents", "bytes")}
         if not counts["documents"]:
@@ -160,14 +164,12 @@ def train(home_root: str) -> Summary:
     return summary
 
 
-def _trained(home: Home, recipe: Recipe) -> Summary | None:
-    return done(home, STAGE, "all", "tokenizer", _trained_fingerprint(home, recipe), home.file("tokenizer", "tokenizer.json"))
+def _trained(home: Home, wanted: str) -> Summary | None:
+    return done(home, STAGE, "all", "tokenizer", wanted, home.file("tokenizer", "tokenizer.json"))
 
 
-def _trained_fingerprint(home: Home, recipe: Recipe) -> str:
+def _trained_fingerprint(recipe: Recipe, slices: list[Summary], attributes: list[list[str]]) -> str:
     config = recipe.tokenizer
-    slices = _training_slices(home, recipe)
-    attributes = files.each(home.root, lambda summary: attribute_digests(home, recipe, summary), slices)
     inputs = [[summary.source, summary.output, digests] for summary, digests in zip(slices, attributes)]
     return fingerprint(
         stage=VERSION, seed=recipe.seed, vocab_size=config.vocab_size, sample_bytes=config.sample_bytes, packages=package_versions("tokenizers"), inputs=inputs

@@ -116,7 +116,7 @@ def _in_words(address: str) -> Iterator[None]:
         yield
     except (OSError, pa.ArrowException) as error:
         told = _explained(address, error)
-        if isinstance(told, UserError) and ": no answer in " in told.what:
+        if isinstance(told, UserError) and "curlCode" in str(error):  # nobody there, for whatever is asked
             _down[root] = time.monotonic(), told
         raise told from None
 
