@@ -8,6 +8,7 @@ This module imports Beam (seconds): nothing that `corpus --help` or a child need
 """
 
 import functools
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, wait
@@ -19,7 +20,7 @@ from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
 from pipelines import exact, ingest, progress, shard, tokenize, tokenizer, workers
-from pipelines.home import Home, Summary, forget_aside, open_home, set_aside, slices_aside, summaries, take_error, write_error
+from pipelines.home import Home, Summary, forget_aside, open_home, set_aside, slices_aside, stale, summaries, take_error, write_error
 from shards.config import UserError
 
 DEFAULT_RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
@@ -121,6 +122,8 @@ def _leaving_errors(home: str, function: Callable[[str], Iterable[Any]], argumen
         tasks = [task for task in planned if hasattr(task, "size")]
         if function is not exact.tasks:  # the second plan of the same slices
             progress.board.expect(len(tasks), sum(task.size for task in tasks))
+            for line in stale(Home(home), tasks):
+                print(line, file=sys.stderr, flush=True)
         return planned
     except UserError as error:
         write_error(Home(home), error)
