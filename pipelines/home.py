@@ -161,12 +161,11 @@ def stale(home: Home, tasks: Iterable[Any]) -> Iterator[str]:
     without a fingerprint are passed over."""
     found: dict[tuple[str, str], list[list[str]]] = {}
     planned: dict[tuple[str, str], int] = {}
-    for task in tasks:
-        if not hasattr(task, "fingerprint"):
-            continue
+    wanted = [task for task in tasks if hasattr(task, "fingerprint")]
+    there = files.each(home.root, lambda task: read_summary(home.summary(task.stage, task.source, task.name)), wanted)
+    for task, before in zip(wanted, there):
         key = (task.stage, task.source)
         planned[key] = planned.get(key, 0) + 1
-        before = read_summary(home.summary(task.stage, task.source, task.name))
         if before is not None and before.fingerprint != task.fingerprint:
             old, new = set(before.fingerprint.split()), task.fingerprint.split()
             found.setdefault(key, []).append([PARTS.get(name := part.split(":")[0], f"{name} changed") for part in new if part not in old])
