@@ -3,7 +3,7 @@
     Ingest: PBegin -> PCollection[Summary];  Deduplicate, TrainTokenizer, Tokenize: PCollection[Summary] -> PCollection[Summary]
 
 The input of the latter three is a barrier: they read what the earlier stage wrote below the home. Cost: a stage moves
-a task (under 1 KB) and a summary a slice; Deduplicate also two shuffles of at most 24 bytes a document.
+a task and a summary (about 1 KB) a slice; Deduplicate also two shuffles of at most 24 bytes a document.
 This module imports Beam (seconds): nothing that `corpus --help` or a child needs may import it.
 """
 

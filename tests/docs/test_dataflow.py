@@ -60,6 +60,7 @@ def test_the_template_names_what_its_program_takes() -> None:
     assert parameters <= names and {f"--{name}" for name in names - parameters} <= stages.known_options()
 
 
+@pytest.mark.long
 def test_the_template_s_program_builds_the_same_shards(some_novels: Path, tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(RECIPE.format(folder=some_novels))

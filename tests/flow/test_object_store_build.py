@@ -177,6 +177,7 @@ def test_the_same_build(local: Path, bucket: Store, tmp_path: Path, corpus: Corp
     print(said)
 
 
+@pytest.mark.long
 def test_a_store_that_stumbles(local: Path, bucket: Store, tmp_path: Path, corpus: Corpus) -> None:
     """Every ninth request is answered by 503: nothing is lost, nothing rejected, and the bytes are the same."""
     count = iter(range(10**9))

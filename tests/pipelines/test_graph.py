@@ -97,7 +97,7 @@ def test_only_keys_and_tasks_cross_a_shuffle(some_novels: Path, tmp_path: Path, 
             counts.update({f"{stage_name} {key}": value for key, value in summary.counts.items()})
     documents, removed = counts["ingest documents"], counts["exact removed"]
     print(f"{documents} documents of {counts['ingest bytes']} bytes in {slices} slices; shuffled: {by_stage}")
-    assert slices > 10 and documents > 20 * slices and removed > 20
+    assert slices > 5 and documents > 20 * slices and removed > 20
     for stage_name, labels in by_stage.items():
         assert labels, stage_name
         for label, size in labels.items():
