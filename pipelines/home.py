@@ -6,8 +6,9 @@ A slice's summary is written last and means done, for as long as its fingerprint
 finds its input by the summaries of the earlier one, never by listing files.
 """
 
+import functools
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
@@ -132,7 +133,13 @@ def is_home(root: str) -> bool:
 
 def package_versions(*names: str) -> dict[str, str]:
     """Versions of installed distributions, for fingerprints and the manifest."""
-    return {name: __version__ if name == "corpusmill" else version(name) for name in names}
+    return {name: __version__ if name == "corpusmill" else _installed(version, name) for name in names}
+
+
+@functools.lru_cache(maxsize=None)
+def _installed(look_up: Callable[[str], str], name: str) -> str:
+    """Looked up once: each time the metadata of the whole distribution is parsed, and a plan asks for every slice."""
+    return look_up(name)
 
 
 def fingerprint(**parts: Any) -> str:

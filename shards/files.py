@@ -100,8 +100,11 @@ def list_folders(address: str) -> list[str]:
 
 def read_bytes(address: str) -> bytes:
     """The whole file."""
-    with open_input(address) as stream:
-        return bytes(stream.read())
+    if is_remote(address):
+        with open_input(address) as stream:
+            return bytes(stream.read())
+    with open(address.removeprefix("file://"), "rb") as local:
+        return local.read()
 
 
 def each(root: str, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
