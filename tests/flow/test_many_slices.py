@@ -121,7 +121,7 @@ def test_plans_are_linear(tmp_path: Path) -> None:
 def test_a_hundred_thousand_slices(tmp_path: Path) -> None:
     before = peak_mb()
     figures = plans(tmp_path, 100_000)
-    print(f"100,000 slices: {({name: round(value, 1) for name, value in figures.items()})}; peak {peak_mb():.0f} MB, {before:.0f} before")
+    print(f"100,000 slices: { ({name: round(value, 1) for name, value in figures.items()}) }; peak {peak_mb():.0f} MB, {before:.0f} before")
     assert all(value < 1300 for name, value in figures.items() if name.endswith("task bytes"))
     assert sum(value for name, value in figures.items() if "bytes" not in name) < 600
     assert peak_mb() - before < 2000
