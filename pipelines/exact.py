@@ -61,10 +61,20 @@ def plan(home_root: str) -> list[Task]:
     wanted = {(task.ingested.source, task.ingested.slice) for task in planned}
     prune(home, KEYS, wanted, (f"work/{KEYS}",))
     prune(home, STAGE, wanted, (f"attributes/{STAGE}",))
-    table = pa.table({"source": [task.source for task in planned], "name": [task.name for task in planned]})
-    with files.open_output(_order_file(home)) as stream:
-        pq.write_table(table, stream, compression="zstd")
+    _write_order(home, planned)
     return planned
+
+
+def _write_order(home: Home, planned: list[Task]) -> None:
+    table = pa.table({"source": [task.source for task in planned], "name": [task.name for task in planned]})
+    try:
+        with files.open_input(_order_file(home)) as stream:
+            if pq.read_table(stream).equals(table):
+                return
+    except (FileNotFoundError, pa.ArrowInvalid):
+        pass  # not there, or damaged: written below
+    with files.open_output(_order_file(home)) as output:
+        pq.write_table(table, output, compression="zstd")
 
 
 @dataclass(frozen=True)

@@ -136,7 +136,7 @@ def package_versions(*names: str) -> dict[str, str]:
     return {name: __version__ if name == "corpusmill" else _installed(version, name) for name in names}
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _installed(look_up: Callable[[str], str], name: str) -> str:
     """Looked up once: each time the metadata of the whole distribution is parsed, and a plan asks for every slice."""
     return look_up(name)

@@ -98,7 +98,7 @@ def test_a_large_file_is_read_by_blocks(bucket: Store, monkeypatch: pytest.Monke
 
 def test_listings_beyond_a_page_are_complete(bucket: Store) -> None:
     names = [f"d/{number % 7}/{number:05d}.txt" for number in range(2345)] + [f"flat/{number:04d}" for number in range(1500)]
-    bucket.fill({name: b"x" for name in names})
+    bucket.fill(dict.fromkeys(names, b"x"))
     assert [address for address, _ in files.glob(f"s3://{BUCKET}/d/**/*.txt")] == sorted(f"s3://{BUCKET}/{name}" for name in names if name.startswith("d/"))
     assert files.list_files(f"s3://{BUCKET}/flat") == [f"s3://{BUCKET}/flat/{number:04d}" for number in range(1500)]
     assert files.list_folders(f"s3://{BUCKET}/d") == list("0123456")
