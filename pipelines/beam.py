@@ -3,7 +3,7 @@
     Ingest: PBegin -> PCollection[Summary];  Measure, Deduplicate, DeduplicateNear, TrainTokenizer, Tokenize: PCollection[Summary] -> PCollection[Summary]
 
 The input of all but the first is a barrier: they read what the earlier stage wrote below the home. Cost: a stage moves
-a task (under 1 KB) and a summary a slice; Deduplicate also two shuffles of at most 24 bytes a document.
+a task and a summary (about 1 KB) a slice; Deduplicate also two shuffles of at most 24 bytes a document.
 This module imports Beam (seconds): nothing that `corpus --help` or a child needs may import it.
 """
 
@@ -68,7 +68,7 @@ class Deduplicate(beam.PTransform):
             | "Decide" >> beam.FlatMap(_decide, self.home)
         )
         none = tasks | "EverySlice" >> beam.Map(_no_removal)
-        return (removals, none) | beam.Flatten() | "MeetBySlice" >> beam.GroupByKey() | "Apply" >> beam.Map(_apply, self.home).with_output_types(Summary)
+        return (removals, none) | beam.Flatten() | "MeetBySlice" >> beam.GroupByKey() | "Apply" >> beam.Map(_apply).with_output_types(Summary)
 
 
 class DeduplicateNear(beam.PTransform):
@@ -177,15 +177,18 @@ def _leaving_errors(home: str, function: Callable[[str], Iterable[Any]], argumen
 
 
 def _decide(group: tuple[int, Iterable[bytes]], home: str) -> Iterator[tuple[int, bytes]]:
-    yield from exact.decide(group[1], exact.tasks(home))
+    yield from exact.decide(group[1], exact.places(home))
 
 
-def _no_removal(task: exact.Task) -> tuple[int, bytes]:
-    return task.index, b""
+def _no_removal(task: exact.Task) -> tuple[int, Any]:
+    """Beside its removals each slice brings its task: to plan all of them again for each would be quadratic."""
+    return task.index, task
 
 
-def _apply(group: tuple[int, Iterable[bytes]], home: str) -> Summary:
-    return exact.apply(exact.tasks(home)[group[0]], group[1])
+def _apply(group: tuple[int, Iterable[Any]]) -> Summary:
+    of_slice = list(group[1])
+    (task,) = {item.index: item for item in of_slice if isinstance(item, exact.Task)}.values()
+    return exact.apply(task, (item for item in of_slice if isinstance(item, bytes)))
 
 
 def _train(home: str) -> list[Summary]:
