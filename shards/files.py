@@ -3,6 +3,7 @@
 An address is a path or a URI (`s3://bucket/key`, the key as it stands: nothing in it is unquoted). Locally a file is
 written beside its final name, flushed and renamed; for an object store it is written to a temporary file of this machine,
 and its bytes go up in one put of the final name (`shards.store`). Streams are closed on every path out.
+`https://` addresses are read by `shards.webfile`, and never written.
 """
 
 import hashlib
@@ -18,7 +19,7 @@ from typing import IO, Any, TypeVar
 import pyarrow as pa
 from pyarrow import fs as pafs
 
-from shards import store
+from shards import store, web, webfile
 from shards.config import UserError
 
 T = TypeVar("T")
@@ -37,6 +38,8 @@ def resolve(address: str) -> tuple[pafs.FileSystem, str]:
     """The file system of an address and the path inside it. Raises `UserError` for a scheme nobody knows."""
     if not is_remote(address):
         return _local(), os.path.abspath(address.removeprefix("file://"))
+    if web.is_web(address):
+        raise UserError(f"{address}: files over HTTP can only be read", "name a folder, s3://, gs:// or hdfs://")
     return store.file_system(address)
 
 
@@ -67,16 +70,26 @@ def join(base: str, *names: str) -> str:
 
 def exists(address: str) -> bool:
     """True for a file or folder that is there."""
+    if web.is_web(address):
+        try:
+            webfile.stat(address)
+        except FileNotFoundError:
+            return False
+        return True
     return bool(_info(address).type != pafs.FileType.NotFound)
 
 
 def is_folder(address: str) -> bool:
     """True for a folder that is there."""
+    if web.is_web(address):
+        return False
     return bool(_info(address).type == pafs.FileType.Directory)
 
 
 def size(address: str) -> int:
     """Bytes of a file. Raises FileNotFoundError."""
+    if web.is_web(address):
+        return webfile.stat(address).size or 0
     info = _info(address)
     if info.type != pafs.FileType.File:
         raise FileNotFoundError(address)
@@ -101,7 +114,7 @@ def list_folders(address: str) -> list[str]:
 def read_bytes(address: str) -> bytes:
     """The whole file."""
     if is_remote(address):
-        with open_input(address) as stream:
+        with webfile.open_input(address) if web.is_web(address) else open_input(address) as stream:  # Arrow's own asks for the size first
             return bytes(stream.read())
     with open(address.removeprefix("file://"), "rb") as local:
         return local.read()
@@ -114,10 +127,15 @@ def each(root: str, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
 
 def open_input(address: str) -> pa.NativeFile:
     """A seekable stream over a file. Raises FileNotFoundError, PermissionError; `UserError` where a store fails."""
+    if web.is_web(address):
+        return pa.PythonFile(webfile.open_input(address), mode="r")
     if is_remote(address):
         return pa.PythonFile(store.Reader(address), mode="r")
     file_system, path = resolve(address)
-    return file_system.open_input_file(path)
+    try:
+        return file_system.open_input_file(path)
+    except PermissionError as error:  # Arrow's own names no file
+        raise PermissionError(error.errno, "Permission denied", address) from None
 
 
 class Output(io.BufferedIOBase):
@@ -209,7 +227,7 @@ def digest(address: str) -> str:
 
 def identity(address: str, length: int) -> str:
     """A cheap identity of an input's content: a store's ETag, where it gives one, else `both_ends_digest`."""
-    if is_remote(address):
+    if is_remote(address) and not web.is_web(address):
         with store.Reader(address) as stream:
             if etag := stream.etag():
                 return f"etag {etag}"
@@ -217,7 +235,9 @@ def identity(address: str, length: int) -> str:
 
 
 def both_ends_digest(address: str, length: int) -> str:
-    """A cheap identity of an input: blake2b-16 over its size and its first and last MiB."""
+    """A cheap identity of an input: blake2b-16 over its size and its first and last MiB, or over the ETag that a web server gives."""
+    if web.is_web(address) and (known := webfile.identity(address)):
+        return known
     state = hashlib.blake2b(length.to_bytes(8, "little"), digest_size=16)
     with open_input(address) as stream:
         state.update(stream.read(_CHUNK))
@@ -231,8 +251,10 @@ def glob(pattern: str) -> list[tuple[str, int]]:
     """(address, bytes) of every file that matches, sorted by address. `**` crosses folders, a leading dot must be written.
 
     A pattern without wildcards names a file, or a folder and all below it. Raises `UserError` when the folder before
-    the first wildcard is not there.
+    the first wildcard is not there. An address of a web server names one file.
     """
+    if web.is_web(pattern):
+        return webfile.glob(pattern)
     fixed = pattern if _is_file(pattern) else fixed_part(pattern)
     info = _info(fixed)
     kind = info.type
@@ -288,6 +310,8 @@ def _cannot_list(error: OSError) -> None:
 
 def fixed_part(pattern: str) -> str:
     """The folder of a glob before its first wildcard; the pattern itself where there is none."""
+    if web.is_web(pattern):
+        return pattern
     wild = re.search(r"[*?\[]", pattern)
     if wild is None:
         return pattern.rstrip("/") or "/"

@@ -173,7 +173,7 @@ def compare(model: MaskedLM, out: Path) -> dict[str, Any]:
             from transformers import AutoModelForMaskedLM
             from transformers.utils import logging
 
-            logging.disable_progress_bar()
+            logging.disable_progress_bar()  # type: ignore[no-untyped-call]
             other = AutoModelForMaskedLM.from_pretrained(str(out)).eval()
             logits = other(input_ids=ids, attention_mask=(ids != config.pad_id).long()).logits
             difference = float((logits.reshape(ours.shape) - ours).abs().max())
