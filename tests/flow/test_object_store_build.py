@@ -144,7 +144,7 @@ def test_the_same_build(local: Path, bucket: Store, tmp_path: Path, corpus: Corp
     assert bucket.unfinished() == 0 and not [key for key in bucket.objects() if ".tmp-" in key or key == "home/lock"]
     slices = sum(name.startswith("summaries/ingest/") for name in remote)
     counts = bucket.counts()
-    said = f"requests of a build of {slices} slices and {sum(name.endswith(".arrow") for name in shards_of(bucket))} shards: {dict(counts)}, {sum(counts.values()) / slices:.1f} a slice"
+    said = f"requests of a build of {slices} slices and {sum(name.endswith('.arrow') for name in shards_of(bucket))} shards: {dict(counts)}, {sum(counts.values()) / slices:.1f} a slice"
     assert slices >= 8 and sum(counts.values()) < REQUESTS_A_SLICE * slices
 
     before = bucket.objects()
