@@ -11,7 +11,7 @@ import sys
 
 import apache_beam as beam
 
-from pipelines.beam import Deduplicate, Ingest, Tokenize, TrainTokenizer, options
+from pipelines.beam import Deduplicate, DeduplicateNear, Ingest, Measure, Tokenize, TrainTokenizer, options
 from pipelines.home import Home, write_recipe
 from pipelines.recipe import parse_recipe
 from shards import files
@@ -26,7 +26,9 @@ def main(arguments: list[str]) -> None:
     recipe = parse_recipe(files.read_bytes(ours.recipe).decode(), ours.recipe, ours.recipe.rpartition("/")[0])
     write_recipe(Home(ours.home), recipe)
     pipeline = beam.Pipeline(options=options(for_beam))
-    pipeline | Ingest(ours.home) | Deduplicate(ours.home) | TrainTokenizer(ours.home) | Tokenize(ours.home)
+    documents = pipeline | Ingest(ours.home) | Measure(ours.home)
+    kept = documents | Deduplicate(ours.home) | DeduplicateNear(ours.home)
+    kept | TrainTokenizer(ours.home) | Tokenize(ours.home)
     pipeline.run()  # not waited for: the launcher ends, and the service goes on
 
 

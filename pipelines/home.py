@@ -245,8 +245,8 @@ def current(home: Home, recipe: Recipe, stage: str, source: str) -> list[Summary
         summary = read_summary(home.summary(stage, source, ingested.slice))
         before = stage if stage in REMOVING_STAGES else None
         wanted = (ingested.output, *attribute_digests(home, recipe, ingested, strict=False, before=before))
-        right = summary is not None and summary.inputs == wanted and (stage != RULES or _rules_digest(home, recipe, ingested))
-        return summary if right else None
+        there = summary is not None and summary.inputs == wanted and (stage != RULES or _rules_digest(home, recipe, ingested))
+        return summary if there else None
 
     return [summary for summary in files.each(home.root, of_slice, summaries(home, "ingest", source)) if summary]
 

@@ -2,8 +2,8 @@
 
 An address is a path or a URI (`s3://bucket/key`, the key as it stands: nothing in it is unquoted). Locally a file is
 written beside its final name, flushed and renamed; for an object store it is written to a temporary file of this machine,
-and its bytes go up in one put of the final name (`shards.store`). Streams are closed on every path out. `https://` addresses are read by
-`shards.webfile`, and never written.
+and its bytes go up in one put of the final name (`shards.store`). Streams are closed on every path out.
+`https://` addresses are read by `shards.webfile`, and never written.
 """
 
 import hashlib
@@ -113,11 +113,8 @@ def list_folders(address: str) -> list[str]:
 
 def read_bytes(address: str) -> bytes:
     """The whole file."""
-    if web.is_web(address):
-        with webfile.open_input(address) as stream:  # Arrow's own asks for the size first
-            return bytes(stream.read())
     if is_remote(address):
-        with open_input(address) as stream:
+        with webfile.open_input(address) if web.is_web(address) else open_input(address) as stream:  # Arrow's own asks for the size first
             return bytes(stream.read())
     with open(address.removeprefix("file://"), "rb") as local:
         return local.read()
@@ -229,10 +226,8 @@ def digest(address: str) -> str:
 
 
 def identity(address: str, length: int) -> str:
-    """A cheap identity of an input's content: a store's or a web server's ETag, where it gives one, else `both_ends_digest`."""
-    if web.is_web(address):
-        return webfile.identity(address) or both_ends_digest(address, length)
-    if is_remote(address):
+    """A cheap identity of an input's content: a store's ETag, where it gives one, else `both_ends_digest`."""
+    if is_remote(address) and not web.is_web(address):
         with store.Reader(address) as stream:
             if etag := stream.etag():
                 return f"etag {etag}"

@@ -41,8 +41,8 @@ class Functions(PipelineVisitor):
             self.found[applied.full_label] = applied.transform.fn
 
 
-def test_the_four_stages_are_there() -> None:
-    assert {"Ingest", "Deduplicate", "TrainTokenizer", "Tokenize"} <= {stage.__name__ for stage in STAGES}
+def test_the_stages_are_there() -> None:
+    assert {"Ingest", "Measure", "Deduplicate", "DeduplicateNear", "TrainTokenizer", "Tokenize"} <= {stage.__name__ for stage in STAGES}
 
 
 @pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.__name__)
@@ -55,7 +55,7 @@ def test_every_function_pickles_and_nothing_large_is_in_the_graph(stage: type[be
         packed = pickler.dumps(function)
         assert len(packed) < 4000, (label, len(packed))
         assert type(pickler.loads(packed)) is type(function), label
-    assert pipeline.to_runner_api().ByteSize() < 100_000  # and it is the same for any number of slices: it knows none
+    assert pipeline.to_runner_api().ByteSize() < 200_000  # and it is the same for any number of slices: it knows none
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_only_keys_and_tasks_cross_a_shuffle(some_novels: Path, tmp_path: Path, 
     home = Home(str(tmp_path / "home"))
     write_recipe(home, load_recipe(str(tmp_path / "recipe.toml")))
     by_stage = {}
-    for stage in (stages.Ingest, stages.Deduplicate, stages.TrainTokenizer, stages.Tokenize):
+    for stage in (stages.Ingest, stages.Measure, stages.Deduplicate, stages.DeduplicateNear, stages.TrainTokenizer, stages.Tokenize):
         shuffled.clear()
         stages.run_stage(home.root, stage, 0, [])
         by_stage[stage.__name__] = dict(shuffled)
@@ -106,5 +106,6 @@ def test_only_keys_and_tasks_cross_a_shuffle(some_novels: Path, tmp_path: Path, 
     blocks = slices  # one partition
     assert RECORD_BYTES * documents <= exact["MeetByKey"] < RECORD_BYTES * documents + 50 * blocks
     assert RECORD_BYTES * removed <= exact["MeetBySlice"] < RECORD_BYTES * removed + TASK_BYTES * slices
+    by_stage.pop("DeduplicateNear")  # its tasks are not one a slice
     others = [size for labels in by_stage.values() for label, size in labels.items() if label.split("/")[-1] not in ("MeetByKey", "MeetBySlice")]
     assert max(others) < TASK_BYTES * slices
