@@ -16,7 +16,7 @@ from corpora.rules import Profile, RulesConfig
 MAX_DOCUMENT_BYTES = 50_000_000
 """A document of more bytes (inflated) is the reject `too_large`."""
 
-LOCATION_FIELDS = frozenset({"input", "slice_bytes"})
+LOCATION_FIELDS = frozenset({"input", "slice_bytes", "accelerated"})
 """Options that cannot change a byte of the output: left out of the recipe's digest."""
 LATER_FIELDS = frozenset({"dedup", "rules"})
 """Options that concern what comes after the documents: `ingest` does not depend on them."""
@@ -114,7 +114,7 @@ class SourceOptions:
     """The keys of every `[sources.NAME]` table; a source's own options are a subclass."""
 
     kind: str
-    """files, cc_news, or the `module:function` of your own source."""
+    """files, cc_news, wikipedia, or the `module:function` of your own source."""
     input: tuple[str, ...]
     """Files, folders or globs; `**` crosses folders. `https://...` is one file, `@LIST` the files that a list names. Relative to the recipe."""
     language: str = "any"

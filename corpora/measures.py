@@ -397,7 +397,8 @@ def _c4(codes: NDArray[np.uint32], kinds: NDArray[np.uint8], least_words: int, o
                 after = place + 1
                 while after < stop and kinds[codes[after]] & CLOSER != 0:
                     after += 1
-                sentences += after == stop or kinds[codes[after]] & SPACE != 0 or code >= FULL_WIDTH
+                if after == stop or kinds[codes[after]] & SPACE != 0 or code >= FULL_WIDTH:
+                    sentences += 1
         if dropped or tokens == 0 or tokens < least_words:
             continue
         at = stop - 1

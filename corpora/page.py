@@ -95,6 +95,8 @@ def refuse_tags(text: str) -> Skip | None:
     """Why a decoded page has too much markup to be parsed in seconds; None: it has not."""
     if (tags := text.count("<")) > MAX_TAGS:
         return Skip(reason="too_many_elements", detail=f"{tags:,} tags")
+    if max(map(len, _TAG.findall(text)), default=0) <= _LONG_TAG:
+        return None
     for tag in _TAG.finditer(text):
         start, end = tag.span()
         # different names: what reads as a tag inside a script repeats its commas and colons, and costs libxml2 nothing

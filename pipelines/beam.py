@@ -255,7 +255,7 @@ class Pool(beam.DoFn):
             set_aside(Home(self.home), job.task.stage, job.task.source, job.task.name, reason, record, trace)
         else:
             yield summary
-        progress.board.finish(job.task.size, reached.records)
+        progress.board.finish(job.task.size, reached.records, reached.peak)
 
 
 def run_stage(home: str, stage: type[beam.PTransform], num_workers: int, beam_arguments: list[str]) -> None:
@@ -272,6 +272,7 @@ def run_stage(home: str, stage: type[beam.PTransform], num_workers: int, beam_ar
     try:
         with progress.display(Home(home), DISPLAYED[stage]):
             pipeline.run().wait_until_finish()
+        progress.write_figures(Home(home), num_workers)
     except Exception:  # an engine wraps every error in its own; each way out raises again
         if workers.interrupted.is_set():
             raise KeyboardInterrupt from None

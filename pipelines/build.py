@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from corpora.document import LATER_FIELDS, SourceOptions
+from corpora.document import LATER_FIELDS, LOCATION_FIELDS, SourceOptions
 from corpora.sources import load_source
 from pipelines import exact, ingest, measure, near, shard, tokenize, tokenizer
 from pipelines import home as homes
+from pipelines.card import write_shards_card
 from pipelines.home import Home, open_home, summaries, write_recipe
 from pipelines.recipe import LIST_FIELDS, Recipe, recipe_digest
 from shards import files
@@ -59,7 +60,7 @@ def run_ingest(home_root: str, num_workers: int, beam_arguments: list[str], say:
         _account(f"{name}: records", records, documents + sum(rejects.values()))
         reasons = "".join(f", {count:,} {reason}" for reason, count in sorted(rejects.items()))
         say(f"ingest {name}: {records:,} records, {documents:,} documents{reasons}")
-        if records and set(rejects) <= {"damaged", "truncated", "unreadable", "unknown_format", "not_an_archive"} and not documents:
+        if records and set(rejects) <= {"damaged", "truncated", "unreadable", "unknown_format", "not_an_archive", "not_a_dump"} and not documents:
             say(f"warning: {name}: nothing in its {len(found)} slices could be read; corpus show {home_root} --rejects --source {name}")
     if not any(summary.counts["documents"] for summary in summaries(home, ingest.STAGE)):
         raise UserError(f"{home_root}: no input could be read: not one document", f"corpus show {home_root} --rejects")
@@ -172,6 +173,7 @@ def run_tokenize(home_root: str, num_workers: int, beam_arguments: list[str], sa
         _account(f"{name}: kept documents", kept, sum(summary.counts["documents"] for summary in written))
         _account(f"{name}: tokens", tokens, sum(summary.counts["tokens"] for summary in written))
         say(f"tokenize {name}: {kept:,} documents kept, {tokens:,} tokens in {len(written)} shards")
+    write_shards_card(home_root)
 
 
 def _run(home_root: str, stage: Any, num_workers: int, beam_arguments: list[str]) -> None:
@@ -229,13 +231,14 @@ def adopt_recipe(home_root: str, recipe: Recipe, confirm: Callable[[list[str]], 
     """Make `recipe` the home's. What it changes in a home that is there is said first, and asked about when much would be
     redone. Raises `UserError` (exit 2) when the answer is no, and when the folder holds something else."""
     home = Home(home_root)
-    if not homes.is_home(home_root):
-        there = files.list_folders(home_root) or set(files.list_files(home_root)) - {home.file("lock")}
-        if there:
-            raise UserError(f"{home_root}: not empty and not a home", "name a new folder")
-    else:
-        _, old = open_home(home_root)
-        changed = list(changes(old, recipe))
+    refuse_foreign(home_root)
+    if homes.is_home(home_root):
+        try:
+            changed = list(changes(open_home(home_root)[1], recipe))
+        except UserError as error:  # a newer format is not written over
+            if "is not one this version reads" in error.what:
+                raise
+            changed = [f"changed: {error.what}; it is written again, and what its settings change is redone"]
         if changed:
             for line in changed:
                 say(line)
@@ -251,22 +254,29 @@ def adopt_recipe(home_root: str, recipe: Recipe, confirm: Callable[[list[str]], 
     write_recipe(home, recipe)
 
 
+def refuse_foreign(home_root: str) -> None:
+    """Raise `UserError` for a folder that holds something and is no home."""
+    if homes.is_home(home_root):
+        return
+    if files.exists(home_root) and not files.is_folder(home_root):
+        raise UserError(f"{home_root}: a file exists there", "name a folder")
+    if files.list_folders(home_root) or set(files.list_files(home_root)) - {Home(home_root).file("lock")}:
+        raise UserError(f"{home_root}: not empty and not a home", "name a new folder")
+
+
 def changes(old: Recipe, new: Recipe) -> Iterator[str]:
     """What is different, a line each, with the stages that it redoes; nothing for settings that change no byte."""
     if recipe_digest(old) == recipe_digest(new) and old.tokenizer.path == new.tokenizer.path:
         return
-    before, after = dict(_flat(to_dict(old))), dict(_flat(to_dict(new)))
+    before, after = dict(flat(to_dict(old))), dict(flat(to_dict(new)))
     for name in [name for name in old.sources if name not in new.sources]:
         yield f"changed: source {name} is gone; {_redone('dedup', new)}"
     for name in [name for name in new.sources if name not in old.sources]:
         yield f"changed: source {name} is new: it is ingested; {_redone('dedup', new)}"
     for key in sorted(before.keys() | after.keys()):
         parts = key.split(".")
-        if (
-            before.get(key) == after.get(key)
-            or key.endswith((".input", ".slice_bytes", *(f".{name}" for name in LIST_FIELDS)))
-            or key in ("dedup.max_removed", "dedup.priority")
-        ):
+        without_effect = tuple(f".{name}" for name in (*LOCATION_FIELDS, *LIST_FIELDS))
+        if before.get(key) == after.get(key) or key.endswith(without_effect) or key in ("dedup.max_removed", "dedup.priority") or parts[0] == "expected":
             continue
         if parts[0] == "sources" and not (parts[1] in old.sources and parts[1] in new.sources):
             continue
@@ -288,10 +298,11 @@ def _redone(first: str, recipe: Recipe, of: str = "") -> str:
     return f"redone: {', '.join(rest)}{of}, where their input changes"
 
 
-def _flat(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flat(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """(dotted key, value) of everything in nested tables."""
     if isinstance(value, dict):
         for key, item in value.items():
-            yield from _flat(item, f"{prefix}.{key}" if prefix else key)
+            yield from flat(item, f"{prefix}.{key}" if prefix else key)
     else:
         yield prefix, value
 

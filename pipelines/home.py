@@ -10,6 +10,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
@@ -117,10 +118,19 @@ def open_home(root: str, for_reading: bool = False) -> tuple[Home, Recipe]:
     """A home that a build made, and its recipe; `for_reading` as in `parse_recipe`. Raises `UserError` where there is none, or one of a newer format."""
     home = Home(root)
     try:
-        text = files.read_bytes(home.file("recipe.toml")).decode()
+        content = files.read_bytes(home.file("recipe.toml"))
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         raise UserError(f"{root}: no home here (no recipe.toml)", f"build one: corpus build RECIPE --home {root}") from None
-    return home, parse_recipe(text, home.file("recipe.toml"), root, for_reading)
+    try:
+        return home, parse_recipe(content.decode(), home.file("recipe.toml"), root, for_reading)
+    except UnicodeDecodeError:
+        what, hint = f"{home.file('recipe.toml')}: not UTF-8", ""
+    except UserError as error:
+        what, hint = error.what, error.hint
+        if " is not one this version reads" in what or not is_home(root):
+            raise
+    again = f"it is the home's copy: corpus build RECIPE --home {root} --yes, with your own recipe, writes it again"
+    raise UserError(what, f"{hint}; {again}" if hint else again)
 
 
 def write_recipe(home: Home, recipe: Recipe) -> None:
@@ -250,7 +260,25 @@ def prune(home: Home, stage: str, wanted: set[tuple[str, str]], folders: tuple[s
             for address in files.list_files(home.file(folder, source)):
                 if (source, address.rsplit("/", 1)[1].rsplit(".", 1)[0]) not in wanted:
                     files.remove(address)
+    sources = {source for source, _ in wanted}
+    for folder in (home.file("summaries", stage), *map(home.file, folders)):  # of a source that is no more
+        for source in set(files.list_folders(folder)) - sources:
+            if not files.list_files(files.join(folder, source)):
+                files.remove(files.join(folder, source))
     return gone
+
+
+@contextmanager
+def open_parquet(home: Home, address: str) -> Iterator[pq.ParquetFile]:
+    """A Parquet file of the home. Raises `UserError` (exit 1) where it is cut or damaged, here or when it is read in the block."""
+    try:
+        with files.open_input(address) as stream:
+            yield pq.ParquetFile(stream)
+    except (pa.ArrowInvalid, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # not the file's fault
+            raise
+        what = str(error).splitlines()[0][:200]
+        raise UserError(f"{address}: damaged: {what}", f"corpus build {home.root}/recipe.toml --home {home.root} makes it again", 1) from None
 
 
 def twins(home: Home, stage: str, summary: Summary) -> pa.Table:
@@ -264,8 +292,8 @@ def twins(home: Home, stage: str, summary: Summary) -> pa.Table:
 def _attributes(home: Home, stage: str, source: str, slice_name: str, documents: str, columns: list[str] | None = None) -> pa.Table:
     address = home.attributes(stage, source, slice_name)
     try:
-        with files.open_input(address) as stream:
-            table = pq.ParquetFile(stream).read(columns=columns)  # passes over a column that is not there
+        with open_parquet(home, address) as file:
+            table = file.read(columns=columns)  # passes over a column that is not there
     except FileNotFoundError:
         raise _not_run(home, source, slice_name) from None
     if (table.schema.metadata or {}).get(b"corpusmill.documents", b"").decode() != documents or (columns and len(table.column_names) < len(columns)):
@@ -302,6 +330,11 @@ def rule_values(home: Home, summary: Summary, rule: Rule) -> NDArray[np.float64]
     """(D,) what a rule compares with its threshold."""
     table = _attributes(home, RULES, summary.source, summary.slice, summary.output, ["id", *rule.columns()])
     return measured(rule, {name: table.column(name).to_numpy() for name in table.column_names}, True)[0]
+
+
+def rule_ids(home: Home, summary: Summary) -> pa.ChunkedArray:
+    """(D,) the ids that stand beside the measures."""
+    return _attributes(home, RULES, summary.source, summary.slice, summary.output, ["id"]).column("id")
 
 
 def removed_by_rule(home: Home, recipe: Recipe, summary: Summary) -> dict[str, int]:

@@ -22,7 +22,7 @@ FORMAT = 1
 
 LIST_FIELDS = ("exclude_urls", "exclude_domains", "exclude_hashes", "only_domains")
 """Settings of a source's rules that name files: places, outside of the digest as well; the lists' contents are in the fingerprints."""
-_NO_EFFECT_ON_BYTES = {("tokenizer", "path"), ("dedup", "max_removed")}
+NO_EFFECT_ON_BYTES = {("tokenizer", "path"), ("dedup", "max_removed")}
 """Settings outside the recipe's digest: a path is a place (the vocabulary's digest is in the manifest), a guard only stops."""
 
 
@@ -97,6 +97,22 @@ class ShardsConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ExpectedConfig:
+    """What a whole build of a source takes and gives, said by `--dry-run`. Facts for people: they change nothing."""
+
+    input_bytes: int | None = None
+    """Bytes of the whole input."""
+    documents: int | None = None
+    """Documents, about."""
+    text_bytes: int | None = None
+    """Bytes of their text, about."""
+    core_hours: float | None = None
+    """Hours of one core for ingest, about."""
+    note: str | None = None
+    """Where the figures come from, where the input is to be had."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """Everything that decides what a build gives."""
 
@@ -111,6 +127,8 @@ class Recipe:
     dedup: DedupConfig = field(default_factory=DedupConfig)
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
     shards: ShardsConfig = field(default_factory=ShardsConfig)
+    expected: dict[str, ExpectedConfig] | None = None
+    """For people: what each whole source takes and gives."""
 
 
 def load_recipe(path: str, packaged: Mapping[str, Path] | None = None) -> Recipe:
@@ -183,7 +201,7 @@ def complete(recipe: Recipe, folder: str) -> Recipe:
         twin = next((other for other in names if other != name and other.replace("-", "_") == name.replace("-", "_")), None)
         if twin:
             raise UserError(f"sources.{name} and sources.{twin}: names that differ only in - and _", "rename one: on the command line they are the same flag")
-    for key, listed in (("dedup.priority", recipe.dedup.priority), ("tokenizer.sources", recipe.tokenizer.sources)):
+    for key, listed in (("dedup.priority", recipe.dedup.priority), ("tokenizer.sources", recipe.tokenizer.sources), ("expected", recipe.expected or ())):
         for name in listed:
             if name not in names:
                 raise UserError(f"{key}: no source {name!r}", nearest(name, names))
@@ -221,8 +239,9 @@ def recipe_digest(recipe: Recipe) -> str:
             table.pop(name, None)
         for name in LIST_FIELDS:
             table["rules"].pop(name)
-    for table_name, name in _NO_EFFECT_ON_BYTES:
+    for table_name, name in NO_EFFECT_ON_BYTES:
         data[table_name].pop(name, None)
+    data.pop("expected", None)
     return digest_of(data)
 
 

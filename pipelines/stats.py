@@ -1,15 +1,18 @@
 """What went in, what came out, what was dropped and why: the figures of a home, from its summaries alone."""
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 from pipelines import home as homes
 from pipelines import ingest, shard, tokenize
 from pipelines.home import Home, Summary, open_home, summaries
 from pipelines.progress import read_snapshot
-from pipelines.recipe import Recipe
+from pipelines.recipe import Recipe, recipe_digest
 from shards import files
+from shards.config import UserError
 from shards.format import MANIFEST
-from shards.manifest import read_manifest
+from shards.manifest import Manifest, read_manifest
 
 SCHEMA_VERSION = 1
 SAFETY_NET = ("crash", "memory", "timeout")
@@ -74,6 +77,26 @@ def _add(left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]:
     return total
 
 
+def _stopped(home: Home, recipe: Recipe, manifest: Manifest | None) -> str | None:
+    from pipelines import exact, near
+
+    guards: dict[str, Callable[..., None]] = {exact.STAGE: exact.guard, near.STAGE: functools.partial(near.guard, say=lambda _: None)}
+    for stage in homes.removing_stages(recipe):
+        if stage in guards:
+            found = [summary for name in recipe.sources for summary in homes.current(home, recipe, stage, name)]
+            try:
+                guards[stage](home, recipe, found)
+            except UserError as error:
+                return error.what
+    try:
+        _, whole = open_home(home.root)  # with the options of a user's own source, which need its module
+    except UserError:
+        return None
+    if manifest and manifest.recipe_digest != recipe_digest(whole):
+        return "the shards are of other settings"
+    return None
+
+
 def removals(figures: dict[str, Any]) -> list[tuple[str, int]]:
     """(what removed them, how many documents) of a source's figures: the rules one by one, in the order of their names, and the stages."""
     rows = [(f"{homes.RULES} {rule}", count) for rule, count in sorted(figures["rules"].items())]
@@ -83,7 +106,7 @@ def removals(figures: dict[str, Any]) -> list[tuple[str, int]]:
 def status(home_root: str) -> dict[str, Any]:
     """How far a build is: slices done of each stage and whether the shards are there.
 
-    `safety_net`: records that the limits of time and memory ended, by reason. Those are meant never to decide, and on
+    `stopped`: why the shards are not what the recipe asks for: a guard, or settings changed since. `safety_net`: records that the limits of time and memory ended, by reason. Those are meant never to decide, and on
     another machine they might not.
     """
     home, recipe = open_home(home_root, for_reading=True)
@@ -95,13 +118,16 @@ def status(home_root: str) -> dict[str, Any]:
     aside = homes.slices_aside(home)
     off = set(homes.REMOVING_STAGES) - set(homes.removing_stages(recipe))
     kept = [_source_stats(home, recipe, name)["kept"] for name in recipe.sources]
-    entries = read_manifest(home.file("shards")).shards if files.exists(home.file("shards", MANIFEST)) else ()
+    manifest = read_manifest(home.file("shards")) if files.exists(home.file("shards", MANIFEST)) else None
+    entries = manifest.shards if manifest else ()
     in_shards = sum(entry.documents for entry in entries)
+    stopped = _stopped(home, recipe, manifest)
     return {
         "schema_version": SCHEMA_VERSION,
         "slices": slices,
         "done": {stage: count for stage, count in done.items() if stage not in off},
-        "complete": bool(entries) and not aside and None not in kept and in_shards == sum(kept),
+        "complete": bool(entries) and not aside and not stopped and None not in kept and in_shards == sum(kept),
+        "stopped": stopped,
         "set_aside": aside,
         "safety_net": {reason: count for reason in SAFETY_NET if (count := sum(summary.rejects.get(reason, 0) for summary in ingested))},
         "running": read_snapshot(home),
