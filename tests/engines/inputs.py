@@ -72,5 +72,3 @@ def in_another_order(folder: Path, other: Path) -> Path:
     novels = other / "novels"
     patterns = [f"{novels}/novel-[3-9].txt", f"{novels}/novel-[!3-9].txt", f"{novels}/c*.txt"]
     return write_recipe(other / "recipe.toml", other / "news", patterns, 1_500_000, 1)
-
-

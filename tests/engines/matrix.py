@@ -23,8 +23,8 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parents[1])]
 
-from engines import cluster, digest, inputs
-from engines.tools import ROOT, Missing, Tools, tools
+from engines import cluster, digest, inputs  # noqa: E402
+from engines.tools import ROOT, Missing, Tools, tools  # noqa: E402
 
 DEADLINE_S = 420.0
 FN_API = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
@@ -159,7 +159,12 @@ def one_jar(bench: Bench, row: Row) -> None:
     jar = bench.folder / "build.jar"
     config = json.dumps({"command": str(bench.tools.boot)})
     build(
-        bench, row, *cluster.spark_options(bench.tools, "local[2,4]"), f"--output_executable_path={jar}", "--environment_type=PROCESS", f"--environment_config={config}"
+        bench,
+        row,
+        *cluster.spark_options(bench.tools, "local[2,4]"),
+        f"--output_executable_path={jar}",
+        "--environment_type=PROCESS",
+        f"--environment_config={config}",
     )
     submit = [str(bench.tools.pyspark / "bin" / "spark-submit"), "--driver-memory", "1g", "--master", "local[2,4]", str(jar)]
     run(bench, row, submit, env)
@@ -291,7 +296,9 @@ def bytes_agree(bench: Bench, rows: list[Row]) -> bool:
             first = found[of_kind[0].name]
             if digests != first:
                 good = False
-                print(f"{name}: other bytes than {of_kind[0].name} in {sorted(key for key in first.keys() | digests.keys() if first.get(key) != digests.get(key))}")
+                print(
+                    f"{name}: other bytes than {of_kind[0].name} in {sorted(key for key in first.keys() | digests.keys() if first.get(key) != digests.get(key))}"
+                )
         if good and found:
             print(f"{len(found)} engines with {kind} versions: {len(next(iter(found.values())))} files in shards/ equal byte for byte")
     return good

@@ -81,6 +81,9 @@ def _kept(kind: str, made_from: bytes, make: Callable[[Path], None]) -> Path:
 def spark_environment() -> Path:
     """The environment with Beam 2.62, pyarrow 16 and pyspark 3.5; without corpusmill, which is found by PYTHONPATH."""
 
+    if sys.version_info >= (3, 13):
+        raise Missing("apache-beam 2.62 needs Python 3.10 to 3.12: make matrix PYTHON=python3.11")
+
     def make(folder: Path) -> None:
         requirements = folder / "requirements.txt"
         requirements.write_text("".join(line for line in CONSTRAINTS.read_text().splitlines(keepends=True) if not line.startswith("#")))
