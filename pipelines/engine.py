@@ -385,6 +385,8 @@ def within(seconds: float, function: Callable[[], object]) -> None:
     thread.join(seconds)
 
 
+_GONE = r"StatusCode\.UNAVAILABLE|failed to connect to all addresses|Socket closed|Connection reset|Connection refused|Cannot invoke RPC"
+"""Only what the driver itself met: in a job server's log such lines are ordinary."""
 _KNOWN: tuple[tuple[str, str, str], ...] = (
     (
         r"No module named '?(?:pipelines|corpora|shards|trainer|apache_beam)\b",
@@ -397,7 +399,7 @@ _KNOWN: tuple[tuple[str, str, str], ...] = (
         "use a cluster of Spark 3.5, or build the jar with the cluster's version (spark.version in the pom)",
     ),
     (
-        r"StatusCode\.UNAVAILABLE|failed to connect to all addresses|Socket closed|Connection reset|Connection refused|Cannot invoke RPC",
+        _GONE,
         "the job server has gone",
         "see its log, start it again, and run the same command: what is done is kept",
     ),
@@ -421,11 +423,11 @@ def explain(error: BaseException, engine: Engine, log: list[str]) -> UserError:
     if found:
         what, hint, exit_code = json.loads(base64.b64decode(found[1]))
         return UserError(what, hint, exit_code)
-    for place in (text, "\n".join(log)):
-        for pattern, what, hint in _KNOWN:
-            match = re.search(pattern, place)
-            if match:
-                line = next(line for line in place[match.start() :].splitlines() if line)
-                return UserError(f"{engine.runner}: {what}: {line[:200]}", f"{hint}; {DOCS}", 3)
+    lines_of_log = "\n".join(log)
+    for pattern, what, hint in _KNOWN:
+        match = re.search(pattern, text) or (re.search(pattern, lines_of_log) if pattern != _GONE else None)
+        if match:
+            line = match.string[match.start() :].splitlines()[0]
+            return UserError(f"{engine.runner}: {what}: {line[:200]}", f"{hint}; {DOCS}", 3)
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     return UserError(f"{engine.runner}: {lines[-1][:300]}", f"see the engine's log, and run the same command again: what is done is kept; {DOCS}", 1)
