@@ -281,8 +281,13 @@ def run_stage(home: str, stage: type[beam.PTransform], num_workers: int, beam_ar
     if not engine.in_process:
         engines.forget_beats(Home(home))
         session = engines.new_session(Home(home), {name for options_ in recipe.sources.values() for name in load_source(options_.kind).packages})
+    with engines.java_arguments(engine) as more:
+        _run_stage(home, stage, num_workers, [*more, *beam_arguments], engine, session)
+
+
+def _run_stage(home: str, stage: type[beam.PTransform], num_workers: int, beam_arguments: list[str], engine: Engine, session: Session | None) -> None:
     try:
-        pipeline = beam.Pipeline(options=options([*beam_arguments, *engines.java_arguments(engine)]))
+        pipeline = beam.Pipeline(options=options(beam_arguments))
     except (ValueError, ImportError, AttributeError) as refusal:
         raise UserError(f"Beam: {str(refusal).splitlines()[0]}", "see docs of the runner; without --runner the build runs on this machine") from None
     start: Any = pipeline if stage in (Ingest, Build) else pipeline | "Start" >> beam.Create([0])
@@ -295,7 +300,7 @@ def run_stage(home: str, stage: type[beam.PTransform], num_workers: int, beam_ar
             spread = _run_on_engine(home, pipeline, engine, session)
         if engine.jar is None:
             hosts = {worker.rpartition("-")[0] for worker in spread}
-            print(f"{DISPLAYED[stage]}: done in {len(spread)} worker processes on {len(hosts)} machines", file=sys.stderr, flush=True)
+            print(f"{DISPLAYED[stage]}: worker processes {len(spread)}, machines {len(hosts)}", file=sys.stderr, flush=True)
 
 
 def _run_in_process(home: str, pipeline: beam.Pipeline) -> None:
@@ -359,15 +364,17 @@ class _job_server_log(logging.Handler):
     def __exit__(self, *_: object) -> None:
         for name in self.NAMES:
             logging.getLogger(name).removeHandler(self)
+            logging.getLogger(name).addHandler(logging.NullHandler())  # what it says when it is ended is no news
 
     def emit(self, record: logging.LogRecord) -> None:
         self.lines.append(record.getMessage())
 
 
 def options(arguments: list[str]) -> PipelineOptions:
-    """Beam's options from a command line, the runner ours unless one is named."""
-    named = any(argument == "--runner" or argument.startswith("--runner=") for argument in arguments)
-    return PipelineOptions([*arguments, *([] if named else [f"--runner={DEFAULT_RUNNER}"])], save_main_session=False)
+    """Beam's options from a command line, the runner ours unless one is named; its workers only speak of errors unless told otherwise."""
+    defaults = {"--runner": DEFAULT_RUNNER, "--default_sdk_harness_log_level": "ERROR"}
+    named = {argument.partition("=")[0] for argument in arguments}
+    return PipelineOptions([*arguments, *(f"{name}={value}" for name, value in defaults.items() if name not in named)], save_main_session=False)
 
 
 @functools.lru_cache(maxsize=1)

@@ -15,10 +15,12 @@ import json
 import os
 import re
 import secrets
+import shlex
 import shutil
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -36,6 +38,8 @@ PROBE_S = 5.0
 BEAT_S = 10.0
 STALL_S = float(os.environ.get("CORPUSMILL_ENGINE_STALL_S", "0"))
 """A job whose workers have said nothing for so long is ended; 0: 90 s, and on Dataflow, whose machines take minutes to start, 1,200 s."""
+BEGIN_S = 20.0
+"""How much longer the first word may take: the engine starts."""
 GRACE_S = 15.0
 """What the driver has to stop in, once a job is ended; then the process is."""
 DOCS = "docs/spark.md"
@@ -142,12 +146,20 @@ def _answers(address: str) -> bool:
         return False
 
 
-def java_arguments(engine: Engine) -> list[str]:
-    """Options that make Beam's own job server end with this process, even when that is killed: pipelines/java.py starts it."""
+@contextmanager
+def java_arguments(engine: Engine) -> Iterator[list[str]]:
+    """Options that make Beam's own job server end with this process, even when that is killed: pipelines/java.py starts it,
+    by a script, since Beam takes one name for `java`."""
     if not engine.starts_java:
-        return []
+        yield []
+        return
     starter = os.path.join(os.path.dirname(os.path.abspath(__file__)), "java.py")
-    return [f"--job_server_java_launcher={sys.executable}", f"--job_server_jvm_properties={starter}"]
+    with tempfile.TemporaryDirectory(prefix="corpusmill-") as folder:
+        script = os.path.join(folder, "java")
+        with open(script, "w", encoding="utf-8") as stream:
+            stream.write(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {shlex.quote(starter)} "$@"\n')
+        os.chmod(script, 0o700)
+        yield [f"--job_server_java_launcher={script}"]
 
 
 # what the submitter hands to every worker
@@ -327,35 +339,40 @@ class Watch:
         finally:
             self._stop.set()
             thread.join(2 * PROBE_S)
+            self._look()
+
+    def _look(self) -> list[tuple[str, int]]:
+        """What the workers said last, for the display; a mark of it that changes with every word."""
+        try:
+            beats = read_beats(self.home, self.session)
+        except OSError:  # a store that is away for a moment: the deadline runs on
+            return []
+        self.workers |= {beat["worker"] for beat in beats if beat["finished"][0]}
+        progress.board.others = [beat for beat in beats if beat["worker"] != _me()]
+        return sorted((beat["worker"], beat["beat"]) for beat in beats)
 
     def _run(self) -> None:
-        seen: Any = None
+        seen: list[tuple[str, int]] = []
         moved = time.monotonic()
         every = 5.0 if files.is_remote(self.home.root) else 1.0
         while not self._stop.wait(every):
-            try:
-                beats = read_beats(self.home, self.session)
-            except OSError:  # a store that is away for a moment: the deadline runs on
-                beats = []
-            mark = sorted((beat["worker"], beat["beat"]) for beat in beats)
+            mark = self._look()
             if mark and mark != seen:
                 seen, moved = mark, time.monotonic()
-                self.workers |= {beat["worker"] for beat in beats if beat["finished"][0]}
-                progress.board.others = [beat for beat in beats if beat["worker"] != _me()]
-            if time.monotonic() - moved > self.engine.stall_s:
+            if time.monotonic() - moved > self.engine.stall_s + (0.0 if seen or STALL_S else BEGIN_S):
                 self._end(self._silence(bool(seen)))
                 return
 
     def _silence(self, began: bool) -> UserError:
-        seconds = f"{self.engine.stall_s:.0f} s"
+        seconds = self.engine.stall_s
         if began:
             return UserError(
-                f"{self.engine.runner}: no worker has made progress for {seconds}: the job is ended",
+                f"{self.engine.runner}: no worker has made progress for {seconds:.0f} s: the job is ended",
                 f"see the engine's log for a worker or machine that stands still, end it, and run the same command again: what is done is kept; {DOCS}",
                 1,
             )
         return UserError(
-            f"{self.engine.runner}: no worker has begun within {seconds}: the job is ended",
+            f"{self.engine.runner}: no worker has begun within {seconds + (0.0 if STALL_S else BEGIN_S):.0f} s: the job is ended",
             "are there executors with free cores, and a worker pool or boot program on each, whose Python has corpusmill and this apache-beam? "
             f"Its log says more; {DOCS}",
             3,

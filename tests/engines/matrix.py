@@ -95,7 +95,7 @@ def build(bench: Bench, row: Row, *options: str, script: tuple[str, ...] = ("-m"
     python, env = (sys.executable, bench.env()) if row.versions == "locked" else (str(bench.tools.python), cluster.environment(bench.tools, bench.mark))
     said = run(bench, row, [python, *script, "build", str(recipe or bench.recipe), "--home", str(bench.home(row.name)), *options], env)
     if row.processes is not None:
-        found = re.search(r"^ingest: done in (\d+) worker processes", said, re.MULTILINE)
+        found = re.search(r"^ingest: worker processes (\d+)", said, re.MULTILINE)
         if not found or int(found[1]) != row.processes:
             raise Failed(f"the slices of ingest were done in {found[1] if found else 'no'} worker processes, not {row.processes}")
 

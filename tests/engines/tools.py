@@ -88,7 +88,7 @@ def spark_environment() -> Path:
         requirements = folder / "requirements.txt"
         requirements.write_text("".join(line for line in CONSTRAINTS.read_text().splitlines(keepends=True) if not line.startswith("#")))
         if shutil.which("uv"):
-            _run("uv", "venv", "--quiet", "--allow-existing", "--python", sys.executable, folder)
+            _run("uv", "venv", "--quiet", "--seed", "--allow-existing", "--python", sys.executable, folder)
             _run("uv", "pip", "install", "--quiet", "--python", folder / "bin" / "python", "--requirement", requirements)
         else:
             _run(sys.executable, "-m", "venv", folder)
