@@ -338,7 +338,7 @@ def _run_on_engine(home: str, pipeline: beam.Pipeline, engine: Engine, session: 
                 raise watch.verdict from None
             if workers.interrupted.is_set():
                 raise KeyboardInterrupt from None
-            raise take_error(Home(home)) or engines.explain(error, engine, list(log)) from None
+            raise take_error(Home(home)) or engines.explain(error, engine, [*log, *watch.said]) from None
         finally:
             engines.forget_beats(Home(home))
     return watch.workers

@@ -321,22 +321,26 @@ def forget_beats(home: Home) -> None:
 
 
 class Watch:
-    """Watches over a job from a thread of its own, since the engine has this one. `verdict`: why the job was ended."""
+    """Watches over a job from a thread of its own, since the engine has this one. `verdict`: why the job was ended; `said`: what
+    threads of the engine died of; `workers`: who did slices, "host-pid"."""
 
     def __init__(self, home: Home, engine: Engine, session: Session) -> None:
         self.home, self.engine, self.session = home, engine, session
         self.verdict: UserError | None = None
         self.workers: set[str] = set()
+        self.said: list[str] = []
         self._stop = threading.Event()
 
     @contextmanager
     def over(self) -> Iterator[None]:
         """Watch while the block runs; a job that is to end is ended as Ctrl-C ends one, by KeyboardInterrupt in the main thread."""
         thread = threading.Thread(target=self._run, daemon=True)
+        hook, threading.excepthook = threading.excepthook, self.thread_failed
         thread.start()
         try:
             yield
         finally:
+            threading.excepthook = hook
             self._stop.set()
             thread.join(2 * PROBE_S)
             self._look()
@@ -378,8 +382,22 @@ class Watch:
             3,
         )
 
+    def thread_failed(self, thread: "threading.ExceptHookArgs") -> None:
+        """Instead of `threading.excepthook`: Beam's threads print traces of what is reported in one line; one of them is the
+        only sign that a worker of FnApiRunner has died, after which that waits for ever."""
+        self.said.append(f"{thread.exc_type.__name__}: {thread.exc_value}")
+        if "Worker subprocess exited" in self.said[-1]:
+            verdict = UserError(
+                f"{self.engine.runner}: {str(thread.exc_value)[:200]}: this engine tries no task again",
+                f"run the same command again: what is done is kept; {DOCS}",
+                1,
+            )
+            threading.Thread(target=self._end, args=(verdict,), daemon=True).start()
+
     def _end(self, verdict: UserError) -> None:
         global abandoned
+        if self._stop.is_set():
+            return
         self.verdict, abandoned = verdict, True
         handled = signal.getsignal(signal.SIGTERM)
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM if callable(handled) else signal.SIGINT)

@@ -150,5 +150,5 @@ def job_server(tools: Tools, env: dict[str, str], folder: Path, master: str) -> 
 
 def spark_options(tools: Tools, master: str) -> list[str]:
     """Beam's options for its own job server on a master."""
-    options = ["--runner=SparkRunner", f"--spark_job_server_jar={tools.jar}", f"--spark_master_url={master}"]
+    options = ["--runner=SparkRunner", f"--spark_job_server_jar={tools.jar}", f"--spark_master_url={master}", "--environment_cache_millis=60000"]
     return options if master.startswith("local") else [*options, f"--job_server_jvm_properties=-Dspark.executor.extraClassPath={tools.jar}"]
