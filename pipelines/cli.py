@@ -252,21 +252,21 @@ dedup.__doc__ = """HOME: which documents are copies of others.
 
     Args:
         home: The folder of a build.
-        workers: Child processes; default one a core.
+        workers: Child processes; default one a core, and on a cluster one for each of its Python workers.
     """
 train_tokenizer = _stage("run_tokenizer")
 train_tokenizer.__doc__ = """HOME: the vocabulary, trained on the kept text or as given.
 
     Args:
         home: The folder of a build.
-        workers: Child processes; default one a core.
+        workers: Child processes; default one a core, and on a cluster one for each of its Python workers.
     """
 tokenize = _stage("run_tokenize")
 tokenize.__doc__ = """HOME: the kept documents as shards.
 
     Args:
         home: The folder of a build.
-        workers: Child processes; default one a core.
+        workers: Child processes; default one a core, and on a cluster one for each of its Python workers.
     """
 
 
