@@ -96,7 +96,7 @@ class SourceOptions:
     kind: str
     """files, cc_news, or the `module:function` of your own source."""
     input: tuple[str, ...]
-    """Files, folders or globs; `**` crosses folders. Relative to the recipe."""
+    """Files, folders or globs; `**` crosses folders. `https://...` is one file, `@LIST` the files that a list names. Relative to the recipe."""
     language: str = "any"
     """A langdetect code (en, de, zh-cn), or any. Of web pages only those in it are kept; other texts are split into sentences by its rules."""
     slice_bytes: int = 64_000_000

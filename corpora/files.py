@@ -25,6 +25,7 @@ from typing import IO, Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from corpora import lists
 from corpora.document import MAX_DOCUMENT_BYTES, Document, Part, Reject, Slice, Source, SourceOptions
 from corpora.guard import Failure, shared_guard
 from corpora.page import MAX_PAGE_BYTES, MIN_CHARACTERS, PAGE_PACKAGES, Skip
@@ -82,21 +83,41 @@ def slices(options: FilesOptions) -> Iterator[Slice]:
 
 
 def find(patterns: tuple[str, ...]) -> list[Part]:
-    """Every file that the globs match, once, sorted by its path below their common fixed part.
+    """Every file that the globs match and the lists (`@LIST`) name, once, sorted by its path below their common fixed part.
 
     Raises `UserError` when a pattern matches nothing.
     """
     found: dict[str, int] = {}
+    folders: dict[str, list[str]] = {}  # by server; this machine is ""
     for pattern in patterns:
-        matches = files.glob(pattern)
+        matches = lists.named(pattern[1:]) if pattern.startswith("@") else files.glob(pattern)
         if not matches:
             raise UserError(f"{pattern}: no file matches", "check the pattern; quote it in a shell; `**` crosses folders")
         found.update(matches)
-    bases = [files.fixed_part(pattern) for pattern in patterns]
-    folders = [base if files.is_folder(base) else os.path.dirname(base) for base in bases]
-    base = os.path.commonpath(folders) if len(set(folders)) > 1 and not any(map(files.is_remote, folders)) else folders[0]
-    parts = [Part(address=address, path=address.removeprefix(base).lstrip("/"), size=size) for address, size in found.items()]
+        if pattern.startswith("@"):
+            named = [os.path.dirname(address) for address, _ in matches]
+        else:
+            base = files.fixed_part(pattern)
+            named = [base if files.is_folder(base) else os.path.dirname(base)]
+        for folder in named:
+            folders.setdefault(_server(folder), []).append(folder)
+    common = {server: _common(server, named) for server, named in folders.items()}
+    if len(common) > 1:  # two servers may hold files of one name: the host stays in the path, without a user's name or password
+        common = {server: server and server[: server.rfind("@") + 1 or server.index("://") + 3] or base for server, base in common.items()}
+    parts = [Part(address=address, path=address.removeprefix(common[_server(address)]).lstrip("/"), size=size) for address, size in found.items()]
     return sorted(parts, key=lambda part: part.path)
+
+
+def _server(address: str) -> str:
+    """Scheme and host or bucket of a remote address, "" of a local one."""
+    return "/".join(address.split("/", 3)[:3]) if files.is_remote(address) else ""
+
+
+def _common(server: str, folders: list[str]) -> str:
+    """The folder above all of `folders`, which lie on one server."""
+    if len(set(folders)) == 1:
+        return folders[0]
+    return server + os.path.commonpath([folder.removeprefix(server) or "/" for folder in folders]) if server else os.path.commonpath(folders)
 
 
 def group(parts: list[Part], slice_bytes: int) -> Iterator[Slice]:

@@ -27,7 +27,7 @@ from corpora.sources import load_source
 from pipelines import engine as engines
 from pipelines import exact, ingest, progress, shard, tokenize, tokenizer, workers
 from pipelines.engine import Engine, Session
-from pipelines.home import Home, Summary, forget_aside, open_home, removing_stages, set_aside, slices_aside, summaries, take_error, write_error
+from pipelines.home import Home, Summary, forget_aside, open_home, removing_stages, set_aside, slices_aside, stale, summaries, take_error, write_error
 from shards.config import UserError
 
 DEFAULT_RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
@@ -155,6 +155,8 @@ def _leaving_errors(home: str, session: Session | None, function: Callable[[Any]
             tasks = [task for task in found if hasattr(task, "size")]
             if tasks and function is not exact.tasks:  # the second plan of the same slices
                 progress.board.expect(len(tasks), sum(task.size for task in tasks))
+                for line in stale(Home(home), tasks):
+                    print(line, file=sys.stderr, flush=True)
         return found
     except UserError as error:
         raise _left(home, session, error) from None

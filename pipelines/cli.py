@@ -92,6 +92,8 @@ def _dispatch(arguments: list[str]) -> int:
     name, *rest = arguments
     if name not in COMMANDS:
         raise UserError(f"{name}: no such command", nearest(name, COMMANDS))
+    if name == "fetch":
+        return fetch(rest)
     command = COMMANDS[name]
     if name in ("build", "ingest"):
         recipe, run, beam_arguments = parse_with_recipe(name, command.__doc__ or "", rest)
@@ -465,6 +467,13 @@ def recipes(name: str | None = None, /) -> int:
     return 0
 
 
+def fetch(arguments: list[str]) -> int:
+    """cc-news DIR | wikipedia DIR | urls LIST DIR: download a corpus into a folder of yours."""
+    from pipelines.fetch_cli import main as run
+
+    return run(arguments)
+
+
 COMMANDS: dict[str, Callable[..., Any]] = {
     "build": build,
     "ingest": ingest,
@@ -478,6 +487,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "verify": verify,
     "export": export,
     "clean": clean,
+    "fetch": fetch,
     "recipes": recipes,
 }
 ON_BEAM = ("dedup", "train-tokenizer", "tokenize")

@@ -88,7 +88,13 @@ def _recipe_argument(arguments: list[str]) -> str | None:
 
 
 def _with_absolute_input(options: Any) -> Any:
-    return dataclasses.replace(options, input=tuple(item if "://" in item else os.path.abspath(item) for item in options.input))
+    return dataclasses.replace(options, input=tuple(_absolute_input(item) for item in options.input))
+
+
+def _absolute_input(item: str) -> str:
+    if item.startswith("@"):  # a list of inputs
+        return "@" + _absolute_input(item[1:])
+    return item if "://" in item else os.path.abspath(item)
 
 
 def packaged_recipes() -> dict[str, Path]:

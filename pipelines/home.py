@@ -7,6 +7,7 @@ finds its input by the summaries of the earlier one, never by listing files.
 """
 
 import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
@@ -135,8 +136,43 @@ def package_versions(*names: str) -> dict[str, str]:
 
 
 def fingerprint(**parts: Any) -> str:
-    """The identity of a piece of work: a digest of all that can change what it gives."""
-    return digest_of(parts)
+    """The identity of a piece of work: a digest of each part that can change what it gives, so that two can be compared by part."""
+    return " ".join(f"{name}:{digest_of(part)[:16]}" for name, part in parts.items())
+
+
+PARTS = {
+    "stage": "this version of corpusmill does it otherwise",
+    "source": "this version of corpusmill reads it otherwise",
+    "module": "the module of the source changed",
+    "settings": "its settings changed",
+    "limit": "the limit changed",
+    "seed": "the seed changed",
+    "packages": "another version of a package",
+    "inputs": "its input files changed",
+    "documents": "its documents changed",
+    "attributes": "other documents are removed",
+    "tokenizer": "another vocabulary",
+}
+"""What it means when a part of a fingerprint is another; a part that is not here says its name."""
+
+
+def stale(home: Home, tasks: Iterable[Any]) -> Iterator[str]:
+    """A line for each source of which slices that were done must be done again, and why. `tasks`: of one stage; those
+    without a fingerprint are passed over."""
+    found: dict[tuple[str, str], list[list[str]]] = {}
+    planned: dict[tuple[str, str], int] = {}
+    for task in tasks:
+        if not hasattr(task, "fingerprint"):
+            continue
+        key = (task.stage, task.source)
+        planned[key] = planned.get(key, 0) + 1
+        before = read_summary(home.summary(task.stage, task.source, task.name))
+        if before is not None and before.fingerprint != task.fingerprint:
+            old, new = set(before.fingerprint.split()), task.fingerprint.split()
+            found.setdefault(key, []).append([PARTS.get(name := part.split(":")[0], f"{name} changed") for part in new if part not in old])
+    for (stage, source), reasons in found.items():
+        why = ", ".join(dict.fromkeys(reason for slice_reasons in reasons for reason in slice_reasons))
+        yield f"{stage} {source}: {len(reasons)} of {planned[stage, source]} slices are done again: {why}"
 
 
 def write_summary(home: Home, summary: Summary) -> None:

@@ -1,40 +1,20 @@
-"""One writer in a home. Locally a lock of the operating system, which ends with its process however that ends; on an
-object store an object that says who, which only a person can call stale."""
+"""One writer in a home: locally a lock of the operating system; on an object store an object that says who, which only a
+person can call stale."""
 
-import fcntl
-import json
-import os
-import socket
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO
 
 from pipelines.home import Home
 from shards import files
 from shards.config import UserError
+from shards.lock import locked_folder, me
 
 
 @contextmanager
 def locked(home: Home) -> Iterator[None]:
     """Hold the home's lock for the block. Raises `UserError` (exit 3) naming the owner when it is held."""
-    if files.is_remote(home.root):
-        with _advisory(home):
-            yield
-        return
-    os.makedirs(home.root, exist_ok=True)
-    with open(home.file("lock"), "a+", encoding="utf-8") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise UserError(f"{home.root}: {_owner(stream)} is at work in this home", "wait for it, or end it", 3) from None
-        stream.truncate(0)
-        stream.write(_me())
-        stream.flush()
-        try:
-            yield
-        finally:
-            stream.truncate(0)
+    with _advisory(home) if files.is_remote(home.root) else locked_folder(home.root):
+        yield
 
 
 @contextmanager
@@ -44,21 +24,8 @@ def _advisory(home: Home) -> Iterator[None]:
         content = files.read_bytes(address).decode()
         if content:
             raise UserError(f"{home.root}: locked by {content}", f"when that has ended: corpus clean {home.root} --lock", 3)
-    files.write_bytes(address, _me().encode())
+    files.write_bytes(address, me().encode())
     try:
         yield
     finally:
         files.remove(address)
-
-
-def _me() -> str:
-    return json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())})
-
-
-def _owner(stream: IO[str]) -> str:
-    stream.seek(0)
-    try:
-        found = json.loads(stream.read())
-        return f"process {found['pid']} on {found['host']} (since {found['since']})"
-    except (ValueError, KeyError):
-        return "another process"

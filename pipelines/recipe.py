@@ -144,6 +144,8 @@ def _source_options(name: str, table: dict[str, Any], folder: str, for_reading: 
 
 
 def _absolute(address: str, folder: str) -> str:
+    if address.startswith("@"):  # a list of inputs
+        return "@" + _absolute(address[1:], folder)
     return address if re.match(r"^[a-z][a-z0-9+.-]+://", address) else os.path.join(folder, os.path.expanduser(address))
 
 

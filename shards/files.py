@@ -2,6 +2,7 @@
 
 An address is a path or a URI (`s3://bucket/key`). Locally a file is written beside its final name, flushed and
 renamed; on an object store the bytes go up in one put of the final name. Streams are closed on every path out.
+`https://` addresses are read by `shards.webfile`, and never written.
 """
 
 import hashlib
@@ -15,6 +16,7 @@ from typing import IO, Any
 import pyarrow as pa
 from pyarrow import fs as pafs
 
+from shards import web, webfile
 from shards.config import UserError
 
 TEMPORARY = ".tmp-"
@@ -30,6 +32,8 @@ def resolve(address: str) -> tuple[pafs.FileSystem, str]:
     """The file system of an address and the path inside it. Raises `UserError` for a scheme nobody knows."""
     if not is_remote(address):
         return _local(), os.path.abspath(address.removeprefix("file://"))
+    if web.is_web(address):
+        raise UserError(f"{address}: files over HTTP can only be read", "name a folder, s3://, gs:// or hdfs://")
     try:
         file_system, path = pafs.FileSystem.from_uri(address)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
@@ -48,18 +52,28 @@ def join(base: str, *names: str) -> str:
 
 def exists(address: str) -> bool:
     """True for a file or folder that is there."""
+    if web.is_web(address):
+        try:
+            webfile.stat(address)
+        except FileNotFoundError:
+            return False
+        return True
     file_system, path = resolve(address)
     return bool(file_system.get_file_info(path).type != pafs.FileType.NotFound)
 
 
 def is_folder(address: str) -> bool:
     """True for a folder that is there."""
+    if web.is_web(address):
+        return False
     file_system, path = resolve(address)
     return bool(file_system.get_file_info(path).type == pafs.FileType.Directory)
 
 
 def size(address: str) -> int:
     """Bytes of a file. Raises FileNotFoundError."""
+    if web.is_web(address):
+        return webfile.stat(address).size or 0
     file_system, path = resolve(address)
     info = file_system.get_file_info(path)
     if info.type != pafs.FileType.File:
@@ -87,12 +101,14 @@ def list_folders(address: str) -> list[str]:
 
 def read_bytes(address: str) -> bytes:
     """The whole file."""
-    with open_input(address) as stream:
+    with webfile.open_input(address) if web.is_web(address) else open_input(address) as stream:  # Arrow's own asks for the size first
         return bytes(stream.read())
 
 
 def open_input(address: str) -> pa.NativeFile:
     """A seekable stream over a file. Raises FileNotFoundError, PermissionError."""
+    if web.is_web(address):
+        return pa.PythonFile(webfile.open_input(address), mode="r")
     file_system, path = resolve(address)
     return file_system.open_input_file(path)
 
@@ -156,7 +172,9 @@ def digest(address: str) -> str:
 
 
 def both_ends_digest(address: str, length: int) -> str:
-    """A cheap identity of an input: blake2b-16 over its size and its first and last MiB."""
+    """A cheap identity of an input: blake2b-16 over its size and its first and last MiB, or over the ETag that a web server gives."""
+    if web.is_web(address) and (known := webfile.identity(address)):
+        return known
     state = hashlib.blake2b(length.to_bytes(8, "little"), digest_size=16)
     with open_input(address) as stream:
         state.update(stream.read(_CHUNK))
@@ -170,8 +188,10 @@ def glob(pattern: str) -> list[tuple[str, int]]:
     """(address, bytes) of every file that matches, sorted by address. `**` crosses folders, a leading dot must be written.
 
     A pattern without wildcards names a file, or a folder and all below it. Raises `UserError` when the folder before
-    the first wildcard is not there.
+    the first wildcard is not there. An address of a web server names one file.
     """
+    if web.is_web(pattern):
+        return webfile.glob(pattern)
     fixed = pattern if _is_file(pattern) else fixed_part(pattern)
     file_system, root = resolve(fixed)
     kind = file_system.get_file_info(root).type
@@ -223,6 +243,8 @@ def _cannot_list(error: OSError) -> None:
 
 def fixed_part(pattern: str) -> str:
     """The folder of a glob before its first wildcard; the pattern itself where there is none."""
+    if web.is_web(pattern):
+        return pattern
     wild = re.search(r"[*?\[]", pattern)
     if wild is None:
         return pattern.rstrip("/") or "/"

@@ -154,9 +154,9 @@ def main(argv: list[str] | None = None) -> int:
         print("interrupted", file=sys.stderr)
         return 130
     except OSError as error:
-        if isinstance(error, BrokenPipeError):
+        if isinstance(error, BrokenPipeError):  # the reader of our output has gone, as `head` does
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 1
+            return 0
         print(f"error: {error}\nhint: check the path, its rights and the room on its disk", file=sys.stderr)
         return 3
 
@@ -253,7 +253,7 @@ def _of_run(run: str) -> dict[str, Any]:
     try:
         return dict(json.loads((Path(run) / "run.json").read_text()))
     except (OSError, ValueError):
-        raise UserError(f"{run}: no run in it", "name the --run of trainer pretrain") from None
+        raise UserError(f"{run}: no run in it (no run.json that can be read)", "name the --run of trainer pretrain, or give --shards") from None
 
 
 def evaluate(arguments: list[str]) -> int:

@@ -171,7 +171,9 @@ def compare(model: MaskedLM, out: Path) -> dict[str, Any]:
         difference = None
         if importlib.util.find_spec("transformers") is not None:
             from transformers import AutoModelForMaskedLM
+            from transformers.utils import logging
 
+            logging.disable_progress_bar()  # type: ignore[no-untyped-call]
             other = AutoModelForMaskedLM.from_pretrained(str(out)).eval()
             logits = other(input_ids=ids, attention_mask=(ids != config.pad_id).long()).logits
             difference = float((logits.reshape(ours.shape) - ours).abs().max())
@@ -214,9 +216,11 @@ def _write_tokenizer(run: Path, out: Path, length: int) -> dict[str, int]:
     """The run's tokenizer with what a Hugging Face one adds: <s> and </s> around a text, a <mask> that eats the space before it."""
     try:
         tokenizer = json.loads((run / "tokenizer.json").read_text())
+        ids = {token["content"]: token["id"] for token in tokenizer["added_tokens"]}
     except OSError:
         raise UserError(f"{run}/tokenizer.json: missing", f"copy it from the shards: cp SHARDS/tokenizer.json {run}") from None
-    ids = {token["content"]: token["id"] for token in tokenizer["added_tokens"]}
+    except (ValueError, KeyError, TypeError):
+        raise UserError(f"{run}/tokenizer.json: not a tokenizer", f"copy it from the shards: cp SHARDS/tokenizer.json {run}", 1) from None
     for token in tokenizer["added_tokens"]:
         if token["content"] == "<mask>":
             token["lstrip"] = True

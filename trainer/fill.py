@@ -20,7 +20,10 @@ def fill(run: Path, text: str, step: int | None = None, most: int = 5) -> list[l
     Raises `UserError`: no checkpoint, no `<mask>` in the text, a text longer than the model's positions.
     """
     path, state = checkpoint.choose(run, step)
-    tokenizer = Tokenizer.from_file(str(run / "tokenizer.json"))
+    try:
+        tokenizer = Tokenizer.from_file(str(run / "tokenizer.json"))
+    except Exception as error:  # the library raises plain Exception
+        raise UserError(f"{run}/tokenizer.json: cannot be read: {error}", f"copy it from the shards: cp SHARDS/tokenizer.json {run}", 1) from None
     start, end, mask = (tokenizer.token_to_id(token) for token in ("<s>", "</s>", "<mask>"))
     ids = [start, *tokenizer.encode(text, add_special_tokens=False).ids, end]
     places = [place for place, number in enumerate(ids) if number == mask]

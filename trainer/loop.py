@@ -5,6 +5,7 @@ batch, and updates. Batch s is the same samples and masks on any number of ranks
 micro-batch). The host waits for the device once a step, to know whether loss and norm are finite before the update.
 """
 
+import contextlib
 import dataclasses
 import math
 import signal
@@ -18,6 +19,7 @@ import torch
 from torch import Tensor
 
 from shards.config import UserError
+from shards.lock import locked_folder
 from trainer import checkpoint, evaluate, export, kernels, plan
 from trainer.checkpoint import State
 from trainer.config import GuardConfig, micro_batch
@@ -32,7 +34,9 @@ from trainer.setup import Job, World, choose_device, join, make_autocast, open_o
 def pretrain(job: Job) -> int:
     """Train until the horizon, or until stopped; returns the exit code. Raises `UserError`."""
     device = choose_device(job.device)
-    with join(device) as world:
+    # Rank 0 alone writes, so it alone holds the run's lock; the others learn of a refusal as of any other.
+    with join(device) as world, contextlib.ExitStack() as held:
+        world.agree(lambda: held.enter_context(locked_folder(str(job.run))) if world.rank == 0 else None)
         data = open_on_host(job, world)
         if job.init is not None:
             job = dataclasses.replace(job, init=str(export.find_pretrained(job.init)))

@@ -153,7 +153,8 @@ def _start(job: Job, data: Data, micro: int, display: Display) -> tuple[State, P
     about = (
         json.dumps({"shards": list(data.directories), "sources": data.tokens, "data": fresh.data, "identity": list(data.identity)}, indent=1) + "\n"
     ).encode()
-    if (job.run / "recipe.toml").exists() and not job.resume:
+    # What was refused before its first checkpoint and its first line of log is no run.
+    if (job.run / "recipe.toml").exists() and not job.resume and (checkpoint.list_checkpoints(job.run) or (job.run / "log.jsonl").exists()):
         raise UserError(f"{job.run}: there is a run in it", "go on with --resume, or name another --run")
     found = checkpoint.newest_whole(job.run, lambda text: display.say(f"warning: {text}")) if job.resume else None
     if found is None:

@@ -100,7 +100,7 @@ def test_two_builds_of_one_home(texts: Path, corpus: Corpus) -> None:
     holder = subprocess.Popen([sys.executable, "-c", script, str(texts / "home")], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert holder.stdout and holder.stdout.readline() == "held\n"
     code, _, err = corpus("build", recipe, "--home", texts / "home", "--workers", 0)
-    assert code == 3 and f"process {holder.pid} on " in err and "is at work in this home" in err
+    assert code == 3 and f"process {holder.pid} on " in err and "is at work in it" in err
     holder.kill()
     holder.wait()
     assert (texts / "home" / "lock").read_text()  # a stale lock stands in nobody's way

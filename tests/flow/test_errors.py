@@ -332,4 +332,4 @@ def test_clean_waits_for_nobody(tmp_path: Path, corpus: Corpus) -> None:
     assert build_of(tmp_path, corpus)[0] == 0
     with locked(Home(str(tmp_path / "home"))):
         code, _, err = corpus("clean", tmp_path / "home", "--work")
-    assert code == 3 and "is at work in this home" in err and (tmp_path / "home" / "work").exists()
+    assert code == 3 and "is at work in it" in err and (tmp_path / "home" / "work").exists()

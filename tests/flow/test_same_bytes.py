@@ -237,3 +237,45 @@ def test_the_manifest_names_nothing_of_this_machine(reference: dict[str, Any]) -
     assert str(reference["home"]) not in text and os.uname().nodename not in text
     assert set(manifest.created_by) == {"corpusmill", "pyarrow", "sentencex", "tokenizers", *PAGE_PACKAGES}
     assert manifest.tokenizer.lossless and manifest.tokenizer.special["<mask>"] == manifest.tokenizer.vocab_size - 1
+
+
+def said_again(err: str) -> list[str]:
+    return [line for line in err.splitlines() if "done again" in line]
+
+
+def test_another_version_of_a_package_is_said_and_redone(
+    recipe: Path, reference: dict[str, Any], tmp_path: Path, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only what rests on the package is done again, and that is said before."""
+    from importlib.metadata import version
+
+    home = tmp_path / "home"
+    shutil.copytree(reference["home"], home)
+    before = {path: path.stat().st_mtime_ns for path in (home / "documents").rglob("*.parquet")}
+    monkeypatch.setattr("pipelines.home.version", lambda name: "9.9" if name == "sentencex" else version(name))
+    code, _, err = corpus("build", recipe, "--home", home, "--workers", 0)
+    assert code == 0, err
+    slices = {name: len(list((home / "documents" / name).iterdir())) for name in ("novels", "reuters")}
+    assert said_again(err) == [f"tokenize {name}: {n} of {n} slices are done again: another version of a package" for name, n in slices.items()]
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    code, _, err = corpus("build", recipe, "--home", home, "--workers", 0)
+    assert code == 0 and not said_again(err)
+
+
+def test_a_changed_input_is_said_and_redone(small_reuters: Path, some_novels: Path, tmp_path: Path, corpus: Corpus) -> None:
+    """The slice of the changed file alone is read again; what comes out equals a build from nothing."""
+    for source in (some_novels, small_reuters):
+        shutil.copytree(source, tmp_path / source.name)
+    text = RECIPE.format(texts=tmp_path / some_novels.name, reuters=tmp_path / small_reuters.name)
+    recipe, home = tmp_path / "recipe.toml", tmp_path / "home"
+    recipe.write_text(text)
+    flags = ["--workers", 0, "--sources.novels.slice-bytes", 1, "--sources.reuters.slice-bytes", 1]
+    assert corpus("build", recipe, "--home", home, *flags)[0] == 0
+    path = sorted((tmp_path / some_novels.name).iterdir())[2]
+    changed = path.read_bytes()
+    path.write_bytes(changed[:20_000] + b"another word" + changed[20_012:])  # as long as before
+    code, _, err = corpus("build", recipe, "--home", home, *flags)
+    assert code == 0, err
+    assert said_again(err)[0] == "ingest novels: 1 of 9 slices are done again: its input files changed"
+    assert corpus("build", recipe, "--home", tmp_path / "fresh", *flags)[0] == 0
+    assert digests(home) == digests(tmp_path / "fresh")

@@ -143,6 +143,47 @@ def test_export_twice_is_the_same_to_the_byte(small: Path, tmp_path: Path) -> No
     assert all(line.split(" ")[1] in card for line in json.loads((tmp_path / "run" / "run.json").read_text())["identity"])
 
 
+@pytest.mark.parametrize("content", [None, "", "[]"], ids=["missing", "empty", "other JSON"])
+def test_a_run_without_its_tokenizer_is_named(content: str | None, small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runs.train(base(small, tmp_path))
+    capsys.readouterr()
+    path = tmp_path / "run" / "tokenizer.json"
+    path.unlink() if content is None else path.write_text(content)
+    code = 2 if content is None else 1
+    check_error(capsys, ["export", "--run", str(tmp_path / "run"), "--out", str(tmp_path / "out")], code, f"{path}: ", "cp SHARDS/tokenizer.json")
+    check_error(capsys, ["show", str(tmp_path / "run"), "--fill", "a <mask>"], 1, f"{path}: cannot be read", "cp SHARDS/tokenizer.json")
+
+
+def test_a_second_trainer_in_a_run_is_refused(small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    script = "import sys\nfrom shards.lock import locked_folder\nwith locked_folder(sys.argv[1]):\n    print('held', flush=True)\n    sys.stdin.read()\n"
+    holder = subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "run")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert holder.stdout and holder.stdout.readline() == "held\n"
+    check_error(capsys, base(small, tmp_path), 3, f"process {holder.pid} on ", "wait for it")
+    holder.kill()
+    holder.wait()
+    runs.train(base(small, tmp_path))
+
+
+def test_a_refused_run_can_be_begun_again(small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ends between the writing of the recipe and the first step leaves no run behind."""
+    from shards.config import UserError
+
+    def refuse(*_: Any) -> None:
+        raise UserError("no", "later", 3)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("trainer.loop.prepare", refuse)
+        assert main(base(small, tmp_path)) == 3
+    capsys.readouterr()
+    runs.train(base(small, tmp_path))
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    command = f"( {sys.executable} -m trainer.cli recipes; echo code $? >&2 ) | true"
+    found = subprocess.run(command, shell=True, capture_output=True, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"})
+    assert "code 0" in found.stderr and "Traceback" not in found.stderr
+
+
 def test_dry_run(small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = [
         "pretrain",
