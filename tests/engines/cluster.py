@@ -89,7 +89,7 @@ def wait_for_port(port: int, process: "subprocess.Popen[bytes]", log: Path) -> N
 def started(command: list[str], env: dict[str, str], log: Path, port: int | None = None) -> Iterator["subprocess.Popen[bytes]"]:
     """A process in a group of its own, its output in `log`; it and its group are ended with the block."""
     with open(log, "ab") as stream:
-        process = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, start_new_session=True)
+        process = subprocess.Popen(command, env=env, cwd=log.parent, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, start_new_session=True)
     try:
         if port is not None:
             wait_for_port(port, process, log)
