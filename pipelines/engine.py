@@ -372,8 +372,8 @@ class Watch:
         thread.start()
         try:
             yield
+            threading.excepthook = hook  # after an error Beam's threads go on dying for a while
         finally:
-            threading.excepthook = hook
             self._stop.set()
             thread.join(2 * PROBE_S)
             self._look()
