@@ -38,8 +38,8 @@ PROBE_S = 5.0
 BEAT_S = 10.0
 STALL_S = float(os.environ.get("CORPUSMILL_ENGINE_STALL_S", "0"))
 """A job whose workers have said nothing for so long is ended; 0: 90 s, and on Dataflow, whose machines take minutes to start, 1,200 s."""
-BEGIN_S = 20.0
-"""How much longer the first word may take: the engine starts."""
+BEGIN_S = 110.0
+"""What the first word may take at least: the engine starts."""
 GRACE_S = 15.0
 """What the driver has to stop in, once a job is ended; then the process is."""
 DOCS = "docs/spark.md"
@@ -396,7 +396,7 @@ class Watch:
             mark = self._look()
             if mark and mark != seen:
                 seen, moved = mark, time.monotonic()
-            if time.monotonic() - moved > self.engine.stall_s + (0.0 if seen or STALL_S else BEGIN_S):
+            if time.monotonic() - moved > (self.engine.stall_s if seen else max(self.engine.stall_s, BEGIN_S)):
                 self._end(self._silence(bool(seen)))
                 return
 
@@ -409,7 +409,7 @@ class Watch:
                 1,
             )
         return UserError(
-            f"{self.engine.runner}: no worker has begun within {seconds + (0.0 if STALL_S else BEGIN_S):.0f} s: the job is ended",
+            f"{self.engine.runner}: no worker has begun within {max(seconds, BEGIN_S):.0f} s: the job is ended",
             "are there executors with free cores, and a worker pool or boot program on each, whose Python has corpusmill and this apache-beam? "
             f"Its log says more; {DOCS}",
             3,

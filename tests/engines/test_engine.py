@@ -114,6 +114,7 @@ def test_beats_tell_what_a_worker_does(tmp_path: Path) -> None:
 
 def test_a_silent_job_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engines, "STALL_S", 0.5)
+    monkeypatch.setattr(engines, "BEGIN_S", 0.5)
     monkeypatch.setattr(engines, "abandoned", False)
     monkeypatch.setattr("pipelines.workers.interrupted", threading.Event())  # which the command's handler sets
     home = new_home(tmp_path)

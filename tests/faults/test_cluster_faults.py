@@ -339,12 +339,11 @@ def test_a_pool_without_the_package(spark_job: Job) -> None:
 def test_a_pool_without_beam(spark_job: Job) -> None:
     """Its workers die at once and say so in the pool's log alone."""
     job = spark_job
-    job.env["CORPUSMILL_ENGINE_STALL_S"] = "30"
     (job.folder / "bin").mkdir()
     (job.folder / "bin" / "python").symlink_to("/bin/false")
     code, said = with_pool(job, {**job.env, "PATH": f"{job.folder / 'bin'}:{job.env['PATH']}"})
     assert code == 3
-    one_line(said, "SparkRunner: no worker has begun within 30 s: the job is ended", "whose Python has corpusmill and this apache-beam")
+    one_line(said, "SparkRunner: no worker has begun within 110 s: the job is ended", "whose Python has corpusmill and this apache-beam")
     cluster.kill_marked(job.mark)
     completes(job)
 
