@@ -275,7 +275,7 @@ def test_a_spark_worker_stands_still(spark_job: Job) -> None:
     job.env["CORPUSMILL_ENGINE_STALL_S"] = "30"
     process = job.start(*cluster.spark_options(job.tools, "local[2,4]"), *process_environment(job))
     worker, _ = job.reached(process)
-    stopped = [pid for pid, command in cluster.marked(job.mark) if "sdk_worker" in command]
+    stopped = [pid for pid, command in cluster.marked(job.mark) if "sdk_worker_main" in command]  # not the driver, whose options name it
     assert worker in stopped
     for pid in stopped:
         os.kill(pid, signal.SIGSTOP)
