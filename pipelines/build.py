@@ -17,6 +17,7 @@ from corpora.sources import load_source
 from pipelines import exact, ingest, measure, near, shard, tokenize, tokenizer
 from pipelines import home as homes
 from pipelines.card import write_shards_card
+from pipelines.engine import engine_of
 from pipelines.home import Home, open_home, summaries, write_recipe
 from pipelines.recipe import LIST_FIELDS, Recipe, recipe_digest
 from shards import files
@@ -30,7 +31,18 @@ Say = Callable[[str], None]
 
 
 def build(home_root: str, num_workers: int, beam_arguments: list[str], say: Say) -> None:
-    """Everything, from the sources to verified shards; the home's recipe is written. Raises `UserError`."""
+    """Everything, from the sources to verified shards; the home's recipe is written. Raises `UserError`.
+
+    With Beam's `--output_executable_path` only the jar is written that does it all; the same command without that option
+    then finds everything done, and checks it.
+    """
+    jar = engine_of(beam_arguments).jar
+    if jar:
+        from pipelines.beam import Build
+
+        _run(home_root, Build, num_workers, beam_arguments)
+        say(f"wrote {jar}: submit it (spark-submit {jar}), then run this command again without --output_executable_path: it checks the accounts and verifies")
+        return
     run_ingest(home_root, num_workers, beam_arguments, say)
     run_dedup(home_root, num_workers, beam_arguments, say)
     run_tokenizer(home_root, num_workers, beam_arguments, say)
@@ -173,8 +185,10 @@ def run_tokenize(home_root: str, num_workers: int, beam_arguments: list[str], sa
 
 
 def _run(home_root: str, stage: Any, num_workers: int, beam_arguments: list[str]) -> None:
-    from pipelines.beam import run_stage
+    from pipelines.beam import Build, run_stage
 
+    if stage is not Build and engine_of(beam_arguments).jar:
+        raise UserError("--output_executable_path: a jar holds a whole build", "corpus build RECIPE --home DIR --output_executable_path=APP.jar ...")
     run_stage(home_root, stage, num_workers, beam_arguments)
 
 
