@@ -1,10 +1,11 @@
-"""What the matrix builds: news archives and novels of the test data, else generated ones; small, with copies among them."""
+"""What the matrix builds: news archives, a wiki and novels of the test data, else generated ones; small, with copies among them."""
 
 import shutil
 import tarfile
 from pathlib import Path
 
 import archives
+import dumps
 from realdata import data_file
 
 NOVELS, NOVEL_BYTES = 6, 60_000
@@ -14,6 +15,10 @@ RECIPE = """
 kind = "cc_news"
 input = "{news}/**/*.warc.gz"
 slice_bytes = {news_slice}
+[sources.wiki]
+kind = "wikipedia"
+input = "{wiki}/*.bz2"
+slice_bytes = {wiki_slice}
 [sources.novels]
 kind = "files"
 input = [{novels}]
@@ -40,11 +45,15 @@ def prepare(folder: Path) -> Path:
             path = news / "CC-NEWS" / "2018" / "03" / f"CC-NEWS-2018033010101{number}-0000{number}.warc.gz"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(archives.members(*archives.articles(30, number * 25)))  # five of each are in the next one too
+    (folder / "wiki").mkdir()
+    dump = data_file("wikipedia/smallwiki-part-even-multistream.xml.bz2")
+    content = dump.read_bytes() if dump else dumps.multistream(dumps.head(), [dumps.page(n, f"Page {n}", dumps.prose(n, 90)) for n in range(60)], 20)[0]
+    (folder / "wiki" / "smallwiki-20180101-pages-articles.xml.bz2").write_bytes(content)
     for number, text in enumerate(_texts()):
         (novels / f"novel-{number}.txt").write_text(text, "utf-8")
     first = (novels / "novel-0.txt").read_text("utf-8").split("\n\n")
     (novels / "copies.txt").write_text("\n\n".join(paragraph.upper().replace(" ", "  ") for paragraph in first[:40]), "utf-8")
-    return write_recipe(folder / "recipe.toml", news, [f"{novels}/*.txt"], 1, 60_000)
+    return write_recipe(folder / "recipe.toml", folder, [f"{novels}/*.txt"], 1, 100_000, 60_000)
 
 
 def _texts() -> list[str]:
@@ -56,10 +65,12 @@ def _texts() -> list[str]:
         return [tar.extractfile(member).read(NOVEL_BYTES).decode("utf-8", "ignore") for member in members]  # type: ignore[union-attr]
 
 
-def write_recipe(path: Path, news: Path, novels: list[str], news_slice: int, novels_slice: int) -> Path:
+def write_recipe(path: Path, folder: Path, novels: list[str], news_slice: int, wiki_slice: int, novels_slice: int) -> Path:
     """The recipe over inputs in some place, cut in some way."""
     listed = ", ".join(f'"{pattern}"' for pattern in novels)
-    path.write_text(RECIPE.format(news=news, novels=listed, news_slice=news_slice, novels_slice=novels_slice))
+    path.write_text(
+        RECIPE.format(news=folder / "news", wiki=folder / "wiki", novels=listed, news_slice=news_slice, wiki_slice=wiki_slice, novels_slice=novels_slice)
+    )
     return path
 
 
@@ -71,4 +82,4 @@ def in_another_order(folder: Path, other: Path) -> Path:
         shutil.copy(path, target)
     novels = other / "novels"
     patterns = [f"{novels}/novel-[3-9].txt", f"{novels}/novel-[!3-9].txt", f"{novels}/c*.txt"]
-    return write_recipe(other / "recipe.toml", other / "news", patterns, 1_500_000, 1)
+    return write_recipe(other / "recipe.toml", other, patterns, 1_500_000, 10**9, 1)
