@@ -238,8 +238,15 @@ def amount(size: float) -> str:
     raise AssertionError
 
 
+def _together(figures: dict[str, Any]) -> bool:
+    """True while one worker does what needs every slice, as the training of a vocabulary: no rate tells how long that takes."""
+    return 0 < figures["slices"] == figures["slices_done"] and not figures["workers"]
+
+
 def line(figures: dict[str, Any]) -> str:
     """One line: stage, share by bytes, slices, records and rate, time left."""
+    if _together(figures):
+        return f"{figures['stage']}: {figures['slices']:,} slices done, now what needs all of them together, {duration(figures['s'])} gone"
     share = figures["bytes_done"] / figures["bytes"] if figures["bytes"] else 0.0
     return (
         f"{figures['stage']}: {share:4.0%}, {figures['slices_done']:,} of {figures['slices']:,} slices, {amount(figures['bytes_done'])} of {amount(figures['bytes'])}, "
@@ -249,6 +256,14 @@ def line(figures: dict[str, Any]) -> str:
 
 def lines(figures: dict[str, Any], width: int) -> list[str]:
     """The display: a bar, the rates, a line for each worker; none longer than `width`."""
+    if _together(figures):
+        return [
+            text[:width]
+            for text in (
+                f"{figures['stage']:10} {figures['slices']:,} slices done,",
+                f"{'':10} now what needs all of them together, {duration(figures['s'])} gone",
+            )
+        ]
     share = figures["bytes_done"] / figures["bytes"] if figures["bytes"] else 0.0
     cells = max(10, min(40, width - 50))
     bar = "█" * int(share * cells) + "░" * (cells - int(share * cells))

@@ -106,7 +106,7 @@ def process(task: Task) -> Summary:
     counts = dict.fromkeys(("kept", "bytes", "sentences", "tokens"), 0)
     schema = work_schema(dtype)
     row = 0
-    with files.open_input(home.documents(ingested.source, ingested.slice)) as stream, files.open_output(address) as output:
+    with files.open_input(home.documents(ingested.source, ingested.slice)) as stream, files.open_output(address, flush=False) as output:
         documents = pq.ParquetFile(stream)
         with pa.ipc.new_file(output, schema) as writer:
             for group in range(documents.num_row_groups):

@@ -167,8 +167,11 @@ class Output(io.BufferedIOBase):
 
 
 @contextmanager
-def open_output(address: str) -> Iterator[Output]:
-    """A stream whose bytes appear under `address` only when the block ends without an error."""
+def open_output(address: str, flush: bool = True) -> Iterator[Output]:
+    """A stream whose bytes appear under `address` only when the block ends without an error.
+
+    `flush` False does not wait for the disk: for large files that can be made again and whose digest is looked at before use.
+    """
     if is_remote(address):
         with tempfile.TemporaryFile() as stream:
             yield Output(stream)
@@ -181,7 +184,8 @@ def open_output(address: str) -> Iterator[Output]:
     try:
         with open(temporary, "xb") as stream:
             yield Output(stream)
-        _flush_to_disk(temporary)
+        if flush:
+            _flush_to_disk(temporary)
         os.replace(temporary, path)
     except BaseException:  # Ctrl-C too: remove what is half written, then raise again
         if os.path.exists(temporary):

@@ -79,3 +79,17 @@ def test_a_log_gets_a_line_now_and_then(tmp_path: Path, monkeypatch: pytest.Monk
         assert found and found["stage"] == "ingest"
     assert progress.read_snapshot(home) is None
     assert "ingest:   0%, 0 of 1 slices" in capsys.readouterr().err
+
+
+def test_what_needs_all_slices_shows_no_rate() -> None:
+    """Training a vocabulary takes minutes in which no byte moves."""
+    board = Board()
+    board.begin("tokenizer")
+    board.expect(2, 1000)
+    board.finish(500, 1)
+    assert " 50%," in line(board.figures())
+    board.finish(500, 1)
+    figures = board.figures()
+    assert line(figures) == "tokenizer: 2 slices done, now what needs all of them together, 0 s gone"
+    assert [text.strip() for text in lines(figures, 80)] == ["tokenizer  2 slices done,", "now what needs all of them together, 0 s gone"]
+    assert all(len(text) <= 30 for text in lines(figures, 30))
