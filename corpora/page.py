@@ -95,6 +95,11 @@ def refuse_tags(text: str) -> Skip | None:
     """Why a decoded page has too much markup to be parsed in seconds; None: it has not."""
     if (tags := text.count("<")) > MAX_TAGS:
         return Skip(reason="too_many_elements", detail=f"{tags:,} tags")
+    return refuse_attributes(text)
+
+
+def refuse_attributes(text: str) -> Skip | None:
+    """Why a tag of a decoded page has too many attributes; None: none has."""
     for tag in _TAG.finditer(text):
         start, end = tag.span()
         # different names: what reads as a tag inside a script repeats its commas and colons, and costs libxml2 nothing
