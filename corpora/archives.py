@@ -69,6 +69,23 @@ class Counted:
         return piece
 
 
+class Raw(io.RawIOBase):
+    """A `Reader` as a file that the decoders take."""
+
+    def __init__(self, stream: Reader) -> None:
+        self._stream = stream
+
+    def readable(self) -> bool:
+        """True."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Up to the buffer's bytes."""
+        piece = self._stream.read(len(buffer))
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+
 def read_up_to(stream: Reader, limit: int) -> bytes | None:
     """All bytes of a stream, None where there are more than `limit`."""
     pieces, size = [], 0

@@ -47,7 +47,9 @@ _DOCTYPE = re.compile(r"<!DOCTYPE[^>\[]*(?:\[.*?\]\s*)?>", re.IGNORECASE | re.DO
 _ENTITY = re.compile(r"&([A-Za-z][A-Za-z0-9]{1,31});")
 _XML_ENTITIES = frozenset({"amp", "lt", "gt", "quot", "apos"})
 _NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
-_EMPTY_TAG = re.compile(r"<(?!(?:br|hr|img|link|meta|input|col|wbr|area|base|embed|param|source|track)\b)([A-Za-z][\w:]*)((?:\s[^<>]{0,5000})?)/>", re.IGNORECASE)
+_EMPTY_TAG = re.compile(
+    r"<(?!(?:br|hr|img|link|meta|input|col|wbr|area|base|embed|param|source|track)\b)([A-Za-z][\w:]*)((?:\s[^<>]{0,5000})?)/>", re.IGNORECASE
+)
 _EPUB_TYPE = ("{http://www.idpf.org/2007/ops}type", "epub:type", "role")
 
 _PARAGRAPHS = frozenset(
@@ -253,10 +255,21 @@ def _metadata(tree: Any) -> dict[str, str | None]:
         return [element for element in _elements(tree, name) if _words(element)]
 
     creators = [element for element in texts("creator") if (element.get("{http://www.idpf.org/2007/opf}role") or element.get("opf:role") or "aut") == "aut"]
-    dates = [element for element in texts("date") if (element.get("{http://www.idpf.org/2007/opf}event") or element.get("opf:event") or "publication") == "publication"]
-    first = {name: next((_words(element) for element in found), None) for name, found in (("title", texts("title")), ("language", texts("language")), ("date", dates))}
+    dates = [
+        element
+        for element in texts("date")
+        if (element.get("{http://www.idpf.org/2007/opf}event") or element.get("opf:event") or "publication") == "publication"
+    ]
+    first = {
+        name: next((_words(element) for element in found), None)
+        for name, found in (("title", texts("title")), ("language", texts("language")), ("date", dates))
+    }
     identifiers = [_words(element) for element in texts("identifier")]
-    return {**first, "author": ", ".join(dict.fromkeys(_words(element) for element in creators))[:500] or None, "identifier": identifiers[0] if identifiers else None}
+    return {
+        **first,
+        "author": ", ".join(dict.fromkeys(_words(element) for element in creators))[:500] or None,
+        "identifier": identifiers[0] if identifiers else None,
+    }
 
 
 def _words(element: Any) -> str:
@@ -296,7 +309,9 @@ def _tree(source: str, elements: int) -> Any | None:
     source = _NO_XML.sub("", source)
     source = source[_XML_START.match(source).end() :]  # type: ignore[union-attr]
     source = _ENTITY.sub(_character, _DOCTYPE.sub("", source, count=1))
-    parser = lxml.etree.XMLParser(resolve_entities=False, load_dtd=False, no_network=True, huge_tree=True, remove_comments=True, remove_pis=True, encoding="utf-8")
+    parser = lxml.etree.XMLParser(
+        resolve_entities=False, load_dtd=False, no_network=True, huge_tree=True, remove_comments=True, remove_pis=True, encoding="utf-8"
+    )
     try:
         tree = lxml.etree.fromstring(source.encode(), parser)
     except lxml.etree.XMLSyntaxError:

@@ -12,6 +12,7 @@ the book itself says of the project, stay.
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 MAX_UNPAIRED = 0.2
 """Share of the text that markers without their counterpart may take."""
@@ -116,7 +117,9 @@ def _older(lines: list[str]) -> tuple[int, int, str]:
         size = _size(lines, 0, head)
         if head and size <= allowed:
             begin, markers, allowed = head, "one", allowed - size
-    tail = next((i for i in range(len(lines) - 1, begin, -1) if _END.match(lines[i]) or (_END_WORDS.match(lines[i]) and (greeted or len(lines) - i <= 4))), None)
+    tail = next(
+        (i for i in range(len(lines) - 1, begin, -1) if _END.match(lines[i]) or (_END_WORDS.match(lines[i]) and (greeted or len(lines) - i <= 4))), None
+    )
     if tail is not None and _size(lines, tail, len(lines)) <= allowed:
         end, markers = tail, markers or "one"
     return begin, end, markers
@@ -163,7 +166,7 @@ def _before_end_words(lines: list[str], begin: int, end: int) -> int:
     return first if stop - first <= _BLOCK_LINES and first < stop and _END_WORDS.match(lines[first]) else stop
 
 
-def _said(head: str) -> dict[str, str | int | None]:
+def _said(head: str) -> dict[str, Any]:
     """Title, author, language and number, by the fields of the header or by its greeting."""
     fields: dict[str, str] = {}
     lines = head.split("\n")
@@ -176,7 +179,13 @@ def _said(head: str) -> dict[str, str | int | None]:
                 value.append(more.strip())
             fields.setdefault(found[1].lower(), " ".join(value).strip())
     first, stop = _block(lines, 0, len(lines))
-    if "title" not in fields and first < stop and (greeting := _GREETING.search(" ".join(lines[first : min(stop, first + 2)] if not lines[first].rstrip().endswith("*") else lines[first : first + 1]))):
+    if (
+        "title" not in fields
+        and first < stop
+        and (
+            greeting := _GREETING.search(" ".join(lines[first : min(stop, first + 2)] if not lines[first].rstrip().endswith("*") else lines[first : first + 1]))
+        )
+    ):
         title, _, author = greeting[1].strip(" *").partition(", by ")
         fields |= {"title": title, **({"author": author} if author else {})}
     number = _NUMBER.search(head)

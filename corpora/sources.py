@@ -5,7 +5,7 @@ import importlib
 from corpora.document import Source, SourceOptions
 from shards.config import UserError, nearest
 
-KINDS = {"cc_news": "corpora.cc_news:source", "files": "corpora.files:source"}
+KINDS = {"books": "corpora.books:source", "cc_news": "corpora.cc_news:source", "files": "corpora.files:source"}
 """Each kind and where its source lives."""
 
 
