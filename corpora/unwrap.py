@@ -105,21 +105,21 @@ def _join(block: list[str], margin: int, wrapped: bool) -> list[str]:
         return block
     joined = [block[0]]
     for (a, b), full in zip(pairs, forced):
-        if _belongs(a, b, full, mostly and len(pairs) >= 3) or (wrapped and _belongs(a, b, _soft(a, b, margin), False)):
+        if _belongs(a, b, full, mostly and len(pairs) >= 3, margin) or (wrapped and _belongs(a, b, _soft(a, b, margin), False, margin)):
             joined[-1] = _glue(joined[-1], b.lstrip(" "))
         else:
             joined.append(b)
     return _dedent(joined) if len(joined) > 1 else [joined[0].lstrip(" ")]
 
 
-def _belongs(a: str, b: str, full: bool, mostly: bool) -> bool:
+def _belongs(a: str, b: str, full: bool, mostly: bool, margin: int) -> bool:
     """Whether line `b` goes on with the sentence of line `a`."""
     begins = _begins_verse(b)
     if begins and _indent(b) > _indent(a) or max(len(a), len(b)) > MAX_WIDTH or _TABLE.search(a) or _TABLE.search(b):
         return False
     if _ITEM.match(b.lstrip(" ")) and a.endswith(_ENDED):
         return False
-    return full or (mostly and not begins and _LETTER.match(b.lstrip(" ")) is not None and not a.endswith(_ENDED))
+    return full or (mostly and 2 * len(a) >= margin and not begins and _LETTER.match(b.lstrip(" ")) is not None and not a.endswith(_ENDED))
 
 
 def _glue(a: str, b: str) -> str:
