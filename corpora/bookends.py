@@ -14,7 +14,9 @@ _NOTICE = re.compile(
     r"\ball rights reserved\b|\bISBN(?:-1[03])?[:\s]*[\d(]|\bISBN\b[^\n]{0,40}\d|smashwords edition|licen[sc]e notes\b|licensed for your personal enjoyment",
     re.IGNORECASE,
 )
-_HEADING = re.compile(r"^\W{0,4}(?:about the author|connect with|other books by|also by|thank you for reading)\b[^\n]{0,100}$", re.IGNORECASE | re.MULTILINE)
+_HEADING = re.compile(
+    r"^[^\w\n]{0,4}(?:about the author|connect with|other books by|also by|thank you for reading)\b[^\n]{0,100}$", re.IGNORECASE | re.MULTILINE
+)
 
 
 def trim_items(items: list[str]) -> list[str]:

@@ -14,6 +14,7 @@ MIN_WIDTH, MAX_WIDTH = 40, 100
 PARAGRAPH_LINES = 50
 """Lines of a block from which on it may be more than one paragraph."""
 _TABLE = re.compile(r"[^\s.!?\"'”’] {4,}\S")
+_GAP = re.compile(r"\S {4,}\S")
 _ITEM = re.compile(r"(?:[-*•]|\(?(?:\d{1,3}|[a-z]|[ivxlc]{1,6})[.)]) ")
 _LETTER = re.compile(r"[^\W\d_]")
 _ENDED = (".", "!", "?", ":", ";", "”", '"', "’", "'", "»", ")")
@@ -115,11 +116,16 @@ def _join(block: list[str], margin: int, wrapped: bool) -> list[str]:
 def _belongs(a: str, b: str, full: bool, mostly: bool, margin: int) -> bool:
     """Whether line `b` goes on with the sentence of line `a`."""
     begins = _begins_verse(b)
-    if begins and _indent(b) > _indent(a) or max(len(a), len(b)) > MAX_WIDTH or _TABLE.search(a) or _TABLE.search(b):
+    if begins and _indent(b) > _indent(a) or max(len(a), len(b)) > MAX_WIDTH or _in_table(a, b):
         return False
     if _ITEM.match(b.lstrip(" ")) and a.endswith(_ENDED):
         return False
     return full or (mostly and 2 * len(a) >= margin and not begins and _LETTER.match(b.lstrip(" ")) is not None and not a.endswith(_ENDED))
+
+
+def _in_table(a: str, b: str) -> bool:
+    """Whether one has a gap as between columns, or both have one of any kind: some typists leave four spaces behind a sentence."""
+    return _TABLE.search(a) is not None or _TABLE.search(b) is not None or (_GAP.search(a) is not None and _GAP.search(b) is not None)
 
 
 def _glue(a: str, b: str) -> str:
