@@ -1,10 +1,10 @@
-# make setup | demo | test | test-long | bench. Each sets up what it needs; PYTHON chooses the interpreter.
+# make setup | demo | test | fuzz | test-long | bench. Each sets up what it needs; PYTHON chooses the interpreter.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test lint test-long bench clean
+.PHONY: setup demo test lint fuzz test-long bench clean
 
 setup: $(STAMP)
 
@@ -31,9 +31,13 @@ lint: setup
 test: lint
 	$(BIN)/pytest -q --durations=10
 
+# Hostile input into every reader, a minute of it; CORPUSMILL_FUZZ=100 for hours.
+fuzz: setup
+	CORPUSMILL_FUZZ=$${CORPUSMILL_FUZZ:-4} $(BIN)/pytest -q tests/fuzz
+
 # Minutes to hours: everything, and the tests on each other Python that is found.
 test-long: setup
-	$(BIN)/pytest -q -m 'long or not long'
+	CORPUSMILL_FUZZ=20 $(BIN)/pytest -q -m 'long or not long'
 	sh tests/pythons.sh 3.10 3.12 3.13
 
 bench: setup

@@ -1,169 +1,229 @@
-"""Pages: from a web archive to text, per second and core, beside the usual way; reading alone; and each stage of the path.
+"""Pages: the accelerated extraction beside trafilatura as it is, and the whole path from archive to kept text beside the usual ones.
 
-    python benchmarks/bench_extraction.py [--rounds N] [--language en]
+    python benchmarks/bench_extraction.py [--rounds N] [--only texts|path] [--peers PYTHON]
 
-On the real news pages of the test data, without its damaged archive, of which the usual way would read less than half. `in the
-child` is what the source cc_news does: the extractor in a process that can be killed; parent and child take turns, so that
-together they use one core. `usual`: warcio's iterator, `trafilatura.extract(fast, no comments)` on each body, langdetect on all
-of its text. The stages are seconds of CPU, taken apart in this process.
+`texts`: parsing and extraction of every page with a known text, in turn page by page, fast and default; the texts must be equal.
+What is remembered of attributes is forgotten before each round. `path`: the same pages, but one of more
+than 2 MB (the news crawl stores no more than 1 MB), as one .warc.gz a set, about a third of them English; each variant reads all, wants English, and names what it keeps.
+
+    ours              the source cc_news, extractor in its child, isal where installed, text to Parquet
+    stock             warcio, trafilatura.extract(fast, no comments) on each body, langdetect on 1,000 characters, Parquet; no gate
+    datatrove         its WARC reader and Trafilatura extractor as configured (precision, fallback, deduplication); no language step
+    without fallback  the same, no_fallback and no deduplication
+
+The last two run with --peers (the head of `benchmarks/web_peers.py` says how to make that environment). Ratios are of CPU seconds, children
+included, which other work on the machine touches least; rates by the clock stand beside them.
 """
 
 import argparse
 import contextlib
-import hashlib
+import functools
+import gc
 import io
 import json
 import logging
 import os
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import langdetect
+import pyarrow as pa
+import pyarrow.parquet as pq
 import trafilatura
 from warcio.archiveiterator import ArchiveIterator
+from warcio.statusandheaders import StatusAndHeaders
+from warcio.warcwriter import WARCWriter
 
-from benchmarks.common import RESULTS, Variant, compare, machine, spread
-from corpora import html, members
-from corpora.body import decode_body
+from benchmarks.common import RESULTS, machine, spread
+from benchmarks.gold import DATA, SETS, GoldPage, gold_pages
+from benchmarks.web_peers import HOW_TO_MAKE_ONE, Peers
+from corpora import faster_trafilatura, html
+from corpora.cc_news import CcNewsOptions, source
 from corpora.charset import decode_page
-from corpora.guard import Guard
-from corpora.language import ANY, certainly_not, detect_language
-from corpora.page import MAX_PAGE_BYTES, MIN_CHARACTERS, PAGE_PACKAGES, Page, refuse, refuse_tags
-from corpora.warc import Damage, Record, read_archive
+from corpora.document import Document
+from corpora.guard import shared_guard
+from corpora.page import MAX_PAGE_BYTES, MIN_CHARACTERS, PAGE_PACKAGES, refuse
 
-DATA = Path(os.environ.get("CORPUSMILL_TEST_DATA", Path(__file__).parent.parent.parent / "shared" / "data"))
-STAGES = ("read", "body", "digest", "refuse", "charset", "tags", "gate", "parse", "head", "extract", "language")
+WINDOW_RESPONSES = (157_000_000, 190_000_000)
+"""Responses of CC-News 2016-09 to 2019-02: 63 million English articles at 2.5 crawled for each, and 4,300 files of 44,000."""
+PACKAGES = ["warcio", *PAGE_PACKAGES]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What one run of a variant took and kept."""
+
+    cpu: float
+    wall: float
+    kept: frozenset[str]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--language", default="en")
+    parser.add_argument("--only", choices=("texts", "path"))
+    parser.add_argument("--peers", metavar="PYTHON", help="interpreter of an environment with datatrove")
     arguments = parser.parse_args()
-    contents = [path.read_bytes() for path in sorted(DATA.glob("cc-news/**/*.warc.gz"))]
-    contents = [content for content in contents if not any(isinstance(item, Damage) for item in read_archive(io.BytesIO(content)))]
-    if not contents:
-        sys.exit(f"error: no archive in {DATA}/cc-news\nhint: set CORPUSMILL_TEST_DATA")
     logging.disable(logging.CRITICAL)
+    sets = {name: pages for name in SETS if (pages := gold_pages(name))}
+    if not sets:
+        sys.exit(f"error: no pages in {DATA}\nhint: set CORPUSMILL_TEST_DATA")
+    RESULTS.mkdir(exist_ok=True)
+    if arguments.only != "path":
+        texts([page for pages in sets.values() for page in pages], arguments.rounds)
+    if arguments.only != "texts":
+        path(sets, arguments.rounds, arguments.peers)
+
+
+# --- extraction alone ---
+
+
+def texts(pages: Sequence[GoldPage], rounds: int) -> None:
+    decoded = [found.text for page in pages if refuse(page.content) is None and (found := decode_page(page.content, page.content_type))]
+    result: dict[str, Any] = {"name": "texts", "unit": "ms of CPU a page", "pages": len(decoded), "rounds": rounds, "machine": machine(PACKAGES), "modes": {}}
+    print(f"texts: ms of CPU a page, {len(decoded)} pages, {rounds} rounds")
+    gc.collect()
+    gc.freeze()
+    for mode, fast in (("fast", True), ("default", False)):
+        of_rounds, differing = [], 0
+        for _ in range(rounds + 1):
+            faster_trafilatura.forget()
+            ours, stock, differing = 0.0, 0.0, 0
+            for text in decoded:
+                start = time.process_time()
+                mine = accelerated(text, fast)
+                middle = time.process_time()
+                theirs = as_it_is(text, fast)
+                ours, stock = ours + middle - start, stock + time.process_time() - middle
+                differing += mine != theirs
+            of_rounds.append((1000 * ours / len(decoded), 1000 * stock / len(decoded)))
+        ours_ms, stock_ms = (spread([one[i] for one in of_rounds[1:]]) for i in (0, 1))
+        ratio = spread([stock / ours for ours, stock in of_rounds[1:]])
+        result["modes"][mode] = {"ours": ours_ms, "stock": stock_ms, "ratio": ratio, "differing": differing}
+        print(f"  {mode:8} ours {ours_ms['median']:6.2f}  stock {stock_ms['median']:6.2f}   {form(ratio)}; texts that differ: {differing}")
+    (RESULTS / "texts.json").write_text(json.dumps(result, indent=1) + "\n")
+
+
+def accelerated(text: str, fast: bool) -> str:
+    tree = html._parse(text)
+    return "" if tree is None else faster_trafilatura.extract(tree, fast=fast).strip()
+
+
+def as_it_is(text: str, fast: bool) -> str:
+    found = trafilatura.bare_extraction(text, fast=fast, include_comments=False, with_metadata=False)
+    return (found.text or "").strip() if found is not None else ""  # type: ignore[union-attr]
+
+
+# --- the whole path ---
+
+
+def path(sets: dict[str, list[GoldPage]], rounds: int, python: str | None) -> None:
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stderr(io.StringIO()):
+        sets = {name: [page for page in pages if len(page.content) <= MAX_PAGE_BYTES] for name, pages in sets.items()}
+        count = write_archives(sets, Path(folder))
+        variants: dict[str, Callable[[], Run]] = {"ours": functools.partial(ours, folder), "stock": functools.partial(stock, folder)}
+        peers = Peers(python) if python else None
+        if peers:
+            for name in ("datatrove", "datatrove without fallback"):
+                variants[name] = functools.partial(ask, peers, name, folder)
+        runs: dict[str, list[Run]] = {name: [] for name in variants}
+        for _ in range(rounds + 1):
+            for name, run in variants.items():
+                runs[name].append(run())
+        if peers:
+            peers.close()
+    if not python:
+        print(f"skipped: datatrove, datatrove without fallback; they need an environment of their own:\n    {HOW_TO_MAKE_ONE}")
+    show_path({name: of_rounds[1:] for name, of_rounds in runs.items()}, count, rounds)
+
+
+def write_archives(sets: dict[str, list[GoldPage]], folder: Path) -> int:
+    for name, pages in sets.items():
+        with (folder / f"{name}.warc.gz").open("wb") as stream:
+            writer = WARCWriter(stream, gzip=True)
+            for number, page in enumerate(pages):
+                headers = StatusAndHeaders("200 OK", [("Content-Type", page.content_type or "text/html")], protocol="HTTP/1.1")
+                dated = {"WARC-Date": "2018-03-30T10:10:24Z"}
+                url = f"http://{name}.example/{number}"
+                writer.write_record(writer.create_warc_record(url, "response", payload=io.BytesIO(page.content), http_headers=headers, warc_headers_dict=dated))
+    return sum(map(len, sets.values()))
+
+
+def ours(folder: str) -> Run:
+    options = CcNewsOptions(kind="cc_news", input=(f"{folder}/*.warc.gz",), language="en")
+    guard = shared_guard("corpora.html:extract_page")
+    start, before = time.perf_counter(), time.process_time() + cpu_of(guard.pid)
+    rows = [
+        {"url": record.url, "text": record.text, "title": record.title, "date": record.date}
+        for piece in source().slices(options)
+        for record in source().read(options, piece)
+        if isinstance(record, Document)
+    ]
+    write(rows)
+    return Run(cpu=time.process_time() + cpu_of(guard.pid) - before, wall=time.perf_counter() - start, kept=frozenset(str(row["url"]) for row in rows))
+
+
+def stock(folder: str) -> Run:
     langdetect.DetectorFactory.seed = 0
-    language = arguments.language
-    count = sum(is_page(record) for content in contents for record in records(content))
-    packages = ["warcio", *PAGE_PACKAGES]
-    with Guard("corpora.html:extract_page") as guard, contextlib.redirect_stderr(io.StringIO()):  # warcio reports there what it cannot inflate
-        extract = [
-            Variant(name="in the child", work=count, run=lambda: ours(contents, language, guard.call)),
-            Variant(name="in this process", work=count, run=lambda: ours(contents, language, html.extract_page)),
-            Variant(name="usual", work=count, run=lambda: usual(contents, language)),
-        ]
-        compare("extraction", "pages per second, one core", extract, rounds=arguments.rounds, packages=packages)
-        read = [
-            Variant(name="isal", work=count, run=lambda: read_all(contents)),
-            Variant(name="zlib", work=count, run=lambda: read_all(contents, without_isal=True)),
-            Variant(name="warcio", work=count, run=lambda: read_by_warcio(contents)),
-        ]
-        compare("archives", "pages per second, one core", read, rounds=arguments.rounds, packages=packages)
-    show_stages(contents, language, count, arguments.rounds, packages)
+    start, before = time.perf_counter(), time.process_time()
+    rows = []
+    for archive in sorted(Path(folder).iterdir()):
+        with archive.open("rb") as stream:
+            for record in ArchiveIterator(stream):
+                if record.rec_type == "response" and record.http_headers.get_statuscode() == "200":
+                    text = trafilatura.extract(record.content_stream().read(), fast=True, include_comments=False) or ""
+                    if len(text) >= MIN_CHARACTERS and langdetect.detect(text[:1000]) == "en":
+                        rows.append({"url": record.rec_headers.get_header("WARC-Target-URI"), "text": text})
+    write(rows)
+    return Run(cpu=time.process_time() - before, wall=time.perf_counter() - start, kept=frozenset(str(row["url"]) for row in rows))
 
 
-def records(content: bytes) -> Iterator[Record]:
-    return (item for item in read_archive(io.BytesIO(content)) if isinstance(item, Record))
+def ask(peers: Peers, name: str, folder: str) -> Run:
+    answer = peers.ask(**{"do": "path", "with": name, "folder": folder})
+    return Run(cpu=answer["cpu"], wall=answer["wall"], kept=frozenset(answer["kept"]))
 
 
-def is_page(record: Record) -> bool:
-    return record.kind == "response" and record.status == 200
+def write(rows: list[dict[str, Any]]) -> None:
+    pq.write_table(pa.Table.from_pylist(rows), io.BytesIO(), compression="zstd")
 
 
-def ours(contents: list[bytes], language: str, extract: Callable[..., Any]) -> int:
-    kept = 0
-    for content in contents:
-        for record in filter(is_page, records(content)):
-            body = decode_body(record.body, record.headers, MAX_PAGE_BYTES).content
-            hashlib.blake2b(body, digest_size=16).hexdigest()
-            if refuse(body, record.content_type, record.url) is None:
-                outcome = extract(body, content_type=record.content_type, url=record.url, crawled=record.crawled, language=language)
-                kept += isinstance(outcome, Page)
-    return kept
-
-
-def usual(contents: list[bytes], language: str) -> int:
-    kept = 0
-    for content in contents:
-        for record in ArchiveIterator(io.BytesIO(content)):
-            if record.rec_type == "response" and record.http_headers is not None and record.http_headers.get_statuscode() == "200":
-                text = trafilatura.extract(record.content_stream().read(), fast=True, include_comments=False) or ""
-                if len(text) >= MIN_CHARACTERS:
-                    kept += langdetect.detect(text) == language or language == ANY
-    return kept
-
-
-def read_all(contents: list[bytes], *, without_isal: bool = False) -> None:
-    engine = members._isal_engine
+def cpu_of(pid: int | None) -> float:
+    """Seconds of CPU that a child has had, to a hundredth; 0.0 where the system does not say."""
     try:
-        if without_isal:
-            members._isal_engine = None
-        for content in contents:
-            for _ in read_archive(io.BytesIO(content)):
-                pass
-    finally:
-        members._isal_engine = engine
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def read_by_warcio(contents: list[bytes]) -> None:
-    for content in contents:
-        for record in ArchiveIterator(io.BytesIO(content)):
-            record.content_stream().read()
+def show_path(runs: dict[str, list[Run]], count: int, rounds: int) -> None:
+    result: dict[str, Any] = {"name": "path", "unit": "pages", "pages": count, "rounds": rounds, "machine": machine(PACKAGES), "variants": {}}
+    print(f"path: {count} pages a run, {rounds} rounds")
+    for name, of_rounds in runs.items():
+        rate, clock = spread([count / run.cpu for run in of_rounds]), spread([count / run.wall for run in of_rounds])
+        ratio = spread([run.cpu / mine.cpu for run, mine in zip(of_rounds, runs["ours"])])
+        by_clock = spread([run.wall / mine.wall for run, mine in zip(of_rounds, runs["ours"])])
+        kept, mine_kept = of_rounds[0].kept, runs["ours"][0].kept
+        result["variants"][name] = {"rate": rate, "rate_by_clock": clock, "ratio": ratio, "ratio_by_clock": by_clock, "kept": len(kept)}
+        print(
+            f"  {name:26} {rate['median']:6.1f} pages a second of CPU, {clock['median']:6.1f} by the clock; ours is {form(ratio)} of it, "
+            f"by the clock {form(by_clock)}; kept {len(kept)}, {len(kept - mine_kept)} that ours does not, {len(mine_kept - kept)} that only ours does"
+        )
+    rate_of_ours = result["variants"]["ours"]["rate"]["median"]
+    hours = [responses / rate_of_ours / 3600 for responses in WINDOW_RESPONSES]
+    print(f"  CC-News 2016-09 to 2019-02, {WINDOW_RESPONSES[0]:,} to {WINDOW_RESPONSES[1]:,} responses at ours: {hours[0]:,.0f} to {hours[1]:,.0f} core-hours")
+    (RESULTS / "path.json").write_text(json.dumps(result, indent=1) + "\n")
 
 
-def by_stage(contents: list[bytes], language: str) -> tuple[dict[str, float], int]:
-    """Seconds of CPU in each stage of `extract_page` and before it, and the pages kept; written out as the function is."""
-    seconds = dict.fromkeys(STAGES, 0.0)
-
-    def timed(name: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        start = time.process_time()
-        result = function(*args, **kwargs)
-        seconds[name] += time.process_time() - start
-        return result
-
-    kept = 0
-    for content in contents:
-        stream = records(content)
-        while (record := timed("read", next, stream, None)) is not None:
-            if not is_page(record):
-                continue
-            body = timed("body", decode_body, record.body, record.headers, MAX_PAGE_BYTES).content
-            timed("digest", hashlib.blake2b, body, digest_size=16)
-            if timed("refuse", refuse, body, record.content_type, record.url) is not None:
-                continue
-            decoded = timed("charset", decode_page, body, record.content_type, cut=bool(record.cut))
-            if decoded is None or timed("tags", refuse_tags, decoded.text) is not None:
-                continue
-            if timed("gate", lambda text: certainly_not(html._sample(text), language), decoded.text) is not None:
-                continue
-            tree = timed("parse", html._parse, decoded.text)
-            timed("head", html._head, tree, decoded.text, record.url, record.crawled)
-            extracted = timed("extract", trafilatura.bare_extraction, tree, url=record.url, fast=True, include_comments=False)
-            text = extracted.text if extracted is not None else ""
-            if len(text) >= MIN_CHARACTERS:
-                kept += timed("language", detect_language, text, language) == language or language == ANY
-    return seconds, kept
-
-
-def show_stages(contents: list[bytes], language: str, count: int, rounds: int, packages: list[str]) -> None:
-    """The table of stages, in ms of CPU a page of the archives (not of the pages that reach the stage), and its JSON."""
-    by_stage(contents, language)
-    taken = [by_stage(contents, language) for _ in range(rounds)]
-    stages = {name: spread([seconds[name] / count * 1000 for seconds, _ in taken]) for name in STAGES}
-    kept = taken[0][1]
-    print(f"stages: ms of CPU a page, {count} pages, {kept} of them kept as {language}, {rounds} rounds")
-    for name, figures in stages.items():
-        print(f"  {name:16} {figures['median']:8.3f} [{figures['min']:.3f} to {figures['max']:.3f}]")
-    result = {"name": "stages", "unit": "ms of CPU a page", "pages": count, "kept": kept, "rounds": rounds, "machine": machine(packages), "stages": stages}
-    (RESULTS / "stages.json").write_text(json.dumps(result, indent=1) + "\n")
+def form(figures: dict[str, float]) -> str:
+    return f"{figures['median']:.2f}x [{figures['min']:.2f} to {figures['max']:.2f}]"
 
 
 if __name__ == "__main__":

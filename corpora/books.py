@@ -15,13 +15,13 @@ import hashlib
 import io
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from corpora.archives import ZIP_DAMAGE, Bomb, Counted, Raw, Reader, open_zip, read_up_to, tar_members, zip_members
 from corpora.bookends import trim_items, trim_text
 from corpora.charset import decode_page
-from corpora.document import MAX_DOCUMENT_BYTES, Document, Part, Reject, Slice, Source, SourceOptions
+from corpora.document import MAX_DOCUMENT_BYTES, Document, Part, Reject, Slice, Source, SourceDedup, SourceOptions
 from corpora.epub import MAX_EPUB_BYTES, Epub
 from corpora.files import DAMAGE, find, group, inflate, kind_of, what_broke
 from corpora.guard import Failure, shared_guard
@@ -68,6 +68,8 @@ class BooksOptions(SourceOptions):
     """Take off notices of rights, licence notes and advertisements at both ends, as whole short blocks; not of Project Gutenberg's books."""
     footnotes: bool = True
     """Keep the notes of an EPUB; their numbers in the text never stay."""
+    dedup: SourceDedup = field(default_factory=lambda: SourceDedup(threshold=0.5))
+    """How it takes part in near-deduplication, whole books as always: editions of one work share from half to nearly all of their shingles."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -5,8 +5,9 @@ In this order, and the first that decodes without an error wins (WHATWG, with on
     byte order mark > valid UTF-8 with a character beyond ASCII > HTTP header > XML declaration or <meta> > ASCII > windows-1252
 
 Valid UTF-8 beats what headers say because it is next to impossible by chance. Labels are read by the WHATWG table, in
-which iso-8859-1 and ascii mean windows-1252. What no evidence decodes cleanly: with at most 0.1 % of replacement
-characters it is kept; a page without a usable declaration is windows-1252 if its bytes above 127 stand alone, as those
+which iso-8859-1 and ascii mean windows-1252. A <meta> counts wherever it stands before the body: an eighth of real news pages
+have theirs behind the 1,024 bytes in which a browser looks first. What no evidence decodes cleanly: with at most 0.1 % of
+replacement characters it is kept, as UTF-8 only if more of its characters beyond ASCII are whole than broken; a page without a usable declaration is windows-1252 if its bytes above 127 stand alone, as those
 of Latin letters do, and is refused otherwise, since text in an unknown charset is noise.
 """
 
@@ -16,7 +17,8 @@ from dataclasses import dataclass
 
 MAX_REPLACED = 0.001
 """Share of replacement characters above which a page is refused."""
-_META_BYTES = 1024
+_PRESCAN_BYTES, _META_BYTES = 1024, 1 << 16
+_BODY = re.compile(rb"<body[\s>]", re.IGNORECASE)
 _HIGH_RUNS = re.compile(rb"[\x80-\xff]+")
 _MAX_MEAN_RUN = 1.6
 
@@ -115,6 +117,8 @@ def decode_page(content: bytes, content_type: str = "", *, cut: bool = False) ->
     for evidence, codec in [*declared, ("fallback", "utf-8")]:
         text = content.decode(codec, "replace")
         replaced = text.count("\ufffd")
+        if codec == "utf-8" and 2 * replaced >= len(text) - len(text.encode("ascii", "ignore")):
+            continue  # a Latin page with few such letters: there would be none left of them
         if replaced <= MAX_REPLACED * len(text):
             return Text(text=text, charset=codec, evidence=evidence, replaced=replaced)
     runs = _HIGH_RUNS.findall(content)
@@ -129,14 +133,16 @@ def _strict(content: bytes, codec: str) -> str | None:
         text = content.decode(codec, "corpusmill.c1" if codec.startswith("cp12") or codec == "cp874" else "strict")
     except UnicodeDecodeError:
         return None
-    return None if codec.startswith("utf-16") and "<" not in text[:_META_BYTES] else text
+    return None if codec.startswith("utf-16") and "<" not in text[:_PRESCAN_BYTES] else text
 
 
 def _declarations(content: bytes, content_type: str) -> list[tuple[str, str]]:
     found = []
     if (match := _HEADER.search(content_type)) and (codec := codec_of(match[1])):
         found.append(("header", codec))
-    start = _COMMENT.sub(b"", content[:_META_BYTES])
+    start = _COMMENT.sub(b"", content[:_PRESCAN_BYTES])
+    if not _XML.search(start) and not _META.search(start):
+        start = _BODY.split(_COMMENT.sub(b"", content[:_META_BYTES]), maxsplit=1)[0]
     for pattern in (_XML, _META):
         if (inside := pattern.search(start)) and (codec := codec_of(inside[1].decode("latin-1"))):
             # a page whose declaration can be read byte by byte is not UTF-16, whatever it declares

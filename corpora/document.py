@@ -9,13 +9,17 @@ import datetime
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar, Literal
+
+from corpora.rules import Profile, RulesConfig
 
 MAX_DOCUMENT_BYTES = 50_000_000
 """A document of more bytes (inflated) is the reject `too_large`."""
 
-LOCATION_FIELDS = frozenset({"input", "slice_bytes"})
+LOCATION_FIELDS = frozenset({"input", "slice_bytes", "accelerated"})
 """Options that cannot change a byte of the output: left out of the recipe's digest."""
+LATER_FIELDS = frozenset({"dedup", "rules"})
+"""Options that concern what comes after the documents: `ingest` does not depend on them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,17 +94,40 @@ class Slice:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SourceDedup:
+    """How a source takes part in near-deduplication."""
+
+    threshold: float | None = None
+    """Its own in place of dedup.threshold; a pair of two sources counts at the higher of theirs."""
+    scope: Literal["across", "within"] = "across"
+    """across: compared with all sources; within: only with itself."""
+    before_rules: bool = False
+    """Its documents are compared before the rules remove any, so that one may go for a twin that a rule then removes."""
+
+    def __post_init__(self) -> None:
+        if self.threshold is not None and not 0.1 <= self.threshold <= 1.0:
+            raise ValueError(f"threshold: {self.threshold} is not in [0.1, 1]")
+
+
+@dataclass(frozen=True, kw_only=True)
 class SourceOptions:
     """The keys of every `[sources.NAME]` table; a source's own options are a subclass."""
 
     kind: str
-    """files, cc_news, or the `module:function` of your own source."""
+    """files, cc_news, wikipedia, books, or the `module:function` of your own source."""
     input: tuple[str, ...]
     """Files, folders or globs; `**` crosses folders. `https://...` is one file, `@LIST` the files that a list names. Relative to the recipe."""
     language: str = "any"
     """A langdetect code (en, de, zh-cn), or any. Of web pages only those in it are kept; other texts are split into sentences by its rules."""
     slice_bytes: int = 64_000_000
     """About how many bytes of input one slice of work holds; changes no result."""
+    dedup: SourceDedup = field(default_factory=SourceDedup)
+    """How it takes part in near-deduplication."""
+    ftfy: bool = False
+    """Mend text that was decoded wrongly somewhere on its way (\u00e2\u20ac\u2122), with the package ftfy, before it is normalised."""
+    rules: RulesConfig = field(default_factory=RulesConfig)
+    """Which documents go for their quality."""
+    default_profile: ClassVar[Profile] = "none"
 
     def __post_init__(self) -> None:
         if not all(self.input) or not self.input:

@@ -73,7 +73,7 @@ class FilesOptions(SourceOptions):
 
 def source() -> Source:
     """The source `files`."""
-    return Source(options=FilesOptions, slices=slices, read=read, packages=PAGE_PACKAGES)
+    return Source(options=FilesOptions, slices=slices, read=read, version=2, packages=PAGE_PACKAGES)
 
 
 def slices(options: FilesOptions) -> Iterator[Slice]:

@@ -29,6 +29,8 @@ MEMORY_BYTES = 1_500_000_000
 _START_S = 120.0
 _READY = "ready"
 _ORPHAN_CHECK_S = 10.0
+_WARM_AFTER = 20
+"""Calls after which what a function loads lazily is there, such as the profiles of languages: the collector need not look at it again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +172,7 @@ def serve(request_fd: int, answer_fd: int, function: str, memory_bytes: int, dea
     gc.collect()
     gc.freeze()
     parent = os.getppid()
+    calls = 0
     answers.send(_READY)
     while True:
         while not requests.poll(_ORPHAN_CHECK_S):
@@ -188,6 +191,10 @@ def serve(request_fd: int, answer_fd: int, function: str, memory_bytes: int, dea
             answer = ("error", f"{type(error).__name__}: {error}"[:500])
         signal.alarm(0)
         answers.send(answer)
+        calls += 1
+        if calls == _WARM_AFTER:
+            gc.collect()
+            gc.freeze()
 
 
 def _limit_memory(memory_bytes: int) -> None:

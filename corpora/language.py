@@ -39,6 +39,8 @@ _ALIKE = (
     {"fa", "ar", "ur"},
     {"nl", "af"},
 )
+_GATE_CHARACTERS = 200
+"""A shorter sample says nothing of a page: it is one notice of the site, or one reader's comment in another language."""
 _GATE_SHARE = 20
 """Percent of a text that, in the wanted language, keep it although another one leads."""
 
@@ -74,7 +76,7 @@ def _factory(languages: tuple[str, ...]) -> DetectorFactory:
 
 def certainly_not(sample: str, wanted: str) -> str | None:
     """The language of a sample of a text, where it is certainly another than `wanted`; None: it is wanted, or cannot be told."""
-    if wanted == ANY or not sample:
+    if wanted == ANY or len(sample) < _GATE_CHARACTERS:
         return None
     try:
         reliable, _, details = pycld2.detect(_CONTROL.sub(" ", sample))

@@ -100,6 +100,8 @@ def refuse_tags(text: str) -> Skip | None:
 
 def refuse_attributes(text: str) -> Skip | None:
     """Why a tag of a decoded page has too many attributes; None: none has."""
+    if max(map(len, _TAG.findall(text)), default=0) <= _LONG_TAG:
+        return None
     for tag in _TAG.finditer(text):
         start, end = tag.span()
         # different names: what reads as a tag inside a script repeats its commas and colons, and costs libxml2 nothing

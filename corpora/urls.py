@@ -18,6 +18,8 @@ import posixpath
 import re
 from urllib.parse import quote, unquote, unquote_to_bytes, urlsplit
 
+from tld import get_fld
+
 TRACKING = frozenset(
     """
     fbclid gclid gclsrc dclid gbraid wbraid msclkid yclid ysclid twclid ttclid igshid igsh mc_cid mc_eid mkt_tok _ga _gl
@@ -30,6 +32,7 @@ TRACKING = frozenset(
 TRACKING_PREFIXES = ("utm_", "pk_", "piwik_", "mtm_", "hsa_", "matomo_")
 _PORTS = {"http": "80", "https": "443"}
 _WWW = re.compile(r"^www\d?\.(?=[^.]+\.)")
+_IP = re.compile(r"[\d.]+")
 _KEPT = "!$&'()*+,;=:@/?%[]"
 
 
@@ -52,6 +55,21 @@ def canonical_url(url: str) -> str:
     query = "&".join(sorted(_escaped(item) for item in parts.query.split("&") if item and not _is_tracking(item)))
     fragment = f"#{_escaped(parts.fragment)}" if parts.fragment.startswith("!") else ""
     return "/".join(filter(None, (host, path))) + (f"?{query}" if query else "") + fragment
+
+
+def host_of(url: str) -> str:
+    """The host of an address in one spelling: lower case, ASCII, without `www.`, port and dot at its end; "" where there is none."""
+    try:
+        host = (urlsplit(url.strip()).hostname or "").rstrip(".")
+    except ValueError:
+        return ""
+    return _WWW.sub("", _ascii_host(host.lower()))
+
+
+def domain_of(url: str) -> str:
+    """The name that was registered for an address's host, by the public suffix list (`bbc.co.uk`); "" for an IP address and the like."""
+    host = host_of(url)
+    return (get_fld(host, fix_protocol=True, fail_silently=True) or "") if "." in host and not _IP.fullmatch(host) else ""
 
 
 def _is_tracking(item: str) -> bool:

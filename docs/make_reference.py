@@ -19,48 +19,70 @@ TABLES = (
     ("sources.NAME", "corpora/document.py", "SourceOptions"),
     ("sources.NAME", "corpora/files.py", "FilesOptions"),
     ("sources.NAME", "corpora/cc_news.py", "CcNewsOptions"),
+    ("sources.NAME", "corpora/wikipedia.py", "WikipediaOptions"),
+    ("sources.NAME", "corpora/books.py", "BooksOptions"),
+    ("sources.NAME.rules", "corpora/rules.py", "RulesConfig"),
+    ("sources.NAME.dedup", "corpora/document.py", "SourceDedup"),
     ("dedup", "pipelines/recipe.py", "DedupConfig"),
     ("tokenizer", "pipelines/recipe.py", "TokenizerConfig"),
     ("shards", "pipelines/recipe.py", "ShardsConfig"),
+    ("expected.NAME", "pipelines/recipe.py", "ExpectedConfig"),
 )
 """Table of the recipe, file, dataclass."""
-KINDS = {"FilesOptions": "files", "CcNewsOptions": "cc_news"}
+KINDS = {"FilesOptions": "files", "CcNewsOptions": "cc_news", "WikipediaOptions": "wikipedia", "BooksOptions": "books"}
 
 MANIFEST = (("", "Manifest"), ("tokenizer", "TokenizerInfo"), ("shards[]", "ShardEntry"))
 
 REJECT_FILES = (
     *("corpora/files.py", "corpora/cc_news.py", "corpora/guard.py", "corpora/html.py", "corpora/page.py", "corpora/warc.py"),
+    *("corpora/wikipedia.py", "corpora/wikipage.py", "corpora/wikitext.py", "corpora/dump.py"),
+    *("corpora/books.py", "corpora/epub.py", "corpora/archives.py"),
     "pipelines/ingest.py",
 )
 REASONS = {
     "bad_encoding": "bytes that are not valid in the source's `encoding`",
     "bad_json": "a line that is not a JSON object",
+    "bad_xml": "a page of a dump that is not well-formed XML",
     "binary": "a body that begins as an image, a PDF, an archive, or is a fifth control characters",
-    "charset": "a page in a legacy charset that nothing declares, and of no Latin alphabet",
+    "bomb": "bytes that inflate to more than text ever does: 200 for each stored one, 200,000,000 of an EPUB; in an archive the next member is read, of one compressed as a whole no more",
+    "charset": "a page or plain text in a legacy charset that nothing declares, and of no Latin alphabet",
     "crash": "the parser's process died of the page, twice",
     "damaged": "the decoder refuses the bytes; what was before them is kept, and in a web archive what comes after",
+    "disambiguation": "a wiki page that only tells titles apart, or is about a surname; the detail says by what",
+    "document_type": "a dump with a document type declaration, which is never read",
     "empty": "no text is left after normalisation, or none is found in a page",
+    "encrypted": "a book with DRM, or an encrypted member of a zip",
+    "entity": "a page of a dump with an entity that XML itself does not know: none can be declared",
     "error": "the extractor failed on the page",
     "feed": "RSS, Atom or a sitemap served as a page",
     "garbage": "bytes of a web archive that belong to no record; the detail counts them",
     "http_Nxx": "a response with another status than 200: `http_2xx`, `http_3xx`, `http_4xx`, ...; the detail names it",
-    "language": "a page in another language than the wanted one; the detail names it",
+    "language": "a page or book in another language than the wanted one; the detail names it",
     "memory": "the parser's process took more than 1.5 GB for the page, twice",
+    "namespace": "a wiki page of another namespace than the wanted ones; the detail names its number",
     "no_text": "the field or column of the text is not there, or holds no string",
+    "not_a_dump": "a file without `<mediawiki>` or `<page>` in its beginning",
+    "not_a_file": "a link, device, pipe or sparse file in a tar: named, never followed",
     "not_an_archive": "a file without a single WARC or ARC record, or in another format, which the detail names",
+    "not_epub": "a zip named .epub without container and package document",
     "not_html": "a response that is no page, by its type, its address or its first bytes",
+    "not_wikitext": "a wiki page of another content model (Scribunto, JSON); the detail names it",
     "not_http": "a response record that is neither HTTP nor HTML",
     "other_record": "a record of a type that WARC does not know; the detail names it",
     "outside_window": "a page crawled before `start`, or not before `end`",
+    "redirect": "a wiki page that leads to another, by its tag or its text",
     "timeout": "the parser's process gave no answer in 100 s for the page, twice",
-    "too_deep": "a page of more than 1,000 elements one in the other",
-    "too_large": "a document over the limit of bytes, a page over 2,000,000",
-    "too_many_attributes": "a page with more than 5,000 attributes in one tag",
-    "too_many_elements": "a page with more than 60,000 `<`",
-    "too_short": "a page with less text than `min_characters`",
-    "truncated": "the file ends too early; what was before is kept; or the header of an archive's record cannot be read",
+    "too_deep": "a page or a chapter of more than 1,000 elements one in the other; archives more than three deep; a wiki page of more than 30 templates and links",
+    "too_large": "a document over the limit of bytes, a page over 2,000,000, a wiki page over 3,000,000",
+    "too_long": "a book with more words than `max_words`",
+    "too_many_attributes": "a page or chapter with more than 5,000 attributes in one tag",
+    "too_many_elements": "a page with more than 60,000 `<`, an EPUB with more than a million",
+    "too_short": "a page with less text than `min_characters`, a wiki page or a book with fewer words than `min_words`",
+    "truncated": "the file ends too early; what was before is kept; or the header of an archive's record cannot be read, or a wiki page has no end",
+    "undated": "a page that names no possible day of its own, with `require_date`",
     "unknown_format": "the file's name has no ending that the source reads",
     "unreadable": "no permission, or the file has gone",
+    "unsupported_compression": "a member of a zip that is neither stored nor deflated",
     "unsupported_encoding": "a body in an encoding that cannot be undone; the detail names it",
     "warcinfo": "a record that is no response, by its type; also `request`, `revisit`, `metadata`, `resource`, `conversion`, `continuation`",
 }
@@ -73,14 +95,17 @@ STATS = (
     ("sources.NAME.records", "records that ingest read: documents + rejects"),
     ("sources.NAME.rejects.REASON", "records that gave no document"),
     ("sources.NAME.documents", "documents: kept + removed"),
-    ("sources.NAME.removed.exact", "documents that dedup removes"),
+    ("sources.NAME.removed.rules", "documents that the rules of quality remove, for sources that have rules"),
+    ("sources.NAME.removed.exact", "documents that exact dedup removes, of those that the rules keep"),
+    ("sources.NAME.removed.near", "documents that near dedup removes, of those that exact dedup keeps"),
+    ("sources.NAME.rules.RULE", "of `removed.rules`, by the first rule that fires"),
     ("sources.NAME.kept", "documents in the shards"),
     ("sources.NAME.bytes", "UTF-8 bytes of their text"),
     ("sources.NAME.sentences", "their sentences"),
     ("sources.NAME.tokens", "their tokens"),
     ("total", "the same keys, summed over the sources"),
 )
-STATS_CODE = ("records", "rejects", "documents", "removed", "kept", "bytes", "sentences", "tokens")
+STATS_CODE = ("records", "rejects", "documents", "removed", "rules", "kept", "bytes", "sentences", "tokens")
 
 EXIT_CODES = (
     ("0", "done; damage inside inputs is counted, not an error"),
@@ -185,6 +210,8 @@ def own_options(name: str) -> bool:
 
 def shown_type(annotation: ast.expr) -> str:
     """A type as a reader of TOML knows it."""
+    if isinstance(annotation, ast.Name) and annotation.id == "Profile":
+        return "text"
     if isinstance(annotation, ast.BinOp):  # X | None
         return shown_type(annotation.left)
     if isinstance(annotation, ast.Name):
@@ -207,9 +234,12 @@ def shown_default(file: str, value: ast.expr) -> str:
         for source in (file, "shards/format.py", "corpora/page.py"):
             for node in tree(source).body:
                 if isinstance(node, ast.Assign) and any(isinstance(target, ast.Name) and target.id == value.id for target in node.targets):
-                    return f"`{ast.unparse(node.value)}`"
+                    shown = ast.unparse(node.value)
+                    return f"`{shown}`" if len(shown) < 200 else f"`{value.id}` of {source}"
     if isinstance(value, ast.Call):
-        return "its keys'"
+        if ast.unparse(value.func) == "_rule":
+            return ""
+        return "empty" if "default_factory=dict" in ast.unparse(value) else "its keys'"
     if isinstance(value, ast.Constant) and value.value is None:
         return "not set"
     if isinstance(value, ast.Tuple):
@@ -226,10 +256,9 @@ def toml(value: object) -> str:
 
 def commands() -> Iterator[tuple[str, str]]:
     """Each command of the table COMMANDS and the first line of its docstring."""
-    module = tree("pipelines/cli.py")
     texts: dict[str, str] = {}
     names: list[tuple[str, str]] = []
-    for node in module.body:
+    for node in [*tree("pipelines/cli_look.py").body, *tree("pipelines/cli.py").body]:
         if isinstance(node, ast.FunctionDef):
             texts[node.name] = ast.get_docstring(node) or ""
         elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Attribute) and node.targets[0].attr == "__doc__":

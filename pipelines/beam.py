@@ -1,8 +1,8 @@
 """Beam around the stages: public PTransforms, the DoFn that feeds the pool, and options.
 
-    Ingest: PBegin -> PCollection[Summary];  Deduplicate, TrainTokenizer, Tokenize: PCollection[Summary] -> PCollection[Summary]
+    Ingest: PBegin -> PCollection[Summary];  Measure, Deduplicate, DeduplicateNear, TrainTokenizer, Tokenize: PCollection[Summary] -> PCollection[Summary]
 
-The input of the latter three is a barrier: they read what the earlier stage wrote below the home. Cost: a stage moves
+The input of all but the first is a barrier: they read what the earlier stage wrote below the home. Cost: a stage moves
 a task (under 1 KB) and a summary a slice; Deduplicate also two shuffles of at most 24 bytes a document.
 This module imports Beam (seconds): nothing that `corpus --help` or a child needs may import it.
 """
@@ -19,7 +19,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
-from pipelines import exact, ingest, progress, shard, tokenize, tokenizer, workers
+from pipelines import exact, ingest, measure, near, near_pairs, progress, shard, tokenize, tokenizer, workers
 from pipelines.home import Home, Summary, forget_aside, open_home, set_aside, slices_aside, stale, summaries, take_error, write_error
 from shards.config import UserError
 
@@ -37,6 +37,17 @@ class Ingest(beam.PTransform):
     def expand(self, begin: Any) -> Any:
         tasks = begin | "Home" >> beam.Create([self.home]) | "Plan" >> beam.FlatMap(_guarded(self.home, ingest.plan))
         return _process(tasks, self.home, ingest.process, self.workers)
+
+
+class Measure(beam.PTransform):
+    """Measures of quality beside the documents of sources that have rules, a summary a slice."""
+
+    def __init__(self, home: str, workers: int = 1) -> None:
+        super().__init__()
+        self.home, self.workers = home, workers
+
+    def expand(self, ingested: Any) -> Any:
+        return _process(_after(ingested, self.home, measure.plan, "Plan"), self.home, measure.process, self.workers)
 
 
 class Deduplicate(beam.PTransform):
@@ -58,6 +69,32 @@ class Deduplicate(beam.PTransform):
         )
         none = tasks | "EverySlice" >> beam.Map(_no_removal)
         return (removals, none) | beam.Flatten() | "MeetBySlice" >> beam.GroupByKey() | "Apply" >> beam.Map(_apply, self.home).with_output_types(Summary)
+
+
+class DeduplicateNear(beam.PTransform):
+    """Proposes which documents go because one that is kept shares most of their shingles; steps with a barrier before each,
+    which hand on packed arrays through files."""
+
+    def __init__(self, home: str, workers: int = 1) -> None:
+        super().__init__()
+        self.home, self.workers = home, workers
+
+    def expand(self, deduplicated: Any) -> Any:
+        done = _process(_after(deduplicated, self.home, near.plan, "Plan"), self.home, near.process, self.workers)
+        for label, plan, process, needs in (
+            ("Pairs", near_pairs.plan_pairs, near_pairs.propose, near.SIGNATURES),
+            ("Candidates", near_pairs.plan_candidates, near_pairs.gather, near.PAIRS),
+            ("Scores", near_pairs.plan_scores, near_pairs.score, near.CANDIDATES),
+            ("Apply", near.plan_apply, near.apply, near.SCORES),
+        ):
+            done = _process(
+                _after(done, self.home, plan, f"Plan{label}", needs=NEAR_STEPS[: NEAR_STEPS.index(needs) + 1]), self.home, process, self.workers, label
+            )
+        return done
+
+
+NEAR_STEPS = (near.SIGNATURES, near.PAIRS, near.CANDIDATES, near.SCORES, near.STAGE)
+"""What DeduplicateNear hands to workers, in order."""
 
 
 class TrainTokenizer(beam.PTransform):
@@ -87,12 +124,21 @@ class Tokenize(beam.PTransform):
 
 STAGES_OF: dict[type[beam.PTransform], tuple[str, ...]] = {
     Ingest: (ingest.STAGE,),
+    Measure: (measure.STAGE,),
     Deduplicate: (exact.KEYS,),
+    DeduplicateNear: NEAR_STEPS,
     TrainTokenizer: (tokenizer.SAMPLE,),
     Tokenize: (tokenize.STAGE, shard.STAGE),
 }
 """The stages whose slices each transform hands to workers."""
-DISPLAYED: dict[type[beam.PTransform], str] = {Ingest: "ingest", Deduplicate: "dedup", TrainTokenizer: "tokenizer", Tokenize: "tokenize"}
+DISPLAYED: dict[type[beam.PTransform], str] = {
+    Ingest: "ingest",
+    Measure: "rules",
+    Deduplicate: "dedup",
+    DeduplicateNear: "near",
+    TrainTokenizer: "tokenizer",
+    Tokenize: "tokenize",
+}
 """What the display calls them."""
 
 
@@ -209,7 +255,7 @@ class Pool(beam.DoFn):
             set_aside(Home(self.home), job.task.stage, job.task.source, job.task.name, reason, record, trace)
         else:
             yield summary
-        progress.board.finish(job.task.size, reached.records)
+        progress.board.finish(job.task.size, reached.records, reached.peak)
 
 
 def run_stage(home: str, stage: type[beam.PTransform], num_workers: int, beam_arguments: list[str]) -> None:
@@ -226,6 +272,7 @@ def run_stage(home: str, stage: type[beam.PTransform], num_workers: int, beam_ar
     try:
         with progress.display(Home(home), DISPLAYED[stage]):
             pipeline.run().wait_until_finish()
+        progress.write_figures(Home(home), num_workers)
     except Exception:  # an engine wraps every error in its own; each way out raises again
         if workers.interrupted.is_set():
             raise KeyboardInterrupt from None

@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from corpora.document import SourceOptions
+from corpora.document import LATER_FIELDS, LOCATION_FIELDS, SourceOptions
 from corpora.sources import load_source
-from pipelines import exact, ingest, shard, tokenize, tokenizer
+from pipelines import exact, ingest, measure, near, shard, tokenize, tokenizer
 from pipelines import home as homes
+from pipelines.card import write_shards_card
 from pipelines.home import Home, open_home, summaries, write_recipe
-from pipelines.recipe import Recipe, recipe_digest
+from pipelines.recipe import LIST_FIELDS, Recipe, recipe_digest
 from shards import files
 from shards.config import UserError, to_dict
 from shards.verify import verify
@@ -59,20 +60,28 @@ def run_ingest(home_root: str, num_workers: int, beam_arguments: list[str], say:
         _account(f"{name}: records", records, documents + sum(rejects.values()))
         reasons = "".join(f", {count:,} {reason}" for reason, count in sorted(rejects.items()))
         say(f"ingest {name}: {records:,} records, {documents:,} documents{reasons}")
-        if records and set(rejects) <= {"damaged", "truncated", "unreadable", "unknown_format", "not_an_archive"} and not documents:
+        if records and set(rejects) <= {"damaged", "truncated", "unreadable", "unknown_format", "not_an_archive", "not_a_dump"} and not documents:
             say(f"warning: {name}: nothing in its {len(found)} slices could be read; corpus show {home_root} --rejects --source {name}")
     if not any(summary.counts["documents"] for summary in summaries(home, ingest.STAGE)):
         raise UserError(f"{home_root}: no input could be read: not one document", f"corpus show {home_root} --rejects")
 
 
 def run_dedup(home_root: str, num_workers: int, beam_arguments: list[str], say: Say) -> None:
-    """Duplicates, proposed; stops when too many of a source would go."""
+    """What the rules remove and which documents are copies, exact and near, proposed; stops when too many of a source would go."""
+    _run_rules(home_root, num_workers, beam_arguments, say)
+    _, recipe = open_home(home_root)
+    if not recipe.dedup.exact and not recipe.dedup.near:
+        say("dedup: off")
+    if recipe.dedup.exact:
+        _run_exact(home_root, num_workers, beam_arguments, say)
+    if recipe.dedup.near:
+        _run_near(home_root, num_workers, beam_arguments, say)
+
+
+def _run_exact(home_root: str, num_workers: int, beam_arguments: list[str], say: Say) -> None:
     from pipelines.beam import Deduplicate
 
     home, recipe = open_home(home_root)
-    if not homes.removing_stages(recipe):
-        say("dedup: off")
-        return
     _run(home_root, Deduplicate, num_workers, beam_arguments)
     _stop_if_aside(home_root, (exact.KEYS,), say)
     found = summaries(home, exact.STAGE)
@@ -82,6 +91,51 @@ def run_dedup(home_root: str, num_workers: int, beam_arguments: list[str], say: 
         _account(f"{name}: documents", sum(summary.counts["documents"] for summary in summaries(home, ingest.STAGE, name)), documents)
         say(f"dedup {name}: {removed:,} of {documents:,} documents are copies")
     exact.guard(home, recipe, found)
+
+
+def _run_near(home_root: str, num_workers: int, beam_arguments: list[str], say: Say) -> None:
+    from pipelines.beam import NEAR_STEPS, DeduplicateNear
+
+    home, recipe = open_home(home_root)
+    say(f"near: {near.s_curve(*near.band_scheme(min(near.thresholds(recipe).values())))}")
+    _run(home_root, DeduplicateNear, num_workers, beam_arguments)
+    _stop_if_aside(home_root, NEAR_STEPS, say)
+    proposed, scored = summaries(home, near.PAIRS), summaries(home, near.SCORES)
+    left_out, compared = sum(summary.counts["left_out"] for summary in proposed), sum(summary.counts["compared"] for summary in scored)
+    say(f"near: {compared:,} pairs compared" + (f", {left_out:,} of long runs left out" if left_out else ""))
+    found = summaries(home, near.STAGE)
+    for name in recipe.sources:
+        of_source = [summary for summary in found if summary.source == name]
+        documents, removed, contained = (sum(summary.counts[key] for summary in of_source) for key in ("documents", "removed", "contained"))
+        _account(f"{name}: documents", sum(summary.counts["documents"] for summary in summaries(home, ingest.STAGE, name)), documents)
+        say(f"near {name}: {removed:,} of {documents:,} documents are near-copies" + (f", {contained:,} of them contained in another" if contained else ""))
+    near.guard(home, recipe, found, say)
+
+
+def _run_rules(home_root: str, num_workers: int, beam_arguments: list[str], say: Say) -> None:
+    """Measures, for the sources that have rules."""
+    from pipelines.beam import Measure
+
+    home, recipe = open_home(home_root)
+    if homes.RULES not in homes.removing_stages(recipe):
+        return
+    _run(home_root, Measure, num_workers, beam_arguments)
+    _stop_if_aside(home_root, (measure.STAGE,), say)
+    for name in recipe.sources:
+        if homes.RULES not in homes.removing_stages(recipe, source=name):
+            continue
+        found, ingested = summaries(home, measure.STAGE, name), summaries(home, ingest.STAGE, name)
+        documents = sum(summary.counts["documents"] for summary in ingested)
+        _account(f"{name}: documents", documents, sum(summary.counts["documents"] for summary in found))
+        removed: dict[str, int] = {}
+        for summary in ingested:
+            for rule, count in homes.removed_by_rule(home, recipe, summary).items():
+                removed[rule] = removed.get(rule, 0) + count
+        total = sum(removed.values())
+        by_rule = "".join(f", {count:,} {rule}" for rule, count in sorted(removed.items(), key=lambda item: -item[1]))
+        say(f"rules {name}: {total:,} of {documents:,} documents go{by_rule}")
+        if 2 * total > documents:
+            say(f"warning: {name}: the rules remove more than half; corpus show {home_root} --removed --source {name}")
 
 
 def run_tokenizer(home_root: str, num_workers: int, beam_arguments: list[str], say: Say) -> None:
@@ -110,11 +164,16 @@ def run_tokenize(home_root: str, num_workers: int, beam_arguments: list[str], sa
         encoded, written = summaries(home, tokenize.STAGE, name), summaries(home, shard.STAGE, name)
         kept, tokens = (sum(summary.counts[key] for summary in encoded) for key in ("kept", "tokens"))
         documents = sum(summary.counts["documents"] for summary in summaries(home, ingest.STAGE, name))
-        removed = sum(summary.counts["removed"] for stage in homes.removing_stages(recipe) for summary in summaries(home, stage, name))
+        removed = sum(
+            homes.removed_count(home, recipe, stage, summary)
+            for stage in homes.removing_stages(recipe, source=name)
+            for summary in summaries(home, ingest.STAGE, name)
+        )
         _account(f"{name}: documents", documents, kept + removed)
         _account(f"{name}: kept documents", kept, sum(summary.counts["documents"] for summary in written))
         _account(f"{name}: tokens", tokens, sum(summary.counts["tokens"] for summary in written))
         say(f"tokenize {name}: {kept:,} documents kept, {tokens:,} tokens in {len(written)} shards")
+    write_shards_card(home_root)
 
 
 def _run(home_root: str, stage: Any, num_workers: int, beam_arguments: list[str]) -> None:
@@ -172,40 +231,61 @@ def adopt_recipe(home_root: str, recipe: Recipe, confirm: Callable[[list[str]], 
     """Make `recipe` the home's. What it changes in a home that is there is said first, and asked about when much would be
     redone. Raises `UserError` (exit 2) when the answer is no, and when the folder holds something else."""
     home = Home(home_root)
-    if not homes.is_home(home_root):
-        there = files.list_folders(home_root) or set(files.list_files(home_root)) - {home.file("lock")}
-        if there:
-            raise UserError(f"{home_root}: not empty and not a home", "name a new folder")
-    else:
-        _, old = open_home(home_root)
-        changed = list(changes(old, recipe))
+    refuse_foreign(home_root)
+    if homes.is_home(home_root):
+        try:
+            changed = list(changes(open_home(home_root)[1], recipe))
+        except UserError as error:  # a newer format is not written over
+            if "is not one this version reads" in error.what:
+                raise
+            changed = [f"changed: {error.what}; it is written again, and what its settings change is redone"]
         if changed:
             for line in changed:
                 say(line)
             size = sum(summary.counts["bytes"] for summary in summaries(home, ingest.STAGE))
             if size > MUCH_BYTES and not confirm(changed):
                 raise UserError(f"{home_root}: was built by another recipe", "--yes to go on, or name another home")
+    for options in recipe.sources.values():
+        measure.check(options.rules)  # now, not after hours of ingest
+        if options.ftfy:
+            ingest.ftfy_fix()
     if recipe.tokenizer.path:
         tokenizer.load_given(recipe.tokenizer.path)  # now, not after hours of ingest
     write_recipe(home, recipe)
+
+
+def refuse_foreign(home_root: str) -> None:
+    """Raise `UserError` for a folder that holds something and is no home."""
+    if homes.is_home(home_root):
+        return
+    if files.exists(home_root) and not files.is_folder(home_root):
+        raise UserError(f"{home_root}: a file exists there", "name a folder")
+    if files.list_folders(home_root) or set(files.list_files(home_root)) - {Home(home_root).file("lock")}:
+        raise UserError(f"{home_root}: not empty and not a home", "name a new folder")
 
 
 def changes(old: Recipe, new: Recipe) -> Iterator[str]:
     """What is different, a line each, with the stages that it redoes; nothing for settings that change no byte."""
     if recipe_digest(old) == recipe_digest(new) and old.tokenizer.path == new.tokenizer.path:
         return
-    before, after = dict(_flat(to_dict(old))), dict(_flat(to_dict(new)))
+    before, after = dict(flat(to_dict(old))), dict(flat(to_dict(new)))
     for name in [name for name in old.sources if name not in new.sources]:
         yield f"changed: source {name} is gone; {_redone('dedup', new)}"
     for name in [name for name in new.sources if name not in old.sources]:
         yield f"changed: source {name} is new: it is ingested; {_redone('dedup', new)}"
     for key in sorted(before.keys() | after.keys()):
         parts = key.split(".")
-        if before.get(key) == after.get(key) or key.endswith((".input", ".slice_bytes")) or key in ("dedup.max_removed", "dedup.priority"):
+        without_effect = tuple(f".{name}" for name in (*LOCATION_FIELDS, *LIST_FIELDS))
+        if before.get(key) == after.get(key) or key.endswith(without_effect) or key in ("dedup.max_removed", "dedup.priority") or parts[0] == "expected":
             continue
         if parts[0] == "sources" and not (parts[1] in old.sources and parts[1] in new.sources):
             continue
-        first = {"sources": "ingest", "limit": "ingest", "dedup": "dedup", "tokenizer": "tokenizer", "shards": "tokenize", "seed": "tokenizer"}[parts[0]]
+        later = parts[0] == "sources" and len(parts) > 2 and parts[2] in LATER_FIELDS
+        first = (
+            "dedup"
+            if later
+            else {"sources": "ingest", "limit": "ingest", "dedup": "dedup", "tokenizer": "tokenizer", "shards": "tokenize", "seed": "tokenizer"}[parts[0]]
+        )
         of = f" of {parts[1]}" if first == "ingest" and parts[0] == "sources" else ""
         yield f"changed: {key} from {before.get(key)!r} to {after.get(key)!r}; {_redone(first, new, of)}"
 
@@ -218,10 +298,11 @@ def _redone(first: str, recipe: Recipe, of: str = "") -> str:
     return f"redone: {', '.join(rest)}{of}, where their input changes"
 
 
-def _flat(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flat(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """(dotted key, value) of everything in nested tables."""
     if isinstance(value, dict):
         for key, item in value.items():
-            yield from _flat(item, f"{prefix}.{key}" if prefix else key)
+            yield from flat(item, f"{prefix}.{key}" if prefix else key)
     else:
         yield prefix, value
 

@@ -5,21 +5,20 @@ stdout is data, stderr is progress and errors. Exit: 0 done, 1 incomplete or a c
 """
 
 import errno
-import json as jsonlib
 import os
-import shutil
 import signal
 import sys
 import threading
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
+from pipelines.cli_look import diff, export, print_json, report, say, show, stats, stats_of, status, verify, why
 from pipelines.flags import Run, packaged_recipes, parse_with_recipe, quiet_beam, refuse_unknown
 from shards.config import UserError, nearest
 
 if TYPE_CHECKING:
-    from pipelines.recipe import Recipe
+    from pipelines.recipe import ExpectedConfig, Recipe
 
 USAGE = """usage: corpus COMMAND ...
 
@@ -62,11 +61,20 @@ def main(argv: list[str] | None = None) -> int:
             return 2
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS):
             raise
-        print(f"error: {error.filename or 'output'}: {error.strerror}\nhint: make room, or name a folder that you may write to", file=sys.stderr)
+        print(f"error: {error.filename or 'output'}: {error.strerror}\nhint: {_remedy(error)}", file=sys.stderr)
         return 3
     finally:
         if "pipelines.workers" in sys.modules:
             sys.modules["pipelines.workers"].stop()
+
+
+def _remedy(error: OSError) -> str:
+    """What mends a disk without room or a lack of rights: to read what is there, or to write."""
+    name = os.fspath(error.filename) if isinstance(error.filename, (str, os.PathLike)) else ""
+    cannot_read = os.path.exists(name) and not os.access(name, os.R_OK)
+    if error.errno in (errno.EACCES, errno.EPERM) and name and (cannot_read or not os.path.isdir(os.path.dirname(name) or ".")):
+        return "give yourself the right to read it, and the folders above it"
+    return "make room, or name a folder that you may write to"
 
 
 def _interrupt(*_: object) -> None:
@@ -125,7 +133,7 @@ def ingest(recipe: "Recipe", run: Run, beam_arguments: list[str]) -> int:
 
 
 def _run_recipe(recipe: "Recipe", run: Run, beam_arguments: list[str], stages: Callable[..., None]) -> int:
-    from pipelines.build import adopt_recipe
+    from pipelines.build import adopt_recipe, refuse_foreign
 
     if run.dry_run:
         return _dry_run(recipe, run)
@@ -135,41 +143,65 @@ def _run_recipe(recipe: "Recipe", run: Run, beam_arguments: list[str], stages: C
     num_workers = _workers(run.workers)
     if not run.home:
         raise UserError("--home: no folder named", "corpus build RECIPE --home DIR")
+    refuse_foreign(run.home)  # before a lock is laid into it
     with locked(Home(run.home)):
         adopt_recipe(run.home, recipe, _confirmed(run.yes), say)
         _sweep(run.home)
         quiet_beam()
         stages(run.home, num_workers, beam_arguments, say)
     if run.json:
-        _print_json(_stats(run.home))
+        print_json(stats_of(run.home))
     return 0
 
 
 def _dry_run(recipe: "Recipe", run: Run) -> int:
-    """What a build would read, a line a source, and the whole recipe as TOML that can be fed back."""
+    """What a build would read, a line a source, what the recipe says of the whole, and the whole recipe as TOML that can
+    be fed back. A source with expected figures need not be there yet."""
     from corpora.sources import load_source
     from pipelines.build import changes
     from pipelines.home import Home, open_home
+    from pipelines.recipe import recipe_text
     from shards import files
-    from shards.config import dump_toml, to_dict
+    from shards.config import to_dict
 
     if files.exists(Home(run.home).file("recipe.toml")):
         for line in changes(open_home(run.home)[1], recipe):
             say(line)
-    reading = {}
+    reading: dict[str, dict[str, Any]] = {}
     for name, options in recipe.sources.items():
-        slices = list(load_source(options.kind).slices(options))
+        expected = (recipe.expected or {}).get(name)
+        try:
+            slices = list(load_source(options.kind).slices(options))
+        except UserError as error:
+            if expected is None:
+                raise
+            say(f"{name}: not there yet: {error.what}")
+            slices = []
         reading[name] = {
             "files": len({part.path for piece in slices for part in piece.parts}),
             "slices": len(slices),
             "bytes": sum(piece.bytes for piece in slices),
         }
         say(f"{name}: {reading[name]['files']:,} files, {reading[name]['bytes']:,} bytes, in {len(slices):,} slices")
+        if expected is not None:
+            reading[name]["expected"] = to_dict(expected)
+            say(f"{name}: expected of the whole: {_expectation(expected)}")
     if run.json:
-        _print_json({"schema_version": 1, "sources": reading, "recipe": to_dict(recipe)})
+        print_json({"schema_version": 1, "sources": reading, "recipe": to_dict(recipe)})
     else:
-        print(dump_toml(recipe), end="")
+        print(recipe_text(recipe), end="")
     return 0
+
+
+def _expectation(expected: "ExpectedConfig") -> str:
+    figures = (
+        (expected.input_bytes, "{:,} bytes of input"),
+        (expected.documents, "about {:,} documents"),
+        (expected.text_bytes, "{:,} bytes of text"),
+        (expected.core_hours, "{:,.0f} core-hours of ingest"),
+    )
+    said = ", ".join(pattern.format(figure) for figure, pattern in figures if figure is not None)
+    return said + (f" ({expected.note})" if expected.note else "")
 
 
 def _confirmed(yes: bool) -> Callable[[list[str]], bool]:
@@ -195,21 +227,6 @@ def _sweep(home: str) -> None:
         pass
 
 
-def say(line: str) -> None:
-    """A line about the progress."""
-    print(line, file=sys.stderr, flush=True)
-
-
-def _print_json(value: Any) -> None:
-    print(jsonlib.dumps(value, ensure_ascii=False, indent=1))
-
-
-def _stats(home: str) -> dict[str, Any]:
-    from pipelines.stats import stats
-
-    return stats(home)
-
-
 # the other commands: tyro reads the flags from the signatures
 
 
@@ -232,7 +249,7 @@ def _stage(function_name: str) -> Callable[..., Callable[[list[str]], int]]:
 
 
 dedup = _stage("run_dedup")
-dedup.__doc__ = """HOME: which documents are copies of others.
+dedup.__doc__ = """HOME: which documents go, by the rules of quality and as copies of others.
 
     Args:
         home: The folder of a build.
@@ -252,165 +269,6 @@ tokenize.__doc__ = """HOME: the kept documents as shards.
         home: The folder of a build.
         workers: Child processes; default one a core.
     """
-
-
-def status(home: str, /, json: bool = False) -> int:
-    """HOME: how far a build is.
-
-    Args:
-        home: The folder of a build.
-        json: Print one JSON object.
-    """
-    from pipelines.stats import status as figures
-
-    found = figures(home)
-    if json:
-        _print_json(found)
-    else:
-        for stage, count in found["done"].items():
-            print(f"{stage:10} {count}" + (f" of {found['slices']} slices" if stage in ("ingest", "exact", "tokenize") else ""))
-        for note in found["set_aside"]:
-            print(f"set aside: {note['stage']} {note['source']}/{note['slice']}: {note['why']}" + (f", in or after {note['record']}" if note["record"] else ""))
-            print(note["trace"], end="")
-        for reason, count in found["safety_net"].items():
-            print(f"safety net: {count} rejected by {reason}, which another machine might not reach: corpus show {home} --rejects --reason {reason}")
-        if found["running"]:
-            from pipelines.progress import lines
-
-            print("\n".join(lines(found["running"], shutil.get_terminal_size().columns)))
-        else:
-            print("complete: the manifest is there" if found["complete"] else f"not complete: corpus build {home}/recipe.toml --home {home}")
-    return 0
-
-
-def stats(home: str, /, json: bool = False) -> int:
-    """HOME: what went in, what came out, what was dropped and why.
-
-    Args:
-        home: The folder of a build.
-        json: Print one JSON object.
-    """
-    figures = _stats(home)
-    if json:
-        _print_json(figures)
-        return 0
-    keys = ("records", "rejected", "documents", "removed", "kept", "bytes", "sentences", "tokens")
-    rows: list[tuple[str, ...]] = [("source", *keys)]
-    for name, row in [*figures["sources"].items(), ("total", figures["total"])]:
-        flat = {**row, "rejected": sum(row["rejects"].values()), "removed": None if None in row["removed"].values() else sum(row["removed"].values())}
-        rows.append((name, *("-" if flat[key] is None else f"{flat[key]:,}" for key in keys)))
-    _print_table(rows)
-    dropped = [(f"rejected: {reason}", f"{count:,}") for reason, count in figures["total"]["rejects"].items()]
-    dropped += [(f"removed: {stage}", f"{count:,}") for stage, count in figures["total"]["removed"].items() if count]
-    if dropped:
-        print()
-        _print_table([("dropped", "records"), *dropped])
-    return 0
-
-
-def _print_table(rows: list[tuple[str, ...]]) -> None:
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    for row in rows:
-        print("  ".join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:]))]).rstrip())
-
-
-def show(
-    home: str, /, source: str | None = None, rejects: bool = False, reason: str | None = None, removed: bool = False, n: int = 3, json: bool = False
-) -> int:
-    """HOME: documents, or what was dropped.
-
-    Args:
-        home: The folder of a build.
-        source: Of this source only.
-        rejects: Records that gave no document.
-        reason: Rejects of this reason only.
-        removed: Documents that dedup removes, with their twins.
-        n: How many.
-        json: Print one JSON object, texts in full.
-    """
-    from pipelines import show as look
-
-    if n < 0:
-        raise UserError(f"--n {n}: less than 0", "name how many to show")
-    found = look.rejects(home, source, reason) if rejects or reason else look.documents(home, source, removed)
-    records = [record for _, record in zip(range(n), found)]
-    if json:
-        _print_json({"schema_version": 1, "records": records})
-        return 0
-    for record in records:
-        _print_record(record)
-    if not records:
-        say("nothing to show")
-    return 0
-
-
-def _print_record(record: dict[str, Any], limit: int = 600) -> None:
-    text = record.get("text") or ""
-    for name, value in record.items():
-        if name not in ("text", "difference") and value not in (None, ""):
-            print(f"{name}: {value}")
-    if text:
-        print("\n" + text[:limit] + (f" ... ({len(text):,} characters)" if len(text) > limit else ""))
-    print("-" * 60)
-
-
-def why(home: str, identity: str, /, json: bool = False) -> int:
-    """HOME ID: what became of one record, and why.
-
-    Args:
-        home: The folder of a build.
-        identity: 32 hex digits or their beginning, or your own id where the recipe sets id_field.
-        json: Print one JSON object.
-    """
-    from pipelines import show as look
-
-    found = look.why(home, identity)
-    if json:
-        _print_json({"schema_version": 1, "records": found})
-        return 0
-    for record in found:
-        _print_record(record, 200)
-        for line in record.get("difference", []):
-            print(line)
-    return 0
-
-
-def verify(folder: str, /, json: bool = False) -> int:
-    """HOME or SHARDS: is every byte of the shards as it was written?
-
-    Args:
-        folder: A home, or a folder of shards.
-        json: Print one JSON object.
-    """
-    from shards.manifest import read_manifest, shards_directory
-    from shards.verify import verify as check
-
-    faults = check(folder)
-    if json:
-        _print_json({"schema_version": 1, "whole": not faults, "faults": faults})
-    else:
-        for fault in faults:
-            print(fault)
-        entries = read_manifest(shards_directory(folder)).shards
-        if not faults:
-            print(f"whole: {len(entries)} shards, {sum(entry.documents for entry in entries):,} documents, {sum(entry.tokens for entry in entries):,} tokens")
-    if faults:
-        raise UserError(f"{folder}: {len(faults)} faults", "copy the shards again, or delete the named files and run corpus build again", 1)
-    return 0
-
-
-def export(home: str, out: str, /, format: Literal["jsonl.zst", "parquet"] = "parquet") -> int:
-    """HOME OUT: the kept text for other tools, with a data card.
-
-    Args:
-        home: The folder of a build.
-        out: A new folder.
-        format: Of the files.
-    """
-    from pipelines.export import export as write
-
-    say(f"exported {write(home, out, format):,} documents to {out}")
-    return 0
 
 
 def clean(home: str, /, work: bool = False, lock: bool = False, dry_run: bool = False) -> int:
@@ -466,8 +324,10 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "stats": stats,
     "show": show,
     "why": why,
+    "diff": diff,
     "verify": verify,
     "export": export,
+    "report": report,
     "clean": clean,
     "fetch": fetch,
     "recipes": recipes,

@@ -20,7 +20,22 @@ from numpy.typing import NDArray
 
 from corpora.normalise import exact_digest
 from corpora.urls import canonical_url
-from pipelines.home import Home, SliceTask, Summary, done, fingerprint, open_home, ordered_slices, package_versions, prune, write_summary
+from pipelines.home import (
+    Home,
+    SliceTask,
+    Summary,
+    attribute_digests,
+    done,
+    fingerprint,
+    kept_rows,
+    open_home,
+    ordered_slices,
+    package_versions,
+    prune,
+    removed_count,
+    removing_stages,
+    write_summary,
+)
 from pipelines.progress import tick
 from pipelines.recipe import Recipe
 from shards import files
@@ -28,7 +43,7 @@ from shards.config import UserError
 
 STAGE = "exact"
 KEYS = "keys"
-VERSION = 2
+VERSION = 3
 PARTITION_RECORDS = 2_000_000
 """About how many records meet in one group: 48 MB."""
 
@@ -113,8 +128,8 @@ def address_digest(url: str) -> bytes:
 
 
 def blocks(task: Task) -> Iterator[tuple[int, bytes]]:
-    """(partition, packed `RECORD`s) of a slice whose keys are written."""
-    _, recipe = open_home(task.home)
+    """(partition, packed `RECORD`s) of a slice whose keys are written; only of documents that the stages before keep."""
+    home, recipe = open_home(task.home)
     table = _read_columns(task, ["crawled", "digest", "address"])
     records = np.zeros(table.num_rows, RECORD)
     records["key"] = _digest_words(table.column("digest"))[:, 0]
@@ -124,11 +139,12 @@ def blocks(task: Task) -> Iterator[tuple[int, bytes]]:
     records["order"] = np.uint64(recipe.dedup.priority.index(task.ingested.source) << 56) | seconds.astype(np.uint64)
     records["slice"] = task.index
     records["row"] = np.arange(table.num_rows, dtype=np.uint32)
-    pages = np.flatnonzero(table.column("address").is_valid().to_numpy())
+    kept = kept_rows(home, recipe, task.ingested, before=STAGE)
+    pages = np.flatnonzero(kept & table.column("address").is_valid().to_numpy())
     of_address = records[pages]
-    of_address["key"] = _digest_words(table.column("address").drop_null())[:, 0]
+    of_address["key"] = _digest_words(table.column("address").fill_null(bytes(16)))[pages, 0]
     of_address["row"] |= np.uint32(OF_ADDRESS)
-    records = np.concatenate([records, of_address])
+    records = np.concatenate([records[kept], of_address])
     partition = records["key"] % np.uint64(task.partitions)
     order = np.argsort(partition, kind="stable")
     edges = np.searchsorted(partition[order], np.arange(task.partitions + 1, dtype=np.uint64))
@@ -170,9 +186,12 @@ def decide(packed: Iterable[bytes], planned: list[Task]) -> Iterator[tuple[int, 
 
 def apply(task: Task, packed: Iterable[bytes]) -> Summary:
     """Write the attributes of a slice from its removals."""
-    home, ingested = Home(task.home), task.ingested
+    home, recipe = open_home(task.home)
+    ingested = task.ingested
+    before = attribute_digests(home, recipe, ingested, before=STAGE)
     removals = np.sort(np.frombuffer(b"".join(packed), REMOVAL), order="row")
-    wanted = fingerprint(stage=VERSION, documents=ingested.output, removals=hashlib.blake2b(removals.tobytes(), digest_size=16).hexdigest())
+    decided = hashlib.blake2b(removals.tobytes(), digest_size=16).hexdigest()
+    wanted = fingerprint(stage=VERSION, documents=ingested.output, before=before, removals=decided)
     address = home.attributes(STAGE, ingested.source, ingested.slice)
     finished = done(home, STAGE, ingested.source, ingested.slice, wanted, address)
     if finished:
@@ -192,15 +211,18 @@ def apply(task: Task, packed: Iterable[bytes]) -> Summary:
     table = pa.table(columns, schema=ATTRIBUTE_SCHEMA.with_metadata({"corpusmill.documents": ingested.output}))
     with files.open_output(address) as stream:
         pq.write_table(table, stream, compression="zstd")
-    summary = _summary(home, STAGE, ingested, wanted, address, {"documents": len(ids), "removed": sum(twin is not None for twin in twins)})
+    summary = _summary(home, STAGE, ingested, wanted, address, {"documents": len(ids), "removed": sum(twin is not None for twin in twins)}, before)
     write_summary(home, summary)
     return summary
 
 
 def guard(home: Home, recipe: Recipe, summaries: list[Summary]) -> None:
-    """Stop a build in which more of a source would go than `dedup.max_removed`. Raises `UserError` (exit 1)."""
+    """Stop a build in which more of a source, of what the rules leave of it, would go than `dedup.max_removed`. Raises
+    `UserError` (exit 1)."""
     for name in recipe.sources:
         documents = sum(summary.counts["documents"] for summary in summaries if summary.source == name)
+        ingested = [summary for summary in ordered_slices(home, recipe) if summary.source == name]
+        documents -= sum(removed_count(home, recipe, stage, summary) for stage in removing_stages(recipe, STAGE, name) for summary in ingested)
         removed = sum(summary.counts["removed"] for summary in summaries if summary.source == name)
         if removed > recipe.dedup.max_removed * documents:
             share = removed / documents
@@ -211,7 +233,7 @@ def guard(home: Home, recipe: Recipe, summaries: list[Summary]) -> None:
             )
 
 
-def _summary(home: Home, stage: str, ingested: Summary, wanted: str, address: str, counts: dict[str, int]) -> Summary:
+def _summary(home: Home, stage: str, ingested: Summary, wanted: str, address: str, counts: dict[str, int], before: list[str] | None = None) -> Summary:
     return Summary(
         stage=stage,
         source=ingested.source,
@@ -222,7 +244,7 @@ def _summary(home: Home, stage: str, ingested: Summary, wanted: str, address: st
         output=files.digest(address),
         output_bytes=files.size(address),
         counts=counts,
-        inputs=(ingested.output,),
+        inputs=(ingested.output, *(before or ())),
     )
 
 

@@ -8,9 +8,10 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.home import Home, kept_rows, open_home, ordered_slices
+from pipelines.card import export_card
+from pipelines.figures import figures
+from pipelines.home import kept_rows, open_home, open_parquet, ordered_slices
 from pipelines.ingest import DOCUMENT_SCHEMA
-from pipelines.stats import stats
 from shards import files
 from shards.config import UserError
 
@@ -23,16 +24,18 @@ def export(home_root: str, out: str, form: Format) -> int:
     home, recipe = open_home(home_root, for_reading=True)
     if os.path.abspath(out).startswith(os.path.abspath(home_root) + os.sep):
         raise UserError(f"{out}: lies inside the home", "name a folder elsewhere")
+    if files.exists(out) and not files.is_folder(out):
+        raise UserError(f"{out}: a file", "name a new folder")
     if files.list_files(out) or files.list_folders(out):
         raise UserError(f"{out}: not empty", "name a new folder")
     count = 0
     for number, summary in enumerate(ordered_slices(home, recipe)):
         name = f"{summary.source}-{number:05d}.{form}"
         kept = kept_rows(home, recipe, summary)
-        with files.open_input(home.documents(summary.source, summary.slice)) as stream, files.open_output(files.join(out, "data", name)) as output:
-            tables = _kept_tables(pq.ParquetFile(stream), kept)
+        with open_parquet(home, home.documents(summary.source, summary.slice)) as documents, files.open_output(files.join(out, "data", name)) as output:
+            tables = _kept_tables(documents, kept)
             count += _write_parquet(output, tables) if form == "parquet" else _write_jsonl(output, tables)
-    files.write_bytes(files.join(out, "README.md"), card(home, form).encode())
+    files.write_bytes(files.join(out, "README.md"), export_card(figures(home_root), form).encode())
     return count
 
 
@@ -62,31 +65,3 @@ def _write_jsonl(output: Any, tables: Iterator[pa.Table]) -> int:
                 stream.write(json.dumps({**plain, "extra": json.loads(plain["extra"])}, ensure_ascii=False).encode() + b"\n")
                 count += 1
     return count
-
-
-def card(home: Home, form: Format) -> str:
-    """The data card: front matter that the Hugging Face hub reads, and the figures of `corpus stats`."""
-    figures = stats(home.root)
-    _, recipe = open_home(home.root, for_reading=True)
-    languages = sorted({options.language for options in recipe.sources.values()} - {"any"})
-    lines = [
-        "---",
-        "configs:",
-        "- config_name: default",
-        f"  data_files: data/*.{form}",
-        *(["language:", *(f"- {code}" for code in languages)] if languages else []),
-        "task_categories:",
-        "- fill-mask",
-        "---",
-        "",
-    ]
-    lines += ["# Corpus built by corpusmill", "", "| source | records | documents | kept | bytes | tokens |", "|---|---|---|---|---|---|"]
-    for name, row in [*figures["sources"].items(), ("total", figures["total"])]:
-        cells = ["" if row[key] is None else f"{row[key]:,}" for key in ("records", "documents", "kept", "bytes", "tokens")]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    dropped = [(f"rejected: {reason}", count) for reason, count in figures["total"]["rejects"].items()]
-    dropped += [(f"removed: {stage}", count) for stage, count in figures["total"]["removed"].items() if count]
-    if dropped:
-        lines += ["", "| dropped | records |", "|---|---|", *(f"| {what} | {count:,} |" for what, count in dropped)]
-    lines += ["", "Text is NFC in UTF-8. The licence of the text is that of its sources; this card grants none.", ""]
-    return "\n".join(lines)

@@ -4,9 +4,10 @@ is no flag of ours must be one of Beam's.
 
 import dataclasses
 import inspect
+import keyword
 import os
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -40,17 +41,19 @@ def parse_with_recipe(name: str, text: str, arguments: list[str]) -> "tuple[Reci
     """
     import tyro
 
-    from pipelines.recipe import Recipe, complete, load_recipe
+    from pipelines.recipe import Recipe, complete, load_recipe, with_absolute_paths
 
     path = _recipe_argument(arguments)
     if path is None and not {"-h", "--help"} & set(arguments):
         raise UserError("no recipe named", f"corpus {name} RECIPE.toml --home DIR; recipes in the package: {', '.join(packaged_recipes())}")
     recipe = Recipe(sources={}) if path is None else load_recipe(path, packaged_recipes())
-    keys = {f"source_{number}": key for number, key in enumerate(recipe.sources)}
+    keys = _field_names(recipe.sources)
     sources = dataclasses.make_dataclass(
         "Sources", [(field, Annotated[type(recipe.sources[key]), tyro.conf.arg(name=key)], recipe.sources[key]) for field, key in keys.items()], frozen=True
     )
-    fields = [(field.name, field.type, getattr(recipe, field.name)) for field in dataclasses.fields(Recipe) if field.name not in ("sources", "format")]
+    fields = [
+        (field.name, field.type, getattr(recipe, field.name)) for field in dataclasses.fields(Recipe) if field.name not in ("sources", "format", "expected")
+    ]
     helps = {"seed": "Of every draw: the tokenizer's sample, the validation split.", "limit": "Only the first N records of each source, for a first look."}
     Arguments = dataclasses.make_dataclass(
         "Arguments",
@@ -72,9 +75,22 @@ def parse_with_recipe(name: str, text: str, arguments: list[str]) -> "tuple[Reci
     changed = dataclasses.replace(
         recipe,
         **{key: getattr(parsed, key) for key, _, _ in fields},
-        sources={key: _with_absolute_input(getattr(parsed.sources, field)) for field, key in keys.items()},
+        sources={key: with_absolute_paths(getattr(parsed.sources, field), os.getcwd()) for field, key in keys.items()},
     )
     return complete(changed, os.getcwd()), parsed.run, beam_arguments
+
+
+def _field_names(sources: Iterable[str]) -> dict[str, str]:
+    """Names for the fields of a dataclass -> sources: their own where Python allows it, since tyro's errors show them."""
+    names: dict[str, str] = {}
+    for key in sources:
+        name = key.replace("-", "_")
+        if not name.isidentifier() or keyword.iskeyword(name):
+            name = f"source_{name}"
+        while name in names:
+            name += "_"
+        names[name] = key
+    return names
 
 
 def _recipe_argument(arguments: list[str]) -> str | None:
@@ -85,16 +101,6 @@ def _recipe_argument(arguments: list[str]) -> str | None:
         if not argument.startswith("-") and not value_of_flag:
             return argument
     return None
-
-
-def _with_absolute_input(options: Any) -> Any:
-    return dataclasses.replace(options, input=tuple(_absolute_input(item) for item in options.input))
-
-
-def _absolute_input(item: str) -> str:
-    if item.startswith("@"):  # a list of inputs
-        return "@" + _absolute_input(item[1:])
-    return item if "://" in item else os.path.abspath(item)
 
 
 def packaged_recipes() -> dict[str, Path]:

@@ -6,8 +6,11 @@ A slice's summary is written last and means done, for as long as its fingerprint
 finds its input by the summaries of the earlier one, never by listing files.
 """
 
+import functools
+import hashlib
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
@@ -17,12 +20,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pipelines.recipe import Recipe, digest_of, parse_recipe
+from corpora.rules import Rule, RulesConfig, asked, first_to_fire, measured
+from pipelines.recipe import Recipe, digest_of, parse_recipe, recipe_text
 from shards import __version__, files
-from shards.config import UserError, dump_toml, from_dict, to_dict
+from shards.config import UserError, from_dict, to_dict
 
-REMOVING_STAGES = ("exact",)
-"""Stages that propose removals, in the order in which `tokenize` applies them."""
+REMOVING_STAGES = ("rules", "exact", "near")
+"""Stages that propose removals, in the order in which they apply. Each looks only at documents that those before it keep,
+so that a removed document is nobody's kept twin: its fingerprint and its summary's `inputs` hold the digest of the documents
+and `attribute_digests(..., before=itself)`."""
+RULES = "rules"
 
 
 RECIPE_MARK = "# As built by corpusmill: this folder is a home.\n"
@@ -111,15 +118,24 @@ def open_home(root: str, for_reading: bool = False) -> tuple[Home, Recipe]:
     """A home that a build made, and its recipe; `for_reading` as in `parse_recipe`. Raises `UserError` where there is none, or one of a newer format."""
     home = Home(root)
     try:
-        text = files.read_bytes(home.file("recipe.toml")).decode()
+        content = files.read_bytes(home.file("recipe.toml"))
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         raise UserError(f"{root}: no home here (no recipe.toml)", f"build one: corpus build RECIPE --home {root}") from None
-    return home, parse_recipe(text, home.file("recipe.toml"), root, for_reading)
+    try:
+        return home, parse_recipe(content.decode(), home.file("recipe.toml"), root, for_reading)
+    except UnicodeDecodeError:
+        what, hint = f"{home.file('recipe.toml')}: not UTF-8", ""
+    except UserError as error:
+        what, hint = error.what, error.hint
+        if " is not one this version reads" in what or not is_home(root):
+            raise
+    again = f"it is the home's copy: corpus build RECIPE --home {root} --yes, with your own recipe, writes it again"
+    raise UserError(what, f"{hint}; {again}" if hint else again)
 
 
 def write_recipe(home: Home, recipe: Recipe) -> None:
     """Keep the recipe as built, every default written out. Its first line tells it from a recipe that a user wrote."""
-    files.write_bytes(home.file("recipe.toml"), (RECIPE_MARK + dump_toml(recipe)).encode())
+    files.write_bytes(home.file("recipe.toml"), (RECIPE_MARK + recipe_text(recipe)).encode())
 
 
 def is_home(root: str) -> bool:
@@ -152,6 +168,12 @@ PARTS = {
     "documents": "its documents changed",
     "attributes": "other documents are removed",
     "tokenizer": "another vocabulary",
+    "before": "the stages before keep other documents",
+    "bands": "other bands serve the thresholds",
+    "slices": "other documents are compared",
+    "pairs": "other pairs are proposed",
+    "candidates": "other documents are compared",
+    "removals": "other documents are removed",
 }
 """What it means when a part of a fingerprint is another; a part that is not here says its name."""
 
@@ -212,8 +234,9 @@ def current(home: Home, recipe: Recipe, stage: str, source: str) -> list[Summary
     found = []
     for ingested in summaries(home, "ingest", source):
         summary = read_summary(home.summary(stage, source, ingested.slice))
-        wanted = (ingested.output,) if stage in REMOVING_STAGES else (ingested.output, *attribute_digests(home, recipe, ingested, strict=False))
-        if summary is not None and summary.inputs == wanted:
+        before = stage if stage in REMOVING_STAGES else None
+        wanted = (ingested.output, *attribute_digests(home, recipe, ingested, strict=False, before=before))
+        if summary is not None and summary.inputs == wanted and (stage != RULES or _rules_digest(home, recipe, ingested)):
             found.append(summary)
     return found
 
@@ -237,47 +260,140 @@ def prune(home: Home, stage: str, wanted: set[tuple[str, str]], folders: tuple[s
             for address in files.list_files(home.file(folder, source)):
                 if (source, address.rsplit("/", 1)[1].rsplit(".", 1)[0]) not in wanted:
                     files.remove(address)
+    sources = {source for source, _ in wanted}
+    for folder in (home.file("summaries", stage), *map(home.file, folders)):  # of a source that is no more
+        for source in set(files.list_folders(folder)) - sources:
+            if not files.list_files(files.join(folder, source)):
+                files.remove(files.join(folder, source))
     return gone
 
 
+@contextmanager
+def open_parquet(home: Home, address: str) -> Iterator[pq.ParquetFile]:
+    """A Parquet file of the home. Raises `UserError` (exit 1) where it is cut or damaged, here or when it is read in the block."""
+    try:
+        with files.open_input(address) as stream:
+            yield pq.ParquetFile(stream)
+    except (pa.ArrowInvalid, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # not the file's fault
+            raise
+        what = str(error).splitlines()[0][:200]
+        raise UserError(f"{address}: damaged: {what}", f"corpus build {home.root}/recipe.toml --home {home.root} makes it again", 1) from None
+
+
 def twins(home: Home, stage: str, summary: Summary) -> pa.Table:
-    """The attributes of a removing stage for an ingested slice (columns id, twin, score, kind); rows match the documents'.
+    """The attributes of a dedup stage for an ingested slice (columns id, twin, score, kind); rows match the documents'.
 
     Raises `UserError` when they belong to another documents file.
     """
-    address = home.attributes(stage, summary.source, summary.slice)
+    return _attributes(home, stage, summary.source, summary.slice, summary.output)
+
+
+def _attributes(home: Home, stage: str, source: str, slice_name: str, documents: str, columns: list[str] | None = None) -> pa.Table:
+    address = home.attributes(stage, source, slice_name)
     try:
-        with files.open_input(address) as stream:
-            table = pq.read_table(stream)
+        with open_parquet(home, address) as file:
+            table = file.read(columns=columns)  # passes over a column that is not there
     except FileNotFoundError:
-        raise UserError(f"{home.root}: dedup has not run over {summary.source}/{summary.slice}", f"corpus dedup {home.root}") from None
-    if (table.schema.metadata or {}).get(b"corpusmill.documents", b"").decode() != summary.output:
-        raise UserError(f"{address}: made from other documents than {summary.source}/{summary.slice}", f"corpus dedup {home.root}", 1)
+        raise _not_run(home, source, slice_name) from None
+    if (table.schema.metadata or {}).get(b"corpusmill.documents", b"").decode() != documents or (columns and len(table.column_names) < len(columns)):
+        raise UserError(f"{address}: made from other documents than {source}/{slice_name}, or for other rules", f"corpus dedup {home.root}", 1)
     return table
+
+
+def _not_run(home: Home, source: str, slice_name: str) -> UserError:
+    return UserError(f"{home.root}: dedup has not run over {source}/{slice_name}", f"corpus dedup {home.root}")
+
+
+def rule_verdicts(home: Home, recipe: Recipe, summary: Summary) -> NDArray[np.int16]:
+    """(D,) for each document of an ingested slice the place in `asked(rules)` of the first rule that removes it; -1: none does.
+
+    Reckoned from the measures and the recipe's thresholds. Raises `UserError` when the slice is not measured.
+    """
+    options, measures = recipe.sources[summary.source], read_summary(home.summary(RULES, summary.source, summary.slice))
+    if measures is None:
+        raise _not_run(home, summary.source, summary.slice)
+    return _verdicts(home, summary.source, summary.slice, summary.output, measures.output, options.rules, options.language == "en")
+
+
+@functools.lru_cache(maxsize=16)
+def _verdicts(home: Home, source: str, slice_name: str, documents: str, _: str, config: RulesConfig, english: bool) -> NDArray[np.int16]:
+    rules = asked(config)
+    columns = ["id", *dict.fromkeys(name for rule, _ in rules for name in rule.columns())]
+    table = _attributes(home, RULES, source, slice_name, documents, columns)
+    verdict = first_to_fire(rules, {name: table.column(name).to_numpy() for name in columns}, english)
+    verdict.flags.writeable = False
+    return verdict
+
+
+def rule_values(home: Home, summary: Summary, rule: Rule) -> NDArray[np.float64]:
+    """(D,) what a rule compares with its threshold."""
+    table = _attributes(home, RULES, summary.source, summary.slice, summary.output, ["id", *rule.columns()])
+    return measured(rule, {name: table.column(name).to_numpy() for name in table.column_names}, True)[0]
+
+
+def rule_ids(home: Home, summary: Summary) -> pa.ChunkedArray:
+    """(D,) the ids that stand beside the measures."""
+    return _attributes(home, RULES, summary.source, summary.slice, summary.output, ["id"]).column("id")
+
+
+def removed_by_rule(home: Home, recipe: Recipe, summary: Summary) -> dict[str, int]:
+    """How many documents of a slice each rule removes, the first that fires; only rules that remove any, in their order."""
+    verdict = rule_verdicts(home, recipe, summary)
+    counts = np.bincount(verdict[verdict >= 0]).tolist()
+    return {rule.name: count for (rule, _), count in zip(asked(recipe.sources[summary.source].rules), counts) if count}
+
+
+def removed_count(home: Home, recipe: Recipe, stage: str, summary: Summary) -> int:
+    """How many documents of an ingested slice a removing stage removes. Raises `UserError` when it has not run."""
+    if stage == RULES:
+        return int((rule_verdicts(home, recipe, summary) >= 0).sum())
+    found = read_summary(home.summary(stage, summary.source, summary.slice))
+    if found is None:
+        raise _not_run(home, summary.source, summary.slice)
+    return found.counts["removed"]
 
 
 def kept_rows(home: Home, recipe: Recipe, summary: Summary, before: str | None = None) -> NDArray[np.bool_]:
     """(D,) which documents of an ingested slice no stage removes; with `before`, none of the stages that come before that one."""
     kept = np.ones(summary.counts["documents"], dtype=np.bool_)
-    for stage in removing_stages(recipe, before):
-        kept &= twins(home, stage, summary).column("twin").is_null().to_numpy()
+    for stage in removing_stages(recipe, before, summary.source):
+        kept &= rule_verdicts(home, recipe, summary) < 0 if stage == RULES else twins(home, stage, summary).column("twin").is_null().to_numpy()
     return kept
 
 
-def removing_stages(recipe: Recipe, before: str | None = None) -> tuple[str, ...]:
-    """The removing stages that this recipe has switched on, in the order in which they apply; only those before `before`."""
-    on = {"exact": recipe.dedup.exact}
+def removing_stages(recipe: Recipe, before: str | None = None, source: str | None = None) -> tuple[str, ...]:
+    """The removing stages that this recipe has switched on (for a source, or for any), in the order in which they apply;
+    only those before `before`."""
+    named = [recipe.sources[source]] if source else recipe.sources.values()
+    on = {RULES: any(asked(options.rules) for options in named), "exact": recipe.dedup.exact, "near": recipe.dedup.near}
     stages = REMOVING_STAGES[: REMOVING_STAGES.index(before)] if before else REMOVING_STAGES
     return tuple(stage for stage in stages if on[stage])
 
 
 def attribute_digests(home: Home, recipe: Recipe, summary: Summary, strict: bool = True, before: str | None = None) -> list[str]:
-    """Digests of the attributes that decide which documents of a slice are kept (by the stages before `before`). Raises
-    `UserError` when dedup has not run, unless `strict` is False."""
-    found = [read_summary(home.summary(stage, summary.source, summary.slice)) for stage in removing_stages(recipe, before)]
-    if strict and None in found:
-        raise UserError(f"{home.root}: dedup has not run over {summary.source}/{summary.slice}", f"corpus dedup {home.root}")
-    return [attributes.output for attributes in found if attributes]
+    """Digests of what decides which documents of a slice are kept (by the stages before `before`). Of the rules it is that
+    of their verdicts, not of the measures: a threshold that removes the same documents changes nothing. Raises `UserError`
+    when a stage has not run over what is there now, unless `strict` is False."""
+    digests: list[str] = []
+    for stage in removing_stages(recipe, before, summary.source):
+        found = read_summary(home.summary(stage, summary.source, summary.slice))
+        if strict and (found is None or found.inputs != (summary.output, *digests)):
+            raise _not_run(home, summary.source, summary.slice)
+        digest = found and (_rules_digest(home, recipe, summary) if stage == RULES else found.output)
+        if digest:
+            digests.append(digest)
+        elif strict:
+            raise _not_run(home, summary.source, summary.slice)
+    return digests
+
+
+def _rules_digest(home: Home, recipe: Recipe, summary: Summary) -> str | None:
+    """Of which documents of a slice the rules keep; None where it is not measured, or not for these rules."""
+    try:
+        return hashlib.blake2b((rule_verdicts(home, recipe, summary) < 0).tobytes(), digest_size=16).hexdigest()
+    except UserError:
+        return None
 
 
 def set_aside(home: Home, stage: str, source: str, name: str, why: str, record: str, trace: str) -> None:

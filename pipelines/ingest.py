@@ -5,17 +5,18 @@ Text is normalised here, once, for every source. Memory is one row group (about 
 
 import dataclasses
 import datetime
+import functools
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import accumulate
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from corpora.document import LOCATION_FIELDS, MAX_DOCUMENT_BYTES, Document, Part, Reject, Slice, SourceOptions, document_id
+from corpora.document import LATER_FIELDS, LOCATION_FIELDS, MAX_DOCUMENT_BYTES, Document, Part, Reject, Slice, SourceOptions, document_id
 from corpora.normalise import normalise
 from corpora.sources import load_source, module_file
 from pipelines.home import Summary, done, fingerprint, open_home, package_versions, prune, write_summary
@@ -83,6 +84,8 @@ def plan(home_root: str) -> list[Task]:
     tasks = []
     for name, options in recipe.sources.items():
         source = load_source(options.kind)
+        if options.ftfy:
+            ftfy_fix()
         pieces = list(source.slices(options))
         _refuse_the_home(home_root, name, pieces)
         if recipe.limit is not None and pieces:
@@ -102,7 +105,7 @@ def _refuse_the_home(home_root: str, name: str, pieces: list[Slice]) -> None:
 
 def _fingerprint(recipe: Recipe, options: SourceOptions, piece: Slice) -> str:
     source = load_source(options.kind)
-    settings = {name: value for name, value in to_dict(options).items() if name not in LOCATION_FIELDS}
+    settings = {name: value for name, value in to_dict(options).items() if name not in LOCATION_FIELDS | LATER_FIELDS}
     own = module_file(options.kind)
     return fingerprint(
         stage=VERSION,
@@ -110,7 +113,7 @@ def _fingerprint(recipe: Recipe, options: SourceOptions, piece: Slice) -> str:
         module=files.digest(own) if own else "",
         settings=settings,
         limit=recipe.limit,
-        packages=package_versions("tokenizers", *source.packages),
+        packages=package_versions("tokenizers", *source.packages, *(("ftfy",) if options.ftfy else ())),
         inputs=[[part.path, part.start, part.stop, part.size, _identity(part)] for part in piece.parts],
     )
 
@@ -131,6 +134,7 @@ def process(task: Task) -> Summary:
     if finished:
         return finished
     options = recipe.sources[name]
+    mend = ftfy_fix() if options.ftfy else None
     counts, rejects = Counter[str](records=0, documents=0, bytes=0), Counter[str]()
     sizes = [part.size if part.share is None else part.share for part in piece.parts]
     begins = {part.path: (begin, size) for part, begin, size in zip(piece.parts, accumulate(sizes, initial=0), sizes)}
@@ -141,7 +145,7 @@ def process(task: Task) -> Summary:
             held_bytes = 0
             last: tuple[str, int] | None = None
             for record in load_source(options.kind).read(options, piece):
-                record = _normalised(record)
+                record = _normalised(record, mend)
                 counts["records"] += 1
                 begin, length = begins.get(record.path, (0, 0))
                 tick(counts["records"], begin + min(record.position, length), record.path, record.position)
@@ -191,11 +195,21 @@ def _ordered(source: str, last: tuple[str, int] | None, key: tuple[str, int]) ->
     return key
 
 
-def _normalised(record: Document | Reject) -> Document | Reject:
+def ftfy_fix() -> Callable[[str], str]:
+    """ftfy's `fix_text`, for encodings and broken escapes alone: quotes and the rest stay. Raises `UserError` where it is not installed."""
+    try:
+        import ftfy
+    except ImportError:
+        raise UserError("ftfy = true needs the package ftfy", "pip install 'corpusmill[ftfy]'", 3) from None
+    config = ftfy.TextFixerConfig(unescape_html=False, uncurl_quotes=False, fix_latin_ligatures=False, fix_character_width=False, normalization=None)
+    return functools.partial(ftfy.fix_text, config=config)
+
+
+def _normalised(record: Document | Reject, mend: Callable[[str], str] | None = None) -> Document | Reject:
     """The record with clean text; a document without text, or with too much, is a reject."""
     if isinstance(record, Reject):
         return record
-    text = normalise(record.text)
+    text = normalise(mend(record.text) if mend else record.text)
     if not text:
         return Reject(path=record.path, position=record.position, reason="empty", url=record.url)
     if len(text.encode()) > MAX_DOCUMENT_BYTES:

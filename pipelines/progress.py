@@ -23,6 +23,7 @@ from pipelines.home import Home
 from shards import files
 
 _FIELDS = struct.Struct("<QQq")
+_PEAK = struct.Struct("<Q")
 _SIZE = 1024
 LOG_EVERY_S = 30.0
 SNAPSHOT_EVERY_S = 2.0
@@ -33,12 +34,14 @@ _tick_map: mmap.mmap | None = None
 
 @dataclass(frozen=True)
 class Tick:
-    """What a child said last: records so far, bytes of its input done, and the record it had reached."""
+    """What a child said last: records so far, bytes of its input done, and the record it had reached. `peak`: bytes of
+    memory that the slice took at most, its parser's with it; 0 until it ends."""
 
     records: int = 0
     done: int = 0
     position: int = 0
     path: str = ""
+    peak: int = 0
 
 
 def new_tick_file(home_root: str) -> str:
@@ -66,9 +69,15 @@ def open_ticks(path: str | None) -> None:
 def tick(records: int, done: int, path: str = "", position: int = 0) -> None:
     """Say how far the running slice is; costs about a microsecond."""
     if _tick_map is not None:
-        name = path.encode("utf-8", "replace")[: _SIZE - _FIELDS.size - 2]
+        name = path.encode("utf-8", "replace")[: _SIZE - _FIELDS.size - _PEAK.size - 2]
         _FIELDS.pack_into(_tick_map, 0, records, done, position)
         _tick_map[_FIELDS.size : _FIELDS.size + len(name) + 1] = name + b"\0"
+
+
+def tell_peak(peak: int) -> None:
+    """Say how much memory the slice took."""
+    if _tick_map is not None:
+        _PEAK.pack_into(_tick_map, _SIZE - _PEAK.size, peak)
 
 
 def read_tick(path: str) -> Tick:
@@ -81,13 +90,14 @@ def read_tick(path: str) -> Tick:
     if len(content) < _FIELDS.size:
         return Tick()
     records, done, position = _FIELDS.unpack_from(content)
-    name = content[_FIELDS.size :].split(b"\0", 1)[0]
-    return Tick(records, done, position, name.decode("utf-8", "replace"))
+    name = content[_FIELDS.size : -_PEAK.size].split(b"\0", 1)[0]
+    return Tick(records, done, position, name.decode("utf-8", "replace"), _PEAK.unpack_from(content, len(content) - _PEAK.size)[0])
 
 
 @dataclass
 class Board:
-    """The state of the running stage, in the driver. `running`: (label, tick file, start) of each slice under way."""
+    """The state of the running stage, in the driver. `running`: (label, tick file, start) of each slice under way;
+    `worked`: done now, not before; `peak`: bytes of the worker that took most."""
 
     stage: str = ""
     started: float = 0.0
@@ -96,6 +106,9 @@ class Board:
     done_slices: int = 0
     done_bytes: int = 0
     done_records: int = 0
+    worked_slices: int = 0
+    worked_bytes: int = 0
+    peak: int = 0
     running: dict[int, tuple[str, int, str, float]] = field(default_factory=dict)
     history: deque[tuple[float, int, int]] = field(default_factory=deque)
 
@@ -109,11 +122,15 @@ class Board:
         self.total_slices += slices
         self.total_bytes += size
 
-    def finish(self, size: int, records: int) -> None:
-        """A slice is done."""
+    def finish(self, size: int, records: int, peak: int = 0) -> None:
+        """A slice is done; one that never ticked was done before."""
         self.done_slices += 1
         self.done_bytes += size
         self.done_records += records
+        self.peak = max(self.peak, peak)
+        if records:
+            self.worked_slices += 1
+            self.worked_bytes += size
 
     def figures(self) -> dict[str, Any]:
         """Everything the display shows, as JSON types. Rates are of the last minute, `left_s` by bytes."""
@@ -155,6 +172,37 @@ class Board:
             "left_s": left,
             "workers": workers,
         }
+
+
+def write_figures(home: Home, workers: int) -> None:
+    """Keep what the stage that has just ended cost, below `work/`: no part of any output, and not compared. A run in which
+    nothing was left to do changes nothing."""
+    if not board.worked_slices:
+        return
+    found = {
+        "stage": board.stage,
+        "slices": board.done_slices,
+        "slices_worked": board.worked_slices,
+        "bytes": board.worked_bytes,
+        "records": board.done_records,
+        "seconds": round(time.monotonic() - board.started, 3),
+        "workers": workers,
+        "peak_bytes": board.peak or None,
+    }
+    files.write_bytes(home.file("work", "figures", f"{board.stage}.json"), json.dumps(found).encode())
+
+
+def read_figures(home: Home) -> list[dict[str, Any]]:
+    """What each stage cost when it last had work to do, in the order of the stages; none after `corpus clean --work`."""
+    found = []
+    for address in files.list_files(home.file("work", "figures"), ".json"):
+        try:
+            found.append(json.loads(files.read_bytes(address)))
+        except ValueError:
+            continue
+    order = ("ingest", "rules", "dedup", "exact", "near", "tokenizer", "tokenize")
+    known = [row for row in found if isinstance(row, dict) and isinstance(row.get("stage"), str)]
+    return sorted(known, key=lambda row: (order.index(row["stage"]) if row["stage"] in order else len(order), row["stage"]))
 
 
 board = Board()

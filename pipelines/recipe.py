@@ -14,12 +14,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from corpora.document import LOCATION_FIELDS, SourceOptions
-from shards.config import UserError, from_dict, nearest, parse_toml, to_dict
+from corpora.rules import asked
+from shards.config import UserError, dump_toml, from_dict, nearest, parse_toml, to_dict
 
 FORMAT = 1
 """Version of the recipe and of the home's layout."""
 
-_NO_EFFECT_ON_BYTES = {("tokenizer", "path"), ("dedup", "max_removed")}
+LIST_FIELDS = ("exclude_urls", "exclude_domains", "exclude_hashes", "only_domains")
+"""Settings of a source's rules that name files: places, outside of the digest as well; the lists' contents are in the fingerprints."""
+NO_EFFECT_ON_BYTES = {("tokenizer", "path"), ("dedup", "max_removed")}
 """Settings outside the recipe's digest: a path is a place (the vocabulary's digest is in the manifest), a guard only stops."""
 
 
@@ -31,6 +34,14 @@ class DedupConfig:
     """Remove documents whose text is equal but for case and white space."""
     by_address: bool = True
     """With exact: remove also pages crawled from the address of an earlier one, whatever its spelling."""
+    near: bool = True
+    """Remove documents that share most of their shingles with an earlier one."""
+    threshold: float = 0.8
+    """Two documents are near-copies from this Jaccard similarity of their sets of shingles on."""
+    ngram: int = 5
+    """Words of a shingle; texts of fewer have none and are left to exact."""
+    containment: float = 0.9
+    """Of two documents compared that are no near-copies the one of fewer words goes when the other holds this share of its shingles."""
     priority: tuple[str, ...] = ()
     """Sources, the one whose copy stays first; default: the order of the recipe's tables."""
     max_removed: float = 0.5
@@ -39,6 +50,12 @@ class DedupConfig:
     def __post_init__(self) -> None:
         if not 0.0 <= self.max_removed <= 1.0:
             raise ValueError(f"max_removed: {self.max_removed} is not in [0, 1]")
+        if not 0.1 <= self.threshold <= 1.0:
+            raise ValueError(f"threshold: {self.threshold} is not in [0.1, 1]")
+        if not 1 <= self.ngram <= 100:
+            raise ValueError(f"ngram: {self.ngram} is not in [1, 100]")
+        if not 0.5 <= self.containment <= 1.0:
+            raise ValueError(f"containment: {self.containment} is not in [0.5, 1]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +97,22 @@ class ShardsConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ExpectedConfig:
+    """What a whole build of a source takes and gives, said by `--dry-run`. Facts for people: they change nothing."""
+
+    input_bytes: int | None = None
+    """Bytes of the whole input."""
+    documents: int | None = None
+    """Documents, about."""
+    text_bytes: int | None = None
+    """Bytes of their text, about."""
+    core_hours: float | None = None
+    """Hours of one core for ingest, about."""
+    note: str | None = None
+    """Where the figures come from, where the input is to be had."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """Everything that decides what a build gives."""
 
@@ -94,6 +127,8 @@ class Recipe:
     dedup: DedupConfig = field(default_factory=DedupConfig)
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
     shards: ShardsConfig = field(default_factory=ShardsConfig)
+    expected: dict[str, ExpectedConfig] | None = None
+    """For people: what each whole source takes and gives."""
 
 
 def load_recipe(path: str, packaged: Mapping[str, Path] | None = None) -> Recipe:
@@ -140,7 +175,13 @@ def _source_options(name: str, table: dict[str, Any], folder: str, for_reading: 
         common = {field.name for field in dataclasses.fields(SourceOptions)}
         return from_dict(SourceOptions, {key: value for key, value in table.items() if key in common}, f"sources.{name}")
     options = from_dict(load_source(kind).options, table, f"sources.{name}")
-    return dataclasses.replace(options, input=tuple(_absolute(item, folder) for item in options.input))
+    return with_absolute_paths(options, folder)
+
+
+def with_absolute_paths(options: SourceOptions, folder: str) -> SourceOptions:
+    """The options with the paths of inputs and lists relative to `folder`."""
+    lists: dict[str, Any] = {name: tuple(_absolute(item, folder) for item in getattr(options.rules, name)) for name in LIST_FIELDS}
+    return dataclasses.replace(options, input=tuple(_absolute(item, folder) for item in options.input), rules=dataclasses.replace(options.rules, **lists))
 
 
 def _absolute(address: str, folder: str) -> str:
@@ -160,7 +201,7 @@ def complete(recipe: Recipe, folder: str) -> Recipe:
         twin = next((other for other in names if other != name and other.replace("-", "_") == name.replace("-", "_")), None)
         if twin:
             raise UserError(f"sources.{name} and sources.{twin}: names that differ only in - and _", "rename one: on the command line they are the same flag")
-    for key, listed in (("dedup.priority", recipe.dedup.priority), ("tokenizer.sources", recipe.tokenizer.sources)):
+    for key, listed in (("dedup.priority", recipe.dedup.priority), ("tokenizer.sources", recipe.tokenizer.sources), ("expected", recipe.expected or ())):
         for name in listed:
             if name not in names:
                 raise UserError(f"{key}: no source {name!r}", nearest(name, names))
@@ -168,8 +209,26 @@ def complete(recipe: Recipe, folder: str) -> Recipe:
         raise UserError(f"limit: {recipe.limit} is less than 1", "leave it out for everything")
     order = (*recipe.dedup.priority, *(name for name in names if name not in recipe.dedup.priority))
     path = recipe.tokenizer.path
+    sources = {name: _with_profile(options) for name, options in recipe.sources.items()}
     tokenizer = dataclasses.replace(recipe.tokenizer, path=_absolute(path, folder) if path else None)
-    return dataclasses.replace(recipe, dedup=dataclasses.replace(recipe.dedup, priority=order), tokenizer=tokenizer)
+    return dataclasses.replace(recipe, sources=sources, dedup=dataclasses.replace(recipe.dedup, priority=order), tokenizer=tokenizer)
+
+
+def _with_profile(options: SourceOptions) -> SourceOptions:
+    """The profile of its kind where none is named."""
+    if options.rules.profile != "default":
+        return options
+    return dataclasses.replace(options, rules=dataclasses.replace(options.rules, profile=options.default_profile))
+
+
+def recipe_text(recipe: Recipe) -> str:
+    """The recipe as TOML, every default written out; the thresholds of a profile as comments, so that a flag can still name another."""
+    lines = [dump_toml(recipe)]
+    for name, options in recipe.sources.items():
+        asks = [f"{rule.name} = {str(threshold).lower()}" for rule, threshold in asked(options.rules) if not rule.own]
+        if asks:
+            lines.append(f"\n# The rules of {name}, in the order in which they are asked:\n" + "".join(f"#   {line}\n" for line in asks))
+    return "".join(lines)
 
 
 def recipe_digest(recipe: Recipe) -> str:
@@ -178,8 +237,11 @@ def recipe_digest(recipe: Recipe) -> str:
     for table in data["sources"].values():
         for name in LOCATION_FIELDS:
             table.pop(name, None)
-    for table_name, name in _NO_EFFECT_ON_BYTES:
+        for name in LIST_FIELDS:
+            table["rules"].pop(name)
+    for table_name, name in NO_EFFECT_ON_BYTES:
         data[table_name].pop(name, None)
+    data.pop("expected", None)
     return digest_of(data)
 
 

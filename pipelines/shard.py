@@ -79,7 +79,7 @@ def plan(home_root: str) -> list[Task]:
                 tasks.append(Task(home=home_root, source=source, split=split, number=number, pieces=pieces, threshold=threshold, dtype=dtype, tokenizer=digest))
     wanted = {(task.source, task.name.removesuffix(".arrow")) for task in tasks}
     prune(home, STAGE, wanted, ())
-    named = {task.name for task in tasks} | {MANIFEST, TOKENIZER}
+    named = {task.name for task in tasks} | {MANIFEST, TOKENIZER, "README.md"}
     for address in files.list_files(home.file("shards")):
         if address.rsplit("/", 1)[1] not in named:
             files.remove(address)

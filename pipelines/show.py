@@ -1,6 +1,5 @@
 """Looking at what is there: documents, rejects, removed copies, and the way of one document through the stages."""
 
-import difflib
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -8,26 +7,44 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from corpora.rules import asked
 from pipelines import home as homes
 from pipelines import ingest
-from pipelines.home import Home, open_home, summaries, twins
+from pipelines.examples import marked
+from pipelines.fates import decided, removals
+from pipelines.home import Home, open_home, open_parquet, summaries
 from pipelines.recipe import Recipe
-from shards import files
 from shards.config import UserError, nearest
 
+DIFFERENCE_CHARACTERS = 2000
+KINDS = ("text", "address", "near", "contained")
+"""Of twins."""
 
-def documents(home_root: str, source: str | None, removed: bool) -> Iterator[dict[str, Any]]:
-    """The kept documents of a home, or the removed ones with their `stage` and `twin`, in order."""
+
+def documents(home_root: str, source: str | None, removed: bool, reason: str | None = None) -> Iterator[dict[str, Any]]:
+    """The kept documents of a home, or the removed ones with their `stage`, `reason` and `twin`, or `rule`, `value` and
+    `threshold`, in order; with `reason`, those that this stage, rule or kind of twin removes. Raises `UserError` for a reason
+    that none can have."""
     home, recipe = open_home(home_root, for_reading=True)
+    reasons = {*homes.removing_stages(recipe), *KINDS, *(rule.name for options in recipe.sources.values() for rule, _ in asked(options.rules))}
+    if reason is not None and reason not in reasons:
+        raise UserError(f"nothing is removed by {reason!r}", nearest(reason, reasons))
     for summary in _slices(home, recipe, source):
-        rows = _removals(home, recipe, summary) if _deduplicated(home, recipe, summary) else {}
+        rows = removals(home, recipe, summary) if decided(home, recipe, summary) else {}
+        if removed and not any(_fits(fate, reason) for fate in rows.values()):
+            continue
         row = 0
-        with files.open_input(home.documents(summary.source, summary.slice)) as stream:
-            for batch in pq.ParquetFile(stream).iter_batches(batch_size=64):
+        with open_parquet(home, home.documents(summary.source, summary.slice)) as file:
+            for batch in file.iter_batches(batch_size=64):
                 for record in batch.to_pylist():
-                    if (row in rows) == removed:
-                        yield {"source": summary.source, **_readable(record), **rows.get(row, {})}
+                    fate = rows.get(row, {})
+                    if bool(fate) == removed and (not fate or _fits(fate, reason)):
+                        yield {"source": summary.source, **_readable(record), **fate}
                     row += 1
+
+
+def _fits(fate: dict[str, Any], reason: str | None) -> bool:
+    return reason is None or reason in (fate["stage"], fate.get("reason"), fate.get("rule"))
 
 
 def rejects(home_root: str, source: str | None, reason: str | None) -> Iterator[dict[str, Any]]:
@@ -39,8 +56,8 @@ def rejects(home_root: str, source: str | None, reason: str | None) -> Iterator[
         raise UserError(f"no reject has the reason {reason!r}", nearest(reason, reasons))
     for summary in slices:
         if reason is None or reason in summary.rejects:
-            with files.open_input(home.rejects(summary.source, summary.slice)) as stream:
-                for batch in pq.ParquetFile(stream).iter_batches():
+            with open_parquet(home, home.rejects(summary.source, summary.slice)) as file:
+                for batch in file.iter_batches():
                     for record in batch.to_pylist():
                         if reason in (None, record["reason"]):
                             yield {"source": summary.source, **record}
@@ -49,24 +66,25 @@ def rejects(home_root: str, source: str | None, reason: str | None) -> Iterator[
 def why(home_root: str, identity: str) -> list[dict[str, Any]]:
     """What became of each record with this id: ours (32 hex digits), its beginning of 6 or more, or the user's own.
 
-    `outcome`: kept, removed (with stage, twin and the lines that differ) or rejected (with the reason). Raises `UserError` when there is none.
+    `outcome`: kept, removed (with stage, reason, twin, `twin_record` and `difference`) or rejected (with the reason).
+    Raises `UserError` when there is none.
     """
     home, recipe = open_home(home_root, for_reading=True)
     found = []
     for summary in _slices(home, recipe, None):
-        with files.open_input(home.documents(summary.source, summary.slice)) as stream:
-            rows = _matching_rows(pq.ParquetFile(stream), identity)
-        decided = _deduplicated(home, recipe, summary)
-        removals = _removals(home, recipe, summary) if rows and decided else {}
+        with open_parquet(home, home.documents(summary.source, summary.slice)) as file:
+            rows = _matching_rows(file, identity)
+        is_decided = decided(home, recipe, summary)
+        gone = removals(home, recipe, summary) if rows and is_decided else {}
         for row, record in rows:
-            fate = {"outcome": "removed", **removals[row]} if row in removals else {"outcome": "kept" if decided else "not decided yet: corpus dedup"}
+            fate = {"outcome": "removed", **gone[row]} if row in gone else {"outcome": "kept" if is_decided else "not decided yet: corpus dedup"}
             found.append({"source": summary.source, **_readable(record), **fate})
-        with files.open_input(home.rejects(summary.source, summary.slice)) as stream:
-            table = pq.read_table(stream)
+        with open_parquet(home, home.rejects(summary.source, summary.slice)) as file:
+            table = file.read()
         found += [{"source": summary.source, **record, "outcome": "rejected"} for record in table.to_pylist() if _matches(record["id"], identity)]
     for record in found:
-        if record["outcome"] == "removed":
-            record["difference"] = _difference(home, recipe, record)
+        if record.get("twin"):
+            _add_twin(home, recipe, record)
     if not found:
         raise UserError(f"{home_root}: no record has the id {identity!r}", "an id is 32 hex digits (or their beginning), or your own id where id_field is set")
     return found
@@ -95,35 +113,30 @@ def _matching_rows(table: pq.ParquetFile, identity: str) -> list[tuple[int, dict
     return found
 
 
-def _difference(home: Home, recipe: Recipe, record: dict[str, Any]) -> list[str]:
-    """Lines that a removed document and its twin do not share."""
+def _add_twin(home: Home, recipe: Recipe, record: dict[str, Any]) -> None:
+    """Put `twin_record` and `difference` into the record of a removed document: its twin, and both texts from their first
+    difference on, as `[-only in the removed-]` and `{+only in the twin+}`."""
     for summary in _slices(home, recipe, None):
-        with files.open_input(home.documents(summary.source, summary.slice)) as stream:
-            for _, twin in _matching_rows(pq.ParquetFile(stream), record["twin"]):
-                lines = difflib.unified_diff(twin["text"].split("\n"), record["text"].split("\n"), "twin", "removed", lineterm="", n=0)
-                return [line for _, line in zip(range(40), lines)]
-    return []
+        with open_parquet(home, home.documents(summary.source, summary.slice)) as file:
+            rows = _matching_rows(file, record["twin"])
+        for _, twin in rows:
+            record["twin_record"] = {"source": summary.source, **_readable(twin)}
+            removed, kept = marked(record["text"], twin["text"])
+            record["difference"] = (
+                [f"removed: {_in_line(removed, '[-', '-]')}", f"twin: {_in_line(kept, '{+', '+}')}"] if record["text"] != twin["text"] else []
+            )
+            return
+
+
+def _in_line(segments: list[tuple[str, str]], before: str, after: str) -> str:
+    text = "".join(" ... " if kind == "gap" else f"{before}{part}{after}" if kind == "only" else part for kind, part in segments)
+    return text if len(text) <= DIFFERENCE_CHARACTERS else text[:DIFFERENCE_CHARACTERS] + " ..."
 
 
 def _slices(home: Home, recipe: Recipe, source: str | None) -> list[homes.Summary]:
     if source is not None and source not in recipe.sources:
         raise UserError(f"no source {source!r}", nearest(source, recipe.sources))
     return [summary for name in recipe.sources if source in (None, name) for summary in summaries(home, ingest.STAGE, name)]
-
-
-def _deduplicated(home: Home, recipe: Recipe, summary: homes.Summary) -> bool:
-    return all(homes.read_summary(home.summary(stage, summary.source, summary.slice)) for stage in homes.removing_stages(recipe))
-
-
-def _removals(home: Home, recipe: Recipe, summary: homes.Summary) -> dict[int, dict[str, Any]]:
-    """Row -> stage, twin and score of each removed document of a slice."""
-    rows: dict[int, dict[str, Any]] = {}
-    for stage in homes.removing_stages(recipe):
-        table = twins(home, stage, summary)
-        for row, (twin, score) in enumerate(zip(table.column("twin").to_pylist(), table.column("score").to_pylist())):
-            if twin is not None and row not in rows:
-                rows[row] = {"stage": stage, "twin": twin, "score": score}
-    return rows
 
 
 def _readable(record: dict[str, Any]) -> dict[str, Any]:

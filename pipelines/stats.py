@@ -1,24 +1,27 @@
 """What went in, what came out, what was dropped and why: the figures of a home, from its summaries alone."""
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
-from pipelines import exact, ingest, shard, tokenize
 from pipelines import home as homes
+from pipelines import ingest, shard, tokenize
 from pipelines.home import Home, Summary, open_home, summaries
 from pipelines.progress import read_snapshot
-from pipelines.recipe import Recipe
+from pipelines.recipe import Recipe, recipe_digest
 from shards import files
+from shards.config import UserError
 from shards.format import MANIFEST
-from shards.manifest import read_manifest
+from shards.manifest import Manifest, read_manifest
 
 SCHEMA_VERSION = 1
 SAFETY_NET = ("crash", "memory", "timeout")
-STAGES = (ingest.STAGE, exact.STAGE, "tokenizer", tokenize.STAGE, shard.STAGE)
+STAGES = (ingest.STAGE, *homes.REMOVING_STAGES, "tokenizer", tokenize.STAGE, shard.STAGE)
 
 
 def stats(home_root: str) -> dict[str, Any]:
     """`{"schema_version": 1, "sources": {NAME: X}, "total": X}`; X = records, rejects {reason: n}, documents,
-    removed {stage: n}, kept, bytes (UTF-8 of the kept text), sentences, tokens. What no stage has counted yet is null."""
+    removed {stage: n}, rules {rule: n} (of removed.rules, by the first rule that fired), kept, bytes (UTF-8 of the kept text), sentences, tokens. What no stage has counted yet is null."""
     home, recipe = open_home(home_root, for_reading=True)
     sources = {name: _source_stats(home, recipe, name) for name in recipe.sources}
     total: dict[str, Any] = {}
@@ -32,14 +35,26 @@ def _source_stats(home: Home, recipe: Recipe, name: str) -> dict[str, Any]:
     rejects: dict[str, int] = {}
     for summary in ingested:
         rejects = _add(rejects, summary.rejects)
-    removed = {stage: _sum_of_all(homes.current(home, recipe, stage, name), "removed", ingested) for stage in homes.removing_stages(recipe)}
+    removed = {stage: _removed(home, recipe, stage, name, ingested) for stage in homes.removing_stages(recipe, source=name)}
+    by_rule: dict[str, int] = {}
+    if removed.get(homes.RULES) is not None:
+        for summary in ingested:
+            by_rule = _add(by_rule, homes.removed_by_rule(home, recipe, summary))
     figures: dict[str, Any] = {
         "records": _sum(ingested, "records"),
         "rejects": dict(sorted(rejects.items())),
         "documents": _sum(ingested, "documents"),
         "removed": removed,
+        "rules": by_rule,
     }
     return figures | {key: _sum_of_all(encoded, key, ingested) for key in ("kept", "bytes", "sentences", "tokens")}
+
+
+def _removed(home: Home, recipe: Recipe, stage: str, name: str, ingested: list[Summary]) -> int | None:
+    """How many documents a stage removes; None until it has gone over every slice that is there now."""
+    if len(homes.current(home, recipe, stage, name)) < len(ingested) or not ingested:
+        return None
+    return sum(homes.removed_count(home, recipe, stage, summary) for summary in ingested)
 
 
 def _sum(found: list[Summary], key: str) -> int | None:
@@ -62,28 +77,57 @@ def _add(left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]:
     return total
 
 
+def _stopped(home: Home, recipe: Recipe, manifest: Manifest | None) -> str | None:
+    from pipelines import exact, near
+
+    guards: dict[str, Callable[..., None]] = {exact.STAGE: exact.guard, near.STAGE: functools.partial(near.guard, say=lambda _: None)}
+    for stage in homes.removing_stages(recipe):
+        if stage in guards:
+            found = [summary for name in recipe.sources for summary in homes.current(home, recipe, stage, name)]
+            try:
+                guards[stage](home, recipe, found)
+            except UserError as error:
+                return error.what
+    try:
+        _, whole = open_home(home.root)  # with the options of a user's own source, which need its module
+    except UserError:
+        return None
+    if manifest and manifest.recipe_digest != recipe_digest(whole):
+        return "the shards are of other settings"
+    return None
+
+
+def removals(figures: dict[str, Any]) -> list[tuple[str, int]]:
+    """(what removed them, how many documents) of a source's figures: the rules one by one, in the order of their names, and the stages."""
+    rows = [(f"{homes.RULES} {rule}", count) for rule, count in sorted(figures["rules"].items())]
+    return rows + [(stage, count) for stage, count in figures["removed"].items() if count and stage != homes.RULES]
+
+
 def status(home_root: str) -> dict[str, Any]:
     """How far a build is: slices done of each stage and whether the shards are there.
 
-    `safety_net`: records that the limits of time and memory ended, by reason. Those are meant never to decide, and on
+    `stopped`: why the shards are not what the recipe asks for: a guard, or settings changed since. `safety_net`: records that the limits of time and memory ended, by reason. Those are meant never to decide, and on
     another machine they might not.
     """
     home, recipe = open_home(home_root, for_reading=True)
     ingested = summaries(home, ingest.STAGE)
     slices = len(ingested)
     done = {stage: len(summaries(home, stage)) for stage in STAGES}
-    for stage in (exact.STAGE, tokenize.STAGE):  # not those of documents that are no more
+    for stage in (*homes.REMOVING_STAGES, tokenize.STAGE):  # not those of documents that are no more
         done[stage] = sum(len(homes.current(home, recipe, stage, name)) for name in recipe.sources)
     aside = homes.slices_aside(home)
-    off = () if homes.removing_stages(recipe) else (exact.STAGE,)
+    off = set(homes.REMOVING_STAGES) - set(homes.removing_stages(recipe))
     kept = [_source_stats(home, recipe, name)["kept"] for name in recipe.sources]
-    entries = read_manifest(home.file("shards")).shards if files.exists(home.file("shards", MANIFEST)) else ()
+    manifest = read_manifest(home.file("shards")) if files.exists(home.file("shards", MANIFEST)) else None
+    entries = manifest.shards if manifest else ()
     in_shards = sum(entry.documents for entry in entries)
+    stopped = _stopped(home, recipe, manifest)
     return {
         "schema_version": SCHEMA_VERSION,
         "slices": slices,
         "done": {stage: count for stage, count in done.items() if stage not in off},
-        "complete": bool(entries) and not aside and None not in kept and in_shards == sum(kept),
+        "complete": bool(entries) and not aside and not stopped and None not in kept and in_shards == sum(kept),
+        "stopped": stopped,
         "set_aside": aside,
         "safety_net": {reason: count for reason in SAFETY_NET if (count := sum(summary.rejects.get(reason, 0) for summary in ingested))},
         "running": read_snapshot(home),

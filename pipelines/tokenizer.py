@@ -27,6 +27,7 @@ from pipelines.home import (
     open_home,
     ordered_slices,
     package_versions,
+    prune,
     read_summary,
     write_summary,
 )
@@ -55,6 +56,7 @@ class Task(SliceTask):
 def plan(home_root: str) -> list[Task]:
     """The slices to sample; none for a given vocabulary, or when the trained one is up to date."""
     home, recipe = open_home(home_root)
+    prune(home, SAMPLE, {(summary.source, summary.slice) for summary in ordered_slices(home, recipe)}, (f"work/{SAMPLE}",))
     if recipe.tokenizer.path or _trained(home, recipe):
         return []
     slices = _training_slices(home, recipe)

@@ -108,6 +108,7 @@ def run_ticking(function: Callable[[Any], Any], task: Any, ticks: str) -> Any:
     """`run`, with `progress.tick` going to a file. An error that is no user's keeps its trace as text: the parent may
     not have the class."""
     progress.open_ticks(ticks)
+    _forget_peak()
     try:
         return run(function, task)
     except UserError:
@@ -115,7 +116,44 @@ def run_ticking(function: Callable[[Any], Any], task: Any, ticks: str) -> Any:
     except Exception as error:
         raise SliceError(f"{type(error).__name__}: {error}", traceback.format_exc()) from None
     finally:
+        progress.tell_peak(_peak())
         progress.open_ticks(None)
+
+
+_is_child = False
+
+
+def _forget_peak() -> None:
+    """In a child of the pool: what the slice before took is not this one's. Linux alone can; elsewhere it stays the highest."""
+    if _is_child and sys.platform == "linux":
+        try:
+            with open("/proc/self/clear_refs", "w") as stream:
+                stream.write("5")
+        except OSError:
+            pass
+
+
+def _peak() -> int:
+    """Bytes of memory that this process held at most, and its own children with it."""
+    if sys.platform != "linux":
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # macOS: in bytes
+    pids = ["self"]
+    try:
+        for thread in os.listdir("/proc/self/task"):
+            with open(f"/proc/self/task/{thread}/children") as stream:
+                pids += stream.read().split()
+    except OSError:  # a kernel without this file: the children are left out
+        pass
+    return sum(map(_high_water, pids))
+
+
+def _high_water(pid: str) -> int:
+    try:
+        with open(f"/proc/{pid}/status") as stream:
+            found = [line.split()[1] for line in stream if line.startswith("VmHWM:")]
+    except OSError:
+        return 0
+    return int(found[0]) * 1024 if found else 0
 
 
 class SliceError(Exception):
@@ -152,6 +190,8 @@ def run(function: Callable[[Any], Any], task: Any) -> Any:
         if remedy is None:
             raise
         where = error.filename or (task if isinstance(task, str) else task.home)
+        if error.errno in (errno.EACCES, errno.EPERM) and isinstance(where, str) and os.path.exists(where) and not os.access(where, os.R_OK):
+            remedy = "give yourself the right to read it"
         raise UserError(f"{where}: {error.strerror or error}", remedy, 3) from None
 
 
@@ -200,6 +240,8 @@ def stop() -> None:
 def _start_child(parent: int, path: list[str]) -> None:
     """One core a child: the libraries' own threads would only get in each other's way. Ctrl-C is the parent's to handle,
     and a child ends with its parent, even one that is killed."""
+    global _is_child
+    _is_child = True
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)

@@ -110,7 +110,10 @@ def open_input(address: str) -> pa.NativeFile:
     if web.is_web(address):
         return pa.PythonFile(webfile.open_input(address), mode="r")
     file_system, path = resolve(address)
-    return file_system.open_input_file(path)
+    try:
+        return file_system.open_input_file(path)
+    except PermissionError as error:  # Arrow's own names no file
+        raise PermissionError(error.errno, "Permission denied", address) from None
 
 
 @contextmanager

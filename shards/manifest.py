@@ -60,8 +60,11 @@ def read_manifest(directory: str) -> Manifest:
     except FileNotFoundError:
         raise UserError(f"{address}: no manifest", "name a folder of shards, or build one: corpus build RECIPE --home DIR") from None
     except ValueError as error:
-        raise UserError(f"{address}: not a manifest: {error}", "copy the shards folder again, or rebuild: corpus build") from None
+        what = "it is empty" if not files.size(address) else error
+        raise UserError(f"{address}: not a manifest: {what}", "copy the shards folder again, or rebuild: corpus build RECIPE --home DIR") from None
     version = data.get("format") if isinstance(data, dict) else None
+    if version is None:
+        raise UserError(f"{address}: not a manifest: it has no format", "copy the shards folder again, or rebuild: corpus build RECIPE --home DIR")
     if not isinstance(version, int) or not 1 <= version <= FORMAT:
         raise UserError(f"{address}: format {version!r} is not one this version reads (1 to {FORMAT})", "upgrade corpusmill")
     try:
@@ -71,6 +74,8 @@ def read_manifest(directory: str) -> Manifest:
 
 
 def shards_directory(directory: str) -> str:
-    """The folder with the manifest: `directory` itself, or the `shards/` of a home."""
+    """The folder with the manifest, or where it should be: `directory` itself, or the `shards/` of a home."""
+    if files.exists(files.join(directory, MANIFEST)):
+        return directory
     inner = files.join(directory, "shards")
-    return inner if files.exists(files.join(inner, MANIFEST)) and not files.exists(files.join(directory, MANIFEST)) else directory
+    return inner if files.exists(files.join(inner, MANIFEST)) or files.exists(files.join(directory, "recipe.toml")) else directory

@@ -19,7 +19,7 @@ import pytest
 import trafilatura
 from realdata import DATA, ROOT, data_file
 
-from corpora.cc_news import CcNewsOptions, missing_months, source
+from corpora.cc_news import CcNewsOptions, in_runs, missing_months, source
 from corpora.charset import decode_page
 from corpora.document import Document, Reject
 from corpora.guard import Guard
@@ -62,7 +62,7 @@ def test_a_document_and_its_columns(tmp_path: Path) -> None:
     assert (document.url, document.title, document.language) == ("https://example.com/1?utm_source=x", "Title", "en")
     assert document.date == datetime.date(2018, 3, 29) and document.crawled == datetime.datetime(2018, 3, 30, 10, 10, 24, tzinfo=datetime.timezone.utc)
     assert document.text == archives.english(1) and document.digest is not None and len(document.digest) == 32
-    assert document.extra == {"canonical": "http://other.example/", "charset": "utf-8", "evidence": "ascii"}
+    assert document.extra == {**{"host": "example.com", "domain": "example.com", "canonical": "http://other.example/", "charset": "utf-8", "evidence": "ascii"}}
 
 
 def test_every_record_has_an_outcome(tmp_path: Path) -> None:
@@ -116,6 +116,43 @@ def test_the_window_is_by_the_day_of_the_crawl(tmp_path: Path) -> None:
     assert len(documents(read(path, end="2016-09-01"))) == 1
 
 
+def test_the_window_by_the_day_that_a_page_names_or_the_name_of_the_archive(tmp_path: Path) -> None:
+    """A publication that lies after the crawl, or before 1990, is none; a page without one counts by its crawl, or is rejected where a date is required."""
+    named = ["2016-08-31", "2016-09-01", "2019-02-28", "2019-03-01", "2019-05-01", "1989-12-31", None]
+    heads = [f'<meta name="date" content="{day}">' if day else "" for day in named]
+    responses = [
+        archives.response(archives.page(archives.english(i), head), f"http://a/{i}", date="2019-03-01T00:00:00Z" if i != 6 else "2018-03-01T00:00:00Z")
+        for i, head in enumerate(heads)
+    ]
+    path = write(tmp_path, "2019/03/CC-NEWS-20190228235959-00001.warc.gz", responses)
+    window = {"start": "2016-09-01", "end": "2019-03-01"}
+    assert [str(document.date) for document in documents(read(path))] == ["2016-08-31", "2016-09-01", "2019-02-28", "2019-03-01", "None", "None", "None"]
+    by_page = read(path, date_field="publish", **window)
+    assert [document.url for document in documents(by_page)] == ["http://a/1", "http://a/2", "http://a/6"]
+    assert [outcome.detail for outcome in by_page if isinstance(outcome, Reject)] == ["2016-08-31", "2019-03-01", "2019-03-01", "2019-03-01"]
+    assert len(documents(read(path, **window))) == 1 and len(documents(read(path, date_field="filename", **window))) == 7
+    assert reasons(read(path, require_date=True)) == {"undated": 3}
+
+
+def test_the_title_stands_in_the_text_if_asked(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.warc.gz", archives.articles(1))
+    (plain,), (titled,) = documents(read(path)), documents(read(path, include_title=True))
+    assert titled.text == f"A page\n{plain.text}" and titled.title == plain.title == "A page"
+
+
+def test_trafilaturas_switches_reach_it(tmp_path: Path) -> None:
+    """`accelerated` changes nothing, not even what a home holds as done; `precision` does both."""
+    from corpora.document import LOCATION_FIELDS
+
+    box = "<div class='bottom'><p>" + "This lot of words stands at the bottom of the page, among other things. " * 4 + "</p></div>"
+    content = archives.page(archives.english(1)).replace(b"</article>", f"{box}</article>".encode())
+    path = write(tmp_path, "a.warc.gz", [archives.response(content)])
+    (plain,), (stock,), (precise,) = (documents(read(path, **flags)) for flags in ({}, {"accelerated": False}, {"precision": True}))
+    assert plain == stock and "bottom of the page" in plain.text and "bottom of the page" not in precise.text
+    assert documents(read(path, fast=False))[0].text == plain.text
+    assert "accelerated" in LOCATION_FIELDS and "precision" not in LOCATION_FIELDS
+
+
 @pytest.mark.parametrize(
     ("table", "word"),
     [
@@ -137,6 +174,10 @@ def test_missing_months_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixtu
     """Row 21: hours that are missing are normal, a month is not."""
     assert missing_months([f"crawl-data/CC-NEWS/{month}/x.warc.gz" for month in ("2017/11", "2018/02", "2018/02")]) == ["2017/12", "2018/01"]
     assert missing_months(["2017/11/a.warc.gz", "2017/12/b.warc.gz"]) == missing_months(["a.warc.gz"]) == missing_months([]) == []
+    two = ["x/2016/10/a.warc.gz", "x/2016/12/a.warc.gz"]
+    assert missing_months(two, "2016-09-01", "2017-03-01") == ["2016/09", "2016/11", "2017/01", "2017/02"]
+    assert missing_months(two, None, "2017-01-02") == ["2016/11", "2017/01"] and missing_months(["a.warc.gz"], "2016-09-01", "2017-03-01") == []
+    assert in_runs(["2016/09", "2016/11", "2016/12", "2017/01", "2017/03"]) == "2016/09, 2016/11 to 2017/01, 2017/03"
     for month in ("2017/11", "2018/01"):
         write(tmp_path, f"{month}/a.warc.gz", archives.articles(1))
     (tmp_path / "2018/01/warc.paths.gz").write_bytes(gzip.compress(b"a listing\n"))

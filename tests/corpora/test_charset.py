@@ -55,6 +55,24 @@ def test_a_few_bad_bytes_in_utf8_are_replaced_and_counted() -> None:
     assert decoded is not None and decoded.charset == "utf-8" and decoded.replaced == 2 and "Zwölf große" in decoded.text
 
 
+def test_a_declaration_behind_the_first_kilobyte_counts_before_the_body() -> None:
+    """As on pages with long descriptions before it; a word of it in the body or in a comment is none."""
+    meta = "<meta http-equiv='Content-Type' content='text/html; charset=iso-8859-2'>"
+    for before, wanted in ((f"<title>{'x' * 3000}</title>{meta}", "Łódź"), (f"<!-- {'x' * 3000} -->{meta}", "Łódź"), (f"{'x' * 3000}<!-- {meta} -->", None)):
+        decoded = decode_page(HTML.format(before, "Łódź").encode("iso8859-2"))
+        assert decoded is not None and (f"<p>{wanted}</p>" in decoded.text) == (wanted is not None)
+    late = decode_page(HTML.format("x" * 3000, f"Łódź{meta}").encode("iso8859-2"))
+    assert late is not None and late.evidence == "fallback"
+
+
+@pytest.mark.parametrize("declared", ["", "text/html; charset=utf-8"])
+def test_a_few_latin_letters_on_a_long_page_are_not_lost(declared: str) -> None:
+    """Less than one in a thousand: as UTF-8 they would all be replaced, and the page would seem to be nearly whole."""
+    content = HTML.format("", "Plain text of many words. " * 500 + "f{}r, it{}s").encode().replace(b"f{}r, it{}s", b"f\xfcr, it\x92s")
+    decoded = decode_page(content, declared)
+    assert decoded is not None and decoded.text.endswith("für, it’s</p></body></html>") and (decoded.charset, decoded.replaced) == ("cp1252", 0)
+
+
 def test_latin_text_that_claims_to_be_utf8() -> None:
     content = HTML.format("<meta charset=utf-8>", "Zwölf große Bögen für die Brücke " * 20).encode("cp1252")
     decoded = decode_page(content, "text/html; charset=utf-8")

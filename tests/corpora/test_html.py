@@ -128,6 +128,14 @@ def test_the_lang_attribute_never_decides() -> None:
     assert isinstance(english, Page) and english.language == "en"
 
 
+def test_one_message_in_another_language_does_not_decide() -> None:
+    """A page whose only long paragraph is a German notice, and whose English article stands between line breaks."""
+    notice = "Fehler: Der Dienst hat nicht geantwortet. Bitte warten Sie einige Minuten und laden Sie dann diese Seite noch einmal."
+    article = "<br>".join(archives.english(number, 3) for number in range(4))
+    outcome = extract_page(f"<html><body><p>{notice}</p><article><div>{article}</div></article></body></html>".encode(), language="en")
+    assert isinstance(outcome, Page) and archives.english(1, 3) in outcome.text
+
+
 def test_title_date_and_canonical_address() -> None:
     head = '<meta property="og:title" content=" A  title &amp; more "><link rel="canonical" href="/story"><meta property="article:published_time" content="2018-03-29T08:00:00Z">'
     outcome = extract_page(archives.page(archives.english(1), head), url="https://a.com/x?y=1", crawled=CRAWLED)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpora.urls import canonical_url
+from corpora.urls import canonical_url, domain_of, host_of
 
 KEY = "example.com/news/story?id=3"
 
@@ -60,3 +60,25 @@ def test_order_of_parameters_and_other_rules() -> None:
 def test_the_key_is_its_own_key(tail: str) -> None:
     key = canonical_url(f"http://a.com/{tail}")
     assert key.startswith(("a.com", "http://")) and canonical_url(f"https://www.{key}" if key.startswith("a.com") else key) == key
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "domain"),
+    [
+        ("https://www.BBC.co.uk:443/news", "bbc.co.uk", "bbc.co.uk"),
+        ("http://news.bbc.co.uk./x", "news.bbc.co.uk", "bbc.co.uk"),
+        ("http://www2.example.com/", "example.com", "example.com"),
+        ("http://someone.blogspot.com/", "someone.blogspot.com", "someone.blogspot.com"),
+        ("http://bücher.de/x", "xn--bcher-kva.de", "xn--bcher-kva.de"),
+        ("http://192.0.2.7:8080/x", "192.0.2.7", ""),
+        ("http://[2001:db8::1]/x", "2001:db8::1", ""),
+        ("http://localhost/x", "localhost", ""),
+        ("http://co.uk/x", "co.uk", "co.uk"),
+        ("http://example.notatld/x", "example.notatld", ""),
+        ("dns:example.com", "", ""),
+        ("http://[", "", ""),
+        ("", "", ""),
+    ],
+)
+def test_host_and_domain(url: str, host: str, domain: str) -> None:
+    assert (host_of(url), domain_of(url)) == (host, domain)

@@ -110,17 +110,34 @@ def test_two_builds_of_one_home(texts: Path, corpus: Corpus) -> None:
 
 
 @pytest.mark.parametrize("damage", ["cut", "delete", "change"])
-@pytest.mark.parametrize("where", ["documents/mine", "attributes/exact/mine", "work/tokenize/mine", "work/keys/mine", "shards", "tokenizer"])
+@pytest.mark.parametrize(
+    "where",
+    [
+        "documents/mine",
+        "attributes/exact/mine",
+        "attributes/near/mine",
+        "work/tokenize/mine",
+        "work/keys/mine",
+        pytest.param("work/signatures/mine", marks=pytest.mark.long),
+        pytest.param("work/pairs/all", marks=pytest.mark.long),
+        pytest.param("work/candidates/mine", marks=pytest.mark.long),
+        pytest.param("work/scores/mine", marks=pytest.mark.long),
+        pytest.param("work/decision/mine", marks=pytest.mark.long),
+        "shards",
+        "tokenizer",
+    ],
+)
 def test_a_file_damaged_by_hand_is_rebuilt_alone(where: str, damage: str, texts: Path, corpus: Corpus) -> None:
     recipe, home = write_recipe(texts, "files", 60_000), texts / "home"
     assert corpus("build", recipe, "--home", home, "--workers", 0)[0] == 0
     wanted = digest(home)
     path = sorted((home / where).iterdir())[0]
     content = path.read_bytes()
+    place = min(100, len(content) // 2)
     if damage == "delete":
         path.unlink()
     else:
-        path.write_bytes(content[: len(content) // 2] if damage == "cut" else content[:100] + bytes([content[100] ^ 1]) + content[101:])
+        path.write_bytes(content[: len(content) // 2] if damage == "cut" else content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
     others = {other: other.stat().st_mtime_ns for other in (home / "documents").rglob("*.parquet") if other != path}
     code, _, err = corpus("build", recipe, "--home", home, "--workers", 0)
     assert code == 0, err
@@ -247,7 +264,7 @@ def test_an_interrupt_ends_cleanly_within_seconds(number: int, undisturbed: dict
     assert wait_until(lambda: not marked(mark), 5)
 
 
-@pytest.mark.parametrize("stage", ["exact", "tokenizer", "tokenize", "shard"])
+@pytest.mark.parametrize("stage", ["exact", "near", "tokenizer", "tokenize", "shard"])
 def test_a_slice_set_aside_after_ingest_ends_the_build(stage: str, texts: Path, corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is made of the rest: no vocabulary of a part of the sample, no shards of a part of the documents."""
     import importlib

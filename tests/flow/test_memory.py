@@ -13,10 +13,20 @@ RECIPE = '[sources.a]\nkind = "files"\ninput = "{folder}/*.txt"\nslice_bytes = 1
 # One slice through one stage in a process of its own; prints the peak in kB.
 SCRIPT = """
 import re, sys
-from pipelines import exact, ingest, tokenize, tokenizer
+from pipelines import exact, ingest, near, near_pairs, tokenize, tokenizer
 home, stage = sys.argv[1:]
 if stage == "tokenizer":
     tokenizer.train(home)
+elif stage == "near":
+    for plan, process in (
+        (near.plan, near.process),
+        (near_pairs.plan_pairs, near_pairs.propose),
+        (near_pairs.plan_candidates, near_pairs.gather),
+        (near_pairs.plan_scores, near_pairs.score),
+        (near.plan_apply, near.apply),
+    ):
+        for task in plan(home):
+            process(task)
 else:
     module = {"ingest": ingest, "exact": exact, "tokenize": tokenize}[stage]
     (task,) = module.plan(home)
@@ -41,7 +51,7 @@ def peaks(novels: Path, copies: int, folder: Path) -> dict[str, int]:
     (folder / "recipe.toml").write_text(RECIPE.format(folder=folder / "in", tokenizer=folder / "t.json"))
     write_recipe(Home(str(folder / "home")), load_recipe(str(folder / "recipe.toml")))
     found = {}
-    for stage in ("ingest", "exact", "tokenizer", "tokenize"):
+    for stage in ("ingest", "exact", "near", "tokenizer", "tokenize"):
         done = subprocess.run([sys.executable, "-c", SCRIPT, str(folder / "home"), stage], cwd=ROOT, check=True, capture_output=True, text=True)
         found[stage] = int(done.stdout)
     return found
@@ -51,5 +61,5 @@ def peaks(novels: Path, copies: int, folder: Path) -> dict[str, int]:
 def test_the_peak_of_a_slice_is_the_same_at_1x_and_8x(novels: Path, tmp_path: Path) -> None:
     one, eight = peaks(novels, 3, tmp_path / "1"), peaks(novels, 24, tmp_path / "8")
     print(f"peak kB at 32 MB of text {one}, at 256 MB {eight}")
-    for stage in ("ingest", "exact", "tokenize"):
+    for stage in ("ingest", "exact", "near", "tokenize"):
         assert eight[stage] < 1.15 * one[stage], (stage, one, eight)

@@ -163,7 +163,7 @@ def test_a_new_source_leaves_the_others_alone(recipe: Path, some_novels: Path, r
     assert code == 0 and "source own is new" in err
     after = digests(tmp_path / "home")
     assert set(after) - set(before) == {"train-own-00000.arrow", "valid-own-00000.arrow"}
-    assert {name for name in before if before[name] != after[name]} == {"manifest.json"}
+    assert {name for name in before if before[name] != after[name]} == {"manifest.json", "README.md"}
     assert all((tmp_path / "home" / "shards" / name).stat().st_mtime_ns == time for name, time in times.items())
     assert corpus("verify", tmp_path / "home")[0] == 0
     code, _, _ = corpus("build", tmp_path / "recipe.toml", *flags, "--dedup.priority", "own", "novels", "reuters")
@@ -185,6 +185,7 @@ def test_a_new_source_leaves_the_others_alone(recipe: Path, some_novels: Path, r
         (["--shards.whitespace", "strip"], "changed: shards.whitespace from 'space' to 'strip'; redone: tokenize"),
         (["--dedup.no-exact"], "changed: dedup.exact from True to False; redone: dedup, tokenizer, tokenize"),
         (["--seed", "1"], "changed: seed from 0 to 1; redone: tokenizer, tokenize"),
+        (["--sources.novels.rules.min-words", "100"], "changed: sources.novels.rules.min_words from None to 100; redone: dedup, tokenizer, tokenize"),
         (["--limit", "3"], "changed: limit from None to 3; redone: ingest, dedup, tokenizer, tokenize"),
         (
             ["--sources.novels.document", "line"],

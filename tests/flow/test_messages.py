@@ -1,0 +1,143 @@
+"""What the commands say when something is not as it should be: the right place, the right remedy, and nothing left behind."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from plain_build import plain_build
+
+ROOT = Path(__file__).resolve().parents[2]
+Corpus = Callable[..., tuple[int, str, str]]
+TEXT = '[sources.my-texts]\nkind = "files"\ninput = "{folder}/in/*.txt"\n{more}[tokenizer]\nvocab_size = {size}\n'
+
+
+def write(folder: Path, texts: int = 6, more: str = "", size: int = 300) -> Path:
+    (folder / "in").mkdir(parents=True, exist_ok=True)
+    for number in range(texts):
+        (folder / "in" / f"{number}.txt").write_text(f"text number {number % 4}")
+    path = folder / "recipe.toml"
+    path.write_text(TEXT.format(folder=folder, more=more, size=size))
+    return path
+
+
+def build(folder: Path, recipe: Path, corpus: Corpus, *flags: object) -> tuple[int, str, str]:
+    return corpus("build", recipe, "--home", folder / "home", "--workers", 0, *flags)
+
+
+def test_verify_names_the_manifest_of_a_home_without_shards(tmp_path: Path, corpus: Corpus) -> None:
+    home = plain_build(write(tmp_path), tmp_path / "home", "dedup")
+    code, _, err = corpus("verify", home)
+    assert code == 2 and f"{home}/shards/manifest.json: no manifest" in err
+
+
+@pytest.mark.parametrize(("content", "what"), [("", "it is empty"), ("{}", "it has no format"), ("[1]", "it has no format"), ("{cut", "not a manifest")])
+def test_a_manifest_that_is_none(content: str, what: str, tmp_path: Path, corpus: Corpus) -> None:
+    home = plain_build(write(tmp_path), tmp_path / "home")
+    Path(home, "shards", "manifest.json").write_text(content)
+    code, _, err = corpus("verify", home)
+    assert code == 2 and what in err and "rebuild: corpus build" in err and "upgrade" not in err
+
+
+def test_one_fault_and_two(tmp_path: Path, corpus: Corpus) -> None:
+    home = plain_build(write(tmp_path), tmp_path / "home")
+    shards = sorted(Path(home, "shards").glob("*.arrow"))
+    for count, word in ((1, "1 fault\n"), (2, "2 faults\n")):
+        shards[count - 1].write_bytes(b"cut")
+        code, _, err = corpus("verify", home)
+        assert code == 1 and f": {word}" in err
+
+
+def test_export_to_a_file(tmp_path: Path, corpus: Corpus) -> None:
+    home = plain_build(write(tmp_path), tmp_path / "home")
+    (tmp_path / "file").write_text("mine")
+    code, _, err = corpus("export", home, tmp_path / "file")
+    assert code == 2 and f"{tmp_path}/file: a file" in err and "None" not in err
+
+
+@pytest.mark.parametrize("content", ["[sources", "[sources.a]\nkind = 3\n", "seeed = 1\n[sources.a]\nkind = 'files'\ninput = 'x'\n", b"\xff\xfe"])
+def test_a_broken_recipe_of_a_home_is_written_again(content: str | bytes, tmp_path: Path, corpus: Corpus) -> None:
+    from pipelines.home import RECIPE_MARK
+
+    recipe = write(tmp_path)
+    home = Path(plain_build(recipe, tmp_path / "home"))
+    raw = content if isinstance(content, bytes) else content.encode()
+    (home / "recipe.toml").write_bytes(RECIPE_MARK.encode() + raw)
+    for command in (["stats"], ["show"], ["report"]):
+        code, _, err = corpus(*command, home)
+        assert code == 2 and f"corpus build RECIPE --home {home}" in err and len(err.strip().splitlines()) == 2
+    code, _, err = build(tmp_path, recipe, corpus)
+    assert code == 0 and "it is written again" in err
+    assert corpus("stats", home)[0] == 0
+
+
+@pytest.mark.parametrize("more", ["", "[dedup]\nmax_removed = 0.1\n"])
+def test_status_after_a_guard_stopped_a_rebuild(more: str, tmp_path: Path, corpus: Corpus) -> None:
+    """2 of 6 go: within the first recipe's bound, beyond the second's; with it the vocabulary is to be another, or not."""
+    assert build(tmp_path, write(tmp_path), corpus)[0] == 0
+    assert json.loads(corpus("status", tmp_path / "home", "--json")[1])["complete"]
+    code, _, err = build(tmp_path, write(tmp_path, more="[dedup]\nmax_removed = 0.1\n", size=290 if more else 300), corpus)
+    assert code == 1 and "max_removed" in err
+    found = json.loads(corpus("status", tmp_path / "home", "--json")[1])
+    assert not found["complete"] and "max_removed" in found["stopped"]
+    assert "not complete" in corpus("status", tmp_path / "home")[1]
+
+
+def test_status_of_shards_of_other_settings(tmp_path: Path, corpus: Corpus) -> None:
+    from pipelines.home import Home, write_recipe
+    from pipelines.recipe import load_recipe
+
+    assert build(tmp_path, write(tmp_path), corpus)[0] == 0
+    write_recipe(Home(str(tmp_path / "home")), load_recipe(str(write(tmp_path, size=290))))  # as a build that was ended early leaves it
+    found = json.loads(corpus("status", tmp_path / "home", "--json")[1])
+    assert not found["complete"] and found["stopped"] == "the shards are of other settings"
+
+
+def test_a_wrong_value_names_the_source(tmp_path: Path, corpus: Corpus) -> None:
+    code, _, err = build(tmp_path, write(tmp_path), corpus, "--sources.my-texts.slice-bytes", 0)
+    assert code == 2 and "sources.my-texts: slice_bytes: 0 is less than 1" in err and "source-0" not in err
+
+
+def test_a_source_that_is_gone_leaves_nothing(tmp_path: Path, corpus: Corpus) -> None:
+    more = f'[sources.old]\nkind = "files"\ninput = "{tmp_path}/in/0.txt"\n[dedup]\nmax_removed = 1.0\n'
+    home = tmp_path / "home"
+    assert build(tmp_path, write(tmp_path, more=more), corpus)[0] == 0
+    assert len([path for path in home.rglob("old") if path.is_dir()]) > 3
+    assert build(tmp_path, write(tmp_path, more="[dedup]\nmax_removed = 1.0\n"), corpus)[0] == 0
+    assert list(home.rglob("old")) == [] and not list(home.glob("shards/*-old-*"))
+
+
+def test_a_refused_home_is_left_as_it_was(tmp_path: Path, corpus: Corpus) -> None:
+    recipe = write(tmp_path)
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "mine.txt").write_text("mine")
+    assert build(tmp_path, recipe, corpus)[0] == 2
+    assert [path.name for path in (tmp_path / "home").iterdir()] == ["mine.txt"]
+    assert corpus("build", recipe, "--home", tmp_path / "new", "--workers", 0, "--tokenizer.path", tmp_path / "none.json")[0] == 2
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_missing_month_is_said_once(tmp_path: Path, corpus: Corpus, caplog: pytest.LogCaptureFixture) -> None:
+    for month in ("2017/11", "2018/01"):
+        folder = tmp_path / "in" / "crawl-data" / "CC-NEWS" / month
+        folder.mkdir(parents=True)
+        (folder / f"CC-NEWS-{month.replace('/', '')}01000000-00000.warc.gz").write_bytes(b"")
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(f'[sources.news]\nkind = "cc_news"\ninput = "{tmp_path}/in/**/*.warc.gz"\n')
+    corpus("build", recipe, "--home", tmp_path / "home", "--workers", 0)
+    assert sum("2017/12" in record.getMessage() for record in caplog.records) == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_no_right_to_read(tmp_path: Path) -> None:
+    home = plain_build(write(tmp_path), tmp_path / "home")
+    for at in [*tmp_path.rglob("*"), tmp_path, *tmp_path.parents[:-2]]:
+        at.chmod(at.stat().st_mode | (0o055 if at.is_dir() else 0o044))
+    (path,) = Path(home, "documents", "my-texts").iterdir()
+    path.chmod(0)
+    script = "import os, sys, typeguard, tyro, corpora.files, pipelines.show, pipelines.stats; os.setgid(65534); os.setuid(65534); from pipelines.cli import main; sys.exit(main(sys.argv[1:]))"
+    done = subprocess.run([sys.executable, "-c", script, "show", home], cwd=ROOT, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert done.returncode == 3 and f"{path}: Permission denied" in done.stderr and "right to read" in done.stderr, done.stderr

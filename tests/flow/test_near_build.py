@@ -1,0 +1,118 @@
+"""Near-deduplication in a build: figures, the same bytes for any slices and workers, resume, settings, the guard."""
+
+import json
+import random
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipelines import show
+from shards.manifest import read_manifest
+
+Corpus = Callable[..., tuple[int, str, str]]
+
+RECIPE = """
+[sources.first]
+kind = "files"
+input = "first.jsonl"
+[sources.second]
+kind = "files"
+input = "second.jsonl"
+[tokenizer]
+vocab_size = 600
+sample_bytes = 100000
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(novels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two sources of 40 texts of 200 words: texts 30 to 39 of the second are those of the first with two words changed, 20 to 24 the same."""
+    folder = tmp_path_factory.mktemp("near_build")
+    words = re.findall(r"\w+", sorted(novels.iterdir())[0].read_text("utf-8"))
+    draw = random.Random(0)
+    texts = [words[200 * number : 200 * number + 200] for number in range(80)]
+    for number in range(30, 40):
+        texts[40 + number] = list(texts[number])
+        texts[40 + number][50] = texts[40 + number][150] = f"Changed{draw.randrange(10**9)}"
+    texts[60:65] = texts[20:25]
+    for name, part in (("first", texts[:40]), ("second", texts[40:])):
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps({"text": " ".join(text)}) + "\n" for text in part))
+    (folder / "recipe.toml").write_text(RECIPE)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def home(folder: Path) -> Path:
+    from pipelines.cli import main
+
+    assert main(["build", str(folder / "recipe.toml"), "--home", str(folder / "home"), "--workers", "0"]) == 0
+    return folder / "home"
+
+
+def shards(home: Path) -> list[Any]:
+    return [(entry.file, entry.digest) for entry in read_manifest(str(home / "shards")).shards]
+
+
+def test_figures_and_fates(home: Path, corpus: Corpus) -> None:
+    sources = json.loads(corpus("stats", home, "--json")[1])["sources"]
+    assert [sources[name]["removed"] for name in ("first", "second")] == [{"exact": 0, "near": 0}, {"exact": 5, "near": 10}]
+    assert [sources[name]["kept"] for name in ("first", "second")] == [40, 25]
+    done = json.loads(corpus("status", home, "--json")[1])
+    assert done["complete"] and done["done"]["near"] == done["slices"]
+    removed = [record for record in show.documents(str(home), "second", removed=True) if record["stage"] == "near"]
+    assert len(removed) == 10
+    (fate,) = json.loads(corpus("why", home, removed[0]["id"], "--json")[1])["records"]
+    (twin,) = json.loads(corpus("why", home, fate["twin"], "--json")[1])["records"]
+    assert fate["outcome"] == "removed" and fate["stage"] == "near" and twin["outcome"] == "kept"
+    sets = [{tuple(words[i : i + 5]) for i in range(len(words) - 4)} for words in (re.findall(r"\w+", record["text"].lower()) for record in (fate, twin))]
+    assert fate["score"] == pytest.approx(len(sets[0] & sets[1]) / len(sets[0] | sets[1]), abs=1e-9) and 0.88 < fate["score"] < 0.92
+    assert any("Changed" in line for line in fate["difference"])
+
+
+@pytest.mark.parametrize("flags", [["--workers", "2", "--sources.second.slice-bytes", "5000"]], ids=["2 workers, small slices"])
+def test_the_same_shards(flags: list[str], folder: Path, home: Path, tmp_path: Path, corpus: Corpus) -> None:
+    code, _, err = corpus("build", folder / "recipe.toml", "--home", tmp_path / "home", *flags)
+    assert code == 0, err
+    assert shards(tmp_path / "home") == shards(home)
+    assert "near: 32 bands of 8; chance that a pair is compared" in err and "near second: 10 of 40 documents are near-copies" in err
+
+
+def test_settings_and_what_they_redo(folder: Path, home: Path, tmp_path: Path, corpus: Corpus) -> None:
+    """Off; a source's own threshold, which reads scores alone; the dry run says it."""
+    build = ("build", folder / "recipe.toml", "--home", tmp_path / "home", "--workers", 0)
+    code, _, err = corpus(*build, "--dedup.no-near")
+    assert code == 0 and "near" not in err
+    assert json.loads(corpus("stats", tmp_path / "home", "--json")[1])["total"]["removed"] == {"exact": 5}
+    code, _, err = corpus(*build)
+    assert code == 0 and "changed: dedup.near from False to True; redone: dedup, tokenizer, tokenize" in err
+    assert shards(tmp_path / "home") == shards(home)
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "home" / "work" / "scores").rglob("*.bin")}
+    line = "changed: sources.second.dedup.threshold from None to 0.95; redone: dedup, tokenizer, tokenize"
+    assert line in corpus(*build, "--dry-run", "--sources.second.dedup.threshold", 0.95)[2]
+    code, _, err = corpus(*build, "--sources.second.dedup.threshold", 0.95)
+    assert code == 0 and line in err
+    assert json.loads(corpus("stats", tmp_path / "home", "--json")[1])["total"]["removed"] == {"exact": 5, "near": 0}
+    assert before and all(path.stat().st_mtime_ns == then for path, then in before.items())
+
+
+def test_a_guard_stops_the_build(folder: Path, tmp_path: Path, corpus: Corpus) -> None:
+    code, _, err = corpus("build", folder / "recipe.toml", "--home", tmp_path / "home", "--workers", 0, "--dedup.max-removed", 0.2)
+    assert code == 1 and "error: second: 10 of 35 documents (29%) are near-copies, more than dedup.max_removed = 0.2" in err
+    assert re.search(r"similarity 0.90 and up +10\n", err)
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "said"),
+    [
+        ("--dedup.threshold", 0.05, "threshold: 0.05 is not in [0.1, 1]"),
+        ("--dedup.containment", 0.2, "containment: 0.2 is not in [0.5, 1]"),
+        ("--dedup.ngram", 0, "ngram: 0 is not in [1, 100]"),
+        ("--sources.first.dedup.threshold", 2, "threshold: 2.0 is not in [0.1, 1]"),
+    ],
+)
+def test_wrong_settings(flag: str, value: float, said: str, folder: Path, tmp_path: Path, corpus: Corpus) -> None:
+    code, _, err = corpus("build", folder / "recipe.toml", "--home", tmp_path / "home", flag, value)
+    assert code == 2 and said in err
