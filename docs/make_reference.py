@@ -87,7 +87,7 @@ REASONS = {
     "warcinfo": "a record that is no response, by its type; also `request`, `revisit`, `metadata`, `resource`, `conversion`, `continuation`",
 }
 """Reject reasons; the check fails when the code has others."""
-COMPUTED = {"error", "http_Nxx", "memory", "other_record", "too_short", "warcinfo"}
+COMPUTED = {"error", "http_Nxx", "memory", "not_a_file", "other_record", "too_short", "unsupported_compression", "warcinfo"}
 """Those that the code does not write as they are."""
 
 STATS = (
