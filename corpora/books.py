@@ -35,6 +35,9 @@ MAX_DEPTH = 3
 """Archives one in the other."""
 MAX_NESTED_BYTES = 200_000_000
 """Of a zip inside an archive, which is held in memory."""
+MAX_LINES = 2_000_000
+"""Of a text that is looked through line by line: 50 MB of wrapped prose have 700,000. One of more is no prose, and stays as it is."""
+_PIECE = 1 << 20
 _FREE_BYTES = 100_000_000
 _WINDOW = 1_000
 _SHORT = 3_000
@@ -234,9 +237,10 @@ def _plain(options: BooksOptions, content: bytes) -> Document | Skip:
 
 def _finished(options: BooksOptions, text: str, wrapped: bool, book: Document) -> Document:
     """The book with its text, without header and notices, and with what a header said."""
-    stripped = strip(text) if options.gutenberg else None
+    long = text.count("\n") > MAX_LINES
+    stripped = strip(text) if options.gutenberg and not long else None
     text = stripped.text if stripped is not None else text
-    text = unwrap(text) if wrapped else text
+    text = unwrap(text) if wrapped and not long else text
     if options.trim and (stripped is None or stripped.markers is None):
         text = trim_text(text)
     said: dict[str, Any] = {}
@@ -255,7 +259,7 @@ def _finished(options: BooksOptions, text: str, wrapped: bool, book: Document) -
 
 def _judged(options: BooksOptions, book: Document) -> Document | Skip:
     """The book with the language it is in, or why it is not wanted."""
-    words = len(book.text.split())
+    words = count_words(book.text)
     if not words:
         return Skip(reason="empty")
     if words < options.min_words:
@@ -271,6 +275,15 @@ def _judged(options: BooksOptions, book: Document) -> Document | Skip:
             return Skip(reason="language", detail=", ".join(wrong), text=book.text[:1000])
     language = said if found == UNKNOWN else found
     return Document(path="", position=0, text=book.text, title=book.title, date=book.date, language=language, extra=book.extra)
+
+
+def count_words(text: str) -> int:
+    """Runs of what is no white space; a piece at a time, since a list of all of them may be many times the text."""
+    count = 0
+    for start in range(0, len(text), _PIECE):
+        count += len(text[start : start + _PIECE].split())
+        count -= start > 0 and not text[start - 1].isspace() and not text[start].isspace()
+    return count
 
 
 def majority(text: str, wanted: str, windows: int) -> str:

@@ -39,6 +39,7 @@ MAX_DEPTH = 1_000
 MAX_SPINE = 100_000
 _SMALL_BYTES = 20_000_000
 _LARGE_CHARACTERS = 20_000
+_HEAD = 4096
 
 _HTML_TYPES = frozenset({"application/xhtml+xml", "text/html", "text/x-oeb1-document"})
 _FONTS = frozenset({"http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC"})
@@ -308,7 +309,9 @@ def _tree(source: str, elements: int) -> Any | None:
         raise _Refused(skip)
     source = _NO_XML.sub("", source)
     source = source[_XML_START.match(source).end() :]  # type: ignore[union-attr]
-    source = _ENTITY.sub(_character, _DOCTYPE.sub("", source, count=1))
+    if (doctype := source[:_HEAD].upper().find("<!DOCTYPE")) >= 0 and (found := _DOCTYPE.match(source, doctype)):
+        source = source[:doctype] + source[found.end() :]
+    source = _ENTITY.sub(_character, source)
     parser = lxml.etree.XMLParser(
         resolve_entities=False, load_dtd=False, no_network=True, huge_tree=True, remove_comments=True, remove_pis=True, encoding="utf-8"
     )
