@@ -169,6 +169,15 @@ def test_long_names_and_pax_headers(tmp_path: Path) -> None:
         assert [document.extra["member"] for document in documents(records(tmp_path))] == ["x" * 60 + "/" + "y" * 60 + ".txt", "é.txt"]
 
 
+def test_a_name_without_end_is_cut(tmp_path: Path) -> None:
+    """tarfile would read it whole, whatever its size."""
+    (tmp_path / "a.tar").write_bytes(long_header(tarfile.GNUTYPE_LONGNAME, 1_000_000) + b"x" * 1_000_000 + bytes(448) + tarred({"a.txt": BOOK.encode()}))
+    (found,) = records(tmp_path)
+    assert isinstance(found, Reject) and found.reason == "unknown_format"
+    (member,) = archives.tar_members(io.BytesIO((tmp_path / "a.tar").read_bytes()))
+    assert len(member.name) == 65_536
+
+
 @pytest.mark.parametrize(
     ("content", "charset"),
     [
@@ -220,6 +229,8 @@ def test_windows_take_the_majority() -> None:
     assert majority(third + third + GERMAN[:4000], "any", 3) == "en"
     assert majority(third[:2000] + GERMAN[:4000] + GERMAN[:4000], "any", 3) == "de"
     assert majority("", "any", 3) == "und"
+    french = "Il était une fois un roi qui avait trois filles, et la plus jeune était si belle que le soleil lui-même s'en étonnait. " * 34
+    assert majority(third + french[:4000] + GERMAN[:4000], "any", 3) == "und"
 
 
 @pytest.mark.parametrize("wrong", [{"min_words": -1}, {"max_words": -1}, {"min_words": 5, "max_words": 4}, {"language_windows": 0}])
