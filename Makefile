@@ -1,10 +1,10 @@
-# make setup | demo | test | fuzz | test-long | bench. Each sets up what it needs; PYTHON chooses the interpreter.
+# make setup | demo | test | matrix | fuzz | test-long | bench. Each sets up what it needs; PYTHON chooses the interpreter.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test lint fuzz test-long bench clean
+.PHONY: setup demo test lint matrix fuzz test-long bench clean
 
 setup: $(STAMP)
 
@@ -30,6 +30,10 @@ lint: setup
 
 test: lint
 	$(BIN)/pytest -q --durations=10
+
+# The same home on every engine, one digest. Makes what it needs (Beam 2.62 with pyspark, a jar, Prism) in ~/.cache/corpusmill/engines.
+matrix: setup
+	$(BIN)/python tests/engines/matrix.py
 
 # Hostile input into every reader, a minute of it; CORPUSMILL_FUZZ=100 for hours.
 fuzz: setup

@@ -26,8 +26,8 @@ import lxml.etree
 import lxml.html
 
 from corpora.archives import MAX_RATIO, ZIP_DAMAGE, Bomb, Counted, open_zip, read_up_to, zip_problem
-from corpora.booktext import BookText
 from corpora.charset import decode_page
+from corpora.epubtext import TITLE_PAGES, epub_types, item_text, local_name
 from corpora.page import Skip, refuse_attributes
 
 MAX_EPUB_BYTES = 200_000_000
@@ -51,22 +51,7 @@ _NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
 _EMPTY_TAG = re.compile(
     r"<(?!(?:br|hr|img|link|meta|input|col|wbr|area|base|embed|param|source|track)\b)([A-Za-z][\w:]*)((?:\s[^<>]{0,5000})?)/>", re.IGNORECASE
 )
-_EPUB_TYPE = ("{http://www.idpf.org/2007/ops}type", "epub:type", "role")
-
-_PARAGRAPHS = frozenset(
-    "p h1 h2 h3 h4 h5 h6 blockquote section article aside table ul ol dl pre figure hr body header footer nav main details fieldset hgroup".split()
-)
-_LINES = frozenset("div li tr dt dd figcaption caption address center form summary tbody thead tfoot legend".split())
-_SILENT = frozenset("head script style template svg rt rp audio video object iframe noscript select annotation annotation-xml map title".split())
-_UNREAD = frozenset({"pagebreak", "noteref", "toc", "landmarks", "page-list", "loi", "lot", "index", "copyright-page", "cover"})
-_TITLE_PAGES = frozenset({"titlepage", "title-page", "halftitlepage"})
-_KEPT = frozenset({"dedication", "epigraph"})
-_NOTES = frozenset({"footnote", "footnotes", "endnote", "endnotes", "rearnote", "rearnotes"})
-_SKIPPED_ITEMS = frozenset({"cover", "toc", "copyright-page", "index"}) | _TITLE_PAGES
-_NUMBER_CLASS = re.compile(r"(?:^|[\s_-])(?:page-?_?(?:num(?:ber)?|no|break)|pg-?num|l(?:ine)?-?_?num(?:ber)?)s?(?:$|[\s_-])", re.IGNORECASE)
-_NUMBER = re.compile(r"\W*(?:pg|page|p)?\W*[\divxlc]{1,6}\W*", re.IGNORECASE)
-_DROP_CAP = re.compile(r"drop-?_?cap|initial|lettrine|first-?_?letter|big-?_?cap", re.IGNORECASE)
-_MARKER = re.compile(r"\s*[\[(]?(?:\d{1,4}|[*†‡§¶]{1,3}|[ivx]{1,4})[\])]?\s*")
+_SKIPPED_ITEMS = frozenset({"cover", "toc", "copyright-page", "index"}) | TITLE_PAGES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,13 +159,13 @@ def _read(files: _Files, footnotes: bool) -> Epub | Skip:
             missing += 1
             continue
         kind = package.named.get(path, "")
-        text = _text(tree, footnotes, _TITLE_PAGES if kind in _TITLE_PAGES else frozenset())
+        text = item_text(tree, footnotes, TITLE_PAGES if kind in TITLE_PAGES else frozenset())
         size += len(text)
         if size > MAX_BOOK_CHARACTERS:
             return Skip(reason="too_large", detail=f"more than {MAX_BOOK_CHARACTERS:,} characters")
         texts.append((kind, text))
     # what holds a third of a long book is the book, whatever a guide calls it
-    kept = [text for kind, text in texts if text and (kind not in _SKIPPED_ITEMS - _TITLE_PAGES or (len(text) > _LARGE_CHARACTERS and 3 * len(text) > size))]
+    kept = [text for kind, text in texts if text and (kind not in _SKIPPED_ITEMS - TITLE_PAGES or (len(text) > _LARGE_CHARACTERS and 3 * len(text) > size))]
     if not kept:
         return Skip(reason="empty", detail=f"{missing} items are missing" if missing else "no text in the items of its spine")
     return Epub(items=tuple(kept), missing=missing, **package.said)
@@ -239,8 +224,8 @@ def _named(files: _Files, package: _Package, tree: Any) -> dict[str, str]:
         nav = _tree(_decoded(raw), 0) if raw else None
         if nav is not None:
             for block in _elements(nav, "nav"):
-                for link in _elements(block, "a") if "landmarks" in _types(block) else ():
-                    for kind in _types(link):
+                for link in _elements(block, "a") if "landmarks" in epub_types(block) else ():
+                    for kind in epub_types(link):
                         _name(found, inside, link.get("href"), kind)
             break
     return found
@@ -279,11 +264,7 @@ def _words(element: Any) -> str:
 
 def _elements(tree: Any, name: str) -> Iterator[Any]:
     """The elements of a local name, in any namespace and case."""
-    return (element for element in tree.iter() if _local(element) == name)
-
-
-def _local(element: Any) -> str:
-    return element.tag.rpartition("}")[2].lower() if isinstance(element.tag, str) else ""
+    return (element for element in tree.iter() if local_name(element) == name)
 
 
 def _inside(base: str, href: str) -> str:
@@ -340,87 +321,3 @@ def _character(match: re.Match[str]) -> str:
     if match[1] in _XML_ENTITIES:
         return match[0]
     return html.entities.html5.get(match[1] + ";", "").replace("&", "&amp;").replace("<", "&lt;")
-
-
-def _types(element: Any) -> frozenset[str]:
-    """The words of `epub:type` and `role`, in small letters, without `doc-`."""
-    said = " ".join(element.get(name) or "" for name in _EPUB_TYPE).lower()
-    return frozenset(word.removeprefix("doc-") for word in said.split()) if said.strip() else frozenset()
-
-
-def _text(root: Any, footnotes: bool, whole: frozenset[str]) -> str:
-    """The text of an item. `whole`: what the book calls all of it."""
-    text = BookText()
-    if whole & _TITLE_PAGES:
-        _write_kept(text, root, footnotes)
-    else:
-        _write(text, root, footnotes)
-    return text.finished()
-
-
-def _write_kept(text: BookText, root: Any, footnotes: bool) -> None:
-    """Dedication and epigraph of a title page."""
-    inside: set[Any] = set()
-    for element in root.iter():
-        if element.getparent() in inside:
-            inside.add(element)
-        elif element is not root and _types(element) & _KEPT:
-            inside.add(element)
-            text.gap(2)
-            _write(text, element, footnotes)
-            text.gap(2)
-
-
-def _write(text: BookText, root: Any, footnotes: bool) -> None:
-    walker = lxml.etree.iterwalk(root, events=("start", "end"))
-    preformatted = 0
-    for event, element in walker:
-        name = _local(element)
-        gap = 2 if name in _PARAGRAPHS else 1 if name in _LINES else 0
-        if event == "start":
-            types = _types(element)
-            if element is not root and types & _TITLE_PAGES:
-                text.gap(2)
-                _write_kept(text, element, footnotes)
-                walker.skip_subtree()
-                continue
-            if name in _SILENT or types & _UNREAD or (not footnotes and types & _NOTES) or element.get("hidden") is not None or _is_marker(element, name):
-                walker.skip_subtree()
-                continue
-            preformatted += name == "pre"
-            text.gap(gap)
-            if name == "br":
-                text.line()
-            elif name in ("td", "th"):
-                text.space()
-            elif name == "img" and _DROP_CAP.search(element.get("class") or "") and len((element.get("alt") or "").strip()) == 1:
-                text.add(element.get("alt").strip())
-                text.join()
-            if element.text:
-                text.add(element.text, preformatted > 0)
-        else:
-            silent = name in _SILENT or (element is not root and bool(_types(element) & (_UNREAD | _TITLE_PAGES)))
-            preformatted -= name == "pre" and preformatted > 0 and not silent
-            text.gap(gap)
-            if _is_drop_cap(element):
-                text.join()
-            if element.tail and element is not root:
-                text.add(element.tail, preformatted > 0)
-
-
-def _is_drop_cap(element: Any) -> bool:
-    if not _DROP_CAP.search(element.get("class") or ""):
-        return False
-    text = "".join(islice(element.itertext(), 8)).strip()
-    return 0 < len(text) <= 3 and any(letter.isalpha() for letter in text)
-
-
-def _is_marker(element: Any, name: str) -> bool:
-    """Numbers of pages and lines, and the marks of notes: no part of the text."""
-    if name == "a" and "#" in (element.get("href") or ""):
-        parent = element.getparent()
-        raised = (parent is not None and _local(parent) == "sup") or any(_local(child) == "sup" for child in islice(element, 3))
-        if (raised or "noteref" in (element.get("class") or "")) and _MARKER.fullmatch("".join(islice(element.itertext(), 8))):
-            return True
-    found = element.get("class")
-    return found is not None and _NUMBER_CLASS.search(found) is not None and _NUMBER.fullmatch("".join(islice(element.itertext(), 8))) is not None

@@ -193,7 +193,7 @@ def fields(file: str, name: str) -> list[str]:
     body = class_of(file, name).body
     rows = []
     for node, after in zip(body, [*body[1:], ast.Pass()]):
-        if not isinstance(node, ast.AnnAssign) or (own_options(name) and ast.unparse(node.target) == "kind"):
+        if not isinstance(node, ast.AnnAssign) or "ClassVar" in ast.unparse(node.annotation) or (own_options(name) and ast.unparse(node.target) == "kind"):
             continue
         text = after.value.value if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant) else ""
         default = "" if node.value is None else shown_default(file, node.value)

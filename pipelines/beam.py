@@ -3,13 +3,17 @@
     Ingest: PBegin -> PCollection[Summary];  Measure, Deduplicate, DeduplicateNear, TrainTokenizer, Tokenize: PCollection[Summary] -> PCollection[Summary]
 
 The input of all but the first is a barrier: they read what the earlier stage wrote below the home. Cost: a stage moves
-a task (under 1 KB) and a summary a slice; Deduplicate also two shuffles of at most 24 bytes a document.
+a task and a summary (about 1 KB) a slice; Deduplicate also two shuffles of at most 24 bytes a document.
 This module imports Beam (seconds): nothing that `corpus --help` or a child needs may import it.
 """
 
 import functools
+import logging
+import signal
 import sys
+import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, wait
 from typing import Any
@@ -19,8 +23,11 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
+from corpora.sources import load_source
+from pipelines import engine as engines
 from pipelines import exact, ingest, measure, near, near_pairs, progress, shard, tokenize, tokenizer, workers
-from pipelines.home import Home, Summary, forget_aside, open_home, set_aside, slices_aside, stale, summaries, take_error, write_error
+from pipelines.engine import Engine, Session
+from pipelines.home import RULES, Home, Summary, forget_aside, open_home, removing_stages, set_aside, slices_aside, stale, summaries, take_error, write_error
 from shards.config import UserError
 
 DEFAULT_RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
@@ -30,66 +37,65 @@ DEFAULT_RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 class Ingest(beam.PTransform):
     """Sources -> documents and rejects, a summary a slice. `workers`: child processes; on a cluster one."""
 
-    def __init__(self, home: str, workers: int = 1) -> None:
+    def __init__(self, home: str, workers: int = 1, session: Session | None = None) -> None:
         super().__init__()
-        self.home, self.workers = home, workers
+        self.home, self.workers, self.session = home, workers, session
 
     def expand(self, begin: Any) -> Any:
-        tasks = begin | "Home" >> beam.Create([self.home]) | "Plan" >> beam.FlatMap(_guarded(self.home, ingest.plan))
-        return _process(tasks, self.home, ingest.process, self.workers)
+        tasks = begin | "Home" >> beam.Create([self.home]) | "Plan" >> beam.FlatMap(_guarded(self, ingest.plan))
+        return _process(tasks, self, ingest.process)
 
 
 class Measure(beam.PTransform):
     """Measures of quality beside the documents of sources that have rules, a summary a slice."""
 
-    def __init__(self, home: str, workers: int = 1) -> None:
+    def __init__(self, home: str, workers: int = 1, session: Session | None = None) -> None:
         super().__init__()
-        self.home, self.workers = home, workers
+        self.home, self.workers, self.session = home, workers, session
 
     def expand(self, ingested: Any) -> Any:
-        return _process(_after(ingested, self.home, measure.plan, "Plan"), self.home, measure.process, self.workers)
+        return _process(_after(ingested, self, measure.plan, "Plan"), self, measure.process)
 
 
 class Deduplicate(beam.PTransform):
     """Proposes which documents go because an equal one stays; attributes beside the documents, a summary a slice."""
 
-    def __init__(self, home: str, workers: int = 1) -> None:
+    def __init__(self, home: str, workers: int = 1, session: Session | None = None) -> None:
         super().__init__()
-        self.home, self.workers = home, workers
+        self.home, self.workers, self.session = home, workers, session
 
     def expand(self, ingested: Any) -> Any:
-        keyed = _process(_after(ingested, self.home, exact.plan, "Plan"), self.home, exact.process, self.workers)
-        tasks = _after(keyed, self.home, exact.tasks, "PlanBlocks", needs=(exact.KEYS,))
+        keyed = _process(_after(ingested, self, exact.plan, "Plan"), self, exact.process)
+        tasks = _after(keyed, self, exact.tasks, "PlanBlocks", needs=(exact.KEYS,))
         removals = (
             tasks
             | "SpreadBlocks" >> beam.Reshuffle()
-            | "Blocks" >> beam.FlatMap(exact.blocks)
+            | "Blocks" >> beam.FlatMap(_guarded(self, exact.blocks))
             | "MeetByKey" >> beam.GroupByKey()
-            | "Decide" >> beam.FlatMap(_decide, self.home)
+            | "Decide" >> beam.FlatMap(_guarded(self, functools.partial(_decide, self.home)))
         )
         none = tasks | "EverySlice" >> beam.Map(_no_removal)
-        return (removals, none) | beam.Flatten() | "MeetBySlice" >> beam.GroupByKey() | "Apply" >> beam.Map(_apply, self.home).with_output_types(Summary)
+        by_slice = (removals, none) | beam.Flatten() | "MeetBySlice" >> beam.GroupByKey()
+        return by_slice | "Apply" >> beam.FlatMap(_guarded(self, _apply)).with_output_types(Summary)
 
 
 class DeduplicateNear(beam.PTransform):
     """Proposes which documents go because one that is kept shares most of their shingles; steps with a barrier before each,
     which hand on packed arrays through files."""
 
-    def __init__(self, home: str, workers: int = 1) -> None:
+    def __init__(self, home: str, workers: int = 1, session: Session | None = None) -> None:
         super().__init__()
-        self.home, self.workers = home, workers
+        self.home, self.workers, self.session = home, workers, session
 
     def expand(self, deduplicated: Any) -> Any:
-        done = _process(_after(deduplicated, self.home, near.plan, "Plan"), self.home, near.process, self.workers)
+        done = _process(_after(deduplicated, self, near.plan, "Plan"), self, near.process)
         for label, plan, process, needs in (
             ("Pairs", near_pairs.plan_pairs, near_pairs.propose, near.SIGNATURES),
             ("Candidates", near_pairs.plan_candidates, near_pairs.gather, near.PAIRS),
             ("Scores", near_pairs.plan_scores, near_pairs.score, near.CANDIDATES),
             ("Apply", near.plan_apply, near.apply, near.SCORES),
         ):
-            done = _process(
-                _after(done, self.home, plan, f"Plan{label}", needs=NEAR_STEPS[: NEAR_STEPS.index(needs) + 1]), self.home, process, self.workers, label
-            )
+            done = _process(_after(done, self, plan, f"Plan{label}", needs=NEAR_STEPS[: NEAR_STEPS.index(needs) + 1]), self, process, label)
         return done
 
 
@@ -100,26 +106,51 @@ NEAR_STEPS = (near.SIGNATURES, near.PAIRS, near.CANDIDATES, near.SCORES, near.ST
 class TrainTokenizer(beam.PTransform):
     """The vocabulary: a sample of the kept text, and one worker that trains on it; a given one is copied."""
 
-    def __init__(self, home: str, workers: int = 1) -> None:
+    def __init__(self, home: str, workers: int = 1, session: Session | None = None) -> None:
         super().__init__()
-        self.home, self.workers = home, workers
+        self.home, self.workers, self.session = home, workers, session
 
     def expand(self, deduplicated: Any) -> Any:
-        sampled = _process(_after(deduplicated, self.home, tokenizer.plan, "Plan"), self.home, tokenizer.process, self.workers)
-        return _after(sampled, self.home, _train, "Train", Summary, needs=(tokenizer.SAMPLE,))
+        sampled = _process(_after(deduplicated, self, tokenizer.plan, "Plan"), self, tokenizer.process)
+        return _after(sampled, self, _train, "Train", Summary, needs=(tokenizer.SAMPLE,))
 
 
 class Tokenize(beam.PTransform):
     """Kept documents -> token work files -> shards -> the manifest; a summary a shard."""
 
-    def __init__(self, home: str, workers: int = 1) -> None:
+    def __init__(self, home: str, workers: int = 1, session: Session | None = None) -> None:
         super().__init__()
-        self.home, self.workers = home, workers
+        self.home, self.workers, self.session = home, workers, session
 
     def expand(self, ready: Any) -> Any:
-        encoded = _process(_after(ready, self.home, tokenize.plan, "Plan"), self.home, tokenize.process, self.workers)
-        written = _process(_after(encoded, self.home, shard.plan, "PlanShards", needs=(tokenize.STAGE,)), self.home, shard.process, self.workers, "Shards")
-        return _after(written, self.home, _manifest, "Manifest", Summary, needs=(tokenize.STAGE, shard.STAGE))
+        encoded = _process(_after(ready, self, tokenize.plan, "Plan"), self, tokenize.process)
+        written = _process(_after(encoded, self, shard.plan, "PlanShards", needs=(tokenize.STAGE,)), self, shard.process, "Shards")
+        return _after(written, self, _manifest, "Manifest", Summary, needs=(tokenize.STAGE, shard.STAGE))
+
+
+class Build(beam.PTransform):
+    """All stages as one pipeline, for an engine that is handed a file and runs it without us: PBegin -> PCollection[Summary].
+
+    The accounts are checked by `corpus build`, which finds everything done.
+    """
+
+    def __init__(self, home: str, workers: int = 1, session: Session | None = None) -> None:
+        super().__init__()
+        self.home, self.workers, self.session = home, workers, session
+
+    def expand(self, begin: Any) -> Any:
+        done = begin | "Ingest" >> Ingest(self.home, self.workers, self.session)
+        stages = removing_stages(open_home(self.home)[1])
+        if RULES in stages:
+            done = done | "Measure" >> Measure(self.home, self.workers, self.session)
+        if exact.STAGE in stages:
+            done = done | "Deduplicate" >> Deduplicate(self.home, self.workers, self.session)
+            done = _after(done, self, _guard_exact, "GuardExact", needs=(exact.KEYS,))
+        if near.STAGE in stages:
+            done = done | "DeduplicateNear" >> DeduplicateNear(self.home, self.workers, self.session)
+            done = _after(done, self, _guard_near, "GuardNear", needs=NEAR_STEPS)
+        done = done | "TrainTokenizer" >> TrainTokenizer(self.home, self.workers, self.session)
+        return done | "Tokenize" >> Tokenize(self.home, self.workers, self.session)
 
 
 STAGES_OF: dict[type[beam.PTransform], tuple[str, ...]] = {
@@ -129,6 +160,7 @@ STAGES_OF: dict[type[beam.PTransform], tuple[str, ...]] = {
     DeduplicateNear: NEAR_STEPS,
     TrainTokenizer: (tokenizer.SAMPLE,),
     Tokenize: (tokenize.STAGE, shard.STAGE),
+    Build: (ingest.STAGE, measure.STAGE, exact.KEYS, *NEAR_STEPS, tokenizer.SAMPLE, tokenize.STAGE, shard.STAGE),
 }
 """The stages whose slices each transform hands to workers."""
 DISPLAYED: dict[type[beam.PTransform], str] = {
@@ -138,14 +170,15 @@ DISPLAYED: dict[type[beam.PTransform], str] = {
     DeduplicateNear: "near",
     TrainTokenizer: "tokenizer",
     Tokenize: "tokenize",
+    Build: "build",
 }
 """What the display calls them."""
 
 
-def _after(before: Any, home: str, function: Callable[[str], Iterable[Any]], label: str, kind: Any = Any, needs: tuple[str, ...] = ()) -> Any:
+def _after(before: Any, stage: Any, function: Callable[[str], Iterable[Any]], label: str, kind: Any = Any, needs: tuple[str, ...] = ()) -> Any:
     """What `function(home)` yields, once all of `before` is there; nothing when a slice of the stages `needs` was set aside."""
     count = before | f"{label}Barrier" >> beam.combiners.Count.Globally()
-    return count | label >> beam.FlatMap(functools.partial(_ignoring_input, _guarded(home, function), home, needs)).with_output_types(kind)
+    return count | label >> beam.FlatMap(functools.partial(_ignoring_input, _guarded(stage, function), stage.home, needs)).with_output_types(kind)
 
 
 def _ignoring_input(function: Callable[[str], Iterable[Any]], home: str, needs: tuple[str, ...], _: int) -> Iterable[Any]:
@@ -154,38 +187,64 @@ def _ignoring_input(function: Callable[[str], Iterable[Any]], home: str, needs: 
     return function(home)
 
 
-def _process(tasks: Any, home: str, function: Callable[[Any], Summary], workers: int, label: str = "Process") -> Any:
-    return tasks | f"{label}Spread" >> beam.Reshuffle() | label >> beam.ParDo(Pool(home, function, workers)).with_output_types(Summary)
+def _process(tasks: Any, stage: Any, function: Callable[[Any], Summary], label: str = "Process") -> Any:
+    pool = Pool(stage.home, function, stage.workers, stage.session)
+    return tasks | f"{label}Spread" >> beam.Reshuffle() | label >> beam.ParDo(pool).with_output_types(Summary)
 
 
-def _guarded(home: str, function: Callable[[str], Iterable[Any]]) -> Callable[[str], Iterable[Any]]:
-    return functools.partial(_leaving_errors, home, function)
+def _guarded(stage: Any, function: Callable[[Any], Iterable[Any]]) -> Callable[[Any], Iterable[Any]]:
+    """`function` as a worker runs it: one that is fit for the job, that says it lives, and whose errors find the driver."""
+    return functools.partial(_leaving_errors, stage.home, stage.session, function)
 
 
-def _leaving_errors(home: str, function: Callable[[str], Iterable[Any]], argument: str) -> Iterable[Any]:
+def _leaving_errors(home: str, session: Session | None, function: Callable[[Any], Iterable[Any]], argument: Any) -> Iterable[Any]:
     try:
-        planned = list(workers.run(function, argument))
-        tasks = [task for task in planned if hasattr(task, "size")]
-        if function is not exact.tasks:  # the second plan of the same slices
-            progress.board.expect(len(tasks), sum(task.size for task in tasks))
-            for line in stale(Home(home), tasks):
-                print(line, file=sys.stderr, flush=True)
-        return planned
+        if session is not None:
+            engines.check_worker(home, session)
+        with engines.beating(home, session):
+            found = list(workers.run(function, argument))
+            tasks = [task for task in found if hasattr(task, "size")]
+            if tasks and function is not exact.tasks:  # the second plan of the same slices
+                progress.board.expect(len(tasks), sum(task.size for task in tasks))
+                for line in stale(Home(home), tasks):
+                    print(line, file=sys.stderr, flush=True)
+        return found
     except UserError as error:
+        raise _left(home, session, error) from None
+
+
+def _left(home: str, session: Session | None, error: UserError) -> Exception:
+    """What to raise in a worker: the driver finds the error below the home; on an engine that wraps errors also in the text."""
+    if session is None or session.token == engines.read_token(Home(home)):
         write_error(Home(home), error)
-        raise
+    return error if session is None else engines.wire(error)
 
 
-def _decide(group: tuple[int, Iterable[bytes]], home: str) -> Iterator[tuple[int, bytes]]:
-    yield from exact.decide(group[1], exact.tasks(home))
+def _decide(home: str, group: tuple[int, Iterable[bytes]]) -> Iterator[tuple[int, bytes]]:
+    yield from exact.decide(group[1], exact.places(home))
 
 
-def _no_removal(task: exact.Task) -> tuple[int, bytes]:
-    return task.index, b""
+def _no_removal(task: exact.Task) -> tuple[int, Any]:
+    """Beside its removals each slice brings its task: to plan all of them again for each would be quadratic."""
+    return task.index, task
 
 
-def _apply(group: tuple[int, Iterable[bytes]], home: str) -> Summary:
-    return exact.apply(exact.tasks(home)[group[0]], group[1])
+def _apply(group: tuple[int, Iterable[Any]]) -> list[Summary]:
+    of_slice = list(group[1])
+    (task,) = {item.index: item for item in of_slice if isinstance(item, exact.Task)}.values()
+    return [exact.apply(task, (item for item in of_slice if isinstance(item, bytes)))]
+
+
+def _guard_exact(home: str) -> list[Summary]:
+    found = summaries(Home(home), exact.STAGE)
+    exact.guard(Home(home), open_home(home)[1], found)
+    return found
+
+
+def _guard_near(home: str) -> list[Summary]:
+    found = summaries(Home(home), near.STAGE)
+    near.guard(Home(home), open_home(home)[1], found, lambda _: None)
+    return found
 
 
 def _train(home: str) -> list[Summary]:
@@ -202,20 +261,35 @@ class Pool(beam.DoFn):
     children are under way, so that memory does not grow with the bundle. A task whose child dies, stalls or raises is
     tried once more, then set aside; what a user can mend ends the job."""
 
-    def __init__(self, home: str, function: Callable[[Any], Summary], num_workers: int) -> None:
-        self.home, self.function, self.num_workers = home, function, num_workers
+    def __init__(self, home: str, function: Callable[[Any], Summary], num_workers: int, session: Session | None = None) -> None:
+        self.home, self.function, self.num_workers, self.session = home, function, num_workers, session
         self.jobs: list[workers.Job] = []
+        self.beating = False
 
     def start_bundle(self) -> None:
         self.jobs = []
+        self._end_beating()  # of a bundle that was broken off
 
     def process(self, task: Any) -> Iterator[Summary]:
+        if self.session is not None and not self.beating:
+            try:
+                engines.check_worker(self.home, self.session)
+            except UserError as error:
+                raise _left(self.home, self.session, error) from None
+            engines.begin_beating(self.home, self.session)
+            self.beating = True
         self._submit(task, 1)
         yield from self._collect(2 * self.num_workers)
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
         for summary in self._collect(0):
             yield WindowedValue(summary, GlobalWindow().max_timestamp(), (GlobalWindow(),))
+        self._end_beating()
+
+    def _end_beating(self) -> None:
+        if self.session is not None and self.beating:
+            engines.end_beating(self.home, self.session)
+            self.beating = False
 
     def _submit(self, task: Any, attempt: int) -> None:
         self.jobs.append(workers.submit(self.num_workers, self.function, task, attempt))
@@ -244,8 +318,8 @@ class Pool(beam.DoFn):
                 other.future.cancel()
                 progress.board.running.pop(id(other), None)
                 other.end()
-            write_error(Home(self.home), error)
-            raise
+            self._end_beating()
+            raise _left(self.home, self.session, error) from None
         except (Exception, CancelledError) as error:
             if job.attempt < workers.MAX_TRIES:
                 self._submit(job.task, job.attempt + 1)
@@ -260,19 +334,41 @@ class Pool(beam.DoFn):
 
 def run_stage(home: str, stage: type[beam.PTransform], num_workers: int, beam_arguments: list[str]) -> None:
     """Run one stage as a pipeline of its own and wait for its end. Raises `UserError` for what a user can mend."""
-    open_home(home)
+    _, recipe = open_home(home)
+    engine = engines.engine_of(beam_arguments)
+    engines.probe(engine)
     take_error(Home(home))
     forget_aside(Home(home), STAGES_OF[stage])
+    session = None
+    if not engine.in_process:
+        engines.forget_beats(Home(home))
+        session = engines.new_session(Home(home), {name for options_ in recipe.sources.values() for name in load_source(options_.kind).packages})
+    with engines.java_arguments(engine) as more:
+        _run_stage(home, stage, num_workers, [*more, *beam_arguments], engine, session)
+
+
+def _run_stage(home: str, stage: type[beam.PTransform], num_workers: int, beam_arguments: list[str], engine: Engine, session: Session | None) -> None:
     try:
         pipeline = beam.Pipeline(options=options(beam_arguments))
     except (ValueError, ImportError, AttributeError) as refusal:
         raise UserError(f"Beam: {str(refusal).splitlines()[0]}", "see docs of the runner; without --runner the build runs on this machine") from None
-    start: Any = pipeline if stage is Ingest else pipeline | "Start" >> beam.Create([0])
-    start | stage.__name__ >> stage(home, num_workers)  # type: ignore[call-arg]
-    try:
+    start: Any = pipeline if stage in (Ingest, Build) else pipeline | "Start" >> beam.Create([0])
+    start | stage.__name__ >> stage(home, num_workers, session)  # type: ignore[call-arg]
+    if session is None:
         with progress.display(Home(home), DISPLAYED[stage]):
-            pipeline.run().wait_until_finish()
+            _run_in_process(home, pipeline)
         progress.write_figures(Home(home), num_workers)
+    else:
+        with progress.display(Home(home), DISPLAYED[stage]):
+            spread = _run_on_engine(home, pipeline, engine, session)
+        if engine.jar is None:
+            hosts = {worker.rpartition("-")[0] for worker in spread}
+            print(f"{DISPLAYED[stage]}: worker processes {len(spread)}, machines {len(hosts)}", file=sys.stderr, flush=True)
+
+
+def _run_in_process(home: str, pipeline: beam.Pipeline) -> None:
+    try:
+        pipeline.run().wait_until_finish()
     except Exception:  # an engine wraps every error in its own; each way out raises again
         if workers.interrupted.is_set():
             raise KeyboardInterrupt from None
@@ -282,10 +378,66 @@ def run_stage(home: str, stage: type[beam.PTransform], num_workers: int, beam_ar
         raise error from None
 
 
+def _run_on_engine(home: str, pipeline: beam.Pipeline, engine: Engine, session: Session) -> set[str]:
+    """Run a pipeline elsewhere than here, watched over; the workers ("host-pid") that did its slices. Raises `UserError`."""
+    watch = engines.Watch(Home(home), engine, session)
+    handler = signal.getsignal(signal.SIGINT)
+    result: Any = None
+    with _job_server_log() as log:
+        try:
+            with watch.over():
+                result = pipeline.run()
+                if threading.current_thread() is threading.main_thread():
+                    signal.signal(signal.SIGINT, handler)  # Beam's job server takes it
+                result.wait_until_finish()
+        except KeyboardInterrupt:
+            if result is not None:
+                engines.within(engines.PROBE_S, result.cancel)
+            if watch.verdict is None:
+                raise
+            raise watch.verdict from None
+        except Exception as error:  # an engine wraps every error in its own
+            if watch.verdict is not None:
+                raise watch.verdict from None
+            if workers.interrupted.is_set():
+                raise KeyboardInterrupt from None
+            raise take_error(Home(home)) or engines.explain(error, engine, [*log, *watch.said]) from None
+        finally:
+            engines.forget_beats(Home(home))
+    return watch.workers
+
+
+class _job_server_log(logging.Handler):
+    """The last lines that Beam's own job server writes; an engine's error often says less than they do."""
+
+    NAMES = ("apache_beam.utils.subprocess_server", "SparkJarJobServer", "FlinkJarJobServer", "PrismJobServer")
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self.lines: deque[str] = deque(maxlen=2000)
+
+    def __enter__(self) -> deque[str]:
+        for name in self.NAMES:
+            logger = logging.getLogger(name)
+            logger.addHandler(self)
+            logger.setLevel(logging.INFO)
+            logger.propagate = False
+        return self.lines
+
+    def __exit__(self, *_: object) -> None:
+        for name in self.NAMES:
+            logging.getLogger(name).removeHandler(self)
+            logging.getLogger(name).addHandler(logging.NullHandler())  # what it says when it is ended is no news
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+
+
 def options(arguments: list[str]) -> PipelineOptions:
-    """Beam's options from a command line, the runner ours unless one is named."""
-    named = any(argument == "--runner" or argument.startswith("--runner=") for argument in arguments)
-    return PipelineOptions([*arguments, *([] if named else [f"--runner={DEFAULT_RUNNER}"])], save_main_session=False)
+    """Beam's options from a command line, the runner ours unless one is named; its workers only speak of errors unless told otherwise."""
+    defaults = {"--runner": DEFAULT_RUNNER, "--default_sdk_harness_log_level": "ERROR"}
+    named = {argument.partition("=")[0] for argument in arguments}
+    return PipelineOptions([*arguments, *(f"{name}={value}" for name, value in defaults.items() if name not in named)], save_main_session=False)
 
 
 @functools.lru_cache(maxsize=1)

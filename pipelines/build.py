@@ -17,6 +17,7 @@ from corpora.sources import load_source
 from pipelines import exact, ingest, measure, near, shard, tokenize, tokenizer
 from pipelines import home as homes
 from pipelines.card import write_shards_card
+from pipelines.engine import engine_of
 from pipelines.home import Home, open_home, summaries, write_recipe
 from pipelines.recipe import LIST_FIELDS, Recipe, recipe_digest
 from shards import files
@@ -30,7 +31,18 @@ Say = Callable[[str], None]
 
 
 def build(home_root: str, num_workers: int, beam_arguments: list[str], say: Say) -> None:
-    """Everything, from the sources to verified shards; the home's recipe is written. Raises `UserError`."""
+    """Everything, from the sources to verified shards; the home's recipe is written. Raises `UserError`.
+
+    With Beam's `--output_executable_path` only the jar is written that does it all; the same command without that option
+    then finds everything done, and checks it.
+    """
+    jar = engine_of(beam_arguments).jar
+    if jar:
+        from pipelines.beam import Build
+
+        _run(home_root, Build, num_workers, beam_arguments)
+        say(f"wrote {jar}: submit it (spark-submit {jar}), then run this command again without --output_executable_path: it checks the accounts and verifies")
+        return
     run_ingest(home_root, num_workers, beam_arguments, say)
     run_dedup(home_root, num_workers, beam_arguments, say)
     run_tokenizer(home_root, num_workers, beam_arguments, say)
@@ -50,8 +62,8 @@ def run_ingest(home_root: str, num_workers: int, beam_arguments: list[str], say:
     _check_disk(home, sum(options_bytes(options) for options in recipe.sources.values()) // 2, "half the bytes of the inputs")
     _run(home_root, Ingest, num_workers, beam_arguments)
     _say_aside(home_root, (ingest.STAGE,), say)
-    for name in recipe.sources:
-        found = summaries(home, ingest.STAGE, name)
+    ingested = _by_source(home, ingest.STAGE, recipe)
+    for name, found in ingested.items():
         records, documents = (sum(summary.counts[key] for summary in found) for key in ("records", "documents"))
         rejects: dict[str, int] = {}
         for summary in found:
@@ -62,7 +74,7 @@ def run_ingest(home_root: str, num_workers: int, beam_arguments: list[str], say:
         say(f"ingest {name}: {records:,} records, {documents:,} documents{reasons}")
         if records and set(rejects) <= {"damaged", "truncated", "unreadable", "unknown_format", "not_an_archive", "not_a_dump"} and not documents:
             say(f"warning: {name}: nothing in its {len(found)} slices could be read; corpus show {home_root} --rejects --source {name}")
-    if not any(summary.counts["documents"] for summary in summaries(home, ingest.STAGE)):
+    if not any(summary.counts["documents"] for found in ingested.values() for summary in found):
         raise UserError(f"{home_root}: no input could be read: not one document", f"corpus show {home_root} --rejects")
 
 
@@ -84,13 +96,12 @@ def _run_exact(home_root: str, num_workers: int, beam_arguments: list[str], say:
     home, recipe = open_home(home_root)
     _run(home_root, Deduplicate, num_workers, beam_arguments)
     _stop_if_aside(home_root, (exact.KEYS,), say)
-    found = summaries(home, exact.STAGE)
-    for name in recipe.sources:
-        of_source = [summary for summary in found if summary.source == name]
+    ingested, decided = _by_source(home, ingest.STAGE, recipe), _by_source(home, exact.STAGE, recipe)
+    for name, of_source in decided.items():
         documents, removed = (sum(summary.counts[key] for summary in of_source) for key in ("documents", "removed"))
-        _account(f"{name}: documents", sum(summary.counts["documents"] for summary in summaries(home, ingest.STAGE, name)), documents)
+        _account(f"{name}: documents", sum(summary.counts["documents"] for summary in ingested[name]), documents)
         say(f"dedup {name}: {removed:,} of {documents:,} documents are copies")
-    exact.guard(home, recipe, found)
+    exact.guard(home, recipe, [summary for found in decided.values() for summary in found])
 
 
 def _run_near(home_root: str, num_workers: int, beam_arguments: list[str], say: Say) -> None:
@@ -157,18 +168,15 @@ def run_tokenize(home_root: str, num_workers: int, beam_arguments: list[str], sa
     from pipelines.beam import Tokenize
 
     home, recipe = open_home(home_root)
-    _check_disk(home, sum(summary.counts["bytes"] for summary in summaries(home, ingest.STAGE)), "one byte a byte of text")
+    ingested = _by_source(home, ingest.STAGE, recipe)
+    _check_disk(home, sum(summary.counts["bytes"] for found in ingested.values() for summary in found), "one byte a byte of text")
     _run(home_root, Tokenize, num_workers, beam_arguments)
     _stop_if_aside(home_root, (tokenize.STAGE, shard.STAGE), say)
     for name in recipe.sources:
         encoded, written = summaries(home, tokenize.STAGE, name), summaries(home, shard.STAGE, name)
         kept, tokens = (sum(summary.counts[key] for summary in encoded) for key in ("kept", "tokens"))
-        documents = sum(summary.counts["documents"] for summary in summaries(home, ingest.STAGE, name))
-        removed = sum(
-            homes.removed_count(home, recipe, stage, summary)
-            for stage in homes.removing_stages(recipe, source=name)
-            for summary in summaries(home, ingest.STAGE, name)
-        )
+        documents = sum(summary.counts["documents"] for summary in ingested[name])
+        removed = sum(homes.removed_count(home, recipe, stage, summary) for stage in homes.removing_stages(recipe, source=name) for summary in ingested[name])
         _account(f"{name}: documents", documents, kept + removed)
         _account(f"{name}: kept documents", kept, sum(summary.counts["documents"] for summary in written))
         _account(f"{name}: tokens", tokens, sum(summary.counts["tokens"] for summary in written))
@@ -177,8 +185,10 @@ def run_tokenize(home_root: str, num_workers: int, beam_arguments: list[str], sa
 
 
 def _run(home_root: str, stage: Any, num_workers: int, beam_arguments: list[str]) -> None:
-    from pipelines.beam import run_stage
+    from pipelines.beam import Build, run_stage
 
+    if stage is not Build and engine_of(beam_arguments).jar:
+        raise UserError("--output_executable_path: a jar holds a whole build", "corpus build RECIPE --home DIR --output_executable_path=APP.jar ...")
     run_stage(home_root, stage, num_workers, beam_arguments)
 
 
@@ -220,6 +230,11 @@ def _complain_of_aside(home_root: str) -> None:
         raise UserError(
             f"{home_root}: {what}: {found[0]['why']}", f"corpus status {home_root} says more; the same command tries them again and completes the build", 1
         )
+
+
+def _by_source(home: Home, stage: str, recipe: Recipe) -> dict[str, list[homes.Summary]]:
+    """The summaries of a stage, read once: of 100,000 slices that takes its time."""
+    return {name: summaries(home, stage, name) for name in recipe.sources}
 
 
 def _account(what: str, expected: int, found: int) -> None:
@@ -275,8 +290,10 @@ def changes(old: Recipe, new: Recipe) -> Iterator[str]:
         yield f"changed: source {name} is new: it is ingested; {_redone('dedup', new)}"
     for key in sorted(before.keys() | after.keys()):
         parts = key.split(".")
-        without_effect = tuple(f".{name}" for name in (*LOCATION_FIELDS, *LIST_FIELDS))
-        if before.get(key) == after.get(key) or key.endswith(without_effect) or key in ("dedup.max_removed", "dedup.priority") or parts[0] == "expected":
+        if parts[0] == "expected":
+            continue
+        places = tuple(f".{name}" for name in (*LOCATION_FIELDS, *LIST_FIELDS))
+        if before.get(key) == after.get(key) or key.endswith(places) or key in ("dedup.max_removed", "dedup.priority"):
             continue
         if parts[0] == "sources" and not (parts[1] in old.sources and parts[1] in new.sources):
             continue

@@ -9,8 +9,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from pipelines.cli_look import diff, export, print_json, report, say, show, stats, stats_of, status, verify, why
@@ -140,15 +140,15 @@ def _run_recipe(recipe: "Recipe", run: Run, beam_arguments: list[str], stages: C
     from pipelines.home import Home
     from pipelines.lock import locked
 
-    num_workers = _workers(run.workers)
+    num_workers = _workers(run.workers, beam_arguments)
     if not run.home:
         raise UserError("--home: no folder named", "corpus build RECIPE --home DIR")
     refuse_foreign(run.home)  # before a lock is laid into it
     with locked(Home(run.home)):
         adopt_recipe(run.home, recipe, _confirmed(run.yes), say)
-        _sweep(run.home)
         quiet_beam()
-        stages(run.home, num_workers, beam_arguments, say)
+        with _swept(run.home):
+            stages(run.home, num_workers, beam_arguments, say)
     if run.json:
         print_json(stats_of(run.home))
     return 0
@@ -211,16 +211,35 @@ def _confirmed(yes: bool) -> Callable[[list[str]], bool]:
     return confirm
 
 
-def _workers(workers: int | None) -> int:
+def _workers(workers: int | None, beam_arguments: list[str]) -> int:
+    """Children of each worker process: a child a core where that process is this one, else one, and the engine has the cores."""
+    from pipelines.engine import engine_of
     from pipelines.workers import default_workers
 
     if workers is not None and workers < 0:
         raise UserError(f"--workers {workers}: less than 0", "0 works in this process, N with N children")
-    return default_workers() if workers is None else workers
+    if workers is not None:
+        return workers
+    return default_workers() if engine_of(beam_arguments).shares_process else 1
+
+
+@contextmanager
+def _swept(home: str) -> Iterator[None]:
+    """Remove what a killed build left behind, and at the end what killed workers of this one did: with the lock in hand
+    nobody else is at work."""
+    from pipelines.workers import stop
+    from shards.files import is_remote
+
+    _sweep(home)
+    try:
+        yield
+    finally:
+        if not is_remote(home):  # an object store holds no halves
+            stop()
+            _sweep(home)
 
 
 def _sweep(home: str) -> None:
-    """Remove what a killed build left behind: with the lock in hand nobody else is at work."""
     from pipelines.clean import clean as sweep
 
     for _ in sweep(home, work=False, lock=False, dry_run=False):
@@ -238,9 +257,8 @@ def _stage(function_name: str) -> Callable[..., Callable[[list[str]], int]]:
             from pipelines.lock import locked
 
             quiet_beam()
-            with locked(open_home(home)[0]):
-                _sweep(home)
-                getattr(composition, function_name)(home, _workers(workers), beam_arguments, say)
+            with locked(open_home(home)[0]), _swept(home):
+                getattr(composition, function_name)(home, _workers(workers, beam_arguments), beam_arguments, say)
             return 0
 
         return run
@@ -253,21 +271,21 @@ dedup.__doc__ = """HOME: which documents go, by the rules of quality and as copi
 
     Args:
         home: The folder of a build.
-        workers: Child processes; default one a core.
+        workers: Child processes; default one a core, and on a cluster one for each of its Python workers.
     """
 train_tokenizer = _stage("run_tokenizer")
 train_tokenizer.__doc__ = """HOME: the vocabulary, trained on the kept text or as given.
 
     Args:
         home: The folder of a build.
-        workers: Child processes; default one a core.
+        workers: Child processes; default one a core, and on a cluster one for each of its Python workers.
     """
 tokenize = _stage("run_tokenize")
 tokenize.__doc__ = """HOME: the kept documents as shards.
 
     Args:
         home: The folder of a build.
-        workers: Child processes; default one a core.
+        workers: Child processes; default one a core, and on a cluster one for each of its Python workers.
     """
 
 
@@ -337,7 +355,12 @@ ON_BEAM = ("dedup", "train-tokenizer", "tokenize")
 
 def entry() -> None:
     """The console script."""
-    sys.exit(main())
+    code = main()
+    if "pipelines.engine" in sys.modules and sys.modules["pipelines.engine"].abandoned:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)  # threads that an engine left hanging are not waited for
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ settled by the full digests, read from beside the documents. Every removed docum
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,7 +76,40 @@ def plan(home_root: str) -> list[Task]:
     wanted = {(task.ingested.source, task.ingested.slice) for task in planned}
     prune(home, KEYS, wanted, (f"work/{KEYS}",))
     prune(home, STAGE, wanted, (f"attributes/{STAGE}",))
+    _write_order(home, planned)
     return planned
+
+
+def _write_order(home: Home, planned: list[Task]) -> None:
+    table = pa.table({"source": [task.source for task in planned], "name": [task.name for task in planned]})
+    try:
+        with files.open_input(_order_file(home)) as stream:
+            if pq.read_table(stream).equals(table):
+                return
+    except (FileNotFoundError, pa.ArrowInvalid):
+        pass  # not there, or damaged: written below
+    with files.open_output(_order_file(home)) as output:
+        pq.write_table(table, output, compression="zstd")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the keys of a slice lie."""
+
+    home: str
+    source: str
+    name: str
+
+
+def places(home_root: str) -> list[Place]:
+    """Every slice that was planned, in order: what `decide` needs of `tasks`, from one file instead of one a slice."""
+    with files.open_input(_order_file(Home(home_root))) as stream:
+        table = pq.read_table(stream)
+    return [Place(home_root, source, name) for source, name in zip(table.column("source").to_pylist(), table.column("name").to_pylist())]
+
+
+def _order_file(home: Home) -> str:
+    return home.file("work", STAGE, "slices.parquet")
 
 
 def tasks(home_root: str) -> list[Task]:
@@ -89,8 +122,8 @@ def tasks(home_root: str) -> list[Task]:
     return [Task(home=home_root, index=index, ingested=summary, partitions=partitions) for index, summary in enumerate(found)]
 
 
-def _keys_file(home: Home, ingested: Summary) -> str:
-    return home.work(KEYS, ingested.source, f"{ingested.slice}.parquet")
+def _keys_file(slice_: Task | Place) -> str:
+    return Home(slice_.home).work(KEYS, slice_.source, f"{slice_.name}.parquet")
 
 
 def process(task: Task) -> Summary:
@@ -98,7 +131,7 @@ def process(task: Task) -> Summary:
     home, recipe = open_home(task.home)
     ingested, by_address = task.ingested, recipe.dedup.by_address
     wanted = fingerprint(stage=VERSION, packages=package_versions("tokenizers"), by_address=by_address, documents=ingested.output)
-    address = _keys_file(home, ingested)
+    address = _keys_file(task)
     finished = done(home, KEYS, ingested.source, ingested.slice, wanted, address)
     if finished:
         return finished
@@ -117,7 +150,7 @@ def process(task: Task) -> Summary:
                 writer.write_table(pa.table(columns, schema=schema))
                 rows += table.num_rows
                 tick(rows, task.size * rows // max(documents.metadata.num_rows, 1))
-    summary = _summary(home, KEYS, ingested, wanted, address, {"documents": ingested.counts["documents"]})
+    summary = _summary(KEYS, ingested, wanted, output, {"documents": ingested.counts["documents"]})
     write_summary(home, summary)
     return summary
 
@@ -153,7 +186,7 @@ def blocks(task: Task) -> Iterator[tuple[int, bytes]]:
             yield number, records[order[edges[number] : edges[number + 1]]].tobytes()
 
 
-def decide(packed: Iterable[bytes], planned: list[Task]) -> Iterator[tuple[int, bytes]]:
+def decide(packed: Iterable[bytes], planned: Sequence[Task | Place]) -> Iterator[tuple[int, bytes]]:
     """(slice, packed `REMOVAL`s) from all blocks of one partition, in whatever order they come."""
     records = np.frombuffer(b"".join(packed), RECORD)
     _, inverse, counts = np.unique(records["key"], return_inverse=True, return_counts=True)
@@ -161,27 +194,34 @@ def decide(packed: Iterable[bytes], planned: list[Task]) -> Iterator[tuple[int, 
     records = records[np.lexsort((records["row"], records["slice"]))]
     words = np.zeros((len(records), 2), np.uint64)
     ids = np.zeros(len(records), "S16")
-    for index in np.unique(records["slice"]):
-        of_slice = records["slice"] == index
+    for index, run in _runs(records["slice"]):
         table = _read_columns(planned[index], ["id", "digest", "address"])
-        rows = records["row"][of_slice] & np.uint32(OF_ADDRESS - 1)
-        is_address = records["row"][of_slice] >= OF_ADDRESS
+        rows = records["row"][run] & np.uint32(OF_ADDRESS - 1)
+        is_address = records["row"][run] >= OF_ADDRESS
         digests = _digest_words(table.column("digest"))[rows]
         digests[is_address] = _digest_words(table.column("address").fill_null(bytes(16)))[rows[is_address]]
-        words[of_slice] = digests
-        ids[of_slice] = [bytes.fromhex(table.column("id")[int(row)].as_py()) for row in rows]
+        words[run] = digests
+        ids[run] = [bytes.fromhex(table.column("id")[int(row)].as_py()) for row in rows]
     order = np.lexsort((records["row"], records["slice"], records["order"], words[:, 1], words[:, 0]))
     records, words, ids = records[order], words[order], ids[order]
     first = np.ones(len(records), np.bool_)
     first[1:] = (words[1:] != words[:-1]).any(axis=1)
     survivor = np.maximum.accumulate(np.where(first, np.arange(len(records)), 0))
     removed = np.flatnonzero(~first)
-    for index in np.unique(records["slice"][removed]):
-        of_slice = removed[records["slice"][removed] == index]
+    removed = removed[np.argsort(records["slice"][removed], kind="stable")]
+    for index, run in _runs(records["slice"][removed]):
+        of_slice = removed[run]
         removals = np.zeros(len(of_slice), REMOVAL)
         removals["row"] = records["row"][of_slice]
         removals["twin"] = ids[survivor[of_slice]]
-        yield int(index), removals.tobytes()
+        yield index, removals.tobytes()
+
+
+def _runs(numbers: NDArray[np.uint32]) -> Iterator[tuple[int, slice]]:
+    """(number, where it stands) of each run of equal numbers."""
+    edges = np.flatnonzero(np.diff(numbers, prepend=np.int64(-1), append=np.int64(-1)))
+    for start, stop in zip(edges[:-1].tolist(), edges[1:].tolist()):
+        yield int(numbers[start]), slice(start, stop)
 
 
 def apply(task: Task, packed: Iterable[bytes]) -> Summary:
@@ -211,7 +251,7 @@ def apply(task: Task, packed: Iterable[bytes]) -> Summary:
     table = pa.table(columns, schema=ATTRIBUTE_SCHEMA.with_metadata({"corpusmill.documents": ingested.output}))
     with files.open_output(address) as stream:
         pq.write_table(table, stream, compression="zstd")
-    summary = _summary(home, STAGE, ingested, wanted, address, {"documents": len(ids), "removed": sum(twin is not None for twin in twins)}, before)
+    summary = _summary(STAGE, ingested, wanted, stream, {"documents": len(ids), "removed": sum(twin is not None for twin in twins)}, before)
     write_summary(home, summary)
     return summary
 
@@ -233,7 +273,7 @@ def guard(home: Home, recipe: Recipe, summaries: list[Summary]) -> None:
             )
 
 
-def _summary(home: Home, stage: str, ingested: Summary, wanted: str, address: str, counts: dict[str, int], before: list[str] | None = None) -> Summary:
+def _summary(stage: str, ingested: Summary, wanted: str, written: files.Output, counts: dict[str, int], before: list[str] | None = None) -> Summary:
     return Summary(
         stage=stage,
         source=ingested.source,
@@ -241,15 +281,15 @@ def _summary(home: Home, stage: str, ingested: Summary, wanted: str, address: st
         path=ingested.path,
         start=ingested.start,
         fingerprint=wanted,
-        output=files.digest(address),
-        output_bytes=files.size(address),
+        output=written.digest,
+        output_bytes=written.bytes,
         counts=counts,
         inputs=(ingested.output, *(before or ())),
     )
 
 
-def _read_columns(task: Task, columns: list[str]) -> pa.Table:
-    with files.open_input(_keys_file(Home(task.home), task.ingested)) as stream:
+def _read_columns(slice_: Task | Place, columns: list[str]) -> pa.Table:
+    with files.open_input(_keys_file(slice_)) as stream:
         return pq.read_table(stream, columns=columns).combine_chunks()
 
 

@@ -25,7 +25,7 @@ class Run:
     home: str
     """The folder of the build; made if it is not there."""
     workers: int | None = None
-    """Child processes; default one a core. 0: none, all in this process."""
+    """Child processes; default one a core, and on a cluster one for each of its Python workers. 0: none, all in this process."""
     dry_run: bool = False
     """Only say what would be done; prints the whole recipe."""
     yes: bool = False

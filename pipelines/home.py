@@ -9,7 +9,7 @@ finds its input by the summaries of the earlier one, never by listing files.
 import functools
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -148,7 +148,13 @@ def is_home(root: str) -> bool:
 
 def package_versions(*names: str) -> dict[str, str]:
     """Versions of installed distributions, for fingerprints and the manifest."""
-    return {name: __version__ if name == "corpusmill" else version(name) for name in names}
+    return {name: __version__ if name == "corpusmill" else _installed(version, name) for name in names}
+
+
+@functools.cache
+def _installed(look_up: Callable[[str], str], name: str) -> str:
+    """Looked up once: each time the metadata of the whole distribution is parsed, and a plan asks for every slice."""
+    return look_up(name)
 
 
 def fingerprint(**parts: Any) -> str:
@@ -183,12 +189,11 @@ def stale(home: Home, tasks: Iterable[Any]) -> Iterator[str]:
     without a fingerprint are passed over."""
     found: dict[tuple[str, str], list[list[str]]] = {}
     planned: dict[tuple[str, str], int] = {}
-    for task in tasks:
-        if not hasattr(task, "fingerprint"):
-            continue
+    wanted = [task for task in tasks if hasattr(task, "fingerprint")]
+    there = files.each(home.root, lambda task: read_summary(home.summary(task.stage, task.source, task.name)), wanted)
+    for task, before in zip(wanted, there):
         key = (task.stage, task.source)
         planned[key] = planned.get(key, 0) + 1
-        before = read_summary(home.summary(task.stage, task.source, task.name))
         if before is not None and before.fingerprint != task.fingerprint:
             old, new = set(before.fingerprint.split()), task.fingerprint.split()
             found.setdefault(key, []).append([PARTS.get(name := part.split(":")[0], f"{name} changed") for part in new if part not in old])
@@ -212,12 +217,15 @@ def read_summary(address: str) -> Summary | None:
 
 def done(home: Home, stage: str, source: str, slice_name: str, wanted: str, output: str) -> Summary | None:
     """The summary of a slice that need not be done again: the wanted fingerprint, and its output there byte for byte
-    (reading it again costs a second a gigabyte; a file that was changed by hand is found)."""
+    (reading it again costs a second a gigabyte; a file that was changed by hand is found). On an object store the size
+    must do: objects are put as a whole, and reading them all again would cost more than it can find."""
     summary = read_summary(home.summary(stage, source, slice_name))
     if summary is None or summary.fingerprint != wanted:
         return None
     try:
-        return summary if files.size(output) == summary.output_bytes and files.digest(output) == summary.output else None
+        if files.size(output) != summary.output_bytes:
+            return None
+        return summary if files.is_remote(output) or files.digest(output) == summary.output else None
     except FileNotFoundError:
         return None
 
@@ -225,20 +233,22 @@ def done(home: Home, stage: str, source: str, slice_name: str, wanted: str, outp
 def summaries(home: Home, stage: str, source: str | None = None) -> list[Summary]:
     """The summaries of a stage in the order of their slices; of all sources in the order of their names unless one is named."""
     names = files.list_folders(home.file("summaries", stage)) if source is None else [source]
-    found = [read_summary(address) for name in names for address in files.list_files(home.file("summaries", stage, name), ".json")]
+    addresses = [address for name in names for address in files.list_files(home.file("summaries", stage, name), ".json")]
+    found = files.each(home.root, read_summary, addresses)
     return sorted((summary for summary in found if summary), key=lambda summary: (summary.source, summary.key))
 
 
 def current(home: Home, recipe: Recipe, stage: str, source: str) -> list[Summary]:
     """The summaries of a later stage that rest on the documents and attributes that are there now."""
-    found = []
-    for ingested in summaries(home, "ingest", source):
+
+    def of_slice(ingested: Summary) -> Summary | None:
         summary = read_summary(home.summary(stage, source, ingested.slice))
         before = stage if stage in REMOVING_STAGES else None
         wanted = (ingested.output, *attribute_digests(home, recipe, ingested, strict=False, before=before))
-        if summary is not None and summary.inputs == wanted and (stage != RULES or _rules_digest(home, recipe, ingested)):
-            found.append(summary)
-    return found
+        there = summary is not None and summary.inputs == wanted and (stage != RULES or _rules_digest(home, recipe, ingested))
+        return summary if there else None
+
+    return [summary for summary in files.each(home.root, of_slice, summaries(home, "ingest", source)) if summary]
 
 
 def ordered_slices(home: Home, recipe: Recipe) -> list[Summary]:
@@ -416,7 +426,10 @@ def forget_aside(home: Home, stages: tuple[str, ...]) -> None:
 
 def write_error(home: Home, error: UserError) -> None:
     """Leave what went wrong in a worker where the driver finds it: engines hand on only the text of an exception."""
-    files.write_bytes(home.file("work", "error.json"), json.dumps([error.what, error.hint, error.exit_code]).encode())
+    try:
+        files.write_bytes(home.file("work", "error.json"), json.dumps([error.what, error.hint, error.exit_code]).encode())
+    except UserError:  # the store that failed is the one to write to: whoever reads this finds that out too
+        return
 
 
 def take_error(home: Home) -> UserError | None:

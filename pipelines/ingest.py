@@ -90,20 +90,27 @@ def plan(home_root: str) -> list[Task]:
         _refuse_the_home(home_root, name, pieces)
         if recipe.limit is not None and pieces:
             pieces = [Slice(parts=tuple(part for piece in pieces for part in piece.parts))]
-        tasks += [Task(home=home_root, source=name, slice=piece, fingerprint=_fingerprint(recipe, options, piece)) for piece in pieces]
+        parts = list({part.address: part for piece in pieces for part in piece.parts}.values())
+        root = parts[0].address if parts else ""
+        identities = dict(zip((part.address for part in parts), files.each(root, _identity, parts)))
+        tasks += [Task(home=home_root, source=name, slice=piece, fingerprint=_fingerprint(recipe, options, piece, identities)) for piece in pieces]
     prune(home, STAGE, {(task.source, task.slice.name) for task in tasks}, ("documents", "rejects"))
     return tasks
 
 
 def _refuse_the_home(home_root: str, name: str, pieces: list[Slice]) -> None:
     """A glob that takes in the home would read its own output at the next build."""
-    root = os.path.abspath(home_root) + os.sep
+    root = _place(home_root) + "/"
     for part in (part for piece in pieces for part in piece.parts):
-        if not files.is_remote(part.address) and os.path.abspath(part.address).startswith(root):
+        if _place(part.address).startswith(root):
             raise UserError(f"sources.{name}.input takes in the home: {part.address}", "name a home outside of the inputs")
 
 
-def _fingerprint(recipe: Recipe, options: SourceOptions, piece: Slice) -> str:
+def _place(address: str) -> str:
+    return address.rstrip("/") if files.is_remote(address) else os.path.abspath(address)
+
+
+def _fingerprint(recipe: Recipe, options: SourceOptions, piece: Slice, identities: dict[str, str]) -> str:
     source = load_source(options.kind)
     settings = {name: value for name, value in to_dict(options).items() if name not in LOCATION_FIELDS | LATER_FIELDS}
     own = module_file(options.kind)
@@ -114,13 +121,13 @@ def _fingerprint(recipe: Recipe, options: SourceOptions, piece: Slice) -> str:
         settings=settings,
         limit=recipe.limit,
         packages=package_versions("tokenizers", *source.packages, *(("ftfy",) if options.ftfy else ())),
-        inputs=[[part.path, part.start, part.stop, part.size, _identity(part)] for part in piece.parts],
+        inputs=[[part.path, part.start, part.stop, part.size, identities[part.address]] for part in piece.parts],
     )
 
 
 def _identity(part: Part) -> str:
     try:
-        return files.both_ends_digest(part.address, part.size)
+        return files.identity(part.address, part.size)
     except (OSError, UnicodeError) as error:  # reading it makes the reject
         return f"unreadable: {type(error).__name__}"
 
@@ -179,8 +186,8 @@ def process(task: Task) -> Summary:
         path=path,
         start=start,
         fingerprint=task.fingerprint,
-        output=files.digest(address),
-        output_bytes=files.size(address),
+        output=good.digest,
+        output_bytes=good.bytes,
         counts=dict(counts),
         rejects=dict(sorted(rejects.items())),
     )

@@ -110,6 +110,8 @@ class Board:
     worked_bytes: int = 0
     peak: int = 0
     running: dict[int, tuple[str, int, str, float]] = field(default_factory=dict)
+    others: list[dict[str, Any]] = field(default_factory=list)
+    """On a cluster: what the boards of its workers hold, `own` of each."""
     history: deque[tuple[float, int, int]] = field(default_factory=deque)
 
     def begin(self, stage: str) -> None:
@@ -132,24 +134,33 @@ class Board:
             self.worked_slices += 1
             self.worked_bytes += size
 
-    def figures(self) -> dict[str, Any]:
-        """Everything the display shows, as JSON types. Rates are of the last minute, `left_s` by bytes."""
+    def own(self) -> dict[str, Any]:
+        """What this process knows, as JSON types: `expected` [slices, bytes], `finished` [slices, bytes, records], `running`."""
         now = time.monotonic()
         workers = []
-        done, records = self.done_bytes, self.done_records
         for label, size, path, start in list(self.running.values()):
             tick_ = read_tick(path)
-            done += min(tick_.done, size)
-            records += tick_.records
             workers.append(
                 {
                     "slice": label,
                     "at": f"{tick_.path} @ {tick_.position}" if tick_.path else "",
                     "records": tick_.records,
                     "share": min(1.0, tick_.done / size) if size else 0.0,
+                    "done": min(tick_.done, size),
                     "s": now - start,
                 }
             )
+        return {"expected": [self.total_slices, self.total_bytes], "finished": [self.done_slices, self.done_bytes, self.done_records], "running": workers}
+
+    def figures(self) -> dict[str, Any]:
+        """Everything the display shows, as JSON types. Rates are of the last minute, `left_s` by bytes."""
+        now = time.monotonic()
+        boards = [self.own(), *self.others]
+        slices, size = (sum(board["expected"][index] for board in boards) for index in range(2))
+        slices_done, done, records = (sum(board["finished"][index] for board in boards) for index in range(3))
+        workers = [worker for board in boards for worker in board["running"]]
+        done += sum(worker["done"] for worker in workers)
+        records += sum(worker["records"] for worker in workers)
         self.history.append((now, done, records))
         while len(self.history) > 2 and self.history[1][0] < now - RATE_WINDOW_S:
             self.history.popleft()
@@ -158,12 +169,12 @@ class Board:
         if now - then <= 0.5:
             done_then = records_then = 0
         byte_rate = max(done - done_then, 0) / span
-        left = (self.total_bytes - done) / byte_rate if byte_rate > 0 else None
+        left = (size - done) / byte_rate if byte_rate > 0 else None
         return {
             "stage": self.stage,
-            "slices": self.total_slices,
-            "slices_done": self.done_slices,
-            "bytes": self.total_bytes,
+            "slices": slices,
+            "slices_done": slices_done,
+            "bytes": size,
             "bytes_done": done,
             "records": records,
             "records_per_s": max(records - records_then, 0) / span,

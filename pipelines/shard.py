@@ -74,8 +74,8 @@ def plan(home_root: str) -> list[Task]:
     for source in recipe.sources:
         encoded = summaries(home, TOKENIZE, source)
         threshold = _valid_threshold(home, recipe, encoded)
-        for split in SPLITS:
-            for number, pieces in enumerate(_cut(home, encoded, split, threshold, recipe.shards.shard_tokens)):
+        for split, cut in _cut(home, encoded, threshold, recipe.shards.shard_tokens).items():
+            for number, pieces in enumerate(cut):
                 tasks.append(Task(home=home_root, source=source, split=split, number=number, pieces=pieces, threshold=threshold, dtype=dtype, tokenizer=digest))
     wanted = {(task.source, task.name.removesuffix(".arrow")) for task in tasks}
     prune(home, STAGE, wanted, ())
@@ -91,8 +91,13 @@ def _valid_threshold(home: Home, recipe: Recipe, encoded: list[Summary]) -> int:
     has two or more (one alone is trained on)."""
     if recipe.shards.valid_fraction == 0 or sum(summary.counts["kept"] for summary in encoded) < 2:
         return 0
-    lowest = min(int(batch.column("chance").to_numpy().min()) for summary in encoded for batch in _batches(home, summary.source, summary.slice))
-    return max(int(recipe.shards.valid_fraction * CHANCES), lowest + 1)
+    threshold, lowest = int(recipe.shards.valid_fraction * CHANCES), CHANCES
+    for summary in encoded:
+        for batch in _batches(home, summary.source, summary.slice):
+            lowest = min(lowest, int(batch.column("chance").to_numpy().min()))
+            if lowest < threshold:  # found in one of the first slices, unless there are few documents
+                return threshold
+    return lowest + 1
 
 
 def _batches(home: Home, source: str, slice_name: str) -> list[pa.RecordBatch]:
@@ -108,24 +113,24 @@ def _in_split(batch: pa.RecordBatch, split: str, threshold: int) -> NDArray[np.b
     return valid if split == "valid" else ~valid
 
 
-def _cut(home: Home, encoded: list[Summary], split: str, threshold: int, shard_tokens: int) -> list[tuple[Piece, ...]]:
-    """The pieces of each shard of one source and split, in order."""
-    shards: dict[int, list[Piece]] = {}
-    offset = 0
+def _cut(home: Home, encoded: list[Summary], threshold: int, shard_tokens: int) -> dict[str, list[tuple[Piece, ...]]]:
+    """The pieces of each shard of one source, by split, in order; each work file is opened once."""
+    shards: dict[str, dict[int, list[Piece]]] = {split: {} for split in SPLITS}
+    offsets = dict.fromkeys(SPLITS, 0)
     for summary in encoded:
-        lengths = [
-            np.diff(batch.column("tokens").offsets.to_numpy())[_in_split(batch, split, threshold)] for batch in _batches(home, summary.source, summary.slice)
-        ]
-        all_lengths = np.concatenate([*lengths, np.zeros(0, np.int64)])
-        if not len(all_lengths):
-            continue
-        begins = offset + np.concatenate([[0], np.cumsum(all_lengths[:-1])])
-        offset = int(begins[-1] + all_lengths[-1])
-        numbers, starts = np.unique(begins // shard_tokens, return_index=True)
-        for number, start, stop in zip(numbers.tolist(), starts.tolist(), [*starts[1:].tolist(), len(begins)]):
-            tokens = int(all_lengths[start:stop].sum())
-            shards.setdefault(int(number), []).append(Piece(slice=summary.slice, output=summary.output, start=start, stop=stop, tokens=tokens))
-    return [tuple(shards[number]) for number in sorted(shards)]
+        batches = _batches(home, summary.source, summary.slice)
+        for split in SPLITS:
+            lengths = [np.diff(batch.column("tokens").offsets.to_numpy())[_in_split(batch, split, threshold)] for batch in batches]
+            all_lengths = np.concatenate([*lengths, np.zeros(0, np.int64)])
+            if not len(all_lengths):
+                continue
+            begins = offsets[split] + np.concatenate([[0], np.cumsum(all_lengths[:-1])])
+            offsets[split] = int(begins[-1] + all_lengths[-1])
+            numbers, starts = np.unique(begins // shard_tokens, return_index=True)
+            for number, start, stop in zip(numbers.tolist(), starts.tolist(), [*starts[1:].tolist(), len(begins)]):
+                tokens = int(all_lengths[start:stop].sum())
+                shards[split].setdefault(int(number), []).append(Piece(slice=summary.slice, output=summary.output, start=start, stop=stop, tokens=tokens))
+    return {split: [tuple(of_split[number]) for number in sorted(of_split)] for split, of_split in shards.items()}
 
 
 def process(task: Task) -> Summary:

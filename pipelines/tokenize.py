@@ -50,9 +50,12 @@ Encoder = Callable[[list[str]], tuple[NDArray[np.uint32], NDArray[np.int64]]]
 
 @dataclass(frozen=True, kw_only=True)
 class Task(SliceTask):
-    """One ingested slice to encode."""
+    """One ingested slice to encode; `tokenizer`: digest of the vocabulary; `attributes`: digests of what decides which
+    documents are kept."""
 
     fingerprint: str
+    tokenizer: str
+    attributes: tuple[str, ...]
     stage: str = STAGE
 
 
@@ -64,10 +67,13 @@ def plan(home_root: str) -> list[Task]:
         raise UserError(f"{home_root}: no vocabulary yet", f"corpus train-tokenizer {home_root}")
     slices = ordered_slices(home, recipe)
     prune(home, STAGE, {(summary.source, summary.slice) for summary in slices}, (f"work/{STAGE}",))
+    attributes = files.each(home.root, lambda summary: attribute_digests(home, recipe, summary), slices)
     return [
         Task(
             home=home_root,
             ingested=summary,
+            tokenizer=vocabulary.output,
+            attributes=tuple(digests),
             fingerprint=fingerprint(
                 stage=VERSION,
                 seed=recipe.seed,
@@ -76,10 +82,10 @@ def plan(home_root: str) -> list[Task]:
                 packages=package_versions(*PACKAGES),
                 tokenizer=vocabulary.output,
                 documents=summary.output,
-                attributes=attribute_digests(home, recipe, summary),
+                attributes=digests,
             ),
         )
-        for summary in slices
+        for summary, digests in zip(slices, attributes)
     ]
 
 
@@ -93,7 +99,7 @@ def process(task: Task) -> Summary:
     if finished:
         return finished
     tokenizer_file = home.file("tokenizer", "tokenizer.json")
-    encoder, vocab_size = _loaded(tokenizer_file, files.digest(tokenizer_file))
+    encoder, vocab_size = _loaded(tokenizer_file, task.tokenizer)
     dtype = token_dtype(vocab_size)
     language = recipe.sources[ingested.source].language
     kept = kept_rows(home, recipe, ingested)
@@ -128,10 +134,10 @@ def process(task: Task) -> Summary:
         path=ingested.path,
         start=ingested.start,
         fingerprint=task.fingerprint,
-        output=files.digest(address),
-        output_bytes=files.size(address),
+        output=output.digest,
+        output_bytes=output.bytes,
         counts=counts,
-        inputs=(ingested.output, *attribute_digests(home, recipe, ingested)),
+        inputs=(ingested.output, *task.attributes),
     )
     write_summary(home, summary)
     return summary

@@ -57,9 +57,11 @@ def plan(home_root: str) -> list[Task]:
     """The slices to sample; none for a given vocabulary, or when the trained one is up to date."""
     home, recipe = open_home(home_root)
     prune(home, SAMPLE, {(summary.source, summary.slice) for summary in ordered_slices(home, recipe)}, (f"work/{SAMPLE}",))
-    if recipe.tokenizer.path or _trained(home, recipe):
+    if recipe.tokenizer.path:
         return []
-    slices = _training_slices(home, recipe)
+    slices, attributes = _training_slices(home, recipe)
+    if _trained(home, _trained_fingerprint(recipe, slices, attributes)):
+        return []
     # Of all the text, not of the kept: that would need each document's size, and depend on nothing else.
     size = sum(summary.counts["bytes"] for summary in slices)
     threshold = min(CHANCES, CHANCES * recipe.tokenizer.sample_bytes // max(size, 1))
@@ -68,17 +70,17 @@ def plan(home_root: str) -> list[Task]:
             home=home_root,
             ingested=summary,
             threshold=threshold,
-            fingerprint=fingerprint(
-                stage=VERSION, seed=recipe.seed, threshold=threshold, documents=summary.output, attributes=attribute_digests(home, recipe, summary)
-            ),
+            fingerprint=fingerprint(stage=VERSION, seed=recipe.seed, threshold=threshold, documents=summary.output, attributes=digests),
         )
-        for summary in slices
+        for summary, digests in zip(slices, attributes)
     ]
 
 
-def _training_slices(home: Home, recipe: Recipe) -> list[Summary]:
+def _training_slices(home: Home, recipe: Recipe) -> tuple[list[Summary], list[list[str]]]:
+    """The slices to train on, and for each the digests of what decides which of its documents are kept."""
     names = recipe.tokenizer.sources or tuple(recipe.sources)
-    return [summary for summary in ordered_slices(home, recipe) if summary.source in names]
+    slices = [summary for summary in ordered_slices(home, recipe) if summary.source in names]
+    return slices, files.each(home.root, lambda summary: attribute_digests(home, recipe, summary), slices)
 
 
 def process(task: Task) -> Summary:
@@ -113,8 +115,8 @@ def process(task: Task) -> Summary:
         path=ingested.path,
         start=ingested.start,
         fingerprint=task.fingerprint,
-        output=files.digest(address),
-        output_bytes=files.size(address),
+        output=output.digest,
+        output_bytes=output.bytes,
         counts={"documents": documents, "bytes": size},
     )
     write_summary(home, summary)
@@ -136,11 +138,13 @@ def train(home_root: str) -> Summary:
             return finished
         tokenizer, counts = load_given(config.path), {}
     else:
-        finished = _trained(home, recipe)
+        slices, attributes = _training_slices(home, recipe)
+        wanted = _trained_fingerprint(recipe, slices, attributes)
+        finished = _trained(home, wanted)
         if finished:
             return finished
-        wanted = _trained_fingerprint(home, recipe)
-        taken = [summary for piece in _training_slices(home, recipe) if (summary := read_summary(home.summary(SAMPLE, piece.source, piece.slice)))]
+        found = files.each(home.root, lambda piece: read_summary(home.summary(SAMPLE, piece.source, piece.slice)), slices)
+        taken = [summary for summary in found if summary]
         counts = {name: sum(summary.counts[name] for summary in taken) for name in ("documents", "bytes")}
         if not counts["documents"]:
             raise UserError(f"{home_root}: no text to train a vocabulary on", f"corpus stats {home_root} shows where it went; or set tokenizer.path")
@@ -162,13 +166,13 @@ def train(home_root: str) -> Summary:
     return summary
 
 
-def _trained(home: Home, recipe: Recipe) -> Summary | None:
-    return done(home, STAGE, "all", "tokenizer", _trained_fingerprint(home, recipe), home.file("tokenizer", "tokenizer.json"))
+def _trained(home: Home, wanted: str) -> Summary | None:
+    return done(home, STAGE, "all", "tokenizer", wanted, home.file("tokenizer", "tokenizer.json"))
 
 
-def _trained_fingerprint(home: Home, recipe: Recipe) -> str:
+def _trained_fingerprint(recipe: Recipe, slices: list[Summary], attributes: list[list[str]]) -> str:
     config = recipe.tokenizer
-    inputs = [[summary.source, summary.output, attribute_digests(home, recipe, summary)] for summary in _training_slices(home, recipe)]
+    inputs = [[summary.source, summary.output, digests] for summary, digests in zip(slices, attributes)]
     return fingerprint(
         stage=VERSION, seed=recipe.seed, vocab_size=config.vocab_size, sample_bytes=config.sample_bytes, packages=package_versions("tokenizers"), inputs=inputs
     )

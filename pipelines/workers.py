@@ -41,6 +41,8 @@ starting = False
 """True while children are begun: who handles Ctrl-C then only sets `interrupted`."""
 
 _pool: tuple[int, pebble.ProcessPool] | None = None
+_pool_lock = threading.RLock()
+"""An engine may run several bundles at once, in threads of one process: they share the pool."""
 
 
 class Task(Protocol):
@@ -189,13 +191,18 @@ def run(function: Callable[[Any], Any], task: Any) -> Any:
         }.get(error.errno or 0)
         if remedy is None:
             raise
-        where = error.filename or (task if isinstance(task, str) else task.home)
+        where = error.filename or getattr(task, "home", task if isinstance(task, str) else "the home")
         if error.errno in (errno.EACCES, errno.EPERM) and isinstance(where, str) and os.path.exists(where) and not os.access(where, os.R_OK):
             remedy = "give yourself the right to read it"
         raise UserError(f"{where}: {error.strerror or error}", remedy, 3) from None
 
 
 def _get_pool(workers: int) -> pebble.ProcessPool:
+    with _pool_lock:
+        return _started_pool(workers)
+
+
+def _started_pool(workers: int) -> pebble.ProcessPool:
     global _pool, starting
     if _pool is None or _pool[0] != workers or not _pool[1].active:
         stop()
@@ -221,20 +228,33 @@ def _get_pool(workers: int) -> pebble.ProcessPool:
 
 
 def _new_pool(workers: int) -> pebble.ProcessPool:
-    """A pool whose children are begun."""
+    """A pool whose children are begun: from a thread that stays, since a child ends with the thread that began it."""
     context = multiprocessing.get_context("spawn")
     pool = pebble.ProcessPool(max_workers=workers, context=context, initializer=_start_child, initargs=(os.getpid(), list(sys.path)))
-    assert pool.active  # this starts it
+    begun: Future[bool] = Future()
+    threading.Thread(target=_begin_children, args=(pool, begun), daemon=True).start()
+    assert begun.result()
     return pool
+
+
+def _begin_children(pool: pebble.ProcessPool, begun: "Future[bool]") -> None:
+    try:
+        begun.set_result(pool.active)  # this starts it
+    except BaseException as error:  # the thread that waits raises it
+        begun.set_exception(error)
+        return
+    while pool.active:
+        time.sleep(1.0)
 
 
 def stop() -> None:
     """End the children."""
     global _pool
-    if _pool is not None:
-        _pool[1].stop()
-        _pool[1].join()
-        _pool = None
+    with _pool_lock:
+        if _pool is not None:
+            _pool[1].stop()
+            _pool[1].join()
+            _pool = None
 
 
 def _start_child(parent: int, path: list[str]) -> None:

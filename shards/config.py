@@ -8,6 +8,7 @@ dict[str, X] and nested dataclasses.
 
 import dataclasses
 import difflib
+import functools
 import sys
 import types
 import typing
@@ -110,10 +111,13 @@ def _require(value: Any, kind: type, path: str) -> Any:
     return value
 
 
+_hints = functools.lru_cache(maxsize=None)(typing.get_type_hints)  # a summary is read for every slice, many times
+
+
 def _build(cls: type, value: Any, path: str) -> Any:
     _require(value, dict, path or "the recipe")
     prefix = f"{path}." if path else ""
-    hints = typing.get_type_hints(cls)
+    hints = _hints(cls)
     fields = {field.name: field for field in dataclasses.fields(cls)}
     for key in value:
         if key not in fields:

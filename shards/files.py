@@ -1,23 +1,29 @@
 """Files by address, local or on an object store, over `pyarrow.fs`; nothing half-written is ever seen (law 3).
 
-An address is a path or a URI (`s3://bucket/key`). Locally a file is written beside its final name, flushed and
-renamed; on an object store the bytes go up in one put of the final name. Streams are closed on every path out.
+An address is a path or a URI (`s3://bucket/key`, the key as it stands: nothing in it is unquoted). Locally a file is
+written beside its final name, flushed and renamed; for an object store it is written to a temporary file of this machine,
+and its bytes go up in one put of the final name (`shards.store`). Streams are closed on every path out.
 `https://` addresses are read by `shards.webfile`, and never written.
 """
 
 import hashlib
+import io
 import os
 import re
 import secrets
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import pyarrow as pa
 from pyarrow import fs as pafs
 
-from shards import web, webfile
+from shards import store, web, webfile
 from shards.config import UserError
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 TEMPORARY = ".tmp-"
 _CHUNK = 1 << 20
@@ -34,11 +40,23 @@ def resolve(address: str) -> tuple[pafs.FileSystem, str]:
         return _local(), os.path.abspath(address.removeprefix("file://"))
     if web.is_web(address):
         raise UserError(f"{address}: files over HTTP can only be read", "name a folder, s3://, gs:// or hdfs://")
-    try:
-        file_system, path = pafs.FileSystem.from_uri(address)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise UserError(f"{address}: cannot open this address: {error}", "use a path, s3://, gs:// or hdfs://") from None
-    return file_system, path
+    return store.file_system(address)
+
+
+def _info(address: str) -> pafs.FileInfo:
+    file_system, path = resolve(address)
+    if not is_remote(address):
+        return file_system.get_file_info(path)
+    return store.ask(address, lambda: file_system.get_file_info(path))
+
+
+def _listing(address: str, recursive: bool = False, allow_not_found: bool = True) -> list[pafs.FileInfo]:
+    """What lies in a folder of a store (pages of 1,000 are all asked for)."""
+    file_system, path = resolve(address)
+    selector = pafs.FileSelector(path, recursive=recursive, allow_not_found=allow_not_found)
+    if not is_remote(address):
+        return list(file_system.get_file_info(selector))
+    return store.ask(address, lambda: list(file_system.get_file_info(selector)))
 
 
 def _local() -> pafs.LocalFileSystem:
@@ -58,24 +76,21 @@ def exists(address: str) -> bool:
         except FileNotFoundError:
             return False
         return True
-    file_system, path = resolve(address)
-    return bool(file_system.get_file_info(path).type != pafs.FileType.NotFound)
+    return bool(_info(address).type != pafs.FileType.NotFound)
 
 
 def is_folder(address: str) -> bool:
     """True for a folder that is there."""
     if web.is_web(address):
         return False
-    file_system, path = resolve(address)
-    return bool(file_system.get_file_info(path).type == pafs.FileType.Directory)
+    return bool(_info(address).type == pafs.FileType.Directory)
 
 
 def size(address: str) -> int:
     """Bytes of a file. Raises FileNotFoundError."""
     if web.is_web(address):
         return webfile.stat(address).size or 0
-    file_system, path = resolve(address)
-    info = file_system.get_file_info(path)
+    info = _info(address)
     if info.type != pafs.FileType.File:
         raise FileNotFoundError(address)
     return int(info.size)
@@ -83,32 +98,39 @@ def size(address: str) -> int:
 
 def list_files(address: str, suffix: str = "") -> list[str]:
     """Addresses of the files directly in a folder, sorted; a folder that is not there is empty. Temporary files are left out."""
-    file_system, path = resolve(address)
     if not is_remote(address):  # Arrow stops at a name that is no UTF-8
+        path = resolve(address)[1]
         found = [entry.name for entry in os.scandir(path) if entry.is_file()] if os.path.isdir(path) else []
         return [join(address, name) for name in sorted(found) if name.endswith(suffix) and not name.startswith(TEMPORARY)]
-    selector = pafs.FileSelector(path, recursive=False, allow_not_found=True)
-    names = [info.base_name for info in file_system.get_file_info(selector) if info.type == pafs.FileType.File]
+    names = [info.base_name for info in _listing(address) if info.type == pafs.FileType.File]
     return [join(address, name) for name in sorted(names) if name.endswith(suffix) and not name.startswith(TEMPORARY)]
 
 
 def list_folders(address: str) -> list[str]:
     """Names of the folders directly in a folder, sorted."""
-    file_system, path = resolve(address)
-    selector = pafs.FileSelector(path, recursive=False, allow_not_found=True)
-    return sorted(info.base_name for info in file_system.get_file_info(selector) if info.type == pafs.FileType.Directory)
+    return sorted(info.base_name for info in _listing(address) if info.type == pafs.FileType.Directory)
 
 
 def read_bytes(address: str) -> bytes:
     """The whole file."""
-    with webfile.open_input(address) if web.is_web(address) else open_input(address) as stream:  # Arrow's own asks for the size first
-        return bytes(stream.read())
+    if is_remote(address):
+        with webfile.open_input(address) if web.is_web(address) else open_input(address) as stream:  # Arrow's own asks for the size first
+            return bytes(stream.read())
+    with open(address.removeprefix("file://"), "rb") as local:
+        return local.read()
+
+
+def each(root: str, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
+    """`function` of each item, in order; many at a time where `root` is a store, since there each waits for an answer."""
+    return store.side_by_side(function, list(items)) if is_remote(root) else [function(item) for item in items]
 
 
 def open_input(address: str) -> pa.NativeFile:
-    """A seekable stream over a file. Raises FileNotFoundError, PermissionError."""
+    """A seekable stream over a file. Raises FileNotFoundError, PermissionError; `UserError` where a store fails."""
     if web.is_web(address):
         return pa.PythonFile(webfile.open_input(address), mode="r")
+    if is_remote(address):
+        return pa.PythonFile(store.Reader(address), mode="r")
     file_system, path = resolve(address)
     try:
         return file_system.open_input_file(path)
@@ -116,15 +138,41 @@ def open_input(address: str) -> pa.NativeFile:
         raise PermissionError(error.errno, "Permission denied", address) from None
 
 
+class Output(io.BufferedIOBase):
+    """What `open_output` gives: a file that only grows, and knows what was written to it. `bytes`: how much."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream, self._state, self.bytes = stream, hashlib.blake2b(digest_size=32), 0
+
+    def writable(self) -> bool:
+        """True."""
+        return True
+
+    def write(self, content: Any) -> int:
+        """Append bytes."""
+        view = memoryview(content).cast("B")
+        self._state.update(view)
+        self._stream.write(view)
+        self.bytes += len(view)
+        return len(view)
+
+    def tell(self) -> int:
+        """Bytes written so far."""
+        return self.bytes
+
+    @property
+    def digest(self) -> str:
+        """As `files.digest` of the file; saves reading it again."""
+        return self._state.hexdigest()
+
+
 @contextmanager
-def open_output(address: str) -> Iterator[IO[bytes]]:
+def open_output(address: str) -> Iterator[Output]:
     """A stream whose bytes appear under `address` only when the block ends without an error."""
     if is_remote(address):
-        buffer = pa.BufferOutputStream()
-        yield buffer  # type: ignore[misc]
-        file_system, path = resolve(address)
-        with file_system.open_output_stream(path) as stream:
-            stream.write(buffer.getvalue())
+        with tempfile.TemporaryFile() as stream:
+            yield Output(stream)
+            store.put(address, stream)
         return
     path = resolve(address)[1]
     folder, name = os.path.split(path)
@@ -132,7 +180,7 @@ def open_output(address: str) -> Iterator[IO[bytes]]:
     temporary = os.path.join(folder, f"{TEMPORARY}{name}-{os.getpid()}-{secrets.token_hex(4)}")
     try:
         with open(temporary, "xb") as stream:
-            yield stream
+            yield Output(stream)
         _flush_to_disk(temporary)
         os.replace(temporary, path)
     except BaseException:  # Ctrl-C too: remove what is half written, then raise again
@@ -158,11 +206,14 @@ def write_bytes(address: str, content: bytes) -> None:
 def remove(address: str) -> None:
     """Remove a file or a folder with all below it; nothing there is fine."""
     file_system, path = resolve(address)
-    kind = file_system.get_file_info(path).type
-    if kind == pafs.FileType.Directory:
-        file_system.delete_dir(path)
-    elif kind != pafs.FileType.NotFound:
-        file_system.delete_file(path)
+    kind = _info(address).type
+    if kind == pafs.FileType.NotFound:
+        return
+    gone = file_system.delete_dir if kind == pafs.FileType.Directory else file_system.delete_file
+    if is_remote(address):
+        store.ask(address, lambda: gone(path))
+    else:
+        gone(path)
 
 
 def digest(address: str) -> str:
@@ -174,10 +225,17 @@ def digest(address: str) -> str:
     return state.hexdigest()
 
 
+def identity(address: str, length: int) -> str:
+    """A cheap identity of an input's content: a store's ETag, where it gives one, else `both_ends_digest`."""
+    if is_remote(address) and not web.is_web(address):
+        with store.Reader(address) as stream:
+            if etag := stream.etag():
+                return f"etag {etag}"
+    return both_ends_digest(address, length)
+
+
 def both_ends_digest(address: str, length: int) -> str:
-    """A cheap identity of an input: blake2b-16 over its size and its first and last MiB, or over the ETag that a web server gives."""
-    if web.is_web(address) and (known := webfile.identity(address)):
-        return known
+    """A cheap identity of an input: blake2b-16 over its size and its first and last MiB."""
     state = hashlib.blake2b(length.to_bytes(8, "little"), digest_size=16)
     with open_input(address) as stream:
         state.update(stream.read(_CHUNK))
@@ -196,20 +254,23 @@ def glob(pattern: str) -> list[tuple[str, int]]:
     if web.is_web(pattern):
         return webfile.glob(pattern)
     fixed = pattern if _is_file(pattern) else fixed_part(pattern)
-    file_system, root = resolve(fixed)
-    kind = file_system.get_file_info(root).type
+    info = _info(fixed)
+    kind = info.type
     if kind == pafs.FileType.NotFound:
+        bucket = "/".join(fixed.split("/")[:3])
+        if is_remote(fixed) and not exists(bucket):
+            raise store.no_bucket(bucket)
         what = "file or folder" if fixed == pattern else f"folder: {fixed}"
         raise UserError(f"{pattern}: no such {what}", "give an existing path or a glob such as 'texts/**/*.txt'")
     if kind == pafs.FileType.File:
-        return [(fixed, int(file_system.get_file_info(root).size))]
+        return [(fixed, int(info.size))]
     rest = pattern[len(fixed) :].strip("/") if fixed != "." or pattern.startswith("./") else pattern
     rest = rest or "**"
     matches = re.compile(_translate(rest)).fullmatch
     deep = "/" in rest or "**" in rest
     found = [
         (join(fixed, relative), size)
-        for relative, size in (_walk_remote(file_system, root, deep) if is_remote(pattern) else _walk(root, deep))
+        for relative, size in (_walk_remote(fixed, deep) if is_remote(pattern) else _walk(resolve(fixed)[1], deep))
         if matches(relative)
     ]
     return sorted(found)
@@ -220,9 +281,10 @@ def _is_file(address: str) -> bool:
     return not is_remote(address) and os.path.isfile(address.removeprefix("file://"))
 
 
-def _walk_remote(file_system: pafs.FileSystem, root: str, deep: bool) -> Iterator[tuple[str, int]]:
-    """(path below `root`, bytes) of its files."""
-    for info in file_system.get_file_info(pafs.FileSelector(root, recursive=deep)):
+def _walk_remote(folder: str, deep: bool) -> Iterator[tuple[str, int]]:
+    """(path below `folder`, bytes) of its files."""
+    root = resolve(folder)[1].rstrip("/")
+    for info in _listing(folder, recursive=deep, allow_not_found=False):
         if info.type == pafs.FileType.File:
             yield info.path[len(root) :].strip("/"), int(info.size)
 
@@ -280,3 +342,17 @@ def _translate_part(part: str) -> str:
 def map_file(address: str) -> Any:
     """A local file as a read-only memory map (pyarrow buffer protocol)."""
     return pa.memory_map(resolve(address)[1], "r")
+
+
+@contextmanager
+def local_copy(address: str) -> Iterator[str]:
+    """A path of this machine with a file's bytes: its own, or of a store's file a copy that goes with the block."""
+    if not is_remote(address):
+        yield address
+        return
+    with tempfile.TemporaryDirectory(prefix="corpusmill-") as folder:
+        path = os.path.join(folder, address.rsplit("/", 1)[1])
+        with open_input(address) as stream, open(path, "wb") as copy:
+            while block := stream.read(store.BLOCK):
+                copy.write(block)
+        yield path

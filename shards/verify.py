@@ -1,5 +1,6 @@
 """Is a shards folder whole? Every byte is read once: digests, lengths, ids; all that is wrong is named."""
 
+import os
 from collections.abc import Iterator
 
 import numpy as np
@@ -49,14 +50,17 @@ def _shard_faults(directory: str, manifest: Manifest, entry: ShardEntry) -> list
         length = files.size(address)
         if length != entry.bytes:
             return [f"{entry.file}: {length} bytes, the manifest says {entry.bytes}"]
-        if files.digest(address) != entry.digest:
-            return [f"{entry.file}: its digest is not the manifest's"]
-        shard = open_shard(directory, manifest, entry)
+        with files.local_copy(address) as path:
+            if files.digest(path) != entry.digest:
+                return [f"{entry.file}: its digest is not the manifest's"]
+            shard = open_shard(os.path.dirname(path), manifest, entry)
+            return [f"{entry.file}: {fault}" for fault in _value_faults(manifest, entry, shard)]
     except OSError as error:
         return [f"{entry.file}: {'missing' if isinstance(error, FileNotFoundError) else error.strerror}"]
     except UserError as error:
+        if error.exit_code == 3:  # the store's fault, not the shard's
+            raise
         return [error.what.removeprefix(directory + "/")]
-    return [f"{entry.file}: {fault}" for fault in _value_faults(manifest, entry, shard)]
 
 
 def _value_faults(manifest: Manifest, entry: ShardEntry, shard: Shard) -> Iterator[str]:

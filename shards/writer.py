@@ -41,8 +41,8 @@ def write_shard(directory: str, name: str, batch: pa.RecordBatch, split: str, so
         file=name,
         split=split,  # type: ignore[arg-type]
         source=source,
-        bytes=files.size(address),
-        digest=files.digest(address),
+        bytes=stream.bytes,
+        digest=stream.digest,
         documents=batch.num_rows,
         sentences=len(sentences.flatten()),
         tokens=len(tokens.flatten()),

@@ -1,0 +1,74 @@
+"""What the matrix builds: news archives and novels of the test data, else generated ones; small, with copies among them."""
+
+import shutil
+import tarfile
+from pathlib import Path
+
+import archives
+from realdata import data_file
+
+NOVELS, NOVEL_BYTES = 6, 60_000
+
+RECIPE = """
+[sources.news]
+kind = "cc_news"
+input = "{news}/**/*.warc.gz"
+slice_bytes = {news_slice}
+[sources.novels]
+kind = "files"
+input = [{novels}]
+document = "blank-line"
+slice_bytes = {novels_slice}
+[tokenizer]
+vocab_size = 2000
+sample_bytes = 400000
+[shards]
+shard_tokens = 60000
+valid_fraction = 0.02
+"""
+
+
+def prepare(folder: Path) -> Path:
+    """Inputs below `folder`, and the recipe that the rows share."""
+    news, novels = folder / "news", folder / "novels"
+    novels.mkdir(parents=True)
+    found = data_file("cc-news/crawl-data")
+    if found:
+        shutil.copytree(found, news)
+    else:
+        for number in range(5):
+            path = news / "CC-NEWS" / "2018" / "03" / f"CC-NEWS-2018033010101{number}-0000{number}.warc.gz"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(archives.members(*archives.articles(30, number * 25)))  # five of each are in the next one too
+    for number, text in enumerate(_texts()):
+        (novels / f"novel-{number}.txt").write_text(text, "utf-8")
+    first = (novels / "novel-0.txt").read_text("utf-8").split("\n\n")
+    (novels / "copies.txt").write_text("\n\n".join(paragraph.upper().replace(" ", "  ") for paragraph in first[:40]), "utf-8")
+    return write_recipe(folder / "recipe.toml", news, [f"{novels}/*.txt"], 1, 60_000)
+
+
+def _texts() -> list[str]:
+    archive = data_file("books/english_novels.tar.xz")
+    if archive is None:
+        return ["\n\n".join(archives.english(1000 * number + part, 6) for part in range(120)) for number in range(NOVELS)]
+    with tarfile.open(archive) as tar:
+        members = sorted((member for member in tar.getmembers() if member.isfile()), key=lambda member: member.name)[:NOVELS]
+        return [tar.extractfile(member).read(NOVEL_BYTES).decode("utf-8", "ignore") for member in members]  # type: ignore[union-attr]
+
+
+def write_recipe(path: Path, news: Path, novels: list[str], news_slice: int, novels_slice: int) -> Path:
+    """The recipe over inputs in some place, cut in some way."""
+    listed = ", ".join(f'"{pattern}"' for pattern in novels)
+    path.write_text(RECIPE.format(news=news, novels=listed, news_slice=news_slice, novels_slice=novels_slice))
+    return path
+
+
+def in_another_order(folder: Path, other: Path) -> Path:
+    """The same inputs in another place, written in reverse order, named in another order, cut into other slices."""
+    for path in sorted((path for path in folder.rglob("*") if path.is_file() and path.name != "recipe.toml"), reverse=True):
+        target = other / path.relative_to(folder)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
+    novels = other / "novels"
+    patterns = [f"{novels}/novel-[3-9].txt", f"{novels}/novel-[!3-9].txt", f"{novels}/c*.txt"]
+    return write_recipe(other / "recipe.toml", other / "news", patterns, 1_500_000, 1)

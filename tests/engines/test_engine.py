@@ -1,0 +1,138 @@
+"""What is known of an engine without one: options, where work is done, what errors mean, and the watch over silent jobs."""
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from pipelines import engine as engines
+from pipelines.engine import Engine, Session, Watch, engine_of, explain
+from pipelines.home import Home
+from shards import files
+from shards.config import UserError
+
+
+@pytest.mark.parametrize(
+    ("arguments", "runner", "in_process", "shares_process"),
+    [
+        ([], "FnApiRunner", True, True),
+        (["--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner"], "FnApiRunner", True, True),
+        (["--runner", "FnApiRunner", "--direct_running_mode", "multi_processing"], "FnApiRunner", False, False),
+        (["--runner=FnApiRunner", "--direct-running-mode=multi_threading"], "FnApiRunner", False, True),
+        (["--runner=PrismRunner"], "PrismRunner", False, True),
+        (["--runner=SparkRunner"], "SparkRunner", False, True),
+        (["--runner=SparkRunner", "--spark_master_url=local[2,4]"], "SparkRunner", False, True),
+        (["--runner=SparkRunner", "--spark_master_url=local[2,4]", "--environment_type=PROCESS"], "SparkRunner", False, False),
+        (["--runner=SparkRunner", "--spark_master_url=spark://a:7077"], "SparkRunner", False, False),
+        (["--runner=SparkRunner", "--output_executable_path=a.jar"], "SparkRunner", False, False),
+        (["--runner=PortableRunner", "--job_endpoint=a:1", "--environment_type", "LOOPBACK"], "PortableRunner", False, True),
+        (["--runner=DataflowRunner"], "DataflowRunner", False, False),
+    ],
+)
+def test_where_work_is_done(arguments: list[str], runner: str, in_process: bool, shares_process: bool) -> None:
+    found = engine_of(arguments)
+    assert (found.runner, found.in_process, found.shares_process) == (runner, in_process, shares_process)
+
+
+def test_children_by_default() -> None:
+    from pipelines.cli import _workers
+    from pipelines.workers import default_workers
+
+    assert _workers(None, []) == default_workers()
+    assert _workers(None, ["--runner=SparkRunner", "--spark_master_url=spark://a:1"]) == 1
+    assert _workers(3, ["--runner=DataflowRunner"]) == 3
+
+
+def test_silence_that_is_borne() -> None:
+    assert engine_of(["--runner=SparkRunner"]).stall_s == 90.0
+    assert engine_of(["--runner=DataflowRunner"]).stall_s == 1200.0
+
+
+@pytest.mark.parametrize(
+    ("text", "log", "what", "hint"),
+    [
+        (
+            "RuntimeError: ModuleNotFoundError: No module named 'pipelines'\n\nat org.apache",
+            [],
+            "a worker's Python lacks the package: No module named 'pipelines'",
+            "install corpusmill",
+        ),
+        ("Task 0 in stage 1.0 failed 4 times", ["x", "ModuleNotFoundError: No module named 'shards'"], "lacks the package", "install corpusmill"),
+        ("job failed", ["java.io.InvalidClassException: org.apache.spark.rpc; local class incompatible"], "not of the jar's minor version", "Spark 3.5"),
+        ("Application has been killed. Reason: All masters are unresponsive! Giving up.", [], "not of the jar's minor version", "Spark 3.5"),
+        ("<_Rendezvous StatusCode.UNAVAILABLE, details = 'Socket closed'>", [], "the job server has gone", "start it again"),
+        ("Only one SparkContext should be running in this JVM", [], "at work on another job", "one job at a time"),
+        ("Task 1 in stage 2.0 failed 1 times, most recent failure", ["Connection refused"], "a task failed as often as Spark tries", "local[N,4]"),
+        ("first\nlast line", [], "last line", "what is done is kept"),
+        ("", [], "RuntimeError", "what is done is kept"),
+    ],
+)
+def test_what_an_error_means(text: str, log: list[str], what: str, hint: str) -> None:
+    found = explain(RuntimeError(text), Engine("SparkRunner"), log)
+    assert found.what.startswith("SparkRunner: ") and what in found.what and hint in found.hint
+    assert "\n" not in found.what + found.hint
+
+
+def test_an_error_comes_through_an_engine() -> None:
+    """Whatever wraps it: its words, its remedy and its exit code."""
+    error = UserError('a "quoted" thing, ünd more', "a\nhint", 3)
+    for text in (f"java.lang.RuntimeException: {engines.wire(error)} at java:1\n\tat", repr(str(engines.wire(error)))):
+        for found in (explain(RuntimeError(text), Engine("SparkRunner"), []), explain(RuntimeError("failed"), Engine("SparkRunner"), ["a", text])):
+            assert (found.what, found.hint, found.exit_code) == (error.what, error.hint, 3)
+
+
+def new_home(folder: Path) -> Home:
+    return Home(str(folder / "home"))
+
+
+def test_a_worker_is_checked(tmp_path: Path) -> None:
+    home = new_home(tmp_path)
+    session = engines.new_session(home, {"lxml"})
+    assert engines.new_session(home, {"lxml"}).token == session.token
+    engines.check_worker(home.root, session)
+    assert {name for name, _ in session.versions} == {"Python", "corpusmill", "apache-beam", "pyarrow", "tokenizers", "lxml"}
+    older = tuple((name, "0.1" if name == "lxml" else version) for name, version in session.versions)
+    with pytest.raises(UserError, match=r"has lxml [\d.]+, the submitter 0\.1: another output"):
+        engines.check_worker(home.root, Session(session.token, "run", "other-1", older))
+    with pytest.raises(UserError, match="not the submitter's folder"):
+        engines.check_worker(str(tmp_path / "elsewhere"), session)
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_beats_tell_what_a_worker_does(tmp_path: Path) -> None:
+    home = new_home(tmp_path)
+    session = engines.new_session(home, set())
+    with engines.beating(home.root, session):
+        (first,) = engines.read_beats(home, session)
+    (last,) = engines.read_beats(home, session)
+    assert last["beat"] > first["beat"] and last["worker"] == session.driver and len(last["finished"]) == 3
+    assert engines.read_beats(home, engines.new_session(home, set())) == []  # another run
+    engines.forget_beats(home)
+    assert files.list_files(home.file("work", "beats")) == []
+
+
+def test_a_silent_job_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines, "STALL_S", 0.5)
+    monkeypatch.setattr(engines, "BEGIN_S", 0.5)
+    monkeypatch.setattr(engines, "abandoned", False)
+    monkeypatch.setattr("pipelines.workers.interrupted", threading.Event())  # which the command's handler sets
+    home = new_home(tmp_path)
+    watch = Watch(home, Engine("SparkRunner"), engines.new_session(home, set()))
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt), watch.over():
+        while time.monotonic() < started + 30:
+            time.sleep(0.1)
+    assert watch.verdict and "no worker has begun within 0 s" in watch.verdict.what and watch.verdict.exit_code == 3
+
+
+def test_a_job_that_gives_signs_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines, "STALL_S", 1.5)
+    home = new_home(tmp_path)
+    session = engines.new_session(home, set())
+    watch = Watch(home, Engine("SparkRunner"), session)
+    with watch.over():
+        for _ in range(30):
+            with engines.beating(home.root, session):
+                time.sleep(0.1)
+    assert watch.verdict is None

@@ -1,0 +1,111 @@
+"""The graphs of the stages: every function pickles, nothing large is in them, and no text crosses a shuffle (law 1)."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+import pytest
+from apache_beam.internal import pickler
+from apache_beam.pipeline import PipelineVisitor
+from apache_beam.runners.portability.fn_api_runner import execution
+
+from pipelines import beam as stages
+from pipelines.home import Home, summaries, write_recipe
+from pipelines.recipe import load_recipe
+
+STAGES = [value for value in vars(stages).values() if isinstance(value, type) and issubclass(value, beam.PTransform) and value.__module__ == stages.__name__]
+RECORD_BYTES = 24
+RECORDS_A_DOCUMENT = 4
+TASK_BYTES = 2000
+"""Of a task or a summary, with its key: one a slice. A task of ingest also names its files."""
+NOVELS = '[sources.novels]\nkind = "files"\ninput = "{folder}/*.txt"\ndocument = "blank-line"\nslice_bytes = 20000\n'
+RECIPE = NOVELS + "[tokenizer]\nvocab_size = 400\nsample_bytes = 50000\n[shards]\nshard_tokens = 20000\n"
+
+
+def graph(stage: type[beam.PTransform], home: str) -> beam.Pipeline:
+    pipeline = beam.Pipeline(options=stages.options([]))
+    start: Any = pipeline if stage is stages.Ingest else pipeline | "Start" >> beam.Create([0])
+    start | stage.__name__ >> stage(home, 1)  # type: ignore[call-arg]
+    return pipeline
+
+
+class Functions(PipelineVisitor):
+    """Every DoFn and CombineFn of a graph, by the label of its step."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, Any] = {}
+
+    def visit_transform(self, applied: Any) -> None:
+        if hasattr(applied.transform, "fn"):
+            self.found[applied.full_label] = applied.transform.fn
+
+
+def test_the_stages_are_there() -> None:
+    assert {"Ingest", "Measure", "Deduplicate", "DeduplicateNear", "TrainTokenizer", "Tokenize"} <= {stage.__name__ for stage in STAGES}
+
+
+@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.__name__)
+def test_every_function_pickles_and_nothing_large_is_in_the_graph(stage: type[beam.PTransform]) -> None:
+    functions = Functions()
+    pipeline = graph(stage, "s3://bucket/home")
+    pipeline.visit(functions)
+    assert any(label.startswith(stage.__name__) for label in functions.found)
+    for label, function in functions.found.items():
+        packed = pickler.dumps(function)
+        assert len(packed) < 4000, (label, len(packed))
+        assert type(pickler.loads(packed)) is type(function), label
+    assert pipeline.to_runner_api().ByteSize() < 200_000  # and it is the same for any number of slices: it knows none
+
+
+@pytest.fixture
+def shuffled(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """Label of each shuffle -> encoded bytes that went into it, by the runner's own count."""
+    found: Counter[str] = Counter()
+    labels: dict[int, str] = {}
+    get_buffer, append = execution.BundleContextManager.get_buffer, execution.GroupingBuffer.append
+
+    def labelled(self: Any, buffer_id: bytes, transform_id: str) -> Any:
+        buffer = get_buffer(self, buffer_id, transform_id)
+        if isinstance(buffer, execution.GroupingBuffer):
+            name = execution.split_buffer_id(buffer_id)[1]
+            labels[id(buffer)] = self.execution_context.pipeline_components.transforms[name].unique_name
+        return buffer
+
+    def counted(self: Any, content: bytes) -> None:
+        found[labels[id(self)]] += len(content)
+        append(self, content)
+
+    monkeypatch.setattr(execution.BundleContextManager, "get_buffer", labelled)
+    monkeypatch.setattr(execution.GroupingBuffer, "append", counted)
+    return found
+
+
+def test_only_keys_and_tasks_cross_a_shuffle(some_novels: Path, tmp_path: Path, shuffled: Counter[str]) -> None:
+    (tmp_path / "recipe.toml").write_text(RECIPE.format(folder=some_novels))
+    home = Home(str(tmp_path / "home"))
+    write_recipe(home, load_recipe(str(tmp_path / "recipe.toml")))
+    by_stage = {}
+    for stage in (stages.Ingest, stages.Measure, stages.Deduplicate, stages.DeduplicateNear, stages.TrainTokenizer, stages.Tokenize):
+        shuffled.clear()
+        stages.run_stage(home.root, stage, 0, [])
+        by_stage[stage.__name__] = dict(shuffled)
+    slices = len(summaries(home, "ingest"))
+    counts = Counter[str]()
+    for stage_name in ("ingest", "exact"):
+        for summary in summaries(home, stage_name):
+            counts.update({f"{stage_name} {key}": value for key, value in summary.counts.items()})
+    documents, removed = counts["ingest documents"], counts["exact removed"]
+    print(f"{documents} documents of {counts['ingest bytes']} bytes in {slices} slices; shuffled: {by_stage}")
+    assert slices > 5 and documents > 20 * slices and removed > 20
+    for stage_name, labels in by_stage.items():
+        assert labels, stage_name
+        for label, size in labels.items():
+            assert size < RECORD_BYTES * RECORDS_A_DOCUMENT * documents + TASK_BYTES * slices, (label, size)
+    exact = {label.split("/")[-1]: size for label, size in by_stage["Deduplicate"].items()}
+    blocks = slices  # one partition
+    assert RECORD_BYTES * documents <= exact["MeetByKey"] < RECORD_BYTES * documents + 50 * blocks
+    assert RECORD_BYTES * removed <= exact["MeetBySlice"] < RECORD_BYTES * removed + TASK_BYTES * slices
+    by_stage.pop("DeduplicateNear")  # its tasks are not one a slice
+    others = [size for labels in by_stage.values() for label, size in labels.items() if label.split("/")[-1] not in ("MeetByKey", "MeetBySlice")]
+    assert max(others) < TASK_BYTES * slices
