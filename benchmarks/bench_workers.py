@@ -83,7 +83,8 @@ def bench_tokenize(folder: str, seconds: float, rounds: int, compared: bool) -> 
         return Path(folder, "0.jsonl").stat().st_size
 
     def adopt_sized(size: int) -> None:
-        adopt(home, f'[sources.novels]\nkind = "files"\ninput = "*.jsonl"\nlanguage = "en"\nslice_bytes = {size}\n[dedup]\nexact = false\n', folder)
+        source = f'[sources.novels]\nkind = "files"\ninput = "*.jsonl"\nlanguage = "en"\nslice_bytes = {size}\n'
+        adopt(home, source + "[dedup]\nexact = false\nnear = false\n[tokenizer]\nsample_bytes = 20000000\n", folder)
         for stage in (build.run_ingest, build.run_dedup, build.run_tokenizer):
             stage(home, workers.default_workers(), [], quiet)
 
