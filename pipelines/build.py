@@ -279,6 +279,13 @@ def refuse_foreign(home_root: str) -> None:
         raise UserError(f"{home_root}: not empty and not a home", "name a new folder")
 
 
+def forget_untouched(home: Home) -> None:
+    """Remove what a build that was refused before its first slice laid into a new home."""
+    if not files.list_folders(home.file("summaries")):
+        for name in ("recipe.toml", "work"):
+            files.remove(home.file(name))
+
+
 def changes(old: Recipe, new: Recipe) -> Iterator[str]:
     """What is different, a line each, with the stages that it redoes; nothing for settings that change no byte."""
     if recipe_digest(old) == recipe_digest(new) and old.tokenizer.path == new.tokenizer.path:

@@ -133,22 +133,28 @@ def ingest(recipe: "Recipe", run: Run, beam_arguments: list[str]) -> int:
 
 
 def _run_recipe(recipe: "Recipe", run: Run, beam_arguments: list[str], stages: Callable[..., None]) -> int:
-    from pipelines.build import adopt_recipe, refuse_foreign
+    from pipelines.build import adopt_recipe, forget_untouched, refuse_foreign
 
     if run.dry_run:
         return _dry_run(recipe, run)
-    from pipelines.home import Home
+    from pipelines.home import Home, is_home
     from pipelines.lock import locked
 
     num_workers = _workers(run.workers, beam_arguments)
     if not run.home:
         raise UserError("--home: no folder named", "corpus build RECIPE --home DIR")
     refuse_foreign(run.home)  # before a lock is laid into it
+    fresh = not is_home(run.home)
     with locked(Home(run.home)):
-        adopt_recipe(run.home, recipe, _confirmed(run.yes), say)
-        quiet_beam()
-        with _swept(run.home):
-            stages(run.home, num_workers, beam_arguments, say)
+        try:
+            adopt_recipe(run.home, recipe, _confirmed(run.yes), say)
+            quiet_beam()
+            with _swept(run.home):
+                stages(run.home, num_workers, beam_arguments, say)
+        except UserError:
+            if fresh:
+                forget_untouched(Home(run.home))
+            raise
     if run.json:
         print_json(stats_of(run.home))
     return 0

@@ -51,6 +51,8 @@ def status(home: str, /, json: bool = False) -> int:
             from pipelines.progress import lines
 
             print("\n".join(lines(found["running"], shutil.get_terminal_size().columns)))
+        elif found["at_work"]:
+            print(f"{found['at_work']} is at work in it")
         else:
             if found["stopped"]:
                 print(f"stopped: {found['stopped']}")

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 class Run:
     """What is not in the recipe."""
 
-    home: str
-    """The folder of the build; made if it is not there."""
+    home: str = ""
+    """The folder of the build; made if it is not there. Only --dry-run needs none."""
     workers: int | None = None
     """Child processes; default one a core, and on a cluster one for each of its Python workers. 0: none, all in this process."""
     dry_run: bool = False

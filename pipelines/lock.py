@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from pipelines.home import Home
 from shards import files
 from shards.config import UserError
-from shards.lock import locked_folder, me
+from shards.lock import folder_holder, locked_folder, me
 
 
 @contextmanager
@@ -15,6 +15,13 @@ def locked(home: Home) -> Iterator[None]:
     """Hold the home's lock for the block. Raises `UserError` (exit 3) naming the owner when it is held."""
     with _advisory(home) if files.is_remote(home.root) else locked_folder(home.root):
         yield
+
+
+def holder(home: Home) -> str | None:
+    """Who is at work in the home: "process N on HOST (since ...)"; None: nobody."""
+    if not files.is_remote(home.root):
+        return folder_holder(home.root)
+    return files.read_bytes(home.file("lock")).decode() or None if files.exists(home.file("lock")) else None
 
 
 @contextmanager

@@ -4,6 +4,7 @@ Nothing heavy is imported here, so that `corpus --help` stays quick.
 """
 
 import dataclasses
+import difflib
 import hashlib
 import json
 import os
@@ -139,7 +140,13 @@ def load_recipe(path: str, packaged: Mapping[str, Path] | None = None) -> Recipe
     try:
         text = Path(path).read_text("utf-8")
     except FileNotFoundError:
-        raise UserError(f"{path}: no such recipe", "corpus recipes lists the ones in the package; README.md shows a short one") from None
+        like = difflib.get_close_matches(path, packaged or (), 1)
+        hint = f"did you mean {like[0]}?" if like else "corpus recipes lists the ones in the package; README.md shows a short one"
+        raise UserError(f"{path}: no such recipe", hint) from None
+    except PermissionError:
+        raise UserError(f"{path}: cannot read this recipe: Permission denied", "give yourself the right to read it", 3) from None
+    except IsADirectoryError:
+        raise UserError(f"{path}: a folder, not a recipe", "name the recipe's file: corpus build RECIPE.toml --home DIR") from None
     except (OSError, UnicodeError) as error:
         raise UserError(f"{path}: cannot read this recipe: {error}", "a recipe is a TOML text in UTF-8") from None
     return parse_recipe(text, path, os.path.dirname(os.path.abspath(path)))

@@ -7,6 +7,7 @@ from typing import Any
 from pipelines import home as homes
 from pipelines import ingest, shard, tokenize
 from pipelines.home import Home, Summary, open_home, summaries
+from pipelines.lock import holder
 from pipelines.progress import read_snapshot
 from pipelines.recipe import Recipe, recipe_digest
 from shards import files
@@ -84,6 +85,8 @@ def _stopped(home: Home, recipe: Recipe, manifest: Manifest | None) -> str | Non
     for stage in homes.removing_stages(recipe):
         if stage in guards:
             found = [summary for name in recipe.sources for summary in homes.current(home, recipe, stage, name)]
+            if len(found) < sum(len(summaries(home, ingest.STAGE, name)) for name in recipe.sources):
+                return None  # not there yet
             try:
                 guards[stage](home, recipe, found)
             except UserError as error:
@@ -122,6 +125,7 @@ def status(home_root: str) -> dict[str, Any]:
     entries = manifest.shards if manifest else ()
     in_shards = sum(entry.documents for entry in entries)
     stopped = _stopped(home, recipe, manifest)
+    at_work = holder(home)
     return {
         "schema_version": SCHEMA_VERSION,
         "slices": slices,
@@ -130,5 +134,6 @@ def status(home_root: str) -> dict[str, Any]:
         "stopped": stopped,
         "set_aside": aside,
         "safety_net": {reason: count for reason in SAFETY_NET if (count := sum(summary.rejects.get(reason, 0) for summary in ingested))},
-        "running": read_snapshot(home),
+        "at_work": at_work,
+        "running": read_snapshot(home) if at_work else None,
     }

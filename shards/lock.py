@@ -11,6 +11,9 @@ from typing import IO
 
 from shards.config import UserError
 
+GLANCES = 3
+"""Tries to take a lock: `folder_holder` holds it for a moment to see whether it is free."""
+
 
 @contextmanager
 def locked_folder(folder: str) -> Iterator[None]:
@@ -35,14 +38,31 @@ def _open_lock(folder: str) -> Iterator[IO[str]]:
     while True:
         os.makedirs(folder, exist_ok=True)
         with open(path, "a+", encoding="utf-8") as stream:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise UserError(f"{folder}: {_owner(stream)} is at work in it", "wait for it, or end it", 3) from None
+            for attempt in range(GLANCES):
+                try:
+                    fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except OSError:
+                    if attempt == GLANCES - 1:
+                        raise UserError(f"{folder}: {_owner(stream)} is at work in it", "wait for it, or end it", 3) from None
+                    time.sleep(0.02)
             if os.path.exists(path) and os.path.samestat(os.fstat(stream.fileno()), os.stat(path)):
                 yield stream
                 return
         # The one before removed the file between our opening and our locking it.
+
+
+def folder_holder(folder: str) -> str | None:
+    """Who holds FOLDER/lock, None where nobody does."""
+    try:
+        with open(os.path.join(folder, "lock"), encoding="utf-8") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except OSError:
+                return _owner(stream)
+    except OSError:
+        return None
+    return None
 
 
 def me() -> str:

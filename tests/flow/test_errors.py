@@ -333,3 +333,48 @@ def test_clean_waits_for_nobody(tmp_path: Path, corpus: Corpus) -> None:
     with locked(Home(str(tmp_path / "home"))):
         code, _, err = corpus("clean", tmp_path / "home", "--work")
     assert code == 3 and "is at work in it" in err and (tmp_path / "home" / "work").exists()
+
+
+def test_a_refused_build_leaves_nothing_behind(tmp_path: Path, corpus: Corpus) -> None:
+    """Nor does it become part of the input that it was refused for."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.txt").write_text("A text.")
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text('[sources.a]\nkind = "files"\ninput = "in"\n')
+    code, _, err = corpus("build", recipe, "--home", tmp_path / "in" / "home", "--workers", 0)
+    assert code == 2 and "takes in the home" in err
+    recipe.write_text('[sources.a]\nkind = "files"\ninput = "nothing/*.txt"\n')
+    assert corpus("build", recipe, "--home", tmp_path / "home", "--workers", 0)[0] == 2
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["a.txt", "in", "recipe.toml"]
+
+
+def test_a_dry_run_needs_no_home_and_a_build_does(tmp_path: Path, corpus: Corpus) -> None:
+    recipe = write_recipe(tmp_path)
+    (tmp_path / "in").mkdir(exist_ok=True)
+    (tmp_path / "in" / "a.txt").write_text("A text.")
+    assert corpus("build", recipe, "--dry-run")[0] == 0
+    code, _, err = corpus("build", recipe)
+    assert code == 2 and "--home: no folder named" in err
+    code, _, err = corpus("build", "wikipedia-ne", "--dry-run")
+    assert code == 2 and "did you mean wikipedia-en?" in err
+
+
+def test_status_names_who_is_at_work(tmp_path: Path, corpus: Corpus) -> None:
+    """From another terminal, in the moments without a snapshot too; and what a killed build left there is no running one."""
+    import json
+    import os
+
+    from shards.lock import locked_folder
+
+    (tmp_path / "in").mkdir(exist_ok=True)
+    (tmp_path / "in" / "a.txt").write_text("A text of some words.")
+    home = tmp_path / "home"
+    assert corpus("ingest", write_recipe(tmp_path), "--home", home, "--workers", 0)[0] == 0
+    (home / "work").mkdir(exist_ok=True)
+    (home / "work" / "progress.json").write_text("{}")
+    found = json.loads(corpus("status", home, "--json")[1])
+    assert (found["at_work"], found["running"], found["stopped"]) == (None, None, None)
+    (home / "work" / "progress.json").unlink()
+    with locked_folder(str(home)):
+        assert f"process {os.getpid()} on " in corpus("status", home)[1]
+    assert "not complete" in corpus("status", home)[1]
