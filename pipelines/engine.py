@@ -216,7 +216,6 @@ def check_worker(home_root: str, session: Session) -> None:
     """Is this worker fit for the job? Raises `UserError` (exit 3): its home is another than the submitter's, its packages are."""
     if _me() != session.driver:
         progress.board.begin("")
-        _end_with_executor()
     if read_token(Home(home_root)) != session.token:
         raise UserError(
             f"{home_root}: on the worker {socket.gethostname()} this is not the submitter's folder",
@@ -231,38 +230,6 @@ def check_worker(home_root: str, session: Session) -> None:
                 f"install the submitter's versions there: one constraints file for both; {DOCS}",
                 3,
             )
-
-
-def _end_with_executor() -> None:
-    """End this worker, and the boot program that began it, when the executor above that has died: nobody else would, and it
-    would go on to the end of its slice. (The children of the pool end with their parent.)"""
-    if sys.platform != "linux":
-        return
-    boot = os.getppid()
-    executor, name = _parent(boot), ""
-    with suppress(OSError), open(f"/proc/{executor}/comm") as stream:
-        name = stream.read().strip()
-    if name != "java":
-        return
-
-    def watch() -> None:
-        while os.getppid() == boot and _parent(boot) == executor:
-            time.sleep(1.0)
-        with suppress(OSError):
-            if os.getppid() == boot:
-                os.kill(boot, signal.SIGTERM)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _parent(pid: int) -> int:
-    """The parent of a process; 0 where there is none."""
-    try:
-        with open(f"/proc/{pid}/stat") as stream:
-            return int(stream.read().rpartition(")")[2].split()[1])
-    except (OSError, ValueError, IndexError):
-        return 0
 
 
 _beats_lock = threading.Lock()

@@ -2,7 +2,9 @@
 with the block: for the matrix and for the tests of faults."""
 
 import contextlib
+import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -152,3 +154,12 @@ def spark_options(tools: Tools, master: str) -> list[str]:
     """Beam's options for its own job server on a master."""
     options = ["--runner=SparkRunner", f"--spark_job_server_jar={tools.jar}", f"--spark_master_url={master}", "--environment_cache_millis=60000"]
     return options if master.startswith("local") else [*options, f"--job_server_jvm_properties=-Dspark.executor.extraClassPath={tools.jar}"]
+
+
+def process_options(tools: Tools, folder: Path) -> list[str]:
+    """Beam's options for workers that the executors start by `corpus-boot`, which `folder` gets as an installed package has it."""
+    script = folder / "corpus-boot"
+    script.write_text(f'#!/bin/sh\nexec {shlex.quote(str(tools.python))} -m pipelines.boot "$@"\n')
+    script.chmod(0o755)
+    config = {"command": str(script), "env": {"CORPUSMILL_BOOT": str(tools.boot)}}
+    return ["--environment_type=PROCESS", f"--environment_config={json.dumps(config)}"]

@@ -236,7 +236,7 @@ def test_a_worker_that_dies_where_the_engine_does_not_try_again(job: Job) -> Non
 
 
 def process_environment(job: Job) -> list[str]:
-    return ["--environment_type=PROCESS", f"--environment_config={json.dumps({'command': str(job.tools.boot)})}", "--sdk_worker_parallelism=2"]
+    return [*cluster.process_options(job.tools, job.folder), "--sdk_worker_parallelism=2"]
 
 
 @pytest.mark.long
@@ -287,19 +287,26 @@ def test_a_spark_worker_stands_still(spark_job: Job) -> None:
 
 
 @pytest.mark.long
-def test_the_driver_is_killed(spark_job: Job) -> None:
-    """Its job server, Spark in it, and the workers go too; the same command completes the stage."""
+@pytest.mark.parametrize("place", ["local", "standalone"])
+def test_the_driver_is_killed(place: str, spark_job: Job) -> None:
+    """Its job server and Spark in it go too, on a cluster the application's executors, and the workers of either; the same command
+    completes the stage."""
     job = spark_job
     job.close_gate()
-    options = [*cluster.spark_options(job.tools, "local[2,4]"), *process_environment(job)]
-    process = job.start(*options)
-    job.reached(process)
-    process.kill()
-    process.wait()
-    assert cluster.wait_none(job.mark, 330.0) == []  # a boot program whose worker had not begun starts it four times, a minute each
-    job.open_gate()
-    code, said = job.run(*options, seconds=RUN_S)
-    assert code == 0 and documents(job.home) == 8, said
+    with contextlib.ExitStack() as stack:
+        master = "local[2,4]"
+        if place == "standalone":
+            of_cluster = cluster.environment(job.tools, cluster.new_mark())
+            master = stack.enter_context(cluster.standalone(job.tools, of_cluster, job.folder / "cluster")).master
+        options = [*cluster.spark_options(job.tools, master), *process_environment(job)]
+        process = job.start(*options)
+        job.reached(process)
+        process.kill()
+        process.wait()
+        assert cluster.wait_none(job.mark, 20.0) == []
+        job.open_gate()
+        code, said = job.run(*options, seconds=RUN_S)
+        assert code == 0 and documents(job.home) == 8, said
     completes(job)
 
 
