@@ -55,10 +55,10 @@ def marked(mark: str) -> list[tuple[int, str]]:
     return found
 
 
-def wait_none(mark: str, seconds: float = 20.0) -> list[tuple[int, str]]:
-    """The marked processes that are still there after at most so long."""
+def wait_none(mark: str, seconds: float = 20.0, but: str = "\n") -> list[tuple[int, str]]:
+    """The marked processes that are still there after at most so long, without those whose command line has `but`."""
     end = time.monotonic() + seconds
-    while (found := marked(mark)) and time.monotonic() < end:
+    while (found := [process for process in marked(mark) if but not in process[1]]) and time.monotonic() < end:
         time.sleep(0.2)
     return found
 

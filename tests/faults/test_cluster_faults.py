@@ -296,14 +296,13 @@ def test_the_driver_is_killed(place: str, spark_job: Job) -> None:
     with contextlib.ExitStack() as stack:
         master = "local[2,4]"
         if place == "standalone":
-            of_cluster = cluster.environment(job.tools, cluster.new_mark())
-            master = stack.enter_context(cluster.standalone(job.tools, of_cluster, job.folder / "cluster")).master
+            master = stack.enter_context(cluster.standalone(job.tools, job.env, job.folder / "cluster")).master
         options = [*cluster.spark_options(job.tools, master), *process_environment(job)]
         process = job.start(*options)
         job.reached(process)
         process.kill()
         process.wait()
-        assert cluster.wait_none(job.mark, 20.0) == []
+        assert cluster.wait_none(job.mark, 20.0, but="org.apache.spark.deploy.") == []
         job.open_gate()
         code, said = job.run(*options, seconds=RUN_S)
         assert code == 0 and documents(job.home) == 8, said
