@@ -15,12 +15,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from engines import cluster
-from engines.tools import ROOT, Missing, Tools, tools
+from engines.tools import ROOT, Missing, Tools, other_spark, tools
 
 VERDICT_S = 120.0
 RUN_S = 400.0
@@ -306,6 +306,20 @@ def test_the_driver_is_killed(place: str, spark_job: Job) -> None:
         job.open_gate()
         code, said = job.run(*options, seconds=RUN_S)
         assert code == 0 and documents(job.home) == 8, said
+    completes(job)
+
+
+@pytest.mark.long
+def test_a_cluster_of_another_spark(spark_job: Job) -> None:
+    job = spark_job
+    try:
+        other = replace(job.tools, pyspark=other_spark())
+    except Missing as error:
+        pytest.skip(str(error))
+    with cluster.standalone(other, {**job.env, "SPARK_HOME": str(other.pyspark)}, job.folder / "cluster") as found:
+        code, said = job.run(*cluster.spark_options(job.tools, found.master), *process_environment(job))
+    assert code == 3
+    one_line(said, "the cluster's Spark is not of the jar's minor version", "Spark 3.5")
     completes(job)
 
 
