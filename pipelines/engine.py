@@ -29,7 +29,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from pipelines import progress
+from pipelines import progress, spark
 from pipelines.home import Home, package_versions
 from shards import files
 from shards.config import UserError
@@ -127,6 +127,8 @@ def probe(engine: Engine) -> None:
     jar = options.get("spark_job_server_jar", "")
     if jar and not re.match(r"[a-z0-9]+://", jar) and not os.path.isfile(jar):
         raise UserError(f"--spark_job_server_jar={jar}: no such file", f"build it by the command in {DOCS}", 3)
+    if master.startswith("spark://") and jar:
+        spark.check_versions(master, jar, options.get("job_server_jvm_properties", ""))
     environment, config = options.get("environment_type", "").upper(), options.get("environment_config", "")
     if environment == "EXTERNAL" and engine.runner == "SparkRunner" and engine._local_master and not engine.jar and not _answers(config):
         raise UserError(
@@ -377,10 +379,17 @@ class Watch:
             )
         return UserError(
             f"{self.engine.runner}: no worker has begun within {max(seconds, BEGIN_S):.0f} s: the job is ended",
-            "are there executors with free cores, and a worker pool or boot program on each, whose Python has corpusmill and this apache-beam? "
+            f"are there executors with free cores, {self._of_spark()}and a worker pool or boot program on each, whose Python has corpusmill and this apache-beam? "
             f"Its log says more; {DOCS}",
             3,
         )
+
+    def _of_spark(self) -> str:
+        """What the executors' Spark must be, where that can matter: those of another minor version wait without a word."""
+        if self.engine.runner != "SparkRunner" or self.engine._local_master:
+            return ""
+        ours = spark.jar_version(self.engine.options.get("spark_job_server_jar", ""))
+        return f"of Spark {spark.minor(ours)} as the jar has it, " if ours else "of the jar's Spark, "
 
     def thread_failed(self, thread: "threading.ExceptHookArgs") -> None:
         """Instead of `threading.excepthook`: Beam's threads print traces of what is reported in one line; one of them is the
