@@ -1,7 +1,8 @@
 """Which Spark a cluster has, and which a job server's jar was made with, as far as that can be known before a job goes out.
 
-Spark says nothing when the two differ: executors of Spark 3.4 drop the tasks of a 3.5 driver ("Inbox: Ignoring error",
-EOFException, in their log alone) and wait.
+Spark says little when the two differ. Executors of Spark 3.4 drop the tasks of a 3.5 driver ("Inbox: Ignoring error",
+EOFException, in their log alone) and wait, unless the jar's classes come first there; a master of Spark 4.0 drops the driver's
+first question (InvalidClassException, in its log alone), and the driver gives up after a minute.
 """
 
 import os
@@ -41,13 +42,12 @@ def cluster_version(master: str) -> str:
 
 
 def check_versions(master: str, jar: str, jvm_properties: str) -> None:
-    """Raises `UserError` (exit 3) where a cluster's Spark is known to be of another minor version than the jar's, and its
-    executors are not told to take the jar's Spark first (`spark.executor.extraClassPath`)."""
+    """Raises `UserError` (exit 3) where a cluster's Spark is known to be another than the jar's: of another major version, or of
+    another minor version unless its executors are told to take the jar's Spark first (`spark.executor.extraClassPath`)."""
     ours = jar_version(jar)
-    if not ours or "spark.executor.extraClassPath=" in jvm_properties:
-        return
-    theirs = cluster_version(master)
-    if theirs and minor(theirs) != minor(ours):
+    theirs = cluster_version(master) if ours else ""
+    same = 1 if "spark.executor.extraClassPath=" in jvm_properties else 2
+    if theirs and theirs.split(".")[:same] != ours.split(".")[:same]:
         raise UserError(
             f"--spark_master_url={master}: the cluster has Spark {theirs}, {jar} has {ours}",
             f"use a cluster of Spark {minor(ours)}, or build the jar with the cluster's version (spark.version in the pom); {DOCS}",
@@ -56,5 +56,5 @@ def check_versions(master: str, jar: str, jvm_properties: str) -> None:
 
 
 def minor(version: str) -> str:
-    """"3.5" of "3.5.0"."""
+    """3.5 of 3.5.0."""
     return ".".join(version.split(".")[:2])

@@ -110,9 +110,10 @@ def started(command: list[str], env: dict[str, str], log: Path, port: int | None
 
 @dataclass(frozen=True)
 class Cluster:
-    """A standalone cluster. `master`: its spark:// address; `worker`: the process of its one worker daemon."""
+    """A standalone cluster. `master`: its spark:// address; `page`: the port of the master's page; `worker`: the process of its one worker daemon."""
 
     master: str
+    page: int
     worker: "subprocess.Popen[bytes]"
 
 
@@ -127,7 +128,7 @@ def standalone(tools: Tools, env: dict[str, str], folder: Path, cores: int = 2) 
     worker_command = [*java, "org.apache.spark.deploy.worker.Worker", "--host", "127.0.0.1", "--port", str(worker_port), "--webui-port", str(worker_ui)]
     worker_command += ["--cores", str(cores), "--memory", "2g", "--work-dir", str(folder / "work"), master]
     with started(master_command, env, folder / "master.log", port), started(worker_command, env, folder / "worker.log", worker_port) as worker:
-        yield Cluster(master, worker)
+        yield Cluster(master, ui, worker)
 
 
 @contextmanager

@@ -310,17 +310,27 @@ def test_the_driver_is_killed(place: str, spark_job: Job) -> None:
 
 
 @pytest.mark.long
-def test_a_cluster_of_another_spark(spark_job: Job) -> None:
+@pytest.mark.parametrize("known", [True, False], ids=["version known", "version not known"])
+def test_a_cluster_of_another_spark(known: bool, spark_job: Job) -> None:
+    """Its executors drop what they are told and wait: Spark 3.4 says so in their log alone."""
     job = spark_job
     try:
         other = replace(job.tools, pyspark=other_spark())
     except Missing as error:
         pytest.skip(str(error))
     with cluster.standalone(other, {**job.env, "SPARK_HOME": str(other.pyspark)}, job.folder / "cluster") as found:
+        job.env["SPARK_MASTER_WEBUI_PORT"] = str(found.page if known else cluster.free_port())
         options = [option for option in cluster.spark_options(job.tools, found.master) if "extraClassPath" not in option]
+        started = time.monotonic()
         code, said = job.run(*options, *process_environment(job))
     assert code == 3
-    one_line(said, "the cluster's Spark is not of the jar's minor version", "Spark 3.5")
+    if known:
+        one_line(said, "the cluster has Spark 3.4.4", "has 3.5.0", "use a cluster of Spark 3.5, or build the jar with the cluster's version")
+        assert time.monotonic() - started < 30
+    else:
+        one_line(said, "no worker has begun within 110 s", "executors with free cores, of Spark 3.5 as the jar has it")
+        (log,) = (job.folder / "cluster").glob("work/*/*/stderr")
+        assert "ERROR Inbox: Ignoring error\njava.io.EOFException" in log.read_text()
     completes(job)
 
 
