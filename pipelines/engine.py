@@ -431,6 +431,8 @@ def within(seconds: float, function: Callable[[], object]) -> None:
 
 _GONE = r"StatusCode\.UNAVAILABLE|failed to connect to all addresses|Socket closed|Connection reset|Connection refused|Cannot invoke RPC"
 """Only what the driver itself met: in a job server's log such lines are ordinary."""
+_FRAME = re.compile(r"\s*(at )?[\w.$/<>]+\([\w.]+(:\d+)?\)\s*$")
+"""A line of Java's stack."""
 _KNOWN: tuple[tuple[str, str, str], ...] = (
     (
         r"No module named '?(?:pipelines|corpora|shards|trainer|apache_beam)\b",
@@ -441,6 +443,11 @@ _KNOWN: tuple[tuple[str, str, str], ...] = (
         r"InvalidClassException|local class incompatible|All masters are unresponsive|serialVersionUID|NoSuchMethodError: .*spark|NoClassDefFoundError: org/apache/spark",
         "the cluster's Spark is not of the jar's minor version",
         "use a cluster of Spark 3.5, or build the jar with the cluster's version (spark.version in the pom)",
+    ),
+    (
+        r"Cannot call methods on a stopped SparkContext",
+        "the cluster did not take the application, or ended it",
+        "is its Spark of the jar's minor version (3.5)? The master's log says more (InvalidClassException where it is not)",
     ),
     (
         _GONE,
@@ -473,5 +480,5 @@ def explain(error: BaseException, engine: Engine, log: list[str]) -> UserError:
         if match:
             line = match.string[match.start() :].splitlines()[0]
             return UserError(f"{engine.runner}: {what}: {line[:200]}", f"{hint}; {DOCS}", 3)
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    lines = [line.strip() for line in str(error).splitlines() if line.strip() and not _FRAME.match(line)] or [type(error).__name__]
     return UserError(f"{engine.runner}: {lines[-1][:300]}", f"see the engine's log, and run the same command again: what is done is kept; {DOCS}", 1)
