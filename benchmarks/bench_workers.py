@@ -12,6 +12,7 @@ Targets: two workers at least 1.7x of one; pool and Beam at most 3 % over by han
 import argparse
 import json
 import logging
+import os
 import sys
 import tempfile
 import time
@@ -36,16 +37,17 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=62.0, help="of one worker, a slice")
     parser.add_argument("--only", choices=["ingest", "tokenize"], help="default: both")
+    parser.add_argument("--pool-only", action="store_true", help="without by hand")
     arguments = parser.parse_args()
     logging.disable(logging.CRITICAL)
     for name, bench in (("ingest", bench_ingest), ("tokenize", bench_tokenize)):
         if arguments.only in (None, name):
             with tempfile.TemporaryDirectory() as folder:
-                bench(folder, arguments.seconds, arguments.rounds)
+                bench(folder, arguments.seconds, arguments.rounds, not arguments.pool_only)
     workers.stop()
 
 
-def bench_ingest(folder: str, seconds: float, rounds: int) -> None:
+def bench_ingest(folder: str, seconds: float, rounds: int, compared: bool) -> None:
     """Archives to documents."""
     archives = sorted(DATA.glob("cc-news/**/2016/09/*.warc.gz"))
     if not archives:
@@ -66,10 +68,10 @@ def bench_ingest(folder: str, seconds: float, rounds: int) -> None:
     clear(home, outputs)
     copies = round(8 * seconds / timed(partial(by_hand, home, steps)))
     write(copies, NUM_SLICES)
-    measure("ingest", home, beam.Ingest, steps, outputs, len(archive) * copies * NUM_SLICES / 1e6, rounds)
+    measure("ingest", home, beam.Ingest, steps, outputs, len(archive) * copies * NUM_SLICES / 1e6, rounds, compared)
 
 
-def bench_tokenize(folder: str, seconds: float, rounds: int) -> None:
+def bench_tokenize(folder: str, seconds: float, rounds: int, compared: bool) -> None:
     """Documents to shards."""
     texts = [text.decode(errors="replace") for _, text in novels()]
 
@@ -81,7 +83,8 @@ def bench_tokenize(folder: str, seconds: float, rounds: int) -> None:
         return Path(folder, "0.jsonl").stat().st_size
 
     def adopt_sized(size: int) -> None:
-        adopt(home, f'[sources.novels]\nkind = "files"\ninput = "*.jsonl"\nlanguage = "en"\nslice_bytes = {size}\n[dedup]\nexact = false\n', folder)
+        source = f'[sources.novels]\nkind = "files"\ninput = "*.jsonl"\nlanguage = "en"\nslice_bytes = {size}\n'
+        adopt(home, source + "[dedup]\nexact = false\nnear = false\n[tokenizer]\nsample_bytes = 20000000\n", folder)
         for stage in (build.run_ingest, build.run_dedup, build.run_tokenizer):
             stage(home, workers.default_workers(), [], quiet)
 
@@ -94,7 +97,9 @@ def bench_tokenize(folder: str, seconds: float, rounds: int) -> None:
     copies = round(seconds / timed(partial(by_hand, home, steps)))
     size = write(copies, NUM_SLICES)
     adopt_sized(size)
-    measure("tokenize", home, beam.Tokenize, steps, ["shards", "work/tokenize", "summaries/tokenize", "summaries/shards"], size * NUM_SLICES / 1e6, rounds)
+    measure(
+        "tokenize", home, beam.Tokenize, steps, ["shards", "work/tokenize", "summaries/tokenize", "summaries/shards"], size * NUM_SLICES / 1e6, rounds, compared
+    )
 
 
 def adopt(home: str, recipe: str, folder: str) -> None:
@@ -109,41 +114,48 @@ def by_hand(home: str, steps: Iterable[tuple[Callable[[str], list[Any]], Callabl
             process(task)
 
 
-def measure(name: str, home: str, stage: Any, steps: Any, outputs: list[str], megabytes: float, rounds: int) -> None:
+def measure(name: str, home: str, stage: Any, steps: Any, outputs: list[str], megabytes: float, rounds: int, compared: bool) -> None:
     """The three ways in turn; `outputs` are removed before each."""
+    idle = files.join(os.path.dirname(home), "idle")
+    Path(os.path.dirname(home), "idle.txt").write_text("A home of one text, ingested.")
+    adopt(idle, '[sources.one]\nkind = "files"\ninput = "idle.txt"\n', os.path.dirname(home))
+    by_hand(idle, [(ingest.plan, ingest.process)])
 
     def prepare(num_workers: int) -> None:
-        beam.run_stage(home, stage, num_workers, [])  # done already, so it only brings up the children
+        beam.run_stage(idle, beam.Ingest, num_workers, [])  # done already, so it only brings up the children
         clear(home, outputs)
 
-    beam.run_stage(home, stage, 2, [])
+    ways = [
+        Variant(name="2 workers", work=megabytes, run=partial(beam.run_stage, home, stage, 2, []), prepare=partial(prepare, 2)),
+        Variant(name="1 worker", work=megabytes, run=partial(beam.run_stage, home, stage, 1, []), prepare=partial(prepare, 1)),
+    ]
+    if compared:
+        ways.append(Variant(name="by hand", work=megabytes, run=partial(by_hand, home, steps), prepare=partial(clear, home, outputs)))
+    result = compare(
+        f"workers_{name}",
+        "MB of input a second",
+        ways,
+        rounds=rounds,
+        warm=False,
+        packages=("apache-beam", "pebble"),
+    )
     starts = {}
     for num_workers in (1, 2):
         workers.stop()
         both = timed(partial(beam.run_stage, home, stage, num_workers, []))
         starts[num_workers] = both - timed(partial(beam.run_stage, home, stage, num_workers, []))
-    result = compare(
-        f"workers_{name}",
-        "MB of input a second",
-        [
-            Variant(name="2 workers", work=megabytes, run=partial(beam.run_stage, home, stage, 2, []), prepare=partial(prepare, 2)),
-            Variant(name="1 worker", work=megabytes, run=partial(beam.run_stage, home, stage, 1, []), prepare=partial(prepare, 1)),
-            Variant(name="by hand", work=megabytes, run=partial(by_hand, home, steps), prepare=partial(clear, home, outputs)),
-        ],
-        rounds=rounds,
-        warm=False,
-        packages=("apache-beam", "pebble"),
-    )
     seconds = {way: megabytes / row["rate"]["median"] for way, row in result["variants"].items()}
     result["seconds"], result["start_of_the_pool"] = seconds, starts
-    result["overhead"] = seconds["1 worker"] / seconds["by hand"] - 1
+    if compared:
+        result["overhead"] = seconds["1 worker"] / seconds["by hand"] - 1
     result["two_workers_with_start"] = (seconds["1 worker"] + starts[1]) / (seconds["2 workers"] + starts[2])
     (RESULTS / f"workers_{name}.json").write_text(json.dumps(result, indent=1) + "\n")
     print("  seconds:", ", ".join(f"{way} {value:.1f}" for way, value in seconds.items()))
     print(
         f"  start of the pool: 1 worker {starts[1]:.2f} s, 2 workers {starts[2]:.2f} s; with it two workers are {result['two_workers_with_start']:.2f}x of one"
     )
-    print(f"  pool and Beam over by hand, slices of {seconds['by hand'] / NUM_SLICES:.0f} s: {100 * result['overhead']:+.1f} %", flush=True)
+    if compared:
+        print(f"  pool and Beam over by hand, slices of {seconds['by hand'] / NUM_SLICES:.0f} s: {100 * result['overhead']:+.1f} %", flush=True)
 
 
 def clear(home: str, outputs: list[str]) -> None:

@@ -189,12 +189,17 @@ def read_part(options: FilesOptions, part: Part) -> Iterator[Document | Reject]:
         for record in _records(options, part):
             position = record.position + 1
             yield record
-    except (PermissionError, FileNotFoundError, IsADirectoryError, UnicodeEncodeError) as error:  # the last: a name that is no UTF-8
-        yield Reject(path=part.path, position=position, reason="unreadable", detail=getattr(error, "strerror", None) or str(error))
-    except DAMAGE as error:
-        cut = isinstance(error, EOFError) or "Truncated" in str(error)  # the latter is Arrow's word for a cut .zst
-        reason = "truncated" if cut else "damaged"
-        yield Reject(path=part.path, position=position, reason=reason, detail=str(error)[:200])
+    except (UnicodeEncodeError, *DAMAGE) as error:
+        reason, detail = what_broke(error)
+        yield Reject(path=part.path, position=position, reason=reason, detail=detail)
+
+
+def what_broke(error: BaseException) -> tuple[str, str]:
+    """(unreadable, truncated or damaged; detail) of what opening a file or a decoder raised."""
+    if isinstance(error, (PermissionError, FileNotFoundError, IsADirectoryError, UnicodeEncodeError)):  # the last: a name that is no UTF-8
+        return "unreadable", getattr(error, "strerror", None) or str(error)
+    cut = isinstance(error, EOFError) or "Truncated" in str(error)  # the latter is Arrow's word for a cut .zst
+    return "truncated" if cut else "damaged", str(error)[:200]
 
 
 def _records(options: FilesOptions, part: Part) -> Iterator[Document | Reject]:
@@ -221,7 +226,11 @@ def _records(options: FilesOptions, part: Part) -> Iterator[Document | Reject]:
 
 def open_inflated(address: str, compression: str) -> IO[bytes]:
     """A buffered stream of a file's inflated bytes; `compression` is one of `COMPRESSIONS` or ""."""
-    stream: Any = io.BufferedReader(files.open_input(address), 1 << 20)  # type: ignore[arg-type]
+    return inflate(io.BufferedReader(files.open_input(address), 1 << 20), compression)  # type: ignore[arg-type]
+
+
+def inflate(stream: Any, compression: str) -> IO[bytes]:
+    """A buffered stream of the inflated bytes of one; closing it closes both."""
     if not compression:
         return stream  # type: ignore[no-any-return]
     if compression == ".gz":

@@ -95,6 +95,11 @@ def refuse_tags(text: str) -> Skip | None:
     """Why a decoded page has too much markup to be parsed in seconds; None: it has not."""
     if (tags := text.count("<")) > MAX_TAGS:
         return Skip(reason="too_many_elements", detail=f"{tags:,} tags")
+    return refuse_attributes(text)
+
+
+def refuse_attributes(text: str) -> Skip | None:
+    """Why a tag of a decoded page has too many attributes; None: none has."""
     if max(map(len, _TAG.findall(text)), default=0) <= _LONG_TAG:
         return None
     for tag in _TAG.finditer(text):

@@ -5,7 +5,12 @@ import importlib
 from corpora.document import Source, SourceOptions
 from shards.config import UserError, nearest
 
-KINDS = {"cc_news": "corpora.cc_news:source", "files": "corpora.files:source", "wikipedia": "corpora.wikipedia:source"}
+KINDS = {
+    "books": "corpora.books:source",
+    "cc_news": "corpora.cc_news:source",
+    "files": "corpora.files:source",
+    "wikipedia": "corpora.wikipedia:source",
+}
 """Each kind and where its source lives."""
 
 

@@ -20,6 +20,7 @@ TABLES = (
     ("sources.NAME", "corpora/files.py", "FilesOptions"),
     ("sources.NAME", "corpora/cc_news.py", "CcNewsOptions"),
     ("sources.NAME", "corpora/wikipedia.py", "WikipediaOptions"),
+    ("sources.NAME", "corpora/books.py", "BooksOptions"),
     ("sources.NAME.rules", "corpora/rules.py", "RulesConfig"),
     ("sources.NAME.dedup", "corpora/document.py", "SourceDedup"),
     ("dedup", "pipelines/recipe.py", "DedupConfig"),
@@ -28,13 +29,14 @@ TABLES = (
     ("expected.NAME", "pipelines/recipe.py", "ExpectedConfig"),
 )
 """Table of the recipe, file, dataclass."""
-KINDS = {"FilesOptions": "files", "CcNewsOptions": "cc_news", "WikipediaOptions": "wikipedia"}
+KINDS = {"FilesOptions": "files", "CcNewsOptions": "cc_news", "WikipediaOptions": "wikipedia", "BooksOptions": "books"}
 
 MANIFEST = (("", "Manifest"), ("tokenizer", "TokenizerInfo"), ("shards[]", "ShardEntry"))
 
 REJECT_FILES = (
     *("corpora/files.py", "corpora/cc_news.py", "corpora/guard.py", "corpora/html.py", "corpora/page.py", "corpora/warc.py"),
     *("corpora/wikipedia.py", "corpora/wikipage.py", "corpora/wikitext.py", "corpora/dump.py"),
+    *("corpora/books.py", "corpora/epub.py", "corpora/archives.py"),
     "pipelines/ingest.py",
 )
 REASONS = {
@@ -42,23 +44,27 @@ REASONS = {
     "bad_json": "a line that is not a JSON object",
     "bad_xml": "a page of a dump that is not well-formed XML",
     "binary": "a body that begins as an image, a PDF, an archive, or is a fifth control characters",
-    "charset": "a page in a legacy charset that nothing declares, and of no Latin alphabet",
+    "bomb": "bytes that inflate to more than text ever does: 200 for each stored one, 200,000,000 of an EPUB; in an archive the next member is read, of one compressed as a whole no more",
+    "charset": "a page or plain text in a legacy charset that nothing declares, and of no Latin alphabet",
     "crash": "the parser's process died of the page, twice",
     "damaged": "the decoder refuses the bytes; what was before them is kept, and in a web archive what comes after",
     "disambiguation": "a wiki page that only tells titles apart, or is about a surname; the detail says by what",
     "document_type": "a dump with a document type declaration, which is never read",
     "empty": "no text is left after normalisation, or none is found in a page",
+    "encrypted": "a book with DRM, or an encrypted member of a zip",
     "entity": "a page of a dump with an entity that XML itself does not know: none can be declared",
     "error": "the extractor failed on the page",
     "feed": "RSS, Atom or a sitemap served as a page",
     "garbage": "bytes of a web archive that belong to no record; the detail counts them",
     "http_Nxx": "a response with another status than 200: `http_2xx`, `http_3xx`, `http_4xx`, ...; the detail names it",
-    "language": "a page in another language than the wanted one; the detail names it",
+    "language": "a page or book in another language than the wanted one; the detail names it",
     "memory": "the parser's process took more than 1.5 GB for the page, twice",
     "namespace": "a wiki page of another namespace than the wanted ones; the detail names its number",
     "no_text": "the field or column of the text is not there, or holds no string",
     "not_a_dump": "a file without `<mediawiki>` or `<page>` in its beginning",
+    "not_a_file": "a link, device, pipe or sparse file in a tar: named, never followed",
     "not_an_archive": "a file without a single WARC or ARC record, or in another format, which the detail names",
+    "not_epub": "a zip named .epub without container and package document",
     "not_html": "a response that is no page, by its type, its address or its first bytes",
     "not_wikitext": "a wiki page of another content model (Scribunto, JSON); the detail names it",
     "not_http": "a response record that is neither HTTP nor HTML",
@@ -66,20 +72,22 @@ REASONS = {
     "outside_window": "a page crawled before `start`, or not before `end`",
     "redirect": "a wiki page that leads to another, by its tag or its text",
     "timeout": "the parser's process gave no answer in 100 s for the page, twice",
-    "too_deep": "a page of more than 1,000 elements one in the other; a wiki page of more than 30 templates and links",
+    "too_deep": "a page or a chapter of more than 1,000 elements one in the other; archives more than three deep; a wiki page of more than 30 templates and links",
     "too_large": "a document over the limit of bytes, a page over 2,000,000, a wiki page over 3,000,000",
-    "too_many_attributes": "a page with more than 5,000 attributes in one tag",
-    "too_many_elements": "a page with more than 60,000 `<`",
-    "too_short": "a page with less text than `min_characters`, a wiki page with fewer words than `min_words`",
+    "too_long": "a book with more words than `max_words`",
+    "too_many_attributes": "a page or chapter with more than 5,000 attributes in one tag",
+    "too_many_elements": "a page with more than 60,000 `<`, an EPUB with more than a million",
+    "too_short": "a page with less text than `min_characters`, a wiki page or a book with fewer words than `min_words`",
     "truncated": "the file ends too early; what was before is kept; or the header of an archive's record cannot be read, or a wiki page has no end",
     "undated": "a page that names no possible day of its own, with `require_date`",
     "unknown_format": "the file's name has no ending that the source reads",
     "unreadable": "no permission, or the file has gone",
+    "unsupported_compression": "a member of a zip that is neither stored nor deflated",
     "unsupported_encoding": "a body in an encoding that cannot be undone; the detail names it",
     "warcinfo": "a record that is no response, by its type; also `request`, `revisit`, `metadata`, `resource`, `conversion`, `continuation`",
 }
 """Reject reasons; the check fails when the code has others."""
-COMPUTED = {"error", "http_Nxx", "memory", "other_record", "too_short", "warcinfo"}
+COMPUTED = {"error", "http_Nxx", "memory", "not_a_file", "other_record", "too_short", "unsupported_compression", "warcinfo"}
 """Those that the code does not write as they are."""
 
 STATS = (

@@ -172,6 +172,8 @@ def open_output(address: str, flush: bool = True) -> Iterator[Output]:
 
     `flush` False does not wait for the disk: for large files that can be made again and whose digest is looked at before use.
     """
+    if web.is_web(address):
+        raise UserError(f"{address}: files over HTTP can only be read", "name a folder, s3://, gs:// or hdfs://")
     if is_remote(address):
         with tempfile.TemporaryFile() as stream:
             yield Output(stream)
@@ -230,8 +232,10 @@ def digest(address: str) -> str:
 
 
 def identity(address: str, length: int) -> str:
-    """A cheap identity of an input's content: a store's ETag, where it gives one, else `both_ends_digest`."""
-    if is_remote(address) and not web.is_web(address):
+    """A cheap identity of an input's content: a store's or a web server's ETag, where it gives one, else `both_ends_digest`."""
+    if web.is_web(address):
+        return webfile.identity(address) or both_ends_digest(address, length)
+    if is_remote(address):
         with store.Reader(address) as stream:
             if etag := stream.etag():
                 return f"etag {etag}"

@@ -8,11 +8,16 @@ import pydoc
 import random
 import sys
 import tarfile
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+# Before numba is imported: kernels are compiled with bounds checks, into a cache of their own.
+os.environ.setdefault("NUMBA_BOUNDSCHECK", "1")
+os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(tempfile.gettempdir()) / f"corpusmill-numba-{os.getuid()}"))
 
 sys.path.insert(0, str(Path(__file__).parent))  # `reuters:source` is a user's module to the recipes
 

@@ -91,7 +91,7 @@ def test_build_of_the_test_data(tmp_path: Path, corpus: Corpus) -> None:
     figures = json.loads(out)["sources"]["wiki"]
     assert code == 0 and figures["records"] == 206 + 1002 + 8 + 3 + 9
     assert figures["rejects"] == {"disambiguation": 9, "empty": 11, "namespace": 487, "redirect": 174, "too_short": 279}
-    assert (figures["documents"], figures["removed"], figures["kept"]) == (268, {"exact": 0}, 268)
+    assert (figures["documents"], figures["removed"], figures["kept"]) == (268, {"exact": 0, "near": 0}, 268)
     assert len({row["id"] for kind in ("documents", "rejects") for row in rows(tmp_path / "home", kind, ["id"])}) == 1228
     code, out, _ = corpus("show", tmp_path / "home", "--rejects", "--reason", "disambiguation", "--json")
     assert code == 0 and "Austin_(disambiguation)" in out

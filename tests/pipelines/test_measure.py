@@ -51,7 +51,7 @@ def make_home(tmp_path: Path, rules: RulesConfig, texts: list[str] = TEXTS, cuts
         rules=rules,
     )
     home = Home(str(tmp_path / "home"))
-    write_recipe(home, Recipe(sources={"mine": options}, dedup=DedupConfig(max_removed=1.0)))
+    write_recipe(home, Recipe(sources={"mine": options}, dedup=DedupConfig(max_removed=1.0, near=False)))
     for task in ingest.plan(home.root):
         ingest.process(task)
     return home

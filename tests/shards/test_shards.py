@@ -142,7 +142,7 @@ def test_verify_adds_up_the_sentences(tmp_path: Path) -> None:
     ("text", "error"),
     [
         ("", "not a manifest"),
-        ("[]", "format None is not one"),
+        ("[]", "it has no format"),
         ('{"format": 2}', "format 2 is not one this version reads"),
         ('{"format": 1, "shard": []}', "shard: unknown key"),
         ('{"format": 1}', "created_by: missing"),

@@ -3,13 +3,9 @@
 
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-if "numba" not in sys.modules:
-    os.environ.setdefault("NUMBA_BOUNDSCHECK", "1")
-    os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(tempfile.gettempdir()) / f"corpusmill-numba-{os.getuid()}"))
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parent))
 
