@@ -50,7 +50,7 @@ def main() -> None:
             recipe = folder / f"{name}.toml"
             recipe.write_text(f'[sources.news]\nkind = "cc_news"\ninput = "{folder}/{name}/*.warc.gz"\nslice_bytes = 1\n')
             command = [str(made.python), "-m", "pipelines.cli", "ingest", str(recipe), "--home", str(home), *cluster.spark_options(made, standalone.master)]
-            command += ["--environment_type=PROCESS", f"--environment_config={json.dumps({'command': str(made.boot)})}", f"--sdk_worker_parallelism={workers}"]
+            command += [*cluster.process_options(made, folder), f"--sdk_worker_parallelism={workers}"]
             started = time.perf_counter()
             done = subprocess.run(command, env=env, cwd=folder, capture_output=True, text=True, timeout=900, stdin=subprocess.DEVNULL)
             if done.returncode:

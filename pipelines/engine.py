@@ -24,12 +24,12 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from pipelines import progress
+from pipelines import progress, spark
 from pipelines.home import Home, package_versions
 from shards import files
 from shards.config import UserError
@@ -127,6 +127,8 @@ def probe(engine: Engine) -> None:
     jar = options.get("spark_job_server_jar", "")
     if jar and not re.match(r"[a-z0-9]+://", jar) and not os.path.isfile(jar):
         raise UserError(f"--spark_job_server_jar={jar}: no such file", f"build it by the command in {DOCS}", 3)
+    if master.startswith("spark://") and jar:
+        spark.check_versions(master, jar, options.get("job_server_jvm_properties", ""))
     environment, config = options.get("environment_type", "").upper(), options.get("environment_config", "")
     if environment == "EXTERNAL" and engine.runner == "SparkRunner" and engine._local_master and not engine.jar and not _answers(config):
         raise UserError(
@@ -216,7 +218,6 @@ def check_worker(home_root: str, session: Session) -> None:
     """Is this worker fit for the job? Raises `UserError` (exit 3): its home is another than the submitter's, its packages are."""
     if _me() != session.driver:
         progress.board.begin("")
-        _end_with_executor()
     if read_token(Home(home_root)) != session.token:
         raise UserError(
             f"{home_root}: on the worker {socket.gethostname()} this is not the submitter's folder",
@@ -231,38 +232,6 @@ def check_worker(home_root: str, session: Session) -> None:
                 f"install the submitter's versions there: one constraints file for both; {DOCS}",
                 3,
             )
-
-
-def _end_with_executor() -> None:
-    """End this worker, and the boot program that began it, when the executor above that has died: nobody else would, and it
-    would go on to the end of its slice. (The children of the pool end with their parent.)"""
-    if sys.platform != "linux":
-        return
-    boot = os.getppid()
-    executor, name = _parent(boot), ""
-    with suppress(OSError), open(f"/proc/{executor}/comm") as stream:
-        name = stream.read().strip()
-    if name != "java":
-        return
-
-    def watch() -> None:
-        while os.getppid() == boot and _parent(boot) == executor:
-            time.sleep(1.0)
-        with suppress(OSError):
-            if os.getppid() == boot:
-                os.kill(boot, signal.SIGTERM)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _parent(pid: int) -> int:
-    """The parent of a process; 0 where there is none."""
-    try:
-        with open(f"/proc/{pid}/stat") as stream:
-            return int(stream.read().rpartition(")")[2].split()[1])
-    except (OSError, ValueError, IndexError):
-        return 0
 
 
 _beats_lock = threading.Lock()
@@ -410,10 +379,17 @@ class Watch:
             )
         return UserError(
             f"{self.engine.runner}: no worker has begun within {max(seconds, BEGIN_S):.0f} s: the job is ended",
-            "are there executors with free cores, and a worker pool or boot program on each, whose Python has corpusmill and this apache-beam? "
+            f"are there executors with free cores, {self._of_spark()}and a worker pool or boot program on each, whose Python has corpusmill and this apache-beam? "
             f"Its log says more; {DOCS}",
             3,
         )
+
+    def _of_spark(self) -> str:
+        """What the executors' Spark must be, where that can matter: those of another minor version wait without a word."""
+        if self.engine.runner != "SparkRunner" or self.engine._local_master:
+            return ""
+        ours = spark.jar_version(self.engine.options.get("spark_job_server_jar", ""))
+        return f"of Spark {spark.minor(ours)} as the jar has it, " if ours else "of the jar's Spark, "
 
     def thread_failed(self, thread: "threading.ExceptHookArgs") -> None:
         """Instead of `threading.excepthook`: Beam's threads print traces of what is reported in one line; one of them is the
@@ -455,6 +431,8 @@ def within(seconds: float, function: Callable[[], object]) -> None:
 
 _GONE = r"StatusCode\.UNAVAILABLE|failed to connect to all addresses|Socket closed|Connection reset|Connection refused|Cannot invoke RPC"
 """Only what the driver itself met: in a job server's log such lines are ordinary."""
+_FRAME = re.compile(r"\s*(at )?[\w.$/<>]+\([\w.]+(:\d+)?\)\s*$")
+"""A line of Java's stack."""
 _KNOWN: tuple[tuple[str, str, str], ...] = (
     (
         r"No module named '?(?:pipelines|corpora|shards|trainer|apache_beam)\b",
@@ -465,6 +443,11 @@ _KNOWN: tuple[tuple[str, str, str], ...] = (
         r"InvalidClassException|local class incompatible|All masters are unresponsive|serialVersionUID|NoSuchMethodError: .*spark|NoClassDefFoundError: org/apache/spark",
         "the cluster's Spark is not of the jar's minor version",
         "use a cluster of Spark 3.5, or build the jar with the cluster's version (spark.version in the pom)",
+    ),
+    (
+        r"Cannot call methods on a stopped SparkContext",
+        "the cluster did not take the application, or ended it",
+        "is its Spark of the jar's minor version (3.5)? The master's log says more (InvalidClassException where it is not)",
     ),
     (
         _GONE,
@@ -497,5 +480,5 @@ def explain(error: BaseException, engine: Engine, log: list[str]) -> UserError:
         if match:
             line = match.string[match.start() :].splitlines()[0]
             return UserError(f"{engine.runner}: {what}: {line[:200]}", f"{hint}; {DOCS}", 3)
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    lines = [line.strip() for line in str(error).splitlines() if line.strip() and not _FRAME.match(line)] or [type(error).__name__]
     return UserError(f"{engine.runner}: {lines[-1][:300]}", f"see the engine's log, and run the same command again: what is done is kept; {DOCS}", 1)

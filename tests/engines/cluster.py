@@ -2,7 +2,9 @@
 with the block: for the matrix and for the tests of faults."""
 
 import contextlib
+import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -53,10 +55,10 @@ def marked(mark: str) -> list[tuple[int, str]]:
     return found
 
 
-def wait_none(mark: str, seconds: float = 20.0) -> list[tuple[int, str]]:
-    """The marked processes that are still there after at most so long."""
+def wait_none(mark: str, seconds: float = 20.0, but: str = "\n") -> list[tuple[int, str]]:
+    """The marked processes that are still there after at most so long, without those whose command line has `but`."""
     end = time.monotonic() + seconds
-    while (found := marked(mark)) and time.monotonic() < end:
+    while (found := [process for process in marked(mark) if but not in process[1]]) and time.monotonic() < end:
         time.sleep(0.2)
     return found
 
@@ -108,9 +110,10 @@ def started(command: list[str], env: dict[str, str], log: Path, port: int | None
 
 @dataclass(frozen=True)
 class Cluster:
-    """A standalone cluster. `master`: its spark:// address; `worker`: the process of its one worker daemon."""
+    """A standalone cluster. `master`: its spark:// address; `page`: the port of the master's page; `worker`: the process of its one worker daemon."""
 
     master: str
+    page: int
     worker: "subprocess.Popen[bytes]"
 
 
@@ -125,7 +128,7 @@ def standalone(tools: Tools, env: dict[str, str], folder: Path, cores: int = 2) 
     worker_command = [*java, "org.apache.spark.deploy.worker.Worker", "--host", "127.0.0.1", "--port", str(worker_port), "--webui-port", str(worker_ui)]
     worker_command += ["--cores", str(cores), "--memory", "2g", "--work-dir", str(folder / "work"), master]
     with started(master_command, env, folder / "master.log", port), started(worker_command, env, folder / "worker.log", worker_port) as worker:
-        yield Cluster(master, worker)
+        yield Cluster(master, ui, worker)
 
 
 @contextmanager
@@ -152,3 +155,12 @@ def spark_options(tools: Tools, master: str) -> list[str]:
     """Beam's options for its own job server on a master."""
     options = ["--runner=SparkRunner", f"--spark_job_server_jar={tools.jar}", f"--spark_master_url={master}", "--environment_cache_millis=60000"]
     return options if master.startswith("local") else [*options, f"--job_server_jvm_properties=-Dspark.executor.extraClassPath={tools.jar}"]
+
+
+def process_options(tools: Tools, folder: Path) -> list[str]:
+    """Beam's options for workers that the executors start by `corpus-boot`, which `folder` gets as an installed package has it."""
+    script = folder / "corpus-boot"
+    script.write_text(f'#!/bin/sh\nexec {shlex.quote(str(tools.python))} -m pipelines.boot "$@"\n')
+    script.chmod(0o755)
+    config = {"command": str(script), "env": {"CORPUSMILL_BOOT": str(tools.boot)}}
+    return ["--environment_type=PROCESS", f"--environment_config={json.dumps(config)}"]

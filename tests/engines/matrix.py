@@ -8,7 +8,6 @@ of locked versions must be equal byte for byte. A row that did not run fails the
 """
 
 import argparse
-import json
 import os
 import re
 import shutil
@@ -128,8 +127,7 @@ def spark_local(bench: Bench, row: Row) -> None:
 def spark_process(bench: Bench, row: Row) -> None:
     """A standalone cluster; executors start Beam's boot program."""
     with _standalone(bench, row) as (master, _):
-        config = json.dumps({"command": str(bench.tools.boot)})
-        options = ["--environment_type=PROCESS", f"--environment_config={config}", "--sdk_worker_parallelism=2"]
+        options = [*cluster.process_options(bench.tools, bench.folder), "--sdk_worker_parallelism=2"]
         build(bench, row, *cluster.spark_options(bench.tools, master), *options)
 
 
@@ -157,14 +155,12 @@ def one_jar(bench: Bench, row: Row) -> None:
     """The whole build as one jar, submitted by pyspark's spark-submit; the same command then checks the accounts."""
     env = cluster.environment(bench.tools, bench.mark)
     jar = bench.folder / "build.jar"
-    config = json.dumps({"command": str(bench.tools.boot)})
     build(
         bench,
         row,
         *cluster.spark_options(bench.tools, "local[2,4]"),
         f"--output_executable_path={jar}",
-        "--environment_type=PROCESS",
-        f"--environment_config={config}",
+        *cluster.process_options(bench.tools, bench.folder),
     )
     submit = [str(bench.tools.pyspark / "bin" / "spark-submit"), "--driver-memory", "1g", "--master", "local[2,4]", str(jar)]
     run(bench, row, submit, env)

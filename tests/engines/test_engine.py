@@ -49,6 +49,20 @@ def test_silence_that_is_borne() -> None:
     assert engine_of(["--runner=DataflowRunner"]).stall_s == 1200.0
 
 
+STOPPED = """Pipeline BeamApp-root-1121124122-5b14d5eb failed in state FAILED: java.lang.IllegalStateException: Cannot call methods on a stopped SparkContext.
+This stopped SparkContext was created at:
+
+org.apache.spark.api.java.JavaSparkContext.<init>(JavaSparkContext.scala:58)
+java.base/java.lang.Thread.run(Thread.java:840)
+
+The currently active SparkContext was created at:
+
+org.apache.spark.api.java.JavaSparkContext.<init>(JavaSparkContext.scala:58)
+java.base/java.lang.Thread.run(Thread.java:840)
+"""
+"""What the driver says of a master of Spark 4.0.1, after a minute."""
+
+
 @pytest.mark.parametrize(
     ("text", "log", "what", "hint"),
     [
@@ -64,7 +78,9 @@ def test_silence_that_is_borne() -> None:
         ("<_Rendezvous StatusCode.UNAVAILABLE, details = 'Socket closed'>", [], "the job server has gone", "start it again"),
         ("Only one SparkContext should be running in this JVM", [], "at work on another job", "one job at a time"),
         ("Task 1 in stage 2.0 failed 1 times, most recent failure", ["Connection refused"], "a task failed as often as Spark tries", "local[N,4]"),
+        (STOPPED, [], "the cluster did not take the application, or ended it: Cannot call methods on a stopped SparkContext.", "minor version (3.5)"),
         ("first\nlast line", [], "last line", "what is done is kept"),
+        ("java.io.IOException: No space left\n\tat a.b.C$D.run(C.java:1)\njava.base/java.lang.Thread.run(Thread.java:840)\n", [], "No space left", "kept"),
         ("", [], "RuntimeError", "what is done is kept"),
     ],
 )

@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 POM = ROOT / "tests" / "engines" / "spark-pom.xml"
 CONSTRAINTS = ROOT / "constraints-spark.txt"
 SPARK_PACKAGES = ("apache-beam", "pyspark")
+OTHER_SPARK = "pyspark==3.4.4"
 GO_VERSION = "v2.77.0"
 GO_TOOLS = {"prism": "github.com/apache/beam/sdks/v2/go/cmd/prism", "container": "github.com/apache/beam/sdks/v2/python/container"}
 DEADLINE_S = 1200.0
@@ -95,6 +96,20 @@ def spark_environment() -> Path:
             _run(folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement", requirements)
 
     return _kept("spark-environment", CONSTRAINTS.read_bytes() + sys.version.encode(), make)
+
+
+def other_spark() -> Path:
+    """pyspark of a minor version that the jar is not made for, for a cluster of its own."""
+
+    def make(folder: Path) -> None:
+        if shutil.which("uv"):
+            _run("uv", "venv", "--quiet", "--seed", "--allow-existing", "--python", sys.executable, folder)
+            _run("uv", "pip", "install", "--quiet", "--python", folder / "bin" / "python", OTHER_SPARK)
+        else:
+            _run(sys.executable, "-m", "venv", folder)
+            _run(folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", OTHER_SPARK)
+
+    return next(_kept("other-spark", OTHER_SPARK.encode() + sys.version.encode(), make).glob("lib/python3*/site-packages/pyspark"))
 
 
 def spark_jar() -> Path:

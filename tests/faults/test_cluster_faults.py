@@ -15,12 +15,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from engines import cluster
-from engines.tools import ROOT, Missing, Tools, tools
+from engines.tools import ROOT, Missing, Tools, other_spark, tools
 
 VERDICT_S = 120.0
 RUN_S = 400.0
@@ -236,7 +236,7 @@ def test_a_worker_that_dies_where_the_engine_does_not_try_again(job: Job) -> Non
 
 
 def process_environment(job: Job) -> list[str]:
-    return ["--environment_type=PROCESS", f"--environment_config={json.dumps({'command': str(job.tools.boot)})}", "--sdk_worker_parallelism=2"]
+    return [*cluster.process_options(job.tools, job.folder), "--sdk_worker_parallelism=2"]
 
 
 @pytest.mark.long
@@ -287,19 +287,50 @@ def test_a_spark_worker_stands_still(spark_job: Job) -> None:
 
 
 @pytest.mark.long
-def test_the_driver_is_killed(spark_job: Job) -> None:
-    """Its job server, Spark in it, and the workers go too; the same command completes the stage."""
+@pytest.mark.parametrize("place", ["local", "standalone"])
+def test_the_driver_is_killed(place: str, spark_job: Job) -> None:
+    """Its job server and Spark in it go too, on a cluster the application's executors, and the workers of either; the same command
+    completes the stage."""
     job = spark_job
     job.close_gate()
-    options = [*cluster.spark_options(job.tools, "local[2,4]"), *process_environment(job)]
-    process = job.start(*options)
-    job.reached(process)
-    process.kill()
-    process.wait()
-    assert cluster.wait_none(job.mark, 330.0) == []  # a boot program whose worker had not begun starts it four times, a minute each
-    job.open_gate()
-    code, said = job.run(*options, seconds=RUN_S)
-    assert code == 0 and documents(job.home) == 8, said
+    with contextlib.ExitStack() as stack:
+        master = "local[2,4]"
+        if place == "standalone":
+            master = stack.enter_context(cluster.standalone(job.tools, job.env, job.folder / "cluster")).master
+        options = [*cluster.spark_options(job.tools, master), *process_environment(job)]
+        process = job.start(*options)
+        job.reached(process)
+        process.kill()
+        process.wait()
+        assert cluster.wait_none(job.mark, 20.0, but="org.apache.spark.deploy.") == []
+        job.open_gate()
+        code, said = job.run(*options, seconds=RUN_S)
+        assert code == 0 and documents(job.home) == 8, said
+    completes(job)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("known", [True, False], ids=["version known", "version not known"])
+def test_a_cluster_of_another_spark(known: bool, spark_job: Job) -> None:
+    """Its executors drop what they are told and wait: Spark 3.4 says so in their log alone."""
+    job = spark_job
+    try:
+        other = replace(job.tools, pyspark=other_spark())
+    except Missing as error:
+        pytest.skip(str(error))
+    with cluster.standalone(other, {**job.env, "SPARK_HOME": str(other.pyspark)}, job.folder / "cluster") as found:
+        job.env["SPARK_MASTER_WEBUI_PORT"] = str(found.page if known else cluster.free_port())
+        options = [option for option in cluster.spark_options(job.tools, found.master) if "extraClassPath" not in option]
+        started = time.monotonic()
+        code, said = job.run(*options, *process_environment(job))
+    assert code == 3
+    if known:
+        one_line(said, "the cluster has Spark 3.4.4", "has 3.5.0", "use a cluster of Spark 3.5, or build the jar with the cluster's version")
+        assert time.monotonic() - started < 30
+    else:
+        one_line(said, "no worker has begun within 110 s", "executors with free cores, of Spark 3.5 as the jar has it")
+        (log,) = (job.folder / "cluster").glob("work/*/*/stderr")
+        assert "ERROR Inbox: Ignoring error\njava.io.EOFException" in log.read_text()
     completes(job)
 
 
