@@ -104,7 +104,7 @@ def test_the_worker_is_the_entry_point_and_both_commands_are_installed() -> None
     boot = json.loads(entry)
     assert boot == ["/opt/apache/beam/boot"]
     assert any(image and Path(boot[0]).is_relative_to(names[0]) for image, names in copies())
-    assert set(project()["project"]["scripts"]) == {"corpus", "trainer"}
+    assert set(project()["project"]["scripts"]) == {"corpus", "corpus-boot", "trainer"}
     assert not arguments_of("CMD")
 
 
