@@ -1,4 +1,4 @@
-"""Which Spark a cluster has: by the page of its master, which is recorded here of Spark 3.4.4 and 4.0.1."""
+"""Which Spark a cluster has: by the page of its master, with the markup of Spark 4.0.1 and the versions put in by hand."""
 
 import http.server
 import threading
