@@ -123,12 +123,12 @@ def _sequence(tree: Any, options: "Extractor") -> tuple[Any, str]:
     wider, wider_text, other, other_text = None, "", None, ""
     try:
         wider, wider_text = _cascade(tree, retry, forum=True)
-    except Exception:  # what trafilatura does there, but for its warning
+    except Exception:  # as stock trafilatura: this try only may find more, the text found before stands
         pass
     if not options.fast:
         try:
             other, other_text = justext_rescue(copy(tree), options)
-        except Exception:
+        except Exception:  # the same
             pass
     if len(other_text) > len(wider_text) and len(other_text) > core.ESCALATION_JUSTEXT_RATIO * len(text):
         return other, other_text

@@ -192,7 +192,7 @@ def ask(address: str, patience: Patience, start: int = 0, stop: int | None = Non
             response.raw.close()
             return Answer(_Nothing(), start, True, Remote(size=int(found[1]), etag=remote.etag, modified=remote.modified), patience)
         return Answer(response, 0, False, remote, patience)
-    except BaseException:
+    except BaseException:  # Ctrl-C too: close the connection, then raise again
         response.close()
         raise
 
