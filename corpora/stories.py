@@ -62,7 +62,7 @@ class StoriesOptions(FilesOptions):
     top_fraction: float = 0.001
     """Share of the documents that is chosen; of N documents ceil(top_fraction * N), at least one."""
     min_words: int = 50
-    """Shorter documents are rejects, `too_short`, and not among the N."""
+    """Documents of fewer words are rejects, `too_short`, and not among the N."""
     overlap: Literal["multiset", "set"] = "multiset"
     """multiset: an n-gram counts as often as text and question both have it; set: once."""
     query: Literal["joined", "max"] = "joined"
@@ -176,18 +176,19 @@ def _converted(path: str, record: Record) -> Document | Reject:
 def _judged(options: StoriesOptions, document: Document) -> Document | Reject:
     """The document with clean text and its language; a reject where it has none of the one or is in another."""
     text, language = normalise(document.text), document.language
-    reason = detail = ""
     if not text:
-        reason = "empty"
-    elif len(text.encode()) > MAX_DOCUMENT_BYTES:
-        reason, detail = "too_large", f"over {MAX_DOCUMENT_BYTES} bytes"
-    elif language is None and options.language != ANY:
+        return _reject(document, reason="empty")
+    if len(text.encode()) > MAX_DOCUMENT_BYTES:
+        return _reject(document, reason="too_large", detail=f"over {MAX_DOCUMENT_BYTES} bytes")
+    if language is None and options.language != ANY:
         language = certainly_not(text[:_SAMPLE], options.language) or detect_language(text, options.language)
         if language != options.language:
-            reason, detail = "language", language
-    if reason:
-        return Reject(path=document.path, position=document.position, reason=reason, detail=detail, url=document.url)
+            return _reject(document, reason="language", detail=language)
     return replace(document, text=text, language=language)
+
+
+def _reject(document: Document, *, reason: str, detail: str = "") -> Reject:
+    return Reject(path=document.path, position=document.position, reason=reason, detail=detail, url=document.url)
 
 
 # --- the first reading --------------------------------------------------------------------------------------------
@@ -212,12 +213,13 @@ def look(options: StoriesOptions, piece: Slice) -> Iterator[Note]:
 def _score(options: StoriesOptions, query: ngrams.Query, search: "Search | None", document: Document) -> int | Reject:
     """What a document scores, in units of 2**-62; a reject where it may not be chosen."""
     scored = ngrams.score(query, document.text)
-    reason = detail = ""
     if scored.words < options.min_words:
-        reason, detail = "too_short", f"{scored.words} words"
-    elif search and (scored.longest or search.shortest < ngrams.MOST) and (whole := search.whole(ngrams.tokens(document.text, options.token_pattern))):
-        reason, detail = "holds_question", f"question {whole[0]}"
-    return Reject(path=document.path, position=document.position, reason=reason, detail=detail) if reason else scored.score
+        return _reject(document, reason="too_short", detail=f"{scored.words} words")
+    if search and (scored.longest or search.shortest < ngrams.MOST):
+        whole = search.whole(ngrams.tokens(document.text, options.token_pattern))
+        if whole:
+            return _reject(document, reason="holds_question", detail=f"question {whole[0]}")
+    return scored.score
 
 
 # --- the conclusion -----------------------------------------------------------------------------------------------
