@@ -58,4 +58,4 @@ def test_both_readings_agree_on_damaged_input(name: str, harms: list[tuple[float
         content = content[:at] + more + content[at + gone :]
     with tempfile.TemporaryDirectory() as folder:
         first, second, _ = both_readings(Path(folder), name, content)
-    assert first == second and len(set(position for position, _ in first)) == len(first)
+    assert first == second and len({position for position, _ in first}) == len(first)
