@@ -13,6 +13,7 @@ by `marks`: whoever chooses by a test's questions cannot measure by that test wi
 """
 
 import fractions
+import functools
 import hashlib
 import itertools
 import json
@@ -103,12 +104,16 @@ def slices(options: StoriesOptions) -> Iterator[Slice]:
     return group([piece for part in parts for piece in cut(options, part)], options.slice_bytes)
 
 
-def read_questions(options: StoriesOptions) -> list[list[str]]:
+Questions = tuple[tuple[str, ...], ...]
+"""The words of each."""
+
+
+def read_questions(options: StoriesOptions) -> Questions:
     """The words of each question, in the order of the files and their lines; lines without a word are passed over. Raises `UserError`."""
     hint = 'questions = "questions.txt", a question a line; docs/corpora.md says where the usual ones come from'
     if not options.questions:
         raise UserError("stories: no questions named", hint)
-    found = []
+    found: list[tuple[str, ...]] = []
     for address in options.questions:
         try:
             text = files.read_bytes(address).decode("utf-8-sig")
@@ -116,10 +121,10 @@ def read_questions(options: StoriesOptions) -> list[list[str]]:
             raise UserError(f"{address}: cannot read the questions: {error.strerror or error}", hint) from None
         except UnicodeDecodeError as error:
             raise UserError(f"{address}: not UTF-8: {error.reason} at byte {error.start}", "save the questions as UTF-8") from None
-        found += [words for line in text.split("\n") if (words := ngrams.tokens(line, options.token_pattern))]
+        found += [words for line in text.split("\n") if (words := tuple(ngrams.tokens(line, options.token_pattern)))]
     if not found:
         raise UserError(f"{', '.join(options.questions)}: not one question in it", hint)
-    return [list(words) for words in dict.fromkeys(map(tuple, found))] if options.dedup_questions else found
+    return tuple(dict.fromkeys(found) if options.dedup_questions else found)
 
 
 # --- the records, in both readings --------------------------------------------------------------------------------
@@ -197,8 +202,8 @@ def _reject(document: Document, *, reason: str, detail: str = "") -> Reject:
 def look(options: StoriesOptions, piece: Slice) -> Iterator[Note]:
     """Score every document of a slice."""
     questions = read_questions(options)
-    query = ngrams.make_query(questions, joined=options.query == "joined", as_sets=options.overlap == "set", pattern=options.token_pattern)
-    search = Search(questions, options.token_pattern) if options.exclude_questions else None
+    query = _query(questions, options.query == "joined", options.overlap == "set", options.token_pattern)
+    search = _search(questions) if options.exclude_questions else None
     for index, part in enumerate(piece.parts):
         for record in _records(options, part, lambda _: None):
             judged = _judged(options, record) if isinstance(record, Document) else record
@@ -208,6 +213,12 @@ def look(options: StoriesOptions, piece: Slice) -> Iterator[Note]:
             else:
                 values = (index, record.position, None, found.reason, found.detail[:100] or None)
                 yield Note(path=part.path, position=record.position, values=values, reason=found.reason)
+
+
+@functools.lru_cache(maxsize=2)
+def _query(questions: Questions, joined: bool, as_sets: bool, pattern: str) -> ngrams.Query:
+    """Made once in a process, not for every slice."""
+    return ngrams.make_query(questions, joined=joined, as_sets=as_sets, pattern=pattern)
 
 
 def _score(options: StoriesOptions, query: ngrams.Query, search: "Search | None", document: Document) -> int | Reject:
@@ -318,7 +329,7 @@ def _write(writer: pq.ParquetWriter, held: list[pa.RecordBatch], unit: int) -> l
 def read(options: StoriesOptions, piece: Slice, findings: Findings) -> Iterator[Document | Reject]:
     """Every record of a slice: the chosen as documents, the others as rejects without their text."""
     assert findings.notes is not None
-    search = Search(read_questions(options), options.token_pattern)
+    search = _search(read_questions(options))
     refused = _refused(findings.notes)
     chosen = _chosen(findings.conclusion, {_storable(part.path) for part in piece.parts})
     for index, part in enumerate(piece.parts):
@@ -366,7 +377,7 @@ def _with_score(options: StoriesOptions, search: "Search", document: Document, s
 class Search:
     """Where questions stand in texts. `shortest`: words of the shortest question."""
 
-    def __init__(self, questions: list[list[str]], pattern: str) -> None:
+    def __init__(self, questions: Questions) -> None:
         self.shortest = min(map(len, questions))
         self._whole = [_spaced(words) for words in questions]
         self._grams = {n: {gram for words in questions for gram in _grams(words, n)} for n in _REPORTED}
@@ -381,9 +392,12 @@ class Search:
         return {n: len(grams.intersection(_grams(words, n))) for n, grams in self._grams.items()}
 
 
-def _spaced(words: list[str]) -> str:
+_search = functools.lru_cache(maxsize=2)(Search)
+
+
+def _spaced(words: Sequence[str]) -> str:
     return f"\n{chr(10).join(words)}\n"
 
 
-def _grams(words: list[str], n: int) -> Iterator[tuple[str, ...]]:
+def _grams(words: Sequence[str], n: int) -> Iterator[tuple[str, ...]]:
     return zip(*(words[at:] for at in range(n)))

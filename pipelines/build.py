@@ -90,7 +90,7 @@ def _run_survey(home_root: str, num_workers: int, beam_arguments: list[str], say
     _run(home_root, Survey, num_workers, beam_arguments)
     _stop_if_aside(home_root, SURVEY_STEPS, say)
     for name in survey.surveyed(recipe):
-        found, concluded = summaries(home, survey.STAGE, name), homes.read_summary(home.summary(survey.CONCLUSION, name, survey.CONCLUSION))
+        found, concluded = summaries(home, survey.STAGE, name), homes.read_summary(home.summary(homes.CONCLUSION, name, homes.CONCLUSION))
         assert concluded is not None
         records, passed = (sum(summary.counts[key] for summary in found) for key in ("records", "passed"))
         rejects = _sums(summary.rejects for summary in found)

@@ -112,8 +112,8 @@ def test_the_selection_is_the_one_by_brute_force(
     digests = set()
     for name, wanted, inputs, size, backwards in (
         ("tied", inside, [f"{folder}/*.jsonl"], 64_000_000, False),
-        ("sliced", inside, [f"{folder}/0[3-6].jsonl", f"{folder}/0[0-2].jsonl"], 50_000, True),
-        ("paper", how_many(0.001, len(documents)), [f"{folder}/*.jsonl"], 300_000, False),
+        ("sliced", inside, [f"{folder}/0[3-6].jsonl", f"{folder}/0[0-2].jsonl"], 150_000, True),
+        ("paper", how_many(0.001, len(documents)), [f"{folder}/*.jsonl"], 2_000_000, False),
     ):
         home = home_of(tmp_path, name, inputs, asked, min_words=1, top_fraction=written(wanted, len(documents)), slice_bytes=size)
         run(home, backwards)
@@ -124,9 +124,9 @@ def test_the_selection_is_the_one_by_brute_force(
         assert (counts["records"], counts["documents"], counts["rejects not_selected"]) == (len(documents), wanted, len(documents) - wanted)
         if name != "paper":
             digests.add(digest(home))
-            assert len(summaries(home, "survey")) == (1 if name == "tied" else len(summaries(home, "ingest")))
+            assert len(summaries(home, "survey")) == len(summaries(home, "ingest"))
     assert len(digests) == 1  # what was concluded does not depend on the cut
-    assert len(summaries(Home(str(tmp_path / "sliced")), "survey")) > 50
+    assert len(summaries(Home(str(tmp_path / "sliced")), "survey")) > 25
     for row in rows(Home(str(tmp_path / "tied")), "documents"):
         assert json.loads(row["extra"])["score"] == pytest.approx(float(ranked[places.index((row["path"], row["position"]))]), abs=1e-9)
     assert not any(row["text"] for row in rows(Home(str(tmp_path / "tied")), "rejects"))  # what is not chosen is not stored
@@ -163,7 +163,7 @@ def test_of_a_thousand_equal_ones_the_first_is_chosen(tmp_path: Path) -> None:
     """Row 41: N small, everything a tie."""
     asked = write_questions(tmp_path)
     write_lines(tmp_path / "lines", ["The box is too small for the cup, he said to her. " * 6] * 1000, 9)
-    for size in (64_000_000, 9_000):
+    for size in (64_000_000, 20_000):
         home = home_of(tmp_path, f"of {size}", [f"{tmp_path}/lines/*"], asked, slice_bytes=size)
         run(home)
         assert chosen(home) == [("00.jsonl", 0)]
