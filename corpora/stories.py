@@ -68,10 +68,10 @@ class StoriesOptions(FilesOptions):
     """multiset: an n-gram counts as often as text and question both have it; set: once."""
     query: Literal["joined", "max"] = "joined"
     """joined: the score with all questions as one long one; max: with the question it is nearest to."""
-    token_pattern: str = ngrams.TOKEN_PATTERN
+    token_pattern: str = "[a-z0-9']+"
     """What a word is in the lower-cased text, as a regular expression; another one makes the scoring ten times as slow."""
     dedup_questions: bool = False
-    """A question whose words another one has, in their order, counts once."""
+    """Of questions with the same words in the same order only the first counts."""
     exclude_questions: bool = False
     """Documents that hold a whole question, word by word, are rejects, `holds_question`, and not among the N."""
     place_fields = ("questions",)
@@ -357,13 +357,20 @@ def _refused(notes: str) -> dict[int, dict[int, tuple[str, str]]]:
 def _chosen(conclusion: str, paths: set[str]) -> dict[str, dict[int, int]]:
     """The scores of the chosen documents of some paths, by position."""
     found: dict[str, dict[int, int]] = {}
-    names = pa.array(sorted(paths), pa.string())
+    names = sorted(paths)
     with files.open_input(conclusion) as stream:
-        for batch in pq.ParquetFile(stream).iter_batches(_ROWS):
-            batch = batch.filter(pc.is_in(batch.column("path"), names))
+        table = pq.ParquetFile(stream)
+        for batch in table.iter_batches(_ROWS, row_groups=_groups_within(table, names[0], names[-1])):
+            batch = batch.filter(pc.is_in(batch.column("path"), pa.array(names, pa.string())))
             for path, position, score in zip(*(column.to_pylist() for column in batch.columns)):
                 found.setdefault(path, {})[position] = score
     return found
+
+
+def _groups_within(table: pq.ParquetFile, first: str, last: str) -> list[int]:
+    """The row groups that may hold a path from `first` to `last`: of a great conclusion a slice needs one or two."""
+    bounds = [table.metadata.row_group(index).column(0).statistics for index in range(table.num_row_groups)]
+    return [index for index, bound in enumerate(bounds) if bound is None or not bound.has_min_max or (bound.min <= last and first <= bound.max)]
 
 
 def _with_score(options: StoriesOptions, search: "Search", document: Document, score: int) -> Document:
