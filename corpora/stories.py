@@ -377,8 +377,8 @@ def _with_score(options: StoriesOptions, search: "Search", document: Document, s
     words = ngrams.tokens(document.text, options.token_pattern)
     whole, shared = search.whole(words), search.shared(words)
     notes = {"score": round(score / ngrams.ONE, 9), **({"questions": whole} if whole else {}), **{f"{n}-grams": count for n, count in shared.items() if count}}
-    marks = ["holds a question"] * bool(whole) + [f"shares {n} words with a question" for n, count in shared.items() if count]
-    return replace(document, extra=document.extra | notes, marks=(*marks, *(f"holds question {number}" for number in whole)))
+    marks = ["a whole question"] * bool(whole) + [f"{n} words of a question" for n, count in shared.items() if count]
+    return replace(document, extra=document.extra | notes, marks=(*marks, *(f"question {number}" for number in whole)))
 
 
 class Search:

@@ -306,13 +306,7 @@ def test_what_the_documents_hold_of_the_questions(tmp_path: Path) -> None:
     held = [{key: value for key, value in json.loads(row["extra"]).items() if key != "score"} for row in rows(home, "documents")]
     assert held == [{}, {"questions": [2], "8-grams": 7, "13-grams": 2}, {"8-grams": 1}, {"questions": [1]}]
     (summary,) = summaries(home, "ingest")
-    assert summary.marks == {
-        "holds a question": 2,
-        "holds question 1": 1,
-        "holds question 2": 1,
-        "shares 13 words with a question": 1,
-        "shares 8 words with a question": 2,
-    }
+    assert summary.marks == {"a whole question": 2, "question 1": 1, "question 2": 1, "13 words of a question": 1, "8 words of a question": 2}
     without = home_of(tmp_path, "without", [f"{tmp_path}/lines/*"], tmp_path / "asked.txt", top_fraction=1.0, exclude_questions=True)
     run(without)
     assert [(row["reason"], row["detail"]) for row in rows(without, "rejects")] == [("holds_question", "question 2"), ("holds_question", "question 1")]
