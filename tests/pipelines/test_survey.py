@@ -241,3 +241,16 @@ def test_a_dry_run_reads_nothing(folder: Path, corpus: Corpus) -> None:
 
 def test_notes_hold_no_values_unless_told() -> None:
     assert Note(path="a", position=0, reason="empty").values is None
+
+
+def test_all_stages_as_one_pipeline(folder: Path, corpus: Corpus) -> None:
+    """As a jar runs them: ingest begins when the survey has come to its conclusion; then a build finds everything done."""
+    from pipelines.beam import Build, run_stage
+
+    home = home_of(folder)
+    run_stage(home.root, Build, 0, [])
+    assert sum(summary.counts["documents"] for summary in summaries(home, "ingest")) == 5
+    before = {path: path.stat().st_mtime_ns for path in Path(home.root, "summaries").rglob("*.json")}
+    code, _, err = corpus("build", folder / "recipe.toml", "--home", home.root, "--workers", 0)
+    assert code == 0, err
+    assert {path: path.stat().st_mtime_ns for path in Path(home.root, "summaries").rglob("*.json")} == before
