@@ -14,7 +14,7 @@ from typing import Any
 
 from corpora.document import LATER_FIELDS, LOCATION_FIELDS, SourceOptions
 from corpora.sources import load_source
-from pipelines import exact, ingest, measure, near, shard, tokenize, tokenizer
+from pipelines import exact, ingest, measure, near, near_decision, shard, tokenize, tokenizer
 from pipelines import home as homes
 from pipelines.card import write_shards_card
 from pipelines.engine import engine_of
@@ -120,7 +120,7 @@ def _run_near(home_root: str, num_workers: int, beam_arguments: list[str], say: 
         documents, removed, contained = (sum(summary.counts[key] for summary in of_source) for key in ("documents", "removed", "contained"))
         _account(f"{name}: documents", sum(summary.counts["documents"] for summary in summaries(home, ingest.STAGE, name)), documents)
         say(f"near {name}: {removed:,} of {documents:,} documents are near-copies" + (f", {contained:,} of them contained in another" if contained else ""))
-    near.guard(home, recipe, found, say)
+    near_decision.guard(home, recipe, found, say)
 
 
 def _run_rules(home_root: str, num_workers: int, beam_arguments: list[str], say: Say) -> None:
@@ -135,12 +135,12 @@ def _run_rules(home_root: str, num_workers: int, beam_arguments: list[str], say:
     for name in recipe.sources:
         if homes.RULES not in homes.removing_stages(recipe, source=name):
             continue
-        found, ingested = summaries(home, measure.STAGE, name), summaries(home, ingest.STAGE, name)
+        found, ingested, read = summaries(home, measure.STAGE, name), summaries(home, ingest.STAGE, name), homes.bulk(home)
         documents = sum(summary.counts["documents"] for summary in ingested)
         _account(f"{name}: documents", documents, sum(summary.counts["documents"] for summary in found))
         removed: dict[str, int] = {}
         for summary in ingested:
-            for rule, count in homes.removed_by_rule(home, recipe, summary).items():
+            for rule, count in homes.removed_by_rule(home, recipe, summary, read).items():
                 removed[rule] = removed.get(rule, 0) + count
         total = sum(removed.values())
         by_rule = "".join(f", {count:,} {rule}" for rule, count in sorted(removed.items(), key=lambda item: -item[1]))
@@ -172,11 +172,12 @@ def run_tokenize(home_root: str, num_workers: int, beam_arguments: list[str], sa
     _check_disk(home, sum(summary.counts["bytes"] for found in ingested.values() for summary in found), "one byte a byte of text")
     _run(home_root, Tokenize, num_workers, beam_arguments)
     _stop_if_aside(home_root, (tokenize.STAGE, shard.STAGE), say)
+    read = homes.bulk(home)
     for name in recipe.sources:
         encoded, written = summaries(home, tokenize.STAGE, name), summaries(home, shard.STAGE, name)
         kept, tokens = (sum(summary.counts[key] for summary in encoded) for key in ("kept", "tokens"))
         documents = sum(summary.counts["documents"] for summary in ingested[name])
-        removed = sum(homes.removed_count(home, recipe, stage, summary) for stage in homes.removing_stages(recipe, source=name) for summary in ingested[name])
+        removed = sum(homes.removed_count(home, recipe, stage, summary, read) for stage in homes.removing_stages(recipe, source=name) for summary in ingested[name])
         _account(f"{name}: documents", documents, kept + removed)
         _account(f"{name}: kept documents", kept, sum(summary.counts["documents"] for summary in written))
         _account(f"{name}: tokens", tokens, sum(summary.counts["tokens"] for summary in written))

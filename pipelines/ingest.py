@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from corpora.document import LATER_FIELDS, LOCATION_FIELDS, MAX_DOCUMENT_BYTES, Document, Part, Reject, Slice, SourceOptions, document_id
 from corpora.normalise import normalise
 from corpora.sources import load_source, module_file
-from pipelines.home import Summary, done, fingerprint, open_home, package_versions, prune, write_summary
+from pipelines.home import Summary, done, fingerprint, open_home, package_versions, prune, recipe_key, task_home, write_summary
 from pipelines.progress import tick
 from pipelines.recipe import Recipe
 from shards import files
@@ -55,13 +55,14 @@ REJECT_SCHEMA = pa.schema(
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """One slice of one source, and the fingerprint its summary must have."""
+    """One slice of one source, and the fingerprint its summary must have. `recipe`: `recipe_key` of the plan's."""
 
     home: str
     source: str
     slice: Slice
     fingerprint: str
     stage: str = STAGE
+    recipe: str = ""
 
     @property
     def name(self) -> str:
@@ -81,7 +82,7 @@ def plan(home_root: str) -> list[Task]:
     Raises `UserError`: no file matches, a folder is missing.
     """
     home, recipe = open_home(home_root)
-    tasks = []
+    tasks, key = [], recipe_key(recipe)
     for name, options in recipe.sources.items():
         source = load_source(options.kind)
         if options.ftfy:
@@ -93,7 +94,9 @@ def plan(home_root: str) -> list[Task]:
         parts = list({part.address: part for piece in pieces for part in piece.parts}.values())
         root = parts[0].address if parts else ""
         identities = dict(zip((part.address for part in parts), files.each(root, _identity, parts)))
-        tasks += [Task(home=home_root, source=name, slice=piece, fingerprint=_fingerprint(recipe, options, piece, identities)) for piece in pieces]
+        tasks += [
+            Task(home=home_root, recipe=key, source=name, slice=piece, fingerprint=_fingerprint(recipe, options, piece, identities)) for piece in pieces
+        ]
     prune(home, STAGE, {(task.source, task.slice.name) for task in tasks}, ("documents", "rejects"))
     return tasks
 
@@ -134,7 +137,7 @@ def _identity(part: Part) -> str:
 
 def process(task: Task) -> Summary:
     """Read one slice into documents and rejects, unless that is done. Returns its summary, written last."""
-    home, recipe = open_home(task.home)
+    home, recipe = task_home(task)
     name, piece = task.source, task.slice
     address = home.documents(name, piece.name)
     finished = done(home, STAGE, name, piece.name, task.fingerprint, address)

@@ -107,9 +107,6 @@ def plans(folder: Path, count: int) -> dict[str, float]:
         assert len(planned) == count
         figures[f"{module.STAGE} task bytes"] = len(pickle.dumps(planned[count // 2]))
         del planned
-    places = measured(lambda: exact.places(home.root), figures, "exact.places")
-    assert len(places) == count and places[-1].name == found[-1].slice
-    figures["places file bytes"] = files.size(home.file("work", "exact", "slices.parquet"))
     assert open_home(home.root)[1].sources.keys() == {"a"}
     return figures
 
