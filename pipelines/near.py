@@ -61,14 +61,14 @@ STAGE = "near"
 SIGNATURES, PAIRS, CANDIDATES, SCORES, DECISION = "signatures", "pairs", "candidates", "scores", "decision"
 VERSION = 2
 BINS = 256
-SEGMENT_DOCUMENTS = 100_000
-"""About how many signed documents a segment of a signatures file holds: 25 MB of keys."""
+SEGMENT_DOCUMENTS = 250_000
+"""About how many signed documents a segment of a signatures file holds: 64 MB of keys."""
 GROUPS = 256
 """About how many groups there are where there are many slices."""
 LEAST_GROUP_BYTES = 1 << 22
 MOST_GROUP_BYTES = 1 << 30
 MOST_GROUP_DOCUMENTS = 250_000
-"""The pairs of a group are held at once."""
+"""So that a group is one segment, and its pairs, which are held at once, are few."""
 UNKNOWN_TIME = (1 << 32) - 1
 """The order of a document without a crawl time: the last of its source."""
 
@@ -195,7 +195,7 @@ def plan(home_root: str) -> list[Task]:
 
 def process(task: Task) -> Summary:
     """Write the band keys of a group: segments of (bands, S) `RECORD`s, those of a band by the top 8 bits of the keys; then
-    where each of the 256 begins, (segments, bands, 257) uint32, and the number of segments."""
+    where each of the 256 begins, (bands, 257, segments) uint32, and the number of segments."""
     from pipelines import minhash
     from pipelines.word_table import word_table
 
@@ -229,7 +229,9 @@ def process(task: Task) -> Summary:
                         held, signed, waiting = [], signed + waiting, 0
         if waiting:
             bounds.append(_write_segment(output, bands, held))
-        output.write(np.array(bounds, np.uint32).tobytes() + len(bounds).to_bytes(8, "little"))
+        if bounds:
+            output.write(np.stack(bounds, 2).tobytes())
+        output.write(len(bounds).to_bytes(8, "little"))
     summary = group_summary(task, output, {"documents": row, "signed": signed + waiting})
     write_summary(home, summary)
     return summary
@@ -297,12 +299,13 @@ def group_summary(task: Task, written: files.Output, counts: dict[str, int]) -> 
     )
 
 
-def read_bounds(stream: Any, bands: int) -> NDArray[np.int64]:
-    """(segments, bands, 257) of a signatures file."""
+def read_bounds(stream: Any, bands: int, first: int, count: int) -> NDArray[np.int64]:
+    """(segments, `count`, 257) of a signatures file: of the bands from `first` on."""
     size = stream.size()
-    count = int.from_bytes(stream.read_at(8, size - 8), "little")
-    length = count * bands * 257 * 4
-    return np.frombuffer(stream.read_at(length, size - 8 - length), np.uint32).reshape(count, bands, 257).astype(np.int64)
+    segments = int.from_bytes(stream.read_at(8, size - 8), "little")
+    of_band = 257 * segments * 4
+    content = stream.read_at(count * of_band, size - 8 - (bands - first) * of_band)
+    return np.frombuffer(content, np.uint32).reshape(count, 257, segments).transpose(2, 0, 1).astype(np.int64)
 
 
 # --- the list of groups, which the later steps share ---------------------------------------------------------------

@@ -1,5 +1,5 @@
 """From band keys to pairs: in stage `near` (pipelines/near.py says how its steps hang together) the records of a part of the
-keys meet, band after band. One file a task; memory is a part of one band, some 200 MB."""
+keys meet, band after band. One file a task; memory is a part of some bands, 350 MB."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +17,9 @@ from shards import files
 PASS_BANDS = 4
 """Bands of one task: at most so many records a document and pass."""
 PART_RECORDS = 4_000_000
-"""About how many records meet in one task, and are held by it at once: of one band, or of several that are so small."""
+"""About how many records of a band meet in one task: 200 MB while they are sorted."""
+HELD_RECORDS = 8_000_000
+"""Records that a task reads at once, of as many bands as are so small: 128 MB. Each time it opens the file of every group."""
 FEW_RECORDS = 1_000_000
 """Of so few in all bands one task does it all: fewer tasks read fewer files."""
 RUN_REPRESENTATIVES = 16
@@ -94,7 +96,7 @@ def propose(task: PairsTask) -> Summary:
     room = np.empty((PAIR_ROOM, 2), np.uint64)
     blocks: list[NDArray[np.uint64]] = []
     records, pairs, left_out = 0, 0, 0
-    at_once = max(1, PART_RECORDS * task.parts // max(sum(piece.signed for piece in listed), 1))
+    at_once = max(1, HELD_RECORDS * task.parts // max(sum(piece.signed for piece in listed), 1))
     with files.open_output(address) as output:
         for first in range(task.first, task.first + task.bands, at_once):
             held = _read_bands(home, recipe, listed, first, min(at_once, task.first + task.bands - first), task)
@@ -144,13 +146,13 @@ def _read_bands(home: Home, recipe: Recipe, listed: list[Listed], first: int, co
             continue
         with files.open_ranges(home.work(SIGNATURES, piece.source, f"{piece.name}.bin")) as stream:
             begin = 0
-            for bounds in near.read_bounds(stream, bands):
+            for bounds in near.read_bounds(stream, bands, first, count):
                 signed = int(bounds[0, 256])
                 if task.parts == 1:  # the bands stand end to end
                     block = stream.read_at(count * signed * RECORD.itemsize, (begin + first * signed) * RECORD.itemsize)
                     blocks = list(np.frombuffer(block, RECORD).reshape(count, signed))
                 else:
-                    ranges = [(begin + band * signed + bounds[band, low], bounds[band, high] - bounds[band, low]) for band in range(first, first + count)]
+                    ranges = [(begin + (first + n) * signed + bounds[n, low], bounds[n, high] - bounds[n, low]) for n in range(count)]
                     blocks = [np.frombuffer(stream.read_at(int(size) * RECORD.itemsize, int(at) * RECORD.itemsize), RECORD) for at, size in ranges]
                 for of_band, block in zip(reversed(found), blocks):
                     of_band.append((index, block))

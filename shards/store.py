@@ -241,7 +241,7 @@ class Ranges:
     """A file of a store of which a few ranges are read by `read_at`: each is a request of just its bytes, but for those in the
     file's last `TAIL`, where directories stand, which are read at once."""
 
-    TAIL = 1 << 18
+    TAIL = 1 << 14
 
     def __init__(self, address: str) -> None:
         self.address = address

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines import minhash, near
+from pipelines import minhash, near, near_decision
 from pipelines.word_table import CASED, IGNORABLE, LOWER, SPECIAL, WORD, entry, unicode_version, word_table
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -313,7 +313,7 @@ def test_the_guard_stops_with_a_table(novels: Path, tmp_path: Path) -> None:
 
 
 def test_records_are_24_bytes() -> None:
-    assert near.EDGE.itemsize == near.REMOVAL.itemsize == 24
+    assert near.EDGE.itemsize == near_decision.REMOVAL.itemsize == 24 and near.RECORD.itemsize == 16
 
 
 # --- real data ----------------------------------------------------------------------------------------------------
