@@ -108,7 +108,11 @@ def _run_near(home_root: str, num_workers: int, beam_arguments: list[str], say: 
     from pipelines.beam import NEAR_STEPS, DeduplicateNear
 
     home, recipe = open_home(home_root)
-    say(f"near: {near.s_curve(*near.band_scheme(min(near.thresholds(recipe).values())))}")
+    bands, rows = near.band_scheme(min(near.thresholds(recipe).values()))
+    say(f"near: {near.s_curve(bands, rows)}")
+    documents, size = (sum(summary.counts[key] for summary in summaries(home, ingest.STAGE)) for key in ("documents", "bytes"))
+    keys = bands * near.RECORD.itemsize
+    _check_disk(home, keys * documents + size // 2, f"{keys} bytes a document and half a byte a byte of text")
     _run(home_root, DeduplicateNear, num_workers, beam_arguments)
     _stop_if_aside(home_root, NEAR_STEPS, say)
     proposed, scored = summaries(home, near.PAIRS), summaries(home, near.SCORES)

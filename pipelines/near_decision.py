@@ -35,7 +35,7 @@ from pipelines.home import (
     write_summary,
 )
 from pipelines.near import DECISION, EARLIER_IS_CONTAINED, EDGE, SCORES, STAGE, VERSION, Listed
-from pipelines.near_scores import candidates_file, read_sets
+from pipelines.near_scores import candidates_file, read_facts, read_sets
 from pipelines.recipe import Recipe
 from shards import files
 from shards.config import UserError
@@ -192,11 +192,11 @@ def _read_documents(
     order, words, ids = near.priorities(recipe, listed)[groups.astype(np.int64)], np.empty(len(places), np.uint32), np.empty(len(places), "S16")
     for index in np.unique(groups):
         with files.open_ranges(candidates_file(home, listed[int(index)])) as stream:
-            documents = read_sets(stream, with_pairs=False).documents
+            sets, facts = read_sets(stream), read_facts(stream)
         begin, end = np.searchsorted(groups, [index, index + np.uint64(1)])
-        found = documents[np.searchsorted(documents["row"], rows[begin:end])]
-        order[begin:end] |= found["order"]
-        words[begin:end], ids[begin:end] = found["words"], found["id"]
+        at = np.searchsorted(sets.rows, rows[begin:end])
+        order[begin:end] |= facts["order"][at]
+        words[begin:end], ids[begin:end] = sets.words[at], facts["id"][at]
     return order, words, ids
 
 

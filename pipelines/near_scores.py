@@ -24,8 +24,8 @@ GAP_BYTES = 65_536
 LOWEST_CONTAINED = 0.5
 """Verified pairs of less are not kept, whatever the setting."""
 
-DOCUMENT = np.dtype([("row", "<u4"), ("words", "<u4"), ("order", "<u4"), ("id", "S16")])
-"""A document that is in a pair: its row, counted through its group, and what the decision asks about it."""
+FACT = np.dtype([("order", "<u4"), ("id", "S16")])
+"""What the decision asks about a document that is in a pair."""
 
 
 # --- candidates ---------------------------------------------------------------------------------------------------
@@ -51,7 +51,8 @@ def plan_candidates(home_root: str) -> list[Task]:
 
 def gather(task: Task) -> Summary:
     """Write what a group needs to be compared: the shingles of its documents that are in a pair, sorted sets end to end
-    (uint64); pairs (P, 2) uint64, later place here; (C + 1,) int64 where each set begins; C `DOCUMENT`s; C and P."""
+    (uint64); pairs (P, 2) uint64, later place here; C `FACT`s; (C + 1,) int64 where each set begins; rows, counted through the
+    group, and words (C,) uint32; C and P."""
     from pipelines import minhash
     from pipelines.word_table import word_table
 
@@ -61,18 +62,18 @@ def gather(task: Task) -> Summary:
     if finished:
         return finished
     pairs, rows = _own_pairs(home, task.index)
-    documents = np.zeros(len(rows), DOCUMENT)
+    facts, words = np.zeros(len(rows), FACT), np.zeros(len(rows), np.uint32)
     ends = np.zeros(len(rows) + 1, np.int64)
     with files.open_output(address) as output:
         for number, (row, text, order, identity) in enumerate(_documents(home, task, rows)):
             shingles = minhash.shingles_of(text, recipe.dedup.ngram, word_table())
-            documents[number] = row, len(shingles) + recipe.dedup.ngram - 1, order, identity
+            facts[number], words[number] = (order, identity), len(shingles) + recipe.dedup.ngram - 1
             shingles.sort()
             shingles = shingles[np.concatenate([[True], shingles[1:] != shingles[:-1]])]
             output.write(shingles.tobytes())
             ends[number + 1] = ends[number] + len(shingles)
             tick(number, task.size * row // max(task.documents, 1))
-        for array in (pairs, ends, documents, np.array([len(rows), len(pairs)], np.uint64)):
+        for array in (pairs, facts, ends, rows.astype(np.uint32), words, np.array([len(rows), len(pairs)], np.uint64)):
             output.write(array.tobytes())
     summary = near.group_summary(task, output, {"candidates": len(rows), "pairs": len(pairs)})
     write_summary(home, summary)
@@ -146,11 +147,11 @@ def _documents(home: Home, task: Task, rows: NDArray[np.int64]) -> Iterator[tupl
 
 @dataclass(frozen=True)
 class Sets:
-    """The directory of a file of candidates: its documents (C,), where the shingles of each begin (C + 1,), and its pairs."""
+    """The directory of a file of candidates: where the shingles of each document begin, (C + 1,), their rows and words (C,)."""
 
-    documents: NDArray[Any]
     ends: NDArray[np.int64]
-    pairs: NDArray[np.uint64]
+    rows: NDArray[np.uint32]
+    words: NDArray[np.uint32]
 
 
 def plan_scores(home_root: str) -> list[Task]:
@@ -176,19 +177,19 @@ def score(task: Task) -> Summary:
     lowest = near.billionths(near.lowest_threshold(near.band_scheme(min(near.thresholds(recipe).values()))[1]))
     compared = kept = 0
     with files.open_output(address) as output, files.open_ranges(candidates_file(home, listed[task.index])) as own:
-        here = read_sets(own)
-        rows = here.documents["row"].astype(np.uint64)
+        here, pairs = read_sets(own), read_pairs(own)
+        rows = here.rows.astype(np.uint64)
         for begin, end in _chunks(here.ends):
-            low, high = np.searchsorted(here.pairs[:, 0], (np.uint64(task.index << 32) | rows[[begin, end - 1]]) + np.array([0, 1], np.uint64))
+            low, high = np.searchsorted(pairs[:, 0], (np.uint64(task.index << 32) | rows[[begin, end - 1]]) + np.array([0, 1], np.uint64))
             if low == high:
                 continue
             sets = _read_shingles(own, here.ends, np.arange(begin, end))
-            for edges in _compared(home, listed, here, sets, begin, here.pairs[low:high]):
+            for edges in _compared(home, listed, here, sets, begin, pairs[low:high]):
                 compared += len(edges)
                 edges = edges[(edges["jaccard"] >= lowest) | (edges["contained"] >= near.billionths(LOWEST_CONTAINED))]
                 kept += len(edges)
                 output.write(edges.tobytes())
-                tick(compared, task.size * compared // max(len(here.pairs), 1))
+                tick(compared, task.size * compared // max(len(pairs), 1))
     summary = near.group_summary(task, output, {"compared": compared, "verified": kept})
     write_summary(home, summary)
     return summary
@@ -199,18 +200,31 @@ def candidates_file(home: Home, piece: Listed) -> str:
     return home.work(CANDIDATES, piece.source, f"{piece.name}.bin")
 
 
-def read_sets(stream: Any, with_pairs: bool = True) -> Sets:
+def read_sets(stream: Any) -> Sets:
     """The directory of what `gather` wrote."""
+    count, _, begin = _layout(stream)
+    content = stream.read_at(count * 16 + 8, begin)
+    ends, at = np.frombuffer(content, np.int64, count + 1), count * 8 + 8
+    return Sets(ends=ends, rows=np.frombuffer(content, np.uint32, count, at), words=np.frombuffer(content, np.uint32, count, at + count * 4))
+
+
+def read_facts(stream: Any) -> NDArray[Any]:
+    """(C,) `FACT`s of what `gather` wrote."""
+    count, _, begin = _layout(stream)
+    return np.frombuffer(stream.read_at(count * FACT.itemsize, begin - count * FACT.itemsize), FACT)
+
+
+def read_pairs(stream: Any) -> NDArray[np.uint64]:
+    """(P, 2) of what `gather` wrote."""
+    count, pairs, begin = _layout(stream)
+    return np.frombuffer(stream.read_at(pairs * 16, begin - count * FACT.itemsize - pairs * 16), np.uint64).reshape(-1, 2)
+
+
+def _layout(stream: Any) -> tuple[int, int, int]:
+    """C, P, and where the directory begins."""
     size = stream.size()
     count, pairs = np.frombuffer(stream.read_at(16, size - 16), np.uint64).tolist()
-    pairs = pairs if with_pairs else 0
-    length = pairs * 16 + count * 8 + 8 + count * DOCUMENT.itemsize
-    content = stream.read_at(length, size - 16 - length)
-    return Sets(
-        pairs=np.frombuffer(content, np.uint64, pairs * 2).reshape(-1, 2),
-        ends=np.frombuffer(content, np.int64, count + 1, pairs * 16),
-        documents=np.frombuffer(content, DOCUMENT, count, pairs * 16 + count * 8 + 8),
-    )
+    return count, pairs, size - 16 - count * 16 - 8
 
 
 def _chunks(ends: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
@@ -250,9 +264,9 @@ def _compared(
     for index in np.unique(slices):
         of_slice = pairs[slices == index]
         with files.open_ranges(candidates_file(home, listed[int(index)])) as stream:
-            there = read_sets(stream, with_pairs=False)
-            later = np.searchsorted(here.documents["row"], (of_slice[:, 0] & np.uint64(0xFFFFFFFF)).astype(np.uint32))
-            earlier = np.searchsorted(there.documents["row"], (of_slice[:, 1] & np.uint64(0xFFFFFFFF)).astype(np.uint32))
+            there = read_sets(stream)
+            later = np.searchsorted(here.rows, (of_slice[:, 0] & np.uint64(0xFFFFFFFF)).astype(np.uint32))
+            earlier = np.searchsorted(there.rows, (of_slice[:, 1] & np.uint64(0xFFFFFFFF)).astype(np.uint32))
             wanted = np.unique(earlier)
             lengths = np.concatenate([[0], np.cumsum(there.ends[wanted + 1] - there.ends[wanted])])
             for begin, end in _chunks(lengths):
@@ -261,7 +275,7 @@ def _compared(
                 numbers = np.stack([later[low:high] - first, np.searchsorted(which, earlier[low:high])], 1)
                 found = np.empty((len(numbers), 3), np.int64)
                 minhash.similarities(*sets, *_read_shingles(stream, there.ends, which), numbers, found)
-                earlier_is_contained = there.documents["words"][earlier[low:high]] < here.documents["words"][later[low:high]]
+                earlier_is_contained = there.words[earlier[low:high]] < here.words[later[low:high]]
                 edges = np.empty(len(found), EDGE)
                 edges["later"] = of_slice[low:high, 0] | np.where(earlier_is_contained, np.uint64(EARLIER_IS_CONTAINED), np.uint64(0))
                 edges["earlier"] = of_slice[low:high, 1]
