@@ -193,7 +193,7 @@ def name(task: Task, packed: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
     asked = np.frombuffer(b"".join(packed), ASKED)
     if not len(asked):
         return
-    ids = _read_columns(task, ["id"]).column("id").take(pa.array(asked["twin"])).to_pylist()
+    ids = _read_columns(task, ["id"]).column("id").take(pa.array(np.ascontiguousarray(asked["twin"]))).to_pylist()
     removals = np.zeros(len(asked), REMOVAL)
     removals["row"], removals["twin"] = asked["row"], [bytes.fromhex(identity) for identity in ids]
     yield from _by_slice(removals, asked["slice"])
