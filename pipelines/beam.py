@@ -27,7 +27,21 @@ from corpora.sources import load_source
 from pipelines import engine as engines
 from pipelines import exact, ingest, measure, near, near_decision, near_pairs, near_scores, progress, shard, tokenize, tokenizer, workers
 from pipelines.engine import Engine, Session
-from pipelines.home import RULES, Home, Summary, collect, forget_aside, open_home, removing_stages, set_aside, slices_aside, stale, summaries, take_error, write_error
+from pipelines.home import (
+    RULES,
+    Home,
+    Summary,
+    collect,
+    forget_aside,
+    open_home,
+    removing_stages,
+    set_aside,
+    slices_aside,
+    stale,
+    summaries,
+    take_error,
+    write_error,
+)
 from shards.config import UserError
 
 DEFAULT_RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"

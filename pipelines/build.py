@@ -181,7 +181,9 @@ def run_tokenize(home_root: str, num_workers: int, beam_arguments: list[str], sa
         encoded, written = summaries(home, tokenize.STAGE, name), summaries(home, shard.STAGE, name)
         kept, tokens = (sum(summary.counts[key] for summary in encoded) for key in ("kept", "tokens"))
         documents = sum(summary.counts["documents"] for summary in ingested[name])
-        removed = sum(homes.removed_count(home, recipe, stage, summary, read) for stage in homes.removing_stages(recipe, source=name) for summary in ingested[name])
+        removed = sum(
+            homes.removed_count(home, recipe, stage, summary, read) for stage in homes.removing_stages(recipe, source=name) for summary in ingested[name]
+        )
         _account(f"{name}: documents", documents, kept + removed)
         _account(f"{name}: kept documents", kept, sum(summary.counts["documents"] for summary in written))
         _account(f"{name}: tokens", tokens, sum(summary.counts["tokens"] for summary in written))

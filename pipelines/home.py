@@ -483,9 +483,7 @@ def removing_stages(recipe: Recipe, before: str | None = None, source: str | Non
     return tuple(stage for stage in stages if on[stage])
 
 
-def attribute_digests(
-    home: Home, recipe: Recipe, summary: Summary, strict: bool = True, before: str | None = None, read: Read | None = None
-) -> list[str]:
+def attribute_digests(home: Home, recipe: Recipe, summary: Summary, strict: bool = True, before: str | None = None, read: Read | None = None) -> list[str]:
     """Digests of what decides which documents of a slice are kept (by the stages before `before`). Of the rules it is that
     of their verdicts, not of the measures: a threshold that removes the same documents changes nothing. Raises `UserError`
     when a stage has not run over what is there now, unless `strict` is False. `read`: for many slices `bulk`."""

@@ -94,9 +94,7 @@ def plan(home_root: str) -> list[Task]:
         parts = list({part.address: part for piece in pieces for part in piece.parts}.values())
         root = parts[0].address if parts else ""
         identities = dict(zip((part.address for part in parts), files.each(root, _identity, parts)))
-        tasks += [
-            Task(home=home_root, recipe=key, source=name, slice=piece, fingerprint=_fingerprint(recipe, options, piece, identities)) for piece in pieces
-        ]
+        tasks += [Task(home=home_root, recipe=key, source=name, slice=piece, fingerprint=_fingerprint(recipe, options, piece, identities)) for piece in pieces]
     prune(home, STAGE, {(task.source, task.slice.name) for task in tasks}, ("documents", "rejects"))
     return tasks
 

@@ -89,7 +89,14 @@ OPTIONS = st.builds(SourceDedup, threshold=st.sampled_from([None, 0.5, 0.7, 0.9]
     seed=st.integers(0, 99),
 )
 def test_equal_to_the_plain_twin(
-    documents: list[Text], cuts: int, parts: int, group: int, options: tuple[SourceDedup, SourceDedup], ngram: int, seed: int, tmp_path_factory: pytest.TempPathFactory
+    documents: list[Text],
+    cuts: int,
+    parts: int,
+    group: int,
+    options: tuple[SourceDedup, SourceDedup],
+    ngram: int,
+    seed: int,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     """With bands of one value, in which every pair meets that shares anything, whatever cuts, groups, parts and order."""
     with pytest.MonkeyPatch.context() as patch:
