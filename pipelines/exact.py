@@ -170,8 +170,8 @@ def decide(packed: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
     """(slice of the twin, packed `ASKED`) from all blocks of one partition, in whatever order they come."""
     blocks = list(packed)
     counts = [len(block) // (RECORD.itemsize + 8) for block in blocks]
-    records = np.concatenate([np.frombuffer(block, RECORD, count) for block, count in zip(blocks, counts)])
-    rests = np.concatenate([np.frombuffer(block, "<u8", count, count * RECORD.itemsize) for block, count in zip(blocks, counts)])
+    records = np.concatenate([np.zeros(0, RECORD), *(np.frombuffer(block, RECORD, count) for block, count in zip(blocks, counts))])
+    rests = np.concatenate([np.zeros(0, np.uint64), *(np.frombuffer(block, "<u8", count, count * RECORD.itemsize) for block, count in zip(blocks, counts))])
     del blocks
     _, inverse, counts_of = np.unique(records["key"], return_inverse=True, return_counts=True)
     repeated = counts_of[inverse] > 1
