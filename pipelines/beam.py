@@ -184,7 +184,6 @@ READ_AGAIN: dict[type[beam.PTransform], tuple[str, ...]] = {
     Measure: (measure.STAGE,),
     Deduplicate: (exact.STAGE,),
     DeduplicateNear: (near.STAGE,),
-    Tokenize: (tokenize.STAGE,),
 }
 """The stages whose summaries several later plans read."""
 DISPLAYED: dict[type[beam.PTransform], str] = {

@@ -20,7 +20,7 @@ RECORDS_A_DOCUMENT = 4
 TASK_BYTES = 2000
 """Of a task or a summary, with its key: one a slice. A task of ingest also names its files."""
 NOVELS = '[sources.novels]\nkind = "files"\ninput = "{folder}/*.txt"\ndocument = "blank-line"\nslice_bytes = 20000\n'
-RULES = '[sources.novels.rules]\nprofile = "none"\nmin_words = 20\n'
+RULES = '[sources.novels.rules]\nprofile = "none"\nmax_words = 150\n'
 RECIPE = NOVELS + "[tokenizer]\nvocab_size = 400\nsample_bytes = 50000\n[shards]\nshard_tokens = 20000\n"
 
 
