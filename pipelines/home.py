@@ -303,8 +303,8 @@ def bulk(home: Home) -> Read:
 
 def collect(home: Home, stage: str) -> None:
     """Copy the summaries of a stage that is over into one file, which `summaries` reads in their place: a store is asked for
-    one file, not for one a slice. `prune`, in every plan, empties it; and an entry counts only as long as the summary itself
-    is listed with the same bytes and time."""
+    one file, not for one a slice. An entry counts only as long as the summary itself is listed with the same bytes and time;
+    and `prune`, in every plan, empties a store's."""
     listed = [entry for entry in files.walk(home.file("summaries", stage)) if entry[0].endswith(".json")]
     held = _collected(home, stage)
     if len(listed) < 2 or {(name, size, written) for name, (size, written, _) in held.items()} == set(listed):
@@ -353,7 +353,7 @@ def ordered_slices(home: Home, recipe: Recipe) -> list[Summary]:
 def prune(home: Home, stage: str, wanted: set[tuple[str, str]], folders: tuple[str, ...]) -> int:
     """Remove what slices left that are no more: their summary, and their files in `folders` (relative to the home, a
     folder a source below them). Returns how many summaries went."""
-    if _collected(home, stage):
+    if files.is_remote(home.root) and _collected(home, stage):  # a store's clock counts seconds
         files.write_bytes(_collection(home, stage), b"[]")
     sources = {source for source, _ in wanted}
     gone = 0

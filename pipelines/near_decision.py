@@ -120,7 +120,8 @@ def edge_parts(home: Home, recipe: Recipe, listed: list[Listed], limits: NDArray
     def counting() -> Iterator[NDArray[Any]]:
         yield from map(of_group, listed)
 
-    total, held = 0, [np.zeros(0, EDGE)]
+    total = 0
+    held: list[NDArray[Any]] = [np.zeros(0, EDGE)]
     for edges in counting():
         total += len(edges)
         if total <= PART_EDGES:
@@ -280,7 +281,7 @@ def apply(task: Task) -> Summary:
     names: list[str | None] = [None] * len(ids)
     scores: list[float | None] = [None] * len(ids)
     kinds: list[str | None] = [None] * len(ids)
-    removals = np.zeros(0, REMOVAL)
+    removals: NDArray[Any] = np.zeros(0, REMOVAL)
     if task.count:
         with files.open_ranges(home.work(DECISION, ingested.source, f"{task.group}.bin")) as stream:
             removals = np.frombuffer(stream.read_at(task.count * REMOVAL.itemsize, task.first * REMOVAL.itemsize), REMOVAL)
