@@ -1,6 +1,6 @@
 """Beam around the stages: public PTransforms, the DoFn that feeds the pool, and options.
 
-    Ingest: PBegin -> PCollection[Summary];  Measure, Deduplicate, DeduplicateNear, TrainTokenizer, Tokenize: PCollection[Summary] -> PCollection[Summary]
+    Survey: PBegin -> PCollection[Summary];  Ingest: PBegin or PCollection[Summary] -> PCollection[Summary];  Measure, Deduplicate, DeduplicateNear, TrainTokenizer, Tokenize: PCollection[Summary] -> PCollection[Summary]
 
 The input of all but the first is a barrier: they read what the earlier stage wrote below the home. Cost: a stage moves
 a task and a summary (about 1 KB) a slice; Deduplicate also two shuffles of at most 24 bytes a document.
@@ -25,25 +25,52 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from corpora.sources import load_source
 from pipelines import engine as engines
-from pipelines import exact, ingest, measure, near, near_pairs, progress, shard, tokenize, tokenizer, workers
+from pipelines import exact, ingest, measure, near, near_decision, near_pairs, near_scores, progress, shard, survey, tokenize, tokenizer, workers
 from pipelines.engine import Engine, Session
-from pipelines.home import RULES, Home, Summary, forget_aside, open_home, removing_stages, set_aside, slices_aside, stale, summaries, take_error, write_error
+from pipelines.home import (
+    CONCLUSION,
+    RULES,
+    Home,
+    Summary,
+    collect,
+    forget_aside,
+    open_home,
+    removing_stages,
+    set_aside,
+    slices_aside,
+    stale,
+    summaries,
+    take_error,
+    write_error,
+)
 from shards.config import UserError
 
 DEFAULT_RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 """In memory, on one machine. Named in full: plain DirectRunner tries to download another runner."""
 
 
-class Ingest(beam.PTransform):
-    """Sources -> documents and rejects, a summary a slice. `workers`: child processes; on a cluster one."""
+class Survey(beam.PTransform):
+    """The first reading of the sources that are read twice, and what each comes to: a summary a source."""
 
     def __init__(self, home: str, workers: int = 1, session: Session | None = None) -> None:
         super().__init__()
         self.home, self.workers, self.session = home, workers, session
 
     def expand(self, begin: Any) -> Any:
-        tasks = begin | "Home" >> beam.Create([self.home]) | "Plan" >> beam.FlatMap(_guarded(self, ingest.plan))
-        return _process(tasks, self, ingest.process)
+        looked = _process(_begun(begin, self, survey.plan), self, survey.process)
+        return _process(_after(looked, self, survey.plan_conclusions, "PlanConclusions", needs=(survey.STAGE,)), self, survey.conclude, "Conclude")
+
+
+class Ingest(beam.PTransform):
+    """Sources -> documents and rejects, a summary a slice. `workers`: child processes; on a cluster one. After `Survey`, where a
+    source has one."""
+
+    def __init__(self, home: str, workers: int = 1, session: Session | None = None) -> None:
+        super().__init__()
+        self.home, self.workers, self.session = home, workers, session
+
+    def expand(self, begin: Any) -> Any:
+        return _process(_begun(begin, self, ingest.plan, needs=SURVEY_STEPS), self, ingest.process)
 
 
 class Measure(beam.PTransform):
@@ -67,15 +94,17 @@ class Deduplicate(beam.PTransform):
     def expand(self, ingested: Any) -> Any:
         keyed = _process(_after(ingested, self, exact.plan, "Plan"), self, exact.process)
         tasks = _after(keyed, self, exact.tasks, "PlanBlocks", needs=(exact.KEYS,))
-        removals = (
+        asked = (
             tasks
             | "SpreadBlocks" >> beam.Reshuffle()
             | "Blocks" >> beam.FlatMap(_guarded(self, exact.blocks))
             | "MeetByKey" >> beam.GroupByKey()
-            | "Decide" >> beam.FlatMap(_guarded(self, functools.partial(_decide, self.home)))
+            | "Decide" >> beam.FlatMap(_guarded(self, _decide))
         )
-        none = tasks | "EverySlice" >> beam.Map(_no_removal)
-        by_slice = (removals, none) | beam.Flatten() | "MeetBySlice" >> beam.GroupByKey()
+        every = tasks | "EverySlice" >> beam.Map(_by_index)
+        by_twin = (asked, every) | "WithTwins" >> beam.Flatten() | "MeetByTwin" >> beam.GroupByKey()
+        named = by_twin | "Name" >> beam.FlatMap(_guarded(self, _name))
+        by_slice = (named, every) | "WithSlices" >> beam.Flatten() | "MeetBySlice" >> beam.GroupByKey()
         return by_slice | "Apply" >> beam.FlatMap(_guarded(self, _apply)).with_output_types(Summary)
 
 
@@ -91,14 +120,16 @@ class DeduplicateNear(beam.PTransform):
         done = _process(_after(deduplicated, self, near.plan, "Plan"), self, near.process)
         for label, plan, process, needs in (
             ("Pairs", near_pairs.plan_pairs, near_pairs.propose, near.SIGNATURES),
-            ("Candidates", near_pairs.plan_candidates, near_pairs.gather, near.PAIRS),
-            ("Scores", near_pairs.plan_scores, near_pairs.score, near.CANDIDATES),
-            ("Apply", near.plan_apply, near.apply, near.SCORES),
+            ("Candidates", near_scores.plan_candidates, near_scores.gather, near.PAIRS),
+            ("Scores", near_scores.plan_scores, near_scores.score, near.CANDIDATES),
+            ("Apply", near_decision.plan_apply, near_decision.apply, near.SCORES),
         ):
             done = _process(_after(done, self, plan, f"Plan{label}", needs=NEAR_STEPS[: NEAR_STEPS.index(needs) + 1]), self, process, label)
         return done
 
 
+SURVEY_STEPS = (survey.STAGE, CONCLUSION)
+"""What Survey hands to workers, in order."""
 NEAR_STEPS = (near.SIGNATURES, near.PAIRS, near.CANDIDATES, near.SCORES, near.STAGE)
 """What DeduplicateNear hands to workers, in order."""
 
@@ -139,8 +170,11 @@ class Build(beam.PTransform):
         self.home, self.workers, self.session = home, workers, session
 
     def expand(self, begin: Any) -> Any:
+        _, recipe = open_home(self.home)
+        if survey.surveyed(recipe):
+            begin = begin | "Survey" >> Survey(self.home, self.workers, self.session)
         done = begin | "Ingest" >> Ingest(self.home, self.workers, self.session)
-        stages = removing_stages(open_home(self.home)[1])
+        stages = removing_stages(recipe)
         if RULES in stages:
             done = done | "Measure" >> Measure(self.home, self.workers, self.session)
         if exact.STAGE in stages:
@@ -154,16 +188,25 @@ class Build(beam.PTransform):
 
 
 STAGES_OF: dict[type[beam.PTransform], tuple[str, ...]] = {
+    Survey: SURVEY_STEPS,
     Ingest: (ingest.STAGE,),
     Measure: (measure.STAGE,),
     Deduplicate: (exact.KEYS,),
     DeduplicateNear: NEAR_STEPS,
     TrainTokenizer: (tokenizer.SAMPLE,),
     Tokenize: (tokenize.STAGE, shard.STAGE),
-    Build: (ingest.STAGE, measure.STAGE, exact.KEYS, *NEAR_STEPS, tokenizer.SAMPLE, tokenize.STAGE, shard.STAGE),
+    Build: (*SURVEY_STEPS, ingest.STAGE, measure.STAGE, exact.KEYS, *NEAR_STEPS, tokenizer.SAMPLE, tokenize.STAGE, shard.STAGE),
 }
 """The stages whose slices each transform hands to workers."""
+READ_AGAIN: dict[type[beam.PTransform], tuple[str, ...]] = {
+    Ingest: (ingest.STAGE,),
+    Measure: (measure.STAGE,),
+    Deduplicate: (exact.STAGE,),
+    DeduplicateNear: (near.STAGE,),
+}
+"""The stages whose summaries several later plans read."""
 DISPLAYED: dict[type[beam.PTransform], str] = {
+    Survey: "survey",
     Ingest: "ingest",
     Measure: "rules",
     Deduplicate: "dedup",
@@ -173,6 +216,13 @@ DISPLAYED: dict[type[beam.PTransform], str] = {
     Build: "build",
 }
 """What the display calls them."""
+
+
+def _begun(begin: Any, stage: Any, plan: Callable[[str], Iterable[Any]], needs: tuple[str, ...] = ()) -> Any:
+    """What `plan(home)` yields: at the beginning of a pipeline, or once all of `begin` is there."""
+    if isinstance(begin, beam.pvalue.PBegin):
+        return begin | "Home" >> beam.Create([stage.home]) | "Plan" >> beam.FlatMap(_guarded(stage, plan))
+    return _after(begin, stage, plan, "Plan", needs=needs)
 
 
 def _after(before: Any, stage: Any, function: Callable[[str], Iterable[Any]], label: str, kind: Any = Any, needs: tuple[str, ...] = ()) -> Any:
@@ -220,19 +270,27 @@ def _left(home: str, session: Session | None, error: UserError) -> Exception:
     return error if session is None else engines.wire(error)
 
 
-def _decide(home: str, group: tuple[int, Iterable[bytes]]) -> Iterator[tuple[int, bytes]]:
-    yield from exact.decide(group[1], exact.places(home))
+def _decide(group: tuple[int, Iterable[bytes]]) -> Iterator[tuple[int, bytes]]:
+    yield from exact.decide(group[1])
 
 
-def _no_removal(task: exact.Task) -> tuple[int, Any]:
-    """Beside its removals each slice brings its task: to plan all of them again for each would be quadratic."""
+def _by_index(task: exact.Task) -> tuple[int, Any]:
+    """Beside what is removed each slice brings its task: to plan all of them again for each would be quadratic."""
     return task.index, task
 
 
-def _apply(group: tuple[int, Iterable[Any]]) -> list[Summary]:
+def _task_and_blocks(group: tuple[int, Iterable[Any]]) -> tuple[exact.Task, list[bytes]]:
     of_slice = list(group[1])
     (task,) = {item.index: item for item in of_slice if isinstance(item, exact.Task)}.values()
-    return [exact.apply(task, (item for item in of_slice if isinstance(item, bytes)))]
+    return task, [item for item in of_slice if isinstance(item, bytes)]
+
+
+def _name(group: tuple[int, Iterable[Any]]) -> Iterator[tuple[int, bytes]]:
+    yield from exact.name(*_task_and_blocks(group))
+
+
+def _apply(group: tuple[int, Iterable[Any]]) -> list[Summary]:
+    return [exact.apply(*_task_and_blocks(group))]
 
 
 def _guard_exact(home: str) -> list[Summary]:
@@ -243,7 +301,7 @@ def _guard_exact(home: str) -> list[Summary]:
 
 def _guard_near(home: str) -> list[Summary]:
     found = summaries(Home(home), near.STAGE)
-    near.guard(Home(home), open_home(home)[1], found, lambda _: None)
+    near_decision.guard(Home(home), open_home(home)[1], found, lambda _: None)
     return found
 
 
@@ -345,6 +403,8 @@ def run_stage(home: str, stage: type[beam.PTransform], num_workers: int, beam_ar
         session = engines.new_session(Home(home), {name for options_ in recipe.sources.values() for name in load_source(options_.kind).packages})
     with engines.java_arguments(engine) as more:
         _run_stage(home, stage, num_workers, [*more, *beam_arguments], engine, session)
+    for name in READ_AGAIN.get(stage, ()):
+        collect(Home(home), name)
 
 
 def _run_stage(home: str, stage: type[beam.PTransform], num_workers: int, beam_arguments: list[str], engine: Engine, session: Session | None) -> None:
@@ -352,7 +412,7 @@ def _run_stage(home: str, stage: type[beam.PTransform], num_workers: int, beam_a
         pipeline = beam.Pipeline(options=options(beam_arguments))
     except (ValueError, ImportError, AttributeError) as refusal:
         raise UserError(f"Beam: {str(refusal).splitlines()[0]}", "see docs of the runner; without --runner the build runs on this machine") from None
-    start: Any = pipeline if stage in (Ingest, Build) else pipeline | "Start" >> beam.Create([0])
+    start: Any = pipeline if stage in (Survey, Ingest, Build) else pipeline | "Start" >> beam.Create([0])
     start | stage.__name__ >> stage(home, num_workers, session)  # type: ignore[call-arg]
     if session is None:
         with progress.display(Home(home), DISPLAYED[stage]):

@@ -18,6 +18,7 @@ from pipelines.flags import Run, packaged_recipes, parse_with_recipe, quiet_beam
 from shards.config import UserError, nearest
 
 if TYPE_CHECKING:
+    from corpora.document import Slice
     from pipelines.recipe import ExpectedConfig, Recipe
 
 USAGE = """usage: corpus COMMAND ...
@@ -183,12 +184,12 @@ def _dry_run(recipe: "Recipe", run: Run) -> int:
                 raise
             say(f"{name}: not there yet: {error.what}")
             slices = []
-        reading[name] = {
-            "files": len({part.path for piece in slices for part in piece.parts}),
-            "slices": len(slices),
-            "bytes": sum(piece.bytes for piece in slices),
-        }
-        say(f"{name}: {reading[name]['files']:,} files, {reading[name]['bytes']:,} bytes, in {len(slices):,} slices")
+        reading[name] = _size_of(slices)
+        say(f"{name}: {_said(reading[name])}")
+        survey = load_source(options.kind).survey
+        if survey and slices:
+            reading[name]["survey"] = _size_of(list(survey.slices(options)) if survey.slices else slices)
+            say(f"{name}: first read: {_said(reading[name]['survey'])}")
         if expected is not None:
             reading[name]["expected"] = to_dict(expected)
             say(f"{name}: expected of the whole: {_expectation(expected)}")
@@ -197,6 +198,18 @@ def _dry_run(recipe: "Recipe", run: Run) -> int:
     else:
         print(recipe_text(recipe), end="")
     return 0
+
+
+def _size_of(slices: "list[Slice]") -> dict[str, Any]:
+    return {
+        "files": len({part.path for piece in slices for part in piece.parts}),
+        "slices": len(slices),
+        "bytes": sum(piece.bytes for piece in slices),
+    }
+
+
+def _said(size: dict[str, Any]) -> str:
+    return f"{size['files']:,} files, {size['bytes']:,} bytes, in {size['slices']:,} slices"
 
 
 def _expectation(expected: "ExpectedConfig") -> str:

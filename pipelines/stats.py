@@ -22,9 +22,14 @@ STAGES = (ingest.STAGE, *homes.REMOVING_STAGES, "tokenizer", tokenize.STAGE, sha
 
 def stats(home_root: str) -> dict[str, Any]:
     """`{"schema_version": 1, "sources": {NAME: X}, "total": X}`; X = records, rejects {reason: n}, documents,
-    removed {stage: n}, rules {rule: n} (of removed.rules, by the first rule that fired), kept, bytes (UTF-8 of the kept text), sentences, tokens. What no stage has counted yet is null."""
+    removed {stage: n}, rules {rule: n} (of removed.rules, by the first rule that fired), kept, bytes (UTF-8 of the kept text), sentences, tokens. What no stage has counted yet is null.
+
+    Only where there are any: marks {mark: n} of the documents; survey {records, rejects {reason: n}, and what it counted} of the first reading."""
     home, recipe = open_home(home_root, for_reading=True)
     sources = {name: _source_stats(home, recipe, name) for name in recipe.sources}
+    for name in files.list_folders(home.file("summaries", homes.SURVEY)):
+        if name in sources:
+            sources[name]["survey"] = _survey_stats(home, name)
     total: dict[str, Any] = {}
     for figures in sources.values():
         total = _add(total, figures)
@@ -39,8 +44,9 @@ def _source_stats(home: Home, recipe: Recipe, name: str) -> dict[str, Any]:
     removed = {stage: _removed(home, recipe, stage, name, ingested) for stage in homes.removing_stages(recipe, source=name)}
     by_rule: dict[str, int] = {}
     if removed.get(homes.RULES) is not None:
+        read = homes.bulk(home)
         for summary in ingested:
-            by_rule = _add(by_rule, homes.removed_by_rule(home, recipe, summary))
+            by_rule = _add(by_rule, homes.removed_by_rule(home, recipe, summary, read))
     figures: dict[str, Any] = {
         "records": _sum(ingested, "records"),
         "rejects": dict(sorted(rejects.items())),
@@ -48,14 +54,28 @@ def _source_stats(home: Home, recipe: Recipe, name: str) -> dict[str, Any]:
         "removed": removed,
         "rules": by_rule,
     }
+    marks: dict[str, int] = {}
+    for summary in ingested:
+        marks = _add(marks, summary.marks)
+    if marks:
+        figures["marks"] = dict(sorted(marks.items()))
     return figures | {key: _sum_of_all(encoded, key, ingested) for key in ("kept", "bytes", "sentences", "tokens")}
+
+
+def _survey_stats(home: Home, name: str) -> dict[str, Any]:
+    looked, concluded = summaries(home, homes.SURVEY, name), homes.read_summary(home.summary(homes.CONCLUSION, name, homes.CONCLUSION))
+    rejects: dict[str, int] = {}
+    for summary in looked:
+        rejects = _add(rejects, summary.rejects)
+    return {"records": _sum(looked, "records"), "rejects": dict(sorted(rejects.items())), **(concluded.counts if concluded else {})}
 
 
 def _removed(home: Home, recipe: Recipe, stage: str, name: str, ingested: list[Summary]) -> int | None:
     """How many documents a stage removes; None until it has gone over every slice that is there now."""
     if len(homes.current(home, recipe, stage, name)) < len(ingested) or not ingested:
         return None
-    return sum(homes.removed_count(home, recipe, stage, summary) for summary in ingested)
+    read = homes.bulk(home)
+    return sum(homes.removed_count(home, recipe, stage, summary, read) for summary in ingested)
 
 
 def _sum(found: list[Summary], key: str) -> int | None:
@@ -79,9 +99,9 @@ def _add(left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]:
 
 
 def _stopped(home: Home, recipe: Recipe, manifest: Manifest | None) -> str | None:
-    from pipelines import exact, near
+    from pipelines import exact, near, near_decision
 
-    guards: dict[str, Callable[..., None]] = {exact.STAGE: exact.guard, near.STAGE: functools.partial(near.guard, say=lambda _: None)}
+    guards: dict[str, Callable[..., None]] = {exact.STAGE: exact.guard, near.STAGE: functools.partial(near_decision.guard, say=lambda _: None)}
     for stage in homes.removing_stages(recipe):
         if stage in guards:
             found = [summary for name in recipe.sources for summary in homes.current(home, recipe, stage, name)]
@@ -119,6 +139,9 @@ def status(home_root: str) -> dict[str, Any]:
     for stage in (*homes.REMOVING_STAGES, tokenize.STAGE):  # not those of documents that are no more
         done[stage] = sum(len(homes.current(home, recipe, stage, name)) for name in recipe.sources)
     aside = homes.slices_aside(home)
+    surveyed = summaries(home, homes.SURVEY)
+    if surveyed:
+        done = {homes.SURVEY: len(surveyed), **done}
     off = set(homes.REMOVING_STAGES) - set(homes.removing_stages(recipe))
     kept = [_source_stats(home, recipe, name)["kept"] for name in recipe.sources]
     manifest = read_manifest(home.file("shards")) if files.exists(home.file("shards", MANIFEST)) else None
