@@ -303,9 +303,9 @@ def _document_batch(source: str, documents: Iterable[Document]) -> pa.RecordBatc
             _clean(document.url),
             _clean(document.title),
             document.date,
-            document.language and _storable(document.language),
+            document.language and storable(document.language),
             _utc(document.crawled),
-            _storable(document.path),
+            storable(document.path),
             document.position,
             document.digest,
             json.dumps(document.extra, ensure_ascii=True, sort_keys=True),
@@ -319,10 +319,10 @@ def _reject_batch(source: str, rejects: Iterable[Reject]) -> pa.RecordBatch:
     rows = [
         (
             document_id(source, reject.path, reject.position),
-            _storable(reject.path),
+            storable(reject.path),
             reject.position,
             reject.reason,
-            _storable(reject.detail),
+            storable(reject.detail),
             _clean(reject.url),
             _clean(reject.text[:REJECT_TEXT]),
         )
@@ -336,6 +336,6 @@ def _utc(moment: datetime.datetime | None) -> datetime.datetime | None:
     return moment.replace(tzinfo=datetime.timezone.utc) if moment is not None and moment.tzinfo is None else moment
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """Text that UTF-8 can hold (a file's name may hold lone surrogates)."""
     return text.encode("utf-8", "backslashreplace").decode()

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from corpora.document import Survey
 from corpora.sources import load_source
 from pipelines.home import CONCLUSION, SURVEY, Home, Summary, done, fingerprint, open_home, prune, summaries, task_home, write_summary
-from pipelines.ingest import Task, bytes_until, plan_slices, source_parts
+from pipelines.ingest import Task, bytes_until, plan_slices, source_parts, storable
 from pipelines.progress import tick
 from pipelines.recipe import Recipe
 from shards import files
@@ -131,7 +131,8 @@ def process(task: Task) -> Summary:
 
 
 def _batch(rows: list[tuple[Any, ...]], schema: pa.Schema) -> pa.RecordBatch:
-    return pa.record_batch([pa.array(column, field.type) for column, field in zip(zip(*rows), schema)], schema=schema)
+    columns = ([storable(value) if isinstance(value, str) else value for value in column] for column in zip(*rows))
+    return pa.record_batch([pa.array(column, field.type) for column, field in zip(columns, schema)], schema=schema)
 
 
 def plan_conclusions(home_root: str) -> list[Conclude]:
