@@ -99,8 +99,8 @@ class SourceDedup:
 
     threshold: float | None = None
     """Its own in place of dedup.threshold; a pair of two sources counts at the higher of theirs."""
-    scope: Literal["across", "within"] = "across"
-    """across: compared with all sources; within: only with itself."""
+    scope: Literal["default", "across", "within", "others"] = "default"
+    """across: compared with all sources; within: only with itself; others: with all but itself. default: others for the release of openwebtext, across for other kinds."""
     before_rules: bool = False
     """Its documents are compared before the rules remove any, so that one may go for a twin that a rule then removes."""
 
@@ -114,7 +114,7 @@ class SourceOptions:
     """The keys of every `[sources.NAME]` table; a source's own options are a subclass."""
 
     kind: str
-    """files, cc_news, wikipedia, books, or the `module:function` of your own source."""
+    """files, cc_news, wikipedia, books, openwebtext, or the `module:function` of your own source."""
     input: tuple[str, ...]
     """Files, folders or globs; `**` crosses folders. `https://...` is one file, `@LIST` the files that a list names. Relative to the recipe."""
     language: str = "any"
@@ -128,6 +128,11 @@ class SourceOptions:
     rules: RulesConfig = field(default_factory=RulesConfig)
     """Which documents go for their quality."""
     default_profile: ClassVar[Profile] = "none"
+
+    @property
+    def default_scope(self) -> Literal["across", "others"]:
+        """What `dedup.scope` is where it is not set."""
+        return "across"
 
     def __post_init__(self) -> None:
         if not all(self.input) or not self.input:
