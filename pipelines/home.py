@@ -1,6 +1,6 @@
 """The home: where everything of a build lies, what counts as done, and what a slice left behind.
 
-    recipe.toml  documents/  rejects/  attributes/  summaries/  tokenizer/  work/  shards/
+    recipe.toml  survey/  documents/  rejects/  attributes/  summaries/  tokenizer/  work/  shards/
 
 A slice's summary is written last and means done, for as long as its fingerprint is the one wanted. Every later stage
 finds its input by the summaries of the earlier one, never by listing files.
@@ -30,7 +30,8 @@ REMOVING_STAGES = ("rules", "exact", "near")
 so that a removed document is nobody's kept twin: its fingerprint and its summary's `inputs` hold the digest of the documents
 and `attribute_digests(..., before=itself)`."""
 RULES = "rules"
-
+SURVEY, CONCLUSION = "survey", "conclusion"
+"""Stages before ingest, of the sources that are read twice; the second has one task a source, of its own name."""
 
 RECIPE_MARK = "# As built by corpusmill: this folder is a home.\n"
 
@@ -39,7 +40,7 @@ RECIPE_MARK = "# As built by corpusmill: this folder is a home.\n"
 class Summary:
     """What one slice of one stage gave. `path`, `start`: where the slice stands in its source's order; `output`:
     digest of the file it wrote, `output_bytes` its size; `inputs`: digests of the files of earlier stages it was made
-    from; `counts` and `rejects` (by reason): whole numbers that add up."""
+    from; `counts` and `rejects` (by reason): whole numbers that add up; `marks`: how many documents bear each."""
 
     stage: str
     source: str
@@ -52,6 +53,7 @@ class Summary:
     counts: dict[str, int]
     rejects: dict[str, int] = field(default_factory=dict)
     inputs: tuple[str, ...] = ()
+    marks: dict[str, int] = field(default_factory=dict)
 
     @property
     def key(self) -> tuple[str, int]:
@@ -104,6 +106,10 @@ class Home:
     def attributes(self, stage: str, source: str, slice_name: str) -> str:
         """What a stage found out about each document of a slice, row by row."""
         return self.file("attributes", stage, source, f"{slice_name}.parquet")
+
+    def survey(self, source: str, name: str) -> str:
+        """What the first reading of a slice noted; by the name `CONCLUSION` what it all came to."""
+        return self.file(SURVEY, source, f"{name}.parquet")
 
     def summary(self, stage: str, source: str, slice_name: str) -> str:
         """The summary that makes a slice done."""
@@ -171,6 +177,8 @@ PARTS = {
     "seed": "the seed changed",
     "packages": "another version of a package",
     "inputs": "its input files changed",
+    "contents": "a file that its settings name changed",
+    "survey": "its first reading came to something else",
     "documents": "its documents changed",
     "attributes": "other documents are removed",
     "tokenizer": "another vocabulary",
