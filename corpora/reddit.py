@@ -88,11 +88,11 @@ def _of_json(wanted: Wanted, path: str, position: int, line: bytes) -> Link | Re
     try:
         record = json.loads(line.decode("utf-8-sig"))
     except UnicodeError as error:
-        return _unread(path, position, "bad_encoding", error, line)
+        return _unread(path, position, line, error, reason="bad_encoding")
     except (ValueError, RecursionError) as error:
-        return _unread(path, position, "bad_json", error, line)
+        return _unread(path, position, line, error, reason="bad_json")
     if not isinstance(record, dict):
-        return _unread(path, position, "bad_json", "not an object", line)
+        return _unread(path, position, line, "not an object", reason="bad_json")
     return judge(wanted, path, position, record)
 
 
@@ -100,13 +100,13 @@ def _of_address(wanted: Wanted, path: str, position: int, line: bytes) -> Link |
     try:
         url = line.decode("utf-8-sig").strip()
     except UnicodeError as error:
-        return _unread(path, position, "bad_encoding", error, line)
+        return _unread(path, position, line, error, reason="bad_encoding")
     if url.startswith("#"):
         return Reject(path=path, position=position, reason="comment", detail=url[:_START])
     return _judge_address(wanted, path, position, url, None)
 
 
-def _unread(path: str, position: int, reason: str, why: object, line: bytes) -> Reject:
+def _unread(path: str, position: int, line: bytes, why: object, *, reason: str) -> Reject:
     return Reject(path=path, position=position, reason=reason, detail=str(why)[:200], text=line[:_START].decode("utf-8", "replace"))
 
 
@@ -120,10 +120,10 @@ def _read_table(wanted: Wanted, part: Part, stream: IO[bytes], comma: str) -> It
         try:
             (values,) = csv.reader([row.decode("utf-8-sig").replace("\0", "")], delimiter=comma, strict=True)
         except UnicodeError as error:
-            yield _unread(part.path, position, "bad_encoding", error, row)
+            yield _unread(part.path, position, row, error, reason="bad_encoding")
             continue
         except (csv.Error, ValueError) as error:
-            yield _unread(part.path, position, "bad_csv", error, row)
+            yield _unread(part.path, position, row, error, reason="bad_csv")
             continue
         if names is None:
             names = [value.strip().lower() for value in values]
@@ -131,7 +131,7 @@ def _read_table(wanted: Wanted, part: Part, stream: IO[bytes], comma: str) -> It
                 yield Reject(path=part.path, position=position, reason="unknown_format", detail=f"no column `url`; columns: {', '.join(names)}"[:500])
                 return
         elif len(values) != len(names):
-            yield _unread(part.path, position, "bad_csv", f"{len(values)} values, {len(names)} columns", row)
+            yield _unread(part.path, position, row, f"{len(values)} values, {len(names)} columns", reason="bad_csv")
         else:
             yield judge(wanted, part.path, position, dict(zip(names, values)))
 
@@ -171,40 +171,40 @@ def judge(wanted: Wanted, path: str, position: int, record: dict[str, Any]) -> L
     url = record.get("url")
     address = _plain(url) if isinstance(url, str) else ""
 
-    def reject(reason: str, detail: str = "") -> Reject:
+    def reject(*, reason: str, detail: str = "") -> Reject:
         return Reject(path=path, position=position, reason=reason, detail=detail[:500], url=address or None)
 
     if not address:
-        return reject("no_url", f"fields: {', '.join(map(str, record))}" if "url" not in record else "")
+        return reject(reason="no_url", detail=f"fields: {', '.join(map(str, record))}" if "url" not in record else "")
     if _true(record.get("is_self")) or str(record.get("domain") or "").lower().startswith("self."):
-        return reject("self_post")
+        return reject(reason="self_post")
     if not wanted.deleted and (why := _deleted(record)):
-        return reject("deleted", why)
+        return reject(reason="deleted", detail=why)
     if not wanted.over_18 and _true(record.get("over_18")):
-        return reject("over_18")
+        return reject(reason="over_18")
     score = _score(record)
     if score is None:
-        return reject("bad_score", repr(record.get("score")))
+        return reject(reason="bad_score", detail=repr(record.get("score")))
     return _judge_address(wanted, path, position, address, score)
 
 
 def _judge_address(wanted: Wanted, path: str, position: int, address: str, score: int | None) -> Link | Reject:
-    def reject(reason: str, detail: str = "") -> Reject:
+    def reject(*, reason: str, detail: str = "") -> Reject:
         return Reject(path=path, position=position, reason=reason, detail=detail[:500], url=address or None)
 
     if len(address) < wanted.min_url_characters:
-        return reject("short_url")
+        return reject(reason="short_url")
     parts = _split(address)
     if parts is None:
-        return reject("bad_url", "longer than any page's" if len(address) > MAX_URL_CHARACTERS else "no address of a page")
+        return reject(reason="bad_url", detail="longer than any page's" if len(address) > MAX_URL_CHARACTERS else "no address of a page")
     ending = parts[1].rpartition("/")[2].rpartition(".")
     if ending[1] and ending[2].lower() in wanted.extensions:
-        return reject("excluded_extension", ending[2])
+        return reject(reason="excluded_extension", detail=ending[2])
     key = canonical_url(address)
     if within(key, wanted.domains):
-        return reject("excluded_domain", parts[0])
+        return reject(reason="excluded_domain", detail=parts[0])
     if score is not None and wanted.min_score is not None and score < wanted.min_score:
-        return reject("low_score", str(score))
+        return reject(reason="low_score", detail=str(score))
     return Link(position=position, url=address, key=key, score=score)
 
 

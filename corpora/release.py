@@ -6,7 +6,7 @@ so that a worker inflates its own members alone; a `.tar.xz` can only be read fr
 
 The position of a text is the offset of its header in the (inflated) tar; of a text in an archive in a tar, that of the archive's header
 plus its number in it. Some texts are empty or hold NULs: empty ones are rejects, `empty`; those of which more than one byte in a hundred
-is NUL are rejects, `nul`; others lose their NULs, and `extra.nul` counts them.
+is NUL are rejects, `nul`; others lose their NULs, which `extra.nul` counts, and bear the mark `nul`.
 """
 
 import functools
@@ -76,12 +76,15 @@ def _record(path: str, position: int, found: Found) -> Document | Reject:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeError as error:
-        return Reject(path=path, position=position, reason="bad_encoding", detail=f"{name[:300]}: {error}"[:500], text=content[:1000].decode("utf-8", "replace"))
+        return Reject(
+            path=path, position=position, reason="bad_encoding", detail=f"{name[:300]}: {error}"[:500], text=content[:1000].decode("utf-8", "replace")
+        )
     text = loaded(text.replace("\0", ""))
     if not text:
         return Reject(path=path, position=position, reason="empty", detail=name[:300])
     digest = hashlib.blake2b(content, digest_size=16).hexdigest()
-    return Document(path=path, position=position, text=text, digest=digest, extra=_provenance(path, name) | ({"nul": nul} if nul else {}))
+    extra = _provenance(path, name) | ({"nul": nul} if nul else {})
+    return Document(path=path, position=position, text=text, digest=digest, extra=extra, marks=("nul",) if nul else ())
 
 
 def loaded(text: str) -> str:

@@ -224,18 +224,16 @@ def complete(recipe: Recipe, folder: str) -> Recipe:
         raise UserError(f"limit: {recipe.limit} is less than 1", "leave it out for everything")
     order = (*recipe.dedup.priority, *(name for name in names if name not in recipe.dedup.priority))
     path = recipe.tokenizer.path
-    sources = {name: _with_defaults(options) for name, options in recipe.sources.items()}
+    sources = {name: _with_profile(options) for name, options in recipe.sources.items()}
     tokenizer = dataclasses.replace(recipe.tokenizer, path=_absolute(path, folder) if path else None)
     return dataclasses.replace(recipe, sources=sources, dedup=dataclasses.replace(recipe.dedup, priority=order), tokenizer=tokenizer)
 
 
-def _with_defaults(options: SourceOptions) -> SourceOptions:
-    """The profile and the scope of its kind where none is named."""
-    if options.rules.profile == "default":
-        options = dataclasses.replace(options, rules=dataclasses.replace(options.rules, profile=options.default_profile))
-    if options.dedup.scope == "default":
-        options = dataclasses.replace(options, dedup=dataclasses.replace(options.dedup, scope=options.default_scope))
-    return options
+def _with_profile(options: SourceOptions) -> SourceOptions:
+    """The profile of its kind where none is named."""
+    if options.rules.profile != "default":
+        return options
+    return dataclasses.replace(options, rules=dataclasses.replace(options.rules, profile=options.default_profile))
 
 
 def recipe_text(recipe: Recipe) -> str:
