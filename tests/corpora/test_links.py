@@ -45,7 +45,7 @@ def rows(content: bytes, folder: Path) -> dict[str, tuple[str, int | None, int]]
     with links.open_links(str(folder / "list.arrow")) as listed:
         found = {key: (url, score, submissions) for url, key, score, submissions in listed.rows()}
         assert all(listed.find(url) == (score, submissions) for url, score, submissions in found.values())
-        assert listed.find("http://nobody.example/") is None
+        assert listed.find("http://nobody.example/9999") is None
     return found
 
 
