@@ -10,6 +10,7 @@ KINDS = {
     "cc_news": "corpora.cc_news:source",
     "files": "corpora.files:source",
     "openwebtext": "corpora.openwebtext:source",
+    "stories": "corpora.stories:source",
     "wikipedia": "corpora.wikipedia:source",
 }
 """Each kind and where its source lives."""

@@ -18,6 +18,7 @@ from pipelines.flags import Run, packaged_recipes, parse_with_recipe, quiet_beam
 from shards.config import UserError, nearest
 
 if TYPE_CHECKING:
+    from corpora.document import Slice
     from pipelines.recipe import ExpectedConfig, Recipe
 
 USAGE = """usage: corpus COMMAND ...
@@ -170,7 +171,7 @@ def _run_recipe(recipe: "Recipe", run: Run, beam_arguments: list[str], stages: C
 def _dry_run(recipe: "Recipe", run: Run) -> int:
     """What a build would read, a line a source, what the recipe says of the whole, and the whole recipe as TOML that can
     be fed back. A source with expected figures need not be there yet."""
-    from corpora.sources import load_source
+    from corpora.sources import load_source, survey_of
     from pipelines.build import changes
     from pipelines.home import Home, open_home
     from pipelines.recipe import recipe_text
@@ -183,19 +184,20 @@ def _dry_run(recipe: "Recipe", run: Run) -> int:
     reading: dict[str, dict[str, Any]] = {}
     for name, options in recipe.sources.items():
         expected = (recipe.expected or {}).get(name)
+        survey = survey_of(options)
+        own_slices = survey.slices if survey else None
         try:
             slices = list(load_source(options.kind).slices(options))
         except UserError as error:
-            if expected is None:
+            if expected is None and own_slices is None:
                 raise
             say(f"{name}: not there yet: {error.what}")
             slices = []
-        reading[name] = {
-            "files": len({part.path for piece in slices for part in piece.parts}),
-            "slices": len(slices),
-            "bytes": sum(piece.bytes for piece in slices),
-        }
-        say(f"{name}: {reading[name]['files']:,} files, {reading[name]['bytes']:,} bytes, in {len(slices):,} slices")
+        reading[name] = _size_of(slices)
+        say(f"{name}: {_said(reading[name])}")
+        if survey and (slices or (own_slices and expected is None)):
+            reading[name]["survey"] = _size_of(list(own_slices(options)) if own_slices else slices)
+            say(f"{name}: first read: {_said(reading[name]['survey'])}")
         if expected is not None:
             reading[name]["expected"] = to_dict(expected)
             say(f"{name}: expected of the whole: {_expectation(expected)}")
@@ -204,6 +206,18 @@ def _dry_run(recipe: "Recipe", run: Run) -> int:
     else:
         print(recipe_text(recipe), end="")
     return 0
+
+
+def _size_of(slices: "list[Slice]") -> dict[str, Any]:
+    return {
+        "files": len({part.path for piece in slices for part in piece.parts}),
+        "slices": len(slices),
+        "bytes": sum(piece.bytes for piece in slices),
+    }
+
+
+def _said(size: dict[str, Any]) -> str:
+    return f"{size['files']:,} files, {size['bytes']:,} bytes, in {size['slices']:,} slices"
 
 
 def _expectation(expected: "ExpectedConfig") -> str:
