@@ -205,7 +205,7 @@ def test_the_join_against_a_count_by_hand(built: Path, corpus: Corpus) -> None:
     assert all(not row["text"] and row["url"].startswith("http://not-listed.example/") for row in rejected if row["reason"] == "not_listed")
 
 
-@pytest.mark.parametrize("flags", [["--workers", 2, "--sources.owt.slice-bytes", 1000]], ids=["2 workers, small slices"])
+@pytest.mark.parametrize("flags", [["--workers", 2, "--sources.owt.slice-bytes", 60_000]], ids=["2 workers, small slices"])
 def test_the_same_bytes(reddit: Path, built: Path, flags: list[object], tmp_path: Path, corpus: Corpus) -> None:
     code, _, err = corpus("build", reddit / "recipe.toml", "--home", tmp_path / "home", *flags)
     assert code == 0, err
