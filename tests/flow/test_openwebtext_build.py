@@ -92,12 +92,16 @@ def test_tallies_of_the_release(release: Path, corpus: Corpus) -> None:
 
 
 def test_near_copies_within_the_release_only_when_asked(release: Path, corpus: Corpus) -> None:
-    """The three exact and six near duplicates that gold.json.gz names."""
+    """The three exact and six near duplicates that gold.json.gz names. And a text that a list of hashes names goes."""
     assert removed(release / "home", "exact") == planted("exact") and len(planted("exact")) == 3
-    (release / "again.toml").write_text(RELEASE.format(inputs=json.dumps(f"{DATA}/openwebtext/openwebtext/*.xz"), more='[sources.owt.dedup]\nscope = "across"'))
+    excluded = next(row for row in show.documents(str(release / "home"), "owt", removed=False) if row["extra"]["member"].startswith("0000091"))
+    (release / "hashes.txt").write_text(excluded["digest"] + "\n")
+    more = '[sources.owt.dedup]\nscope = "across"\n[sources.owt.rules]\nexclude_hashes = "hashes.txt"'
+    (release / "again.toml").write_text(RELEASE.format(inputs=json.dumps(f"{DATA}/openwebtext/openwebtext/*.xz"), more=more))
     assert corpus("ingest", release / "again.toml", "--home", release / "again", "--workers", 0)[0] == 0
     assert corpus("dedup", release / "again", "--workers", 0)[0] == 0
     assert removed(release / "again", "near") == planted("near") and len(planted("near")) == 6
+    assert figures(corpus, release / "again")["rules"] == {"exclude_hashes": 1, "min_words": 15}  # row 60
 
 
 # --- rebuilt from submissions and pages ------------------------------------------------------------------------------
