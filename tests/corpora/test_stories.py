@@ -20,8 +20,10 @@ from hypothesis import strategies as st
 from realdata import data_file
 from stories_data import QUESTION, questions, texts, write_lines, write_questions
 
-from corpora import stories
+from corpora import cc_news, stories
+from corpora.document import Document
 from corpora.ngrams import ONE
+from corpora.normalise import normalise
 from corpora.stories import cut_score, how_many
 from pipelines import ingest, survey
 from pipelines.home import Home, summaries, write_recipe
@@ -286,6 +288,28 @@ def test_a_real_wet_file(tmp_path: Path) -> None:
     documents = rows(home, "documents")
     assert len(documents) == 2 and documents[0]["text"] == documents[1]["text"] and documents[0]["url"] == documents[1]["url"]
     assert [row["reason"] for row in rows(home, "rejects")] == ["warcinfo", "warcinfo"]
+
+
+def test_news_archives_give_what_cc_news_gives(tmp_path: Path) -> None:
+    """The archive with a defect a record, all of it chosen: the same documents and rejects, but for those of few words."""
+    path = data_file("cc-news/crawl-data/CC-NEWS/2017/11/CC-NEWS-20171112093015-00017.warc.gz")
+    if path is None:
+        pytest.skip("no test data: cc-news")
+    home = home_of(tmp_path, "home", [str(path)], write_questions(tmp_path), language="en", top_fraction=1.0)
+    run(home)
+    options = cc_news.CcNewsOptions(input=(str(path),), language="en")
+    (piece,) = cc_news.slices(options)
+    expected = {record.position: record for record in cc_news.read(options, piece)}
+    short = {row["position"] for row in rows(home, "rejects") if row["reason"] == "too_short" and row["detail"].endswith(" words")}
+    documents = {row["position"]: row for row in rows(home, "documents")}
+    rejects = {row["position"]: row for row in rows(home, "rejects")}
+    assert len(expected) == len(documents) + len(rejects) and len(documents) > 10
+    for position, theirs in expected.items():
+        if isinstance(theirs, Document):
+            assert position in short or documents[position]["text"] == normalise(theirs.text)
+            assert position in short or (documents[position]["url"], documents[position]["digest"]) == (theirs.url, theirs.digest)
+        else:
+            assert (rejects[position]["reason"], rejects[position]["detail"]) == (theirs.reason, theirs.detail[:100])
 
 
 # --- what the questions leak --------------------------------------------------------------------------------------
