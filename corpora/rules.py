@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-Profile = Literal["default", "none", "paper", "gopher", "c4", "fineweb", "realnews"]
+Profile = Literal["default", "none", "paper", "gopher", "c4", "fineweb", "realnews", "openwebtext"]
 Comparison = Literal["<", "<=", ">", ">="]
 _COMPARISONS: tuple[Comparison, ...] = ("<=", ">=", "<", ">")
 
@@ -36,6 +36,10 @@ MEASURES = (
 """Measures of a text, in the order of `corpora.measures`."""
 RECORD_MEASURES = ("english", "dated", "title_characters", "url_characters", "url_endings", "url_sections")
 """Measures of what stands beside a text. `english`: 1, 0, or -1 where the language is unknown."""
+
+
+TOKENS = "tokens"
+"""The measure that is only taken where a rule reads it: it needs a vocabulary."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +68,7 @@ class RulesConfig:
     """Which documents go for their quality: a profile's rules, and thresholds laid over them. See docs/corpora.md."""
 
     profile: Profile = "default"
-    """none, paper, gopher, c4, fineweb, realnews; default: paper for cc_news, none for other kinds."""
+    """none, paper, gopher, c4, fineweb, realnews, openwebtext; default: paper for cc_news, openwebtext for that kind, none for others."""
     off: tuple[str, ...] = ()
     """Rules of the profile that are not asked."""
     functions: tuple[str, ...] = ()
@@ -95,6 +99,8 @@ class RulesConfig:
     """Fewer words go. A word is what white space separates and holds a letter or a digit; in a script without spaces, a letter."""
     max_words: int | None = _rule("words", ">")
     """More words go."""
+    min_tokens: int | None = _rule(TOKENS, "<")
+    """Fewer tokens of the given vocabulary go; needs `path` of `[tokenizer]`, since a trained one is made of the texts that are kept."""
     min_mean_word_length: float | None = _rule("word_characters", "<", over="spaced_words")
     """A lower mean length of words goes, in characters from their first to their last letter or digit. Not asked of scripts without spaces."""
     max_mean_word_length: float | None = _rule("word_characters", ">", over="spaced_words")
@@ -211,6 +217,7 @@ PROFILES: dict[str, dict[str, float]] = {
         **{"max_url_characters": 200, "max_url_endings": 1, "max_url_sections": 0, "require_date": True},
         **{"min_characters": 1000, "min_title_characters": 30},
     },
+    "openwebtext": {"min_words": 128},
 }
 """Rules and thresholds of each profile, in the order in which they are asked."""
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from corpora.document import LATER_FIELDS, LOCATION_FIELDS, SourceOptions
 from corpora.sources import load_source
-from pipelines import exact, ingest, measure, near, shard, survey, tokenize, tokenizer
+from pipelines import exact, ingest, measure, near, near_decision, shard, survey, tokenize, tokenizer
 from pipelines import home as homes
 from pipelines.card import write_shards_card
 from pipelines.engine import engine_of
@@ -63,7 +63,7 @@ def run_ingest(home_root: str, num_workers: int, beam_arguments: list[str], say:
     from pipelines.beam import Ingest
 
     home, recipe = open_home(home_root)
-    _run_survey(home_root, num_workers, beam_arguments, say)
+    run_survey(home_root, num_workers, beam_arguments, say)
     stored = [options for name, options in recipe.sources.items() if name not in survey.surveyed(recipe)]  # of the others who knows how little
     _check_disk(home, sum(map(options_bytes, stored)) // 2, "half the bytes of the inputs")
     _run(home_root, Ingest, num_workers, beam_arguments)
@@ -84,7 +84,7 @@ def run_ingest(home_root: str, num_workers: int, beam_arguments: list[str], say:
         raise UserError(f"{home_root}: no input could be read: not one document", f"corpus show {home_root} --rejects")
 
 
-def _run_survey(home_root: str, num_workers: int, beam_arguments: list[str], say: Say) -> None:
+def run_survey(home_root: str, num_workers: int, beam_arguments: list[str], say: Say) -> None:
     """The first reading of the sources that are read twice. One slice less would come to something else: it ends the build."""
     from pipelines.beam import SURVEY_STEPS, Survey
 
@@ -145,7 +145,11 @@ def _run_near(home_root: str, num_workers: int, beam_arguments: list[str], say: 
     from pipelines.beam import NEAR_STEPS, DeduplicateNear
 
     home, recipe = open_home(home_root)
-    say(f"near: {near.s_curve(*near.band_scheme(min(near.thresholds(recipe).values())))}")
+    bands, rows = near.band_scheme(min(near.thresholds(recipe).values()))
+    say(f"near: {near.s_curve(bands, rows)}")
+    documents, size = (sum(summary.counts[key] for summary in summaries(home, ingest.STAGE)) for key in ("documents", "bytes"))
+    keys = bands * near.RECORD.itemsize
+    _check_disk(home, keys * documents + size // 2, f"{keys} bytes a document and half a byte a byte of text")
     _run(home_root, DeduplicateNear, num_workers, beam_arguments)
     _stop_if_aside(home_root, NEAR_STEPS, say)
     proposed, scored = summaries(home, near.PAIRS), summaries(home, near.SCORES)
@@ -157,7 +161,7 @@ def _run_near(home_root: str, num_workers: int, beam_arguments: list[str], say: 
         documents, removed, contained = (sum(summary.counts[key] for summary in of_source) for key in ("documents", "removed", "contained"))
         _account(f"{name}: documents", sum(summary.counts["documents"] for summary in summaries(home, ingest.STAGE, name)), documents)
         say(f"near {name}: {removed:,} of {documents:,} documents are near-copies" + (f", {contained:,} of them contained in another" if contained else ""))
-    near.guard(home, recipe, found, say)
+    near_decision.guard(home, recipe, found, say)
 
 
 def _run_rules(home_root: str, num_workers: int, beam_arguments: list[str], say: Say) -> None:
@@ -172,12 +176,12 @@ def _run_rules(home_root: str, num_workers: int, beam_arguments: list[str], say:
     for name in recipe.sources:
         if homes.RULES not in homes.removing_stages(recipe, source=name):
             continue
-        found, ingested = summaries(home, measure.STAGE, name), summaries(home, ingest.STAGE, name)
+        found, ingested, read = summaries(home, measure.STAGE, name), summaries(home, ingest.STAGE, name), homes.bulk(home)
         documents = sum(summary.counts["documents"] for summary in ingested)
         _account(f"{name}: documents", documents, sum(summary.counts["documents"] for summary in found))
         removed: dict[str, int] = {}
         for summary in ingested:
-            for rule, count in homes.removed_by_rule(home, recipe, summary).items():
+            for rule, count in homes.removed_by_rule(home, recipe, summary, read).items():
                 removed[rule] = removed.get(rule, 0) + count
         total = sum(removed.values())
         by_rule = "".join(f", {count:,} {rule}" for rule, count in sorted(removed.items(), key=lambda item: -item[1]))
@@ -209,11 +213,14 @@ def run_tokenize(home_root: str, num_workers: int, beam_arguments: list[str], sa
     _check_disk(home, sum(summary.counts["bytes"] for found in ingested.values() for summary in found), "one byte a byte of text")
     _run(home_root, Tokenize, num_workers, beam_arguments)
     _stop_if_aside(home_root, (tokenize.STAGE, shard.STAGE), say)
+    read = homes.bulk(home)
     for name in recipe.sources:
         encoded, written = summaries(home, tokenize.STAGE, name), summaries(home, shard.STAGE, name)
         kept, tokens = (sum(summary.counts[key] for summary in encoded) for key in ("kept", "tokens"))
         documents = sum(summary.counts["documents"] for summary in ingested[name])
-        removed = sum(homes.removed_count(home, recipe, stage, summary) for stage in homes.removing_stages(recipe, source=name) for summary in ingested[name])
+        removed = sum(
+            homes.removed_count(home, recipe, stage, summary, read) for stage in homes.removing_stages(recipe, source=name) for summary in ingested[name]
+        )
         _account(f"{name}: documents", documents, kept + removed)
         _account(f"{name}: kept documents", kept, sum(summary.counts["documents"] for summary in written))
         _account(f"{name}: tokens", tokens, sum(summary.counts["tokens"] for summary in written))
@@ -298,7 +305,7 @@ def adopt_recipe(home_root: str, recipe: Recipe, confirm: Callable[[list[str]], 
             if size > MUCH_BYTES and not confirm(changed):
                 raise UserError(f"{home_root}: was built by another recipe", "--yes to go on, or name another home")
     for options in recipe.sources.values():
-        measure.check(options.rules)  # now, not after hours of ingest
+        measure.check(options.rules, recipe.tokenizer.path)  # now, not after hours of ingest
         if options.ftfy:
             ingest.ftfy_fix()
     if recipe.tokenizer.path:

@@ -104,7 +104,7 @@ def _dispatch(arguments: list[str]) -> int:
     if name == "fetch":
         return fetch(rest)
     command = COMMANDS[name]
-    if name in ("build", "ingest"):
+    if name in ("build", "ingest", "urls"):
         recipe, run, beam_arguments = parse_with_recipe(name, command.__doc__ or "", rest)
         return int(command(recipe, run, beam_arguments))
     import tyro
@@ -131,6 +131,13 @@ def ingest(recipe: "Recipe", run: Run, beam_arguments: list[str]) -> int:
     from pipelines import build as composition
 
     return _run_recipe(recipe, run, beam_arguments, composition.run_ingest)
+
+
+def urls(recipe: "Recipe", run: Run, beam_arguments: list[str]) -> int:
+    """RECIPE --home DIR: only the addresses that submissions link to, as DIR/urls/NAME.csv."""
+    from pipelines.urls import write_urls
+
+    return _run_recipe(recipe, run, beam_arguments, write_urls)
 
 
 def _run_recipe(recipe: "Recipe", run: Run, beam_arguments: list[str], stages: Callable[..., None]) -> int:
@@ -164,7 +171,7 @@ def _run_recipe(recipe: "Recipe", run: Run, beam_arguments: list[str], stages: C
 def _dry_run(recipe: "Recipe", run: Run) -> int:
     """What a build would read, a line a source, what the recipe says of the whole, and the whole recipe as TOML that can
     be fed back. A source with expected figures need not be there yet."""
-    from corpora.sources import load_source
+    from corpora.sources import load_source, survey_of
     from pipelines.build import changes
     from pipelines.home import Home, open_home
     from pipelines.recipe import recipe_text
@@ -177,18 +184,19 @@ def _dry_run(recipe: "Recipe", run: Run) -> int:
     reading: dict[str, dict[str, Any]] = {}
     for name, options in recipe.sources.items():
         expected = (recipe.expected or {}).get(name)
+        survey = survey_of(options)
+        own_slices = survey.slices if survey else None
         try:
             slices = list(load_source(options.kind).slices(options))
         except UserError as error:
-            if expected is None:
+            if expected is None and own_slices is None:
                 raise
             say(f"{name}: not there yet: {error.what}")
             slices = []
         reading[name] = _size_of(slices)
         say(f"{name}: {_said(reading[name])}")
-        survey = load_source(options.kind).survey
-        if survey and slices:
-            reading[name]["survey"] = _size_of(list(survey.slices(options)) if survey.slices else slices)
+        if survey and (slices or (own_slices and expected is None)):
+            reading[name]["survey"] = _size_of(list(own_slices(options)) if own_slices else slices)
             say(f"{name}: first read: {_said(reading[name]['survey'])}")
         if expected is not None:
             reading[name]["expected"] = to_dict(expected)
@@ -354,6 +362,7 @@ def fetch(arguments: list[str]) -> int:
 COMMANDS: dict[str, Callable[..., Any]] = {
     "build": build,
     "ingest": ingest,
+    "urls": urls,
     "dedup": dedup,
     "train-tokenizer": train_tokenizer,
     "tokenize": tokenize,

@@ -19,8 +19,8 @@ import pyarrow.parquet as pq
 
 from corpora.document import LATER_FIELDS, LOCATION_FIELDS, MAX_DOCUMENT_BYTES, Document, Findings, Part, Reject, Slice, SourceOptions, document_id
 from corpora.normalise import normalise
-from corpora.sources import load_source, module_file
-from pipelines.home import CONCLUSION, Home, Summary, done, fingerprint, open_home, package_versions, prune, read_summary, write_summary
+from corpora.sources import load_source, module_file, survey_of
+from pipelines.home import CONCLUSION, Home, Summary, done, fingerprint, open_home, package_versions, prune, read_summary, recipe_key, task_home, write_summary
 from pipelines.progress import tick
 from pipelines.recipe import Recipe
 from shards import files
@@ -56,13 +56,14 @@ REJECT_SCHEMA = pa.schema(
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """One slice of one source, and the fingerprint its summary must have."""
+    """One slice of one source, and the fingerprint its summary must have. `recipe`: `recipe_key` of the plan's."""
 
     home: str
     source: str
     slice: Slice
     fingerprint: str
     stage: str = STAGE
+    recipe: str = ""
 
     @property
     def name(self) -> str:
@@ -88,7 +89,7 @@ def plan(home_root: str) -> list[Task]:
         if options.ftfy:
             ftfy_fix()
         decided: dict[str, Any] = {"stage": VERSION}
-        if source.survey:
+        if survey_of(options):
             concluded = read_summary(home.summary(CONCLUSION, name, CONCLUSION))
             if concluded is None:
                 raise UserError(f"{home_root}: {name} was not surveyed", f"corpus build {home_root}/recipe.toml --home {home_root}")
@@ -118,8 +119,9 @@ def plan_slices(
     root = parts[0].address if parts else ""
     identities = dict(zip((part.address for part in parts), files.each(root, _identity, parts)))
     common = fingerprint(**decided, **source_parts(recipe, options, beside))
+    key = recipe_key(recipe)
     return [
-        Task(home=home_root, source=name, slice=piece, stage=stage, fingerprint=f"{common} {fingerprint(inputs=_inputs(piece, identities))}")
+        Task(home=home_root, recipe=key, source=name, slice=piece, stage=stage, fingerprint=f"{common} {fingerprint(inputs=_inputs(piece, identities))}")
         for piece in pieces
     ]
 
@@ -171,7 +173,7 @@ def _identity(part: Part) -> str:
 
 def process(task: Task) -> Summary:
     """Read one slice into documents and rejects, unless that is done. Returns its summary, written last."""
-    home, recipe = open_home(task.home)
+    home, recipe = task_home(task)
     name, piece = task.source, task.slice
     address = home.documents(name, piece.name)
     finished = done(home, STAGE, name, piece.name, task.fingerprint, address)
@@ -233,11 +235,11 @@ def process(task: Task) -> Summary:
 
 
 def _records(home: Home, name: str, options: SourceOptions, piece: Slice) -> Iterator[Document | Reject]:
-    source = load_source(options.kind)
-    if source.survey is None:
+    source, survey = load_source(options.kind), survey_of(options)
+    if survey is None:
         return source.read(options, piece)
-    notes = None if source.survey.slices else home.survey(name, piece.name)
-    return source.read(options, piece, Findings(conclusion=home.survey(name, CONCLUSION), notes=notes))
+    notes = None if survey.slices else home.survey(name, piece.name)
+    return source.read(options, piece, Findings(conclusion=home.conclusion(name, survey.form), notes=notes))
 
 
 def bytes_until(piece: Slice) -> Callable[[str, int], int]:

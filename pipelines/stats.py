@@ -44,8 +44,9 @@ def _source_stats(home: Home, recipe: Recipe, name: str) -> dict[str, Any]:
     removed = {stage: _removed(home, recipe, stage, name, ingested) for stage in homes.removing_stages(recipe, source=name)}
     by_rule: dict[str, int] = {}
     if removed.get(homes.RULES) is not None:
+        read = homes.bulk(home)
         for summary in ingested:
-            by_rule = _add(by_rule, homes.removed_by_rule(home, recipe, summary))
+            by_rule = _add(by_rule, homes.removed_by_rule(home, recipe, summary, read))
     figures: dict[str, Any] = {
         "records": _sum(ingested, "records"),
         "rejects": dict(sorted(rejects.items())),
@@ -73,7 +74,8 @@ def _removed(home: Home, recipe: Recipe, stage: str, name: str, ingested: list[S
     """How many documents a stage removes; None until it has gone over every slice that is there now."""
     if len(homes.current(home, recipe, stage, name)) < len(ingested) or not ingested:
         return None
-    return sum(homes.removed_count(home, recipe, stage, summary) for summary in ingested)
+    read = homes.bulk(home)
+    return sum(homes.removed_count(home, recipe, stage, summary, read) for summary in ingested)
 
 
 def _sum(found: list[Summary], key: str) -> int | None:
@@ -97,9 +99,9 @@ def _add(left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]:
 
 
 def _stopped(home: Home, recipe: Recipe, manifest: Manifest | None) -> str | None:
-    from pipelines import exact, near
+    from pipelines import exact, near, near_decision
 
-    guards: dict[str, Callable[..., None]] = {exact.STAGE: exact.guard, near.STAGE: functools.partial(near.guard, say=lambda _: None)}
+    guards: dict[str, Callable[..., None]] = {exact.STAGE: exact.guard, near.STAGE: functools.partial(near_decision.guard, say=lambda _: None)}
     for stage in homes.removing_stages(recipe):
         if stage in guards:
             found = [summary for name in recipe.sources for summary in homes.current(home, recipe, stage, name)]

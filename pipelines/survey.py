@@ -1,6 +1,6 @@
 """Stage `survey`: the first reading of sources that are read twice (`corpora.document.Survey`), before `ingest`.
 
-    slices -> look -> survey/NAME/SLICE.parquet -> conclude -> survey/NAME/conclusion.parquet
+    slices -> look -> survey/NAME/SLICE.parquet -> conclude -> survey/NAME/conclusion.parquet (or .arrow)
 
 No text is kept: of each record a row of at most 24 bytes, and strings beside it. The conclusion is one task a source, that
 reads the rows of all slices in bounded memory. Its digest is in the fingerprint of each of the source's slices at ingest:
@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from corpora.document import Survey
-from corpora.sources import load_source
-from pipelines.home import CONCLUSION, SURVEY, Home, Summary, done, fingerprint, open_home, prune, summaries, write_summary
+from corpora.sources import load_source, survey_of
+from pipelines.home import CONCLUSION, SURVEY, Home, Summary, done, fingerprint, open_home, prune, summaries, task_home, write_summary
 from pipelines.ingest import Task, bytes_until, plan_slices, source_parts, storable
 from pipelines.progress import tick
 from pipelines.recipe import Recipe
@@ -46,7 +46,7 @@ class Conclude:
 
 def surveyed(recipe: Recipe) -> dict[str, Survey]:
     """The sources that are read twice, in the recipe's order, and how."""
-    found = {name: load_source(options.kind).survey for name, options in recipe.sources.items()}
+    found = {name: survey_of(options) for name, options in recipe.sources.items()}
     return {name: survey for name, survey in found.items() if survey}
 
 
@@ -83,14 +83,14 @@ def _check_schema(name: str, schema: pa.Schema) -> None:
 
 def process(task: Task) -> Summary:
     """Look at one slice and write what is noted of it, unless that is done. Returns its summary, written last."""
-    home, recipe = open_home(task.home)
+    home, recipe = task_home(task)
     name, piece = task.source, task.slice
     address = home.survey(name, piece.name)
     finished = done(home, STAGE, name, piece.name, task.fingerprint, address)
     if finished:
         return finished
     options = recipe.sources[name]
-    survey = load_source(options.kind).survey
+    survey = survey_of(options)
     assert survey is not None
     schema = survey.schema.with_metadata({"corpusmill.paths": json.dumps([part.path for part in piece.parts])})
     counts, rejects = Counter[str](records=0, passed=0, bytes=0), Counter[str]()
@@ -150,13 +150,13 @@ def conclude(task: Conclude) -> Summary:
     """Make one file of what all slices of a source noted, unless that is done. Returns its summary, written last."""
     home, recipe = open_home(task.home)
     name = task.source
-    address = home.survey(name, CONCLUSION)
+    options = recipe.sources[name]
+    survey = survey_of(options)
+    assert survey is not None
+    address = home.conclusion(name, survey.form)
     finished = done(home, CONCLUSION, name, CONCLUSION, task.fingerprint, address)
     if finished:
         return finished
-    options = recipe.sources[name]
-    survey = load_source(options.kind).survey
-    assert survey is not None
     found = summaries(home, STAGE, name)
     addresses = [home.survey(name, summary.slice) for summary in found]
     with files.open_output(address) as output:

@@ -17,7 +17,7 @@ from realdata import data_file
 
 from corpora.document import SourceDedup, document_id
 from corpora.rules import RulesConfig
-from pipelines import near, near_pairs
+from pipelines import near, near_decision, near_pairs, near_scores
 from pipelines.home import open_home, summaries
 from shards.config import UserError
 
@@ -44,7 +44,8 @@ def plain(documents: list[Text], sources: dict[str, SourceDedup], threshold: flo
     near_pairs, contained = {}, {}
     for earlier, later in combinations(range(len(order)), 2):
         pair = [documents[order[later]][0], documents[order[earlier]][0]]
-        if not sets[earlier] or not sets[later] or (pair[0] != pair[1] and "within" in (sources[pair[0]].scope, sources[pair[1]].scope)):
+        barred = "within" if pair[0] != pair[1] else "others"
+        if not sets[earlier] or not sets[later] or barred in (sources[pair[0]].scope, sources[pair[1]].scope):
             continue
         limit = round(max(own[name] for name in pair) * 1e9)
         shared = len(sets[earlier] & sets[later])
@@ -75,7 +76,7 @@ def corpora(draw: st.DrawFn) -> list[Text]:
     return documents
 
 
-OPTIONS = st.builds(SourceDedup, threshold=st.sampled_from([None, 0.5, 0.7, 0.9]), scope=st.sampled_from(["across", "across", "within"]))
+OPTIONS = st.builds(SourceDedup, threshold=st.sampled_from([None, 0.5, 0.7, 0.9]), scope=st.sampled_from(["across", "across", "within", "others"]))
 
 
 @settings(max_examples=20)
@@ -83,23 +84,34 @@ OPTIONS = st.builds(SourceDedup, threshold=st.sampled_from([None, 0.5, 0.7, 0.9]
     documents=corpora(),
     cuts=st.integers(1, 15),
     parts=st.sampled_from([1, 4]),
+    group=st.integers(1, 15),
     options=st.tuples(OPTIONS, OPTIONS),
     ngram=st.integers(1, 5),
     seed=st.integers(0, 99),
 )
 def test_equal_to_the_plain_twin(
-    documents: list[Text], cuts: int, parts: int, options: tuple[SourceDedup, SourceDedup], ngram: int, seed: int, tmp_path_factory: pytest.TempPathFactory
+    documents: list[Text],
+    cuts: int,
+    parts: int,
+    group: int,
+    options: tuple[SourceDedup, SourceDedup],
+    ngram: int,
+    seed: int,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    """With bands of one value, in which every pair meets that shares anything, whatever cuts, parts and order."""
+    """With bands of one value, in which every pair meets that shares anything, whatever cuts, groups, parts and order."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(near, "band_scheme", lambda _: (256, 1))
         patch.setattr(near_pairs, "PART_RECORDS", max(1, 14 // parts))
         patch.setattr(near_pairs, "PAIR_ROOM", 20)
         patch.setattr(near_pairs, "PASS_BANDS", 128)
-        patch.setattr(near_pairs, "CHUNK_BYTES", 200)
-        patch.setattr(near_pairs, "GAP_BYTES", 100)
+        patch.setattr(near_pairs, "FEW_RECORDS", 200)
+        patch.setattr(near_scores, "PAIR_ROOM", 20)
+        patch.setattr(near_scores, "CHUNK_BYTES", 200)
+        patch.setattr(near_scores, "GAP_BYTES", 100)
         patch.setattr(near, "SEGMENT_DOCUMENTS", 3)
-        patch.setattr(near, "PART_EDGES", 4)
+        patch.setattr(near, "MOST_GROUP_DOCUMENTS", group)
+        patch.setattr(near_decision, "PART_EDGES", 4)
         sources = dict(zip("ab", options))
         home = write_home(tmp_path_factory.getbasetemp() / "near", documents, cuts, sources, threshold=0.6, containment=0.8, ngram=ngram)
         assert run(home, random.Random(seed)) == plain(documents, sources, 0.6, 0.8, ngram)
@@ -253,6 +265,21 @@ def test_scope_within(novels: Path, tmp_path: Path) -> None:
     assert {identity: twin for identity, (twin, _, _) in found.items()} == {names[2]: names[1]}
 
 
+def test_scope_others(novels: Path, tmp_path: Path) -> None:
+    """Copies within the source stay; those of another source's go."""
+    left, right = pair_of(2, novels)
+    documents: list[Text] = [
+        ("a", 0, None, left),
+        ("b", 0, None, right + " once"),
+        ("b", 1, None, right),
+        ("b", 2, None, "of other words " * 20),
+        ("b", 3, None, "of other words " * 21),
+    ]
+    names = identities(documents)
+    found = run(write_home(tmp_path / "home", documents, sources={"a": SourceDedup(), "b": SourceDedup(scope="others")}))
+    assert {identity: twin for identity, (twin, _, _) in found.items()} == {names[1]: names[0], names[2]: names[0]}
+
+
 def test_a_raised_threshold_reads_scores_alone(novels: Path, tmp_path: Path) -> None:
     left, right = pair_of(7, novels)
     documents: list[Text] = [("a", 0, None, left), ("a", 1, None, right)]
@@ -303,13 +330,13 @@ def test_the_guard_stops_with_a_table(novels: Path, tmp_path: Path) -> None:
     _, recipe = open_home(home.root)
     said: list[str] = []
     with pytest.raises(UserError, match=r"a: 3 of 5 documents \(60%\) are near-copies") as caught:
-        near.guard(home, recipe, summaries(home, "near"), said.append)
+        near_decision.guard(home, recipe, summaries(home, "near"), said.append)
     assert "--dedup.max-removed 0.61" in caught.value.hint and caught.value.exit_code == 1
     assert [line.split() for line in said[1:3]] == [["similarity", "0.95", "and", "up", "3"], ["copies", "of", identities([("a", 0, None, "")])[0], "3"]]
 
 
 def test_records_are_24_bytes() -> None:
-    assert near.EDGE.itemsize == near.REMOVAL.itemsize == 24
+    assert near.EDGE.itemsize == near_decision.REMOVAL.itemsize == 24 and near.RECORD.itemsize == 16
 
 
 # --- real data ----------------------------------------------------------------------------------------------------
@@ -361,9 +388,10 @@ def test_reuters_against_brute_force(reuters: Path, tmp_path: Path) -> None:
     found = run(home, random.Random(3))
     true = brute_force([minhash_twins.shingles(body) for body in bodies], 0.8)
     listed = near.read_list(home)
-    (edges,) = near.edge_parts(home, open_home(home.root)[1], listed, near.slice_limits(open_home(home.root)[1], listed))
+    recipe = open_home(home.root)[1]
+    (edges,) = near_decision.edge_parts(home, recipe, listed, near_decision.group_limits(recipe, listed))
     edges = edges[edges["jaccard"] >= 800_000_000]
-    starts = np.cumsum([0, *(summary.counts["documents"] for summary in summaries(home, "ingest"))])
+    starts = np.cumsum([0, *(piece.documents for piece in listed)])
 
     def number(places: np.ndarray) -> list[int]:
         places = places & np.uint64(near.EARLIER_IS_CONTAINED - 1)
