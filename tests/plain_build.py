@@ -19,7 +19,7 @@ NEAR: list[tuple[Callable[[str], list[Any]], Callable[[Any], Any]]] = [
 ]
 
 
-def plain_build(recipe: Path, root: Path, until: str = "shards") -> str:
+def plain_build(recipe: Path, root: Path | str, until: str = "shards") -> str:
     """Build `root` from a recipe's file, up to and with a stage: ingest, dedup, or shards."""
     write_recipe(Home(str(root)), load_recipe(str(recipe)))
     for look in survey.plan(str(root)):
