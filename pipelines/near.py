@@ -252,14 +252,15 @@ def _write_segment(output: files.Output, bands: int, held: list[tuple[NDArray[An
     """Write what row groups gave (keys, rows and order of the signed); (bands, 257) where each top byte begins."""
     from pipelines import minhash
 
-    keys, rows, order = (np.concatenate(parts) for parts in zip(*held))
+    keys, rows, order = zip(*held)
+    all_rows, all_order = np.concatenate(rows), np.concatenate(order)
     bounds = np.zeros((bands, 257), np.uint32)
-    places = np.empty(len(rows), np.int64)
+    places = np.empty(len(all_rows), np.int64)
     for band in range(bands):
-        of_band = np.ascontiguousarray(keys[:, band])
+        of_band = np.concatenate([part[:, band] for part in keys])
         minhash.bucket_sort(of_band, places, bounds[band])
-        records = np.empty(len(rows), RECORD)
-        records["key"], records["row"], records["order"] = of_band[places], rows[places], order[places]
+        records = np.empty(len(places), RECORD)
+        records["key"], records["row"], records["order"] = of_band[places], all_rows[places], all_order[places]
         output.write(records.tobytes())
     return bounds
 

@@ -17,7 +17,7 @@ from pipelines.near_pairs import LATER, PAIR_ROOM
 from pipelines.progress import tick
 from shards import files
 
-CHUNK_BYTES = 64_000_000
+CHUNK_BYTES = 32_000_000
 """Shingles of one side that are compared at once."""
 GAP_BYTES = 65_536
 """A hole between two reads of a file that is read over, not jumped over."""

@@ -53,7 +53,7 @@ def write_slice(home: Home, source: str, name: str, rows: list[tuple[str, int, i
     address = home.documents(source, name)
     with files.open_output(address) as stream:
         pq.write_table(table, stream)
-    counts = {"records": len(rows), "documents": len(rows), "bytes": 0}
+    counts = {"records": len(rows), "documents": len(rows), "bytes": sum(len(text.encode()) for *_, text in rows)}
     write_summary(
         home,
         Summary(
