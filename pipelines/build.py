@@ -100,6 +100,7 @@ def _run_exact(home_root: str, num_workers: int, beam_arguments: list[str], say:
     for name, of_source in decided.items():
         documents, removed = (sum(summary.counts[key] for summary in of_source) for key in ("documents", "removed"))
         _account(f"{name}: documents", sum(summary.counts["documents"] for summary in ingested[name]), documents)
+        _account(f"{name}: copies and their twins", removed, sum(sum(homes.twins_in(summary).values()) for summary in of_source))
         say(f"dedup {name}: {removed:,} of {documents:,} documents are copies")
     exact.guard(home, recipe, [summary for found in decided.values() for summary in found])
 
@@ -119,6 +120,7 @@ def _run_near(home_root: str, num_workers: int, beam_arguments: list[str], say: 
         of_source = [summary for summary in found if summary.source == name]
         documents, removed, contained = (sum(summary.counts[key] for summary in of_source) for key in ("documents", "removed", "contained"))
         _account(f"{name}: documents", sum(summary.counts["documents"] for summary in summaries(home, ingest.STAGE, name)), documents)
+        _account(f"{name}: near-copies and their twins", removed, sum(sum(homes.twins_in(summary).values()) for summary in of_source))
         say(f"near {name}: {removed:,} of {documents:,} documents are near-copies" + (f", {contained:,} of them contained in another" if contained else ""))
     near.guard(home, recipe, found, say)
 

@@ -79,12 +79,40 @@ def stats(home: str, /, json: bool = False) -> int:
         flat = {**row, "rejected": sum(row["rejects"].values()), "removed": None if None in row["removed"].values() else sum(row["removed"].values())}
         rows.append((name, *("-" if flat[key] is None else f"{flat[key]:,}" for key in keys)))
     _print_table(rows)
+    if len(figures["sources"]) > 1:
+        for table in (_shares(figures), _overlap(figures)):
+            if len(table) > 1:
+                print()
+                _print_table(table)
     dropped = [(f"rejected: {reason}", f"{count:,}") for reason, count in figures["total"]["rejects"].items()]
     dropped += [(f"removed: {what}", f"{count:,}") for what, count in removals(figures["total"])]
     if dropped:
         print()
         _print_table([("dropped", "records"), *dropped])
     return 0
+
+
+def _shares(figures: dict[str, Any]) -> list[tuple[str, ...]]:
+    """The table of each source's part of the total."""
+    from pipelines.report import share
+    from pipelines.stats import SHARED
+
+    known = [key for key in SHARED if all(row[key] is not None for row in figures["shares"].values())]
+    rows = [(name, *(share(row[key], figures["total"][key]) for key in known)) for name, row in figures["sources"].items()] if known else []
+    return [("share of", *known), *rows]
+
+
+def _overlap(figures: dict[str, Any]) -> list[tuple[str, ...]]:
+    """The table of removed documents by their source and their twins'."""
+    stages = {stage: rows for stage, rows in figures["overlap"].items() if rows is not None}
+    names = list(figures["sources"])
+    found = []
+    for name in names:
+        for other in names:
+            counts = [rows.get(name, {}).get(other, 0) for rows in stages.values()]
+            if any(counts):
+                found.append((f"{name}, twin in {other}", *(f"{count:,}" for count in counts)))
+    return [("removed of", *stages), *found]
 
 
 def _print_table(rows: list[tuple[str, ...]]) -> None:

@@ -10,6 +10,7 @@ settled by the full digests, read from beside the documents. Every removed docum
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from corpora.normalise import exact_digest
 from corpora.urls import canonical_url
 from pipelines.home import (
+    TWINS_IN,
     Home,
     SliceTask,
     Summary,
@@ -44,6 +46,8 @@ from shards.config import UserError
 STAGE = "exact"
 KEYS = "keys"
 VERSION = 3
+DECISION_VERSION = 4
+"""Of what `apply` writes."""
 PARTITION_RECORDS = 2_000_000
 """About how many records meet in one group: 48 MB."""
 
@@ -54,8 +58,9 @@ the document's address has `OF_ADDRESS` added to its row."""
 OF_ADDRESS = 1 << 31
 """Set in `row` where a record or removal is about the address: a slice holds fewer than 2**31 documents."""
 
-REMOVAL = np.dtype([("row", "<u8"), ("twin", "S16")])
-"""What crosses the second shuffle, keyed by slice: a removed row (with `OF_ADDRESS` where that is why) and its twin's id."""
+REMOVAL = np.dtype([("row", "<u4"), ("source", "<u4"), ("twin", "S16")])
+"""What crosses the second shuffle, keyed by slice: a removed row (with `OF_ADDRESS` where that is why), the place of its twin's
+source among the names of all sources, sorted, and its twin's id."""
 
 ATTRIBUTE_SCHEMA = pa.schema([pa.field("id", pa.string(), nullable=False), ("twin", pa.string()), ("score", pa.float64()), ("kind", pa.string())])
 
@@ -208,11 +213,16 @@ def decide(packed: Iterable[bytes], planned: Sequence[Task | Place]) -> Iterator
     first[1:] = (words[1:] != words[:-1]).any(axis=1)
     survivor = np.maximum.accumulate(np.where(first, np.arange(len(records)), 0))
     removed = np.flatnonzero(~first)
+    if not len(removed):
+        return
+    names = sorted(open_home(planned[0].home)[1].sources)
+    source_of = np.array([names.index(place.source) for place in planned], np.uint32)
     removed = removed[np.argsort(records["slice"][removed], kind="stable")]
     for index, run in _runs(records["slice"][removed]):
         of_slice = removed[run]
         removals = np.zeros(len(of_slice), REMOVAL)
         removals["row"] = records["row"][of_slice]
+        removals["source"] = source_of[records["slice"][survivor[of_slice]]]
         removals["twin"] = ids[survivor[of_slice]]
         yield index, removals.tobytes()
 
@@ -230,8 +240,10 @@ def apply(task: Task, packed: Iterable[bytes]) -> Summary:
     ingested = task.ingested
     before = attribute_digests(home, recipe, ingested, before=STAGE)
     removals = np.sort(np.frombuffer(b"".join(packed), REMOVAL), order="row")
-    decided = hashlib.blake2b(removals.tobytes(), digest_size=16).hexdigest()
-    wanted = fingerprint(stage=VERSION, documents=ingested.output, before=before, removals=decided)
+    bare = removals.copy()
+    bare["source"] = 0  # an id stands for its source; its number changes with the other sources
+    decided = hashlib.blake2b(bare.tobytes(), digest_size=16).hexdigest()
+    wanted = fingerprint(stage=DECISION_VERSION, documents=ingested.output, before=before, removals=decided)
     address = home.attributes(STAGE, ingested.source, ingested.slice)
     finished = done(home, STAGE, ingested.source, ingested.slice, wanted, address)
     if finished:
@@ -239,9 +251,12 @@ def apply(task: Task, packed: Iterable[bytes]) -> Summary:
     ids = _read_columns(task, ["id"]).column("id")
     twins: list[str | None] = [None] * len(ids)
     kinds: list[str | None] = [None] * len(ids)
-    for row, twin in reversed(removals.tolist()):  # sorted, so that of two reasons the text comes last and counts
+    twins_in: dict[int, str] = {}
+    names = sorted(recipe.sources)
+    for row, source, twin in reversed(removals.tolist()):  # sorted, so that of two reasons the text comes last and counts
         twins[row % OF_ADDRESS] = twin.ljust(16, b"\0").hex()  # numpy's S16 drops trailing zero bytes
         kinds[row % OF_ADDRESS] = "address" if row >= OF_ADDRESS else "text"
+        twins_in[row % OF_ADDRESS] = names[source]
     columns = [
         ids,
         pa.array(twins, pa.string()),
@@ -251,7 +266,9 @@ def apply(task: Task, packed: Iterable[bytes]) -> Summary:
     table = pa.table(columns, schema=ATTRIBUTE_SCHEMA.with_metadata({"corpusmill.documents": ingested.output}))
     with files.open_output(address) as stream:
         pq.write_table(table, stream, compression="zstd")
-    summary = _summary(STAGE, ingested, wanted, stream, {"documents": len(ids), "removed": sum(twin is not None for twin in twins)}, before)
+    counts = {"documents": len(ids), "removed": len(twins_in)}
+    counts |= {f"{TWINS_IN}{name}": count for name, count in sorted(Counter(twins_in.values()).items())}
+    summary = _summary(STAGE, ingested, wanted, stream, counts, before)
     write_summary(home, summary)
     return summary
 

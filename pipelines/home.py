@@ -30,7 +30,8 @@ REMOVING_STAGES = ("rules", "exact", "near")
 so that a removed document is nobody's kept twin: its fingerprint and its summary's `inputs` hold the digest of the documents
 and `attribute_digests(..., before=itself)`."""
 RULES = "rules"
-
+TWINS_IN = "twins in "
+"""With a source's name behind it, the count in a summary of a stage that names twins: of the removed documents of a slice, those whose twin is of that source."""
 
 RECIPE_MARK = "# As built by corpusmill: this folder is a home.\n"
 
@@ -249,6 +250,11 @@ def current(home: Home, recipe: Recipe, stage: str, source: str) -> list[Summary
         return summary if there else None
 
     return [summary for summary in files.each(home.root, of_slice, summaries(home, "ingest", source)) if summary]
+
+
+def twins_in(summary: Summary) -> dict[str, int]:
+    """Source -> how many of a slice's removed documents have their twin there, from the summary of a stage that names twins."""
+    return {key.removeprefix(TWINS_IN): count for key, count in summary.counts.items() if key.startswith(TWINS_IN)}
 
 
 def ordered_slices(home: Home, recipe: Recipe) -> list[Summary]:

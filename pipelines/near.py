@@ -36,6 +36,7 @@ from numpy.typing import NDArray
 
 from pipelines.exact import ATTRIBUTE_SCHEMA
 from pipelines.home import (
+    TWINS_IN,
     Home,
     SliceTask,
     Summary,
@@ -58,6 +59,8 @@ from shards.config import UserError
 STAGE = "near"
 SIGNATURES, PAIRS, CANDIDATES, SCORES, DECISION = "signatures", "pairs", "candidates", "scores", "decision"
 VERSION = 1
+DECISION_VERSION = 2
+"""Of which documents go, and of what `apply` writes."""
 BINS = 256
 SEGMENT_DOCUMENTS = 100_000
 """About how many signed documents a segment of a signatures file holds: 25 MB of keys."""
@@ -315,27 +318,44 @@ def plan_apply(home_root: str) -> list[Task]:
     """Decide, and every slice to write the attributes of."""
     home, recipe = open_home(home_root)
     by_slice = decide(home, recipe)
+    none = (np.zeros(0, REMOVAL), np.zeros(0, np.uint16))
     tasks = []
     for index, summary in enumerate(ordered_slices(home, recipe)):
-        address = home.work(DECISION, summary.source, f"{summary.slice}.bin")
-        removed = by_slice.get(index, np.zeros(0, REMOVAL))
-        content = removed.tobytes()
-        _write_if_new(address, content)
+        removed, twins_in = by_slice.get(index, none)
+        _write_if_new(_decision_file(home, summary), pack_removals(removed, twins_in, len(recipe.sources)))
         before = attribute_digests(home, recipe, summary, before=STAGE)
-        wanted = fingerprint(stage=VERSION, documents=summary.output, before=before, removals=hashlib.blake2b(content, digest_size=16).hexdigest())
+        decided = hashlib.blake2b(removed.tobytes(), digest_size=16).hexdigest()
+        wanted = fingerprint(stage=DECISION_VERSION, documents=summary.output, before=before, removals=decided)
         tasks.append(Task(home=home_root, ingested=summary, index=index, fingerprint=wanted, stage=STAGE))
     return tasks
 
 
-def decide(home: Home, recipe: Recipe) -> dict[int, NDArray[Any]]:
-    """Index of slice -> its `REMOVAL`s by row, from all verified pairs that count."""
+def _decision_file(home: Home, ingested: Summary) -> str:
+    return home.work(DECISION, ingested.source, f"{ingested.slice}.bin")
+
+
+def pack_removals(removed: NDArray[Any], twins_in: NDArray[np.uint16], sources: int) -> bytes:
+    """The `REMOVAL`s of a slice, those of one twin's source after those of another, and how many of each, (sources,) uint64."""
+    counts = np.bincount(twins_in, minlength=sources).astype(np.uint64)
+    return removed[np.argsort(twins_in, kind="stable")].tobytes() + counts.tobytes()
+
+
+def unpack_removals(content: bytes, sources: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """(R,) `REMOVAL`s and (R,) the numbers of their twins' sources, from `pack_removals`."""
+    counts = np.frombuffer(content, np.uint64, sources, len(content) - 8 * sources).astype(np.int64)
+    return np.frombuffer(content, REMOVAL, int(counts.sum())), np.repeat(np.arange(sources), counts)
+
+
+def decide(home: Home, recipe: Recipe) -> dict[int, tuple[NDArray[Any], NDArray[np.uint16]]]:
+    """Index of slice -> its `REMOVAL`s by row, and the numbers of their twins' sources, from all verified pairs that count."""
     listed = read_list(home)
     limits = slice_limits(recipe, listed)
-    found: dict[int, list[NDArray[Any]]] = {}
+    found: dict[int, list[tuple[NDArray[Any], NDArray[np.uint16]]]] = {}
     for edges in edge_parts(home, recipe, listed, limits):
-        for index, removed in decide_part(home, recipe, listed, limits, edges):
-            found.setdefault(index, []).append(removed)
-    return {index: np.sort(np.concatenate(parts), order="row") for index, parts in found.items()}
+        for index, removed, twins_in in decide_part(home, recipe, listed, limits, edges):
+            found.setdefault(index, []).append((removed, twins_in))
+    joined = {index: [np.concatenate(parts) for parts in zip(*of_slice)] for index, of_slice in found.items()}
+    return {index: (removed[by_row], twins_in[by_row]) for index, (removed, twins_in) in joined.items() for by_row in [np.argsort(removed["row"])]}
 
 
 def edge_parts(home: Home, recipe: Recipe, listed: list[Listed], limits: NDArray[np.uint32]) -> Iterator[NDArray[Any]]:
@@ -379,8 +399,10 @@ def edge_pairs(edges: NDArray[Any]) -> NDArray[np.uint64]:
     return np.stack([edges["later"] & np.uint64(EARLIER_IS_CONTAINED - 1), edges["earlier"]], 1)
 
 
-def decide_part(home: Home, recipe: Recipe, listed: list[Listed], limits: NDArray[np.uint32], edges: NDArray[Any]) -> Iterator[tuple[int, NDArray[Any]]]:
-    """(index of slice, `REMOVAL`s by row) from verified pairs that count."""
+def decide_part(
+    home: Home, recipe: Recipe, listed: list[Listed], limits: NDArray[np.uint32], edges: NDArray[Any]
+) -> Iterator[tuple[int, NDArray[Any], NDArray[np.uint16]]]:
+    """(index of slice, `REMOVAL`s by row, the numbers of their twins' sources) from verified pairs that count."""
     earlier_is_contained = edges["later"] >= np.uint64(EARLIER_IS_CONTAINED)
     pairs = edge_pairs(edges)
     places, numbers = np.unique(pairs, return_inverse=True)
@@ -391,9 +413,10 @@ def decide_part(home: Home, recipe: Recipe, listed: list[Listed], limits: NDArra
     later, earlier = rank[numbers.reshape(-1, 2)].T
     near = edges["jaccard"] >= pair_limits(limits, pairs)
     small, large = np.where(earlier_is_contained, earlier, later), np.where(earlier_is_contained, later, earlier)
+    contained = ~near & (words[small] >= recipe.dedup.containment_words)
     twin, score = settle(
         (later[near], earlier[near], edges["jaccard"][near]),
-        (small[~near], large[~near], edges["contained"][~near]),
+        (small[contained], large[contained], edges["contained"][contained]),
         _inverse(np.argsort(-words.astype(np.int64), kind="stable")),
     )
     removed = np.flatnonzero(twin >= 0)
@@ -401,9 +424,12 @@ def decide_part(home: Home, recipe: Recipe, listed: list[Listed], limits: NDArra
     records = np.zeros(len(removed), REMOVAL)
     records["row"], records["score"] = places[removed] & np.uint64(0xFFFFFFFF), score[removed]
     records["twin"] = _read_ids(home, listed, places[twin[removed]])
+    names = list(recipe.sources)
+    source_of = np.array([names.index(piece.source) for piece in listed], np.uint16)
+    twins_in = source_of[(places[twin[removed]] >> np.uint64(32)).astype(np.int64)]
     slices = places[removed] >> np.uint64(32)
     for index in np.unique(slices):
-        yield int(index), records[slices == index]
+        yield int(index), records[slices == index], twins_in[slices == index]
 
 
 Pairs = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint32]]
@@ -504,8 +530,10 @@ def apply(task: Task) -> Summary:
     names: list[str | None] = [None] * len(ids)
     scores: list[float | None] = [None] * len(ids)
     kinds: list[str | None] = [None] * len(ids)
-    removals = np.frombuffer(files.read_bytes(home.work(DECISION, ingested.source, f"{ingested.slice}.bin")), REMOVAL)
-    removals = removals[kept_rows(home, recipe, ingested, before=STAGE)[removals["row"]]]  # with `before_rules`, a rule's is the rule's
+    sources = list(recipe.sources)
+    removals, twins_in = unpack_removals(files.read_bytes(_decision_file(home, ingested)), len(sources))
+    open_to_us = kept_rows(home, recipe, ingested, before=STAGE)[removals["row"]]  # with `before_rules`, a rule's is the rule's
+    removals, twins_in = removals[open_to_us], twins_in[open_to_us]
     for row, score, twin in removals.tolist():
         names[row] = twin.ljust(16, b"\0").hex()  # numpy's S16 drops trailing zero bytes
         scores[row] = score % CONTAINED / 1e9
@@ -515,6 +543,7 @@ def apply(task: Task) -> Summary:
     with files.open_output(address) as output:
         pq.write_table(table, output, compression="zstd")
     counts = {"documents": len(ids), "removed": len(removals), "contained": int((removals["score"] >= CONTAINED).sum())}
+    counts |= {f"{TWINS_IN}{sources[number]}": int(count) for number, count in zip(*np.unique(twins_in, return_counts=True))}
     before = tuple(attribute_digests(home, recipe, ingested, before=STAGE))
     summary = slice_summary(STAGE, ingested, task.fingerprint, address, counts, before)
     write_summary(home, summary)

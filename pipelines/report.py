@@ -197,5 +197,5 @@ def _overlap(found: Row) -> Row:
         "names": names if len(names) <= 12 else None,
         "cells": cells[:40],
         "highest": cells[0][0] if cells else 0,
-        "sample": found["looked_at"] < found["of"],
+        "uncounted": found["of"] - found["counted"],
     }
