@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from pipelines.cli_look import diff, export, print_json, report, say, show, stats, stats_of, status, verify, why
+from pipelines.cli_look import diff, export, print_json, report, say, show, stats, stats_of, status, table_lines, verify, why
 from pipelines.flags import Run, packaged_recipes, parse_with_recipe, quiet_beam, refuse_unknown
 from shards.config import UserError, nearest
 
@@ -161,12 +161,15 @@ def _run_recipe(recipe: "Recipe", run: Run, beam_arguments: list[str], stages: C
 
 
 def _dry_run(recipe: "Recipe", run: Run) -> int:
-    """What a build would read, a line a source, what the recipe says of the whole, and the whole recipe as TOML that can
-    be fed back. A source with expected figures need not be there yet."""
+    """What a build would read, a line a source, what the recipe says of the whole, of several sources as a table with the
+    share of each beside that of the inputs at hand, and the whole recipe as TOML that can be fed back. A source with expected
+    figures need not be there yet."""
     from corpora.sources import load_source
     from pipelines.build import changes
     from pipelines.home import Home, open_home
+    from pipelines.progress import several
     from pipelines.recipe import recipe_text
+    from pipelines.reckoning import reckon, rows
     from shards import files
     from shards.config import to_dict
 
@@ -188,10 +191,16 @@ def _dry_run(recipe: "Recipe", run: Run) -> int:
             "slices": len(slices),
             "bytes": sum(piece.bytes for piece in slices),
         }
-        say(f"{name}: {reading[name]['files']:,} files, {reading[name]['bytes']:,} bytes, in {len(slices):,} slices")
+        say(f"{name}: {several(reading[name]['files'], 'file')}, {several(reading[name]['bytes'], 'byte')}, in {several(len(slices), 'slice')}")
         if expected is not None:
             reading[name]["expected"] = to_dict(expected)
             say(f"{name}: expected of the whole: {_expectation(expected)}")
+    reckoned = reckon(recipe, {name: figures["bytes"] for name, figures in reading.items()})
+    if recipe.expected and len(recipe.sources) > 1:
+        for line in table_lines(rows(reckoned)):
+            say(line)
+    for name in recipe.expected or ():
+        reading[name]["reckoned"] = to_dict(reckoned[name])
     if run.json:
         print_json({"schema_version": 1, "sources": reading, "recipe": to_dict(recipe)})
     else:

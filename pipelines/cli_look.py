@@ -6,6 +6,7 @@ stdout is data, stderr is what a person reads beside it. Nothing heavy is import
 import json as jsonlib
 import shutil
 import sys
+from collections.abc import Iterator
 from typing import Any, Literal
 
 from shards.config import UserError
@@ -115,10 +116,16 @@ def _overlap(figures: dict[str, Any]) -> list[tuple[str, ...]]:
     return [("removed of", *stages), *found]
 
 
-def _print_table(rows: list[tuple[str, ...]]) -> None:
+def table_lines(rows: list[tuple[str, ...]]) -> Iterator[str]:
+    """The lines of a table: the first column to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows)]
     for row in rows:
-        print("  ".join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:]))]).rstrip())
+        yield "  ".join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:]))]).rstrip()
+
+
+def _print_table(rows: list[tuple[str, ...]]) -> None:
+    for line in table_lines(rows):
+        print(line)
 
 
 def show(
@@ -194,6 +201,7 @@ def verify(folder: str, /, json: bool = False) -> int:
         folder: A home, or a folder of shards.
         json: Print one JSON object.
     """
+    from pipelines.progress import several
     from shards.manifest import read_manifest, shards_directory
     from shards.verify import verify as check
 
@@ -205,10 +213,11 @@ def verify(folder: str, /, json: bool = False) -> int:
             print(fault)
         entries = read_manifest(shards_directory(folder)).shards
         if not faults:
-            print(f"whole: {len(entries)} shards, {sum(entry.documents for entry in entries):,} documents, {sum(entry.tokens for entry in entries):,} tokens")
+            documents, tokens = (sum(getattr(entry, key) for entry in entries) for key in ("documents", "tokens"))
+            print(f"whole: {several(len(entries), 'shard')}, {several(documents, 'document')}, {several(tokens, 'token')}")
     if faults:
         raise UserError(
-            f"{folder}: {len(faults)} fault{'s' if len(faults) > 1 else ''}", "copy the shards again, or delete the named files and run corpus build again", 1
+            f"{folder}: {several(len(faults), 'fault')}", "copy the shards again, or delete the named files and run corpus build again", 1
         )
     return 0
 
@@ -222,8 +231,9 @@ def export(home: str, out: str, /, format: Literal["jsonl.zst", "parquet"] = "pa
         format: Of the files.
     """
     from pipelines.export import export as write
+    from pipelines.progress import several
 
-    say(f"exported {write(home, out, format):,} documents to {out}")
+    say(f"exported {several(write(home, out, format), 'document')} to {out}")
     return 0
 
 
