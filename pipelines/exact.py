@@ -215,8 +215,8 @@ def decide(packed: Iterable[bytes], planned: Sequence[Task | Place]) -> Iterator
     removed = np.flatnonzero(~first)
     if not len(removed):
         return
-    names = sorted(open_home(planned[0].home)[1].sources)
-    source_of = np.array([names.index(place.source) for place in planned], np.uint32)
+    numbers = {name: number for number, name in enumerate(sorted(open_home(planned[0].home)[1].sources))}
+    source_of = np.array([numbers[place.source] for place in planned], np.uint32)
     removed = removed[np.argsort(records["slice"][removed], kind="stable")]
     for index, run in _runs(records["slice"][removed]):
         of_slice = removed[run]

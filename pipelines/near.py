@@ -424,8 +424,8 @@ def decide_part(
     records = np.zeros(len(removed), REMOVAL)
     records["row"], records["score"] = places[removed] & np.uint64(0xFFFFFFFF), score[removed]
     records["twin"] = _read_ids(home, listed, places[twin[removed]])
-    names = list(recipe.sources)
-    source_of = np.array([names.index(piece.source) for piece in listed], np.uint16)
+    numbers_of = {name: number for number, name in enumerate(recipe.sources)}
+    source_of = np.array([numbers_of[piece.source] for piece in listed], np.uint16)
     twins_in = source_of[(places[twin[removed]] >> np.uint64(32)).astype(np.int64)]
     slices = places[removed] >> np.uint64(32)
     for index in np.unique(slices):

@@ -87,10 +87,10 @@ def test_settings_and_what_they_redo(folder: Path, home: Path, tmp_path: Path, c
     assert code == 0 and "near" not in err
     assert json.loads(corpus("stats", tmp_path / "home", "--json")[1])["total"]["removed"] == {"exact": 5}
     code, _, err = corpus(*build)
-    assert code == 0 and "changed: dedup.near from False to True; redone: dedup, tokenizer, tokenize" in err
+    assert code == 0 and "changed: dedup.near from false to true; redone: dedup, tokenizer, tokenize" in err
     assert shards(tmp_path / "home") == shards(home)
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "home" / "work" / "scores").rglob("*.bin")}
-    line = "changed: sources.second.dedup.threshold from None to 0.95; redone: dedup, tokenizer, tokenize"
+    line = "changed: sources.second.dedup.threshold from none to 0.95; redone: dedup, tokenizer, tokenize"
     assert line in corpus(*build, "--dry-run", "--sources.second.dedup.threshold", 0.95)[2]
     code, _, err = corpus(*build, "--sources.second.dedup.threshold", 0.95)
     assert code == 0 and line in err
@@ -109,6 +109,7 @@ def test_a_guard_stops_the_build(folder: Path, tmp_path: Path, corpus: Corpus) -
     [
         ("--dedup.threshold", 0.05, "threshold: 0.05 is not in [0.1, 1]"),
         ("--dedup.containment", 0.2, "containment: 0.2 is not in [0.5, 1]"),
+        ("--dedup.containment-words", -1, "containment_words: -1 is less than 0"),
         ("--dedup.ngram", 0, "ngram: 0 is not in [1, 100]"),
         ("--sources.first.dedup.threshold", 2, "threshold: 2.0 is not in [0.1, 1]"),
     ],
