@@ -7,11 +7,16 @@ of the source, (path, position), and what it yields must not depend on how the s
 
 import datetime
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from corpora.rules import Profile, RulesConfig
+
+if TYPE_CHECKING:  # Arrow: not for the sake of `--help`
+    import pyarrow as pa
+
+    from shards.files import Output
 
 MAX_DOCUMENT_BYTES = 50_000_000
 """A document of more bytes (inflated) is the reject `too_large`."""
@@ -28,6 +33,7 @@ class Document:
 
     `text` may be raw: `ingest` normalises it. `digest`: of the payload it was made from, in hex. `language`: a
     langdetect code. `crawled`: UTC. `extra`: anything JSON can hold; the user's own id goes to `extra["id"]`.
+    `marks`: words that are counted and shown by `corpus stats`, as the reasons of rejects are; stored nowhere else.
     """
 
     path: str
@@ -40,6 +46,7 @@ class Document:
     crawled: datetime.datetime | None = None
     digest: str | None = None
     extra: dict[str, Any] = field(default_factory=dict)
+    marks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +135,10 @@ class SourceOptions:
     rules: RulesConfig = field(default_factory=RulesConfig)
     """Which documents go for their quality."""
     default_profile: ClassVar[Profile] = "none"
+    place_fields: ClassVar[tuple[str, ...]] = ()
+    """Further options that name files or folders, as a string or a tuple: relative to the recipe, and out of its digest as `input` is."""
+    content_fields: ClassVar[tuple[str, ...]] = ()
+    """Those of `place_fields` whose files are read whole beside the input: what they hold decides, so a change of it redoes the source."""
 
     def __post_init__(self) -> None:
         if not all(self.input) or not self.input:
@@ -141,18 +152,60 @@ class SourceOptions:
             raise ValueError(f"slice_bytes: {self.slice_bytes} is less than 1")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """What a survey says of one record: `values`, a row of its schema, or None where nothing need be kept; and of a record
+    that is turned down the `reason`, counted as that of a reject."""
+
+    path: str
+    position: int
+    values: tuple[Any, ...] | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """What `read` gets of a survey, as addresses of Parquet files. `conclusion`: what `Survey.conclude` wrote. `notes`: what was
+    noted of this very slice, row by row; None where the survey has slices of its own."""
+
+    conclusion: str
+    notes: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Survey:
+    """A first reading of a source, before `ingest`, for what no slice can know alone: the best of all, or which of all are linked to.
+
+    `look(options, slice)` yields a `Note` for each record, in the order of the source, as `read` does. The rows of a slice are kept in
+    one Parquet file of `schema`: fields of fixed width, together at most 24 bytes (law 1), and beside them strings. Its metadata
+    `corpusmill.paths` holds, as JSON, the paths of the slice's parts.
+    `conclude(options, addresses, output, tick)` makes one Parquet file of all of them, in bounded memory: `addresses` in the order of
+    the source; `tick(n)` is to be called now and then with a number that grows, since a task that says nothing for ten minutes is
+    ended. What it writes must not depend on how slices were cut. It returns counts to be shown.
+    `slices`: those of the source, or of another input; `conclude_fields`: options that `look` does not depend on.
+    """
+
+    look: Callable[[Any, Slice], Iterator[Note]]
+    conclude: Callable[[Any, Sequence[str], "Output", Callable[[int], None]], dict[str, int]]
+    schema: "pa.Schema"
+    slices: Callable[[Any], Iterable[Slice]] | None = None
+    conclude_fields: frozenset[str] = frozenset()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Source:
     """A corpus: its options, how its input is cut, how a slice is read.
 
+    `read(options, slice)`; with a `survey` it is `read(options, slice, findings)`, with its `Findings`.
     `version` goes up when the same input gives other records; `packages` names the distributions that decide them.
     """
 
     options: type[SourceOptions]
     slices: Callable[[Any], Iterable[Slice]]
-    read: Callable[[Any, Slice], Iterator[Document | Reject]]
+    read: Callable[..., Iterator[Document | Reject]]
     version: int = 1
     packages: tuple[str, ...] = ()
+    survey: Survey | None = None
 
 
 def document_id(source: str, path: str, position: int) -> str:

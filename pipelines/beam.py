@@ -1,6 +1,6 @@
 """Beam around the stages: public PTransforms, the DoFn that feeds the pool, and options.
 
-    Ingest: PBegin -> PCollection[Summary];  Measure, Deduplicate, DeduplicateNear, TrainTokenizer, Tokenize: PCollection[Summary] -> PCollection[Summary]
+    Survey: PBegin -> PCollection[Summary];  Ingest: PBegin or PCollection[Summary] -> PCollection[Summary];  Measure, Deduplicate, DeduplicateNear, TrainTokenizer, Tokenize: PCollection[Summary] -> PCollection[Summary]
 
 The input of all but the first is a barrier: they read what the earlier stage wrote below the home. Cost: a stage moves
 a task and a summary (about 1 KB) a slice; Deduplicate also two shuffles of at most 24 bytes a document.
@@ -25,7 +25,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from corpora.sources import load_source
 from pipelines import engine as engines
-from pipelines import exact, ingest, measure, near, near_pairs, progress, shard, tokenize, tokenizer, workers
+from pipelines import exact, ingest, measure, near, near_pairs, progress, shard, survey, tokenize, tokenizer, workers
 from pipelines.engine import Engine, Session
 from pipelines.home import RULES, Home, Summary, forget_aside, open_home, removing_stages, set_aside, slices_aside, stale, summaries, take_error, write_error
 from shards.config import UserError
@@ -34,16 +34,28 @@ DEFAULT_RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 """In memory, on one machine. Named in full: plain DirectRunner tries to download another runner."""
 
 
-class Ingest(beam.PTransform):
-    """Sources -> documents and rejects, a summary a slice. `workers`: child processes; on a cluster one."""
+class Survey(beam.PTransform):
+    """The first reading of the sources that are read twice, and what each comes to: a summary a source."""
 
     def __init__(self, home: str, workers: int = 1, session: Session | None = None) -> None:
         super().__init__()
         self.home, self.workers, self.session = home, workers, session
 
     def expand(self, begin: Any) -> Any:
-        tasks = begin | "Home" >> beam.Create([self.home]) | "Plan" >> beam.FlatMap(_guarded(self, ingest.plan))
-        return _process(tasks, self, ingest.process)
+        looked = _process(_begun(begin, self, survey.plan), self, survey.process)
+        return _process(_after(looked, self, survey.plan_conclusions, "PlanConclusions", needs=(survey.STAGE,)), self, survey.conclude, "Conclude")
+
+
+class Ingest(beam.PTransform):
+    """Sources -> documents and rejects, a summary a slice. `workers`: child processes; on a cluster one. After `Survey`, where a
+    source has one."""
+
+    def __init__(self, home: str, workers: int = 1, session: Session | None = None) -> None:
+        super().__init__()
+        self.home, self.workers, self.session = home, workers, session
+
+    def expand(self, begin: Any) -> Any:
+        return _process(_begun(begin, self, ingest.plan, needs=SURVEY_STEPS), self, ingest.process)
 
 
 class Measure(beam.PTransform):
@@ -99,6 +111,8 @@ class DeduplicateNear(beam.PTransform):
         return done
 
 
+SURVEY_STEPS = (survey.STAGE, survey.CONCLUSION)
+"""What Survey hands to workers, in order."""
 NEAR_STEPS = (near.SIGNATURES, near.PAIRS, near.CANDIDATES, near.SCORES, near.STAGE)
 """What DeduplicateNear hands to workers, in order."""
 
@@ -139,8 +153,11 @@ class Build(beam.PTransform):
         self.home, self.workers, self.session = home, workers, session
 
     def expand(self, begin: Any) -> Any:
+        _, recipe = open_home(self.home)
+        if survey.surveyed(recipe):
+            begin = begin | "Survey" >> Survey(self.home, self.workers, self.session)
         done = begin | "Ingest" >> Ingest(self.home, self.workers, self.session)
-        stages = removing_stages(open_home(self.home)[1])
+        stages = removing_stages(recipe)
         if RULES in stages:
             done = done | "Measure" >> Measure(self.home, self.workers, self.session)
         if exact.STAGE in stages:
@@ -154,16 +171,18 @@ class Build(beam.PTransform):
 
 
 STAGES_OF: dict[type[beam.PTransform], tuple[str, ...]] = {
+    Survey: SURVEY_STEPS,
     Ingest: (ingest.STAGE,),
     Measure: (measure.STAGE,),
     Deduplicate: (exact.KEYS,),
     DeduplicateNear: NEAR_STEPS,
     TrainTokenizer: (tokenizer.SAMPLE,),
     Tokenize: (tokenize.STAGE, shard.STAGE),
-    Build: (ingest.STAGE, measure.STAGE, exact.KEYS, *NEAR_STEPS, tokenizer.SAMPLE, tokenize.STAGE, shard.STAGE),
+    Build: (*SURVEY_STEPS, ingest.STAGE, measure.STAGE, exact.KEYS, *NEAR_STEPS, tokenizer.SAMPLE, tokenize.STAGE, shard.STAGE),
 }
 """The stages whose slices each transform hands to workers."""
 DISPLAYED: dict[type[beam.PTransform], str] = {
+    Survey: "survey",
     Ingest: "ingest",
     Measure: "rules",
     Deduplicate: "dedup",
@@ -173,6 +192,13 @@ DISPLAYED: dict[type[beam.PTransform], str] = {
     Build: "build",
 }
 """What the display calls them."""
+
+
+def _begun(begin: Any, stage: Any, plan: Callable[[str], Iterable[Any]], needs: tuple[str, ...] = ()) -> Any:
+    """What `plan(home)` yields: at the beginning of a pipeline, or once all of `begin` is there."""
+    if isinstance(begin, beam.pvalue.PBegin):
+        return begin | "Home" >> beam.Create([stage.home]) | "Plan" >> beam.FlatMap(_guarded(stage, plan))
+    return _after(begin, stage, plan, "Plan", needs=needs)
 
 
 def _after(before: Any, stage: Any, function: Callable[[str], Iterable[Any]], label: str, kind: Any = Any, needs: tuple[str, ...] = ()) -> Any:
@@ -352,7 +378,7 @@ def _run_stage(home: str, stage: type[beam.PTransform], num_workers: int, beam_a
         pipeline = beam.Pipeline(options=options(beam_arguments))
     except (ValueError, ImportError, AttributeError) as refusal:
         raise UserError(f"Beam: {str(refusal).splitlines()[0]}", "see docs of the runner; without --runner the build runs on this machine") from None
-    start: Any = pipeline if stage in (Ingest, Build) else pipeline | "Start" >> beam.Create([0])
+    start: Any = pipeline if stage in (Survey, Ingest, Build) else pipeline | "Start" >> beam.Create([0])
     start | stage.__name__ >> stage(home, num_workers, session)  # type: ignore[call-arg]
     if session is None:
         with progress.display(Home(home), DISPLAYED[stage]):

@@ -1,6 +1,6 @@
 """The composition: read this first. `build` runs the stages one after the other, each a Beam pipeline.
 
-    ingest -> dedup -> train-tokenizer -> tokenize -> verify
+    (survey) -> ingest -> dedup -> train-tokenizer -> tokenize -> verify
 
 Each stage does only what its fingerprints say is not done. After each the records are counted: every one must be
 somewhere (law 4).
@@ -8,13 +8,14 @@ somewhere (law 4).
 
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from corpora.document import LATER_FIELDS, LOCATION_FIELDS, SourceOptions
 from corpora.sources import load_source
-from pipelines import exact, ingest, measure, near, shard, tokenize, tokenizer
+from pipelines import exact, ingest, measure, near, shard, survey, tokenize, tokenizer
 from pipelines import home as homes
 from pipelines.card import write_shards_card
 from pipelines.engine import engine_of
@@ -56,27 +57,58 @@ def build(home_root: str, num_workers: int, beam_arguments: list[str], say: Say)
 
 
 def run_ingest(home_root: str, num_workers: int, beam_arguments: list[str], say: Say) -> None:
-    """Sources to documents and rejects."""
+    """Sources to documents and rejects; those that are read twice are surveyed first."""
     from pipelines.beam import Ingest
 
     home, recipe = open_home(home_root)
-    _check_disk(home, sum(options_bytes(options) for options in recipe.sources.values()) // 2, "half the bytes of the inputs")
+    _run_survey(home_root, num_workers, beam_arguments, say)
+    stored = [options for name, options in recipe.sources.items() if name not in survey.surveyed(recipe)]  # of the others who knows how little
+    _check_disk(home, sum(map(options_bytes, stored)) // 2, "half the bytes of the inputs")
     _run(home_root, Ingest, num_workers, beam_arguments)
     _say_aside(home_root, (ingest.STAGE,), say)
     ingested = _by_source(home, ingest.STAGE, recipe)
     for name, found in ingested.items():
         records, documents = (sum(summary.counts[key] for summary in found) for key in ("records", "documents"))
-        rejects: dict[str, int] = {}
-        for summary in found:
-            for reason, count in summary.rejects.items():
-                rejects[reason] = rejects.get(reason, 0) + count
+        rejects = _sums(summary.rejects for summary in found)
         _account(f"{name}: records", records, documents + sum(rejects.values()))
-        reasons = "".join(f", {count:,} {reason}" for reason, count in sorted(rejects.items()))
-        say(f"ingest {name}: {several(records, 'record')}, {several(documents, 'document')}{reasons}")
+        say(f"ingest {name}: {several(records, 'record')}, {several(documents, 'document')}{_listed(rejects)}")
+        if marks := _sums(summary.marks for summary in found):
+            say(f"ingest {name}: of the documents{_listed(marks)}")
         if records and set(rejects) <= {"damaged", "truncated", "unreadable", "unknown_format", "not_an_archive", "not_a_dump"} and not documents:
             say(f"warning: {name}: nothing in its {several(len(found), 'slice')} could be read; corpus show {home_root} --rejects --source {name}")
     if not any(summary.counts["documents"] for found in ingested.values() for summary in found):
         raise UserError(f"{home_root}: no input could be read: not one document", f"corpus show {home_root} --rejects")
+
+
+def _run_survey(home_root: str, num_workers: int, beam_arguments: list[str], say: Say) -> None:
+    """The first reading of the sources that are read twice. One slice less would come to something else: it ends the build."""
+    from pipelines.beam import SURVEY_STEPS, Survey
+
+    home, recipe = open_home(home_root)
+    survey.forget(home, recipe)
+    if not survey.surveyed(recipe):
+        return
+    _run(home_root, Survey, num_workers, beam_arguments)
+    _stop_if_aside(home_root, SURVEY_STEPS, say)
+    for name in survey.surveyed(recipe):
+        found, concluded = summaries(home, survey.STAGE, name), homes.read_summary(home.summary(survey.CONCLUSION, name, survey.CONCLUSION))
+        assert concluded is not None
+        records, passed = (sum(summary.counts[key] for summary in found) for key in ("records", "passed"))
+        rejects = _sums(summary.rejects for summary in found)
+        _account(f"{name}: records surveyed", records, passed + sum(rejects.values()))
+        say(f"survey {name}: {records:,} records, {passed:,} passed{_listed(rejects | concluded.counts)}")
+
+
+def _sums(counted: Iterable[dict[str, int]]) -> dict[str, int]:
+    """The sums by key, in the order of the keys."""
+    total = Counter[str]()
+    for counts in counted:
+        total.update(counts)
+    return dict(sorted(total.items()))
+
+
+def _listed(counts: dict[str, int]) -> str:
+    return "".join(f", {count:,} {reason}" for reason, count in counts.items())
 
 
 def run_dedup(home_root: str, num_workers: int, beam_arguments: list[str], say: Say) -> None:
@@ -101,7 +133,7 @@ def _run_exact(home_root: str, num_workers: int, beam_arguments: list[str], say:
     for name, of_source in decided.items():
         documents, removed = (sum(summary.counts[key] for summary in of_source) for key in ("documents", "removed"))
         _account(f"{name}: documents", sum(summary.counts["documents"] for summary in ingested[name]), documents)
-        _account(f"{name}: copies and their twins", removed, sum(sum(homes.twins_in(summary).values()) for summary in of_source))
+        _account(f"{name}: copies and their twins", removed, sum(sum(summary.twins_in.values()) for summary in of_source))
         say(f"dedup {name}: {removed:,} of {documents:,} documents are copies")
     exact.guard(home, recipe, [summary for found in decided.values() for summary in found])
 
@@ -121,7 +153,7 @@ def _run_near(home_root: str, num_workers: int, beam_arguments: list[str], say: 
         of_source = [summary for summary in found if summary.source == name]
         documents, removed, contained = (sum(summary.counts[key] for summary in of_source) for key in ("documents", "removed", "contained"))
         _account(f"{name}: documents", sum(summary.counts["documents"] for summary in summaries(home, ingest.STAGE, name)), documents)
-        _account(f"{name}: near-copies and their twins", removed, sum(sum(homes.twins_in(summary).values()) for summary in of_source))
+        _account(f"{name}: near-copies and their twins", removed, sum(sum(summary.twins_in.values()) for summary in of_source))
         say(f"near {name}: {removed:,} of {documents:,} documents are near-copies" + (f", {contained:,} of them contained in another" if contained else ""))
     near.guard(home, recipe, found, say)
 
@@ -303,7 +335,8 @@ def changes(old: Recipe, new: Recipe) -> Iterator[str]:
         if parts[0] == "expected":
             continue
         places = tuple(f".{name}" for name in (*LOCATION_FIELDS, *LIST_FIELDS))
-        if before.get(key) == after.get(key) or key.endswith(places) or key in ("dedup.max_removed", "dedup.priority"):
+        own = new.sources[parts[1]].place_fields if parts[0] == "sources" and parts[1] in new.sources else ()
+        if before.get(key) == after.get(key) or key.endswith(places) or parts[2:] in [[name] for name in own] or key in ("dedup.max_removed", "dedup.priority"):
             continue
         if parts[0] == "sources" and not (parts[1] in old.sources and parts[1] in new.sources):
             continue

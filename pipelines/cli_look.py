@@ -85,6 +85,12 @@ def stats(home: str, /, json: bool = False) -> int:
             if len(table) > 1:
                 print()
                 _print_table(table)
+    for name, row in figures["sources"].items():
+        for what, counts in (("survey", row.get("survey")), ("marks", row.get("marks"))):
+            if counts:
+                flat = {**counts, **counts.pop("rejects", {})}
+                print()
+                _print_table([(f"{name}: {what}", "records"), *((key, "-" if count is None else f"{count:,}") for key, count in flat.items())])
     dropped = [(f"rejected: {reason}", f"{count:,}") for reason, count in figures["total"]["rejects"].items()]
     dropped += [(f"removed: {what}", f"{count:,}") for what, count in removals(figures["total"])]
     if dropped:

@@ -83,7 +83,8 @@ def _settings(left: Recipe, right: Recipe) -> Iterator[Found]:
     for key in sorted(before.keys() | after.keys()):
         if before.get(key) != after.get(key):
             parts = tuple(key.split("."))
-            place = parts[0] == "sources" and parts[-1] in LOCATION_FIELDS
+            own = [recipe.sources[parts[1]].place_fields for recipe in (left, right) if parts[0] == "sources" and parts[1] in recipe.sources]
+            place = parts[0] == "sources" and (parts[-1] in LOCATION_FIELDS or any(parts[-1] in names for names in own))
             yield {"key": key, "left": before.get(key), "right": after.get(key), "matters": not place and parts not in NO_EFFECT_ON_BYTES}
 
 

@@ -9,6 +9,7 @@ shuffle are packed records of 24 bytes (key, order, reference), at most two a do
 settled by the full digests, read from beside the documents. Every removed document names its twin.
 """
 
+import dataclasses
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,7 +23,6 @@ from numpy.typing import NDArray
 from corpora.normalise import exact_digest
 from corpora.urls import canonical_url
 from pipelines.home import (
-    TWINS_IN,
     Home,
     SliceTask,
     Summary,
@@ -266,9 +266,8 @@ def apply(task: Task, packed: Iterable[bytes]) -> Summary:
     table = pa.table(columns, schema=ATTRIBUTE_SCHEMA.with_metadata({"corpusmill.documents": ingested.output}))
     with files.open_output(address) as stream:
         pq.write_table(table, stream, compression="zstd")
-    counts = {"documents": len(ids), "removed": len(twins_in)}
-    counts |= {f"{TWINS_IN}{name}": count for name, count in sorted(Counter(twins_in.values()).items())}
-    summary = _summary(STAGE, ingested, wanted, stream, counts, before)
+    summary = _summary(STAGE, ingested, wanted, stream, {"documents": len(ids), "removed": len(twins_in)}, before)
+    summary = dataclasses.replace(summary, twins_in=dict(sorted(Counter(twins_in.values()).items())))
     write_summary(home, summary)
     return summary
 
@@ -290,7 +289,7 @@ def guard(home: Home, recipe: Recipe, summaries: list[Summary]) -> None:
             )
 
 
-def _summary(stage: str, ingested: Summary, wanted: str, written: files.Output, counts: dict[str, int], before: list[str] | None = None) -> Summary:
+def _summary(stage: str, ingested: Summary, wanted: str, written: files.Output, counts: dict[str, int], before: Sequence[str] = ()) -> Summary:
     return Summary(
         stage=stage,
         source=ingested.source,
@@ -301,7 +300,7 @@ def _summary(stage: str, ingested: Summary, wanted: str, written: files.Output, 
         output=written.digest,
         output_bytes=written.bytes,
         counts=counts,
-        inputs=(ingested.output, *(before or ())),
+        inputs=(ingested.output, *before),
     )
 
 

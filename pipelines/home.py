@@ -1,6 +1,6 @@
 """The home: where everything of a build lies, what counts as done, and what a slice left behind.
 
-    recipe.toml  documents/  rejects/  attributes/  summaries/  tokenizer/  work/  shards/
+    recipe.toml  survey/  documents/  rejects/  attributes/  summaries/  tokenizer/  work/  shards/
 
 A slice's summary is written last and means done, for as long as its fingerprint is the one wanted. Every later stage
 finds its input by the summaries of the earlier one, never by listing files.
@@ -30,8 +30,8 @@ REMOVING_STAGES = ("rules", "exact", "near")
 so that a removed document is nobody's kept twin: its fingerprint and its summary's `inputs` hold the digest of the documents
 and `attribute_digests(..., before=itself)`."""
 RULES = "rules"
-TWINS_IN = "twins in "
-"""With a source's name behind it, the count in a summary of a stage that names twins: of the removed documents of a slice, those whose twin is of that source."""
+SURVEY, CONCLUSION = "survey", "conclusion"
+"""Stages before ingest, of the sources that are read twice; the second has one task a source, of its own name."""
 
 RECIPE_MARK = "# As built by corpusmill: this folder is a home.\n"
 
@@ -40,7 +40,8 @@ RECIPE_MARK = "# As built by corpusmill: this folder is a home.\n"
 class Summary:
     """What one slice of one stage gave. `path`, `start`: where the slice stands in its source's order; `output`:
     digest of the file it wrote, `output_bytes` its size; `inputs`: digests of the files of earlier stages it was made
-    from; `counts` and `rejects` (by reason): whole numbers that add up."""
+    from; `counts` and `rejects` (by reason): whole numbers that add up; `marks`: how many documents bear each;
+    `twins_in`: of the documents that a stage removes for a twin, how many have it in each source."""
 
     stage: str
     source: str
@@ -53,6 +54,8 @@ class Summary:
     counts: dict[str, int]
     rejects: dict[str, int] = field(default_factory=dict)
     inputs: tuple[str, ...] = ()
+    marks: dict[str, int] = field(default_factory=dict)
+    twins_in: dict[str, int] = field(default_factory=dict)
 
     @property
     def key(self) -> tuple[str, int]:
@@ -105,6 +108,10 @@ class Home:
     def attributes(self, stage: str, source: str, slice_name: str) -> str:
         """What a stage found out about each document of a slice, row by row."""
         return self.file("attributes", stage, source, f"{slice_name}.parquet")
+
+    def survey(self, source: str, name: str) -> str:
+        """What the first reading of a slice noted; by the name `CONCLUSION` what it all came to."""
+        return self.file(SURVEY, source, f"{name}.parquet")
 
     def summary(self, stage: str, source: str, slice_name: str) -> str:
         """The summary that makes a slice done."""
@@ -172,6 +179,8 @@ PARTS = {
     "seed": "the seed changed",
     "packages": "another version of a package",
     "inputs": "its input files changed",
+    "contents": "a file that its settings name changed",
+    "survey": "its first reading came to something else",
     "documents": "its documents changed",
     "attributes": "other documents are removed",
     "tokenizer": "another vocabulary",
@@ -250,11 +259,6 @@ def current(home: Home, recipe: Recipe, stage: str, source: str) -> list[Summary
         return summary if there else None
 
     return [summary for summary in files.each(home.root, of_slice, summaries(home, "ingest", source)) if summary]
-
-
-def twins_in(summary: Summary) -> dict[str, int]:
-    """Source -> how many of a slice's removed documents have their twin there, from the summary of a stage that names twins."""
-    return {key.removeprefix(TWINS_IN): count for key, count in summary.counts.items() if key.startswith(TWINS_IN)}
 
 
 def ordered_slices(home: Home, recipe: Recipe) -> list[Summary]:

@@ -9,17 +9,18 @@ import functools
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from corpora.document import LATER_FIELDS, LOCATION_FIELDS, MAX_DOCUMENT_BYTES, Document, Part, Reject, Slice, SourceOptions, document_id
+from corpora.document import LATER_FIELDS, LOCATION_FIELDS, MAX_DOCUMENT_BYTES, Document, Findings, Part, Reject, Slice, SourceOptions, document_id
 from corpora.normalise import normalise
 from corpora.sources import load_source, module_file
-from pipelines.home import Summary, done, fingerprint, open_home, package_versions, prune, write_summary
+from pipelines.home import CONCLUSION, Home, Summary, done, fingerprint, open_home, package_versions, prune, read_summary, write_summary
 from pipelines.progress import tick
 from pipelines.recipe import Recipe
 from shards import files
@@ -86,16 +87,40 @@ def plan(home_root: str) -> list[Task]:
         source = load_source(options.kind)
         if options.ftfy:
             ftfy_fix()
-        pieces = list(source.slices(options))
-        _refuse_the_home(home_root, name, pieces)
-        if recipe.limit is not None and pieces:
-            pieces = [Slice(parts=tuple(part for piece in pieces for part in piece.parts))]
-        parts = list({part.address: part for piece in pieces for part in piece.parts}.values())
-        root = parts[0].address if parts else ""
-        identities = dict(zip((part.address for part in parts), files.each(root, _identity, parts)))
-        tasks += [Task(home=home_root, source=name, slice=piece, fingerprint=_fingerprint(recipe, options, piece, identities)) for piece in pieces]
+        more: dict[str, Any] = {}
+        if source.survey:
+            concluded = read_summary(home.summary(CONCLUSION, name, CONCLUSION))
+            if concluded is None:
+                raise UserError(f"{home_root}: {name} was not surveyed", f"corpus build {home_root}/recipe.toml --home {home_root}")
+            more["survey"] = concluded.output
+        tasks += plan_slices(home_root, recipe, name, source.slices, STAGE, stage=VERSION, **more)
     prune(home, STAGE, {(task.source, task.slice.name) for task in tasks}, ("documents", "rejects"))
     return tasks
+
+
+def plan_slices(
+    home_root: str,
+    recipe: Recipe,
+    name: str,
+    slices: Callable[[Any], Iterable[Slice]],
+    stage: str,
+    beside: frozenset[str] = frozenset(),
+    **parts_of_fingerprint: Any,
+) -> list[Task]:
+    """The tasks of a stage that reads the input of a source; `beside`: options that it does not depend on."""
+    options = recipe.sources[name]
+    pieces = list(slices(options))
+    _refuse_the_home(home_root, name, pieces)
+    if recipe.limit is not None and pieces:
+        pieces = [Slice(parts=tuple(part for piece in pieces for part in piece.parts))]
+    parts = list({part.address: part for piece in pieces for part in piece.parts}.values())
+    root = parts[0].address if parts else ""
+    identities = dict(zip((part.address for part in parts), files.each(root, _identity, parts)))
+    common = fingerprint(**parts_of_fingerprint, **source_parts(recipe, options, beside))
+    return [
+        Task(home=home_root, source=name, slice=piece, stage=stage, fingerprint=f"{common} {fingerprint(inputs=_inputs(piece, identities))}")
+        for piece in pieces
+    ]
 
 
 def _refuse_the_home(home_root: str, name: str, pieces: list[Slice]) -> None:
@@ -110,19 +135,30 @@ def _place(address: str) -> str:
     return address.rstrip("/") if files.is_remote(address) else os.path.abspath(address)
 
 
-def _fingerprint(recipe: Recipe, options: SourceOptions, piece: Slice, identities: dict[str, str]) -> str:
+def source_parts(recipe: Recipe, options: SourceOptions, beside: frozenset[str] = frozenset()) -> dict[str, Any]:
+    """Parts of a fingerprint: what decides what is read of a source, but for its input; `beside`: options that do not."""
     source = load_source(options.kind)
-    settings = {name: value for name, value in to_dict(options).items() if name not in LOCATION_FIELDS | LATER_FIELDS}
+    left_out = {*LOCATION_FIELDS, *LATER_FIELDS, *options.place_fields, *beside}
     own = module_file(options.kind)
-    return fingerprint(
-        stage=VERSION,
-        source=source.version,
-        module=files.digest(own) if own else "",
-        settings=settings,
-        limit=recipe.limit,
-        packages=package_versions("tokenizers", *source.packages, *(("ftfy",) if options.ftfy else ())),
-        inputs=[[part.path, part.start, part.stop, part.size, identities[part.address]] for part in piece.parts],
-    )
+    contents = {name: [files.digest(address) for address in named(options, name)] for name in options.content_fields if name not in beside}
+    return {
+        "source": source.version,
+        "module": files.digest(own) if own else "",
+        "settings": {name: value for name, value in to_dict(options).items() if name not in left_out},
+        "limit": recipe.limit,
+        "packages": package_versions("tokenizers", *source.packages, *(("ftfy",) if options.ftfy else ())),
+        **({"contents": contents} if contents else {}),
+    }
+
+
+def named(options: SourceOptions, name: str) -> tuple[str, ...]:
+    """The addresses that an option holds, one or several or none."""
+    value = getattr(options, name)
+    return (value,) if isinstance(value, str) else tuple(value or ())
+
+
+def _inputs(piece: Slice, identities: dict[str, str]) -> list[list[Any]]:
+    return [[part.path, part.start, part.stop, part.size, identities[part.address]] for part in piece.parts]
 
 
 def _identity(part: Part) -> str:
@@ -142,25 +178,24 @@ def process(task: Task) -> Summary:
         return finished
     options = recipe.sources[name]
     mend = ftfy_fix() if options.ftfy else None
-    counts, rejects = Counter[str](records=0, documents=0, bytes=0), Counter[str]()
-    sizes = [part.size if part.share is None else part.share for part in piece.parts]
-    begins = {part.path: (begin, size) for part, begin, size in zip(piece.parts, accumulate(sizes, initial=0), sizes)}
+    counts, rejects, marks = Counter[str](records=0, documents=0, bytes=0), Counter[str](), Counter[str]()
+    reached = bytes_until(piece)
     with files.open_output(address) as good, files.open_output(home.rejects(name, piece.name)) as bad:
         with pq.ParquetWriter(good, DOCUMENT_SCHEMA, compression="zstd") as documents, pq.ParquetWriter(bad, REJECT_SCHEMA, compression="zstd") as rejected:
             held: list[Document] = []
             held_rejects: list[Reject] = []
             held_bytes = 0
             last: tuple[str, int] | None = None
-            for record in load_source(options.kind).read(options, piece):
+            for record in _records(home, name, options, piece):
                 record = _normalised(record, mend)
                 counts["records"] += 1
-                begin, length = begins.get(record.path, (0, 0))
-                tick(counts["records"], begin + min(record.position, length), record.path, record.position)
+                tick(counts["records"], reached(record.path, record.position), record.path, record.position)
                 if isinstance(record, Document):
                     last = _ordered(name, last, (record.path, record.position))
                     size = len(record.text.encode())
                     counts["documents"] += 1
                     counts["bytes"] += size
+                    marks.update(record.marks)
                     held.append(record)
                     held_bytes += size
                     if held_bytes >= ROW_GROUP_BYTES:
@@ -190,9 +225,30 @@ def process(task: Task) -> Summary:
         output_bytes=good.bytes,
         counts=dict(counts),
         rejects=dict(sorted(rejects.items())),
+        marks=dict(sorted(marks.items())),
     )
     write_summary(home, summary)
     return summary
+
+
+def _records(home: Home, name: str, options: SourceOptions, piece: Slice) -> Iterator[Document | Reject]:
+    source = load_source(options.kind)
+    if source.survey is None:
+        return source.read(options, piece)
+    notes = None if source.survey.slices else home.survey(name, piece.name)
+    return source.read(options, piece, Findings(conclusion=home.survey(name, CONCLUSION), notes=notes))
+
+
+def bytes_until(piece: Slice) -> Callable[[str, int], int]:
+    """A function of (path, position): about how many bytes of the slice come before."""
+    sizes = [part.size if part.share is None else part.share for part in piece.parts]
+    begins = {part.path: (begin, size) for part, begin, size in zip(piece.parts, accumulate(sizes, initial=0), sizes)}
+
+    def reached(path: str, position: int) -> int:
+        begin, length = begins.get(path, (0, 0))
+        return begin + min(position, length)
+
+    return reached
 
 
 def _ordered(source: str, last: tuple[str, int] | None, key: tuple[str, int]) -> tuple[str, int]:

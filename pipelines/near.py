@@ -21,6 +21,7 @@ forward: records of 12 bytes a band (key and row; a pass is four bands), pairs o
 Settings that only choose among verified pairs (a raised threshold, scope) redo the decision alone.
 """
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -36,7 +37,6 @@ from numpy.typing import NDArray
 
 from pipelines.exact import ATTRIBUTE_SCHEMA
 from pipelines.home import (
-    TWINS_IN,
     Home,
     SliceTask,
     Summary,
@@ -543,9 +543,9 @@ def apply(task: Task) -> Summary:
     with files.open_output(address) as output:
         pq.write_table(table, output, compression="zstd")
     counts = {"documents": len(ids), "removed": len(removals), "contained": int((removals["score"] >= CONTAINED).sum())}
-    counts |= {f"{TWINS_IN}{sources[number]}": int(count) for number, count in zip(*np.unique(twins_in, return_counts=True))}
+    by_source = {sources[number]: int(count) for number, count in zip(*np.unique(twins_in, return_counts=True))}
     before = tuple(attribute_digests(home, recipe, ingested, before=STAGE))
-    summary = slice_summary(STAGE, ingested, task.fingerprint, address, counts, before)
+    summary = dataclasses.replace(slice_summary(STAGE, ingested, task.fingerprint, address, counts, before), twins_in=by_source)
     write_summary(home, summary)
     return summary
 

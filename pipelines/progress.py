@@ -211,7 +211,7 @@ def read_figures(home: Home) -> list[dict[str, Any]]:
             found.append(json.loads(files.read_bytes(address)))
         except ValueError:
             continue
-    order = ("ingest", "rules", "dedup", "exact", "near", "tokenizer", "tokenize")
+    order = ("survey", "ingest", "rules", "dedup", "exact", "near", "tokenizer", "tokenize")
     known = [row for row in found if isinstance(row, dict) and isinstance(row.get("stage"), str)]
     return sorted(known, key=lambda row: (order.index(row["stage"]) if row["stage"] in order else len(order), row["stage"]))
 

@@ -190,9 +190,17 @@ def _source_options(name: str, table: dict[str, Any], folder: str, for_reading: 
 
 
 def with_absolute_paths(options: SourceOptions, folder: str) -> SourceOptions:
-    """The options with the paths of inputs and lists relative to `folder`."""
+    """The options with the paths of inputs, lists and `place_fields` relative to `folder`."""
     lists: dict[str, Any] = {name: tuple(_absolute(item, folder) for item in getattr(options.rules, name)) for name in LIST_FIELDS}
-    return dataclasses.replace(options, input=tuple(_absolute(item, folder) for item in options.input), rules=dataclasses.replace(options.rules, **lists))
+    places = {name: _absolute_each(getattr(options, name), folder) for name in ("input", *options.place_fields)}
+    return dataclasses.replace(options, rules=dataclasses.replace(options.rules, **lists), **places)
+
+
+def _absolute_each(value: Any, folder: str) -> Any:
+    """An address, several, or None."""
+    if isinstance(value, tuple):
+        return tuple(_absolute(item, folder) for item in value)
+    return value and _absolute(value, folder)
 
 
 def _absolute(address: str, folder: str) -> str:
@@ -245,8 +253,8 @@ def recipe_text(recipe: Recipe) -> str:
 def recipe_digest(recipe: Recipe) -> str:
     """blake2b-16, in hex, of the settings that can change a byte: not of where inputs lie, nor of slice sizes."""
     data = to_dict(recipe)
-    for table in data["sources"].values():
-        for name in LOCATION_FIELDS:
+    for source, table in data["sources"].items():
+        for name in (*LOCATION_FIELDS, *recipe.sources[source].place_fields):
             table.pop(name, None)
         for name in LIST_FIELDS:
             table["rules"].pop(name)

@@ -32,10 +32,14 @@ def stats(home_root: str) -> dict[str, Any]:
 
     X = records, rejects {reason: n}, documents, removed {stage: n}, rules {rule: n} (of removed.rules, by the first rule that fired), kept, bytes (UTF-8 of the kept text), sentences, tokens.
     S: a source's part of the total, of each of `SHARED`. Overlap: of the first source's removed documents, those whose twin is of the second. What no stage has counted yet is null.
+    Only where there are any: marks {mark: n} of the documents; survey {records, rejects {reason: n}, and what it counted} of the first reading.
     """
     home, recipe = open_home(home_root, for_reading=True)
     overlap: Overlap = {stage: {} for stage in homes.removing_stages(recipe) if stage != homes.RULES}
     sources = {name: _source_stats(home, recipe, name, overlap) for name in recipe.sources}
+    for name in files.list_folders(home.file("summaries", homes.SURVEY)):
+        if name in sources:
+            sources[name]["survey"] = _survey_stats(home, name)
     total: dict[str, Any] = {}
     for figures in sources.values():
         total = _add(total, figures)
@@ -68,7 +72,20 @@ def _source_stats(home: Home, recipe: Recipe, name: str, overlap: Overlap | None
         "removed": removed,
         "rules": by_rule,
     }
+    marks: dict[str, int] = {}
+    for summary in ingested:
+        marks = _add(marks, summary.marks)
+    if marks:
+        figures["marks"] = dict(sorted(marks.items()))
     return figures | {key: _sum_of_all(encoded, key, ingested) for key in ("kept", "bytes", "sentences", "tokens")}
+
+
+def _survey_stats(home: Home, name: str) -> dict[str, Any]:
+    looked, concluded = summaries(home, homes.SURVEY, name), homes.read_summary(home.summary(homes.CONCLUSION, name, homes.CONCLUSION))
+    rejects: dict[str, int] = {}
+    for summary in looked:
+        rejects = _add(rejects, summary.rejects)
+    return {"records": _sum(looked, "records"), "rejects": dict(sorted(rejects.items())), **(concluded.counts if concluded else {})}
 
 
 def _removed(home: Home, recipe: Recipe, stage: str, name: str, ingested: list[Summary], overlap: Overlap | None) -> int | None:
@@ -81,7 +98,7 @@ def _removed(home: Home, recipe: Recipe, stage: str, name: str, ingested: list[S
     if overlap is not None:
         twins_in: dict[str, int] = {}
         for summary in found:
-            twins_in = _add(twins_in, homes.twins_in(summary))
+            twins_in = _add(twins_in, summary.twins_in)
         row = overlap[stage]
         if not known or row is None or sum(twins_in.values()) < removed:  # a home of an earlier version did not count them
             overlap[stage] = None
@@ -151,6 +168,9 @@ def status(home_root: str) -> dict[str, Any]:
     for stage in (*homes.REMOVING_STAGES, tokenize.STAGE):  # not those of documents that are no more
         done[stage] = sum(len(homes.current(home, recipe, stage, name)) for name in recipe.sources)
     aside = homes.slices_aside(home)
+    surveyed = summaries(home, homes.SURVEY)
+    if surveyed:
+        done = {homes.SURVEY: len(surveyed), **done}
     off = set(homes.REMOVING_STAGES) - set(homes.removing_stages(recipe))
     kept = [_source_stats(home, recipe, name)["kept"] for name in recipe.sources]
     manifest = read_manifest(home.file("shards")) if files.exists(home.file("shards", MANIFEST)) else None

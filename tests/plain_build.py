@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pipelines import exact, home, ingest, measure, near, near_pairs, shard, tokenize, tokenizer
+from pipelines import exact, home, ingest, measure, near, near_pairs, shard, survey, tokenize, tokenizer
 from pipelines.card import write_shards_card
 from pipelines.home import Home, write_recipe
 from pipelines.recipe import load_recipe
@@ -22,6 +22,10 @@ NEAR: list[tuple[Callable[[str], list[Any]], Callable[[Any], Any]]] = [
 def plain_build(recipe: Path, root: Path, until: str = "shards") -> str:
     """Build `root` from a recipe's file, up to and with a stage: ingest, dedup, or shards."""
     write_recipe(Home(str(root)), load_recipe(str(recipe)))
+    for look in survey.plan(str(root)):
+        survey.process(look)
+    for conclusion in survey.plan_conclusions(str(root)):
+        survey.conclude(conclusion)
     for task in ingest.plan(str(root)):
         ingest.process(task)
     if until != "ingest":

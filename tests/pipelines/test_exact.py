@@ -17,7 +17,6 @@ from corpora.files import FilesOptions
 from corpora.normalise import casefold
 from pipelines import exact
 from pipelines.home import Home, Summary, summaries, twins, write_recipe, write_summary
-from pipelines.home import twins_in as homes_twins
 from pipelines.ingest import DOCUMENT_SCHEMA
 from pipelines.recipe import DedupConfig, Recipe
 from shards import files
@@ -131,7 +130,7 @@ def test_equal_to_the_plain_twin(
     expected = plain_removals(documents, tuple(priority))
     assert removals(home, partitions, random.Random(seed)) == expected
     source_of = {document_id(source, str(path), position): source for position, (source, path, _, _) in enumerate(documents)}
-    twins_in = Counter((summary.source, source) for summary in summaries(home, "exact") for source in Counter(homes_twins(summary)).elements())
+    twins_in = Counter((summary.source, source) for summary in summaries(home, "exact") for source in Counter(summary.twins_in).elements())
     assert twins_in == Counter((source_of[identity], source_of[twin]) for identity, twin in expected.items())
 
 

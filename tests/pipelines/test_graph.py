@@ -25,7 +25,7 @@ RECIPE = NOVELS + "[tokenizer]\nvocab_size = 400\nsample_bytes = 50000\n[shards]
 
 def graph(stage: type[beam.PTransform], home: str) -> beam.Pipeline:
     pipeline = beam.Pipeline(options=stages.options([]))
-    start: Any = pipeline if stage in (stages.Ingest, stages.Build) else pipeline | "Start" >> beam.Create([0])
+    start: Any = pipeline if stage in (stages.Survey, stages.Ingest, stages.Build) else pipeline | "Start" >> beam.Create([0])
     start | stage.__name__ >> stage(home, 1)  # type: ignore[call-arg]
     return pipeline
 
@@ -42,7 +42,7 @@ class Functions(PipelineVisitor):
 
 
 def test_the_stages_are_there() -> None:
-    assert {"Ingest", "Measure", "Deduplicate", "DeduplicateNear", "TrainTokenizer", "Tokenize"} <= {stage.__name__ for stage in STAGES}
+    assert {"Survey", "Ingest", "Measure", "Deduplicate", "DeduplicateNear", "TrainTokenizer", "Tokenize"} <= {stage.__name__ for stage in STAGES}
 
 
 @pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.__name__)

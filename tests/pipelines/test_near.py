@@ -18,7 +18,7 @@ from realdata import data_file
 from corpora.document import SourceDedup, document_id
 from corpora.rules import RulesConfig
 from pipelines import near, near_pairs
-from pipelines.home import open_home, summaries, twins_in
+from pipelines.home import open_home, summaries
 from shards.config import UserError
 
 WORDS = [f"w{number}" for number in range(40)]
@@ -116,7 +116,7 @@ def test_equal_to_the_plain_twin(
         expected = plain(documents, sources, **settings)  # type: ignore[arg-type]
         assert run(home, random.Random(seed)) == expected
         source_of = dict(zip(identities(documents), (source for source, *_ in documents)))
-        found = Counter((summary.source, source) for summary in summaries(home, "near") for source in Counter(twins_in(summary)).elements())
+        found = Counter((summary.source, source) for summary in summaries(home, "near") for source in Counter(summary.twins_in).elements())
         assert found == Counter((source_of[identity], source_of[twin]) for identity, (twin, _, _) in expected.items())
 
 
