@@ -204,7 +204,7 @@ def test_changes_are_said_as_the_recipe_would(tmp_path: Path, corpus: Corpus) ->
     recipe = write(tmp_path)
     home = tmp_path / "home"
     plain_build(recipe, home, "ingest")
-    flags = ["--dedup.no-near", "--limit", 3, "--sources.my-texts.text-field", "bo\ndy", "--sources.my-texts.rules.off", "a", "b", "--shards.valid-fraction", 0.25]
+    flags = ["--dedup.no-near", "--limit", 3, "--sources.my-texts.text-field", "bo\ndy", "--sources.my-texts.rules.off", "min_words", "max_words", "--shards.valid-fraction", 0.25]
     code, _, err = corpus("build", recipe, "--home", home, "--dry-run", *flags)
     assert code == 0, err
     said = dict(re.findall(r"changed: ([\w.-]+) from (.*); redone", err))
@@ -212,7 +212,7 @@ def test_changes_are_said_as_the_recipe_would(tmp_path: Path, corpus: Corpus) ->
         "dedup.near": "true to false",
         "limit": "none to 3",
         "sources.my-texts.text_field": '"text" to "bo\\ndy"',
-        "sources.my-texts.rules.off": '[] to ["a", "b"]',
+        "sources.my-texts.rules.off": '[] to ["min_words", "max_words"]',
         "shards.valid_fraction": "0.005 to 0.25",
     }
     other = tmp_path / "other"
