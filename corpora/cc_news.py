@@ -112,12 +112,13 @@ def read(options: CcNewsOptions, piece: Slice) -> Iterator[Document | Reject]:
         try:
             with files.open_input(part.address) as stream:
                 for item in read_archive(stream):
-                    yield _outcome(options, guard, part.path, item)
+                    yield outcome(options, guard, part.path, item)
         except OSError as error:
             yield Reject(path=part.path, position=part.start, reason="unreadable", detail=f"{type(error).__name__}: {error}"[:500])
 
 
-def _outcome(options: CcNewsOptions, guard: Guard, path: str, item: Record | Damage) -> Document | Reject:
+def outcome(options: CcNewsOptions, guard: Guard, path: str, item: Record | Damage) -> Document | Reject:
+    """What one record of an archive gives. `guard`: of `corpora.html:extract_page`."""
     if isinstance(item, Damage):
         return Reject(path=path, position=item.position, reason=item.reason, detail=item.detail, url=item.url)
     skip = _refuse_record(item) or (_outside(options, _bounded_day(options, path, item, None)) if options.date_field != "publish" else None)

@@ -121,7 +121,7 @@ class SourceOptions:
     """The keys of every `[sources.NAME]` table; a source's own options are a subclass."""
 
     kind: str
-    """files, cc_news, wikipedia, books, or the `module:function` of your own source."""
+    """files, cc_news, wikipedia, books, stories, or the `module:function` of your own source."""
     input: tuple[str, ...]
     """Files, folders or globs; `**` crosses folders. `https://...` is one file, `@LIST` the files that a list names. Relative to the recipe."""
     language: str = "any"

@@ -78,7 +78,7 @@ def source() -> Source:
 
 def slices(options: FilesOptions) -> Iterator[Slice]:
     """Files in the order of their paths; small ones grouped, large ones cut where their format allows it."""
-    parts = [piece for part in find(options.input) for piece in _cut(options, part)]
+    parts = [piece for part in find(options.input) for piece in cut(options, part)]
     return group(parts, options.slice_bytes)
 
 
@@ -135,7 +135,7 @@ def group(parts: list[Part], slice_bytes: int) -> Iterator[Slice]:
         yield Slice(parts=tuple(held))
 
 
-def _cut(options: FilesOptions, part: Part) -> Iterator[Part]:
+def cut(options: FilesOptions, part: Part) -> Iterator[Part]:
     """A large plain file by lines or by row groups; any other file whole."""
     form, compression = kind_of(part.path)
     if part.size > options.slice_bytes and not compression:

@@ -9,6 +9,7 @@ KINDS = {
     "books": "corpora.books:source",
     "cc_news": "corpora.cc_news:source",
     "files": "corpora.files:source",
+    "stories": "corpora.stories:source",
     "wikipedia": "corpora.wikipedia:source",
 }
 """Each kind and where its source lives."""

@@ -21,6 +21,7 @@ TABLES = (
     ("sources.NAME", "corpora/cc_news.py", "CcNewsOptions"),
     ("sources.NAME", "corpora/wikipedia.py", "WikipediaOptions"),
     ("sources.NAME", "corpora/books.py", "BooksOptions"),
+    ("sources.NAME", "corpora/stories.py", "StoriesOptions"),
     ("sources.NAME.rules", "corpora/rules.py", "RulesConfig"),
     ("sources.NAME.dedup", "corpora/document.py", "SourceDedup"),
     ("dedup", "pipelines/recipe.py", "DedupConfig"),
@@ -29,7 +30,7 @@ TABLES = (
     ("expected.NAME", "pipelines/recipe.py", "ExpectedConfig"),
 )
 """Table of the recipe, file, dataclass."""
-KINDS = {"FilesOptions": "files", "CcNewsOptions": "cc_news", "WikipediaOptions": "wikipedia", "BooksOptions": "books"}
+KINDS = {"FilesOptions": "files", "CcNewsOptions": "cc_news", "WikipediaOptions": "wikipedia", "BooksOptions": "books", "StoriesOptions": "stories"}
 
 MANIFEST = (("", "Manifest"), ("tokenizer", "TokenizerInfo"), ("shards[]", "ShardEntry"))
 
@@ -37,6 +38,7 @@ REJECT_FILES = (
     *("corpora/files.py", "corpora/cc_news.py", "corpora/guard.py", "corpora/html.py", "corpora/page.py", "corpora/warc.py"),
     *("corpora/wikipedia.py", "corpora/wikipage.py", "corpora/wikitext.py", "corpora/dump.py"),
     *("corpora/books.py", "corpora/epub.py", "corpora/archives.py"),
+    "corpora/stories.py",
     "pipelines/ingest.py",
 )
 REASONS = {
@@ -56,8 +58,9 @@ REASONS = {
     "error": "the extractor failed on the page",
     "feed": "RSS, Atom or a sitemap served as a page",
     "garbage": "bytes of a web archive that belong to no record; the detail counts them",
+    "holds_question": "a document that holds a whole question, with `exclude_questions`; the detail names the first",
     "http_Nxx": "a response with another status than 200: `http_2xx`, `http_3xx`, `http_4xx`, ...; the detail names it",
-    "language": "a page or book in another language than the wanted one; the detail names it",
+    "language": "a page, a book or a document of stories in another language than the wanted one; the detail names it",
     "memory": "the parser's process took more than 1.5 GB for the page, twice",
     "namespace": "a wiki page of another namespace than the wanted ones; the detail names its number",
     "no_text": "the field or column of the text is not there, or holds no string",
@@ -66,6 +69,8 @@ REASONS = {
     "not_an_archive": "a file without a single WARC or ARC record, or in another format, which the detail names",
     "not_epub": "a zip named .epub without container and package document",
     "not_html": "a response that is no page, by its type, its address or its first bytes",
+    "not_selected": "a document of stories that others score more than; no text of it is kept",
+    "not_text": "a converted record of an archive that is no plain text; the detail names its type",
     "not_wikitext": "a wiki page of another content model (Scribunto, JSON); the detail names it",
     "not_http": "a response record that is neither HTTP nor HTML",
     "other_record": "a record of a type that WARC does not know; the detail names it",
@@ -77,7 +82,7 @@ REASONS = {
     "too_long": "a book with more words than `max_words`",
     "too_many_attributes": "a page or chapter with more than 5,000 attributes in one tag",
     "too_many_elements": "a page with more than 60,000 `<`, an EPUB with more than a million",
-    "too_short": "a page with less text than `min_characters`, a wiki page or a book with fewer words than `min_words`",
+    "too_short": "a page with less text than `min_characters`, a wiki page, a book or a document of stories with fewer words than `min_words`",
     "truncated": "the file ends too early; what was before is kept; or the header of an archive's record cannot be read, or a wiki page has no end",
     "undated": "a page that names no possible day of its own, with `require_date`",
     "unknown_format": "the file's name has no ending that the source reads",
@@ -87,7 +92,7 @@ REASONS = {
     "warcinfo": "a record that is no response, by its type; also `request`, `revisit`, `metadata`, `resource`, `conversion`, `continuation`",
 }
 """Reject reasons; the check fails when the code has others."""
-COMPUTED = {"error", "http_Nxx", "memory", "not_a_file", "other_record", "too_short", "unsupported_compression", "warcinfo"}
+COMPUTED = {"error", "http_Nxx", "memory", "not_a_file", "not_selected", "other_record", "too_short", "unsupported_compression", "warcinfo"}
 """Those that the code does not write as they are."""
 
 STATS = (
@@ -99,6 +104,11 @@ STATS = (
     ("sources.NAME.removed.exact", "documents that exact dedup removes, of those that the rules keep"),
     ("sources.NAME.removed.near", "documents that near dedup removes, of those that exact dedup keeps"),
     ("sources.NAME.rules.RULE", "of `removed.rules`, by the first rule that fires"),
+    ("sources.NAME.marks.MARK", "documents that bear a mark of their source, where any does: of stories what they hold of the questions"),
+    (
+        "sources.NAME.survey",
+        "of a source that is read twice: `records` and `rejects` of the first reading, and what it came to: of stories `candidates` and `chosen`",
+    ),
     ("sources.NAME.kept", "documents in the shards"),
     ("sources.NAME.bytes", "UTF-8 bytes of their text"),
     ("sources.NAME.sentences", "their sentences"),
@@ -108,7 +118,7 @@ STATS = (
     ("overlap.exact.NAME.OTHER", "documents of NAME that exact dedup removes because their twin is in OTHER, which may be NAME; pairs without any are left out"),
     ("overlap.near.NAME.OTHER", "the same of near dedup; the sum over OTHER is `sources.NAME.removed.near`"),
 )
-STATS_CODE = ("records", "rejects", "documents", "removed", "rules", "kept", "bytes", "sentences", "tokens", "shares", "overlap")
+STATS_CODE = ("records", "rejects", "documents", "removed", "rules", "marks", "survey", "kept", "bytes", "sentences", "tokens", "shares", "overlap")
 
 EXIT_CODES = (
     ("0", "done; damage inside inputs is counted, not an error"),

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from pipelines.cli_look import diff, export, print_json, report, say, show, stats, stats_of, status, table_lines, verify, why
@@ -18,6 +19,7 @@ from pipelines.flags import Run, packaged_recipes, parse_with_recipe, quiet_beam
 from shards.config import UserError, nearest
 
 if TYPE_CHECKING:
+    from corpora.document import Slice
     from pipelines.recipe import ExpectedConfig, Recipe
 
 USAGE = """usage: corpus COMMAND ...
@@ -167,7 +169,6 @@ def _dry_run(recipe: "Recipe", run: Run) -> int:
     from corpora.sources import load_source
     from pipelines.build import changes
     from pipelines.home import Home, open_home
-    from pipelines.progress import several
     from pipelines.recipe import recipe_text
     from pipelines.reckoning import reckon, rows
     from shards import files
@@ -186,12 +187,12 @@ def _dry_run(recipe: "Recipe", run: Run) -> int:
                 raise
             say(f"{name}: not there yet: {error.what}")
             slices = []
-        reading[name] = {
-            "files": len({part.path for piece in slices for part in piece.parts}),
-            "slices": len(slices),
-            "bytes": sum(piece.bytes for piece in slices),
-        }
-        say(f"{name}: {several(reading[name]['files'], 'file')}, {several(reading[name]['bytes'], 'byte')}, in {several(len(slices), 'slice')}")
+        reading[name] = _size_of(slices)
+        say(f"{name}: {_said(reading[name])}")
+        survey = load_source(options.kind).survey
+        if survey and slices:
+            reading[name]["survey"] = _size_of(list(survey.slices(options)) if survey.slices else slices)
+            say(f"{name}: first read: {_said(reading[name]['survey'])}")
         if expected is not None:
             reading[name]["expected"] = to_dict(expected)
             say(f"{name}: expected of the whole: {_expectation(expected)}")
@@ -200,12 +201,26 @@ def _dry_run(recipe: "Recipe", run: Run) -> int:
         for line in table_lines(rows(reckoned)):
             say(line)
     for name in recipe.expected or ():
-        reading[name]["reckoned"] = to_dict(reckoned[name])
+        reading[name]["reckoned"] = asdict(reckoned[name])
     if run.json:
         print_json({"schema_version": 1, "sources": reading, "recipe": to_dict(recipe)})
     else:
         print(recipe_text(recipe), end="")
     return 0
+
+
+def _size_of(slices: "list[Slice]") -> dict[str, Any]:
+    return {
+        "files": len({part.path for piece in slices for part in piece.parts}),
+        "slices": len(slices),
+        "bytes": sum(piece.bytes for piece in slices),
+    }
+
+
+def _said(size: dict[str, Any]) -> str:
+    from pipelines.progress import several
+
+    return f"{several(size['files'], 'file')}, {several(size['bytes'], 'byte')}, in {several(size['slices'], 'slice')}"
 
 
 def _expectation(expected: "ExpectedConfig") -> str:

@@ -1,0 +1,389 @@
+"""Stories: of all documents the best by their overlap with questions of common sense (Trinh & Le 2018).
+
+`input` is web archives (`.warc`, `.arc`), their extracted text (`.wet`), or whatever the source `files` reads, told by the name's ending.
+It is read twice. The survey takes every document as far as its score and keeps where it stands and what it scored, 20 bytes; the
+conclusion is which of them are chosen: `ceil(top_fraction * N)` of the N that are in the language and long enough, by their exact scores,
+and of equal ones at the cut the first by path and position. The second reading takes the chosen out again, and nothing else: a snapshot
+of the web is never stored, and its pages are extracted once.
+
+Every record comes out once: chosen as a document, else as a reject, by its own fault (`language`, `too_short`, `http_4xx`, ...) or as
+`not_selected`; the text of these is not kept. `extra` of a document holds its `score`, and what it gives away of the questions:
+`questions`, the numbers of those that it holds word by word, and `8-grams` and `13-grams` that it shares with any. The same is counted
+by `marks`: whoever chooses by a test's questions cannot measure by that test without a word about it.
+"""
+
+import fractions
+import hashlib
+import itertools
+import json
+import math
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from corpora import cc_news, ngrams
+from corpora.document import MAX_DOCUMENT_BYTES, Document, Findings, Note, Part, Reject, Slice, Source, Survey
+from corpora.files import FilesOptions, cut, find, group, kind_of, read_part
+from corpora.guard import shared_guard
+from corpora.language import ANY, certainly_not, detect_language
+from corpora.normalise import normalise
+from corpora.page import PAGE_PACKAGES
+from corpora.warc import Record, read_archive
+from shards import files
+from shards.config import UserError
+
+ARCHIVES = (".warc", ".arc", ".wet")
+_LISTING = ".paths.gz"
+_REPORTED = (8, 13)
+"""Words of the n-grams by which test sets are usually searched for in a corpus."""
+_ROWS = 100_000
+_SAMPLE = 2_000
+"""Characters by which a text is told to be of another language."""
+NOTES = pa.schema([("part", pa.int32()), ("position", pa.int64()), ("score", pa.int64()), ("reason", pa.string()), ("detail", pa.string())])
+"""`part`: which of the slice's; `score`: of a document that may be chosen, in units of 2**-62; `reason`, `detail`: of a record that may not."""
+CHOSEN = pa.schema([("path", pa.string()), ("position", pa.int64()), ("score", pa.int64())])
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoriesOptions(FilesOptions):
+    """The documents nearest to questions of common sense."""
+
+    kind: str = "stories"
+    """stories."""
+    questions: tuple[str, ...] = ()
+    """Files with a question a line, yours: none are in the package. Those of WSC-273 and PDP-60 made the paper's Stories."""
+    top_fraction: float = 0.001
+    """Share of the documents that is chosen; of N documents ceil(top_fraction * N), at least one."""
+    min_words: int = 50
+    """Documents of fewer words are rejects, `too_short`, and not among the N."""
+    overlap: Literal["multiset", "set"] = "multiset"
+    """multiset: an n-gram counts as often as text and question both have it; set: once."""
+    query: Literal["joined", "max"] = "joined"
+    """joined: the score with all questions as one long one; max: with the question it is nearest to."""
+    token_pattern: str = ngrams.TOKEN_PATTERN
+    """What a word is in the lower-cased text, as a regular expression; another one makes the scoring ten times as slow."""
+    dedup_questions: bool = False
+    """A question whose words another one has, in their order, counts once."""
+    exclude_questions: bool = False
+    """Documents that hold a whole question, word by word, are rejects, `holds_question`, and not among the N."""
+    place_fields = ("questions",)
+    content_fields = ("questions",)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0.0 < self.top_fraction <= 1.0:
+            raise ValueError(f"top_fraction: {self.top_fraction} is not in (0, 1]")
+        if self.min_words < 1:
+            raise ValueError(f"min_words: {self.min_words} is less than 1")
+        try:
+            empty = re.compile(self.token_pattern).match("")
+        except re.error as error:
+            raise ValueError(f"token_pattern: {self.token_pattern!r}: {error}") from None
+        if empty:
+            raise ValueError(f"token_pattern: {self.token_pattern!r} matches the empty word")
+
+
+def source() -> Source:
+    """The source `stories`."""
+    survey = Survey(look=look, conclude=conclude, schema=NOTES, conclude_fields=frozenset({"top_fraction"}))
+    return Source(options=StoriesOptions, slices=slices, read=read, version=ngrams.VERSION, packages=("tld", "warcio", *PAGE_PACKAGES), survey=survey)
+
+
+def slices(options: StoriesOptions) -> Iterator[Slice]:
+    """Files in the order of their paths, grouped; large ones cut where their format allows it. Raises `UserError`: no questions."""
+    read_questions(options)  # now, not in the first slice
+    parts = [part for part in find(options.input) if not part.path.endswith(_LISTING)]
+    return group([piece for part in parts for piece in cut(options, part)], options.slice_bytes)
+
+
+def read_questions(options: StoriesOptions) -> list[list[str]]:
+    """The words of each question, in the order of the files and their lines; lines without a word are passed over. Raises `UserError`."""
+    hint = 'questions = "questions.txt", a question a line; docs/corpora.md says where the usual ones come from'
+    if not options.questions:
+        raise UserError("stories: no questions named", hint)
+    found = []
+    for address in options.questions:
+        try:
+            text = files.read_bytes(address).decode("utf-8-sig")
+        except OSError as error:
+            raise UserError(f"{address}: cannot read the questions: {error.strerror or error}", hint) from None
+        except UnicodeDecodeError as error:
+            raise UserError(f"{address}: not UTF-8: {error.reason} at byte {error.start}", "save the questions as UTF-8") from None
+        found += [words for line in text.split("\n") if (words := ngrams.tokens(line, options.token_pattern))]
+    if not found:
+        raise UserError(f"{', '.join(options.questions)}: not one question in it", hint)
+    return [list(words) for words in dict.fromkeys(map(tuple, found))] if options.dedup_questions else found
+
+
+# --- the records, in both readings --------------------------------------------------------------------------------
+
+Verdict = Callable[[int], tuple[str, str] | None]
+"""Of the record at a position: None, it is wanted; else the reason and detail of its reject."""
+
+
+def _records(options: StoriesOptions, part: Part, verdict: Verdict) -> Iterator[Document | Reject]:
+    """The records of one file. Of web pages only the wanted ones are extracted."""
+    form = kind_of(part.path)[0]
+    if form in ARCHIVES:
+        yield from _in_archive(options, part, verdict)
+    elif form in (".html", ".htm") and (refused := verdict(0)):
+        yield Reject(path=part.path, position=0, reason=refused[0], detail=refused[1])
+    else:
+        for record in read_part(options, part):
+            refused = verdict(record.position) if isinstance(record, Document) else None
+            if refused:
+                record = Reject(path=part.path, position=record.position, reason=refused[0], detail=refused[1], url=record.url)
+            yield record
+
+
+def _in_archive(options: StoriesOptions, part: Part, verdict: Verdict) -> Iterator[Document | Reject]:
+    guard = shared_guard("corpora.html:extract_page")
+    pages = cc_news.CcNewsOptions(input=options.input, language=options.language, min_characters=options.min_characters)
+    try:
+        with files.open_input(part.address) as stream:
+            for item in read_archive(stream):
+                refused = verdict(item.position) if isinstance(item, Record) else None
+                if refused:
+                    yield Reject(path=part.path, position=item.position, reason=refused[0], detail=refused[1], url=item.url)
+                elif isinstance(item, Record) and item.kind == "conversion":
+                    yield _converted(part.path, item)
+                else:
+                    yield cc_news.outcome(pages, guard, part.path, item)
+    except OSError as error:
+        yield Reject(path=part.path, position=part.start, reason="unreadable", detail=f"{type(error).__name__}: {error}"[:500])
+
+
+def _converted(path: str, record: Record) -> Document | Reject:
+    """The text of a page that somebody else extracted (WET)."""
+    if not record.content_type.lower().startswith("text/plain"):
+        return Reject(path=path, position=record.position, reason="not_text", detail=record.content_type[:100], url=record.url)
+    if record.cut == "limit":
+        return Reject(path=path, position=record.position, reason="too_large", detail="the record holds more than 8 MB", url=record.url)
+    text = record.body.decode("utf-8", "replace")
+    replaced = text.count("\ufffd")
+    notes = ({"replaced": replaced} if replaced else {}) | ({"truncated": record.cut} if record.cut else {})
+    digest = hashlib.blake2b(record.body, digest_size=16).hexdigest()
+    return Document(path=path, position=record.position, text=text, url=record.url, crawled=record.crawled, digest=digest, extra=notes)
+
+
+def _judged(options: StoriesOptions, document: Document) -> Document | Reject:
+    """The document with clean text and its language; a reject where it has none of the one or is in another."""
+    text, language = normalise(document.text), document.language
+    if not text:
+        return _reject(document, reason="empty")
+    if len(text.encode()) > MAX_DOCUMENT_BYTES:
+        return _reject(document, reason="too_large", detail=f"over {MAX_DOCUMENT_BYTES} bytes")
+    if language is None and options.language != ANY:
+        language = certainly_not(text[:_SAMPLE], options.language) or detect_language(text, options.language)
+        if language != options.language:
+            return _reject(document, reason="language", detail=language)
+    return replace(document, text=text, language=language)
+
+
+def _reject(document: Document, *, reason: str, detail: str = "") -> Reject:
+    return Reject(path=document.path, position=document.position, reason=reason, detail=detail, url=document.url)
+
+
+# --- the first reading --------------------------------------------------------------------------------------------
+
+
+def look(options: StoriesOptions, piece: Slice) -> Iterator[Note]:
+    """Score every document of a slice."""
+    questions = read_questions(options)
+    query = ngrams.make_query(questions, joined=options.query == "joined", as_sets=options.overlap == "set", pattern=options.token_pattern)
+    search = Search(questions, options.token_pattern) if options.exclude_questions else None
+    for index, part in enumerate(piece.parts):
+        for record in _records(options, part, lambda _: None):
+            judged = _judged(options, record) if isinstance(record, Document) else record
+            found = _score(options, query, search, judged) if isinstance(judged, Document) else judged
+            if isinstance(found, int):
+                yield Note(path=part.path, position=record.position, values=(index, record.position, found, None, None))
+            else:
+                values = (index, record.position, None, found.reason, found.detail[:100] or None)
+                yield Note(path=part.path, position=record.position, values=values, reason=found.reason)
+
+
+def _score(options: StoriesOptions, query: ngrams.Query, search: "Search | None", document: Document) -> int | Reject:
+    """What a document scores, in units of 2**-62; a reject where it may not be chosen."""
+    scored = ngrams.score(query, document.text)
+    if scored.words < options.min_words:
+        return _reject(document, reason="too_short", detail=f"{scored.words} words")
+    if search and (scored.longest or search.shortest < ngrams.MOST):
+        whole = search.whole(ngrams.tokens(document.text, options.token_pattern))
+        if whole:
+            return _reject(document, reason="holds_question", detail=f"question {whole[0]}")
+    return scored.score
+
+
+# --- the conclusion -----------------------------------------------------------------------------------------------
+
+
+def conclude(options: StoriesOptions, addresses: Sequence[str], output: files.Output, tick: Callable[[int], None]) -> dict[str, int]:
+    """Write the chosen documents, `CHOSEN`, in the order of the source. Counts: `candidates`, `chosen`."""
+    clock = itertools.count()
+
+    def columns(*names: str) -> Iterator[tuple[str, pa.RecordBatch]]:
+        for address in addresses:
+            with files.open_input(address) as stream:
+                for batch in pq.ParquetFile(stream).iter_batches(_ROWS, columns=["score", *names]):
+                    tick(next(clock))
+                    yield address, batch.filter(pc.is_valid(batch.column("score")))
+
+    def scores() -> Iterator[NDArray[np.int64]]:
+        return (batch.column("score").to_numpy() for _, batch in columns())
+
+    candidates = sum(map(len, scores()))
+    wanted = how_many(options.top_fraction, candidates)
+    cut_at, ties = cut_score(scores, wanted)
+    chosen = 0
+    with pq.ParquetWriter(output, CHOSEN, compression="zstd") as writer:
+        held: list[pa.RecordBatch] = []
+        for address, batch in columns("part", "position"):
+            score = batch.column("score").to_numpy()
+            tied = score == cut_at
+            rows = (score > cut_at) | (tied & (np.cumsum(tied) <= ties))
+            ties -= int(np.sum(tied & rows))
+            if rows.any():
+                held.append(_with_paths(address, batch.filter(pa.array(rows))))
+                chosen += int(rows.sum())
+            if sum(map(len, held)) >= _ROWS:
+                held = _write(writer, held, _ROWS)
+        if held:
+            _write(writer, held, 1)
+    return {"candidates": candidates, "chosen": chosen}
+
+
+def how_many(fraction: float, candidates: int) -> int:
+    """ceil(fraction * candidates) of the fraction as it is written, at least 1 of any."""
+    exact = fractions.Fraction(str(fraction)) * candidates
+    return min(candidates, max(1, math.ceil(exact)))
+
+
+def cut_score(scores: Callable[[], Iterator[NDArray[np.int64]]], wanted: int) -> tuple[int, int]:
+    """The `wanted`-th highest of numbers from 0 to 2**62, and how many of those equal to it are among the `wanted` highest.
+
+    Reads them four times, 16 bits a time, and holds 65,536 counts. With `wanted` 0: (2**62 + 1, 0).
+    """
+    if wanted == 0:
+        return ngrams.ONE + 1, 0
+    above, left = 0, wanted
+    for shift in (48, 32, 16, 0):
+        counts = np.zeros(1 << 16, np.int64)
+        for block in scores():
+            within = block[(block >> shift >> 16) == above]
+            counts += np.bincount((within >> shift) & 0xFFFF, minlength=1 << 16)
+        from_top = np.cumsum(counts[::-1])
+        digit = int(np.searchsorted(from_top, left))
+        left -= int(from_top[digit] - counts[::-1][digit])
+        above = above << 16 | (0xFFFF - digit)
+    return above, left
+
+
+def _with_paths(address: str, batch: pa.RecordBatch) -> pa.RecordBatch:
+    paths = _paths(address)
+    found = [paths[part] for part in batch.column("part").to_pylist()]
+    return pa.record_batch([pa.array(found, pa.string()), batch.column("position"), batch.column("score")], schema=CHOSEN)
+
+
+def _paths(address: str) -> list[str]:
+    """The paths of a slice, as UTF-8 can hold them."""
+    with files.open_input(address) as stream:
+        listed = json.loads(pq.read_schema(stream).metadata[b"corpusmill.paths"])
+    return [_storable(path) for path in listed]
+
+
+def _storable(path: str) -> str:
+    return path.encode("utf-8", "backslashreplace").decode()
+
+
+def _write(writer: pq.ParquetWriter, held: list[pa.RecordBatch], unit: int) -> list[pa.RecordBatch]:
+    """Write as many rows as a multiple of `unit` allows, in groups of `_ROWS`, however they came; what is left."""
+    table = pa.Table.from_batches(held).combine_chunks()
+    whole = len(table) // unit * unit
+    for begin in range(0, whole, _ROWS):
+        writer.write_table(table.slice(begin, min(_ROWS, whole - begin)).combine_chunks(), row_group_size=_ROWS)
+    return list(table.slice(whole).to_batches())
+
+
+# --- the second reading -------------------------------------------------------------------------------------------
+
+
+def read(options: StoriesOptions, piece: Slice, findings: Findings) -> Iterator[Document | Reject]:
+    """Every record of a slice: the chosen as documents, the others as rejects without their text."""
+    assert findings.notes is not None
+    search = Search(read_questions(options), options.token_pattern)
+    refused = _refused(findings.notes)
+    chosen = _chosen(findings.conclusion, {_storable(part.path) for part in piece.parts})
+    for index, part in enumerate(piece.parts):
+        of_part, refused_here = chosen.get(_storable(part.path), {}), refused.get(index, {})
+
+        def verdict(position: int, of_part: dict[int, int] = of_part, refused_here: dict[int, tuple[str, str]] = refused_here) -> tuple[str, str] | None:
+            return None if position in of_part else refused_here.get(position, ("not_selected", ""))
+
+        for record in _records(options, part, verdict):
+            judged = _judged(options, record) if isinstance(record, Document) else record
+            yield _with_score(options, search, judged, of_part[record.position]) if isinstance(judged, Document) else judged
+
+
+def _refused(notes: str) -> dict[int, dict[int, tuple[str, str]]]:
+    """The reason and detail of the records of a slice that may not be chosen, by part and position."""
+    found: dict[int, dict[int, tuple[str, str]]] = {}
+    with files.open_input(notes) as stream:
+        for batch in pq.ParquetFile(stream).iter_batches(_ROWS):
+            batch = batch.filter(pc.is_valid(batch.column("reason")))
+            for part, position, _, reason, detail in zip(*(column.to_pylist() for column in batch.columns)):
+                found.setdefault(part, {})[position] = (reason, detail or "")
+    return found
+
+
+def _chosen(conclusion: str, paths: set[str]) -> dict[str, dict[int, int]]:
+    """The scores of the chosen documents of some paths, by position."""
+    found: dict[str, dict[int, int]] = {}
+    names = pa.array(sorted(paths), pa.string())
+    with files.open_input(conclusion) as stream:
+        for batch in pq.ParquetFile(stream).iter_batches(_ROWS):
+            batch = batch.filter(pc.is_in(batch.column("path"), names))
+            for path, position, score in zip(*(column.to_pylist() for column in batch.columns)):
+                found.setdefault(path, {})[position] = score
+    return found
+
+
+def _with_score(options: StoriesOptions, search: "Search", document: Document, score: int) -> Document:
+    words = ngrams.tokens(document.text, options.token_pattern)
+    whole, shared = search.whole(words), search.shared(words)
+    notes = {"score": round(score / ngrams.ONE, 9), **({"questions": whole} if whole else {}), **{f"{n}-grams": count for n, count in shared.items() if count}}
+    marks = ["holds a question"] * bool(whole) + [f"shares {n} words with a question" for n, count in shared.items() if count]
+    return replace(document, extra=document.extra | notes, marks=(*marks, *(f"holds question {number}" for number in whole)))
+
+
+class Search:
+    """Where questions stand in texts. `shortest`: words of the shortest question."""
+
+    def __init__(self, questions: list[list[str]], pattern: str) -> None:
+        self.shortest = min(map(len, questions))
+        self._whole = [_spaced(words) for words in questions]
+        self._grams = {n: {gram for words in questions for gram in _grams(words, n)} for n in _REPORTED}
+
+    def whole(self, words: list[str]) -> list[int]:
+        """The numbers, from 1, of the questions whose words stand in these words one after the other."""
+        text = _spaced(words)
+        return [number for number, question in enumerate(self._whole, 1) if question in text]
+
+    def shared(self, words: list[str]) -> dict[int, int]:
+        """How many different n-grams these words share with any question, for each n reported."""
+        return {n: len(grams.intersection(_grams(words, n))) for n, grams in self._grams.items()}
+
+
+def _spaced(words: list[str]) -> str:
+    return f"\n{chr(10).join(words)}\n"
+
+
+def _grams(words: list[str], n: int) -> Iterator[tuple[str, ...]]:
+    return zip(*(words[at:] for at in range(n)))
