@@ -11,7 +11,7 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import IO, Any, Protocol
 
@@ -43,11 +43,14 @@ class Reader(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """A member that is not a folder. `offset`: of its header, in the bytes of the archive. `content` may be read until the next member is asked
+    """A member that is not a folder. `offset`: of its header, in the bytes of the archive; `begin`: of what belongs to it before that
+    (a long name); `end`: of its last byte and padding, as far as is known. `content` may be read until the next member is asked
     for; None where it is not to be had, and `problem` says why: not_a_file, encrypted, unsupported_compression, damaged."""
 
     name: str
+    begin: int
     offset: int
+    end: int
     size: int
     content: Reader | None = None
     problem: str = ""
@@ -96,10 +99,10 @@ def read_up_to(stream: Reader, limit: int) -> bytes | None:
 
 
 class _Forward:
-    """A tar's stream with the place in it."""
+    """A tar's stream with the place in it; with `seek` what is skipped is not read."""
 
-    def __init__(self, stream: Reader) -> None:
-        self._stream, self.offset = stream, 0
+    def __init__(self, stream: Reader, start: int, seek: Callable[[int], Any] | None) -> None:
+        self._stream, self.offset, self._seek = stream, start, seek
 
     def read(self, size: int) -> bytes:
         piece = self._stream.read(size)
@@ -116,7 +119,10 @@ class _Forward:
         return held
 
     def skip_to(self, offset: int) -> None:
-        """Read on. Raises EOFError."""
+        """Read on. Raises EOFError; not with `seek`, which goes beyond the end."""
+        if self._seek is not None and self.offset < offset:
+            self._seek(offset)
+            self.offset = offset
         while self.offset < offset:
             if not self.read(min(_CHUNK, offset - self.offset)):
                 raise EOFError(f"the archive ends at {self.offset:,}, inside a member")
@@ -136,10 +142,12 @@ class _Body:
         return piece
 
 
-def tar_members(stream: Reader) -> Iterator[Member]:
-    """The members of an inflated tar. Raises OSError where a header is damaged, EOFError where the archive is cut."""
-    source = _Forward(stream)
+def tar_members(stream: Reader, start: int = 0, seek: Callable[[int], Any] | None = None) -> Iterator[Member]:
+    """The members of an inflated tar whose stream stands at `start`; `seek`: the stream's, where only headers are wanted. Raises
+    OSError where a header is damaged, EOFError where the archive is cut."""
+    source = _Forward(stream, start, seek)
     said: dict[str, str] = {}  # what a long name's or a pax header says of the next member
+    begin = start
     while header := source.exactly(_BLOCK):
         offset = source.offset - _BLOCK
         if not header.strip(b"\0"):
@@ -159,8 +167,8 @@ def tar_members(stream: Reader) -> Iterator[Member]:
             raise OSError(f"a member of {size} bytes at {offset:,}")
         end = source.offset + (size + _BLOCK - 1) // _BLOCK * _BLOCK
         if info.type == tarfile.GNUTYPE_LONGNAME:
-            name = source.exactly(min(size, _MAX_NAME_BYTES)) if size else b""
-            said["path"] = name.split(b"\0")[0].decode("utf-8", "surrogateescape")
+            long_name = source.exactly(min(size, _MAX_NAME_BYTES)) if size else b""
+            said["path"] = long_name.split(b"\0")[0].decode("utf-8", "surrogateescape")
         elif info.type in (tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE):
             said |= _pax(source.exactly(min(size, _MAX_NAME_BYTES)) if size else b"")
         elif info.type not in (tarfile.GNUTYPE_LONGLINK, tarfile.XGLTYPE):
@@ -168,9 +176,12 @@ def tar_members(stream: Reader) -> Iterator[Member]:
             plain = info.isreg() and info.type != tarfile.GNUTYPE_SPARSE
             if not info.isdir():
                 body = _Body(source, size) if plain else None
-                yield Member(name=name_said or info.name, offset=offset, size=size, content=body, problem="" if plain else "not_a_file")
+                name = name_said or info.name
+                yield Member(name=name, begin=begin, offset=offset, end=end, size=size, content=body, problem="" if plain else "not_a_file")
             if not plain and info.type in (tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE):
+                begin = source.offset
                 continue  # whatever size they claim, nothing stands behind them
+            begin = end
         source.skip_to(end)
 
 
@@ -223,7 +234,8 @@ def zip_members(archive: zipfile.ZipFile) -> Iterator[Member]:
                     content = Counted(archive.open(info), info.compress_size)
                 except ZIP_DAMAGE:
                     problem = "damaged"
-            yield Member(name=info.filename, offset=info.header_offset, size=info.file_size, content=content, problem=problem)
+            at, end = info.header_offset, info.header_offset + info.compress_size
+            yield Member(name=info.filename, begin=at, offset=at, end=end, size=info.file_size, content=content, problem=problem)
 
 
 def zip_problem(info: zipfile.ZipInfo) -> str:

@@ -12,36 +12,30 @@ archive), `gutenberg` (the number) and `markers`, `identifier`, `missing` (items
 
 import datetime
 import hashlib
-import io
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from corpora.archives import ZIP_DAMAGE, Bomb, Counted, Raw, Reader, open_zip, read_up_to, tar_members, zip_members
 from corpora.bookends import trim_items, trim_text
 from corpora.charset import decode_page
-from corpora.document import MAX_DOCUMENT_BYTES, Document, Part, Reject, Slice, Source, SourceDedup, SourceOptions
+from corpora.document import MAX_DOCUMENT_BYTES, Document, Reject, Slice, Source, SourceDedup, SourceOptions
 from corpora.epub import MAX_EPUB_BYTES, Epub
-from corpora.files import DAMAGE, find, group, inflate, kind_of, what_broke
+from corpora.files import find, group
 from corpora.guard import Failure, shared_guard
 from corpora.gutenberg import LANGUAGES, declared_charset, strip
 from corpora.language import ANY, UNKNOWN, detect_language, known_languages
+from corpora.nested import Found, Layout, form_of, in_file
 from corpora.page import Skip
 from corpora.unwrap import unwrap
-from shards import files
 
-MAX_DEPTH = 3
-"""Archives one in the other."""
-MAX_NESTED_BYTES = 200_000_000
-"""Of a zip inside an archive, which is held in memory."""
+LAYOUT = Layout(leaves={".epub": MAX_EPUB_BYTES, ".txt": MAX_DOCUMENT_BYTES})
+"""What is read of files and members."""
 MAX_LINES = 2_000_000
 """Of a text that is looked through line by line: 50 MB of wrapped prose have 700,000. One of more is no prose, and stays as it is."""
 _PIECE = 1 << 20
-_FREE_BYTES = 100_000_000
 _WINDOW = 1_000
 _SHORT = 3_000
-_TAR_NAMES = {".tgz": ".tar.gz", ".tbz2": ".tar.bz2", ".txz": ".tar.xz", ".tzst": ".tar.zst"}
 _ISO_639_2 = """
 eng=en fre=fr fra=fr ger=de deu=de spa=es ita=it dut=nl nld=nl por=pt rus=ru swe=sv dan=da nor=no nob=no nno=no fin=fi pol=pl cze=cs ces=cs hun=hu
 tur=tr gre=el ell=el lat=la heb=he ara=ar per=fa fas=fa hin=hi ben=bn jpn=ja kor=ko chi=zh zho=zh cat=ca rum=ro ron=ro bul=bg ukr=uk hrv=hr slv=sl slk=sk slo=sk
@@ -85,17 +79,6 @@ class BooksOptions(SourceOptions):
             raise ValueError(f"language_windows: {self.language_windows} is not in 1 to 100")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Found:
-    """A file or a member: its bytes, or why there are none. `offset`: in the outermost archive."""
-
-    offset: int
-    name: str
-    content: bytes = b""
-    reason: str = ""
-    detail: str = ""
-
-
 def source() -> Source:
     """The source `books`."""
     return Source(options=BooksOptions, slices=slices, read=read, version=1, packages=("langdetect", "lxml"))
@@ -110,85 +93,17 @@ def read(options: BooksOptions, piece: Slice) -> Iterator[Document | Reject]:
     """Every book of a slice, in order. What is damaged is one reject, and the next one is read."""
     for part in piece.parts:
         position = -1
-        for found in _in_file(part):
+        for found in in_file(part, LAYOUT):
             position = max(found.offset, position + 1)
             yield _record(options, part.path, position, found)
 
 
-def _in_file(part: Part) -> Iterator[_Found]:
-    try:
-        with io.BufferedReader(files.open_input(part.address), 1 << 20) as stream:  # type: ignore[type-var]
-            yield from _contents(stream, os.path.basename(part.path), part.size, MAX_DEPTH)
-    except (UnicodeEncodeError, *DAMAGE) as error:
-        reason, detail = what_broke(error)
-        yield _Found(offset=0, name="", reason=reason, detail=detail)
-
-
-def _contents(stream: Any, name: str, size: int, depth: int) -> Iterator[_Found]:
-    """The book in a stream, or those in an archive; `depth`: archives that may be one in the other. `stream` can seek where `depth` is `MAX_DEPTH`."""
-    form, compression = _form(name)
-    offset, told = 0, -1
-    try:
-        if form in (".tar", ".zip") and not depth:
-            yield _Found(offset=0, name="", reason="too_deep", detail=f"more than {MAX_DEPTH} archives one in the other")
-            return
-        source: Reader = Counted(inflate(stream, compression), size, _FREE_BYTES) if compression else stream
-        if form == ".tar":
-            for member in tar_members(source):
-                offset = member.offset
-                for found in _member(member.name, member.offset, member.size, member.content, member.problem, depth):
-                    told = offset if found.reason == "truncated" else told
-                    yield found
-        elif form == ".zip":
-            seekable = stream if depth == MAX_DEPTH and not compression else _in_memory(source)
-            with open_zip(seekable) as archive:
-                for member in zip_members(archive):
-                    offset = member.offset
-                    yield from _member(member.name, member.offset, member.size, member.content, member.problem, depth)
-        elif form in (".epub", ".txt"):
-            content = read_up_to(source, MAX_EPUB_BYTES if form == ".epub" else MAX_DOCUMENT_BYTES)
-            yield _Found(offset=0, name="", content=content) if content is not None else _Found(offset=0, name="", reason="too_large")
-        else:
-            yield _Found(offset=0, name="", reason="unknown_format", detail="not .epub, .txt, .zip or .tar")
-    except Bomb as bomb:
-        yield _Found(offset=offset, name="", reason="bomb", detail=str(bomb))
-    except (PermissionError, FileNotFoundError, IsADirectoryError):
-        raise
-    except (*DAMAGE, *ZIP_DAMAGE) as error:
-        reason, detail = what_broke(error)
-        if reason != "truncated" or told != offset:  # the member that the archive ends in has said so
-            yield _Found(offset=offset, name="", reason=reason, detail=detail or type(error).__name__)
-
-
-def _member(name: str, offset: int, size: int, content: Reader | None, problem: str, depth: int) -> Iterator[_Found]:
-    if content is None:
-        yield _Found(offset=offset, name=name, reason=problem)
-    elif os.path.basename(name).startswith("."):  # ._book.txt: what another system keeps beside a file
-        yield _Found(offset=offset, name=name, reason="unknown_format", detail="a hidden file")
-    else:
-        for found in _contents(io.BufferedReader(Raw(content), 1 << 16), os.path.basename(name), size, depth - 1):
-            yield _Found(offset=offset, name="/".join(filter(None, (name, found.name))), content=found.content, reason=found.reason, detail=found.detail)
-
-
-def _in_memory(stream: Reader) -> io.BytesIO:
-    content = read_up_to(stream, MAX_NESTED_BYTES)
-    if content is None:
-        raise Bomb(f"a zip of more than {MAX_NESTED_BYTES:,} bytes in an archive")
-    return io.BytesIO(content)
-
-
-def _form(name: str) -> tuple[str, str]:
-    """(format, compression) by the endings of a name."""
-    stem, ending = os.path.splitext(name.lower())
-    return kind_of(stem + _TAR_NAMES.get(ending, ending))
-
-
-def _record(options: BooksOptions, path: str, position: int, found: _Found) -> Document | Reject:
+def _record(options: BooksOptions, path: str, position: int, found: Found) -> Document | Reject:
     extra: dict[str, Any] = {"member": found.name} if found.name else {}
     if found.reason:
         detail = ": ".join(filter(None, (found.name[:300], found.detail)))
         return Reject(path=path, position=position, reason=found.reason, detail=detail)
-    form = _form(os.path.basename(found.name or path))[0]
+    form = form_of(os.path.basename(found.name or path))[0]
     book = _epub(options, found.content) if form == ".epub" else _plain(options, found.content)
     if isinstance(book, Document):
         book = _judged(options, book)

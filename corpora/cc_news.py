@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from corpora.body import Body, decode_body
-from corpora.document import Document, Reject, Slice, Source, SourceOptions
+from corpora.document import Document, Part, Reject, Slice, Source, SourceOptions
 from corpora.files import find, group
 from corpora.guard import Failure, Guard, shared_guard
 from corpora.page import MAX_PAGE_BYTES, MIN_CHARACTERS, PAGE_PACKAGES, Page, Skip, refuse
@@ -218,12 +218,17 @@ def _why_cut(record: Record, body: Body) -> str:
     return "crawler" if len(record.body) == CRAWL_BODY_LIMIT else ""
 
 
+def archives(patterns: tuple[str, ...]) -> list[Part]:
+    """The archives that globs and lists name, in the order of their paths; a bucket's listing beside them is none."""
+    return [part for part in find(patterns) if os.path.basename(part.path) != _LISTING]
+
+
 _said: set[tuple[object, ...]] = set()
 
 
 def slices(options: CcNewsOptions) -> Iterator[Slice]:
     """The archives in the order of their paths, grouped; warns of months without one."""
-    parts = [part for part in find(options.input) if os.path.basename(part.path) != _LISTING]
+    parts = archives(options.input)
     missing = missing_months((part.path for part in parts), options.start, options.end)
     if missing and (options.input, *missing) not in _said:  # a build asks for the slices twice
         _said.add((options.input, *missing))

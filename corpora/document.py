@@ -106,8 +106,8 @@ class SourceDedup:
 
     threshold: float | None = None
     """Its own in place of dedup.threshold; a pair of two sources counts at the higher of theirs."""
-    scope: Literal["across", "within"] = "across"
-    """across: compared with all sources; within: only with itself."""
+    scope: Literal["across", "within", "others", "default"] = "across"
+    """across: compared with all sources; within: only with itself; others: with all but itself; default, of openwebtext: others for its release, else across."""
     before_rules: bool = False
     """Its documents are compared before the rules remove any, so that one may go for a twin that a rule then removes."""
 
@@ -121,7 +121,7 @@ class SourceOptions:
     """The keys of every `[sources.NAME]` table; a source's own options are a subclass."""
 
     kind: str
-    """files, cc_news, wikipedia, books, stories, or the `module:function` of your own source."""
+    """files, cc_news, wikipedia, books, openwebtext, stories, or the `module:function` of your own source."""
     input: tuple[str, ...]
     """Files, folders or globs; `**` crosses folders. `https://...` is one file, `@LIST` the files that a list names. Relative to the recipe."""
     language: str = "any"
@@ -139,6 +139,11 @@ class SourceOptions:
     """Further options that name files or folders, as a string or a tuple: relative to the recipe, and out of its digest as `input` is."""
     content_fields: ClassVar[tuple[str, ...]] = ()
     """Those of `place_fields` whose files are read whole beside the input: what they hold decides, so a change of it redoes the source."""
+
+    @property
+    def scope(self) -> Literal["across", "within", "others"]:
+        """What `dedup.scope` comes to."""
+        return "across" if self.dedup.scope == "default" else self.dedup.scope
 
     def __post_init__(self) -> None:
         if not all(self.input) or not self.input:
@@ -165,7 +170,7 @@ class Note:
 
 @dataclass(frozen=True, kw_only=True)
 class Findings:
-    """What `read` gets of a survey, as addresses of Parquet files. `conclusion`: what `Survey.conclude` wrote. `notes`: what was
+    """What `read` gets of a survey, as addresses of files. `conclusion`: what `Survey.conclude` wrote. `notes`: in Parquet, what was
     noted of this very slice, row by row; None where the survey has slices of its own."""
 
     conclusion: str
@@ -179,10 +184,11 @@ class Survey:
     `look(options, slice)` yields a `Note` for each record, in the order of the source, as `read` does. The rows of a slice are kept in
     one Parquet file of `schema`: fields of fixed width, together at most 24 bytes (law 1), and beside them strings. Its metadata
     `corpusmill.paths` holds, as JSON, the paths of the slice's parts.
-    `conclude(options, addresses, output, tick)` makes one Parquet file of all of them, in bounded memory: `addresses` in the order of
+    `conclude(options, addresses, output, tick)` makes one file of all of them, of the format `form`, in bounded memory: `addresses` in the order of
     the source; `tick(n)` is to be called now and then with a number that grows, since a task that says nothing for ten minutes is
     ended. What it writes must not depend on how slices were cut. It returns counts to be shown.
-    `slices`: those of the source, or of another input; `conclude_fields`: options that `look` does not depend on.
+    `slices`: those of the source, or of another input; `conclude_fields`: options that `look` does not depend on; `asked(options)`:
+    whether the source is read twice at all.
     """
 
     look: Callable[[Any, Slice], Iterator[Note]]
@@ -190,6 +196,8 @@ class Survey:
     schema: "pa.Schema"
     slices: Callable[[Any], Iterable[Slice]] | None = None
     conclude_fields: frozenset[str] = frozenset()
+    form: Literal["parquet", "arrow"] = "parquet"
+    asked: Callable[[Any], bool] = lambda options: True
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,7 +25,7 @@ from typing import IO, Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from corpora import lists
+from corpora import lists, zst
 from corpora.document import MAX_DOCUMENT_BYTES, Document, Part, Reject, Slice, Source, SourceOptions
 from corpora.guard import Failure, shared_guard
 from corpora.page import MAX_PAGE_BYTES, MIN_CHARACTERS, PAGE_PACKAGES, Skip
@@ -224,13 +224,13 @@ def _records(options: FilesOptions, part: Part) -> Iterator[Document | Reject]:
                 yield _text(options, part, 0, stream.read(MAX_DOCUMENT_BYTES + 1))
 
 
-def open_inflated(address: str, compression: str) -> IO[bytes]:
+def open_inflated(address: str, compression: str, long_window: bool = False) -> IO[bytes]:
     """A buffered stream of a file's inflated bytes; `compression` is one of `COMPRESSIONS` or ""."""
-    return inflate(io.BufferedReader(files.open_input(address), 1 << 20), compression)  # type: ignore[arg-type]
+    return inflate(io.BufferedReader(files.open_input(address), 1 << 20), compression, long_window)  # type: ignore[arg-type]
 
 
-def inflate(stream: Any, compression: str) -> IO[bytes]:
-    """A buffered stream of the inflated bytes of one; closing it closes both."""
+def inflate(stream: Any, compression: str, long_window: bool = False) -> IO[bytes]:
+    """A buffered stream of the inflated bytes of one; closing it closes both. `long_window`: of .zst, one of up to 2 GB (`corpora.zst`)."""
     if not compression:
         return stream  # type: ignore[no-any-return]
     if compression == ".gz":
@@ -239,6 +239,8 @@ def inflate(stream: Any, compression: str) -> IO[bytes]:
         decoder = bz2.BZ2File(stream).read1
     elif compression == ".xz":
         decoder = lzma.LZMAFile(stream).read1
+    elif long_window:
+        decoder = zst.reader(stream)
     else:
         decoder = pa.CompressedInputStream(stream, "zstd").read
     return io.BufferedReader(_Inflated(decoder, stream), 1 << 20)
@@ -263,18 +265,18 @@ class _Inflated(io.RawIOBase):
         super().close()
 
 
-def read_lines(stream: IO[bytes], start: int = 0, stop: int | None = None) -> Iterator[tuple[int, bytes | None]]:
-    """(offset, line without its `\\n`) of each line that begins in [start, stop); None for a line over the limit."""
+def read_lines(stream: IO[bytes], start: int = 0, stop: int | None = None, limit: int = MAX_DOCUMENT_BYTES) -> Iterator[tuple[int, bytes | None]]:
+    """(offset, line without its `\\n`) of each line that begins in [start, stop); None for a line of more bytes than `limit`."""
     offset = start
     if start > 0:
         stream.seek(start - 1)
         offset = start - 1 + _skip_line(stream)
     while stop is None or offset < stop:
-        line = stream.readline(MAX_DOCUMENT_BYTES + 1)
+        line = stream.readline(limit + 1)
         if not line:
             return
         length = len(line)
-        if length > MAX_DOCUMENT_BYTES and not line.endswith(b"\n"):
+        if length > limit and not line.endswith(b"\n"):
             del line
             length += _skip_line(stream)
             yield offset, None

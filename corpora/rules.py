@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-Profile = Literal["default", "none", "paper", "gopher", "c4", "fineweb", "realnews"]
+Profile = Literal["default", "none", "paper", "gopher", "c4", "fineweb", "realnews", "openwebtext"]
 Comparison = Literal["<", "<=", ">", ">="]
 _COMPARISONS: tuple[Comparison, ...] = ("<=", ">=", "<", ">")
 
@@ -64,7 +64,7 @@ class RulesConfig:
     """Which documents go for their quality: a profile's rules, and thresholds laid over them. See docs/corpora.md."""
 
     profile: Profile = "default"
-    """none, paper, gopher, c4, fineweb, realnews; default: paper for cc_news, none for other kinds."""
+    """none, paper, gopher, c4, fineweb, realnews, openwebtext; default: paper for cc_news, openwebtext for that kind, none for others."""
     off: tuple[str, ...] = ()
     """Rules of the profile that are not asked."""
     functions: tuple[str, ...] = ()
@@ -211,6 +211,7 @@ PROFILES: dict[str, dict[str, float]] = {
         **{"max_url_characters": 200, "max_url_endings": 1, "max_url_sections": 0, "require_date": True},
         **{"min_characters": 1000, "min_title_characters": 30},
     },
+    "openwebtext": {"min_words": 128},
 }
 """Rules and thresholds of each profile, in the order in which they are asked."""
 

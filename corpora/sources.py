@@ -2,13 +2,14 @@
 
 import importlib
 
-from corpora.document import Source, SourceOptions
+from corpora.document import Source, SourceOptions, Survey
 from shards.config import UserError, nearest
 
 KINDS = {
     "books": "corpora.books:source",
     "cc_news": "corpora.cc_news:source",
     "files": "corpora.files:source",
+    "openwebtext": "corpora.openwebtext:source",
     "stories": "corpora.stories:source",
     "wikipedia": "corpora.wikipedia:source",
 }
@@ -29,6 +30,12 @@ def load_source(kind: str) -> Source:
     if not isinstance(source, Source) or not issubclass(source.options, SourceOptions):
         raise UserError(f"kind = {kind!r}: {function_name} does not return a corpora.document.Source", "docs/sources.md shows one")
     return source
+
+
+def survey_of(options: SourceOptions) -> Survey | None:
+    """How a source is read the first time, where these options ask for two readings."""
+    survey = load_source(options.kind).survey
+    return survey if survey is not None and survey.asked(options) else None
 
 
 def module_file(kind: str) -> str | None:

@@ -21,6 +21,7 @@ TABLES = (
     ("sources.NAME", "corpora/cc_news.py", "CcNewsOptions"),
     ("sources.NAME", "corpora/wikipedia.py", "WikipediaOptions"),
     ("sources.NAME", "corpora/books.py", "BooksOptions"),
+    ("sources.NAME", "corpora/openwebtext.py", "OpenWebTextOptions"),
     ("sources.NAME", "corpora/stories.py", "StoriesOptions"),
     ("sources.NAME.rules", "corpora/rules.py", "RulesConfig"),
     ("sources.NAME.dedup", "corpora/document.py", "SourceDedup"),
@@ -30,14 +31,22 @@ TABLES = (
     ("expected.NAME", "pipelines/recipe.py", "ExpectedConfig"),
 )
 """Table of the recipe, file, dataclass."""
-KINDS = {"FilesOptions": "files", "CcNewsOptions": "cc_news", "WikipediaOptions": "wikipedia", "BooksOptions": "books", "StoriesOptions": "stories"}
+KINDS = {
+    "FilesOptions": "files",
+    "CcNewsOptions": "cc_news",
+    "WikipediaOptions": "wikipedia",
+    "BooksOptions": "books",
+    "OpenWebTextOptions": "openwebtext",
+    "StoriesOptions": "stories",
+}
 
 MANIFEST = (("", "Manifest"), ("tokenizer", "TokenizerInfo"), ("shards[]", "ShardEntry"))
 
 REJECT_FILES = (
     *("corpora/files.py", "corpora/cc_news.py", "corpora/guard.py", "corpora/html.py", "corpora/page.py", "corpora/warc.py"),
     *("corpora/wikipedia.py", "corpora/wikipage.py", "corpora/wikitext.py", "corpora/dump.py"),
-    *("corpora/books.py", "corpora/epub.py", "corpora/archives.py"),
+    *("corpora/books.py", "corpora/epub.py", "corpora/archives.py", "corpora/nested.py"),
+    *("corpora/openwebtext.py", "corpora/release.py", "corpora/reddit.py"),
     "corpora/stories.py",
     "pipelines/ingest.py",
 )

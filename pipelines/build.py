@@ -61,7 +61,7 @@ def run_ingest(home_root: str, num_workers: int, beam_arguments: list[str], say:
     from pipelines.beam import Ingest
 
     home, recipe = open_home(home_root)
-    _run_survey(home_root, num_workers, beam_arguments, say)
+    run_survey(home_root, num_workers, beam_arguments, say)
     stored = [options for name, options in recipe.sources.items() if name not in survey.surveyed(recipe)]  # of the others who knows how little
     _check_disk(home, sum(map(options_bytes, stored)) // 2, "half the bytes of the inputs")
     _run(home_root, Ingest, num_workers, beam_arguments)
@@ -80,7 +80,7 @@ def run_ingest(home_root: str, num_workers: int, beam_arguments: list[str], say:
         raise UserError(f"{home_root}: no input could be read: not one document", f"corpus show {home_root} --rejects")
 
 
-def _run_survey(home_root: str, num_workers: int, beam_arguments: list[str], say: Say) -> None:
+def run_survey(home_root: str, num_workers: int, beam_arguments: list[str], say: Say) -> None:
     """The first reading of the sources that are read twice. One slice less would come to something else: it ends the build."""
     from pipelines.beam import SURVEY_STEPS, Survey
 

@@ -105,7 +105,7 @@ def _dispatch(arguments: list[str]) -> int:
     if name == "fetch":
         return fetch(rest)
     command = COMMANDS[name]
-    if name in ("build", "ingest"):
+    if name in ("build", "ingest", "urls"):
         recipe, run, beam_arguments = parse_with_recipe(name, command.__doc__ or "", rest)
         return int(command(recipe, run, beam_arguments))
     import tyro
@@ -132,6 +132,13 @@ def ingest(recipe: "Recipe", run: Run, beam_arguments: list[str]) -> int:
     from pipelines import build as composition
 
     return _run_recipe(recipe, run, beam_arguments, composition.run_ingest)
+
+
+def urls(recipe: "Recipe", run: Run, beam_arguments: list[str]) -> int:
+    """RECIPE --home DIR: only the addresses that submissions link to, as DIR/urls/NAME.csv."""
+    from pipelines.urls import write_urls
+
+    return _run_recipe(recipe, run, beam_arguments, write_urls)
 
 
 def _run_recipe(recipe: "Recipe", run: Run, beam_arguments: list[str], stages: Callable[..., None]) -> int:
@@ -365,6 +372,7 @@ def fetch(arguments: list[str]) -> int:
 COMMANDS: dict[str, Callable[..., Any]] = {
     "build": build,
     "ingest": ingest,
+    "urls": urls,
     "dedup": dedup,
     "train-tokenizer": train_tokenizer,
     "tokenize": tokenize,

@@ -110,8 +110,12 @@ class Home:
         return self.file("attributes", stage, source, f"{slice_name}.parquet")
 
     def survey(self, source: str, name: str) -> str:
-        """What the first reading of a slice noted; by the name `CONCLUSION` what it all came to."""
+        """What the first reading of a slice noted."""
         return self.file(SURVEY, source, f"{name}.parquet")
+
+    def conclusion(self, source: str, form: str) -> str:
+        """What the first reading came to."""
+        return self.file(SURVEY, source, f"{CONCLUSION}.{form}")
 
     def summary(self, stage: str, source: str, slice_name: str) -> str:
         """The summary that makes a slice done."""

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from corpora.document import LATER_FIELDS, LOCATION_FIELDS, MAX_DOCUMENT_BYTES, Document, Findings, Part, Reject, Slice, SourceOptions, document_id
 from corpora.normalise import normalise
-from corpora.sources import load_source, module_file
+from corpora.sources import load_source, module_file, survey_of
 from pipelines.home import CONCLUSION, Home, Summary, done, fingerprint, open_home, package_versions, prune, read_summary, write_summary
 from pipelines.progress import tick
 from pipelines.recipe import Recipe
@@ -88,7 +88,7 @@ def plan(home_root: str) -> list[Task]:
         if options.ftfy:
             ftfy_fix()
         more: dict[str, Any] = {}
-        if source.survey:
+        if survey_of(options):
             concluded = read_summary(home.summary(CONCLUSION, name, CONCLUSION))
             if concluded is None:
                 raise UserError(f"{home_root}: {name} was not surveyed", f"corpus build {home_root}/recipe.toml --home {home_root}")
@@ -232,11 +232,11 @@ def process(task: Task) -> Summary:
 
 
 def _records(home: Home, name: str, options: SourceOptions, piece: Slice) -> Iterator[Document | Reject]:
-    source = load_source(options.kind)
-    if source.survey is None:
+    source, survey = load_source(options.kind), survey_of(options)
+    if survey is None:
         return source.read(options, piece)
-    notes = None if source.survey.slices else home.survey(name, piece.name)
-    return source.read(options, piece, Findings(conclusion=home.survey(name, CONCLUSION), notes=notes))
+    notes = None if survey.slices else home.survey(name, piece.name)
+    return source.read(options, piece, Findings(conclusion=home.conclusion(name, survey.form), notes=notes))
 
 
 def bytes_until(piece: Slice) -> Callable[[str, int], int]:

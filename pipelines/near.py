@@ -500,8 +500,9 @@ def counting_edges(recipe: Recipe, listed: list[Listed], limits: NDArray[np.uint
     counts = (edges["jaccard"] >= limit) | (edges["contained"] >= containment_limits(recipe, limit))
     names = list(recipe.sources)
     source = np.array([names.index(piece.source) for piece in listed], np.int64)[(pairs >> np.uint64(32)).astype(np.int64)]
-    within = np.array([recipe.sources[name].dedup.scope == "within" for name in names], np.bool_)
-    counts &= (source[:, 0] == source[:, 1]) | ~within[source].any(axis=1)
+    scopes = [recipe.sources[name].scope for name in names]
+    within, others = (np.array([scope == wanted for scope in scopes], np.bool_)[source].any(axis=1) for wanted in ("within", "others"))
+    counts &= np.where(source[:, 0] == source[:, 1], ~others, ~within)
     return edges[counts]
 
 

@@ -1,6 +1,6 @@
 """Stage `survey`: the first reading of sources that are read twice (`corpora.document.Survey`), before `ingest`.
 
-    slices -> look -> survey/NAME/SLICE.parquet -> conclude -> survey/NAME/conclusion.parquet
+    slices -> look -> survey/NAME/SLICE.parquet -> conclude -> survey/NAME/conclusion.parquet (or .arrow)
 
 No text is kept: of each record a row of at most 24 bytes, and strings beside it. The conclusion is one task a source, that
 reads the rows of all slices in bounded memory. Its digest is in the fingerprint of each of the source's slices at ingest:
@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from corpora.document import Survey
-from corpora.sources import load_source
+from corpora.sources import load_source, survey_of
 from pipelines.home import CONCLUSION, SURVEY, Home, Summary, done, fingerprint, open_home, prune, summaries, write_summary
 from pipelines.ingest import Task, bytes_until, plan_slices, source_parts
 from pipelines.progress import tick
@@ -46,7 +46,7 @@ class Conclude:
 
 def surveyed(recipe: Recipe) -> dict[str, Survey]:
     """The sources that are read twice, in the recipe's order, and how."""
-    found = {name: load_source(options.kind).survey for name, options in recipe.sources.items()}
+    found = {name: survey_of(options) for name, options in recipe.sources.items()}
     return {name: survey for name, survey in found.items() if survey}
 
 
@@ -90,7 +90,7 @@ def process(task: Task) -> Summary:
     if finished:
         return finished
     options = recipe.sources[name]
-    survey = load_source(options.kind).survey
+    survey = survey_of(options)
     assert survey is not None
     schema = survey.schema.with_metadata({"corpusmill.paths": json.dumps([part.path for part in piece.parts])})
     counts, rejects = Counter[str](records=0, passed=0, bytes=0), Counter[str]()
@@ -149,13 +149,13 @@ def conclude(task: Conclude) -> Summary:
     """Make one file of what all slices of a source noted, unless that is done. Returns its summary, written last."""
     home, recipe = open_home(task.home)
     name = task.source
-    address = home.survey(name, CONCLUSION)
+    options = recipe.sources[name]
+    survey = survey_of(options)
+    assert survey is not None
+    address = home.conclusion(name, survey.form)
     finished = done(home, CONCLUSION, name, CONCLUSION, task.fingerprint, address)
     if finished:
         return finished
-    options = recipe.sources[name]
-    survey = load_source(options.kind).survey
-    assert survey is not None
     found = summaries(home, STAGE, name)
     addresses = [home.survey(name, summary.slice) for summary in found]
     with files.open_output(address) as output:

@@ -104,6 +104,17 @@ def _convert(kind: Any, value: Any, path: str) -> Any:
     return _require(value, kind, path)
 
 
+def _given(field: dataclasses.Field[Any], kind: Any, value: Any, path: str) -> Any:
+    """The value of a field. Of a table inside a table the keys that are not given keep what the field has by default, which a kind of source may set."""
+    found = _convert(kind, value, path)
+    if not dataclasses.is_dataclass(kind) or field.default_factory is dataclasses.MISSING or field.default_factory is kind:
+        return found
+    try:
+        return dataclasses.replace(field.default_factory(), **{key: getattr(found, key) for key in value})
+    except ValueError as error:
+        raise UserError(f"{path}.{error}") from None
+
+
 def _require(value: Any, kind: type, path: str) -> Any:
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         names = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", dict: "a table"}
@@ -126,7 +137,7 @@ def _build(cls: type, value: Any, path: str) -> Any:
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         if required and name not in value:
             raise UserError(f"{prefix}{name}: missing", f"set {name} in [{path}]" if path else f"set {name}")
-    arguments = {key: _convert(hints[key], item, prefix + key) for key, item in value.items()}
+    arguments = {key: _given(fields[key], hints[key], item, prefix + key) for key, item in value.items()}
     try:
         return cls(**arguments)
     except ValueError as error:
