@@ -222,9 +222,7 @@ def verify(folder: str, /, json: bool = False) -> int:
             documents, tokens = (sum(getattr(entry, key) for entry in entries) for key in ("documents", "tokens"))
             print(f"whole: {several(len(entries), 'shard')}, {several(documents, 'document')}, {several(tokens, 'token')}")
     if faults:
-        raise UserError(
-            f"{folder}: {several(len(faults), 'fault')}", "copy the shards again, or delete the named files and run corpus build again", 1
-        )
+        raise UserError(f"{folder}: {several(len(faults), 'fault')}", "copy the shards again, or delete the named files and run corpus build again", 1)
     return 0
 
 

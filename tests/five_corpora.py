@@ -30,7 +30,7 @@ TABLES = {
     "wikipedia": 'kind = "wikipedia"\n',
     "books": 'kind = "books"\nmin_words = 100\n',
     "openwebtext": 'kind = "openwebtext"\n',
-    "stories": 'kind = "stories"\nquestions = "questions.txt"\ntop_fraction = 0.25\n',
+    "stories": 'kind = "stories"\nquestions = "questions.txt"\ntop_fraction = {fraction}\n',
     "cc-news": 'kind = "cc_news"\nstart = "2016-09-01"\nend = "2019-03-01"\n',
 }
 
@@ -72,9 +72,7 @@ def _release(folder: Path, texts: list[str]) -> str:
 
 
 def _stories(folder: Path, texts: list[str]) -> str:
-    records = (
-        archives.record("conversion", text.encode(), f"http://stories.example/{number}", content_type="text/plain") for number, text in enumerate(texts)
-    )
+    records = (archives.record("conversion", text.encode(), f"http://stories.example/{number}", content_type="text/plain") for number, text in enumerate(texts))
     (folder / "planted.warc.wet.gz").write_bytes(archives.members(*records))
     return "*.wet.gz"
 
@@ -97,7 +95,7 @@ def write(folder: Path, with_data: bool = True) -> Path:
         (folder / name).mkdir(parents=True)
         inputs = [str(folder / name / PLANT[name](folder / name, planted(name)))]
         inputs += [str(DATA / INPUTS[name])] if with_data else []
-        tables += f'[sources.{name}]\nlanguage = "en"\ninput = {json.dumps(inputs)}\n{TABLES[name]}'
+        tables += f'[sources.{name}]\nlanguage = "en"\ninput = {json.dumps(inputs)}\n{TABLES[name].format(fraction=0.5 if with_data else 1.0)}'
     path = folder / "recipe.toml"
     path.write_text(f"{tables}[dedup]\npriority = {json.dumps(CORPORA)}\nmax_removed = 0.9\n[tokenizer]\nvocab_size = 1000\nsample_bytes = 200000\n")
     return path

@@ -13,7 +13,7 @@ Corpus = Callable[..., tuple[int, str, str]]
 
 def planted_overlap() -> dict[str, dict[str, dict[str, int]]]:
     """One equal and one nearly equal text of each corpus for each of a higher priority."""
-    rows = {name: {other: 1 for other in reversed(CORPORA[:place])} for place, name in enumerate(CORPORA) if place}
+    rows = {name: dict.fromkeys(reversed(CORPORA[:place]), 1) for place, name in enumerate(CORPORA) if place}
     return {"exact": rows, "near": rows}
 
 

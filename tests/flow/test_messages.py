@@ -204,7 +204,18 @@ def test_changes_are_said_as_the_recipe_would(tmp_path: Path, corpus: Corpus) ->
     recipe = write(tmp_path)
     home = tmp_path / "home"
     plain_build(recipe, home, "ingest")
-    flags = ["--dedup.no-near", "--limit", 3, "--sources.my-texts.text-field", "bo\ndy", "--sources.my-texts.rules.off", "min_words", "max_words", "--shards.valid-fraction", 0.25]
+    flags = [
+        "--dedup.no-near",
+        "--limit",
+        3,
+        "--sources.my-texts.text-field",
+        "bo\ndy",
+        "--sources.my-texts.rules.off",
+        "min_words",
+        "max_words",
+        "--shards.valid-fraction",
+        0.25,
+    ]
     code, _, err = corpus("build", recipe, "--home", home, "--dry-run", *flags)
     assert code == 0, err
     said = dict(re.findall(r"changed: ([\w.-]+) from (.*); redone", err))
