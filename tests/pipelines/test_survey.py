@@ -131,7 +131,8 @@ def test_places_are_no_part_of_the_digest_of_a_recipe(folder: Path) -> None:
     one = load_recipe_of(folder, "")
     (folder / "recipe.toml").write_text(RECIPE.format(more="", limit="").replace('"wanted/', f'"{folder}/other/'))
     other = load_recipe(str(folder / "recipe.toml"))
-    assert other.sources["lines"].wanted == (f"{folder}/other/*.wanted",) != one.sources["lines"].wanted
+    named: list[Any] = [recipe.sources["lines"] for recipe in (one, other)]
+    assert named[1].wanted == (f"{folder}/other/*.wanted",) != named[0].wanted
     assert recipe_digest(one) == recipe_digest(other) != recipe_digest(load_recipe_of(folder, "least = 3"))
     assert list(composition.changes(one, other)) == []
     (line,) = composition.changes(one, load_recipe_of(folder, "least = 3"))
