@@ -87,13 +87,13 @@ def plan(home_root: str) -> list[Task]:
         source = load_source(options.kind)
         if options.ftfy:
             ftfy_fix()
-        more: dict[str, Any] = {}
+        decided: dict[str, Any] = {"stage": VERSION}
         if survey_of(options):
             concluded = read_summary(home.summary(CONCLUSION, name, CONCLUSION))
             if concluded is None:
                 raise UserError(f"{home_root}: {name} was not surveyed", f"corpus build {home_root}/recipe.toml --home {home_root}")
-            more["survey"] = concluded.output
-        tasks += plan_slices(home_root, recipe, name, source.slices, STAGE, stage=VERSION, **more)
+            decided["survey"] = concluded.output
+        tasks += plan_slices(home_root, recipe, name, source.slices, STAGE, decided)
     prune(home, STAGE, {(task.source, task.slice.name) for task in tasks}, ("documents", "rejects"))
     return tasks
 
@@ -104,10 +104,11 @@ def plan_slices(
     name: str,
     slices: Callable[[Any], Iterable[Slice]],
     stage: str,
+    decided: dict[str, Any],
     beside: frozenset[str] = frozenset(),
-    **parts_of_fingerprint: Any,
 ) -> list[Task]:
-    """The tasks of a stage that reads the input of a source; `beside`: options that it does not depend on."""
+    """The tasks of a stage that reads the input of a source. `decided`: its own parts of their fingerprints; `beside`: options
+    that it does not depend on."""
     options = recipe.sources[name]
     pieces = list(slices(options))
     _refuse_the_home(home_root, name, pieces)
@@ -116,7 +117,7 @@ def plan_slices(
     parts = list({part.address: part for piece in pieces for part in piece.parts}.values())
     root = parts[0].address if parts else ""
     identities = dict(zip((part.address for part in parts), files.each(root, _identity, parts)))
-    common = fingerprint(**parts_of_fingerprint, **source_parts(recipe, options, beside))
+    common = fingerprint(**decided, **source_parts(recipe, options, beside))
     return [
         Task(home=home_root, source=name, slice=piece, stage=stage, fingerprint=f"{common} {fingerprint(inputs=_inputs(piece, identities))}")
         for piece in pieces

@@ -60,7 +60,7 @@ def plan(home_root: str) -> list[Task]:
     for name, survey in surveyed(recipe).items():
         source = load_source(recipe.sources[name].kind)
         _check_schema(name, survey.schema)
-        tasks += plan_slices(home_root, recipe, name, survey.slices or source.slices, STAGE, survey.conclude_fields, stage=VERSION)
+        tasks += plan_slices(home_root, recipe, name, survey.slices or source.slices, STAGE, {"stage": VERSION}, survey.conclude_fields)
     wanted = {(task.source, task.name) for task in tasks}
     sources = {(task.source, CONCLUSION) for task in tasks}
     prune(home, CONCLUSION, sources, ())

@@ -1,0 +1,90 @@
+"""Stories end to end from the test data: news archives, extracted text of Common Crawl and Reuters stories, chosen by the Winograd schemas; exact tallies,
+the same bytes however it is run. Rows 41 and 42 of the list of defects."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from archives import articles, english, members, record
+from realdata import DATA, data_file
+from stories_data import texts, write_lines, write_questions
+
+from shards.manifest import read_manifest
+
+Corpus = Callable[..., tuple[int, str, str]]
+
+RECIPE = """
+[sources.stories]
+kind = "stories"
+input = {inputs}
+questions = "questions.txt"
+language = "en"
+top_fraction = {fraction}
+[tokenizer]
+vocab_size = {vocabulary}
+sample_bytes = 200000
+"""
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if data_file("cc-news") is None:
+        pytest.skip("no test data: cc-news")
+    folder = tmp_path_factory.mktemp("stories_build")
+    write_questions(folder)
+    write_lines(folder / "lines", texts(novel_pieces=100)[4_000:], 3)
+    inputs = [f"{DATA}/cc-news/crawl-data/**", f"{DATA}/warc/commoncrawl-whirlwind/*.wet*", f"{folder}/lines/*"]
+    path = folder / "recipe.toml"
+    path.write_text(RECIPE.format(inputs=json.dumps(inputs), fraction=0.1, vocabulary=2000))
+    return path
+
+
+@pytest.fixture(scope="module")
+def home(recipe: Path) -> Path:
+    from pipelines.cli import main
+
+    assert main(["build", str(recipe), "--home", str(recipe.parent / "home"), "--workers", "0"]) == 0
+    return recipe.parent / "home"
+
+
+def shards(home: Path) -> list[Any]:
+    return [(entry.file, entry.digest) for entry in read_manifest(str(home / "shards")).shards]
+
+
+def test_exact_tallies(home: Path, corpus: Corpus) -> None:
+    figures = json.loads(corpus("stats", home, "--json")[1])["sources"]["stories"]
+    assert figures["records"] == figures["survey"]["records"] == 0
+    assert figures["survey"] == {}
+    assert figures["rejects"] == {}
+    assert figures["marks"] == {}
+    assert (figures["documents"], figures["removed"], figures["kept"]) == (0, {}, 0)
+
+
+def test_no_text_of_the_others_is_stored(home: Path) -> None:
+    rows = [row for path in (home / "rejects/stories").iterdir() for row in pq.read_table(path, columns=["reason", "text"]).to_pylist()]
+    assert not any(row["text"] for row in rows if row["reason"] == "not_selected")
+
+
+@pytest.mark.parametrize("flags", [["--workers", 2, "--sources.stories.slice-bytes", 3000]], ids=["2 workers, small slices"])
+def test_the_same_bytes(flags: list[object], tmp_path: Path, corpus: Corpus) -> None:
+    """Also of generated texts, so that this runs everywhere."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "questions.txt").write_text("The minister had always known how the money was spent.\nNobody would believe what the children had seen.\n")
+    (tmp_path / "in" / "a.warc.gz").write_bytes(members(*articles(12)))
+    for name, first in (("b.warc.wet", 20), ("c.warc.wet", 30)):
+        converted = [record("conversion", english(number).encode(), f"http://a/{number}", content_type="text/plain") for number in range(first, first + 8)]
+        (tmp_path / "in" / name).write_bytes(b"".join(converted))
+    write_lines(tmp_path / "in" / "lines", [english(number, 12 if number % 3 else 1) for number in range(40, 60)] + [english(45)] * 5, 4)
+    path = tmp_path / "recipe.toml"
+    path.write_text(RECIPE.format(inputs='"in/**"', fraction=0.4, vocabulary=300))
+    for name, given in (("one", ["--workers", 0]), ("other", flags)):
+        code, _, err = corpus("build", path, "--home", tmp_path / name, *given)
+        assert code == 0, err
+    assert shards(tmp_path / "one") == shards(tmp_path / "other")
+    figures = [json.loads(corpus("stats", tmp_path / name, "--json")[1])["sources"]["stories"] for name in ("one", "other")]
+    assert figures[0] == figures[1]
+    assert (figures[0]["records"], figures[0]["rejects"]) == (53, {"not_selected": 27, "too_short": 7})
+    assert len(list((tmp_path / "other" / "survey" / "stories").iterdir())) > 4
