@@ -48,7 +48,7 @@ def merge(addresses: Sequence[str], output: Any, min_score: int, score_of: Liter
     """Write the list of those addresses that have a submission of at least `min_score`, or for `url` whose submissions have it
     together. Its `score` is the highest, or the sum. Returns how many addresses are listed, the submissions that name them, and
     those of addresses under the score."""
-    counts = {"urls": 0, "linked": 0, "low_score": 0}
+    counts = {"urls": 0, "linked": 0, "unlisted": 0}
     with tempfile.TemporaryDirectory(prefix="corpusmill-") as folder, pa.ipc.new_file(output, LIST_SCHEMA) as writer:
         _scatter(addresses, folder, tick)
         for part in range(PARTS):
@@ -60,7 +60,7 @@ def merge(addresses: Sequence[str], output: Any, min_score: int, score_of: Liter
             linked = int(pc.sum(batch.column("submissions")).as_py() or 0)
             counts["urls"] += len(batch)
             counts["linked"] += linked
-            counts["low_score"] += len(noted) - linked
+            counts["unlisted"] += len(noted) - linked
             tick(part)
     return counts
 

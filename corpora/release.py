@@ -94,7 +94,7 @@ def loaded(text: str) -> str:
 
 def _provenance(path: str, name: str) -> dict[str, Any]:
     """Subset, inner archive, member, and the md5 of the address, as far as the names tell them."""
-    names = [*path.split("/"), *filter(None, name.split("/"))]
+    names = [*path.split("/"), *(name.split("/") if name else [])]
     depth = max((i for i, one in enumerate(names[:-1]) if _form(one)[0] == ".tar"), default=-1)
     subset, hashed = _SUBSET.search("/".join(names)), _NAME.search(names[-1])
     found = {

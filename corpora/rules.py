@@ -38,6 +38,10 @@ RECORD_MEASURES = ("english", "dated", "title_characters", "url_characters", "ur
 """Measures of what stands beside a text. `english`: 1, 0, or -1 where the language is unknown."""
 
 
+TOKENS = "tokens"
+"""The measure that is only taken where a rule reads it: it needs a vocabulary."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Rule:
     """Removes a document where `measure`, divided by the measure `over` if one is named, stands in the relation `fires` to
@@ -95,6 +99,8 @@ class RulesConfig:
     """Fewer words go. A word is what white space separates and holds a letter or a digit; in a script without spaces, a letter."""
     max_words: int | None = _rule("words", ">")
     """More words go."""
+    min_tokens: int | None = _rule(TOKENS, "<")
+    """Fewer tokens of the given vocabulary go; needs `path` of `[tokenizer]`, since a trained one is made of the texts that are kept."""
     min_mean_word_length: float | None = _rule("word_characters", "<", over="spaced_words")
     """A lower mean length of words goes, in characters from their first to their last letter or digit. Not asked of scripts without spaces."""
     max_mean_word_length: float | None = _rule("word_characters", ">", over="spaced_words")

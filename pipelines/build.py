@@ -296,7 +296,7 @@ def adopt_recipe(home_root: str, recipe: Recipe, confirm: Callable[[list[str]], 
             if size > MUCH_BYTES and not confirm(changed):
                 raise UserError(f"{home_root}: was built by another recipe", "--yes to go on, or name another home")
     for options in recipe.sources.values():
-        measure.check(options.rules)  # now, not after hours of ingest
+        measure.check(options.rules, recipe.tokenizer.path)  # now, not after hours of ingest
         if options.ftfy:
             ingest.ftfy_fix()
     if recipe.tokenizer.path:

@@ -173,7 +173,7 @@ def _dry_run(recipe: "Recipe", run: Run) -> int:
     """What a build would read, a line a source, what the recipe says of the whole, of several sources as a table with the
     share of each beside that of the inputs at hand, and the whole recipe as TOML that can be fed back. A source with expected
     figures need not be there yet."""
-    from corpora.sources import load_source
+    from corpora.sources import load_source, survey_of
     from pipelines.build import changes
     from pipelines.home import Home, open_home
     from pipelines.recipe import recipe_text
@@ -187,18 +187,19 @@ def _dry_run(recipe: "Recipe", run: Run) -> int:
     reading: dict[str, dict[str, Any]] = {}
     for name, options in recipe.sources.items():
         expected = (recipe.expected or {}).get(name)
+        survey = survey_of(options)
+        own_slices = survey.slices if survey else None
         try:
             slices = list(load_source(options.kind).slices(options))
         except UserError as error:
-            if expected is None:
+            if expected is None and own_slices is None:
                 raise
             say(f"{name}: not there yet: {error.what}")
             slices = []
         reading[name] = _size_of(slices)
         say(f"{name}: {_said(reading[name])}")
-        survey = load_source(options.kind).survey
-        if survey and slices:
-            reading[name]["survey"] = _size_of(list(survey.slices(options)) if survey.slices else slices)
+        if survey and (slices or (own_slices and expected is None)):
+            reading[name]["survey"] = _size_of(list(own_slices(options)) if own_slices else slices)
             say(f"{name}: first read: {_said(reading[name]['survey'])}")
         if expected is not None:
             reading[name]["expected"] = to_dict(expected)

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from corpora.document import Document
 from corpora.exclusions import LIST_MEASURES, Lists, read_lists
-from corpora.rules import MEASURES, RECORD_MEASURES, RulesConfig, asked
+from corpora.rules import MEASURES, RECORD_MEASURES, TOKENS, RulesConfig, asked
 from pipelines.home import SliceTask, Summary, done, fingerprint, open_home, ordered_slices, package_versions, prune, write_summary
 from pipelines.progress import tick
 from shards import files
@@ -42,7 +42,7 @@ def plan(home_root: str) -> list[Task]:
 
     home, recipe = open_home(home_root)
     version = [VERSION, MEASURES_VERSION]
-    settings = {name: _settings(options.rules) for name, options in recipe.sources.items() if asked(options.rules)}
+    settings = {name: _settings(options.rules, recipe.tokenizer.path) for name, options in recipe.sources.items() if asked(options.rules)}
     slices = [summary for summary in ordered_slices(home, recipe) if summary.source in settings]
     prune(home, STAGE, {(summary.source, summary.slice) for summary in slices}, (f"attributes/{STAGE}",))
     return [
@@ -51,12 +51,12 @@ def plan(home_root: str) -> list[Task]:
     ]
 
 
-def check(rules: RulesConfig) -> None:
-    """Raises `UserError` for a list that cannot be read and a function that cannot be imported."""
-    _settings(rules)
+def check(rules: RulesConfig, vocabulary: str | None) -> None:
+    """Raises `UserError` for a list that cannot be read, a function that cannot be imported, and tokens to be counted without a given vocabulary."""
+    _settings(rules, vocabulary)
 
 
-def _settings(rules: RulesConfig) -> dict[str, Any]:
+def _settings(rules: RulesConfig, vocabulary: str | None) -> dict[str, Any]:
     """What of the rules decides measures; the thresholds do not."""
     own = [(rule.name, own_function(rule.name)) for rule, _ in asked(rules) if rule.own]
     modules = {name: getattr(importlib.import_module(name.partition(":")[0]), "__file__", None) for name, _ in own}
@@ -64,8 +64,22 @@ def _settings(rules: RulesConfig) -> dict[str, Any]:
         "c4_line_words": rules.c4_line_words,
         "lists": read_lists(rules).digest(),
         "functions": {name: files.digest(path) if path else "" for name, path in modules.items()},
-        "packages": package_versions("tokenizers") if rules.exclude_hashes else {},
+        "packages": package_versions("tokenizers") if rules.exclude_hashes or counts_tokens(rules) else {},
+        **({"vocabulary": _vocabulary_digest(vocabulary)} if counts_tokens(rules) else {}),
     }
+
+
+def counts_tokens(rules: RulesConfig) -> bool:
+    """Whether a rule reads the number of tokens."""
+    return any(rule.measure == TOKENS for rule, _ in asked(rules))
+
+
+def _vocabulary_digest(path: str | None) -> str:
+    if path is None:
+        raise UserError("rules: min_tokens: there is no vocabulary before it is known which texts are kept", "give one: [tokenizer] path; or set min_words")
+    from pipelines.tokenizer import given_digest
+
+    return given_digest(path)
 
 
 def own_function(name: str) -> Callable[[Document], Any]:
@@ -89,8 +103,10 @@ def process(task: Task) -> Summary:
     if finished:
         return finished
     lists, functions = read_lists(rules), {rule.name: own_function(rule.name) for rule, _ in asked(rules) if rule.own}
+    tokenizer = _vocabulary(recipe.tokenizer.path) if counts_tokens(rules) else None
     schema = pa.schema(
         [pa.field("id", pa.string(), nullable=False), *(pa.field(name, pa.int64(), nullable=False) for name in COLUMNS)]
+        + ([pa.field(TOKENS, pa.int64(), nullable=False)] if tokenizer else [])
         + [pa.field(name, pa.float64(), nullable=False) for name in functions]
     ).with_metadata({"corpusmill.documents": ingested.output})
     rows = 0
@@ -99,7 +115,7 @@ def process(task: Task) -> Summary:
         with pq.ParquetWriter(output, schema, compression="zstd") as writer:
             for group in range(documents.num_row_groups):
                 table = documents.read_row_group(group)
-                writer.write_table(_measured(table, rules, lists, functions, schema))
+                writer.write_table(_measured(table, rules, lists, functions, tokenizer, schema))
                 rows += table.num_rows
                 tick(rows, task.size * rows // max(documents.metadata.num_rows, 1))
     summary = Summary(
@@ -118,7 +134,16 @@ def process(task: Task) -> Summary:
     return summary
 
 
-def _measured(table: pa.Table, rules: RulesConfig, lists: Lists, functions: dict[str, Callable[[Document], Any]], schema: pa.Schema) -> pa.Table:
+def _vocabulary(path: str | None) -> Any:
+    from pipelines.tokenizer import load_given
+
+    assert path is not None
+    return load_given(path)
+
+
+def _measured(
+    table: pa.Table, rules: RulesConfig, lists: Lists, functions: dict[str, Callable[[Document], Any]], tokenizer: Any, schema: pa.Schema
+) -> pa.Table:
     from corpora.measures import measure_all, measure_record  # they import numba: not for the sake of `corpus stats`
 
     texts = table.column("text").to_pylist()
@@ -126,6 +151,8 @@ def _measured(table: pa.Table, rules: RulesConfig, lists: Lists, functions: dict
     of_record = [measure_record(*row) for row in zip(*beside[:4])]
     of_lists = [lists.measure(identity, digest, url, text) for url, identity, digest, text in zip(*beside[3:], texts)]
     columns = [*zip(*of_record), *zip(*of_lists), *measure_all(texts, rules.c4_line_words).T]
+    if tokenizer:
+        columns.append([len(tokenizer.encode(text, add_special_tokens=False).ids) for text in texts])
     own = [[_number(name, function, document) for document in map(_document, table.to_pylist())] for name, function in functions.items()]
     arrays = [*(pa.array(column, pa.int64()) for column in columns), *(pa.array(column, pa.float64()) for column in own)]
     return pa.table([table.column("id").combine_chunks(), *arrays], schema=schema)

@@ -132,7 +132,7 @@ def train(home_root: str) -> Summary:
     address = home.file("tokenizer", "tokenizer.json")
     config = recipe.tokenizer
     if config.path:
-        wanted = fingerprint(stage=VERSION, given=_given_digest(config.path), packages=package_versions("tokenizers"))
+        wanted = fingerprint(stage=VERSION, given=given_digest(config.path), packages=package_versions("tokenizers"))
         finished = done(home, STAGE, "all", "tokenizer", wanted, address)
         if finished:
             return finished
@@ -276,7 +276,8 @@ def _roberta_ids(gpt2: dict[str, int], dictionary: str) -> dict[str, int]:
     return vocabulary
 
 
-def _given_digest(path: str) -> str:
+def given_digest(path: str) -> str:
+    """Of the file of a given vocabulary, or of those in its folder. Raises `UserError` where it is not there."""
     if not files.is_folder(path):
         try:
             return files.digest(path)

@@ -45,7 +45,7 @@ def rows(content: bytes, folder: Path) -> dict[str, tuple[str, int | None, int]]
     with links.open_links(str(folder / "list.arrow")) as listed:
         found = {key: (url, score, submissions) for url, key, score, submissions in listed.rows()}
         assert all(listed.find(url) == (score, submissions) for url, score, submissions in found.values())
-        assert listed.find("http://nobody.example/") is None
+        assert listed.find("http://nobody.example/9999") is None
     return found
 
 
@@ -83,7 +83,7 @@ def test_a_list_is_what_a_dictionary_gives(
     expected = plain(noted, min_score, score_of)
     assert rows(content, folder) == expected
     linked = sum(submissions for _, _, submissions in expected.values())
-    assert counts == {"urls": len(expected), "linked": linked, "low_score": len(noted) - linked}
+    assert counts == {"urls": len(expected), "linked": linked, "unlisted": len(noted) - linked}
     shuffled = draw.sample(noted, len(noted))
     cut = draw.randrange(len(noted) + 1)
     assert merged(folder, [shuffled[:cut], [], shuffled[cut:]], min_score, score_of) == (content, counts)
@@ -100,7 +100,7 @@ def test_a_file_of_the_list_opens_with_any_arrow_tool(tmp_path: Path) -> None:
 def test_no_submissions_at_all(tmp_path: Path) -> None:
     for slices in ([], [[]]):
         content, counts = merged(tmp_path, slices)
-        assert counts == {"urls": 0, "linked": 0, "low_score": 0} and rows(content, tmp_path) == {}
+        assert counts == {"urls": 0, "linked": 0, "unlisted": 0} and rows(content, tmp_path) == {}
 
 
 def test_keys_that_share_a_half(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from realdata import data_file
 
 from corpora import characters
 from corpora.measures import measure, measure_all, measure_record
-from corpora.rules import MEASURES, PROFILES, RECORD_MEASURES, RULES, RulesConfig, asked, first_to_fire
+from corpora.rules import MEASURES, PROFILES, RECORD_MEASURES, RULES, TOKENS, RulesConfig, asked, first_to_fire
 
 FRODO = (
     "I wish it need not have happened in my time,' said Frodo. 'So do I,' said Gandalf, 'and so do all who live to see such times. But that is not for them "
@@ -353,7 +353,7 @@ def test_own_functions_are_true_or_compared() -> None:
 
 
 def test_every_rule_reads_measures_that_are_taken() -> None:
-    taken = {*MEASURES, *RECORD_MEASURES}
+    taken = {*MEASURES, *RECORD_MEASURES, TOKENS}
     assert all({*rule.columns()} <= taken for rule in RULES.values())
     assert [entry.name for entry in fields(RulesConfig) if entry.metadata] == list(RULES)
     assert replace(RulesConfig(), profile="c4") == RulesConfig(profile="c4")

@@ -169,7 +169,7 @@ def test_the_list_for_a_crawler_by_one_command(reddit: Path, tmp_path: Path, cor
     survey = figures(corpus, tmp_path / "home")["survey"]
     assert survey["records"] == 1081 and survey["rejects"]["bad_json"] == survey["rejects"]["bad_encoding"] == 1
     assert survey["urls"] == len(by_hand) and sum(int(row["submissions"]) for row in rows) == survey["linked"]
-    assert survey["records"] == survey["linked"] + survey["low_score"] + sum(survey["rejects"].values())
+    assert survey["records"] == survey["linked"] + survey["unlisted"] + sum(survey["rejects"].values())
     code, _, said = corpus("build", reddit / "list.toml", "--home", tmp_path / "home", "--workers", 0)
     assert code == 2 and "pages: no archive is named" in said and "corpus urls" in said
 
@@ -214,5 +214,5 @@ def test_another_score_reads_again_what_it_must(reddit: Path, tmp_path: Path, co
     assert corpus("ingest", reddit / "recipe.toml", *flags, "--sources.owt.score-of", "url", "--yes")[0] == 0
     second = figures(corpus, tmp_path / "home")
     assert second["survey"]["urls"] > first["survey"]["urls"] and "low_score" not in second["survey"]["rejects"]
-    assert second["survey"]["records"] == second["survey"]["linked"] + second["survey"]["low_score"] + sum(second["survey"]["rejects"].values())
+    assert second["survey"]["records"] == second["survey"]["linked"] + second["survey"]["unlisted"] + sum(second["survey"]["rejects"].values())
     assert second["documents"] >= first["documents"]

@@ -117,6 +117,29 @@ def test_only_documents_that_the_rules_keep_are_anybody_s_twin(tmp_path: Path) -
     assert stats(home.root)["total"]["rules"] == {"exclude_urls": 1, "min_words": 2}
 
 
+def test_tokens_of_a_given_vocabulary(tmp_path: Path) -> None:
+    """Bytes alone: a token each. Without a vocabulary the recipe is refused before anything is read."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Tokenizer(models.BPE({letter: number for number, letter in enumerate(letters)}, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)  # type: ignore[assignment]
+    tokenizer.save(str(tmp_path / "t.json"))
+    bound = len(SHORT.encode()) + 1
+    home = make_home(tmp_path, RulesConfig(min_tokens=bound))
+    with pytest.raises(UserError, match="min_tokens: there is no vocabulary"):
+        measure.plan(home.root)
+    _, recipe = open_home(home.root)
+    write_recipe(home, replace(recipe, tokenizer=replace(recipe.tokenizer, path=str(tmp_path / "t.json"))))
+    run(home)
+    table = pq.read_table(next(Path(home.root, "attributes", "rules", "mine").iterdir()))
+    assert table.num_rows and set(table.column("tokens").to_pylist()) <= {len(text.encode()) for text in TEXTS}
+    assert kept(home) == [TEXTS[0], TEXTS[2], TEXTS[5]] and stats(home.root)["total"]["rules"] == {"min_tokens": 2}
+    before = [task.fingerprint for task in measure.plan(home.root)]
+    (tmp_path / "t.json").write_text((tmp_path / "t.json").read_text() + " ")
+    assert all(task.fingerprint != old for task, old in zip(measure.plan(home.root), before))
+
+
 def _listed(tmp_path: Path, *lines: str, name: str = "list.txt") -> str:
     (tmp_path / name).write_text("# a comment\n\n" + "\n".join(lines) + "\n")
     return str(tmp_path / name)

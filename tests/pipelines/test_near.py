@@ -46,7 +46,8 @@ def plain(
     near_pairs, contained = {}, {}
     for earlier, later in combinations(range(len(order)), 2):
         pair = [documents[order[later]][0], documents[order[earlier]][0]]
-        if not sets[earlier] or not sets[later] or (pair[0] != pair[1] and "within" in (sources[pair[0]].scope, sources[pair[1]].scope)):
+        barred = "within" if pair[0] != pair[1] else "others"
+        if not sets[earlier] or not sets[later] or barred in (sources[pair[0]].scope, sources[pair[1]].scope):
             continue
         limit = round(max(own[name] for name in pair) * 1e9)
         shared = len(sets[earlier] & sets[later])
@@ -77,7 +78,7 @@ def corpora(draw: st.DrawFn) -> list[Text]:
     return documents
 
 
-OPTIONS = st.builds(SourceDedup, threshold=st.sampled_from([None, 0.5, 0.7, 0.9]), scope=st.sampled_from(["across", "across", "within"]))
+OPTIONS = st.builds(SourceDedup, threshold=st.sampled_from([None, 0.5, 0.7, 0.9]), scope=st.sampled_from(["across", "across", "within", "others"]))
 
 
 @settings(max_examples=20)
@@ -287,6 +288,21 @@ def test_scope_within(novels: Path, tmp_path: Path) -> None:
     names = identities(documents)
     found = run(write_home(tmp_path / "home", documents, sources={"a": SourceDedup(), "b": SourceDedup(scope="within")}))
     assert {identity: twin for identity, (twin, _, _) in found.items()} == {names[2]: names[1]}
+
+
+def test_scope_others(novels: Path, tmp_path: Path) -> None:
+    """Copies within the source stay; those of another source's go."""
+    left, right = pair_of(2, novels)
+    documents: list[Text] = [
+        ("a", 0, None, left),
+        ("b", 0, None, right + " once"),
+        ("b", 1, None, right),
+        ("b", 2, None, "of other words " * 20),
+        ("b", 3, None, "of other words " * 21),
+    ]
+    names = identities(documents)
+    found = run(write_home(tmp_path / "home", documents, sources={"a": SourceDedup(), "b": SourceDedup(scope="others")}))
+    assert {identity: twin for identity, (twin, _, _) in found.items()} == {names[1]: names[0], names[2]: names[0]}
 
 
 def test_a_raised_threshold_reads_scores_alone(novels: Path, tmp_path: Path) -> None:

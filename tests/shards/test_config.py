@@ -28,6 +28,19 @@ class Outer:
     table: dict[str, Inner] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Kind(Outer):
+    inner: Inner = field(default_factory=lambda: Inner(rate=0.25, names=("own",)))
+
+
+def test_keys_that_a_table_leaves_out_keep_the_defaults_of_their_place() -> None:
+    assert from_dict(Kind, {"count": 1, "inner": {"rate": 0.5}}).inner == Inner(rate=0.5, names=("own",))
+    assert from_dict(Kind, {"count": 1, "inner": {}}).inner == Inner(rate=0.25, names=("own",))
+    assert from_dict(Outer, {"count": 1, "inner": {"names": ["x"]}}).inner == Inner(names=("x",))
+    with pytest.raises(UserError, match="inner.rate: 2.0 is not in"):
+        from_dict(Kind, {"count": 1, "inner": {"rate": 2}})
+
+
 def test_round_trip() -> None:
     value = Outer(count=3, mode="slow", limit=None, inner=Inner(rate=1, names=("a", "b")), table={"x": Inner()})
     assert from_dict(Outer, parse_toml(dump_toml(value), "t")) == value
