@@ -32,10 +32,10 @@ def report(home_root: str, out: str | None = None) -> Row:
     address = files.join(home_root, "report.html") if out is None else out
     if not address:
         raise UserError("--out: no file named", "name one: --out report.html")
+    _refuse_place(address)  # now, not after the figures
     if files.is_folder(address):
         raise UserError(f"{address}: a folder", f"name a file: --out {files.join(address, 'report.html')}")
     open_home(home_root, for_reading=True)
-    _refuse_place(address)  # now, not after the figures
     found = gather(home_root)
     name = home_root.rstrip("/").rsplit("/", 1)[-1]
     content = page(found, name if name not in ("", ".", "..") else Path(home_root).resolve().name).encode()
@@ -49,10 +49,17 @@ def report(home_root: str, out: str | None = None) -> Row:
 
 
 def _refuse_place(address: str) -> None:
-    """Raise `UserError` where a folder above a file cannot be made or written to."""
+    """Raise `UserError` where a file cannot have its name, or a folder above it not be made or written to."""
     if files.is_remote(address):
         return
-    folder = os.path.dirname(os.path.abspath(address.removeprefix("file://")))
+    path = os.path.abspath(address.removeprefix("file://"))
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        pass  # looked at below
+    except OSError as error:
+        raise _cannot_write(address, error.strerror or str(error)) from None
+    folder = os.path.dirname(path)
     while not os.path.lexists(folder):
         folder = os.path.dirname(folder)
     if not os.path.isdir(folder):
