@@ -88,7 +88,7 @@ def stats(home: str, /, json: bool = False) -> int:
     for name, row in figures["sources"].items():
         for what, counts in (("survey", row.get("survey")), ("marks", row.get("marks"))):
             if counts:
-                flat = {key: count for key, count in counts.items() if key != "rejects"} | counts.get("rejects", {})
+                flat = {**{key: count for key, count in counts.items() if key != "rejects"}, **counts.get("rejects", {})}
                 print()
                 _print_table([(f"{name}: {what}", "records"), *((key, "-" if count is None else f"{count:,}") for key, count in flat.items())])
     dropped = [(f"rejected: {reason}", f"{count:,}") for reason, count in figures["total"]["rejects"].items()]

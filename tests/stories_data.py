@@ -57,7 +57,7 @@ def texts(novel_pieces: int = 600) -> list[str]:
             content = tar.extractfile(member) if member.isfile() else None
             if content:
                 text = content.read().decode("utf-8-sig", "replace")
-                pieces += [text[at : at + 3_000] for at in range(50_000, len(text) - 3_000, 50_000)]
+                pieces += [text[at : at + 3_000] for at in range(10_000, len(text) - 3_000, 20_000)]
     return found + random.Random(0).sample(pieces, min(novel_pieces, len(pieces)))
 
 
