@@ -236,7 +236,7 @@ def _expectation(expected: "ExpectedConfig") -> str:
         (expected.input_bytes, "{:,} bytes of input"),
         (expected.documents, "about {:,} documents"),
         (expected.text_bytes, "{:,} bytes of text"),
-        (expected.core_hours, "{:,.0f} core-hours of ingest"),
+        (expected.core_hours, "{:,.3g} core-hours of ingest"),
     )
     said = ", ".join(pattern.format(figure) for figure, pattern in figures if figure is not None)
     return said + (f" ({expected.note})" if expected.note else "")

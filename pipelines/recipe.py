@@ -43,7 +43,7 @@ class DedupConfig:
     """Words of a shingle; texts of fewer have none and are left to exact."""
     containment: float = 0.9
     """Of two documents compared that are no near-copies the one of fewer words goes when the other holds this share of its shingles."""
-    containment_words: int = 100
+    containment_words: int = 50
     """Documents of fewer words never go for that: a notice or a quotation stands in another text by its nature, and is no edition of it."""
     priority: tuple[str, ...] = ()
     """Sources, the one whose copy stays first; default: the order of the recipe's tables."""

@@ -117,3 +117,30 @@ def test_a_guard_stops_the_build(folder: Path, tmp_path: Path, corpus: Corpus) -
 def test_wrong_settings(flag: str, value: float, said: str, folder: Path, tmp_path: Path, corpus: Corpus) -> None:
     code, _, err = corpus("build", folder / "recipe.toml", "--home", tmp_path / "home", flag, value)
     assert code == 2 and said in err
+
+
+def test_the_probe_through_exact_and_near(novels: Path, tmp_path: Path) -> None:
+    """400 groups A, A' (0.97), C, C' (C is another text: 0.59), 30 different and 20 identical short texts: 400 right, 0 lost, 30 kept, 1 kept."""
+    from plain_build import plain_build
+
+    words = re.findall(r"\w+", " ".join(path.read_text("utf-8") for path in sorted(novels.iterdir())[:3]))
+    draw, groups = random.Random(0), []
+    for group in range(400):
+        begin = group * (len(words) - 680) // 400
+        a = words[begin : begin + 340]
+        c = a[:254] + [f"{word}{group}" for word in words[begin + 340 : begin + 426]]
+        again = [[*text[:place], f"changed{group}", *text[place + 1 :]] for text in (a, c) for place in [draw.randrange(20, 300)]]
+        groups.append([" ".join(text) for text in (a, again[0], c, again[1])])
+    short = [f"Item {number} of 30" for number in range(30)]
+    texts = [text for of_group in groups for text in of_group] + short + ["The same four words"] * 20
+    draw.shuffle(texts)
+    (tmp_path / "in.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    (tmp_path / "recipe.toml").write_text(f'[sources.probe]\nkind = "files"\ninput = "{tmp_path}/in.jsonl"\nslice_bytes = 500000\n')
+    home = plain_build(tmp_path / "recipe.toml", tmp_path / "home", "dedup")
+    kept = [record["text"] for record in show.documents(home, None, removed=False)]
+    assert len(kept) == len(set(kept)) == 800 + 30 + 1
+    assert sum(len({a, a_} & set(kept)) == 1 and len({c, c_} & set(kept)) == 1 for a, a_, c, c_ in groups) == 400  # right, and none lost
+    assert set(short) <= set(kept) and kept.count("The same four words") == 1
+    from pipelines.stats import stats
+
+    assert stats(home)["total"]["removed"] == {"exact": 19, "near": 800}

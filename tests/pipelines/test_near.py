@@ -19,6 +19,7 @@ from corpora.document import SourceDedup, document_id
 from corpora.rules import RulesConfig
 from pipelines import near, near_pairs
 from pipelines.home import open_home, summaries
+from pipelines.recipe import DedupConfig
 from shards.config import UserError
 
 WORDS = [f"w{number}" for number in range(40)]
@@ -242,17 +243,18 @@ def test_a_container_that_goes_itself_gives_back_what_it_held(tmp_path: Path) ->
         found = run(write_home(tmp_path / "home", documents, containment=0.9))
     names = identities(documents)
     assert {names.index(identity): names.index(found[identity][0]) for identity in found} == {1: 0}
-    assert found == plain(documents, {"a": SourceDedup()}, 0.8, 0.9, 5, 100)
+    assert found == plain(documents, {"a": SourceDedup()}, 0.8, 0.9, 5, 50)
 
 
-@pytest.mark.parametrize(("words", "least", "goes"), [(15, 100, False), (15, 0, True), (99, 100, False), (100, 100, True), (15, 15, True), (15, 16, False)])
+@pytest.mark.parametrize(("words", "least", "goes"), [(15, 50, False), (15, 0, True), (49, 50, False), (50, 50, True), (15, 15, True), (15, 16, False)])
 def test_a_short_text_is_no_edition(words: int, least: int, goes: bool, tmp_path: Path) -> None:
     """A notice or a quotation stands whole in another text: it goes for that from so many words on."""
     text = [f"v{number}" for number in range(2 * words + 1)]
     documents = one_source([" ".join(text), " ".join(text[:words])])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(near, "band_scheme", lambda _: (256, 1))
-        found = run(write_home(tmp_path / "home", documents, containment_words=least))
+        settings = {} if least == DedupConfig().containment_words else {"containment_words": least}
+        found = run(write_home(tmp_path / "home", documents, **settings))
     assert len(found) == goes and all(kind == "contained" for _, _, kind in found.values())
 
 
