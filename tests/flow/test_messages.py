@@ -97,9 +97,17 @@ def test_status_of_shards_of_other_settings(tmp_path: Path, corpus: Corpus) -> N
     assert not found["complete"] and found["stopped"] == "the shards are of other settings"
 
 
-def test_a_wrong_value_names_the_source(tmp_path: Path, corpus: Corpus) -> None:
-    code, _, err = build(tmp_path, write(tmp_path), corpus, "--sources.my-texts.slice-bytes", 0)
-    assert code == 2 and "sources.my-texts: slice_bytes: 0 is less than 1" in err and "source-0" not in err
+@pytest.mark.parametrize("name", ["my-texts", "2016", "class", "2016-a"])
+def test_a_wrong_value_names_the_source(name: str, tmp_path: Path, corpus: Corpus) -> None:
+    """Also one whose name Python would not take."""
+    recipe = write(tmp_path)
+    recipe.write_text(recipe.read_text().replace("my-texts", name))
+    code, _, err = build(tmp_path, recipe, corpus, f"--sources.{name}.slice-bytes", 0)
+    assert code == 2 and f"sources.{name}: slice_bytes: 0 is less than 1" in err
+    code, _, err = build(tmp_path, recipe, corpus, f"--sources.{name}.dedup.threshold", 7)
+    assert code == 2 and f"sources.{name}.dedup: threshold: 7.0 is not in [0.1, 1]" in err
+    code, _, err = build(tmp_path, recipe, corpus, f"--sources.{name}.slice-byte", 7)
+    assert code == 2 and f"did you mean --sources.{name}.slice-bytes?" in err
 
 
 def test_a_source_that_is_gone_leaves_nothing(tmp_path: Path, corpus: Corpus) -> None:
