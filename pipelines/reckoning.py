@@ -25,7 +25,7 @@ class Reckoned:
 def reckon(recipe: Recipe, at_hand: dict[str, int]) -> dict[str, Reckoned]:
     """Source -> what is expected of it beside what its bytes at hand give."""
     expected = {name: (recipe.expected or {}).get(name) for name in recipe.sources}
-    whole = {name: table and table.text_bytes for name, table in expected.items()}
+    whole = {name: table.text_bytes if table else None for name, table in expected.items()}
     texts: dict[str, int | None] = {}
     hours: dict[str, float | None] = {}
     for name, table in expected.items():
@@ -37,7 +37,7 @@ def reckon(recipe: Recipe, at_hand: dict[str, int]) -> dict[str, Reckoned]:
         name: Reckoned(
             expected_bytes=whole[name],
             expected_share=whole_shares[name],
-            expected_hours=table and table.core_hours,
+            expected_hours=table.core_hours if table else None,
             input_bytes=at_hand[name],
             text_bytes=texts[name],
             share=shares[name],
