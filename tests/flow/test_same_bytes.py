@@ -182,14 +182,14 @@ def test_a_new_source_leaves_the_others_alone(recipe: Path, some_novels: Path, r
     ("flags", "line"),
     [
         (["--tokenizer.vocab-size", "700"], "changed: tokenizer.vocab_size from 800 to 700; redone: tokenizer, tokenize"),
-        (["--shards.whitespace", "strip"], "changed: shards.whitespace from 'space' to 'strip'; redone: tokenize"),
+        (["--shards.whitespace", "strip"], 'changed: shards.whitespace from "space" to "strip"; redone: tokenize'),
         (["--dedup.no-exact"], "changed: dedup.exact from true to false; redone: dedup, tokenizer, tokenize"),
         (["--seed", "1"], "changed: seed from 0 to 1; redone: tokenizer, tokenize"),
         (["--sources.novels.rules.min-words", "100"], "changed: sources.novels.rules.min_words from none to 100; redone: dedup, tokenizer, tokenize"),
         (["--limit", "3"], "changed: limit from none to 3; redone: ingest, dedup, tokenizer, tokenize"),
         (
             ["--sources.novels.document", "line"],
-            "changed: sources.novels.document from 'blank-line' to 'line'; redone: ingest, dedup, tokenizer, tokenize of novels",
+            'changed: sources.novels.document from "blank-line" to "line"; redone: ingest, dedup, tokenizer, tokenize of novels',
         ),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
