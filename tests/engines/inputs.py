@@ -27,7 +27,9 @@ kind = "files"
 input = [{novels}]
 document = "blank-line"
 slice_bytes = {novels_slice}
-{more}[tokenizer]
+{more}[dedup]
+max_removed = 0.9
+[tokenizer]
 vocab_size = 2000
 sample_bytes = 400000
 [shards]
