@@ -3,6 +3,7 @@
 import json
 import random
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,16 @@ def test_a_guard_stops_the_build(folder: Path, tmp_path: Path, corpus: Corpus) -
     code, _, err = corpus("build", folder / "recipe.toml", "--home", tmp_path / "home", "--workers", 0, "--dedup.max-removed", 0.2)
     assert code == 1 and "error: second: 10 of 35 documents (29%) are near-copies, more than dedup.max_removed = 0.2" in err
     assert re.search(r"similarity 0.90 and up +10\n", err)
+
+
+def test_status_after_the_guard_stopped_a_rebuild(folder: Path, home: Path, tmp_path: Path, corpus: Corpus) -> None:
+    """The shards of the first build are there, and are not what the recipe asks for; with another vocabulary too."""
+    shutil.copytree(home, tmp_path / "home")
+    for more in ([], ["--tokenizer.vocab-size", 590]):
+        assert json.loads(corpus("status", tmp_path / "home", "--json")[1])["complete"] == (not more)
+        assert corpus("build", folder / "recipe.toml", "--home", tmp_path / "home", "--workers", 0, "--dedup.max-removed", 0.2, *more)[0] == 1
+        found = json.loads(corpus("status", tmp_path / "home", "--json")[1])
+        assert not found["complete"] and "10 of 35 documents (29%) are near-copies" in found["stopped"]
 
 
 @pytest.mark.parametrize(
