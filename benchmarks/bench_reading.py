@@ -168,7 +168,7 @@ def show_gates(contents: list[bytes], language: str) -> None:
             if tree is not None:
                 html._head(tree, decoded.text, url, None)
                 text = faster_trafilatura.extract(tree, url=url)
-                found = detect_language(text, language) if len(text) >= MIN_CHARACTERS else ""
+                found = detect_language(text, ANY) if len(text) >= MIN_CHARACTERS else ""
             later = time.process_time() - start
         wanted += found == language
         drops["all but lang"] = any(drop for name, drop in drops.items() if name != "lang of <html> alone")

@@ -99,35 +99,38 @@ def hash_words(text: NDArray[np.uint8], table: NDArray[np.uint32], out: U64) -> 
     """Write a hash of each word of a text in valid UTF-8, in order; returns how many. `out`: room for half the bytes and 2 more.
 
     The hash is a polynomial over the lowered code points, not mixed yet. No branch on a word's end: that is 2.4 times as fast.
+    Unsigned indices and a mask in place of a choice: a third faster again, since numba tests a signed index for being
+    negative, and the choice would wait for the product.
     """
-    n: Int = 0
-    i, size = 0, len(text)
+    n = np.uint64(0)
+    i, size, one = np.uint64(0), np.uint64(len(text)), np.uint64(1)
     before = np.uint32(0)
     h = WORD_SEED
     while i < size:
         byte = np.uint32(text[i])
         if byte < np.uint32(0x80):
-            code: Int = np.int64(byte)
-            i += 1
+            code = np.uint64(byte)
+            i += one
         else:
-            code = decode(text, i)
-            i += 2 if byte < np.uint32(0xE0) else 3 if byte < np.uint32(0xF0) else 4
+            code = np.uint64(decode(text, np.int64(i)))
+            i += np.uint64(2) if byte < np.uint32(0xE0) else np.uint64(3) if byte < np.uint32(0xF0) else np.uint64(4)
         entry = table[code]
         if entry & np.uint32(1 << 30):
-            if code == 0x130:  # i, and a dot that ends the word
+            if code == np.uint64(0x130):  # i, and a dot that ends the word
                 out[n] = (h if before else WORD_SEED) * WORD_FACTOR + np.uint64(0x69)
-                n += 1
+                n += one
                 h = WORD_SEED
                 before = np.uint32(0)
                 continue
-            entry = np.uint32(1 << 31) | np.uint32(0x3C2 if is_final_sigma(text, i - 2, table) else 0x3C3)
+            entry = np.uint32(1 << 31) | np.uint32(0x3C2 if is_final_sigma(text, np.int64(i) - 2, table) else 0x3C3)
         word = entry >> np.uint32(31)
+        inside = np.uint64(0) - np.uint64(word)  # all ones in a word
         out[n] = h
-        n += np.int64(before & ~word)
-        h = h * WORD_FACTOR + np.uint64(entry & np.uint32(0x1FFFFF)) if word else WORD_SEED
+        n += np.uint64(before & ~word)
+        h = h * (WORD_FACTOR & inside) + (WORD_SEED + ((np.uint64(entry & np.uint32(0x1FFFFF)) - WORD_SEED) & inside))
         before = word
     out[n] = h
-    return n + np.int64(before)
+    return np.int64(n + np.uint64(before))
 
 
 @jit

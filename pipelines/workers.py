@@ -275,6 +275,7 @@ def _start_child(parent: int, path: list[str]) -> None:
     sys.path[:] = path  # so that a user's own module is found here too
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     os.environ["RAYON_NUM_THREADS"] = "1"
+    os.environ["FASTOKENS_BPE_THREADS"] = "1"  # its own threads, two by default: a worker is one core's
     import pyarrow
 
     pyarrow.set_cpu_count(1)
