@@ -125,7 +125,7 @@ class SourceOptions:
     input: tuple[str, ...]
     """Files, folders or globs; `**` crosses folders. `https://...` is one file, `@LIST` the files that a list names. Relative to the recipe."""
     language: str = "any"
-    """A langdetect code (en, de, zh-cn), or any. Of web pages and books only those in it are kept; other texts are split into sentences by its rules."""
+    """A langdetect code (en, de, zh-cn), or any. Of web pages, books and stories only those in it are kept; other texts are split into sentences by its rules."""
     slice_bytes: int = 64_000_000
     """About how many bytes of input one slice of work holds; changes no result."""
     dedup: SourceDedup = field(default_factory=SourceDedup)

@@ -14,7 +14,6 @@ Their slow twin in plain Python stands in tests/corpora/ngrams_twin.py.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -278,7 +277,7 @@ def _longer(shorter: int, word: int, keys: NDArray[np.uint64], numbers: NDArray[
     place = _place(key, mask)
     while keys[place] != 0:
         if keys[place] == key:
-            return numbers[place]
+            return int(numbers[place])
         place = (place + np.uint64(1)) & mask
     return -1
 
@@ -372,9 +371,9 @@ def _in_words(query: Query, text: str) -> tuple[NDArray[np.int32], Numbered]:
     """(W,) the number in the questions of each word of a text, -1 for none; and for sets the text's own."""
     encoded = np.frombuffer(text.encode("utf-8", "surrogatepass"), np.uint8)
     most = len(encoded) // 2 + 1
-    letters, ends, hashes = np.empty(len(encoded), np.uint8), np.empty(most, np.int32), np.empty(most, np.uint64)
-    count = _split(encoded, _CLASSES, letters, ends, hashes)
-    ends, hashes = ends[:count], hashes[:count]
+    letters, all_ends, all_hashes = np.empty(len(encoded), np.uint8), np.empty(most, np.int32), np.empty(most, np.uint64)
+    count = _split(encoded, _CLASSES, letters, all_ends, all_hashes)
+    ends, hashes = all_ends[:count], all_hashes[:count]
     words = np.empty(count, np.int32)
     _known(letters, ends, hashes, query.letters, query.letter_starts, query.word_hashes, query.word_numbers, words)
     if not query.as_sets:
@@ -423,4 +422,4 @@ def exact_score(shared: Sequence[int], of_text: Sequence[int], of_question: Sequ
     for weight, both, left, right in zip(WEIGHTS, shared, of_text, of_question):
         if both:
             top, bottom = top * (left + right) + 2 * weight * both * bottom, bottom * (left + right)
-    return cast(int, (top << 62) // (bottom * sum(WEIGHTS)))
+    return (top << 62) // (bottom * sum(WEIGHTS))

@@ -13,6 +13,7 @@ by `marks`: whoever chooses by a test's questions cannot measure by that test wi
 """
 
 import fractions
+import functools
 import hashlib
 import itertools
 import json
@@ -67,10 +68,10 @@ class StoriesOptions(FilesOptions):
     """multiset: an n-gram counts as often as text and question both have it; set: once."""
     query: Literal["joined", "max"] = "joined"
     """joined: the score with all questions as one long one; max: with the question it is nearest to."""
-    token_pattern: str = ngrams.TOKEN_PATTERN
+    token_pattern: str = "[a-z0-9']+"
     """What a word is in the lower-cased text, as a regular expression; another one makes the scoring ten times as slow."""
     dedup_questions: bool = False
-    """A question whose words another one has, in their order, counts once."""
+    """Of questions with the same words in the same order only the first counts."""
     exclude_questions: bool = False
     """Documents that hold a whole question, word by word, are rejects, `holds_question`, and not among the N."""
     place_fields = ("questions",)
@@ -103,12 +104,16 @@ def slices(options: StoriesOptions) -> Iterator[Slice]:
     return group([piece for part in parts for piece in cut(options, part)], options.slice_bytes)
 
 
-def read_questions(options: StoriesOptions) -> list[list[str]]:
+Questions = tuple[tuple[str, ...], ...]
+"""The words of each."""
+
+
+def read_questions(options: StoriesOptions) -> Questions:
     """The words of each question, in the order of the files and their lines; lines without a word are passed over. Raises `UserError`."""
     hint = 'questions = "questions.txt", a question a line; docs/corpora.md says where the usual ones come from'
     if not options.questions:
         raise UserError("stories: no questions named", hint)
-    found = []
+    found: list[tuple[str, ...]] = []
     for address in options.questions:
         try:
             text = files.read_bytes(address).decode("utf-8-sig")
@@ -116,10 +121,10 @@ def read_questions(options: StoriesOptions) -> list[list[str]]:
             raise UserError(f"{address}: cannot read the questions: {error.strerror or error}", hint) from None
         except UnicodeDecodeError as error:
             raise UserError(f"{address}: not UTF-8: {error.reason} at byte {error.start}", "save the questions as UTF-8") from None
-        found += [words for line in text.split("\n") if (words := ngrams.tokens(line, options.token_pattern))]
+        found += [words for line in text.split("\n") if (words := tuple(ngrams.tokens(line, options.token_pattern)))]
     if not found:
         raise UserError(f"{', '.join(options.questions)}: not one question in it", hint)
-    return [list(words) for words in dict.fromkeys(map(tuple, found))] if options.dedup_questions else found
+    return tuple(dict.fromkeys(found) if options.dedup_questions else found)
 
 
 # --- the records, in both readings --------------------------------------------------------------------------------
@@ -197,8 +202,8 @@ def _reject(document: Document, *, reason: str, detail: str = "") -> Reject:
 def look(options: StoriesOptions, piece: Slice) -> Iterator[Note]:
     """Score every document of a slice."""
     questions = read_questions(options)
-    query = ngrams.make_query(questions, joined=options.query == "joined", as_sets=options.overlap == "set", pattern=options.token_pattern)
-    search = Search(questions, options.token_pattern) if options.exclude_questions else None
+    query = _query(questions, options.query == "joined", options.overlap == "set", options.token_pattern)
+    search = _search(questions) if options.exclude_questions else None
     for index, part in enumerate(piece.parts):
         for record in _records(options, part, lambda _: None):
             judged = _judged(options, record) if isinstance(record, Document) else record
@@ -208,6 +213,12 @@ def look(options: StoriesOptions, piece: Slice) -> Iterator[Note]:
             else:
                 values = (index, record.position, None, found.reason, found.detail[:100] or None)
                 yield Note(path=part.path, position=record.position, values=values, reason=found.reason)
+
+
+@functools.lru_cache(maxsize=2)
+def _query(questions: Questions, joined: bool, as_sets: bool, pattern: str) -> ngrams.Query:
+    """Made once in a process, not for every slice."""
+    return ngrams.make_query(questions, joined=joined, as_sets=as_sets, pattern=pattern)
 
 
 def _score(options: StoriesOptions, query: ngrams.Query, search: "Search | None", document: Document) -> int | Reject:
@@ -318,7 +329,7 @@ def _write(writer: pq.ParquetWriter, held: list[pa.RecordBatch], unit: int) -> l
 def read(options: StoriesOptions, piece: Slice, findings: Findings) -> Iterator[Document | Reject]:
     """Every record of a slice: the chosen as documents, the others as rejects without their text."""
     assert findings.notes is not None
-    search = Search(read_questions(options), options.token_pattern)
+    search = _search(read_questions(options))
     refused = _refused(findings.notes)
     chosen = _chosen(findings.conclusion, {_storable(part.path) for part in piece.parts})
     for index, part in enumerate(piece.parts):
@@ -346,27 +357,34 @@ def _refused(notes: str) -> dict[int, dict[int, tuple[str, str]]]:
 def _chosen(conclusion: str, paths: set[str]) -> dict[str, dict[int, int]]:
     """The scores of the chosen documents of some paths, by position."""
     found: dict[str, dict[int, int]] = {}
-    names = pa.array(sorted(paths), pa.string())
+    names = sorted(paths)
     with files.open_input(conclusion) as stream:
-        for batch in pq.ParquetFile(stream).iter_batches(_ROWS):
-            batch = batch.filter(pc.is_in(batch.column("path"), names))
+        table = pq.ParquetFile(stream)
+        for batch in table.iter_batches(_ROWS, row_groups=_groups_within(table, names[0], names[-1])):
+            batch = batch.filter(pc.is_in(batch.column("path"), pa.array(names, pa.string())))
             for path, position, score in zip(*(column.to_pylist() for column in batch.columns)):
                 found.setdefault(path, {})[position] = score
     return found
+
+
+def _groups_within(table: pq.ParquetFile, first: str, last: str) -> list[int]:
+    """The row groups that may hold a path from `first` to `last`: of a great conclusion a slice needs one or two."""
+    bounds = [table.metadata.row_group(index).column(0).statistics for index in range(table.num_row_groups)]
+    return [index for index, bound in enumerate(bounds) if bound is None or not bound.has_min_max or (bound.min <= last and first <= bound.max)]
 
 
 def _with_score(options: StoriesOptions, search: "Search", document: Document, score: int) -> Document:
     words = ngrams.tokens(document.text, options.token_pattern)
     whole, shared = search.whole(words), search.shared(words)
     notes = {"score": round(score / ngrams.ONE, 9), **({"questions": whole} if whole else {}), **{f"{n}-grams": count for n, count in shared.items() if count}}
-    marks = ["holds a question"] * bool(whole) + [f"shares {n} words with a question" for n, count in shared.items() if count]
-    return replace(document, extra=document.extra | notes, marks=(*marks, *(f"holds question {number}" for number in whole)))
+    marks = ["a whole question"] * bool(whole) + [f"{n} words of a question" for n, count in shared.items() if count]
+    return replace(document, extra=document.extra | notes, marks=(*marks, *(f"question {number}" for number in whole)))
 
 
 class Search:
     """Where questions stand in texts. `shortest`: words of the shortest question."""
 
-    def __init__(self, questions: list[list[str]], pattern: str) -> None:
+    def __init__(self, questions: Questions) -> None:
         self.shortest = min(map(len, questions))
         self._whole = [_spaced(words) for words in questions]
         self._grams = {n: {gram for words in questions for gram in _grams(words, n)} for n in _REPORTED}
@@ -381,9 +399,12 @@ class Search:
         return {n: len(grams.intersection(_grams(words, n))) for n, grams in self._grams.items()}
 
 
-def _spaced(words: list[str]) -> str:
+_search = functools.lru_cache(maxsize=2)(Search)
+
+
+def _spaced(words: Sequence[str]) -> str:
     return f"\n{chr(10).join(words)}\n"
 
 
-def _grams(words: list[str], n: int) -> Iterator[tuple[str, ...]]:
+def _grams(words: Sequence[str], n: int) -> Iterator[tuple[str, ...]]:
     return zip(*(words[at:] for at in range(n)))

@@ -27,7 +27,21 @@ from corpora.sources import load_source
 from pipelines import engine as engines
 from pipelines import exact, ingest, measure, near, near_pairs, progress, shard, survey, tokenize, tokenizer, workers
 from pipelines.engine import Engine, Session
-from pipelines.home import RULES, Home, Summary, forget_aside, open_home, removing_stages, set_aside, slices_aside, stale, summaries, take_error, write_error
+from pipelines.home import (
+    CONCLUSION,
+    RULES,
+    Home,
+    Summary,
+    forget_aside,
+    open_home,
+    removing_stages,
+    set_aside,
+    slices_aside,
+    stale,
+    summaries,
+    take_error,
+    write_error,
+)
 from shards.config import UserError
 
 DEFAULT_RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
@@ -111,7 +125,7 @@ class DeduplicateNear(beam.PTransform):
         return done
 
 
-SURVEY_STEPS = (survey.STAGE, survey.CONCLUSION)
+SURVEY_STEPS = (survey.STAGE, CONCLUSION)
 """What Survey hands to workers, in order."""
 NEAR_STEPS = (near.SIGNATURES, near.PAIRS, near.CANDIDATES, near.SCORES, near.STAGE)
 """What DeduplicateNear hands to workers, in order."""

@@ -29,6 +29,9 @@ from shards.verify import verify
 MUCH_BYTES = 1_000_000_000
 """A changed recipe that redoes work over more text than this is asked about."""
 
+SAID_MARKS = 4
+"""Marks of documents that are said, the most frequent ones."""
+
 Say = Callable[[str], None]
 
 
@@ -73,7 +76,9 @@ def run_ingest(home_root: str, num_workers: int, beam_arguments: list[str], say:
         _account(f"{name}: records", records, documents + sum(rejects.values()))
         say(f"ingest {name}: {several(records, 'record')}, {several(documents, 'document')}{_listed(rejects)}")
         if marks := _sums(summary.marks for summary in found):
-            say(f"ingest {name}: of the documents{_listed(marks)}")
+            most = dict(sorted(marks.items(), key=lambda item: (-item[1], item[0]))[:SAID_MARKS])
+            more = f" and {len(marks) - len(most)} other marks: corpus stats {home_root}" if len(marks) > len(most) else ""
+            say(f"ingest {name}: of the documents{_listed(most)}{more}")
         if records and set(rejects) <= {"damaged", "truncated", "unreadable", "unknown_format", "not_an_archive", "not_a_dump"} and not documents:
             say(f"warning: {name}: nothing in its {several(len(found), 'slice')} could be read; corpus show {home_root} --rejects --source {name}")
     if not any(summary.counts["documents"] for found in ingested.values() for summary in found):
@@ -91,7 +96,7 @@ def run_survey(home_root: str, num_workers: int, beam_arguments: list[str], say:
     _run(home_root, Survey, num_workers, beam_arguments)
     _stop_if_aside(home_root, SURVEY_STEPS, say)
     for name in survey.surveyed(recipe):
-        found, concluded = summaries(home, survey.STAGE, name), homes.read_summary(home.summary(survey.CONCLUSION, name, survey.CONCLUSION))
+        found, concluded = summaries(home, survey.STAGE, name), homes.read_summary(home.summary(homes.CONCLUSION, name, homes.CONCLUSION))
         assert concluded is not None
         records, passed = (sum(summary.counts[key] for summary in found) for key in ("records", "passed"))
         rejects = _sums(summary.rejects for summary in found)

@@ -13,7 +13,7 @@ import surveyed
 from corpora.document import Note
 from pipelines import build as composition
 from pipelines import ingest, survey
-from pipelines.home import Home, open_home, stale, summaries, write_recipe
+from pipelines.home import Home, stale, summaries, write_recipe
 from pipelines.recipe import load_recipe, recipe_digest
 from shards.config import UserError
 
@@ -227,9 +227,7 @@ def test_a_slice_set_aside_ends_the_build(folder: Path, corpus: Corpus) -> None:
     assert code == 1 and "set aside: survey lines/" in err and "a line that kills" in err and "corpus status" in err
     assert len(summaries(home, "survey")) == 3 and not summaries(home, "conclusion") and not summaries(home, "ingest")
     (folder / "wanted/3.wanted").write_text("live")
-    code, _, err = corpus("build", folder / "recipe.toml", "--home", home.root, "--workers", 0)
-    assert code == 0, err
-    assert open_home(home.root)[1].sources["lines"].slice_bytes == 1
+    assert len(run(home)) == 5 and len(summaries(home, "survey")) == 4
 
 
 def test_a_dry_run_reads_nothing(folder: Path, corpus: Corpus) -> None:
@@ -241,3 +239,13 @@ def test_a_dry_run_reads_nothing(folder: Path, corpus: Corpus) -> None:
 
 def test_notes_hold_no_values_unless_told() -> None:
     assert Note(path="a", position=0, reason="empty").values is None
+
+
+def test_all_stages_as_one_pipeline(folder: Path) -> None:
+    """As a jar runs them: ingest begins when the survey has come to its conclusion."""
+    from pipelines.beam import Build, run_stage
+
+    home = home_of(folder)
+    run_stage(home.root, Build, 0, [])
+    assert sum(summary.counts["documents"] for summary in summaries(home, "ingest")) == 5
+    assert sum(summary.counts["documents"] for summary in summaries(home, "shards")) == 3
