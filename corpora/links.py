@@ -52,9 +52,7 @@ def merge(addresses: Sequence[str], output: Any, min_score: int, score_of: Liter
     with tempfile.TemporaryDirectory(prefix="corpusmill-") as folder, pa.ipc.new_file(output, LIST_SCHEMA) as writer:
         _scatter(addresses, folder, tick)
         for part in range(PARTS):
-            with pa.OSFile(os.path.join(folder, str(part))) as stream, pa.ipc.open_stream(stream) as reader:
-                noted = reader.read_all().combine_chunks()
-            os.unlink(os.path.join(folder, str(part)))
+            noted = _taken(os.path.join(folder, str(part)))
             batch = _merged(noted, min_score, score_of)
             writer.write_batch(batch)
             linked = int(pc.sum(batch.column("submissions")).as_py() or 0)
@@ -65,13 +63,20 @@ def merge(addresses: Sequence[str], output: Any, min_score: int, score_of: Liter
     return counts
 
 
+def _taken(path: str) -> pa.Table:
+    """The notes of a part, whose file goes."""
+    if not os.path.exists(path):
+        return NOTE_SCHEMA.empty_table()
+    with pa.OSFile(path) as stream, pa.ipc.open_stream(stream) as reader:
+        noted = reader.read_all().combine_chunks()
+    os.unlink(path)
+    return noted
+
+
 def _scatter(addresses: Sequence[str], folder: str, tick: Callable[[int], None]) -> None:
     """The notes of all slices, in a file for each first byte of their keys."""
     with ExitStack() as stack:
-        writers = []
-        for part in range(PARTS):
-            stream = stack.enter_context(pa.OSFile(os.path.join(folder, str(part)), "wb"))
-            writers.append(stack.enter_context(pa.ipc.new_stream(stream, NOTE_SCHEMA)))
+        writers: dict[int, Any] = {}
         done = 0
         for address in addresses:
             with files.open_input(address) as stream:
@@ -82,6 +87,9 @@ def _scatter(addresses: Sequence[str], folder: str, tick: Callable[[int], None])
                     batch = batch.take(pa.array(order)).cast(NOTE_SCHEMA)
                     for part, (start, stop) in enumerate(zip(edges[:-1], edges[1:])):
                         if start < stop:
+                            if part not in writers:
+                                written = stack.enter_context(pa.OSFile(os.path.join(folder, str(part)), "wb"))
+                                writers[part] = stack.enter_context(pa.ipc.new_stream(written, NOTE_SCHEMA))
                             writers[part].write_batch(batch.slice(start, stop - start))
                     done += len(batch)
                     tick(done)

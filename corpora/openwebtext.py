@@ -87,10 +87,14 @@ def source() -> Source:
         slices=submission_slices,
         conclude_fields=frozenset({"language", "min_characters", "fast", "precision"}),
         form="arrow",
-        asked=lambda options: options.source == "reddit",
+        asked=_is_rebuilt,
     )
     packages = ("tld", "warcio", "zstandard", *PAGE_PACKAGES)
     return Source(options=OpenWebTextOptions, slices=slices, read=read, version=1, packages=packages, survey=survey)
+
+
+def _is_rebuilt(options: OpenWebTextOptions) -> bool:
+    return options.source == "reddit"
 
 
 def slices(options: OpenWebTextOptions) -> Iterator[Slice]:

@@ -17,6 +17,7 @@ from typing import Any
 
 from corpora.document import MAX_DOCUMENT_BYTES, Document, Part, Reject
 from corpora.nested import Found, Layout, form_of, in_file, tar_edges
+from shards import files
 
 _NAME = re.compile(r"^\d+-([0-9a-f]{32})\.txt$")
 _SUBSET = re.compile(r"urlsf_subset(\d+)")
@@ -34,11 +35,14 @@ LAYOUT = Layout(leaves={".txt": MAX_DOCUMENT_BYTES}, form=_form)
 
 def cut(parts: Iterable[Part], slice_bytes: int) -> Iterator[Part]:
     """The files; plain tars that are larger than a slice in parts of about `slice_bytes`."""
-    for part in parts:
-        if _form(part.path) != (".tar", "") or part.size <= slice_bytes:
+    held = list(parts)
+    large = [part for part in held if _form(part.path) == (".tar", "") and part.size > slice_bytes]
+    found = dict(zip(large, files.each(large[0].address, lambda part: _edges(part, slice_bytes), large))) if large else {}
+    for part in held:
+        if part not in found:
             yield part
             continue
-        edges = _edges(part, slice_bytes)
+        edges = found[part]
         for start, stop in zip(edges, [*edges[1:], None]):
             share = (part.size if stop is None else stop) - start
             yield Part(address=part.address, path=part.path, size=part.size, start=start, stop=stop, share=share)

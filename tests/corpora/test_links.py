@@ -12,7 +12,7 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from realdata import ROOT
 
@@ -74,6 +74,7 @@ URLS = st.builds(
 NOTES = st.lists(st.tuples(URLS, st.none() | st.integers(-3, 9)), max_size=30)
 
 
+@settings(max_examples=40)
 @given(NOTES, st.integers(-2, 6), st.sampled_from(["submission", "url"]), st.randoms(use_true_random=False))
 def test_a_list_is_what_a_dictionary_gives(
     tmp_path_factory: pytest.TempPathFactory, noted: list[Noted], min_score: int, score_of: ScoreOf, draw: random.Random
