@@ -83,3 +83,62 @@ def test_all_of_them_by_one_command(tmp_path: Path, corpus: Corpus) -> None:
     status = json.loads(corpus("status", tmp_path / "home", "--json")[1])
     assert status["complete"] and corpus("verify", tmp_path / "home")[0] == 0
     print(out)
+
+
+def test_dry_run_of_the_packaged_recipe(tmp_path: Path, corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The paper's shares beside those that the inputs at hand will give, in proportion to their bytes; first with none, then with some of each."""
+    monkeypatch.chdir(tmp_path)
+    build = ("build", "roberta-160gb", "--home", tmp_path / "home", "--dry-run")
+    code, out, err = corpus(*build)
+    assert code == 0 and err.count("not there yet") == 5
+    table = [line.split() for line in err.splitlines() if line.startswith(CORPORA) and ":" not in line]
+    assert [(row[0], " ".join(row[1:3]), " ".join(row[3:5])) for row in table] == [
+        ("wikipedia", "12.0 GB", "7.4 %"),
+        ("books", "4.2 GB", "2.6 %"),
+        ("openwebtext", "39.8 GB", "24.4 %"),
+        ("stories", "31.0 GB", "19.0 %"),
+        ("cc-news", "76.0 GB", "46.6 %"),
+    ]
+    (tmp_path / "again.toml").write_text(out)
+    sizes = {
+        "enwiki/20181220/enwiki-20181220-pages-articles1.xml.bz2": 16_000,
+        "books/a.txt": 4_200,
+        "openwebtext/urlsf_subset00.tar.xz": 12_880,
+        "crawl-data/CC-MAIN-2018-34/segments/1/wet/a.warc.wet.gz": 7_610_000,
+        "crawl-data/CC-NEWS/2017/11/CC-NEWS-20171101000000-00000.warc.gz": 2_250_000,
+        "questions/pdp60.txt": 0,
+        "questions/wsc273.txt": 0,
+    }
+    for name, size in sizes.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(bytes(size) if size else b"Whose book is it?\n")
+    code, out, err = corpus("build", tmp_path / "again.toml", "--home", tmp_path / "home", "--dry-run", "--json")
+    assert code == 0 and "not there yet" not in err
+    found = json.loads(out)
+    assert found["recipe"]["dedup"]["priority"] == list(found["sources"]) == list(CORPORA)
+    reckoned = {name: row["reckoned"] for name, row in found["sources"].items()}
+    assert [row["text_bytes"] for row in reckoned.values()] == [12_000, 4_200, 39_769, 31_000, 38_000]
+    assert [row["share"] for row in reckoned.values()] == [round(size / 124_969, 6) for size in (12_000, 4_200, 39_769, 31_000, 38_000)]
+    assert sum(row["expected_share"] for row in reckoned.values()) == pytest.approx(1, abs=1e-5)
+    assert [row["input_bytes"] for row in reckoned.values()] == [row["bytes"] for row in found["sources"].values()]
+    assert reckoned["stories"]["core_hours"] == round(found["sources"]["stories"]["expected"]["core_hours"] / 10**6, 3)
+
+
+def test_what_cannot_be_reckoned_is_not(tmp_path: Path, corpus: Corpus) -> None:
+    """A source of which the recipe expects nothing: no share can be told, of it or of the others."""
+    (tmp_path / "a.txt").write_text("abc")
+    tables = "".join(f'[sources.{name}]\nkind = "files"\ninput = "{tmp_path}/a.txt"\n' for name in "ab")
+    (tmp_path / "recipe.toml").write_text(f"{tables}[expected.a]\ninput_bytes = 30\ntext_bytes = 60\n")
+    code, out, err = corpus("build", tmp_path / "recipe.toml", "--dry-run", "--json")
+    figures = json.loads(out)["sources"]
+    assert code == 0 and "reckoned" not in figures["b"]
+    assert figures["a"]["reckoned"] == {
+        **{"expected_bytes": 60, "expected_share": None, "expected_hours": None},
+        **{"input_bytes": 3, "text_bytes": 6, "share": None, "core_hours": None},
+    }
+    rows = [line.split() for line in err.splitlines() if line.startswith(("a ", "b ", "total "))]
+    assert rows == [
+        ["a", "60", "B", "-", "-", "3", "B", "6", "B", "-", "-"],
+        ["b", "-", "-", "-", "3", "B", "-", "-", "-"],
+        ["total", "-", "-", "6", "B", "-", "-"],
+    ]
