@@ -25,13 +25,14 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from corpora.sources import load_source
 from pipelines import engine as engines
-from pipelines import exact, ingest, measure, near, near_pairs, progress, shard, survey, tokenize, tokenizer, workers
+from pipelines import exact, ingest, measure, near, near_decision, near_pairs, near_scores, progress, shard, survey, tokenize, tokenizer, workers
 from pipelines.engine import Engine, Session
 from pipelines.home import (
     CONCLUSION,
     RULES,
     Home,
     Summary,
+    collect,
     forget_aside,
     open_home,
     removing_stages,
@@ -93,15 +94,17 @@ class Deduplicate(beam.PTransform):
     def expand(self, ingested: Any) -> Any:
         keyed = _process(_after(ingested, self, exact.plan, "Plan"), self, exact.process)
         tasks = _after(keyed, self, exact.tasks, "PlanBlocks", needs=(exact.KEYS,))
-        removals = (
+        asked = (
             tasks
             | "SpreadBlocks" >> beam.Reshuffle()
             | "Blocks" >> beam.FlatMap(_guarded(self, exact.blocks))
             | "MeetByKey" >> beam.GroupByKey()
-            | "Decide" >> beam.FlatMap(_guarded(self, functools.partial(_decide, self.home)))
+            | "Decide" >> beam.FlatMap(_guarded(self, _decide))
         )
-        none = tasks | "EverySlice" >> beam.Map(_no_removal)
-        by_slice = (removals, none) | beam.Flatten() | "MeetBySlice" >> beam.GroupByKey()
+        every = tasks | "EverySlice" >> beam.Map(_by_index)
+        by_twin = (asked, every) | "WithTwins" >> beam.Flatten() | "MeetByTwin" >> beam.GroupByKey()
+        named = by_twin | "Name" >> beam.FlatMap(_guarded(self, _name))
+        by_slice = (named, every) | "WithSlices" >> beam.Flatten() | "MeetBySlice" >> beam.GroupByKey()
         return by_slice | "Apply" >> beam.FlatMap(_guarded(self, _apply)).with_output_types(Summary)
 
 
@@ -117,9 +120,9 @@ class DeduplicateNear(beam.PTransform):
         done = _process(_after(deduplicated, self, near.plan, "Plan"), self, near.process)
         for label, plan, process, needs in (
             ("Pairs", near_pairs.plan_pairs, near_pairs.propose, near.SIGNATURES),
-            ("Candidates", near_pairs.plan_candidates, near_pairs.gather, near.PAIRS),
-            ("Scores", near_pairs.plan_scores, near_pairs.score, near.CANDIDATES),
-            ("Apply", near.plan_apply, near.apply, near.SCORES),
+            ("Candidates", near_scores.plan_candidates, near_scores.gather, near.PAIRS),
+            ("Scores", near_scores.plan_scores, near_scores.score, near.CANDIDATES),
+            ("Apply", near_decision.plan_apply, near_decision.apply, near.SCORES),
         ):
             done = _process(_after(done, self, plan, f"Plan{label}", needs=NEAR_STEPS[: NEAR_STEPS.index(needs) + 1]), self, process, label)
         return done
@@ -195,6 +198,13 @@ STAGES_OF: dict[type[beam.PTransform], tuple[str, ...]] = {
     Build: (*SURVEY_STEPS, ingest.STAGE, measure.STAGE, exact.KEYS, *NEAR_STEPS, tokenizer.SAMPLE, tokenize.STAGE, shard.STAGE),
 }
 """The stages whose slices each transform hands to workers."""
+READ_AGAIN: dict[type[beam.PTransform], tuple[str, ...]] = {
+    Ingest: (ingest.STAGE,),
+    Measure: (measure.STAGE,),
+    Deduplicate: (exact.STAGE,),
+    DeduplicateNear: (near.STAGE,),
+}
+"""The stages whose summaries several later plans read."""
 DISPLAYED: dict[type[beam.PTransform], str] = {
     Survey: "survey",
     Ingest: "ingest",
@@ -260,19 +270,27 @@ def _left(home: str, session: Session | None, error: UserError) -> Exception:
     return error if session is None else engines.wire(error)
 
 
-def _decide(home: str, group: tuple[int, Iterable[bytes]]) -> Iterator[tuple[int, bytes]]:
-    yield from exact.decide(group[1], exact.places(home))
+def _decide(group: tuple[int, Iterable[bytes]]) -> Iterator[tuple[int, bytes]]:
+    yield from exact.decide(group[1])
 
 
-def _no_removal(task: exact.Task) -> tuple[int, Any]:
-    """Beside its removals each slice brings its task: to plan all of them again for each would be quadratic."""
+def _by_index(task: exact.Task) -> tuple[int, Any]:
+    """Beside what is removed each slice brings its task: to plan all of them again for each would be quadratic."""
     return task.index, task
 
 
-def _apply(group: tuple[int, Iterable[Any]]) -> list[Summary]:
+def _task_and_blocks(group: tuple[int, Iterable[Any]]) -> tuple[exact.Task, list[bytes]]:
     of_slice = list(group[1])
     (task,) = {item.index: item for item in of_slice if isinstance(item, exact.Task)}.values()
-    return [exact.apply(task, (item for item in of_slice if isinstance(item, bytes)))]
+    return task, [item for item in of_slice if isinstance(item, bytes)]
+
+
+def _name(group: tuple[int, Iterable[Any]]) -> Iterator[tuple[int, bytes]]:
+    yield from exact.name(*_task_and_blocks(group))
+
+
+def _apply(group: tuple[int, Iterable[Any]]) -> list[Summary]:
+    return [exact.apply(*_task_and_blocks(group))]
 
 
 def _guard_exact(home: str) -> list[Summary]:
@@ -283,7 +301,7 @@ def _guard_exact(home: str) -> list[Summary]:
 
 def _guard_near(home: str) -> list[Summary]:
     found = summaries(Home(home), near.STAGE)
-    near.guard(Home(home), open_home(home)[1], found, lambda _: None)
+    near_decision.guard(Home(home), open_home(home)[1], found, lambda _: None)
     return found
 
 
@@ -385,6 +403,8 @@ def run_stage(home: str, stage: type[beam.PTransform], num_workers: int, beam_ar
         session = engines.new_session(Home(home), {name for options_ in recipe.sources.values() for name in load_source(options_.kind).packages})
     with engines.java_arguments(engine) as more:
         _run_stage(home, stage, num_workers, [*more, *beam_arguments], engine, session)
+    for name in READ_AGAIN.get(stage, ()):
+        collect(Home(home), name)
 
 
 def _run_stage(home: str, stage: type[beam.PTransform], num_workers: int, beam_arguments: list[str], engine: Engine, session: Session | None) -> None:

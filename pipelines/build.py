@@ -15,7 +15,7 @@ from typing import Any
 
 from corpora.document import LATER_FIELDS, LOCATION_FIELDS, SourceOptions
 from corpora.sources import load_source
-from pipelines import exact, ingest, measure, near, shard, survey, tokenize, tokenizer
+from pipelines import exact, ingest, measure, near, near_decision, shard, survey, tokenize, tokenizer
 from pipelines import home as homes
 from pipelines.card import write_shards_card
 from pipelines.engine import engine_of
@@ -147,7 +147,11 @@ def _run_near(home_root: str, num_workers: int, beam_arguments: list[str], say: 
     from pipelines.beam import NEAR_STEPS, DeduplicateNear
 
     home, recipe = open_home(home_root)
-    say(f"near: {near.s_curve(*near.band_scheme(min(near.thresholds(recipe).values())))}")
+    bands, rows = near.band_scheme(min(near.thresholds(recipe).values()))
+    say(f"near: {near.s_curve(bands, rows)}")
+    documents, size = (sum(summary.counts[key] for summary in summaries(home, ingest.STAGE)) for key in ("documents", "bytes"))
+    keys = bands * near.RECORD.itemsize
+    _check_disk(home, keys * documents + size // 2, f"{keys} bytes a document and half a byte a byte of text")
     _run(home_root, DeduplicateNear, num_workers, beam_arguments)
     _stop_if_aside(home_root, NEAR_STEPS, say)
     proposed, scored = summaries(home, near.PAIRS), summaries(home, near.SCORES)
@@ -160,7 +164,7 @@ def _run_near(home_root: str, num_workers: int, beam_arguments: list[str], say: 
         _account(f"{name}: documents", sum(summary.counts["documents"] for summary in summaries(home, ingest.STAGE, name)), documents)
         _account(f"{name}: near-copies and their twins", removed, sum(sum(summary.twins_in.values()) for summary in of_source))
         say(f"near {name}: {removed:,} of {documents:,} documents are near-copies" + (f", {contained:,} of them contained in another" if contained else ""))
-    near.guard(home, recipe, found, say)
+    near_decision.guard(home, recipe, found, say)
 
 
 def _run_rules(home_root: str, num_workers: int, beam_arguments: list[str], say: Say) -> None:
@@ -175,12 +179,12 @@ def _run_rules(home_root: str, num_workers: int, beam_arguments: list[str], say:
     for name in recipe.sources:
         if homes.RULES not in homes.removing_stages(recipe, source=name):
             continue
-        found, ingested = summaries(home, measure.STAGE, name), summaries(home, ingest.STAGE, name)
+        found, ingested, read = summaries(home, measure.STAGE, name), summaries(home, ingest.STAGE, name), homes.bulk(home)
         documents = sum(summary.counts["documents"] for summary in ingested)
         _account(f"{name}: documents", documents, sum(summary.counts["documents"] for summary in found))
         removed: dict[str, int] = {}
         for summary in ingested:
-            for rule, count in homes.removed_by_rule(home, recipe, summary).items():
+            for rule, count in homes.removed_by_rule(home, recipe, summary, read).items():
                 removed[rule] = removed.get(rule, 0) + count
         total = sum(removed.values())
         by_rule = "".join(f", {count:,} {rule}" for rule, count in sorted(removed.items(), key=lambda item: -item[1]))
@@ -212,11 +216,14 @@ def run_tokenize(home_root: str, num_workers: int, beam_arguments: list[str], sa
     _check_disk(home, sum(summary.counts["bytes"] for found in ingested.values() for summary in found), "one byte a byte of text")
     _run(home_root, Tokenize, num_workers, beam_arguments)
     _stop_if_aside(home_root, (tokenize.STAGE, shard.STAGE), say)
+    read = homes.bulk(home)
     for name in recipe.sources:
         encoded, written = summaries(home, tokenize.STAGE, name), summaries(home, shard.STAGE, name)
         kept, tokens = (sum(summary.counts[key] for summary in encoded) for key in ("kept", "tokens"))
         documents = sum(summary.counts["documents"] for summary in ingested[name])
-        removed = sum(homes.removed_count(home, recipe, stage, summary) for stage in homes.removing_stages(recipe, source=name) for summary in ingested[name])
+        removed = sum(
+            homes.removed_count(home, recipe, stage, summary, read) for stage in homes.removing_stages(recipe, source=name) for summary in ingested[name]
+        )
         _account(f"{name}: documents", documents, kept + removed)
         _account(f"{name}: kept documents", kept, sum(summary.counts["documents"] for summary in written))
         _account(f"{name}: tokens", tokens, sum(summary.counts["tokens"] for summary in written))

@@ -4,15 +4,16 @@ of documents that were crawled from one address, whatever spelling of it (`corpo
 A document goes when an earlier one has its text or its address; that one is its twin. The first of a chain of such
 documents always stays. Only pages have an address in this sense: documents with both `url` and `crawled`.
 
-Law 1: no text crosses a shuffle. Each slice writes the digests of text and address beside its documents; what meets in a
-shuffle are packed records of 24 bytes (key, order, reference), at most two a document, partitioned by key. Equal keys are
-settled by the full digests, read from beside the documents. Every removed document names its twin.
+Law 1: no text crosses a shuffle. Each slice writes the digests of text and address beside its documents. What meets by key
+are packed records of 24 bytes (key, order, reference) and with each the 8 bytes of the digest that are not its key, at most
+two of both a document: so equal keys are settled by full digests, and no partition reads the files of slices. What is
+removed then goes to the slice of its twin, which knows the twin's id, and with it to its own slice.
 """
 
 import dataclasses
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +28,7 @@ from pipelines.home import (
     SliceTask,
     Summary,
     attribute_digests,
+    bulk,
     done,
     fingerprint,
     kept_rows,
@@ -34,8 +36,11 @@ from pipelines.home import (
     ordered_slices,
     package_versions,
     prune,
+    recipe_key,
     removed_count,
     removing_stages,
+    slice_summary,
+    task_home,
     write_summary,
 )
 from pipelines.progress import tick
@@ -49,7 +54,7 @@ VERSION = 3
 DECISION_VERSION = 4
 """Of what `apply` writes."""
 PARTITION_RECORDS = 2_000_000
-"""About how many records meet in one group: 48 MB."""
+"""About how many records meet in one group: 64 MB."""
 
 RECORD = np.dtype([("key", "<u8"), ("order", "<u8"), ("slice", "<u4"), ("row", "<u4")])
 """What crosses the first shuffle. `order`: priority of the source, then crawl time, null last; (slice, row): the
@@ -58,8 +63,12 @@ the document's address has `OF_ADDRESS` added to its row."""
 OF_ADDRESS = 1 << 31
 """Set in `row` where a record or removal is about the address: a slice holds fewer than 2**31 documents."""
 
+ASKED = np.dtype([("twin", "<u4"), ("slice", "<u4"), ("row", "<u4")])
+"""What crosses the second shuffle, keyed by the slice of a twin: the twin's row, and the slice and row that it removes (with
+`OF_ADDRESS` where that is why)."""
+
 REMOVAL = np.dtype([("row", "<u4"), ("source", "<u4"), ("twin", "S16")])
-"""What crosses the second shuffle, keyed by slice: a removed row (with `OF_ADDRESS` where that is why), the place of its twin's
+"""What crosses the third shuffle, keyed by slice: a removed row (with `OF_ADDRESS` where that is why), the place of its twin's
 source among the names of all sources, sorted, and its twin's id."""
 
 ATTRIBUTE_SCHEMA = pa.schema([pa.field("id", pa.string(), nullable=False), ("twin", pa.string()), ("score", pa.float64()), ("kind", pa.string())])
@@ -81,40 +90,7 @@ def plan(home_root: str) -> list[Task]:
     wanted = {(task.ingested.source, task.ingested.slice) for task in planned}
     prune(home, KEYS, wanted, (f"work/{KEYS}",))
     prune(home, STAGE, wanted, (f"attributes/{STAGE}",))
-    _write_order(home, planned)
     return planned
-
-
-def _write_order(home: Home, planned: list[Task]) -> None:
-    table = pa.table({"source": [task.source for task in planned], "name": [task.name for task in planned]})
-    try:
-        with files.open_input(_order_file(home)) as stream:
-            if pq.read_table(stream).equals(table):
-                return
-    except (FileNotFoundError, pa.ArrowInvalid):
-        pass  # not there, or damaged: written below
-    with files.open_output(_order_file(home)) as output:
-        pq.write_table(table, output, compression="zstd")
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where the keys of a slice lie."""
-
-    home: str
-    source: str
-    name: str
-
-
-def places(home_root: str) -> list[Place]:
-    """Every slice that was planned, in order: what `decide` needs of `tasks`, from one file instead of one a slice."""
-    with files.open_input(_order_file(Home(home_root))) as stream:
-        table = pq.read_table(stream)
-    return [Place(home_root, source, name) for source, name in zip(table.column("source").to_pylist(), table.column("name").to_pylist())]
-
-
-def _order_file(home: Home) -> str:
-    return home.file("work", STAGE, "slices.parquet")
 
 
 def tasks(home_root: str) -> list[Task]:
@@ -124,16 +100,17 @@ def tasks(home_root: str) -> list[Task]:
     if not found:
         raise UserError(f"{home_root}: nothing is ingested", "corpus build RECIPE --home DIR")
     partitions = sum(summary.counts["documents"] for summary in found) // PARTITION_RECORDS + 1
-    return [Task(home=home_root, index=index, ingested=summary, partitions=partitions) for index, summary in enumerate(found)]
+    key = recipe_key(recipe)
+    return [Task(home=home_root, recipe=key, index=index, ingested=summary, partitions=partitions) for index, summary in enumerate(found)]
 
 
-def _keys_file(slice_: Task | Place) -> str:
-    return Home(slice_.home).work(KEYS, slice_.source, f"{slice_.name}.parquet")
+def _keys_file(task: Task) -> str:
+    return Home(task.home).work(KEYS, task.source, f"{task.name}.parquet")
 
 
 def process(task: Task) -> Summary:
     """Write the columns that dedup needs beside the documents of a slice: id, crawled, digests of folded text and address."""
-    home, recipe = open_home(task.home)
+    home, recipe = task_home(task)
     ingested, by_address = task.ingested, recipe.dedup.by_address
     wanted = fingerprint(stage=VERSION, packages=package_versions("tokenizers"), by_address=by_address, documents=ingested.output)
     address = _keys_file(task)
@@ -155,7 +132,7 @@ def process(task: Task) -> Summary:
                 writer.write_table(pa.table(columns, schema=schema))
                 rows += table.num_rows
                 tick(rows, task.size * rows // max(documents.metadata.num_rows, 1))
-    summary = _summary(KEYS, ingested, wanted, output, {"documents": ingested.counts["documents"]})
+    summary = slice_summary(KEYS, ingested, wanted, output, {"documents": ingested.counts["documents"]}, (ingested.output,))
     write_summary(home, summary)
     return summary
 
@@ -166,11 +143,13 @@ def address_digest(url: str) -> bytes:
 
 
 def blocks(task: Task) -> Iterator[tuple[int, bytes]]:
-    """(partition, packed `RECORD`s) of a slice whose keys are written; only of documents that the stages before keep."""
-    home, recipe = open_home(task.home)
+    """(partition, packed `RECORD`s and after them the rests of their digests) of a slice whose keys are written; only of
+    documents that the stages before keep."""
+    home, recipe = task_home(task)
     table = _read_columns(task, ["crawled", "digest", "address"])
     records = np.zeros(table.num_rows, RECORD)
-    records["key"] = _digest_words(table.column("digest"))[:, 0]
+    words = _digest_words(table.column("digest"))
+    records["key"] = words[:, 0]
     crawled = table.column("crawled")
     seconds = crawled.fill_null(0).to_numpy().astype(np.int64) + (1 << 40)
     seconds[crawled.is_null().to_numpy()] = (1 << 56) - 1
@@ -179,52 +158,58 @@ def blocks(task: Task) -> Iterator[tuple[int, bytes]]:
     records["row"] = np.arange(table.num_rows, dtype=np.uint32)
     kept = kept_rows(home, recipe, task.ingested, before=STAGE)
     pages = np.flatnonzero(kept & table.column("address").is_valid().to_numpy())
-    of_address = records[pages]
-    of_address["key"] = _digest_words(table.column("address").fill_null(bytes(16)))[pages, 0]
+    of_address, address_words = records[pages], _digest_words(table.column("address").fill_null(bytes(16)))[pages]
+    of_address["key"] = address_words[:, 0]
     of_address["row"] |= np.uint32(OF_ADDRESS)
-    records = np.concatenate([records[kept], of_address])
+    records, rests = np.concatenate([records[kept], of_address]), np.concatenate([words[kept, 1], address_words[:, 1]])
     partition = records["key"] % np.uint64(task.partitions)
     order = np.argsort(partition, kind="stable")
     edges = np.searchsorted(partition[order], np.arange(task.partitions + 1, dtype=np.uint64))
     for number in range(task.partitions):
         if edges[number] < edges[number + 1]:
-            yield number, records[order[edges[number] : edges[number + 1]]].tobytes()
+            chosen = order[edges[number] : edges[number + 1]]
+            yield number, records[chosen].tobytes() + rests[chosen].tobytes()
 
 
-def decide(packed: Iterable[bytes], planned: Sequence[Task | Place]) -> Iterator[tuple[int, bytes]]:
-    """(slice, packed `REMOVAL`s) from all blocks of one partition, in whatever order they come."""
-    records = np.frombuffer(b"".join(packed), RECORD)
-    _, inverse, counts = np.unique(records["key"], return_inverse=True, return_counts=True)
-    records = records[counts[inverse] > 1]
-    records = records[np.lexsort((records["row"], records["slice"]))]
-    words = np.zeros((len(records), 2), np.uint64)
-    ids = np.zeros(len(records), "S16")
-    for index, run in _runs(records["slice"]):
-        table = _read_columns(planned[index], ["id", "digest", "address"])
-        rows = records["row"][run] & np.uint32(OF_ADDRESS - 1)
-        is_address = records["row"][run] >= OF_ADDRESS
-        digests = _digest_words(table.column("digest"))[rows]
-        digests[is_address] = _digest_words(table.column("address").fill_null(bytes(16)))[rows[is_address]]
-        words[run] = digests
-        ids[run] = [bytes.fromhex(table.column("id")[int(row)].as_py()) for row in rows]
-    order = np.lexsort((records["row"], records["slice"], records["order"], words[:, 1], words[:, 0]))
-    records, words, ids = records[order], words[order], ids[order]
+def decide(packed: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
+    """(slice of the twin, packed `ASKED`) from all blocks of one partition, in whatever order they come."""
+    blocks = list(packed)
+    counts = [len(block) // (RECORD.itemsize + 8) for block in blocks]
+    records = np.concatenate([np.zeros(0, RECORD), *(np.frombuffer(block, RECORD, count) for block, count in zip(blocks, counts))])
+    rests = np.concatenate([np.zeros(0, np.uint64), *(np.frombuffer(block, "<u8", count, count * RECORD.itemsize) for block, count in zip(blocks, counts))])
+    del blocks
+    _, inverse, counts_of = np.unique(records["key"], return_inverse=True, return_counts=True)
+    repeated = counts_of[inverse] > 1
+    records, rests = records[repeated], rests[repeated]
+    order = np.lexsort((records["row"], records["slice"], records["order"], rests, records["key"]))
+    records, rests = records[order], rests[order]
     first = np.ones(len(records), np.bool_)
-    first[1:] = (words[1:] != words[:-1]).any(axis=1)
+    first[1:] = (records["key"][1:] != records["key"][:-1]) | (rests[1:] != rests[:-1])
     survivor = np.maximum.accumulate(np.where(first, np.arange(len(records)), 0))
     removed = np.flatnonzero(~first)
-    if not len(removed):
+    twins = records[survivor[removed]]
+    asked = np.zeros(len(removed), ASKED)
+    asked["twin"], asked["slice"], asked["row"] = twins["row"] & np.uint32(OF_ADDRESS - 1), records["slice"][removed], records["row"][removed]
+    yield from _by_slice(asked, twins["slice"])
+
+
+def name(task: Task, packed: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
+    """(slice, packed `REMOVAL`s) of the documents whose twins lie in the task's slice."""
+    asked = np.frombuffer(b"".join(packed), ASKED)
+    if not len(asked):
         return
-    numbers = {name: number for number, name in enumerate(sorted(open_home(planned[0].home)[1].sources))}
-    source_of = np.array([numbers[place.source] for place in planned], np.uint32)
-    removed = removed[np.argsort(records["slice"][removed], kind="stable")]
-    for index, run in _runs(records["slice"][removed]):
-        of_slice = removed[run]
-        removals = np.zeros(len(of_slice), REMOVAL)
-        removals["row"] = records["row"][of_slice]
-        removals["source"] = source_of[records["slice"][survivor[of_slice]]]
-        removals["twin"] = ids[survivor[of_slice]]
-        yield index, removals.tobytes()
+    ids = _read_columns(task, ["id"]).column("id").take(pa.array(np.ascontiguousarray(asked["twin"]))).to_pylist()
+    removals = np.zeros(len(asked), REMOVAL)
+    removals["source"] = sorted(task_home(task)[1].sources).index(task.source)
+    removals["row"], removals["twin"] = asked["row"], [bytes.fromhex(identity) for identity in ids]
+    yield from _by_slice(removals, asked["slice"])
+
+
+def _by_slice(records: NDArray[np.void], slices: NDArray[np.uint32]) -> Iterator[tuple[int, bytes]]:
+    """(slice, its records, packed)."""
+    order = np.argsort(slices, kind="stable")
+    for index, run in _runs(slices[order]):
+        yield index, records[order[run]].tobytes()
 
 
 def _runs(numbers: NDArray[np.uint32]) -> Iterator[tuple[int, slice]]:
@@ -236,7 +221,7 @@ def _runs(numbers: NDArray[np.uint32]) -> Iterator[tuple[int, slice]]:
 
 def apply(task: Task, packed: Iterable[bytes]) -> Summary:
     """Write the attributes of a slice from its removals."""
-    home, recipe = open_home(task.home)
+    home, recipe = task_home(task)
     ingested = task.ingested
     before = attribute_digests(home, recipe, ingested, before=STAGE)
     removals = np.sort(np.frombuffer(b"".join(packed), REMOVAL), order="row")
@@ -266,7 +251,7 @@ def apply(task: Task, packed: Iterable[bytes]) -> Summary:
     table = pa.table(columns, schema=ATTRIBUTE_SCHEMA.with_metadata({"corpusmill.documents": ingested.output}))
     with files.open_output(address) as stream:
         pq.write_table(table, stream, compression="zstd")
-    summary = _summary(STAGE, ingested, wanted, stream, {"documents": len(ids), "removed": len(twins_in)}, before)
+    summary = slice_summary(STAGE, ingested, wanted, stream, {"documents": len(ids), "removed": len(twins_in)}, (ingested.output, *before))
     summary = dataclasses.replace(summary, twins_in=dict(sorted(Counter(twins_in.values()).items())))
     write_summary(home, summary)
     return summary
@@ -275,10 +260,11 @@ def apply(task: Task, packed: Iterable[bytes]) -> Summary:
 def guard(home: Home, recipe: Recipe, summaries: list[Summary]) -> None:
     """Stop a build in which more of a source, of what the rules leave of it, would go than `dedup.max_removed`. Raises
     `UserError` (exit 1)."""
+    found, read = ordered_slices(home, recipe), bulk(home)
     for name in recipe.sources:
         documents = sum(summary.counts["documents"] for summary in summaries if summary.source == name)
-        ingested = [summary for summary in ordered_slices(home, recipe) if summary.source == name]
-        documents -= sum(removed_count(home, recipe, stage, summary) for stage in removing_stages(recipe, STAGE, name) for summary in ingested)
+        ingested = [summary for summary in found if summary.source == name]
+        documents -= sum(removed_count(home, recipe, stage, summary, read) for stage in removing_stages(recipe, STAGE, name) for summary in ingested)
         removed = sum(summary.counts["removed"] for summary in summaries if summary.source == name)
         if removed > recipe.dedup.max_removed * documents:
             share = removed / documents
@@ -289,23 +275,8 @@ def guard(home: Home, recipe: Recipe, summaries: list[Summary]) -> None:
             )
 
 
-def _summary(stage: str, ingested: Summary, wanted: str, written: files.Output, counts: dict[str, int], before: Sequence[str] = ()) -> Summary:
-    return Summary(
-        stage=stage,
-        source=ingested.source,
-        slice=ingested.slice,
-        path=ingested.path,
-        start=ingested.start,
-        fingerprint=wanted,
-        output=written.digest,
-        output_bytes=written.bytes,
-        counts=counts,
-        inputs=(ingested.output, *before),
-    )
-
-
-def _read_columns(slice_: Task | Place, columns: list[str]) -> pa.Table:
-    with files.open_input(_keys_file(slice_)) as stream:
+def _read_columns(task: Task, columns: list[str]) -> pa.Table:
+    with files.open_input(_keys_file(task)) as stream:
         return pq.read_table(stream, columns=columns).combine_chunks()
 
 

@@ -9,6 +9,7 @@ finds its input by the summaries of the earlier one, never by listing files.
 import functools
 import hashlib
 import json
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -65,11 +66,12 @@ class Summary:
 
 @dataclass(frozen=True, kw_only=True)
 class SliceTask:
-    """What a stage after ingest does to one ingested slice; a stage's own task is a subclass."""
+    """What a stage after ingest does to one ingested slice; a stage's own task is a subclass. `recipe`: `recipe_key` of the plan's."""
 
     home: str
     ingested: Summary
     stage: str
+    recipe: str = ""
 
     @property
     def source(self) -> str:
@@ -145,6 +147,26 @@ def open_home(root: str, for_reading: bool = False) -> tuple[Home, Recipe]:
     raise UserError(what, f"{hint}; {again}" if hint else again)
 
 
+_held: dict[tuple[str, str], Recipe] = {}
+
+
+def task_home(task: Any) -> tuple[Home, Recipe]:
+    """`open_home` for a task: a process reads the recipe once for all tasks that were planned by it."""
+    held = _held.get((task.home, task.recipe))
+    if held is not None:
+        return Home(task.home), held
+    home, recipe = open_home(task.home)
+    if recipe_key(recipe) == task.recipe:
+        _held.clear()
+        _held[task.home, task.recipe] = recipe
+    return home, recipe
+
+
+def recipe_key(recipe: Recipe) -> str:
+    """What tells a recipe from any other, whatever setting differs."""
+    return digest_of(to_dict(recipe))[:16]
+
+
 def write_recipe(home: Home, recipe: Recipe) -> None:
     """Keep the recipe as built, every default written out. Its first line tells it from a recipe that a user wrote."""
     files.write_bytes(home.file("recipe.toml"), (RECIPE_MARK + recipe_text(recipe)).encode())
@@ -203,17 +225,35 @@ def stale(home: Home, tasks: Iterable[Any]) -> Iterator[str]:
     without a fingerprint are passed over."""
     found: dict[tuple[str, str], list[list[str]]] = {}
     planned: dict[tuple[str, str], int] = {}
-    wanted = [task for task in tasks if hasattr(task, "fingerprint")]
-    there = files.each(home.root, lambda task: read_summary(home.summary(task.stage, task.source, task.name)), wanted)
-    for task, before in zip(wanted, there):
+    there = bulk(home)
+    for task in tasks:
+        if not hasattr(task, "fingerprint"):
+            continue
         key = (task.stage, task.source)
         planned[key] = planned.get(key, 0) + 1
+        before = there(task.stage, task.source, task.name)
         if before is not None and before.fingerprint != task.fingerprint:
             old, new = set(before.fingerprint.split()), task.fingerprint.split()
             found.setdefault(key, []).append([PARTS.get(name := part.split(":")[0], f"{name} changed") for part in new if part not in old])
     for (stage, source), reasons in found.items():
         why = ", ".join(dict.fromkeys(reason for slice_reasons in reasons for reason in slice_reasons))
         yield f"{stage} {source}: {len(reasons)} of {planned[stage, source]} slices are done again: {why}"
+
+
+def slice_summary(stage: str, ingested: Summary, wanted: str, written: files.Output, counts: dict[str, int], inputs: tuple[str, ...] = ()) -> Summary:
+    """The summary of what a stage wrote about an ingested slice."""
+    return Summary(
+        stage=stage,
+        source=ingested.source,
+        slice=ingested.slice,
+        path=ingested.path,
+        start=ingested.start,
+        fingerprint=wanted,
+        output=written.digest,
+        output_bytes=written.bytes,
+        counts=counts,
+        inputs=inputs,
+    )
 
 
 def write_summary(home: Home, summary: Summary) -> None:
@@ -246,20 +286,70 @@ def done(home: Home, stage: str, source: str, slice_name: str, wanted: str, outp
 
 def summaries(home: Home, stage: str, source: str | None = None) -> list[Summary]:
     """The summaries of a stage in the order of their slices; of all sources in the order of their names unless one is named."""
-    names = files.list_folders(home.file("summaries", stage)) if source is None else [source]
-    addresses = [address for name in names for address in files.list_files(home.file("summaries", stage, name), ".json")]
-    found = files.each(home.root, read_summary, addresses)
+    listed = [entry for entry in files.walk(home.file("summaries", stage)) if entry[0].endswith(".json") and source in (None, entry[0].split("/")[0])]
+    held = _collected(home, stage) if len(listed) > 1 else {}
+    known = [held[name][2] if held.get(name, ())[:2] == (size, written) else None for name, size, written in listed]
+    missing = iter(files.each(home.root, read_summary, [home.file("summaries", stage, entry[0]) for entry, summary in zip(listed, known) if summary is None]))
+    found = [next(missing) if summary is None else summary for summary in known]
     return sorted((summary for summary in found if summary), key=lambda summary: (summary.source, summary.key))
+
+
+Read = Callable[[str, str, str], Summary | None]
+"""(stage, source, slice) -> its summary, None where there is none."""
+
+
+def _reader(home: Home) -> Read:
+    return lambda stage, source, slice_name: read_summary(home.summary(stage, source, slice_name))
+
+
+def bulk(home: Home) -> Read:
+    """For plans, which ask for every slice's: the summaries of a stage are read together when the first is asked for."""
+    lock, held = threading.Lock(), dict[str, dict[tuple[str, str], Summary]]()
+
+    def read(stage: str, source: str, slice_name: str) -> Summary | None:
+        with lock:
+            if stage not in held:
+                held[stage] = {(summary.source, summary.slice): summary for summary in summaries(home, stage)}
+        return held[stage].get((source, slice_name))
+
+    return read
+
+
+def collect(home: Home, stage: str) -> None:
+    """Copy the summaries of a stage that is over into one file, which `summaries` reads in their place: a store is asked for
+    one file, not for one a slice. An entry counts only as long as the summary itself is listed with the same bytes and time;
+    and `prune`, in every plan, empties a store's."""
+    listed = [entry for entry in files.walk(home.file("summaries", stage)) if entry[0].endswith(".json")]
+    held = _collected(home, stage)
+    if len(listed) < 2 or {(name, size, written) for name, (size, written, _) in held.items()} == set(listed):
+        return
+    found = files.each(home.root, read_summary, [home.file("summaries", stage, name) for name, *_ in listed])
+    content = [[*entry, to_dict(summary)] for entry, summary in zip(listed, found) if summary]
+    files.write_bytes(_collection(home, stage), json.dumps(content).encode())
+
+
+def _collected(home: Home, stage: str) -> dict[str, tuple[int, int, Summary]]:
+    """Path below the stage's summaries -> bytes and time it had, and the summary."""
+    try:
+        content = json.loads(files.read_bytes(_collection(home, stage)))
+        return {name: (size, written, from_dict(Summary, summary)) for name, size, written, summary in content}
+    except (FileNotFoundError, ValueError, TypeError, UserError):
+        return {}
+
+
+def _collection(home: Home, stage: str) -> str:
+    return home.file("work", "collected", f"{stage}.json")
 
 
 def current(home: Home, recipe: Recipe, stage: str, source: str) -> list[Summary]:
     """The summaries of a later stage that rest on the documents and attributes that are there now."""
+    read = bulk(home)
 
     def of_slice(ingested: Summary) -> Summary | None:
-        summary = read_summary(home.summary(stage, source, ingested.slice))
+        summary = read(stage, source, ingested.slice)
         before = stage if stage in REMOVING_STAGES else None
-        wanted = (ingested.output, *attribute_digests(home, recipe, ingested, strict=False, before=before))
-        there = summary is not None and summary.inputs == wanted and (stage != RULES or _rules_digest(home, recipe, ingested))
+        wanted = (ingested.output, *attribute_digests(home, recipe, ingested, strict=False, before=before, read=read))
+        there = summary is not None and summary.inputs == wanted and (stage != RULES or _rules_digest(home, recipe, ingested, read))
         return summary if there else None
 
     return [summary for summary in files.each(home.root, of_slice, summaries(home, "ingest", source)) if summary]
@@ -267,26 +357,27 @@ def current(home: Home, recipe: Recipe, stage: str, source: str) -> list[Summary
 
 def ordered_slices(home: Home, recipe: Recipe) -> list[Summary]:
     """Every ingested slice: sources in the recipe's order, slices in their source's."""
-    return [summary for name in recipe.sources for summary in summaries(home, "ingest", name)]
+    by_source: dict[str, list[Summary]] = {name: [] for name in recipe.sources}
+    for summary in summaries(home, "ingest"):
+        if summary.source in by_source:
+            by_source[summary.source].append(summary)
+    return [summary for found in by_source.values() for summary in found]
 
 
 def prune(home: Home, stage: str, wanted: set[tuple[str, str]], folders: tuple[str, ...]) -> int:
     """Remove what slices left that are no more: their summary, and their files in `folders` (relative to the home, a
     folder a source below them). Returns how many summaries went."""
-    gone = 0
-    for source in files.list_folders(home.file("summaries", stage)):
-        for address in files.list_files(home.file("summaries", stage, source), ".json"):
-            if (source, address.rsplit("/", 1)[1].removesuffix(".json")) not in wanted:
-                files.remove(address)
-                gone += 1
-    for folder in folders:
-        for source in files.list_folders(home.file(folder)):
-            for address in files.list_files(home.file(folder, source)):
-                if (source, address.rsplit("/", 1)[1].rsplit(".", 1)[0]) not in wanted:
-                    files.remove(address)
+    if files.is_remote(home.root) and _collected(home, stage):  # a store's clock counts seconds
+        files.write_bytes(_collection(home, stage), b"[]")
     sources = {source for source, _ in wanted}
-    for folder in (home.file("summaries", stage), *map(home.file, folders)):  # of a source that is no more
-        for source in set(files.list_folders(folder)) - sources:
+    gone = 0
+    for number, folder in enumerate((home.file("summaries", stage), *map(home.file, folders))):
+        for name, *_ in files.walk(folder):
+            source, _, last = name.rpartition("/")
+            if (source, last.rsplit(".", 1)[0]) not in wanted and (number or last.endswith(".json")):
+                files.remove(files.join(folder, name))
+                gone += number == 0
+        for source in set(files.list_folders(folder)) - sources:  # of a source that is no more
             if not files.list_files(files.join(folder, source)):
                 files.remove(files.join(folder, source))
     return gone
@@ -334,10 +425,21 @@ def rule_verdicts(home: Home, recipe: Recipe, summary: Summary) -> NDArray[np.in
 
     Reckoned from the measures and the recipe's thresholds. Raises `UserError` when the slice is not measured.
     """
-    options, measures = recipe.sources[summary.source], read_summary(home.summary(RULES, summary.source, summary.slice))
+    return _verdicts(*_verdicts_key(home, recipe, summary, None))
+
+
+def _verdicts_key(home: Home, recipe: Recipe, summary: Summary, read: Read | None) -> tuple[Home, str, str, str, str, RulesConfig, bool]:
+    options, measures = recipe.sources[summary.source], (read or _reader(home))(RULES, summary.source, summary.slice)
     if measures is None:
         raise _not_run(home, summary.source, summary.slice)
-    return _verdicts(home, summary.source, summary.slice, summary.output, measures.output, options.rules, options.language == "en")
+    return home, summary.source, summary.slice, summary.output, measures.output, options.rules, options.language == "en"
+
+
+@functools.lru_cache(maxsize=100_000)
+def _verdict(*key: Any) -> tuple[str, tuple[int, ...]]:
+    """Of what `_verdicts` says: a digest of which documents stay, and how many each rule removes."""
+    verdict = _verdicts(*key)
+    return hashlib.blake2b((verdict < 0).tobytes(), digest_size=16).hexdigest(), tuple(np.bincount(verdict[verdict >= 0]).tolist())
 
 
 @functools.lru_cache(maxsize=16)
@@ -361,18 +463,18 @@ def rule_ids(home: Home, summary: Summary) -> pa.ChunkedArray:
     return _attributes(home, RULES, summary.source, summary.slice, summary.output, ["id"]).column("id")
 
 
-def removed_by_rule(home: Home, recipe: Recipe, summary: Summary) -> dict[str, int]:
+def removed_by_rule(home: Home, recipe: Recipe, summary: Summary, read: Read | None = None) -> dict[str, int]:
     """How many documents of a slice each rule removes, the first that fires; only rules that remove any, in their order."""
-    verdict = rule_verdicts(home, recipe, summary)
-    counts = np.bincount(verdict[verdict >= 0]).tolist()
+    _, counts = _verdict(*_verdicts_key(home, recipe, summary, read))
     return {rule.name: count for (rule, _), count in zip(asked(recipe.sources[summary.source].rules), counts) if count}
 
 
-def removed_count(home: Home, recipe: Recipe, stage: str, summary: Summary) -> int:
-    """How many documents of an ingested slice a removing stage removes. Raises `UserError` when it has not run."""
+def removed_count(home: Home, recipe: Recipe, stage: str, summary: Summary, read: Read | None = None) -> int:
+    """How many documents of an ingested slice a removing stage removes. Raises `UserError` when it has not run. `read`: for
+    many slices `bulk`."""
     if stage == RULES:
-        return int((rule_verdicts(home, recipe, summary) >= 0).sum())
-    found = read_summary(home.summary(stage, summary.source, summary.slice))
+        return sum(_verdict(*_verdicts_key(home, recipe, summary, read))[1])
+    found = (read or _reader(home))(stage, summary.source, summary.slice)
     if found is None:
         raise _not_run(home, summary.source, summary.slice)
     return found.counts["removed"]
@@ -395,16 +497,17 @@ def removing_stages(recipe: Recipe, before: str | None = None, source: str | Non
     return tuple(stage for stage in stages if on[stage])
 
 
-def attribute_digests(home: Home, recipe: Recipe, summary: Summary, strict: bool = True, before: str | None = None) -> list[str]:
+def attribute_digests(home: Home, recipe: Recipe, summary: Summary, strict: bool = True, before: str | None = None, read: Read | None = None) -> list[str]:
     """Digests of what decides which documents of a slice are kept (by the stages before `before`). Of the rules it is that
     of their verdicts, not of the measures: a threshold that removes the same documents changes nothing. Raises `UserError`
-    when a stage has not run over what is there now, unless `strict` is False."""
+    when a stage has not run over what is there now, unless `strict` is False. `read`: for many slices `bulk`."""
     digests: list[str] = []
+    read = read or _reader(home)
     for stage in removing_stages(recipe, before, summary.source):
-        found = read_summary(home.summary(stage, summary.source, summary.slice))
+        found = read(stage, summary.source, summary.slice)
         if strict and (found is None or found.inputs != (summary.output, *digests)):
             raise _not_run(home, summary.source, summary.slice)
-        digest = found and (_rules_digest(home, recipe, summary) if stage == RULES else found.output)
+        digest = found and (_rules_digest(home, recipe, summary, read) if stage == RULES else found.output)
         if digest:
             digests.append(digest)
         elif strict:
@@ -412,10 +515,10 @@ def attribute_digests(home: Home, recipe: Recipe, summary: Summary, strict: bool
     return digests
 
 
-def _rules_digest(home: Home, recipe: Recipe, summary: Summary) -> str | None:
+def _rules_digest(home: Home, recipe: Recipe, summary: Summary, read: Read) -> str | None:
     """Of which documents of a slice the rules keep; None where it is not measured, or not for these rules."""
     try:
-        return hashlib.blake2b((rule_verdicts(home, recipe, summary) < 0).tobytes(), digest_size=16).hexdigest()
+        return _verdict(*_verdicts_key(home, recipe, summary, read))[0]
     except UserError:
         return None
 

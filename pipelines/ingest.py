@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from corpora.document import LATER_FIELDS, LOCATION_FIELDS, MAX_DOCUMENT_BYTES, Document, Findings, Part, Reject, Slice, SourceOptions, document_id
 from corpora.normalise import normalise
 from corpora.sources import load_source, module_file, survey_of
-from pipelines.home import CONCLUSION, Home, Summary, done, fingerprint, open_home, package_versions, prune, read_summary, write_summary
+from pipelines.home import CONCLUSION, Home, Summary, done, fingerprint, open_home, package_versions, prune, read_summary, recipe_key, task_home, write_summary
 from pipelines.progress import tick
 from pipelines.recipe import Recipe
 from shards import files
@@ -56,13 +56,14 @@ REJECT_SCHEMA = pa.schema(
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """One slice of one source, and the fingerprint its summary must have."""
+    """One slice of one source, and the fingerprint its summary must have. `recipe`: `recipe_key` of the plan's."""
 
     home: str
     source: str
     slice: Slice
     fingerprint: str
     stage: str = STAGE
+    recipe: str = ""
 
     @property
     def name(self) -> str:
@@ -118,8 +119,9 @@ def plan_slices(
     root = parts[0].address if parts else ""
     identities = dict(zip((part.address for part in parts), files.each(root, _identity, parts)))
     common = fingerprint(**decided, **source_parts(recipe, options, beside))
+    key = recipe_key(recipe)
     return [
-        Task(home=home_root, source=name, slice=piece, stage=stage, fingerprint=f"{common} {fingerprint(inputs=_inputs(piece, identities))}")
+        Task(home=home_root, recipe=key, source=name, slice=piece, stage=stage, fingerprint=f"{common} {fingerprint(inputs=_inputs(piece, identities))}")
         for piece in pieces
     ]
 
@@ -171,7 +173,7 @@ def _identity(part: Part) -> str:
 
 def process(task: Task) -> Summary:
     """Read one slice into documents and rejects, unless that is done. Returns its summary, written last."""
-    home, recipe = open_home(task.home)
+    home, recipe = task_home(task)
     name, piece = task.source, task.slice
     address = home.documents(name, piece.name)
     finished = done(home, STAGE, name, piece.name, task.fingerprint, address)
@@ -301,9 +303,9 @@ def _document_batch(source: str, documents: Iterable[Document]) -> pa.RecordBatc
             _clean(document.url),
             _clean(document.title),
             document.date,
-            document.language and _storable(document.language),
+            document.language and storable(document.language),
             _utc(document.crawled),
-            _storable(document.path),
+            storable(document.path),
             document.position,
             document.digest,
             json.dumps(document.extra, ensure_ascii=True, sort_keys=True),
@@ -317,10 +319,10 @@ def _reject_batch(source: str, rejects: Iterable[Reject]) -> pa.RecordBatch:
     rows = [
         (
             document_id(source, reject.path, reject.position),
-            _storable(reject.path),
+            storable(reject.path),
             reject.position,
             reject.reason,
-            _storable(reject.detail),
+            storable(reject.detail),
             _clean(reject.url),
             _clean(reject.text[:REJECT_TEXT]),
         )
@@ -334,6 +336,6 @@ def _utc(moment: datetime.datetime | None) -> datetime.datetime | None:
     return moment.replace(tzinfo=datetime.timezone.utc) if moment is not None and moment.tzinfo is None else moment
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """Text that UTF-8 can hold (a file's name may hold lone surrogates)."""
     return text.encode("utf-8", "backslashreplace").decode()

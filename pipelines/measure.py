@@ -18,7 +18,20 @@ import pyarrow.parquet as pq
 from corpora.document import Document
 from corpora.exclusions import LIST_MEASURES, Lists, read_lists
 from corpora.rules import MEASURES, RECORD_MEASURES, TOKENS, RulesConfig, asked
-from pipelines.home import SliceTask, Summary, done, fingerprint, open_home, ordered_slices, package_versions, prune, write_summary
+from pipelines.home import (
+    SliceTask,
+    Summary,
+    done,
+    fingerprint,
+    open_home,
+    ordered_slices,
+    package_versions,
+    prune,
+    recipe_key,
+    slice_summary,
+    task_home,
+    write_summary,
+)
 from pipelines.progress import tick
 from shards import files
 from shards.config import UserError
@@ -45,8 +58,9 @@ def plan(home_root: str) -> list[Task]:
     settings = {name: _settings(options.rules, recipe.tokenizer.path) for name, options in recipe.sources.items() if asked(options.rules)}
     slices = [summary for summary in ordered_slices(home, recipe) if summary.source in settings]
     prune(home, STAGE, {(summary.source, summary.slice) for summary in slices}, (f"attributes/{STAGE}",))
+    key = recipe_key(recipe)
     return [
-        Task(home=home_root, ingested=summary, fingerprint=fingerprint(stage=version, settings=settings[summary.source], documents=summary.output))
+        Task(home=home_root, recipe=key, ingested=summary, fingerprint=fingerprint(stage=version, settings=settings[summary.source], documents=summary.output))
         for summary in slices
     ]
 
@@ -96,7 +110,7 @@ def own_function(name: str) -> Callable[[Document], Any]:
 
 def process(task: Task) -> Summary:
     """Write the measures of a slice's documents: `id`, `COLUMNS`, and those of the recipe's own functions."""
-    home, recipe = open_home(task.home)
+    home, recipe = task_home(task)
     ingested, rules = task.ingested, recipe.sources[task.source].rules
     address = home.attributes(STAGE, ingested.source, ingested.slice)
     finished = done(home, STAGE, ingested.source, ingested.slice, task.fingerprint, address)
@@ -118,18 +132,7 @@ def process(task: Task) -> Summary:
                 writer.write_table(_measured(table, rules, lists, functions, tokenizer, schema))
                 rows += table.num_rows
                 tick(rows, task.size * rows // max(documents.metadata.num_rows, 1))
-    summary = Summary(
-        stage=STAGE,
-        source=ingested.source,
-        slice=ingested.slice,
-        path=ingested.path,
-        start=ingested.start,
-        fingerprint=task.fingerprint,
-        output=files.digest(address),
-        output_bytes=files.size(address),
-        counts={"documents": rows},
-        inputs=(ingested.output,),
-    )
+    summary = slice_summary(STAGE, ingested, task.fingerprint, output, {"documents": rows}, (ingested.output,))
     write_summary(home, summary)
     return summary
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from corpora.sources import load_source
 from pipelines.chance import CHANCES
-from pipelines.home import Home, Summary, done, fingerprint, open_home, package_versions, prune, summaries, write_summary
+from pipelines.home import Home, Summary, collect, done, fingerprint, open_home, package_versions, prune, summaries, write_summary
 from pipelines.progress import tick
 from pipelines.recipe import Recipe, recipe_digest
 from pipelines.tokenize import PACKAGES, read_tokenizer, vocab_size
@@ -71,6 +71,7 @@ def plan(home_root: str) -> list[Task]:
     dtype = token_dtype(vocab_size(read_tokenizer(tokenizer_file)))
     digest = files.digest(tokenizer_file)
     tasks = []
+    collect(home, TOKENIZE)
     for source in recipe.sources:
         encoded = summaries(home, TOKENIZE, source)
         threshold = _valid_threshold(home, recipe, encoded)

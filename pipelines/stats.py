@@ -63,8 +63,9 @@ def _source_stats(home: Home, recipe: Recipe, name: str, overlap: Overlap | None
     removed = {stage: _removed(home, recipe, stage, name, ingested, overlap) for stage in homes.removing_stages(recipe, source=name)}
     by_rule: dict[str, int] = {}
     if removed.get(homes.RULES) is not None:
+        read = homes.bulk(home)
         for summary in ingested:
-            by_rule = _add(by_rule, homes.removed_by_rule(home, recipe, summary))
+            by_rule = _add(by_rule, homes.removed_by_rule(home, recipe, summary, read))
     figures: dict[str, Any] = {
         "records": _sum(ingested, "records"),
         "rejects": dict(sorted(rejects.items())),
@@ -93,7 +94,8 @@ def _removed(home: Home, recipe: Recipe, stage: str, name: str, ingested: list[S
     found = homes.current(home, recipe, stage, name)
     known = bool(ingested) and len(found) == len(ingested)
     if stage == homes.RULES:
-        return sum(homes.removed_count(home, recipe, stage, summary) for summary in ingested) if known else None
+        read = homes.bulk(home)
+        return sum(homes.removed_count(home, recipe, stage, summary, read) for summary in ingested) if known else None
     removed = sum(summary.counts["removed"] for summary in found)
     if overlap is not None:
         twins_in: dict[str, int] = {}
@@ -128,9 +130,9 @@ def _add(left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]:
 
 
 def _stopped(home: Home, recipe: Recipe, manifest: Manifest | None) -> str | None:
-    from pipelines import exact, near
+    from pipelines import exact, near, near_decision
 
-    guards: dict[str, Callable[..., None]] = {exact.STAGE: exact.guard, near.STAGE: functools.partial(near.guard, say=lambda _: None)}
+    guards: dict[str, Callable[..., None]] = {exact.STAGE: exact.guard, near.STAGE: functools.partial(near_decision.guard, say=lambda _: None)}
     for stage in homes.removing_stages(recipe):
         if stage in guards:
             found = [summary for name in recipe.sources for summary in homes.current(home, recipe, stage, name)]

@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 
 from corpora.document import Survey
 from corpora.sources import load_source, survey_of
-from pipelines.home import CONCLUSION, SURVEY, Home, Summary, done, fingerprint, open_home, prune, summaries, write_summary
-from pipelines.ingest import Task, bytes_until, plan_slices, source_parts
+from pipelines.home import CONCLUSION, SURVEY, Home, Summary, done, fingerprint, open_home, prune, summaries, task_home, write_summary
+from pipelines.ingest import Task, bytes_until, plan_slices, source_parts, storable
 from pipelines.progress import tick
 from pipelines.recipe import Recipe
 from shards import files
@@ -83,7 +83,7 @@ def _check_schema(name: str, schema: pa.Schema) -> None:
 
 def process(task: Task) -> Summary:
     """Look at one slice and write what is noted of it, unless that is done. Returns its summary, written last."""
-    home, recipe = open_home(task.home)
+    home, recipe = task_home(task)
     name, piece = task.source, task.slice
     address = home.survey(name, piece.name)
     finished = done(home, STAGE, name, piece.name, task.fingerprint, address)
@@ -131,7 +131,8 @@ def process(task: Task) -> Summary:
 
 
 def _batch(rows: list[tuple[Any, ...]], schema: pa.Schema) -> pa.RecordBatch:
-    return pa.record_batch([pa.array(column, field.type) for column, field in zip(zip(*rows), schema)], schema=schema)
+    columns = ([storable(value) if isinstance(value, str) else value for value in column] for column in zip(*rows))
+    return pa.record_batch([pa.array(column, field.type) for column, field in zip(columns, schema)], schema=schema)
 
 
 def plan_conclusions(home_root: str) -> list[Conclude]:

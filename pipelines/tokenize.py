@@ -22,6 +22,7 @@ from pipelines.home import (
     SliceTask,
     Summary,
     attribute_digests,
+    bulk,
     done,
     fingerprint,
     kept_rows,
@@ -30,6 +31,8 @@ from pipelines.home import (
     package_versions,
     prune,
     read_summary,
+    recipe_key,
+    task_home,
     write_summary,
 )
 from pipelines.progress import tick
@@ -67,10 +70,12 @@ def plan(home_root: str) -> list[Task]:
         raise UserError(f"{home_root}: no vocabulary yet", f"corpus train-tokenizer {home_root}")
     slices = ordered_slices(home, recipe)
     prune(home, STAGE, {(summary.source, summary.slice) for summary in slices}, (f"work/{STAGE}",))
-    attributes = files.each(home.root, lambda summary: attribute_digests(home, recipe, summary), slices)
+    read, key = bulk(home), recipe_key(recipe)
+    attributes = files.each(home.root, lambda summary: attribute_digests(home, recipe, summary, read=read), slices)
     return [
         Task(
             home=home_root,
+            recipe=key,
             ingested=summary,
             tokenizer=vocabulary.output,
             attributes=tuple(digests),
@@ -92,7 +97,7 @@ def plan(home_root: str) -> list[Task]:
 def process(task: Task) -> Summary:
     """Encode the kept documents of one slice: an Arrow file with a shard's columns and `chance`, the document's draw
     for the validation split."""
-    home, recipe = open_home(task.home)
+    home, recipe = task_home(task)
     ingested = task.ingested
     address = home.work(STAGE, ingested.source, f"{ingested.slice}.arrow")
     finished = done(home, STAGE, ingested.source, ingested.slice, task.fingerprint, address)

@@ -21,6 +21,7 @@ from pipelines.home import (
     SliceTask,
     Summary,
     attribute_digests,
+    bulk,
     done,
     fingerprint,
     kept_rows,
@@ -28,7 +29,9 @@ from pipelines.home import (
     ordered_slices,
     package_versions,
     prune,
-    read_summary,
+    recipe_key,
+    slice_summary,
+    task_home,
     write_summary,
 )
 from pipelines.progress import tick
@@ -56,18 +59,21 @@ class Task(SliceTask):
 def plan(home_root: str) -> list[Task]:
     """The slices to sample; none for a given vocabulary, or when the trained one is up to date."""
     home, recipe = open_home(home_root)
-    prune(home, SAMPLE, {(summary.source, summary.slice) for summary in ordered_slices(home, recipe)}, (f"work/{SAMPLE}",))
+    found = ordered_slices(home, recipe)
+    prune(home, SAMPLE, {(summary.source, summary.slice) for summary in found}, (f"work/{SAMPLE}",))
     if recipe.tokenizer.path:
         return []
-    slices, attributes = _training_slices(home, recipe)
+    slices, attributes = _training_slices(home, recipe, found)
     if _trained(home, _trained_fingerprint(recipe, slices, attributes)):
         return []
     # Of all the text, not of the kept: that would need each document's size, and depend on nothing else.
     size = sum(summary.counts["bytes"] for summary in slices)
     threshold = min(CHANCES, CHANCES * recipe.tokenizer.sample_bytes // max(size, 1))
+    key = recipe_key(recipe)
     return [
         Task(
             home=home_root,
+            recipe=key,
             ingested=summary,
             threshold=threshold,
             fingerprint=fingerprint(stage=VERSION, seed=recipe.seed, threshold=threshold, documents=summary.output, attributes=digests),
@@ -76,16 +82,16 @@ def plan(home_root: str) -> list[Task]:
     ]
 
 
-def _training_slices(home: Home, recipe: Recipe) -> tuple[list[Summary], list[list[str]]]:
+def _training_slices(home: Home, recipe: Recipe, found: list[Summary]) -> tuple[list[Summary], list[list[str]]]:
     """The slices to train on, and for each the digests of what decides which of its documents are kept."""
     names = recipe.tokenizer.sources or tuple(recipe.sources)
-    slices = [summary for summary in ordered_slices(home, recipe) if summary.source in names]
-    return slices, files.each(home.root, lambda summary: attribute_digests(home, recipe, summary), slices)
+    slices, read = [summary for summary in found if summary.source in names], bulk(home)
+    return slices, files.each(home.root, lambda summary: attribute_digests(home, recipe, summary, read=read), slices)
 
 
 def process(task: Task) -> Summary:
     """Write the sampled texts of one slice to a work file."""
-    home, recipe = open_home(task.home)
+    home, recipe = task_home(task)
     ingested = task.ingested
     address = home.work(SAMPLE, ingested.source, f"{ingested.slice}.parquet")
     finished = done(home, SAMPLE, ingested.source, ingested.slice, task.fingerprint, address)
@@ -108,17 +114,7 @@ def process(task: Task) -> Summary:
                 documents += len(texts)
                 tick(row, task.size * row // max(table.metadata.num_rows, 1))
                 writer.write_table(pa.table([pa.array(texts, pa.large_string())], schema=schema))
-    summary = Summary(
-        stage=SAMPLE,
-        source=ingested.source,
-        slice=ingested.slice,
-        path=ingested.path,
-        start=ingested.start,
-        fingerprint=task.fingerprint,
-        output=output.digest,
-        output_bytes=output.bytes,
-        counts={"documents": documents, "bytes": size},
-    )
+    summary = slice_summary(SAMPLE, ingested, task.fingerprint, output, {"documents": documents, "bytes": size})
     write_summary(home, summary)
     return summary
 
@@ -138,18 +134,19 @@ def train(home_root: str) -> Summary:
             return finished
         tokenizer, counts = load_given(config.path), {}
     else:
-        slices, attributes = _training_slices(home, recipe)
+        slices, attributes = _training_slices(home, recipe, ordered_slices(home, recipe))
         wanted = _trained_fingerprint(recipe, slices, attributes)
         finished = _trained(home, wanted)
         if finished:
             return finished
-        found = files.each(home.root, lambda piece: read_summary(home.summary(SAMPLE, piece.source, piece.slice)), slices)
-        taken = [summary for summary in found if summary]
+        read = bulk(home)
+        taken = [summary for piece in slices if (summary := read(SAMPLE, piece.source, piece.slice))]
         counts = {name: sum(summary.counts[name] for summary in taken) for name in ("documents", "bytes")}
         if not counts["documents"]:
             raise UserError(f"{home_root}: no text to train a vocabulary on", f"corpus stats {home_root} shows where it went; or set tokenizer.path")
         tokenizer = train_bpe(_texts(home, taken), config)
-    files.write_bytes(address, tokenizer.to_str(pretty=True).encode())
+    content = tokenizer.to_str(pretty=True).encode()
+    files.write_bytes(address, content)
     counts = {**counts, "vocab_size": tokenizer.get_vocab_size(), "wanted": config.vocab_size if not config.path else tokenizer.get_vocab_size()}
     summary = Summary(
         stage=STAGE,
@@ -158,8 +155,8 @@ def train(home_root: str) -> Summary:
         path="",
         start=0,
         fingerprint=wanted,
-        output=files.digest(address),
-        output_bytes=files.size(address),
+        output=files.digest_of_bytes(content),
+        output_bytes=len(content),
         counts=counts,
     )
     write_summary(home, summary)

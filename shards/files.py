@@ -114,6 +114,26 @@ def list_folders(address: str) -> list[str]:
     return sorted(info.base_name for info in _listing(address) if info.type == pafs.FileType.Directory)
 
 
+def walk(address: str) -> list[tuple[str, int, int]]:
+    """(path below a folder, bytes, when it was written in ns) of every file below it, sorted; nothing where there is no
+    folder. Temporary files are left out. On a store one request for each thousand."""
+    root = resolve(address)[1].rstrip("/")
+    if is_remote(address):
+        found = [(info.path[len(root) :].strip("/"), int(info.size), int(info.mtime_ns or 0)) for info in _listing(address, recursive=True) if info.is_file]
+        return sorted(found)
+    there = []
+    for folder, _, names in os.walk(root):
+        for name in names:
+            if not name.startswith(TEMPORARY):
+                path = os.path.join(folder, name)
+                try:
+                    stat = os.stat(path)
+                except FileNotFoundError:  # gone since it was listed
+                    continue
+                there.append((os.path.relpath(path, root).replace(os.sep, "/"), stat.st_size, stat.st_mtime_ns))
+    return sorted(there)
+
+
 def read_bytes(address: str) -> bytes:
     """The whole file."""
     if is_remote(address):
@@ -152,6 +172,11 @@ def _refuse_special(path: str, address: str) -> None:
         return  # opening it says why
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, SPECIAL, address)
+
+
+def open_ranges(address: str) -> Any:
+    """A file of which a few ranges are read, by `read_at(count, offset)` and `size()`: of a store's no more is asked for than these."""
+    return store.Ranges(address) if is_remote(address) else open_input(address)
 
 
 class Output(io.BufferedIOBase):
@@ -245,6 +270,11 @@ def digest(address: str) -> str:
         while block := stream.read(_CHUNK):
             state.update(block)
     return state.hexdigest()
+
+
+def digest_of_bytes(content: bytes) -> str:
+    """As `digest` of a file that holds them."""
+    return hashlib.blake2b(content, digest_size=32).hexdigest()
 
 
 def identity(address: str, length: int) -> str:

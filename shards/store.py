@@ -237,6 +237,42 @@ class Reader(io.RawIOBase):
         super().close()
 
 
+class Ranges:
+    """A file of a store of which a few ranges are read by `read_at`: each is a request of just its bytes, but for those in the
+    file's last `TAIL`, where directories stand, which are read at once."""
+
+    TAIL = 1 << 14
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        client, path = file_system(address)
+        self._stream = ask(address, lambda: client.open_input_file(path))
+        self._size = int(self._stream.size())
+        self._tail = b""
+
+    def size(self) -> int:
+        """Bytes of the file."""
+        return self._size
+
+    def read_at(self, count: int, offset: int) -> bytes:
+        """`count` bytes from `offset` on, fewer only at the file's end; nothing is asked for none."""
+        begin = max(self._size - self.TAIL, 0)
+        if offset < begin and count:
+            return self._read(count, offset)
+        if not self._tail and count:
+            self._tail = self._read(self._size - begin, begin)
+        return self._tail[offset - begin : offset - begin + count]
+
+    def _read(self, count: int, offset: int) -> bytes:
+        return bytes(ask(self.address, lambda: self._stream.read_at(count, offset)))
+
+    def __enter__(self) -> "Ranges":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stream.close()
+
+
 def put(address: str, content: IO[bytes]) -> None:
     """Write all of a local file under an address: it is there as a whole or not at all.
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pipelines import exact, home, ingest, measure, near, near_pairs, shard, survey, tokenize, tokenizer
+from pipelines import exact, home, ingest, measure, near, near_decision, near_pairs, near_scores, shard, survey, tokenize, tokenizer
 from pipelines.card import write_shards_card
 from pipelines.home import Home, write_recipe
 from pipelines.recipe import load_recipe
@@ -13,13 +13,13 @@ from pipelines.recipe import load_recipe
 NEAR: list[tuple[Callable[[str], list[Any]], Callable[[Any], Any]]] = [
     (near.plan, near.process),
     (near_pairs.plan_pairs, near_pairs.propose),
-    (near_pairs.plan_candidates, near_pairs.gather),
-    (near_pairs.plan_scores, near_pairs.score),
-    (near.plan_apply, near.apply),
+    (near_scores.plan_candidates, near_scores.gather),
+    (near_scores.plan_scores, near_scores.score),
+    (near_decision.plan_apply, near_decision.apply),
 ]
 
 
-def plain_build(recipe: Path, root: Path, until: str = "shards") -> str:
+def plain_build(recipe: Path, root: Path | str, until: str = "shards") -> str:
     """Build `root` from a recipe's file, up to and with a stage: ingest, dedup, or shards."""
     write_recipe(Home(str(root)), load_recipe(str(recipe)))
     for look in survey.plan(str(root)):
@@ -59,7 +59,8 @@ def _exact(root: str) -> None:
         for partition, block in exact.blocks(task):
             blocks[partition].append(block)
     for packed in blocks.values():
-        for index, removal in exact.decide(packed, tasks):
-            removals[index].append(removal)
+        for twin, asked in exact.decide(packed):
+            for index, removal in exact.name(tasks[twin], [asked]):
+                removals[index].append(removal)
     for task in tasks:
         exact.apply(task, removals[task.index])

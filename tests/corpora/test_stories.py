@@ -20,11 +20,12 @@ from hypothesis import strategies as st
 from realdata import data_file
 from stories_data import QUESTION, questions, texts, write_lines, write_questions
 
+from corpora import best as bests
 from corpora import cc_news, stories
+from corpora.best import cut_score, how_many
 from corpora.document import Document
 from corpora.ngrams import ONE
 from corpora.normalise import normalise
-from corpora.stories import cut_score, how_many
 from pipelines import ingest, survey
 from pipelines.home import Home, summaries, write_recipe
 from pipelines.recipe import load_recipe
@@ -178,13 +179,13 @@ def test_many_row_groups_are_cut_and_read_alike(tmp_path: Path, monkeypatch: pyt
     write_lines(tmp_path / "lines", [english(number, 5 + number % 7) for number in range(300)], 6)
     kept, digests = [], set()
     for rows_a_group, size in ((100_000, 64_000_000), (7, 64_000_000), (7, 9_000)):
-        monkeypatch.setattr(stories, "_ROWS", rows_a_group)
+        monkeypatch.setattr(bests, "_ROWS", rows_a_group)
         home = home_of(tmp_path, f"{rows_a_group} {size}", [f"{tmp_path}/lines/*"], asked, min_words=1, top_fraction=0.3, slice_bytes=size)
         run(home)
         kept.append(chosen(home))
         with pq.ParquetFile(home.survey("tales", "conclusion")) as table:
             assert table.num_row_groups == (13 if rows_a_group == 7 else 1)
-            read = [stories._groups_within(table, f"0{number}.jsonl", f"0{number}.jsonl") for number in range(6)]
+            read = [bests._groups_within(table, f"0{number}.jsonl", f"0{number}.jsonl") for number in range(6)]
         digests.add((rows_a_group, digest(home)))
     assert len(kept[0]) == 90 and kept[0] == kept[1] == kept[2] and len(digests) == 2
     assert {group for groups in read for group in groups} == set(range(13)) and max(map(len, read)) < 6

@@ -18,9 +18,8 @@ from shards import files
 
 Corpus = Callable[..., tuple[int, str, str]]
 RECIPE = '[sources.a]\nkind = "files"\ninput = "{folder}/in/*.txt"\nslice_bytes = 1\n[tokenizer]\nvocab_size = 300\n'
-READS_A_SLICE = 160
-"""Files of the home that a build opens for each slice, all stages and plans together: 39 without near-deduplication, whose five
-steps each read the summaries of all slices to plan."""
+READS_A_SLICE = 30
+"""Files of the home that a build opens for each slice, all stages and plans together: 26 are."""
 
 
 def write_inputs(folder: Path, count: int) -> Path:
@@ -107,9 +106,6 @@ def plans(folder: Path, count: int) -> dict[str, float]:
         assert len(planned) == count
         figures[f"{module.STAGE} task bytes"] = len(pickle.dumps(planned[count // 2]))
         del planned
-    places = measured(lambda: exact.places(home.root), figures, "exact.places")
-    assert len(places) == count and places[-1].name == found[-1].slice
-    figures["places file bytes"] = files.size(home.file("work", "exact", "slices.parquet"))
     assert open_home(home.root)[1].sources.keys() == {"a"}
     return figures
 

@@ -13,7 +13,7 @@ RECIPE = '[sources.a]\nkind = "files"\ninput = "{folder}/*.txt"\nslice_bytes = 1
 # One slice through one stage in a process of its own; prints the peak in kB.
 SCRIPT = """
 import re, sys
-from pipelines import exact, ingest, near, near_pairs, tokenize, tokenizer
+from pipelines import exact, ingest, near, near_decision, near_pairs, near_scores, tokenize, tokenizer
 home, stage = sys.argv[1:]
 if stage == "tokenizer":
     tokenizer.train(home)
@@ -21,9 +21,9 @@ elif stage == "near":
     for plan, process in (
         (near.plan, near.process),
         (near_pairs.plan_pairs, near_pairs.propose),
-        (near_pairs.plan_candidates, near_pairs.gather),
-        (near_pairs.plan_scores, near_pairs.score),
-        (near.plan_apply, near.apply),
+        (near_scores.plan_candidates, near_scores.gather),
+        (near_scores.plan_scores, near_scores.score),
+        (near_decision.plan_apply, near_decision.apply),
     ):
         for task in plan(home):
             process(task)

@@ -8,7 +8,9 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+import s3
 from archives import articles, english, members, record
+from plain_build import plain_build
 from realdata import DATA, data_file
 from stories_data import questions, texts, write_lines, write_questions
 
@@ -90,3 +92,39 @@ def test_the_same_bytes(flags: list[object], tmp_path: Path, corpus: Corpus) -> 
     assert figures[0] == figures[1]
     assert (figures[0]["records"], figures[0]["rejects"]) == (53, {"not_selected": 28, "too_short": 6})
     assert len(list((tmp_path / "other" / "survey" / "stories").iterdir())) > 4
+
+
+def test_both_readings_in_an_object_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Home, input and questions in a bucket: the same conclusion and documents as on this machine; a second run puts nothing."""
+    content = {"in/a.warc.wet.gz": members(*(record("conversion", english(n).encode(), f"http://a/{n}", content_type="text/plain") for n in range(8)))}
+    content |= {f"in/{n}.jsonl": json.dumps({"text": english(20 + n)}).encode() + b"\n" for n in range(4)}
+    content["questions.txt"] = b"The minister had always known how the money was spent.\n"
+    homes = []
+    with s3.running() as server, s3.environment(monkeypatch, server.url):
+        s3.make_bucket()
+        server.fill(content)
+        for name, body in content.items():
+            (tmp_path / "local" / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "local" / name).write_bytes(body)
+        for root in (str(tmp_path / "local"), f"s3://{s3.BUCKET}"):
+            path = tmp_path / "recipe.toml"
+            path.write_text(
+                RECIPE.replace("questions.txt", f"{root}/questions.txt")
+                .replace("[tokenizer]", "slice_bytes = 1500\n[tokenizer]")
+                .format(inputs=f'"{root}/in/*"', fraction=0.4, vocabulary=300)
+            )
+            homes.append(plain_build(path, f"{root}/home", "ingest"))
+        puts = server.counts()["PUT"]
+        plain_build(path, homes[1], "ingest")
+        again = [request.path for request in server.requests if request.method == "PUT"][puts:]
+        assert {path.rsplit("/", 1)[1] for path in again} == {"recipe.toml"}
+        files_of = [{name: body for name, body in found.items() if name.startswith(("survey/", "documents/"))} for found in (local_files(homes[0]), _below(server.objects(), "home/"))]  # fmt: skip
+    assert files_of[0] == files_of[1] and any(name.endswith("conclusion.parquet") for name in files_of[0]) and len(files_of[0]) > 4
+
+
+def local_files(home: str) -> dict[str, bytes]:
+    return {path.relative_to(home).as_posix(): path.read_bytes() for path in Path(home).rglob("*") if path.is_file()}
+
+
+def _below(objects: dict[str, bytes], folder: str) -> dict[str, bytes]:
+    return {key.removeprefix(folder): body for key, body in objects.items() if key.startswith(folder) and not key.endswith("/")}

@@ -11,7 +11,7 @@ from test_exact import write_slice
 from corpora.document import SourceDedup
 from corpora.files import FilesOptions
 from corpora.rules import RulesConfig, asked
-from pipelines import measure, near, near_pairs
+from pipelines import measure, near, near_decision, near_pairs, near_scores
 from pipelines.home import Home, open_home, summaries, twins, write_recipe
 from pipelines.recipe import DedupConfig, Recipe
 
@@ -21,9 +21,9 @@ Text = tuple[str, int, int | None, str]
 STEPS: list[tuple[Callable[[str], list[Any]], Callable[[Any], Any]]] = [
     (near.plan, near.process),
     (near_pairs.plan_pairs, near_pairs.propose),
-    (near_pairs.plan_candidates, near_pairs.gather),
-    (near_pairs.plan_scores, near_pairs.score),
-    (near.plan_apply, near.apply),
+    (near_scores.plan_candidates, near_scores.gather),
+    (near_scores.plan_scores, near_scores.score),
+    (near_decision.plan_apply, near_decision.apply),
 ]
 
 

@@ -79,10 +79,14 @@ def removals(home: Home, partitions: int, order: random.Random) -> dict[str, str
         exact.process(task)
         for number, block in exact.blocks(task):
             groups.setdefault(number, []).append(block)
+    by_twin: dict[int, list[bytes]] = {task.index: [] for task in tasks}
     by_slice: dict[int, list[bytes]] = {task.index: [] for task in tasks}
     for number in order.sample(sorted(groups), len(groups)):
         order.shuffle(groups[number])
-        for index, block in exact.decide(groups[number], tasks):
+        for index, block in exact.decide(groups[number]):
+            by_twin[index].append(block)
+    for task in order.sample(tasks, len(tasks)):
+        for index, block in exact.name(task, by_twin[task.index]):
             by_slice[index].append(block)
     found = {}
     for task in tasks:
@@ -148,7 +152,7 @@ def test_equal_keys_of_different_texts_are_told_apart(tmp_path: Path, monkeypatc
 
 
 def test_a_record_is_24_bytes() -> None:
-    assert exact.RECORD.itemsize == 24 and exact.REMOVAL.itemsize == 24
+    assert exact.RECORD.itemsize == 24 and exact.REMOVAL.itemsize == 24 and exact.ASKED.itemsize == 12
 
 
 def test_the_guard_stops_and_can_be_told_not_to(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from apache_beam.pipeline import PipelineVisitor
 from apache_beam.runners.portability.fn_api_runner import execution
 
 from pipelines import beam as stages
-from pipelines.home import Home, summaries, write_recipe
+from pipelines.home import Home, open_home, removed_count, summaries, write_recipe
 from pipelines.recipe import load_recipe
 
 STAGES = [value for value in vars(stages).values() if isinstance(value, type) and issubclass(value, beam.PTransform) and value.__module__ == stages.__name__]
@@ -20,6 +20,7 @@ RECORDS_A_DOCUMENT = 4
 TASK_BYTES = 2000
 """Of a task or a summary, with its key: one a slice. A task of ingest also names its files."""
 NOVELS = '[sources.novels]\nkind = "files"\ninput = "{folder}/*.txt"\ndocument = "blank-line"\nslice_bytes = 20000\n'
+RULES = '[sources.novels.rules]\nprofile = "none"\nmax_words = 150\n'
 RECIPE = NOVELS + "[tokenizer]\nvocab_size = 400\nsample_bytes = 50000\n[shards]\nshard_tokens = 20000\n"
 
 
@@ -87,8 +88,14 @@ def shuffled(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     return found
 
 
+def removed_by_rules(home: Home) -> int:
+    recipe = open_home(home.root)[1]
+    return sum(removed_count(home, recipe, "rules", summary) for summary in summaries(home, "ingest"))
+
+
 def test_only_keys_and_tasks_cross_a_shuffle(some_novels: Path, tmp_path: Path, shuffled: Counter[str]) -> None:
-    (tmp_path / "recipe.toml").write_text(RECIPE.format(folder=some_novels))
+    """With rules and near dedup: every stage has something to do."""
+    (tmp_path / "recipe.toml").write_text(RECIPE.format(folder=some_novels).replace("[tokenizer]", RULES + "[tokenizer]"))
     home = Home(str(tmp_path / "home"))
     write_recipe(home, load_recipe(str(tmp_path / "recipe.toml")))
     by_stage = {}
@@ -98,20 +105,26 @@ def test_only_keys_and_tasks_cross_a_shuffle(some_novels: Path, tmp_path: Path, 
         by_stage[stage.__name__] = dict(shuffled)
     slices = len(summaries(home, "ingest"))
     counts = Counter[str]()
-    for stage_name in ("ingest", "exact"):
+    for stage_name in ("ingest", "exact", "near"):
         for summary in summaries(home, stage_name):
             counts.update({f"{stage_name} {key}": value for key, value in summary.counts.items()})
     documents, removed = counts["ingest documents"], counts["exact removed"]
     print(f"{documents} documents of {counts['ingest bytes']} bytes in {slices} slices; shuffled: {by_stage}")
     assert slices > 5 and documents > 20 * slices and removed > 20
+    rules = removed_by_rules(home)
+    assert 0 < rules < documents and counts["near removed"] > 0
     for stage_name, labels in by_stage.items():
         assert labels, stage_name
         for label, size in labels.items():
             assert size < RECORD_BYTES * RECORDS_A_DOCUMENT * documents + TASK_BYTES * slices, (label, size)
     exact = {label.split("/")[-1]: size for label, size in by_stage["Deduplicate"].items()}
     blocks = slices  # one partition
-    assert RECORD_BYTES * documents <= exact["MeetByKey"] < RECORD_BYTES * documents + 50 * blocks
+    records = (RECORD_BYTES + 8) * (documents - rules)  # with the rest of the digest
+    assert records <= exact["MeetByKey"] < records + 50 * blocks
+    assert 12 * removed <= exact["MeetByTwin"] < 12 * removed + TASK_BYTES * slices
     assert RECORD_BYTES * removed <= exact["MeetBySlice"] < RECORD_BYTES * removed + TASK_BYTES * slices
-    by_stage.pop("DeduplicateNear")  # its tasks are not one a slice
-    others = [size for labels in by_stage.values() for label, size in labels.items() if label.split("/")[-1] not in ("MeetByKey", "MeetBySlice")]
+    others = [size for labels in by_stage.values() for label, size in labels.items() if not label.split("/")[-1].startswith("Meet")]
     assert max(others) < TASK_BYTES * slices
+    # Of near dedup nothing of a document crosses a shuffle: tasks and summaries, each with the summaries of its slices.
+    assert by_stage["DeduplicateNear"] and by_stage["Measure"]
+    assert max(by_stage["DeduplicateNear"].values()) < 1100 * slices + 1000 and max(by_stage["Measure"].values()) < 1100 * slices

@@ -72,8 +72,9 @@ def run(home: Home) -> None:
         exact.process(planned)
         blocks += [block for _, block in exact.blocks(planned)]
     removals: dict[int, list[bytes]] = {planned.index: [] for planned in tasks}
-    for index, block in exact.decide(blocks, tasks):
-        removals[index].append(block)
+    for twin, asked in exact.decide(blocks):
+        for index, block in exact.name(tasks[twin], [asked]):
+            removals[index].append(block)
     for planned in tasks:
         exact.apply(planned, removals[planned.index])
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines import minhash, near
+from pipelines import minhash, near, near_decision
 from pipelines.word_table import CASED, IGNORABLE, LOWER, SPECIAL, WORD, entry, unicode_version, word_table
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -247,12 +247,12 @@ def test_the_decision_equals_the_twin(data: st.DataObject, count: int) -> None:
     near_pairs = {pair: score for pair, is_near, score in zip(chosen, kinds, scores) if is_near}
     contained = {(pair if by_words[pair[0]] > by_words[pair[1]] else pair[::-1]): score for pair, is_near, score in zip(chosen, kinds, scores) if not is_near}
 
-    def arrays(pairs: dict[tuple[int, int], int]) -> near.Pairs:
+    def arrays(pairs: dict[tuple[int, int], int]) -> near_decision.Pairs:
         return tuple(np.array([pair[i] for pair in pairs], np.int64) for i in range(2)) + (np.array(list(pairs.values()), np.uint32),)  # type: ignore[return-value]
 
-    twin, score = near.settle(arrays(near_pairs), arrays(contained), np.array(by_words))
+    twin, score = near_decision.settle(arrays(near_pairs), arrays(contained), np.array(by_words))
     found = {
-        document: (int(twin[document]), int(score[document]) % near.CONTAINED, "contained" if score[document] >= near.CONTAINED else "near")
+        document: (int(twin[document]), int(score[document]) % near_decision.CONTAINED, "contained" if score[document] >= near_decision.CONTAINED else "near")
         for document in range(count)
         if twin[document] >= 0
     }

@@ -17,7 +17,7 @@ from realdata import data_file
 
 from corpora.document import SourceDedup, document_id
 from corpora.rules import RulesConfig
-from pipelines import near, near_pairs
+from pipelines import near, near_decision, near_pairs, near_scores
 from pipelines.home import open_home, summaries
 from pipelines.recipe import DedupConfig
 from shards.config import UserError
@@ -87,6 +87,7 @@ OPTIONS = st.builds(SourceDedup, threshold=st.sampled_from([None, 0.5, 0.7, 0.9]
     documents=corpora(),
     cuts=st.integers(1, 15),
     parts=st.sampled_from([1, 4]),
+    group=st.integers(1, 15),
     options=st.tuples(OPTIONS, OPTIONS),
     ngram=st.integers(1, 5),
     words=st.sampled_from([0, 8, 15, 30, 100]),
@@ -96,22 +97,26 @@ def test_equal_to_the_plain_twin(
     documents: list[Text],
     cuts: int,
     parts: int,
+    group: int,
     options: tuple[SourceDedup, SourceDedup],
     ngram: int,
     words: int,
     seed: int,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    """With bands of one value, in which every pair meets that shares anything, whatever cuts, parts and order; and in which source the twins are."""
+    """With bands of one value, in which every pair meets that shares anything, whatever cuts, groups, parts and order; and in which source the twins are."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(near, "band_scheme", lambda _: (256, 1))
         patch.setattr(near_pairs, "PART_RECORDS", max(1, 14 // parts))
         patch.setattr(near_pairs, "PAIR_ROOM", 20)
         patch.setattr(near_pairs, "PASS_BANDS", 128)
-        patch.setattr(near_pairs, "CHUNK_BYTES", 200)
-        patch.setattr(near_pairs, "GAP_BYTES", 100)
+        patch.setattr(near_pairs, "FEW_RECORDS", 200)
+        patch.setattr(near_scores, "PAIR_ROOM", 20)
+        patch.setattr(near_scores, "CHUNK_BYTES", 200)
+        patch.setattr(near_scores, "GAP_BYTES", 100)
         patch.setattr(near, "SEGMENT_DOCUMENTS", 3)
-        patch.setattr(near, "PART_EDGES", 4)
+        patch.setattr(near, "MOST_GROUP_DOCUMENTS", group)
+        patch.setattr(near_decision, "PART_EDGES", 4)
         sources = dict(zip("ab", options))
         settings = {"threshold": 0.6, "containment": 0.8, "ngram": ngram, "containment_words": words}
         home = write_home(tmp_path_factory.getbasetemp() / "near", documents, cuts, sources, **settings)
@@ -258,16 +263,6 @@ def test_a_short_text_is_no_edition(words: int, least: int, goes: bool, tmp_path
     assert len(found) == goes and all(kind == "contained" for _, _, kind in found.values())
 
 
-@given(st.lists(st.integers(0, 4), max_size=30))
-def test_removals_come_back_from_their_file(twins: list[int]) -> None:
-    removed = np.zeros(len(twins), near.REMOVAL)
-    removed["row"] = np.arange(len(twins))
-    removed["twin"] = [b"\0%d" % number for number in range(len(twins))]
-    found, numbers = near.unpack_removals(near.pack_removals(removed, np.array(twins, np.uint16), 5), 5)
-    by_row = np.argsort(found["row"])
-    assert found[by_row].tobytes() == removed.tobytes() and numbers[by_row].tolist() == twins
-
-
 # --- settings -----------------------------------------------------------------------------------------------------
 
 
@@ -357,13 +352,13 @@ def test_the_guard_stops_with_a_table(novels: Path, tmp_path: Path) -> None:
     _, recipe = open_home(home.root)
     said: list[str] = []
     with pytest.raises(UserError, match=r"a: 3 of 5 documents \(60%\) are near-copies") as caught:
-        near.guard(home, recipe, summaries(home, "near"), said.append)
+        near_decision.guard(home, recipe, summaries(home, "near"), said.append)
     assert "--dedup.max-removed 0.61" in caught.value.hint and caught.value.exit_code == 1
     assert [line.split() for line in said[1:3]] == [["similarity", "0.95", "and", "up", "3"], ["copies", "of", identities([("a", 0, None, "")])[0], "3"]]
 
 
 def test_records_are_24_bytes() -> None:
-    assert near.EDGE.itemsize == near.REMOVAL.itemsize == 24
+    assert near.EDGE.itemsize == near_decision.REMOVAL.itemsize == 24 and near.RECORD.itemsize == 16
 
 
 # --- real data ----------------------------------------------------------------------------------------------------
@@ -415,9 +410,10 @@ def test_reuters_against_brute_force(reuters: Path, tmp_path: Path) -> None:
     found = run(home, random.Random(3))
     true = brute_force([minhash_twins.shingles(body) for body in bodies], 0.8)
     listed = near.read_list(home)
-    (edges,) = near.edge_parts(home, open_home(home.root)[1], listed, near.slice_limits(open_home(home.root)[1], listed))
+    recipe = open_home(home.root)[1]
+    (edges,) = near_decision.edge_parts(home, recipe, listed, near_decision.group_limits(recipe, listed))
     edges = edges[edges["jaccard"] >= 800_000_000]
-    starts = np.cumsum([0, *(summary.counts["documents"] for summary in summaries(home, "ingest"))])
+    starts = np.cumsum([0, *(piece.documents for piece in listed)])
 
     def number(places: np.ndarray) -> list[int]:
         places = places & np.uint64(near.EARLIER_IS_CONTAINED - 1)

@@ -155,6 +155,19 @@ def test_why_ingest_is_done_again_is_said(folder: Path) -> None:
     ]
 
 
+def test_strings_that_utf8_cannot_hold_are_noted_as_they_can_be(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As JSON may bring them; the slice goes on."""
+    home = home_of(folder)
+    notes = [Note(path="1.wanted", position=0, values=(0, 1, "a\ud800b")), Note(path="1.wanted", position=1, values=(0, None, None))]
+    monkeypatch.setattr(surveyed, "look", lambda options, piece: iter(notes))
+    (task,) = survey.plan(home.root)
+    survey.process(task)
+    assert pq.read_table(home.survey("lines", task.name)).to_pylist() == [
+        {"part": 0, "length": 1, "line": "a\\ud800b"},
+        {"part": 0, "length": None, "line": None},
+    ]
+
+
 def test_a_wide_schema_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = home_of(folder)
     monkeypatch.setattr(surveyed, "SCHEMA", pa.schema([(name, pa.int64()) for name in "abcd"]))
