@@ -118,7 +118,7 @@ def read(options: CcNewsOptions, piece: Slice) -> Iterator[Document | Reject]:
 
 
 def outcome(options: CcNewsOptions, guard: Guard, path: str, item: Record | Damage) -> Document | Reject:
-    """What a record of an archive comes to; `guard`: of `corpora.html:extract_page`."""
+    """What one record of an archive gives. `guard`: of `corpora.html:extract_page`."""
     if isinstance(item, Damage):
         return Reject(path=path, position=item.position, reason=item.reason, detail=item.detail, url=item.url)
     skip = _refuse_record(item) or (_outside(options, _bounded_day(options, path, item, None)) if options.date_field != "publish" else None)

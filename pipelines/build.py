@@ -20,6 +20,7 @@ from pipelines import home as homes
 from pipelines.card import write_shards_card
 from pipelines.engine import engine_of
 from pipelines.home import Home, open_home, summaries, write_recipe
+from pipelines.progress import several
 from pipelines.recipe import LIST_FIELDS, Recipe, recipe_digest
 from shards import files
 from shards.config import UserError, to_dict
@@ -73,13 +74,13 @@ def run_ingest(home_root: str, num_workers: int, beam_arguments: list[str], say:
         records, documents = (sum(summary.counts[key] for summary in found) for key in ("records", "documents"))
         rejects = _sums(summary.rejects for summary in found)
         _account(f"{name}: records", records, documents + sum(rejects.values()))
-        say(f"ingest {name}: {records:,} records, {documents:,} documents{_listed(rejects)}")
+        say(f"ingest {name}: {several(records, 'record')}, {several(documents, 'document')}{_listed(rejects)}")
         if marks := _sums(summary.marks for summary in found):
             most = dict(sorted(marks.items(), key=lambda item: (-item[1], item[0]))[:SAID_MARKS])
             more = f" and {len(marks) - len(most)} other marks: corpus stats {home_root}" if len(marks) > len(most) else ""
             say(f"ingest {name}: of the documents{_listed(most)}{more}")
         if records and set(rejects) <= {"damaged", "truncated", "unreadable", "unknown_format", "not_an_archive", "not_a_dump"} and not documents:
-            say(f"warning: {name}: nothing in its {len(found)} slices could be read; corpus show {home_root} --rejects --source {name}")
+            say(f"warning: {name}: nothing in its {several(len(found), 'slice')} could be read; corpus show {home_root} --rejects --source {name}")
     if not any(summary.counts["documents"] for found in ingested.values() for summary in found):
         raise UserError(f"{home_root}: no input could be read: not one document", f"corpus show {home_root} --rejects")
 
@@ -137,6 +138,7 @@ def _run_exact(home_root: str, num_workers: int, beam_arguments: list[str], say:
     for name, of_source in decided.items():
         documents, removed = (sum(summary.counts[key] for summary in of_source) for key in ("documents", "removed"))
         _account(f"{name}: documents", sum(summary.counts["documents"] for summary in ingested[name]), documents)
+        _account(f"{name}: copies and their twins", removed, sum(sum(summary.twins_in.values()) for summary in of_source))
         say(f"dedup {name}: {removed:,} of {documents:,} documents are copies")
     exact.guard(home, recipe, [summary for found in decided.values() for summary in found])
 
@@ -154,12 +156,13 @@ def _run_near(home_root: str, num_workers: int, beam_arguments: list[str], say: 
     _stop_if_aside(home_root, NEAR_STEPS, say)
     proposed, scored = summaries(home, near.PAIRS), summaries(home, near.SCORES)
     left_out, compared = sum(summary.counts["left_out"] for summary in proposed), sum(summary.counts["compared"] for summary in scored)
-    say(f"near: {compared:,} pairs compared" + (f", {left_out:,} of long runs left out" if left_out else ""))
+    say(f"near: {several(compared, 'pair')} compared" + (f", {left_out:,} of long runs left out" if left_out else ""))
     found = summaries(home, near.STAGE)
     for name in recipe.sources:
         of_source = [summary for summary in found if summary.source == name]
         documents, removed, contained = (sum(summary.counts[key] for summary in of_source) for key in ("documents", "removed", "contained"))
         _account(f"{name}: documents", sum(summary.counts["documents"] for summary in summaries(home, ingest.STAGE, name)), documents)
+        _account(f"{name}: near-copies and their twins", removed, sum(sum(summary.twins_in.values()) for summary in of_source))
         say(f"near {name}: {removed:,} of {documents:,} documents are near-copies" + (f", {contained:,} of them contained in another" if contained else ""))
     near_decision.guard(home, recipe, found, say)
 
@@ -224,7 +227,7 @@ def run_tokenize(home_root: str, num_workers: int, beam_arguments: list[str], sa
         _account(f"{name}: documents", documents, kept + removed)
         _account(f"{name}: kept documents", kept, sum(summary.counts["documents"] for summary in written))
         _account(f"{name}: tokens", tokens, sum(summary.counts["tokens"] for summary in written))
-        say(f"tokenize {name}: {kept:,} documents kept, {tokens:,} tokens in {len(written)} shards")
+        say(f"tokenize {name}: {several(kept, 'document')} kept, {several(tokens, 'token')} in {several(len(written), 'shard')}")
     write_shards_card(home_root)
 
 
@@ -270,7 +273,7 @@ def _say_aside(home_root: str, stages: tuple[str, ...], say: Say) -> list[dict[s
 def _complain_of_aside(home_root: str) -> None:
     found = homes.slices_aside(Home(home_root))
     if found:
-        what = f"{len(found)} slice{'s' if len(found) > 1 else ''} set aside, first {found[0]['stage']} {found[0]['source']}/{found[0]['slice']}"
+        what = f"{several(len(found), 'slice')} set aside, first {found[0]['stage']} {found[0]['source']}/{found[0]['slice']}"
         raise UserError(
             f"{home_root}: {what}: {found[0]['why']}", f"corpus status {home_root} says more; the same command tries them again and completes the build", 1
         )
@@ -356,7 +359,7 @@ def changes(old: Recipe, new: Recipe) -> Iterator[str]:
             else {"sources": "ingest", "limit": "ingest", "dedup": "dedup", "tokenizer": "tokenizer", "shards": "tokenize", "seed": "tokenizer"}[parts[0]]
         )
         of = f" of {parts[1]}" if first == "ingest" and parts[0] == "sources" else ""
-        yield f"changed: {key} from {before.get(key)!r} to {after.get(key)!r}; {_redone(first, new, of)}"
+        yield f"changed: {key} from {said(before.get(key))} to {said(after.get(key))}; {_redone(first, new, of)}"
 
 
 def _redone(first: str, recipe: Recipe, of: str = "") -> str:
@@ -365,6 +368,15 @@ def _redone(first: str, recipe: Recipe, of: str = "") -> str:
     if first != "tokenizer" and recipe.tokenizer.path:
         rest.remove("tokenizer")
     return f"redone: {', '.join(rest)}{of}, where their input changes"
+
+
+def said(value: Any) -> str:
+    """A setting's value as the recipe would have it, on one line; `none`, for which TOML has no word, where it is not set."""
+    import tomli_w
+
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(said, value))}]"
+    return "none" if value is None else tomli_w.dumps({"": value}).partition(" = ")[2].strip()
 
 
 def flat(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -11,9 +11,10 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from pipelines.cli_look import diff, export, print_json, report, say, show, stats, stats_of, status, verify, why
+from pipelines.cli_look import diff, export, print_json, report, say, show, stats, stats_of, status, table_lines, verify, why
 from pipelines.flags import Run, packaged_recipes, parse_with_recipe, quiet_beam, refuse_unknown
 from shards.config import UserError, nearest
 
@@ -169,12 +170,14 @@ def _run_recipe(recipe: "Recipe", run: Run, beam_arguments: list[str], stages: C
 
 
 def _dry_run(recipe: "Recipe", run: Run) -> int:
-    """What a build would read, a line a source, what the recipe says of the whole, and the whole recipe as TOML that can
-    be fed back. A source with expected figures need not be there yet."""
+    """What a build would read, a line a source, what the recipe says of the whole, of several sources as a table with the
+    share of each beside that of the inputs at hand, and the whole recipe as TOML that can be fed back. A source with expected
+    figures need not be there yet."""
     from corpora.sources import load_source, survey_of
     from pipelines.build import changes
     from pipelines.home import Home, open_home
     from pipelines.recipe import recipe_text
+    from pipelines.reckoning import reckon, rows
     from shards import files
     from shards.config import to_dict
 
@@ -201,6 +204,12 @@ def _dry_run(recipe: "Recipe", run: Run) -> int:
         if expected is not None:
             reading[name]["expected"] = to_dict(expected)
             say(f"{name}: expected of the whole: {_expectation(expected)}")
+    reckoned = reckon(recipe, {name: figures["bytes"] for name, figures in reading.items()})
+    if recipe.expected and len(recipe.sources) > 1:
+        for line in table_lines(rows(reckoned)):
+            say(line)
+    for name in recipe.expected or ():
+        reading[name]["reckoned"] = asdict(reckoned[name])
     if run.json:
         print_json({"schema_version": 1, "sources": reading, "recipe": to_dict(recipe)})
     else:
@@ -217,7 +226,9 @@ def _size_of(slices: "list[Slice]") -> dict[str, Any]:
 
 
 def _said(size: dict[str, Any]) -> str:
-    return f"{size['files']:,} files, {size['bytes']:,} bytes, in {size['slices']:,} slices"
+    from pipelines.progress import several
+
+    return f"{several(size['files'], 'file')}, {several(size['bytes'], 'byte')}, in {several(size['slices'], 'slice')}"
 
 
 def _expectation(expected: "ExpectedConfig") -> str:
@@ -225,7 +236,7 @@ def _expectation(expected: "ExpectedConfig") -> str:
         (expected.input_bytes, "{:,} bytes of input"),
         (expected.documents, "about {:,} documents"),
         (expected.text_bytes, "{:,} bytes of text"),
-        (expected.core_hours, "{:,.0f} core-hours of ingest"),
+        (expected.core_hours, "{:,.3g} core-hours of ingest"),
     )
     said = ", ".join(pattern.format(figure) for figure, pattern in figures if figure is not None)
     return said + (f" ({expected.note})" if expected.note else "")

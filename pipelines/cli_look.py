@@ -6,6 +6,7 @@ stdout is data, stderr is what a person reads beside it. Nothing heavy is import
 import json as jsonlib
 import shutil
 import sys
+from collections.abc import Iterator
 from typing import Any, Literal
 
 from shards.config import UserError
@@ -79,6 +80,11 @@ def stats(home: str, /, json: bool = False) -> int:
         flat = {**row, "rejected": sum(row["rejects"].values()), "removed": None if None in row["removed"].values() else sum(row["removed"].values())}
         rows.append((name, *("-" if flat[key] is None else f"{flat[key]:,}" for key in keys)))
     _print_table(rows)
+    if len(figures["sources"]) > 1:
+        for table in (_shares(figures), _overlap(figures)):
+            if len(table) > 1:
+                print()
+                _print_table(table)
     for name, row in figures["sources"].items():
         for what, counts in (("survey", row.get("survey")), ("marks", row.get("marks"))):
             if counts:
@@ -93,10 +99,39 @@ def stats(home: str, /, json: bool = False) -> int:
     return 0
 
 
-def _print_table(rows: list[tuple[str, ...]]) -> None:
+def _shares(figures: dict[str, Any]) -> list[tuple[str, ...]]:
+    """The table of each source's part of the total."""
+    from pipelines.report import share
+    from pipelines.stats import SHARED
+
+    known = [key for key in SHARED if all(row[key] is not None for row in figures["shares"].values())]
+    rows = [(name, *(share(row[key], figures["total"][key]) for key in known)) for name, row in figures["sources"].items()] if known else []
+    return [("share of", *known), *rows]
+
+
+def _overlap(figures: dict[str, Any]) -> list[tuple[str, ...]]:
+    """The table of removed documents by their source and their twins'."""
+    stages = {stage: rows for stage, rows in figures["overlap"].items() if rows is not None}
+    names = list(figures["sources"])
+    found = []
+    for name in names:
+        for other in names:
+            counts = [rows.get(name, {}).get(other, 0) for rows in stages.values()]
+            if any(counts):
+                found.append((f"{name}, twin in {other}", *(f"{count:,}" for count in counts)))
+    return [("removed of", *stages), *found]
+
+
+def table_lines(rows: list[tuple[str, ...]]) -> Iterator[str]:
+    """The lines of a table: the first column to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows)]
     for row in rows:
-        print("  ".join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:]))]).rstrip())
+        yield "  ".join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:]))]).rstrip()
+
+
+def _print_table(rows: list[tuple[str, ...]]) -> None:
+    for line in table_lines(rows):
+        print(line)
 
 
 def show(
@@ -172,6 +207,7 @@ def verify(folder: str, /, json: bool = False) -> int:
         folder: A home, or a folder of shards.
         json: Print one JSON object.
     """
+    from pipelines.progress import several
     from shards.manifest import read_manifest, shards_directory
     from shards.verify import verify as check
 
@@ -183,11 +219,10 @@ def verify(folder: str, /, json: bool = False) -> int:
             print(fault)
         entries = read_manifest(shards_directory(folder)).shards
         if not faults:
-            print(f"whole: {len(entries)} shards, {sum(entry.documents for entry in entries):,} documents, {sum(entry.tokens for entry in entries):,} tokens")
+            documents, tokens = (sum(getattr(entry, key) for entry in entries) for key in ("documents", "tokens"))
+            print(f"whole: {several(len(entries), 'shard')}, {several(documents, 'document')}, {several(tokens, 'token')}")
     if faults:
-        raise UserError(
-            f"{folder}: {len(faults)} fault{'s' if len(faults) > 1 else ''}", "copy the shards again, or delete the named files and run corpus build again", 1
-        )
+        raise UserError(f"{folder}: {several(len(faults), 'fault')}", "copy the shards again, or delete the named files and run corpus build again", 1)
     return 0
 
 
@@ -200,8 +235,9 @@ def export(home: str, out: str, /, format: Literal["jsonl.zst", "parquet"] = "pa
         format: Of the files.
     """
     from pipelines.export import export as write
+    from pipelines.progress import several
 
-    say(f"exported {write(home, out, format):,} documents to {out}")
+    say(f"exported {several(write(home, out, format), 'document')} to {out}")
     return 0
 
 

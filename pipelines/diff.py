@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from corpora.document import LOCATION_FIELDS
-from pipelines.build import flat
+from pipelines.build import flat, said
 from pipelines.fates import decided, fates
 from pipelines.figures import document_tables
 from pipelines.home import Home, Summary, attribute_digests, open_home, ordered_slices
@@ -212,7 +212,7 @@ def _places(keys: NDArray[np.uint64], sorted_keys: NDArray[np.uint64]) -> tuple[
 def lines(found: Found) -> Iterator[str]:
     """The differences for people: a line each, left before right."""
     for setting in found["settings"]:
-        yield f"setting {setting['key']}: {setting['left']!r} | {setting['right']!r}" + ("" if setting["matters"] else "  (changes no byte)")
+        yield f"setting {setting['key']}: {said(setting['left'])} | {said(setting['right'])}" + ("" if setting["matters"] else "  (changes no byte)")
     for package in found["packages"]:
         yield f"package {package['package']}: {package['left']} | {package['right']}"
     for count in found["counts"]:

@@ -10,7 +10,9 @@ two of both a document: so equal keys are settled by full digests, and no partit
 removed then goes to the slice of its twin, which knows the twin's id, and with it to its own slice.
 """
 
+import dataclasses
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -49,6 +51,8 @@ from shards.config import UserError
 STAGE = "exact"
 KEYS = "keys"
 VERSION = 3
+DECISION_VERSION = 4
+"""Of what `apply` writes."""
 PARTITION_RECORDS = 2_000_000
 """About how many records meet in one group: 64 MB."""
 
@@ -63,8 +67,9 @@ ASKED = np.dtype([("twin", "<u4"), ("slice", "<u4"), ("row", "<u4")])
 """What crosses the second shuffle, keyed by the slice of a twin: the twin's row, and the slice and row that it removes (with
 `OF_ADDRESS` where that is why)."""
 
-REMOVAL = np.dtype([("row", "<u8"), ("twin", "S16")])
-"""What crosses the third shuffle, keyed by slice: a removed row (with `OF_ADDRESS` where that is why) and its twin's id."""
+REMOVAL = np.dtype([("row", "<u4"), ("source", "<u4"), ("twin", "S16")])
+"""What crosses the third shuffle, keyed by slice: a removed row (with `OF_ADDRESS` where that is why), the place of its twin's
+source among the names of all sources, sorted, and its twin's id."""
 
 ATTRIBUTE_SCHEMA = pa.schema([pa.field("id", pa.string(), nullable=False), ("twin", pa.string()), ("score", pa.float64()), ("kind", pa.string())])
 
@@ -195,6 +200,7 @@ def name(task: Task, packed: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
         return
     ids = _read_columns(task, ["id"]).column("id").take(pa.array(np.ascontiguousarray(asked["twin"]))).to_pylist()
     removals = np.zeros(len(asked), REMOVAL)
+    removals["source"] = sorted(task_home(task)[1].sources).index(task.source)
     removals["row"], removals["twin"] = asked["row"], [bytes.fromhex(identity) for identity in ids]
     yield from _by_slice(removals, asked["slice"])
 
@@ -219,8 +225,10 @@ def apply(task: Task, packed: Iterable[bytes]) -> Summary:
     ingested = task.ingested
     before = attribute_digests(home, recipe, ingested, before=STAGE)
     removals = np.sort(np.frombuffer(b"".join(packed), REMOVAL), order="row")
-    decided = hashlib.blake2b(removals.tobytes(), digest_size=16).hexdigest()
-    wanted = fingerprint(stage=VERSION, documents=ingested.output, before=before, removals=decided)
+    bare = removals.copy()
+    bare["source"] = 0  # an id stands for its source; its number changes with the other sources
+    decided = hashlib.blake2b(bare.tobytes(), digest_size=16).hexdigest()
+    wanted = fingerprint(stage=DECISION_VERSION, documents=ingested.output, before=before, removals=decided)
     address = home.attributes(STAGE, ingested.source, ingested.slice)
     finished = done(home, STAGE, ingested.source, ingested.slice, wanted, address)
     if finished:
@@ -228,9 +236,12 @@ def apply(task: Task, packed: Iterable[bytes]) -> Summary:
     ids = _read_columns(task, ["id"]).column("id")
     twins: list[str | None] = [None] * len(ids)
     kinds: list[str | None] = [None] * len(ids)
-    for row, twin in reversed(removals.tolist()):  # sorted, so that of two reasons the text comes last and counts
+    twins_in: dict[int, str] = {}
+    names = sorted(recipe.sources)
+    for row, source, twin in reversed(removals.tolist()):  # sorted, so that of two reasons the text comes last and counts
         twins[row % OF_ADDRESS] = twin.ljust(16, b"\0").hex()  # numpy's S16 drops trailing zero bytes
         kinds[row % OF_ADDRESS] = "address" if row >= OF_ADDRESS else "text"
+        twins_in[row % OF_ADDRESS] = names[source]
     columns = [
         ids,
         pa.array(twins, pa.string()),
@@ -240,8 +251,8 @@ def apply(task: Task, packed: Iterable[bytes]) -> Summary:
     table = pa.table(columns, schema=ATTRIBUTE_SCHEMA.with_metadata({"corpusmill.documents": ingested.output}))
     with files.open_output(address) as stream:
         pq.write_table(table, stream, compression="zstd")
-    counts = {"documents": len(ids), "removed": sum(twin is not None for twin in twins)}
-    summary = slice_summary(STAGE, ingested, wanted, stream, counts, (ingested.output, *before))
+    summary = slice_summary(STAGE, ingested, wanted, stream, {"documents": len(ids), "removed": len(twins_in)}, (ingested.output, *before))
+    summary = dataclasses.replace(summary, twins_in=dict(sorted(Counter(twins_in.values()).items())))
     write_summary(home, summary)
     return summary
 

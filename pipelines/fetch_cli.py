@@ -13,7 +13,7 @@ from corpora import fetch as downloads
 from corpora import listings
 from corpora.listings import Item, Wanted
 from pipelines.fetch_display import display, say
-from pipelines.progress import amount
+from pipelines.progress import amount, several
 from shards import web
 from shards.config import UserError
 from shards.lock import locked_folder
@@ -172,8 +172,8 @@ def _fetch(options: "CcNews | Wikipedia | Urls", listed: Wanted, patience: web.P
 
 
 def _incomplete(options: "CcNews | Wikipedia | Urls", outcome: downloads.Outcome, listed: Wanted) -> tuple[str, str]:
-    parts = [f"{len(outcome.failed):,} files"] if outcome.failed else []
-    parts += [f"{len(listed.missing):,} listings"] if listed.missing else []
+    parts = [several(len(outcome.failed), "file")] if outcome.failed else []
+    parts += [several(len(listed.missing), "listing")] if listed.missing else []
     hint = "the same command tries them again"
     if outcome.stopped and "403" in outcome.stopped:
         hint = "the server refuses: wait an hour, name yourself by --contact, or a mirror by --base; the same command goes on"
@@ -209,7 +209,7 @@ def _dry_run(options: "CcNews | Wikipedia | Urls", listed: Wanted, patience: web
         print(jsonlib.dumps(figures, ensure_ascii=False, indent=1))
     else:
         for name, counts in groups.items():
-            print(f"{name}: {counts['expected']:,} files, {counts['there']:,} there")
+            print(f"{name}: {several(counts['expected'], 'file')}, {counts['there']:,} there")
         print(f"{len(missing):,} of {len(items):,} files to fetch, {_size(total, exact)}" + (f", {amount(have)} of it are here" if have else ""))
         if rate and hours is not None:
             connections = min(options.connections, len(missing))

@@ -1,7 +1,7 @@
 """The figures of a report, gathered from a home by streaming columns: counts from all of it, distributions from all of it
 or, where that is much, from slices chosen by keyed chance (`looked_at` says how many).
 
-Memory is one row group, the counters, and at most `MAX_TWINS` ids.
+Memory is one row group and the counters.
 """
 
 from collections import Counter
@@ -20,7 +20,7 @@ from pipelines.fates import decided, fates
 from pipelines.home import Home, Summary, open_home, open_parquet, ordered_slices, removing_stages
 from pipelines.progress import read_figures
 from pipelines.recipe import Recipe
-from pipelines.stats import stats, status
+from pipelines.stats import Overlap, stats, status
 from shards import files
 from shards.config import UserError, to_dict
 from shards.format import MANIFEST
@@ -30,7 +30,6 @@ SCHEMA_VERSION = 1
 LOOK_BYTES = 4_000_000_000
 LOOK_DOCUMENTS = 3_000_000
 """Distributions are of slices with about this much text, chosen by the hash of their names."""
-MAX_TWINS = 200_000
 MAX_KEYS = 50_000
 """Hosts, languages and months that are counted at a time: past it the rarest are dropped."""
 MAX_SHARDS = 200
@@ -145,7 +144,7 @@ def figures(home_root: str) -> dict[str, Any]:
         if (summary.source, summary.slice) in ready:
             verdicts.add(summary, fates(home, recipe, summary))
     gathered = _walk(home, recipe, _looked_at(recipe, slices), ready)
-    overlap, places = _twins(home, slices, verdicts)
+    places = _places(home, slices, verdicts)
     rejected: Counter[str] = Counter(counts["total"].get("rejects", {}))
     reasons = [
         {
@@ -158,7 +157,7 @@ def figures(home_root: str) -> dict[str, Any]:
     ] + verdicts.reasons()
     return {
         "schema_version": SCHEMA_VERSION,
-        "stats": {"sources": counts["sources"], "total": counts["total"]},
+        "stats": {key: counts[key] for key in ("sources", "total", "shares")},
         "state": {"complete": state["complete"], "decided": len(ready) == len(slices), "set_aside": state["set_aside"], "safety_net": state["safety_net"]},
         "looked_at": {
             "slices": gathered.slices,
@@ -175,7 +174,7 @@ def figures(home_root: str) -> dict[str, Any]:
         },
         "languages": gathered.languages.rows("language", 30),
         "similarity": verdicts.similarity(),
-        "overlap": overlap,
+        "overlap": _overlap(list(recipe.sources), counts["overlap"], verdicts.copies),
         "hosts": {"different": len((gathered.hosts.kept | gathered.hosts.removed).keys() - {None}), "rows": gathered.hosts.rows("host", 25)},
         "dates": {"published": _by_time(gathered.published), "crawled": _by_time(gathered.crawled)},
         "tokens": _tokens(home, gathered),
@@ -186,7 +185,7 @@ def figures(home_root: str) -> dict[str, Any]:
 
 
 class Verdicts:
-    """What the removing stages say, summed over all slices: reasons, scores, twins, and candidates to be shown."""
+    """What the removing stages say, summed over all slices: reasons, scores, copies, and candidates to be shown."""
 
     def __init__(self, recipe: Recipe) -> None:
         self.seed = recipe.seed
@@ -194,9 +193,7 @@ class Verdicts:
         self.counts: dict[tuple[str, str], Counter[str]] = {}
         self.scores: dict[tuple[str, str], Bins] = {}
         self.candidates: dict[tuple[str, str], list[examples.Place]] = {}
-        self.twins: list[tuple[str, NDArray[np.bytes_]]] = []
-        self.threshold = b"g"  # above every hex digit: all
-        self.removed = 0
+        self.copies = 0
 
     def add(self, ingested: Summary, table: pa.Table) -> None:
         """Take in the fates of a slice."""
@@ -221,13 +218,7 @@ class Verdicts:
                 for row in np.flatnonzero(of_key)
             ]
             self.candidates[key] = sorted(held)[: examples.HELD]
-        named = np.array([twin.encode() for twin in twins if twin is not None], "S32")
-        self.removed += len(named)
-        self.twins.append((ingested.source, named[named < self.threshold]))
-        while sum(len(part) for _, part in self.twins) > MAX_TWINS:  # half of them, by the twin's id, which is a hash
-            first = self.threshold[:8].ljust(8, b"0") if self.threshold != b"g" else b""
-            self.threshold = b"%08x" % (int(first, 16) // 2 if first else 1 << 31)
-            self.twins = [(source, part[part < self.threshold]) for source, part in self.twins]
+        self.copies += sum(twin is not None for twin in twins)
 
     def reasons(self) -> list[dict[str, Any]]:
         """Stage, reason and counts, in the order of the stages, the most frequent first."""
@@ -342,13 +333,10 @@ def _token_counts(home: Home, ingested: Summary, kept: int) -> NDArray[np.int64]
     return counts if len(counts) == kept else None
 
 
-def _twins(home: Home, slices: list[Summary], verdicts: Verdicts) -> tuple[dict[str, Any], dict[str, tuple[str, str, int]]]:
-    """How many removed documents of each source have their twin in each source; and where the twins to be shown lie."""
-    shown = {place.twin.encode() for places in verdicts.candidates.values() for place in places if place.twin}
-    wanted = np.unique(np.concatenate([*(part for _, part in verdicts.twins), np.array(sorted(shown), "S32")])) if verdicts.twins else np.zeros(0, "S32")
-    source_of = np.full(len(wanted), -1, np.int64)
-    names = list(dict.fromkeys(summary.source for summary in slices))
-    places: dict[str, tuple[str, str, int]] = {}
+def _places(home: Home, slices: list[Summary], verdicts: Verdicts) -> dict[str, tuple[str, str, int]]:
+    """Where the twins to be shown lie: source, slice and row by id."""
+    wanted = np.array(sorted({place.twin.encode() for places in verdicts.candidates.values() for place in places if place.twin}), "S32")
+    found: dict[str, tuple[str, str, int]] = {}
     for summary in slices if len(wanted) else ():
         row = 0
         for table in document_tables(home, summary, ["id"]):
@@ -356,18 +344,22 @@ def _twins(home: Home, slices: list[Summary], verdicts: Verdicts) -> tuple[dict[
             at = np.searchsorted(wanted, ids)
             at[at == len(wanted)] = 0
             for hit in np.flatnonzero(wanted[at] == ids):
-                source_of[at[hit]] = names.index(summary.source)
-                if bytes(ids[hit]) in shown:
-                    places[ids[hit].decode()] = (summary.source, summary.slice, row + int(hit))
+                found[ids[hit].decode()] = (summary.source, summary.slice, row + int(hit))
             row += table.num_rows
-    matrix: dict[str, dict[str, int]] = {}
-    for source, part in verdicts.twins:
-        found = source_of[np.searchsorted(wanted, part)]
-        for number, count in zip(*np.unique(found[found >= 0], return_counts=True)):
-            row_of = matrix.setdefault(source, {})
-            row_of[names[number]] = row_of.get(names[number], 0) + int(count)
-    looked = sum(len(part) for _, part in verdicts.twins)
-    return {"sources": names, "removed": matrix, "looked_at": looked, "of": verdicts.removed}, places
+    return found
+
+
+def _overlap(sources: list[str], stages: Overlap, copies: int) -> dict[str, Any]:
+    """How many removed documents of each source have their twin in each source, by stage and together; `counted` of `of`, all
+    documents that went for a twin: of a stage that has not counted its twins, none."""
+    together: dict[str, dict[str, int]] = {}
+    for rows in stages.values():
+        for source, row in (rows or {}).items():
+            held = together.setdefault(source, {})
+            for other, count in row.items():
+                held[other] = held.get(other, 0) + count
+    counted = sum(sum(row.values()) for row in together.values())
+    return {"sources": sources, "removed": together, "stages": stages, "counted": counted, "of": copies}
 
 
 def _by_time(split: Split) -> dict[str, Any]:

@@ -4,10 +4,9 @@ is no flag of ours must be one of Beam's.
 
 import dataclasses
 import inspect
-import keyword
 import os
 import typing
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -47,10 +46,7 @@ def parse_with_recipe(name: str, text: str, arguments: list[str]) -> "tuple[Reci
     if path is None and not {"-h", "--help"} & set(arguments):
         raise UserError("no recipe named", f"corpus {name} RECIPE.toml --home DIR; recipes in the package: {', '.join(packaged_recipes())}")
     recipe = Recipe(sources={}) if path is None else load_recipe(path, packaged_recipes())
-    keys = _field_names(recipe.sources)
-    sources = dataclasses.make_dataclass(
-        "Sources", [(field, Annotated[type(recipe.sources[key]), tyro.conf.arg(name=key)], recipe.sources[key]) for field, key in keys.items()], frozen=True
-    )
+    sources = typing.TypedDict("Sources", {key: type(options) for key, options in recipe.sources.items()})  # type: ignore[misc]  # takes any name
     fields = [
         (field.name, field.type, getattr(recipe, field.name)) for field in dataclasses.fields(Recipe) if field.name not in ("sources", "format", "expected")
     ]
@@ -61,7 +57,7 @@ def parse_with_recipe(name: str, text: str, arguments: list[str]) -> "tuple[Reci
             ("recipe", Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="RECIPE", help="A .toml file, or the name of a recipe in the package.")]),
             ("run", tyro.conf.OmitArgPrefixes[Run]),
             *((key, Annotated[kind, tyro.conf.arg(help=helps.get(key))], dataclasses.field(default=value)) for key, kind, value in fields),
-            ("sources", sources, dataclasses.field(default=sources())),
+            ("sources", sources, dataclasses.field(default_factory=lambda: dict(recipe.sources))),
         ],
         frozen=True,
     )
@@ -75,22 +71,9 @@ def parse_with_recipe(name: str, text: str, arguments: list[str]) -> "tuple[Reci
     changed = dataclasses.replace(
         recipe,
         **{key: getattr(parsed, key) for key, _, _ in fields},
-        sources={key: with_absolute_paths(getattr(parsed.sources, field), os.getcwd()) for field, key in keys.items()},
+        sources={key: with_absolute_paths(parsed.sources[key], os.getcwd()) for key in recipe.sources},
     )
     return complete(changed, os.getcwd()), parsed.run, beam_arguments
-
-
-def _field_names(sources: Iterable[str]) -> dict[str, str]:
-    """Names for the fields of a dataclass -> sources: their own where Python allows it, since tyro's errors show them."""
-    names: dict[str, str] = {}
-    for key in sources:
-        name = key.replace("-", "_")
-        if not name.isidentifier() or keyword.iskeyword(name):
-            name = f"source_{name}"
-        while name in names:
-            name += "_"
-        names[name] = key
-    return names
 
 
 def _recipe_argument(arguments: list[str]) -> str | None:
@@ -125,15 +108,18 @@ def refuse_unknown(command: Any, name: str, unknown: list[str]) -> None:
 
 
 def _flags(command: Any, prefix: str = "") -> Iterator[str]:
-    """The flags that tyro makes of a dataclass, tables and all, or of a function's parameters."""
+    """The flags that tyro makes of a dataclass, tables and all, of the sources by name, or of a function's parameters."""
+    if typing.is_typeddict(command):
+        for key, kind in command.__annotations__.items():
+            yield from _flags(kind, f"{prefix}{key}.".replace("_", "-"))
+        return
     if not dataclasses.is_dataclass(command):
         yield from (f"--{name.replace('_', '-')}" for name in inspect.signature(command).parameters)
         return
     for field in dataclasses.fields(command):
         kind = Run if field.name == "run" else typing.get_args(field.type)[0] if typing.get_origin(field.type) is Annotated else field.type
-        own = next((extra.name for extra in getattr(field.type, "__metadata__", ()) if getattr(extra, "name", None)), field.name)
-        name = f"{prefix}{own}".replace("_", "-")
-        if dataclasses.is_dataclass(kind):
+        name = f"{prefix}{field.name}".replace("_", "-")
+        if dataclasses.is_dataclass(kind) or typing.is_typeddict(kind):
             yield from _flags(kind, "" if kind is Run else f"{name}.")
         elif field.default is True:
             head, dot, tail = name.rpartition(".")

@@ -41,7 +41,8 @@ RECIPE_MARK = "# As built by corpusmill: this folder is a home.\n"
 class Summary:
     """What one slice of one stage gave. `path`, `start`: where the slice stands in its source's order; `output`:
     digest of the file it wrote, `output_bytes` its size; `inputs`: digests of the files of earlier stages it was made
-    from; `counts` and `rejects` (by reason): whole numbers that add up; `marks`: how many documents bear each."""
+    from; `counts` and `rejects` (by reason): whole numbers that add up; `marks`: how many documents bear each;
+    `twins_in`: of the documents that a stage removes for a twin, how many have it in each source."""
 
     stage: str
     source: str
@@ -55,6 +56,7 @@ class Summary:
     rejects: dict[str, int] = field(default_factory=dict)
     inputs: tuple[str, ...] = ()
     marks: dict[str, int] = field(default_factory=dict)
+    twins_in: dict[str, int] = field(default_factory=dict)
 
     @property
     def key(self) -> tuple[str, int]:

@@ -1,6 +1,7 @@
 """The decision of stage `near` (pipelines/near.py says how its steps hang together): which documents go, and for which twin, from
 all verified pairs; then the attributes, slice by slice, and the guard."""
 
+import dataclasses
 import hashlib
 import os
 import tempfile
@@ -34,12 +35,14 @@ from pipelines.home import (
     twins,
     write_summary,
 )
-from pipelines.near import DECISION, EARLIER_IS_CONTAINED, EDGE, SCORES, STAGE, VERSION, Listed
+from pipelines.near import DECISION, EARLIER_IS_CONTAINED, EDGE, SCORES, STAGE, Listed
 from pipelines.near_scores import candidates_file, read_facts, read_sets
 from pipelines.recipe import Recipe
 from shards import files
 from shards.config import UserError
 
+DECISION_VERSION = 3
+"""Of which documents go, and of what `apply` writes."""
 PART_EDGES = 4_000_000
 """Verified pairs that are decided at once: 900 MB."""
 CONTAINED = 1 << 31
@@ -51,13 +54,14 @@ REMOVAL = np.dtype([("row", "<u4"), ("score", "<u4"), ("twin", "S16")])
 
 @dataclass(frozen=True, kw_only=True)
 class Task(SliceTask):
-    """One ingested slice to write the attributes of, from `count` removals in the file of its group, from number `first` on.
-    `before`: `attribute_digests` of the stages before."""
+    """One ingested slice to write the attributes of, from the removals in the file of its group, from number `first` on: as many as
+    `twins_in` says for the first source of the recipe, whose twins are there, then for the second, and so on. `before`:
+    `attribute_digests` of the stages before."""
 
     fingerprint: str
     group: str
     first: int
-    count: int
+    twins_in: tuple[int, ...]
     before: tuple[str, ...]
     stage: str = STAGE
 
@@ -70,15 +74,16 @@ def plan_apply(home_root: str) -> list[Task]:
     digests = iter(files.each(home.root, lambda summary: attribute_digests(home, recipe, summary, before=STAGE, read=read), found))
     tasks = []
     for index, members in enumerate(near.grouped(found)):
-        removals, held = by_group.get(index, np.zeros(0, REMOVAL)), list[NDArray[Any]]()
+        (removals, sources), held = by_group.get(index, (np.zeros(0, REMOVAL), np.zeros(0, np.uint16))), list[NDArray[Any]]()
         row = first = 0
         for summary in members:
             end = row + summary.counts["documents"]
-            of_slice = removals[slice(*np.searchsorted(removals["row"], [row, end]))].copy()
+            here = slice(*np.searchsorted(removals["row"], [row, end]))
+            of_slice = removals[here].copy()
             of_slice["row"] -= row
             before = next(digests)
             decided = hashlib.blake2b(of_slice.tobytes(), digest_size=16).hexdigest()
-            wanted = fingerprint(stage=VERSION, documents=summary.output, before=before, removals=decided)
+            wanted = fingerprint(stage=DECISION_VERSION, documents=summary.output, before=before, removals=decided)
             tasks.append(
                 Task(
                     home=home_root,
@@ -87,25 +92,26 @@ def plan_apply(home_root: str) -> list[Task]:
                     fingerprint=wanted,
                     group=members[0].slice,
                     first=first,
-                    count=len(of_slice),
+                    twins_in=tuple(np.bincount(sources[here], minlength=len(recipe.sources)).tolist()),
                     before=tuple(before),
                 )
             )
             row, first = end, first + len(of_slice)
-            held.append(of_slice)
+            held.append(of_slice[np.argsort(sources[here], kind="stable")])
         near.write_if_new(home.work(DECISION, members[0].source, f"{members[0].slice}.bin"), np.concatenate(held).tobytes())
     return tasks
 
 
-def decide(home: Home, recipe: Recipe) -> dict[int, NDArray[Any]]:
-    """Index of group -> its `REMOVAL`s by row, from all verified pairs that count."""
+def decide(home: Home, recipe: Recipe) -> dict[int, tuple[NDArray[Any], NDArray[np.uint16]]]:
+    """Index of group -> its `REMOVAL`s by row, and the numbers of their twins' sources in the recipe, from all verified pairs that count."""
     listed = near.read_list(home)
     limits = group_limits(recipe, listed)
-    found: dict[int, list[NDArray[Any]]] = {}
+    found: dict[int, list[tuple[NDArray[Any], NDArray[np.uint16]]]] = {}
     for edges in edge_parts(home, recipe, listed, limits):
-        for index, removed in decide_part(home, recipe, listed, limits, edges):
-            found.setdefault(index, []).append(removed)
-    return {index: np.sort(np.concatenate(parts), order="row") for index, parts in found.items()}
+        for index, removed, sources in decide_part(home, recipe, listed, limits, edges):
+            found.setdefault(index, []).append((removed, sources))
+    joined = {index: [np.concatenate(parts) for parts in zip(*of_group)] for index, of_group in found.items()}
+    return {index: (removed[by_row], sources[by_row]) for index, (removed, sources) in joined.items() for by_row in [np.argsort(removed["row"])]}
 
 
 def edge_parts(home: Home, recipe: Recipe, listed: list[Listed], limits: NDArray[np.uint32]) -> Iterator[NDArray[Any]]:
@@ -158,8 +164,10 @@ def edge_pairs(edges: NDArray[Any]) -> NDArray[np.uint64]:
     return np.stack([edges["later"] & np.uint64(EARLIER_IS_CONTAINED - 1), edges["earlier"]], 1)
 
 
-def decide_part(home: Home, recipe: Recipe, listed: list[Listed], limits: NDArray[np.uint32], edges: NDArray[Any]) -> Iterator[tuple[int, NDArray[Any]]]:
-    """(index of group, `REMOVAL`s by row) from verified pairs that count."""
+def decide_part(
+    home: Home, recipe: Recipe, listed: list[Listed], limits: NDArray[np.uint32], edges: NDArray[Any]
+) -> Iterator[tuple[int, NDArray[Any], NDArray[np.uint16]]]:
+    """(index of group, `REMOVAL`s by row, the numbers of their twins' sources) from verified pairs that count."""
     earlier_is_contained = edges["later"] >= np.uint64(EARLIER_IS_CONTAINED)
     pairs = edge_pairs(edges)
     places, numbers = np.unique(pairs, return_inverse=True)
@@ -170,9 +178,10 @@ def decide_part(home: Home, recipe: Recipe, listed: list[Listed], limits: NDArra
     later, earlier = rank[numbers.reshape(-1, 2)].T
     is_near = edges["jaccard"] >= pair_limits(limits, pairs)
     small, large = np.where(earlier_is_contained, earlier, later), np.where(earlier_is_contained, later, earlier)
+    contained = ~is_near & (words[small] >= recipe.dedup.containment_words)
     twin, score = settle(
         (later[is_near], earlier[is_near], edges["jaccard"][is_near]),
-        (small[~is_near], large[~is_near], edges["contained"][~is_near]),
+        (small[contained], large[contained], edges["contained"][contained]),
         _inverse(np.argsort(-words.astype(np.int64), kind="stable")),
     )
     removed = np.flatnonzero(twin >= 0)
@@ -180,9 +189,13 @@ def decide_part(home: Home, recipe: Recipe, listed: list[Listed], limits: NDArra
     records = np.zeros(len(removed), REMOVAL)
     records["row"], records["score"] = places[removed] & np.uint64(0xFFFFFFFF), score[removed]
     records["twin"] = ids[twin[removed]]
+    names = {name: number for number, name in enumerate(recipe.sources)}
+    source_of = np.array([names[piece.source] for piece in listed], np.uint16)
+    sources = source_of[(places[twin[removed]] >> np.uint64(32)).astype(np.int64)]
     groups = places[removed] >> np.uint64(32)
     for index in np.unique(groups):
-        yield int(index), records[slice(*np.searchsorted(groups, [index, index + np.uint64(1)]))]
+        of_group = slice(*np.searchsorted(groups, [index, index + np.uint64(1)]))
+        yield int(index), records[of_group], sources[of_group]
 
 
 def _read_documents(
@@ -283,11 +296,13 @@ def apply(task: Task) -> Summary:
     scores: list[float | None] = [None] * len(ids)
     kinds: list[str | None] = [None] * len(ids)
     removals: NDArray[Any] = np.zeros(0, REMOVAL)
-    if task.count:
+    sources = np.repeat(np.arange(len(task.twins_in)), task.twins_in)
+    if len(sources):
         with files.open_ranges(home.work(DECISION, ingested.source, f"{task.group}.bin")) as stream:
-            removals = np.frombuffer(stream.read_at(task.count * REMOVAL.itemsize, task.first * REMOVAL.itemsize), REMOVAL)
+            removals = np.frombuffer(stream.read_at(len(sources) * REMOVAL.itemsize, task.first * REMOVAL.itemsize), REMOVAL)
     if recipe.sources[ingested.source].dedup.before_rules:  # a rule's is the rule's
-        removals = removals[kept_rows(home, recipe, ingested, before=STAGE)[removals["row"]]]
+        ours = kept_rows(home, recipe, ingested, before=STAGE)[removals["row"]]
+        removals, sources = removals[ours], sources[ours]
     for row, score, twin in removals.tolist():
         names[row] = twin.ljust(16, b"\0").hex()  # numpy's S16 drops trailing zero bytes
         scores[row] = score % CONTAINED / 1e9
@@ -297,7 +312,10 @@ def apply(task: Task) -> Summary:
     with files.open_output(address) as output:
         pq.write_table(table, output, compression="zstd")
     counts = {"documents": len(ids), "removed": len(removals), "contained": int((removals["score"] >= CONTAINED).sum())}
+    named = list(recipe.sources)
+    twins_in = {named[number]: int(count) for number, count in zip(*np.unique(sources, return_counts=True))}
     summary = slice_summary(STAGE, ingested, task.fingerprint, output, counts, (ingested.output, *task.before))
+    summary = dataclasses.replace(summary, twins_in=twins_in)
     write_summary(home, summary)
     return summary
 

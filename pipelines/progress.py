@@ -238,6 +238,11 @@ def amount(size: float) -> str:
     raise AssertionError
 
 
+def several(count: int, noun: str) -> str:
+    """`1 file`, `2,000 files`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def _together(figures: dict[str, Any]) -> bool:
     """True while one worker does what needs every slice, as the training of a vocabulary: no rate tells how long that takes."""
     return 0 < figures["slices"] == figures["slices_done"] and not figures["workers"]

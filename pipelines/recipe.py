@@ -43,6 +43,8 @@ class DedupConfig:
     """Words of a shingle; texts of fewer have none and are left to exact."""
     containment: float = 0.9
     """Of two documents compared that are no near-copies the one of fewer words goes when the other holds this share of its shingles."""
+    containment_words: int = 50
+    """Documents of fewer words never go for that: a notice or a quotation stands in another text by its nature, and is no edition of it."""
     priority: tuple[str, ...] = ()
     """Sources, the one whose copy stays first; default: the order of the recipe's tables."""
     max_removed: float = 0.5
@@ -57,6 +59,8 @@ class DedupConfig:
             raise ValueError(f"ngram: {self.ngram} is not in [1, 100]")
         if not 0.5 <= self.containment <= 1.0:
             raise ValueError(f"containment: {self.containment} is not in [0.5, 1]")
+        if self.containment_words < 0:
+            raise ValueError(f"containment_words: {self.containment_words} is less than 0")
 
 
 @dataclass(frozen=True, kw_only=True)

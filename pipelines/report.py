@@ -5,14 +5,16 @@ one script, by digest: text from a corpus is hostile, and is escaped besides.
 """
 
 import base64
+import errno
 import functools
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
 from pipelines import examples
 from pipelines.figures import figures as gather
-from pipelines.home import REMOVING_STAGES
+from pipelines.home import REMOVING_STAGES, open_home
 from pipelines.progress import amount, duration
 from shards import __version__, files
 from shards.config import UserError
@@ -25,14 +27,49 @@ Row = dict[str, Any]
 
 
 def report(home_root: str, out: str | None = None) -> Row:
-    """Write the page (default `HOME/report.html`); returns its figures. Raises `UserError`: no home, damage in it, a folder."""
-    address = out or files.join(home_root, "report.html")
+    """Write the page (default `HOME/report.html`); returns its figures. Raises `UserError`: no home, damage in it, a folder, a
+    place where none can be written."""
+    address = files.join(home_root, "report.html") if out is None else out
+    if not address:
+        raise UserError("--out: no file named", "name one: --out report.html")
+    _refuse_place(address)  # now, not after the figures
     if files.is_folder(address):
         raise UserError(f"{address}: a folder", f"name a file: --out {files.join(address, 'report.html')}")
+    open_home(home_root, for_reading=True)
     found = gather(home_root)
     name = home_root.rstrip("/").rsplit("/", 1)[-1]
-    files.write_bytes(address, page(found, name if name not in ("", ".", "..") else Path(home_root).resolve().name).encode())
+    content = page(found, name if name not in ("", ".", "..") else Path(home_root).resolve().name).encode()
+    try:
+        files.write_bytes(address, content)
+    except OSError as error:
+        if files.is_remote(address) or error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise _cannot_write(address, error.strerror or str(error)) from None
     return found
+
+
+def _refuse_place(address: str) -> None:
+    """Raise `UserError` where a file cannot have its name, or a folder above it not be made or written to."""
+    if files.is_remote(address):
+        return
+    path = os.path.abspath(address.removeprefix("file://"))
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        pass  # looked at below
+    except OSError as error:
+        raise _cannot_write(address, error.strerror or str(error)) from None
+    folder = os.path.dirname(path)
+    while not os.path.lexists(folder):
+        folder = os.path.dirname(folder)
+    if not os.path.isdir(folder):
+        raise _cannot_write(address, f"{folder} is not a folder", 2)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise _cannot_write(address, f"no right to write in {folder}")
+
+
+def _cannot_write(address: str, why: str, code: int = 3) -> UserError:
+    return UserError(f"{address}: cannot be written: {why}", "name a file in a folder that you may write to: --out FILE", code)
 
 
 def page(figures: Row, name: str) -> str:
@@ -197,5 +234,5 @@ def _overlap(found: Row) -> Row:
         "names": names if len(names) <= 12 else None,
         "cells": cells[:40],
         "highest": cells[0][0] if cells else 0,
-        "sample": found["looked_at"] < found["of"],
+        "uncounted": found["of"] - found["counted"],
     }

@@ -20,28 +20,47 @@ SAFETY_NET = ("crash", "memory", "timeout")
 STAGES = (ingest.STAGE, *homes.REMOVING_STAGES, "tokenizer", tokenize.STAGE, shard.STAGE)
 
 
-def stats(home_root: str) -> dict[str, Any]:
-    """`{"schema_version": 1, "sources": {NAME: X}, "total": X}`; X = records, rejects {reason: n}, documents,
-    removed {stage: n}, rules {rule: n} (of removed.rules, by the first rule that fired), kept, bytes (UTF-8 of the kept text), sentences, tokens. What no stage has counted yet is null.
+SHARED = ("documents", "kept", "bytes", "tokens")
+"""Of what `stats` gives each source's share."""
 
-    Only where there are any: marks {mark: n} of the documents; survey {records, rejects {reason: n}, and what it counted} of the first reading."""
+Overlap = dict[str, dict[str, dict[str, int]] | None]
+"""Stage -> source -> source of the twins -> removed documents, pairs without any left out; None for a stage that has not counted them all."""
+
+
+def stats(home_root: str) -> dict[str, Any]:
+    """`{"schema_version": 1, "sources": {NAME: X}, "total": X, "shares": {NAME: S}, "overlap": {stage: {NAME: {NAME: n}}}}`.
+
+    X = records, rejects {reason: n}, documents, removed {stage: n}, rules {rule: n} (of removed.rules, by the first rule that fired), kept, bytes (UTF-8 of the kept text), sentences, tokens.
+    S: a source's part of the total, of each of `SHARED`. Overlap: of the first source's removed documents, those whose twin is of the second. What no stage has counted yet is null.
+    Only where there are any: marks {mark: n} of the documents; survey {records, rejects {reason: n}, and what it counted} of the first reading.
+    """
     home, recipe = open_home(home_root, for_reading=True)
-    sources = {name: _source_stats(home, recipe, name) for name in recipe.sources}
+    overlap: Overlap = {stage: {} for stage in homes.removing_stages(recipe) if stage != homes.RULES}
+    sources = {name: _source_stats(home, recipe, name, overlap) for name in recipe.sources}
     for name in files.list_folders(home.file("summaries", homes.SURVEY)):
         if name in sources:
             sources[name]["survey"] = _survey_stats(home, name)
     total: dict[str, Any] = {}
     for figures in sources.values():
         total = _add(total, figures)
-    return {"schema_version": SCHEMA_VERSION, "sources": sources, "total": total}
+    shares = {name: {key: _share(figures[key], total[key], sources, key) for key in SHARED} for name, figures in sources.items()}
+    return {"schema_version": SCHEMA_VERSION, "sources": sources, "total": total, "shares": shares, "overlap": overlap}
 
 
-def _source_stats(home: Home, recipe: Recipe, name: str) -> dict[str, Any]:
+def _share(part: int | None, whole: int | None, sources: dict[str, Any], key: str) -> float | None:
+    """A source's part of the total, to six digits; None where any source's is not known yet."""
+    if not whole or part is None or any(figures[key] is None for figures in sources.values()):
+        return None
+    return round(part / whole, 6)
+
+
+def _source_stats(home: Home, recipe: Recipe, name: str, overlap: Overlap | None = None) -> dict[str, Any]:
+    """The figures of a source; its row of `overlap` is written."""
     ingested, encoded = summaries(home, ingest.STAGE, name), homes.current(home, recipe, tokenize.STAGE, name)
     rejects: dict[str, int] = {}
     for summary in ingested:
         rejects = _add(rejects, summary.rejects)
-    removed = {stage: _removed(home, recipe, stage, name, ingested) for stage in homes.removing_stages(recipe, source=name)}
+    removed = {stage: _removed(home, recipe, stage, name, ingested, overlap) for stage in homes.removing_stages(recipe, source=name)}
     by_rule: dict[str, int] = {}
     if removed.get(homes.RULES) is not None:
         read = homes.bulk(home)
@@ -70,12 +89,24 @@ def _survey_stats(home: Home, name: str) -> dict[str, Any]:
     return {"records": _sum(looked, "records"), "rejects": dict(sorted(rejects.items())), **(concluded.counts if concluded else {})}
 
 
-def _removed(home: Home, recipe: Recipe, stage: str, name: str, ingested: list[Summary]) -> int | None:
+def _removed(home: Home, recipe: Recipe, stage: str, name: str, ingested: list[Summary], overlap: Overlap | None) -> int | None:
     """How many documents a stage removes; None until it has gone over every slice that is there now."""
-    if len(homes.current(home, recipe, stage, name)) < len(ingested) or not ingested:
-        return None
-    read = homes.bulk(home)
-    return sum(homes.removed_count(home, recipe, stage, summary, read) for summary in ingested)
+    found = homes.current(home, recipe, stage, name)
+    known = bool(ingested) and len(found) == len(ingested)
+    if stage == homes.RULES:
+        read = homes.bulk(home)
+        return sum(homes.removed_count(home, recipe, stage, summary, read) for summary in ingested) if known else None
+    removed = sum(summary.counts["removed"] for summary in found)
+    if overlap is not None:
+        twins_in: dict[str, int] = {}
+        for summary in found:
+            twins_in = _add(twins_in, summary.twins_in)
+        row = overlap[stage]
+        if not known or row is None or sum(twins_in.values()) < removed:  # a home of an earlier version did not count them
+            overlap[stage] = None
+        elif twins_in:
+            row[name] = {other: twins_in[other] for other in recipe.sources if other in twins_in}
+    return removed if known else None
 
 
 def _sum(found: list[Summary], key: str) -> int | None:

@@ -6,11 +6,13 @@ and its bytes go up in one put of the final name (`shards.store`). Streams are c
 `https://` addresses are read by `shards.webfile`, and never written.
 """
 
+import errno
 import hashlib
 import io
 import os
 import re
 import secrets
+import stat
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -26,6 +28,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 TEMPORARY = ".tmp-"
+SPECIAL = "a pipe, a socket or a device, not a file"
 _CHUNK = 1 << 20
 
 
@@ -136,7 +139,9 @@ def read_bytes(address: str) -> bytes:
     if is_remote(address):
         with webfile.open_input(address) if web.is_web(address) else open_input(address) as stream:  # Arrow's own asks for the size first
             return bytes(stream.read())
-    with open(address.removeprefix("file://"), "rb") as local:
+    path = address.removeprefix("file://")
+    _refuse_special(path, address)
+    with open(path, "rb") as local:
         return local.read()
 
 
@@ -152,10 +157,21 @@ def open_input(address: str) -> pa.NativeFile:
     if is_remote(address):
         return pa.PythonFile(store.Reader(address), mode="r")
     file_system, path = resolve(address)
+    _refuse_special(path, address)
     try:
         return file_system.open_input_file(path)
     except PermissionError as error:  # Arrow's own names no file
         raise PermissionError(error.errno, "Permission denied", address) from None
+
+
+def _refuse_special(path: str, address: str) -> None:
+    """Raise IsADirectoryError, since it is as little a file, for what would make a reader wait for ever or never end."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return  # opening it says why
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, SPECIAL, address)
 
 
 def open_ranges(address: str) -> Any:
@@ -302,6 +318,8 @@ def glob(pattern: str) -> list[tuple[str, int]]:
         raise UserError(f"{pattern}: no such {what}", "give an existing path or a glob such as 'texts/**/*.txt'")
     if kind == pafs.FileType.File:
         return [(fixed, int(info.size))]
+    if kind == pafs.FileType.Unknown:
+        raise UserError(f"{fixed}: {SPECIAL}", "write what it gives to a file, and name that")
     rest = pattern[len(fixed) :].strip("/") if fixed != "." or pattern.startswith("./") else pattern
     rest = rest or "**"
     matches = re.compile(_translate(rest)).fullmatch
@@ -335,8 +353,8 @@ def _walk(root: str, deep: bool) -> Iterator[tuple[str, int]]:
         folders[:] = [name for name in folders if deep and not (real + os.sep).startswith(os.path.realpath(os.path.join(folder, name)) + os.sep)]
         for name in names:
             path = os.path.join(folder, name)
-            if os.path.isfile(path) or (os.path.islink(path) and not os.path.exists(path)):  # a link to nowhere is read to a reject
-                yield os.path.relpath(path, root).replace(os.sep, "/"), os.path.getsize(path) if os.path.exists(path) else 0
+            if not os.path.isdir(path):  # a link to nowhere, a pipe and their like are read to a reject
+                yield os.path.relpath(path, root).replace(os.sep, "/"), os.path.getsize(path) if os.path.isfile(path) else 0
 
 
 def _cannot_list(error: OSError) -> None:

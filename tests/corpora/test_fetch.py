@@ -119,7 +119,7 @@ def test_a_dry_run_writes_nothing_and_counts(site: Site, news: dict[str, bytes],
     assert figures["bytes_missing"] == sum(len(content) for path, content in of_month(news, *MONTHS).items() if path.endswith(".warc.gz"))
     assert figures["bytes_exact"] and figures["hours"] == pytest.approx(figures["bytes_missing"] / figures["bytes_per_s"] / 3600)
     code, out, _ = corpus(*command)
-    assert "2017/11: 1 files, 0 there\n" in out and "4 of 4 files to fetch, 4.6 MB\n" in out.replace("2.4 MB", "4.6 MB")
+    assert "2017/11: 1 file, 0 there\n" in out and "4 of 4 files to fetch, 4.6 MB\n" in out.replace("2.4 MB", "4.6 MB")
     assert "under a minute at " in out and "missing: 2016/10: no listing: HTTP 404 Not Found\n" in out
 
 
@@ -218,7 +218,7 @@ def test_a_list_of_addresses(site: Site, tmp_path: Path, corpus: Corpus) -> None
     code, out, err = corpus("fetch", "urls", tmp_path / "list", tmp_path / "to", *QUICK)
     host = site.url.removeprefix("http://").replace(":", "_")
     assert code == 1 and f"missing: {host}/nowhere: HTTP 404 Not Found\n" in out
-    assert err.endswith(f"error: {tmp_path / 'to'}: 1 files could not be had\nhint: the same command tries them again\n")
+    assert err.endswith(f"error: {tmp_path / 'to'}: 1 file could not be had\nhint: the same command tries them again\n")
     assert files_below(tmp_path / "to") == {f"{host}/a b/x%3F.txt": b"one", f"{host}/{archive(site)}": site.files[archive(site)]}
 
 
@@ -348,7 +348,7 @@ def test_a_fault_that_stays_is_named_and_the_other_file_comes(fault: object, why
     [line] = [line for line in out.splitlines() if line.startswith("missing: ")]
     assert line.startswith(f"missing: {key}: ") and why in line
     assert not (tmp_path / key).exists() and (tmp_path / other).read_bytes() == site.files[other]
-    assert "Traceback" not in err and err.splitlines()[-2] == f"error: {tmp_path}: 1 files could not be had"
+    assert "Traceback" not in err and err.splitlines()[-2] == f"error: {tmp_path}: 1 file could not be had"
     del site.for_good[key]
     assert corpus(*one_month(site, tmp_path))[0] == 0
     assert (tmp_path / key).read_bytes() == site.files[key]

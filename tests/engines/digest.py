@@ -42,6 +42,7 @@ def values(home: Path) -> dict[str, str]:
                 summary = json.loads(path.read_text())
                 counts.update(summary["counts"])
                 counts.update({f"reject {reason}": count for reason, count in summary["rejects"].items()})
+                counts.update({f"twins in {name}": count for name, count in summary["twins_in"].items()})
             found[f"counts/{stage}/{source}"] = _digest(sorted(counts.items()))
     found["tokenizer"] = _digest((home / "tokenizer" / "tokenizer.json").read_text())
     for path in sorted((home / "shards").glob("*.arrow")):

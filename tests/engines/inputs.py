@@ -1,4 +1,4 @@
-"""What the matrix builds: news archives, a wiki and novels of the test data, else generated ones; small, with copies among them."""
+"""What the matrix builds: news archives, a wiki and novels of the test data, else generated ones, and some documents of the other corpora; small, with copies among them."""
 
 import shutil
 import tarfile
@@ -6,9 +6,12 @@ from pathlib import Path
 
 import archives
 import dumps
+import five_corpora
 from realdata import data_file
 
 NOVELS, NOVEL_BYTES = 6, 60_000
+MORE = ("books", "openwebtext", "stories")
+"""The corpora of which planted texts are there (tests/five_corpora.py)."""
 
 RECIPE = """
 [sources.news]
@@ -24,6 +27,8 @@ kind = "files"
 input = [{novels}]
 document = "blank-line"
 slice_bytes = {novels_slice}
+{more}[dedup]
+max_removed = 0.9
 [tokenizer]
 vocab_size = 2000
 sample_bytes = 400000
@@ -53,7 +58,11 @@ def prepare(folder: Path) -> Path:
         (novels / f"novel-{number}.txt").write_text(text, "utf-8")
     first = (novels / "novel-0.txt").read_text("utf-8").split("\n\n")
     (novels / "copies.txt").write_text("\n\n".join(paragraph.upper().replace(" ", "  ") for paragraph in first[:40]), "utf-8")
-    return write_recipe(folder / "recipe.toml", folder, [f"{novels}/*.txt"], 1, 100_000, 60_000)
+    for name in MORE:
+        (folder / name).mkdir()
+        five_corpora.PLANT[name](folder / name, five_corpora.planted(name))
+    (folder / "questions.txt").write_text("\n".join(five_corpora.QUESTIONS) + "\n")
+    return write_recipe(folder / "recipe.toml", folder, [f"{novels}/*.txt"], 1, 100_000, 60_000, 1)
 
 
 def _texts() -> list[str]:
@@ -65,12 +74,13 @@ def _texts() -> list[str]:
         return [tar.extractfile(member).read(NOVEL_BYTES).decode("utf-8", "ignore") for member in members]  # type: ignore[union-attr]
 
 
-def write_recipe(path: Path, folder: Path, novels: list[str], news_slice: int, wiki_slice: int, novels_slice: int) -> Path:
+def write_recipe(path: Path, folder: Path, novels: list[str], news_slice: int, wiki_slice: int, novels_slice: int, more_slice: int) -> Path:
     """The recipe over inputs in some place, cut in some way."""
     listed = ", ".join(f'"{pattern}"' for pattern in novels)
-    path.write_text(
-        RECIPE.format(news=folder / "news", wiki=folder / "wiki", novels=listed, news_slice=news_slice, wiki_slice=wiki_slice, novels_slice=novels_slice)
-    )
+    tables = (five_corpora.TABLES[name].format(fraction=0.5) + f'input = "{folder}/{name}/*"\nslice_bytes = {more_slice}\n' for name in MORE)
+    more = "".join(f"[sources.{name}]\n{table}" for name, table in zip(MORE, tables))
+    slices = {"news_slice": news_slice, "wiki_slice": wiki_slice, "novels_slice": novels_slice}
+    path.write_text(RECIPE.format(news=folder / "news", wiki=folder / "wiki", novels=listed, more=more, **slices))
     return path
 
 
@@ -82,4 +92,4 @@ def in_another_order(folder: Path, other: Path) -> Path:
         shutil.copy(path, target)
     novels = other / "novels"
     patterns = [f"{novels}/novel-[3-9].txt", f"{novels}/novel-[!3-9].txt", f"{novels}/c*.txt"]
-    return write_recipe(other / "recipe.toml", other, patterns, 1_500_000, 10**9, 1)
+    return write_recipe(other / "recipe.toml", other, patterns, 1_500_000, 10**9, 1, 10**9)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -96,9 +97,17 @@ def test_status_of_shards_of_other_settings(tmp_path: Path, corpus: Corpus) -> N
     assert not found["complete"] and found["stopped"] == "the shards are of other settings"
 
 
-def test_a_wrong_value_names_the_source(tmp_path: Path, corpus: Corpus) -> None:
-    code, _, err = build(tmp_path, write(tmp_path), corpus, "--sources.my-texts.slice-bytes", 0)
-    assert code == 2 and "sources.my-texts: slice_bytes: 0 is less than 1" in err and "source-0" not in err
+@pytest.mark.parametrize("name", ["my-texts", "2016", "class", "2016-a"])
+def test_a_wrong_value_names_the_source(name: str, tmp_path: Path, corpus: Corpus) -> None:
+    """Also one whose name Python would not take."""
+    recipe = write(tmp_path)
+    recipe.write_text(recipe.read_text().replace("my-texts", name))
+    code, _, err = build(tmp_path, recipe, corpus, f"--sources.{name}.slice-bytes", 0)
+    assert code == 2 and f"sources.{name}: slice_bytes: 0 is less than 1" in err
+    code, _, err = build(tmp_path, recipe, corpus, f"--sources.{name}.dedup.threshold", 7)
+    assert code == 2 and f"sources.{name}.dedup: threshold: 7.0 is not in [0.1, 1]" in err
+    code, _, err = build(tmp_path, recipe, corpus, f"--sources.{name}.slice-byte", 7)
+    assert code == 2 and f"did you mean --sources.{name}.slice-bytes?" in err
 
 
 def test_a_source_that_is_gone_leaves_nothing(tmp_path: Path, corpus: Corpus) -> None:
@@ -141,3 +150,92 @@ def test_no_right_to_read(tmp_path: Path) -> None:
     script = "import os, sys, typeguard, tyro, corpora.files, pipelines.show, pipelines.stats; os.setgid(65534); os.setuid(65534); from pipelines.cli import main; sys.exit(main(sys.argv[1:]))"
     done = subprocess.run([sys.executable, "-c", script, "show", home], cwd=ROOT, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert done.returncode == 3 and f"{path}: Permission denied" in done.stderr and "right to read" in done.stderr, done.stderr
+
+
+def test_pipes_and_devices_among_inputs_are_named(tmp_path: Path, corpus: Corpus) -> None:
+    """To open a pipe would wait for ever, and a device may never end: each is a reject; one that is all the input is refused."""
+    recipe = write(tmp_path)
+    os.mkfifo(tmp_path / "in" / "pipe.txt")
+    (tmp_path / "in" / "device.txt").symlink_to("/dev/zero")
+    assert build(tmp_path, recipe, corpus)[0] == 0
+    figures = json.loads(corpus("stats", tmp_path / "home", "--json")[1])["total"]
+    assert (figures["records"], figures["documents"], figures["rejects"]) == (8, 6, {"unreadable": 2})
+    rejects = json.loads(corpus("show", tmp_path / "home", "--rejects", "--json")[1])["records"]
+    assert [(record["path"], record["detail"]) for record in rejects] == [
+        ("device.txt", "a pipe, a socket or a device, not a file"),
+        ("pipe.txt", "a pipe, a socket or a device, not a file"),
+    ]
+    for kind in ("files", "books", "wikipedia", "cc_news"):
+        recipe.write_text(f'[sources.a]\nkind = "{kind}"\ninput = "{tmp_path}/in/pipe.txt"\n')
+        code, _, err = corpus("build", recipe, "--home", tmp_path / kind, "--workers", 0)
+        assert code == 2 and f"{tmp_path}/in/pipe.txt: a pipe, a socket or a device, not a file" in err
+
+
+@pytest.mark.parametrize("kind", ["books", "wikipedia", "cc_news"])
+def test_a_pipe_is_a_reject_of_every_source(kind: str, tmp_path: Path, corpus: Corpus) -> None:
+    ending = {"books": "txt", "wikipedia": "xml", "cc_news": "warc"}[kind]
+    (tmp_path / "in").mkdir()
+    os.mkfifo(tmp_path / "in" / f"pipe.{ending}")
+    (tmp_path / "recipe.toml").write_text(f'[sources.a]\nkind = "{kind}"\ninput = "{tmp_path}/in/*"\n')
+    code, _, err = corpus("build", tmp_path / "recipe.toml", "--home", tmp_path / "home", "--workers", 0)
+    assert code == 2 and "no input could be read: not one document" in err and "Traceback" not in err
+    assert json.loads(corpus("stats", tmp_path / "home", "--json")[1])["total"]["rejects"] == {"unreadable": 1}
+
+
+def test_a_report_to_a_place_where_none_can_be(tmp_path: Path, corpus: Corpus) -> None:
+    home = plain_build(write(tmp_path), tmp_path / "home")
+    (tmp_path / "file").write_text("mine")
+    for out, what in (
+        (tmp_path / "file" / "report.html", f"cannot be written: {tmp_path}/file is not a folder"),
+        (tmp_path / "file" / "deep" / "report.html", f"cannot be written: {tmp_path}/file is not a folder"),
+        ("/proc/none/report.html", "/proc/none/report.html: cannot be written: "),
+        (tmp_path, "a folder"),
+        ("", "--out: no file named"),
+        (tmp_path / ("x" * 300), "cannot be written: File name too long"),
+    ):
+        code, _, err = corpus("report", home, "--out", out)
+        assert code in (2, 3) and what in err and "hint: name" in err and len(err.strip().splitlines()) == 2, err
+    assert corpus("report", home, "--out", tmp_path / "new" / "deep" / "report.html")[0] == 0
+    assert (tmp_path / "new" / "deep" / "report.html").exists()
+
+
+def test_one_and_several(tmp_path: Path, corpus: Corpus) -> None:
+    code, _, err = build(tmp_path, write(tmp_path, texts=1), corpus)
+    assert code == 0
+    assert "ingest my-texts: 1 record, 1 document\n" in err and "1 document kept, " in err and " in 1 shard\n" in err
+    code, _, err = build(tmp_path, tmp_path / "recipe.toml", corpus, "--dry-run")
+    assert code == 0 and "my-texts: 1 file, 13 bytes, in 1 slice\n" in err
+    assert corpus("verify", tmp_path / "home")[1].startswith("whole: 1 shard, 1 document, ")
+
+
+def test_changes_are_said_as_the_recipe_would(tmp_path: Path, corpus: Corpus) -> None:
+    recipe = write(tmp_path)
+    home = tmp_path / "home"
+    plain_build(recipe, home, "ingest")
+    flags = [
+        "--dedup.no-near",
+        "--limit",
+        3,
+        "--sources.my-texts.text-field",
+        "bo\ndy",
+        "--sources.my-texts.rules.off",
+        "min_words",
+        "max_words",
+        "--shards.valid-fraction",
+        0.25,
+    ]
+    code, _, err = corpus("build", recipe, "--home", home, "--dry-run", *flags)
+    assert code == 0, err
+    said = dict(re.findall(r"changed: ([\w.-]+) from (.*); redone", err))
+    assert said == {
+        "dedup.near": "true to false",
+        "limit": "none to 3",
+        "sources.my-texts.text_field": '"text" to "bo\\ndy"',
+        "sources.my-texts.rules.off": '[] to ["min_words", "max_words"]',
+        "shards.valid_fraction": "0.005 to 0.25",
+    }
+    other = tmp_path / "other"
+    plain_build(recipe, other, "ingest")
+    text = Path(other, "recipe.toml").read_text()
+    Path(other, "recipe.toml").write_text(text.replace("near = true", "near = false"))
+    assert "setting dedup.near: true | false\n" in corpus("diff", home, other)[1]

@@ -3,6 +3,7 @@
 import json
 import random
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -87,10 +88,10 @@ def test_settings_and_what_they_redo(folder: Path, home: Path, tmp_path: Path, c
     assert code == 0 and "near" not in err
     assert json.loads(corpus("stats", tmp_path / "home", "--json")[1])["total"]["removed"] == {"exact": 5}
     code, _, err = corpus(*build)
-    assert code == 0 and "changed: dedup.near from False to True; redone: dedup, tokenizer, tokenize" in err
+    assert code == 0 and "changed: dedup.near from false to true; redone: dedup, tokenizer, tokenize" in err
     assert shards(tmp_path / "home") == shards(home)
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "home" / "work" / "scores").rglob("*.bin")}
-    line = "changed: sources.second.dedup.threshold from None to 0.95; redone: dedup, tokenizer, tokenize"
+    line = "changed: sources.second.dedup.threshold from none to 0.95; redone: dedup, tokenizer, tokenize"
     assert line in corpus(*build, "--dry-run", "--sources.second.dedup.threshold", 0.95)[2]
     code, _, err = corpus(*build, "--sources.second.dedup.threshold", 0.95)
     assert code == 0 and line in err
@@ -104,11 +105,22 @@ def test_a_guard_stops_the_build(folder: Path, tmp_path: Path, corpus: Corpus) -
     assert re.search(r"similarity 0.90 and up +10\n", err)
 
 
+def test_status_after_the_guard_stopped_a_rebuild(folder: Path, home: Path, tmp_path: Path, corpus: Corpus) -> None:
+    """The shards of the first build are there, and are not what the recipe asks for; with another vocabulary too."""
+    shutil.copytree(home, tmp_path / "home")
+    for more in ([], ["--tokenizer.vocab-size", 590]):
+        assert json.loads(corpus("status", tmp_path / "home", "--json")[1])["complete"] == (not more)
+        assert corpus("build", folder / "recipe.toml", "--home", tmp_path / "home", "--workers", 0, "--dedup.max-removed", 0.2, *more)[0] == 1
+        found = json.loads(corpus("status", tmp_path / "home", "--json")[1])
+        assert not found["complete"] and "10 of 35 documents (29%) are near-copies" in found["stopped"]
+
+
 @pytest.mark.parametrize(
     ("flag", "value", "said"),
     [
         ("--dedup.threshold", 0.05, "threshold: 0.05 is not in [0.1, 1]"),
         ("--dedup.containment", 0.2, "containment: 0.2 is not in [0.5, 1]"),
+        ("--dedup.containment-words", -1, "containment_words: -1 is less than 0"),
         ("--dedup.ngram", 0, "ngram: 0 is not in [1, 100]"),
         ("--sources.first.dedup.threshold", 2, "threshold: 2.0 is not in [0.1, 1]"),
     ],
@@ -116,3 +128,30 @@ def test_a_guard_stops_the_build(folder: Path, tmp_path: Path, corpus: Corpus) -
 def test_wrong_settings(flag: str, value: float, said: str, folder: Path, tmp_path: Path, corpus: Corpus) -> None:
     code, _, err = corpus("build", folder / "recipe.toml", "--home", tmp_path / "home", flag, value)
     assert code == 2 and said in err
+
+
+def test_the_probe_through_exact_and_near(novels: Path, tmp_path: Path) -> None:
+    """400 groups A, A' (0.97), C, C' (C is another text: 0.59), 30 different and 20 identical short texts: 400 right, 0 lost, 30 kept, 1 kept."""
+    from plain_build import plain_build
+
+    words = re.findall(r"\w+", " ".join(path.read_text("utf-8") for path in sorted(novels.iterdir())[:3]))
+    draw, groups = random.Random(0), []
+    for group in range(400):
+        begin = group * (len(words) - 680) // 400
+        a = words[begin : begin + 340]
+        c = a[:254] + [f"{word}{group}" for word in words[begin + 340 : begin + 426]]
+        again = [[*text[:place], f"changed{group}", *text[place + 1 :]] for text in (a, c) for place in [draw.randrange(20, 300)]]
+        groups.append([" ".join(text) for text in (a, again[0], c, again[1])])
+    short = [f"Item {number} of 30" for number in range(30)]
+    texts = [text for of_group in groups for text in of_group] + short + ["The same four words"] * 20
+    draw.shuffle(texts)
+    (tmp_path / "in.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    (tmp_path / "recipe.toml").write_text(f'[sources.probe]\nkind = "files"\ninput = "{tmp_path}/in.jsonl"\nslice_bytes = 500000\n')
+    home = plain_build(tmp_path / "recipe.toml", tmp_path / "home", "dedup")
+    kept = [record["text"] for record in show.documents(home, None, removed=False)]
+    assert len(kept) == len(set(kept)) == 800 + 30 + 1
+    assert sum(len({a, a_} & set(kept)) == 1 and len({c, c_} & set(kept)) == 1 for a, a_, c, c_ in groups) == 400  # right, and none lost
+    assert set(short) <= set(kept) and kept.count("The same four words") == 1
+    from pipelines.stats import stats
+
+    assert stats(home)["total"]["removed"] == {"exact": 19, "near": 800}

@@ -30,7 +30,7 @@ def test_equal_homes(tmp_path: Path, corpus: Corpus) -> None:
     left, right = write(tmp_path / "1", ROWS), write(tmp_path / "2", ROWS)
     code, out, err = corpus("diff", left, right)
     assert code == 0 and "equal" in err
-    assert out.splitlines() == [f"setting sources.a.input: ['{tmp_path}/1/in/a.jsonl'] | ['{tmp_path}/2/in/a.jsonl']  (changes no byte)"]
+    assert out.splitlines() == [f'setting sources.a.input: ["{tmp_path}/1/in/a.jsonl"] | ["{tmp_path}/2/in/a.jsonl"]  (changes no byte)']
     found = json.loads(corpus("diff", left, right, "--json")[1])
     assert found["equal"] and found["documents"]["equal"] == 31 and found["schema_version"] == 1
 

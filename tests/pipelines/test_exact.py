@@ -2,6 +2,7 @@
 
 import random
 import shutil
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from corpora.document import document_id
 from corpora.files import FilesOptions
 from corpora.normalise import casefold
 from pipelines import exact
-from pipelines.home import Home, Summary, twins, write_recipe, write_summary
+from pipelines.home import Home, Summary, summaries, twins, write_recipe, write_summary
 from pipelines.ingest import DOCUMENT_SCHEMA
 from pipelines.recipe import DedupConfig, Recipe
 from shards import files
@@ -130,7 +131,11 @@ def test_equal_to_the_plain_twin(
     root = tmp_path_factory.getbasetemp() / "exact"
     shutil.rmtree(root, ignore_errors=True)
     home = write_home(root, documents, cuts, tuple(priority))
-    assert removals(home, partitions, random.Random(seed)) == plain_removals(documents, tuple(priority))
+    expected = plain_removals(documents, tuple(priority))
+    assert removals(home, partitions, random.Random(seed)) == expected
+    source_of = {document_id(source, str(path), position): source for position, (source, path, _, _) in enumerate(documents)}
+    twins_in = Counter((summary.source, source) for summary in summaries(home, "exact") for source in Counter(summary.twins_in).elements())
+    assert twins_in == Counter((source_of[identity], source_of[twin]) for identity, twin in expected.items())
 
 
 def test_equal_keys_of_different_texts_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,7 +158,7 @@ def test_a_record_is_24_bytes() -> None:
 def test_the_guard_stops_and_can_be_told_not_to(tmp_path: Path) -> None:
     home = write_home(tmp_path, [("a", 0, None, "x")] * 5 + [("b", 0, None, "y")], 10, ("a", "b"))
     removals(home, 1, random.Random(0))
-    from pipelines.home import open_home, summaries
+    from pipelines.home import open_home
 
     _, recipe = open_home(home.root)
     with pytest.raises(UserError, match=r"a: 4 of 5 documents \(80%\) are duplicates") as caught:

@@ -3,7 +3,7 @@
 import html
 import random
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from itertools import combinations
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from corpora.document import SourceDedup, document_id
 from corpora.rules import RulesConfig
 from pipelines import near, near_decision, near_pairs, near_scores
 from pipelines.home import open_home, summaries
+from pipelines.recipe import DedupConfig
 from shards.config import UserError
 
 WORDS = [f"w{number}" for number in range(40)]
@@ -28,7 +29,9 @@ def identities(documents: list[Text]) -> list[str]:
     return [document_id(source, f"{path:06d}", position) for position, (source, path, _, _) in enumerate(documents)]
 
 
-def plain(documents: list[Text], sources: dict[str, SourceDedup], threshold: float, containment: float, ngram: int) -> dict[str, tuple[str, float, str]]:
+def plain(
+    documents: list[Text], sources: dict[str, SourceDedup], threshold: float, containment: float, ngram: int, containment_words: int
+) -> dict[str, tuple[str, float, str]]:
     """The slow twin: every pair compared by sets of words' tuples."""
     names = list(sources)
     own = {name: threshold if options.threshold is None else options.threshold for name, options in sources.items()}
@@ -54,7 +57,7 @@ def plain(documents: list[Text], sources: dict[str, SourceDedup], threshold: flo
         part = shared * 10**9 // len(sets[small])
         if score >= limit:
             near_pairs[later, earlier] = score
-        elif part >= max(2 * limit * 10**9 // (10**9 + limit), round(containment * 1e9)):
+        elif sizes[small] >= containment_words and part >= max(2 * limit * 10**9 // (10**9 + limit), round(containment * 1e9)):
             contained[small, large] = part
     names_of = [identities(documents)[i] for i in order]
     settled = minhash_twins.settle(near_pairs, contained, by_words)
@@ -87,6 +90,7 @@ OPTIONS = st.builds(SourceDedup, threshold=st.sampled_from([None, 0.5, 0.7, 0.9]
     group=st.integers(1, 15),
     options=st.tuples(OPTIONS, OPTIONS),
     ngram=st.integers(1, 5),
+    words=st.sampled_from([0, 8, 15, 30, 100]),
     seed=st.integers(0, 99),
 )
 def test_equal_to_the_plain_twin(
@@ -96,10 +100,11 @@ def test_equal_to_the_plain_twin(
     group: int,
     options: tuple[SourceDedup, SourceDedup],
     ngram: int,
+    words: int,
     seed: int,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    """With bands of one value, in which every pair meets that shares anything, whatever cuts, groups, parts and order."""
+    """With bands of one value, in which every pair meets that shares anything, whatever cuts, groups, parts and order; and in which source the twins are."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(near, "band_scheme", lambda _: (256, 1))
         patch.setattr(near_pairs, "PART_RECORDS", max(1, 14 // parts))
@@ -113,8 +118,13 @@ def test_equal_to_the_plain_twin(
         patch.setattr(near, "MOST_GROUP_DOCUMENTS", group)
         patch.setattr(near_decision, "PART_EDGES", 4)
         sources = dict(zip("ab", options))
-        home = write_home(tmp_path_factory.getbasetemp() / "near", documents, cuts, sources, threshold=0.6, containment=0.8, ngram=ngram)
-        assert run(home, random.Random(seed)) == plain(documents, sources, 0.6, 0.8, ngram)
+        settings = {"threshold": 0.6, "containment": 0.8, "ngram": ngram, "containment_words": words}
+        home = write_home(tmp_path_factory.getbasetemp() / "near", documents, cuts, sources, **settings)
+        expected = plain(documents, sources, **settings)  # type: ignore[arg-type]
+        assert run(home, random.Random(seed)) == expected
+        source_of = dict(zip(identities(documents), (source for source, *_ in documents)))
+        found = Counter((summary.source, source) for summary in summaries(home, "near") for source in Counter(summary.twins_in).elements())
+        assert found == Counter((source_of[identity], source_of[twin]) for identity, (twin, _, _) in expected.items())
 
 
 # --- what peers got wrong -----------------------------------------------------------------------------------------
@@ -238,7 +248,19 @@ def test_a_container_that_goes_itself_gives_back_what_it_held(tmp_path: Path) ->
         found = run(write_home(tmp_path / "home", documents, containment=0.9))
     names = identities(documents)
     assert {names.index(identity): names.index(found[identity][0]) for identity in found} == {1: 0}
-    assert found == plain(documents, {"a": SourceDedup()}, 0.8, 0.9, 5)
+    assert found == plain(documents, {"a": SourceDedup()}, 0.8, 0.9, 5, 50)
+
+
+@pytest.mark.parametrize(("words", "least", "goes"), [(15, 50, False), (15, 0, True), (49, 50, False), (50, 50, True), (15, 15, True), (15, 16, False)])
+def test_a_short_text_is_no_edition(words: int, least: int, goes: bool, tmp_path: Path) -> None:
+    """A notice or a quotation stands whole in another text: it goes for that from so many words on."""
+    text = [f"v{number}" for number in range(2 * words + 1)]
+    documents = one_source([" ".join(text), " ".join(text[:words])])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(near, "band_scheme", lambda _: (256, 1))
+        settings = {} if least == DedupConfig().containment_words else {"containment_words": least}
+        found = run(write_home(tmp_path / "home", documents, **settings))
+    assert len(found) == goes and all(kind == "contained" for _, _, kind in found.values())
 
 
 # --- settings -----------------------------------------------------------------------------------------------------

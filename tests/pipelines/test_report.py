@@ -76,7 +76,7 @@ def test_the_figures_are_those_of_the_home(home: str, found: dict[str, Any]) -> 
         ("ingest", "empty", 1, {"b": 1}),
         ("exact", "text", 9, {"a": 7, "b": 2}),
     ]
-    assert found["overlap"]["removed"] == {"a": {"a": 7}, "b": {"a": 2}} and found["overlap"]["looked_at"] == found["overlap"]["of"] == 9
+    assert found["overlap"]["removed"] == {"a": {"a": 7}, "b": {"a": 2}} and found["overlap"]["counted"] == found["overlap"]["of"] == 9
     assert found["similarity"] == [{"stage": "exact", "kind": "text", "edges": [1.0], "removed": [9]}]
     assert found["looked_at"] == {"slices": 2, "of_slices": 2, "documents": 55, "of_documents": 55}
     texts = {kept: [record["text"] for record in show.documents(home, None, not kept)] for kept in (True, False)}
