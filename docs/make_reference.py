@@ -138,7 +138,10 @@ STATS = (
     ("sources.NAME.tokens", "their tokens"),
     ("total", "the same keys, summed over the sources"),
     ("shares.NAME.documents", "the source's part of the total's documents, from 0 to 1, six digits; so `kept`, `bytes`, `tokens`"),
-    ("overlap.exact.NAME.OTHER", "documents of NAME that exact dedup removes because their twin is in OTHER, which may be NAME; pairs without any are left out"),
+    (
+        "overlap.exact.NAME.OTHER",
+        "documents of NAME that exact dedup removes because their twin is in OTHER, which may be NAME; pairs without any are left out",
+    ),
     ("overlap.near.NAME.OTHER", "the same of near dedup; the sum over OTHER is `sources.NAME.removed.near`"),
 )
 STATS_CODE = ("records", "rejects", "documents", "removed", "rules", "marks", "survey", "kept", "bytes", "sentences", "tokens", "shares", "overlap")
