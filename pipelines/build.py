@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from corpora.document import LATER_FIELDS, LOCATION_FIELDS, SourceOptions
-from corpora.sources import load_source
-from pipelines import exact, ingest, measure, near, near_decision, shard, survey, tokenize, tokenizer
+from corpora.sources import load_source, survey_of
+from pipelines import exact, ingest, measure, near, near_decision, shard, survey, tokenize, tokenizer, urls
 from pipelines import home as homes
 from pipelines.card import write_shards_card
 from pipelines.engine import engine_of
@@ -29,6 +29,8 @@ from shards.verify import verify
 MUCH_BYTES = 1_000_000_000
 """A changed recipe that redoes work over more text than this is asked about."""
 
+DAMAGE = ("damaged", "truncated", "unreadable")
+"""Reasons of rejects that speak of a file, not of a record."""
 SAID_MARKS = 4
 """Marks of documents that are said, the most frequent ones."""
 
@@ -64,6 +66,8 @@ def run_ingest(home_root: str, num_workers: int, beam_arguments: list[str], say:
     from pipelines.beam import Ingest
 
     home, recipe = open_home(home_root)
+    for name in survey.surveyed(recipe):  # what the second reading cannot find is said before the first, which may take hours
+        list(load_source(recipe.sources[name].kind).slices(recipe.sources[name]))
     run_survey(home_root, num_workers, beam_arguments, say)
     stored = [options for name, options in recipe.sources.items() if name not in survey.surveyed(recipe)]  # of the others who knows how little
     _check_disk(home, sum(map(options_bytes, stored)) // 2, "half the bytes of the inputs")
@@ -79,7 +83,7 @@ def run_ingest(home_root: str, num_workers: int, beam_arguments: list[str], say:
             most = dict(sorted(marks.items(), key=lambda item: (-item[1], item[0]))[:SAID_MARKS])
             more = f" and {len(marks) - len(most)} other marks: corpus stats {home_root}" if len(marks) > len(most) else ""
             say(f"ingest {name}: of the documents{_listed(most)}{more}")
-        if records and set(rejects) <= {"damaged", "truncated", "unreadable", "unknown_format", "not_an_archive", "not_a_dump"} and not documents:
+        if records and set(rejects) <= {*DAMAGE, "unknown_format", "not_an_archive", "not_a_dump"} and not documents:
             say(f"warning: {name}: nothing in its {several(len(found), 'slice')} could be read; corpus show {home_root} --rejects --source {name}")
     if not any(summary.counts["documents"] for found in ingested.values() for summary in found):
         raise UserError(f"{home_root}: no input could be read: not one document", f"corpus show {home_root} --rejects")
@@ -93,15 +97,38 @@ def run_survey(home_root: str, num_workers: int, beam_arguments: list[str], say:
     survey.forget(home, recipe)
     if not survey.surveyed(recipe):
         return
+    before = {name: homes.read_summary(home.summary(homes.CONCLUSION, name, homes.CONCLUSION)) for name in survey.surveyed(recipe)}
     _run(home_root, Survey, num_workers, beam_arguments)
     _stop_if_aside(home_root, SURVEY_STEPS, say)
-    for name in survey.surveyed(recipe):
+    for name, last in before.items():
         found, concluded = summaries(home, survey.STAGE, name), homes.read_summary(home.summary(homes.CONCLUSION, name, homes.CONCLUSION))
         assert concluded is not None
+        if last and last.output != concluded.output and files.exists(urls.table(home, name)):
+            urls.write_table(home, name)  # never stale
         records, passed = (sum(summary.counts[key] for summary in found) for key in ("records", "passed"))
         rejects = _sums(summary.rejects for summary in found)
         _account(f"{name}: records surveyed", records, passed + sum(rejects.values()))
         say(f"survey {name}: {records:,} records, {passed:,} passed{_listed(rejects | concluded.counts)}")
+        for summary in found:
+            damage = {reason: count for reason, count in summary.rejects.items() if reason in DAMAGE}
+            if damage:
+                say(f"warning: {name}: in {summary.path}, or the files after it of its slice{_listed(damage)}")
+
+
+def run_urls(home_root: str, num_workers: int, beam_arguments: list[str], say: Say) -> None:
+    """Survey the sources and write `urls/NAME.csv` for each that reads submissions. Raises `UserError` where none does or none links."""
+    home, recipe = open_home(home_root)
+    wanted = [name for name, options in recipe.sources.items() if options.kind == "openwebtext" and survey_of(options)]
+    if not wanted:
+        raise UserError("no source of this recipe reads submissions", 'set kind = "openwebtext" and source = "reddit"')
+    run_survey(home_root, num_workers, beam_arguments, say)
+    for name in wanted:
+        count = urls.write_table(home, name)
+        say(f"urls {name}: {count:,} addresses in {urls.table(home, name)}")
+        if not count:
+            raise UserError(
+                f"sources.{name}.input: not one wanted link in it", 'is it dumps of submissions, JSON lines or CSV? The release is read with source = "release"'
+            )
 
 
 def _sums(counted: Iterable[dict[str, int]]) -> dict[str, int]:

@@ -136,9 +136,9 @@ def ingest(recipe: "Recipe", run: Run, beam_arguments: list[str]) -> int:
 
 def urls(recipe: "Recipe", run: Run, beam_arguments: list[str]) -> int:
     """RECIPE --home DIR: only the addresses that submissions link to, as DIR/urls/NAME.csv."""
-    from pipelines.urls import write_urls
+    from pipelines.build import run_urls
 
-    return _run_recipe(recipe, run, beam_arguments, write_urls)
+    return _run_recipe(recipe, run, beam_arguments, run_urls)
 
 
 def _run_recipe(recipe: "Recipe", run: Run, beam_arguments: list[str], stages: Callable[..., None]) -> int:

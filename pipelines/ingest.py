@@ -177,7 +177,7 @@ def process(task: Task) -> Summary:
     name, piece = task.source, task.slice
     address = home.documents(name, piece.name)
     finished = done(home, STAGE, name, piece.name, task.fingerprint, address)
-    if finished:
+    if finished and (not finished.rejects or files.exists(home.rejects(name, piece.name))):
         return finished
     options = recipe.sources[name]
     mend = ftfy_fix() if options.ftfy else None

@@ -204,9 +204,10 @@ def _absolute_each(value: Any, folder: str) -> Any:
 
 
 def _absolute(address: str, folder: str) -> str:
+    """The address, a path without `.` and `..`: one file has one name, and its documents' ids do not depend on where the recipe lies."""
     if address.startswith("@"):  # a list of inputs
         return "@" + _absolute(address[1:], folder)
-    return address if re.match(r"^[a-z][a-z0-9+.-]+://", address) else os.path.join(folder, os.path.expanduser(address))
+    return address if re.match(r"^[a-z][a-z0-9+.-]+://", address) else os.path.normpath(os.path.join(folder, os.path.expanduser(address)))
 
 
 def complete(recipe: Recipe, folder: str) -> Recipe:
@@ -217,6 +218,8 @@ def complete(recipe: Recipe, folder: str) -> Recipe:
     for name in names:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
             raise UserError(f"sources.{name}: not a name for files", "use letters, digits, - and _")
+        if name == "total":
+            raise UserError("sources.total: the name of the sum of all sources in stats", "rename it")
         twin = next((other for other in names if other != name and other.replace("-", "_") == name.replace("-", "_")), None)
         if twin:
             raise UserError(f"sources.{name} and sources.{twin}: names that differ only in - and _", "rename one: on the command line they are the same flag")

@@ -1,6 +1,7 @@
 """What went in, what came out, what was dropped and why: the figures of a home, from its summaries alone."""
 
 import functools
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -77,7 +78,7 @@ def _source_stats(home: Home, recipe: Recipe, name: str, overlap: Overlap | None
     for summary in ingested:
         marks = _add(marks, summary.marks)
     if marks:
-        figures["marks"] = dict(sorted(marks.items()))
+        figures["marks"] = dict(sorted(marks.items(), key=lambda item: [int(word) if word.isdigit() else word for word in re.split(r"(\d+)", item[0])]))
     return figures | {key: _sum_of_all(encoded, key, ingested) for key in ("kept", "bytes", "sentences", "tokens")}
 
 

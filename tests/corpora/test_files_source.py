@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from corpora import files as files_source
 from corpora.document import Document, Part, Reject
 from corpora.files import FilesOptions, group, kind_of, read, slices
+from pipelines.recipe import parse_recipe
 from shards.config import UserError
 
 TEXTS = [f"Text number {number} – ünïcode" for number in range(300)]
@@ -31,6 +32,17 @@ def records(folder: Path, **options: Any) -> list[Document | Reject]:
 
 def outcome(found: list[Document | Reject]) -> Counter[str]:
     return Counter("document" if isinstance(record, Document) else record.reason for record in found)
+
+
+def test_one_file_has_one_name_however_it_is_spelled(tmp_path: Path) -> None:
+    """Else its documents would count twice, and their ids would depend on where the recipe lies."""
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "a.jsonl").write_bytes(LINES)
+    spellings = ["a.jsonl", "./a.jsonl", "deep/../a.jsonl", "deep/.././*.jsonl", str(tmp_path / "deep" / ".." / "a.jsonl")]
+    recipe = parse_recipe(f"[sources.a]\nkind = 'files'\ninput = {spellings}\n", "recipe", str(tmp_path))
+    assert [part.path for part in files_source.find(recipe.sources["a"].input)] == ["a.jsonl"]
+    above = parse_recipe("[sources.a]\nkind = 'files'\ninput = '../a.jsonl'\n", "recipe", str(tmp_path / "deep"))
+    assert above.sources["a"].input == (str(tmp_path / "a.jsonl"),)
 
 
 @pytest.mark.parametrize("compression", COMPRESS)

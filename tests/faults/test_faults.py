@@ -148,6 +148,17 @@ def test_a_file_damaged_by_hand_is_rebuilt_alone(where: str, damage: str, texts:
     assert all(other.stat().st_mtime_ns == then for other, then in others.items())
 
 
+def test_rejects_that_were_deleted_are_made_again(tmp_path: Path, corpus: Corpus) -> None:
+    (tmp_path / "in.jsonl").write_text('{"text": "The cat sat on the mat."}\n{"text": \n')
+    (tmp_path / "recipe.toml").write_text('[sources.a]\nkind = "files"\ninput = "in.jsonl"\n[tokenizer]\nvocab_size = 261\n')
+    assert corpus("build", tmp_path / "recipe.toml", "--home", tmp_path / "home", "--workers", 0)[0] == 0
+    (path,) = (tmp_path / "home" / "rejects" / "a").iterdir()
+    content = path.read_bytes()
+    path.unlink()
+    assert corpus("build", tmp_path / "recipe.toml", "--home", tmp_path / "home", "--workers", 0)[0] == 0
+    assert path.read_bytes() == content
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
 def test_the_disk_fills_up_and_is_freed(texts: Path, corpus: Corpus) -> None:
     small = texts / "small"

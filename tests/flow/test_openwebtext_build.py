@@ -184,6 +184,20 @@ def test_the_list_for_a_crawler_by_one_command(reddit: Path, tmp_path: Path, cor
     assert code == 2 and "pages: no archive is named" in said and "corpus urls" in said
 
 
+def test_pages_are_looked_for_before_the_submissions_are_read(reddit: Path, tmp_path: Path, corpus: Corpus) -> None:
+    (tmp_path / "recipe.toml").write_text(REDDIT.format(pages='pages = "none/*.warc.gz"').replace('"reddit/', f'"{reddit}/reddit/'))
+    code, _, said = corpus("build", tmp_path / "recipe.toml", "--home", tmp_path / "home", "--workers", 0)
+    assert code == 2 and "none" in said and "survey" not in said
+    assert not (tmp_path / "home" / "summaries").exists()
+
+
+def test_submissions_without_a_link_are_an_error(tmp_path: Path, corpus: Corpus) -> None:
+    (tmp_path / "RS_2005-09").write_text("no JSON\n" * 3)
+    (tmp_path / "recipe.toml").write_text('[sources.owt]\nkind = "openwebtext"\nsource = "reddit"\ninput = "RS_*"\n')
+    code, _, said = corpus("urls", tmp_path / "recipe.toml", "--home", tmp_path / "home", "--workers", 0)
+    assert code == 2 and "sources.owt.input: not one wanted link in it" in said
+
+
 @pytest.fixture(scope="module")
 def built(reddit: Path) -> Path:
     from pipelines.cli import main
@@ -219,6 +233,7 @@ def test_the_same_bytes(reddit: Path, built: Path, flags: list[object], tmp_path
 def test_another_score_reads_again_what_it_must(reddit: Path, tmp_path: Path, corpus: Corpus) -> None:
     """The sum over all submissions of an address lists more; the pages are joined anew."""
     flags = ["--home", tmp_path / "home", "--workers", 0]
+    assert corpus("urls", reddit / "recipe.toml", *flags)[0] == 0
     assert corpus("ingest", reddit / "recipe.toml", *flags)[0] == 0
     first = figures(corpus, tmp_path / "home")
     assert corpus("ingest", reddit / "recipe.toml", *flags, "--sources.owt.score-of", "url", "--yes")[0] == 0
@@ -226,3 +241,5 @@ def test_another_score_reads_again_what_it_must(reddit: Path, tmp_path: Path, co
     assert second["survey"]["urls"] == first["survey"]["urls"] + 1 and "low_score" not in second["survey"]["rejects"]
     assert second["survey"]["records"] == second["survey"]["linked"] + second["survey"]["unlisted"] + sum(second["survey"]["rejects"].values())
     assert second["documents"] >= first["documents"]
+    table = (tmp_path / "home" / "urls" / "owt.csv").read_text()
+    assert len(table.splitlines()) == 1 + second["survey"]["urls"]  # written anew: a table beside another list would mislead
