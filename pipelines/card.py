@@ -18,6 +18,8 @@ CARD = "README.md"
 FIVE_DIGITS = "[0-9]" * 5
 """In a pattern: so that the files of a source `a` are not those of `a-1` too."""
 SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M"), (10**8, "10M<n<100M"), (10**9, "100M<n<1B"))
+MARKS = 10
+"""Of each source, of what its documents were marked with (such as what they give away of a test): the most frequent."""
 LICENCE = "Text is NFC in UTF-8. The licence of the text is that of its sources; this card grants none."
 _TWO_LETTERS = {"zh-cn": "zh", "zh-tw": "zh"}
 
@@ -145,6 +147,14 @@ def _tables(figures: Figures, reasons: list[dict[str, Any]]) -> Iterator[str]:
             "",
             *_table(("why", "records", "share"), cells),
         )
+    marks = [
+        (name, mark, number(count))
+        for name, row in figures["sources"].items()
+        for mark, count in sorted(row.get("marks", {}).items(), key=lambda item: (-item[1], item[0]))[:MARKS]
+    ]
+    if marks:
+        yield from ("", "## Marked documents", "", "What was noted of documents while they were read, such as what they give away of a test.", "")
+        yield from _table(("source", "mark", "documents"), marks)
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:

@@ -67,6 +67,11 @@ def test_exact_tallies(home: Path, corpus: Corpus) -> None:
     assert figures["marks"] == {"13 words of a question": 1, "8 words of a question": 1, "a whole question": 1, **numbered}
 
 
+def test_the_card_of_the_shards_says_what_they_give_away(home: Path) -> None:
+    card = (home / "shards" / "README.md").read_text("utf-8")
+    assert "| stories | a whole question | 1 |" in card and "| stories | 13 words of a question | 1 |" in card
+
+
 def test_no_text_of_the_others_is_stored(home: Path) -> None:
     rows = [row for path in (home / "rejects/stories").iterdir() for row in pq.read_table(path, columns=["reason", "text"]).to_pylist()]
     assert not any(row["text"] for row in rows if row["reason"] == "not_selected")
