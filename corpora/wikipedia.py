@@ -160,7 +160,7 @@ class WikipediaOptions(SourceOptions):
 
 def source() -> Source:
     """The source `wikipedia`."""
-    return Source(options=WikipediaOptions, slices=slices, read=read, version=1, packages=("langdetect", "mwparserfromhell"))
+    return Source(options=WikipediaOptions, slices=slices, read=read, version=2, packages=("langdetect", "mwparserfromhell"))
 
 
 def slices(options: WikipediaOptions) -> Iterator[Slice]:

@@ -73,6 +73,8 @@ def prose(wikitext: str, style: Style = STYLE, title: str = "Title") -> str:
         # quote marks
         ("l'''amour'' a\n\nand ''a'' '''b''' '''''c'''''\n\nand ''''d'''' '''", "l'amour a\n\nand a b c\n\nand 'd'"),
         ("''open\n'''open again", "open open again"),
+        ("'''''''File: seven", "'File: seven"),
+        ("x''''a ''b", "x'a b"),
         ("rock 'n' roll's <nowiki>''two''</nowiki>", "rock 'n' roll's ''two''"),
         # brackets that were emptied, and those that were not
         ("a ({{x}}) b ( , ) c (; ) d [ ] e", "a b c d e"),
