@@ -73,7 +73,8 @@ class Record:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Damage:
-    """A stretch of an archive that is no readable record. `reason`: see above; `skipped`: bytes of the file."""
+    """A stretch of an archive that is no readable record. `reason`: see above; `skipped`: bytes of the file;
+    where the stretch is inside of sound gzip members, of what they hold inflated."""
 
     position: int
     reason: str

@@ -94,7 +94,8 @@ def test_any_damage_anywhere_ends_and_every_position_is_in_the_file(harms: list[
     items = read(content)
     positions = [item.position for item in items]
     assert positions == sorted(set(positions)) and all(0 <= position <= len(content) for position in positions)
-    assert all(0 <= item.skipped <= len(content) for item in items if isinstance(item, Damage))
+    most = len(content) if plain else 1032 * len(content)  # what deflate can make of it
+    assert all(0 <= item.skipped <= most for item in items if isinstance(item, Damage))
 
 
 @fuzz(100)
