@@ -1,10 +1,12 @@
-"""How good the texts of pages are: precision, recall and F1 against gold, beside stock trafilatura, datatrove and resiliparse.
+"""How good the texts of pages are: precision, recall and F1 against gold, beside stock trafilatura,
+datatrove and resiliparse.
 
     python benchmarks/bench_gold.py [--peers PYTHON]
 
-By the rules in `benchmarks/gold.py`: of pages with a known body the mean shares of its runs of four words (the scorer of
-article-extraction-benchmark), of the others the snippets found. `ours` is what the sources give, gate and minimum length aside.
-datatrove and resiliparse need an environment of their own: the head of `benchmarks/web_peers.py` says how to make it.
+By the rules in `benchmarks/gold.py`: of pages with a known body the mean shares of its runs of four
+words (the scorer of article-extraction-benchmark), of the others the snippets found. `ours` is what
+the sources give, gate and minimum length aside. datatrove and resiliparse need an environment of
+their own: the head of `benchmarks/web_peers.py` says how to make it.
 """
 
 import argparse
@@ -46,8 +48,14 @@ OWN: dict[str, Callable[[GoldPage], str]] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--peers", metavar="PYTHON", help="interpreter of an environment with datatrove and resiliparse")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--peers",
+        metavar="PYTHON",
+        help="interpreter of an environment with datatrove and resiliparse",
+    )
     arguments = parser.parse_args()
     logging.disable(logging.CRITICAL)
     sets = {name: pages for name in SETS if (pages := gold_pages(name))}
@@ -55,7 +63,9 @@ def main() -> None:
         sys.exit(f"error: no gold in {DATA}\nhint: set CORPUSMILL_TEST_DATA")
     peers = Peers(arguments.peers) if arguments.peers else None
     if peers is None:
-        print(f"skipped: {', '.join(PEERS)}; they need an environment of their own:\n    {HOW_TO_MAKE_ONE}")
+        print(
+            f"skipped: {', '.join(PEERS)}; they need an environment of their own:\n    {HOW_TO_MAKE_ONE}"
+        )
     rows: dict[str, dict[str, Score]] = {}
     seconds: dict[str, float] = {}
     for name, pages in sets.items():
@@ -72,17 +82,30 @@ def main() -> None:
         peers.close()
     show(rows, {name: len(pages) for name, pages in sets.items()}, seconds)
     RESULTS.mkdir(exist_ok=True)
-    scores = {tool: {name: {"precision": one.precision, "recall": one.recall, "f1": one.f1} for name, one in row.items()} for tool, row in rows.items()}
-    (RESULTS / "gold.json").write_text(json.dumps({"name": "gold", "machine": machine(PAGE_PACKAGES), "scores": scores}, indent=1) + "\n")
+    scores = {
+        tool: {
+            name: {"precision": one.precision, "recall": one.recall, "f1": one.f1}
+            for name, one in row.items()
+        }
+        for tool, row in rows.items()
+    }
+    (RESULTS / "gold.json").write_text(
+        json.dumps({"name": "gold", "machine": machine(PAGE_PACKAGES), "scores": scores}, indent=1)
+        + "\n"
+    )
 
 
-def show(rows: dict[str, dict[str, Score]], sizes: dict[str, int], seconds: dict[str, float]) -> None:
+def show(
+    rows: dict[str, dict[str, Score]], sizes: dict[str, int], seconds: dict[str, float]
+) -> None:
     """A table for the README: precision / recall / F1 of each set, and ms of CPU a page."""
     count = sum(sizes.values())
     print(line(["", *(f"{name} ({size})" for name, size in sizes.items()), "ms a page"]))
     print(line(["---"] * (len(sizes) + 2)))
     for tool, row in rows.items():
-        cells = [f"{one.precision:.3f} / {one.recall:.3f} / **{one.f1:.3f}**" for one in row.values()]
+        cells = [
+            f"{one.precision:.3f} / {one.recall:.3f} / **{one.f1:.3f}**" for one in row.values()
+        ]
         print(line([tool, *cells, f"{1000 * seconds[tool] / count:.1f}"]))
 
 

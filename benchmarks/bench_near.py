@@ -1,19 +1,22 @@
 """Stage `near` on real text with seeded mutations, and on many synthetic documents.
 
-    python benchmarks/bench_near.py stage [--documents N] [--rounds N] [--peers PYTHON] [--peer-documents N]
-    python benchmarks/bench_near.py memory [--documents N ...] [--workers N]
+    python benchmarks/bench_near.py stage [--documents N] [--rounds N] [--peers PYTHON]
+    [--peer-documents N] python benchmarks/bench_near.py memory [--documents N ...] [--workers N]
 
-`stage`: N documents (default 100,000) made of Reuters stories and pieces of novels: a fifth differ from an earlier one in 2 %
-of their words, the others in 60 %. Two workers against one, and both against datatrove's four steps (signatures, buckets,
-cluster, filter) as shipped, each step with two tasks at once where it allows them, on the first `--peer-documents` of the
-same documents (default all: its first step takes two milliseconds a document and core, or ten). Timed is the stage alone, from
-documents to attributes; its files are removed before each round. Targets: 1.7x for two workers, 10x against datatrove.
+`stage`: N documents (default 100,000) made of Reuters stories and pieces of novels: a fifth differ
+from an earlier one in 2 % of their words, the others in 60 %. Two workers against one, and both
+against datatrove's four steps (signatures, buckets, cluster, filter) as shipped, each step with two
+tasks at once where it allows them, on the first `--peer-documents` of the same documents (default
+all: its first step takes two milliseconds a document and core, or ten). Timed is the stage alone,
+from documents to attributes; its files are removed before each round. Targets: 1.7x for two
+workers, 10x against datatrove.
 
-`memory`: N documents (default 1, 3 and 10 million) of 24 words each, a fifth of them near-copies: the peak of driver and
-children together while the stage runs, with what it took. Target: 10 million on two cores within 4 GB.
+`memory`: N documents (default 1, 3 and 10 million) of 24 words each, a fifth of them near-copies:
+the peak of driver and children together while the stage runs, with what it took. Target: 10 million
+on two cores within 4 GB.
 
-PYTHON: an interpreter with `datatrove[processing]`, `xxhash<4` and spacy. Needs an idle machine, and room below TMPDIR: 1 GB, and
-0.7 kB a document for `memory`.
+PYTHON: an interpreter with `datatrove[processing]`, `xxhash<4` and spacy. Needs an idle machine,
+and room below TMPDIR: 1 GB, and 0.7 kB a document for `memory`.
 """
 
 import argparse
@@ -41,12 +44,18 @@ from pipelines.home import Home, Summary, summaries, write_recipe, write_summary
 from pipelines.recipe import parse_recipe
 from shards import files
 
-OUTPUTS = [f"{folder}/{stage}" for folder in ("work", "summaries") for stage in (*beam.NEAR_STEPS, near.DECISION)] + ["attributes/near"]
+OUTPUTS = [
+    f"{folder}/{stage}"
+    for folder in ("work", "summaries")
+    for stage in (*beam.NEAR_STEPS, near.DECISION)
+] + ["attributes/near"]
 SLICE_DOCUMENTS = 20_000
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("what", choices=["stage", "memory"], nargs="?", default="stage")
     parser.add_argument("--documents", type=int, nargs="*")
     parser.add_argument("--rounds", type=int, default=3)
@@ -57,33 +66,62 @@ def main() -> None:
     logging.disable(logging.CRITICAL)
     with tempfile.TemporaryDirectory() as folder:
         if arguments.what == "stage":
-            bench_stage(folder, (arguments.documents or [100_000])[0], arguments.rounds, arguments.peers, arguments.peer_documents)
+            bench_stage(
+                folder,
+                (arguments.documents or [100_000])[0],
+                arguments.rounds,
+                arguments.peers,
+                arguments.peer_documents,
+            )
         else:
-            bench_memory(folder, arguments.documents or [1_000_000, 3_000_000, 10_000_000], arguments.workers)
+            bench_memory(
+                folder, arguments.documents or [1_000_000, 3_000_000, 10_000_000], arguments.workers
+            )
     workers.stop()
 
 
-def bench_stage(folder: str, count: int, rounds: int, peers: str | None, peer_count: int | None) -> None:
+def bench_stage(
+    folder: str, count: int, rounds: int, peers: str | None, peer_count: int | None
+) -> None:
     """Two workers, one, and datatrove."""
     texts = mutations(count)
-    home = make_home(files.join(folder, "home"), [texts[begin : begin + SLICE_DOCUMENTS] for begin in range(0, count, SLICE_DOCUMENTS)])
+    home = make_home(
+        files.join(folder, "home"),
+        [texts[begin : begin + SLICE_DOCUMENTS] for begin in range(0, count, SLICE_DOCUMENTS)],
+    )
     size = sum(len(text.encode()) for text in texts) / 1e6
     print(f"{count:,} documents, {size:.0f} MB")
 
     def prepare(num_workers: int) -> None:
-        beam.run_stage(home.root, beam.DeduplicateNear, num_workers, [])  # brings up the children, compiled
+        beam.run_stage(
+            home.root, beam.DeduplicateNear, num_workers, []
+        )  # brings up the children, compiled
         clear(home)
 
     variants = [
         Variant(
-            name=f"{number} workers", work=count, run=partial(beam.run_stage, home.root, beam.DeduplicateNear, number, []), prepare=partial(prepare, number)
+            name=f"{number} workers",
+            work=count,
+            run=partial(beam.run_stage, home.root, beam.DeduplicateNear, number, []),
+            prepare=partial(prepare, number),
         )
         for number in (2, 1)
     ]
     if peers:
         some = texts[: peer_count or count]
-        variants.append(Variant(name="datatrove", work=len(some), run=partial(run_datatrove, peers, folder, some)))
-    compare("near", "documents a second", variants, rounds=rounds, warm=False, packages=("apache-beam", "numba", "numpy"))
+        variants.append(
+            Variant(
+                name="datatrove", work=len(some), run=partial(run_datatrove, peers, folder, some)
+            )
+        )
+    compare(
+        "near",
+        "documents a second",
+        variants,
+        rounds=rounds,
+        warm=False,
+        packages=("apache-beam", "numba", "numpy"),
+    )
     removed = sum(summary.counts["removed"] for summary in summaries(home, near.STAGE))
     print(f"  {removed:,} of {count:,} removed")
 
@@ -110,7 +148,12 @@ def mutations(count: int) -> list[str]:
 def make_home(root: str, slices: list[list[str]]) -> Home:
     """A home whose only stage done is `ingest`."""
     home = Home(root)
-    write_recipe(home, parse_recipe('[sources.a]\nkind = "files"\ninput = "x"\n[dedup]\nexact = false\n', "recipe", root))
+    write_recipe(
+        home,
+        parse_recipe(
+            '[sources.a]\nkind = "files"\ninput = "x"\n[dedup]\nexact = false\n', "recipe", root
+        ),
+    )
     for number, texts in enumerate(slices):
         write_slice(home, number, texts, sum(map(len, texts)))
     return home
@@ -157,9 +200,18 @@ def run_datatrove(python: str, folder: str, texts: list[str]) -> None:
     if not data.exists():
         (data / "in").mkdir(parents=True)
         for part in range(2):
-            lines = (json.dumps({"text": text, "id": str(number)}) + "\n" for number, text in enumerate(texts) if number % 2 == part)
+            lines = (
+                json.dumps({"text": text, "id": str(number)}) + "\n"
+                for number, text in enumerate(texts)
+                if number % 2 == part
+            )
             (data / "in" / f"{part}.jsonl").write_text("".join(lines))
-    subprocess.run([python, __file__.replace("bench_near", "peer_near"), str(data)], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run(
+        [python, __file__.replace("bench_near", "peer_near"), str(data)],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
 
 
 def bench_memory(folder: str, counts: list[int], num_workers: int) -> None:
@@ -168,24 +220,44 @@ def bench_memory(folder: str, counts: list[int], num_workers: int) -> None:
     for count in counts:
         home = synthetic_home(files.join(folder, f"home-{count}"), count)
         workers.stop()
-        peak, seconds = watched(partial(beam.run_stage, home.root, beam.DeduplicateNear, num_workers, []))
-        removed, compared = (
-            sum(summary.counts[key] for summary in summaries(home, stage)) for stage, key in ((near.STAGE, "removed"), (near.SCORES, "compared"))
+        peak, seconds = watched(
+            partial(beam.run_stage, home.root, beam.DeduplicateNear, num_workers, [])
         )
-        work = sum(path.stat().st_size for path in Path(home.file("work")).rglob("*") if path.is_file())
-        rows.append({"documents": count, "peak_mb": peak / 1e6, "seconds": seconds, "removed": removed, "compared": compared, "work_mb": work / 1e6})
+        removed, compared = (
+            sum(summary.counts[key] for summary in summaries(home, stage))
+            for stage, key in ((near.STAGE, "removed"), (near.SCORES, "compared"))
+        )
+        work = sum(
+            path.stat().st_size for path in Path(home.file("work")).rglob("*") if path.is_file()
+        )
+        rows.append(
+            {
+                "documents": count,
+                "peak_mb": peak / 1e6,
+                "seconds": seconds,
+                "removed": removed,
+                "compared": compared,
+                "work_mb": work / 1e6,
+            }
+        )
         print(
             f"{count:>12,} documents: peak {peak / 1e6:,.0f} MB, {seconds:,.0f} s, {removed:,} removed, {compared:,} pairs compared, work {work / 1e6:,.0f} MB",
             flush=True,
         )
         files.remove(home.root)
     RESULTS.mkdir(exist_ok=True)
-    result = {"name": "near_memory", "workers": num_workers, "machine": machine(("apache-beam", "numba", "numpy")), "rows": rows}
+    result = {
+        "name": "near_memory",
+        "workers": num_workers,
+        "machine": machine(("apache-beam", "numba", "numpy")),
+        "rows": rows,
+    }
     (RESULTS / "near_memory.json").write_text(json.dumps(result, indent=1) + "\n")
 
 
 def synthetic_home(root: str, count: int) -> Home:
-    """Documents of 24 random words of 6 letters; every fifth is the one before it but for the last word (Jaccard 0.90)."""
+    """Documents of 24 random words of 6 letters; every fifth is the one before it but for the last
+    word (Jaccard 0.90)."""
     import numpy as np
     import pyarrow as pa
 
@@ -198,13 +270,16 @@ def synthetic_home(root: str, count: int) -> Home:
         letters[4::5, :23] = letters[3::5, :23][: len(letters[4::5])]
         letters[:, :, 6] = 32
         content, ends = letters.tobytes(), np.arange(rows + 1, dtype=np.int64) * 24 * 7
-        texts = pa.LargeStringArray.from_buffers(rows, pa.py_buffer(ends.tobytes()), pa.py_buffer(content))
+        texts = pa.LargeStringArray.from_buffers(
+            rows, pa.py_buffer(ends.tobytes()), pa.py_buffer(content)
+        )
         write_slice(home, number, texts, rows * 24 * 7)
     return home
 
 
 def watched(run: Callable[[], object]) -> tuple[int, float]:
-    """The peak of this process and all below it, in bytes of resident memory (shared pages once for each), and seconds."""
+    """The peak of this process and all below it, in bytes of resident memory (shared pages once for
+    each), and seconds."""
     peak, stop = 0, threading.Event()
 
     def watch() -> None:
@@ -225,7 +300,11 @@ def watched(run: Callable[[], object]) -> tuple[int, float]:
 def tree(pid: int) -> list[int]:
     """A process and all below it."""
     try:
-        children = [int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()]
+        children = [
+            int(child)
+            for task in Path(f"/proc/{pid}/task").iterdir()
+            for child in (task / "children").read_text().split()
+        ]
     except OSError:
         return []
     return [pid, *(below for child in children for below in tree(child))]

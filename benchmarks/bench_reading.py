@@ -1,10 +1,12 @@
-"""Web archives before and around the extractor: reading alone, each stage of a page's way, and what the gates save.
+"""Web archives before and around the extractor: reading alone, each stage of a page's way, and what
+the gates save.
 
     python benchmarks/bench_reading.py [--rounds N] [--language en]
 
-On the real news pages of the test data, without its damaged archive, of which warcio would read less than half. The stages are
-seconds of CPU, taken apart in this process. A gate is worth what the pages that it drops would have cost after it; `lost`: pages of
-which langdetect, shown their text, says that they are in the wanted language.
+On the real news pages of the test data, without its damaged archive, of which warcio would read
+less than half. The stages are seconds of CPU, taken apart in this process. A gate is worth what the
+pages that it drops would have cost after it; `lost`: pages of which langdetect, shown their text,
+says that they are in the wanted language.
 """
 
 import argparse
@@ -35,16 +37,34 @@ from corpora.page import MAX_PAGE_BYTES, MIN_CHARACTERS, PAGE_PACKAGES, refuse, 
 from corpora.warc import Damage, Record, read_archive
 
 _LANG = re.compile(r"<html[^>]{0,500}?\slang\s*=\s*[\"']?([a-zA-Z]{2})")
-STAGES = ("read", "body", "digest", "refuse", "charset", "tags", "gate", "parse", "head", "extract", "language")
+STAGES = (
+    "read",
+    "body",
+    "digest",
+    "refuse",
+    "charset",
+    "tags",
+    "gate",
+    "parse",
+    "head",
+    "extract",
+    "language",
+)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--language", default="en")
     arguments = parser.parse_args()
     contents = [path.read_bytes() for path in sorted(DATA.glob("cc-news/**/*.warc.gz"))]
-    contents = [content for content in contents if not any(isinstance(item, Damage) for item in read_archive(io.BytesIO(content)))]
+    contents = [
+        content
+        for content in contents
+        if not any(isinstance(item, Damage) for item in read_archive(io.BytesIO(content)))
+    ]
     if not contents:
         sys.exit(f"error: no archive in {DATA}/cc-news\nhint: set CORPUSMILL_TEST_DATA")
     logging.disable(logging.CRITICAL)
@@ -58,7 +78,13 @@ def main() -> None:
             Variant(name="zlib", work=count, run=lambda: read_all(contents, without_isal=True)),
             Variant(name="warcio", work=count, run=lambda: read_by_warcio(contents)),
         ]
-        compare("archives", "pages per second, one core", read, rounds=arguments.rounds, packages=packages)
+        compare(
+            "archives",
+            "pages per second, one core",
+            read,
+            rounds=arguments.rounds,
+            packages=packages,
+        )
     show_stages(contents, language, count, arguments.rounds, packages)
     show_gates(contents, language)
 
@@ -90,7 +116,8 @@ def read_by_warcio(contents: list[bytes]) -> None:
 
 
 def by_stage(contents: list[bytes], language: str) -> tuple[dict[str, float], int]:
-    """Seconds of CPU in each stage of `extract_page` and before it, and the pages kept; written out as the function is."""
+    """Seconds of CPU in each stage of `extract_page` and before it, and the pages kept; written out
+    as the function is."""
     seconds = dict.fromkeys(STAGES, 0.0)
 
     def timed(name: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -112,36 +139,79 @@ def by_stage(contents: list[bytes], language: str) -> tuple[dict[str, float], in
             decoded = timed("charset", decode_page, body, record.content_type, cut=bool(record.cut))
             if decoded is None or timed("tags", refuse_tags, decoded.text) is not None:
                 continue
-            if timed("gate", lambda text: certainly_not(html._sample(text), language), decoded.text) is not None:
+            if (
+                timed(
+                    "gate", lambda text: certainly_not(html._sample(text), language), decoded.text
+                )
+                is not None
+            ):
                 continue
             tree = timed("parse", html._parse, decoded.text)
             timed("head", html._head, tree, decoded.text, record.url, record.crawled)
             text = timed("extract", faster_trafilatura.extract, tree, url=record.url)
             if len(text) >= MIN_CHARACTERS:
-                kept += timed("language", detect_language, text, language) == language or language == ANY
+                kept += (
+                    timed("language", detect_language, text, language) == language
+                    or language == ANY
+                )
     return seconds, kept
 
 
-def show_stages(contents: list[bytes], language: str, count: int, rounds: int, packages: list[str]) -> None:
-    """The table of stages, in ms of CPU a page of the archives (not of the pages that reach the stage), and its JSON."""
+def show_stages(
+    contents: list[bytes], language: str, count: int, rounds: int, packages: list[str]
+) -> None:
+    """The table of stages, in ms of CPU a page of the archives (not of the pages that reach the
+    stage), and its JSON."""
     by_stage(contents, language)
     taken = [by_stage(contents, language) for _ in range(rounds)]
-    stages = {name: spread([seconds[name] / count * 1000 for seconds, _ in taken]) for name in STAGES}
+    stages = {
+        name: spread([seconds[name] / count * 1000 for seconds, _ in taken]) for name in STAGES
+    }
     kept = taken[0][1]
-    print(f"stages: ms of CPU a page, {count} pages, {kept} of them kept as {language}, {rounds} rounds")
+    print(
+        f"stages: ms of CPU a page, {count} pages, {kept} of them kept as {language}, {rounds} rounds"
+    )
     for name, figures in stages.items():
-        print(f"  {name:16} {figures['median']:8.3f} [{figures['min']:.3f} to {figures['max']:.3f}]")
-    result = {"name": "stages", "unit": "ms of CPU a page", "pages": count, "kept": kept, "rounds": rounds, "machine": machine(packages), "stages": stages}
+        print(
+            f"  {name:16} {figures['median']:8.3f} [{figures['min']:.3f} to {figures['max']:.3f}]"
+        )
+    result = {
+        "name": "stages",
+        "unit": "ms of CPU a page",
+        "pages": count,
+        "kept": kept,
+        "rounds": rounds,
+        "machine": machine(packages),
+        "stages": stages,
+    }
     (RESULTS / "stages.json").write_text(json.dumps(result, indent=1) + "\n")
 
 
 def show_gates(contents: list[bytes], language: str) -> None:
-    """The table of gates on all pages of the archives and of html/: each page goes through every gate, whatever the others say."""
-    pages = [(record.body, record.content_type, record.url, record.headers) for content in contents for record in records(content) if is_page(record)]
-    pages += [(page.content, page.content_type, None, {}) for name in SETS if name != "cc-news" for page in gold_pages(name)]
+    """The table of gates on all pages of the archives and of html/: each page goes through every
+    gate, whatever the others say."""
+    pages = [
+        (record.body, record.content_type, record.url, record.headers)
+        for content in contents
+        for record in records(content)
+        if is_page(record)
+    ]
+    pages += [
+        (page.content, page.content_type, None, {})
+        for name in SETS
+        if name != "cc-news"
+        for page in gold_pages(name)
+    ]
     gates = {
         name: [0, 0, 0.0, 0.0]
-        for name in ("kind, size, first bytes", "charset", "too much markup", "lang of <html> alone", "sample and pycld2", "all but lang")
+        for name in (
+            "kind, size, first bytes",
+            "charset",
+            "too much markup",
+            "lang of <html> alone",
+            "sample and pycld2",
+            "all but lang",
+        )
     }
     wanted = 0
     for body, content_type, url, headers in pages:
@@ -152,13 +222,25 @@ def show_gates(contents: list[bytes], language: str) -> None:
         drops = {"kind, size, first bytes": refused is not None}
         start = time.process_time()
         decoded = decode_page(content, content_type) if refused is None else None
-        took["charset"], drops["charset"] = time.process_time() - start, refused is None and decoded is None
+        took["charset"], drops["charset"] = (
+            time.process_time() - start,
+            refused is None and decoded is None,
+        )
         later, found = 0.0, ""
         if decoded is not None:
             for name, gate in (
                 ("too much markup", lambda text: refuse_tags(text) is not None),
-                ("lang of <html> alone", lambda text: (match := _LANG.search(text, 0, 20_000)) is not None and match[1].lower() != language),
-                ("sample and pycld2", lambda text: certainly_not(html._sample(text), language) is not None),
+                (
+                    "lang of <html> alone",
+                    lambda text: (
+                        (match := _LANG.search(text, 0, 20_000)) is not None
+                        and match[1].lower() != language
+                    ),
+                ),
+                (
+                    "sample and pycld2",
+                    lambda text: certainly_not(html._sample(text), language) is not None,
+                ),
             ):
                 start = time.process_time()
                 drops[name] = gate(decoded.text)
@@ -171,17 +253,25 @@ def show_gates(contents: list[bytes], language: str) -> None:
                 found = detect_language(text, ANY) if len(text) >= MIN_CHARACTERS else ""
             later = time.process_time() - start
         wanted += found == language
-        drops["all but lang"] = any(drop for name, drop in drops.items() if name != "lang of <html> alone")
-        took["all but lang"] = sum(cost for name, cost in took.items() if name != "lang of <html> alone")
+        drops["all but lang"] = any(
+            drop for name, drop in drops.items() if name != "lang of <html> alone"
+        )
+        took["all but lang"] = sum(
+            cost for name, cost in took.items() if name != "lang of <html> alone"
+        )
         for name in drops:
             gate_figures = gates[name]
             gate_figures[0] += drops[name]
             gate_figures[1] += drops[name] and found == language
             gate_figures[2] += took[name]
             gate_figures[3] += later * drops[name]
-    print(f"gates: {len(pages)} pages, {wanted} of them wanted, {language}; ms of CPU a page of all")
+    print(
+        f"gates: {len(pages)} pages, {wanted} of them wanted, {language}; ms of CPU a page of all"
+    )
     for name, (dropped, lost, cost, saved) in gates.items():
-        print(f"  {name:24} drops {dropped:4}, lost {lost:2}, costs {1000 * cost / len(pages):6.3f}, saves {1000 * saved / len(pages):6.3f}")
+        print(
+            f"  {name:24} drops {dropped:4}, lost {lost:2}, costs {1000 * cost / len(pages):6.3f}, saves {1000 * saved / len(pages):6.3f}"
+        )
 
 
 if __name__ == "__main__":

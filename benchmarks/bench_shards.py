@@ -1,12 +1,15 @@
-"""Shards: random windows per second against numpy memmap and `datasets`; MB/s from documents to shards.
+"""Shards: random windows per second against numpy memmap and `datasets`; MB/s from documents to
+shards.
 
-Reads: windows of 512 tokens at offsets keyed by a seed, each copied into a row of a batch, from 50 M tokens in five
-files, warm in the page cache. `datasets` holds the same tokens as rows of 512 in an Arrow file of its own, numpy
-format, and reads whole rows: the easier task. Targets: at least 1x memmap, at least 20x `datasets`.
+Reads: windows of 512 tokens at offsets keyed by a seed, each copied into a row of a batch, from 50
+M tokens in five files, warm in the page cache. `datasets` holds the same tokens as rows of 512 in
+an Arrow file of its own, numpy format, and reads whole rows: the easier task. Targets: at least 1x
+memmap, at least 20x `datasets`.
 
-Documents to shards: stage `tokenize` (sentences, tokens, shards, manifest) of the 24 novels, twice over, with 1 and 2 workers, the
-children already there as they are in a build; beside it `tokenizers.encode_batch_fast` alone on the same sentences,
-with as many threads. That splits no sentence and writes no file; the stage passes it where fastokens is installed.
+Documents to shards: stage `tokenize` (sentences, tokens, shards, manifest) of the 24 novels, twice
+over, with 1 and 2 workers, the children already there as they are in a build; beside it
+`tokenizers.encode_batch_fast` alone on the same sentences, with as many threads. That splits no
+sentence and writes no file; the stage passes it where fastokens is installed.
 
     python benchmarks/bench_shards.py [--rounds N] [--only reads|build]
 """
@@ -45,14 +48,17 @@ READS = 200_000
 DATASETS_READS = 4_000
 COPIES = 2
 """Of each novel, so that a round takes seconds."""
-DATA = Path(os.environ.get("CORPUSMILL_TEST_DATA", Path(__file__).parent.parent.parent / "shared" / "data"))
+DATA = Path(
+    os.environ.get("CORPUSMILL_TEST_DATA", Path(__file__).parent.parent.parent / "shared" / "data")
+)
 
 Offsets = list[tuple[int, int]]
 """(file, first token) of each window."""
 
 
 def synthetic_corpus(folder: str) -> None:
-    """A shards folder of `NUM_FILES` files of random ids, in documents of 600 tokens and sentences of 20."""
+    """A shards folder of `NUM_FILES` files of random ids, in documents of 600 tokens and sentences
+    of 20."""
     files.write_bytes(files.join(folder, TOKENIZER), b"{}")
     digest = files.digest(files.join(folder, TOKENIZER))
     entries: list[ShardEntry] = []
@@ -64,15 +70,31 @@ def synthetic_corpus(folder: str) -> None:
         sentences = np.full(int(sentence_ends[-1]), 20, np.uint32)
         ids = pa.array([f"{number:08x}{row:024x}" for row in range(len(ends) - 1)], pa.string())
         batch = token_batch(ids, tokens, ends, sentences, sentence_ends, token_schema("uint16"))
-        entries.append(write_shard(folder, f"train-random-{number:05d}.arrow", batch, "train", "random", digest))
-    info = TokenizerInfo(digest=digest, vocab_size=VOCAB_SIZE, special={}, lossless=True, whitespace="space")
-    write_manifest(folder, Manifest(created_by={}, recipe_digest="", tokenizer=info, dtype="uint16", shards=tuple(entries)))
+        entries.append(
+            write_shard(
+                folder, f"train-random-{number:05d}.arrow", batch, "train", "random", digest
+            )
+        )
+    info = TokenizerInfo(
+        digest=digest, vocab_size=VOCAB_SIZE, special={}, lossless=True, whitespace="space"
+    )
+    write_manifest(
+        folder,
+        Manifest(
+            created_by={}, recipe_digest="", tokenizer=info, dtype="uint16", shards=tuple(entries)
+        ),
+    )
 
 
 def keyed_offsets(count: int, seed: int) -> Offsets:
     """Windows anywhere in the corpus; the same ones for the same seed."""
     generator = np.random.Generator(np.random.Philox(key=seed))
-    return list(zip(generator.integers(0, NUM_FILES, count).tolist(), generator.integers(0, TOKENS_A_FILE - WINDOW, count).tolist()))
+    return list(
+        zip(
+            generator.integers(0, NUM_FILES, count).tolist(),
+            generator.integers(0, TOKENS_A_FILE - WINDOW, count).tolist(),
+        )
+    )
 
 
 def read_windows(arrays: list[NDArray[Any]], offsets: Offsets) -> NDArray[Any]:
@@ -96,13 +118,16 @@ def read_rows(dataset: Any, offsets: Offsets) -> NDArray[Any]:
 
 
 def datasets_copy(folder: str, arrays: list[NDArray[Any]]) -> Any:
-    """The tokens as a memory-mapped `datasets.Dataset` in numpy format: batches of 1,000 rows, as that library writes them."""
+    """The tokens as a memory-mapped `datasets.Dataset` in numpy format: batches of 1,000 rows, as
+    that library writes them."""
     import datasets
 
     flat = np.concatenate(arrays)
     flat = flat[: len(flat) // WINDOW * WINDOW]
     address = os.path.join(folder, "datasets.arrow")
-    rows = pa.ListArray.from_arrays(pa.array(np.arange(0, len(flat) + 1, WINDOW), pa.int32()), pa.array(flat))
+    rows = pa.ListArray.from_arrays(
+        pa.array(np.arange(0, len(flat) + 1, WINDOW), pa.int32()), pa.array(flat)
+    )
     table = pa.table({"tokens": rows})
     with pa.OSFile(address, "wb") as stream, pa.ipc.new_stream(stream, table.schema) as writer:
         writer.write_table(table, max_chunksize=1_000)
@@ -127,10 +152,24 @@ def bench_reads(rounds: int) -> None:
             "window_reads",
             f"windows of {WINDOW} tokens a second",
             [
-                Variant(name="shards.open", work=len(offsets), run=lambda: read_windows(views, offsets)),
-                Variant(name="numpy memmap", work=len(offsets), run=lambda: read_windows(memmaps, offsets)),
-                Variant(name="numpy memmap, asarray", work=len(offsets), run=lambda: read_windows([np.asarray(mapped) for mapped in memmaps], offsets)),
-                Variant(name="datasets, numpy format", work=len(few), run=lambda: read_rows(dataset, few)),
+                Variant(
+                    name="shards.open", work=len(offsets), run=lambda: read_windows(views, offsets)
+                ),
+                Variant(
+                    name="numpy memmap",
+                    work=len(offsets),
+                    run=lambda: read_windows(memmaps, offsets),
+                ),
+                Variant(
+                    name="numpy memmap, asarray",
+                    work=len(offsets),
+                    run=lambda: read_windows([np.asarray(mapped) for mapped in memmaps], offsets),
+                ),
+                Variant(
+                    name="datasets, numpy format",
+                    work=len(few),
+                    run=lambda: read_rows(dataset, few),
+                ),
             ],
             rounds=rounds,
             packages=("numpy", "pyarrow", "datasets"),
@@ -152,7 +191,10 @@ def novels() -> Iterator[tuple[str, bytes]]:
     draw = random.Random(0)
     words = ["".join(draw.choices("etaoinshrdlu", k=draw.randint(2, 9))) for _ in range(20_000)]
     for number in range(24):
-        sentences = (" ".join(draw.choices(words, k=draw.randint(5, 30))).capitalize() + "." for _ in range(4_000))
+        sentences = (
+            " ".join(draw.choices(words, k=draw.randint(5, 30))).capitalize() + "."
+            for _ in range(4_000)
+        )
         yield f"{number}.txt", "\n".join(sentences).encode()
 
 
@@ -178,18 +220,26 @@ def bench_build(rounds: int) -> None:
         def prepare(num_workers: int) -> None:
             for gone in ("shards", "work/tokenize", "summaries/tokenize", "summaries/shards"):
                 files.remove(files.join(home, gone))
-            build.run_ingest(home, num_workers, [], quiet)  # all done already, so it only brings up the children
+            build.run_ingest(
+                home, num_workers, [], quiet
+            )  # all done already, so it only brings up the children
 
         prepare(1)
         build.run_tokenize(home, 1, [], quiet)
-        megabytes = sum(summary.counts["bytes"] for summary in summaries(Home(home), tokenize.STAGE)) / 1e6
+        megabytes = (
+            sum(summary.counts["bytes"] for summary in summaries(Home(home), tokenize.STAGE)) / 1e6
+        )
         tokenizer = read_tokenizer(files.join(home, "tokenizer", "tokenizer.json"))
-        sentences = list(kept_sentences(home, open_home(home)[1].shards.whitespace, split_sentences))
+        sentences = list(
+            kept_sentences(home, open_home(home)[1].shards.whitespace, split_sentences)
+        )
 
         def encode(threads: str) -> None:
             os.environ["TOKENIZERS_PARALLELISM"] = threads
             for begin in range(0, len(sentences), 10_000):
-                tokenizer.encode_batch_fast(sentences[begin : begin + 10_000], add_special_tokens=False)
+                tokenizer.encode_batch_fast(
+                    sentences[begin : begin + 10_000], add_special_tokens=False
+                )
 
         print(f"{megabytes:.1f} MB of text, {len(sentences):,} sentences", flush=True)
         for num_workers in (1, 2):
@@ -203,7 +253,11 @@ def bench_build(rounds: int) -> None:
                         run=partial(build.run_tokenize, home, num_workers, [], quiet),
                         prepare=partial(prepare, num_workers),
                     ),
-                    Variant(name=f"encode_batch_fast, {num_workers} threads", work=megabytes, run=partial(encode, "false" if num_workers == 1 else "true")),
+                    Variant(
+                        name=f"encode_batch_fast, {num_workers} threads",
+                        work=megabytes,
+                        run=partial(encode, "false" if num_workers == 1 else "true"),
+                    ),
                 ],
                 rounds=rounds,
                 packages=("tokenizers", "sentencex", "apache-beam"),

@@ -1,7 +1,9 @@
-"""Scores of Stories: the kernel against the definition in plain Python, one core, on Reuters stories, pieces of novels and whole novels.
+"""Scores of Stories: the kernel against the definition in plain Python, one core, on Reuters
+stories, pieces of novels and whole novels.
 
-The questions are the 285 Winograd schemas and PDP-60. A score reads the text once: lower-casing, words, n-grams and the exact number.
-Target: 20 MB a second. `plain Python` is the twin of the tests.
+The questions are the 285 Winograd schemas and PDP-60. A score reads the text once: lower-casing,
+words, n-grams and the exact number. Target: 20 MB a second. `plain Python` is the twin of the
+tests.
 
     python benchmarks/bench_stories.py [--rounds N] [--megabytes M]
 """
@@ -17,7 +19,9 @@ sys.path.append(str(Path(__file__).parent.parent / "tests" / "corpora"))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--megabytes", type=float, default=10.0)
     arguments = parser.parse_args()
@@ -33,7 +37,9 @@ def main() -> None:
     books = ["".join(texts[begin : begin + 500]) for begin in range(0, len(texts), 500)]
     asked = questions()
     words = [ngrams.tokens(question) for question in asked]
-    print(f"{len(texts):,} texts, {size / 1e6:.1f} MB, mean {size / len(texts):,.0f} bytes; {len(asked)} questions, {sum(map(len, words)):,} words")
+    print(
+        f"{len(texts):,} texts, {size / 1e6:.1f} MB, mean {size / len(texts):,.0f} bytes; {len(asked)} questions, {sum(map(len, words)):,} words"
+    )
 
     def every(query: ngrams.Query, of: list[str]) -> Callable[[], object]:
         return lambda: [ngrams.score(query, text) for text in of]
@@ -46,9 +52,19 @@ def main() -> None:
         Variant(name="joined, multiset, long texts", work=size / 1e6, run=every(joined, books)),
         Variant(name="joined, set", work=size / 1e6, run=every(sets, texts)),
         Variant(name="max, multiset", work=size / 1e6, run=every(nearest, texts)),
-        Variant(name="plain Python", work=sum(len(text.encode()) for text in few) / 1e6, run=lambda: [twin.score(text) for text in few]),
+        Variant(
+            name="plain Python",
+            work=sum(len(text.encode()) for text in few) / 1e6,
+            run=lambda: [twin.score(text) for text in few],
+        ),
     ]
-    compare("stories", "MB of text a second", variants, rounds=arguments.rounds, packages=("numba", "numpy"))
+    compare(
+        "stories",
+        "MB of text a second",
+        variants,
+        rounds=arguments.rounds,
+        packages=("numba", "numpy"),
+    )
 
 
 if __name__ == "__main__":

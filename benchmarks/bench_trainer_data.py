@@ -1,11 +1,13 @@
 # ruff: noqa: E402  (the path and the environment come first)
-"""Loader and masking against what people use: interleaved rounds in one process, ratios with min, median and max.
+"""Loader and masking against what people use: interleaved rounds in one process, ratios with min,
+median and max.
 
     python benchmarks/bench_trainer_data.py [--json FILE] [--rounds 9]
 
-Peers: transformers' DataCollatorForLanguageModeling (its masking step alone on ready tensors, and from lists),
-`datasets`' numpy reads of a list of rows, torch's DataLoader with 2 workers that reads the same memory map and masks
-nothing. Ours: the fused kernel (gathers and masks, so it does more than each peer), and the loader's thread.
+Peers: transformers' DataCollatorForLanguageModeling (its masking step alone on ready tensors, and
+from lists), `datasets`' numpy reads of a list of rows, torch's DataLoader with 2 workers that reads
+the same memory map and masks nothing. Ours: the fused kernel (gathers and masks, so it does more
+than each peer), and the loader's thread.
 """
 
 import argparse
@@ -44,8 +46,16 @@ def clock(work: Callable[[], Any]) -> float:
     return time.perf_counter() - begun
 
 
-def compare(name: str, ours: Callable[[], Any], peer: Callable[[], Any], rounds: int, aim: float, tokens: tuple[int, int]) -> dict[str, Any]:
-    """Interleaved rounds of both; `tokens` of one call of each. The ratio of a round is peer's seconds a token over ours."""
+def compare(
+    name: str,
+    ours: Callable[[], Any],
+    peer: Callable[[], Any],
+    rounds: int,
+    aim: float,
+    tokens: tuple[int, int],
+) -> dict[str, Any]:
+    """Interleaved rounds of both; `tokens` of one call of each. The ratio of a round is peer's
+    seconds a token over ours."""
     ours(), peer()
     mine, other, ratios = [], [], []
     for _ in range(rounds):
@@ -69,12 +79,17 @@ def make_data(folder: Path, shards: int = 4, documents: int = 400) -> tuple[Path
     tokenizer = small_tokenizer(1000)
     tokenizer.add_tokens([f"word{i}" for i in range(49_000)])
     size = tokenizer.get_vocab_size()
-    write_shards(folder, tokenizer, {("train", "a"): [random_documents(i, documents, size) for i in range(shards)]})
+    write_shards(
+        folder,
+        tokenizer,
+        {("train", "a"): [random_documents(i, documents, size) for i in range(shards)]},
+    )
     return folder, tokenizer
 
 
 def masking(data: Data, tokenizer: Any, rounds: int) -> list[dict[str, Any]]:
-    """The masking kernel against the collator's masking step, and gather and mask against the collator from lists."""
+    """The masking kernel against the collator's masking step, and gather and mask against the
+    collator from lists."""
     from transformers import DataCollatorForLanguageModeling, PreTrainedTokenizerFast
 
     names = {
@@ -86,10 +101,16 @@ def masking(data: Data, tokenizer: Any, rounds: int) -> list[dict[str, Any]]:
         "cls_token": "<s>",
         "mask_token": "<mask>",
     }
-    collator = DataCollatorForLanguageModeling(PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names), mlm_probability=0.15)
+    collator = DataCollatorForLanguageModeling(
+        PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names), mlm_probability=0.15
+    )
     masker = Masker(data, MaskingConfig(), 0)
     ids, lengths = np.empty((B, L), np.int64), np.empty(B, np.int64)
-    places, labels, scratch = np.empty((B, masker.most), np.int64), np.empty((B, masker.most), np.int64), np.empty(L, np.int64)
+    places, labels, scratch = (
+        np.empty((B, masker.most), np.int64),
+        np.empty((B, masker.most), np.int64),
+        np.empty(L, np.int64),
+    )
     epochs, samples = make_order(data, 0, {}).samples(0, B)
     masker.fill(epochs, samples, ids, places, labels, lengths)
     kernels.fill(
@@ -118,9 +139,23 @@ def masking(data: Data, tokenizer: Any, rounds: int) -> list[dict[str, Any]]:
 
     def ours() -> None:
         for _ in range(BATCHES):
-            np.copyto(ids, pristine)  # the collator clones its labels; we restore what we mask in place
+            np.copyto(
+                ids, pristine
+            )  # the collator clones its labels; we restore what we mask in place
             for i in range(B):
-                kernels.mask(ids[i], lengths[i], np.uint64(i), 0.15, False, data.tokenizer.vocab_size, specials, 4, scratch, places[i], labels[i])
+                kernels.mask(
+                    ids[i],
+                    lengths[i],
+                    np.uint64(i),
+                    0.15,
+                    False,
+                    data.tokenizer.vocab_size,
+                    specials,
+                    4,
+                    scratch,
+                    places[i],
+                    labels[i],
+                )
 
     def whole() -> None:
         for _ in range(BATCHES):
@@ -134,19 +169,35 @@ def masking(data: Data, tokenizer: Any, rounds: int) -> list[dict[str, Any]]:
 
     tokens = (BATCHES * B * L, B * L)
     return [
-        compare("masking rows one by one: the collator's masking step", ours, peer, rounds, 15, tokens),
-        compare("gather and mask, fused: the collator's masking step", whole, peer, rounds, 15, tokens),
-        compare("gather and mask, fused: the collator from lists", whole, peer_lists, rounds, 150, tokens),
+        compare(
+            "masking rows one by one: the collator's masking step", ours, peer, rounds, 15, tokens
+        ),
+        compare(
+            "gather and mask, fused: the collator's masking step", whole, peer, rounds, 15, tokens
+        ),
+        compare(
+            "gather and mask, fused: the collator from lists",
+            whole,
+            peer_lists,
+            rounds,
+            150,
+            tokens,
+        ),
     ]
 
 
 def gather(data: Data, rounds: int, folder: Path) -> dict[str, Any]:
-    """Random samples from the shards against `datasets`' reads of a list of rows in numpy format."""
+    """Random samples from the shards against `datasets`' reads of a list of rows in numpy
+    format."""
     import datasets
 
     masker = Masker(data, MaskingConfig(), 0)
     ids, lengths = np.empty((len(data), L), np.int64), np.empty(len(data), np.int64)
-    places, labels, scratch = np.empty((B, masker.most), np.int64), np.empty((B, masker.most), np.int64), np.empty(L, np.int64)
+    places, labels, scratch = (
+        np.empty((B, masker.most), np.int64),
+        np.empty((B, masker.most), np.int64),
+        np.empty(L, np.int64),
+    )
     every = np.arange(len(data))
     none = np.empty((len(data), masker.most), np.int64)
     kernels.fill(
@@ -200,7 +251,14 @@ def gather(data: Data, rounds: int, folder: Path) -> dict[str, Any]:
             stored[pick.tolist()]["ids"]
 
     tokens = len(picks) * B * L
-    return compare("gather of random samples: datasets' list reads (numpy)", ours, peer, rounds, 3, (tokens, tokens))
+    return compare(
+        "gather of random samples: datasets' list reads (numpy)",
+        ours,
+        peer,
+        rounds,
+        3,
+        (tokens, tokens),
+    )
 
 
 class Rows(torch.utils.data.Dataset[torch.Tensor]):
@@ -220,11 +278,18 @@ class Rows(torch.utils.data.Dataset[torch.Tensor]):
 
 
 def through_the_thread(data: Data, rounds: int, folder: Path) -> dict[str, Any]:
-    """Masked batches from the loader's thread against DataLoader with 2 workers, rows only, no masks."""
+    """Masked batches from the loader's thread against DataLoader with 2 workers, rows only, no
+    masks."""
     count = 64 * B
     rows = np.random.Generator(np.random.PCG64(0)).integers(4, 50_000, (count, L)).astype(np.uint16)
     rows.tofile(folder / "rows.bin")
-    loader = torch.utils.data.DataLoader(Rows(str(folder / "rows.bin"), count), batch_size=B, shuffle=True, num_workers=2, persistent_workers=True)
+    loader = torch.utils.data.DataLoader(
+        Rows(str(folder / "rows.bin"), count),
+        batch_size=B,
+        shuffle=True,
+        num_workers=2,
+        persistent_workers=True,
+    )
     own = Loader(Masker(data, MaskingConfig(), 0), make_order(data, 0, {}), B, B, 0, 1, 0)
 
     def ours() -> None:
@@ -235,7 +300,14 @@ def through_the_thread(data: Data, rounds: int, folder: Path) -> dict[str, Any]:
         for _ in loader:
             pass
 
-    found = compare("masked batches through the thread: DataLoader, 2 workers, no masks", ours, peer, rounds, 4, (200 * B * L, count * L))
+    found = compare(
+        "masked batches through the thread: DataLoader, 2 workers, no masks",
+        ours,
+        peer,
+        rounds,
+        4,
+        (200 * B * L, count * L),
+    )
     own.close()
     return found
 
@@ -256,12 +328,19 @@ loader.close()
 
 
 def start(folder: Path, rounds: int) -> dict[str, Any]:
-    """Seconds from after the imports to the first masked batch, with 1,000 shards and their index cached, in new processes."""
+    """Seconds from after the imports to the first masked batch, with 1,000 shards and their index
+    cached, in new processes."""
     make_data(folder / "thousand", shards=1000, documents=3)
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "CORPUSMILL_CACHE": str(folder / "cache")}
     seconds = []
     for _ in range(rounds + 1):
-        done = subprocess.run([sys.executable, "-c", START, str(folder / "thousand")], env=environment, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, "-c", START, str(folder / "thousand")],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         seconds.append(float(done.stdout))
     found = {
         "name": "start with 1,000 shards, index cached: seconds to the first batch",
@@ -296,10 +375,20 @@ def main() -> None:
             start(folder, 5),
         ]
     if options.json:
-        versions = {name: __import__(name).__version__ for name in ("torch", "numpy", "numba", "transformers", "datasets")}
+        versions = {
+            name: __import__(name).__version__
+            for name in ("torch", "numpy", "numba", "transformers", "datasets")
+        }
         Path(options.json).write_text(
             json.dumps(
-                {"schema_version": 1, "python": platform.python_version(), "processor": platform.processor(), "versions": versions, "results": found}, indent=1
+                {
+                    "schema_version": 1,
+                    "python": platform.python_version(),
+                    "processor": platform.processor(),
+                    "versions": versions,
+                    "results": found,
+                },
+                indent=1,
             )
             + "\n"
         )

@@ -1,10 +1,12 @@
-"""Wikitext: from the articles of a dump to prose, MB of wikitext per second and core, beside mwparserfromhell's own `strip_code`.
+"""Wikitext: from the articles of a dump to prose, MB of wikitext per second and core, beside
+mwparserfromhell's own `strip_code`.
 
     python benchmarks/bench_wikipedia.py [--rounds N]
 
-On the articles of the enwiki excerpt of the test data, redirects left out. `whole path` is what the source wikipedia does: bzip2, pages,
-XML, prose, the parser in a child (parent and child take turns, so that together they use one core). `strip_code` leaves
-file names, categories, references and headings in the text and loses what templates say; its work is the tree that it makes.
+On the articles of the enwiki excerpt of the test data, redirects left out. `whole path` is what the
+source wikipedia does: bzip2, pages, XML, prose, the parser in a child (parent and child take turns,
+so that together they use one core). `strip_code` leaves file names, categories, references and
+headings in the text and loses what templates say; its work is the tree that it makes.
 """
 
 import argparse
@@ -23,12 +25,16 @@ from corpora.wikipage import _Fields
 from corpora.wikipedia import CUT_SECTIONS, WikipediaOptions, read, slices
 from corpora.wikitext import Style, read_prose
 
-DATA = Path(os.environ.get("CORPUSMILL_TEST_DATA", Path(__file__).parent.parent.parent / "shared" / "data"))
+DATA = Path(
+    os.environ.get("CORPUSMILL_TEST_DATA", Path(__file__).parent.parent.parent / "shared" / "data")
+)
 DUMP = DATA / "wikipedia" / "enwiki-latest-pages-articles1.xml-p000000010p000030302-shortened.bz2"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
     if not DUMP.exists():
@@ -39,17 +45,35 @@ def main() -> None:
     style = Style(cut_sections=frozenset(CUT_SECTIONS))
     options = WikipediaOptions(input=(str(DUMP),))
     variants = [
-        Variant(name="prose", work=megabytes, run=lambda: [read_prose(text, style) for text in texts]),
-        Variant(name="whole path", work=megabytes, run=lambda: [list(read(options, piece)) for piece in slices(options)]),
-        Variant(name="strip_code", work=megabytes, run=lambda: [mwparserfromhell.parse(text).strip_code() for text in texts]),
+        Variant(
+            name="prose", work=megabytes, run=lambda: [read_prose(text, style) for text in texts]
+        ),
+        Variant(
+            name="whole path",
+            work=megabytes,
+            run=lambda: [list(read(options, piece)) for piece in slices(options)],
+        ),
+        Variant(
+            name="strip_code",
+            work=megabytes,
+            run=lambda: [mwparserfromhell.parse(text).strip_code() for text in texts],
+        ),
     ]
-    compare("wikipedia", "MB of wikitext per second, one core", variants, rounds=arguments.rounds, packages=["mwparserfromhell"])
+    compare(
+        "wikipedia",
+        "MB of wikitext per second, one core",
+        variants,
+        rounds=arguments.rounds,
+        packages=["mwparserfromhell"],
+    )
 
 
 def articles(path: Path) -> list[str]:
     """The wikitext of the pages that lead nowhere else."""
     found = []
-    for page in read_pages(Part(address=str(path), path=path.name, size=path.stat().st_size), ".bz2", "utf-8"):
+    for page in read_pages(
+        Part(address=str(path), path=path.name, size=path.stat().st_size), ".bz2", "utf-8"
+    ):
         assert isinstance(page, RawPage)
         fields = _Fields()
         fields.read(page.content.decode())

@@ -1,10 +1,12 @@
-"""The pool: two workers against one, and one against calling `process` by hand, on `ingest` and on `tokenize`.
+"""The pool: two workers against one, and one against calling `process` by hand, on `ingest` and on
+`tokenize`.
 
-Four equal slices of about a minute of one worker's work each, so that one worker works for four minutes. `ingest`: four web
-archives, each the clean archive of the test data again and again; `tokenize`: four files of the 24 novels. The children
-are there before a round begins (their start is measured apart, and the ratio with it printed too), as is everything that
-a stage reads. `by hand`: a loop over `plan` and `process` in this process, without Beam and without children.
-Targets: two workers at least 1.7x of one; pool and Beam at most 3 % over by hand. Needs an idle machine.
+Four equal slices of about a minute of one worker's work each, so that one worker works for four
+minutes. `ingest`: four web archives, each the clean archive of the test data again and again;
+`tokenize`: four files of the 24 novels. The children are there before a round begins (their start
+is measured apart, and the ratio with it printed too), as is everything that a stage reads. `by
+hand`: a loop over `plan` and `process` in this process, without Beam and without children. Targets:
+two workers at least 1.7x of one; pool and Beam at most 3 % over by hand. Needs an idle machine.
 
     python benchmarks/bench_workers.py [--rounds N] [--seconds S] [--only ingest|tokenize]
 """
@@ -33,7 +35,9 @@ NUM_SLICES = 4
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=62.0, help="of one worker, a slice")
     parser.add_argument("--only", choices=["ingest", "tokenize"], help="default: both")
@@ -61,14 +65,27 @@ def bench_ingest(folder: str, seconds: float, rounds: int, compared: bool) -> No
                     stream.write(archive)
 
     home = files.join(folder, "home")
-    adopt(home, '[sources.news]\nkind = "cc_news"\ninput = "*.warc.gz"\nlanguage = "en"\nslice_bytes = 1\n', folder)
+    adopt(
+        home,
+        '[sources.news]\nkind = "cc_news"\ninput = "*.warc.gz"\nlanguage = "en"\nslice_bytes = 1\n',
+        folder,
+    )
     steps, outputs = [(ingest.plan, ingest.process)], ["documents", "rejects", "summaries/ingest"]
     write(8, 1)
     by_hand(home, steps)  # starts the parser's child and compiles
     clear(home, outputs)
     copies = round(8 * seconds / timed(partial(by_hand, home, steps)))
     write(copies, NUM_SLICES)
-    measure("ingest", home, beam.Ingest, steps, outputs, len(archive) * copies * NUM_SLICES / 1e6, rounds, compared)
+    measure(
+        "ingest",
+        home,
+        beam.Ingest,
+        steps,
+        outputs,
+        len(archive) * copies * NUM_SLICES / 1e6,
+        rounds,
+        compared,
+    )
 
 
 def bench_tokenize(folder: str, seconds: float, rounds: int, compared: bool) -> None:
@@ -84,7 +101,11 @@ def bench_tokenize(folder: str, seconds: float, rounds: int, compared: bool) -> 
 
     def adopt_sized(size: int) -> None:
         source = f'[sources.novels]\nkind = "files"\ninput = "*.jsonl"\nlanguage = "en"\nslice_bytes = {size}\n'
-        adopt(home, source + "[dedup]\nexact = false\nnear = false\n[tokenizer]\nsample_bytes = 20000000\n", folder)
+        adopt(
+            home,
+            source + "[dedup]\nexact = false\nnear = false\n[tokenizer]\nsample_bytes = 20000000\n",
+            folder,
+        )
         for stage in (build.run_ingest, build.run_dedup, build.run_tokenizer):
             stage(home, workers.default_workers(), [], quiet)
 
@@ -98,7 +119,14 @@ def bench_tokenize(folder: str, seconds: float, rounds: int, compared: bool) -> 
     size = write(copies, NUM_SLICES)
     adopt_sized(size)
     measure(
-        "tokenize", home, beam.Tokenize, steps, ["shards", "work/tokenize", "summaries/tokenize", "summaries/shards"], size * NUM_SLICES / 1e6, rounds, compared
+        "tokenize",
+        home,
+        beam.Tokenize,
+        steps,
+        ["shards", "work/tokenize", "summaries/tokenize", "summaries/shards"],
+        size * NUM_SLICES / 1e6,
+        rounds,
+        compared,
     )
 
 
@@ -107,14 +135,25 @@ def adopt(home: str, recipe: str, folder: str) -> None:
     build.adopt_recipe(home, parse_recipe(recipe, "recipe", folder), lambda _: True, quiet)
 
 
-def by_hand(home: str, steps: Iterable[tuple[Callable[[str], list[Any]], Callable[[Any], object]]]) -> None:
+def by_hand(
+    home: str, steps: Iterable[tuple[Callable[[str], list[Any]], Callable[[Any], object]]]
+) -> None:
     """The same work as a stage: no Beam, no children."""
     for plan, process in steps:
         for task in plan(home):
             process(task)
 
 
-def measure(name: str, home: str, stage: Any, steps: Any, outputs: list[str], megabytes: float, rounds: int, compared: bool) -> None:
+def measure(
+    name: str,
+    home: str,
+    stage: Any,
+    steps: Any,
+    outputs: list[str],
+    megabytes: float,
+    rounds: int,
+    compared: bool,
+) -> None:
     """The three ways in turn; `outputs` are removed before each."""
     idle = files.join(os.path.dirname(home), "idle")
     Path(os.path.dirname(home), "idle.txt").write_text("A home of one text, ingested.")
@@ -122,15 +161,34 @@ def measure(name: str, home: str, stage: Any, steps: Any, outputs: list[str], me
     by_hand(idle, [(ingest.plan, ingest.process)])
 
     def prepare(num_workers: int) -> None:
-        beam.run_stage(idle, beam.Ingest, num_workers, [])  # done already, so it only brings up the children
+        beam.run_stage(
+            idle, beam.Ingest, num_workers, []
+        )  # done already, so it only brings up the children
         clear(home, outputs)
 
     ways = [
-        Variant(name="2 workers", work=megabytes, run=partial(beam.run_stage, home, stage, 2, []), prepare=partial(prepare, 2)),
-        Variant(name="1 worker", work=megabytes, run=partial(beam.run_stage, home, stage, 1, []), prepare=partial(prepare, 1)),
+        Variant(
+            name="2 workers",
+            work=megabytes,
+            run=partial(beam.run_stage, home, stage, 2, []),
+            prepare=partial(prepare, 2),
+        ),
+        Variant(
+            name="1 worker",
+            work=megabytes,
+            run=partial(beam.run_stage, home, stage, 1, []),
+            prepare=partial(prepare, 1),
+        ),
     ]
     if compared:
-        ways.append(Variant(name="by hand", work=megabytes, run=partial(by_hand, home, steps), prepare=partial(clear, home, outputs)))
+        ways.append(
+            Variant(
+                name="by hand",
+                work=megabytes,
+                run=partial(by_hand, home, steps),
+                prepare=partial(clear, home, outputs),
+            )
+        )
     result = compare(
         f"workers_{name}",
         "MB of input a second",
@@ -148,14 +206,19 @@ def measure(name: str, home: str, stage: Any, steps: Any, outputs: list[str], me
     result["seconds"], result["start_of_the_pool"] = seconds, starts
     if compared:
         result["overhead"] = seconds["1 worker"] / seconds["by hand"] - 1
-    result["two_workers_with_start"] = (seconds["1 worker"] + starts[1]) / (seconds["2 workers"] + starts[2])
+    result["two_workers_with_start"] = (seconds["1 worker"] + starts[1]) / (
+        seconds["2 workers"] + starts[2]
+    )
     (RESULTS / f"workers_{name}.json").write_text(json.dumps(result, indent=1) + "\n")
     print("  seconds:", ", ".join(f"{way} {value:.1f}" for way, value in seconds.items()))
     print(
         f"  start of the pool: 1 worker {starts[1]:.2f} s, 2 workers {starts[2]:.2f} s; with it two workers are {result['two_workers_with_start']:.2f}x of one"
     )
     if compared:
-        print(f"  pool and Beam over by hand, slices of {seconds['by hand'] / NUM_SLICES:.0f} s: {100 * result['overhead']:+.1f} %", flush=True)
+        print(
+            f"  pool and Beam over by hand, slices of {seconds['by hand'] / NUM_SLICES:.0f} s: {100 * result['overhead']:+.1f} %",
+            flush=True,
+        )
 
 
 def clear(home: str, outputs: list[str]) -> None:

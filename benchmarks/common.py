@@ -1,7 +1,9 @@
-"""Runs variants of one piece of work in turn (A B C A B C ...), so that what else the machine does falls on all of them.
+"""Runs variants of one piece of work in turn (A B C A B C ...), so that what else the machine does
+falls on all of them.
 
-`compare` prints, for each variant, the rate as median [min to max] over the rounds, and our rate over its rate: of the
-medians, and as median [min to max] of the rounds. The same goes as JSON to `benchmarks/results/NAME.json`.
+`compare` prints, for each variant, the rate as median [min to max] over the rounds, and our rate
+over its rate: of the medians, and as median [min to max] of the rounds. The same goes as JSON to
+`benchmarks/results/NAME.json`.
 """
 
 import json
@@ -20,7 +22,8 @@ RESULTS = Path(__file__).parent / "results"
 
 @dataclass(frozen=True, kw_only=True)
 class Variant:
-    """One way to do the work. `run` is timed; `prepare` comes before each round and is not; `work`: units that one run does."""
+    """One way to do the work. `run` is timed; `prepare` comes before each round and is not; `work`:
+    units that one run does."""
 
     name: str
     work: float
@@ -28,8 +31,17 @@ class Variant:
     prepare: Callable[[], object] | None = None
 
 
-def compare(name: str, unit: str, variants: Sequence[Variant], *, rounds: int = 5, warm: bool = True, packages: Sequence[str] = ()) -> dict[str, Any]:
-    """Time `variants`, the first of which is ours, print the table and write the JSON. One more round goes first, uncounted, unless `warm` is False."""
+def compare(
+    name: str,
+    unit: str,
+    variants: Sequence[Variant],
+    *,
+    rounds: int = 5,
+    warm: bool = True,
+    packages: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Time `variants`, the first of which is ours, print the table and write the JSON. One more
+    round goes first, uncounted, unless `warm` is False."""
     rates: dict[str, list[float]] = {variant.name: [] for variant in variants}
     for number in range(0 if warm else 1, rounds + 1):
         for variant in variants:
@@ -49,7 +61,13 @@ def compare(name: str, unit: str, variants: Sequence[Variant], *, rounds: int = 
             "ratio_of_medians": statistics.median(ours) / statistics.median(rates[variant.name]),
             "ratio_of_rounds": spread(of_rounds),
         }
-    result = {"name": name, "unit": unit, "rounds": rounds, "machine": machine(packages), "variants": rows}
+    result = {
+        "name": name,
+        "unit": unit,
+        "rounds": rounds,
+        "machine": machine(packages),
+        "variants": rows,
+    }
     show(result)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
@@ -63,7 +81,9 @@ def spread(values: Sequence[float]) -> dict[str, float]:
 
 def show(result: dict[str, Any]) -> None:
     """The table of one comparison."""
-    print(f"{result['name']}: {result['unit']}, {result['rounds']} rounds, {result['machine']['cores']} cores")
+    print(
+        f"{result['name']}: {result['unit']}, {result['rounds']} rounds, {result['machine']['cores']} cores"
+    )
     width = max(map(len, result["variants"]))
     for name, row in result["variants"].items():
         rate, ratio = row["rate"], row["ratio_of_rounds"]
@@ -74,7 +94,8 @@ def show(result: dict[str, Any]) -> None:
 
 
 def machine(packages: Sequence[str]) -> dict[str, Any]:
-    """What the figures depend on: cores that this process may use, processor, load, interpreter, versions."""
+    """What the figures depend on: cores that this process may use, processor, load, interpreter,
+    versions."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
         "cores": cores,

@@ -1,4 +1,5 @@
-"""Pages with a known text, and how an extraction is scored against it: what `bench_gold.py` prints and `tests/corpora/test_gold.py` holds.
+"""Pages with a known text, and how an extraction is scored against it: what `bench_gold.py` prints
+and `tests/corpora/test_gold.py` holds.
 
 bodies     the whole article is known: shares of its runs of four words, by the rule of article-extraction-benchmark's scorer
 snippets   sentences that belong to the article, and some that do not: found or not found, after white space is collapsed
@@ -22,15 +23,24 @@ from corpora.body import decode_body
 from corpora.page import MAX_PAGE_BYTES
 from corpora.warc import Record, read_archive
 
-DATA = Path(os.environ.get("CORPUSMILL_TEST_DATA", Path(__file__).parent.parent.parent / "shared" / "data"))
-SETS = ("article-extraction-benchmark", "trafilatura-eval", "newspaper4k", "readability-test-pages", "cc-news")
+DATA = Path(
+    os.environ.get("CORPUSMILL_TEST_DATA", Path(__file__).parent.parent.parent / "shared" / "data")
+)
+SETS = (
+    "article-extraction-benchmark",
+    "trafilatura-eval",
+    "newspaper4k",
+    "readability-test-pages",
+    "cc-news",
+)
 _TOKEN = re.compile(r"\w+")
 _RUN = 4
 
 
 @dataclass(frozen=True, kw_only=True)
 class GoldPage:
-    """`body`: the article's whole text, or None where only `wanted` and `unwanted` sentences are known."""
+    """`body`: the article's whole text, or None where only `wanted` and `unwanted` sentences are
+    known."""
 
     name: str
     content: bytes
@@ -48,7 +58,11 @@ class Score:
     @property
     def f1(self) -> float:
         """The harmonic mean; 0.0 where nothing was found."""
-        return 2 * self.precision * self.recall / (self.precision + self.recall) if self.precision + self.recall else 0.0
+        return (
+            2 * self.precision * self.recall / (self.precision + self.recall)
+            if self.precision + self.recall
+            else 0.0
+        )
 
 
 def gold_pages(name: str) -> list[GoldPage]:
@@ -60,12 +74,15 @@ def gold_pages(name: str) -> list[GoldPage]:
 
 
 def score(pages: Sequence[GoldPage], texts: Sequence[str]) -> Score:
-    """Precision and recall of the texts: means over pages with bodies, of all snippets together else."""
+    """Precision and recall of the texts: means over pages with bodies, of all snippets together
+    else."""
     if pages[0].body is not None:
         shares = [_shares(page.body or "", text) for page, text in zip(pages, texts)]
         precision = [right / (right + wrong) for right, wrong, _ in shares if right + wrong > 0]
         recall = [right / (right + missed) for right, _, missed in shares if right + missed > 0]
-        return Score(precision=statistics.mean(precision or [0.0]), recall=statistics.mean(recall or [0.0]))
+        return Score(
+            precision=statistics.mean(precision or [0.0]), recall=statistics.mean(recall or [0.0])
+        )
     found, wrong, missed = 0, 0, 0
     for page, text in zip(pages, texts):
         held = collapsed(text)
@@ -81,7 +98,8 @@ def collapsed(text: str) -> str:
 
 
 def _shares(true: str, found: str) -> tuple[float, float, float]:
-    """Runs of four words in both texts, only in the found one, only in the true one, as shares of their sum: long texts weigh no more."""
+    """Runs of four words in both texts, only in the found one, only in the true one, as shares of
+    their sum: long texts weigh no more."""
     of_true, of_found = _runs(true), _runs(found)
     right = (of_true & of_found).total()
     wrong, missed = of_found.total() - right, of_true.total() - right
@@ -91,35 +109,62 @@ def _shares(true: str, found: str) -> tuple[float, float, float]:
 
 def _runs(text: str) -> Counter[tuple[str, ...]]:
     words = _TOKEN.findall(text)
-    return Counter(tuple(words[i : i + _RUN]) for i in range(max(1, len(words) - _RUN + 1)) if words)
+    return Counter(
+        tuple(words[i : i + _RUN]) for i in range(max(1, len(words) - _RUN + 1)) if words
+    )
 
 
 def _members(path: Path) -> dict[str, bytes]:
     """The files of an archive by the rest of their path."""
     with tarfile.open(path) as tar:
-        return {member.name.partition("/")[2]: tar.extractfile(member).read() for member in tar if member.isfile()}  # type: ignore[union-attr]
+        return {
+            member.name.partition("/")[2]: tar.extractfile(member).read()
+            for member in tar
+            if member.isfile()
+        }  # type: ignore[union-attr]
 
 
 def _article_extraction_benchmark(files: dict[str, bytes]) -> list[GoldPage]:
     truth = json.loads(files["ground-truth.json"])
-    return [GoldPage(name=key, content=files[f"html/{key}.html"], body=entry["articleBody"]) for key, entry in sorted(truth.items())]
+    return [
+        GoldPage(name=key, content=files[f"html/{key}.html"], body=entry["articleBody"])
+        for key, entry in sorted(truth.items())
+    ]
 
 
 def _trafilatura_eval(files: dict[str, bytes]) -> list[GoldPage]:
     entries = json.loads(files["evaldata.json"]).values()
     return [
-        GoldPage(name=entry["file"], content=files[f"html/{entry['file']}"], wanted=tuple(entry["with"]), unwanted=tuple(entry["without"])) for entry in entries
+        GoldPage(
+            name=entry["file"],
+            content=files[f"html/{entry['file']}"],
+            wanted=tuple(entry["with"]),
+            unwanted=tuple(entry["without"]),
+        )
+        for entry in entries
     ]
 
 
 def _newspaper4k(files: dict[str, bytes]) -> list[GoldPage]:
     names = sorted(name[5:-5] for name in files if name.endswith(".html"))
-    return [GoldPage(name=name, content=files[f"html/{name}.html"], body=files[f"txt/{name}.txt"].decode()) for name in names]
+    return [
+        GoldPage(
+            name=name, content=files[f"html/{name}.html"], body=files[f"txt/{name}.txt"].decode()
+        )
+        for name in names
+    ]
 
 
 def _readability(files: dict[str, bytes]) -> list[GoldPage]:
     names = sorted(name.rpartition("/")[0] for name in files if name.endswith("/source.html"))
-    return [GoldPage(name=name, content=files[f"{name}/source.html"], body=_text(files[f"{name}/expected.html"])) for name in names]
+    return [
+        GoldPage(
+            name=name,
+            content=files[f"{name}/source.html"],
+            body=_text(files[f"{name}/expected.html"]),
+        )
+        for name in names
+    ]
 
 
 def _text(markup: bytes) -> str:
@@ -128,17 +173,29 @@ def _text(markup: bytes) -> str:
 
 
 def _of_archives() -> list[GoldPage]:
-    entries: list[dict[str, Any]] = json.loads(gzip.decompress((DATA / "cc-news" / "gold.json.gz").read_bytes()))
+    entries: list[dict[str, Any]] = json.loads(
+        gzip.decompress((DATA / "cc-news" / "gold.json.gz").read_bytes())
+    )
     pages = []
     for name in sorted({entry["file"] for entry in entries}):
         with (DATA / "cc-news" / name).open("rb") as stream:
-            records = {item.position: item for item in read_archive(stream) if isinstance(item, Record)}
+            records = {
+                item.position: item for item in read_archive(stream) if isinstance(item, Record)
+            }
         for entry in entries:
             record = records.get(entry["offset"])
             if entry["file"] == name and record is not None and entry["snippets_with"]:
                 body = decode_body(record.body, record.headers, MAX_PAGE_BYTES)
                 wanted, unwanted = tuple(entry["snippets_with"]), tuple(entry["snippets_without"])
-                pages.append(GoldPage(name=entry["url"], content=body.content, content_type=record.content_type, wanted=wanted, unwanted=unwanted))
+                pages.append(
+                    GoldPage(
+                        name=entry["url"],
+                        content=body.content,
+                        content_type=record.content_type,
+                        wanted=wanted,
+                        unwanted=unwanted,
+                    )
+                )
     return pages
 
 

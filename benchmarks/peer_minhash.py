@@ -1,5 +1,5 @@
-"""A peer of bench_minhash.py, in an interpreter of its own: reads texts as a JSON line, says `ready`, then signs them all for
-each line `run` and says `done`."""
+"""A peer of bench_minhash.py, in an interpreter of its own: reads texts as a JSON line, says
+`ready`, then signs them all for each line `run` and says `done`."""
 
 import json
 import re

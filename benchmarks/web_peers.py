@@ -1,9 +1,12 @@
-"""Other tools on the same pages, in an environment of their own: `bench_extraction.py` and `bench_gold.py --peers PYTHON` start this.
+"""Other tools on the same pages, in an environment of their own: `bench_extraction.py` and
+`bench_gold.py --peers PYTHON` start this.
 
-    uv venv --python 3.11 PEERS && uv pip install --python PEERS/bin/python 'datatrove[io]==0.10.1' 'trafilatura==1.11.0' 'resiliparse==2.0.1' 'xxhash<4' lxml_html_clean
+    uv venv --python 3.11 PEERS && uv pip install --python PEERS/bin/python 'datatrove[io]==0.10.1'
+'trafilatura==1.11.0' 'resiliparse==2.0.1' 'xxhash<4' lxml_html_clean
 
-and the library libmagic of the system (Debian: libmagic1). datatrove 0.10.1 cannot use a trafilatura of 2.x, whence the environment.
-Answers a line of JSON for each line of JSON: {"do": "texts", "with": NAME, "pages": PICKLE} or {"do": "path", "with": NAME, "folder": DIR}.
+and the library libmagic of the system (Debian: libmagic1). datatrove 0.10.1 cannot use a
+trafilatura of 2.x, whence the environment. Answers a line of JSON for each line of JSON: {"do":
+"texts", "with": NAME, "pages": PICKLE} or {"do": "path", "with": NAME, "folder": DIR}.
 """
 
 import contextlib
@@ -27,14 +30,22 @@ class Peers:
     """This side of the pipe: the other tools, in the environment of the interpreter `python`."""
 
     def __init__(self, python: str) -> None:
-        self._process = subprocess.Popen([python, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self._process = subprocess.Popen(
+            [python, __file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
 
     def ask(self, **question: Any) -> dict[str, Any]:
         assert self._process.stdin is not None and self._process.stdout is not None
         print(json.dumps(question), file=self._process.stdin, flush=True)
         answer = self._process.stdout.readline()
         if not answer:
-            sys.exit(f"error: the peers' process ended with code {self._process.wait()}\nhint: {HOW_TO_MAKE_ONE}")
+            sys.exit(
+                f"error: the peers' process ended with code {self._process.wait()}\nhint: {HOW_TO_MAKE_ONE}"
+            )
         return dict(json.loads(answer))
 
     def texts(self, name: str, pages: list[bytes]) -> tuple[list[str], float]:
@@ -57,14 +68,23 @@ def resiliparse_text(content: bytes) -> str:
     from resiliparse.parse.encoding import detect_encoding
     from resiliparse.parse.html import HTMLTree
 
-    return str(extract_plain_text(HTMLTree.parse_from_bytes(content, detect_encoding(content)), main_content=True, comments=False))
+    return str(
+        extract_plain_text(
+            HTMLTree.parse_from_bytes(content, detect_encoding(content)),
+            main_content=True,
+            comments=False,
+        )
+    )
 
 
 def _extractor(name: str) -> Any:
-    """datatrove's Trafilatura: as configured (precision, fallback, deduplication), and without fallback and deduplication."""
+    """datatrove's Trafilatura: as configured (precision, fallback, deduplication), and without
+    fallback and deduplication."""
     from datatrove.pipeline.extractors import Trafilatura
 
-    return Trafilatura() if name == "datatrove" else Trafilatura(deduplicate=False, no_fallback=True)
+    return (
+        Trafilatura() if name == "datatrove" else Trafilatura(deduplicate=False, no_fallback=True)
+    )
 
 
 def decoded(content: bytes) -> str:
@@ -97,16 +117,24 @@ def path(name: str, folder: str) -> dict[str, Any]:
     import trafilatura
     from datatrove.pipeline.readers import WarcReader
 
-    trafilatura.extract("<html><body><p>what it loads at its first page</p></body></html>")  # here, before its child is forked
+    trafilatura.extract(
+        "<html><body><p>what it loads at its first page</p></body></html>"
+    )  # here, before its child is forked
     before, start = seconds(), time.perf_counter()
-    kept = [document.metadata["url"] for document in _extractor(name).run(WarcReader(folder, glob_pattern="*.warc.gz").run())]
+    kept = [
+        document.metadata["url"]
+        for document in _extractor(name).run(WarcReader(folder, glob_pattern="*.warc.gz").run())
+    ]
     multiprocessing.active_children()  # those that have ended are waited for, so that they count
     return {"cpu": seconds() - before, "wall": time.perf_counter() - start, "kept": kept}
 
 
 def seconds() -> float:
     """Of CPU, of this process and of children that have ended."""
-    return sum(used.ru_utime + used.ru_stime for used in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)))
+    return sum(
+        used.ru_utime + used.ru_stime
+        for used in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    )
 
 
 def main() -> None:

@@ -1,1 +1,2 @@
-"""Where text comes from: sources, their formats, and what makes clean text of them. No Beam, no torch."""
+"""Where text comes from: sources, their formats, and what makes clean text of them. No Beam, no
+torch."""

@@ -1,9 +1,11 @@
-"""The members of tar and zip archives, one after the other, however hostile the archive is; nothing is ever written.
+"""The members of tar and zip archives, one after the other, however hostile the archive is; nothing
+is ever written.
 
-A tar is read forward only, its headers by `tarfile`, with what they may ask for bounded: `tarfile` itself reads a long
-name or a pax header of any size into memory. Links, devices and sparse files are named, not followed. A zip is read by
-`zipfile` in the order of its bytes; its directory is bounded before it is loaded, encrypted members and rare methods are
-named. What a member or a stream inflates to is counted: past `MAX_RATIO` times its bytes it is a `Bomb`.
+A tar is read forward only, its headers by `tarfile`, with what they may ask for bounded: `tarfile`
+itself reads a long name or a pax header of any size into memory. Links, devices and sparse files
+are named, not followed. A zip is read by `zipfile` in the order of its bytes; its directory is
+bounded before it is loaded, encrypted members and rare methods are named. What a member or a stream
+inflates to is counted: past `MAX_RATIO` times its bytes it is a `Bomb`.
 """
 
 import io
@@ -21,7 +23,18 @@ FREE_BYTES = 1_000_000
 """Inflated bytes below which no ratio is asked for."""
 MAX_DIRECTORY_BYTES = 50_000_000
 """Of a zip's directory: half a million members and more."""
-ZIP_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, struct.error, NotImplementedError, RuntimeError, IndexError, OverflowError)
+ZIP_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    OSError,
+    ValueError,
+    struct.error,
+    NotImplementedError,
+    RuntimeError,
+    IndexError,
+    OverflowError,
+)
 """What `zipfile` raises on damaged archives; of a hostile directory anything of this."""
 _BLOCK = 512
 _MAX_NAME_BYTES = 1 << 16
@@ -43,9 +56,10 @@ class Reader(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """A member that is not a folder. `offset`: of its header, in the bytes of the archive; `begin`: of what belongs to it before that
-    (a long name); `end`: of its last byte and padding, as far as is known. `content` may be read until the next member is asked
-    for; None where it is not to be had, and `problem` says why: not_a_file, encrypted, unsupported_compression, damaged."""
+    """A member that is not a folder. `offset`: of its header, in the bytes of the archive; `begin`:
+    of what belongs to it before that (a long name); `end`: of its last byte and padding, as far as
+    is known. `content` may be read until the next member is asked for; None where it is not to be
+    had, and `problem` says why: not_a_file, encrypted, unsupported_compression, damaged."""
 
     name: str
     begin: int
@@ -57,7 +71,8 @@ class Member:
 
 
 class Counted:
-    """A stream that raises `Bomb` when it gives more bytes than `stored` ones can hold of text. `stored` 0: not known, no limit."""
+    """A stream that raises `Bomb` when it gives more bytes than `stored` ones can hold of text.
+    `stored` 0: not known, no limit."""
 
     def __init__(self, stream: Reader, stored: int, free: int = FREE_BYTES) -> None:
         self._stream, self._given = stream, 0
@@ -142,9 +157,12 @@ class _Body:
         return piece
 
 
-def tar_members(stream: Reader, start: int = 0, seek: Callable[[int], Any] | None = None) -> Iterator[Member]:
-    """The members of an inflated tar whose stream stands at `start`; `seek`: the stream's, where only headers are wanted. Raises
-    OSError where a header is damaged, EOFError where the archive is cut."""
+def tar_members(
+    stream: Reader, start: int = 0, seek: Callable[[int], Any] | None = None
+) -> Iterator[Member]:
+    """The members of an inflated tar whose stream stands at `start`; `seek`: the stream's, where
+    only headers are wanted. Raises OSError where a header is damaged, EOFError where the archive is
+    cut."""
     source = _Forward(stream, start, seek)
     said: dict[str, str] = {}  # what a long name's or a pax header says of the next member
     begin = start
@@ -156,12 +174,25 @@ def tar_members(stream: Reader, start: int = 0, seek: Callable[[int], Any] | Non
             info = tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape")
         except (tarfile.HeaderError, ValueError) as error:
             raise OSError(f"no header of a tar at {offset:,}: {error}") from None
-        while info.type == tarfile.GNUTYPE_SPARSE and header[482 if header[257:262] == b"ustar" else 504]:  # its map goes on in blocks of its own
+        while (
+            info.type == tarfile.GNUTYPE_SPARSE
+            and header[482 if header[257:262] == b"ustar" else 504]
+        ):  # its map goes on in blocks of its own
             header = source.exactly(_BLOCK)
             if not header or not header[504]:
                 break
-        size = int(said["size"]) if said.get("size", "").isdecimal() and len(said["size"]) < 20 else info.size
-        if info.type in (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE):
+        size = (
+            int(said["size"])
+            if said.get("size", "").isdecimal() and len(said["size"]) < 20
+            else info.size
+        )
+        if info.type in (
+            tarfile.GNUTYPE_LONGNAME,
+            tarfile.GNUTYPE_LONGLINK,
+            tarfile.XHDTYPE,
+            tarfile.XGLTYPE,
+            tarfile.SOLARIS_XHDTYPE,
+        ):
             size = info.size
         if size < 0:
             raise OSError(f"a member of {size} bytes at {offset:,}")
@@ -177,8 +208,22 @@ def tar_members(stream: Reader, start: int = 0, seek: Callable[[int], Any] | Non
             if not info.isdir():
                 body = _Body(source, size) if plain else None
                 name = name_said or info.name
-                yield Member(name=name, begin=begin, offset=offset, end=end, size=size, content=body, problem="" if plain else "not_a_file")
-            if not plain and info.type in (tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE):
+                yield Member(
+                    name=name,
+                    begin=begin,
+                    offset=offset,
+                    end=end,
+                    size=size,
+                    content=body,
+                    problem="" if plain else "not_a_file",
+                )
+            if not plain and info.type in (
+                tarfile.LNKTYPE,
+                tarfile.SYMTYPE,
+                tarfile.CHRTYPE,
+                tarfile.BLKTYPE,
+                tarfile.FIFOTYPE,
+            ):
                 begin = source.offset
                 continue  # whatever size they claim, nothing stands behind them
             begin = end
@@ -209,7 +254,8 @@ def open_zip(file: IO[bytes]) -> zipfile.ZipFile:
 
 
 def _directory_bytes(file: IO[bytes]) -> int:
-    """What the end of a zip claims that its directory has; 0 where that cannot be found, which `zipfile` will say too."""
+    """What the end of a zip claims that its directory has; 0 where that cannot be found, which
+    `zipfile` will say too."""
     length = file.seek(0, io.SEEK_END)
     start = max(0, length - 65_536 - _ZIP_END.size - 76)
     file.seek(start)
@@ -220,7 +266,11 @@ def _directory_bytes(file: IO[bytes]) -> int:
         return 0
     size = int(_ZIP_END.unpack_from(tail, at)[5])
     wide = tail.rfind(b"PK\x06\x06", 0, at)
-    return max(size, int(_ZIP64.unpack_from(tail, wide)[8])) if wide >= 0 and len(tail) - wide >= _ZIP64.size else size
+    return (
+        max(size, int(_ZIP64.unpack_from(tail, wide)[8]))
+        if wide >= 0 and len(tail) - wide >= _ZIP64.size
+        else size
+    )
 
 
 def zip_members(archive: zipfile.ZipFile) -> Iterator[Member]:
@@ -235,11 +285,23 @@ def zip_members(archive: zipfile.ZipFile) -> Iterator[Member]:
                 except ZIP_DAMAGE:
                     problem = "damaged"
             at, end = info.header_offset, info.header_offset + info.compress_size
-            yield Member(name=info.filename, begin=at, offset=at, end=end, size=info.file_size, content=content, problem=problem)
+            yield Member(
+                name=info.filename,
+                begin=at,
+                offset=at,
+                end=end,
+                size=info.file_size,
+                content=content,
+                problem=problem,
+            )
 
 
 def zip_problem(info: zipfile.ZipInfo) -> str:
     """Why a member of a zip cannot be read: encrypted, unsupported_compression; "" where it can."""
     if info.flag_bits & 0x41:
         return "encrypted"
-    return "" if info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) else "unsupported_compression"
+    return (
+        ""
+        if info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+        else "unsupported_compression"
+    )

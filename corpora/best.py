@@ -1,7 +1,9 @@
-"""The best share of all documents, by whole numbers that a survey noted of each: an exact cut, in bounded memory.
+"""The best share of all documents, by whole numbers that a survey noted of each: an exact cut, in
+bounded memory.
 
-Of N documents ceil(fraction * N) are chosen; of equal ones at the cut the first in the order of the source. The notes are read
-forward: once to count them, four times to find the cut, once to write what is above it.
+Of N documents ceil(fraction * N) are chosen; of equal ones at the cut the first in the order of the
+source. The notes are read forward: once to count them, four times to find the cut, once to write
+what is above it.
 """
 
 import fractions
@@ -25,10 +27,14 @@ _ABOVE_ALL = (1 << 62) + 1
 """Scores are 0 to 2**62."""
 
 
-def write_best(fraction: float, addresses: Sequence[str], output: files.Output, tick: Callable[[int], None]) -> dict[str, int]:
-    """Write the best share of the documents that were noted at `addresses`, as `CHOSEN`, in their order. Counts: `candidates`, `chosen`.
+def write_best(
+    fraction: float, addresses: Sequence[str], output: files.Output, tick: Callable[[int], None]
+) -> dict[str, int]:
+    """Write the best share of the documents that were noted at `addresses`, as `CHOSEN`, in their
+    order. Counts: `candidates`, `chosen`.
 
-    The notes have the columns `part` (which of the paths of the file's metadata), `position` and `score`, which is null for a record that may not be chosen.
+    The notes have the columns `part` (which of the paths of the file's metadata), `position` and
+    `score`, which is null for a record that may not be chosen.
     """
     clock = itertools.count()
 
@@ -70,7 +76,8 @@ def how_many(fraction: float, candidates: int) -> int:
 
 
 def cut_score(scores: Callable[[], Iterator[NDArray[np.int64]]], wanted: int) -> tuple[int, int]:
-    """The `wanted`-th highest of numbers from 0 to 2**62, and how many of those equal to it are among the `wanted` highest.
+    """The `wanted`-th highest of numbers from 0 to 2**62, and how many of those equal to it are
+    among the `wanted` highest.
 
     Reads them four times, 16 bits a time, and holds 65,536 counts. With `wanted` 0: (2**62 + 1, 0).
     """
@@ -92,7 +99,10 @@ def cut_score(scores: Callable[[], Iterator[NDArray[np.int64]]], wanted: int) ->
 def _with_paths(address: str, batch: pa.RecordBatch) -> pa.RecordBatch:
     paths = _paths(address)
     found = [paths[part] for part in batch.column("part").to_pylist()]
-    return pa.record_batch([pa.array(found, pa.string()), batch.column("position"), batch.column("score")], schema=CHOSEN)
+    return pa.record_batch(
+        [pa.array(found, pa.string()), batch.column("position"), batch.column("score")],
+        schema=CHOSEN,
+    )
 
 
 def _paths(address: str) -> list[str]:
@@ -108,11 +118,14 @@ def storable(path: str) -> str:
 
 
 def _write(writer: pq.ParquetWriter, held: list[pa.RecordBatch], unit: int) -> list[pa.RecordBatch]:
-    """Write as many rows as a multiple of `unit` allows, in groups of `_ROWS`, however they came; what is left."""
+    """Write as many rows as a multiple of `unit` allows, in groups of `_ROWS`, however they came;
+    what is left."""
     table = pa.Table.from_batches(held).combine_chunks()
     whole = len(table) // unit * unit
     for begin in range(0, whole, _ROWS):
-        writer.write_table(table.slice(begin, min(_ROWS, whole - begin)).combine_chunks(), row_group_size=_ROWS)
+        writer.write_table(
+            table.slice(begin, min(_ROWS, whole - begin)).combine_chunks(), row_group_size=_ROWS
+        )
     return list(table.slice(whole).to_batches())
 
 
@@ -122,7 +135,9 @@ def read_best(conclusion: str, paths: set[str]) -> dict[str, dict[int, int]]:
     names = sorted(paths)
     with files.open_input(conclusion) as stream:
         table = pq.ParquetFile(stream)
-        for batch in table.iter_batches(_ROWS, row_groups=_groups_within(table, names[0], names[-1])):
+        for batch in table.iter_batches(
+            _ROWS, row_groups=_groups_within(table, names[0], names[-1])
+        ):
             batch = batch.filter(pc.is_in(batch.column("path"), pa.array(names, pa.string())))
             for path, position, score in zip(*(column.to_pylist() for column in batch.columns)):
                 found.setdefault(path, {})[position] = score
@@ -130,6 +145,14 @@ def read_best(conclusion: str, paths: set[str]) -> dict[str, dict[int, int]]:
 
 
 def _groups_within(table: pq.ParquetFile, first: str, last: str) -> list[int]:
-    """The row groups that may hold a path from `first` to `last`: of a great conclusion a slice needs one or two."""
-    bounds = [table.metadata.row_group(index).column(0).statistics for index in range(table.num_row_groups)]
-    return [index for index, bound in enumerate(bounds) if bound is None or not bound.has_min_max or (bound.min <= last and first <= bound.max)]
+    """The row groups that may hold a path from `first` to `last`: of a great conclusion a slice
+    needs one or two."""
+    bounds = [
+        table.metadata.row_group(index).column(0).statistics
+        for index in range(table.num_row_groups)
+    ]
+    return [
+        index
+        for index, bound in enumerate(bounds)
+        if bound is None or not bound.has_min_max or (bound.min <= last and first <= bound.max)
+    ]

@@ -1,7 +1,8 @@
-"""What publishers put before and behind a book, taken off: notices of rights, licence notes, advertisements.
+"""What publishers put before and behind a book, taken off: notices of rights, licence notes,
+advertisements.
 
-Only whole short blocks near the two ends that say so themselves: never a part of one, never a long one. A dedication, an epigraph,
-a preface say nothing of the kind and stay.
+Only whole short blocks near the two ends that say so themselves: never a part of one, never a long
+one. A dedication, an epigraph, a preface say nothing of the kind and stay.
 """
 
 import re
@@ -15,14 +16,24 @@ _NOTICE = re.compile(
     re.IGNORECASE,
 )
 _HEADING = re.compile(
-    r"^[^\w\n]{0,4}(?:about the author|connect with|other books by|also by|thank you for reading)\b[^\n]{0,100}$", re.IGNORECASE | re.MULTILINE
+    r"^[^\w\n]{0,4}(?:about the author|connect with|other books by|also by|thank you for reading)\b[^\n]{0,100}$",
+    re.IGNORECASE | re.MULTILINE,
 )
 
 
 def trim_items(items: list[str]) -> list[str]:
-    """The items of an EPUB without short ones of notices among the first and last; at least one stays."""
-    doomed = {i for i, text in enumerate(items) if len(text) <= ITEM_CHARACTERS and (i < ITEMS or i >= len(items) - ITEMS) and _says(text)}
-    return [text for i, text in enumerate(items) if i not in doomed] if len(doomed) < len(items) else items
+    """The items of an EPUB without short ones of notices among the first and last; at least one
+    stays."""
+    doomed = {
+        i
+        for i, text in enumerate(items)
+        if len(text) <= ITEM_CHARACTERS and (i < ITEMS or i >= len(items) - ITEMS) and _says(text)
+    }
+    return (
+        [text for i, text in enumerate(items) if i not in doomed]
+        if len(doomed) < len(items)
+        else items
+    )
 
 
 def _says(text: str) -> bool:
@@ -30,12 +41,21 @@ def _says(text: str) -> bool:
 
 
 def trim_text(text: str) -> str:
-    """A text without the blocks of notices at its ends, and without what follows a heading such as `About the author` close to its end."""
+    """A text without the blocks of notices at its ends, and without what follows a heading such as
+    `About the author` close to its end."""
     edge = min(EDGE_CHARACTERS, len(text) // 4)
     front = _without_notices(text[:edge], first=True)
     middle, back = text[edge : len(text) - edge], text[len(text) - edge :]
     begin = back.find("\n\n")
-    if begin >= 0 and (heading := next((found for found in _HEADING.finditer(back, begin) if _alone(back, found)), None)) is not None:
+    if (
+        begin >= 0
+        and (
+            heading := next(
+                (found for found in _HEADING.finditer(back, begin) if _alone(back, found)), None
+            )
+        )
+        is not None
+    ):
         back = back[: heading.start()].rstrip("\n")
     return (front + middle + _without_notices(back, first=False)).strip("\n")
 
@@ -46,7 +66,8 @@ def _alone(text: str, found: re.Match[str]) -> bool:
 
 
 def _without_notices(edge: str, first: bool) -> str:
-    """An end of a text without its short blocks of notices; the block that is cut by the edge is not judged."""
+    """An end of a text without its short blocks of notices; the block that is cut by the edge is
+    not judged."""
     blocks = edge.split("\n\n")
     whole = blocks[:-1] if first else blocks[1:]
     cut = blocks[-1:] if first else blocks[:1]

@@ -1,18 +1,24 @@
-"""Step 3 of `corpora.wikitext`: which bracket of wikitext belongs to which, by one stack, in one pass."""
+"""Step 3 of `corpora.wikitext`: which bracket of wikitext belongs to which, by one stack, in one
+pass."""
 
 import re
 from collections.abc import Callable
 
 _TOKEN = re.compile(
-    r"^[ \t:\ufdd0\ufdd1]*\{\||^[ \t\ufdd0\ufdd1]*\|\}(?!\})|\{\{+|\}\}+|\[\[+|\]\]+|\[(?=(?:https?:|ftps?:)?//|mailto:)|\[|\]|\n", re.MULTILINE
+    r"^[ \t:\ufdd0\ufdd1]*\{\||^[ \t\ufdd0\ufdd1]*\|\}(?!\})|\{\{+|\}\}+|\[\[+|\]\]+|\[(?=(?:https?:|ftps?:)?//|mailto:)|\[|\]|\n",
+    re.MULTILINE,
 )
 SCHEME = re.compile(r"(?:(?:https?|ftps?):)?//|mailto:", re.IGNORECASE)
 
 
-def pair(text: str, may_span: Callable[[str], bool]) -> tuple[list[tuple[int, int, str]], list[tuple[int, int]]]:
-    """(begin, end, kind) of every pair of brackets, and (begin, end) of those without a partner. Kinds: `{{`, `{{{`, `[[`, `[`, `{|`.
+def pair(
+    text: str, may_span: Callable[[str], bool]
+) -> tuple[list[tuple[int, int, str]], list[tuple[int, int]]]:
+    """(begin, end, kind) of every pair of brackets, and (begin, end) of those without a partner.
+    Kinds: `{{`, `{{{`, `[[`, `[`, `{|`.
 
-    A link ends with its paragraph, unless `may_span` says of its beginning that it may not; an address ends with its line.
+    A link ends with its paragraph, unless `may_span` says of its beginning that it may not; an
+    address ends with its line.
     """
     spans: list[tuple[int, int, str]] = []
     dropped: list[tuple[int, int]] = []
@@ -39,7 +45,14 @@ def pair(text: str, may_span: Callable[[str], bool]) -> tuple[list[tuple[int, in
         mark = token[0]
         if mark == "\n":
             blank = text.startswith("\n", end)
-            while stack and (stack[-1][0] >= address or (blank and stack[-1][0] == link and not may_span(text[stack[-1][1] + 2 : stack[-1][1] + 300]))):
+            while stack and (
+                stack[-1][0] >= address
+                or (
+                    blank
+                    and stack[-1][0] == link
+                    and not may_span(text[stack[-1][1] + 2 : stack[-1][1] + 300])
+                )
+            ):
                 pop(True)
         elif mark[0] == "[":
             if len(mark) == 1:

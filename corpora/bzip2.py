@@ -1,9 +1,11 @@
-"""bzip2 files by blocks, from any place in them: what makes a dump of one stream as divisible as one of many.
+"""bzip2 files by blocks, from any place in them: what makes a dump of one stream as divisible as
+one of many.
 
-A block (at most 900 kB of data before its own run-length step) begins with a magic of 48 bits at any bit of the file and
-can be decoded alone, as `bzip2recover` does: its bits between a header and a footer that hold its own checksum. So a reader
-may begin anywhere, a damaged block costs that block, and where a stream begins or ends does not matter. A magic that stands
-in the data by chance (once in 2**48 bits) is noticed, since the block before it does not decode, and is passed over.
+A block (at most 900 kB of data before its own run-length step) begins with a magic of 48 bits at
+any bit of the file and can be decoded alone, as `bzip2recover` does: its bits between a header and
+a footer that hold its own checksum. So a reader may begin anywhere, a damaged block costs that
+block, and where a stream begins or ends does not matter. A magic that stands in the data by chance
+(once in 2**48 bits) is noticed, since the block before it does not decode, and is passed over.
 """
 
 import bz2
@@ -16,13 +18,14 @@ _BLOCK, _END = 0x314159265359, 0x177245385090
 _MAGIC_BITS, _CHECKSUM_BITS = 48, 32
 _WINDOW = 1 << 20
 MAX_BLOCK_BYTES = 4_000_000
-"""Compressed bytes after which a block without an end is given up; the largest real one has a little over 900,000."""
+"""Compressed bytes after which a block without an end is given up; the largest real one has a
+little over 900,000."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """A block that begins at byte `offset` of the file and takes `size` bytes of it. `data`: inflated, None where it cannot be;
-    `cut`: the file ends inside it."""
+    """A block that begins at byte `offset` of the file and takes `size` bytes of it. `data`:
+    inflated, None where it cannot be; `cut`: the file ends inside it."""
 
     offset: int
     size: int
@@ -31,7 +34,8 @@ class Block:
 
 
 def read_blocks(stream: IO[bytes], start: int = 0) -> Iterator[Block]:
-    """The blocks of a seekable file that begin at byte `start` or later, in order. Memory: some MB, whatever the file holds."""
+    """The blocks of a seekable file that begin at byte `start` or later, in order. Memory: some MB,
+    whatever the file holds."""
     scanner = _Scanner(stream, start)
     while (begin := scanner.next_block()) is not None:
         end, data, cut = _decode(scanner, begin)
@@ -41,7 +45,10 @@ def read_blocks(stream: IO[bytes], start: int = 0) -> Iterator[Block]:
 
 def _decode(scanner: "_Scanner", begin: int) -> tuple[int, bytes | None, bool]:
     """(bit at which the block ends, its data, whether the file ends before it does)."""
-    for number in (0, 1):  # the next magic, or the one behind it where that one stands there by chance
+    for number in (
+        0,
+        1,
+    ):  # the next magic, or the one behind it where that one stands there by chance
         end = scanner.magic_after(begin, number)
         if end is None:
             break
@@ -56,16 +63,22 @@ def _decode(scanner: "_Scanner", begin: int) -> tuple[int, bytes | None, bool]:
 
 
 def _alone(block: tuple[int, int]) -> bytes:
-    """A stream of one block: header, its bits, footer. `block`: (the bits as a number, how many)."""
+    """A stream of one block: header, its bits, footer. `block`: (the bits as a number, how
+    many)."""
     bits, length = block
-    checksum = bits >> (length - _MAGIC_BITS - _CHECKSUM_BITS) & (1 << _CHECKSUM_BITS) - 1 if length >= _MAGIC_BITS + _CHECKSUM_BITS else 0
+    checksum = (
+        bits >> (length - _MAGIC_BITS - _CHECKSUM_BITS) & (1 << _CHECKSUM_BITS) - 1
+        if length >= _MAGIC_BITS + _CHECKSUM_BITS
+        else 0
+    )
     bits = bits << (_MAGIC_BITS + _CHECKSUM_BITS) | _END << _CHECKSUM_BITS | checksum
     length += _MAGIC_BITS + _CHECKSUM_BITS
     return b"BZh9" + (bits << -length % 8).to_bytes((length + 7) // 8, "big")
 
 
 class _Scanner:
-    """A window over the file and the magics found in it, as numbers of bits from the file's beginning."""
+    """A window over the file and the magics found in it, as numbers of bits from the file's
+    beginning."""
 
     def __init__(self, stream: IO[bytes], start: int) -> None:
         stream.seek(start)
@@ -87,7 +100,8 @@ class _Scanner:
             self._fill()
 
     def magic_after(self, begin: int, number: int) -> int | None:
-        """The bit of the magic that follows the one at `begin` (`number` 1: the one after that); None within MAX_BLOCK_BYTES."""
+        """The bit of the magic that follows the one at `begin` (`number` 1: the one after that);
+        None within MAX_BLOCK_BYTES."""
         while True:
             later = [bit for bit, _ in self._magics if bit > begin]
             if len(later) > number:
@@ -128,7 +142,8 @@ class _Scanner:
 
 
 def _find(data: bytes, magic: int) -> Iterator[int]:
-    """The bits at which `magic` stands in `data`. Of its bytes those that are whole at a shift are searched for, the rest is compared."""
+    """The bits at which `magic` stands in `data`. Of its bytes those that are whole at a shift are
+    searched for, the rest is compared."""
     for shift in range(8):
         pattern = (magic << (8 - shift) % 8).to_bytes(7 if shift else 6, "big")
         whole = pattern[1:6] if shift else pattern
@@ -137,7 +152,9 @@ def _find(data: bytes, magic: int) -> Iterator[int]:
         while at >= 0:
             first = at - lead
             if not shift or (
-                len(data) > first + 6 and data[first] & (0xFF >> shift) == pattern[0] and data[first + 6] & (0xFF << (8 - shift) & 0xFF) == pattern[6]
+                len(data) > first + 6
+                and data[first] & (0xFF >> shift) == pattern[0]
+                and data[first + 6] & (0xFF << (8 - shift) & 0xFF) == pattern[6]
             ):
                 yield first * 8 + shift
             at = data.find(whole, at + 1)

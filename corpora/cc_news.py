@@ -1,14 +1,17 @@
-"""CC-News: news pages from Common Crawl's WARC archives, or any other WARC and ARC archives of web pages.
+"""CC-News: news pages from Common Crawl's WARC archives, or any other WARC and ARC archives of web
+pages.
 
-`input` is archives in any layout; the bucket's own is `crawl-data/CC-NEWS/YYYY/MM/CC-NEWS-YYYYMMDDhhmmss-NNNNN.warc.gz`
-(the listing `warc.paths.gz` beside them is passed over). Every record of an archive comes out once: as a document, or as a
-reject by its type (`request`, `warcinfo`, `revisit`, ...), its status (`http_4xx`), its kind (`not_html`, `feed`, `binary`),
-its size, its language or its damage. Nothing is dropped as a duplicate here.
+`input` is archives in any layout; the bucket's own is
+`crawl-data/CC-NEWS/YYYY/MM/CC-NEWS-YYYYMMDDhhmmss-NNNNN.warc.gz` (the listing `warc.paths.gz`
+beside them is passed over). Every record of an archive comes out once: as a document, or as a
+reject by its type (`request`, `warcinfo`, `revisit`, ...), its status (`http_4xx`), its kind
+(`not_html`, `feed`, `binary`), its size, its language or its damage. Nothing is dropped as a
+duplicate here.
 
-The position of a document is the offset of its record in the (compressed) archive. `extra` holds what a column lacks:
-`host` and `domain` (of the fetched address, in one spelling; the domain by the public suffix list), `canonical` (the address the
-page gives itself), `charset` and its `evidence`, `truncated` (why the end of the page is missing) and the counts `replaced` and
-`mojibake`.
+The position of a document is the offset of its record in the (compressed) archive. `extra` holds
+what a column lacks: `host` and `domain` (of the fetched address, in one spelling; the domain by the
+public suffix list), `canonical` (the address the page gives itself), `charset` and its `evidence`,
+`truncated` (why the end of the page is missing) and the counts `replaced` and `mojibake`.
 """
 
 import datetime
@@ -32,7 +35,9 @@ from shards import files
 
 CRAWL_BODY_LIMIT = 1_048_576
 """Bytes at which the news crawler cut a body; before 2019-05-16 it did not say so."""
-_RECORD_TYPES = frozenset({"warcinfo", "request", "revisit", "metadata", "resource", "conversion", "continuation"})
+_RECORD_TYPES = frozenset(
+    {"warcinfo", "request", "revisit", "metadata", "resource", "conversion", "continuation"}
+)
 _MONTH = re.compile(r"(?:^|/)(\d{4})/(\d\d)/[^/]*$")
 _OPENED = re.compile(r"-(\d{4})(\d\d)(\d\d)\d{6}-[^/]*$")
 _LISTING = "warc.paths.gz"
@@ -46,11 +51,13 @@ class CcNewsOptions(SourceOptions):
     kind: str = "cc_news"
     """cc_news."""
     start: str | None = None
-    """The first day of the window, as 2016-09-01: pages crawled before it are rejects. No bound when not set."""
+    """The first day of the window, as 2016-09-01: pages crawled before it are rejects. No bound
+    when not set."""
     end: str | None = None
     """The day after the window: RoBERTa's is 2016-09-01 to 2019-03-01."""
     date_field: Literal["warc", "publish", "filename"] = "warc"
-    """What start and end bound: the crawl (WARC-Date), the day that the page names (of a page that names none, its crawl), or the day in the archive's name."""
+    """What start and end bound: the crawl (WARC-Date), the day that the page names (of a page that
+    names none, its crawl), or the day in the archive's name."""
     require_date: bool = False
     """Pages that name no day of their own, or an impossible one, are rejects."""
     min_characters: int = MIN_CHARACTERS
@@ -58,11 +65,13 @@ class CcNewsOptions(SourceOptions):
     include_title: bool = False
     """The title is the first line of the text; else it is a column alone."""
     fast: bool = True
-    """trafilatura's `fast`: without its comparison with two other extractors, which gains nothing on news and costs half as much again."""
+    """trafilatura's `fast`: without its comparison with two other extractors, which gains nothing
+    on news and costs half as much again."""
     precision: bool = False
     """trafilatura's `favor_precision`: less text, fewer lines that are no article."""
     accelerated: bool = True
-    """trafilatura's steps done faster, for the version that is locked; False runs the package as it is. Changes no byte."""
+    """trafilatura's steps done faster, for the version that is locked; False runs the package as it
+    is. Changes no byte."""
     default_profile: ClassVar[Profile] = "paper"
 
     def __post_init__(self) -> None:
@@ -83,30 +92,45 @@ def _day(name: str, value: str | None) -> datetime.date | None:
     raise ValueError(f"{name}: {value!r} is not a day such as 2016-09-01")
 
 
-def missing_months(paths: Iterable[str], start: str | None = None, end: str | None = None) -> list[str]:
-    """The months, as `2017/12`, without an archive, by the bucket's layout: from that of the day `start` to that before the day
-    `end`, where they are given, else from the first to the last that have one. Nothing where the layout is another.
+def missing_months(
+    paths: Iterable[str], start: str | None = None, end: str | None = None
+) -> list[str]:
+    """The months, as `2017/12`, without an archive, by the bucket's layout: from that of the day
+    `start` to that before the day `end`, where they are given, else from the first to the last that
+    have one. Nothing where the layout is another.
 
-    Hours and days without pages are normal for the news crawl; a month without is a download that failed.
+    Hours and days without pages are normal for the news crawl; a month without is a download that
+    failed.
     """
-    months = {int(match[1]) * 12 + int(match[2]) - 1 for path in paths if (match := _MONTH.search(path)) and 1 <= int(match[2]) <= 12}
+    months = {
+        int(match[1]) * 12 + int(match[2]) - 1
+        for path in paths
+        if (match := _MONTH.search(path)) and 1 <= int(match[2]) <= 12
+    }
     if not months:
         return []
     first = int(start[:4]) * 12 + int(start[5:7]) - 1 if start else min(months)
     last = int(end[:4]) * 12 + int(end[5:7]) - (2 if end[8:] == "01" else 1) if end else max(months)
-    return [f"{month // 12:04}/{month % 12 + 1:02}" for month in range(first, last + 1) if month not in months]
+    return [
+        f"{month // 12:04}/{month % 12 + 1:02}"
+        for month in range(first, last + 1)
+        if month not in months
+    ]
 
 
 def in_runs(months: list[str]) -> str:
     """Months for a person: `2016/10 to 2017/10, 2018/01`."""
     numbers = [int(month[:4]) * 12 + int(month[5:]) for month in months]
     begins = [i for i, number in enumerate(numbers) if i == 0 or numbers[i - 1] != number - 1]
-    runs = [(months[begin], months[stop - 1]) for begin, stop in zip(begins, [*begins[1:], len(months)])]
+    runs = [
+        (months[begin], months[stop - 1]) for begin, stop in zip(begins, [*begins[1:], len(months)])
+    ]
     return ", ".join(first if first == last else f"{first} to {last}" for first, last in runs)
 
 
 def read(options: CcNewsOptions, piece: Slice) -> Iterator[Document | Reject]:
-    """Every record of a slice's archives, in their order. An archive that cannot be opened is one reject, `unreadable`."""
+    """Every record of a slice's archives, in their order. An archive that cannot be opened is one
+    reject, `unreadable`."""
     guard = shared_guard("corpora.html:extract_page")
     for part in piece.parts:
         try:
@@ -114,14 +138,27 @@ def read(options: CcNewsOptions, piece: Slice) -> Iterator[Document | Reject]:
                 for item in read_archive(stream):
                     yield outcome(options, guard, part.path, item)
         except OSError as error:
-            yield Reject(path=part.path, position=part.start, reason="unreadable", detail=f"{type(error).__name__}: {error}"[:500])
+            yield Reject(
+                path=part.path,
+                position=part.start,
+                reason="unreadable",
+                detail=f"{type(error).__name__}: {error}"[:500],
+            )
 
 
-def outcome(options: CcNewsOptions, guard: Guard, path: str, item: Record | Damage) -> Document | Reject:
+def outcome(
+    options: CcNewsOptions, guard: Guard, path: str, item: Record | Damage
+) -> Document | Reject:
     """What one record of an archive gives. `guard`: of `corpora.html:extract_page`."""
     if isinstance(item, Damage):
-        return Reject(path=path, position=item.position, reason=item.reason, detail=item.detail, url=item.url)
-    skip = _refuse_record(item) or (_outside(options, _bounded_day(options, path, item, None)) if options.date_field != "publish" else None)
+        return Reject(
+            path=path, position=item.position, reason=item.reason, detail=item.detail, url=item.url
+        )
+    skip = _refuse_record(item) or (
+        _outside(options, _bounded_day(options, path, item, None))
+        if options.date_field != "publish"
+        else None
+    )
     if skip is not None:
         return _reject(path, item, skip)
     body = decode_body(item.body, item.headers, MAX_PAGE_BYTES)
@@ -167,13 +204,23 @@ def _whose(url: str | None) -> dict[str, str]:
 
 
 def _reject(path: str, record: Record, skip: Skip) -> Reject:
-    return Reject(path=path, position=record.position, reason=skip.reason, detail=skip.detail, url=record.url, text=skip.text)
+    return Reject(
+        path=path,
+        position=record.position,
+        reason=skip.reason,
+        detail=skip.detail,
+        url=record.url,
+        text=skip.text,
+    )
 
 
 def _refuse_record(record: Record) -> Skip | None:
     if record.kind != "response":
         known = record.kind in _RECORD_TYPES
-        return Skip(reason=record.kind if known else "other_record", detail="" if known else record.kind[:100])
+        return Skip(
+            reason=record.kind if known else "other_record",
+            detail="" if known else record.kind[:100],
+        )
     if record.status is None and not record.body.lstrip()[:1] == b"<":
         return Skip(reason="not_http", detail=record.content_type[:100])
     if record.status not in (None, 200):
@@ -184,10 +231,16 @@ def _refuse_record(record: Record) -> Skip | None:
 def _refuse_page(options: CcNewsOptions, path: str, record: Record, page: Page) -> Skip | None:
     if options.require_date and page.date is None:
         return Skip(reason="undated", text=page.text)
-    return _outside(options, _bounded_day(options, path, record, page.date)) if options.date_field == "publish" else None
+    return (
+        _outside(options, _bounded_day(options, path, record, page.date))
+        if options.date_field == "publish"
+        else None
+    )
 
 
-def _bounded_day(options: CcNewsOptions, path: str, record: Record, published: datetime.date | None) -> str:
+def _bounded_day(
+    options: CcNewsOptions, path: str, record: Record, published: datetime.date | None
+) -> str:
     """The day that the window bounds, as 2016-09-01; "" where there is none."""
     opened = _OPENED.search(path) if options.date_field == "filename" else None
     if opened:
@@ -219,7 +272,8 @@ def _why_cut(record: Record, body: Body) -> str:
 
 
 def archives(patterns: tuple[str, ...]) -> list[Part]:
-    """The archives that globs and lists name, in the order of their paths; a bucket's listing beside them is none."""
+    """The archives that globs and lists name, in the order of their paths; a bucket's listing
+    beside them is none."""
     return [part for part in find(patterns) if os.path.basename(part.path) != _LISTING]
 
 
@@ -233,11 +287,19 @@ def slices(options: CcNewsOptions) -> Iterator[Slice]:
     if missing and (options.input, *missing) not in _said:  # a build asks for the slices twice
         _said.add((options.input, *missing))
         _LOGGER.warning(
-            "no archive for %d months, %s: hours without are normal for this crawl, a month is a download that failed", len(missing), in_runs(missing)
+            "no archive for %d months, %s: hours without are normal for this crawl, a month is a download that failed",
+            len(missing),
+            in_runs(missing),
         )
     return group(parts, options.slice_bytes)
 
 
 def source() -> Source:
     """The source `cc_news`."""
-    return Source(options=CcNewsOptions, slices=slices, read=read, version=2, packages=("tld", "warcio", *PAGE_PACKAGES))
+    return Source(
+        options=CcNewsOptions,
+        slices=slices,
+        read=read,
+        version=2,
+        packages=("tld", "warcio", *PAGE_PACKAGES),
+    )

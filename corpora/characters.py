@@ -1,4 +1,5 @@
-"""What kind of thing each character is, as of Unicode 14.0.0, frozen so that every interpreter measures alike."""
+"""What kind of thing each character is, as of Unicode 14.0.0, frozen so that every interpreter
+measures alike."""
 
 import base64
 import functools
@@ -9,14 +10,33 @@ from numpy.typing import NDArray
 
 UNICODE = "14.0.0"
 LETTER, NUMBER, MARK, SPACE, UNSPACED, UPPER, END_MARK, CLOSER = (1 << bit for bit in range(8))
-"""Flags. UNSPACED: a letter of a script that sets no spaces between words. UPPER: a capital of Latin-1, Greek or Cyrillic. END_MARK: ends
-a sentence. CLOSER: a quotation mark or bracket that may follow an end mark."""
+"""Flags. UNSPACED: a letter of a script that sets no spaces between words. UPPER: a capital of
+Latin-1, Greek or Cyrillic. END_MARK: ends a sentence. CLOSER: a quotation mark or bracket that may
+follow an end mark."""
 
 _KINDS = (0, LETTER, NUMBER, MARK)
 _SPACES = "\t\n\x0b\x0c\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
 _UNSPACED = (
-    *((0x0E00, 0x0F00), (0x1000, 0x10A0), (0x1780, 0x1800), (0x1950, 0x19E0), (0x1A20, 0x1AB0), (0x2E80, 0x2FE0), (0x3005, 0x3008), (0x3021, 0x302A)),
-    *((0x3031, 0x3130), (0x31A0, 0x3200), (0x3400, 0x4DC0), (0x4E00, 0xA4D0), (0xA9E0, 0xAA00), (0xAA60, 0xAAE0), (0xF900, 0xFB00), (0xFF66, 0xFFA0)),
+    *(
+        (0x0E00, 0x0F00),
+        (0x1000, 0x10A0),
+        (0x1780, 0x1800),
+        (0x1950, 0x19E0),
+        (0x1A20, 0x1AB0),
+        (0x2E80, 0x2FE0),
+        (0x3005, 0x3008),
+        (0x3021, 0x302A),
+    ),
+    *(
+        (0x3031, 0x3130),
+        (0x31A0, 0x3200),
+        (0x3400, 0x4DC0),
+        (0x4E00, 0xA4D0),
+        (0xA9E0, 0xAA00),
+        (0xAA60, 0xAAE0),
+        (0xF900, 0xFB00),
+        (0xFF66, 0xFFA0),
+    ),
     *((0x1AFF0, 0x1B300), (0x20000, 0x40000)),
 )
 """Thai, Lao, Myanmar, Khmer and Tai; Han, kana, bopomofo, Yi."""
@@ -41,7 +61,8 @@ _RUNS = (
     "NkYMFY)TBRfvXl<Q>2%Q1FuD8OZqx2ur#;Tr~co8x_Rv__8#D&xu}EZNQe`<3nb3Nes1qEnfd(tmm^$-32>@%1w2Z07{{YmYG1f~N-bu}@5g3fw+z9vsC?@-^xk_4|334~p6jUm3Lbv(8~9Lc{-fhR"
     ">l9&;"
 )
-"""Lengths of runs of one general category (letters L, numbers N, marks M, others), times 4, plus the category: varints, zlib, base85."""
+"""Lengths of runs of one general category (letters L, numbers N, marks M, others), times 4, plus
+the category: varints, zlib, base85."""
 
 
 @functools.cache

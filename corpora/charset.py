@@ -1,14 +1,19 @@
-"""The text of a page from its bytes, by the evidence a browser uses; nothing is guessed by statistics.
+"""The text of a page from its bytes, by the evidence a browser uses; nothing is guessed by
+statistics.
 
-In this order, and the first that decodes without an error wins (WHATWG, with one rule before its own):
+In this order, and the first that decodes without an error wins (WHATWG, with one rule before its
+own):
 
-    byte order mark > valid UTF-8 with a character beyond ASCII > HTTP header > XML declaration or <meta> > ASCII > windows-1252
+    byte order mark > valid UTF-8 with a character beyond ASCII > HTTP header > XML declaration or
+<meta> > ASCII > windows-1252
 
-Valid UTF-8 beats what headers say because it is next to impossible by chance. Labels are read by the WHATWG table, in
-which iso-8859-1 and ascii mean windows-1252. A <meta> counts wherever it stands before the body: an eighth of real news pages
-have theirs behind the 1,024 bytes in which a browser looks first. What no evidence decodes cleanly: with at most 0.1 % of
-replacement characters it is kept, as UTF-8 only if more of its characters beyond ASCII are whole than broken; a page without a usable declaration is windows-1252 if its bytes above 127 stand alone, as those
-of Latin letters do, and is refused otherwise, since text in an unknown charset is noise.
+Valid UTF-8 beats what headers say because it is next to impossible by chance. Labels are read by
+the WHATWG table, in which iso-8859-1 and ascii mean windows-1252. A <meta> counts wherever it
+stands before the body: an eighth of real news pages have theirs behind the 1,024 bytes in which a
+browser looks first. What no evidence decodes cleanly: with at most 0.1 % of replacement characters
+it is kept, as UTF-8 only if more of its characters beyond ASCII are whole than broken; a page
+without a usable declaration is windows-1252 if its bytes above 127 stand alone, as those of Latin
+letters do, and is refused otherwise, since text in an unknown charset is noise.
 """
 
 import codecs
@@ -22,7 +27,8 @@ _BODY = re.compile(rb"<body[\s>]", re.IGNORECASE)
 _HIGH_RUNS = re.compile(rb"[\x80-\xff]+")
 _MAX_MEAN_RUN = 1.6
 
-# https://encoding.spec.whatwg.org/#names-and-labels: the codec of Python, then the labels that mean it.
+# https://encoding.spec.whatwg.org/#names-and-labels: the codec of Python, then the labels that mean
+# it.
 _TABLE = """
 utf-8: utf-8 utf8 unicode-1-1-utf-8 unicode11utf8 unicode20utf8 x-unicode20utf8
 utf-16-le: utf-16 utf-16le csunicode iso-10646-ucs-2 ucs-2 unicode unicodefeff
@@ -61,7 +67,11 @@ iso2022_jp: csiso2022jp iso-2022-jp
 cp932: csshiftjis ms932 ms_kanji shift-jis shift_jis sjis windows-31j x-sjis
 cp949: cseuckr csksc56011987 euc-kr iso-ir-149 korean ks_c_5601-1987 ks_c_5601-1989 ksc5601 ksc_5601 windows-949
 """
-_CODECS = {label: line.partition(":")[0] for line in _TABLE.strip().splitlines() for label in line.partition(": ")[2].split()}
+_CODECS = {
+    label: line.partition(":")[0]
+    for line in _TABLE.strip().splitlines()
+    for label in line.partition(": ")[2].split()
+}
 
 _COMMENT = re.compile(rb"<!--.*?-->", re.DOTALL)
 _META = re.compile(rb"""<meta\s[^>]*?charset\s*=\s*["']?\s*([^\s"'/>;]+)""", re.IGNORECASE)
@@ -71,7 +81,8 @@ _HEADER = re.compile(r"""charset\s*=\s*["']?\s*([^\s"';,]+)""", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Text:
-    """`evidence`: which of bom, utf-8, header, meta, ascii, fallback decided. `replaced`: characters U+FFFD put in for bytes."""
+    """`evidence`: which of bom, utf-8, header, meta, ascii, fallback decided. `replaced`:
+    characters U+FFFD put in for bytes."""
 
     text: str
     charset: str
@@ -80,7 +91,8 @@ class Text:
 
 
 def _undefined_as_control(error: UnicodeError) -> tuple[str, int]:
-    """Bytes 80..9f that a Windows code page leaves undefined become the control characters of that number, as browsers do."""
+    """Bytes 80..9f that a Windows code page leaves undefined become the control characters of that
+    number, as browsers do."""
     if isinstance(error, UnicodeDecodeError):
         bad = error.object[error.start : error.end]
         if all(0x80 <= byte <= 0x9F for byte in bad):
@@ -92,13 +104,19 @@ codecs.register_error("corpusmill.c1", _undefined_as_control)
 
 
 def codec_of(label: str) -> str | None:
-    """Python's codec for a label of the web; None for a label that means nothing (`none`, `utf8mb4`) or no safe charset (`utf-7`)."""
+    """Python's codec for a label of the web; None for a label that means nothing (`none`,
+    `utf8mb4`) or no safe charset (`utf-7`)."""
     return _CODECS.get(label.strip().lower())
 
 
 def decode_page(content: bytes, content_type: str = "", *, cut: bool = False) -> Text | None:
-    """The text of a page; None where its charset cannot be told. `cut`: the end is missing, so that its last character may be too."""
-    for mark, codec in ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")):
+    """The text of a page; None where its charset cannot be told. `cut`: the end is missing, so that
+    its last character may be too."""
+    for mark, codec in (
+        (codecs.BOM_UTF8, "utf-8"),
+        (codecs.BOM_UTF16_LE, "utf-16-le"),
+        (codecs.BOM_UTF16_BE, "utf-16-be"),
+    ):
         if content.startswith(mark):
             text = content[len(mark) :].decode(codec, "replace")
             return Text(text=text, charset=codec, evidence="bom", replaced=text.count("\ufffd"))
@@ -108,7 +126,10 @@ def decode_page(content: bytes, content_type: str = "", *, cut: bool = False) ->
     if content.isascii():
         # utf-16 without a mark is ASCII by its bytes too; a declared iso-2022-jp as well
         for evidence, codec in declared:
-            if codec in ("iso2022_jp", "utf-16-le", "utf-16-be") and (text_or_none := _strict(content, codec)) is not None:
+            if (
+                codec in ("iso2022_jp", "utf-16-le", "utf-16-be")
+                and (text_or_none := _strict(content, codec)) is not None
+            ):
                 return Text(text=text_or_none, charset=codec, evidence=evidence)
         return Text(text=content.decode("ascii"), charset="utf-8", evidence="ascii")
     for evidence, codec in [("utf-8", "utf-8"), *declared]:
@@ -123,14 +144,19 @@ def decode_page(content: bytes, content_type: str = "", *, cut: bool = False) ->
             return Text(text=text, charset=codec, evidence=evidence, replaced=replaced)
     runs = _HIGH_RUNS.findall(content)
     if sum(map(len, runs)) <= _MAX_MEAN_RUN * len(runs):
-        return Text(text=content.decode("cp1252", "corpusmill.c1"), charset="cp1252", evidence="fallback")
+        return Text(
+            text=content.decode("cp1252", "corpusmill.c1"), charset="cp1252", evidence="fallback"
+        )
     return None
 
 
 def _strict(content: bytes, codec: str) -> str | None:
-    """The text, or None where a byte does not fit. UTF-16 without a mark must hold the `<` of a page to be believed."""
+    """The text, or None where a byte does not fit. UTF-16 without a mark must hold the `<` of a
+    page to be believed."""
     try:
-        text = content.decode(codec, "corpusmill.c1" if codec.startswith("cp12") or codec == "cp874" else "strict")
+        text = content.decode(
+            codec, "corpusmill.c1" if codec.startswith("cp12") or codec == "cp874" else "strict"
+        )
     except UnicodeDecodeError:
         return None
     return None if codec.startswith("utf-16") and "<" not in text[:_PRESCAN_BYTES] else text

@@ -1,12 +1,15 @@
-"""MediaWiki dumps as pages: a file, or a range of one, cut into `<page>` elements without parsing the XML around them.
+"""MediaWiki dumps as pages: a file, or a range of one, cut into `<page>` elements without parsing
+the XML around them.
 
-Inside of a text every `<` is escaped, so that `<page` stands only where a page begins; one that has no end before the next
-begins is named as lost. A page belongs to the range in which it begins, and is read to its end beyond it. Its position is
+Inside of a text every `<` is escaped, so that `<page` stands only where a page begins; one that has
+no end before the next begins is named as lost. A page belongs to the range in which it begins, and
+is read to its end beyond it. Its position is
 
     in .bz2, whether of one stream or many     the offset of the bzip2 block in which it begins + its number among those of that block
     in .xml, and inflated .gz .xz .zst         the offset of `<page`
 
-so that no position depends on how a file is cut, and no index of a multistream dump is needed. Memory is that of one page.
+so that no position depends on how a file is cut, and no index of a multistream dump is needed.
+Memory is that of one page.
 """
 
 import codecs
@@ -29,8 +32,9 @@ _COMPRESSIONS = {b"BZh": ".bz2", b"\x1f\x8b\x08": ".gz", b"\xfd7z": ".xz", b"\x2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """What stands before the first page. `wiki`: its database name (enwiki); `language`: the dump's own code; `base`: the
-    address of its main page; `namespaces`: number and name; `declares`: a document type stands there, which is never read."""
+    """What stands before the first page. `wiki`: its database name (enwiki); `language`: the dump's
+    own code; `base`: the address of its main page; `namespaces`: number and name; `declares`: a
+    document type stands there, which is never read."""
 
     is_dump: bool
     encoding: str
@@ -51,7 +55,8 @@ class RawPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lost:
-    """What cannot be read: a page without an end, or bytes of which nobody knows how many pages they hold."""
+    """What cannot be read: a page without an end, or bytes of which nobody knows how many pages
+    they hold."""
 
     position: int
     reason: str
@@ -60,7 +65,8 @@ class Lost:
 
 
 def compression_of(address: str) -> str:
-    """One of .bz2, .gz, .xz, .zst, or "", by the first bytes: a dump's name may end in anything. Raises OSError."""
+    """One of .bz2, .gz, .xz, .zst, or "", by the first bytes: a dump's name may end in anything.
+    Raises OSError."""
     with files.open_input(address) as stream:
         return _COMPRESSIONS.get(bytes(stream.read(3)), "")
 
@@ -68,10 +74,18 @@ def compression_of(address: str) -> str:
 def read_head(address: str, compression: str) -> Head:
     """The head of a dump: the first megabyte at most. Raises what the decoders do on damage."""
     raw = b""
-    with files.open_input(address) if compression in ("", ".bz2") else open_inflated(address, compression) as stream:
+    with (
+        files.open_input(address)
+        if compression in ("", ".bz2")
+        else open_inflated(address, compression) as stream
+    ):
         for block in read_blocks(stream) if compression == ".bz2" else _windows(stream, 0):
             raw += block.data or b""
-            if b"</siteinfo" in raw.replace(b"\0", b"") or len(raw) >= _HEAD_BYTES or block.data is None:
+            if (
+                b"</siteinfo" in raw.replace(b"\0", b"")
+                or len(raw) >= _HEAD_BYTES
+                or block.data is None
+            ):
                 break
     encoding = _encoding(raw)
     text = raw[:_HEAD_BYTES].decode(encoding, "replace")
@@ -84,7 +98,12 @@ def read_head(address: str, compression: str) -> Head:
         wiki=_element(head, "dbname"),
         language=language[1] if language else None,
         base=_element(head, "base"),
-        namespaces=tuple((int(key), html.unescape(name)) for key, name in re.findall(r"<namespace\s+key=\"(-?\d{1,9})\"[^>/]{0,200}>([^<]{1,200})<", head)),
+        namespaces=tuple(
+            (int(key), html.unescape(name))
+            for key, name in re.findall(
+                r"<namespace\s+key=\"(-?\d{1,9})\"[^>/]{0,200}>([^<]{1,200})<", head
+            )
+        ),
         declares="<!DOCTYPE" in head or "<!ENTITY" in head,
     )
 
@@ -100,7 +119,9 @@ def _encoding(raw: bytes) -> str:
         return "utf-16-le"
     if raw[:2] == b"\xfe\xff" or raw[:2] == b"\0<":
         return "utf-16-be"
-    declared = re.match(rb"(?:\xef\xbb\xbf)?\s*<\?xml[^>]{0,200}encoding\s*=\s*[\"']([\w.-]{1,40})", raw)
+    declared = re.match(
+        rb"(?:\xef\xbb\xbf)?\s*<\?xml[^>]{0,200}encoding\s*=\s*[\"']([\w.-]{1,40})", raw
+    )
     try:
         name = codecs.lookup(declared[1].decode("ascii")).name if declared else "utf-8"
         return name if "<page".encode(name) == b"<page" else "utf-8"
@@ -109,8 +130,9 @@ def _encoding(raw: bytes) -> str:
 
 
 def read_pages(part: Part, compression: str, encoding: str) -> Iterator[RawPage | Lost]:
-    """The pages that begin in a part of a dump, in order; what is lost between them by its place. Raises what the decoders
-    of .gz, .xz and .zst do on damage; those are read by their first part, whole."""
+    """The pages that begin in a part of a dump, in order; what is lost between them by its place.
+    Raises what the decoders of .gz, .xz and .zst do on damage; those are read by their first part,
+    whole."""
     if compression not in ("", ".bz2"):
         if part.start:
             return
@@ -126,20 +148,26 @@ def read_pages(part: Part, compression: str, encoding: str) -> Iterator[RawPage 
 
 
 def _windows(stream: IO[bytes], offset: int) -> Iterator[Block]:
-    reader = stream.raw if isinstance(stream, io.BufferedReader) else stream  # what was inflated before damage comes out
+    reader = (
+        stream.raw if isinstance(stream, io.BufferedReader) else stream
+    )  # what was inflated before damage comes out
     while data := bytes(reader.read(_WINDOW) or b""):
         yield Block(offset=offset, size=len(data), data=data)
         offset += len(data)
 
 
-def _split(blocks: Iterator[Block], stop: int | None, encoding: str, exact: bool) -> Iterator[RawPage | Lost]:
+def _split(
+    blocks: Iterator[Block], stop: int | None, encoding: str, exact: bool
+) -> Iterator[RawPage | Lost]:
     """`exact`: the blocks are the bytes of the file themselves, and positions are offsets."""
     opening, closing = "<page".encode(encoding), "</page>".encode(encoding)
     after = tuple(character.encode(encoding) for character in " \t\r\n>/")
     held = b""  # of earlier blocks: the open page, else what may be the beginning of a tag
     position: int | None = None  # of the open page
     too_large = False
-    owner = earlier = Block(offset=-1, size=0, data=b"")  # in which pages begin; and the one before this
+    owner = earlier = Block(
+        offset=-1, size=0, data=b""
+    )  # in which pages begin; and the one before this
     number = 0  # of the pages that have begun in `owner`
 
     def placed(outcome: RawPage | Lost) -> tuple[RawPage | Lost, ...]:
@@ -147,17 +175,32 @@ def _split(blocks: Iterator[Block], stop: int | None, encoding: str, exact: bool
         if exact or number < owner.size:
             return (outcome,)
         detail = "more pages than bytes in a block: the rest of them is passed over"
-        return (Lost(position=outcome.position, reason="damaged", detail=detail),) if number == owner.size else ()
+        return (
+            (Lost(position=outcome.position, reason="damaged", detail=detail),)
+            if number == owner.size
+            else ()
+        )
 
     for block in blocks:
         if block.data is None:
             why = "truncated" if block.cut else "damaged"
             if position is not None:
-                yield from placed(Lost(position=position, reason=why, detail="the end of the page cannot be read", start=held[:4000]))
+                yield from placed(
+                    Lost(
+                        position=position,
+                        reason=why,
+                        detail="the end of the page cannot be read",
+                        start=held[:4000],
+                    )
+                )
             if stop is not None and block.offset >= stop:
                 return
             where = "the file ends inside of a block" if block.cut else "a block cannot be read"
-            yield Lost(position=block.offset, reason=why, detail=f"{where}: {block.size:,} bytes, with the pages in them")
+            yield Lost(
+                position=block.offset,
+                reason=why,
+                detail=f"{where}: {block.size:,} bytes, with the pages in them",
+            )
             held, position, too_large = b"", None, False
             continue
         data, border = held + block.data, len(held)
@@ -183,10 +226,21 @@ def _split(blocks: Iterator[Block], stop: int | None, encoding: str, exact: bool
                 position = place if exact else owner.offset + number
                 number += 1
             end = data.find(closing, max(at, border - len(closing)))
-            begun = at if too_large else at + len(opening)  # of a page that is too large only the last bytes are held
-            again = _tag(data, opening, after, max(begun, border - len(opening) - len(after[0])), end)
+            begun = (
+                at if too_large else at + len(opening)
+            )  # of a page that is too large only the last bytes are held
+            again = _tag(
+                data, opening, after, max(begun, border - len(opening) - len(after[0])), end
+            )
             if again >= 0:
-                yield from placed(Lost(position=position, reason="truncated", detail="the next page begins before its end", start=data[at:again][:4000]))
+                yield from placed(
+                    Lost(
+                        position=position,
+                        reason="truncated",
+                        detail="the next page begins before its end",
+                        start=data[at:again][:4000],
+                    )
+                )
                 at, position, too_large = again, None, False
                 continue
             if end < 0:
@@ -195,7 +249,13 @@ def _split(blocks: Iterator[Block], stop: int | None, encoding: str, exact: bool
                 break
             end += len(closing)
             if too_large or end - at > MAX_DOCUMENT_BYTES:
-                yield from placed(Lost(position=position, reason="too_large", detail=f"over {MAX_DOCUMENT_BYTES} bytes"))
+                yield from placed(
+                    Lost(
+                        position=position,
+                        reason="too_large",
+                        detail=f"over {MAX_DOCUMENT_BYTES} bytes",
+                    )
+                )
             else:
                 yield from placed(RawPage(position=position, content=data[at:end]))
             at, position, too_large = end, None, False
@@ -203,11 +263,19 @@ def _split(blocks: Iterator[Block], stop: int | None, encoding: str, exact: bool
         if position is None and stop is not None and block.offset >= stop:
             return
     if position is not None:
-        yield from placed(Lost(position=position, reason="truncated", detail="the dump ends inside of the page", start=held[:4000]))
+        yield from placed(
+            Lost(
+                position=position,
+                reason="truncated",
+                detail="the dump ends inside of the page",
+                start=held[:4000],
+            )
+        )
 
 
 def _tag(data: bytes, opening: bytes, after: tuple[bytes, ...], begin: int, end: int) -> int:
-    """Where a `<page` tag stands in [begin, end), -1 if nowhere; `end` -1 is the end of the data."""
+    """Where a `<page` tag stands in [begin, end), -1 if nowhere; `end` -1 is the end of the
+    data."""
     at = data.find(opening, begin, end if end >= 0 else len(data))
     while at >= 0 and not data.startswith(after, at + len(opening)):
         at = data.find(opening, at + 1, end if end >= 0 else len(data))

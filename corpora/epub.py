@@ -1,13 +1,16 @@
-"""The text of an EPUB, by the book's own order: `read_epub(content) -> Epub | Skip`, pure; nothing is written, nothing fetched.
+"""The text of an EPUB, by the book's own order: `read_epub(content) -> Epub | Skip`, pure; nothing
+is written, nothing fetched.
 
-    META-INF/container.xml -> package document -> spine: each item once, in order, `linear="no"` passed over, (x)html only.
-    Passed over too: the navigation, and what guide, landmarks or `epub:type` call cover, title page, contents, copyright page, index;
-    a dedication or epigraph on a title page is kept.
+    META-INF/container.xml -> package document -> spine: each item once, in order, `linear="no"`
+    passed over, (x)html only. Passed over too: the navigation, and what guide, landmarks or
+    `epub:type` call cover, title page, contents, copyright page, index; a dedication or epigraph on
+    a title page is kept.
 
-A table of contents (NCX) is never followed: its entries with fragments would give a chapter once for each. Paths are those
-of the zip alone, relative to the package, percent-decoded, and in any case where the exact one is not there. A book with
-DRM is told by META-INF/encryption.xml; fonts that are only obfuscated are no DRM. XML is parsed without its DTD: entities
-are replaced before by HTML's table, unknown ones by nothing. What is not well-formed is read as HTML. Limits count bytes,
+A table of contents (NCX) is never followed: its entries with fragments would give a chapter once
+for each. Paths are those of the zip alone, relative to the package, percent-decoded, and in any
+case where the exact one is not there. A book with DRM is told by META-INF/encryption.xml; fonts
+that are only obfuscated are no DRM. XML is parsed without its DTD: entities are replaced before by
+HTML's table, unknown ones by nothing. What is not well-formed is read as HTML. Limits count bytes,
 elements and levels. Runs in a child that can be killed (corpora.guard): lxml is a parser in C.
 """
 
@@ -49,14 +52,16 @@ _ENTITY = re.compile(r"&([A-Za-z][A-Za-z0-9]{1,31});")
 _XML_ENTITIES = frozenset({"amp", "lt", "gt", "quot", "apos"})
 _NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
 _EMPTY_TAG = re.compile(
-    r"<(?!(?:br|hr|img|link|meta|input|col|wbr|area|base|embed|param|source|track)\b)([A-Za-z][\w:]*)((?:\s[^<>]{0,5000})?)/>", re.IGNORECASE
+    r"<(?!(?:br|hr|img|link|meta|input|col|wbr|area|base|embed|param|source|track)\b)([A-Za-z][\w:]*)((?:\s[^<>]{0,5000})?)/>",
+    re.IGNORECASE,
 )
 _SKIPPED_ITEMS = frozenset({"cover", "toc", "copyright-page", "index"}) | TITLE_PAGES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Epub:
-    """`items`: the texts of the spine's items, none empty. `missing`: items that the book names and the file does not hold, or holds damaged."""
+    """`items`: the texts of the spine's items, none empty. `missing`: items that the book names and
+    the file does not hold, or holds damaged."""
 
     items: tuple[str, ...]
     title: str | None = None
@@ -77,7 +82,8 @@ class _Refused(Exception):
 
 @dataclass
 class _Package:
-    """The package document: manifest (id -> path, media type, properties), spine (path), metadata."""
+    """The package document: manifest (id -> path, media type, properties), spine (path),
+    metadata."""
 
     path: str
     items: dict[str, tuple[str, str, str]] = field(default_factory=dict)
@@ -96,7 +102,9 @@ class _Files:
         self._folded: dict[str, zipfile.ZipInfo] = {}
         for info in archive.infolist():
             if info.file_size > 1_000_000 and info.file_size > MAX_RATIO * info.compress_size:
-                raise Bomb(f"{info.filename[:100]}: {info.file_size:,} bytes out of {info.compress_size:,}")
+                raise Bomb(
+                    f"{info.filename[:100]}: {info.file_size:,} bytes out of {info.compress_size:,}"
+                )
             self._exact.setdefault(info.filename, info)
             self._folded.setdefault(info.filename.lower(), info)
 
@@ -107,7 +115,8 @@ class _Files:
         return self._exact.get(path) or self._folded.get(path.lower())
 
     def read(self, path: str, limit: int = MAX_EPUB_BYTES) -> bytes | None:
-        """A member's bytes; None where there is no such member or it is damaged. Raises `_Refused`, `Bomb`."""
+        """A member's bytes; None where there is no such member or it is damaged. Raises `_Refused`,
+        `Bomb`."""
         info = self.find(path)
         if info is None or info.is_dir():
             return None
@@ -140,7 +149,9 @@ def read_epub(content: bytes, *, footnotes: bool = True) -> Epub | Skip:
 
 
 def _read(files: _Files, footnotes: bool) -> Epub | Skip:
-    if files.find("META-INF/encryption.xml") is not None and not _only_fonts(files.read("META-INF/encryption.xml", _SMALL_BYTES)):
+    if files.find("META-INF/encryption.xml") is not None and not _only_fonts(
+        files.read("META-INF/encryption.xml", _SMALL_BYTES)
+    ):
         return Skip(reason="encrypted", detail="META-INF/encryption.xml")
     package = _package(files)
     if package is None:
@@ -165,16 +176,33 @@ def _read(files: _Files, footnotes: bool) -> Epub | Skip:
             return Skip(reason="too_large", detail=f"more than {MAX_BOOK_CHARACTERS:,} characters")
         texts.append((kind, text))
     # what holds a third of a long book is the book, whatever a guide calls it
-    kept = [text for kind, text in texts if text and (kind not in _SKIPPED_ITEMS - TITLE_PAGES or (len(text) > _LARGE_CHARACTERS and 3 * len(text) > size))]
+    kept = [
+        text
+        for kind, text in texts
+        if text
+        and (
+            kind not in _SKIPPED_ITEMS - TITLE_PAGES
+            or (len(text) > _LARGE_CHARACTERS and 3 * len(text) > size)
+        )
+    ]
     if not kept:
-        return Skip(reason="empty", detail=f"{missing} items are missing" if missing else "no text in the items of its spine")
+        return Skip(
+            reason="empty",
+            detail=f"{missing} items are missing"
+            if missing
+            else "no text in the items of its spine",
+        )
     return Epub(items=tuple(kept), missing=missing, **package.said)
 
 
 def _only_fonts(content: bytes | None) -> bool:
     """Whether encryption.xml names nothing but obfuscated fonts."""
     tree = _tree(_decoded(content), 0) if content else None
-    methods = [element.get("Algorithm") for element in _elements(tree, "encryptionmethod")] if tree is not None else []
+    methods = (
+        [element.get("Algorithm") for element in _elements(tree, "encryptionmethod")]
+        if tree is not None
+        else []
+    )
     data = len(list(_elements(tree, "encrypteddata"))) if tree is not None else 0
     return data > 0 and len(methods) == data and all(method in _FONTS for method in methods)
 
@@ -183,11 +211,22 @@ def _package(files: _Files) -> _Package | None:
     """The package that the container names, or the only one that is there."""
     container = files.read("META-INF/container.xml", _SMALL_BYTES)
     tree = _tree(_decoded(container), 0) if container else None
-    roots = [element.get("full-path") for element in _elements(tree, "rootfile")] if tree is not None else []
-    paths = [_inside("", root) for root in roots if root] or [name for name in files.names() if name.lower().endswith(".opf")]
+    roots = (
+        [element.get("full-path") for element in _elements(tree, "rootfile")]
+        if tree is not None
+        else []
+    )
+    paths = [_inside("", root) for root in roots if root] or [
+        name for name in files.names() if name.lower().endswith(".opf")
+    ]
     for path in paths[:10]:
         content = files.read(path, _SMALL_BYTES) if path else None
-        if content and path and (tree := _tree(_decoded(content), 0)) is not None and next(_elements(tree, "spine"), None) is not None:
+        if (
+            content
+            and path
+            and (tree := _tree(_decoded(content), 0)) is not None
+            and next(_elements(tree, "spine"), None) is not None
+        ):
             return _parse_package(files, path, tree)
     return None
 
@@ -206,7 +245,9 @@ def _parse_package(files: _Files, path: str, tree: Any) -> _Package:
         inside, media, properties = package.items.get(reference.get("idref") or "", ("", "", ""))
         if not inside:
             package.unknown += 1
-        elif media in _HTML_TYPES and "nav" not in properties.split() and inside.lower() not in seen:
+        elif (
+            media in _HTML_TYPES and "nav" not in properties.split() and inside.lower() not in seen
+        ):
             seen.add(inside.lower())
             package.spine.append(inside)
     package.named = _named(files, package, tree)
@@ -215,7 +256,8 @@ def _parse_package(files: _Files, path: str, tree: Any) -> _Package:
 
 
 def _named(files: _Files, package: _Package, tree: Any) -> dict[str, str]:
-    """What guide and landmarks call whole items; a reference to a place inside one says nothing of the rest."""
+    """What guide and landmarks call whole items; a reference to a place inside one says nothing of
+    the rest."""
     found: dict[str, str] = {}
     for reference in _elements(tree, "reference"):
         _name(found, package.path, reference.get("href"), (reference.get("type") or "").lower())
@@ -240,15 +282,29 @@ def _metadata(tree: Any) -> dict[str, str | None]:
     def texts(name: str) -> list[Any]:
         return [element for element in _elements(tree, name) if _words(element)]
 
-    creators = [element for element in texts("creator") if (element.get("{http://www.idpf.org/2007/opf}role") or element.get("opf:role") or "aut") == "aut"]
+    creators = [
+        element
+        for element in texts("creator")
+        if (element.get("{http://www.idpf.org/2007/opf}role") or element.get("opf:role") or "aut")
+        == "aut"
+    ]
     dates = [
         element
         for element in texts("date")
-        if (element.get("{http://www.idpf.org/2007/opf}event") or element.get("opf:event") or "publication") == "publication"
+        if (
+            element.get("{http://www.idpf.org/2007/opf}event")
+            or element.get("opf:event")
+            or "publication"
+        )
+        == "publication"
     ]
     first = {
         name: next((_words(element) for element in found), None)
-        for name, found in (("title", texts("title")), ("language", texts("language")), ("date", dates))
+        for name, found in (
+            ("title", texts("title")),
+            ("language", texts("language")),
+            ("date", dates),
+        )
     }
     identifiers = [_words(element) for element in texts("identifier")]
     return {
@@ -268,33 +324,46 @@ def _elements(tree: Any, name: str) -> Iterator[Any]:
 
 
 def _inside(base: str, href: str) -> str:
-    """The path in the zip that `href`, in the file `base`, means; "" for one that leaves it or is an address."""
+    """The path in the zip that `href`, in the file `base`, means; "" for one that leaves it or is
+    an address."""
     href = href.strip().partition("#")[0]
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", href):
         return ""
-    path = posixpath.normpath(posixpath.join(posixpath.dirname(base), unquote(href).replace("\\", "/")))
+    path = posixpath.normpath(
+        posixpath.join(posixpath.dirname(base), unquote(href).replace("\\", "/"))
+    )
     return "" if path in (".", "..") or path.startswith(("../", "/")) or "\0" in path else path
 
 
 def _decoded(content: bytes) -> str:
-    """The text of an XML or HTML file; where no evidence decodes it, UTF-8 with replacement characters."""
+    """The text of an XML or HTML file; where no evidence decodes it, UTF-8 with replacement
+    characters."""
     decoded = decode_page(content)
     return decoded.text if decoded is not None else content.decode("utf-8", "replace")
 
 
 def _tree(source: str, elements: int) -> Any | None:
-    """The parsed root; None where nothing can be parsed. `elements`: of the book so far. Raises `_Refused` past the limits."""
+    """The parsed root; None where nothing can be parsed. `elements`: of the book so far. Raises
+    `_Refused` past the limits."""
     if max(elements, source.count("<")) > MAX_ELEMENTS:
         raise _Refused(Skip(reason="too_many_elements", detail=f"more than {MAX_ELEMENTS:,} tags"))
     if (skip := refuse_attributes(source)) is not None:
         raise _Refused(skip)
     source = _NO_XML.sub("", source)
     source = source[_XML_START.match(source).end() :]  # type: ignore[union-attr]
-    if (doctype := source[:_HEAD].upper().find("<!DOCTYPE")) >= 0 and (found := _DOCTYPE.match(source, doctype)):
+    if (doctype := source[:_HEAD].upper().find("<!DOCTYPE")) >= 0 and (
+        found := _DOCTYPE.match(source, doctype)
+    ):
         source = source[:doctype] + source[found.end() :]
     source = _ENTITY.sub(_character, source)
     parser = lxml.etree.XMLParser(
-        resolve_entities=False, load_dtd=False, no_network=True, huge_tree=True, remove_comments=True, remove_pis=True, encoding="utf-8"
+        resolve_entities=False,
+        load_dtd=False,
+        no_network=True,
+        huge_tree=True,
+        remove_comments=True,
+        remove_pis=True,
+        encoding="utf-8",
     )
     try:
         tree = lxml.etree.fromstring(source.encode(), parser)
@@ -304,15 +373,21 @@ def _tree(source: str, elements: int) -> Any | None:
     while level:
         depth += 1
         if depth > MAX_DEPTH:
-            raise _Refused(Skip(reason="too_deep", detail=f"more than {MAX_DEPTH:,} elements one in the other"))
+            raise _Refused(
+                Skip(reason="too_deep", detail=f"more than {MAX_DEPTH:,} elements one in the other")
+            )
         level = [child for element in level for child in element]
     return tree
 
 
 def _html(source: str) -> Any | None:
-    parser = lxml.html.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True, huge_tree=True, no_network=True)
+    parser = lxml.html.HTMLParser(
+        encoding="utf-8", remove_comments=True, remove_pis=True, huge_tree=True, no_network=True
+    )
     try:
-        return lxml.html.document_fromstring(_EMPTY_TAG.sub(r"<\1\2></\1>", source).encode(), parser=parser)
+        return lxml.html.document_fromstring(
+            _EMPTY_TAG.sub(r"<\1\2></\1>", source).encode(), parser=parser
+        )
     except (lxml.etree.LxmlError, ValueError, AssertionError):
         return None
 

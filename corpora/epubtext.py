@@ -1,6 +1,8 @@
-"""The text of an item of an EPUB as a page shows it: blocks begin new lines, `pre` keeps its own, what is no text of the book is left out.
+"""The text of an item of an EPUB as a page shows it: blocks begin new lines, `pre` keeps its own,
+what is no text of the book is left out.
 
-Left out: numbers of pages and lines, marks of notes, navigation, contents, copyright pages; of a title page all but dedication and epigraph.
+Left out: numbers of pages and lines, marks of notes, navigation, contents, copyright pages; of a
+title page all but dedication and epigraph.
 """
 
 import re
@@ -15,14 +17,34 @@ _EPUB_TYPE = ("{http://www.idpf.org/2007/ops}type", "epub:type", "role")
 _PARAGRAPHS = frozenset(
     "p h1 h2 h3 h4 h5 h6 blockquote section article aside table ul ol dl pre figure hr body header footer nav main details fieldset hgroup".split()
 )
-_LINES = frozenset("div li tr dt dd figcaption caption address center form summary tbody thead tfoot legend".split())
-_SILENT = frozenset("head script style template svg rt rp audio video object iframe noscript select annotation annotation-xml map title".split())
-_UNREAD = frozenset({"pagebreak", "noteref", "toc", "landmarks", "page-list", "loi", "lot", "index", "copyright-page", "cover"})
+_LINES = frozenset(
+    "div li tr dt dd figcaption caption address center form summary tbody thead tfoot legend".split()
+)
+_SILENT = frozenset(
+    "head script style template svg rt rp audio video object iframe noscript select annotation annotation-xml map title".split()
+)
+_UNREAD = frozenset(
+    {
+        "pagebreak",
+        "noteref",
+        "toc",
+        "landmarks",
+        "page-list",
+        "loi",
+        "lot",
+        "index",
+        "copyright-page",
+        "cover",
+    }
+)
 TITLE_PAGES = frozenset({"titlepage", "title-page", "halftitlepage"})
 """What a title page is called, in guide, landmarks and `epub:type`."""
 _KEPT = frozenset({"dedication", "epigraph"})
 _NOTES = frozenset({"footnote", "footnotes", "endnote", "endnotes", "rearnote", "rearnotes"})
-_NUMBER_CLASS = re.compile(r"(?:^|[\s_-])(?:page-?_?(?:num(?:ber)?|no|break)|pg-?num|l(?:ine)?-?_?num(?:ber)?)s?(?:$|[\s_-])", re.IGNORECASE)
+_NUMBER_CLASS = re.compile(
+    r"(?:^|[\s_-])(?:page-?_?(?:num(?:ber)?|no|break)|pg-?num|l(?:ine)?-?_?num(?:ber)?)s?(?:$|[\s_-])",
+    re.IGNORECASE,
+)
 _NUMBER = re.compile(r"\W*(?:pg|page|p)?\W*[\divxlc]{1,6}\W*", re.IGNORECASE)
 _DROP_CAP = re.compile(r"drop-?_?cap|initial|lettrine|first-?_?letter|big-?_?cap", re.IGNORECASE)
 _MARKER = re.compile(r"\s*[\[(]?(?:\d{1,4}|[*†‡§¶]{1,3}|[ivx]{1,4})[\])]?\s*")
@@ -86,7 +108,11 @@ def local_name(element: Any) -> str:
 def epub_types(element: Any) -> frozenset[str]:
     """The words of `epub:type` and `role`, in small letters, without `doc-`."""
     said = " ".join(element.get(name) or "" for name in _EPUB_TYPE).lower()
-    return frozenset(word.removeprefix("doc-") for word in said.split()) if said.strip() else frozenset()
+    return (
+        frozenset(word.removeprefix("doc-") for word in said.split())
+        if said.strip()
+        else frozenset()
+    )
 
 
 def item_text(root: Any, footnotes: bool, whole: frozenset[str]) -> str:
@@ -125,7 +151,13 @@ def _write(text: _Text, root: Any, footnotes: bool) -> None:
                 _write_kept(text, element, footnotes)
                 walker.skip_subtree()
                 continue
-            if name in _SILENT or types & _UNREAD or (not footnotes and types & _NOTES) or element.get("hidden") is not None or _is_marker(element, name):
+            if (
+                name in _SILENT
+                or types & _UNREAD
+                or (not footnotes and types & _NOTES)
+                or element.get("hidden") is not None
+                or _is_marker(element, name)
+            ):
                 walker.skip_subtree()
                 continue
             preformatted += name == "pre"
@@ -134,13 +166,19 @@ def _write(text: _Text, root: Any, footnotes: bool) -> None:
                 text.line()
             elif name in ("td", "th"):
                 text.space()
-            elif name == "img" and _DROP_CAP.search(element.get("class") or "") and len((element.get("alt") or "").strip()) == 1:
+            elif (
+                name == "img"
+                and _DROP_CAP.search(element.get("class") or "")
+                and len((element.get("alt") or "").strip()) == 1
+            ):
                 text.add(element.get("alt").strip())
                 text.join()
             if element.text:
                 text.add(element.text, preformatted > 0)
         else:
-            silent = name in _SILENT or (element is not root and bool(epub_types(element) & (_UNREAD | TITLE_PAGES)))
+            silent = name in _SILENT or (
+                element is not root and bool(epub_types(element) & (_UNREAD | TITLE_PAGES))
+            )
             preformatted -= name == "pre" and preformatted > 0 and not silent
             text.gap(gap)
             if _is_drop_cap(element):
@@ -160,8 +198,16 @@ def _is_marker(element: Any, name: str) -> bool:
     """Numbers of pages and lines, and the marks of notes: no part of the text."""
     if name == "a" and "#" in (element.get("href") or ""):
         parent = element.getparent()
-        raised = (parent is not None and local_name(parent) == "sup") or any(local_name(child) == "sup" for child in islice(element, 3))
-        if (raised or "noteref" in (element.get("class") or "")) and _MARKER.fullmatch("".join(islice(element.itertext(), 8))):
+        raised = (parent is not None and local_name(parent) == "sup") or any(
+            local_name(child) == "sup" for child in islice(element, 3)
+        )
+        if (raised or "noteref" in (element.get("class") or "")) and _MARKER.fullmatch(
+            "".join(islice(element.itertext(), 8))
+        ):
             return True
     found = element.get("class")
-    return found is not None and _NUMBER_CLASS.search(found) is not None and _NUMBER.fullmatch("".join(islice(element.itertext(), 8))) is not None
+    return (
+        found is not None
+        and _NUMBER_CLASS.search(found) is not None
+        and _NUMBER.fullmatch("".join(islice(element.itertext(), 8))) is not None
+    )

@@ -1,12 +1,15 @@
 """Downloading: whole files or none, from where it stopped, by few connections.
 
-A file is written beside its place under a name that begins with `.tmp-`, with a note of what the server said of it (address,
-size, ETag), and takes its own name when its size is the server's, its beginning is what its name promises and its checksum,
-where one is known, is right. What a killed run left is gone on with by a range request, under the condition that the file is still the
-same; a changed one begins again. So a file under its own name is whole, and a second run fetches what is missing, no more.
+A file is written beside its place under a name that begins with `.tmp-`, with a note of what the
+server said of it (address, size, ETag), and takes its own name when its size is the server's, its
+beginning is what its name promises and its checksum, where one is known, is right. What a killed
+run left is gone on with by a range request, under the condition that the file is still the same; a
+changed one begins again. So a file under its own name is whole, and a second run fetches what is
+missing, no more.
 
-A busy server is obeyed: all connections pause together for as long as it asks. A file that cannot be had is named in the
-outcome and the next one is tried; `MAX_FAILURES` in a row end the run, so that nobody hammers a server that has refused.
+A busy server is obeyed: all connections pause together for as long as it asks. A file that cannot
+be had is named in the outcome and the next one is tried; `MAX_FAILURES` in a row end the run, so
+that nobody hammers a server that has refused.
 """
 
 import errno
@@ -28,16 +31,19 @@ from shards.config import UserError
 MAX_FAILURES = 10
 """Files in a row that cannot be had: then the rest is not tried."""
 SAMPLE = 32
-"""Files whose sizes are asked for; of more, so many are taken at even distances, and the sum is an estimate."""
+"""Files whose sizes are asked for; of more, so many are taken at even distances, and the sum is an
+estimate."""
 RATE_BYTES = 4 << 20
 """Bytes that each connection fetches to measure a rate for a dry run."""
 
 
 class Watcher:
-    """What a run tells while it runs; from several threads at once, but never two calls together. This one says nothing."""
+    """What a run tells while it runs; from several threads at once, but never two calls together.
+    This one says nothing."""
 
     def begin(self, item: Item, have: int, size: int | None) -> None:
-        """A file is being fetched, of which `have` bytes are there; again when its size turns out to be another, or it begins anew."""
+        """A file is being fetched, of which `have` bytes are there; again when its size turns out
+        to be another, or it begins anew."""
 
     def advance(self, item: Item, count: int) -> None:
         """`count` bytes more."""
@@ -51,7 +57,8 @@ class Watcher:
 
 @dataclass
 class Outcome:
-    """What a run did. `fetched`: files; `bytes`: received in this run; `failed`: path -> why; `stopped`: why it ended early."""
+    """What a run did. `fetched`: files; `bytes`: received in this run; `failed`: path -> why;
+    `stopped`: why it ended early."""
 
     fetched: list[Item] = field(default_factory=list)
     bytes: int = 0
@@ -65,7 +72,8 @@ def is_there(folder: str, item: Item) -> bool:
 
 
 def is_right(folder: str, item: Item, patience: web.Patience) -> bool:
-    """True when a file that is there has its checksum, or where none is known the size that the server names."""
+    """True when a file that is there has its checksum, or where none is known the size that the
+    server names."""
     path = os.path.join(folder, item.path)
     if item.digest:
         return _digest(path, item.digest) == item.digest
@@ -86,13 +94,18 @@ def left(folder: str, item: Item) -> int:
     return os.path.getsize(part) if os.path.exists(part) else 0
 
 
-def expected_bytes(items: list[Item], patience: web.Patience, note: Callable[[str], None] | None = None) -> tuple[int | None, bool]:
-    """(bytes of all files together, False where they are an estimate from a sample); None where no size is known."""
+def expected_bytes(
+    items: list[Item], patience: web.Patience, note: Callable[[str], None] | None = None
+) -> tuple[int | None, bool]:
+    """(bytes of all files together, False where they are an estimate from a sample); None where no
+    size is known."""
     step = max(1, -(-len(items) // SAMPLE))
     sizes = []
     for item in items[::step]:
         try:
-            size = web.stat(item.address, replace(patience, attempts=min(patience.attempts, 5)), note=note).size
+            size = web.stat(
+                item.address, replace(patience, attempts=min(patience.attempts, 5)), note=note
+            ).size
         except web.WebError:
             continue  # fetching it will say so
         except web.Unreachable:
@@ -106,7 +119,8 @@ def expected_bytes(items: list[Item], patience: web.Patience, note: Callable[[st
 
 
 def measure_rate(items: list[Item], connections: int, patience: web.Patience) -> float | None:
-    """Bytes a second over the beginnings of the first files, one a connection; None where nothing comes."""
+    """Bytes a second over the beginnings of the first files, one a connection; None where nothing
+    comes."""
     counts = [0] * min(connections, len(items))
 
     def probe(number: int) -> None:
@@ -120,7 +134,9 @@ def measure_rate(items: list[Item], connections: int, patience: web.Patience) ->
             return
 
     began = time.monotonic()
-    threads = [threading.Thread(target=probe, args=(number,), daemon=True) for number in range(len(counts))]
+    threads = [
+        threading.Thread(target=probe, args=(number,), daemon=True) for number in range(len(counts))
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -128,8 +144,11 @@ def measure_rate(items: list[Item], connections: int, patience: web.Patience) ->
     return sum(counts) / max(time.monotonic() - began, 1e-6) if sum(counts) else None
 
 
-def fetch(items: list[Item], folder: str, connections: int, patience: web.Patience, watcher: Watcher) -> Outcome:
-    """Fetch what is not there. Ctrl-C ends it within seconds, and what is half fetched stays for the next run.
+def fetch(
+    items: list[Item], folder: str, connections: int, patience: web.Patience, watcher: Watcher
+) -> Outcome:
+    """Fetch what is not there. Ctrl-C ends it within seconds, and what is half fetched stays for
+    the next run.
 
     Raises `UserError` (exit 3): no room, no right to write.
     """
@@ -137,7 +156,10 @@ def fetch(items: list[Item], folder: str, connections: int, patience: web.Patien
     work: queue.SimpleQueue[Item] = queue.SimpleQueue()
     for item in items:
         work.put(item)
-    threads = [threading.Thread(target=run.work, args=(work,), daemon=True) for _ in range(max(1, min(connections, len(items))))]
+    threads = [
+        threading.Thread(target=run.work, args=(work,), daemon=True)
+        for _ in range(max(1, min(connections, len(items))))
+    ]
     for thread in threads:
         thread.start()
     try:
@@ -191,7 +213,9 @@ class _Run:
         try:
             self._download(item)
         except web.WebError as error:
-            refused = not isinstance(error, FileNotFoundError)  # a list of addresses may hold many that are gone
+            refused = not isinstance(
+                error, FileNotFoundError
+            )  # a list of addresses may hold many that are gone
             why = str(error).removeprefix(f"{item.address}: ")
         except web.Unreachable as error:
             why = error.why
@@ -203,7 +227,9 @@ class _Run:
                 self.outcome.failed[item.path] = why
                 self._failures += refused
                 if self._failures >= MAX_FAILURES and not self.stop.is_set():
-                    self.outcome.stopped = f"{self._failures} files in a row could not be had, the last for: {why}"
+                    self.outcome.stopped = (
+                        f"{self._failures} files in a row could not be had, the last for: {why}"
+                    )
                     self.stop.set()
             else:
                 self.outcome.fetched.append(item)
@@ -211,8 +237,14 @@ class _Run:
 
     def _give_up(self, error: Exception) -> None:
         if isinstance(error, OSError):
-            hint = "make room and run the same command again" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "name a folder that you may write to"
-            error = UserError(f"{error.filename or self.folder}: {error.strerror or error}", hint, 3)
+            hint = (
+                "make room and run the same command again"
+                if error.errno in (errno.ENOSPC, errno.EDQUOT)
+                else "name a folder that you may write to"
+            )
+            error = UserError(
+                f"{error.filename or self.folder}: {error.strerror or error}", hint, 3
+            )
         with self._lock:
             self.fatal = self.fatal or error
         self.stop.set()
@@ -221,7 +253,12 @@ class _Run:
         """Fetch one file and give it its name. Raises `WebError`, `Unreachable`."""
         path = os.path.join(self.folder, item.path)
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        tries = web.Tries(item.address, replace(self.patience, first_attempts=self.patience.attempts), self._wait, self._note)
+        tries = web.Tries(
+            item.address,
+            replace(self.patience, first_attempts=self.patience.attempts),
+            self._wait,
+            self._note,
+        )
         partial = Partial(path, item)
         wrong = ""
         while True:
@@ -250,7 +287,12 @@ class _Run:
         if not item.digest and partial.told is None:
             partial.told = web.stat(item.address, self.patience, self._wait, self._note).size
         start = partial.have
-        with closing(web.ask(item.address, self.patience, start, validator=partial.remote.validator)) as answer, partial.open() as out:
+        with (
+            closing(
+                web.ask(item.address, self.patience, start, validator=partial.remote.validator)
+            ) as answer,
+            partial.open() as out,
+        ):
             if start and (answer.start != start or partial.remote.differs(answer.remote)):
                 self._note(f"{item.address}: changed, or given whole only: it begins again")
                 partial.restart(out)
@@ -281,7 +323,9 @@ class _Run:
             if size is not None and partial.have < size:
                 raise web.Again(f"ended at {partial.have:,} of {size:,} bytes")
             if size is None and not item.digest:
-                self._note(f"{item.address}: the server does not say its size, so that its end is not checked")
+                self._note(
+                    f"{item.address}: the server does not say its size, so that its end is not checked"
+                )
             partial.look(out, at_end=True)
             os.fsync(out.fileno())
 
@@ -290,7 +334,9 @@ class _Run:
         needed = (partial.remote.size or 0) - partial.have
         if needed > free:
             raise UserError(
-                f"{self.folder}: no room for {item.path}: it needs {needed:,} bytes and {free:,} are free", "make room and run the same command again", 3
+                f"{self.folder}: no room for {item.path}: it needs {needed:,} bytes and {free:,} are free",
+                "make room and run the same command again",
+                3,
             )
 
     def _wait(self, seconds: float) -> None:
@@ -312,7 +358,8 @@ class _Run:
 
 
 def _doubt(partial: Partial) -> str:
-    """Where no checksum is known, the size must be the one that HEAD gave too; why it is not to be believed, or ""."""
+    """Where no checksum is known, the size must be the one that HEAD gave too; why it is not to be
+    believed, or ""."""
     told, size = partial.told, partial.remote.size
     if told is None or size is None or told == size:
         return ""

@@ -1,9 +1,9 @@
 """The source `files`: your own .txt, .jsonl, .parquet and .html, plain or as .gz, .zst, .xz, .bz2.
 
-A document is a file, a line, a paragraph or a row; of a web page its main text. Its position is its offset in bytes in the inflated file, or its
-row number in Parquet. Memory is that of one document (`MAX_DOCUMENT_BYTES`), whatever the file's size: a longer line
-is skipped as the reject `too_large` and the next one read. A file that is damaged gives its records up to the damage
-and one reject.
+A document is a file, a line, a paragraph or a row; of a web page its main text. Its position is its
+offset in bytes in the inflated file, or its row number in Parquet. Memory is that of one document
+(`MAX_DOCUMENT_BYTES`), whatever the file's size: a longer line is skipped as the reject `too_large`
+and the next one read. A file that is damaged gives its records up to the damage and one reject.
 """
 
 import bz2
@@ -26,7 +26,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from corpora import lists, zst
-from corpora.document import MAX_DOCUMENT_BYTES, Document, Part, Reject, Slice, Source, SourceOptions
+from corpora.document import (
+    MAX_DOCUMENT_BYTES,
+    Document,
+    Part,
+    Reject,
+    Slice,
+    Source,
+    SourceOptions,
+)
 from corpora.guard import Failure, shared_guard
 from corpora.page import MAX_PAGE_BYTES, MIN_CHARACTERS, PAGE_PACKAGES, Skip
 from shards import files
@@ -55,7 +63,8 @@ class FilesOptions(SourceOptions):
     date_field: str | None = None
     """A key or column with its date, as YYYY-MM-DD..."""
     document: Literal["file", "line", "blank-line"] | None = None
-    """What a document is in .txt: the file (default), each line, or what blank lines separate. In .jsonl always the line."""
+    """What a document is in .txt: the file (default), each line, or what blank lines separate. In
+    .jsonl always the line."""
     encoding: str = "utf-8"
     """Of .txt and .jsonl; text that is not valid in it is the reject `bad_encoding`."""
     min_characters: int = MIN_CHARACTERS
@@ -68,7 +77,9 @@ class FilesOptions(SourceOptions):
         except LookupError:
             raise ValueError(f"encoding: {self.encoding!r} is unknown") from None
         if newline != b"\n" and self.document in ("line", "blank-line"):
-            raise ValueError(f"encoding: {self.encoding!r} cannot be read by lines; convert the files to utf-8")
+            raise ValueError(
+                f"encoding: {self.encoding!r} cannot be read by lines; convert the files to utf-8"
+            )
 
 
 def source() -> Source:
@@ -77,13 +88,15 @@ def source() -> Source:
 
 
 def slices(options: FilesOptions) -> Iterator[Slice]:
-    """Files in the order of their paths; small ones grouped, large ones cut where their format allows it."""
+    """Files in the order of their paths; small ones grouped, large ones cut where their format
+    allows it."""
     parts = [piece for part in find(options.input) for piece in cut(options, part)]
     return group(parts, options.slice_bytes)
 
 
 def find(patterns: tuple[str, ...]) -> list[Part]:
-    """Every file that the globs match and the lists (`@LIST`) name, once, sorted by its path below their common fixed part.
+    """Every file that the globs match and the lists (`@LIST`) name, once, sorted by its path below
+    their common fixed part.
 
     Raises `UserError` when a pattern matches nothing.
     """
@@ -92,7 +105,10 @@ def find(patterns: tuple[str, ...]) -> list[Part]:
     for pattern in patterns:
         matches = lists.named(pattern[1:]) if pattern.startswith("@") else files.glob(pattern)
         if not matches:
-            raise UserError(f"{pattern}: no file matches", "check the pattern; quote it in a shell; `**` crosses folders")
+            raise UserError(
+                f"{pattern}: no file matches",
+                "check the pattern; quote it in a shell; `**` crosses folders",
+            )
         found.update(matches)
         if pattern.startswith("@"):
             named = [os.path.dirname(address) for address, _ in matches]
@@ -102,9 +118,23 @@ def find(patterns: tuple[str, ...]) -> list[Part]:
         for folder in named:
             folders.setdefault(_server(folder), []).append(folder)
     common = {server: _common(server, named) for server, named in folders.items()}
-    if len(common) > 1:  # two servers may hold files of one name: the host stays in the path, without a user's name or password
-        common = {server: server and server[: server.rfind("@") + 1 or server.index("://") + 3] or base for server, base in common.items()}
-    parts = [Part(address=address, path=address.removeprefix(common[_server(address)]).lstrip("/"), size=size) for address, size in found.items()]
+    if (
+        len(common) > 1
+        # two servers may hold files of one name: the host stays in the path, without a user's name or
+        # password
+    ):
+        common = {
+            server: server and server[: server.rfind("@") + 1 or server.index("://") + 3] or base
+            for server, base in common.items()
+        }
+    parts = [
+        Part(
+            address=address,
+            path=address.removeprefix(common[_server(address)]).lstrip("/"),
+            size=size,
+        )
+        for address, size in found.items()
+    ]
     return sorted(parts, key=lambda part: part.path)
 
 
@@ -117,17 +147,27 @@ def _common(server: str, folders: list[str]) -> str:
     """The folder above all of `folders`, which lie on one server."""
     if len(set(folders)) == 1:
         return folders[0]
-    return server + os.path.commonpath([folder.removeprefix(server) or "/" for folder in folders]) if server else os.path.commonpath(folders)
+    return (
+        server + os.path.commonpath([folder.removeprefix(server) or "/" for folder in folders])
+        if server
+        else os.path.commonpath(folders)
+    )
 
 
 def group(parts: list[Part], slice_bytes: int) -> Iterator[Slice]:
-    """Slices of about `slice_bytes`. A group ends after a file whose path's hash says so, with a chance of its share of
-    a slice: that depends on the file alone, so that a new file changes the one group it falls into."""
+    """Slices of about `slice_bytes`. A group ends after a file whose path's hash says so, with a
+    chance of its share of a slice: that depends on the file alone, so that a new file changes the
+    one group it falls into."""
     held: list[Part] = []
     for part in parts:
         held.append(part)
         size = part.size if part.share is None else part.share
-        chance = int.from_bytes(hashlib.blake2b(f"{part.path}\n{part.start}".encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
+        chance = int.from_bytes(
+            hashlib.blake2b(
+                f"{part.path}\n{part.start}".encode("utf-8", "surrogatepass"), digest_size=8
+            ).digest(),
+            "big",
+        )
         if chance < size / slice_bytes * 2**64 or len(held) == MAX_FILES_A_SLICE:
             yield Slice(parts=tuple(held))
             held = []
@@ -142,7 +182,14 @@ def cut(options: FilesOptions, part: Part) -> Iterator[Part]:
         if form == ".jsonl" or (form == ".txt" and options.document == "line"):
             edges = list(range(0, part.size, options.slice_bytes)) + [part.size]
             for start, stop in zip(edges[:-1], edges[1:]):
-                yield Part(address=part.address, path=part.path, size=part.size, start=start, stop=stop, share=stop - start)
+                yield Part(
+                    address=part.address,
+                    path=part.path,
+                    size=part.size,
+                    start=start,
+                    stop=stop,
+                    share=stop - start,
+                )
             return
         if form == ".parquet":
             yield from _row_ranges(options, part)
@@ -154,7 +201,10 @@ def _row_ranges(options: FilesOptions, part: Part) -> Iterator[Part]:
     try:
         with files.open_input(part.address) as stream:
             metadata = pq.ParquetFile(stream).metadata
-            groups = [(metadata.row_group(i).num_rows, metadata.row_group(i).total_byte_size) for i in range(metadata.num_row_groups)]
+            groups = [
+                (metadata.row_group(i).num_rows, metadata.row_group(i).total_byte_size)
+                for i in range(metadata.num_row_groups)
+            ]
     except (OSError, pa.ArrowException):
         yield part  # reading it will name the damage
         return
@@ -162,10 +212,24 @@ def _row_ranges(options: FilesOptions, part: Part) -> Iterator[Part]:
     for count, size in groups:
         rows, share = rows + count, share + size
         if share >= options.slice_bytes:
-            yield Part(address=part.address, path=part.path, size=part.size, start=start, stop=rows, share=share)
+            yield Part(
+                address=part.address,
+                path=part.path,
+                size=part.size,
+                start=start,
+                stop=rows,
+                share=share,
+            )
             start, share = rows, 0
     if rows > start or not groups:
-        yield Part(address=part.address, path=part.path, size=part.size, start=start, stop=None, share=share)
+        yield Part(
+            address=part.address,
+            path=part.path,
+            size=part.size,
+            start=start,
+            stop=None,
+            share=share,
+        )
 
 
 def kind_of(path: str) -> tuple[str, str]:
@@ -183,7 +247,8 @@ def read(options: FilesOptions, piece: Slice) -> Iterator[Document | Reject]:
 
 
 def read_part(options: FilesOptions, part: Part) -> Iterator[Document | Reject]:
-    """The records of one file or range; damage ends it with a reject `damaged`, `truncated` or `unreadable`."""
+    """The records of one file or range; damage ends it with a reject `damaged`, `truncated` or
+    `unreadable`."""
     position = part.start
     try:
         for record in _records(options, part):
@@ -196,20 +261,31 @@ def read_part(options: FilesOptions, part: Part) -> Iterator[Document | Reject]:
 
 def what_broke(error: BaseException) -> tuple[str, str]:
     """(unreadable, truncated or damaged; detail) of what opening a file or a decoder raised."""
-    if isinstance(error, (PermissionError, FileNotFoundError, IsADirectoryError, UnicodeEncodeError)):  # the last: a name that is no UTF-8
+    if isinstance(
+        error, (PermissionError, FileNotFoundError, IsADirectoryError, UnicodeEncodeError)
+    ):  # the last: a name that is no UTF-8
         return "unreadable", getattr(error, "strerror", None) or str(error)
-    cut = isinstance(error, EOFError) or "Truncated" in str(error)  # the latter is Arrow's word for a cut .zst
+    cut = isinstance(error, EOFError) or "Truncated" in str(
+        error
+    )  # the latter is Arrow's word for a cut .zst
     return "truncated" if cut else "damaged", str(error)[:200]
 
 
 def _records(options: FilesOptions, part: Part) -> Iterator[Document | Reject]:
     form, compression = kind_of(part.path)
     if form not in FORMATS:
-        yield Reject(path=part.path, position=0, reason="unknown_format", detail=f"not {', '.join(FORMATS)}")
+        yield Reject(
+            path=part.path, position=0, reason="unknown_format", detail=f"not {', '.join(FORMATS)}"
+        )
     elif form == ".parquet":
         yield from _parquet(options, part, compression)
     elif form == ".jsonl" and "\n".encode(options.encoding) != b"\n":
-        yield Reject(path=part.path, position=0, reason="bad_encoding", detail=f"{options.encoding} cannot be read by lines; convert the file to utf-8")
+        yield Reject(
+            path=part.path,
+            position=0,
+            reason="bad_encoding",
+            detail=f"{options.encoding} cannot be read by lines; convert the file to utf-8",
+        )
     else:
         with open_inflated(part.address, compression) as stream:
             if form in (".html", ".htm"):
@@ -225,12 +301,14 @@ def _records(options: FilesOptions, part: Part) -> Iterator[Document | Reject]:
 
 
 def open_inflated(address: str, compression: str, long_window: bool = False) -> IO[bytes]:
-    """A buffered stream of a file's inflated bytes; `compression` is one of `COMPRESSIONS` or ""."""
+    """A buffered stream of a file's inflated bytes; `compression` is one of `COMPRESSIONS` or
+    ""."""
     return inflate(io.BufferedReader(files.open_input(address), 1 << 20), compression, long_window)  # type: ignore[arg-type]
 
 
 def inflate(stream: Any, compression: str, long_window: bool = False) -> IO[bytes]:
-    """A buffered stream of the inflated bytes of one; closing it closes both. `long_window`: of .zst, one of up to 2 GB (`corpora.zst`)."""
+    """A buffered stream of the inflated bytes of one; closing it closes both. `long_window`: of
+    .zst, one of up to 2 GB (`corpora.zst`)."""
     if not compression:
         return stream  # type: ignore[no-any-return]
     if compression == ".gz":
@@ -247,7 +325,8 @@ def inflate(stream: Any, compression: str, long_window: bool = False) -> IO[byte
 
 
 class _Inflated(io.RawIOBase):
-    """Hands on what a decoder has as soon as it has it, so that damage costs nothing that was inflated before it."""
+    """Hands on what a decoder has as soon as it has it, so that damage costs nothing that was
+    inflated before it."""
 
     def __init__(self, read: Callable[[int], bytes], compressed: IO[bytes]) -> None:
         self.read_some, self.compressed = read, compressed
@@ -265,8 +344,11 @@ class _Inflated(io.RawIOBase):
         super().close()
 
 
-def read_lines(stream: IO[bytes], start: int = 0, stop: int | None = None, limit: int = MAX_DOCUMENT_BYTES) -> Iterator[tuple[int, bytes | None]]:
-    """(offset, line without its `\\n`) of each line that begins in [start, stop); None for a line of more bytes than `limit`."""
+def read_lines(
+    stream: IO[bytes], start: int = 0, stop: int | None = None, limit: int = MAX_DOCUMENT_BYTES
+) -> Iterator[tuple[int, bytes | None]]:
+    """(offset, line without its `\\n`) of each line that begins in [start, stop); None for a line
+    of more bytes than `limit`."""
     offset = start
     if start > 0:
         stream.seek(start - 1)
@@ -295,7 +377,12 @@ def _skip_line(stream: IO[bytes]) -> int:
 
 
 def _too_large(part: Part, position: int) -> Reject:
-    return Reject(path=part.path, position=position, reason="too_large", detail=f"over {MAX_DOCUMENT_BYTES} bytes")
+    return Reject(
+        path=part.path,
+        position=position,
+        reason="too_large",
+        detail=f"over {MAX_DOCUMENT_BYTES} bytes",
+    )
 
 
 def _text(options: FilesOptions, part: Part, position: int, raw: bytes) -> Document | Reject:
@@ -304,21 +391,45 @@ def _text(options: FilesOptions, part: Part, position: int, raw: bytes) -> Docum
     try:
         text = raw.decode(options.encoding)
     except UnicodeError as error:
-        return Reject(path=part.path, position=position, reason="bad_encoding", detail=str(error)[:200], text=raw[:1000].decode(options.encoding, "replace"))
+        return Reject(
+            path=part.path,
+            position=position,
+            reason="bad_encoding",
+            detail=str(error)[:200],
+            text=raw[:1000].decode(options.encoding, "replace"),
+        )
     return Document(path=part.path, position=position, text=text)
 
 
 def _page(options: FilesOptions, part: Part, content: bytes) -> Document | Reject:
-    """A web page; lxml runs where it can be killed. `crawled` is not known, so that no date can be checked against it."""
+    """A web page; lxml runs where it can be killed. `crawled` is not known, so that no date can be
+    checked against it."""
     guard = shared_guard("corpora.html:extract_page")
     page = guard.call(content, language=options.language, min_characters=options.min_characters)
     if isinstance(page, (Skip, Failure)):
-        return Reject(path=part.path, position=0, reason=page.reason, detail=page.detail, text=page.text if isinstance(page, Skip) else "")
+        return Reject(
+            path=part.path,
+            position=0,
+            reason=page.reason,
+            detail=page.detail,
+            text=page.text if isinstance(page, Skip) else "",
+        )
     digest = hashlib.blake2b(content, digest_size=16).hexdigest()
-    return Document(path=part.path, position=0, text=page.text, title=page.title, date=page.date, language=page.language, digest=digest, extra=page.notes())
+    return Document(
+        path=part.path,
+        position=0,
+        text=page.text,
+        title=page.title,
+        date=page.date,
+        language=page.language,
+        digest=digest,
+        extra=page.notes(),
+    )
 
 
-def _text_lines(options: FilesOptions, part: Part, stream: IO[bytes]) -> Iterator[Document | Reject]:
+def _text_lines(
+    options: FilesOptions, part: Part, stream: IO[bytes]
+) -> Iterator[Document | Reject]:
     for offset, line in read_lines(stream, part.start, part.stop):
         if line is None:
             yield _too_large(part, offset)
@@ -326,7 +437,9 @@ def _text_lines(options: FilesOptions, part: Part, stream: IO[bytes]) -> Iterato
             yield _text(options, part, offset, line)
 
 
-def _paragraphs(options: FilesOptions, part: Part, stream: IO[bytes]) -> Iterator[Document | Reject]:
+def _paragraphs(
+    options: FilesOptions, part: Part, stream: IO[bytes]
+) -> Iterator[Document | Reject]:
     """Runs of lines between blank ones."""
     held: list[bytes] = []
     begin = size = 0  # size: bytes with a line end each; 0 where no paragraph is open
@@ -339,11 +452,17 @@ def _paragraphs(options: FilesOptions, part: Part, stream: IO[bytes]) -> Iterato
             elif line is not None:
                 held.append(line)
         elif size:
-            yield _too_large(part, begin) if size > MAX_DOCUMENT_BYTES + 1 else _text(options, part, begin, b"\n".join(held))
+            yield (
+                _too_large(part, begin)
+                if size > MAX_DOCUMENT_BYTES + 1
+                else _text(options, part, begin, b"\n".join(held))
+            )
             held, size = [], 0
 
 
-def _json_lines(options: FilesOptions, part: Part, stream: IO[bytes]) -> Iterator[Document | Reject]:
+def _json_lines(
+    options: FilesOptions, part: Part, stream: IO[bytes]
+) -> Iterator[Document | Reject]:
     for offset, line in read_lines(stream, part.start, part.stop):
         if line is None:
             yield _too_large(part, offset)
@@ -351,20 +470,38 @@ def _json_lines(options: FilesOptions, part: Part, stream: IO[bytes]) -> Iterato
             yield _json_record(options, part, offset, line)
 
 
-def _json_record(options: FilesOptions, part: Part, position: int, line: bytes) -> Document | Reject:
+def _json_record(
+    options: FilesOptions, part: Part, position: int, line: bytes
+) -> Document | Reject:
     start = line[:1000].decode("utf-8", "replace")
     try:
         record = json.loads(line.decode(options.encoding).removeprefix("\ufeff"))
     except UnicodeError as error:
-        return Reject(path=part.path, position=position, reason="bad_encoding", detail=str(error)[:200], text=start)
+        return Reject(
+            path=part.path,
+            position=position,
+            reason="bad_encoding",
+            detail=str(error)[:200],
+            text=start,
+        )
     except (ValueError, RecursionError) as error:
-        return Reject(path=part.path, position=position, reason="bad_json", detail=str(error)[:200], text=start)
+        return Reject(
+            path=part.path,
+            position=position,
+            reason="bad_json",
+            detail=str(error)[:200],
+            text=start,
+        )
     if not isinstance(record, dict):
-        return Reject(path=part.path, position=position, reason="bad_json", detail="not an object", text=start)
+        return Reject(
+            path=part.path, position=position, reason="bad_json", detail="not an object", text=start
+        )
     return _field_record(options, part, position, record)
 
 
-def _field_record(options: FilesOptions, part: Part, position: int, record: dict[str, Any]) -> Document | Reject:
+def _field_record(
+    options: FilesOptions, part: Part, position: int, record: dict[str, Any]
+) -> Document | Reject:
     text = record.get(options.text_field)
     if not isinstance(text, str):
         detail = f"no text in field {options.text_field!r}; fields: {', '.join(map(str, record))}"
@@ -402,16 +539,37 @@ def _parquet(options: FilesOptions, part: Part, compression: str) -> Iterator[Do
             with open_inflated(part.address, compression) as stream:
                 shutil.copyfileobj(stream, spool, 1 << 20)
             spool.seek(0)
-        with pa.PythonFile(spool, mode="r") if compression else files.open_input(part.address) as stream:
+        with (
+            pa.PythonFile(spool, mode="r")
+            if compression
+            else files.open_input(part.address) as stream
+        ):
             yield from _parquet_rows(options, part, pq.ParquetFile(stream))
 
 
-def _parquet_rows(options: FilesOptions, part: Part, table: pq.ParquetFile) -> Iterator[Document | Reject]:
-    wanted = [name for name in (options.text_field, options.id_field, options.url_field, options.title_field, options.date_field) if name]
+def _parquet_rows(
+    options: FilesOptions, part: Part, table: pq.ParquetFile
+) -> Iterator[Document | Reject]:
+    wanted = [
+        name
+        for name in (
+            options.text_field,
+            options.id_field,
+            options.url_field,
+            options.title_field,
+            options.date_field,
+        )
+        if name
+    ]
     present = [name for name in wanted if name in table.schema_arrow.names]
     if options.text_field not in present:
         yield Reject(
-            path=part.path, position=0, reason="no_text", detail=f"no column {options.text_field!r}; columns: {', '.join(table.schema_arrow.names)}"[:200]
+            path=part.path,
+            position=0,
+            reason="no_text",
+            detail=f"no column {options.text_field!r}; columns: {', '.join(table.schema_arrow.names)}"[
+                :200
+            ],
         )
         return
     row = 0

@@ -1,13 +1,16 @@
-"""A function run in a child process that may be killed: one bad input costs one input, never the worker.
+"""A function run in a child process that may be killed: one bad input costs one input, never the
+worker.
 
-A parser in C cannot be stopped from inside: a signal waits until it returns, and a crash takes the process with it. So
-`Guard` keeps one child alive, sends it the arguments and waits for the answer, at most `deadline_s` seconds and with at most
-`memory_bytes` of address space. A child that outlasts either, or dies, is replaced, and the same call is tried once more
-alone, in the fresh child; then it is a `Failure`. A call costs about 0.1 ms and the copy of what is sent; a child starts
-in less than a second.
+A parser in C cannot be stopped from inside: a signal waits until it returns, and a crash takes the
+process with it. So `Guard` keeps one child alive, sends it the arguments and waits for the answer,
+at most `deadline_s` seconds and with at most `memory_bytes` of address space. A child that outlasts
+either, or dies, is replaced, and the same call is tried once more alone, in the fresh child; then
+it is a `Failure`. A call costs about 0.1 ms and the copy of what is sent; a child starts in less
+than a second.
 
-These limits are a safety net, set ten times wider than anything measured: what decides about an input must be counted in
-its bytes, since time and memory differ between machines (law 2 of the design).
+These limits are a safety net, set ten times wider than anything measured: what decides about an
+input must be counted in its bytes, since time and memory differ between machines (law 2 of the
+design).
 """
 
 import atexit
@@ -30,21 +33,26 @@ _START_S = 120.0
 _READY = "ready"
 _ORPHAN_CHECK_S = 10.0
 _WARM_AFTER = 20
-"""Calls after which what a function loads lazily is there, such as the profiles of languages: the collector need not look at it again."""
+"""Calls after which what a function loads lazily is there, such as the profiles of languages: the
+collector need not look at it again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """A call that failed twice. `reason`: timeout, memory, crash (the child died) or error (the function raised)."""
+    """A call that failed twice. `reason`: timeout, memory, crash (the child died) or error (the
+    function raised)."""
 
     reason: str
     detail: str
 
 
 class Guard:
-    """Calls of one function, given as `module:name`, in a child. Use as a context manager, from one thread."""
+    """Calls of one function, given as `module:name`, in a child. Use as a context manager, from one
+    thread."""
 
-    def __init__(self, function: str, *, deadline_s: float = DEADLINE_S, memory_bytes: int = MEMORY_BYTES) -> None:
+    def __init__(
+        self, function: str, *, deadline_s: float = DEADLINE_S, memory_bytes: int = MEMORY_BYTES
+    ) -> None:
         self._function = function
         self._deadline_s = deadline_s
         self._memory_bytes = memory_bytes
@@ -65,7 +73,8 @@ class Guard:
         return self._process.pid if self._process is not None else None
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
-        """The function's result, or a `Failure`. Raises `UserError` where a child cannot even be started: that is no fault of the input."""
+        """The function's result, or a `Failure`. Raises `UserError` where a child cannot even be
+        started: that is no fault of the input."""
         outcome = self._try(args, kwargs)
         if isinstance(outcome, Failure) and outcome.reason != "error":
             self._restart()
@@ -100,16 +109,21 @@ class Guard:
             kind, value = self._answers.recv()
         except (EOFError, OSError):
             return Failure(reason="crash", detail=self._how_it_died())
-        except BaseException:  # interrupted: the answer to come must not be taken for that of the next call
+        except (
+            BaseException
+        ):  # interrupted: the answer to come must not be taken for that of the next call
             self.close()
             raise
         return value if kind == "result" else Failure(reason=kind, detail=value)
 
     def _start(self) -> None:
-        """A plain interpreter and pipes, not `multiprocessing`: a worker of a pool may be a daemon, which may have no children."""
+        """A plain interpreter and pipes, not `multiprocessing`: a worker of a pool may be a daemon,
+        which may have no children."""
         request_out, request_in = os.pipe()
         answer_out, answer_in = os.pipe()
-        setup = json.dumps([sys.path, request_out, answer_in, self._function, self._memory_bytes, self._deadline_s])
+        setup = json.dumps(
+            [sys.path, request_out, answer_in, self._function, self._memory_bytes, self._deadline_s]
+        )
         command = [
             sys.executable,
             "-c",
@@ -118,7 +132,11 @@ class Guard:
         ]
         try:
             self._process = subprocess.Popen(
-                command, pass_fds=(request_out, answer_in), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+                command,
+                pass_fds=(request_out, answer_in),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
             )
         finally:
             os.close(request_out)
@@ -126,12 +144,20 @@ class Guard:
             self._requests = Connection(request_in, readable=False)
             self._answers = Connection(answer_out, writable=False)
         try:
-            said = self._answers.recv() if self._answers.poll(_START_S) else f"it did not start in {_START_S:g} s"
+            said = (
+                self._answers.recv()
+                if self._answers.poll(_START_S)
+                else f"it did not start in {_START_S:g} s"
+            )
         except (EOFError, OSError):
             said = self._how_it_died()
         if said != _READY:
             self.close()
-            raise UserError(f"the parser's process, {self._function}: {said}", "pip install 'corpusmill[pipelines]'; check ulimit -v and the free memory", 3)
+            raise UserError(
+                f"the parser's process, {self._function}: {said}",
+                "pip install 'corpusmill[pipelines]'; check ulimit -v and the free memory",
+                3,
+            )
 
     def _how_it_died(self) -> str:
         if self._process is None:
@@ -140,14 +166,19 @@ class Guard:
             code = self._process.wait(5)
         except subprocess.TimeoutExpired:
             return "the child closed its pipe"
-        return f"the child was ended by {signal.Signals(-code).name}" if code < 0 else f"the child ended with code {code}"
+        return (
+            f"the child was ended by {signal.Signals(-code).name}"
+            if code < 0
+            else f"the child ended with code {code}"
+        )
 
 
 _shared: dict[tuple[int, str], Guard] = {}
 
 
 def shared_guard(function: str) -> Guard:
-    """This process's own guard for a function: one child for all the slices that it reads, ended when it exits."""
+    """This process's own guard for a function: one child for all the slices that it reads, ended
+    when it exits."""
     key = (os.getpid(), function)
     if key not in _shared:
         _shared[key] = Guard(function)
@@ -155,13 +186,21 @@ def shared_guard(function: str) -> Guard:
     return _shared[key]
 
 
-def serve(request_fd: int, answer_fd: int, function: str, memory_bytes: int, deadline_s: float) -> None:
-    """The child: answers calls until its parent is gone. If that happens during a call, an alarm ends it."""
+def serve(
+    request_fd: int, answer_fd: int, function: str, memory_bytes: int, deadline_s: float
+) -> None:
+    """The child: answers calls until its parent is gone. If that happens during a call, an alarm
+    ends it."""
     import logging
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    logging.disable(logging.CRITICAL)  # libraries report on every bad page; the answer says what there is to say
-    requests, answers = Connection(request_fd, writable=False), Connection(answer_fd, readable=False)
+    logging.disable(
+        logging.CRITICAL
+    )  # libraries report on every bad page; the answer says what there is to say
+    requests, answers = (
+        Connection(request_fd, writable=False),
+        Connection(answer_fd, readable=False),
+    )
     module, _, name = function.partition(":")
     try:
         call = getattr(importlib.import_module(module), name)

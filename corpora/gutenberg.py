@@ -1,13 +1,16 @@
-"""Project Gutenberg's header, licence and credits taken off, by its markers in every generation, and nothing else.
+"""Project Gutenberg's header, licence and credits taken off, by its markers in every generation,
+and nothing else.
 
     since 2001   *** START OF (THE|THIS) PROJECT GUTENBERG EBOOK ... ***  and the same with END: the first and the last count.
-                 The first may go on in the next line. Behind it credits (`Produced by ...`), before the second `End of Project Gutenberg's ...`
+                 The first may go on in the next line. Behind it credits (`Produced by ...`), before
+the second `End of Project Gutenberg's ...`
     before       a greeting, and the licence between *START**THE SMALL PRINT! and *END*THE SMALL PRINT!; `End of the Project Gutenberg Etext` or nothing
 
-With a pair of markers all outside of it goes. One marker alone is not to be trusted: it takes at most a fifth of the text.
-Credits are looked for only directly behind the header, in 20 lines. The usual stripper looks for some fifty beginnings of
-lines in the first 600 lines instead: a line `Produced by` at 200 costs the text before it. Transcribers' notes, and whatever
-the book itself says of the project, stay.
+With a pair of markers all outside of it goes. One marker alone is not to be trusted: it takes at
+most a fifth of the text. Credits are looked for only directly behind the header, in 20 lines. The
+usual stripper looks for some fifty beginnings of lines in the first 600 lines instead: a line
+`Produced by` at 200 costs the text before it. Transcribers' notes, and whatever the book itself
+says of the project, stay.
 """
 
 import re
@@ -27,14 +30,22 @@ _START = re.compile(r"\s*\*{3}\s*START OF (?:(?:THE|THIS) )?PROJECT GUTENBERG\b"
 _END = re.compile(r"\s*\*{3}\s*END OF (?:(?:THE|THIS) )?PROJECT GUTENBERG\b", re.IGNORECASE)
 _SMALL_START = re.compile(r"\s*\*+\s*START\W{0,6}THE SMALL PRINT", re.IGNORECASE)
 _SMALL_END = re.compile(r"\s*\*+\s*END\W{0,6}THE SMALL PRINT", re.IGNORECASE)
-_END_WORDS = re.compile(r"\s*\**\s*(?:This is the )?End of (?:(?:the|this) )?Project Gutenberg\b", re.IGNORECASE)
-_GREETING = re.compile(r"Project Gutenberg(?:['’]s)?\s+(?:(?:(?:E-?text|e-?book)\s+of|(?:E-?text|e-?book),)\s+)?(.+)", re.IGNORECASE | re.DOTALL)
+_END_WORDS = re.compile(
+    r"\s*\**\s*(?:This is the )?End of (?:(?:the|this) )?Project Gutenberg\b", re.IGNORECASE
+)
+_GREETING = re.compile(
+    r"Project Gutenberg(?:['’]s)?\s+(?:(?:(?:E-?text|e-?book)\s+of|(?:E-?text|e-?book),)\s+)?(.+)",
+    re.IGNORECASE | re.DOTALL,
+)
 _CREDIT = re.compile(
     r"\s*(?:Produced by|E-?(?:text|book) (?:was )?(?:prepared|produced|created|transcribed)|This e-?(?:text|book) (?:was )?(?:prepared|produced|created|transcribed)"
     r"|Credits:|\(This (?:file|book|e-?text) was produced from|Note: Project Gutenberg (?:also )?has|(?:Online )?Distributed Proofread)",
     re.IGNORECASE,
 )
-_MAYBE_CREDIT = re.compile(r"\s*(?:Transcribed|Prepared|Scanned|Digiti[sz]ed|Proof(?:ed|read)|HTML (?:version|file)|Updated)\b", re.IGNORECASE)
+_MAYBE_CREDIT = re.compile(
+    r"\s*(?:Transcribed|Prepared|Scanned|Digiti[sz]ed|Proof(?:ed|read)|HTML (?:version|file)|Updated)\b",
+    re.IGNORECASE,
+)
 _EVIDENCE = re.compile(r"@|https?:|e-?mail|pgdp|gutenberg|proofread", re.IGNORECASE)
 _PLACEHOLDER = re.compile(r"\s*\[[^\]]{0,200}\]\s*", re.DOTALL)
 _FIELD = re.compile(r"(Title|Author|Language|Character set encoding):[ \t]*(.*)", re.IGNORECASE)
@@ -50,7 +61,8 @@ LANGUAGES = dict(pair.split("=") for pair in _FROM_NAME.lower().split())
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stripped:
-    """A text and what its header said. `markers`: pair, small_print or one, by what was found; None: no header, and the text is whole."""
+    """A text and what its header said. `markers`: pair, small_print or one, by what was found;
+    None: no header, and the text is whole."""
 
     text: str
     markers: str | None = None
@@ -61,7 +73,8 @@ class Stripped:
 
 
 def strip(text: str) -> Stripped:
-    """The book in a text of Project Gutenberg; any other text whole. Line ends are `\\n`, without byte order mark."""
+    """The book in a text of Project Gutenberg; any other text whole. Line ends are `\\n`, without
+    byte order mark."""
     lines = text.split("\n")
     begin, end, markers = _pair(lines)
     if not markers:
@@ -76,14 +89,21 @@ def strip(text: str) -> Stripped:
 
 def declared_charset(head: bytes) -> str:
     """The label in a header's `Character set encoding:`, "" where there is none."""
-    found = re.search(rb"^Character set encoding:[ \t]*([A-Za-z0-9_-]{2,40})", head[:5000], re.IGNORECASE | re.MULTILINE)
+    found = re.search(
+        rb"^Character set encoding:[ \t]*([A-Za-z0-9_-]{2,40})",
+        head[:5000],
+        re.IGNORECASE | re.MULTILINE,
+    )
     return found[1].decode("ascii") if found else ""
 
 
 def _pair(lines: list[str]) -> tuple[int, int, str]:
     """(first line of the book, line behind it, "pair"); "" without both markers."""
     start = next((i for i, line in enumerate(lines) if "***" in line and _START.match(line)), None)
-    end = next((i for i in range(len(lines) - 1, -1, -1) if "***" in lines[i] and _END.match(lines[i])), None)
+    end = next(
+        (i for i in range(len(lines) - 1, -1, -1) if "***" in lines[i] and _END.match(lines[i])),
+        None,
+    )
     if start is None or end is None or end < start:
         return 0, len(lines), ""
     return min(_behind_start(lines, start), end), end, "pair"
@@ -104,21 +124,45 @@ def _older(lines: list[str]) -> tuple[int, int, str]:
     """The same by the small print, or by a marker that is alone."""
     total = sum(map(len, lines)) + len(lines)
     allowed = MAX_UNPAIRED * total
-    greeted = "project gutenberg" in " ".join([line for line in lines if line.strip()][:_GREETING_LINES]).lower()
+    greeted = (
+        "project gutenberg"
+        in " ".join([line for line in lines if line.strip()][:_GREETING_LINES]).lower()
+    )
     begin, end, markers = 0, len(lines), ""
-    small = next((i for i, line in enumerate(lines[:_SMALL_PRINT_FROM]) if _SMALL_START.match(line)), None)
+    small = next(
+        (i for i, line in enumerate(lines[:_SMALL_PRINT_FROM]) if _SMALL_START.match(line)), None
+    )
     last = (small or 0) + _SMALL_PRINT_LINES
-    closed = next((i + 1 for i, line in enumerate(lines[: last if small is not None else len(lines)]) if _SMALL_END.match(line) and i >= (small or 0)), None)
+    closed = next(
+        (
+            i + 1
+            for i, line in enumerate(lines[: last if small is not None else len(lines)])
+            if _SMALL_END.match(line) and i >= (small or 0)
+        ),
+        None,
+    )
     lone = next((i for i, line in enumerate(lines) if _START.match(line)), None)
     if greeted and small is not None and closed is not None:
         begin, markers = closed, "small_print"
     else:
-        head = closed if greeted and closed is not None else _behind_start(lines, lone) if lone is not None else 0
+        head = (
+            closed
+            if greeted and closed is not None
+            else _behind_start(lines, lone)
+            if lone is not None
+            else 0
+        )
         size = _size(lines, 0, head)
         if head and size <= allowed:
             begin, markers, allowed = head, "one", allowed - size
     tail = next(
-        (i for i in range(len(lines) - 1, begin, -1) if _END.match(lines[i]) or (_END_WORDS.match(lines[i]) and (greeted or len(lines) - i <= 4))), None
+        (
+            i
+            for i in range(len(lines) - 1, begin, -1)
+            if _END.match(lines[i])
+            or (_END_WORDS.match(lines[i]) and (greeted or len(lines) - i <= 4))
+        ),
+        None,
     )
     if tail is not None and _size(lines, tail, len(lines)) <= allowed:
         end, markers = tail, markers or "one"
@@ -130,7 +174,8 @@ def _size(lines: list[str], begin: int, end: int) -> int:
 
 
 def _block(lines: list[str], begin: int, end: int) -> tuple[int, int]:
-    """(first line, line behind it) of the first run of lines that are not blank; equal where there is none."""
+    """(first line, line behind it) of the first run of lines that are not blank; equal where there
+    is none."""
     while begin < end and not lines[begin].strip():
         begin += 1
     stop = begin
@@ -140,7 +185,8 @@ def _block(lines: list[str], begin: int, end: int) -> tuple[int, int]:
 
 
 def _behind_credits(lines: list[str], begin: int, end: int) -> int:
-    """Where the book begins: behind the credits, which stand before its first line; placeholders of pictures among them go with them."""
+    """Where the book begins: behind the credits, which stand before its first line; placeholders of
+    pictures among them go with them."""
     limit, at, book = begin + CREDIT_LINES, begin, begin
     while at < end:
         first, stop = _block(lines, at, end)
@@ -156,14 +202,19 @@ def _behind_credits(lines: list[str], begin: int, end: int) -> int:
 
 
 def _before_end_words(lines: list[str], begin: int, end: int) -> int:
-    """Where the book ends: before `End of the Project Gutenberg EBook of ...`, the last block before the marker."""
+    """Where the book ends: before `End of the Project Gutenberg EBook of ...`, the last block
+    before the marker."""
     stop = end
     while stop > begin and not lines[stop - 1].strip():
         stop -= 1
     first = stop
     while first > begin and lines[first - 1].strip():
         first -= 1
-    return first if stop - first <= _BLOCK_LINES and first < stop and _END_WORDS.match(lines[first]) else stop
+    return (
+        first
+        if stop - first <= _BLOCK_LINES and first < stop and _END_WORDS.match(lines[first])
+        else stop
+    )
 
 
 def _said(head: str) -> dict[str, Any]:
@@ -183,7 +234,13 @@ def _said(head: str) -> dict[str, Any]:
         "title" not in fields
         and first < stop
         and (
-            greeting := _GREETING.search(" ".join(lines[first : min(stop, first + 2)] if not lines[first].rstrip().endswith("*") else lines[first : first + 1]))
+            greeting := _GREETING.search(
+                " ".join(
+                    lines[first : min(stop, first + 2)]
+                    if not lines[first].rstrip().endswith("*")
+                    else lines[first : first + 1]
+                )
+            )
         )
     ):
         title, _, author = greeting[1].strip(" *").partition(", by ")

@@ -1,4 +1,5 @@
-"""The text of a web page: `extract_page(content, ...) -> Page | Skip`, pure, and every skip has its reason.
+"""The text of a web page: `extract_page(content, ...) -> Page | Skip`, pure, and every skip has its
+reason.
 
 The steps, cheapest first, since most pages of a crawl end before the costly one:
 
@@ -10,10 +11,11 @@ The steps, cheapest first, since most pages of a crawl end before the costly one
     6. trafilatura, fast, without comments; short texts                   empty, too_short
     7. langdetect on the text                                             language
 
-trafilatura's `deduplicate` is never on: it drops what the process saw before, so that a page's text would depend on its
-neighbours. Comments are off: they cost accuracy (F1 .962 -> .955 on 181 news pages). `fast` is as accurate as the default
-there at 0.7 of its cost. Its steps are those of corpora.faster_trafilatura, which give the same text sooner. Runs in a child
-that can be killed (corpora.guard): lxml is a parser in C.
+trafilatura's `deduplicate` is never on: it drops what the process saw before, so that a page's text
+would depend on its neighbours. Comments are off: they cost accuracy (F1 .962 -> .955 on 181 news
+pages). `fast` is as accurate as the default there at 0.7 of its cost. Its steps are those of
+corpora.faster_trafilatura, which give the same text sooner. Runs in a child that can be killed
+(corpora.guard): lxml is a parser in C.
 """
 
 import datetime
@@ -31,13 +33,16 @@ from corpora.language import ANY, certainly_not, detect_language
 from corpora.page import MIN_CHARACTERS, Page, Skip, refuse, refuse_tags
 
 MAX_DEPTH = 1_000
-"""Elements one in the other: libxml2 drops all text below 256 unless asked, and fails near 2,048."""
+"""Elements one in the other: libxml2 drops all text below 256 unless asked, and fails near
+2,048."""
 FIRST_DATE = datetime.date(1990, 1, 1)
 
 _PARAGRAPH = re.compile(r"<p(?:\s[^<>]{0,1000})?>([^<]{80,4000})", re.IGNORECASE)
 _SAMPLE_FROM, _SAMPLE_CHARACTERS = 500_000, 1_500
 _SAMPLE_ENOUGH = 200
-_MOJIBAKE = re.compile("\u00e2\u20ac[\u0080-\u00ff\u02dc\u0153\u2018-\u203a\u2122\u0152\u017d\u017e\u0178]|\u00c3[\u0080-\u00bf]")
+_MOJIBAKE = re.compile(
+    "\u00e2\u20ac[\u0080-\u00ff\u02dc\u0153\u2018-\u203a\u2122\u0152\u017d\u017e\u0178]|\u00c3[\u0080-\u00bf]"
+)
 _SPACE = re.compile(r"\s+")
 
 _DATE_NAMES = frozenset(
@@ -53,10 +58,21 @@ _DATE_IN_URL = re.compile(r"/(\d{4}[/-]\d\d?[/-]\d\d?)(?:[/-]|$)")
 
 
 def _parser() -> lxml.html.HTMLParser:
-    """Elements of one class each, looked up in C: lxml.html's own look-up in Python takes 7 % of an extraction."""
-    parser = lxml.html.HTMLParser(collect_ids=False, default_doctype=False, encoding="utf-8", remove_comments=True, remove_pis=True, huge_tree=True)
+    """Elements of one class each, looked up in C: lxml.html's own look-up in Python takes 7 % of an
+    extraction."""
+    parser = lxml.html.HTMLParser(
+        collect_ids=False,
+        default_doctype=False,
+        encoding="utf-8",
+        remove_comments=True,
+        remove_pis=True,
+        huge_tree=True,
+    )
     classes = lxml.etree.ElementDefaultClassLookup(
-        element=lxml.html.HtmlElement, comment=lxml.html.HtmlComment, pi=lxml.html.HtmlProcessingInstruction, entity=lxml.html.HtmlEntity
+        element=lxml.html.HtmlElement,
+        comment=lxml.html.HtmlComment,
+        pi=lxml.html.HtmlProcessingInstruction,
+        entity=lxml.html.HtmlEntity,
     )
     parser.set_element_class_lookup(classes)
     return parser
@@ -78,13 +94,17 @@ def extract_page(
     precision: bool = False,
     accelerated: bool = True,
 ) -> Page | Skip:
-    """The text of a page's bytes, or why there is none. `cut`: its end is missing. `crawled`: bounds the date it may claim.
-    `fast`, `precision`: trafilatura's switches. `accelerated`: see corpora.faster_trafilatura; changes no character."""
+    """The text of a page's bytes, or why there is none. `cut`: its end is missing. `crawled`:
+    bounds the date it may claim. `fast`, `precision`: trafilatura's switches. `accelerated`: see
+    corpora.faster_trafilatura; changes no character."""
     if (refused := refuse(content, content_type, url)) is not None:
         return refused
     decoded = decode_page(content, content_type, cut=cut)
     if decoded is None:
-        return Skip(reason="charset", detail="no usable declaration, and the bytes are not of a Latin alphabet")
+        return Skip(
+            reason="charset",
+            detail="no usable declaration, and the bytes are not of a Latin alphabet",
+        )
     text = decoded.text.replace("\x00", "")
     if (refused := refuse_tags(text)) is not None:
         return refused
@@ -96,9 +116,13 @@ def extract_page(
     if (depth := _depth(tree)) > MAX_DEPTH:
         return Skip(reason="too_deep", detail=f"{depth:,} elements one in the other")
     title, date, canonical = _head(tree, text, url, crawled)
-    body = faster_trafilatura.extract(tree, url=url, fast=fast, precision=precision, accelerated=accelerated).strip()
+    body = faster_trafilatura.extract(
+        tree, url=url, fast=fast, precision=precision, accelerated=accelerated
+    ).strip()
     if len(body) < min_characters:
-        return Skip(reason="too_short" if body else "empty", detail=f"{len(body)} characters", text=body)
+        return Skip(
+            reason="too_short" if body else "empty", detail=f"{len(body)} characters", text=body
+        )
     found = detect_language(body, language)
     if language not in (ANY, found):
         return Skip(reason="language", detail=found, text=body[:1000])
@@ -116,7 +140,8 @@ def extract_page(
 
 
 def _sample(text: str) -> str:
-    """Beginnings of paragraphs, for the gate; "" where they are too few to judge by: one message to the reader is not the page."""
+    """Beginnings of paragraphs, for the gate; "" where they are too few to judge by: one message to
+    the reader is not the page."""
     parts: list[str] = []
     size = 0
     for match in _PARAGRAPH.finditer(text, 0, _SAMPLE_FROM):
@@ -128,13 +153,21 @@ def _sample(text: str) -> str:
 
 
 def _parse(text: str, accelerated: bool = True) -> Any | None:
-    """The tree as trafilatura's own `load_html` makes it, repairs included, but for the depth at which libxml2 gives up."""
+    """The tree as trafilatura's own `load_html` makes it, repairs included, but for the depth at
+    which libxml2 gives up."""
     start = text[:50].lower()
     try:
-        tree = lxml.html.fromstring(faster_trafilatura.repair(text, start, accelerated), parser=_PARSER)
+        tree = lxml.html.fromstring(
+            faster_trafilatura.repair(text, start, accelerated), parser=_PARSER
+        )
     except (lxml.etree.LxmlError, ValueError, AssertionError):
         return None
-    return None if tree is None or ("html" not in start and len(tree) < 2 and not len(tree.xpath("//p|//div|//body"))) else tree
+    return (
+        None
+        if tree is None
+        or ("html" not in start and len(tree) < 2 and not len(tree.xpath("//p|//div|//body")))
+        else tree
+    )
 
 
 def _depth(tree: Any) -> int:
@@ -146,16 +179,22 @@ def _depth(tree: Any) -> int:
     return depth
 
 
-def _head(tree: Any, text: str, url: str | None, crawled: datetime.datetime | None) -> tuple[str | None, datetime.date | None, str | None]:
-    """Title, publication date and canonical address, from one pass over the head; htmldate is asked only where there is no date, not even
-    an impossible one."""
+def _head(
+    tree: Any, text: str, url: str | None, crawled: datetime.datetime | None
+) -> tuple[str | None, datetime.date | None, str | None]:
+    """Title, publication date and canonical address, from one pass over the head; htmldate is asked
+    only where there is no date, not even an impossible one."""
     latest = crawled.date() + datetime.timedelta(days=2) if crawled is not None else None
     titles: dict[str, str] = {}
     links: dict[str, str] = {}
     date, claimed = None, False
     for element in tree.iterfind("head/*"):
         if element.tag == "meta":
-            name = (element.get("property") or element.get("name") or element.get("itemprop") or "").strip().lower()
+            name = (
+                (element.get("property") or element.get("name") or element.get("itemprop") or "")
+                .strip()
+                .lower()
+            )
             value = element.get("content") or ""
             if name == "og:title":
                 titles.setdefault("og", _SPACE.sub(" ", value).strip())
@@ -174,10 +213,23 @@ def _head(tree: Any, text: str, url: str | None, crawled: datetime.datetime | No
         date = _date(element.get("datetime") or "", latest)
     if date is None and url is not None and (match := _DATE_IN_URL.search(url)):
         date = _date(match[1], latest)
-    if date is None and latest is not None and not claimed:  # without a bound htmldate would take today's date for one
+    if (
+        date is None and latest is not None and not claimed
+    ):  # without a bound htmldate would take today's date for one
         last = datetime.datetime.combine(latest, datetime.time())
         first = datetime.datetime.combine(FIRST_DATE, datetime.time())
-        date = _date(find_date(tree, extensive_search=False, original_date=True, url=url, min_date=first, max_date=last) or "", latest)
+        date = _date(
+            find_date(
+                tree,
+                extensive_search=False,
+                original_date=True,
+                url=url,
+                min_date=first,
+                max_date=last,
+            )
+            or "",
+            latest,
+        )
     title = titles.get("og") or titles.get("title") or None
     link = links.get("canonical") or links.get("og") or None
     return title, date, _absolute(link, url)

@@ -1,4 +1,5 @@
-"""Where links lead to no text of their own: domains, with all below them, and endings of paths. Composed for this package, by kind."""
+"""Where links lead to no text of their own: domains, with all below them, and endings of paths.
+Composed for this package, by kind."""
 
 _DOMAINS = {
     "pictures": """
@@ -54,7 +55,8 @@ _EXTENSIONS = """
 """
 
 EXCLUDED_DOMAINS = frozenset(name for names in _DOMAINS.values() for name in names.split())
-"""Domains whose pages are pictures, films, posts, programs, shops; each stands for its sub-domains too."""
+"""Domains whose pages are pictures, films, posts, programs, shops; each stands for its sub-domains
+too."""
 EXCLUDED_EXTENSIONS = frozenset(_EXTENSIONS.split())
 """Endings, without the dot, in lower case, of paths that are no pages."""
 BUILTIN = "builtin"

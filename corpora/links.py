@@ -1,9 +1,12 @@
-"""The list of linked addresses: one row for each, from what the slices of a survey noted, and who is in it.
+"""The list of linked addresses: one row for each, from what the slices of a survey noted, and who
+is in it.
 
-    notes (a row a submission) -> 256 parts by the first byte of the key, on disk -> each sorted and summed -> the list, sorted by key
+    notes (a row a submission) -> 256 parts by the first byte of the key, on disk -> each sorted and
+summed -> the list, sorted by key
 
-A key is blake2b-16 of the canonical address, as two numbers. The list is an Arrow file of 256 batches, one for each first byte, so that
-it is mapped into memory and searched where it lies: any number of workers share it. Memory: that of one part.
+A key is blake2b-16 of the canonical address, as two numbers. The list is an Arrow file of 256
+batches, one for each first byte, so that it is mapped into memory and searched where it lies: any
+number of workers share it. Memory: that of one part.
 """
 
 import hashlib
@@ -27,15 +30,27 @@ _BATCH = 1 << 17
 _LEAST = -(1 << 62)
 
 NOTE_SCHEMA = pa.schema(
-    [pa.field("high", pa.uint64(), nullable=False), pa.field("low", pa.uint64(), nullable=False), ("score", pa.int32())]
+    [
+        pa.field("high", pa.uint64(), nullable=False),
+        pa.field("low", pa.uint64(), nullable=False),
+        ("score", pa.int32()),
+    ]
     + [pa.field("url", pa.string(), nullable=False)]
 )
 """What is kept of a submission: 20 bytes, and its address. `score` null: it has none."""
 LIST_SCHEMA = pa.schema(
-    [pa.field("high", pa.uint64(), nullable=False), pa.field("low", pa.uint64(), nullable=False), ("score", pa.int64())]
-    + [pa.field("submissions", pa.uint32(), nullable=False), pa.field("url", pa.string(), nullable=False)]
+    [
+        pa.field("high", pa.uint64(), nullable=False),
+        pa.field("low", pa.uint64(), nullable=False),
+        ("score", pa.int64()),
+    ]
+    + [
+        pa.field("submissions", pa.uint32(), nullable=False),
+        pa.field("url", pa.string(), nullable=False),
+    ]
 )
-"""A row of the list. `url`: as the submission of the highest score spells it, of equal ones the shortest, then the first in the alphabet."""
+"""A row of the list. `url`: as the submission of the highest score spells it, of equal ones the
+shortest, then the first in the alphabet."""
 
 
 def key_of(canonical: str) -> tuple[int, int]:
@@ -44,12 +59,22 @@ def key_of(canonical: str) -> tuple[int, int]:
     return int.from_bytes(digest[:8], "big"), int.from_bytes(digest[8:], "big")
 
 
-def merge(addresses: Sequence[str], output: Any, min_score: int, score_of: Literal["submission", "url"], tick: Callable[[int], None]) -> dict[str, int]:
-    """Write the list of those addresses that have a submission of at least `min_score`, or for `url` whose submissions have it
-    together. Its `score` is the highest, or the sum. Returns how many addresses are listed, the submissions that name them, and
-    those of addresses under the score."""
+def merge(
+    addresses: Sequence[str],
+    output: Any,
+    min_score: int,
+    score_of: Literal["submission", "url"],
+    tick: Callable[[int], None],
+) -> dict[str, int]:
+    """Write the list of those addresses that have a submission of at least `min_score`, or for
+    `url` whose submissions have it together. Its `score` is the highest, or the sum. Returns how
+    many addresses are listed, the submissions that name them, and those of addresses under the
+    score."""
     counts = {"urls": 0, "linked": 0, "unlisted": 0}
-    with tempfile.TemporaryDirectory(prefix="corpusmill-") as folder, pa.ipc.new_file(output, LIST_SCHEMA) as writer:
+    with (
+        tempfile.TemporaryDirectory(prefix="corpusmill-") as folder,
+        pa.ipc.new_file(output, LIST_SCHEMA) as writer,
+    ):
         _scatter(addresses, folder, tick)
         for part in range(PARTS):
             noted = _taken(os.path.join(folder, str(part)))
@@ -88,14 +113,20 @@ def _scatter(addresses: Sequence[str], folder: str, tick: Callable[[int], None])
                     for part, (start, stop) in enumerate(zip(edges[:-1], edges[1:])):
                         if start < stop:
                             if part not in writers:
-                                written = stack.enter_context(pa.OSFile(os.path.join(folder, str(part)), "wb"))
-                                writers[part] = stack.enter_context(pa.ipc.new_stream(written, NOTE_SCHEMA))
+                                written = stack.enter_context(
+                                    pa.OSFile(os.path.join(folder, str(part)), "wb")
+                                )
+                                writers[part] = stack.enter_context(
+                                    pa.ipc.new_stream(written, NOTE_SCHEMA)
+                                )
                             writers[part].write_batch(batch.slice(start, stop - start))
                     done += len(batch)
                     tick(done)
 
 
-def _merged(noted: pa.Table, min_score: int, score_of: Literal["submission", "url"]) -> pa.RecordBatch:
+def _merged(
+    noted: pa.Table, min_score: int, score_of: Literal["submission", "url"]
+) -> pa.RecordBatch:
     """The rows of the list from the notes of a part."""
     if not len(noted):
         return pa.RecordBatch.from_pylist([], LIST_SCHEMA)
@@ -106,13 +137,18 @@ def _merged(noted: pa.Table, min_score: int, score_of: Literal["submission", "ur
     urls = noted.column("url").combine_chunks()
     length = pc.binary_length(urls).to_numpy()
     order = np.lexsort((length, -rank, low, high))
-    high, low, score, scored, rank, length = (values[order] for values in (high, low, score, scored, rank, length))
+    high, low, score, scored, rank, length = (
+        values[order] for values in (high, low, score, scored, rank, length)
+    )
     first = np.ones(len(order), np.bool_)
     first[1:] = (high[1:] != high[:-1]) | (low[1:] != low[:-1])
     starts = np.flatnonzero(first)
     count = np.diff([*starts, len(order)])
     figure = rank[starts] if score_of == "submission" else np.add.reduceat(score, starts)
-    any_scored, all_scored = np.logical_or.reduceat(scored, starts), np.logical_and.reduceat(scored, starts)
+    any_scored, all_scored = (
+        np.logical_or.reduceat(scored, starts),
+        np.logical_and.reduceat(scored, starts),
+    )
     listed = (figure >= min_score) | ~all_scored
     chosen = order[starts]
     for group, row in _ties(starts[listed], count[listed], rank, length, order, urls):
@@ -128,12 +164,22 @@ def _merged(noted: pa.Table, min_score: int, score_of: Literal["submission", "ur
 
 
 def _ties(
-    starts: NDArray[np.int64], count: NDArray[np.int64], rank: NDArray[np.int64], length: NDArray[np.int64], order: NDArray[np.int64], urls: pa.Array
+    starts: NDArray[np.int64],
+    count: NDArray[np.int64],
+    rank: NDArray[np.int64],
+    length: NDArray[np.int64],
+    order: NDArray[np.int64],
+    urls: pa.Array,
 ) -> Iterator[tuple[int, int]]:
-    """(group, row) where several spellings of an address have the highest score and the same length: the row of the first in the alphabet."""
+    """(group, row) where several spellings of an address have the highest score and the same
+    length: the row of the first in the alphabet."""
     for group in np.flatnonzero(count > 1).tolist():
         begin, stop = int(starts[group]), int(starts[group] + count[group])
-        equal = [int(order[at]) for at in range(begin, stop) if rank[at] == rank[begin] and length[at] == length[begin]]
+        equal = [
+            int(order[at])
+            for at in range(begin, stop)
+            if rank[at] == rank[begin] and length[at] == length[begin]
+        ]
         if len(equal) > 1:
             yield group, min(equal, key=lambda row: str(urls[row].as_py()))
 
@@ -145,7 +191,9 @@ class Links:
         self._map = pa.memory_map(path)
         reader = pa.ipc.open_file(self._map)
         self._batches = [reader.get_batch(i) for i in range(reader.num_record_batches)]
-        self._keys = [(_plain(batch.column("high")), _plain(batch.column("low"))) for batch in self._batches]
+        self._keys = [
+            (_plain(batch.column("high")), _plain(batch.column("low"))) for batch in self._batches
+        ]
 
     def find(self, url: str) -> tuple[int | None, int] | None:
         """(score, submissions) of an address in any spelling; None: it is not listed."""
@@ -164,13 +212,19 @@ class Links:
         for batch in self._batches:
             for start in range(0, len(batch), _BATCH):
                 piece = batch.slice(start, _BATCH)
-                for url, score, submissions in zip(*(piece.column(name).to_pylist() for name in ("url", "score", "submissions"))):
+                for url, score, submissions in zip(
+                    *(piece.column(name).to_pylist() for name in ("url", "score", "submissions"))
+                ):
                     yield url, canonical_url(url), score, submissions
 
 
 def _plain(column: pa.Array) -> NDArray[np.uint64]:
     data = column.buffers()[1]
-    return np.frombuffer(data, np.uint64, len(column), column.offset * 8) if data and len(column) else np.zeros(0, np.uint64)
+    return (
+        np.frombuffer(data, np.uint64, len(column), column.offset * 8)
+        if data and len(column)
+        else np.zeros(0, np.uint64)
+    )
 
 
 @contextmanager

@@ -1,8 +1,9 @@
 """What there is to fetch: the archives of CC-News by month, a dump of a wiki, a list of addresses.
 
-Each gives `Wanted`: files, each with the address it comes from, the place below the user's folder where its source reads it, and
-its checksum where the server publishes one; and in words what should be there and is not. What a server says is not trusted: a
-path that would leave the folder is a fault, a listing that is no listing too.
+Each gives `Wanted`: files, each with the address it comes from, the place below the user's folder
+where its source reads it, and its checksum where the server publishes one; and in words what should
+be there and is not. What a server says is not trusted: a path that would leave the folder is a
+fault, a listing that is no listing too.
 """
 
 import datetime
@@ -30,8 +31,14 @@ Read = Callable[[str], bytes]
 _SAFE = re.compile(r"[A-Za-z0-9_+=@,%!()-][A-Za-z0-9._+=@,%!()-]*")
 _SUMS = (("sha1", 40), ("md5", 32))
 _WIKI_FILES = {
-    "multistream": (r"pages-articles-multistream\.xml\.bz2", r"pages-articles-multistream-index\.txt\.bz2"),
-    "multistream-parts": (r"pages-articles-multistream\d+\.xml-p\d+p\d+\.bz2", r"pages-articles-multistream-index\d+\.txt-p\d+p\d+\.bz2"),
+    "multistream": (
+        r"pages-articles-multistream\.xml\.bz2",
+        r"pages-articles-multistream-index\.txt\.bz2",
+    ),
+    "multistream-parts": (
+        r"pages-articles-multistream\d+\.xml-p\d+p\d+\.bz2",
+        r"pages-articles-multistream-index\d+\.txt-p\d+p\d+\.bz2",
+    ),
     "plain": (r"pages-articles\.xml\.bz2",),
     "plain-parts": (r"pages-articles\d+\.xml-p\d+p\d+\.bz2",),
 }
@@ -39,8 +46,8 @@ _WIKI_FILES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Item:
-    """A file to fetch. `path`: below the user's folder; `digest`: `sha1:...` and the like, or "" where none is published;
-    `group`: what it is counted under, such as its month."""
+    """A file to fetch. `path`: below the user's folder; `digest`: `sha1:...` and the like, or ""
+    where none is published; `group`: what it is counted under, such as its month."""
 
     address: str
     path: str
@@ -50,8 +57,8 @@ class Item:
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """What to fetch. `missing`: what should be there and is not, a line each; `notes`: what a user should know;
-    `listings`: small files that come with it, path -> bytes."""
+    """What to fetch. `missing`: what should be there and is not, a line each; `notes`: what a user
+    should know; `listings`: small files that come with it, path -> bytes."""
 
     items: tuple[Item, ...]
     missing: tuple[str, ...] = ()
@@ -60,9 +67,11 @@ class Wanted:
 
 
 def cc_news(start: str, end: str, base: str, read: Read) -> Wanted:
-    """The archives of the months from `start` to `end`, as 2016-09, both included, by the listing `warc.paths.gz` of each.
+    """The archives of the months from `start` to `end`, as 2016-09, both included, by the listing
+    `warc.paths.gz` of each.
 
-    A month without a listing is missing; hours and days without an archive are normal. Raises `UserError`.
+    A month without a listing is missing; hours and days without an archive are normal. Raises
+    `UserError`.
     """
     base = base.rstrip("/")
     items: dict[str, Item] = {}
@@ -77,13 +86,19 @@ def cc_news(start: str, end: str, base: str, read: Read) -> Wanted:
             continue
         keys = _keys(content)
         if keys is None:
-            missing.append(f"{month}: {address} is no listing: it begins with {_beginning(content)}")
+            missing.append(
+                f"{month}: {address} is no listing: it begins with {_beginning(content)}"
+            )
             continue
         listings[f"{folder}/warc.paths.gz"] = content
-        good = [key for key in keys if _is_below(key, folder) and key.endswith((".warc.gz", ".warc"))]
+        good = [
+            key for key in keys if _is_below(key, folder) and key.endswith((".warc.gz", ".warc"))
+        ]
         if len(good) < len(keys):
             strange = next(key for key in keys if key not in good)
-            missing.append(f"{month}: {len(keys) - len(good)} of {len(keys)} lines of its listing name no archive of the month, such as {strange[:100]!r}")
+            missing.append(
+                f"{month}: {len(keys) - len(good)} of {len(keys)} lines of its listing name no archive of the month, such as {strange[:100]!r}"
+            )
         if not keys:
             missing.append(f"{month}: its listing is empty")
         for key in good:
@@ -95,7 +110,9 @@ def months(start: str, end: str) -> list[str]:
     """`2016/09`, ... of the months from `start` to `end`. Raises `UserError`."""
     first, last = _month("--start", start), _month("--end", end)
     if first > last:
-        raise UserError(f"--start {start} is after --end {end}", "both are months, and both are fetched")
+        raise UserError(
+            f"--start {start} is after --end {end}", "both are months, and both are fetched"
+        )
     return [f"{month // 12:04}/{month % 12 + 1:02}" for month in range(first, last + 1)]
 
 
@@ -104,7 +121,10 @@ def _month(flag: str, text: str) -> int:
     if not found or not 1 <= int(found[2]) <= 12:
         raise UserError(f"{flag} {text}: not a month", "write it as 2016-09")
     if int(found[1]) < 2016 or int(found[1]) > datetime.date.today().year:
-        raise UserError(f"{flag} {text}: CC-News begins in 2016-08 and goes on to this month", f"the paper's window is {' to '.join(PAPER_WINDOW)}")
+        raise UserError(
+            f"{flag} {text}: CC-News begins in 2016-08 and goes on to this month",
+            f"the paper's window is {' to '.join(PAPER_WINDOW)}",
+        )
     return int(found[1]) * 12 + int(found[2]) - 1
 
 
@@ -123,12 +143,16 @@ def _keys(content: bytes) -> list[str] | None:
 def wikipedia(wiki: str, date: str, form: str, base: str, read: Read) -> Wanted:
     """A dump's articles, with their index where they have one, by the dump's own list of checksums.
 
-    `wiki`: enwiki, or just the language; `date`: YYYYMMDD, or latest; `base`: the site, below which lies WIKI/DATE/, or an address
-    with {wiki} and {date}. Raises `UserError`: no such dump, nothing of that form in it.
+    `wiki`: enwiki, or just the language; `date`: YYYYMMDD, or latest; `base`: the site, below which
+    lies WIKI/DATE/, or an address with {wiki} and {date}. Raises `UserError`: no such dump, nothing
+    of that form in it.
     """
     wiki = wiki if re.search(r"wik", wiki) else wiki.replace("-", "_") + "wiki"
     if not re.fullmatch(r"[a-z][a-z0-9_]*", wiki):
-        raise UserError(f"--wiki {wiki}: not the name of a wiki", "a language such as en, or a name such as enwiki, dewiki, simplewiki")
+        raise UserError(
+            f"--wiki {wiki}: not the name of a wiki",
+            "a language such as en, or a name such as enwiki, dewiki, simplewiki",
+        )
     notes = []
     if date == "latest":
         date = _latest(wiki, base, read)
@@ -141,17 +165,37 @@ def wikipedia(wiki: str, date: str, form: str, base: str, read: Read) -> Wanted:
     if not sums:
         notes.append(f"{folder}: no checksums are published here, so sizes alone are checked")
         if form.endswith("-parts"):
-            raise UserError(f"{folder}: no list of checksums, so the names of the parts are not known", "take --files multistream or plain, or another --base")
+            raise UserError(
+                f"{folder}: no list of checksums, so the names of the parts are not known",
+                "take --files multistream or plain, or another --base",
+            )
         names = [f"{wiki}-{date}-" + pattern.replace("\\", "") for pattern in _WIKI_FILES[form]]
         sums = dict.fromkeys(names, "")
-    found = [name for pattern in wanted for name in sorted(sums, key=_by_number) if pattern.fullmatch(name)]
+    found = [
+        name
+        for pattern in wanted
+        for name in sorted(sums, key=_by_number)
+        if pattern.fullmatch(name)
+    ]
     if not found or not all(any(pattern.fullmatch(name) for name in found) for pattern in wanted):
-        there = [name for name, patterns in _WIKI_FILES.items() if all(any(re.search(f"-{pattern}$", file) for file in sums) for pattern in patterns)]
+        there = [
+            name
+            for name, patterns in _WIKI_FILES.items()
+            if all(any(re.search(f"-{pattern}$", file) for file in sums) for pattern in patterns)
+        ]
         raise UserError(
-            f"{folder}: no {form} files in this dump", f"--files {there[0]}" if there else "the dump may still be in the making: take an earlier date"
+            f"{folder}: no {form} files in this dump",
+            f"--files {there[0]}"
+            if there
+            else "the dump may still be in the making: take an earlier date",
         )
     items = [
-        Item(address=f"{folder}/{name}", path=f"{wiki}/{date}/{name}", digest=f"{algorithm}:{sums[name]}" if sums[name] else "", group=f"{wiki} {date}")
+        Item(
+            address=f"{folder}/{name}",
+            path=f"{wiki}/{date}/{name}",
+            digest=f"{algorithm}:{sums[name]}" if sums[name] else "",
+            group=f"{wiki} {date}",
+        )
         for name in found
     ]
     return Wanted(items=tuple(items), notes=tuple(notes))
@@ -159,7 +203,11 @@ def wikipedia(wiki: str, date: str, form: str, base: str, read: Read) -> Wanted:
 
 def _folder(base: str, wiki: str, date: str) -> str:
     base = base.rstrip("/")
-    return base.replace("{wiki}", wiki).replace("{date}", date) if "{wiki}" in base or "{date}" in base else f"{base}/{wiki}/{date}"
+    return (
+        base.replace("{wiki}", wiki).replace("{date}", date)
+        if "{wiki}" in base or "{date}" in base
+        else f"{base}/{wiki}/{date}"
+    )
 
 
 def _by_number(name: str) -> list[tuple[int, str]]:
@@ -173,12 +221,15 @@ def _latest(wiki: str, base: str, read: Read) -> str:
     sums, _ = _sums(folder, f"{wiki}-latest", read)
     dates = {found[1] for name in sums if (found := re.match(rf"{wiki}-(\d{{8}})-", name))}
     if not dates:
-        raise UserError(f"{folder}: does not say which dump is the latest", "name one: --date 20181220")
+        raise UserError(
+            f"{folder}: does not say which dump is the latest", "name one: --date 20181220"
+        )
     return max(dates)
 
 
 def _sums(folder: str, prefix: str, read: Read) -> tuple[dict[str, str], str]:
-    """Name -> checksum of a dump's files, and the algorithm; nothing where none is published. Raises `UserError`: no such dump."""
+    """Name -> checksum of a dump's files, and the algorithm; nothing where none is published.
+    Raises `UserError`: no such dump."""
     for algorithm, length in _SUMS:
         address = f"{folder}/{prefix}-{algorithm}sums.txt"
         try:
@@ -186,11 +237,22 @@ def _sums(folder: str, prefix: str, read: Read) -> tuple[dict[str, str], str]:
         except FileNotFoundError:
             continue
         except web.WebError as error:
-            raise UserError(str(error), "Wikimedia asks for a way to reach you: --contact you@example.org; or --base of a mirror", 3) from None
-        lines = (re.fullmatch(rf"([0-9a-f]{{{length}}}) [ *](\S+)", line.strip()) for line in text.splitlines())
+            raise UserError(
+                str(error),
+                "Wikimedia asks for a way to reach you: --contact you@example.org; or --base of a mirror",
+                3,
+            ) from None
+        lines = (
+            re.fullmatch(rf"([0-9a-f]{{{length}}}) [ *](\S+)", line.strip())
+            for line in text.splitlines()
+        )
         sums = {line[2]: line[1] for line in lines if line and _SAFE.fullmatch(line[2])}
         if not sums:
-            raise UserError(f"{address}: no list of checksums: it begins with {_beginning(text.encode())}", "check --base", 1)
+            raise UserError(
+                f"{address}: no list of checksums: it begins with {_beginning(text.encode())}",
+                "check --base",
+                1,
+            )
         return sums, algorithm
     if not _is_there(f"{folder}/", read) and not prefix.endswith("-latest"):
         hint = f"Wikimedia keeps the dumps of some months only: take a later --date or latest, or one that an archive has kept: --base '{ARCHIVE}'"
@@ -209,7 +271,8 @@ def _is_there(address: str, read: Read) -> bool:
 
 
 def url_list(listing: str) -> Wanted:
-    """The files that a list names: an address a line, with a checksum behind it if you have one (`sha256:...`, sha1, md5).
+    """The files that a list names: an address a line, with a checksum behind it if you have one
+    (`sha256:...`, sha1, md5).
 
     Each lies below the folder as HOST/PATH. Raises `UserError` for a line that is no such address.
     """
@@ -218,24 +281,42 @@ def url_list(listing: str) -> Wanted:
         address, _, digest = line.partition(" ")
         digest = digest.strip().lower()
         if not web.is_web(address):
-            raise UserError(f"{listing}: {address[:200]!r} is no http:// or https:// address", "an address a line; a line that begins with # is passed over")
-        if digest and not re.fullmatch(r"(md5:[0-9a-f]{32}|sha1:[0-9a-f]{40}|sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})", digest):
-            raise UserError(f"{listing}: {digest[:150]!r} is no checksum", "write it behind the address as sha256:..., sha1:... or md5:...")
+            raise UserError(
+                f"{listing}: {address[:200]!r} is no http:// or https:// address",
+                "an address a line; a line that begins with # is passed over",
+            )
+        if digest and not re.fullmatch(
+            r"(md5:[0-9a-f]{32}|sha1:[0-9a-f]{40}|sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})", digest
+        ):
+            raise UserError(
+                f"{listing}: {digest[:150]!r} is no checksum",
+                "write it behind the address as sha256:..., sha1:... or md5:...",
+            )
         try:
             path = place(address)
         except ValueError as error:
-            raise UserError(f"{listing}: {address[:200]!r} is no address: {error}", "correct the line, or put a # before it") from None
+            raise UserError(
+                f"{listing}: {address[:200]!r} is no address: {error}",
+                "correct the line, or put a # before it",
+            ) from None
         twin = items.get(path)
         if twin and (twin.address, twin.digest) != (address, digest):
-            raise UserError(f"{listing}: {twin.address} and {address} would be the same file {path}", "keep one of the two")
+            raise UserError(
+                f"{listing}: {twin.address} and {address} would be the same file {path}",
+                "keep one of the two",
+            )
         items[path] = Item(address=address, path=path, digest=digest, group=path.split("/", 1)[0])
     if not items:
-        raise UserError(f"{listing}: names no address", "an address a line; a line that begins with # is passed over")
+        raise UserError(
+            f"{listing}: names no address",
+            "an address a line; a line that begins with # is passed over",
+        )
     return Wanted(items=tuple(items.values()))
 
 
 def place(address: str) -> str:
-    """HOST/PATH of an address as a path below a folder: no step up, no hidden name, no name that is a wildcard or too long for a file.
+    """HOST/PATH of an address as a path below a folder: no step up, no hidden name, no name that is
+    a wildcard or too long for a file.
 
     Raises ValueError where it has no host.
     """
@@ -243,7 +324,9 @@ def place(address: str) -> str:
     if not parts.hostname:
         raise ValueError("it names no host")
     host = parts.netloc.rsplit("@", 1)[-1].replace(":", "_")
-    names = [name for name in unquote(parts.path).split("/") if name not in ("", ".", "..")] or ["index.html"]
+    names = [name for name in unquote(parts.path).split("/") if name not in ("", ".", "..")] or [
+        "index.html"
+    ]
     if parts.path.endswith("/") and names != ["index.html"]:
         names.append("index.html")
     names[-1] += f"?{parts.query}" if parts.query else ""
@@ -253,7 +336,11 @@ def place(address: str) -> str:
 def _name(name: str) -> str:
     clean = re.sub(r"[\x00-\x1f\x7f*?\[\]\\/]", lambda found: f"%{ord(found[0]):02X}", name)
     clean = "%2E" + clean[1:] if clean.startswith(".") else clean
-    return clean if len(clean.encode()) <= 200 else clean.encode()[:180].decode("utf-8", "ignore") + f"-{zlib.crc32(name.encode()):08x}"
+    return (
+        clean
+        if len(clean.encode()) <= 200
+        else clean.encode()[:180].decode("utf-8", "ignore") + f"-{zlib.crc32(name.encode()):08x}"
+    )
 
 
 def _is_below(key: str, folder: str) -> bool:

@@ -1,11 +1,14 @@
-"""Measures of a document's text: whole numbers, so that shares of them compare exactly. What they decide: `corpora.rules`.
+"""Measures of a document's text: whole numbers, so that shares of them compare exactly. What they
+decide: `corpora.rules`.
 
-A word is what white space separates and holds a letter or a digit; it reaches from the first of these to the last, so that
-marks of punctuation are neither words nor parts of them. (Tools that count marks as words refuse 23 of 161 good English news
-pages by Gopher's share of words with letters.) Of scripts without spaces each letter is a word. A line is what line feeds
-separate, without blanks at its ends, unless it is empty; a paragraph is what empty lines separate.
+A word is what white space separates and holds a letter or a digit; it reaches from the first of
+these to the last, so that marks of punctuation are neither words nor parts of them. (Tools that
+count marks as words refuse 23 of 161 good English news pages by Gopher's share of words with
+letters.) Of scripts without spaces each letter is a word. A line is what line feeds separate,
+without blanks at its ends, unless it is empty; a paragraph is what empty lines separate.
 
-The kernels here are numba over code points; their slow twin in plain Python stands in tests/measures_twin.py.
+The kernels here are numba over code points; their slow twin in plain Python stands in
+tests/measures_twin.py.
 """
 
 import datetime
@@ -26,7 +29,8 @@ VERSION = 1
 """Goes up when the same text gives other numbers."""
 
 REPETITION_WORDS = 1_000_000
-"""N-grams are looked for in this many words from the start: memory is bounded, and no page has as many."""
+"""N-grams are looked for in this many words from the start: memory is bounded, and no page has as
+many."""
 C4_WORD_CHARACTERS = 1000
 """C4 drops a line with a longer word."""
 FULL_WIDTH = 0x3000
@@ -34,17 +38,65 @@ FULL_WIDTH = 0x3000
 SHORT_LINE = 30
 """FineWeb calls a line of fewer characters short."""
 BOILERPLATE_LINE_WORDS = 10
-"""A phrase of boilerplate counts at the beginning of a line of at most this many words (RefinedWeb)."""
+"""A phrase of boilerplate counts at the beginning of a line of at most this many words
+(RefinedWeb)."""
 
-C4_PHRASES = ("lorem ipsum", "javascript", "terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies", "use cookies")
+C4_PHRASES = (
+    "lorem ipsum",
+    "javascript",
+    "terms of use",
+    "privacy policy",
+    "cookie policy",
+    "uses cookies",
+    "use of cookies",
+    "use cookies",
+)
 """In any case. The first is asked of the page; a line with one of the others is dropped."""
 BOILERPLATE_PHRASES = (
-    *("read more", "read also", "also read", "read next", "more on this", "related:", "related stories", "related articles", "see also:", "click here"),
-    *("sign up", "sign in", "sign-in", "log in", "subscribe", "share this", "follow us", "advertisement", "photo:", "photo by", "image:", "picture:"),
+    *(
+        "read more",
+        "read also",
+        "also read",
+        "read next",
+        "more on this",
+        "related:",
+        "related stories",
+        "related articles",
+        "see also:",
+        "click here",
+    ),
+    *(
+        "sign up",
+        "sign in",
+        "sign-in",
+        "log in",
+        "subscribe",
+        "share this",
+        "follow us",
+        "advertisement",
+        "photo:",
+        "photo by",
+        "image:",
+        "picture:",
+    ),
     *("getty images", "all rights reserved", "copyright", "(c) ", "items in cart", "loading"),
 )
-"""How lines begin that belong to the page and not to the article, in any case: credits, invitations, shop and share bars."""
-COUNTED = ("likes", "shares", "comments", "retweets", "reposts", "quotes", "bookmarks", "upvotes", "downvotes", "downloads", "views", "followers")
+"""How lines begin that belong to the page and not to the article, in any case: credits,
+invitations, shop and share bars."""
+COUNTED = (
+    "likes",
+    "shares",
+    "comments",
+    "retweets",
+    "reposts",
+    "quotes",
+    "bookmarks",
+    "upvotes",
+    "downvotes",
+    "downloads",
+    "views",
+    "followers",
+)
 """A line of a number and one of these is a counter (RefinedWeb)."""
 
 _URL_ENDINGS = re.compile(r"\.(?:com|co\.uk|net|org)")
@@ -71,7 +123,8 @@ _STOPS, _STOP_STARTS = _packed(STOP_WORDS)
 
 
 def jit(function: F) -> F:
-    """Compile, with a cache on disk where one can be written (numba refuses at import where none can)."""
+    """Compile, with a cache on disk where one can be written (numba refuses at import where none
+    can)."""
     try:
         return cast(F, numba.njit(cache=True, nogil=True)(function))
     except RuntimeError:
@@ -80,7 +133,8 @@ def jit(function: F) -> F:
 
 @jit
 def _mixed(hashed: np.uint64, code: np.uint64) -> np.uint64:
-    """The hash with one more thing in it, which may be a hash too (the order counts); never 0, which marks an empty place of a table."""
+    """The hash with one more thing in it, which may be a hash too (the order counts); never 0,
+    which marks an empty place of a table."""
     hashed = (hashed ^ (hashed >> np.uint64(32))) * np.uint64(0x9E3779B97F4A7C15)
     hashed = (hashed ^ code) * np.uint64(0xBF58476D1CE4E5B9)
     return (hashed ^ (hashed >> np.uint64(29))) | np.uint64(1)
@@ -93,7 +147,9 @@ def _lower(code: np.uint32) -> np.uint32:
 
 
 @jit
-def _is_at(codes: NDArray[np.uint32], at: int, stop: int, phrases: NDArray[np.uint32], begin: int, end: int) -> bool:
+def _is_at(
+    codes: NDArray[np.uint32], at: int, stop: int, phrases: NDArray[np.uint32], begin: int, end: int
+) -> bool:
     """Whether codes[at:stop] begins with phrases[begin:end], in any case."""
     if stop - at < end - begin:
         return False
@@ -126,10 +182,17 @@ def _room(count: int) -> int:
 
 
 @jit
-def _words(codes: NDArray[np.uint32], kinds: NDArray[np.uint8], most: int, out: NDArray[np.int64]) -> None:
-    """The measures of words and characters, n-grams among the first `most` words, into `out`: in the order of `MEASURES`."""
+def _words(
+    codes: NDArray[np.uint32], kinds: NDArray[np.uint8], most: int, out: NDArray[np.int64]
+) -> None:
+    """The measures of words and characters, n-grams among the first `most` words, into `out`: in
+    the order of `MEASURES`."""
     capacity = min(len(codes), most)
-    hashes, lengths, gaps = np.empty(capacity, np.uint64), np.empty(capacity, np.int64), np.empty(capacity, np.int64)
+    hashes, lengths, gaps = (
+        np.empty(capacity, np.uint64),
+        np.empty(capacity, np.int64),
+        np.empty(capacity, np.int64),
+    )
     count = spaced = characters = with_letters = stops = 0
     broken = number_signs = ellipses = line_feeds = braces = lorem = 0
     reached = 0  # the end of the last word that is looked at for n-grams
@@ -152,13 +215,19 @@ def _words(codes: NDArray[np.uint32], kinds: NDArray[np.uint8], most: int, out: 
             if last + 1 - begin <= 4:
                 for stop in range(len(_STOP_STARTS) - 1):
                     length = _STOP_STARTS[stop + 1] - _STOP_STARTS[stop]
-                    if length == last + 1 - begin and _is_at(codes, begin, last + 1, _STOPS, _STOP_STARTS[stop], _STOP_STARTS[stop + 1]):
+                    if length == last + 1 - begin and _is_at(
+                        codes, begin, last + 1, _STOPS, _STOP_STARTS[stop], _STOP_STARTS[stop + 1]
+                    ):
                         stops |= 1 << stop
             begin = -1
             letters = False
         if alone:
             if count < capacity:
-                hashes[count], lengths[count], gaps[count] = _mixed(np.uint64(1), np.uint64(code)), 1, 0
+                hashes[count], lengths[count], gaps[count] = (
+                    _mixed(np.uint64(1), np.uint64(code)),
+                    1,
+                    0,
+                )
                 reached = place + 1
             count += 1
             with_letters += 1
@@ -189,31 +258,60 @@ def _words(codes: NDArray[np.uint32], kinds: NDArray[np.uint8], most: int, out: 
             line_feeds += 1
         elif code == 0xFFFD or (code < 32 and code != 9) or 127 <= code < 160:
             broken += 1
-        elif (code == 108 or code == 76) and _is_at(codes, place, len(codes), _PHRASES, 0, _PHRASE_STARTS[1]):
+        elif (code == 108 or code == 76) and _is_at(
+            codes, place, len(codes), _PHRASES, 0, _PHRASE_STARTS[1]
+        ):
             lorem += 1
     in_reach = len(codes) if count <= capacity else reached
-    if count - spaced > spaced:  # a script without spaces: what stands between spaces there are not words
+    if (
+        count - spaced > spaced
+    ):  # a script without spaces: what stands between spaces there are not words
         spaced = characters = in_reach = 0
     distinct = 0
     for stop in range(len(_STOP_STARTS) - 1):
         distinct += (stops >> stop) & 1
-    out[0], out[1], out[2], out[3], out[4], out[5] = len(codes), count, spaced, characters, with_letters, distinct
-    out[6], out[7], out[8], out[9], out[10], out[11] = broken, number_signs, ellipses, line_feeds, braces, lorem
+    out[0], out[1], out[2], out[3], out[4], out[5] = (
+        len(codes),
+        count,
+        spaced,
+        characters,
+        with_letters,
+        distinct,
+    )
+    out[6], out[7], out[8], out[9], out[10], out[11] = (
+        broken,
+        number_signs,
+        ellipses,
+        line_feeds,
+        braces,
+        lorem,
+    )
     out[12] = in_reach
     _repetition(hashes[: min(count, capacity)], lengths, gaps, out[13:])
 
 
 @jit
-def _repetition(hashes: NDArray[np.uint64], lengths: NDArray[np.int64], gaps: NDArray[np.int64], out: NDArray[np.int64]) -> None:
-    """Characters of the most frequent 2-, 3- and 4-gram and of repeated 5- to 10-grams (Gopher), into `out`.
+def _repetition(
+    hashes: NDArray[np.uint64],
+    lengths: NDArray[np.int64],
+    gaps: NDArray[np.int64],
+    out: NDArray[np.int64],
+) -> None:
+    """Characters of the most frequent 2-, 3- and 4-gram and of repeated 5- to 10-grams (Gopher),
+    into `out`.
 
-    The most frequent, if it occurs twice: its occurrences times its length with a space between words; of equally frequent ones
-    the one that is first in the text. A repeated one: the characters of its words; the search goes on after it.
+    The most frequent, if it occurs twice: its occurrences times its length with a space between
+    words; of equally frequent ones the one that is first in the text. A repeated one: the
+    characters of its words; the search goes on after it.
     """
     count = len(hashes)
     grams = hashes.copy()
     size = _room(count)
-    table, counts, slots = np.zeros(size, np.uint64), np.zeros(size, np.int64), np.empty(count, np.int64)
+    table, counts, slots = (
+        np.zeros(size, np.uint64),
+        np.zeros(size, np.int64),
+        np.empty(count, np.int64),
+    )
     until = np.zeros(count + 1, np.int64)
     gaps_until = np.zeros(count + 1, np.int64)
     for place in range(count):
@@ -241,7 +339,11 @@ def _repetition(hashes: NDArray[np.uint64], lengths: NDArray[np.int64], gaps: ND
             place = 0
             while often >= 2 and counts[slots[place]] < often:
                 place += 1
-            length = until[place + n] - until[place] + gaps_until[place + n] - gaps_until[place + 1] if often >= 2 else 0
+            length = (
+                until[place + n] - until[place] + gaps_until[place + n] - gaps_until[place + 1]
+                if often >= 2
+                else 0
+            )
             out[n - 2] = often * length
         else:
             place = repeated = 0
@@ -260,7 +362,10 @@ def _lines(codes: NDArray[np.uint32], kinds: NDArray[np.uint8], out: NDArray[np.
     feeds = 1
     for code in codes:
         feeds += code == 10
-    lines_seen, paragraphs_seen = np.zeros(_room(feeds), np.uint64), np.zeros(_room(feeds), np.uint64)
+    lines_seen, paragraphs_seen = (
+        np.zeros(_room(feeds), np.uint64),
+        np.zeros(_room(feeds), np.uint64),
+    )
     out[:] = 0
     paragraph, paragraph_begin, paragraph_end = np.uint64(1), -1, 0
     begin = 0
@@ -343,14 +448,18 @@ def _line(
         while start < end and kinds[codes[start]] & (LETTER | NUMBER) == 0 and codes[start] != 40:
             start += 1
         for phrase in range(len(_BOILER_STARTS) - 1):
-            boilerplate |= _is_at(codes, start, end, _BOILER, _BOILER_STARTS[phrase], _BOILER_STARTS[phrase + 1])
+            boilerplate |= _is_at(
+                codes, start, end, _BOILER, _BOILER_STARTS[phrase], _BOILER_STARTS[phrase + 1]
+            )
         if tokens == 2 and start < end and kinds[codes[start]] & NUMBER != 0:
             while start < end and kinds[codes[start]] & SPACE == 0:
                 start += 1
             while start < end and kinds[codes[start]] & SPACE != 0:
                 start += 1
             for word in range(len(_COUNTED_STARTS) - 1):
-                boilerplate |= _is_at(codes, start, end, _COUNTED, _COUNTED_STARTS[word], _COUNTED_STARTS[word + 1])
+                boilerplate |= _is_at(
+                    codes, start, end, _COUNTED, _COUNTED_STARTS[word], _COUNTED_STARTS[word + 1]
+                )
     if boilerplate:
         out[11] += words
     return _mixed(paragraph, hashed)
@@ -358,12 +467,17 @@ def _line(
 
 @jit
 def _ends_with_ellipsis(codes: NDArray[np.uint32], first: int, end: int) -> bool:
-    return codes[end - 1] == 0x2026 or (end - first >= 3 and codes[end - 1] == 46 and codes[end - 2] == 46 and codes[end - 3] == 46)
+    return codes[end - 1] == 0x2026 or (
+        end - first >= 3 and codes[end - 1] == 46 and codes[end - 2] == 46 and codes[end - 3] == 46
+    )
 
 
 @jit
-def _c4(codes: NDArray[np.uint32], kinds: NDArray[np.uint8], least_words: int, out: NDArray[np.int64]) -> None:
-    """C4's sentences: in lines that its rules keep; the same with any end of line (FineWeb); and the characters of the former."""
+def _c4(
+    codes: NDArray[np.uint32], kinds: NDArray[np.uint8], least_words: int, out: NDArray[np.int64]
+) -> None:
+    """C4's sentences: in lines that its rules keep; the same with any end of line (FineWeb); and
+    the characters of the former."""
     out[:] = 0
     begin = 0
     while begin < len(codes):
@@ -390,9 +504,18 @@ def _c4(codes: NDArray[np.uint32], kinds: NDArray[np.uint8], least_words: int, o
                 token += 1
             dropped |= token > C4_WORD_CHARACTERS
             code = _lower(code)
-            if code == 106 or code == 116 or code == 112 or code == 99 or code == 117:  # j, t, p, c, u begin a phrase
+            if (
+                code == 106 or code == 116 or code == 112 or code == 99 or code == 117
+            ):  # j, t, p, c, u begin a phrase
                 for phrase in range(1, len(_PHRASE_STARTS) - 1):
-                    dropped |= _is_at(codes, place, stop, _PHRASES, _PHRASE_STARTS[phrase], _PHRASE_STARTS[phrase + 1])
+                    dropped |= _is_at(
+                        codes,
+                        place,
+                        stop,
+                        _PHRASES,
+                        _PHRASE_STARTS[phrase],
+                        _PHRASE_STARTS[phrase + 1],
+                    )
             if kinds[code] & END_MARK != 0:
                 after = place + 1
                 while after < stop and kinds[codes[after]] & CLOSER != 0:
@@ -413,12 +536,21 @@ def _c4(codes: NDArray[np.uint32], kinds: NDArray[np.uint8], least_words: int, o
             out[2] += stop - first
 
 
-def measure_record(language: str | None, date: datetime.date | None, title: str | None, url: str | None) -> tuple[int, ...]:
+def measure_record(
+    language: str | None, date: datetime.date | None, title: str | None, url: str | None
+) -> tuple[int, ...]:
     """The `RECORD_MEASURES`."""
     english = -1 if language is None else int(language == "en")
     address = url or ""
     sections = len(_URL_SECTIONS.findall(address.partition("://")[2].partition("#")[0]))
-    return english, int(date is not None), len(title or ""), len(address), len(_URL_ENDINGS.findall(address)), sections
+    return (
+        english,
+        int(date is not None),
+        len(title or ""),
+        len(address),
+        len(_URL_ENDINGS.findall(address)),
+        sections,
+    )
 
 
 def measure(text: str, c4_line_words: int = 3) -> NDArray[np.int64]:
@@ -427,7 +559,9 @@ def measure(text: str, c4_line_words: int = 3) -> NDArray[np.int64]:
     return cast(NDArray[np.int64], row)
 
 
-def measure_all(texts: list[str], c4_line_words: int = 3, most: int = REPETITION_WORDS) -> NDArray[np.int64]:
+def measure_all(
+    texts: list[str], c4_line_words: int = 3, most: int = REPETITION_WORDS
+) -> NDArray[np.int64]:
     """(D, len(MEASURES)) every measure of each text."""
     out = np.zeros((len(texts), len(MEASURES)), np.int64)
     kinds = flags()

@@ -1,12 +1,14 @@
 """The gzip members of a file, each with its offset, however damaged the file is.
 
-A `.warc.gz` is a row of gzip members, one a record as a rule. Readers that trust the row end at the first damaged byte
-and say nothing (warcio drops the rest of the file without an exception). Here a member that breaks costs that member:
-CRC and length are checked, and after damage the scan goes on at the next place that looks like a member *and* inflates
-to the beginning of a record, so that the magic bytes `1f 8b 08` inside compressed data fool nobody.
+A `.warc.gz` is a row of gzip members, one a record as a rule. Readers that trust the row end at the
+first damaged byte and say nothing (warcio drops the rest of the file without an exception). Here a
+member that breaks costs that member: CRC and length are checked, and after damage the scan goes on
+at the next place that looks like a member *and* inflates to the beginning of a record, so that the
+magic bytes `1f 8b 08` inside compressed data fool nobody.
 
-Memory is flat: a member comes in pieces of at most 1 MB, whatever it inflates to. With the package `isal` the same bytes
-come about twice as fast; a member that isal does not like is read again by zlib, whose word is the one that counts.
+Memory is flat: a member comes in pieces of at most 1 MB, whatever it inflates to. With the package
+`isal` the same bytes come about twice as fast; a member that isal does not like is read again by
+zlib, whose word is the one that counts.
 """
 
 import zlib
@@ -52,7 +54,8 @@ class Window:
         self._next = 0
 
     def at(self, offset: int, count: int) -> bytes:
-        """Up to `count` bytes from `offset`, fewer only at the end of the file or of the block; b"" is the end."""
+        """Up to `count` bytes from `offset`, fewer only at the end of the file or of the block; b""
+        is the end."""
         if not self._start <= offset < self._start + len(self._held):
             self._load(offset)
         found = self._held[offset - self._start : offset - self._start + count]
@@ -75,8 +78,8 @@ class Window:
 def member(window: Window, offset: int) -> Generator[bytes, None, int]:
     """The inflated bytes of the member at `offset`; returns the offset where it ends.
 
-    Raises `Cut` where the file ends inside it and `zlib.error` where it is damaged, in both cases after the longest
-    prefix that can be read.
+    Raises `Cut` where the file ends inside it and `zlib.error` where it is damaged, in both cases
+    after the longest prefix that can be read.
     """
     given = 0
     if _isal_engine is not None:
@@ -96,7 +99,8 @@ def member(window: Window, offset: int) -> Generator[bytes, None, int]:
 
 
 class _Inflation:
-    """Iterates over the inflated bytes of one member; `end` is its end once the iteration is over."""
+    """Iterates over the inflated bytes of one member; `end` is its end once the iteration is
+    over."""
 
     def __init__(self, window: Window, offset: int, engine: Callable[[int], Any]) -> None:
         self._window = window
@@ -130,7 +134,8 @@ class _Inflation:
 
 
 def _longest_prefix(engine: Any, chunk: bytes) -> Iterator[bytes]:
-    """What a decompressor can still give of a chunk that it fails on: zlib throws away what it inflated in the failing call."""
+    """What a decompressor can still give of a chunk that it fails on: zlib throws away what it
+    inflated in the failing call."""
     parts, size = [], 0
     for i in range(len(chunk)):
         try:
@@ -147,7 +152,8 @@ def _longest_prefix(engine: Any, chunk: bytes) -> Iterator[bytes]:
 
 
 def head(window: Window, offset: int) -> bytes | None:
-    """The first inflated bytes (up to 2,048) of the member at `offset`, however it goes on; None where no member begins."""
+    """The first inflated bytes (up to 2,048) of the member at `offset`, however it goes on; None
+    where no member begins."""
     if window.exactly(offset, 3) != MAGIC:
         return None
     start = window.exactly(offset, _HEAD)
@@ -160,7 +166,8 @@ def head(window: Window, offset: int) -> bytes | None:
 
 
 def find(window: Window, offset: int, wanted: Callable[[bytes], Any]) -> int | None:
-    """The offset, from `offset` on, of the next member whose first inflated bytes satisfy `wanted`; None: there is none."""
+    """The offset, from `offset` on, of the next member whose first inflated bytes satisfy `wanted`;
+    None: there is none."""
     while held := window.exactly(offset, _BLOCK):
         at = held.find(MAGIC)
         while at >= 0:

@@ -1,14 +1,16 @@
-"""Overlap of a text's n-grams with those of questions: how documents of Stories are chosen (Trinh & Le 2018).
+"""Overlap of a text's n-grams with those of questions: how documents of Stories are chosen (Trinh &
+Le 2018).
 
     score = (1 F1(1) + 2 F1(2) + 3 F1(3) + 4 F1(4)) / 10,   F1(n) = 2 overlap(n) / (n-grams of the text + n-grams of the question)
 
-Words are the matches of `[a-z0-9']+` in the lower-cased text. A text of fewer than n words has F1(n) = 0. The overlap of multisets
-counts an n-gram as often as both have it; that of sets once. The overlaps are whole numbers, so the score is a fraction of whole
-numbers; it is kept as `floor(score * 2**62)`, reckoned with whole numbers alone. Of two texts the one that scores more by the
-fraction never has the smaller number; fractions that differ by less than 2**-62 may share one.
+Words are the matches of `[a-z0-9']+` in the lower-cased text. A text of fewer than n words has
+F1(n) = 0. The overlap of multisets counts an n-gram as often as both have it; that of sets once.
+The overlaps are whole numbers, so the score is a fraction of whole numbers; it is kept as
+`floor(score * 2**62)`, reckoned with whole numbers alone. Of two texts the one that scores more by
+the fraction never has the smaller number; fractions that differ by less than 2**-62 may share one.
 
-The kernels are numba over UTF-8 bytes and are exact: words are compared byte by byte, n-grams by the numbers of their words.
-Their slow twin in plain Python stands in tests/corpora/ngrams_twin.py.
+The kernels are numba over UTF-8 bytes and are exact: words are compared byte by byte, n-grams by
+the numbers of their words. Their slow twin in plain Python stands in tests/corpora/ngrams_twin.py.
 """
 
 import re
@@ -26,13 +28,15 @@ WEIGHTS = (1, 2, 3, 4)
 ONE = 1 << 62
 """The score of a text that is its question."""
 TOKEN_PATTERN = "[a-z0-9']+"
-"""What the kernel takes as a word; with another pattern Python looks for the words, ten times as slow."""
+"""What the kernel takes as a word; with another pattern Python looks for the words, ten times as
+slow."""
 VERSION = 1
 """Goes up when the same text and questions give another score."""
 
 _SEED, _PRIME = 0xCBF29CE484222325, 0x100000001B3
 _NEAR = 1e-9
-"""Far above what 64-bit floats are wrong by here: questions that score so near to the best are compared as whole numbers."""
+"""Far above what 64-bit floats are wrong by here: questions that score so near to the best are
+compared as whole numbers."""
 
 
 def _classes() -> NDArray[np.uint8]:
@@ -49,7 +53,8 @@ _CLASSES = _classes()
 
 @dataclass(frozen=True, kw_only=True)
 class Query:
-    """Questions as tables: Q questions of V different words, with G different n-grams. The n-gram of one word has its word's number."""
+    """Questions as tables: Q questions of V different words, with G different n-grams. The n-gram
+    of one word has its word's number."""
 
     pattern: str
     as_sets: bool
@@ -62,7 +67,8 @@ class Query:
     """Open-addressed, 0 is an empty place."""
     gram_keys: NDArray[np.uint64]
     gram_numbers: NDArray[np.int32]
-    """Open-addressed: the n-gram that a shorter one becomes with a word more; 0 is an empty place."""
+    """Open-addressed: the n-gram that a shorter one becomes with a word more; 0 is an empty
+    place."""
     lengths: NDArray[np.uint8]
     """(G,) words of each n-gram."""
     most: NDArray[np.int32]
@@ -70,14 +76,16 @@ class Query:
     holder_starts: NDArray[np.int64]
     holders: NDArray[np.int32]
     counts: NDArray[np.int32]
-    """(G + 1,), (H,), (H,) the questions that hold an n-gram, and how often; those that hold it most often first."""
+    """(G + 1,), (H,), (H,) the questions that hold an n-gram, and how often; those that hold it
+    most often first."""
     totals: NDArray[np.int64]
     """(Q, 4) n-grams of each question."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scored:
-    """`words` of a text; `score` in units of 2**-62, of the question that scores most; `longest`: n-grams of four words that it shares with one question, at most."""
+    """`words` of a text; `score` in units of 2**-62, of the question that scores most; `longest`:
+    n-grams of four words that it shares with one question, at most."""
 
     words: int
     score: int
@@ -89,10 +97,22 @@ def tokens(text: str, pattern: str = TOKEN_PATTERN) -> list[str]:
     return [match[0] for match in re.finditer(pattern, text.lower())]
 
 
-def make_query(questions: Sequence[Sequence[str]], *, joined: bool = True, as_sets: bool = False, pattern: str = TOKEN_PATTERN) -> Query:
-    """Questions, each as its words, as one after the other or (`joined`) as one long one, with the n-grams that cross its seams."""
+def make_query(
+    questions: Sequence[Sequence[str]],
+    *,
+    joined: bool = True,
+    as_sets: bool = False,
+    pattern: str = TOKEN_PATTERN,
+) -> Query:
+    """Questions, each as its words, as one after the other or (`joined`) as one long one, with the
+    n-grams that cross its seams."""
     asked = [[word for question in questions for word in question]] if joined else questions
-    words = {word: number for number, word in enumerate(dict.fromkeys(word for question in asked for word in question))}
+    words = {
+        word: number
+        for number, word in enumerate(
+            dict.fromkeys(word for question in asked for word in question)
+        )
+    }
     longer: dict[tuple[int, int], int] = {}
     lengths = [1] * len(words)
     held: list[dict[int, int]] = [{} for _ in words]
@@ -114,11 +134,15 @@ def make_query(questions: Sequence[Sequence[str]], *, joined: bool = True, as_se
     for gram, of_gram in enumerate(held):
         for index, count in of_gram.items():
             totals[index, lengths[gram] - 1] += count
-    sorted_holders = [sorted(of_gram.items(), key=lambda item: (-item[1], item[0])) for of_gram in held]
+    sorted_holders = [
+        sorted(of_gram.items(), key=lambda item: (-item[1], item[0])) for of_gram in held
+    ]
     flat = [pair for holders in sorted_holders for pair in holders]
     spelled = [word.encode("utf-8", "surrogatepass") for word in words]
     word_hashes, word_numbers = _table([_hash(word) for word in spelled])
-    gram_keys, gram_numbers = _table([(shorter << 32 | word) + 1 for shorter, word in longer], list(longer.values()))
+    gram_keys, gram_numbers = _table(
+        [(shorter << 32 | word) + 1 for shorter, word in longer], list(longer.values())
+    )
     return Query(
         pattern=pattern,
         as_sets=as_sets,
@@ -146,7 +170,9 @@ def _hash(word: bytes) -> int:
     return found | 1
 
 
-def _table(keys: Sequence[int], numbers: Sequence[int] | None = None) -> tuple[NDArray[np.uint64], NDArray[np.int32]]:
+def _table(
+    keys: Sequence[int], numbers: Sequence[int] | None = None
+) -> tuple[NDArray[np.uint64], NDArray[np.int32]]:
     """An open-addressed table of keys, which need not differ, and their numbers."""
     size = 16
     while size < 2 * len(keys):
@@ -171,10 +197,18 @@ def _place(key: np.uint64, mask: np.uint64) -> np.uint64:
 
 
 @jit
-def _split(text: NDArray[np.uint8], classes: NDArray[np.uint8], letters: NDArray[np.uint8], ends: NDArray[np.int32], hashes: NDArray[np.uint64]) -> int:
-    """The number of words of a text in UTF-8; their letters, lower-cased, end to end, where each ends, and its hash.
+def _split(
+    text: NDArray[np.uint8],
+    classes: NDArray[np.uint8],
+    letters: NDArray[np.uint8],
+    ends: NDArray[np.int32],
+    hashes: NDArray[np.uint64],
+) -> int:
+    """The number of words of a text in UTF-8; their letters, lower-cased, end to end, where each
+    ends, and its hash.
 
-    Two characters beyond ASCII have a letter of ASCII as their lower case: U+212A (Kelvin) is a k; U+0130 an i, and then a mark that ends the word.
+    Two characters beyond ASCII have a letter of ASCII as their lower case: U+212A (Kelvin) is a k;
+    U+0130 an i, and then a mark that ends the word.
     """
     count = at = begin = end = 0
     hashed = np.uint64(_SEED)
@@ -184,7 +218,12 @@ def _split(text: NDArray[np.uint8], classes: NDArray[np.uint8], letters: NDArray
             byte = text[at]
             letter = classes[byte]
             last = letter == 0
-            if byte == 0xE2 and at + 2 < len(text) and text[at + 1] == 0x84 and text[at + 2] == 0xAA:
+            if (
+                byte == 0xE2
+                and at + 2 < len(text)
+                and text[at + 1] == 0x84
+                and text[at + 2] == 0xAA
+            ):
                 letter, step, last = np.uint8(107), 3, False
             elif byte == 0xC4 and at + 1 < len(text) and text[at + 1] == 0xB0:
                 letter, step = np.uint8(105), 2
@@ -202,7 +241,14 @@ def _split(text: NDArray[np.uint8], classes: NDArray[np.uint8], letters: NDArray
 
 
 @jit
-def _same(letters: NDArray[np.uint8], begin: int, end: int, others: NDArray[np.uint8], first: int, last: int) -> bool:
+def _same(
+    letters: NDArray[np.uint8],
+    begin: int,
+    end: int,
+    others: NDArray[np.uint8],
+    first: int,
+    last: int,
+) -> bool:
     if end - begin != last - first:
         return False
     for index in range(end - begin):
@@ -231,7 +277,9 @@ def _known(
         place = _place(hashes[at], mask)
         while table[place] != 0:
             number = numbers[place]
-            if table[place] == hashes[at] and _same(letters, begin, end, others, starts[number], starts[number + 1]):
+            if table[place] == hashes[at] and _same(
+                letters, begin, end, others, starts[number], starts[number + 1]
+            ):
                 found = number
                 break
             place = (place + np.uint64(1)) & mask
@@ -248,7 +296,8 @@ def _number(
     firsts: NDArray[np.int32],
     out: NDArray[np.int32],
 ) -> int:
-    """Number the words of a text as they come, the same ones alike; how many differ. `table` and `firsts`: an empty table."""
+    """Number the words of a text as they come, the same ones alike; how many differ. `table` and
+    `firsts`: an empty table."""
     mask = np.uint64(len(table) - 1)
     begin = different = 0
     for at in range(len(ends)):
@@ -256,7 +305,9 @@ def _number(
         place = _place(hashes[at], mask)
         while table[place] != 0:
             first = firsts[place]
-            if table[place] == hashes[at] and _same(letters, begin, end, letters, ends[first - 1] if first > 0 else 0, ends[first]):
+            if table[place] == hashes[at] and _same(
+                letters, begin, end, letters, ends[first - 1] if first > 0 else 0, ends[first]
+            ):
                 break
             place = (place + np.uint64(1)) & mask
         if table[place] == 0:
@@ -294,11 +345,14 @@ def _overlaps(
     seen: NDArray[np.int32],
     out: NDArray[np.int64],
 ) -> None:
-    """Into `out`, (Q, 4) zeros, the n-grams that a text shares with each question, each as often as both have it.
+    """Into `out`, (Q, 4) zeros, the n-grams that a text shares with each question, each as often as
+    both have it.
 
     `words`: numbers in the questions, -1 for none. `seen`: (G,) zeros.
     """
-    before = np.full(3, -1, np.int64)  # the n-grams of one, two, three words that end with the word before
+    before = np.full(
+        3, -1, np.int64
+    )  # the n-grams of one, two, three words that end with the word before
     now = np.full(4, -1, np.int64)
     for word in words:
         if word < 0:
@@ -326,8 +380,14 @@ def _overlaps(
 
 
 @jit
-def _different(grams: NDArray[np.int32], words: NDArray[np.int32], keys: NDArray[np.uint64], numbers: NDArray[np.int32]) -> int:
-    """Number the n-grams that are `grams[:-1]` with the word after each, in the place of `grams`; how many differ. `keys` and `numbers`: room for a table."""
+def _different(
+    grams: NDArray[np.int32],
+    words: NDArray[np.int32],
+    keys: NDArray[np.uint64],
+    numbers: NDArray[np.int32],
+) -> int:
+    """Number the n-grams that are `grams[:-1]` with the word after each, in the place of `grams`;
+    how many differ. `keys` and `numbers`: room for a table."""
     mask = np.uint64(len(keys) - 1)
     keys[:] = 0
     different = 0
@@ -345,8 +405,12 @@ def _different(grams: NDArray[np.int32], words: NDArray[np.int32], keys: NDArray
 
 def score(query: Query, text: str) -> Scored:
     """How much a text shares with the questions."""
-    words, numbered = _in_words(query, text) if query.pattern == TOKEN_PATTERN else _in_words_by(query, text)
-    sizes = _set_sizes(*numbered) if query.as_sets else [max(0, len(words) - n) for n in range(MOST)]
+    words, numbered = (
+        _in_words(query, text) if query.pattern == TOKEN_PATTERN else _in_words_by(query, text)
+    )
+    sizes = (
+        _set_sizes(*numbered) if query.as_sets else [max(0, len(words) - n) for n in range(MOST)]
+    )
     shared = np.zeros(query.totals.shape, np.int64)
     _overlaps(
         words,
@@ -359,7 +423,11 @@ def score(query: Query, text: str) -> Scored:
         np.zeros(len(query.most), np.int32),
         shared,
     )
-    return Scored(words=len(words), score=_best(shared, sizes, query.totals), longest=int(shared[:, MOST - 1].max()))
+    return Scored(
+        words=len(words),
+        score=_best(shared, sizes, query.totals),
+        longest=int(shared[:, MOST - 1].max()),
+    )
 
 
 Numbered = tuple[NDArray[np.int32], int]
@@ -368,14 +436,28 @@ _NONE: Numbered = (np.empty(0, np.int32), 0)
 
 
 def _in_words(query: Query, text: str) -> tuple[NDArray[np.int32], Numbered]:
-    """(W,) the number in the questions of each word of a text, -1 for none; and for sets the text's own."""
+    """(W,) the number in the questions of each word of a text, -1 for none; and for sets the text's
+    own."""
     encoded = np.frombuffer(text.encode("utf-8", "surrogatepass"), np.uint8)
     most = len(encoded) // 2 + 1
-    letters, all_ends, all_hashes = np.empty(len(encoded), np.uint8), np.empty(most, np.int32), np.empty(most, np.uint64)
+    letters, all_ends, all_hashes = (
+        np.empty(len(encoded), np.uint8),
+        np.empty(most, np.int32),
+        np.empty(most, np.uint64),
+    )
     count = _split(encoded, _CLASSES, letters, all_ends, all_hashes)
     ends, hashes = all_ends[:count], all_hashes[:count]
     words = np.empty(count, np.int32)
-    _known(letters, ends, hashes, query.letters, query.letter_starts, query.word_hashes, query.word_numbers, words)
+    _known(
+        letters,
+        ends,
+        hashes,
+        query.letters,
+        query.letter_starts,
+        query.word_hashes,
+        query.word_numbers,
+        words,
+    )
     if not query.as_sets:
         return words, _NONE
     own = np.empty(count, np.int32)
@@ -389,7 +471,10 @@ def _in_words_by(query: Query, text: str) -> tuple[NDArray[np.int32], Numbered]:
     if not query.as_sets:
         return words, _NONE
     numbers: dict[str, int] = {}
-    return words, (np.array([numbers.setdefault(word, len(numbers)) for word in found], np.int32), len(numbers))
+    return words, (
+        np.array([numbers.setdefault(word, len(numbers)) for word in found], np.int32),
+        len(numbers),
+    )
 
 
 def _empty_table(count: int) -> tuple[NDArray[np.uint64], NDArray[np.int32]]:
@@ -411,13 +496,16 @@ def _best(shared: NDArray[np.int64], sizes: Sequence[int], totals: NDArray[np.in
     """The highest score of any question."""
     rows = [0]
     if len(shared) > 1:
-        rough = (2 * shared / np.maximum(totals + np.array(sizes, np.int64), 1)) @ np.array(WEIGHTS, np.float64)
+        rough = (2 * shared / np.maximum(totals + np.array(sizes, np.int64), 1)) @ np.array(
+            WEIGHTS, np.float64
+        )
         rows = np.flatnonzero(rough >= rough.max() - _NEAR).tolist()
     return max(exact_score(shared[row].tolist(), sizes, totals[row].tolist()) for row in rows)
 
 
 def exact_score(shared: Sequence[int], of_text: Sequence[int], of_question: Sequence[int]) -> int:
-    """`floor(score * 2**62)`, from the numbers of n-grams that text and question share, that the text has, that the question has."""
+    """`floor(score * 2**62)`, from the numbers of n-grams that text and question share, that the
+    text has, that the question has."""
     top, bottom = 0, 1
     for weight, both, left, right in zip(WEIGHTS, shared, of_text, of_question):
         if both:

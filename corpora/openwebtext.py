@@ -1,13 +1,17 @@
-"""OpenWebText: pages that Reddit links to, from the release, or rebuilt from submissions and pages that the user has.
+"""OpenWebText: pages that Reddit links to, from the release, or rebuilt from submissions and pages
+that the user has.
 
-`source = "release"`: `input` is the release in any form (`corpora.release`). No page is extracted, no language asked: that was done.
+`source = "release"`: `input` is the release in any form (`corpora.release`). No page is extracted,
+no language asked: that was done.
 
-`source = "reddit"`: `input` is dumps of submissions (`corpora.reddit`), `pages` are WARC archives. First the submissions become a list of
-linked addresses (`corpora.links`; `corpus urls` writes it as a table, for a crawler), then the records of the archives whose address is
-listed become documents, as those of `cc_news` do; others are rejects, `not_listed`, of which no text is kept. `extra` has the `score` and
-the number of `submissions` of the address. Nothing is crawled here.
+`source = "reddit"`: `input` is dumps of submissions (`corpora.reddit`), `pages` are WARC archives.
+First the submissions become a list of linked addresses (`corpora.links`; `corpus urls` writes it as
+a table, for a crawler), then the records of the archives whose address is listed become documents,
+as those of `cc_news` do; others are rejects, `not_listed`, of which no text is kept. `extra` has
+the `score` and the number of `submissions` of the address. Nothing is crawled here.
 
-As its makers did, near-copies (from 0.5 on) go before short texts do (under 128 words); within the release none are looked for again.
+As its makers did, near-copies (from 0.5 on) go before short texts do (under 128 words); within the
+release none are looked for again.
 """
 
 import dataclasses
@@ -16,7 +20,18 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 from corpora import cc_news, links, reddit, release
-from corpora.document import Document, Findings, Note, Part, Reject, Slice, Source, SourceDedup, SourceOptions, Survey
+from corpora.document import (
+    Document,
+    Findings,
+    Note,
+    Part,
+    Reject,
+    Slice,
+    Source,
+    SourceDedup,
+    SourceOptions,
+    Survey,
+)
 from corpora.files import find, group
 from corpora.guard import shared_guard
 from corpora.linkdomains import BUILTIN, EXCLUDED_DOMAINS, EXCLUDED_EXTENSIONS, chosen
@@ -34,13 +49,15 @@ class OpenWebTextOptions(SourceOptions):
     kind: str = "openwebtext"
     """openwebtext."""
     source: Literal["release", "reddit"] = "release"
-    """release: `input` is the published archives of texts; reddit: dumps of submissions, whose pages are in `pages`."""
+    """release: `input` is the published archives of texts; reddit: dumps of submissions, whose
+    pages are in `pages`."""
     pages: tuple[str, ...] = ()
     """With source = "reddit": WARC archives in which the listed pages are looked for."""
     min_score: int = 3
     """Addresses of a lower score are not listed."""
     score_of: Literal["submission", "url"] = "submission"
-    """submission: one must have the score, as for OpenWebText; url: all submissions of an address together, as for OpenWebText2."""
+    """submission: one must have the score, as for OpenWebText; url: all submissions of an address
+    together, as for OpenWebText2."""
     over_18: bool = False
     """Take links that are marked so."""
     deleted: bool = False
@@ -48,7 +65,8 @@ class OpenWebTextOptions(SourceOptions):
     min_url_characters: int = 10
     """Shorter addresses are not taken."""
     excluded_domains: tuple[str, ...] = (BUILTIN,)
-    """Domains, with all below them, that are not taken; `builtin` stands for the list in corpora/linkdomains.py."""
+    """Domains, with all below them, that are not taken; `builtin` stands for the list in
+    corpora/linkdomains.py."""
     excluded_extensions: tuple[str, ...] = (BUILTIN,)
     """Endings of paths that are not taken, without the dot; `builtin` as above."""
     min_characters: int = MIN_CHARACTERS
@@ -59,15 +77,22 @@ class OpenWebTextOptions(SourceOptions):
     """trafilatura's `favor_precision`, as for cc_news."""
     accelerated: bool = True
     """trafilatura's steps done faster, as for cc_news. Changes no byte."""
-    dedup: SourceDedup = field(default_factory=lambda: SourceDedup(threshold=0.5, scope="default", before_rules=True))
+    dedup: SourceDedup = field(
+        default_factory=lambda: SourceDedup(threshold=0.5, scope="default", before_rules=True)
+    )
     """How it takes part in near-deduplication."""
     default_profile: ClassVar[Profile] = "openwebtext"
     place_fields: ClassVar[tuple[str, ...]] = ("pages",)
 
     @property
     def scope(self) -> Literal["across", "within", "others"]:
-        """By default the release is compared with other sources alone: it was deduplicated by those who made it."""
-        return "others" if self.dedup.scope == "default" and self.source == "release" else super().scope
+        """By default the release is compared with other sources alone: it was deduplicated by those
+        who made it."""
+        return (
+            "others"
+            if self.dedup.scope == "default" and self.source == "release"
+            else super().scope
+        )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -90,7 +115,14 @@ def source() -> Source:
         asked=_is_rebuilt,
     )
     packages = ("tld", "warcio", "zstandard", *PAGE_PACKAGES)
-    return Source(options=OpenWebTextOptions, slices=slices, read=read, version=1, packages=packages, survey=survey)
+    return Source(
+        options=OpenWebTextOptions,
+        slices=slices,
+        read=read,
+        version=1,
+        packages=packages,
+        survey=survey,
+    )
 
 
 def _is_rebuilt(options: OpenWebTextOptions) -> bool:
@@ -98,17 +130,23 @@ def _is_rebuilt(options: OpenWebTextOptions) -> bool:
 
 
 def slices(options: OpenWebTextOptions) -> Iterator[Slice]:
-    """The release, cut; or the archives of pages in the order of their paths, grouped. Raises `UserError`."""
+    """The release, cut; or the archives of pages in the order of their paths, grouped. Raises
+    `UserError`."""
     if options.source == "release":
-        return group(list(release.cut(find(options.input), options.slice_bytes)), options.slice_bytes)
+        return group(
+            list(release.cut(find(options.input), options.slice_bytes)), options.slice_bytes
+        )
     if not options.pages:
         raise UserError(
-            "pages: no archive is named in which the listed pages are", "corpus urls RECIPE --home DIR writes the list for a crawler; then pages = [...]"
+            "pages: no archive is named in which the listed pages are",
+            "corpus urls RECIPE --home DIR writes the list for a crawler; then pages = [...]",
         )
     return group(cc_news.archives(options.pages), options.slice_bytes)
 
 
-def read(options: OpenWebTextOptions, piece: Slice, findings: Findings | None = None) -> Iterator[Document | Reject]:
+def read(
+    options: OpenWebTextOptions, piece: Slice, findings: Findings | None = None
+) -> Iterator[Document | Reject]:
     """Every text of the release, or every record of the archives."""
     if options.source == "release":
         for part in piece.parts:
@@ -120,7 +158,9 @@ def read(options: OpenWebTextOptions, piece: Slice, findings: Findings | None = 
             yield from _pages(options, part, listed)
 
 
-def _pages(options: OpenWebTextOptions, part: Part, listed: links.Links) -> Iterator[Document | Reject]:
+def _pages(
+    options: OpenWebTextOptions, part: Part, listed: links.Links
+) -> Iterator[Document | Reject]:
     guard = shared_guard("corpora.html:extract_page")
     as_news = cc_news.CcNewsOptions(
         input=options.pages,
@@ -133,17 +173,30 @@ def _pages(options: OpenWebTextOptions, part: Part, listed: links.Links) -> Iter
     try:
         with files.open_input(part.address) as stream:
             for item in read_archive(stream):
-                named = listed.find(item.url or "") if isinstance(item, Record) and item.kind == "response" else (None, 0)
+                named = (
+                    listed.find(item.url or "")
+                    if isinstance(item, Record) and item.kind == "response"
+                    else (None, 0)
+                )
                 if named is None:
-                    yield Reject(path=part.path, position=item.position, reason="not_listed", url=item.url)
+                    yield Reject(
+                        path=part.path, position=item.position, reason="not_listed", url=item.url
+                    )
                     continue
                 found = cc_news.outcome(as_news, guard, part.path, item)
                 if isinstance(found, Document):
                     score, submissions = named
-                    found = dataclasses.replace(found, extra=found.extra | {"score": score, "submissions": submissions})
+                    found = dataclasses.replace(
+                        found, extra=found.extra | {"score": score, "submissions": submissions}
+                    )
                 yield found
     except OSError as error:
-        yield Reject(path=part.path, position=part.start, reason="unreadable", detail=f"{type(error).__name__}: {error}"[:500])
+        yield Reject(
+            path=part.path,
+            position=part.start,
+            reason="unreadable",
+            detail=f"{type(error).__name__}: {error}"[:500],
+        )
 
 
 def submission_slices(options: OpenWebTextOptions) -> Iterator[Slice]:
@@ -153,7 +206,14 @@ def submission_slices(options: OpenWebTextOptions) -> Iterator[Slice]:
         if part.size > options.slice_bytes and reddit.can_be_cut(part.path):
             edges = [*range(0, part.size, options.slice_bytes), part.size]
             parts += [
-                Part(address=part.address, path=part.path, size=part.size, start=start, stop=stop, share=stop - start)
+                Part(
+                    address=part.address,
+                    path=part.path,
+                    size=part.size,
+                    start=start,
+                    stop=stop,
+                    share=stop - start,
+                )
                 for start, stop in zip(edges[:-1], edges[1:])
             ]
         else:
@@ -176,9 +236,15 @@ def look(options: OpenWebTextOptions, piece: Slice) -> Iterator[Note]:
             if isinstance(found, Reject):
                 yield Note(path=found.path, position=found.position, reason=found.reason)
             else:
-                yield Note(path=part.path, position=found.position, values=(*links.key_of(found.key), found.score, found.url))
+                yield Note(
+                    path=part.path,
+                    position=found.position,
+                    values=(*links.key_of(found.key), found.score, found.url),
+                )
 
 
-def conclude(options: OpenWebTextOptions, addresses: Sequence[str], output: Any, tick: Callable[[int], None]) -> dict[str, int]:
+def conclude(
+    options: OpenWebTextOptions, addresses: Sequence[str], output: Any, tick: Callable[[int], None]
+) -> dict[str, int]:
     """The list of linked addresses."""
     return links.merge(addresses, output, options.min_score, options.score_of, tick)

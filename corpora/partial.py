@@ -1,4 +1,5 @@
-"""A file that is not whole yet: its bytes under a name that begins with `.tmp-`, and beside them a note of what the server said of it."""
+"""A file that is not whole yet: its bytes under a name that begins with `.tmp-`, and beside them a
+note of what the server said of it."""
 
 import io
 import json
@@ -42,7 +43,13 @@ class Partial:
                 said = json.load(stream)
             if said.pop("address") == item.address:
                 self.remote, self.have = web.Remote(**said), os.path.getsize(self.path)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):  # no note, or one that was cut: what it was of is not known
+        except (
+            OSError,
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+        ):  # no note, or one that was cut: what it was of is not known
             self.remote, self.have = web.Remote(), 0
         if self.remote.size is not None and self.have > self.remote.size:
             self.have = 0
@@ -51,7 +58,8 @@ class Partial:
 
     @contextmanager
     def open(self) -> Iterator[io.FileIO]:
-        """The file, at the end of what is there. Unbuffered: what was written survives the process."""
+        """The file, at the end of what is there. Unbuffered: what was written survives the
+        process."""
         with open(self.path, "r+b" if os.path.exists(self.path) else "x+b", buffering=0) as stream:
             stream.truncate(self.have)
             stream.seek(self.have)
@@ -69,7 +77,9 @@ class Partial:
         """Nothing of it counts. Raises `WebError` the `MAX_RESTARTS`th time."""
         self._restarts += 1
         if self._restarts == MAX_RESTARTS:
-            raise web.WebError(f"{self._item.address}: is another file at each request, or of another size than it says")
+            raise web.WebError(
+                f"{self._item.address}: is another file at each request, or of another size than it says"
+            )
         out.truncate(0)
         out.seek(0)
         self.have, self._looked, self.remote = 0, False, web.Remote()
@@ -77,10 +87,13 @@ class Partial:
     def learn(self, remote: web.Remote) -> None:
         """Keep what the server says, before the first byte is written."""
         self.remote = remote
-        files.write_bytes(self._note, json.dumps({"address": self._item.address, **asdict(remote)}).encode())
+        files.write_bytes(
+            self._note, json.dumps({"address": self._item.address, **asdict(remote)}).encode()
+        )
 
     def look(self, out: io.FileIO, at_end: bool = False) -> None:
-        """Does it begin as its name says? Raises `WebError` for an error page under the name of an archive, `Again` for a busy store's."""
+        """Does it begin as its name says? Raises `WebError` for an error page under the name of an
+        archive, `Again` for a busy store's."""
         ending = os.path.splitext(self._item.path.lower())[1]
         wanted = _BEGINNINGS.get(ending)
         if self._looked or not wanted or (self.have < len(wanted) and not at_end):
@@ -90,7 +103,9 @@ class Partial:
             self.remove()
             if any(code in head for code in _PASSING):
                 raise web.Again(f"an error page in place of the file: {_shown(head)}")
-            raise web.WebError(f"{self._item.address}: no {ending} file: it begins with {_shown(head)}")
+            raise web.WebError(
+                f"{self._item.address}: no {ending} file: it begins with {_shown(head)}"
+            )
         self._looked = True
 
     def finish(self, path: str) -> None:
@@ -113,4 +128,8 @@ def part_of(path: str) -> str:
 
 
 def _shown(head: bytes) -> str:
-    return repr(" ".join(head.decode("utf-8", "replace").split())[:120]) if head else "nothing: it is empty"
+    return (
+        repr(" ".join(head.decode("utf-8", "replace").split())[:120])
+        if head
+        else "nothing: it is empty"
+    )

@@ -1,9 +1,11 @@
 """Submissions of Reddit, from dumps that the user has, and which of their links are wanted.
 
-Read are JSON lines (`RS_2015-01.zst`, `RS_v2_2005-07.xz`, `RS_2011-01.bz2`, `.jsonl`, `.ndjson`), tables with a first line of names
-(`.csv`, `.tsv`), and lists of addresses, one a line (`.txt`), which have no scores and are wanted as they are; plain or as .gz, .zst, .xz,
-.bz2. Each submission is a link or a reject with its reason; so is a line that cannot be read, whatever it holds. Fields are read as
-dumps of any age have them: a score may be a text or a fraction, what is true may be said in words, what is not said is not true.
+Read are JSON lines (`RS_2015-01.zst`, `RS_v2_2005-07.xz`, `RS_2011-01.bz2`, `.jsonl`, `.ndjson`),
+tables with a first line of names (`.csv`, `.tsv`), and lists of addresses, one a line (`.txt`),
+which have no scores and are wanted as they are; plain or as .gz, .zst, .xz, .bz2. Each submission
+is a link or a reject with its reason; so is a line that cannot be read, whatever it holds. Fields
+are read as dumps of any age have them: a score may be a text or a fraction, what is true may be
+said in words, what is not said is not true.
 """
 
 import csv
@@ -22,7 +24,8 @@ from corpora.files import DAMAGE, kind_of, open_inflated, read_lines, what_broke
 from corpora.urls import canonical_url
 
 MAX_LINE_BYTES = 4_000_000
-"""Of one submission: the longest texts of Reddit have 40,000 characters; what hangs on one comes to some 100 KB."""
+"""Of one submission: the longest texts of Reddit have 40,000 characters; what hangs on one comes to
+some 100 KB."""
 MAX_URL_CHARACTERS = 4_096
 MAX_ROW_LINES = 2_000
 """Of one row of a table: a quotation mark without its partner ends there."""
@@ -45,7 +48,8 @@ class Link:
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """Which links are wanted. `min_score` None: scores are judged later, when those of one address are added up."""
+    """Which links are wanted. `min_score` None: scores are judged later, when those of one address
+    are added up."""
 
     min_score: int | None = 3
     over_18: bool = False
@@ -56,12 +60,17 @@ class Wanted:
 
 
 def read_part(wanted: Wanted, part: Part) -> Iterator[Link | Reject]:
-    """What the submissions of a file, or of a range of its lines, come to. A file that is damaged gives one more reject."""
+    """What the submissions of a file, or of a range of its lines, come to. A file that is damaged
+    gives one more reject."""
     position = part.start
     try:
         form, compression = kind_of(part.path)
         with open_inflated(part.address, compression, long_window=True) as stream:
-            found = _read_table(wanted, part, stream, _TABLES[form]) if form in _TABLES else _read_lines(wanted, part, stream, form == ".txt")
+            found = (
+                _read_table(wanted, part, stream, _TABLES[form])
+                if form in _TABLES
+                else _read_lines(wanted, part, stream, form == ".txt")
+            )
             for record in found:
                 position = record.position + 1
                 yield record
@@ -76,12 +85,23 @@ def can_be_cut(path: str) -> bool:
     return not compression and form not in _TABLES
 
 
-def _read_lines(wanted: Wanted, part: Part, stream: IO[bytes], bare: bool) -> Iterator[Link | Reject]:
+def _read_lines(
+    wanted: Wanted, part: Part, stream: IO[bytes], bare: bool
+) -> Iterator[Link | Reject]:
     for position, line in read_lines(stream, part.start, part.stop, MAX_LINE_BYTES):
         if line is None:
-            yield Reject(path=part.path, position=position, reason="too_large", detail=f"a line of more than {MAX_LINE_BYTES:,} bytes")
+            yield Reject(
+                path=part.path,
+                position=position,
+                reason="too_large",
+                detail=f"a line of more than {MAX_LINE_BYTES:,} bytes",
+            )
         elif line.strip():
-            yield _of_address(wanted, part.path, position, line) if bare else _of_json(wanted, part.path, position, line)
+            yield (
+                _of_address(wanted, part.path, position, line)
+                if bare
+                else _of_json(wanted, part.path, position, line)
+            )
 
 
 def _of_json(wanted: Wanted, path: str, position: int, line: bytes) -> Link | Reject:
@@ -107,18 +127,33 @@ def _of_address(wanted: Wanted, path: str, position: int, line: bytes) -> Link |
 
 
 def _unread(path: str, position: int, line: bytes, why: object, *, reason: str) -> Reject:
-    return Reject(path=path, position=position, reason=reason, detail=str(why)[:200], text=line[:_START].decode("utf-8", "replace"))
+    return Reject(
+        path=path,
+        position=position,
+        reason=reason,
+        detail=str(why)[:200],
+        text=line[:_START].decode("utf-8", "replace"),
+    )
 
 
-def _read_table(wanted: Wanted, part: Part, stream: IO[bytes], comma: str) -> Iterator[Link | Reject]:
+def _read_table(
+    wanted: Wanted, part: Part, stream: IO[bytes], comma: str
+) -> Iterator[Link | Reject]:
     """Rows may hold line ends in quotation marks. One that cannot be read costs its first line."""
     names: list[str] | None = None
     for position, row in _rows(stream):
         if row is None:
-            yield Reject(path=part.path, position=position, reason="too_large", detail=f"a row of more than {MAX_LINE_BYTES:,} bytes")
+            yield Reject(
+                path=part.path,
+                position=position,
+                reason="too_large",
+                detail=f"a row of more than {MAX_LINE_BYTES:,} bytes",
+            )
             continue
         try:
-            (values,) = csv.reader([row.decode("utf-8-sig").replace("\0", "")], delimiter=comma, strict=True)
+            (values,) = csv.reader(
+                [row.decode("utf-8-sig").replace("\0", "")], delimiter=comma, strict=True
+            )
         except UnicodeError as error:
             yield _unread(part.path, position, row, error, reason="bad_encoding")
             continue
@@ -128,17 +163,29 @@ def _read_table(wanted: Wanted, part: Part, stream: IO[bytes], comma: str) -> It
         if names is None:
             names = [value.strip().lower() for value in values]
             if "url" not in names:
-                yield Reject(path=part.path, position=position, reason="unknown_format", detail=f"no column `url`; columns: {', '.join(names)}"[:500])
+                yield Reject(
+                    path=part.path,
+                    position=position,
+                    reason="unknown_format",
+                    detail=f"no column `url`; columns: {', '.join(names)}"[:500],
+                )
                 return
         elif len(values) != len(names):
-            yield _unread(part.path, position, row, f"{len(values)} values, {len(names)} columns", reason="bad_csv")
+            yield _unread(
+                part.path,
+                position,
+                row,
+                f"{len(values)} values, {len(names)} columns",
+                reason="bad_csv",
+            )
         else:
             yield judge(wanted, part.path, position, dict(zip(names, values)))
 
 
 def _rows(stream: IO[bytes]) -> Iterator[tuple[int, bytes | None]]:
-    """(offset, row) of a table: lines up to one at which the quotation marks are even; None for a line over the limit. Where no such
-    line comes in time the first line is a row of its own, which then cannot be read, and those after it are looked at again."""
+    """(offset, row) of a table: lines up to one at which the quotation marks are even; None for a
+    line over the limit. Where no such line comes in time the first line is a row of its own, which
+    then cannot be read, and those after it are looked at again."""
     lines = read_lines(stream, limit=MAX_LINE_BYTES)
     ahead: deque[tuple[int, bytes | None]] = deque()
     while (first := ahead.popleft() if ahead else next(lines, None)) is not None:
@@ -172,10 +219,15 @@ def judge(wanted: Wanted, path: str, position: int, record: dict[str, Any]) -> L
     address = _plain(url) if isinstance(url, str) else ""
 
     def reject(*, reason: str, detail: str = "") -> Reject:
-        return Reject(path=path, position=position, reason=reason, detail=detail[:500], url=address or None)
+        return Reject(
+            path=path, position=position, reason=reason, detail=detail[:500], url=address or None
+        )
 
     if not address:
-        return reject(reason="no_url", detail=f"fields: {', '.join(map(str, record))}" if "url" not in record else "")
+        return reject(
+            reason="no_url",
+            detail=f"fields: {', '.join(map(str, record))}" if "url" not in record else "",
+        )
     if _true(record.get("is_self")) or str(record.get("domain") or "").lower().startswith("self."):
         return reject(reason="self_post")
     if not wanted.deleted and (why := _deleted(record)):
@@ -188,15 +240,24 @@ def judge(wanted: Wanted, path: str, position: int, record: dict[str, Any]) -> L
     return _judge_address(wanted, path, position, address, score)
 
 
-def _judge_address(wanted: Wanted, path: str, position: int, address: str, score: int | None) -> Link | Reject:
+def _judge_address(
+    wanted: Wanted, path: str, position: int, address: str, score: int | None
+) -> Link | Reject:
     def reject(*, reason: str, detail: str = "") -> Reject:
-        return Reject(path=path, position=position, reason=reason, detail=detail[:500], url=address or None)
+        return Reject(
+            path=path, position=position, reason=reason, detail=detail[:500], url=address or None
+        )
 
     if len(address) < wanted.min_url_characters:
         return reject(reason="short_url")
     parts = _split(address)
     if parts is None:
-        return reject(reason="bad_url", detail="longer than any page's" if len(address) > MAX_URL_CHARACTERS else "no address of a page")
+        return reject(
+            reason="bad_url",
+            detail="longer than any page's"
+            if len(address) > MAX_URL_CHARACTERS
+            else "no address of a page",
+        )
     ending = parts[1].rpartition("/")[2].rpartition(".")
     if ending[1] and ending[2].lower() in wanted.extensions:
         return reject(reason="excluded_extension", detail=ending[2])
@@ -209,8 +270,15 @@ def _judge_address(wanted: Wanted, path: str, position: int, address: str, score
 
 
 def _plain(url: str) -> str:
-    """An address without the escapes that Reddit's interface puts into every text; no others, for `&copy=1` is no sign."""
-    return url.strip().replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&").replace(" ", "%20")
+    """An address without the escapes that Reddit's interface puts into every text; no others, for
+    `&copy=1` is no sign."""
+    return (
+        url.strip()
+        .replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&amp;", "&")
+        .replace(" ", "%20")
+    )
 
 
 def _split(address: str) -> tuple[str, str] | None:
@@ -224,11 +292,19 @@ def _split(address: str) -> tuple[str, str] | None:
         _ = parts.port
     except ValueError:
         return None
-    return (host, parts.path) if parts.scheme.lower() in ("http", "https") and "." in host.strip(".") else None
+    return (
+        (host, parts.path)
+        if parts.scheme.lower() in ("http", "https") and "." in host.strip(".")
+        else None
+    )
 
 
 def _true(value: object) -> bool:
-    return value is True or (isinstance(value, (int, float)) and value == 1) or (isinstance(value, str) and value.strip().lower() in ("true", "1", "t", "yes"))
+    return (
+        value is True
+        or (isinstance(value, (int, float)) and value == 1)
+        or (isinstance(value, str) and value.strip().lower() in ("true", "1", "t", "yes"))
+    )
 
 
 def _deleted(record: dict[str, Any]) -> str:
@@ -242,9 +318,14 @@ def _deleted(record: dict[str, Any]) -> str:
 
 
 def _score(record: dict[str, Any]) -> int | None:
-    """The score as a whole number, of fractions the whole part; of old dumps without one the votes for it less those against. None: no number."""
+    """The score as a whole number, of fractions the whole part; of old dumps without one the votes
+    for it less those against. None: no number."""
     value = record.get("score")
-    if "score" not in record and isinstance(record.get("ups"), int) and isinstance(record.get("downs"), int):
+    if (
+        "score" not in record
+        and isinstance(record.get("ups"), int)
+        and isinstance(record.get("downs"), int)
+    ):
         value = record["ups"] - record["downs"]
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None

@@ -1,4 +1,5 @@
-"""Kind -> source: ours by name, the user's by `module:function` (a function without arguments that returns a `Source`)."""
+"""Kind -> source: ours by name, the user's by `module:function` (a function without arguments that
+returns a `Source`)."""
 
 import importlib
 
@@ -17,18 +18,28 @@ KINDS = {
 
 
 def load_source(kind: str) -> Source:
-    """The source of a kind. Raises `UserError`: an unknown kind, a module that does not import, a function that is no source."""
+    """The source of a kind. Raises `UserError`: an unknown kind, a module that does not import, a
+    function that is no source."""
     address = KINDS.get(kind, kind)
     if ":" not in address:
-        raise UserError(f"kind = {kind!r}: no such kind of source", nearest(kind, KINDS) + ", or your own as module:function")
+        raise UserError(
+            f"kind = {kind!r}: no such kind of source",
+            nearest(kind, KINDS) + ", or your own as module:function",
+        )
     module_name, function_name = address.split(":", 1)
     try:
         module = importlib.import_module(module_name)
         source = getattr(module, function_name)()
     except Exception as error:  # the user's code may raise anything
-        raise UserError(f"kind = {kind!r}: {type(error).__name__}: {error}", "name an importable module:function; docs/sources.md shows one") from None
+        raise UserError(
+            f"kind = {kind!r}: {type(error).__name__}: {error}",
+            "name an importable module:function; docs/sources.md shows one",
+        ) from None
     if not isinstance(source, Source) or not issubclass(source.options, SourceOptions):
-        raise UserError(f"kind = {kind!r}: {function_name} does not return a corpora.document.Source", "docs/sources.md shows one")
+        raise UserError(
+            f"kind = {kind!r}: {function_name} does not return a corpora.document.Source",
+            "docs/sources.md shows one",
+        )
     return source
 
 

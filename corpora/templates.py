@@ -1,14 +1,29 @@
-"""Templates that bear text, and what a reader sees of each: `expand(name, args, title)`. All others are dropped.
+"""Templates that bear text, and what a reader sees of each: `expand(name, args, title)`. All others
+are dropped.
 
-What a template shows is defined on its wiki; these are the forms of the English Wikipedia, which most others share. Where the
-full form needs tables that change (rates, conversions of units), what the writer typed is given: number and unit. Source of
-the list: corpora reference of the project, and the templates met in dumps. docs/corpora.md has it as a table.
+What a template shows is defined on its wiki; these are the forms of the English Wikipedia, which
+most others share. Where the full form needs tables that change (rates, conversions of units), what
+the writer typed is given: number and unit. Source of the list: corpora reference of the project,
+and the templates met in dumps. docs/corpora.md has it as a table.
 """
 
 import re
 from collections.abc import Callable, Mapping
 
-MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December")
+MONTHS = (
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+)
 
 LANGUAGES = dict(
     item.split(" ", 1)
@@ -50,7 +65,9 @@ Moilbbl million_barrels million_barrels million_bbl;Goilbbl billion_barrels bill
 e9cuft billion_cubic_feet billion_cubic_feet billion_cu_ft;C-change degree_Celsius degrees_Celsius °C;F-change degree_Fahrenheit degrees_Fahrenheit °F"""
 _UNIT_NAMES: dict[str, tuple[str, str, str]] = {}
 for _row in _UNITS.replace("\n", "").split(";"):
-    _code, _one, _many, _symbol = (word.replace("_", " ") for word in _row.replace("L/100 km", "L/100km").split(" "))
+    _code, _one, _many, _symbol = (
+        word.replace("_", " ") for word in _row.replace("L/100 km", "L/100km").split(" ")
+    )
     _UNIT_NAMES[_code] = (_one, _many, _symbol)
 _SCALES = {"e3": "thousand", "e6": "million", "e9": "billion", "e12": "trillion"}
 _RANGES = {
@@ -73,8 +90,8 @@ _FRACTION = re.compile(r"[-−]?(?:\d+\+)?\d+/{1,2}\d+")
 
 
 class Args:
-    """A template's parameters, as text: `args[1]` by place, `args["lc"]` by name, "" where there is none. `english`: words of
-    English may be added, such as the names of languages and units."""
+    """A template's parameters, as text: `args[1]` by place, `args["lc"]` by name, "" where there is
+    none. `english`: words of English may be added, such as the names of languages and units."""
 
     def __init__(self, values: Mapping[str, str], english: bool = True) -> None:
         self._values, self.english = values, english
@@ -109,7 +126,13 @@ def group_digits(number: str) -> str:
 
 def _number(value: str) -> str:
     value = value.strip()
-    return group_digits(value) if _NUMBER.fullmatch(value) else value.replace("//", "/").replace("+", " ") if _FRACTION.fullmatch(value) else value
+    return (
+        group_digits(value)
+        if _NUMBER.fullmatch(value)
+        else value.replace("//", "/").replace("+", " ")
+        if _FRACTION.fullmatch(value)
+        else value
+    )
 
 
 def _is_number(value: str) -> bool:
@@ -126,13 +149,17 @@ def _convert(args: Args) -> str:
         last, at = places[at + 1], at + 2
     if at >= len(places):
         return said
-    one = last.strip() in ("1", "-1", "−1") or (_FRACTION.fullmatch(last.strip()) is not None and "+" not in last)
+    one = last.strip() in ("1", "-1", "−1") or (
+        _FRACTION.fullmatch(last.strip()) is not None and "+" not in last
+    )
     text = _with_unit(args, said, places[at].strip(), one)
     # 5 ft 6 in: a number and a smaller unit follow
     if at + 2 < len(places) and _is_number(places[at + 1]) and (places[at].strip(), places[at + 2].strip()) in (
         *(("ft", "in"), ("foot", "in"), ("st", "lb"), ("lb", "oz"), ("mi", "yd"), ("yd", "ft"), ("mi", "ch")),
     ):  # fmt: skip
-        text += " " + _with_unit(args, _number(places[at + 1]), places[at + 2].strip(), places[at + 1].strip() == "1")
+        text += " " + _with_unit(
+            args, _number(places[at + 1]), places[at + 2].strip(), places[at + 1].strip() == "1"
+        )
     return text
 
 
@@ -159,7 +186,11 @@ def _with_unit(args: Args, said: str, code: str, one: bool) -> str:
 def _day(year: str, month: str, day: str, day_first: bool) -> str:
     """A date in words, of as much as is there."""
     year, month, day = year.strip(), month.strip(), day.strip()
-    name = MONTHS[int(month) - 1] if month.isascii() and month.isdigit() and 1 <= int(month) <= 12 else month
+    name = (
+        MONTHS[int(month) - 1]
+        if month.isascii() and month.isdigit() and 1 <= int(month) <= 12
+        else month
+    )
     day = str(int(day)) if day.isascii() and day.isdigit() and len(day) < 3 else day
     if not name:
         return year
@@ -172,7 +203,9 @@ def _date(args: Args) -> str:
     first = args[1].strip()
     day_first = args.any("df", "dayfirst").lower() in ("y", "yes", "true", "1")
     if match := re.fullmatch(r"(\d{3,4})-(\d\d?)-(\d\d?)", first):
-        return _day(match[1], match[2], match[3], args[2].lower() not in ("mdy",) if args[2] else day_first)
+        return _day(
+            match[1], match[2], match[3], args[2].lower() not in ("mdy",) if args[2] else day_first
+        )
     if not first.isdigit():
         return first
     end = _day(first, args[2], args[3], day_first)
@@ -202,9 +235,18 @@ def _language_label(code: str, args: Args, text: str, roman: str) -> str:
     name = LANGUAGES.get(code.lower().split("-")[0])
     if not args.english:
         return text
-    label = "" if name is None or args["label"] == "none" or args["links"] == "none" else f"{args['label'] or name}: "
+    label = (
+        ""
+        if name is None or args["label"] == "none" or args["links"] == "none"
+        else f"{args['label'] or name}: "
+    )
     literal = args["lit"] or args["translation"] or (args[3] if roman else "")
-    return label + text + (f", romanized: {roman}" if roman else "") + (f", lit. '{literal}'" if literal and literal != roman else "")
+    return (
+        label
+        + text
+        + (f", romanized: {roman}" if roman else "")
+        + (f", lit. '{literal}'" if literal and literal != roman else "")
+    )
 
 
 def _nihongo(args: Args) -> str:
@@ -224,7 +266,11 @@ def _chinese(args: Args) -> str:
         ("poj", "Pe̍h-ōe-jī"),
         ("l", "lit."),
     )
-    return "; ".join(f"{label}: {args[key]}" if key != "l" else f"lit. '{args[key]}'" for key, label in labels if args[key])
+    return "; ".join(
+        f"{label}: {args[key]}" if key != "l" else f"lit. '{args[key]}'"
+        for key, label in labels
+        if args[key]
+    )
 
 
 def _korean(args: Args) -> str:
@@ -255,7 +301,8 @@ def _money(sign: str) -> Expander:
 
 
 def _ship(prefix: str, at: int = 1) -> Expander:
-    """{{USS|Enterprise|CV-6}}: USS Enterprise (CV-6); a last parameter of 1 to 6 leaves parts out."""
+    """{{USS|Enterprise|CV-6}}: USS Enterprise (CV-6); a last parameter of 1 to 6 leaves parts
+    out."""
 
     def expand(args: Args) -> str:
         head = prefix or args[1]
@@ -271,7 +318,11 @@ def _ship(prefix: str, at: int = 1) -> Expander:
 
 
 def _ship_class(args: Args) -> str:
-    return f"{args[1]} class" if args[3] in ("0", "4", "5") or not args[2] else f"{args[1]}-class {args[2]}"
+    return (
+        f"{args[1]} class"
+        if args[3] in ("0", "4", "5") or not args[2]
+        else f"{args[1]}-class {args[2]}"
+    )
 
 
 def _quote(args: Args) -> str:
@@ -283,12 +334,20 @@ def _ordinal(args: Args) -> str:
     number = args[1].strip()
     if not number.isdigit():
         return number
-    ending = "th" if number[-2:] in ("11", "12", "13") else {"1": "st", "2": "nd", "3": "rd"}.get(number[-1], "th")
+    ending = (
+        "th"
+        if number[-2:] in ("11", "12", "13")
+        else {"1": "st", "2": "nd", "3": "rd"}.get(number[-1], "th")
+    )
     return number + ending
 
 
 def _old_style(args: Args) -> str:
-    return f"{args[1]} [O.S. {args[3]}] {args[2]}".strip() if args[3] else f"{args[1]} {args[2]}".strip()
+    return (
+        f"{args[1]} [O.S. {args[3]}] {args[2]}".strip()
+        if args[3]
+        else f"{args[1]} {args[2]}".strip()
+    )
 
 
 def _reign(args: Args) -> str:
@@ -305,7 +364,13 @@ def _author(args: Args) -> str:
     *names, year = args.places() or [""]
     who = " et al." if len(names) > 3 else ""
     return (
-        (f"{names[0]}{who} ({year})" if who else f"{', '.join(names[:-1])} & {names[-1]} ({year})" if len(names) > 1 else f"{names[0]} ({year})")
+        (
+            f"{names[0]}{who} ({year})"
+            if who
+            else f"{', '.join(names[:-1])} & {names[-1]} ({year})"
+            if len(names) > 1
+            else f"{names[0]} ({year})"
+        )
         if names
         else year
     )
@@ -313,11 +378,14 @@ def _author(args: Args) -> str:
 
 def _verse(args: Args) -> str:
     """{{bibleverse|1|Kings|3:5|KJV}}: 1 Kings 3:5."""
-    return " ".join(value for value in args.places()[:3] if value and not value.isupper() and value != "9")
+    return " ".join(
+        value for value in args.places()[:3] if value and not value.isupper() and value != "9"
+    )
 
 
 def _switch(args: Args) -> str:
-    """The branch of {{#if:}} for a condition that is not empty; other conditions cannot be told here."""
+    """The branch of {{#if:}} for a condition that is not empty; other conditions cannot be told
+    here."""
     return args[2] if args[1].strip() else args[3]
 
 
@@ -347,7 +415,10 @@ def _add(names: str, expander: Expander) -> None:
 
 
 _add("convert;cvt;conv;convert/sandbox", _convert)
-_add("formatnum;fmtn;num;nts;ntsh;formatnumber;number", lambda args: args[1] if args[2].upper().startswith("R") else _number(args[1]))
+_add(
+    "formatnum;fmtn;num;nts;ntsh;formatnumber;number",
+    lambda args: args[1] if args[2].upper().startswith("R") else _number(args[1]),
+)
 _add(
     "birth date;birth date and age;bda;dob;birthdate;birth date and age2;birth-date;birth-date and age;birth year;birth year and age;byda;start date;start date and age;startdate",
     _date,
@@ -356,12 +427,22 @@ _add(
     "start-date;end date;end-date;film date;date;dts;dtsh;release date;released;birth based on age as of date;launch date;death-date;death year;death date;dod;datetime",
     _date,
 )
-_add("death date and age;dda;death-date and age;death year and age;death date and given age;end date and age", _ended)
+_add(
+    "death date and age;dda;death-date and age;death year and age;death date and given age;end date and age",
+    _ended,
+)
 _add("as of;asof;as of?", _as_of)
 _add("lang;lang-x;transl;translit;transliteration;rtl-lang;script;bdo;nonenglish;zh-lang", _last)
 _add("nihongo;nihongo krt;nihongo foot", _nihongo)
 _add("nihongo2;nihongo s;kanji;zh-t;zh-s;zhi;zh-c", _first)
-_add("nihongo3", lambda args: f"{args[3]} ({args[2]}, {args[1]})" if args[3] and args[2] and args[1] else args.any("3", "2", "1"))
+_add(
+    "nihongo3",
+    lambda args: (
+        f"{args[3]} ({args[2]}, {args[1]})"
+        if args[3] and args[2] and args[1]
+        else args.any("3", "2", "1")
+    ),
+)
 _add("zh;chinese;zh-cpw;zh-tsp;zh-stp;zh-cp", _chinese)
 _add("korean;ko-hhrm", _korean)
 _add(
@@ -373,7 +454,10 @@ _add(
     "proper name;person;person name;pname;nsmdns;delink;no italic;noitalics;not italic;italics;normalfont;linktext;wikt-lang;wiktlang;selfref inline;disp;nowrap2",
     _first,
 )
-_add("ill;interlanguage link;illm;link-interwiki;ill2;interlanguage link multi;red link", lambda args: args["lt"] or args["en"] or args[1])
+_add(
+    "ill;interlanguage link;illm;link-interwiki;ill2;interlanguage link multi;red link",
+    lambda args: args["lt"] or args["en"] or args[1],
+)
 _add("linktext", lambda args: "".join(args.places()))
 _add("abbr;abbrlink;tooltip;hover title;define;abbreviation;hover;h:title;tipa;abbrv", _first)
 _add(
@@ -382,7 +466,14 @@ _add(
 )
 _add("gloss", lambda args: f"'{args[1]}'" if args[1] else "")
 _add("angbr;grapheme;grph;angle bracket;vr", lambda args: f"⟨{args[1]}⟩" if args[1] else "")
-_add("sic", lambda args: args[1] + args[2] if args.any("hide", "nolink") and args[1] else f"{args[1]}{args[2]} [sic]".strip())
+_add(
+    "sic",
+    lambda args: (
+        args[1] + args[2]
+        if args.any("hide", "nolink") and args[1]
+        else f"{args[1]}{args[2]} [sic]".strip()
+    ),
+)
 _add("sic?", _first)
 _add("circa;c.;ca.;ca;c", _abbreviation("c."))
 _add("floruit;fl.;fl", _abbreviation("fl."))
@@ -406,15 +497,29 @@ _add("hkd;hk$", _money("HK$"))
 _add("krw;₩", _money("₩"))
 _add("php;₱;philippine peso", _money("₱"))
 _add("ils;nis;₪", _money("₪"))
-_add("currency", lambda args: {"USD": "US$", "EUR": "€", "GBP": "£", "JPY": "¥", "INR": "₹"}.get(args[2].upper(), f"{args[2]} ".lstrip()) + _number(args[1]))
+_add(
+    "currency",
+    lambda args: (
+        {"USD": "US$", "EUR": "€", "GBP": "£", "JPY": "¥", "INR": "₹"}.get(
+            args[2].upper(), f"{args[2]} ".lstrip()
+        )
+        + _number(args[1])
+    ),
+)
 _add(
     "quote;blockquote;quotation;bq;quotes;poemquote;poem quote;cquote2;quoteblock;block quote;bquote;poem;epigraph;imagequote2;long quote;text quote;cquotetxt",
     _quote,
 )
-_add("nbsp;nbs;thinsp;thin space;hair space;hairsp;hsp;ensp;emsp;figure space;zwsp2;space;sp;spaces;pad;gap;nnbsp;pause;·w2;indent;quad;in5;_", _const(" "))
+_add(
+    "nbsp;nbs;thinsp;thin space;hair space;hairsp;hsp;ensp;emsp;figure space;zwsp2;space;sp;spaces;pad;gap;nnbsp;pause;·w2;indent;quad;in5;_",
+    _const(" "),
+)
 _add("ndash;ndashb;endash;en dash;–;nsndns;hyphen-en", _const("–"))
 _add("mdash;mdashb;emdash;em dash;—", _const("—"))
-_add("snd;spnd;sndash;spndash;spaced ndash;spaced en dash;dash;spaced endash;space ndash;nbspndash", _const(" – "))
+_add(
+    "snd;spnd;sndash;spndash;spaced ndash;spaced en dash;dash;spaced endash;space ndash;nbspndash",
+    _const(" – "),
+)
 _add("spaced mdash;spaced em dash;smd;snmd", _const(" — "))
 _add("·;dot;middot;•;bullet;bull;interpunct;sdot;·w;•w;\\", _const(" · "))
 _add("break;br;pb;paragraph break;paragraph;crlf;crlf2;parabr;-br", _const("\n"))
@@ -441,7 +546,18 @@ _add("degree;deg;°", lambda args: f"{args[1]}°")
 _add("sharp;music sharp;♯", _const("♯"))
 _add("flat;music flat;♭", _const("♭"))
 _add("natural;♮", _const("♮"))
-_add("music", lambda args: {"flat": "♭", "b": "♭", "sharp": "♯", "#": "♯", "natural": "♮", "doubleflat": "𝄫", "doublesharp": "𝄪"}.get(args[1].lower(), ""))
+_add(
+    "music",
+    lambda args: {
+        "flat": "♭",
+        "b": "♭",
+        "sharp": "♯",
+        "#": "♯",
+        "natural": "♮",
+        "doubleflat": "𝄫",
+        "doublesharp": "𝄪",
+    }.get(args[1].lower(), ""),
+)
 _add("hash-tag;hashtag", lambda args: f"#{args[1]}")
 for _element in ("hydrogen H", "carbon C", "nitrogen N", "oxygen O"):
     _add(_element.split()[0], _const(_element.split()[1]))
@@ -455,16 +571,21 @@ _add("half;1/2;frac12", _const("1⁄2"))
 _add("ordinal;ord;nth", _ordinal)
 _add("sortname", lambda args: f"{args[1]} {args[2]}".strip())
 _add("oldstyledate;oldstyledatedy;oldstyledatenn", _old_style)
-_add("oldstyledatedy", lambda args: f"{args[1]} {args[2]} [O.S. {args[3]}]".strip() if args[3] else f"{args[1]} {args[2]}".strip())
+_add(
+    "oldstyledatedy",
+    lambda args: (
+        f"{args[1]} {args[2]} [O.S. {args[3]}]".strip()
+        if args[3]
+        else f"{args[1]} {args[2]}".strip()
+    ),
+)
 _add(
     "baseball year;by;mlby;mlb year;nfly;nfl year;nbay;nba year;nhly;nhl year;wcy;wc year;avyear;tdfy;cfly;ahly;baseball season;nflyear;usnavy;cfb link2;mlsy;scy;ncaafy",
     _last,
 )
 _add("plural;plural:", lambda args: args[2] if args[1].strip() == "1" else args[3] or args[2])
 _add("ship", _ship("", 2))
-for (
-    _prefix
-) in "USS HMS HMAS HMCS HMNZS HMIS RMS SS MS MV SMS USAT USNS USCGC RFA HNoMS HNLMS HDMS HSwMS INS ORP ARA BAP RV MY SV GTS USAV USRC PS TSS CSS TS".split():
+for _prefix in "USS HMS HMAS HMCS HMNZS HMIS RMS SS MS MV SMS USAT USNS USCGC RFA HNoMS HNLMS HDMS HSwMS INS ORP ARA BAP RV MY SV GTS USAV USRC PS TSS CSS TS".split():
     _add(_prefix.lower(), _ship(_prefix))
 _add("sclass;sclass-;sclass2;sclass2-;ship class", _ship_class)
 _add("lc", lambda args: args[1].lower())
@@ -477,16 +598,27 @@ _add("harvtxt;harvtext;harvcoltxt", _author)
 _add("bibleref;bibleverse;bibleref2;bibleverse-nb", _verse)
 _add("eqm;equilibrium", _const("⇌"))
 _add("format price;formatprice", lambda args: _number(args[1]))
-_add("us patent;us patent reference", lambda args: f"U.S. Patent {_number(args[1])}" if args[1] else "")
+_add(
+    "us patent;us patent reference",
+    lambda args: f"U.S. Patent {_number(args[1])}" if args[1] else "",
+)
 _add("' \"", _const("' \""))
 _add('-"', _const('"'))
 
 _PARSER_FUNCTIONS = {"formatnum", "lc", "uc", "lcfirst", "ucfirst", "plural", "#if"}
-_TITLES = {"pagename", "fullpagename", "basepagename", "subjectpagename", "articlepagename", "subpagename"}
+_TITLES = {
+    "pagename",
+    "fullpagename",
+    "basepagename",
+    "subjectpagename",
+    "articlepagename",
+    "subpagename",
+}
 
 
 def fold_name(name: str) -> str:
-    """The name of a template as the table has it: no markup of the line, lower case, blanks for underscores, one at a time."""
+    """The name of a template as the table has it: no markup of the line, lower case, blanks for
+    underscores, one at a time."""
     folded = " ".join(name.replace("_", " ").split()).lower()
     for prefix in ("subst:", "safesubst:", "template:", ":template:", "msg:"):
         folded = folded.removeprefix(prefix).strip()
@@ -508,8 +640,8 @@ def bears_text(name: str, own: Mapping[str, str], builtin: bool = True) -> bool:
 
 
 def expand(name: str, args: Args, own: Mapping[str, str], title: str) -> str:
-    """What a reader sees of a template that `bears_text`; blank lines around a block of its own. `own` comes first:
-    a text in which {1}, {name} stand for parameters."""
+    """What a reader sees of a template that `bears_text`; blank lines around a block of its own.
+    `own` comes first: a text in which {1}, {name} stand for parameters."""
     if name in own:
         return re.sub(r"\{([\w -]{1,50})\}", lambda match: args[match[1]], own[name])
     if name in _TITLES:
@@ -517,7 +649,12 @@ def expand(name: str, args: Args, own: Mapping[str, str], title: str) -> str:
     if name.startswith("lang-") and name not in _TABLE:
         return _language_label(name[5:], args, args.any("1", "text"), args[2])
     if name == "langx":
-        return _language_label(args[1], Args({"label": args["label"], "lit": args["lit"]}, args.english), args[2], args[3])
+        return _language_label(
+            args[1],
+            Args({"label": args["label"], "lit": args["lit"]}, args.english),
+            args[2],
+            args[3],
+        )
     if name.startswith("script/"):
         return _last(args)
     return _TABLE[name](args)
@@ -526,4 +663,8 @@ def expand(name: str, args: Args, own: Mapping[str, str], title: str) -> str:
 def parser_function(name: str) -> tuple[str, str] | None:
     """(function, its first parameter) of a name such as `formatnum:77006`; None for a template."""
     head, colon, rest = name.partition(":")
-    return (head.strip().lower(), rest.strip()) if colon and head.strip().lower() in _PARSER_FUNCTIONS else None
+    return (
+        (head.strip().lower(), rest.strip())
+        if colon and head.strip().lower() in _PARSER_FUNCTIONS
+        else None
+    )

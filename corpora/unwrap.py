@@ -1,10 +1,12 @@
 """Hard-wrapped prose made whole again; verse, headings, lists and tables keep their lines.
 
-A line that a typist or a program broke at a margin is one whose next word would not have fitted: `len(line) + 1 +
-len(next word) > margin`. So the break after it is forced, and only forced breaks are joined; a line of verse is ended
-by its poet, as a rule long before the margin. What cannot be told by that alone is told by the neighbours: where most
-breaks of a block are forced, a looser one before a small letter is one too; a block whose lines all begin with capitals
-and are not all full is verse. Text that is not wrapped (a line a paragraph) comes back as it is. Counting only, no model.
+A line that a typist or a program broke at a margin is one whose next word would not have fitted:
+`len(line) + 1 + len(next word) > margin`. So the break after it is forced, and only forced breaks
+are joined; a line of verse is ended by its poet, as a rule long before the margin. What cannot be
+told by that alone is told by the neighbours: where most breaks of a block are forced, a looser one
+before a small letter is one too; a block whose lines all begin with capitals and are not all full
+is verse. Text that is not wrapped (a line a paragraph) comes back as it is. Counting only, no
+model.
 """
 
 import re
@@ -23,10 +25,13 @@ _DASHES = ("--", "—", "–", "-")
 
 
 def unwrap(text: str) -> str:
-    """The text with a line a paragraph, paragraphs as far apart as they were: one blank line between blocks, however many there were."""
+    """The text with a line a paragraph, paragraphs as far apart as they were: one blank line
+    between blocks, however many there were."""
     blocks = split_blocks(text)
     margin, wrapped = _margin(blocks)
-    return "\n\n".join("\n".join(_join(block, margin, wrapped) if margin else _dedent(block)) for block in blocks)
+    return "\n\n".join(
+        "\n".join(_join(block, margin, wrapped) if margin else _dedent(block)) for block in blocks
+    )
 
 
 def split_blocks(text: str) -> list[list[str]]:
@@ -45,8 +50,14 @@ def split_blocks(text: str) -> list[list[str]]:
 
 
 def _margin(blocks: list[list[str]]) -> tuple[int, bool]:
-    """(the column that most lines were broken at or 0, whether the text as a whole is wrapped there)."""
-    breaks = [(len(a), a, b) for block in blocks if max(map(len, block)) <= MAX_WIDTH for a, b in zip(block, block[1:])]
+    """(the column that most lines were broken at or 0, whether the text as a whole is wrapped
+    there)."""
+    breaks = [
+        (len(a), a, b)
+        for block in blocks
+        if max(map(len, block)) <= MAX_WIDTH
+        for a, b in zip(block, block[1:])
+    ]
     lengths = sorted(length for length, _, _ in breaks if length >= MIN_WIDTH)
     if not lengths:
         return 0, False
@@ -54,18 +65,24 @@ def _margin(blocks: list[list[str]]) -> tuple[int, bool]:
     forced = [b for _, a, b in breaks if _forced(a, b, margin)]
     if 5 * sum(map(_begins_verse, forced)) > 3 * len(forced):  # of prose a sixth, of German a third
         return 0, False
-    full = sum(_forced(a, b, margin) or _soft(a, b, margin) for length, a, b in breaks if length >= MIN_WIDTH)
+    full = sum(
+        _forced(a, b, margin) or _soft(a, b, margin)
+        for length, a, b in breaks
+        if length >= MIN_WIDTH
+    )
     return margin, 2 * full >= len(lengths)
 
 
 def _forced(a: str, b: str, margin: int) -> bool:
-    """Whether the first word of `b` would not have fitted behind `a`, with a twelfth of the margin for uneven typing."""
+    """Whether the first word of `b` would not have fitted behind `a`, with a twelfth of the margin
+    for uneven typing."""
     word = b.split(None, 1)[0]
     return len(a) + 1 + len(word) > margin - max(2, margin // 12)
 
 
 def _soft(a: str, b: str, margin: int) -> bool:
-    """Whether a line of two thirds of the margin and more breaks off before a small letter: an editor's doing, where not a modern poet's."""
+    """Whether a line of two thirds of the margin and more breaks off before a small letter: an
+    editor's doing, where not a modern poet's."""
     word = b.lstrip(_BEFORE_A_WORD)[:1]
     return 3 * len(a) >= 2 * margin and word.islower() and not a.endswith((".", ":"))
 
@@ -94,19 +111,30 @@ def _join(block: list[str], margin: int, wrapped: bool) -> list[str]:
     pairs = list(zip(block, block[1:]))
     small = sum(not _begins_verse(b) for _, b in pairs)
     own = max(map(len, block))
-    if len(pairs) >= 3 and own < margin and 2 * small >= len(pairs) and 4 * sum(_forced(a, b, own) for a, b in pairs) >= 3 * len(pairs):
+    if (
+        len(pairs) >= 3
+        and own < margin
+        and 2 * small >= len(pairs)
+        and 4 * sum(_forced(a, b, own) for a, b in pairs) >= 3 * len(pairs)
+    ):
         margin = own  # a quotation in a narrower column
     forced = [_forced(a, b, margin) for a, b in pairs]
     if len(pairs) >= 2 and 5 * small <= len(pairs) and not all(forced):
         return block  # verse
-    mostly = 5 * sum(full or _soft(a, b, margin) for (a, b), full in zip(pairs, forced)) >= 3 * len(pairs)
-    if wrapped and mostly and 3 * small >= len(pairs) and len(block) < PARAGRAPH_LINES:  # a paragraph, some of its lines ended early
+    mostly = 5 * sum(full or _soft(a, b, margin) for (a, b), full in zip(pairs, forced)) >= 3 * len(
+        pairs
+    )
+    if (
+        wrapped and mostly and 3 * small >= len(pairs) and len(block) < PARAGRAPH_LINES
+    ):  # a paragraph, some of its lines ended early
         forced = [full or 3 * len(a) >= 2 * margin for (a, _), full in zip(pairs, forced)]
     if not wrapped and not (len(pairs) >= 2 and mostly and 2 * small >= len(pairs)):
         return block
     joined = [block[0]]
     for (a, b), full in zip(pairs, forced):
-        if _belongs(a, b, full, mostly and len(pairs) >= 3, margin) or (wrapped and _belongs(a, b, _soft(a, b, margin), False, margin)):
+        if _belongs(a, b, full, mostly and len(pairs) >= 3, margin) or (
+            wrapped and _belongs(a, b, _soft(a, b, margin), False, margin)
+        ):
             joined[-1] = _glue(joined[-1], b.lstrip(" "))
         else:
             joined.append(b)
@@ -120,15 +148,28 @@ def _belongs(a: str, b: str, full: bool, mostly: bool, margin: int) -> bool:
         return False
     if _ITEM.match(b.lstrip(" ")) and a.endswith(_ENDED):
         return False
-    return full or (mostly and 2 * len(a) >= margin and not begins and _LETTER.match(b.lstrip(" ")) is not None and not a.endswith(_ENDED))
+    return full or (
+        mostly
+        and 2 * len(a) >= margin
+        and not begins
+        and _LETTER.match(b.lstrip(" ")) is not None
+        and not a.endswith(_ENDED)
+    )
 
 
 def _in_table(a: str, b: str) -> bool:
-    """Whether one has a gap as between columns, or both have one of any kind: some typists leave four spaces behind a sentence."""
-    return _TABLE.search(a) is not None or _TABLE.search(b) is not None or (_GAP.search(a) is not None and _GAP.search(b) is not None)
+    """Whether one has a gap as between columns, or both have one of any kind: some typists leave
+    four spaces behind a sentence."""
+    return (
+        _TABLE.search(a) is not None
+        or _TABLE.search(b) is not None
+        or (_GAP.search(a) is not None and _GAP.search(b) is not None)
+    )
 
 
 def _glue(a: str, b: str) -> str:
     """Two lines as one: no space beside a dash or hyphen that had none."""
-    tight = (a.endswith(_DASHES) and not a.endswith((" -", " --", " —", " –"))) or (b.startswith(("--", "—")) and not b.startswith(("-- ", "— ")))
+    tight = (a.endswith(_DASHES) and not a.endswith((" -", " --", " —", " –"))) or (
+        b.startswith(("--", "—")) and not b.startswith(("-- ", "— "))
+    )
     return a + b if tight else f"{a} {b}"

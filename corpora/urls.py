@@ -1,7 +1,8 @@
 """One key for the many spellings of an address, by a table of rules.
 
-The key says that two addresses fetch the same page; it is no address itself (it has no scheme). It is made of the fetched
-address alone: a page's own `rel=canonical` is often wrong and is kept as a column only.
+The key says that two addresses fetch the same page; it is no address itself (it has no scheme). It
+is made of the fetched address alone: a page's own `rel=canonical` is often wrong and is kept as a
+column only.
 
     rule                         example                                   becomes
     scheme and www               https://www.a.com/x                       a.com/x
@@ -37,7 +38,8 @@ _KEPT = "!$&'()*+,;=:@/?%[]"
 
 
 def canonical_url(url: str) -> str:
-    """The key of an address. An address that is not http(s), or that cannot be read, is its own key."""
+    """The key of an address. An address that is not http(s), or that cannot be read, is its own
+    key."""
     url = url.strip()
     try:
         parts = urlsplit(url)
@@ -52,13 +54,16 @@ def canonical_url(url: str) -> str:
         host += f":{port}"
     path = _escaped(parts.path)
     path = posixpath.normpath(path).lstrip("/") if path.strip("/") else ""
-    query = "&".join(sorted(_escaped(item) for item in parts.query.split("&") if item and not _is_tracking(item)))
+    query = "&".join(
+        sorted(_escaped(item) for item in parts.query.split("&") if item and not _is_tracking(item))
+    )
     fragment = f"#{_escaped(parts.fragment)}" if parts.fragment.startswith("!") else ""
     return "/".join(filter(None, (host, path))) + (f"?{query}" if query else "") + fragment
 
 
 def host_of(url: str) -> str:
-    """The host of an address in one spelling: lower case, ASCII, without `www.`, port and dot at its end; "" where there is none."""
+    """The host of an address in one spelling: lower case, ASCII, without `www.`, port and dot at
+    its end; "" where there is none."""
     try:
         host = (urlsplit(url.strip()).hostname or "").rstrip(".")
     except ValueError:
@@ -67,9 +72,14 @@ def host_of(url: str) -> str:
 
 
 def domain_of(url: str) -> str:
-    """The name that was registered for an address's host, by the public suffix list (`bbc.co.uk`); "" for an IP address and the like."""
+    """The name that was registered for an address's host, by the public suffix list (`bbc.co.uk`);
+    "" for an IP address and the like."""
     host = host_of(url)
-    return (get_fld(host, fix_protocol=True, fail_silently=True) or "") if "." in host and not _IP.fullmatch(host) else ""
+    return (
+        (get_fld(host, fix_protocol=True, fail_silently=True) or "")
+        if "." in host and not _IP.fullmatch(host)
+        else ""
+    )
 
 
 def _is_tracking(item: str) -> bool:
@@ -85,7 +95,10 @@ def _ascii_host(host: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Every character one spelling: escapes of plain characters undone, all else escaped, in capitals; `%2F` stays itself."""
-    kept = re.sub(r"%(2[0-9A-CFa-cf]|3[A-Fa-f]|40|5[BDbd])", lambda match: f"%25{match[1].upper()}", text)
+    """Every character one spelling: escapes of plain characters undone, all else escaped, in
+    capitals; `%2F` stays itself."""
+    kept = re.sub(
+        r"%(2[0-9A-CFa-cf]|3[A-Fa-f]|40|5[BDbd])", lambda match: f"%25{match[1].upper()}", text
+    )
     kept = re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", kept)
     return quote(unquote_to_bytes(kept), safe=_KEPT)

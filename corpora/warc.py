@@ -1,17 +1,18 @@
 """WARC and ARC archives as records, in one forward pass, with every byte accounted for.
 
-Read: `.warc`, `.warc.gz` (a member a record, one member for all, or anything between), `.arc`, `.arc.gz`; known by their
-first bytes, not by their names. The bytes of a record are parsed by warcio, from memory. What is no record comes out as
-`Damage`, with the bytes that were skipped:
+Read: `.warc`, `.warc.gz` (a member a record, one member for all, or anything between), `.arc`,
+`.arc.gz`; known by their first bytes, not by their names. The bytes of a record are parsed by
+warcio, from memory. What is no record comes out as `Damage`, with the bytes that were skipped:
 
     damaged          a gzip member that breaks or fails its checksum: the record in it is lost
     truncated        the file ends, or a new record begins, inside a record's own header
     garbage          bytes that belong to no record
     not_an_archive   a file without a single record; other formats are refused by name
 
-A record that lacks bytes at its end is a record, marked by `cut`. Its position is the offset in the (compressed) file
-where its member begins; the k-th further record of the same member stands at that offset + k.
-Memory: 8 MB of a record are kept, whatever it claims to hold; the rest is read over (`cut` says so).
+A record that lacks bytes at its end is a record, marked by `cut`. Its position is the offset in the
+(compressed) file where its member begins; the k-th further record of the same member stands at that
+offset + k. Memory: 8 MB of a record are kept, whatever it claims to hold; the rest is read over
+(`cut` says so).
 """
 
 import datetime
@@ -30,7 +31,8 @@ from warcio.statusandheaders import StatusAndHeadersParser
 from corpora import members
 
 BLOCK_LIMIT = 8_000_000
-"""Bytes of one record that are kept: four times the largest page, for transfer encodings that blow it up."""
+"""Bytes of one record that are kept: four times the largest page, for transfer encodings that blow
+it up."""
 _HEADER_LIMIT = 1 << 18
 _PIECE = 1 << 20
 _FIRST_LINE = 9000
@@ -49,15 +51,24 @@ _OTHER_FORMATS = {
 }
 logging.getLogger("warcio").setLevel(logging.ERROR)  # it warns of every address with a blank in it
 # What warcio raises on bytes that are no record; it was not written for hostile input.
-_NOT_A_RECORD = (ArchiveLoadFailed, EOFError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError)
+_NOT_A_RECORD = (
+    ArchiveLoadFailed,
+    EOFError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    LookupError,
+    ArithmeticError,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """One record. `kind`: its WARC-Type, in lower case. `headers`: of HTTP, names in lower case. `body`: after them, as stored.
+    """One record. `kind`: its WARC-Type, in lower case. `headers`: of HTTP, names in lower case.
+    `body`: after them, as stored.
 
-    `cut`: why bytes are missing at its end (`file`: the archive ends; `record`: fewer than it claims; `limit`: more than
-    is kept; or the value of its WARC-Truncated), else "".
+    `cut`: why bytes are missing at its end (`file`: the archive ends; `record`: fewer than it
+    claims; `limit`: more than is kept; or the value of its WARC-Truncated), else "".
     """
 
     position: int
@@ -73,8 +84,8 @@ class Record:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Damage:
-    """A stretch of an archive that is no readable record. `reason`: see above; `skipped`: bytes of the file;
-    where the stretch is inside of sound gzip members, of what they hold inflated."""
+    """A stretch of an archive that is no readable record. `reason`: see above; `skipped`: bytes of
+    the file; where the stretch is inside of sound gzip members, of what they hold inflated."""
 
     position: int
     reason: str
@@ -89,10 +100,17 @@ def read_archive(stream: members.Stream) -> Iterator[Record | Damage]:
     first = window.exactly(0, 16)
     for magic, name in _OTHER_FORMATS.items():
         if first.startswith(magic):
-            yield Damage(position=0, reason="not_an_archive", detail=f"{name} is not read: recompress it as .warc.gz", skipped=0)
+            yield Damage(
+                position=0,
+                reason="not_an_archive",
+                detail=f"{name} is not read: recompress it as .warc.gz",
+                skipped=0,
+            )
             return
     items = _read_plain(window) if _is_plain(window, first) else _read_gzip(window)
-    garbage: list[Damage] = []  # garbage before the first record: where no record follows, the file is no archive
+    garbage: list[
+        Damage
+    ] = []  # garbage before the first record: where no record follows, the file is no archive
     for item in items:
         if isinstance(item, Damage) and item.reason == "garbage":
             garbage.append(item)
@@ -103,29 +121,48 @@ def read_archive(stream: members.Stream) -> Iterator[Record | Damage]:
         return
     if garbage:
         what = f"begins with {first!r}; WARC or ARC was expected"
-        yield Damage(position=0, reason="not_an_archive", detail=what, skipped=sum(item.skipped for item in garbage))
+        yield Damage(
+            position=0,
+            reason="not_an_archive",
+            detail=what,
+            skipped=sum(item.skipped for item in garbage),
+        )
 
 
 def _is_plain(window: members.Window, first: bytes) -> bool:
     if first.startswith(members.MAGIC) or not first:
         return False
-    return _starts_record(window.exactly(0, _FIRST_LINE)) or members.find(window, 0, _starts_record) is None
+    return (
+        _starts_record(window.exactly(0, _FIRST_LINE))
+        or members.find(window, 0, _starts_record) is None
+    )
 
 
 def _starts_record(first: bytes) -> bool:
-    return _WARC_START.match(first) is not None or ((line := _ARC_LINE.match(first)) is not None and _is_arc_header(line[0]))
+    return _WARC_START.match(first) is not None or (
+        (line := _ARC_LINE.match(first)) is not None and _is_arc_header(line[0])
+    )
 
 
 def _is_arc_header(line: bytes) -> bool:
-    """ARC's header is one line: address, IP address, time, type, length; blanks in the address happen, and so do lengths that are no numbers."""
+    """ARC's header is one line: address, IP address, time, type, length; blanks in the address
+    happen, and so do lengths that are no numbers."""
     parts = line.rstrip().rsplit(b" ", 4)
-    return len(parts) == 5 and 0 < len(parts[1]) <= 64 and 8 <= len(parts[2]) <= 18 and parts[2].isdigit() and 0 < len(parts[4]) <= 20
+    return (
+        len(parts) == 5
+        and 0 < len(parts[1]) <= 64
+        and 8 <= len(parts[2]) <= 18
+        and parts[2].isdigit()
+        and 0 < len(parts[4]) <= 20
+    )
 
 
 def _next_start(content: bytes, start: int) -> int | None:
     """Where, from `start` on, a line of `content` begins a record."""
     found = [match.start() for match in (_WARC_START.search(content, start),) if match]
-    found += [line.start() for line in _ARC_LINE.finditer(content, start) if _is_arc_header(line[0])][:1]
+    found += [
+        line.start() for line in _ARC_LINE.finditer(content, start) if _is_arc_header(line[0])
+    ][:1]
     return min(found, default=None)
 
 
@@ -140,15 +177,21 @@ def _read_plain(window: members.Window) -> Iterator[Record | Damage]:
 
 
 def _read_gzip(window: members.Window) -> Iterator[Record | Damage]:
-    """A run of sound members is one stretch, as long as they do not begin a record: so both a member a record and one for
-    all can be read, and a record that claims too many bytes cannot swallow the next one."""
+    """A run of sound members is one stretch, as long as they do not begin a record: so both a
+    member a record and one for all can be read, and a record that claims too many bytes cannot
+    swallow the next one."""
     offset = 0
     while window.at(offset, 1):
         first = members.head(window, offset)
         if first is None or not (first == b"" or _starts_record(first)):
             following = members.find(window, offset + 1, _starts_record)
             end = _file_end(window, offset) if following is None else following
-            yield Damage(position=offset, reason="garbage", detail=_skipped("no record begins here", end - offset), skipped=end - offset)
+            yield Damage(
+                position=offset,
+                reason="garbage",
+                detail=_skipped("no record begins here", end - offset),
+                skipped=end - offset,
+            )
             offset = end
             continue
         stretch = _Stretch(offset, iter(()))
@@ -173,7 +216,13 @@ def _read_gzip(window: members.Window) -> Iterator[Record | Damage]:
             if isinstance(last, Damage) or not (last.cut or stretch.fault.endswith("check)")):
                 yield last  # whole before the damage, which is then beyond it
                 position, url = position + 1, None
-        yield Damage(position=position, reason="damaged", detail=_skipped(stretch.fault, end - stretch.end), skipped=end - stretch.end, url=url)
+        yield Damage(
+            position=position,
+            reason="damaged",
+            detail=_skipped(stretch.fault, end - stretch.end),
+            skipped=end - stretch.end,
+            url=url,
+        )
         offset = end
 
 
@@ -188,7 +237,8 @@ def _file_end(window: members.Window, offset: int) -> int:
 
 
 def _stretch_pieces(window: members.Window, stretch: "_Stretch") -> Iterator[bytes]:
-    """The inflated bytes of the members from `stretch.end` on, up to the next that begins a record, damage, or the end.
+    """The inflated bytes of the members from `stretch.end` on, up to the next that begins a record,
+    damage, or the end.
 
     On damage `stretch.end` is the beginning of the bad member, else the end of the last one."""
     while True:
@@ -277,7 +327,13 @@ class _Stretch:
         while True:
             there = self.fill(_PIECE)
             start = _next_start(self._held, self._at)
-            step = start - self._at if start is not None else there - _FIRST_LINE if there >= _PIECE else there
+            step = (
+                start - self._at
+                if start is not None
+                else there - _FIRST_LINE
+                if there >= _PIECE
+                else there
+            )
             passed += step
             self._step(step)
             if start is not None or there < _PIECE:
@@ -299,7 +355,12 @@ def _read_stretch(stretch: _Stretch) -> Iterator[Record | Damage]:
         count += 1
         if not _starts_record(first):
             skipped = stretch.skip_to_record()
-            yield Damage(position=position, reason="garbage", detail=_skipped("no record begins here", skipped), skipped=skipped)
+            yield Damage(
+                position=position,
+                reason="garbage",
+                detail=_skipped("no record begins here", skipped),
+                skipped=skipped,
+            )
             continue
         start = stretch.consumed
         stretch.header_budget = _HEADER_LIMIT
@@ -311,7 +372,9 @@ def _read_stretch(stretch: _Stretch) -> Iterator[Record | Damage]:
             yield Damage(
                 position=position,
                 reason="truncated",
-                detail=_skipped(f"the header of a record cannot be read ({type(error).__name__})", skipped),
+                detail=_skipped(
+                    f"the header of a record cannot be read ({type(error).__name__})", skipped
+                ),
                 skipped=skipped,
             )
             continue
@@ -332,10 +395,13 @@ def _finish(stretch: _Stretch, parsed: Any, position: int) -> Record:
     elif length > len(block):
         cut = "limit"
         stretch.skip(length - len(block))
-    stretch.skip_blank_lines()  # reaches the end of a member, and so the check of its CRC, before the record is given out
+    # reaches the end of a member, and so the check of its CRC, before the record is given out
+    stretch.skip_blank_lines()
     headers, body, status = _http(block)
     kind = (parsed.rec_type or "").lower()
-    content_type = headers.get("content-type", "") if status is not None else (parsed.content_type or "")
+    content_type = (
+        headers.get("content-type", "") if status is not None else (parsed.content_type or "")
+    )
     return Record(
         position=position,
         kind=kind,
@@ -350,8 +416,9 @@ def _finish(stretch: _Stretch, parsed: Any, position: int) -> Record:
 
 
 def _http(block: bytes) -> tuple[dict[str, str], bytes, int | None]:
-    """HTTP headers, the body after them, and the status. Some crawlers put a second head (of a proxy, or `100 Continue`) before the real one, or
-    an empty line after it: both are passed over. Of headers given twice the last one counts."""
+    """HTTP headers, the body after them, and the status. Some crawlers put a second head (of a
+    proxy, or `100 Continue`) before the real one, or an empty line after it: both are passed over.
+    Of headers given twice the last one counts."""
     headers: dict[str, str] = {}
     status = None
     for _ in range(3):
@@ -372,6 +439,10 @@ def _http(block: bytes) -> tuple[dict[str, str], bytes, int | None]:
 def _date(value: str | None) -> datetime.datetime | None:
     match = re.match(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)", value or "")
     try:
-        return datetime.datetime(*(int(part) for part in match.groups()), tzinfo=datetime.timezone.utc) if match else None  # type: ignore[arg-type, misc]
+        return (
+            datetime.datetime(*(int(part) for part in match.groups()), tzinfo=datetime.timezone.utc)
+            if match
+            else None
+        )  # type: ignore[arg-type, misc]
     except ValueError:
         return None

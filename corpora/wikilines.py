@@ -1,4 +1,5 @@
-"""Step 6 of `corpora.wikitext`: lines to paragraphs: quote marks of markup, brackets that removals left empty, lists, headings."""
+"""Step 6 of `corpora.wikitext`: lines to paragraphs: quote marks of markup, brackets that removals
+left empty, lists, headings."""
 
 import re
 
@@ -6,17 +7,22 @@ from corpora.wikitags import BREAK, GONE, HEADING, MARKS, TYPED
 
 _EMPTY = re.compile(f"[ \t]?[(\\[（][\\s,;:/·•–—.\\-{GONE}{BREAK}]{{0,200}}[)\\]）]")
 _AFTER_OPENING = re.compile(f"([(（])[\\s,;:/·•{GONE}{BREAK}]{{1,200}}")
-_BEFORE_CLOSING = re.compile(f"(?<![\\s,;:/·•{GONE}{BREAK}])[\\s,;:/·•{GONE}{BREAK}]{{1,200}}([)）])")
+_BEFORE_CLOSING = re.compile(
+    f"(?<![\\s,;:/·•{GONE}{BREAK}])[\\s,;:/·•{GONE}{BREAK}]{{1,200}}([)）])"
+)
 _DOUBLED = re.compile(f"([,;])(?:[\\s{GONE}]{{0,50}}[,;]){{1,50}}")
 _PUNCTUATION = frozenset(".,;:!?)]")
 _RUN = re.compile(f"[ \t\u00a0{GONE}]+")
 _BLANKS = re.compile(r"[ \t\u00a0]+")
 _SENTENCE_END = re.compile(r"[.!?…。！？।]['\"”’»)\]]{0,3}$")
-_UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+_UNSPACED = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
+)
 
 
 def paragraphs(lines: list[str], lists: str = "prose") -> tuple[list[str], int]:
-    """(paragraphs, cleaned; how many pairs of empty brackets were taken out). `lists`: drop, prose or keep. Headings stay where text follows."""
+    """(paragraphs, cleaned; how many pairs of empty brackets were taken out). `lists`: drop, prose
+    or keep. Headings stay where text follows."""
     empty_brackets = 0
     found: list[str] = []
     held: list[str] = []
@@ -31,7 +37,11 @@ def paragraphs(lines: list[str], lists: str = "prose") -> tuple[list[str], int]:
     def close() -> None:
         nonlocal held, in_list
         text = "\n".join(held) if in_list else clean(" ".join(held))
-        text = "\n".join(part for part in (piece.strip() for piece in text.replace(BREAK, "\n").split("\n")) if part)
+        text = "\n".join(
+            part
+            for part in (piece.strip() for piece in text.replace(BREAK, "\n").split("\n"))
+            if part
+        )
         if any(character.isalnum() for character in text):
             found.append(text)
         held, in_list = [], False
@@ -70,14 +80,22 @@ def paragraphs(lines: list[str], lists: str = "prose") -> tuple[list[str], int]:
 
 
 def clean_line(line: str) -> tuple[str, int]:
-    """(a line without the marks of what was removed, and without what only it had needed; how many pairs of empty brackets that were)."""
+    """(a line without the marks of what was removed, and without what only it had needed; how many
+    pairs of empty brackets that were)."""
     found = 0
     if GONE in line or "(" in line or "[" in line or "（" in line:
         for _ in range(3):  # a pair inside of another
             shorter = _EMPTY.sub(_empty, line)
             if shorter == line:
                 break
-            found += line.count("(") + line.count("[") + line.count("（") - shorter.count("(") - shorter.count("[") - shorter.count("（")
+            found += (
+                line.count("(")
+                + line.count("[")
+                + line.count("（")
+                - shorter.count("(")
+                - shorter.count("[")
+                - shorter.count("（")
+            )
             line = shorter
         line = _AFTER_OPENING.sub(lambda match: match[1] if GONE in match[0] else match[0], line)
         line = _BEFORE_CLOSING.sub(lambda match: match[1] if GONE in match[0] else match[0], line)
@@ -96,7 +114,8 @@ def _blank(match: "re.Match[str]") -> str:
 
 
 def _empty(match: "re.Match[str]") -> str:
-    """What a removal left, or what was never filled in: `( , )`. `()` and `(–)` as they stand are text."""
+    """What a removal left, or what was never filled in: `( , )`. `()` and `(–)` as they stand are
+    text."""
     inside = match[0].strip()[1:-1]
     if GONE not in inside and (not inside or inside.strip(" \t,;:")):
         return match[0]
@@ -104,10 +123,14 @@ def _empty(match: "re.Match[str]") -> str:
 
 
 def count_words(text: str) -> int:
-    """Words by white space that hold a letter or digit; of scripts without spaces two letters are one."""
+    """Words by white space that hold a letter or digit; of scripts without spaces two letters are
+    one."""
     unspaced = len(_UNSPACED.findall(text))
     spaced = _UNSPACED.sub(" ", text) if unspaced else text
-    return sum(any(character.isalnum() for character in word) for word in spaced.split()) + (unspaced + 1) // 2
+    return (
+        sum(any(character.isalnum() for character in word) for word in spaced.split())
+        + (unspaced + 1) // 2
+    )
 
 
 def _is_sentence(text: str) -> bool:
@@ -116,8 +139,9 @@ def _is_sentence(text: str) -> bool:
 
 
 def strip_quotes(line: str) -> str:
-    """A line without the quote marks of markup, as MediaWiki pairs them: where bold and italic are both odd, one `'''` is an
-    apostrophe before italic, as in `l'''amour''`. What is left of longer runs is one apostrophe: nobody writes more as text."""
+    """A line without the quote marks of markup, as MediaWiki pairs them: where bold and italic are
+    both odd, one `'''` is an apostrophe before italic, as in `l'''amour''`. What is left of longer
+    runs is one apostrophe: nobody writes more as text."""
     if "''" not in line:
         return line
     parts = re.split(r"('{2,})", line)
@@ -134,7 +158,11 @@ def strip_quotes(line: str) -> str:
         threes = [index for index in range(1, len(parts), 2) if len(parts[index]) == 3]
         before = {index: parts[index - 1] for index in threes}
         chosen = (
-            [index for index in threes if before[index][-1:] not in (" ", "") and before[index][-2:-1] == " "]  # after a word of one letter
+            [
+                index
+                for index in threes
+                if before[index][-1:] not in (" ", "") and before[index][-2:-1] == " "
+            ]  # after a word of one letter
             or [index for index in threes if before[index][-1:] not in (" ", "")]
             or [index for index in threes if before[index][-1:] == " "]
         )

@@ -1,7 +1,9 @@
-"""One page of a dump: `extract_page(content, ...) -> Article | Skip`, pure, and every skip has its reason.
+"""One page of a dump: `extract_page(content, ...) -> Article | Skip`, pure, and every skip has its
+reason.
 
-Runs in a child that can be killed (corpora.guard): expat and mwparserfromhell's tokenizer are parsers in C. expat sees one
-`<page>` element at a time, with no document type before it: no entity can be declared, so none can be expanded.
+Runs in a child that can be killed (corpora.guard): expat and mwparserfromhell's tokenizer are
+parsers in C. expat sees one `<page>` element at a time, with no document type before it: no entity
+can be declared, so none can be expanded.
 """
 
 import datetime
@@ -16,7 +18,8 @@ from corpora.wikilines import count_words
 from corpora.wikitext import Style, read_prose
 
 MAX_WIKITEXT_BYTES = 3_000_000
-"""UTF-8 bytes of a page's wikitext; MediaWiki itself takes 2,097,152. The worst text known takes 10 s of it."""
+"""UTF-8 bytes of a page's wikitext; MediaWiki itself takes 2,097,152. The worst text known takes 10
+s of it."""
 MAX_XML_DEPTH = 20
 
 _REDIRECT = re.compile(
@@ -47,7 +50,8 @@ _TITLE = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Article:
-    """`digest`: of the wikitext. `date`: of the revision. The counts are those of `corpora.wikitext.Prose`."""
+    """`digest`: of the wikitext. `date`: of the revision. The counts are those of
+    `corpora.wikitext.Prose`."""
 
     text: str
     title: str
@@ -68,7 +72,8 @@ def extract_page(
     disambiguation: bool = False,
     min_words: int = 0,
 ) -> tuple[Article | Skip, str | None]:
-    """(the prose of a `<page>` element, or why there is none; the page's title where it is known)."""
+    """(the prose of a `<page>` element, or why there is none; the page's title where it is
+    known)."""
     try:
         xml = content.decode(encoding)
     except UnicodeError as error:
@@ -77,7 +82,10 @@ def extract_page(
     try:
         fields.read(xml)
     except expat.ExpatError as error:
-        unknown_entity = getattr(error, "code", None) == expat.errors.codes[expat.errors.XML_ERROR_UNDEFINED_ENTITY]
+        unknown_entity = (
+            getattr(error, "code", None)
+            == expat.errors.codes[expat.errors.XML_ERROR_UNDEFINED_ENTITY]
+        )
         detail, known_title = str(error)[:200], fields.get("title") or None
         if unknown_entity:
             return Skip(reason="entity", detail=detail, text=xml[:1000]), known_title
@@ -86,7 +94,14 @@ def extract_page(
     return _article(fields, title, style, namespaces, disambiguation, min_words), title or None
 
 
-def _article(fields: "_Fields", title: str, style: Style, namespaces: tuple[int, ...], disambiguation: bool, min_words: int) -> Article | Skip:
+def _article(
+    fields: "_Fields",
+    title: str,
+    style: Style,
+    namespaces: tuple[int, ...],
+    disambiguation: bool,
+    min_words: int,
+) -> Article | Skip:
     text = fields.get("revision/text")
     namespace = _number(fields.get("ns"))
     if (namespace or 0) not in namespaces:
@@ -99,7 +114,11 @@ def _article(fields: "_Fields", title: str, style: Style, namespaces: tuple[int,
     if model not in ("", "wikitext"):
         return Skip(reason="not_wikitext", detail=model[:100])
     if len(text) > MAX_WIKITEXT_BYTES or len(text.encode()) > MAX_WIKITEXT_BYTES:
-        return Skip(reason="too_large", detail=f"more than {MAX_WIKITEXT_BYTES:,} bytes of wikitext", text=text[:1000])
+        return Skip(
+            reason="too_large",
+            detail=f"more than {MAX_WIKITEXT_BYTES:,} bytes of wikitext",
+            text=text[:1000],
+        )
     if not disambiguation and (why := _disambiguates(title, text)):
         return Skip(reason="disambiguation", detail=why[:200], text=text[:1000])
     prose = read_prose(text, style, title)
@@ -122,7 +141,8 @@ def _article(fields: "_Fields", title: str, style: Style, namespaces: tuple[int,
 
 
 class _Fields:
-    """The texts of a page's elements, by their path below `<page>`; of several revisions the last."""
+    """The texts of a page's elements, by their path below `<page>`; of several revisions the
+    last."""
 
     def __init__(self) -> None:
         self._texts: dict[str, list[str]] = {}
@@ -131,7 +151,8 @@ class _Fields:
         self.deleted = False
 
     def read(self, xml: str) -> None:
-        """Raises ExpatError for what is no XML, for entities that XML does not know, and for elements deeper than MAX_XML_DEPTH."""
+        """Raises ExpatError for what is no XML, for entities that XML does not know, and for
+        elements deeper than MAX_XML_DEPTH."""
         parser = expat.ParserCreate()
         parser.buffer_text = True
         parser.StartElementHandler = self._start

@@ -1,11 +1,14 @@
-"""Wikipedia: the articles of MediaWiki dumps, `pages-articles(-multistream).xml.bz2` or .xml, as prose.
+"""Wikipedia: the articles of MediaWiki dumps, `pages-articles(-multistream).xml.bz2` or .xml, as
+prose.
 
-`input` is one dump or several, whole or in their numbered parts; the indexes of multistream dumps beside them are passed over
-(corpora.dump finds the pages without them). Large .bz2 and .xml files are cut into slices anywhere. Every page of a dump comes
-out once: as a document, or as a reject by its namespace, as a redirect, a disambiguation page, by its model, size, length or damage.
+`input` is one dump or several, whole or in their numbered parts; the indexes of multistream dumps
+beside them are passed over (corpora.dump finds the pages without them). Large .bz2 and .xml files
+are cut into slices anywhere. Every page of a dump comes out once: as a document, or as a reject by
+its namespace, as a redirect, a disambiguation page, by its model, size, length or damage.
 
-`extra` holds `page_id`, `revision_id`, `wiki` (enwiki), `dump` (its day, by the file's name), and where there are any the counts
-`empty_brackets` and `unbalanced` of what the cleaning took out. `date` is that of the revision, `crawled` is not known.
+`extra` holds `page_id`, `revision_id`, `wiki` (enwiki), `dump` (its day, by the file's name), and
+where there are any the counts `empty_brackets` and `unbalanced` of what the cleaning took out.
+`date` is that of the revision, `crawled` is not known.
 """
 
 import logging
@@ -109,9 +112,23 @@ CUT_SECTIONS = (
         "外部链接",
         "参见",
     ),
-    *("參見", "外部連結", "參考資料", "参考文献", "注释", "atsauces", "skotīs taipat", "vīs taipoš", "nūruodis", "olūti", "uorejuos saitys", "ārējās saites"),
+    *(
+        "參見",
+        "外部連結",
+        "參考資料",
+        "参考文献",
+        "注释",
+        "atsauces",
+        "skotīs taipat",
+        "vīs taipoš",
+        "nūruodis",
+        "olūti",
+        "uorejuos saitys",
+        "ārējās saites",
+    ),
 )
-"""Headings whose sections go, in lower case: those of the English Wikipedia (corpora reference, 5.3) and their like in others."""
+"""Headings whose sections go, in lower case: those of the English Wikipedia (corpora reference,
+5.3) and their like in others."""
 _INDEX = re.compile(r"-multistream-index\d*\.txt")
 _DAY = re.compile(r"(?<!\d)(20\d{6})(?!\d)")
 _LOGGER = logging.getLogger(__name__)
@@ -128,7 +145,8 @@ class WikipediaOptions(SourceOptions):
     disambiguation: bool = False
     """Keep the pages that only tell titles apart, and those about surnames."""
     min_words: int = 50
-    """Pages of fewer words of prose are rejects, `too_short`; of scripts without spaces two letters are a word."""
+    """Pages of fewer words of prose are rejects, `too_short`; of scripts without spaces two letters
+    are a word."""
     headings: bool = False
     """Keep headings as lines; BERT's data had none."""
     lists: Literal["drop", "prose", "keep"] = "prose"
@@ -144,9 +162,11 @@ class WikipediaOptions(SourceOptions):
     math: bool = False
     """Keep formulas, as they are typed in TeX."""
     templates: Literal["builtin", "none"] = "builtin"
-    """builtin: the text of templates by the table in docs/corpora.md, other templates dropped; none: all dropped."""
+    """builtin: the text of templates by the table in docs/corpora.md, other templates dropped;
+    none: all dropped."""
     own_templates: dict[str, str] = field(default_factory=dict)
-    """More templates, name = "text": {1} and {name} in it stand for parameters; "" drops one of the table."""
+    """More templates, name = "text": {1} and {name} in it stand for parameters; "" drops one of the
+    table."""
     cut_sections: tuple[str, ...] = CUT_SECTIONS
     """Headings, in lower case, whose sections go with all below them."""
 
@@ -160,11 +180,18 @@ class WikipediaOptions(SourceOptions):
 
 def source() -> Source:
     """The source `wikipedia`."""
-    return Source(options=WikipediaOptions, slices=slices, read=read, version=2, packages=("langdetect", "mwparserfromhell"))
+    return Source(
+        options=WikipediaOptions,
+        slices=slices,
+        read=read,
+        version=2,
+        packages=("langdetect", "mwparserfromhell"),
+    )
 
 
 def slices(options: WikipediaOptions) -> Iterator[Slice]:
-    """The dumps in the order of their paths; large .bz2 and .xml cut into ranges of bytes, which begin and end with a page."""
+    """The dumps in the order of their paths; large .bz2 and .xml cut into ranges of bytes, which
+    begin and end with a page."""
     parts = [part for part in find(options.input) if not _INDEX.search(os.path.basename(part.path))]
     return group([piece for part in parts for piece in _cut(options, part)], options.slice_bytes)
 
@@ -175,11 +202,19 @@ def _cut(options: WikipediaOptions, part: Part) -> Iterator[Part]:
         return
     edges = [*range(0, part.size, options.slice_bytes), part.size]
     for start, stop in zip(edges[:-1], edges[1:]):
-        yield Part(address=part.address, path=part.path, size=part.size, start=start, stop=stop if stop < part.size else None, share=stop - start)
+        yield Part(
+            address=part.address,
+            path=part.path,
+            size=part.size,
+            start=start,
+            stop=stop if stop < part.size else None,
+            share=stop - start,
+        )
 
 
 def read(options: WikipediaOptions, piece: Slice) -> Iterator[Document | Reject]:
-    """Every page that begins in a slice, in order. A file that cannot be opened, or is no dump, is one reject."""
+    """Every page that begins in a slice, in order. A file that cannot be opened, or is no dump, is
+    one reject."""
     guard = shared_guard("corpora.wikipage:extract_page")
     for part in piece.parts:
         position = part.start
@@ -189,32 +224,65 @@ def read(options: WikipediaOptions, piece: Slice) -> Iterator[Document | Reject]
                 yield record
         except (PermissionError, FileNotFoundError, IsADirectoryError, UnicodeEncodeError) as error:
             if not part.start:
-                yield Reject(path=part.path, position=position, reason="unreadable", detail=getattr(error, "strerror", None) or str(error))
+                yield Reject(
+                    path=part.path,
+                    position=position,
+                    reason="unreadable",
+                    detail=getattr(error, "strerror", None) or str(error),
+                )
         except DAMAGE as error:
-            cut = isinstance(error, EOFError) or "Truncated" in str(error)  # the latter is Arrow's word for a cut .zst
+            cut = isinstance(error, EOFError) or "Truncated" in str(
+                error
+            )  # the latter is Arrow's word for a cut .zst
             reason = "truncated" if cut else "damaged"
             yield Reject(path=part.path, position=position, reason=reason, detail=str(error)[:200])
 
 
 def _read_part(options: WikipediaOptions, guard: Guard, part: Part) -> Iterator[Document | Reject]:
     compression = compression_of(part.address)
-    if part.start and compression not in ("", ".bz2"):  # named as what can be cut, and is not: the first part reads it whole
+    if part.start and compression not in (
+        "",
+        ".bz2",
+    ):  # named as what can be cut, and is not: the first part reads it whole
         return
     head = read_head(part.address, compression)
     if not head.is_dump:
         if not part.start:
-            yield Reject(path=part.path, position=0, reason="not_a_dump", detail="neither <mediawiki> nor <page> in its beginning")
+            yield Reject(
+                path=part.path,
+                position=0,
+                reason="not_a_dump",
+                detail="neither <mediawiki> nor <page> in its beginning",
+            )
         return
     if head.declares and not part.start:
-        yield Reject(path=part.path, position=0, reason="document_type", detail="a document type declaration is never read: its entities are unknown")
+        yield Reject(
+            path=part.path,
+            position=0,
+            reason="document_type",
+            detail="a document type declaration is never read: its entities are unknown",
+        )
     style = _style(options, head)
     for page in read_pages(part, compression, head.encoding):
         yield _outcome(options, guard, part.path, head, style, page)
 
 
-def _outcome(options: WikipediaOptions, guard: Guard, path: str, head: Head, style: Style, page: RawPage | Lost) -> Document | Reject:
+def _outcome(
+    options: WikipediaOptions,
+    guard: Guard,
+    path: str,
+    head: Head,
+    style: Style,
+    page: RawPage | Lost,
+) -> Document | Reject:
     if isinstance(page, Lost):
-        return Reject(path=path, position=page.position, reason=page.reason, detail=page.detail, text=page.start.decode(head.encoding, "replace"))
+        return Reject(
+            path=path,
+            position=page.position,
+            reason=page.reason,
+            detail=page.detail,
+            text=page.start.decode(head.encoding, "replace"),
+        )
     found = guard.call(
         page.content,
         encoding=head.encoding,
@@ -228,7 +296,14 @@ def _outcome(options: WikipediaOptions, guard: Guard, path: str, head: Head, sty
     article, title = found
     url = page_url(head.base, title)
     if isinstance(article, Skip):
-        return Reject(path=path, position=page.position, reason=article.reason, detail=article.detail, url=url, text=article.text)
+        return Reject(
+            path=path,
+            position=page.position,
+            reason=article.reason,
+            detail=article.detail,
+            url=url,
+            text=article.text,
+        )
     return _document(path, page.position, head, article, url)
 
 
@@ -257,7 +332,9 @@ def _document(path: str, position: int, head: Head, article: Article, url: str |
 
 def _language(code: str | None) -> str | None:
     """The dump's own code as langdetect would say it; None for one that it does not know."""
-    code = {"zh": "zh-cn", "nb": "no", "nn": "no", "simple": "en", "zh-yue": "zh-tw"}.get((code or "").lower(), (code or "").lower())
+    code = {"zh": "zh-cn", "nb": "no", "nn": "no", "simple": "en", "zh-yue": "zh-tw"}.get(
+        (code or "").lower(), (code or "").lower()
+    )
     return code if code in known_languages() else None
 
 
@@ -283,7 +360,9 @@ def _style(options: WikipediaOptions, head: Head) -> Style:
         categories=options.categories,
         math=options.math,
         templates=options.templates == "builtin",
-        own_templates=tuple((fold_name(name), text) for name, text in options.own_templates.items()),
+        own_templates=tuple(
+            (fold_name(name), text) for name, text in options.own_templates.items()
+        ),
         cut_sections=frozenset(options.cut_sections),
         file_names=frozenset(names[-2] | names[6]),
         category_names=frozenset(names[14]),

@@ -1,15 +1,19 @@
-"""Steps 1 and 2 of `corpora.wikitext`: comments, tags, nowiki; and the marks that stand for what was there.
+"""Steps 1 and 2 of `corpora.wikitext`: comments, tags, nowiki; and the marks that stand for what
+was there.
 
-Marks are noncharacters, which no text may hold. Both functions are linear: every tag is looked at once, and a tag of which no end was found
-once is not searched for again.
+Marks are noncharacters, which no text may hold. Both functions are linear: every tag is looked at
+once, and a tag of which no end was found once is not searched for again.
 """
 
 import re
 
 GONE, BREAK, NEWLINE, HEADING = "\ufdd0", "\ufdd1", "\ufdd2", "\ufdd3"
 TYPED = "\ufdef"
-"""Begins a line that began with a blank: shown as typed, so code or a table as a rule. Held to what holds for a list."""
-LITERAL = {ord(character): chr(0xFDD4 + number) for number, character in enumerate("'[]{}|<>=*#:;_-~")}
+"""Begins a line that began with a blank: shown as typed, so code or a table as a rule. Held to what
+holds for a list."""
+LITERAL = {
+    ord(character): chr(0xFDD4 + number) for number, character in enumerate("'[]{}|<>=*#:;_-~")
+}
 FROM_LITERAL = {ord(mark): chr(character) for character, mark in LITERAL.items()}
 MARKS = re.compile("[\ufdd0-\ufdef]")
 
@@ -18,16 +22,21 @@ _RAW_TAGS = "nowiki|pre|syntaxhighlight|source|math|chem|ce|score|timeline|hiero
 _RAW = re.compile(rf"<!--|<({_RAW_TAGS})(?:\s[^<>]*|/)?>", re.IGNORECASE)
 _CLOSING = {name: re.compile(rf"</{name}\s*>", re.IGNORECASE) for name in _RAW_TAGS.split("|")}
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)\b([^<>]*)>")
-_REMOVED = frozenset("ref table references includeonly h1 h2 h3 h4 h5 h6 rt rp style script".split())
+_REMOVED = frozenset(
+    "ref table references includeonly h1 h2 h3 h4 h5 h6 rt rp style script".split()
+)
 _INLINE = frozenset(
     """abbr b bdi bdo big cite code data del dfn em font i ins kbd mark q rb rtc ruby s samp small span strike strong sub sup time tt u var wbr
     noinclude onlyinclude section translate languages tvar noindex section a""".split()
 )
-_BLOCK = frozenset("blockquote br caption center dd div dl dt hr ol p poem td th tr ul tbody thead tfoot col colgroup".split())
+_BLOCK = frozenset(
+    "blockquote br caption center dd div dl dt hr ol p poem td th tr ul tbody thead tfoot col colgroup".split()
+)
 
 
 def without_opaque(text: str, math: bool = False) -> tuple[str, int]:
-    """(the text without comments and tags whose content is not wikitext, nowiki as literal letters; how many tags had no end)."""
+    """(the text without comments and tags whose content is not wikitext, nowiki as literal letters;
+    how many tags had no end)."""
     pieces, at, unbalanced = [], 0, 0
     without_end: set[str] = set()
     while match := _RAW.search(text, at):
@@ -42,7 +51,11 @@ def without_opaque(text: str, math: bool = False) -> tuple[str, int]:
                 at += 1  # a line of its own leaves none
             continue
         name = match[1].lower()
-        closing = None if match[0].endswith("/>") or name in without_end else _CLOSING[name].search(text, end)
+        closing = (
+            None
+            if match[0].endswith("/>") or name in without_end
+            else _CLOSING[name].search(text, end)
+        )
         if closing is None:
             if not match[0].endswith("/>"):
                 without_end.add(name)
@@ -64,7 +77,8 @@ def without_opaque(text: str, math: bool = False) -> tuple[str, int]:
 
 
 def without_tags(text: str, references: bool = False, headings: bool = False) -> tuple[str, int]:
-    """(the text without HTML tags: some go with their content, known ones leave it, unknown ones are text; how many had no partner)."""
+    """(the text without HTML tags: some go with their content, known ones leave it, unknown ones
+    are text; how many had no partner)."""
     tags = list(_TAG.finditer(text))
     partner: dict[int, int] = {}
     open_tags: dict[str, list[int]] = {}

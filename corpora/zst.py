@@ -1,6 +1,8 @@
-"""Zstandard with a window of up to 2 GB, as the dumps of Reddit have it; the decoder of Arrow takes 128 MB at most.
+"""Zstandard with a window of up to 2 GB, as the dumps of Reddit have it; the decoder of Arrow takes
+128 MB at most.
 
-A frame that was made with such a window takes that much memory to read: it is what its last bytes may refer to.
+A frame that was made with such a window takes that much memory to read: it is what its last bytes
+may refer to.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,7 +18,8 @@ class _Reader(Protocol):
 
 
 def reader(stream: _Reader) -> Callable[[int], bytes]:
-    """A `read` of the inflated bytes of all frames. It raises EOFError where a frame is cut and OSError where one is damaged."""
+    """A `read` of the inflated bytes of all frames. It raises EOFError where a frame is cut and
+    OSError where one is damaged."""
     pieces, held, at = _pieces(stream), b"", 0
 
     def read(size: int) -> bytes:

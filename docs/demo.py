@@ -1,9 +1,10 @@
-"""The main job from nothing: Python's own documentation, served as pages, crawled into a web archive, built into shards, looked at,
-and a tiny RoBERTa trained on them.
+"""The main job from nothing: Python's own documentation, served as pages, crawled into a web
+archive, built into shards, looked at, and a tiny RoBERTa trained on them.
 
     python docs/demo.py FOLDER
 
-No network but this machine's own address and no data are needed. Each command is printed before it runs; all can be run again by hand.
+No network but this machine's own address and no data are needed. Each command is printed before it
+runs; all can be run again by hand.
 """
 
 import http.server
@@ -66,9 +67,25 @@ def main(folder: Path) -> None:
     run("corpus", "stats", "home")
     run("corpus", "show", "home", "--n", "2")
     run("corpus", "verify", "home")
-    run("trainer", "pretrain", "--shards", "home", "--run", "run", "--recipe", "tiny", "--steps", STEPS, "--device", "cpu")
+    run(
+        "trainer",
+        "pretrain",
+        "--shards",
+        "home",
+        "--run",
+        "run",
+        "--recipe",
+        "tiny",
+        "--steps",
+        STEPS,
+        "--device",
+        "cpu",
+    )
     run("trainer", "evaluate", "--run", "run")
-    for text in ("Return the <mask> of the object.", "If the file does not exist, an exception is <mask>."):
+    for text in (
+        "Return the <mask> of the object.",
+        "If the file does not exist, an exception is <mask>.",
+    ):
         run("trainer", "show", "run", "--fill", text)
     run("trainer", "export", "--run", "run", "--out", "model")
     print(f"done in {time.monotonic() - started:.0f} s; everything is in {folder}")
@@ -93,13 +110,21 @@ class Pages(http.server.BaseHTTPRequestHandler):
         name = self.path.strip("/").removesuffix(".html")
         if not name:
             links = "".join(f'<li><a href="{module}.html">{module}</a></li>' for module in MODULES)
-            self.answer(200, f"<!DOCTYPE html><html><head><title>Modules</title></head><body><nav><ul>{links}</ul></nav></body></html>")
+            self.answer(
+                200,
+                f"<!DOCTYPE html><html><head><title>Modules</title></head><body><nav><ul>{links}</ul></nav></body></html>",
+            )
         elif name in MODULES:
             writer = pydoc.HTMLDoc()
             page = writer.page(name, writer.document(pydoc.locate(name), name))
-            self.answer(200, re.sub('<a href="file:[^"]*">[^<]*</a>', "", page))  # the place of the module's file on this machine
+            self.answer(
+                200, re.sub('<a href="file:[^"]*">[^<]*</a>', "", page)
+            )  # the place of the module's file on this machine
         else:
-            self.answer(404, "<!DOCTYPE html><html><head><title>Not here</title></head><body><p>There is no such page.</p></body></html>")
+            self.answer(
+                404,
+                "<!DOCTYPE html><html><head><title>Not here</title></head><body><p>There is no such page.</p></body></html>",
+            )
 
     def answer(self, status: int, page: str) -> None:
         content = page.encode()
@@ -114,7 +139,8 @@ class Pages(http.server.BaseHTTPRequestHandler):
 
 
 def crawl(host: str, archive: Path) -> None:
-    """Fetch the first page and all that it leads to on the same host, breadth first, each once, into one WARC file."""
+    """Fetch the first page and all that it leads to on the same host, breadth first, each once,
+    into one WARC file."""
     archive.parent.mkdir(parents=True)
     waiting, seen = ["/"], {"/"}
     with capture_http(str(archive)):
@@ -128,7 +154,9 @@ def crawl(host: str, archive: Path) -> None:
                 if f"/{link}" not in seen:
                     seen.add(f"/{link}")
                     waiting.append(f"/{link}")
-    print(f"{len(seen)} pages of http://{host}/ crawled into {archive}, {archive.stat().st_size:,} bytes")
+    print(
+        f"{len(seen)} pages of http://{host}/ crawled into {archive}, {archive.stat().st_size:,} bytes"
+    )
 
 
 def run(*command: str) -> None:

@@ -1,9 +1,11 @@
-"""Writes docs/reference.md from the source: dataclasses and the docstrings under their fields, read with `ast`.
+"""Writes docs/reference.md from the source: dataclasses and the docstrings under their fields, read
+with `ast`.
 
     python docs/make_reference.py            # write it
     python docs/make_reference.py --check    # exit 1 when it is not what would be written
 
-Nothing of the project is imported, so that neither Beam nor torch is needed, nor anything installed.
+Nothing of the project is imported, so that neither Beam nor torch is needed, nor anything
+installed.
 """
 
 import ast
@@ -43,7 +45,14 @@ KINDS = {
 MANIFEST = (("", "Manifest"), ("tokenizer", "TokenizerInfo"), ("shards[]", "ShardEntry"))
 
 REJECT_FILES = (
-    *("corpora/files.py", "corpora/cc_news.py", "corpora/guard.py", "corpora/html.py", "corpora/page.py", "corpora/warc.py"),
+    *(
+        "corpora/files.py",
+        "corpora/cc_news.py",
+        "corpora/guard.py",
+        "corpora/html.py",
+        "corpora/page.py",
+        "corpora/warc.py",
+    ),
     *("corpora/wikipedia.py", "corpora/wikipage.py", "corpora/wikitext.py", "corpora/dump.py"),
     *("corpora/books.py", "corpora/epub.py", "corpora/archives.py", "corpora/nested.py"),
     *("corpora/openwebtext.py", "corpora/release.py", "corpora/reddit.py"),
@@ -115,7 +124,17 @@ REASONS = {
     "warcinfo": "a record that is no response, by its type; also `request`, `revisit`, `metadata`, `resource`, `conversion`, `continuation`",
 }
 """Reject reasons; the check fails when the code has others."""
-COMPUTED = {"error", "http_Nxx", "memory", "not_a_file", "not_selected", "other_record", "too_short", "unsupported_compression", "warcinfo"}
+COMPUTED = {
+    "error",
+    "http_Nxx",
+    "memory",
+    "not_a_file",
+    "not_selected",
+    "other_record",
+    "too_short",
+    "unsupported_compression",
+    "warcinfo",
+}
 """Those that the code does not write as they are."""
 
 STATS = (
@@ -123,11 +142,23 @@ STATS = (
     ("sources.NAME.records", "records that ingest read: documents + rejects"),
     ("sources.NAME.rejects.REASON", "records that gave no document"),
     ("sources.NAME.documents", "documents: kept + removed"),
-    ("sources.NAME.removed.rules", "documents that the rules of quality remove, for sources that have rules"),
-    ("sources.NAME.removed.exact", "documents that exact dedup removes, of those that the rules keep"),
-    ("sources.NAME.removed.near", "documents that near dedup removes, of those that exact dedup keeps"),
+    (
+        "sources.NAME.removed.rules",
+        "documents that the rules of quality remove, for sources that have rules",
+    ),
+    (
+        "sources.NAME.removed.exact",
+        "documents that exact dedup removes, of those that the rules keep",
+    ),
+    (
+        "sources.NAME.removed.near",
+        "documents that near dedup removes, of those that exact dedup keeps",
+    ),
     ("sources.NAME.rules.RULE", "of `removed.rules`, by the first rule that fires"),
-    ("sources.NAME.marks.MARK", "documents that bear a mark of their source, where any does: of stories what they hold of the questions"),
+    (
+        "sources.NAME.marks.MARK",
+        "documents that bear a mark of their source, where any does: of stories what they hold of the questions",
+    ),
     (
         "sources.NAME.survey",
         "of a source that is read twice: `records` and `rejects` of the first reading, and what it came to: of stories `candidates` and `chosen`",
@@ -137,14 +168,34 @@ STATS = (
     ("sources.NAME.sentences", "their sentences"),
     ("sources.NAME.tokens", "their tokens"),
     ("total", "the same keys, summed over the sources"),
-    ("shares.NAME.documents", "the source's part of the total's documents, from 0 to 1, six digits; so `kept`, `bytes`, `tokens`"),
+    (
+        "shares.NAME.documents",
+        "the source's part of the total's documents, from 0 to 1, six digits; so `kept`, `bytes`, `tokens`",
+    ),
     (
         "overlap.exact.NAME.OTHER",
         "documents of NAME that exact dedup removes because their twin is in OTHER, which may be NAME; pairs without any are left out",
     ),
-    ("overlap.near.NAME.OTHER", "the same of near dedup; the sum over OTHER is `sources.NAME.removed.near`"),
+    (
+        "overlap.near.NAME.OTHER",
+        "the same of near dedup; the sum over OTHER is `sources.NAME.removed.near`",
+    ),
 )
-STATS_CODE = ("records", "rejects", "documents", "removed", "rules", "marks", "survey", "kept", "bytes", "sentences", "tokens", "shares", "overlap")
+STATS_CODE = (
+    "records",
+    "rejects",
+    "documents",
+    "removed",
+    "rules",
+    "marks",
+    "survey",
+    "kept",
+    "bytes",
+    "sentences",
+    "tokens",
+    "shares",
+    "overlap",
+)
 
 EXIT_CODES = (
     ("0", "done; damage inside inputs is counted, not an error"),
@@ -161,10 +212,16 @@ def main(arguments: list[str]) -> int:
     if arguments == ["--check"]:
         if TARGET.exists() and TARGET.read_text("utf-8") == text:
             return 0
-        print("error: docs/reference.md is not what the source says\nhint: python docs/make_reference.py", file=sys.stderr)
+        print(
+            "error: docs/reference.md is not what the source says\nhint: python docs/make_reference.py",
+            file=sys.stderr,
+        )
         return 1
     if arguments:
-        print(f"error: {arguments[0]}: unknown argument\nhint: python docs/make_reference.py [--check]", file=sys.stderr)
+        print(
+            f"error: {arguments[0]}: unknown argument\nhint: python docs/make_reference.py [--check]",
+            file=sys.stderr,
+        )
         return 2
     TARGET.write_text(text, "utf-8")
     return 0
@@ -172,7 +229,14 @@ def main(arguments: list[str]) -> int:
 
 def page() -> str:
     """The whole of docs/reference.md."""
-    lines = ["# Reference", "", "Made by `python docs/make_reference.py`; do not edit.", "", "## Commands of `corpus`", ""]
+    lines = [
+        "# Reference",
+        "",
+        "Made by `python docs/make_reference.py`; do not edit.",
+        "",
+        "## Commands of `corpus`",
+        "",
+    ]
     lines += table(("command", "arguments and what it does"), commands())
     lines += [
         "`corpus COMMAND --help` lists the flags. Every key of a recipe is a flag of `build` and `ingest`: `--limit 100`, `--tokenizer.vocab-size 8000`, `--sources.NAME.language de`; "
@@ -192,24 +256,48 @@ def page() -> str:
     ]
     for name, file, cls in TABLES:
         kind = f' with `kind = "{KINDS[cls]}"`' if cls in KINDS else ""
-        lines += [f"### `[{name}]`{kind}" if name else "### Top", "", docstring(file, cls), "", *fields(file, cls)]
-    lines += ["## Reject reasons", "", *table(("reason", "meaning"), [(f"`{reason}`", REASONS[reason]) for reason in reasons()])]
+        lines += [
+            f"### `[{name}]`{kind}" if name else "### Top",
+            "",
+            docstring(file, cls),
+            "",
+            *fields(file, cls),
+        ]
+    lines += [
+        "## Reject reasons",
+        "",
+        *table(("reason", "meaning"), [(f"`{reason}`", REASONS[reason]) for reason in reasons()]),
+    ]
     lines += ["A source of your own adds its reasons.", "", "## `corpus stats HOME --json`", ""]
     lines += [
         "One object on stdout. A number that no stage has counted yet is null.",
         "",
         *table(("key", "meaning"), [(f"`{key}`", text) for key, text in checked_stats()]),
     ]
-    lines += ["## Manifest keys", "", "`shards/manifest.json`; [format.md](format.md) has the rest of the format.", ""]
+    lines += [
+        "## Manifest keys",
+        "",
+        "`shards/manifest.json`; [format.md](format.md) has the rest of the format.",
+        "",
+    ]
     for name, cls in MANIFEST:
-        lines += [f"### `{name}`" if name else "### Top", "", docstring("shards/manifest.py", cls), "", *fields("shards/manifest.py", cls)]
+        lines += [
+            f"### `{name}`" if name else "### Top",
+            "",
+            docstring("shards/manifest.py", cls),
+            "",
+            *fields("shards/manifest.py", cls),
+        ]
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
 def table(head: tuple[str, ...], rows: object) -> list[str]:
     """A Markdown table and an empty line."""
     cells = [head, tuple("---" for _ in head), *rows]  # type: ignore[misc]
-    return ["| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in row) + " |" for row in cells] + [""]
+    return [
+        "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in row) + " |"
+        for row in cells
+    ] + [""]
 
 
 def tree(file: str) -> ast.Module:
@@ -219,7 +307,9 @@ def tree(file: str) -> ast.Module:
 
 def class_of(file: str, name: str) -> ast.ClassDef:
     """A class at the top of a file."""
-    return next(node for node in tree(file).body if isinstance(node, ast.ClassDef) and node.name == name)
+    return next(
+        node for node in tree(file).body if isinstance(node, ast.ClassDef) and node.name == name
+    )
 
 
 def docstring(file: str, name: str) -> str:
@@ -232,14 +322,32 @@ def fields(file: str, name: str) -> list[str]:
     body = class_of(file, name).body
     rows = []
     for node, after in zip(body, [*body[1:], ast.Pass()]):
-        if not isinstance(node, ast.AnnAssign) or "ClassVar" in ast.unparse(node.annotation) or (own_options(name) and ast.unparse(node.target) == "kind"):
+        if (
+            not isinstance(node, ast.AnnAssign)
+            or "ClassVar" in ast.unparse(node.annotation)
+            or (own_options(name) and ast.unparse(node.target) == "kind")
+        ):
             continue
-        text = after.value.value if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant) else ""
+        text = (
+            after.value.value
+            if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
+            else ""
+        )
         default = "" if node.value is None else shown_default(file, node.value)
-        rows.append((f"`{ast.unparse(node.target)}`", shown_type(node.annotation), default, " ".join(str(text).split())))
+        rows.append(
+            (
+                f"`{ast.unparse(node.target)}`",
+                shown_type(node.annotation),
+                default,
+                " ".join(str(text).split()),
+            )
+        )
     head = ("key", "type", "default", "text")
     wanted = [index for index in range(len(head)) if any(row[index] for row in rows)]
-    return table(tuple(head[index] for index in wanted), [tuple(row[index] for index in wanted) for row in rows])
+    return table(
+        tuple(head[index] for index in wanted),
+        [tuple(row[index] for index in wanted) for row in rows],
+    )
 
 
 def own_options(name: str) -> bool:
@@ -254,14 +362,25 @@ def shown_type(annotation: ast.expr) -> str:
     if isinstance(annotation, ast.BinOp):  # X | None
         return shown_type(annotation.left)
     if isinstance(annotation, ast.Name):
-        return {"bool": "true or false", "int": "whole number", "float": "number", "str": "text"}.get(annotation.id, "table")
+        return {
+            "bool": "true or false",
+            "int": "whole number",
+            "float": "number",
+            "str": "text",
+        }.get(annotation.id, "table")
     if isinstance(annotation, ast.Subscript):
         kind = ast.unparse(annotation.value)
-        items = annotation.slice.elts if isinstance(annotation.slice, ast.Tuple) else [annotation.slice]
+        items = (
+            annotation.slice.elts if isinstance(annotation.slice, ast.Tuple) else [annotation.slice]
+        )
         if kind == "Literal":
             return ", ".join(f"`{toml(ast.literal_eval(item))}`" for item in items)
         if kind == "tuple":
-            return "list of tables" if shown_type(items[0]) == "table" else f"list of {shown_type(items[0])}s"
+            return (
+                "list of tables"
+                if shown_type(items[0]) == "table"
+                else f"list of {shown_type(items[0])}s"
+            )
         if kind == "dict":
             return "table" if shown_type(items[1]) != "table" else "tables"
     return f"`{ast.unparse(annotation)}`"
@@ -272,7 +391,10 @@ def shown_default(file: str, value: ast.expr) -> str:
     if isinstance(value, ast.Name):  # a constant of the same file or of the format
         for source in (file, "shards/format.py", "corpora/page.py"):
             for node in tree(source).body:
-                if isinstance(node, ast.Assign) and any(isinstance(target, ast.Name) and target.id == value.id for target in node.targets):
+                if isinstance(node, ast.Assign) and any(
+                    isinstance(target, ast.Name) and target.id == value.id
+                    for target in node.targets
+                ):
                     shown = ast.unparse(node.value)
                     return f"`{shown}`" if len(shown) < 200 else f"`{value.id}` of {source}"
     if isinstance(value, ast.Call):
@@ -284,13 +406,21 @@ def shown_default(file: str, value: ast.expr) -> str:
     if isinstance(value, ast.Tuple):
         return "`[" + ", ".join(ast.unparse(item) for item in value.elts) + "]`"
     if isinstance(value, ast.Constant):
-        return f"`{str(value.value).lower() if isinstance(value.value, bool) else toml(value.value)}`"
+        return (
+            f"`{str(value.value).lower() if isinstance(value.value, bool) else toml(value.value)}`"
+        )
     return f"`{ast.unparse(value)}`"
 
 
 def toml(value: object) -> str:
     """A text in double quotes, a large whole number with underscores."""
-    return f'"{value}"' if isinstance(value, str) else f"{value:_}" if isinstance(value, int) and value >= 100_000 else str(value)
+    return (
+        f'"{value}"'
+        if isinstance(value, str)
+        else f"{value:_}"
+        if isinstance(value, int) and value >= 100_000
+        else str(value)
+    )
 
 
 def commands() -> Iterator[tuple[str, str]]:
@@ -300,10 +430,22 @@ def commands() -> Iterator[tuple[str, str]]:
     for node in [*tree("pipelines/cli_look.py").body, *tree("pipelines/cli.py").body]:
         if isinstance(node, ast.FunctionDef):
             texts[node.name] = ast.get_docstring(node) or ""
-        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Attribute) and node.targets[0].attr == "__doc__":
+        elif (
+            isinstance(node, ast.Assign)
+            and isinstance(node.targets[0], ast.Attribute)
+            and node.targets[0].attr == "__doc__"
+        ):
             texts[ast.unparse(node.targets[0].value)] = str(ast.literal_eval(node.value))
-        elif isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "COMMANDS" and isinstance(node.value, ast.Dict):
-            names = [(str(ast.literal_eval(key)), ast.unparse(value)) for key, value in zip(node.value.keys, node.value.values) if key]
+        elif (
+            isinstance(node, ast.AnnAssign)
+            and ast.unparse(node.target) == "COMMANDS"
+            and isinstance(node.value, ast.Dict)
+        ):
+            names = [
+                (str(ast.literal_eval(key)), ast.unparse(value))
+                for key, value in zip(node.value.keys, node.value.values)
+                if key
+            ]
     for command, function in names:
         yield f"`corpus {command}`", texts[function].strip().splitlines()[0].removesuffix(".")
 
@@ -313,12 +455,22 @@ def reasons() -> list[str]:
     found = set()
     for file in REJECT_FILES:
         for node in ast.walk(tree(file)):
-            if isinstance(node, ast.keyword) and node.arg == "reason" and isinstance(node.value, ast.Constant):
+            if (
+                isinstance(node, ast.keyword)
+                and node.arg == "reason"
+                and isinstance(node.value, ast.Constant)
+            ):
                 found.add(str(node.value.value))
             if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "reason":
-                found |= {str(part.value) for part in ast.walk(node.value) if isinstance(part, ast.Constant)}
+                found |= {
+                    str(part.value)
+                    for part in ast.walk(node.value)
+                    if isinstance(part, ast.Constant)
+                }
     if found | COMPUTED != set(REASONS):
-        raise SystemExit(f"error: docs/make_reference.py: REASONS and the code differ: {sorted((found | COMPUTED) ^ set(REASONS))}")
+        raise SystemExit(
+            f"error: docs/make_reference.py: REASONS and the code differ: {sorted((found | COMPUTED) ^ set(REASONS))}"
+        )
     return sorted(REASONS)
 
 

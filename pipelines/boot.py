@@ -1,12 +1,16 @@
-"""`corpus-boot ARGUMENTS`: become Beam's boot program, and see to it that nothing of it outlives the executor that began it.
+"""`corpus-boot ARGUMENTS`: become Beam's boot program, and see to it that nothing of it outlives
+the executor that began it.
 
-Beam's boot program starts a Python worker and starts it again when it dies, four times, a minute each when nobody answers
-any more: long after the executor, or the driver that held Spark, was killed. So a watcher in a session of its own looks every
-`EVERY_S` whether the boot program still has the parent that it began with, and ends it and its workers when it has not.
-A signal at the parent's death (as pipelines/java.py has it) would not do: it comes when the thread of the executor ends.
+Beam's boot program starts a Python worker and starts it again when it dies, four times, a minute
+each when nobody answers any more: long after the executor, or the driver that held Spark, was
+killed. So a watcher in a session of its own looks every `EVERY_S` whether the boot program still
+has the parent that it began with, and ends it and its workers when it has not. A signal at the
+parent's death (as pipelines/java.py has it) would not do: it comes when the thread of the executor
+ends.
 
-CORPUSMILL_BOOT: where the boot program lies, else where Beam's containers have it. The Python of this script comes first on
-PATH, since the boot program starts plain `python`. It is light: no more than the standard library may be imported here.
+CORPUSMILL_BOOT: where the boot program lies, else where Beam's containers have it. The Python of
+this script comes first on PATH, since the boot program starts plain `python`. It is light: no more
+than the standard library may be imported here.
 """
 
 import os
@@ -24,9 +28,14 @@ def main() -> None:
     """The entry point. Exit 3: no boot program there."""
     program = os.environ.get("CORPUSMILL_BOOT") or BOOT
     if not os.access(program, os.X_OK):
-        print(f"error: {program}: no boot program\nhint: name it by CORPUSMILL_BOOT; docs/spark.md", file=sys.stderr)
+        print(
+            f"error: {program}: no boot program\nhint: name it by CORPUSMILL_BOOT; docs/spark.md",
+            file=sys.stderr,
+        )
         sys.exit(3)
-    os.environ["PATH"] = f"{os.path.dirname(os.path.abspath(sys.executable))}:{os.environ.get('PATH', os.defpath)}"
+    os.environ["PATH"] = (
+        f"{os.path.dirname(os.path.abspath(sys.executable))}:{os.environ.get('PATH', os.defpath)}"
+    )
     os.environ.setdefault("RUN_PYTHON_SDK_IN_DEFAULT_ENVIRONMENT", "1")
     os.environ["CORPUSMILL_EXECUTOR"] = mark = secrets.token_hex(8)
     boot, starter = os.getpid(), os.getppid()
@@ -39,7 +48,8 @@ def main() -> None:
 
 
 def watch(boot: int, starter: int, mark: str) -> None:
-    """When `boot`, our parent, is gone, or `starter`, its parent, end every process that was started with the mark."""
+    """When `boot`, our parent, is gone, or `starter`, its parent, end every process that was
+    started with the mark."""
     os.setsid()
     null = os.open(os.devnull, os.O_RDWR)
     for stream in range(3):

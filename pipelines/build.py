@@ -1,9 +1,10 @@
-"""The composition: read this first. `build` runs the stages one after the other, each a Beam pipeline.
+"""The composition: read this first. `build` runs the stages one after the other, each a Beam
+pipeline.
 
     (survey) -> ingest -> dedup -> train-tokenizer -> tokenize -> verify
 
-Each stage does only what its fingerprints say is not done. After each the records are counted: every one must be
-somewhere (law 4).
+Each stage does only what its fingerprints say is not done. After each the records are counted:
+every one must be somewhere (law 4).
 """
 
 import shutil
@@ -15,7 +16,18 @@ from typing import Any
 
 from corpora.document import LATER_FIELDS, LOCATION_FIELDS, SourceOptions
 from corpora.sources import load_source, survey_of
-from pipelines import exact, ingest, measure, near, near_decision, shard, survey, tokenize, tokenizer, urls
+from pipelines import (
+    exact,
+    ingest,
+    measure,
+    near,
+    near_decision,
+    shard,
+    survey,
+    tokenize,
+    tokenizer,
+    urls,
+)
 from pipelines import home as homes
 from pipelines.card import write_shards_card
 from pipelines.engine import engine_of
@@ -38,17 +50,20 @@ Say = Callable[[str], None]
 
 
 def build(home_root: str, num_workers: int, beam_arguments: list[str], say: Say) -> None:
-    """Everything, from the sources to verified shards; the home's recipe is written. Raises `UserError`.
+    """Everything, from the sources to verified shards; the home's recipe is written. Raises
+    `UserError`.
 
-    With Beam's `--output_executable_path` only the jar is written that does it all; the same command without that option
-    then finds everything done, and checks it.
+    With Beam's `--output_executable_path` only the jar is written that does it all; the same
+    command without that option then finds everything done, and checks it.
     """
     jar = engine_of(beam_arguments).jar
     if jar:
         from pipelines.beam import Build
 
         _run(home_root, Build, num_workers, beam_arguments)
-        say(f"wrote {jar}: submit it (spark-submit {jar}), then run this command again without --output_executable_path: it checks the accounts and verifies")
+        say(
+            f"wrote {jar}: submit it (spark-submit {jar}), then run this command again without --output_executable_path: it checks the accounts and verifies"
+        )
         return
     run_ingest(home_root, num_workers, beam_arguments, say)
     run_dedup(home_root, num_workers, beam_arguments, say)
@@ -66,68 +81,113 @@ def run_ingest(home_root: str, num_workers: int, beam_arguments: list[str], say:
     from pipelines.beam import Ingest
 
     home, recipe = open_home(home_root)
-    for name in survey.surveyed(recipe):  # what the second reading cannot find is said before the first, which may take hours
+    for name in survey.surveyed(
+        recipe
+    ):  # what the second reading cannot find is said before the first, which may take hours
         list(load_source(recipe.sources[name].kind).slices(recipe.sources[name]))
     run_survey(home_root, num_workers, beam_arguments, say)
-    stored = [options for name, options in recipe.sources.items() if name not in survey.surveyed(recipe)]  # of the others who knows how little
+    stored = [
+        options for name, options in recipe.sources.items() if name not in survey.surveyed(recipe)
+    ]  # of the others who knows how little
     _check_disk(home, sum(map(options_bytes, stored)) // 2, "half the bytes of the inputs")
     _run(home_root, Ingest, num_workers, beam_arguments)
     _say_aside(home_root, (ingest.STAGE,), say)
     ingested = _by_source(home, ingest.STAGE, recipe)
     for name, found in ingested.items():
-        records, documents = (sum(summary.counts[key] for summary in found) for key in ("records", "documents"))
+        records, documents = (
+            sum(summary.counts[key] for summary in found) for key in ("records", "documents")
+        )
         rejects = _sums(summary.rejects for summary in found)
         _account(f"{name}: records", records, documents + sum(rejects.values()))
-        say(f"ingest {name}: {several(records, 'record')}, {several(documents, 'document')}{_listed(rejects)}")
+        say(
+            f"ingest {name}: {several(records, 'record')}, {several(documents, 'document')}{_listed(rejects)}"
+        )
         if marks := _sums(summary.marks for summary in found):
             most = dict(sorted(marks.items(), key=lambda item: (-item[1], item[0]))[:SAID_MARKS])
-            more = f" and {len(marks) - len(most)} other marks: corpus stats {home_root}" if len(marks) > len(most) else ""
+            more = (
+                f" and {len(marks) - len(most)} other marks: corpus stats {home_root}"
+                if len(marks) > len(most)
+                else ""
+            )
             say(f"ingest {name}: of the documents{_listed(most)}{more}")
-        if records and set(rejects) <= {*DAMAGE, "unknown_format", "not_an_archive", "not_a_dump"} and not documents:
-            say(f"warning: {name}: nothing in its {several(len(found), 'slice')} could be read; corpus show {home_root} --rejects --source {name}")
+        if (
+            records
+            and set(rejects) <= {*DAMAGE, "unknown_format", "not_an_archive", "not_a_dump"}
+            and not documents
+        ):
+            say(
+                f"warning: {name}: nothing in its {several(len(found), 'slice')} could be read; corpus show {home_root} --rejects --source {name}"
+            )
     if not any(summary.counts["documents"] for found in ingested.values() for summary in found):
-        raise UserError(f"{home_root}: no input could be read: not one document", f"corpus show {home_root} --rejects")
+        raise UserError(
+            f"{home_root}: no input could be read: not one document",
+            f"corpus show {home_root} --rejects",
+        )
 
 
 def run_survey(home_root: str, num_workers: int, beam_arguments: list[str], say: Say) -> None:
-    """The first reading of the sources that are read twice. One slice less would come to something else: it ends the build."""
+    """The first reading of the sources that are read twice. One slice less would come to something
+    else: it ends the build."""
     from pipelines.beam import SURVEY_STEPS, Survey
 
     home, recipe = open_home(home_root)
     survey.forget(home, recipe)
     if not survey.surveyed(recipe):
         return
-    before = {name: homes.read_summary(home.summary(homes.CONCLUSION, name, homes.CONCLUSION)) for name in survey.surveyed(recipe)}
+    before = {
+        name: homes.read_summary(home.summary(homes.CONCLUSION, name, homes.CONCLUSION))
+        for name in survey.surveyed(recipe)
+    }
     _run(home_root, Survey, num_workers, beam_arguments)
     _stop_if_aside(home_root, SURVEY_STEPS, say)
     for name, last in before.items():
-        found, concluded = summaries(home, survey.STAGE, name), homes.read_summary(home.summary(homes.CONCLUSION, name, homes.CONCLUSION))
+        found, concluded = (
+            summaries(home, survey.STAGE, name),
+            homes.read_summary(home.summary(homes.CONCLUSION, name, homes.CONCLUSION)),
+        )
         assert concluded is not None
         if last and last.output != concluded.output and files.exists(urls.table(home, name)):
             urls.write_table(home, name)  # never stale
-        records, passed = (sum(summary.counts[key] for summary in found) for key in ("records", "passed"))
+        records, passed = (
+            sum(summary.counts[key] for summary in found) for key in ("records", "passed")
+        )
         rejects = _sums(summary.rejects for summary in found)
         _account(f"{name}: records surveyed", records, passed + sum(rejects.values()))
-        say(f"survey {name}: {records:,} records, {passed:,} passed{_listed(rejects | concluded.counts)}")
+        say(
+            f"survey {name}: {records:,} records, {passed:,} passed{_listed(rejects | concluded.counts)}"
+        )
         for summary in found:
-            damage = {reason: count for reason, count in summary.rejects.items() if reason in DAMAGE}
+            damage = {
+                reason: count for reason, count in summary.rejects.items() if reason in DAMAGE
+            }
             if damage:
-                say(f"warning: {name}: in {summary.path}, or the files after it of its slice{_listed(damage)}")
+                say(
+                    f"warning: {name}: in {summary.path}, or the files after it of its slice{_listed(damage)}"
+                )
 
 
 def run_urls(home_root: str, num_workers: int, beam_arguments: list[str], say: Say) -> None:
-    """Survey the sources and write `urls/NAME.csv` for each that reads submissions. Raises `UserError` where none does or none links."""
+    """Survey the sources and write `urls/NAME.csv` for each that reads submissions. Raises
+    `UserError` where none does or none links."""
     home, recipe = open_home(home_root)
-    wanted = [name for name, options in recipe.sources.items() if options.kind == "openwebtext" and survey_of(options)]
+    wanted = [
+        name
+        for name, options in recipe.sources.items()
+        if options.kind == "openwebtext" and survey_of(options)
+    ]
     if not wanted:
-        raise UserError("no source of this recipe reads submissions", 'set kind = "openwebtext" and source = "reddit"')
+        raise UserError(
+            "no source of this recipe reads submissions",
+            'set kind = "openwebtext" and source = "reddit"',
+        )
     run_survey(home_root, num_workers, beam_arguments, say)
     for name in wanted:
         count = urls.write_table(home, name)
         say(f"urls {name}: {count:,} addresses in {urls.table(home, name)}")
         if not count:
             raise UserError(
-                f"sources.{name}.input: not one wanted link in it", 'is it dumps of submissions, JSON lines or CSV? The release is read with source = "release"'
+                f"sources.{name}.input: not one wanted link in it",
+                'is it dumps of submissions, JSON lines or CSV? The release is read with source = "release"',
             )
 
 
@@ -144,7 +204,8 @@ def _listed(counts: dict[str, int]) -> str:
 
 
 def run_dedup(home_root: str, num_workers: int, beam_arguments: list[str], say: Say) -> None:
-    """What the rules remove and which documents are copies, exact and near, proposed; stops when too many of a source would go."""
+    """What the rules remove and which documents are copies, exact and near, proposed; stops when
+    too many of a source would go."""
     _run_rules(home_root, num_workers, beam_arguments, say)
     _, recipe = open_home(home_root)
     if not recipe.dedup.exact and not recipe.dedup.near:
@@ -161,11 +222,24 @@ def _run_exact(home_root: str, num_workers: int, beam_arguments: list[str], say:
     home, recipe = open_home(home_root)
     _run(home_root, Deduplicate, num_workers, beam_arguments)
     _stop_if_aside(home_root, (exact.KEYS,), say)
-    ingested, decided = _by_source(home, ingest.STAGE, recipe), _by_source(home, exact.STAGE, recipe)
+    ingested, decided = (
+        _by_source(home, ingest.STAGE, recipe),
+        _by_source(home, exact.STAGE, recipe),
+    )
     for name, of_source in decided.items():
-        documents, removed = (sum(summary.counts[key] for summary in of_source) for key in ("documents", "removed"))
-        _account(f"{name}: documents", sum(summary.counts["documents"] for summary in ingested[name]), documents)
-        _account(f"{name}: copies and their twins", removed, sum(sum(summary.twins_in.values()) for summary in of_source))
+        documents, removed = (
+            sum(summary.counts[key] for summary in of_source) for key in ("documents", "removed")
+        )
+        _account(
+            f"{name}: documents",
+            sum(summary.counts["documents"] for summary in ingested[name]),
+            documents,
+        )
+        _account(
+            f"{name}: copies and their twins",
+            removed,
+            sum(sum(summary.twins_in.values()) for summary in of_source),
+        )
         say(f"dedup {name}: {removed:,} of {documents:,} documents are copies")
     exact.guard(home, recipe, [summary for found in decided.values() for summary in found])
 
@@ -176,21 +250,48 @@ def _run_near(home_root: str, num_workers: int, beam_arguments: list[str], say: 
     home, recipe = open_home(home_root)
     bands, rows = near.band_scheme(min(near.thresholds(recipe).values()))
     say(f"near: {near.s_curve(bands, rows)}")
-    documents, size = (sum(summary.counts[key] for summary in summaries(home, ingest.STAGE)) for key in ("documents", "bytes"))
+    documents, size = (
+        sum(summary.counts[key] for summary in summaries(home, ingest.STAGE))
+        for key in ("documents", "bytes")
+    )
     keys = bands * near.RECORD.itemsize
-    _check_disk(home, keys * documents + size // 2, f"{keys} bytes a document and half a byte a byte of text")
+    _check_disk(
+        home,
+        keys * documents + size // 2,
+        f"{keys} bytes a document and half a byte a byte of text",
+    )
     _run(home_root, DeduplicateNear, num_workers, beam_arguments)
     _stop_if_aside(home_root, NEAR_STEPS, say)
     proposed, scored = summaries(home, near.PAIRS), summaries(home, near.SCORES)
-    left_out, compared = sum(summary.counts["left_out"] for summary in proposed), sum(summary.counts["compared"] for summary in scored)
-    say(f"near: {several(compared, 'pair')} compared" + (f", {left_out:,} of long runs left out" if left_out else ""))
+    left_out, compared = (
+        sum(summary.counts["left_out"] for summary in proposed),
+        sum(summary.counts["compared"] for summary in scored),
+    )
+    say(
+        f"near: {several(compared, 'pair')} compared"
+        + (f", {left_out:,} of long runs left out" if left_out else "")
+    )
     found = summaries(home, near.STAGE)
     for name in recipe.sources:
         of_source = [summary for summary in found if summary.source == name]
-        documents, removed, contained = (sum(summary.counts[key] for summary in of_source) for key in ("documents", "removed", "contained"))
-        _account(f"{name}: documents", sum(summary.counts["documents"] for summary in summaries(home, ingest.STAGE, name)), documents)
-        _account(f"{name}: near-copies and their twins", removed, sum(sum(summary.twins_in.values()) for summary in of_source))
-        say(f"near {name}: {removed:,} of {documents:,} documents are near-copies" + (f", {contained:,} of them contained in another" if contained else ""))
+        documents, removed, contained = (
+            sum(summary.counts[key] for summary in of_source)
+            for key in ("documents", "removed", "contained")
+        )
+        _account(
+            f"{name}: documents",
+            sum(summary.counts["documents"] for summary in summaries(home, ingest.STAGE, name)),
+            documents,
+        )
+        _account(
+            f"{name}: near-copies and their twins",
+            removed,
+            sum(sum(summary.twins_in.values()) for summary in of_source),
+        )
+        say(
+            f"near {name}: {removed:,} of {documents:,} documents are near-copies"
+            + (f", {contained:,} of them contained in another" if contained else "")
+        )
     near_decision.guard(home, recipe, found, say)
 
 
@@ -206,18 +307,29 @@ def _run_rules(home_root: str, num_workers: int, beam_arguments: list[str], say:
     for name in recipe.sources:
         if homes.RULES not in homes.removing_stages(recipe, source=name):
             continue
-        found, ingested, read = summaries(home, measure.STAGE, name), summaries(home, ingest.STAGE, name), homes.bulk(home)
+        found, ingested, read = (
+            summaries(home, measure.STAGE, name),
+            summaries(home, ingest.STAGE, name),
+            homes.bulk(home),
+        )
         documents = sum(summary.counts["documents"] for summary in ingested)
-        _account(f"{name}: documents", documents, sum(summary.counts["documents"] for summary in found))
+        _account(
+            f"{name}: documents", documents, sum(summary.counts["documents"] for summary in found)
+        )
         removed: dict[str, int] = {}
         for summary in ingested:
             for rule, count in homes.removed_by_rule(home, recipe, summary, read).items():
                 removed[rule] = removed.get(rule, 0) + count
         total = sum(removed.values())
-        by_rule = "".join(f", {count:,} {rule}" for rule, count in sorted(removed.items(), key=lambda item: -item[1]))
+        by_rule = "".join(
+            f", {count:,} {rule}"
+            for rule, count in sorted(removed.items(), key=lambda item: -item[1])
+        )
         say(f"rules {name}: {total:,} of {documents:,} documents go{by_rule}")
         if 2 * total > documents:
-            say(f"warning: {name}: the rules remove more than half; corpus show {home_root} --removed --source {name}")
+            say(
+                f"warning: {name}: the rules remove more than half; corpus show {home_root} --removed --source {name}"
+            )
 
 
 def run_tokenizer(home_root: str, num_workers: int, beam_arguments: list[str], say: Say) -> None:
@@ -240,21 +352,33 @@ def run_tokenize(home_root: str, num_workers: int, beam_arguments: list[str], sa
 
     home, recipe = open_home(home_root)
     ingested = _by_source(home, ingest.STAGE, recipe)
-    _check_disk(home, sum(summary.counts["bytes"] for found in ingested.values() for summary in found), "one byte a byte of text")
+    _check_disk(
+        home,
+        sum(summary.counts["bytes"] for found in ingested.values() for summary in found),
+        "one byte a byte of text",
+    )
     _run(home_root, Tokenize, num_workers, beam_arguments)
     _stop_if_aside(home_root, (tokenize.STAGE, shard.STAGE), say)
     read = homes.bulk(home)
     for name in recipe.sources:
         encoded, written = summaries(home, tokenize.STAGE, name), summaries(home, shard.STAGE, name)
-        kept, tokens = (sum(summary.counts[key] for summary in encoded) for key in ("kept", "tokens"))
+        kept, tokens = (
+            sum(summary.counts[key] for summary in encoded) for key in ("kept", "tokens")
+        )
         documents = sum(summary.counts["documents"] for summary in ingested[name])
         removed = sum(
-            homes.removed_count(home, recipe, stage, summary, read) for stage in homes.removing_stages(recipe, source=name) for summary in ingested[name]
+            homes.removed_count(home, recipe, stage, summary, read)
+            for stage in homes.removing_stages(recipe, source=name)
+            for summary in ingested[name]
         )
         _account(f"{name}: documents", documents, kept + removed)
-        _account(f"{name}: kept documents", kept, sum(summary.counts["documents"] for summary in written))
+        _account(
+            f"{name}: kept documents", kept, sum(summary.counts["documents"] for summary in written)
+        )
         _account(f"{name}: tokens", tokens, sum(summary.counts["tokens"] for summary in written))
-        say(f"tokenize {name}: {several(kept, 'document')} kept, {several(tokens, 'token')} in {several(len(written), 'shard')}")
+        say(
+            f"tokenize {name}: {several(kept, 'document')} kept, {several(tokens, 'token')} in {several(len(written), 'shard')}"
+        )
     write_shards_card(home_root)
 
 
@@ -262,7 +386,10 @@ def _run(home_root: str, stage: Any, num_workers: int, beam_arguments: list[str]
     from pipelines.beam import Build, run_stage
 
     if stage is not Build and engine_of(beam_arguments).jar:
-        raise UserError("--output_executable_path: a jar holds a whole build", "corpus build RECIPE --home DIR --output_executable_path=APP.jar ...")
+        raise UserError(
+            "--output_executable_path: a jar holds a whole build",
+            "corpus build RECIPE --home DIR --output_executable_path=APP.jar ...",
+        )
     run_stage(home_root, stage, num_workers, beam_arguments)
 
 
@@ -272,18 +399,28 @@ def options_bytes(options: SourceOptions) -> int:
 
 
 def _check_disk(home: Home, needed: int, reckoning: str) -> None:
-    """Stop before the work when the disk cannot hold what it will write. Raises `UserError` (exit 3). What is there
-    already is counted as room, since it is written over."""
+    """Stop before the work when the disk cannot hold what it will write. Raises `UserError` (exit
+    3). What is there already is counted as room, since it is written over."""
     if files.is_remote(home.root):
         return
     free = shutil.disk_usage(home.root).free
-    there = sum(path.stat().st_size for name in ("documents", "work", "shards") for path in Path(home.file(name)).rglob("*") if path.is_file())
+    there = sum(
+        path.stat().st_size
+        for name in ("documents", "work", "shards")
+        for path in Path(home.file(name)).rglob("*")
+        if path.is_file()
+    )
     if needed > free + there:
-        raise UserError(f"{home.root}: {free + there:,} bytes free, about {needed:,} needed ({reckoning})", "make room, or name a home on another disk", 3)
+        raise UserError(
+            f"{home.root}: {free + there:,} bytes free, about {needed:,} needed ({reckoning})",
+            "make room, or name a home on another disk",
+            3,
+        )
 
 
 def _stop_if_aside(home_root: str, stages: tuple[str, ...], say: Say) -> None:
-    """After ingest every document must go through every stage: a slice set aside there ends the build. The others are done."""
+    """After ingest every document must go through every stage: a slice set aside there ends the
+    build. The others are done."""
     if _say_aside(home_root, stages, say):
         _complain_of_aside(home_root)
 
@@ -302,7 +439,9 @@ def _complain_of_aside(home_root: str) -> None:
     if found:
         what = f"{several(len(found), 'slice')} set aside, first {found[0]['stage']} {found[0]['source']}/{found[0]['slice']}"
         raise UserError(
-            f"{home_root}: {what}: {found[0]['why']}", f"corpus status {home_root} says more; the same command tries them again and completes the build", 1
+            f"{home_root}: {what}: {found[0]['why']}",
+            f"corpus status {home_root} says more; the same command tries them again and completes the build",
+            1,
         )
 
 
@@ -316,9 +455,12 @@ def _account(what: str, expected: int, found: int) -> None:
         raise RuntimeError(f"{what}: {expected} went in and {found} came out: a bug in corpusmill")
 
 
-def adopt_recipe(home_root: str, recipe: Recipe, confirm: Callable[[list[str]], bool], say: Say) -> None:
-    """Make `recipe` the home's. What it changes in a home that is there is said first, and asked about when much would be
-    redone. Raises `UserError` (exit 2) when the answer is no, and when the folder holds something else."""
+def adopt_recipe(
+    home_root: str, recipe: Recipe, confirm: Callable[[list[str]], bool], say: Say
+) -> None:
+    """Make `recipe` the home's. What it changes in a home that is there is said first, and asked
+    about when much would be redone. Raises `UserError` (exit 2) when the answer is no, and when the
+    folder holds something else."""
     home = Home(home_root)
     refuse_foreign(home_root)
     if homes.is_home(home_root):
@@ -327,13 +469,18 @@ def adopt_recipe(home_root: str, recipe: Recipe, confirm: Callable[[list[str]], 
         except UserError as error:  # a newer format is not written over
             if "is not one this version reads" in error.what:
                 raise
-            changed = [f"changed: {error.what}; it is written again, and what its settings change is redone"]
+            changed = [
+                f"changed: {error.what}; it is written again, and what its settings change is redone"
+            ]
         if changed:
             for line in changed:
                 say(line)
             size = sum(summary.counts["bytes"] for summary in summaries(home, ingest.STAGE))
             if size > MUCH_BYTES and not confirm(changed):
-                raise UserError(f"{home_root}: was built by another recipe", "--yes to go on, or name another home")
+                raise UserError(
+                    f"{home_root}: was built by another recipe",
+                    "--yes to go on, or name another home",
+                )
     for options in recipe.sources.values():
         measure.check(options.rules, recipe.tokenizer.path)  # now, not after hours of ingest
         if options.ftfy:
@@ -349,7 +496,9 @@ def refuse_foreign(home_root: str) -> None:
         return
     if files.exists(home_root) and not files.is_folder(home_root):
         raise UserError(f"{home_root}: a file exists there", "name a folder")
-    if files.list_folders(home_root) or set(files.list_files(home_root)) - {Home(home_root).file("lock")}:
+    if files.list_folders(home_root) or set(files.list_files(home_root)) - {
+        Home(home_root).file("lock")
+    }:
         raise UserError(f"{home_root}: not empty and not a home", "name a new folder")
 
 
@@ -361,7 +510,8 @@ def forget_untouched(home: Home) -> None:
 
 
 def changes(old: Recipe, new: Recipe) -> Iterator[str]:
-    """What is different, a line each, with the stages that it redoes; nothing for settings that change no byte."""
+    """What is different, a line each, with the stages that it redoes; nothing for settings that
+    change no byte."""
     if recipe_digest(old) == recipe_digest(new) and old.tokenizer.path == new.tokenizer.path:
         return
     before, after = dict(flat(to_dict(old))), dict(flat(to_dict(new)))
@@ -374,8 +524,17 @@ def changes(old: Recipe, new: Recipe) -> Iterator[str]:
         if parts[0] == "expected":
             continue
         places = tuple(f".{name}" for name in (*LOCATION_FIELDS, *LIST_FIELDS))
-        own = new.sources[parts[1]].place_fields if parts[0] == "sources" and parts[1] in new.sources else ()
-        if before.get(key) == after.get(key) or key.endswith(places) or parts[2:] in [[name] for name in own] or key in ("dedup.max_removed", "dedup.priority"):
+        own = (
+            new.sources[parts[1]].place_fields
+            if parts[0] == "sources" and parts[1] in new.sources
+            else ()
+        )
+        if (
+            before.get(key) == after.get(key)
+            or key.endswith(places)
+            or parts[2:] in [[name] for name in own]
+            or key in ("dedup.max_removed", "dedup.priority")
+        ):
             continue
         if parts[0] == "sources" and not (parts[1] in old.sources and parts[1] in new.sources):
             continue
@@ -383,7 +542,14 @@ def changes(old: Recipe, new: Recipe) -> Iterator[str]:
         first = (
             "dedup"
             if later
-            else {"sources": "ingest", "limit": "ingest", "dedup": "dedup", "tokenizer": "tokenizer", "shards": "tokenize", "seed": "tokenizer"}[parts[0]]
+            else {
+                "sources": "ingest",
+                "limit": "ingest",
+                "dedup": "dedup",
+                "tokenizer": "tokenizer",
+                "shards": "tokenize",
+                "seed": "tokenizer",
+            }[parts[0]]
         )
         of = f" of {parts[1]}" if first == "ingest" and parts[0] == "sources" else ""
         yield f"changed: {key} from {said(before.get(key))} to {said(after.get(key))}; {_redone(first, new, of)}"
@@ -398,7 +564,8 @@ def _redone(first: str, recipe: Recipe, of: str = "") -> str:
 
 
 def said(value: Any) -> str:
-    """A setting's value as the recipe would have it, on one line; `none`, for which TOML has no word, where it is not set."""
+    """A setting's value as the recipe would have it, on one line; `none`, for which TOML has no
+    word, where it is not set."""
     import tomli_w
 
     if isinstance(value, (list, tuple)):

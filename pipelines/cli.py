@@ -1,7 +1,9 @@
-"""The command `corpus`. What a command does stands in its own module; here are names, flags and what is printed.
+"""The command `corpus`. What a command does stands in its own module; here are names, flags and
+what is printed.
 
-stdout is data, stderr is progress and errors. Exit: 0 done, 1 incomplete or a check failed, 2 usage, recipe or input,
-3 environment, 130 interrupted. Nothing heavy is imported before it is needed.
+stdout is data, stderr is progress and errors. Exit: 0 done, 1 incomplete or a check failed, 2
+usage, recipe or input, 3 environment, 130 interrupted. Nothing heavy is imported before it is
+needed.
 """
 
 import errno
@@ -14,7 +16,20 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from pipelines.cli_look import diff, export, print_json, report, say, show, stats, stats_of, status, table_lines, verify, why
+from pipelines.cli_look import (
+    diff,
+    export,
+    print_json,
+    report,
+    say,
+    show,
+    stats,
+    stats_of,
+    status,
+    table_lines,
+    verify,
+    why,
+)
 from pipelines.flags import Run, packaged_recipes, parse_with_recipe, quiet_beam, refuse_unknown
 from shards.config import UserError, nearest
 
@@ -43,7 +58,10 @@ def main(argv: list[str] | None = None) -> int:
             raise UserError("Windows is not supported", "use Linux, macOS or WSL 2", 3)
         return _dispatch(arguments)
     except UserError as error:
-        print(f"error: {error.what}" + (f"\nhint: {error.hint}" if error.hint else ""), file=sys.stderr)
+        print(
+            f"error: {error.what}" + (f"\nhint: {error.hint}" if error.hint else ""),
+            file=sys.stderr,
+        )
         return error.exit_code
     except KeyboardInterrupt:
         print("interrupted: the same command goes on where it stopped", file=sys.stderr)
@@ -52,18 +70,36 @@ def main(argv: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except FileNotFoundError as error:
-        print(f"error: {error.filename or str(error).splitlines()[0]}: not there\nhint: corpus build makes again what is missing in a home", file=sys.stderr)
+        print(
+            f"error: {error.filename or str(error).splitlines()[0]}: not there\nhint: corpus build makes again what is missing in a home",
+            file=sys.stderr,
+        )
         return 1
     except OSError as error:
         if error.errno is None:  # an object store's
-            print(f"error: {str(error).splitlines()[0]}\nhint: check the address, the network and your rights there", file=sys.stderr)
+            print(
+                f"error: {str(error).splitlines()[0]}\nhint: check the address, the network and your rights there",
+                file=sys.stderr,
+            )
             return 3
-        if error.errno in (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL):
-            print(f"error: {error.filename}: {error.strerror}\nhint: name a folder", file=sys.stderr)
+        if error.errno in (
+            errno.ENOTDIR,
+            errno.EISDIR,
+            errno.EEXIST,
+            errno.ENAMETOOLONG,
+            errno.ELOOP,
+            errno.EINVAL,
+        ):
+            print(
+                f"error: {error.filename}: {error.strerror}\nhint: name a folder", file=sys.stderr
+            )
             return 2
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS):
             raise
-        print(f"error: {error.filename or 'output'}: {error.strerror}\nhint: {_remedy(error)}", file=sys.stderr)
+        print(
+            f"error: {error.filename or 'output'}: {error.strerror}\nhint: {_remedy(error)}",
+            file=sys.stderr,
+        )
         return 3
     finally:
         if "pipelines.workers" in sys.modules:
@@ -74,7 +110,11 @@ def _remedy(error: OSError) -> str:
     """What mends a disk without room or a lack of rights: to read what is there, or to write."""
     name = os.fspath(error.filename) if isinstance(error.filename, (str, os.PathLike)) else ""
     cannot_read = os.path.exists(name) and not os.access(name, os.R_OK)
-    if error.errno in (errno.EACCES, errno.EPERM) and name and (cannot_read or not os.path.isdir(os.path.dirname(name) or ".")):
+    if (
+        error.errno in (errno.EACCES, errno.EPERM)
+        and name
+        and (cannot_read or not os.path.isdir(os.path.dirname(name) or "."))
+    ):
         return "give yourself the right to read it, and the folders above it"
     return "make room, or name a folder that you may write to"
 
@@ -91,7 +131,10 @@ def _interrupt(*_: object) -> None:
 
 def _dispatch(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
-        lines = (f"  {name:16} {(function.__doc__ or '').strip().splitlines()[0]}\n" for name, function in COMMANDS.items())
+        lines = (
+            f"  {name:16} {(function.__doc__ or '').strip().splitlines()[0]}\n"
+            for name, function in COMMANDS.items()
+        )
         print(USAGE.format(commands="".join(lines)))
         return 0 if arguments else 2
     if arguments[0] == "--version":
@@ -111,7 +154,9 @@ def _dispatch(arguments: list[str]) -> int:
     import tyro
 
     if name in ON_BEAM:
-        parsed, beam_arguments = tyro.cli(command, args=rest, prog=f"corpus {name}", return_unknown_args=True)
+        parsed, beam_arguments = tyro.cli(
+            command, args=rest, prog=f"corpus {name}", return_unknown_args=True
+        )
         refuse_unknown(command, name, beam_arguments)
         return parsed(beam_arguments)  # type: ignore[no-any-return]
     return int(tyro.cli(command, args=rest, prog=f"corpus {name}"))
@@ -141,7 +186,9 @@ def urls(recipe: "Recipe", run: Run, beam_arguments: list[str]) -> int:
     return _run_recipe(recipe, run, beam_arguments, run_urls)
 
 
-def _run_recipe(recipe: "Recipe", run: Run, beam_arguments: list[str], stages: Callable[..., None]) -> int:
+def _run_recipe(
+    recipe: "Recipe", run: Run, beam_arguments: list[str], stages: Callable[..., None]
+) -> int:
     from pipelines.build import adopt_recipe, forget_untouched, refuse_foreign
 
     if run.dry_run:
@@ -170,9 +217,9 @@ def _run_recipe(recipe: "Recipe", run: Run, beam_arguments: list[str], stages: C
 
 
 def _dry_run(recipe: "Recipe", run: Run) -> int:
-    """What a build would read, a line a source, what the recipe says of the whole, of several sources as a table with the
-    share of each beside that of the inputs at hand, and the whole recipe as TOML that can be fed back. A source with expected
-    figures need not be there yet."""
+    """What a build would read, a line a source, what the recipe says of the whole, of several
+    sources as a table with the share of each beside that of the inputs at hand, and the whole
+    recipe as TOML that can be fed back. A source with expected figures need not be there yet."""
     from corpora.sources import load_source, survey_of
     from pipelines.build import changes
     from pipelines.home import Home, open_home
@@ -244,18 +291,23 @@ def _expectation(expected: "ExpectedConfig") -> str:
 
 def _confirmed(yes: bool) -> Callable[[list[str]], bool]:
     def confirm(_: list[str]) -> bool:
-        return yes or (sys.stdin.isatty() and input("go on? [y/N] ").strip().lower() in ("y", "yes"))
+        return yes or (
+            sys.stdin.isatty() and input("go on? [y/N] ").strip().lower() in ("y", "yes")
+        )
 
     return confirm
 
 
 def _workers(workers: int | None, beam_arguments: list[str]) -> int:
-    """Children of each worker process: a child a core where that process is this one, else one, and the engine has the cores."""
+    """Children of each worker process: a child a core where that process is this one, else one, and
+    the engine has the cores."""
     from pipelines.engine import engine_of
     from pipelines.workers import default_workers
 
     if workers is not None and workers < 0:
-        raise UserError(f"--workers {workers}: less than 0", "0 works in this process, N with N children")
+        raise UserError(
+            f"--workers {workers}: less than 0", "0 works in this process, N with N children"
+        )
     if workers is not None:
         return workers
     return default_workers() if engine_of(beam_arguments).shares_process else 1
@@ -263,8 +315,8 @@ def _workers(workers: int | None, beam_arguments: list[str]) -> int:
 
 @contextmanager
 def _swept(home: str) -> Iterator[None]:
-    """Remove what a killed build left behind, and at the end what killed workers of this one did: with the lock in hand
-    nobody else is at work."""
+    """Remove what a killed build left behind, and at the end what killed workers of this one did:
+    with the lock in hand nobody else is at work."""
     from pipelines.workers import stop
     from shards.files import is_remote
 
@@ -296,7 +348,9 @@ def _stage(function_name: str) -> Callable[..., Callable[[list[str]], int]]:
 
             quiet_beam()
             with locked(open_home(home)[0]), _swept(home):
-                getattr(composition, function_name)(home, _workers(workers, beam_arguments), beam_arguments, say)
+                getattr(composition, function_name)(
+                    home, _workers(workers, beam_arguments), beam_arguments, say
+                )
             return 0
 
         return run

@@ -1,6 +1,8 @@
-"""The commands that only look: names, flags and what is printed. What they do stands in modules of their own.
+"""The commands that only look: names, flags and what is printed. What they do stands in modules of
+their own.
 
-stdout is data, stderr is what a person reads beside it. Nothing heavy is imported before it is needed.
+stdout is data, stderr is what a person reads beside it. Nothing heavy is imported before it is
+needed.
 """
 
 import json as jsonlib
@@ -42,12 +44,24 @@ def status(home: str, /, json: bool = False) -> int:
         print_json(found)
     else:
         for stage, count in found["done"].items():
-            print(f"{stage:10} {count}" + (f" of {found['slices']} slices" if stage in ("ingest", "exact", "near", "tokenize") else ""))
+            print(
+                f"{stage:10} {count}"
+                + (
+                    f" of {found['slices']} slices"
+                    if stage in ("ingest", "exact", "near", "tokenize")
+                    else ""
+                )
+            )
         for note in found["set_aside"]:
-            print(f"set aside: {note['stage']} {note['source']}/{note['slice']}: {note['why']}" + (f", in or after {note['record']}" if note["record"] else ""))
+            print(
+                f"set aside: {note['stage']} {note['source']}/{note['slice']}: {note['why']}"
+                + (f", in or after {note['record']}" if note["record"] else "")
+            )
             print(note["trace"], end="")
         for reason, count in found["safety_net"].items():
-            print(f"safety net: {count} rejected by {reason}, which another machine might not reach: corpus show {home} --rejects --reason {reason}")
+            print(
+                f"safety net: {count} rejected by {reason}, which another machine might not reach: corpus show {home} --rejects --reason {reason}"
+            )
         if found["running"]:
             from pipelines.progress import lines
 
@@ -57,7 +71,11 @@ def status(home: str, /, json: bool = False) -> int:
         else:
             if found["stopped"]:
                 print(f"stopped: {found['stopped']}")
-            print("complete: the manifest is there" if found["complete"] else f"not complete: corpus build {home}/recipe.toml --home {home}")
+            print(
+                "complete: the manifest is there"
+                if found["complete"]
+                else f"not complete: corpus build {home}/recipe.toml --home {home}"
+            )
     return 0
 
 
@@ -77,7 +95,11 @@ def stats(home: str, /, json: bool = False) -> int:
     keys = ("records", "rejected", "documents", "removed", "kept", "bytes", "sentences", "tokens")
     rows: list[tuple[str, ...]] = [("source", *keys)]
     for name, row in [*figures["sources"].items(), ("total", figures["total"])]:
-        flat = {**row, "rejected": sum(row["rejects"].values()), "removed": None if None in row["removed"].values() else sum(row["removed"].values())}
+        flat = {
+            **row,
+            "rejected": sum(row["rejects"].values()),
+            "removed": None if None in row["removed"].values() else sum(row["removed"].values()),
+        }
         rows.append((name, *("-" if flat[key] is None else f"{flat[key]:,}" for key in keys)))
     _print_table(rows)
     if len(figures["sources"]) > 1:
@@ -88,10 +110,24 @@ def stats(home: str, /, json: bool = False) -> int:
     for name, row in figures["sources"].items():
         for what, counts in (("survey", row.get("survey")), ("marks", row.get("marks"))):
             if counts:
-                flat = {**{key: count for key, count in counts.items() if key != "rejects"}, **counts.get("rejects", {})}
+                flat = {
+                    **{key: count for key, count in counts.items() if key != "rejects"},
+                    **counts.get("rejects", {}),
+                }
                 print()
-                _print_table([(f"{name}: {what}", "records"), *((key, "-" if count is None else f"{count:,}") for key, count in flat.items())])
-    dropped = [(f"rejected: {reason}", f"{count:,}") for reason, count in figures["total"]["rejects"].items()]
+                _print_table(
+                    [
+                        (f"{name}: {what}", "records"),
+                        *(
+                            (key, "-" if count is None else f"{count:,}")
+                            for key, count in flat.items()
+                        ),
+                    ]
+                )
+    dropped = [
+        (f"rejected: {reason}", f"{count:,}")
+        for reason, count in figures["total"]["rejects"].items()
+    ]
     dropped += [(f"removed: {what}", f"{count:,}") for what, count in removals(figures["total"])]
     if dropped:
         print()
@@ -104,8 +140,17 @@ def _shares(figures: dict[str, Any]) -> list[tuple[str, ...]]:
     from pipelines.report import share
     from pipelines.stats import SHARED
 
-    known = [key for key in SHARED if all(row[key] is not None for row in figures["shares"].values())]
-    rows = [(name, *(share(row[key], figures["total"][key]) for key in known)) for name, row in figures["sources"].items()] if known else []
+    known = [
+        key for key in SHARED if all(row[key] is not None for row in figures["shares"].values())
+    ]
+    rows = (
+        [
+            (name, *(share(row[key], figures["total"][key]) for key in known))
+            for name, row in figures["sources"].items()
+        ]
+        if known
+        else []
+    )
     return [("share of", *known), *rows]
 
 
@@ -126,7 +171,12 @@ def table_lines(rows: list[tuple[str, ...]]) -> Iterator[str]:
     """The lines of a table: the first column to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows)]
     for row in rows:
-        yield "  ".join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:]))]).rstrip()
+        yield "  ".join(
+            [
+                row[0].ljust(widths[0]),
+                *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:])),
+            ]
+        ).rstrip()
 
 
 def _print_table(rows: list[tuple[str, ...]]) -> None:
@@ -135,18 +185,23 @@ def _print_table(rows: list[tuple[str, ...]]) -> None:
 
 
 def show(
-    home: str, /, source: str | None = None, rejects: bool = False, reason: str | None = None, removed: bool = False, n: int = 3, json: bool = False
+    home: str,
+    /,
+    source: str | None = None,
+    rejects: bool = False,
+    reason: str | None = None,
+    removed: bool = False,
+    n: int = 3,
+    json: bool = False,
 ) -> int:
     """HOME: documents, or what was dropped.
 
     Args:
-        home: The folder of a build.
-        source: Of this source only.
-        rejects: Records that gave no document.
-        reason: Rejects of this reason only; with --removed, documents that go by this rule or stage, or this kind of twin.
-        removed: Documents that the rules remove, with the measured value, and copies, with their twins.
-        n: How many.
-        json: Print one JSON object, texts in full.
+        home: The folder of a build. source: Of this source only. rejects: Records that gave no
+        document. reason: Rejects of this reason only; with --removed, documents that go by this
+        rule or stage, or this kind of twin. removed: Documents that the rules remove, with the
+        measured value, and copies, with their twins. n: How many. json: Print one JSON object,
+        texts in full.
     """
     from pipelines import show as look
 
@@ -154,7 +209,11 @@ def show(
         raise UserError(f"--n {n}: less than 0", "name how many to show")
     if rejects and removed:
         raise UserError("--rejects and --removed", "name one of them")
-    found = look.rejects(home, source, reason) if rejects or (reason and not removed) else look.documents(home, source, removed, reason)
+    found = (
+        look.rejects(home, source, reason)
+        if rejects or (reason and not removed)
+        else look.documents(home, source, removed, reason)
+    )
     records = [record for _, record in zip(range(n), found)]
     if json:
         print_json({"schema_version": 1, "records": records})
@@ -172,7 +231,9 @@ def _print_record(record: dict[str, Any], limit: int = 600) -> None:
         if name not in ("text", "difference", "twin_record") and value not in (None, ""):
             print(f"{name}: {value}")
     if text:
-        print("\n" + text[:limit] + (f" ... ({len(text):,} characters)" if len(text) > limit else ""))
+        print(
+            "\n" + text[:limit] + (f" ... ({len(text):,} characters)" if len(text) > limit else "")
+        )
     print("-" * 60)
 
 
@@ -194,7 +255,14 @@ def why(home: str, identity: str, /, json: bool = False) -> int:
         _print_record(record, 200)
         if "twin_record" in record:
             twin = record["twin_record"]
-            print("its twin: " + ", ".join(str(twin[name]) for name in ("source", "id", "url", "path", "title", "crawled") if name in twin))
+            print(
+                "its twin: "
+                + ", ".join(
+                    str(twin[name])
+                    for name in ("source", "id", "url", "path", "title", "crawled")
+                    if name in twin
+                )
+            )
             print("\n".join(record["difference"]) or "the same to the letter")
             print("-" * 60)
     return 0
@@ -219,10 +287,18 @@ def verify(folder: str, /, json: bool = False) -> int:
             print(fault)
         entries = read_manifest(shards_directory(folder)).shards
         if not faults:
-            documents, tokens = (sum(getattr(entry, key) for entry in entries) for key in ("documents", "tokens"))
-            print(f"whole: {several(len(entries), 'shard')}, {several(documents, 'document')}, {several(tokens, 'token')}")
+            documents, tokens = (
+                sum(getattr(entry, key) for entry in entries) for key in ("documents", "tokens")
+            )
+            print(
+                f"whole: {several(len(entries), 'shard')}, {several(documents, 'document')}, {several(tokens, 'token')}"
+            )
     if faults:
-        raise UserError(f"{folder}: {several(len(faults), 'fault')}", "copy the shards again, or delete the named files and run corpus build again", 1)
+        raise UserError(
+            f"{folder}: {several(len(faults), 'fault')}",
+            "copy the shards again, or delete the named files and run corpus build again",
+            1,
+        )
     return 0
 
 
@@ -245,9 +321,9 @@ def report(home: str, /, out: str | None = None, json: bool = False) -> int:
     """HOME: one page that shows what went in, what went and why, with examples.
 
     Args:
-        home: The folder of a build.
-        out: The HTML file to write; default report.html in the home.
-        json: Print the figures as one JSON object; the page is then written only where --out names it.
+        home: The folder of a build. out: The HTML file to write; default report.html in the home.
+        json: Print the figures as one JSON object; the page is then written only where --out names
+        it.
     """
     if json and out is None:
         from pipelines.figures import figures

@@ -1,7 +1,7 @@
 """What differs between two homes: settings, counts, documents, vocabulary, tokens.
 
-Documents are compared by id, and by text among the kept. What is compared are records of 40 bytes in files on disk,
-partitioned by key, so that memory is that of one partition.
+Documents are compared by id, and by text among the kept. What is compared are records of 40 bytes
+in files on disk, partitioned by key, so that memory is that of one partition.
 """
 
 import hashlib
@@ -36,8 +36,8 @@ Found = dict[str, Any]
 
 
 def diff(left_root: str, right_root: str) -> Found:
-    """The differences, as JSON types; `equal` when there is none but in settings that cannot change a byte. Raises
-    `UserError`: no home, damage in one."""
+    """The differences, as JSON types; `equal` when there is none but in settings that cannot change
+    a byte. Raises `UserError`: no home, damage in one."""
     homes = [open_home(root, for_reading=True) for root in (left_root, right_root)]
     manifests = [_manifest(home) for home, _ in homes]
     settings = list(_settings(*(recipe for _, recipe in homes)))
@@ -45,7 +45,10 @@ def diff(left_root: str, right_root: str) -> Found:
     documents = _documents(homes)
     vocabulary = [to_dict(manifest.tokenizer) if manifest else None for manifest in manifests]
     packages = [manifest.created_by if manifest else {} for manifest in manifests]
-    shards = [{entry.file: entry.digest for entry in manifest.shards} if manifest else {} for manifest in manifests]
+    shards = [
+        {entry.file: entry.digest for entry in manifest.shards} if manifest else {}
+        for manifest in manifests
+    ]
     found: Found = {
         "settings": settings,
         "packages": [
@@ -55,10 +58,17 @@ def diff(left_root: str, right_root: str) -> Found:
         ],
         "counts": counts,
         "documents": documents,
-        "tokenizer": {"equal": vocabulary[0] == vocabulary[1], "left": vocabulary[0], "right": vocabulary[1]},
+        "tokenizer": {
+            "equal": vocabulary[0] == vocabulary[1],
+            "left": vocabulary[0],
+            "right": vocabulary[1],
+        },
         "shards": {
             "equal": sum(shards[1].get(name) == digest for name, digest in shards[0].items()),
-            "different": sum(name in shards[1] and shards[1][name] != digest for name, digest in shards[0].items()),
+            "different": sum(
+                name in shards[1] and shards[1][name] != digest
+                for name, digest in shards[0].items()
+            ),
             "only_left": len(shards[0].keys() - shards[1].keys()),
             "only_right": len(shards[1].keys() - shards[0].keys()),
         },
@@ -66,7 +76,9 @@ def diff(left_root: str, right_root: str) -> Found:
     equal = (
         not any(setting["matters"] for setting in settings)
         and not counts
-        and not any(documents[key] for key in ("only_left", "only_right", "changed_text", "changed_fate"))
+        and not any(
+            documents[key] for key in ("only_left", "only_right", "changed_text", "changed_fate")
+        )
         and vocabulary[0] == vocabulary[1]
         and shards[0] == shards[1]
     )
@@ -74,7 +86,9 @@ def diff(left_root: str, right_root: str) -> Found:
 
 
 def _manifest(home: Home) -> Manifest | None:
-    return read_manifest(home.file("shards")) if files.exists(home.file("shards", MANIFEST)) else None
+    return (
+        read_manifest(home.file("shards")) if files.exists(home.file("shards", MANIFEST)) else None
+    )
 
 
 def _settings(left: Recipe, right: Recipe) -> Iterator[Found]:
@@ -83,23 +97,37 @@ def _settings(left: Recipe, right: Recipe) -> Iterator[Found]:
     for key in sorted(before.keys() | after.keys()):
         if before.get(key) != after.get(key):
             parts = tuple(key.split("."))
-            own = [recipe.sources[parts[1]].place_fields for recipe in (left, right) if parts[0] == "sources" and parts[1] in recipe.sources]
-            place = parts[0] == "sources" and (parts[-1] in LOCATION_FIELDS or any(parts[-1] in names for names in own))
-            yield {"key": key, "left": before.get(key), "right": after.get(key), "matters": not place and parts not in NO_EFFECT_ON_BYTES}
+            own = [
+                recipe.sources[parts[1]].place_fields
+                for recipe in (left, right)
+                if parts[0] == "sources" and parts[1] in recipe.sources
+            ]
+            place = parts[0] == "sources" and (
+                parts[-1] in LOCATION_FIELDS or any(parts[-1] in names for names in own)
+            )
+            yield {
+                "key": key,
+                "left": before.get(key),
+                "right": after.get(key),
+                "matters": not place and parts not in NO_EFFECT_ON_BYTES,
+            }
 
 
 def _counts(left: Found, right: Found) -> Iterator[Found]:
     names = [*left["sources"], *(name for name in right["sources"] if name not in left["sources"])]
     for name in names:
-        before, after = dict(flat(left["sources"].get(name, {}))), dict(flat(right["sources"].get(name, {})))
+        before, after = (
+            dict(flat(left["sources"].get(name, {}))),
+            dict(flat(right["sources"].get(name, {}))),
+        )
         for key in [*before, *(key for key in after if key not in before)]:
             if before.get(key) != after.get(key):
                 yield {"source": name, "key": key, "left": before.get(key), "right": after.get(key)}
 
 
 def _documents(homes: list[tuple[Home, Recipe]]) -> Found:
-    """Counts, by source, of documents in one home only, of those whose text or fate is another, with examples of ids; and
-    of texts that only one home keeps."""
+    """Counts, by source, of documents in one home only, of those whose text or fate is another,
+    with examples of ids; and of texts that only one home keeps."""
     slices = [ordered_slices(home, recipe) for home, recipe in homes]
     if _identities(homes[0], slices[0]) == _identities(homes[1], slices[1]):
         total = sum(summary.counts["documents"] for summary in slices[0])
@@ -125,26 +153,45 @@ def _documents(homes: list[tuple[Home, Recipe]]) -> Found:
         for side, (home, recipe) in enumerate(homes):
             for summary in slices[side]:
                 for records in _records(home, recipe, summary, sources, reasons):
-                    _spill(Path(folder), f"{side}-id", records, records["id"][:, 0] % np.uint64(partitions))
+                    _spill(
+                        Path(folder),
+                        f"{side}-id",
+                        records,
+                        records["id"][:, 0] % np.uint64(partitions),
+                    )
                     kept = records[records["fate"] == 0]
-                    _spill(Path(folder), f"{side}-text", kept, kept["text"][:, 0] % np.uint64(partitions))
+                    _spill(
+                        Path(folder),
+                        f"{side}-text",
+                        kept,
+                        kept["text"][:, 0] % np.uint64(partitions),
+                    )
         for number in range(partitions):
             left, right = (_sorted(Path(folder), f"{side}-id-{number}", "id") for side in (0, 1))
             at, there = _places(left["id"], right["id"])
             found = {
                 "only_left": left[~there],
                 "only_right": right[~_places(right["id"], left["id"])[1]],
-                "changed_text": left[there][(left["text"][there] != right["text"][at[there]]).any(axis=1)],
+                "changed_text": left[there][
+                    (left["text"][there] != right["text"][at[there]]).any(axis=1)
+                ],
                 "changed_fate": left[there][left["fate"][there] != right["fate"][at[there]]],
             }
-            same = (left["text"][there] == right["text"][at[there]]).all(axis=1) & (left["fate"][there] == right["fate"][at[there]])
+            same = (left["text"][there] == right["text"][at[there]]).all(axis=1) & (
+                left["fate"][there] == right["fate"][at[there]]
+            )
             equal += int(same.sum())
             for kind, records in found.items():
                 for value, of_value in zip(*np.unique(records["source"], return_counts=True)):
                     by_source[kind][sources[value]] += int(of_value)
-                ids = [record["id"].astype("<u8").tobytes().hex() for record in records[: EXAMPLES - len(examples[kind])]]
+                ids = [
+                    record["id"].astype("<u8").tobytes().hex()
+                    for record in records[: EXAMPLES - len(examples[kind])]
+                ]
                 examples[kind] += ids
-            left, right = (_sorted(Path(folder), f"{side}-text-{number}", "text") for side in (0, 1))
+            left, right = (
+                _sorted(Path(folder), f"{side}-text-{number}", "text") for side in (0, 1)
+            )
             for side, (mine, other) in enumerate(((left, right), (right, left))):
                 missing = mine["text"][~_places(mine["text"], other["text"])[1]]
                 texts[side] += len(np.unique(missing, axis=0))
@@ -161,12 +208,26 @@ def _identities(of: tuple[Home, Recipe], slices: list[Summary]) -> list[tuple[An
     """What decides the documents of a home and their fates."""
     home, recipe = of
     return [
-        (summary.source, summary.slice, summary.output, attribute_digests(home, recipe, summary, strict=False), recipe_digest(recipe)) for summary in slices
+        (
+            summary.source,
+            summary.slice,
+            summary.output,
+            attribute_digests(home, recipe, summary, strict=False),
+            recipe_digest(recipe),
+        )
+        for summary in slices
     ]
 
 
-def _records(home: Home, recipe: Recipe, ingested: Summary, sources: list[str], reasons: dict[tuple[str, str], int]) -> Iterator[NDArray[np.void]]:
-    """`RECORD`s of the documents of a slice, an array a row group. `reasons` numbers (stage, reason) as they come."""
+def _records(
+    home: Home,
+    recipe: Recipe,
+    ingested: Summary,
+    sources: list[str],
+    reasons: dict[tuple[str, str], int],
+) -> Iterator[NDArray[np.void]]:
+    """`RECORD`s of the documents of a slice, an array a row group. `reasons` numbers (stage,
+    reason) as they come."""
     is_decided = decided(home, recipe, ingested)
     begin = 0
     table = fates(home, recipe, ingested) if is_decided else None
@@ -174,7 +235,10 @@ def _records(home: Home, recipe: Recipe, ingested: Summary, sources: list[str], 
         records = np.zeros(documents.num_rows, RECORD)
         ids = b"".join(map(bytes.fromhex, documents.column("id").to_pylist()))
         records["id"] = np.frombuffer(ids, "<u8").reshape(-1, 2)
-        digests = b"".join(hashlib.blake2b(text.as_buffer(), digest_size=16).digest() for text in documents.column("text"))
+        digests = b"".join(
+            hashlib.blake2b(text.as_buffer(), digest_size=16).digest()
+            for text in documents.column("text")
+        )
         records["text"] = np.frombuffer(digests, "<u8").reshape(-1, 2)
         records["source"] = sources.index(ingested.source)
         if table is None:
@@ -182,12 +246,17 @@ def _records(home: Home, recipe: Recipe, ingested: Summary, sources: list[str], 
         else:
             part = table.slice(begin, documents.num_rows)
             pairs = zip(part.column("stage").to_pylist(), part.column("reason").to_pylist())
-            records["fate"] = [0 if stage is None else reasons.setdefault((stage, reason), len(reasons)) for stage, reason in pairs]
+            records["fate"] = [
+                0 if stage is None else reasons.setdefault((stage, reason), len(reasons))
+                for stage, reason in pairs
+            ]
         begin += documents.num_rows
         yield records
 
 
-def _spill(folder: Path, name: str, records: NDArray[np.void], partition: NDArray[np.uint64]) -> None:
+def _spill(
+    folder: Path, name: str, records: NDArray[np.void], partition: NDArray[np.uint64]
+) -> None:
     for number in np.unique(partition):
         with open(folder / f"{name}-{number}", "ab") as stream:
             stream.write(records[partition == number].tobytes())
@@ -200,9 +269,14 @@ def _sorted(folder: Path, name: str, key: str) -> NDArray[np.void]:
     return ordered
 
 
-def _places(keys: NDArray[np.uint64], sorted_keys: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+def _places(
+    keys: NDArray[np.uint64], sorted_keys: NDArray[np.uint64]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Where each key stands among sorted ones, and whether it does."""
-    one, many = (np.ascontiguousarray(found).astype(">u8").view("S16").reshape(-1) for found in (keys, sorted_keys))
+    one, many = (
+        np.ascontiguousarray(found).astype(">u8").view("S16").reshape(-1)
+        for found in (keys, sorted_keys)
+    )
     if not len(many):
         return np.zeros(len(one), np.int64), np.zeros(len(one), np.bool_)
     at = np.minimum(np.searchsorted(many, one), len(many) - 1)
@@ -212,11 +286,15 @@ def _places(keys: NDArray[np.uint64], sorted_keys: NDArray[np.uint64]) -> tuple[
 def lines(found: Found) -> Iterator[str]:
     """The differences for people: a line each, left before right."""
     for setting in found["settings"]:
-        yield f"setting {setting['key']}: {said(setting['left'])} | {said(setting['right'])}" + ("" if setting["matters"] else "  (changes no byte)")
+        yield f"setting {setting['key']}: {said(setting['left'])} | {said(setting['right'])}" + (
+            "" if setting["matters"] else "  (changes no byte)"
+        )
     for package in found["packages"]:
         yield f"package {package['package']}: {package['left']} | {package['right']}"
     for count in found["counts"]:
-        left, right = ("-" if value is None else f"{value:,}" for value in (count["left"], count["right"]))
+        left, right = (
+            "-" if value is None else f"{value:,}" for value in (count["left"], count["right"])
+        )
         yield f"count {count['source']} {count['key']}: {left} | {right}"
     documents = found["documents"]
     what = {
@@ -234,7 +312,10 @@ def lines(found: Found) -> Iterator[str]:
         if documents[f"texts_only_{side}"]:
             yield f"texts that only the {side} home keeps: {documents[f'texts_only_{side}']:,}"
     if not found["tokenizer"]["equal"]:
-        sizes = [f"{side['vocab_size']:,} ids, {side['digest'][:12]}" if side else "none" for side in (found["tokenizer"]["left"], found["tokenizer"]["right"])]
+        sizes = [
+            f"{side['vocab_size']:,} ids, {side['digest'][:12]}" if side else "none"
+            for side in (found["tokenizer"]["left"], found["tokenizer"]["right"])
+        ]
         yield f"vocabulary: {sizes[0]} | {sizes[1]}"
     shards = found["shards"]
     if shards["different"] or shards["only_left"] or shards["only_right"]:

@@ -1,10 +1,11 @@
-"""The engine that a job runs on, seen from outside: what is asked before a job goes out, what a worker checks and says
-while it works, and when a silent job is ended.
+"""The engine that a job runs on, seen from outside: what is asked before a job goes out, what a
+worker checks and says while it works, and when a silent job is ended.
 
-An engine can wait for ever without a word: for a job server that is not there, for a worker that stands still. So every
-port is probed before it is waited for, every worker says every `BEAT_S` that it lives, by a file below the home, and a job
-none of whose workers has said anything for `STALL_S` is ended with a line that says so. A worker ends a child of its own
-that stands still (`workers.STALL_S`); this is for the workers themselves.
+An engine can wait for ever without a word: for a job server that is not there, for a worker that
+stands still. So every port is probed before it is waited for, every worker says every `BEAT_S` that
+it lives, by a file below the home, and a job none of whose workers has said anything for `STALL_S`
+is ended with a line that says so. A worker ends a child of its own that stands still
+(`workers.STALL_S`); this is for the workers themselves.
 
 No Beam here: the options are read as they stand on the command line.
 """
@@ -37,7 +38,8 @@ from shards.config import UserError
 PROBE_S = 5.0
 BEAT_S = 10.0
 STALL_S = float(os.environ.get("CORPUSMILL_ENGINE_STALL_S", "0"))
-"""A job whose workers have said nothing for so long is ended; 0: 90 s, and on Dataflow, whose machines take minutes to start, 1,200 s."""
+"""A job whose workers have said nothing for so long is ended; 0: 90 s, and on Dataflow, whose
+machines take minutes to start, 1,200 s."""
 BEGIN_S = 110.0
 """What the first word may take at least: the engine starts."""
 GRACE_S = 15.0
@@ -45,12 +47,14 @@ GRACE_S = 15.0
 DOCS = "docs/spark.md"
 
 abandoned = False
-"""True when a job was ended that may still hold threads of this process: it must then be left without waiting for them."""
+"""True when a job was ended that may still hold threads of this process: it must then be left
+without waiting for them."""
 
 
 @dataclass(frozen=True)
 class Engine:
-    """Beam's options, as far as they say where work is done. `options`: names with underscores -> values."""
+    """Beam's options, as far as they say where work is done. `options`: names with underscores ->
+    values."""
 
     runner: str
     options: dict[str, str] = field(default_factory=dict)
@@ -58,11 +62,15 @@ class Engine:
     @property
     def in_process(self) -> bool:
         """True for the default: one machine, in this process and the children of its pool."""
-        return self.runner == "FnApiRunner" and self.options.get("direct_running_mode", "in_memory") == "in_memory"
+        return (
+            self.runner == "FnApiRunner"
+            and self.options.get("direct_running_mode", "in_memory") == "in_memory"
+        )
 
     @property
     def shares_process(self) -> bool:
-        """True when the engine's workers are threads of this process, so that they share one pool of children."""
+        """True when the engine's workers are threads of this process, so that they share one pool
+        of children."""
         environment = self.options.get("environment_type", "").upper()
         if self.runner == "FnApiRunner":
             return self.options.get("direct_running_mode") != "multi_processing"
@@ -72,11 +80,19 @@ class Engine:
             return self._local_master
         if self.runner == "FlinkRunner":
             return self.options.get("flink_master", "[auto]") in ("[auto]", "[local]")
-        return self.runner in ("PrismRunner", "DirectRunner", "SwitchingDirectRunner", "BundleBasedDirectRunner")
+        return self.runner in (
+            "PrismRunner",
+            "DirectRunner",
+            "SwitchingDirectRunner",
+            "BundleBasedDirectRunner",
+        )
 
     @property
     def _local_master(self) -> bool:
-        return re.match(r"local(\[.+\])?$", self.options.get("spark_master_url", "local[4]")) is not None
+        return (
+            re.match(r"local(\[.+\])?$", self.options.get("spark_master_url", "local[4]"))
+            is not None
+        )
 
     @property
     def jar(self) -> str | None:
@@ -95,7 +111,8 @@ class Engine:
 
     @property
     def stall_s(self) -> float:
-        """Seconds of silence after which a job is ended. Writing a jar of some hundred MB is one long silence."""
+        """Seconds of silence after which a job is ended. Writing a jar of some hundred MB is one
+        long silence."""
         if self.jar:
             return 600.0
         return STALL_S or (1200.0 if self.runner == "DataflowRunner" else 90.0)
@@ -107,30 +124,62 @@ def engine_of(arguments: list[str]) -> Engine:
     for argument, following in zip(arguments, [*arguments[1:], "--"]):
         if argument.startswith("--"):
             name, equals, value = argument[2:].partition("=")
-            options[name.replace("-", "_")] = value if equals else "" if following.startswith("--") else following
+            options[name.replace("-", "_")] = (
+                value if equals else "" if following.startswith("--") else following
+            )
     return Engine(options.get("runner", "FnApiRunner").rpartition(".")[2] or "FnApiRunner", options)
 
 
 def probe(engine: Engine) -> None:
-    """Ask for what the job will wait for. Raises `UserError` (exit 3): nobody answers at an address, something is missing."""
+    """Ask for what the job will wait for. Raises `UserError` (exit 3): nobody answers at an
+    address, something is missing."""
     options = engine.options
     endpoint, master = options.get("job_endpoint", ""), options.get("spark_master_url", "")
     if endpoint and endpoint != "embed":
         if not _answers(endpoint):
-            raise UserError(f"--job_endpoint={endpoint}: no job server answers there", f"start one, java -jar JAR --job-port=PORT ..., as in {DOCS}", 3)
+            raise UserError(
+                f"--job_endpoint={endpoint}: no job server answers there",
+                f"start one, java -jar JAR --job-port=PORT ..., as in {DOCS}",
+                3,
+            )
     elif engine.runner == "PortableRunner":
-        raise UserError("--runner=PortableRunner: no --job_endpoint", f"name the job server's HOST:PORT; {DOCS}", 2)
-    if master.startswith("spark://") and not any(map(_answers, master.removeprefix("spark://").split(","))):
-        raise UserError(f"--spark_master_url={master}: no Spark master answers there", f"start it, or name the address on its own page; {DOCS}", 3)
+        raise UserError(
+            "--runner=PortableRunner: no --job_endpoint",
+            f"name the job server's HOST:PORT; {DOCS}",
+            2,
+        )
+    if master.startswith("spark://") and not any(
+        map(_answers, master.removeprefix("spark://").split(","))
+    ):
+        raise UserError(
+            f"--spark_master_url={master}: no Spark master answers there",
+            f"start it, or name the address on its own page; {DOCS}",
+            3,
+        )
     if engine.starts_java and not shutil.which("java"):
-        raise UserError("java: not found; Spark's job server needs it", "install Java 17 (Debian: apt-get install openjdk-17-jre-headless)", 3)
+        raise UserError(
+            "java: not found; Spark's job server needs it",
+            "install Java 17 (Debian: apt-get install openjdk-17-jre-headless)",
+            3,
+        )
     jar = options.get("spark_job_server_jar", "")
     if jar and not re.match(r"[a-z0-9]+://", jar) and not os.path.isfile(jar):
-        raise UserError(f"--spark_job_server_jar={jar}: no such file", f"build it by the command in {DOCS}", 3)
+        raise UserError(
+            f"--spark_job_server_jar={jar}: no such file", f"build it by the command in {DOCS}", 3
+        )
     if master.startswith("spark://") and jar:
         spark.check_versions(master, jar, options.get("job_server_jvm_properties", ""))
-    environment, config = options.get("environment_type", "").upper(), options.get("environment_config", "")
-    if environment == "EXTERNAL" and engine.runner == "SparkRunner" and engine._local_master and not engine.jar and not _answers(config):
+    environment, config = (
+        options.get("environment_type", "").upper(),
+        options.get("environment_config", ""),
+    )
+    if (
+        environment == "EXTERNAL"
+        and engine.runner == "SparkRunner"
+        and engine._local_master
+        and not engine.jar
+        and not _answers(config)
+    ):
         raise UserError(
             f"--environment_config={config}: no worker pool answers there",
             f"python -m apache_beam.runners.worker.worker_pool_main --service_port=PORT, as in {DOCS}",
@@ -150,8 +199,8 @@ def _answers(address: str) -> bool:
 
 @contextmanager
 def java_arguments(engine: Engine) -> Iterator[list[str]]:
-    """Options that make Beam's own job server end with this process, even when that is killed: pipelines/java.py starts it,
-    by a script, since Beam takes one name for `java`."""
+    """Options that make Beam's own job server end with this process, even when that is killed:
+    pipelines/java.py starts it, by a script, since Beam takes one name for `java`."""
     if not engine.starts_java:
         yield []
         return
@@ -159,7 +208,9 @@ def java_arguments(engine: Engine) -> Iterator[list[str]]:
     with tempfile.TemporaryDirectory(prefix="corpusmill-") as folder:
         script = os.path.join(folder, "java")
         with open(script, "w", encoding="utf-8") as stream:
-            stream.write(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {shlex.quote(starter)} "$@"\n')
+            stream.write(
+                f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {shlex.quote(starter)} "$@"\n'
+            )
         os.chmod(script, 0o700)
         yield [f"--job_server_java_launcher={script}"]
 
@@ -169,8 +220,9 @@ def java_arguments(engine: Engine) -> Iterator[list[str]]:
 
 @dataclass(frozen=True)
 class Session:
-    """One job. `token`: what the home's work/session holds, so that a worker knows the home for the submitter's; `run`:
-    of this job alone; `driver`: "host-pid"; `versions`: of what decides the output."""
+    """One job. `token`: what the home's work/session holds, so that a worker knows the home for the
+    submitter's; `run`: of this job alone; `driver`: "host-pid"; `versions`: of what decides the
+    output."""
 
     token: str
     run: str
@@ -179,7 +231,8 @@ class Session:
 
 
 def new_session(home: Home, packages: set[str]) -> Session:
-    """A session for one job over a home; `packages`: distributions that decide the output, besides our own."""
+    """A session for one job over a home; `packages`: distributions that decide the output, besides
+    our own."""
     address = home.file("work", "session")
     token = read_token(home)
     if not token:
@@ -215,7 +268,8 @@ def _me() -> str:
 
 @lru_cache(maxsize=64)
 def check_worker(home_root: str, session: Session) -> None:
-    """Is this worker fit for the job? Raises `UserError` (exit 3): its home is another than the submitter's, its packages are."""
+    """Is this worker fit for the job? Raises `UserError` (exit 3): its home is another than the
+    submitter's, its packages are."""
     if _me() != session.driver:
         progress.board.begin("")
     if read_token(Home(home_root)) != session.token:
@@ -288,7 +342,10 @@ def _beat(home_root: str, session: Session) -> None:
     _beaten += 1
     content = {"beat": _beaten, "worker": _me(), **progress.board.own()}
     try:  # who cannot write here will fail where it matters
-        files.write_bytes(Home(home_root).file("work", "beats", f"{session.run}-{_me()}.json"), json.dumps(content).encode())
+        files.write_bytes(
+            Home(home_root).file("work", "beats", f"{session.run}-{_me()}.json"),
+            json.dumps(content).encode(),
+        )
     except OSError:
         return
 
@@ -297,8 +354,11 @@ _MARK = re.compile(r"corpusmill-error:([A-Za-z0-9+/=]+);")
 
 
 def wire(error: UserError) -> RuntimeError:
-    """The error in a form that comes through an engine's own wrapping, and over a home that is not shared."""
-    packed = base64.b64encode(json.dumps([error.what, error.hint, error.exit_code]).encode()).decode()
+    """The error in a form that comes through an engine's own wrapping, and over a home that is not
+    shared."""
+    packed = base64.b64encode(
+        json.dumps([error.what, error.hint, error.exit_code]).encode()
+    ).decode()
     return RuntimeError(f"{error.what} corpusmill-error:{packed};")
 
 
@@ -323,8 +383,9 @@ def forget_beats(home: Home) -> None:
 
 
 class Watch:
-    """Watches over a job from a thread of its own, since the engine has this one. `verdict`: why the job was ended; `said`: what
-    threads of the engine died of; `workers`: who did slices, "host-pid"."""
+    """Watches over a job from a thread of its own, since the engine has this one. `verdict`: why
+    the job was ended; `said`: what threads of the engine died of; `workers`: who did slices,
+    "host-pid"."""
 
     def __init__(self, home: Home, engine: Engine, session: Session) -> None:
         self.home, self.engine, self.session = home, engine, session
@@ -335,7 +396,8 @@ class Watch:
 
     @contextmanager
     def over(self) -> Iterator[None]:
-        """Watch while the block runs; a job that is to end is ended as Ctrl-C ends one, by KeyboardInterrupt in the main thread."""
+        """Watch while the block runs; a job that is to end is ended as Ctrl-C ends one, by
+        KeyboardInterrupt in the main thread."""
         thread = threading.Thread(target=self._run, daemon=True)
         hook, threading.excepthook = threading.excepthook, self.thread_failed
         thread.start()
@@ -348,7 +410,8 @@ class Watch:
             self._look()
 
     def _look(self) -> list[tuple[str, int]]:
-        """What the workers said last, for the display; a mark of it that changes with every word."""
+        """What the workers said last, for the display; a mark of it that changes with every
+        word."""
         try:
             beats = read_beats(self.home, self.session)
         except OSError:  # a store that is away for a moment: the deadline runs on
@@ -365,7 +428,9 @@ class Watch:
             mark = self._look()
             if mark and mark != seen:
                 seen, moved = mark, time.monotonic()
-            if time.monotonic() - moved > (self.engine.stall_s if seen else max(self.engine.stall_s, BEGIN_S)):
+            if time.monotonic() - moved > (
+                self.engine.stall_s if seen else max(self.engine.stall_s, BEGIN_S)
+            ):
                 self._end(self._silence(bool(seen)))
                 return
 
@@ -385,15 +450,19 @@ class Watch:
         )
 
     def _of_spark(self) -> str:
-        """What the executors' Spark must be, where that can matter: those of another minor version wait without a word."""
+        """What the executors' Spark must be, where that can matter: those of another minor version
+        wait without a word."""
         if self.engine.runner != "SparkRunner" or self.engine._local_master:
             return ""
         ours = spark.jar_version(self.engine.options.get("spark_job_server_jar", ""))
-        return f"of Spark {spark.minor(ours)} as the jar has it, " if ours else "of the jar's Spark, "
+        return (
+            f"of Spark {spark.minor(ours)} as the jar has it, " if ours else "of the jar's Spark, "
+        )
 
     def thread_failed(self, thread: "threading.ExceptHookArgs") -> None:
-        """Instead of `threading.excepthook`: Beam's threads print traces of what is reported in one line; one of them is the
-        only sign that a worker of FnApiRunner has died, after which that waits for ever."""
+        """Instead of `threading.excepthook`: Beam's threads print traces of what is reported in one
+        line; one of them is the only sign that a worker of FnApiRunner has died, after which that
+        waits for ever."""
         self.said.append(f"{thread.exc_type.__name__}: {thread.exc_value}")
         if "Worker subprocess exited" in self.said[-1]:
             verdict = UserError(
@@ -409,7 +478,10 @@ class Watch:
             return
         self.verdict, abandoned = verdict, True
         handled = signal.getsignal(signal.SIGTERM)
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM if callable(handled) else signal.SIGINT)
+        signal.pthread_kill(
+            threading.main_thread().ident or 0,
+            signal.SIGTERM if callable(handled) else signal.SIGINT,
+        )
         if not self._stop.wait(GRACE_S):
             print(f"error: {verdict.what}\nhint: {verdict.hint}", file=sys.stderr, flush=True)
             os._exit(verdict.exit_code)
@@ -468,17 +540,28 @@ _KNOWN: tuple[tuple[str, str, str], ...] = (
 
 
 def explain(error: BaseException, engine: Engine, log: list[str]) -> UserError:
-    """What an engine's error means to the user; `log`: the last lines of the job server, where we have them."""
+    """What an engine's error means to the user; `log`: the last lines of the job server, where we
+    have them."""
     text = f"{type(error).__name__}: {error}"
-    found = _MARK.search(text) or next((match for line in reversed(log) if (match := _MARK.search(line))), None)
+    found = _MARK.search(text) or next(
+        (match for line in reversed(log) if (match := _MARK.search(line))), None
+    )
     if found:
         what, hint, exit_code = json.loads(base64.b64decode(found[1]))
         return UserError(what, hint, exit_code)
     lines_of_log = "\n".join(log)
     for pattern, what, hint in _KNOWN:
-        match = re.search(pattern, text) or (re.search(pattern, lines_of_log) if pattern != _GONE else None)
+        match = re.search(pattern, text) or (
+            re.search(pattern, lines_of_log) if pattern != _GONE else None
+        )
         if match:
             line = match.string[match.start() :].splitlines()[0]
             return UserError(f"{engine.runner}: {what}: {line[:200]}", f"{hint}; {DOCS}", 3)
-    lines = [line.strip() for line in str(error).splitlines() if line.strip() and not _FRAME.match(line)] or [type(error).__name__]
-    return UserError(f"{engine.runner}: {lines[-1][:300]}", f"see the engine's log, and run the same command again: what is done is kept; {DOCS}", 1)
+    lines = [
+        line.strip() for line in str(error).splitlines() if line.strip() and not _FRAME.match(line)
+    ] or [type(error).__name__]
+    return UserError(
+        f"{engine.runner}: {lines[-1][:300]}",
+        f"see the engine's log, and run the same command again: what is done is kept; {DOCS}",
+        1,
+    )

@@ -1,5 +1,6 @@
-"""Examples for a report: rejects and removed documents by reason, and removed documents beside their twins with the
-differences marked. Which ones is decided by keyed chance on their ids; only their texts are read."""
+"""Examples for a report: rejects and removed documents by reason, and removed documents beside
+their twins with the differences marked. Which ones is decided by keyed chance on their ids; only
+their texts are read."""
 
 import re
 from collections import defaultdict
@@ -52,12 +53,19 @@ class Place:
 
 
 def with_examples(
-    home: Home, recipe: Recipe, slices: list[Summary], reasons: list[dict[str, Any]], candidates: dict[tuple[str, str], list[Place]]
+    home: Home,
+    recipe: Recipe,
+    slices: list[Summary],
+    reasons: list[dict[str, Any]],
+    candidates: dict[tuple[str, str], list[Place]],
 ) -> list[dict[str, Any]]:
-    """`reasons`, each with `examples`: `PER_REASON` records of source, id, path, position, url, title, detail, text (cut)."""
+    """`reasons`, each with `examples`: `PER_REASON` records of source, id, path, position, url,
+    title, detail, text (cut)."""
     rejected = _rejects(home, recipe, slices)
     chosen = {key: held[:PER_REASON] for key, held in candidates.items()}
-    texts = fetch(home, ((place.source, place.slice, place.row) for held in chosen.values() for place in held))
+    texts = fetch(
+        home, ((place.source, place.slice, place.row) for held in chosen.values() for place in held)
+    )
     found = []
     for reason in reasons:
         if reason["stage"] == "ingest":
@@ -80,15 +88,34 @@ def with_examples(
 
 
 def pairs(
-    home: Home, recipe: Recipe, slices: list[Summary], candidates: dict[tuple[str, str], list[Place]], places: dict[str, tuple[str, str, int]]
+    home: Home,
+    recipe: Recipe,
+    slices: list[Summary],
+    candidates: dict[tuple[str, str], list[Place]],
+    places: dict[str, tuple[str, str, int]],
 ) -> list[dict[str, Any]]:
-    """Up to `PAIRS` removed documents and their twins, all kinds in turn; those that differ come first, few that do not after them."""
-    held = {key: [place for place in found if place.twin in places] for key, found in candidates.items()}
-    in_turn = [(key, found[turn]) for turn in range(HELD) for key, found in sorted(held.items()) if turn < len(found)][:PAIRS]
-    records = fetch(home, [(place.source, place.slice, place.row) for _, place in in_turn] + [places[str(place.twin)] for _, place in in_turn])
+    """Up to `PAIRS` removed documents and their twins, all kinds in turn; those that differ come
+    first, few that do not after them."""
+    held = {
+        key: [place for place in found if place.twin in places] for key, found in candidates.items()
+    }
+    in_turn = [
+        (key, found[turn])
+        for turn in range(HELD)
+        for key, found in sorted(held.items())
+        if turn < len(found)
+    ][:PAIRS]
+    records = fetch(
+        home,
+        [(place.source, place.slice, place.row) for _, place in in_turn]
+        + [places[str(place.twin)] for _, place in in_turn],
+    )
     shown = []
     for (stage, kind), place in in_turn:
-        removed, twin = records[place.source, place.slice, place.row], records[places[str(place.twin)]]
+        removed, twin = (
+            records[place.source, place.slice, place.row],
+            records[places[str(place.twin)]],
+        )
         left, right = marked(removed["text"], twin["text"])
         shown.append(
             {
@@ -100,19 +127,26 @@ def pairs(
                 "kept": {**excerpt(twin, 0), "source": places[str(place.twin)][0], "marked": right},
             }
         )
-    return [pair for pair in shown if not pair["identical"]] + [pair for pair in shown if pair["identical"]][:IDENTICAL]
+    return [pair for pair in shown if not pair["identical"]] + [
+        pair for pair in shown if pair["identical"]
+    ][:IDENTICAL]
 
 
 def excerpt(record: dict[str, Any], characters: int = EXCERPT) -> dict[str, Any]:
-    """What is shown of a document or reject: its identity, and the beginning of its text with the whole's length."""
+    """What is shown of a document or reject: its identity, and the beginning of its text with the
+    whole's length."""
     text = record.get("text") or ""
     names = ("id", "path", "url", "title", "date", "language", "crawled", "detail")
-    found: dict[str, Any] = {name: str(record[name])[:FIELD] if record.get(name) else None for name in names}
+    found: dict[str, Any] = {
+        name: str(record[name])[:FIELD] if record.get(name) else None for name in names
+    }
     found |= {"position": record["position"], "characters": len(text)}
     return found | ({"text": text[:characters]} if characters else {})
 
 
-def fetch(home: Home, wanted: Iterable[tuple[str, str, int]]) -> dict[tuple[str, str, int], dict[str, Any]]:
+def fetch(
+    home: Home, wanted: Iterable[tuple[str, str, int]]
+) -> dict[tuple[str, str, int], dict[str, Any]]:
     """The documents at (source, slice, row): only their row groups are read."""
     by_slice: dict[tuple[str, str], set[int]] = defaultdict(set)
     for source, slice_name, row in wanted:
@@ -125,38 +159,69 @@ def fetch(home: Home, wanted: Iterable[tuple[str, str, int]]) -> dict[tuple[str,
                 count = documents.metadata.row_group(group).num_rows
                 here = sorted(row for row in rows if begin <= row < begin + count)
                 if here:
-                    records = documents.read_row_group(group).take(pa.array([row - begin for row in here])).to_pylist()
-                    found |= {(source, slice_name, row): record for row, record in zip(here, records)}
+                    records = (
+                        documents.read_row_group(group)
+                        .take(pa.array([row - begin for row in here]))
+                        .to_pylist()
+                    )
+                    found |= {
+                        (source, slice_name, row): record for row, record in zip(here, records)
+                    }
                 begin += count
     return found
 
 
 def _rejects(home: Home, recipe: Recipe, slices: list[Summary]) -> dict[str, list[dict[str, Any]]]:
-    """Examples of each reason; of the first `LOOK_REJECTS` rejects of slices in an order that chance decides."""
+    """Examples of each reason; of the first `LOOK_REJECTS` rejects of slices in an order that
+    chance decides."""
     held: dict[str, list[tuple[int, int, dict[str, Any]]]] = defaultdict(list)
     looked = 0
-    for summary in sorted(slices, key=lambda summary: chance(recipe.seed, "report", f"{summary.source}/{summary.slice}")):
-        if not summary.rejects or (looked > LOOK_REJECTS and all(len(held[reason]) == PER_REASON for reason in summary.rejects)):
+    for summary in sorted(
+        slices,
+        key=lambda summary: chance(recipe.seed, "report", f"{summary.source}/{summary.slice}"),
+    ):
+        if not summary.rejects or (
+            looked > LOOK_REJECTS
+            and all(len(held[reason]) == PER_REASON for reason in summary.rejects)
+        ):
             continue
         with open_parquet(home, home.rejects(summary.source, summary.slice)) as rejects:
             for batch in rejects.iter_batches(batch_size=10_000):
-                draws = [chance(recipe.seed, "report", identity) for identity in batch.column("id").to_pylist()]
+                draws = [
+                    chance(recipe.seed, "report", identity)
+                    for identity in batch.column("id").to_pylist()
+                ]
                 by_reason: dict[str, list[tuple[int, int]]] = defaultdict(list)
                 for row, reason in enumerate(batch.column("reason").to_pylist()):
                     by_reason[reason].append((draws[row], row))
                 for reason, rows in by_reason.items():
-                    new = [(draw, row, {"source": summary.source, **batch.slice(row, 1).to_pylist()[0]}) for draw, row in nsmallest(PER_REASON, rows)]
-                    held[reason] = nsmallest(PER_REASON, held[reason] + new, key=lambda item: item[:2])
+                    new = [
+                        (
+                            draw,
+                            row,
+                            {"source": summary.source, **batch.slice(row, 1).to_pylist()[0]},
+                        )
+                        for draw, row in nsmallest(PER_REASON, rows)
+                    ]
+                    held[reason] = nsmallest(
+                        PER_REASON, held[reason] + new, key=lambda item: item[:2]
+                    )
                 looked += batch.num_rows
-    return {reason: [{**excerpt(record), "source": record["source"]} for _, _, record in found] for reason, found in held.items()}
+    return {
+        reason: [{**excerpt(record), "source": record["source"]} for _, _, record in found]
+        for reason, found in held.items()
+    }
 
 
 def marked(removed: str, twin: str) -> tuple[list[Segment], list[Segment]]:
-    """Both texts around their differences, as segments: `same`, `only` (in this one), `gap` (left out). At most
-    `WINDOW` words of each are compared, so that no text takes long."""
+    """Both texts around their differences, as segments: `same`, `only` (in this one), `gap` (left
+    out). At most `WINDOW` words of each are compared, so that no text takes long."""
     left_start, right_start = _aligned(removed, twin) if removed != twin else (0, 0)
     left, right = words(removed[left_start:]), words(twin[right_start:])
-    segments: tuple[list[Segment], list[Segment]] = ([("gap", "")] if left_start else [], [("gap", "")] if right_start else [])
+    segments: tuple[list[Segment], list[Segment]] = (
+        [("gap", "")] if left_start else [],
+        [("gap", "")] if right_start else [],
+    )
     one, other = ([" " if word.isspace() else word for word in side] for side in (left, right))
     if one == other:  # where other things differ, white space is not worth a mark
         one, other = left, right
@@ -169,7 +234,10 @@ def marked(removed: str, twin: str) -> tuple[list[Segment], list[Segment]]:
         else:
             segments[0].extend([("only", "".join(left[i:j]))] if j > i else [])
             segments[1].extend([("only", "".join(right[k:m]))] if m > k else [])
-    for side, shown, text, start in ((segments[0], left, removed, left_start), (segments[1], right, twin, right_start)):
+    for side, shown, text, start in (
+        (segments[0], left, removed, left_start),
+        (segments[1], right, twin, right_start),
+    ):
         if start + sum(map(len, shown)) < len(text) and side[-1:] != [("gap", "")]:
             side.append(("gap", ""))
     return segments
@@ -182,15 +250,19 @@ def words(text: str) -> list[str]:
 
 def _shortened(equal: list[str], first: bool, last: bool) -> list[Segment]:
     if len(equal) <= (CONTEXT if first or last else 2 * CONTEXT) + 8 or (first and last):
-        return [("same", "".join(equal[: 4 * CONTEXT])), *([("gap", "")] if len(equal) > 4 * CONTEXT else [])]
+        return [
+            ("same", "".join(equal[: 4 * CONTEXT])),
+            *([("gap", "")] if len(equal) > 4 * CONTEXT else []),
+        ]
     head = "" if first else "".join(equal[:CONTEXT])
     tail = "" if last else "".join(equal[-CONTEXT:])
     return [*([("same", head)] if head else []), ("gap", ""), *([("same", tail)] if tail else [])]
 
 
 def _aligned(removed: str, twin: str) -> tuple[int, int]:
-    """Where to begin in each text: a little before their first difference; or, where already the beginnings differ, at a
-    passage of the removed one that the twin has somewhere (an excerpt, an edition)."""
+    """Where to begin in each text: a little before their first difference; or, where already the
+    beginnings differ, at a passage of the removed one that the twin has somewhere (an excerpt, an
+    edition)."""
     equal = _common_prefix(removed, twin)
     if equal >= min(len(removed), len(twin), 40):
         start = removed.rfind(" ", 0, max(equal - 200, 0)) + 1

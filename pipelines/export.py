@@ -1,4 +1,5 @@
-"""The kept text for other tools: jsonl.zst or Parquet, with a data card in the Hugging Face form."""
+"""The kept text for other tools: jsonl.zst or Parquet, with a data card in the Hugging Face
+form."""
 
 import json
 import os
@@ -19,8 +20,9 @@ Format = Literal["jsonl.zst", "parquet"]
 
 
 def export(home_root: str, out: str, form: Format) -> int:
-    """Write the kept documents, a file a slice, and `README.md` into the folder `out`, which must be new or empty.
-    Returns how many documents. Raises `UserError`: not empty, dedup has not run."""
+    """Write the kept documents, a file a slice, and `README.md` into the folder `out`, which must
+    be new or empty. Returns how many documents. Raises `UserError`: not empty, dedup has not
+    run."""
     home, recipe = open_home(home_root, for_reading=True)
     if os.path.abspath(out).startswith(os.path.abspath(home_root) + os.sep):
         raise UserError(f"{out}: lies inside the home", "name a folder elsewhere")
@@ -32,9 +34,16 @@ def export(home_root: str, out: str, form: Format) -> int:
     for number, summary in enumerate(ordered_slices(home, recipe)):
         name = f"{summary.source}-{number:05d}.{form}"
         kept = kept_rows(home, recipe, summary)
-        with open_parquet(home, home.documents(summary.source, summary.slice)) as documents, files.open_output(files.join(out, "data", name)) as output:
+        with (
+            open_parquet(home, home.documents(summary.source, summary.slice)) as documents,
+            files.open_output(files.join(out, "data", name)) as output,
+        ):
             tables = _kept_tables(documents, kept)
-            count += _write_parquet(output, tables) if form == "parquet" else _write_jsonl(output, tables)
+            count += (
+                _write_parquet(output, tables)
+                if form == "parquet"
+                else _write_jsonl(output, tables)
+            )
     files.write_bytes(files.join(out, "README.md"), export_card(figures(home_root), form).encode())
     return count
 
@@ -42,7 +51,9 @@ def export(home_root: str, out: str, form: Format) -> int:
 def _kept_tables(documents: pq.ParquetFile, kept: Any) -> Iterator[pa.Table]:
     row = 0
     for group in range(documents.num_row_groups):
-        table = documents.read_row_group(group).cast(DOCUMENT_SCHEMA)  # Parquet itself has no seconds
+        table = documents.read_row_group(group).cast(
+            DOCUMENT_SCHEMA
+        )  # Parquet itself has no seconds
         yield table.filter(pa.array(kept[row : row + table.num_rows]))
         row += table.num_rows
 
@@ -61,7 +72,15 @@ def _write_jsonl(output: Any, tables: Iterator[pa.Table]) -> int:
     with pa.CompressedOutputStream(pa.PythonFile(output, mode="w"), "zstd") as stream:
         for table in tables:
             for record in table.to_pylist():
-                plain = {name: value.isoformat() if hasattr(value, "isoformat") else value for name, value in record.items()}
-                stream.write(json.dumps({**plain, "extra": json.loads(plain["extra"])}, ensure_ascii=False).encode() + b"\n")
+                plain = {
+                    name: value.isoformat() if hasattr(value, "isoformat") else value
+                    for name, value in record.items()
+                }
+                stream.write(
+                    json.dumps(
+                        {**plain, "extra": json.loads(plain["extra"])}, ensure_ascii=False
+                    ).encode()
+                    + b"\n"
+                )
                 count += 1
     return count

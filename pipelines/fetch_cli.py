@@ -31,30 +31,37 @@ class Fetching:
     limit: int | None = None
     """Only the first N files, for a first look."""
     dry_run: bool = False
-    """Only say what is missing, how many bytes that is, and how long it takes at the rate measured on a few megabytes."""
+    """Only say what is missing, how many bytes that is, and how long it takes at the rate measured
+    on a few megabytes."""
     check: bool = False
-    """Look at the files that are there too: by checksum, else by size; those that are wrong are fetched again."""
+    """Look at the files that are there too: by checksum, else by size; those that are wrong are
+    fetched again."""
     json: bool = False
     """Print one JSON object."""
     contact: str = ""
-    """Mail address or page of yours, sent along as who asks; Wikimedia may refuse who names none."""
+    """Mail address or page of yours, sent along as who asks; Wikimedia may refuse who names
+    none."""
     attempts: int = 20
     """Tries in a row that bring nothing before a file is given up; a quarter of an hour."""
     timeout_s: float = 60.0
     """Seconds without a byte, or below 1 kB/s, before a connection is given up and made again."""
     retry_s: float = 1.0
-    """Seconds before the second try; doubled for each further one, to a minute, and more where the server asks for more."""
+    """Seconds before the second try; doubled for each further one, to a minute, and more where the
+    server asks for more."""
 
     def __post_init__(self) -> None:
         for name in ("connections", "attempts", "timeout_s", "retry_s", "limit"):
             value = getattr(self, name)
             if value is not None and value <= 0:
-                raise UserError(f"--{name.replace('_', '-')} {value}: not above 0", "corpus fetch KIND --help")
+                raise UserError(
+                    f"--{name.replace('_', '-')} {value}: not above 0", "corpus fetch KIND --help"
+                )
 
 
 @dataclass(frozen=True, kw_only=True)
 class CcNews(Fetching):
-    """Common Crawl's news archives, month by month: about 1 GB each, 4 to 5 TB for the default window, the paper's."""
+    """Common Crawl's news archives, month by month: about 1 GB each, 4 to 5 TB for the default
+    window, the paper's."""
 
     folder: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="DIR")]
     """Where to: DIR/crawl-data/CC-NEWS/YYYY/MM/..., as `kind = "cc_news"` reads it."""
@@ -87,13 +94,16 @@ class Urls(Fetching):
     """The files that a list names."""
 
     list: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="LIST")]
-    """An address a line, a checksum (sha256:..., sha1:..., md5:...) behind it if you have one; plain or .gz, here or at an address."""
+    """An address a line, a checksum (sha256:..., sha1:..., md5:...) behind it if you have one;
+    plain or .gz, here or at an address."""
     folder: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="DIR")]
     """Where to: DIR/HOST/PATH."""
 
 
 Command = (
-    Annotated[CcNews, tyro.conf.subcommand("cc-news")] | Annotated[Wikipedia, tyro.conf.subcommand("wikipedia")] | Annotated[Urls, tyro.conf.subcommand("urls")]
+    Annotated[CcNews, tyro.conf.subcommand("cc-news")]
+    | Annotated[Wikipedia, tyro.conf.subcommand("wikipedia")]
+    | Annotated[Urls, tyro.conf.subcommand("urls")]
 )
 
 
@@ -107,12 +117,18 @@ def main(arguments: list[str]) -> int:
         config=(tyro.conf.FlagCreatePairsOff, tyro.conf.OmitSubcommandPrefixes),
     )
     patience = web.Patience(
-        connect_s=min(options.timeout_s, 20.0), read_s=options.timeout_s, attempts=options.attempts, first_wait_s=options.retry_s, contact=options.contact
+        connect_s=min(options.timeout_s, 20.0),
+        read_s=options.timeout_s,
+        attempts=options.attempts,
+        first_wait_s=options.retry_s,
+        contact=options.contact,
     )
     listed = wanted(options, patience)
     if options.dry_run:
         return _dry_run(options, listed, patience)
-    with locked_folder(os.path.join(options.folder, ".fetch")):  # a hidden folder: no glob reads the lock
+    with locked_folder(
+        os.path.join(options.folder, ".fetch")
+    ):  # a hidden folder: no glob reads the lock
         return _fetch(options, listed, patience)
 
 
@@ -146,10 +162,15 @@ def _fetch(options: "CcNews | Wikipedia | Urls", listed: Wanted, patience: web.P
     if missing:
         total, exact = downloads.expected_bytes(missing, patience, say)
         have = sum(downloads.left(options.folder, item) for item in missing)
-        say(f"{len(missing):,} of {len(items):,} files to fetch, {_size(total, exact)}" + (f", {amount(have)} of it are here" if have else ""))
+        say(
+            f"{len(missing):,} of {len(items):,} files to fetch, {_size(total, exact)}"
+            + (f", {amount(have)} of it are here" if have else "")
+        )
         _refuse_full_disk(options.folder, total, have)
         with display(len(missing), total, have) as watcher:
-            outcome = downloads.fetch(missing, options.folder, options.connections, patience, watcher)
+            outcome = downloads.fetch(
+                missing, options.folder, options.connections, patience, watcher
+            )
     failed = outcome.failed
     figures = {
         "schema_version": 1,
@@ -159,19 +180,26 @@ def _fetch(options: "CcNews | Wikipedia | Urls", listed: Wanted, patience: web.P
         "fetched": len(outcome.fetched),
         "bytes": outcome.bytes,
         "groups": _groups(items, set(failed)),
-        "missing": [*({"path": path, "why": why} for path, why in failed.items()), *({"path": None, "why": line} for line in listed.missing)],
+        "missing": [
+            *({"path": path, "why": why} for path, why in failed.items()),
+            *({"path": None, "why": line} for line in listed.missing),
+        ],
     }
     if options.json:
         print(jsonlib.dumps(figures, ensure_ascii=False, indent=1))
     else:
-        print(f"{figures['there']:,} of {len(items):,} files are there, {len(outcome.fetched):,} fetched now, {amount(outcome.bytes)} received")
+        print(
+            f"{figures['there']:,} of {len(items):,} files are there, {len(outcome.fetched):,} fetched now, {amount(outcome.bytes)} received"
+        )
         _print_missing(list(failed.items()), listed.missing)
     if failed or listed.missing:
         raise UserError(*_incomplete(options, outcome, listed), 1)
     return 0
 
 
-def _incomplete(options: "CcNews | Wikipedia | Urls", outcome: downloads.Outcome, listed: Wanted) -> tuple[str, str]:
+def _incomplete(
+    options: "CcNews | Wikipedia | Urls", outcome: downloads.Outcome, listed: Wanted
+) -> tuple[str, str]:
     parts = [several(len(outcome.failed), "file")] if outcome.failed else []
     parts += [several(len(listed.missing), "listing")] if listed.missing else []
     hint = "the same command tries them again"
@@ -179,7 +207,9 @@ def _incomplete(options: "CcNews | Wikipedia | Urls", outcome: downloads.Outcome
         hint = "the server refuses: wait an hour, name yourself by --contact, or a mirror by --base; the same command goes on"
     elif listed.missing and not outcome.failed:
         hint = "hours and days without an archive are normal, a month without is not: check --start, --end and --base"
-    return f"{options.folder}: {' and '.join(parts)} could not be had" + (f"; stopped: {outcome.stopped}" if outcome.stopped else ""), hint
+    return f"{options.folder}: {' and '.join(parts)} could not be had" + (
+        f"; stopped: {outcome.stopped}" if outcome.stopped else ""
+    ), hint
 
 
 def _dry_run(options: "CcNews | Wikipedia | Urls", listed: Wanted, patience: web.Patience) -> int:
@@ -204,16 +234,24 @@ def _dry_run(options: "CcNews | Wikipedia | Urls", listed: Wanted, patience: web
             "bytes_per_s": rate,
             "hours": hours,
             "groups": groups,
-            "missing": [*({"path": item.path, "why": "not fetched"} for item in missing), *({"path": None, "why": line} for line in listed.missing)],
+            "missing": [
+                *({"path": item.path, "why": "not fetched"} for item in missing),
+                *({"path": None, "why": line} for line in listed.missing),
+            ],
         }
         print(jsonlib.dumps(figures, ensure_ascii=False, indent=1))
     else:
         for name, counts in groups.items():
             print(f"{name}: {several(counts['expected'], 'file')}, {counts['there']:,} there")
-        print(f"{len(missing):,} of {len(items):,} files to fetch, {_size(total, exact)}" + (f", {amount(have)} of it are here" if have else ""))
+        print(
+            f"{len(missing):,} of {len(items):,} files to fetch, {_size(total, exact)}"
+            + (f", {amount(have)} of it are here" if have else "")
+        )
         if rate and hours is not None:
             connections = min(options.connections, len(missing))
-            print(f"{_hours(hours)} at {amount(rate)}/s, measured on {amount(downloads.RATE_BYTES)} of {connections} files at once")
+            print(
+                f"{_hours(hours)} at {amount(rate)}/s, measured on {amount(downloads.RATE_BYTES)} of {connections} files at once"
+            )
         _print_missing([], listed.missing)
     if listed.missing:
         raise UserError(*_incomplete(options, downloads.Outcome(), listed), 1)
@@ -249,14 +287,20 @@ def _checked(folder: str, item: Item, patience: web.Patience) -> bool:
 def _refuse_full_disk(folder: str, total: int | None, have: int) -> None:
     free = shutil.disk_usage(folder).free
     if total is not None and total - have > free:
-        raise UserError(f"{folder}: {amount(total - have)} are missing and {amount(free)} are free", "a larger disk, fewer months, or --limit N", 3)
+        raise UserError(
+            f"{folder}: {amount(total - have)} are missing and {amount(free)} are free",
+            "a larger disk, fewer months, or --limit N",
+            3,
+        )
 
 
 def _groups(items: list[Item], missing: set[str]) -> dict[str, dict[str, int]]:
     """Expected and there, by month, dump or host."""
     expected = Counter(item.group for item in items)
     gone = Counter(item.group for item in items if item.path in missing)
-    return {name: {"expected": count, "there": count - gone[name]} for name, count in expected.items()}
+    return {
+        name: {"expected": count, "there": count - gone[name]} for name, count in expected.items()
+    }
 
 
 def _print_missing(failed: list[tuple[str, str]], listings_missing: tuple[str, ...]) -> None:
@@ -271,8 +315,18 @@ def _print_missing(failed: list[tuple[str, str]], listings_missing: tuple[str, .
 def _size(total: int | None, exact: bool) -> str:
     if total is None:
         return "of unknown size"
-    return amount(total) if exact else f"about {amount(total)} (estimated from {downloads.SAMPLE} files at most)"
+    return (
+        amount(total)
+        if exact
+        else f"about {amount(total)} (estimated from {downloads.SAMPLE} files at most)"
+    )
 
 
 def _hours(hours: float) -> str:
-    return f"{hours:,.1f} hours" if hours >= 1 else f"{hours * 60:.0f} minutes" if hours * 60 >= 1 else "under a minute"
+    return (
+        f"{hours:,.1f} hours"
+        if hours >= 1
+        else f"{hours * 60:.0f} minutes"
+        if hours * 60 >= 1
+        else "under a minute"
+    )

@@ -43,7 +43,11 @@ class Lines(Watcher):
     def line(self) -> str:
         """Files, bytes, rate, time left."""
         rate = self.received / max(time.monotonic() - self.began, 1e-9)
-        left = None if self.total is None or not rate else max(self.total - self.have - self.received, 0) / rate
+        left = (
+            None
+            if self.total is None or not rate
+            else max(self.total - self.have - self.received, 0) / rate
+        )
         total = "?" if self.total is None else amount(self.total)
         return f"fetch: {self.done:,} of {self.count:,} files, {amount(self.have + self.received)} of {total}, {amount(rate)}/s, {duration(left)} left"
 
@@ -60,7 +64,9 @@ class Bars(Lines):
     def begin(self, item: Item, have: int, size: int | None) -> None:
         """A bar of its own."""
         if item.path not in self.tasks:
-            self.tasks[item.path] = self.progress.add_task("  " + item.path.rsplit("/", 1)[-1][-28:], total=size, completed=have)
+            self.tasks[item.path] = self.progress.add_task(
+                "  " + item.path.rsplit("/", 1)[-1][-28:], total=size, completed=have
+            )
         self.progress.update(self.tasks[item.path], total=size, completed=have)
 
     def advance(self, item: Item, count: int) -> None:
@@ -86,10 +92,20 @@ def display(count: int, total: int | None, have: int) -> Iterator[Watcher]:
     """Show the block's work on stderr: `count` files, `total` bytes of which `have` are here."""
     if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
         from rich.console import Console
-        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+        from rich.progress import (
+            BarColumn,
+            DownloadColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+            TransferSpeedColumn,
+        )
         from rich.table import Column
 
-        name, figures = Column(no_wrap=True, overflow="ellipsis"), [Column(no_wrap=True, justify="right") for _ in range(3)]
+        name, figures = (
+            Column(no_wrap=True, overflow="ellipsis"),
+            [Column(no_wrap=True, justify="right") for _ in range(3)],
+        )
         columns = (
             TextColumn("{task.description}", markup=False, table_column=name),
             BarColumn(bar_width=12),
@@ -97,7 +113,13 @@ def display(count: int, total: int | None, have: int) -> Iterator[Watcher]:
             TransferSpeedColumn(table_column=figures[1]),
             TimeRemainingColumn(table_column=figures[2]),
         )
-        with Progress(*columns, console=Console(file=sys.stderr), transient=True, refresh_per_second=2, speed_estimate_period=60) as progress:
+        with Progress(
+            *columns,
+            console=Console(file=sys.stderr),
+            transient=True,
+            refresh_per_second=2,
+            speed_estimate_period=60,
+        ) as progress:
             yield Bars(progress, count, total, have)
         return
     lines = Lines(count, total, have)

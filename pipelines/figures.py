@@ -1,5 +1,6 @@
-"""The figures of a report, gathered from a home by streaming columns: counts from all of it, distributions from all of it
-or, where that is much, from slices chosen by keyed chance (`looked_at` says how many).
+"""The figures of a report, gathered from a home by streaming columns: counts from all of it,
+distributions from all of it or, where that is much, from slices chosen by keyed chance (`looked_at`
+says how many).
 
 Memory is one row group and the counters.
 """
@@ -58,13 +59,25 @@ class Split:
                     del counter[value]
 
     def rows(self, name: str, most: int) -> list[dict[str, Any]]:
-        """`[{name, kept, removed}]` of the most frequent values and of None; the rest together as `other`."""
-        values = sorted((self.kept | self.removed).keys() - {None}, key=lambda value: (-self.kept[value] - self.removed[value], value))
-        found = [{name: value, "kept": self.kept[value], "removed": self.removed[value]} for value in values[:most]]
+        """`[{name, kept, removed}]` of the most frequent values and of None; the rest together as
+        `other`."""
+        values = sorted(
+            (self.kept | self.removed).keys() - {None},
+            key=lambda value: (-self.kept[value] - self.removed[value], value),
+        )
+        found = [
+            {name: value, "kept": self.kept[value], "removed": self.removed[value]}
+            for value in values[:most]
+        ]
         rest = values[most:]
         if rest:
             found.append(
-                {name: "other", "values": len(rest), "kept": sum(self.kept[value] for value in rest), "removed": sum(self.removed[value] for value in rest)}
+                {
+                    name: "other",
+                    "values": len(rest),
+                    "kept": sum(self.kept[value] for value in rest),
+                    "removed": sum(self.removed[value] for value in rest),
+                }
             )
         if self.kept[None] or self.removed[None]:
             found.append({name: None, "kept": self.kept[None], "removed": self.removed[None]})
@@ -80,7 +93,10 @@ class Bins:
     removed: NDArray[np.int64] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.kept, self.removed = np.zeros(len(self.edges), np.int64), np.zeros(len(self.edges), np.int64)
+        self.kept, self.removed = (
+            np.zeros(len(self.edges), np.int64),
+            np.zeros(len(self.edges), np.int64),
+        )
 
     def add(self, values: NDArray[np.generic], gone: NDArray[np.bool_]) -> None:
         """Count D values; `gone`: which of them are of removed documents."""
@@ -92,7 +108,11 @@ class Bins:
         """Lower edges and counts, without the empty bins at both ends."""
         filled = np.flatnonzero(self.kept + self.removed)
         first, last = (int(filled[0]), int(filled[-1]) + 1) if len(filled) else (0, 0)
-        return {"edges": self.edges[first:last], "kept": self.kept[first:last].tolist(), "removed": self.removed[first:last].tolist()}
+        return {
+            "edges": self.edges[first:last],
+            "kept": self.kept[first:last].tolist(),
+            "removed": self.removed[first:last].tolist(),
+        }
 
 
 @dataclass
@@ -133,10 +153,13 @@ class Gathered:
 
 
 def figures(home_root: str) -> dict[str, Any]:
-    """Everything a report shows, as JSON types; `docs/report.md` names the keys. Raises `UserError`: no home, damage in it."""
+    """Everything a report shows, as JSON types; `docs/report.md` names the keys. Raises
+    `UserError`: no home, damage in it."""
     home, recipe = open_home(home_root, for_reading=True)
     slices = ordered_slices(home, recipe)
-    ready = {(summary.source, summary.slice) for summary in slices if decided(home, recipe, summary)}
+    ready = {
+        (summary.source, summary.slice) for summary in slices if decided(home, recipe, summary)
+    }
     counts = stats(home_root)
     state = status(home_root)
     verdicts = Verdicts(recipe)
@@ -151,14 +174,23 @@ def figures(home_root: str) -> dict[str, Any]:
             "stage": "ingest",
             "reason": reason,
             "count": count,
-            "sources": {name: row["rejects"][reason] for name, row in counts["sources"].items() if reason in row["rejects"]},
+            "sources": {
+                name: row["rejects"][reason]
+                for name, row in counts["sources"].items()
+                if reason in row["rejects"]
+            },
         }
         for reason, count in rejected.most_common()
     ] + verdicts.reasons()
     return {
         "schema_version": SCHEMA_VERSION,
         "stats": {key: counts[key] for key in ("sources", "total", "shares")},
-        "state": {"complete": state["complete"], "decided": len(ready) == len(slices), "set_aside": state["set_aside"], "safety_net": state["safety_net"]},
+        "state": {
+            "complete": state["complete"],
+            "decided": len(ready) == len(slices),
+            "set_aside": state["set_aside"],
+            "safety_net": state["safety_net"],
+        },
         "looked_at": {
             "slices": gathered.slices,
             "of_slices": len(slices),
@@ -175,7 +207,10 @@ def figures(home_root: str) -> dict[str, Any]:
         "languages": gathered.languages.rows("language", 30),
         "similarity": verdicts.similarity(),
         "overlap": _overlap(list(recipe.sources), counts["overlap"], verdicts.copies),
-        "hosts": {"different": len((gathered.hosts.kept | gathered.hosts.removed).keys() - {None}), "rows": gathered.hosts.rows("host", 25)},
+        "hosts": {
+            "different": len((gathered.hosts.kept | gathered.hosts.removed).keys() - {None}),
+            "rows": gathered.hosts.rows("host", 25),
+        },
         "dates": {"published": _by_time(gathered.published), "crawled": _by_time(gathered.crawled)},
         "tokens": _tokens(home, gathered),
         "stages": read_figures(home),
@@ -185,7 +220,8 @@ def figures(home_root: str) -> dict[str, Any]:
 
 
 class Verdicts:
-    """What the removing stages say, summed over all slices: reasons, scores, copies, and candidates to be shown."""
+    """What the removing stages say, summed over all slices: reasons, scores, copies, and candidates
+    to be shown."""
 
     def __init__(self, recipe: Recipe) -> None:
         self.seed = recipe.seed
@@ -204,17 +240,31 @@ class Verdicts:
         keys = list(zip(table.column("stage").to_pylist(), table.column("reason").to_pylist()))
         scores = table.column("score").to_pylist()
         twins = table.column("twin").to_pylist()
-        measured = list(zip(table.column("value").to_pylist(), table.column("threshold").to_pylist()))
-        draws = [chance(self.seed, "report", identity) for identity in table.column("id").to_pylist()]
+        measured = list(
+            zip(table.column("value").to_pylist(), table.column("threshold").to_pylist())
+        )
+        draws = [
+            chance(self.seed, "report", identity) for identity in table.column("id").to_pylist()
+        ]
         for key in dict.fromkeys(keys):
             of_key = np.array([found == key for found in keys])
             self.counts.setdefault(key, Counter())[ingested.source] += int(of_key.sum())
-            known = np.array([scores[row] for row in np.flatnonzero(of_key) if scores[row] is not None])
+            known = np.array(
+                [scores[row] for row in np.flatnonzero(of_key) if scores[row] is not None]
+            )
             if len(known):
                 self.scores.setdefault(key, Bins(SCORES)).add(known, np.ones(len(known), np.bool_))
             held = self.candidates.setdefault(key, [])
             held += [
-                examples.Place(draws[row], ingested.source, ingested.slice, int(rows[row]), twins[row], scores[row], *measured[row])
+                examples.Place(
+                    draws[row],
+                    ingested.source,
+                    ingested.slice,
+                    int(rows[row]),
+                    twins[row],
+                    scores[row],
+                    *measured[row],
+                )
                 for row in np.flatnonzero(of_key)
             ]
             self.candidates[key] = sorted(held)[: examples.HELD]
@@ -222,9 +272,17 @@ class Verdicts:
 
     def reasons(self) -> list[dict[str, Any]]:
         """Stage, reason and counts, in the order of the stages, the most frequent first."""
-        keys = sorted(self.counts, key=lambda key: (self.stages.index(key[0]), -sum(self.counts[key].values()), key[1]))
+        keys = sorted(
+            self.counts,
+            key=lambda key: (self.stages.index(key[0]), -sum(self.counts[key].values()), key[1]),
+        )
         return [
-            {"stage": stage, "reason": reason, "count": sum(self.counts[stage, reason].values()), "sources": dict(self.counts[stage, reason])}
+            {
+                "stage": stage,
+                "reason": reason,
+                "count": sum(self.counts[stage, reason].values()),
+                "sources": dict(self.counts[stage, reason]),
+            }
             for stage, reason in keys
         ]
 
@@ -232,14 +290,25 @@ class Verdicts:
         """Histograms of the scores of removed documents and their twins, by stage and kind."""
         keys = sorted(self.scores, key=lambda key: (self.stages.index(key[0]), key[1]))
         return [
-            {"stage": stage, "kind": kind, **{name: value for name, value in self.scores[stage, kind].figures().items() if name != "kept"}}
+            {
+                "stage": stage,
+                "kind": kind,
+                **{
+                    name: value
+                    for name, value in self.scores[stage, kind].figures().items()
+                    if name != "kept"
+                },
+            }
             for stage, kind in keys
         ]
 
 
 def _looked_at(recipe: Recipe, slices: list[Summary]) -> list[Summary]:
     """The slices whose documents are read, in order; at least one of each source."""
-    drawn = sorted(slices, key=lambda summary: chance(recipe.seed, "report", f"{summary.source}/{summary.slice}"))
+    drawn = sorted(
+        slices,
+        key=lambda summary: chance(recipe.seed, "report", f"{summary.source}/{summary.slice}"),
+    )
     chosen, seen, size, documents = set(), set(), 0, 0
     for summary in drawn:
         if summary.source not in seen or (size < LOOK_BYTES and documents < LOOK_DOCUMENTS):
@@ -250,12 +319,18 @@ def _looked_at(recipe: Recipe, slices: list[Summary]) -> list[Summary]:
     return [summary for summary in slices if (summary.source, summary.slice) in chosen]
 
 
-def _walk(home: Home, recipe: Recipe, slices: list[Summary], ready: set[tuple[str, str]]) -> Gathered:
+def _walk(
+    home: Home, recipe: Recipe, slices: list[Summary], ready: set[tuple[str, str]]
+) -> Gathered:
     found = Gathered({name: Bins(LENGTHS) for name in recipe.sources})
     for summary in slices:
         rows = summary.counts["documents"]
         is_decided = (summary.source, summary.slice) in ready
-        gone = pc.is_valid(fates(home, recipe, summary).column("stage")).to_numpy() if is_decided else np.zeros(rows, np.bool_)
+        gone = (
+            pc.is_valid(fates(home, recipe, summary).column("stage")).to_numpy()
+            if is_decided
+            else np.zeros(rows, np.bool_)
+        )
         tokens = _token_counts(home, summary, int((~gone).sum())) if is_decided else None
         of_kept = np.cumsum(~gone) - 1  # the row among the kept ones
         begin = 0
@@ -267,23 +342,56 @@ def _walk(home: Home, recipe: Recipe, slices: list[Summary], ready: set[tuple[st
                 bins.add(lengths, of_group)
             languages = table.column("language")
             found.languages.add(languages, of_group)
-            found.hosts.add(pc.struct_field(pc.extract_regex(pc.utf8_lower(table.column("url")), HOST), "host"), of_group)
-            found.published.add(pc.strftime(table.column("date").cast(pa.timestamp("s")), "%Y-%m"), of_group)
-            found.crawled.add(pc.strftime(table.column("crawled").cast(pa.timestamp("s")), "%Y-%m"), of_group)
+            found.hosts.add(
+                pc.struct_field(pc.extract_regex(pc.utf8_lower(table.column("url")), HOST), "host"),
+                of_group,
+            )
+            found.published.add(
+                pc.strftime(table.column("date").cast(pa.timestamp("s")), "%Y-%m"), of_group
+            )
+            found.crawled.add(
+                pc.strftime(table.column("crawled").cast(pa.timestamp("s")), "%Y-%m"), of_group
+            )
             if tokens is not None:
                 counted = (
-                    np.where(of_group, 0, tokens[np.maximum(of_kept[begin : begin + table.num_rows], 0)]) if len(tokens) else np.zeros(table.num_rows, np.int64)
+                    np.where(
+                        of_group, 0, tokens[np.maximum(of_kept[begin : begin + table.num_rows], 0)]
+                    )
+                    if len(tokens)
+                    else np.zeros(table.num_rows, np.int64)
                 )
-                _add_words(found, summary.source, languages.to_pylist(), pc.binary_length(text).to_numpy(), word_counts(text), counted, ~of_group)
+                _add_words(
+                    found,
+                    summary.source,
+                    languages.to_pylist(),
+                    pc.binary_length(text).to_numpy(),
+                    word_counts(text),
+                    counted,
+                    ~of_group,
+                )
             begin += table.num_rows
         found.slices += 1
         found.documents += rows
     return found
 
 
-def _add_words(found: Gathered, source: str, languages: list[str | None], sizes: Any, words: Any, tokens: Any, kept: NDArray[np.bool_]) -> None:
+def _add_words(
+    found: Gathered,
+    source: str,
+    languages: list[str | None],
+    sizes: Any,
+    words: Any,
+    tokens: Any,
+    kept: NDArray[np.bool_],
+) -> None:
     codes = np.array([code or "" for code in languages])
-    for by, key, rows in [(found.words_by_source, source, kept), *((found.words_by_language, str(code), kept & (codes == code)) for code in np.unique(codes))]:
+    for by, key, rows in [
+        (found.words_by_source, source, kept),
+        *(
+            (found.words_by_language, str(code), kept & (codes == code))
+            for code in np.unique(codes)
+        ),
+    ]:
         held = by.setdefault(key, Words())
         held.documents += int(rows.sum())
         held.bytes += int(sizes[rows].sum())
@@ -320,22 +428,38 @@ def word_counts(texts: pa.ChunkedArray) -> NDArray[np.int64]:
 
 
 def _token_counts(home: Home, ingested: Summary, kept: int) -> NDArray[np.int64] | None:
-    """(kept,) tokens of each kept document, from the work files; None where they are not there, or of other documents."""
+    """(kept,) tokens of each kept document, from the work files; None where they are not there, or
+    of other documents."""
     address = home.work(tokenize.STAGE, ingested.source, f"{ingested.slice}.arrow")
     if files.is_remote(home.root) or not files.exists(address):
         return None
     try:
         reader = pa.ipc.open_file(files.map_file(address))
-        lengths = [np.diff(reader.get_batch(number).column("tokens").offsets.to_numpy()) for number in range(reader.num_record_batches)]
+        lengths = [
+            np.diff(reader.get_batch(number).column("tokens").offsets.to_numpy())
+            for number in range(reader.num_record_batches)
+        ]
     except (pa.ArrowInvalid, OSError):  # cut: the next build makes it again
         return None
     counts = np.concatenate([*lengths, np.zeros(0, np.int64)])
     return counts if len(counts) == kept else None
 
 
-def _places(home: Home, slices: list[Summary], verdicts: Verdicts) -> dict[str, tuple[str, str, int]]:
+def _places(
+    home: Home, slices: list[Summary], verdicts: Verdicts
+) -> dict[str, tuple[str, str, int]]:
     """Where the twins to be shown lie: source, slice and row by id."""
-    wanted = np.array(sorted({place.twin.encode() for places in verdicts.candidates.values() for place in places if place.twin}), "S32")
+    wanted = np.array(
+        sorted(
+            {
+                place.twin.encode()
+                for places in verdicts.candidates.values()
+                for place in places
+                if place.twin
+            }
+        ),
+        "S32",
+    )
     found: dict[str, tuple[str, str, int]] = {}
     for summary in slices if len(wanted) else ():
         row = 0
@@ -350,8 +474,9 @@ def _places(home: Home, slices: list[Summary], verdicts: Verdicts) -> dict[str, 
 
 
 def _overlap(sources: list[str], stages: Overlap, copies: int) -> dict[str, Any]:
-    """How many removed documents of each source have their twin in each source, by stage and together; `counted` of `of`, all
-    documents that went for a twin: of a stage that has not counted its twins, none."""
+    """How many removed documents of each source have their twin in each source, by stage and
+    together; `counted` of `of`, all documents that went for a twin: of a stage that has not counted
+    its twins, none."""
     together: dict[str, dict[str, int]] = {}
     for rows in stages.values():
         for source, row in (rows or {}).items():
@@ -359,12 +484,18 @@ def _overlap(sources: list[str], stages: Overlap, copies: int) -> dict[str, Any]
             for other, count in row.items():
                 held[other] = held.get(other, 0) + count
     counted = sum(sum(row.values()) for row in together.values())
-    return {"sources": sources, "removed": together, "stages": stages, "counted": counted, "of": copies}
+    return {
+        "sources": sources,
+        "removed": together,
+        "stages": stages,
+        "counted": counted,
+        "of": copies,
+    }
 
 
 def _by_time(split: Split) -> dict[str, Any]:
-    """Counts by month, or by the shortest of year, decade, century that gives at most 48 columns; those between the first
-    and the last without a document too."""
+    """Counts by month, or by the shortest of year, decade, century that gives at most 48 columns;
+    those between the first and the last without a document too."""
     months = (split.kept.keys() | split.removed.keys()) - {None}
     for unit, digits in (("month", 7), ("year", 4), ("decade", 3), ("century", 2)):  # noqa: B007
         numbers = {month: _number(month[:digits]) for month in months}
@@ -375,7 +506,11 @@ def _by_time(split: Split) -> dict[str, Any]:
     for series, counter in (("kept", split.kept), ("removed", split.removed)):
         for month, number in numbers.items():
             rows[number - columns[0]][series] += counter[month]  # type: ignore[operator]
-    return {"unit": unit, "rows": rows, "unknown": {"kept": split.kept[None], "removed": split.removed[None]}}
+    return {
+        "unit": unit,
+        "rows": rows,
+        "unknown": {"kept": split.kept[None], "removed": split.removed[None]},
+    }
 
 
 def _number(text: str) -> int:
@@ -384,26 +519,41 @@ def _number(text: str) -> int:
 
 
 def _label(unit: str, number: int) -> str:
-    return f"{number // 12:04}-{number % 12 + 1:02}" if unit == "month" else str(number).rjust({"year": 4, "decade": 3, "century": 2}[unit], "0").ljust(4, "0")
+    return (
+        f"{number // 12:04}-{number % 12 + 1:02}"
+        if unit == "month"
+        else str(number).rjust({"year": 4, "decade": 3, "century": 2}[unit], "0").ljust(4, "0")
+    )
 
 
 def _tokens(home: Home, gathered: Gathered) -> dict[str, Any]:
     manifest = _read_manifest(home)
     splits: dict[str, dict[str, dict[str, int]]] = {}
     for entry in manifest.shards if manifest else ():
-        row = splits.setdefault(entry.source, {}).setdefault(entry.split, {"documents": 0, "sentences": 0, "tokens": 0})
+        row = splits.setdefault(entry.source, {}).setdefault(
+            entry.split, {"documents": 0, "sentences": 0, "tokens": 0}
+        )
         for key in row:
             row[key] += getattr(entry, key)
     return {
         "splits": splits,
         "by_source": {name: words.figures() for name, words in gathered.words_by_source.items()},
-        "by_language": {name: words.figures() for name, words in sorted(gathered.words_by_language.items(), key=lambda item: (-item[1].tokens, item[0]))[:30]},
+        "by_language": {
+            name: words.figures()
+            for name, words in sorted(
+                gathered.words_by_language.items(), key=lambda item: (-item[1].tokens, item[0])
+            )[:30]
+        },
     }
 
 
 def _read_manifest(home: Home) -> Manifest | None:
     try:
-        return read_manifest(home.file("shards")) if files.exists(home.file("shards", MANIFEST)) else None
+        return (
+            read_manifest(home.file("shards"))
+            if files.exists(home.file("shards", MANIFEST))
+            else None
+        )
     except UserError:
         return None
 
@@ -414,4 +564,8 @@ def _manifest(home: Home) -> dict[str, Any] | None:
     if manifest is None:
         return None
     shards: Iterable[Any] = manifest.shards
-    return {**to_dict(manifest), "shards": to_dict(tuple(shards)[:MAX_SHARDS]), "shards_in_all": len(manifest.shards)}
+    return {
+        **to_dict(manifest),
+        "shards": to_dict(tuple(shards)[:MAX_SHARDS]),
+        "shards_in_all": len(manifest.shards),
+    }

@@ -1,6 +1,8 @@
-"""Stage `ingest`: slices of the sources become documents and rejects; every record is one or the other.
+"""Stage `ingest`: slices of the sources become documents and rejects; every record is one or the
+other.
 
-Text is normalised here, once, for every source. Memory is one row group (about 16 MB of text) and one document.
+Text is normalised here, once, for every source. Memory is one row group (about 16 MB of text) and
+one document.
 """
 
 import dataclasses
@@ -17,10 +19,34 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from corpora.document import LATER_FIELDS, LOCATION_FIELDS, MAX_DOCUMENT_BYTES, Document, Findings, Part, Reject, Slice, SourceOptions, document_id
+from corpora.document import (
+    LATER_FIELDS,
+    LOCATION_FIELDS,
+    MAX_DOCUMENT_BYTES,
+    Document,
+    Findings,
+    Part,
+    Reject,
+    Slice,
+    SourceOptions,
+    document_id,
+)
 from corpora.normalise import normalise
 from corpora.sources import load_source, module_file, survey_of
-from pipelines.home import CONCLUSION, Home, Summary, done, fingerprint, open_home, package_versions, prune, read_summary, recipe_key, task_home, write_summary
+from pipelines.home import (
+    CONCLUSION,
+    Home,
+    Summary,
+    done,
+    fingerprint,
+    open_home,
+    package_versions,
+    prune,
+    read_summary,
+    recipe_key,
+    task_home,
+    write_summary,
+)
 from pipelines.progress import tick
 from pipelines.recipe import Recipe
 from shards import files
@@ -50,13 +76,19 @@ DOCUMENT_SCHEMA = pa.schema(
 REJECT_SCHEMA = pa.schema(
     [pa.field(name, pa.string(), nullable=False) for name in ("id", "path")]
     + [pa.field("position", pa.int64(), nullable=False)]
-    + [pa.field("reason", pa.string(), nullable=False), ("detail", pa.string()), ("url", pa.string()), ("text", pa.large_string())]
+    + [
+        pa.field("reason", pa.string(), nullable=False),
+        ("detail", pa.string()),
+        ("url", pa.string()),
+        ("text", pa.large_string()),
+    ]
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """One slice of one source, and the fingerprint its summary must have. `recipe`: `recipe_key` of the plan's."""
+    """One slice of one source, and the fingerprint its summary must have. `recipe`: `recipe_key` of
+    the plan's."""
 
     home: str
     source: str
@@ -77,10 +109,11 @@ class Task:
 
 
 def plan(home_root: str) -> list[Task]:
-    """The slices of every source of the home's recipe, in order; what slices that are no more left is removed.
+    """The slices of every source of the home's recipe, in order; what slices that are no more left
+    is removed.
 
-    With a `limit` each source is one slice, since the first N records are counted in the source's order.
-    Raises `UserError`: no file matches, a folder is missing.
+    With a `limit` each source is one slice, since the first N records are counted in the source's
+    order. Raises `UserError`: no file matches, a folder is missing.
     """
     home, recipe = open_home(home_root)
     tasks = []
@@ -92,7 +125,10 @@ def plan(home_root: str) -> list[Task]:
         if survey_of(options):
             concluded = read_summary(home.summary(CONCLUSION, name, CONCLUSION))
             if concluded is None:
-                raise UserError(f"{home_root}: {name} was not surveyed", f"corpus build {home_root}/recipe.toml --home {home_root}")
+                raise UserError(
+                    f"{home_root}: {name} was not surveyed",
+                    f"corpus build {home_root}/recipe.toml --home {home_root}",
+                )
             decided["survey"] = concluded.output
         tasks += plan_slices(home_root, recipe, name, source.slices, STAGE, decided)
     prune(home, STAGE, {(task.source, task.slice.name) for task in tasks}, ("documents", "rejects"))
@@ -108,8 +144,8 @@ def plan_slices(
     decided: dict[str, Any],
     beside: frozenset[str] = frozenset(),
 ) -> list[Task]:
-    """The tasks of a stage that reads the input of a source. `decided`: its own parts of their fingerprints; `beside`: options
-    that it does not depend on."""
+    """The tasks of a stage that reads the input of a source. `decided`: its own parts of their
+    fingerprints; `beside`: options that it does not depend on."""
     options = recipe.sources[name]
     pieces = list(slices(options))
     _refuse_the_home(home_root, name, pieces)
@@ -121,7 +157,14 @@ def plan_slices(
     common = fingerprint(**decided, **source_parts(recipe, options, beside))
     key = recipe_key(recipe)
     return [
-        Task(home=home_root, recipe=key, source=name, slice=piece, stage=stage, fingerprint=f"{common} {fingerprint(inputs=_inputs(piece, identities))}")
+        Task(
+            home=home_root,
+            recipe=key,
+            source=name,
+            slice=piece,
+            stage=stage,
+            fingerprint=f"{common} {fingerprint(inputs=_inputs(piece, identities))}",
+        )
         for piece in pieces
     ]
 
@@ -131,25 +174,39 @@ def _refuse_the_home(home_root: str, name: str, pieces: list[Slice]) -> None:
     root = _place(home_root) + "/"
     for part in (part for piece in pieces for part in piece.parts):
         if _place(part.address).startswith(root):
-            raise UserError(f"sources.{name}.input takes in the home: {part.address}", "name a home outside of the inputs")
+            raise UserError(
+                f"sources.{name}.input takes in the home: {part.address}",
+                "name a home outside of the inputs",
+            )
 
 
 def _place(address: str) -> str:
     return address.rstrip("/") if files.is_remote(address) else os.path.abspath(address)
 
 
-def source_parts(recipe: Recipe, options: SourceOptions, beside: frozenset[str] = frozenset()) -> dict[str, Any]:
-    """Parts of a fingerprint: what decides what is read of a source, but for its input; `beside`: options that do not."""
+def source_parts(
+    recipe: Recipe, options: SourceOptions, beside: frozenset[str] = frozenset()
+) -> dict[str, Any]:
+    """Parts of a fingerprint: what decides what is read of a source, but for its input; `beside`:
+    options that do not."""
     source = load_source(options.kind)
     left_out = {*LOCATION_FIELDS, *LATER_FIELDS, *options.place_fields, *beside}
     own = module_file(options.kind)
-    contents = {name: [files.digest(address) for address in named(options, name)] for name in options.content_fields if name not in beside}
+    contents = {
+        name: [files.digest(address) for address in named(options, name)]
+        for name in options.content_fields
+        if name not in beside
+    }
     return {
         "source": source.version,
         "module": files.digest(own) if own else "",
-        "settings": {name: value for name, value in to_dict(options).items() if name not in left_out},
+        "settings": {
+            name: value for name, value in to_dict(options).items() if name not in left_out
+        },
         "limit": recipe.limit,
-        "packages": package_versions("tokenizers", *source.packages, *(("ftfy",) if options.ftfy else ())),
+        "packages": package_versions(
+            "tokenizers", *source.packages, *(("ftfy",) if options.ftfy else ())
+        ),
         **({"contents": contents} if contents else {}),
     }
 
@@ -161,7 +218,10 @@ def named(options: SourceOptions, name: str) -> tuple[str, ...]:
 
 
 def _inputs(piece: Slice, identities: dict[str, str]) -> list[list[Any]]:
-    return [[part.path, part.start, part.stop, part.size, identities[part.address]] for part in piece.parts]
+    return [
+        [part.path, part.start, part.stop, part.size, identities[part.address]]
+        for part in piece.parts
+    ]
 
 
 def _identity(part: Part) -> str:
@@ -172,7 +232,8 @@ def _identity(part: Part) -> str:
 
 
 def process(task: Task) -> Summary:
-    """Read one slice into documents and rejects, unless that is done. Returns its summary, written last."""
+    """Read one slice into documents and rejects, unless that is done. Returns its summary, written
+    last."""
     home, recipe = task_home(task)
     name, piece = task.source, task.slice
     address = home.documents(name, piece.name)
@@ -181,10 +242,20 @@ def process(task: Task) -> Summary:
         return finished
     options = recipe.sources[name]
     mend = ftfy_fix() if options.ftfy else None
-    counts, rejects, marks = Counter[str](records=0, documents=0, bytes=0), Counter[str](), Counter[str]()
+    counts, rejects, marks = (
+        Counter[str](records=0, documents=0, bytes=0),
+        Counter[str](),
+        Counter[str](),
+    )
     reached = bytes_until(piece)
-    with files.open_output(address) as good, files.open_output(home.rejects(name, piece.name)) as bad:
-        with pq.ParquetWriter(good, DOCUMENT_SCHEMA, compression="zstd") as documents, pq.ParquetWriter(bad, REJECT_SCHEMA, compression="zstd") as rejected:
+    with (
+        files.open_output(address) as good,
+        files.open_output(home.rejects(name, piece.name)) as bad,
+    ):
+        with (
+            pq.ParquetWriter(good, DOCUMENT_SCHEMA, compression="zstd") as documents,
+            pq.ParquetWriter(bad, REJECT_SCHEMA, compression="zstd") as rejected,
+        ):
             held: list[Document] = []
             held_rejects: list[Reject] = []
             held_bytes = 0
@@ -192,7 +263,12 @@ def process(task: Task) -> Summary:
             for record in _records(home, name, options, piece):
                 record = _normalised(record, mend)
                 counts["records"] += 1
-                tick(counts["records"], reached(record.path, record.position), record.path, record.position)
+                tick(
+                    counts["records"],
+                    reached(record.path, record.position),
+                    record.path,
+                    record.position,
+                )
                 if isinstance(record, Document):
                     last = _ordered(name, last, (record.path, record.position))
                     size = len(record.text.encode())
@@ -234,18 +310,25 @@ def process(task: Task) -> Summary:
     return summary
 
 
-def _records(home: Home, name: str, options: SourceOptions, piece: Slice) -> Iterator[Document | Reject]:
+def _records(
+    home: Home, name: str, options: SourceOptions, piece: Slice
+) -> Iterator[Document | Reject]:
     source, survey = load_source(options.kind), survey_of(options)
     if survey is None:
         return source.read(options, piece)
     notes = None if survey.slices else home.survey(name, piece.name)
-    return source.read(options, piece, Findings(conclusion=home.conclusion(name, survey.form), notes=notes))
+    return source.read(
+        options, piece, Findings(conclusion=home.conclusion(name, survey.form), notes=notes)
+    )
 
 
 def bytes_until(piece: Slice) -> Callable[[str, int], int]:
     """A function of (path, position): about how many bytes of the slice come before."""
     sizes = [part.size if part.share is None else part.share for part in piece.parts]
-    begins = {part.path: (begin, size) for part, begin, size in zip(piece.parts, accumulate(sizes, initial=0), sizes)}
+    begins = {
+        part.path: (begin, size)
+        for part, begin, size in zip(piece.parts, accumulate(sizes, initial=0), sizes)
+    }
 
     def reached(path: str, position: int) -> int:
         begin, length = begins.get(path, (0, 0))
@@ -257,21 +340,36 @@ def bytes_until(piece: Slice) -> Callable[[str, int], int]:
 def _ordered(source: str, last: tuple[str, int] | None, key: tuple[str, int]) -> tuple[str, int]:
     """`key`, which must come after `last`: the survivor order and the ids rest on it."""
     if last is not None and key <= last:
-        raise UserError(f"source {source}: record {key} comes after {last}", "a source yields its records in the order of (path, position), each once", 1)
+        raise UserError(
+            f"source {source}: record {key} comes after {last}",
+            "a source yields its records in the order of (path, position), each once",
+            1,
+        )
     return key
 
 
 def ftfy_fix() -> Callable[[str], str]:
-    """ftfy's `fix_text`, for encodings and broken escapes alone: quotes and the rest stay. Raises `UserError` where it is not installed."""
+    """ftfy's `fix_text`, for encodings and broken escapes alone: quotes and the rest stay. Raises
+    `UserError` where it is not installed."""
     try:
         import ftfy
     except ImportError:
-        raise UserError("ftfy = true needs the package ftfy", "pip install 'corpusmill[ftfy]'", 3) from None
-    config = ftfy.TextFixerConfig(unescape_html=False, uncurl_quotes=False, fix_latin_ligatures=False, fix_character_width=False, normalization=None)
+        raise UserError(
+            "ftfy = true needs the package ftfy", "pip install 'corpusmill[ftfy]'", 3
+        ) from None
+    config = ftfy.TextFixerConfig(
+        unescape_html=False,
+        uncurl_quotes=False,
+        fix_latin_ligatures=False,
+        fix_character_width=False,
+        normalization=None,
+    )
     return functools.partial(ftfy.fix_text, config=config)
 
 
-def _normalised(record: Document | Reject, mend: Callable[[str], str] | None = None) -> Document | Reject:
+def _normalised(
+    record: Document | Reject, mend: Callable[[str], str] | None = None
+) -> Document | Reject:
     """The record with clean text; a document without text, or with too much, is a reject."""
     if isinstance(record, Reject):
         return record
@@ -280,7 +378,12 @@ def _normalised(record: Document | Reject, mend: Callable[[str], str] | None = N
         return Reject(path=record.path, position=record.position, reason="empty", url=record.url)
     if len(text.encode()) > MAX_DOCUMENT_BYTES:
         return Reject(
-            path=record.path, position=record.position, reason="too_large", detail=f"over {MAX_DOCUMENT_BYTES} bytes", url=record.url, text=text[:REJECT_TEXT]
+            path=record.path,
+            position=record.position,
+            reason="too_large",
+            detail=f"over {MAX_DOCUMENT_BYTES} bytes",
+            url=record.url,
+            text=text[:REJECT_TEXT],
         )
     return replace_text(record, text)
 
@@ -312,7 +415,10 @@ def _document_batch(source: str, documents: Iterable[Document]) -> pa.RecordBatc
         )
         for document in documents
     ]
-    return pa.record_batch([pa.array(column, field.type) for column, field in zip(zip(*rows), DOCUMENT_SCHEMA)], schema=DOCUMENT_SCHEMA)
+    return pa.record_batch(
+        [pa.array(column, field.type) for column, field in zip(zip(*rows), DOCUMENT_SCHEMA)],
+        schema=DOCUMENT_SCHEMA,
+    )
 
 
 def _reject_batch(source: str, rejects: Iterable[Reject]) -> pa.RecordBatch:
@@ -328,12 +434,19 @@ def _reject_batch(source: str, rejects: Iterable[Reject]) -> pa.RecordBatch:
         )
         for reject in rejects
     ]
-    return pa.record_batch([pa.array(column, field.type) for column, field in zip(zip(*rows), REJECT_SCHEMA)], schema=REJECT_SCHEMA)
+    return pa.record_batch(
+        [pa.array(column, field.type) for column, field in zip(zip(*rows), REJECT_SCHEMA)],
+        schema=REJECT_SCHEMA,
+    )
 
 
 def _utc(moment: datetime.datetime | None) -> datetime.datetime | None:
     """A moment without a zone is taken as UTC."""
-    return moment.replace(tzinfo=datetime.timezone.utc) if moment is not None and moment.tzinfo is None else moment
+    return (
+        moment.replace(tzinfo=datetime.timezone.utc)
+        if moment is not None and moment.tzinfo is None
+        else moment
+    )
 
 
 def storable(text: str) -> str:

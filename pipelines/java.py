@@ -1,6 +1,8 @@
-"""`python java.py ARGUMENTS`: become `java ARGUMENTS`, a process that ends with the one that started it.
+"""`python java.py ARGUMENTS`: become `java ARGUMENTS`, a process that ends with the one that
+started it.
 
-Beam's job server is a child of the driver. When the driver is killed, nobody else would end it, and the Spark that it holds.
+Beam's job server is a child of the driver. When the driver is killed, nobody else would end it, and
+the Spark that it holds.
 """
 
 import ctypes

@@ -1,7 +1,9 @@
-"""Stage `rules`: the measures that the rules of quality read (`corpora.rules`), beside the documents of a slice.
+"""Stage `rules`: the measures that the rules of quality read (`corpora.rules`), beside the
+documents of a slice.
 
-Measured once; thresholds are no part of it. Which documents go, and by which rule, `home.rule_verdicts` reckons from the
-measures whenever it is asked, so a changed threshold reads no text again. Memory is one row group.
+Measured once; thresholds are no part of it. Which documents go, and by which rule,
+`home.rule_verdicts` reckons from the measures whenever it is asked, so a changed threshold reads no
+text again. Memory is one row group.
 """
 
 import datetime
@@ -50,35 +52,58 @@ class Task(SliceTask):
 
 
 def plan(home_root: str) -> list[Task]:
-    """Every ingested slice of the sources that have rules, in order. Raises `UserError`: a list or function that cannot be read."""
+    """Every ingested slice of the sources that have rules, in order. Raises `UserError`: a list or
+    function that cannot be read."""
     from corpora.measures import VERSION as MEASURES_VERSION
 
     home, recipe = open_home(home_root)
     version = [VERSION, MEASURES_VERSION]
-    settings = {name: _settings(options.rules, recipe.tokenizer.path) for name, options in recipe.sources.items() if asked(options.rules)}
+    settings = {
+        name: _settings(options.rules, recipe.tokenizer.path)
+        for name, options in recipe.sources.items()
+        if asked(options.rules)
+    }
     slices = [summary for summary in ordered_slices(home, recipe) if summary.source in settings]
-    prune(home, STAGE, {(summary.source, summary.slice) for summary in slices}, (f"attributes/{STAGE}",))
+    prune(
+        home,
+        STAGE,
+        {(summary.source, summary.slice) for summary in slices},
+        (f"attributes/{STAGE}",),
+    )
     key = recipe_key(recipe)
     return [
-        Task(home=home_root, recipe=key, ingested=summary, fingerprint=fingerprint(stage=version, settings=settings[summary.source], documents=summary.output))
+        Task(
+            home=home_root,
+            recipe=key,
+            ingested=summary,
+            fingerprint=fingerprint(
+                stage=version, settings=settings[summary.source], documents=summary.output
+            ),
+        )
         for summary in slices
     ]
 
 
 def check(rules: RulesConfig, vocabulary: str | None) -> None:
-    """Raises `UserError` for a list that cannot be read, a function that cannot be imported, and tokens to be counted without a given vocabulary."""
+    """Raises `UserError` for a list that cannot be read, a function that cannot be imported, and
+    tokens to be counted without a given vocabulary."""
     _settings(rules, vocabulary)
 
 
 def _settings(rules: RulesConfig, vocabulary: str | None) -> dict[str, Any]:
     """What of the rules decides measures; the thresholds do not."""
     own = [(rule.name, own_function(rule.name)) for rule, _ in asked(rules) if rule.own]
-    modules = {name: getattr(importlib.import_module(name.partition(":")[0]), "__file__", None) for name, _ in own}
+    modules = {
+        name: getattr(importlib.import_module(name.partition(":")[0]), "__file__", None)
+        for name, _ in own
+    }
     return {
         "c4_line_words": rules.c4_line_words,
         "lists": read_lists(rules).digest(),
         "functions": {name: files.digest(path) if path else "" for name, path in modules.items()},
-        "packages": package_versions("tokenizers") if rules.exclude_hashes or counts_tokens(rules) else {},
+        "packages": package_versions("tokenizers")
+        if rules.exclude_hashes or counts_tokens(rules)
+        else {},
         **({"vocabulary": _vocabulary_digest(vocabulary)} if counts_tokens(rules) else {}),
     }
 
@@ -90,7 +115,10 @@ def counts_tokens(rules: RulesConfig) -> bool:
 
 def _vocabulary_digest(path: str | None) -> str:
     if path is None:
-        raise UserError("rules: min_tokens: there is no vocabulary before it is known which texts are kept", "give one: [tokenizer] path; or set min_words")
+        raise UserError(
+            "rules: min_tokens: there is no vocabulary before it is known which texts are kept",
+            "give one: [tokenizer] path; or set min_words",
+        )
     from pipelines.tokenizer import given_digest
 
     return given_digest(path)
@@ -102,29 +130,45 @@ def own_function(name: str) -> Callable[[Document], Any]:
     try:
         function = getattr(importlib.import_module(module), attribute)
     except Exception as error:  # the user's code may raise anything
-        raise UserError(f"rules: {name}: {type(error).__name__}: {error}", "name an importable module:function; docs/corpora.md shows one") from None
+        raise UserError(
+            f"rules: {name}: {type(error).__name__}: {error}",
+            "name an importable module:function; docs/corpora.md shows one",
+        ) from None
     if not callable(function):
-        raise UserError(f"rules: {name}: is no function", "it takes a corpora.document.Document and returns a number, or true to remove it")
+        raise UserError(
+            f"rules: {name}: is no function",
+            "it takes a corpora.document.Document and returns a number, or true to remove it",
+        )
     return function  # type: ignore[no-any-return]
 
 
 def process(task: Task) -> Summary:
-    """Write the measures of a slice's documents: `id`, `COLUMNS`, and those of the recipe's own functions."""
+    """Write the measures of a slice's documents: `id`, `COLUMNS`, and those of the recipe's own
+    functions."""
     home, recipe = task_home(task)
     ingested, rules = task.ingested, recipe.sources[task.source].rules
     address = home.attributes(STAGE, ingested.source, ingested.slice)
     finished = done(home, STAGE, ingested.source, ingested.slice, task.fingerprint, address)
     if finished:
         return finished
-    lists, functions = read_lists(rules), {rule.name: own_function(rule.name) for rule, _ in asked(rules) if rule.own}
+    lists, functions = (
+        read_lists(rules),
+        {rule.name: own_function(rule.name) for rule, _ in asked(rules) if rule.own},
+    )
     tokenizer = _vocabulary(recipe.tokenizer.path) if counts_tokens(rules) else None
     schema = pa.schema(
-        [pa.field("id", pa.string(), nullable=False), *(pa.field(name, pa.int64(), nullable=False) for name in COLUMNS)]
+        [
+            pa.field("id", pa.string(), nullable=False),
+            *(pa.field(name, pa.int64(), nullable=False) for name in COLUMNS),
+        ]
         + ([pa.field(TOKENS, pa.int64(), nullable=False)] if tokenizer else [])
         + [pa.field(name, pa.float64(), nullable=False) for name in functions]
     ).with_metadata({"corpusmill.documents": ingested.output})
     rows = 0
-    with files.open_input(home.documents(ingested.source, ingested.slice)) as stream, files.open_output(address) as output:
+    with (
+        files.open_input(home.documents(ingested.source, ingested.slice)) as stream,
+        files.open_output(address) as output,
+    ):
         documents = pq.ParquetFile(stream)
         with pq.ParquetWriter(output, schema, compression="zstd") as writer:
             for group in range(documents.num_row_groups):
@@ -132,7 +176,9 @@ def process(task: Task) -> Summary:
                 writer.write_table(_measured(table, rules, lists, functions, tokenizer, schema))
                 rows += table.num_rows
                 tick(rows, task.size * rows // max(documents.metadata.num_rows, 1))
-    summary = slice_summary(STAGE, ingested, task.fingerprint, output, {"documents": rows}, (ingested.output,))
+    summary = slice_summary(
+        STAGE, ingested, task.fingerprint, output, {"documents": rows}, (ingested.output,)
+    )
     write_summary(home, summary)
     return summary
 
@@ -145,26 +191,52 @@ def _vocabulary(path: str | None) -> Any:
 
 
 def _measured(
-    table: pa.Table, rules: RulesConfig, lists: Lists, functions: dict[str, Callable[[Document], Any]], tokenizer: Any, schema: pa.Schema
+    table: pa.Table,
+    rules: RulesConfig,
+    lists: Lists,
+    functions: dict[str, Callable[[Document], Any]],
+    tokenizer: Any,
+    schema: pa.Schema,
 ) -> pa.Table:
-    from corpora.measures import measure_all, measure_record  # they import numba: not for the sake of `corpus stats`
+    from corpora.measures import (
+        measure_all,
+        measure_record,
+    )  # they import numba: not for the sake of `corpus stats`
 
     texts = table.column("text").to_pylist()
-    beside = [table.column(name).to_pylist() for name in ("language", "date", "title", "url", "id", "digest")]
+    beside = [
+        table.column(name).to_pylist()
+        for name in ("language", "date", "title", "url", "id", "digest")
+    ]
     of_record = [measure_record(*row) for row in zip(*beside[:4])]
-    of_lists = [lists.measure(identity, digest, url, text) for url, identity, digest, text in zip(*beside[3:], texts)]
+    of_lists = [
+        lists.measure(identity, digest, url, text)
+        for url, identity, digest, text in zip(*beside[3:], texts)
+    ]
     columns = [*zip(*of_record), *zip(*of_lists), *measure_all(texts, rules.c4_line_words).T]
     if tokenizer:
-        columns.append([len(tokenizer.encode(text, add_special_tokens=False).ids) for text in texts])
-    own = [[_number(name, function, document) for document in map(_document, table.to_pylist())] for name, function in functions.items()]
-    arrays = [*(pa.array(column, pa.int64()) for column in columns), *(pa.array(column, pa.float64()) for column in own)]
+        columns.append(
+            [len(tokenizer.encode(text, add_special_tokens=False).ids) for text in texts]
+        )
+    own = [
+        [_number(name, function, document) for document in map(_document, table.to_pylist())]
+        for name, function in functions.items()
+    ]
+    arrays = [
+        *(pa.array(column, pa.int64()) for column in columns),
+        *(pa.array(column, pa.float64()) for column in own),
+    ]
     return pa.table([table.column("id").combine_chunks(), *arrays], schema=schema)
 
 
 def _document(row: dict[str, Any]) -> Document:
     crawled: datetime.datetime | None = row["crawled"]
     fields = {name: value for name, value in row.items() if name not in ("id", "extra", "crawled")}
-    return Document(**fields, crawled=crawled and crawled.astimezone(datetime.timezone.utc), extra=json.loads(row["extra"]))
+    return Document(
+        **fields,
+        crawled=crawled and crawled.astimezone(datetime.timezone.utc),
+        extra=json.loads(row["extra"]),
+    )
 
 
 def _number(name: str, function: Callable[[Document], Any], document: Document) -> float:
@@ -172,7 +244,11 @@ def _number(name: str, function: Callable[[Document], Any], document: Document) 
     try:
         value = float(function(document))
     except Exception as error:  # the user's code may raise anything
-        raise UserError(f"{where}: {type(error).__name__}: {error}", "it returns a number, or true to remove the document", 1) from None
+        raise UserError(
+            f"{where}: {type(error).__name__}: {error}",
+            "it returns a number, or true to remove the document",
+            1,
+        ) from None
     if not math.isfinite(value):
         raise UserError(f"{where}: {value} is not a number to compare", "return a finite one", 1)
     return value

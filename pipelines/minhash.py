@@ -1,16 +1,19 @@
-"""The numba kernels of near-deduplication: words and shingles from UTF-8 bytes, sketches, band keys, runs, exact Jaccard.
+"""The numba kernels of near-deduplication: words and shingles from UTF-8 bytes, sketches, band
+keys, runs, exact Jaccard.
 
-**What is compared** (the plain twin, `tests/pipelines/minhash_twins.py`): the words of a text are `re.findall(r"\\w+", text.lower())`,
-digits as they are; a shingle is `ngram` words in a row; a text is the set of its shingles, each as 64 bits. Shorter texts
-have none: they are left to the exact rule.
+**What is compared** (the plain twin, `tests/pipelines/minhash_twins.py`): the words of a text are
+`re.findall(r"\\w+", text.lower())`, digits as they are; a shingle is `ngram` words in a row; a text
+is the set of its shingles, each as 64 bits. Shorter texts have none: they are left to the exact
+rule.
 
-**The sketch** is fast similarity sketching (Dahlgaard, Knudsen, Thorup 2017) with `BINS` values: in round 0 a shingle goes
-to the bin of its top bits and the least of a bin stays; while bins are empty, each round hashes all shingles anew and
-fills only bins that were empty when it began; the rounds after `BINS` send every shingle to one bin, so that it ends.
-Two sketches agree in each place with the chance of the texts' Jaccard similarity, whatever their lengths.
+**The sketch** is fast similarity sketching (Dahlgaard, Knudsen, Thorup 2017) with `BINS` values: in
+round 0 a shingle goes to the bin of its top bits and the least of a bin stays; while bins are
+empty, each round hashes all shingles anew and fills only bins that were empty when it began; the
+rounds after `BINS` send every shingle to one bin, so that it ends. Two sketches agree in each place
+with the chance of the texts' Jaccard similarity, whatever their lengths.
 
-The kernels call each other, so they share one file (numba's cache watches only a function's own file). Arrays in, arrays
-out; serial and `nogil`.
+The kernels call each other, so they share one file (numba's cache watches only a function's own
+file). Arrays in, arrays out; serial and `nogil`.
 """
 
 from collections.abc import Callable
@@ -27,7 +30,8 @@ Int = int | np.int64
 BINS = 256
 """Values of a sketch."""
 SCALE = 1_000_000_000
-"""Similarities are whole numbers of billionths, rounded down: the same on every machine, and 0.8 is exactly 0.8."""
+"""Similarities are whole numbers of billionths, rounded down: the same on every machine, and 0.8 is
+exactly 0.8."""
 
 WORD_FACTOR = np.uint64(0x9FB21C651E98DF25)
 WORD_SEED = np.uint64(0xD6E8FEB86659FD93)
@@ -37,7 +41,8 @@ EMPTY = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 
 def jit(function: F) -> F:
-    """Compile, with a cache on disk where one can be written (numba refuses at import where none can)."""
+    """Compile, with a cache on disk where one can be written (numba refuses at import where none
+    can)."""
     try:
         return cast(F, numba.njit(cache=True, nogil=True)(function))
     except RuntimeError:
@@ -57,7 +62,8 @@ def mix(x: np.uint64) -> np.uint64:
 
 @jit
 def decode(text: NDArray[np.uint8], i: Int) -> Int:
-    """The code point that begins at byte i of UTF-8; of a character cut by the end, what is there."""
+    """The code point that begins at byte i of UTF-8; of a character cut by the end, what is
+    there."""
     byte = np.int64(text[i])
     if byte < 0xC0:
         return byte
@@ -70,8 +76,8 @@ def decode(text: NDArray[np.uint8], i: Int) -> Int:
 
 @jit
 def is_final_sigma(text: NDArray[np.uint8], i: Int, table: NDArray[np.uint32]) -> bool:
-    """Whether the sigma at byte i ends a word as `str.lower` sees it: a cased letter before it and none after it, what is
-    ignorable passed over."""
+    """Whether the sigma at byte i ends a word as `str.lower` sees it: a cased letter before it and
+    none after it, what is ignorable passed over."""
     before = i - 1
     while before >= 0:
         while before > 0 and text[before] & 0xC0 == 0x80:
@@ -96,11 +102,13 @@ def is_final_sigma(text: NDArray[np.uint8], i: Int, table: NDArray[np.uint32]) -
 
 @jit
 def hash_words(text: NDArray[np.uint8], table: NDArray[np.uint32], out: U64) -> Int:
-    """Write a hash of each word of a text in valid UTF-8, in order; returns how many. `out`: room for half the bytes and 2 more.
+    """Write a hash of each word of a text in valid UTF-8, in order; returns how many. `out`: room
+    for half the bytes and 2 more.
 
-    The hash is a polynomial over the lowered code points, not mixed yet. No branch on a word's end: that is 2.4 times as fast.
-    Unsigned indices and a mask in place of a choice: a third faster again, since numba tests a signed index for being
-    negative, and the choice would wait for the product.
+    The hash is a polynomial over the lowered code points, not mixed yet. No branch on a word's end:
+    that is 2.4 times as fast. Unsigned indices and a mask in place of a choice: a third faster
+    again, since numba tests a signed index for being negative, and the choice would wait for the
+    product.
     """
     n = np.uint64(0)
     i, size, one = np.uint64(0), np.uint64(len(text)), np.uint64(1)
@@ -113,7 +121,13 @@ def hash_words(text: NDArray[np.uint8], table: NDArray[np.uint32], out: U64) -> 
             i += one
         else:
             code = np.uint64(decode(text, np.int64(i)))
-            i += np.uint64(2) if byte < np.uint32(0xE0) else np.uint64(3) if byte < np.uint32(0xF0) else np.uint64(4)
+            i += (
+                np.uint64(2)
+                if byte < np.uint32(0xE0)
+                else np.uint64(3)
+                if byte < np.uint32(0xF0)
+                else np.uint64(4)
+            )
         entry = table[code]
         if entry & np.uint32(1 << 30):
             if code == np.uint64(0x130):  # i, and a dot that ends the word
@@ -122,12 +136,16 @@ def hash_words(text: NDArray[np.uint8], table: NDArray[np.uint32], out: U64) -> 
                 h = WORD_SEED
                 before = np.uint32(0)
                 continue
-            entry = np.uint32(1 << 31) | np.uint32(0x3C2 if is_final_sigma(text, np.int64(i) - 2, table) else 0x3C3)
+            entry = np.uint32(1 << 31) | np.uint32(
+                0x3C2 if is_final_sigma(text, np.int64(i) - 2, table) else 0x3C3
+            )
         word = entry >> np.uint32(31)
         inside = np.uint64(0) - np.uint64(word)  # all ones in a word
         out[n] = h
         n += np.uint64(before & ~word)
-        h = h * (WORD_FACTOR & inside) + (WORD_SEED + ((np.uint64(entry & np.uint32(0x1FFFFF)) - WORD_SEED) & inside))
+        h = h * (WORD_FACTOR & inside) + (
+            WORD_SEED + ((np.uint64(entry & np.uint32(0x1FFFFF)) - WORD_SEED) & inside)
+        )
         before = word
     out[n] = h
     return np.int64(n + np.uint64(before))
@@ -135,7 +153,8 @@ def hash_words(text: NDArray[np.uint8], table: NDArray[np.uint32], out: U64) -> 
 
 @jit
 def hash_shingles(words: U64, n: Int, ngram: Int) -> Int:
-    """Turn the hashes of n words into those of their shingles, in place; returns how many. `words`: room for n + 1."""
+    """Turn the hashes of n words into those of their shingles, in place; returns how many. `words`:
+    room for n + 1."""
     if n < ngram:
         return 0
     power = np.uint64(1)
@@ -158,8 +177,9 @@ def hash_shingles(words: U64, n: Int, ngram: Int) -> Int:
 def sketch(shingles: U64, n: Int, out: U64) -> None:
     """The sketch of n > 0 shingles, of a set or of a list with repeats alike.
 
-    Shingles are well mixed, so that a product with an odd number, another in each round, hashes them anew. No branch on
-    what is empty: a round fills a sketch of its own, of which only the places are taken that were empty.
+    Shingles are well mixed, so that a product with an odd number, another in each round, hashes
+    them anew. No branch on what is empty: a round fills a sketch of its own, of which only the
+    places are taken that were empty.
     """
     fresh = np.empty(len(out), np.uint64)
     out[:] = EMPTY
@@ -197,11 +217,19 @@ def band_keys(values: U64, rows: Int, out: U64) -> None:
 
 @jit
 def sign(
-    text: NDArray[np.uint8], ends: NDArray[np.int64], chosen: NDArray[np.bool_], ngram: Int, table: NDArray[np.uint32], keys: U64, words: NDArray[np.uint32]
+    text: NDArray[np.uint8],
+    ends: NDArray[np.int64],
+    chosen: NDArray[np.bool_],
+    ngram: Int,
+    table: NDArray[np.uint32],
+    keys: U64,
+    words: NDArray[np.uint32],
 ) -> None:
-    """The band keys of D texts: `text` their bytes, `ends` (D + 1,) offsets into them, `chosen` (D,) which to do.
+    """The band keys of D texts: `text` their bytes, `ends` (D + 1,) offsets into them, `chosen`
+    (D,) which to do.
 
-    Writes `keys` (D, bands) and `words` (D,) how many words each has; a text of fewer than `ngram` has no keys.
+    Writes `keys` (D, bands) and `words` (D,) how many words each has; a text of fewer than `ngram`
+    has no keys.
     """
     room = 0
     for d in range(len(chosen)):
@@ -240,9 +268,17 @@ def common(left: U64, right: U64) -> Int:
 
 
 @jit
-def similarities(left: U64, left_ends: NDArray[np.int64], right: U64, right_ends: NDArray[np.int64], pairs: NDArray[np.int64], out: NDArray[np.int64]) -> None:
-    """For each pair of sets (P, 2), a left one and a right one: `out` (P, 3) their Jaccard similarity, the part of the left
-    one that the right one holds, and the part of the right one that the left one holds, in billionths.
+def similarities(
+    left: U64,
+    left_ends: NDArray[np.int64],
+    right: U64,
+    right_ends: NDArray[np.int64],
+    pairs: NDArray[np.int64],
+    out: NDArray[np.int64],
+) -> None:
+    """For each pair of sets (P, 2), a left one and a right one: `out` (P, 3) their Jaccard
+    similarity, the part of the left one that the right one holds, and the part of the right one
+    that the left one holds, in billionths.
 
     Sets are rising arrays end to end, none empty; `ends` their offsets.
     """
@@ -256,11 +292,15 @@ def similarities(left: U64, left_ends: NDArray[np.int64], right: U64, right_ends
 
 
 @jit
-def pair_runs(keys: U64, order: U64, places: U64, first: Int, most: Int, out: U64) -> tuple[Int, Int, Int]:
-    """Pairs of records with equal keys: each with those before it in its run, of which only the first `most` count.
+def pair_runs(
+    keys: U64, order: U64, places: U64, first: Int, most: Int, out: U64
+) -> tuple[Int, Int, Int]:
+    """Pairs of records with equal keys: each with those before it in its run, of which only the
+    first `most` count.
 
-    Records come sorted by key, order and place; `out` (N, 2) receives places (later, earlier) from record `first` on until
-    it is full, in whole records. Returns (next record, pairs written, pairs of long runs left out).
+    Records come sorted by key, order and place; `out` (N, 2) receives places (later, earlier) from
+    record `first` on until it is full, in whole records. Returns (next record, pairs written, pairs
+    of long runs left out).
     """
     written: Int = 0
     left_out: Int = 0
@@ -281,12 +321,20 @@ def pair_runs(keys: U64, order: U64, places: U64, first: Int, most: Int, out: U6
 
 
 @jit
-def removals(document: NDArray[np.int64], other: NDArray[np.int64], score: NDArray[np.uint32], gone: NDArray[np.bool_], best: NDArray[np.int64]) -> None:
-    """Which documents go, in one pass over the verified pairs: those of the first document that is decided first, and so on.
+def removals(
+    document: NDArray[np.int64],
+    other: NDArray[np.int64],
+    score: NDArray[np.uint32],
+    gone: NDArray[np.bool_],
+    best: NDArray[np.int64],
+) -> None:
+    """Which documents go, in one pass over the verified pairs: those of the first document that is
+    decided first, and so on.
 
-    A document goes when a pair names another that is kept: of such pairs the one with the highest score, then the first,
-    is written to `best` (its index; -1 where the document stays). Documents that are `gone` already take no part. Every
-    document that a pair names as the other is decided before.
+    A document goes when a pair names another that is kept: of such pairs the one with the highest
+    score, then the first, is written to `best` (its index; -1 where the document stays). Documents
+    that are `gone` already take no part. Every document that a pair names as the other is decided
+    before.
     """
     best[:] = -1
     for p in range(len(document)):
@@ -299,10 +347,15 @@ def removals(document: NDArray[np.int64], other: NDArray[np.int64], score: NDArr
 
 @jit
 def best_kept(
-    document: NDArray[np.int64], other: NDArray[np.int64], score: NDArray[np.uint32], gone: NDArray[np.bool_], near: NDArray[np.int64], best: NDArray[np.int64]
+    document: NDArray[np.int64],
+    other: NDArray[np.int64],
+    score: NDArray[np.uint32],
+    gone: NDArray[np.bool_],
+    near: NDArray[np.int64],
+    best: NDArray[np.int64],
 ) -> None:
-    """The best pair of each document that is `gone` whose other is not, neither by `gone` nor by `near` (-1: it is not):
-    highest score, then first; -1 where there is none."""
+    """The best pair of each document that is `gone` whose other is not, neither by `gone` nor by
+    `near` (-1: it is not): highest score, then first; -1 where there is none."""
     best[:] = -1
     for p in range(len(document)):
         d, o = document[p], other[p]
@@ -338,7 +391,8 @@ def roots(root: NDArray[np.int64], documents: NDArray[np.int64]) -> NDArray[np.i
 
 @jit
 def bucket_sort(keys: U64, order: NDArray[np.int64], bounds: NDArray[np.uint32]) -> None:
-    """`order`: the numbers 0 to N - 1 by the top 8 bits of their keys, stable; `bounds` (257,) where each of the 256 begins."""
+    """`order`: the numbers 0 to N - 1 by the top 8 bits of their keys, stable; `bounds` (257,)
+    where each of the 256 begins."""
     counts = np.zeros(257, np.int64)
     for i in range(len(keys)):
         counts[np.int64(keys[i] >> np.uint64(56)) + 1] += 1
@@ -354,7 +408,8 @@ def bucket_sort(keys: U64, order: NDArray[np.int64], bounds: NDArray[np.uint32])
 
 @jit
 def may_repeat(keys: U64, slots: NDArray[np.uint8], out: NDArray[np.bool_]) -> None:
-    """`out` (N,): False for keys that occur once, True for all others and for about one in nine of those that occur once.
+    """`out` (N,): False for keys that occur once, True for all others and for about one in nine of
+    those that occur once.
 
     `slots`: zeros, 2**k of them, more than 8 N: what cannot repeat need not be sorted.
     """

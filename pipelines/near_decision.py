@@ -1,5 +1,6 @@
-"""The decision of stage `near` (pipelines/near.py says how its steps hang together): which documents go, and for which twin, from
-all verified pairs; then the attributes, slice by slice, and the guard."""
+"""The decision of stage `near` (pipelines/near.py says how its steps hang together): which
+documents go, and for which twin, from all verified pairs; then the attributes, slice by slice, and
+the guard."""
 
 import dataclasses
 import hashlib
@@ -54,9 +55,10 @@ REMOVAL = np.dtype([("row", "<u4"), ("score", "<u4"), ("twin", "S16")])
 
 @dataclass(frozen=True, kw_only=True)
 class Task(SliceTask):
-    """One ingested slice to write the attributes of, from the removals in the file of its group, from number `first` on: as many as
-    `twins_in` says for the first source of the recipe, whose twins are there, then for the second, and so on. `before`:
-    `attribute_digests` of the stages before."""
+    """One ingested slice to write the attributes of, from the removals in the file of its group,
+    from number `first` on: as many as `twins_in` says for the first source of the recipe, whose
+    twins are there, then for the second, and so on. `before`: `attribute_digests` of the stages
+    before."""
 
     fingerprint: str
     group: str
@@ -71,10 +73,19 @@ def plan_apply(home_root: str) -> list[Task]:
     home, recipe = open_home(home_root)
     by_group = decide(home, recipe)
     found, read, key = ordered_slices(home, recipe), bulk(home), recipe_key(recipe)
-    digests = iter(files.each(home.root, lambda summary: attribute_digests(home, recipe, summary, before=STAGE, read=read), found))
+    digests = iter(
+        files.each(
+            home.root,
+            lambda summary: attribute_digests(home, recipe, summary, before=STAGE, read=read),
+            found,
+        )
+    )
     tasks = []
     for index, members in enumerate(near.grouped(found)):
-        (removals, sources), held = by_group.get(index, (np.zeros(0, REMOVAL), np.zeros(0, np.uint16))), list[NDArray[Any]]()
+        (removals, sources), held = (
+            by_group.get(index, (np.zeros(0, REMOVAL), np.zeros(0, np.uint16))),
+            list[NDArray[Any]](),
+        )
         row = first = 0
         for summary in members:
             end = row + summary.counts["documents"]
@@ -83,7 +94,9 @@ def plan_apply(home_root: str) -> list[Task]:
             of_slice["row"] -= row
             before = next(digests)
             decided = hashlib.blake2b(of_slice.tobytes(), digest_size=16).hexdigest()
-            wanted = fingerprint(stage=DECISION_VERSION, documents=summary.output, before=before, removals=decided)
+            wanted = fingerprint(
+                stage=DECISION_VERSION, documents=summary.output, before=before, removals=decided
+            )
             tasks.append(
                 Task(
                     home=home_root,
@@ -92,35 +105,53 @@ def plan_apply(home_root: str) -> list[Task]:
                     fingerprint=wanted,
                     group=members[0].slice,
                     first=first,
-                    twins_in=tuple(np.bincount(sources[here], minlength=len(recipe.sources)).tolist()),
+                    twins_in=tuple(
+                        np.bincount(sources[here], minlength=len(recipe.sources)).tolist()
+                    ),
                     before=tuple(before),
                 )
             )
             row, first = end, first + len(of_slice)
             held.append(of_slice[np.argsort(sources[here], kind="stable")])
-        near.write_if_new(home.work(DECISION, members[0].source, f"{members[0].slice}.bin"), np.concatenate(held).tobytes())
+        near.write_if_new(
+            home.work(DECISION, members[0].source, f"{members[0].slice}.bin"),
+            np.concatenate(held).tobytes(),
+        )
     return tasks
 
 
 def decide(home: Home, recipe: Recipe) -> dict[int, tuple[NDArray[Any], NDArray[np.uint16]]]:
-    """Index of group -> its `REMOVAL`s by row, and the numbers of their twins' sources in the recipe, from all verified pairs that count."""
+    """Index of group -> its `REMOVAL`s by row, and the numbers of their twins' sources in the
+    recipe, from all verified pairs that count."""
     listed = near.read_list(home)
     limits = group_limits(recipe, listed)
     found: dict[int, list[tuple[NDArray[Any], NDArray[np.uint16]]]] = {}
     for edges in edge_parts(home, recipe, listed, limits):
         for index, removed, sources in decide_part(home, recipe, listed, limits, edges):
             found.setdefault(index, []).append((removed, sources))
-    joined = {index: [np.concatenate(parts) for parts in zip(*of_group)] for index, of_group in found.items()}
-    return {index: (removed[by_row], sources[by_row]) for index, (removed, sources) in joined.items() for by_row in [np.argsort(removed["row"])]}
+    joined = {
+        index: [np.concatenate(parts) for parts in zip(*of_group)]
+        for index, of_group in found.items()
+    }
+    return {
+        index: (removed[by_row], sources[by_row])
+        for index, (removed, sources) in joined.items()
+        for by_row in [np.argsort(removed["row"])]
+    }
 
 
-def edge_parts(home: Home, recipe: Recipe, listed: list[Listed], limits: NDArray[np.uint32]) -> Iterator[NDArray[Any]]:
-    """All verified pairs that count, in one part, or in several on disk that no pair connects: each can be decided alone.
-    Memory: some 220 bytes a pair of a part, and where there are several, 8 bytes a document."""
+def edge_parts(
+    home: Home, recipe: Recipe, listed: list[Listed], limits: NDArray[np.uint32]
+) -> Iterator[NDArray[Any]]:
+    """All verified pairs that count, in one part, or in several on disk that no pair connects: each
+    can be decided alone. Memory: some 220 bytes a pair of a part, and where there are several, 8
+    bytes a document."""
     from pipelines import minhash
 
     def of_group(piece: Listed) -> NDArray[Any]:
-        edges = np.frombuffer(files.read_bytes(home.work(SCORES, piece.source, f"{piece.name}.bin")), EDGE)
+        edges = np.frombuffer(
+            files.read_bytes(home.work(SCORES, piece.source, f"{piece.name}.bin")), EDGE
+        )
         return counting_edges(recipe, listed, limits, edges)
 
     def counting() -> Iterator[NDArray[Any]]:
@@ -155,7 +186,9 @@ def edge_parts(home: Home, recipe: Recipe, listed: list[Listed], limits: NDArray
 def _numbers(edges: NDArray[Any], bases: NDArray[np.int64]) -> NDArray[np.int64]:
     """(P, 2) the documents of pairs, counted through all groups."""
     pairs = edge_pairs(edges)
-    numbers: NDArray[np.int64] = bases[(pairs >> np.uint64(32)).astype(np.int64)] + (pairs & np.uint64(0xFFFFFFFF)).astype(np.int64)
+    numbers: NDArray[np.int64] = bases[(pairs >> np.uint64(32)).astype(np.int64)] + (
+        pairs & np.uint64(0xFFFFFFFF)
+    ).astype(np.int64)
     return numbers
 
 
@@ -165,9 +198,14 @@ def edge_pairs(edges: NDArray[Any]) -> NDArray[np.uint64]:
 
 
 def decide_part(
-    home: Home, recipe: Recipe, listed: list[Listed], limits: NDArray[np.uint32], edges: NDArray[Any]
+    home: Home,
+    recipe: Recipe,
+    listed: list[Listed],
+    limits: NDArray[np.uint32],
+    edges: NDArray[Any],
 ) -> Iterator[tuple[int, NDArray[Any], NDArray[np.uint16]]]:
-    """(index of group, `REMOVAL`s by row, the numbers of their twins' sources) from verified pairs that count."""
+    """(index of group, `REMOVAL`s by row, the numbers of their twins' sources) from verified pairs
+    that count."""
     earlier_is_contained = edges["later"] >= np.uint64(EARLIER_IS_CONTAINED)
     pairs = edge_pairs(edges)
     places, numbers = np.unique(pairs, return_inverse=True)
@@ -177,7 +215,10 @@ def decide_part(
     places, words, ids = places[by_survivor], words[by_survivor], ids[by_survivor]
     later, earlier = rank[numbers.reshape(-1, 2)].T
     is_near = edges["jaccard"] >= pair_limits(limits, pairs)
-    small, large = np.where(earlier_is_contained, earlier, later), np.where(earlier_is_contained, later, earlier)
+    small, large = (
+        np.where(earlier_is_contained, earlier, later),
+        np.where(earlier_is_contained, later, earlier),
+    )
     contained = ~is_near & (words[small] >= recipe.dedup.containment_words)
     twin, score = settle(
         (later[is_near], earlier[is_near], edges["jaccard"][is_near]),
@@ -201,9 +242,14 @@ def decide_part(
 def _read_documents(
     home: Home, recipe: Recipe, listed: list[Listed], places: NDArray[np.uint64]
 ) -> tuple[NDArray[np.uint64], NDArray[np.uint32], NDArray[np.bytes_]]:
-    """(N,) the survivor order of documents that are in pairs (with the place it is total), their words and ids; `places` rising."""
+    """(N,) the survivor order of documents that are in pairs (with the place it is total), their
+    words and ids; `places` rising."""
     groups, rows = places >> np.uint64(32), (places & np.uint64(0xFFFFFFFF)).astype(np.uint32)
-    order, words, ids = near.priorities(recipe, listed)[groups.astype(np.int64)], np.empty(len(places), np.uint32), np.empty(len(places), "S16")
+    order, words, ids = (
+        near.priorities(recipe, listed)[groups.astype(np.int64)],
+        np.empty(len(places), np.uint32),
+        np.empty(len(places), "S16"),
+    )
     for index in np.unique(groups):
         with files.open_ranges(candidates_file(home, listed[int(index)])) as stream:
             sets, facts = read_sets(stream), read_facts(stream)
@@ -217,17 +263,25 @@ def _read_documents(
 Pairs = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint32]]
 
 
-def settle(near_pairs: Pairs, contained: Pairs, by_words: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
-    """(N,) the twin of each of N documents, numbered in survivor order, and its score; -1 and 0 for one that stays.
+def settle(
+    near_pairs: Pairs, contained: Pairs, by_words: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
+    """(N,) the twin of each of N documents, numbered in survivor order, and its score; -1 and 0 for
+    one that stays.
 
-    Near pairs are (later, earlier, score); contained ones (the one of fewer words, the other, score). `by_words` (N,): the
-    place of each document in the order of the first pass: words, most first, then survivor order.
+    Near pairs are (later, earlier, score); contained ones (the one of fewer words, the other,
+    score). `by_words` (N,): the place of each document in the order of the first pass: words, most
+    first, then survivor order.
     """
     from pipelines import minhash
 
     count = len(by_words)
-    small, large, part = (values[np.lexsort((by_words[contained[1]], by_words[contained[0]]))] for values in contained)
-    later, earlier, jaccard = (values[np.lexsort((near_pairs[1], near_pairs[0]))] for values in near_pairs)
+    small, large, part = (
+        values[np.lexsort((by_words[contained[1]], by_words[contained[0]]))] for values in contained
+    )
+    later, earlier, jaccard = (
+        values[np.lexsort((near_pairs[1], near_pairs[0]))] for values in near_pairs
+    )
     inside: NDArray[np.bool_] = np.zeros(count, np.bool_)
     best, near_best = np.empty(count, np.int64), np.empty(count, np.int64)
     minhash.removals(small, large, part, inside, best)
@@ -238,7 +292,10 @@ def settle(near_pairs: Pairs, contained: Pairs, by_words: NDArray[np.int64]) -> 
         if not (inside & (best < 0)).any():
             break
     twin, score = np.full(count, -1, np.int64), np.zeros(count, np.uint32)
-    for chosen, others, values, flag in ((near_best, earlier, jaccard, 0), (best, large, part, CONTAINED)):
+    for chosen, others, values, flag in (
+        (near_best, earlier, jaccard, 0),
+        (best, large, part, CONTAINED),
+    ):
         at = np.flatnonzero(chosen >= 0)
         twin[at], score[at] = others[chosen[at]], values[chosen[at]] | np.uint32(flag)
     return twin, score
@@ -263,22 +320,32 @@ def pair_limits(limits: NDArray[np.uint32], pairs: NDArray[np.uint64]) -> NDArra
 
 
 def containment_limits(recipe: Recipe, limit: NDArray[np.uint32]) -> NDArray[np.int64]:
-    """(P,) what part of the one of fewer words must be in the other: `dedup.containment`, or where the pair's threshold is so
-    high that texts of one length would go for less, what those share at it: 2 t / (1 + t)."""
+    """(P,) what part of the one of fewer words must be in the other: `dedup.containment`, or where
+    the pair's threshold is so high that texts of one length would go for less, what those share at
+    it: 2 t / (1 + t)."""
     threshold = limit.astype(np.int64)
-    least: NDArray[np.int64] = np.maximum(2 * threshold * 10**9 // (10**9 + threshold), near.billionths(recipe.dedup.containment))
+    least: NDArray[np.int64] = np.maximum(
+        2 * threshold * 10**9 // (10**9 + threshold), near.billionths(recipe.dedup.containment)
+    )
     return least
 
 
-def counting_edges(recipe: Recipe, listed: list[Listed], limits: NDArray[np.uint32], edges: NDArray[Any]) -> NDArray[Any]:
+def counting_edges(
+    recipe: Recipe, listed: list[Listed], limits: NDArray[np.uint32], edges: NDArray[Any]
+) -> NDArray[Any]:
     """The verified pairs that count by the thresholds and scopes of their sources."""
     pairs = edge_pairs(edges)
     limit = pair_limits(limits, pairs)
     counts = (edges["jaccard"] >= limit) | (edges["contained"] >= containment_limits(recipe, limit))
     names = list(recipe.sources)
-    source = np.array([names.index(piece.source) for piece in listed], np.int64)[(pairs >> np.uint64(32)).astype(np.int64)]
+    source = np.array([names.index(piece.source) for piece in listed], np.int64)[
+        (pairs >> np.uint64(32)).astype(np.int64)
+    ]
     scopes = [recipe.sources[name].scope for name in names]
-    within, others = (np.array([scope == wanted for scope in scopes], np.bool_)[source].any(axis=1) for wanted in ("within", "others"))
+    within, others = (
+        np.array([scope == wanted for scope in scopes], np.bool_)[source].any(axis=1)
+        for wanted in ("within", "others")
+    )
     counts &= np.where(source[:, 0] == source[:, 1], ~others, ~within)
     return edges[counts]
 
@@ -299,7 +366,10 @@ def apply(task: Task) -> Summary:
     sources = np.repeat(np.arange(len(task.twins_in)), task.twins_in)
     if len(sources):
         with files.open_ranges(home.work(DECISION, ingested.source, f"{task.group}.bin")) as stream:
-            removals = np.frombuffer(stream.read_at(len(sources) * REMOVAL.itemsize, task.first * REMOVAL.itemsize), REMOVAL)
+            removals = np.frombuffer(
+                stream.read_at(len(sources) * REMOVAL.itemsize, task.first * REMOVAL.itemsize),
+                REMOVAL,
+            )
     if recipe.sources[ingested.source].dedup.before_rules:  # a rule's is the rule's
         ours = kept_rows(home, recipe, ingested, before=STAGE)[removals["row"]]
         removals, sources = removals[ours], sources[ours]
@@ -307,14 +377,29 @@ def apply(task: Task) -> Summary:
         names[row] = twin.ljust(16, b"\0").hex()  # numpy's S16 drops trailing zero bytes
         scores[row] = score % CONTAINED / 1e9
         kinds[row] = "contained" if score >= CONTAINED else "near"
-    columns = [ids, pa.array(names, pa.string()), pa.array(scores, pa.float64()), pa.array(kinds, pa.string())]
-    table = pa.table(columns, schema=ATTRIBUTE_SCHEMA.with_metadata({"corpusmill.documents": ingested.output}))
+    columns = [
+        ids,
+        pa.array(names, pa.string()),
+        pa.array(scores, pa.float64()),
+        pa.array(kinds, pa.string()),
+    ]
+    table = pa.table(
+        columns, schema=ATTRIBUTE_SCHEMA.with_metadata({"corpusmill.documents": ingested.output})
+    )
     with files.open_output(address) as output:
         pq.write_table(table, output, compression="zstd")
-    counts = {"documents": len(ids), "removed": len(removals), "contained": int((removals["score"] >= CONTAINED).sum())}
+    counts = {
+        "documents": len(ids),
+        "removed": len(removals),
+        "contained": int((removals["score"] >= CONTAINED).sum()),
+    }
     named = list(recipe.sources)
-    twins_in = {named[number]: int(count) for number, count in zip(*np.unique(sources, return_counts=True))}
-    summary = slice_summary(STAGE, ingested, task.fingerprint, output, counts, (ingested.output, *task.before))
+    twins_in = {
+        named[number]: int(count) for number, count in zip(*np.unique(sources, return_counts=True))
+    }
+    summary = slice_summary(
+        STAGE, ingested, task.fingerprint, output, counts, (ingested.output, *task.before)
+    )
     summary = dataclasses.replace(summary, twins_in=twins_in)
     write_summary(home, summary)
     return summary
@@ -328,17 +413,24 @@ def _ids(home: Home, recipe: Recipe, ingested: Summary) -> pa.ChunkedArray:
         return pq.read_table(stream, columns=["id"]).column("id")
 
 
-# --- the guard ----------------------------------------------------------------------------------------------------
+# --- the guard
+# ----------------------------------------------------------------------------------------------------
 
 
 def guard(home: Home, recipe: Recipe, found: list[Summary], say: Callable[[str], None]) -> None:
-    """Stop a build in which more of what the stages before leave of a source would go than `dedup.max_removed`, after a
-    table of why. Raises `UserError` (exit 1)."""
+    """Stop a build in which more of what the stages before leave of a source would go than
+    `dedup.max_removed`, after a table of why. Raises `UserError` (exit 1)."""
     slices, read = ordered_slices(home, recipe), bulk(home)
     for name in recipe.sources:
-        of_source, ingested = ([summary for summary in of_all if summary.source == name] for of_all in (found, slices))
+        of_source, ingested = (
+            [summary for summary in of_all if summary.source == name] for of_all in (found, slices)
+        )
         documents = sum(summary.counts["documents"] for summary in ingested)
-        documents -= sum(removed_count(home, recipe, stage, summary, read) for stage in removing_stages(recipe, STAGE, name) for summary in ingested)
+        documents -= sum(
+            removed_count(home, recipe, stage, summary, read)
+            for stage in removing_stages(recipe, STAGE, name)
+            for summary in ingested
+        )
         removed = sum(summary.counts["removed"] for summary in of_source)
         if removed > recipe.dedup.max_removed * documents:
             for line in why_table(home, of_source):
@@ -352,7 +444,8 @@ def guard(home: Home, recipe: Recipe, found: list[Summary], say: Callable[[str],
 
 
 def why_table(home: Home, found: list[Summary]) -> Iterator[str]:
-    """Lines: how many of a source go by kind and similarity, and the twins that most of them have."""
+    """Lines: how many of a source go by kind and similarity, and the twins that most of them
+    have."""
     kinds: dict[str, int] = {}
     copies: dict[str, int] = {}
     for summary in found:
@@ -360,7 +453,11 @@ def why_table(home: Home, found: list[Summary]) -> Iterator[str]:
             table = pq.read_table(stream, columns=["twin", "score", "kind"]).to_pylist()
         for row in table:
             if row["twin"]:
-                key = "contained" if row["kind"] == "contained" else f"similarity {int(row['score'] * 20) / 20:.2f} and up"
+                key = (
+                    "contained"
+                    if row["kind"] == "contained"
+                    else f"similarity {int(row['score'] * 20) / 20:.2f} and up"
+                )
                 kinds[key] = kinds.get(key, 0) + 1
                 copies[row["twin"]] = copies.get(row["twin"], 0) + 1
     yield f"{found[0].source}: what goes, and why"

@@ -1,5 +1,6 @@
-"""From band keys to pairs: in stage `near` (pipelines/near.py says how its steps hang together) the records of a part of the
-keys meet, band after band. One file a task; memory is a part of some bands, 350 MB."""
+"""From band keys to pairs: in stage `near` (pipelines/near.py says how its steps hang together) the
+records of a part of the keys meet, band after band. One file a task; memory is a part of some
+bands, 350 MB."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines import near
-from pipelines.home import Home, Summary, done, fingerprint, open_home, prune, recipe_key, task_home, write_summary
+from pipelines.home import (
+    Home,
+    Summary,
+    done,
+    fingerprint,
+    open_home,
+    prune,
+    recipe_key,
+    task_home,
+    write_summary,
+)
 from pipelines.near import PAIRS, RECORD, SIGNATURES, Listed
 from pipelines.progress import tick
 from pipelines.recipe import Recipe
@@ -19,12 +30,13 @@ PASS_BANDS = 4
 PART_RECORDS = 4_000_000
 """About how many records of a band meet in one task: 200 MB while they are sorted."""
 HELD_RECORDS = 8_000_000
-"""Records that a task reads at once, of as many bands as are so small: 128 MB. Each time it opens the file of every group."""
+"""Records that a task reads at once, of as many bands as are so small: 128 MB. Each time it opens
+the file of every group."""
 FEW_RECORDS = 1_000_000
 """Of so few in all bands one task does it all: fewer tasks read fewer files."""
 RUN_REPRESENTATIVES = 16
-"""A document is compared with so many of a run of equal keys, the first in survivor order: a page that a million share would
-ask for half a million million comparisons."""
+"""A document is compared with so many of a run of equal keys, the first in survivor order: a page
+that a million share would ask for half a million million comparisons."""
 PAIR_ROOM = 500_000
 """Pairs that are written at once."""
 LATER = 1 << 63
@@ -33,8 +45,8 @@ LATER = 1 << 63
 
 @dataclass(frozen=True, kw_only=True)
 class PairsTask:
-    """`bands` of the keys, from `first` on, of those the part `part` of `parts` (a power of two, by the top bits). `recipe`:
-    `recipe_key` of the plan's."""
+    """`bands` of the keys, from `first` on, of those the part `part` of `parts` (a power of two, by
+    the top bits). `recipe`: `recipe_key` of the plan's."""
 
     home: str
     recipe: str
@@ -57,7 +69,12 @@ def plan_pairs(home_root: str) -> list[PairsTask]:
     """Every pass over every part of the keys."""
     home, recipe = open_home(home_root)
     bands, rows = near.band_scheme(min(near.thresholds(recipe).values()))
-    wanted = fingerprint(stage=near.VERSION, representatives=RUN_REPRESENTATIVES, slices=near.write_list(home, recipe), rows=rows)
+    wanted = fingerprint(
+        stage=near.VERSION,
+        representatives=RUN_REPRESENTATIVES,
+        slices=near.write_list(home, recipe),
+        rows=rows,
+    )
     signed = sum(piece.signed for piece in near.read_list(home))
     parts = 1
     while parts * PART_RECORDS < signed and parts < 256:
@@ -82,8 +99,9 @@ def plan_pairs(home_root: str) -> list[PairsTask]:
 
 
 def propose(task: PairsTask) -> Summary:
-    """Write the pairs of a pass: blocks of records (own place, other place), each pair once under either document, sorted by
-    own place; then where each group begins in each block, (groups + 1, blocks) uint64, and the number of blocks."""
+    """Write the pairs of a pass: blocks of records (own place, other place), each pair once under
+    either document, sorted by own place; then where each group begins in each block, (groups + 1,
+    blocks) uint64, and the number of blocks."""
     from pipelines import minhash
 
     home, recipe = task_home(task)
@@ -99,18 +117,26 @@ def propose(task: PairsTask) -> Summary:
     at_once = max(1, HELD_RECORDS * task.parts // max(sum(piece.signed for piece in listed), 1))
     with files.open_output(address) as output:
         for first in range(task.first, task.first + task.bands, at_once):
-            held = _read_bands(home, recipe, listed, first, min(at_once, task.first + task.bands - first), task)
+            held = _read_bands(
+                home, recipe, listed, first, min(at_once, task.first + task.bands - first), task
+            )
             while held:
                 of_band = held.pop()
                 records += sum(len(block) for _, block in of_band)
                 keys, places, order = _runs(recipe, listed, of_band)
                 at: Any = 0
                 while at < len(keys):
-                    at, written, missed = minhash.pair_runs(keys, order, places, at, RUN_REPRESENTATIVES, room)
+                    at, written, missed = minhash.pair_runs(
+                        keys, order, places, at, RUN_REPRESENTATIVES, room
+                    )
                     pairs, left_out = pairs + int(written), left_out + int(missed)
-                    both = np.concatenate([room[:written] | np.array([LATER, 0], np.uint64), room[:written, ::-1]])
+                    both = np.concatenate(
+                        [room[:written] | np.array([LATER, 0], np.uint64), room[:written, ::-1]]
+                    )
                     both = both[np.lexsort((both[:, 1], both[:, 0] & np.uint64(LATER - 1)))]
-                    begins = np.searchsorted(both[:, 0] & np.uint64(LATER - 1), first_places).astype(np.uint64)
+                    begins = np.searchsorted(
+                        both[:, 0] & np.uint64(LATER - 1), first_places
+                    ).astype(np.uint64)
                     blocks.append(begins * np.uint64(16) + np.uint64(output.tell()))
                     output.write(both.tobytes())
                     tick(records, RECORD.itemsize * records)
@@ -136,8 +162,11 @@ Records = list[tuple[int, NDArray[Any]]]
 """(index of the group, `RECORD`s)."""
 
 
-def _read_bands(home: Home, recipe: Recipe, listed: list[Listed], first: int, count: int, task: PairsTask) -> list[Records]:
-    """The records of `count` bands in the task's part, the last band first; each group's file is opened once."""
+def _read_bands(
+    home: Home, recipe: Recipe, listed: list[Listed], first: int, count: int, task: PairsTask
+) -> list[Records]:
+    """The records of `count` bands in the task's part, the last band first; each group's file is
+    opened once."""
     bands, _ = near.band_scheme(min(near.thresholds(recipe).values()))
     low, high = 256 * task.part // task.parts, 256 * (task.part + 1) // task.parts
     found: list[Records] = [[] for _ in range(count)]
@@ -149,11 +178,25 @@ def _read_bands(home: Home, recipe: Recipe, listed: list[Listed], first: int, co
             for bounds in near.read_bounds(stream, bands, first, count):
                 signed = int(bounds[0, 256])
                 if task.parts == 1:  # the bands stand end to end
-                    block = stream.read_at(count * signed * RECORD.itemsize, (begin + first * signed) * RECORD.itemsize)
+                    block = stream.read_at(
+                        count * signed * RECORD.itemsize, (begin + first * signed) * RECORD.itemsize
+                    )
                     blocks = list(np.frombuffer(block, RECORD).reshape(count, signed))
                 else:
-                    ranges = [(begin + (first + n) * signed + bounds[n, low], bounds[n, high] - bounds[n, low]) for n in range(count)]
-                    blocks = [np.frombuffer(stream.read_at(int(size) * RECORD.itemsize, int(at) * RECORD.itemsize), RECORD) for at, size in ranges]
+                    ranges = [
+                        (
+                            begin + (first + n) * signed + bounds[n, low],
+                            bounds[n, high] - bounds[n, low],
+                        )
+                        for n in range(count)
+                    ]
+                    blocks = [
+                        np.frombuffer(
+                            stream.read_at(int(size) * RECORD.itemsize, int(at) * RECORD.itemsize),
+                            RECORD,
+                        )
+                        for at, size in ranges
+                    ]
                 for of_band, block in zip(reversed(found), blocks):
                     of_band.append((index, block))
                 begin += bands * signed
@@ -162,7 +205,8 @@ def _read_bands(home: Home, recipe: Recipe, listed: list[Listed], first: int, co
 
 
 def _runs(recipe: Recipe, listed: list[Listed], of_band: Records) -> tuple[NDArray[np.uint64], ...]:
-    """Keys, places and survivor order of the records whose key occurs twice or more, sorted by key, order and place."""
+    """Keys, places and survivor order of the records whose key occurs twice or more, sorted by key,
+    order and place."""
     from pipelines import minhash
 
     ends = np.cumsum([len(block) for _, block in of_band])
@@ -178,8 +222,12 @@ def _runs(recipe: Recipe, listed: list[Listed], of_band: Records) -> tuple[NDArr
     repeated[1:] |= same
     repeated[:-1] |= same
     chosen, keys = chosen[repeated], keys[repeated]
-    groups = np.array([index for index, _ in of_band], np.uint64)[np.searchsorted(ends, chosen, "right")]
+    groups = np.array([index for index, _ in of_band], np.uint64)[
+        np.searchsorted(ends, chosen, "right")
+    ]
     places = groups << np.uint64(32) | records["row"][chosen].astype(np.uint64)
-    order = near.priorities(recipe, listed)[groups.astype(np.int64)] | records["order"][chosen].astype(np.uint64)
+    order = near.priorities(recipe, listed)[groups.astype(np.int64)] | records["order"][
+        chosen
+    ].astype(np.uint64)
     by_all = np.lexsort((places, order, keys))
     return keys[by_all], places[by_all], order[by_all]

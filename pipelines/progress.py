@@ -1,8 +1,10 @@
-"""How far a build is: what each child does, in a small mapped file it writes as it goes; and the display made of them.
+"""How far a build is: what each child does, in a small mapped file it writes as it goes; and the
+display made of them.
 
-A child's `tick` costs a microsecond and survives its death: so a slice that kills its child is named with the record
-it had reached. The driver sums the ticks, shows them (live on a terminal, a line per half minute in a log) and keeps
-a snapshot below the home, from which `corpus status` shows the same elsewhere.
+A child's `tick` costs a microsecond and survives its death: so a slice that kills its child is
+named with the record it had reached. The driver sums the ticks, shows them (live on a terminal, a
+line per half minute in a log) and keeps a snapshot below the home, from which `corpus status` shows
+the same elsewhere.
 """
 
 import json
@@ -34,8 +36,9 @@ _tick_map: mmap.mmap | None = None
 
 @dataclass(frozen=True)
 class Tick:
-    """What a child said last: records so far, bytes of its input done, and the record it had reached. `peak`: bytes of
-    memory that the slice took at most, its parser's with it; 0 until it ends."""
+    """What a child said last: records so far, bytes of its input done, and the record it had
+    reached. `peak`: bytes of memory that the slice took at most, its parser's with it; 0 until it
+    ends."""
 
     records: int = 0
     done: int = 0
@@ -45,7 +48,8 @@ class Tick:
 
 
 def new_tick_file(home_root: str) -> str:
-    """A file for one run of one slice, on this machine: below a local home, where a sweep finds what a killed build left."""
+    """A file for one run of one slice, on this machine: below a local home, where a sweep finds
+    what a killed build left."""
     folder = None
     if not files.is_remote(home_root):
         folder = os.path.abspath(files.join(home_root, "work"))
@@ -91,13 +95,19 @@ def read_tick(path: str) -> Tick:
         return Tick()
     records, done, position = _FIELDS.unpack_from(content)
     name = content[_FIELDS.size : -_PEAK.size].split(b"\0", 1)[0]
-    return Tick(records, done, position, name.decode("utf-8", "replace"), _PEAK.unpack_from(content, len(content) - _PEAK.size)[0])
+    return Tick(
+        records,
+        done,
+        position,
+        name.decode("utf-8", "replace"),
+        _PEAK.unpack_from(content, len(content) - _PEAK.size)[0],
+    )
 
 
 @dataclass
 class Board:
-    """The state of the running stage, in the driver. `running`: (label, tick file, start) of each slice under way;
-    `worked`: done now, not before; `peak`: bytes of the worker that took most."""
+    """The state of the running stage, in the driver. `running`: (label, tick file, start) of each
+    slice under way; `worked`: done now, not before; `peak`: bytes of the worker that took most."""
 
     stage: str = ""
     started: float = 0.0
@@ -135,7 +145,8 @@ class Board:
             self.worked_bytes += size
 
     def own(self) -> dict[str, Any]:
-        """What this process knows, as JSON types: `expected` [slices, bytes], `finished` [slices, bytes, records], `running`."""
+        """What this process knows, as JSON types: `expected` [slices, bytes], `finished` [slices,
+        bytes, records], `running`."""
         now = time.monotonic()
         workers = []
         for label, size, path, start in list(self.running.values()):
@@ -150,14 +161,21 @@ class Board:
                     "s": now - start,
                 }
             )
-        return {"expected": [self.total_slices, self.total_bytes], "finished": [self.done_slices, self.done_bytes, self.done_records], "running": workers}
+        return {
+            "expected": [self.total_slices, self.total_bytes],
+            "finished": [self.done_slices, self.done_bytes, self.done_records],
+            "running": workers,
+        }
 
     def figures(self) -> dict[str, Any]:
-        """Everything the display shows, as JSON types. Rates are of the last minute, `left_s` by bytes."""
+        """Everything the display shows, as JSON types. Rates are of the last minute, `left_s` by
+        bytes."""
         now = time.monotonic()
         boards = [self.own(), *self.others]
         slices, size = (sum(board["expected"][index] for board in boards) for index in range(2))
-        slices_done, done, records = (sum(board["finished"][index] for board in boards) for index in range(3))
+        slices_done, done, records = (
+            sum(board["finished"][index] for board in boards) for index in range(3)
+        )
         workers = [worker for board in boards for worker in board["running"]]
         done += sum(worker["done"] for worker in workers)
         records += sum(worker["records"] for worker in workers)
@@ -186,8 +204,8 @@ class Board:
 
 
 def write_figures(home: Home, workers: int) -> None:
-    """Keep what the stage that has just ended cost, below `work/`: no part of any output, and not compared. A run in which
-    nothing was left to do changes nothing."""
+    """Keep what the stage that has just ended cost, below `work/`: no part of any output, and not
+    compared. A run in which nothing was left to do changes nothing."""
     if not board.worked_slices:
         return
     found = {
@@ -200,11 +218,14 @@ def write_figures(home: Home, workers: int) -> None:
         "workers": workers,
         "peak_bytes": board.peak or None,
     }
-    files.write_bytes(home.file("work", "figures", f"{board.stage}.json"), json.dumps(found).encode())
+    files.write_bytes(
+        home.file("work", "figures", f"{board.stage}.json"), json.dumps(found).encode()
+    )
 
 
 def read_figures(home: Home) -> list[dict[str, Any]]:
-    """What each stage cost when it last had work to do, in the order of the stages; none after `corpus clean --work`."""
+    """What each stage cost when it last had work to do, in the order of the stages; none after
+    `corpus clean --work`."""
     found = []
     for address in files.list_files(home.file("work", "figures"), ".json"):
         try:
@@ -213,7 +234,13 @@ def read_figures(home: Home) -> list[dict[str, Any]]:
             continue
     order = ("survey", "ingest", "rules", "dedup", "exact", "near", "tokenizer", "tokenize")
     known = [row for row in found if isinstance(row, dict) and isinstance(row.get("stage"), str)]
-    return sorted(known, key=lambda row: (order.index(row["stage"]) if row["stage"] in order else len(order), row["stage"]))
+    return sorted(
+        known,
+        key=lambda row: (
+            order.index(row["stage"]) if row["stage"] in order else len(order),
+            row["stage"],
+        ),
+    )
 
 
 board = Board()
@@ -244,7 +271,8 @@ def several(count: int, noun: str) -> str:
 
 
 def _together(figures: dict[str, Any]) -> bool:
-    """True while one worker does what needs every slice, as the training of a vocabulary: no rate tells how long that takes."""
+    """True while one worker does what needs every slice, as the training of a vocabulary: no rate
+    tells how long that takes."""
     return 0 < figures["slices"] == figures["slices_done"] and not figures["workers"]
 
 
@@ -280,13 +308,23 @@ def lines(figures: dict[str, Any], width: int) -> list[str]:
     for worker in figures["workers"]:
         head = f"  {worker['slice']} {worker['share']:4.0%} {duration(worker['s']):>6}  "
         room = width - len(head)
-        shown.append(head + (worker["at"] if len(worker["at"]) <= room else "…" + worker["at"][-(room - 1) :] if room > 8 else ""))
+        shown.append(
+            head
+            + (
+                worker["at"]
+                if len(worker["at"]) <= room
+                else "…" + worker["at"][-(room - 1) :]
+                if room > 8
+                else ""
+            )
+        )
     return [text[:width] for text in shown]
 
 
 @contextmanager
 def display(home: Home, stage: str) -> Iterator[None]:
-    """Show the board on stderr while the block runs: live on a terminal, else a line now and then."""
+    """Show the board on stderr while the block runs: live on a terminal, else a line now and
+    then."""
     board.begin(stage)
     stop = threading.Event()
     thread = threading.Thread(target=_show, args=(home, stop), daemon=True)
@@ -325,7 +363,9 @@ def _screen() -> Iterator[Any]:
 
     console = Console(file=sys.stderr)
     with Live(console=console, transient=True, auto_refresh=False) as view:
-        yield lambda figures: view.update(Text("\n".join(lines(figures, console.width)), no_wrap=True), refresh=True)
+        yield lambda figures: view.update(
+            Text("\n".join(lines(figures, console.width)), no_wrap=True), refresh=True
+        )
 
 
 @contextmanager

@@ -1,4 +1,5 @@
-"""What the inputs at hand will give, reckoned from what the recipe expects of the whole: for `--dry-run`."""
+"""What the inputs at hand will give, reckoned from what the recipe expects of the whole: for
+`--dry-run`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,9 +10,9 @@ from pipelines.recipe import Recipe
 
 @dataclass(frozen=True, kw_only=True)
 class Reckoned:
-    """Of one source. `expected_bytes`: of the whole's text, and its share of that of all sources; `input_bytes`: at hand;
-    `text_bytes`, `core_hours`: what those give and take, in proportion. None where the recipe does not say enough; a share
-    where that is so of any source."""
+    """Of one source. `expected_bytes`: of the whole's text, and its share of that of all sources;
+    `input_bytes`: at hand; `text_bytes`, `core_hours`: what those give and take, in proportion.
+    None where the recipe does not say enough; a share where that is so of any source."""
 
     expected_bytes: int | None
     expected_share: float | None
@@ -30,8 +31,16 @@ def reckon(recipe: Recipe, at_hand: dict[str, int]) -> dict[str, Reckoned]:
     hours: dict[str, float | None] = {}
     for name, table in expected.items():
         part = at_hand[name] / table.input_bytes if table and table.input_bytes else None
-        texts[name] = round(table.text_bytes * part) if table and table.text_bytes and part is not None else None
-        hours[name] = round(table.core_hours * part, 3) if table and table.core_hours and part is not None else None
+        texts[name] = (
+            round(table.text_bytes * part)
+            if table and table.text_bytes and part is not None
+            else None
+        )
+        hours[name] = (
+            round(table.core_hours * part, 3)
+            if table and table.core_hours and part is not None
+            else None
+        )
     whole_shares, shares = _shares(whole), _shares(texts)
     return {
         name: Reckoned(
@@ -57,7 +66,16 @@ def _shares(parts: dict[str, int | None]) -> dict[str, float | None]:
 
 def rows(found: dict[str, Reckoned]) -> list[tuple[str, ...]]:
     """A table for people: the whole on the left, what is at hand on the right."""
-    head = ("source", "text of the whole", "share", "core-hours", "input at hand", "text it gives", "share", "core-hours")
+    head = (
+        "source",
+        "text of the whole",
+        "share",
+        "core-hours",
+        "input at hand",
+        "text it gives",
+        "share",
+        "core-hours",
+    )
     lines = [
         (
             name,
@@ -71,9 +89,21 @@ def rows(found: dict[str, Reckoned]) -> list[tuple[str, ...]]:
         )
         for name, row in found.items()
     ]
-    sums = [[getattr(row, key) for row in found.values()] for key in ("expected_bytes", "expected_hours", "input_bytes", "text_bytes", "core_hours")]
+    sums = [
+        [getattr(row, key) for row in found.values()]
+        for key in ("expected_bytes", "expected_hours", "input_bytes", "text_bytes", "core_hours")
+    ]
     text, hours, size, gives, takes = (None if None in column else sum(column) for column in sums)
-    total = ("total", _known(text, amount), "", _known(hours, _hours), amount(size or 0), _known(gives, amount), "", _known(takes, _hours))
+    total = (
+        "total",
+        _known(text, amount),
+        "",
+        _known(hours, _hours),
+        amount(size or 0),
+        _known(gives, amount),
+        "",
+        _known(takes, _hours),
+    )
     return [head, *lines, total]
 
 

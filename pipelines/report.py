@@ -1,7 +1,7 @@
 """`corpus report`: the figures of a home as one static HTML file, and the same as JSON.
 
-The page needs no server and no network, and its own Content-Security-Policy allows nothing but its own style and its
-one script, by digest: text from a corpus is hostile, and is escaped besides.
+The page needs no server and no network, and its own Content-Security-Policy allows nothing but its
+own style and its one script, by digest: text from a corpus is hostile, and is escaped besides.
 """
 
 import base64
@@ -27,18 +27,22 @@ Row = dict[str, Any]
 
 
 def report(home_root: str, out: str | None = None) -> Row:
-    """Write the page (default `HOME/report.html`); returns its figures. Raises `UserError`: no home, damage in it, a folder, a
-    place where none can be written."""
+    """Write the page (default `HOME/report.html`); returns its figures. Raises `UserError`: no
+    home, damage in it, a folder, a place where none can be written."""
     address = files.join(home_root, "report.html") if out is None else out
     if not address:
         raise UserError("--out: no file named", "name one: --out report.html")
     _refuse_place(address)  # now, not after the figures
     if files.is_folder(address):
-        raise UserError(f"{address}: a folder", f"name a file: --out {files.join(address, 'report.html')}")
+        raise UserError(
+            f"{address}: a folder", f"name a file: --out {files.join(address, 'report.html')}"
+        )
     open_home(home_root, for_reading=True)
     found = gather(home_root)
     name = home_root.rstrip("/").rsplit("/", 1)[-1]
-    content = page(found, name if name not in ("", ".", "..") else Path(home_root).resolve().name).encode()
+    content = page(
+        found, name if name not in ("", ".", "..") else Path(home_root).resolve().name
+    ).encode()
     try:
         files.write_bytes(address, content)
     except OSError as error:
@@ -49,7 +53,8 @@ def report(home_root: str, out: str | None = None) -> Row:
 
 
 def _refuse_place(address: str) -> None:
-    """Raise `UserError` where a file cannot have its name, or a folder above it not be made or written to."""
+    """Raise `UserError` where a file cannot have its name, or a folder above it not be made or
+    written to."""
     if files.is_remote(address):
         return
     path = os.path.abspath(address.removeprefix("file://"))
@@ -69,7 +74,11 @@ def _refuse_place(address: str) -> None:
 
 
 def _cannot_write(address: str, why: str, code: int = 3) -> UserError:
-    return UserError(f"{address}: cannot be written: {why}", "name a file in a folder that you may write to: --out FILE", code)
+    return UserError(
+        f"{address}: cannot be written: {why}",
+        "name a file in a folder that you may write to: --out FILE",
+        code,
+    )
 
 
 def page(figures: Row, name: str) -> str:
@@ -86,16 +95,37 @@ def _shortened(figures: Row, characters: int, most: int | None) -> Row:
     if most is None:
         return figures
     reasons = [
-        {**reason, "examples": [{**example, "text": example.get("text", "")[:characters]} for example in reason["examples"][: max(most // 2, 1)]]}
+        {
+            **reason,
+            "examples": [
+                {**example, "text": example.get("text", "")[:characters]}
+                for example in reason["examples"][: max(most // 2, 1)]
+            ],
+        }
         for reason in figures["reasons"][: 40 * most]
     ]
-    return {**figures, "reasons": reasons, "pairs": figures["pairs"][:most], "recipe": figures["recipe"][: 20_000 * most]}
+    return {
+        **figures,
+        "reasons": reasons,
+        "pairs": figures["pairs"][:most],
+        "recipe": figures["recipe"][: 20_000 * most],
+    }
 
 
 def _render(figures: Row, name: str) -> str:
     template, style, script = _template()
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return str(template.render(f=figures, view=_view(figures), name=name, version=__version__, style=style, script=script, script_digest=digest))
+    return str(
+        template.render(
+            f=figures,
+            view=_view(figures),
+            name=name,
+            version=__version__,
+            style=style,
+            script=script,
+            script_digest=digest,
+        )
+    )
 
 
 @functools.lru_cache(maxsize=1)
@@ -104,11 +134,25 @@ def _template() -> tuple[Any, str, str]:
     import jinja2  # here, since a build needs only the numbers' form
 
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False}
-    environment.filters |= {"n": number, "pct": share, "size": lambda value: "–" if value is None else amount(value), "duration": duration, "decimal": decimal}
-    return environment.get_template("report.html"), (TEMPLATES / "report.css").read_text("utf-8"), (TEMPLATES / "report.js").read_text("utf-8")
+    environment.filters |= {
+        "n": number,
+        "pct": share,
+        "size": lambda value: "–" if value is None else amount(value),
+        "duration": duration,
+        "decimal": decimal,
+    }
+    return (
+        environment.get_template("report.html"),
+        (TEMPLATES / "report.css").read_text("utf-8"),
+        (TEMPLATES / "report.js").read_text("utf-8"),
+    )
 
 
 def number(value: float | None) -> str:
@@ -140,11 +184,26 @@ def _view(figures: Row) -> Row:
     return {
         "stages": stages,
         "funnel": [
-            _funnel(name, row, stages) for name, row in [*stats["sources"].items(), *([("total", stats["total"])] if len(stats["sources"]) > 1 else [])]
+            _funnel(name, row, stages)
+            for name, row in [
+                *stats["sources"].items(),
+                *([("total", stats["total"])] if len(stats["sources"]) > 1 else []),
+            ]
         ],
         "lengths": _columns(figures["lengths"]["total"], _length_label),
-        "lengths_of": {name: _columns(bins, _length_label) for name, bins in figures["lengths"]["sources"].items()},
-        "similarity": [{**row, "columns": _columns({**row, "kept": [0] * len(row["edges"])}, lambda edge: f"{edge:.2f}")} for row in figures["similarity"]],
+        "lengths_of": {
+            name: _columns(bins, _length_label)
+            for name, bins in figures["lengths"]["sources"].items()
+        },
+        "similarity": [
+            {
+                **row,
+                "columns": _columns(
+                    {**row, "kept": [0] * len(row["edges"])}, lambda edge: f"{edge:.2f}"
+                ),
+            }
+            for row in figures["similarity"]
+        ],
         "languages": _bars(figures["languages"], "language"),
         "hosts": _bars(figures["hosts"]["rows"], "host"),
         "dates": {name: _dates(figures["dates"][name]) for name in ("published", "crawled")},
@@ -154,22 +213,37 @@ def _view(figures: Row) -> Row:
 
 
 def _funnel(name: str, row: Row, stages: list[str]) -> Row:
-    """A source's records as parts of a bar: kept, removed by stage, rejected, and what no stage has decided yet."""
+    """A source's records as parts of a bar: kept, removed by stage, rejected, and what no stage has
+    decided yet."""
     records = row["records"] or 0
     rejected = sum(row["rejects"].values())
     removed = {stage: row["removed"].get(stage) for stage in stages}
-    parts = [("kept", "kept", row["kept"] or 0), *((f"stage{number % 4}", f"removed: {stage}", removed[stage] or 0) for number, stage in enumerate(stages))]
+    parts = [
+        ("kept", "kept", row["kept"] or 0),
+        *(
+            (f"stage{number % 4}", f"removed: {stage}", removed[stage] or 0)
+            for number, stage in enumerate(stages)
+        ),
+    ]
     parts.append(("rejected", "rejected", rejected))
     undecided = records - sum(count for _, _, count in parts)
     parts.insert(0, ("undecided", "not decided yet", undecided))
-    bars = [{"class": kind, "label": label, "count": count, "width": 100 * count / records} for kind, label, count in parts if count > 0 and records]
+    bars = [
+        {"class": kind, "label": label, "count": count, "width": 100 * count / records}
+        for kind, label, count in parts
+        if count > 0 and records
+    ]
     return {"name": name, **row, "rejected": rejected, "removed": removed, "bars": bars}
 
 
 def _columns(bins: Row, label: Any) -> Row:
-    """A histogram as columns: heights in percent of the highest share; shares of all kept and of all removed."""
+    """A histogram as columns: heights in percent of the highest share; shares of all kept and of
+    all removed."""
     totals = {series: sum(bins[series]) for series in ("kept", "removed")}
-    parts = [{series: bins[series][row] / totals[series] if totals[series] else 0.0 for series in totals} for row in range(len(bins["edges"]))]
+    parts = [
+        {series: bins[series][row] / totals[series] if totals[series] else 0.0 for series in totals}
+        for row in range(len(bins["edges"]))
+    ]
     highest = max((part for row in parts for part in row.values()), default=0.0) or 1.0
     rows = [
         {
@@ -192,12 +266,17 @@ def _length_label(edge: int) -> str:
 
 
 def _bars(rows: list[Row], name: str) -> list[Row]:
-    """Rows of a bar chart: widths in percent of the longest; what has no name has no bar, which would dwarf the others."""
+    """Rows of a bar chart: widths in percent of the longest; what has no name has no bar, which
+    would dwarf the others."""
     named = [row for row in rows if row[name] is not None and "values" not in row]
     highest = max((row["kept"] + row["removed"] for row in named), default=0) or 1
     return [
         {
-            "label": "unknown" if row[name] is None else f"{row['values']:,} others" if row[name] == "other" and "values" in row else row[name],
+            "label": "unknown"
+            if row[name] is None
+            else f"{row['values']:,} others"
+            if row[name] == "other" and "values" in row
+            else row[name],
             "plain": row[name] is None or "values" in row,
             "kept": row["kept"],
             "removed": row["removed"],
@@ -223,13 +302,21 @@ def _dates(found: Row) -> Row:
         }
         for row in rows
     ]
-    return {"unit": unit, "rows": columns, "every": max(1, -(-len(rows) // 6)), "unknown": found["unknown"]}
+    return {
+        "unit": unit,
+        "rows": columns,
+        "every": max(1, -(-len(rows) // 6)),
+        "unknown": found["unknown"],
+    }
 
 
 def _overlap(found: Row) -> Row:
     """The matrix for up to a dozen sources; beyond, its largest cells as a list."""
     names, matrix = found["sources"], found["removed"]
-    cells = sorted(((count, source, of) for source, row in matrix.items() for of, count in row.items()), key=lambda cell: (-cell[0], cell[1], cell[2]))
+    cells = sorted(
+        ((count, source, of) for source, row in matrix.items() for of, count in row.items()),
+        key=lambda cell: (-cell[0], cell[1], cell[2]),
+    )
     return {
         "names": names if len(names) <= 12 else None,
         "cells": cells[:40],

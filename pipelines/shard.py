@@ -1,8 +1,10 @@
-"""Stage `shards`: the token work files become shards, cut by cumulative tokens, and the manifest, written last.
+"""Stage `shards`: the token work files become shards, cut by cumulative tokens, and the manifest,
+written last.
 
-Shards belong to one source and split and hold documents in the source's order. Which document goes where is a
-function of the tokens alone: a document belongs to the shard `offset // shard_tokens` of its first token's offset in
-its source and split. Planning reads the offsets of one work file at a time; writing holds one shard.
+Shards belong to one source and split and hold documents in the source's order. Which document goes
+where is a function of the tokens alone: a document belongs to the shard `offset // shard_tokens` of
+its first token's offset in its source and split. Planning reads the offsets of one work file at a
+time; writing holds one shard.
 """
 
 from dataclasses import dataclass
@@ -13,7 +15,18 @@ from numpy.typing import NDArray
 
 from corpora.sources import load_source
 from pipelines.chance import CHANCES
-from pipelines.home import Home, Summary, collect, done, fingerprint, open_home, package_versions, prune, summaries, write_summary
+from pipelines.home import (
+    Home,
+    Summary,
+    collect,
+    done,
+    fingerprint,
+    open_home,
+    package_versions,
+    prune,
+    summaries,
+    write_summary,
+)
 from pipelines.progress import tick
 from pipelines.recipe import Recipe, recipe_digest
 from pipelines.tokenize import PACKAGES, read_tokenizer, vocab_size
@@ -41,7 +54,8 @@ class Piece:
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """One shard: the rows it takes, and the draw under which a document is for validation (in every piece the same)."""
+    """One shard: the rows it takes, and the draw under which a document is for validation (in every
+    piece the same)."""
 
     home: str
     source: str
@@ -77,7 +91,18 @@ def plan(home_root: str) -> list[Task]:
         threshold = _valid_threshold(home, recipe, encoded)
         for split, cut in _cut(home, encoded, threshold, recipe.shards.shard_tokens).items():
             for number, pieces in enumerate(cut):
-                tasks.append(Task(home=home_root, source=source, split=split, number=number, pieces=pieces, threshold=threshold, dtype=dtype, tokenizer=digest))
+                tasks.append(
+                    Task(
+                        home=home_root,
+                        source=source,
+                        split=split,
+                        number=number,
+                        pieces=pieces,
+                        threshold=threshold,
+                        dtype=dtype,
+                        tokenizer=digest,
+                    )
+                )
     wanted = {(task.source, task.name.removesuffix(".arrow")) for task in tasks}
     prune(home, STAGE, wanted, ())
     named = {task.name for task in tasks} | {MANIFEST, TOKENIZER, "README.md"}
@@ -88,15 +113,17 @@ def plan(home_root: str) -> list[Task]:
 
 
 def _valid_threshold(home: Home, recipe: Recipe, encoded: list[Summary]) -> int:
-    """Documents whose draw is under this are for validation: the wanted share, and at least one document where a source
-    has two or more (one alone is trained on)."""
+    """Documents whose draw is under this are for validation: the wanted share, and at least one
+    document where a source has two or more (one alone is trained on)."""
     if recipe.shards.valid_fraction == 0 or sum(summary.counts["kept"] for summary in encoded) < 2:
         return 0
     threshold, lowest = int(recipe.shards.valid_fraction * CHANCES), CHANCES
     for summary in encoded:
         for batch in _batches(home, summary.source, summary.slice):
             lowest = min(lowest, int(batch.column("chance").to_numpy().min()))
-            if lowest < threshold:  # found in one of the first slices, unless there are few documents
+            if (
+                lowest < threshold
+            ):  # found in one of the first slices, unless there are few documents
                 return threshold
     return lowest + 1
 
@@ -114,24 +141,44 @@ def _in_split(batch: pa.RecordBatch, split: str, threshold: int) -> NDArray[np.b
     return valid if split == "valid" else ~valid
 
 
-def _cut(home: Home, encoded: list[Summary], threshold: int, shard_tokens: int) -> dict[str, list[tuple[Piece, ...]]]:
+def _cut(
+    home: Home, encoded: list[Summary], threshold: int, shard_tokens: int
+) -> dict[str, list[tuple[Piece, ...]]]:
     """The pieces of each shard of one source, by split, in order; each work file is opened once."""
     shards: dict[str, dict[int, list[Piece]]] = {split: {} for split in SPLITS}
     offsets = dict.fromkeys(SPLITS, 0)
     for summary in encoded:
         batches = _batches(home, summary.source, summary.slice)
         for split in SPLITS:
-            lengths = [np.diff(batch.column("tokens").offsets.to_numpy())[_in_split(batch, split, threshold)] for batch in batches]
+            lengths = [
+                np.diff(batch.column("tokens").offsets.to_numpy())[
+                    _in_split(batch, split, threshold)
+                ]
+                for batch in batches
+            ]
             all_lengths = np.concatenate([*lengths, np.zeros(0, np.int64)])
             if not len(all_lengths):
                 continue
             begins = offsets[split] + np.concatenate([[0], np.cumsum(all_lengths[:-1])])
             offsets[split] = int(begins[-1] + all_lengths[-1])
             numbers, starts = np.unique(begins // shard_tokens, return_index=True)
-            for number, start, stop in zip(numbers.tolist(), starts.tolist(), [*starts[1:].tolist(), len(begins)]):
+            for number, start, stop in zip(
+                numbers.tolist(), starts.tolist(), [*starts[1:].tolist(), len(begins)]
+            ):
                 tokens = int(all_lengths[start:stop].sum())
-                shards[split].setdefault(int(number), []).append(Piece(slice=summary.slice, output=summary.output, start=start, stop=stop, tokens=tokens))
-    return {split: [tuple(of_split[number]) for number in sorted(of_split)] for split, of_split in shards.items()}
+                shards[split].setdefault(int(number), []).append(
+                    Piece(
+                        slice=summary.slice,
+                        output=summary.output,
+                        start=start,
+                        stop=stop,
+                        tokens=tokens,
+                    )
+                )
+    return {
+        split: [tuple(of_split[number]) for number in sorted(of_split)]
+        for split, of_split in shards.items()
+    }
 
 
 def process(task: Task) -> Summary:
@@ -149,7 +196,9 @@ def process(task: Task) -> Summary:
     finished = done(home, STAGE, task.source, name, wanted, address)
     if finished:
         return finished
-    entry = write_shard(home.file("shards"), task.name, _gather(home, task), task.split, task.source, task.tokenizer)
+    entry = write_shard(
+        home.file("shards"), task.name, _gather(home, task), task.split, task.source, task.tokenizer
+    )
     counts = {"documents": entry.documents, "sentences": entry.sentences, "tokens": entry.tokens}
     summary = Summary(
         stage=STAGE,
@@ -182,10 +231,21 @@ def _gather(home: Home, task: Task) -> pa.RecordBatch:
                 tick(written, 0, task.name, written)
                 held.append(batch.select(schema.names).take(pa.array(wanted)))
     table = pa.Table.from_batches(held).combine_chunks()
-    tokens, sentences = table.column("tokens").combine_chunks(), table.column("sentences").combine_chunks()
-    # Arrays of our own making: no validity bitmap, offsets from 0, so that equal values are equal bytes.
+    tokens, sentences = (
+        table.column("tokens").combine_chunks(),
+        table.column("sentences").combine_chunks(),
+    )
+    # Arrays of our own making: no validity bitmap, offsets from 0, so that equal values are equal
+    # bytes.
     ids = pa.array(table.column("id").to_pylist(), pa.string())
-    return token_batch(ids, tokens.flatten().to_numpy(), _lengths_to_ends(tokens), sentences.flatten().to_numpy(), _lengths_to_ends(sentences), schema)
+    return token_batch(
+        ids,
+        tokens.flatten().to_numpy(),
+        _lengths_to_ends(tokens),
+        sentences.flatten().to_numpy(),
+        _lengths_to_ends(sentences),
+        schema,
+    )
 
 
 def _lengths_to_ends(column: pa.LargeListArray) -> NDArray[np.int64]:
@@ -195,12 +255,17 @@ def _lengths_to_ends(column: pa.LargeListArray) -> NDArray[np.int64]:
 
 
 def write_shards_manifest(home_root: str) -> Manifest:
-    """Copy the vocabulary beside the shards and write the manifest: from now on the folder is whole."""
+    """Copy the vocabulary beside the shards and write the manifest: from now on the folder is
+    whole."""
     home, recipe = open_home(home_root)
     tokenizer_file = home.file("tokenizer", "tokenizer.json")
     tokenizer = read_tokenizer(tokenizer_file)
     files.write_bytes(home.file("shards", TOKENIZER), files.read_bytes(tokenizer_file))
-    special = {added.content: number for number, added in sorted(tokenizer.get_added_tokens_decoder().items()) if added.special}
+    special = {
+        added.content: number
+        for number, added in sorted(tokenizer.get_added_tokens_decoder().items())
+        if added.special
+    }
     entries = []
     for source in recipe.sources:
         for summary in summaries(home, STAGE, source):
@@ -217,14 +282,26 @@ def write_shards_manifest(home_root: str) -> Manifest:
                 )
             )
     if not entries:
-        raise UserError(f"{home_root}: no document is kept, so there is no shard", f"corpus stats {home_root} shows where they went", 1)
+        raise UserError(
+            f"{home_root}: no document is kept, so there is no shard",
+            f"corpus stats {home_root} shows where they went",
+            1,
+        )
     size = vocab_size(tokenizer)
-    source_packages = [name for options in recipe.sources.values() for name in load_source(options.kind).packages]
+    source_packages = [
+        name for options in recipe.sources.values() for name in load_source(options.kind).packages
+    ]
     manifest = Manifest(
-        created_by=package_versions(*sorted({"corpusmill", "pyarrow", *PACKAGES, *source_packages})),
+        created_by=package_versions(
+            *sorted({"corpusmill", "pyarrow", *PACKAGES, *source_packages})
+        ),
         recipe_digest=recipe_digest(recipe),
         tokenizer=TokenizerInfo(
-            digest=files.digest(tokenizer_file), vocab_size=size, special=special, lossless=is_lossless(tokenizer_file), whitespace=recipe.shards.whitespace
+            digest=files.digest(tokenizer_file),
+            vocab_size=size,
+            special=special,
+            lossless=is_lossless(tokenizer_file),
+            whitespace=recipe.shards.whitespace,
         ),
         dtype=token_dtype(size),  # type: ignore[arg-type]
         shards=tuple(entries),
@@ -234,11 +311,16 @@ def write_shards_manifest(home_root: str) -> Manifest:
 
 
 def is_lossless(tokenizer_file: str) -> bool:
-    """True when decoding gives every text back: byte-level BPE with all 256 bytes, and nothing that changes the text first."""
+    """True when decoding gives every text back: byte-level BPE with all 256 bytes, and nothing that
+    changes the text first."""
     import json
 
     from tokenizers.pre_tokenizers import ByteLevel
 
     data = json.loads(files.read_bytes(tokenizer_file))
     kinds = json.dumps(data.get("pre_tokenizer"))
-    return data.get("normalizer") is None and '"ByteLevel"' in kinds and set(ByteLevel.alphabet()) <= set(data["model"]["vocab"])
+    return (
+        data.get("normalizer") is None
+        and '"ByteLevel"' in kinds
+        and set(ByteLevel.alphabet()) <= set(data["model"]["vocab"])
+    )

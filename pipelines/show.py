@@ -1,4 +1,5 @@
-"""Looking at what is there: documents, rejects, removed copies, and the way of one document through the stages."""
+"""Looking at what is there: documents, rejects, removed copies, and the way of one document through
+the stages."""
 
 import json
 from collections.abc import Iterator
@@ -21,12 +22,18 @@ KINDS = ("text", "address", "near", "contained")
 """Of twins."""
 
 
-def documents(home_root: str, source: str | None, removed: bool, reason: str | None = None) -> Iterator[dict[str, Any]]:
-    """The kept documents of a home, or the removed ones with their `stage`, `reason` and `twin`, or `rule`, `value` and
-    `threshold`, in order; with `reason`, those that this stage, rule or kind of twin removes. Raises `UserError` for a reason
-    that none can have."""
+def documents(
+    home_root: str, source: str | None, removed: bool, reason: str | None = None
+) -> Iterator[dict[str, Any]]:
+    """The kept documents of a home, or the removed ones with their `stage`, `reason` and `twin`, or
+    `rule`, `value` and `threshold`, in order; with `reason`, those that this stage, rule or kind of
+    twin removes. Raises `UserError` for a reason that none can have."""
     home, recipe = open_home(home_root, for_reading=True)
-    reasons = {*homes.removing_stages(recipe), *KINDS, *(rule.name for options in recipe.sources.values() for rule, _ in asked(options.rules))}
+    reasons = {
+        *homes.removing_stages(recipe),
+        *KINDS,
+        *(rule.name for options in recipe.sources.values() for rule, _ in asked(options.rules)),
+    }
     if reason is not None and reason not in reasons:
         raise UserError(f"nothing is removed by {reason!r}", nearest(reason, reasons))
     for summary in _slices(home, recipe, source):
@@ -48,7 +55,8 @@ def _fits(fate: dict[str, Any], reason: str | None) -> bool:
 
 
 def rejects(home_root: str, source: str | None, reason: str | None) -> Iterator[dict[str, Any]]:
-    """The rejects of a home, of one reason where it is named. Raises `UserError` for a reason that nothing has."""
+    """The rejects of a home, of one reason where it is named. Raises `UserError` for a reason that
+    nothing has."""
     home, recipe = open_home(home_root, for_reading=True)
     slices = _slices(home, recipe, source)
     reasons = {name for summary in slices for name in summary.rejects}
@@ -64,10 +72,11 @@ def rejects(home_root: str, source: str | None, reason: str | None) -> Iterator[
 
 
 def why(home_root: str, identity: str) -> list[dict[str, Any]]:
-    """What became of each record with this id: ours (32 hex digits), its beginning of 6 or more, or the user's own.
+    """What became of each record with this id: ours (32 hex digits), its beginning of 6 or more, or
+    the user's own.
 
-    `outcome`: kept, removed (with stage, reason, twin, `twin_record` and `difference`) or rejected (with the reason).
-    Raises `UserError` when there is none.
+    `outcome`: kept, removed (with stage, reason, twin, `twin_record` and `difference`) or rejected
+    (with the reason). Raises `UserError` when there is none.
     """
     home, recipe = open_home(home_root, for_reading=True)
     found = []
@@ -77,16 +86,27 @@ def why(home_root: str, identity: str) -> list[dict[str, Any]]:
         is_decided = decided(home, recipe, summary)
         gone = removals(home, recipe, summary) if rows and is_decided else {}
         for row, record in rows:
-            fate = {"outcome": "removed", **gone[row]} if row in gone else {"outcome": "kept" if is_decided else "not decided yet: corpus dedup"}
+            fate = (
+                {"outcome": "removed", **gone[row]}
+                if row in gone
+                else {"outcome": "kept" if is_decided else "not decided yet: corpus dedup"}
+            )
             found.append({"source": summary.source, **_readable(record), **fate})
         with open_parquet(home, home.rejects(summary.source, summary.slice)) as file:
             table = file.read()
-        found += [{"source": summary.source, **record, "outcome": "rejected"} for record in table.to_pylist() if _matches(record["id"], identity)]
+        found += [
+            {"source": summary.source, **record, "outcome": "rejected"}
+            for record in table.to_pylist()
+            if _matches(record["id"], identity)
+        ]
     for record in found:
         if record.get("twin"):
             _add_twin(home, recipe, record)
     if not found:
-        raise UserError(f"{home_root}: no record has the id {identity!r}", "an id is 32 hex digits (or their beginning), or your own id where id_field is set")
+        raise UserError(
+            f"{home_root}: no record has the id {identity!r}",
+            "an id is 32 hex digits (or their beginning), or your own id where id_field is set",
+        )
     return found
 
 
@@ -98,8 +118,11 @@ def _matching_rows(table: pq.ParquetFile, identity: str) -> list[tuple[int, dict
     columns = table.read(columns=["id", "extra"])
     rows = [
         row
-        for row, (own, extra) in enumerate(zip(columns.column("id").to_pylist(), columns.column("extra").to_pylist()))
-        if _matches(own, identity) or (extra != "{}" and str(json.loads(extra).get("id")) == identity)
+        for row, (own, extra) in enumerate(
+            zip(columns.column("id").to_pylist(), columns.column("extra").to_pylist())
+        )
+        if _matches(own, identity)
+        or (extra != "{}" and str(json.loads(extra).get("id")) == identity)
     ]
     found = []
     begin = 0
@@ -107,15 +130,20 @@ def _matching_rows(table: pq.ParquetFile, identity: str) -> list[tuple[int, dict
         count = table.metadata.row_group(group).num_rows
         wanted = [row for row in rows if begin <= row < begin + count]
         if wanted:
-            records = table.read_row_group(group).take(pa.array([row - begin for row in wanted])).to_pylist()
+            records = (
+                table.read_row_group(group)
+                .take(pa.array([row - begin for row in wanted]))
+                .to_pylist()
+            )
             found += list(zip(wanted, records))
         begin += count
     return found
 
 
 def _add_twin(home: Home, recipe: Recipe, record: dict[str, Any]) -> None:
-    """Put `twin_record` and `difference` into the record of a removed document: its twin, and both texts from their first
-    difference on, as `[-only in the removed-]` and `{+only in the twin+}`."""
+    """Put `twin_record` and `difference` into the record of a removed document: its twin, and both
+    texts from their first difference on, as `[-only in the removed-]` and `{+only in the
+    twin+}`."""
     for summary in _slices(home, recipe, None):
         with open_parquet(home, home.documents(summary.source, summary.slice)) as file:
             rows = _matching_rows(file, record["twin"])
@@ -123,25 +151,39 @@ def _add_twin(home: Home, recipe: Recipe, record: dict[str, Any]) -> None:
             record["twin_record"] = {"source": summary.source, **_readable(twin)}
             removed, kept = marked(record["text"], twin["text"])
             record["difference"] = (
-                [f"removed: {_in_line(removed, '[-', '-]')}", f"twin: {_in_line(kept, '{+', '+}')}"] if record["text"] != twin["text"] else []
+                [f"removed: {_in_line(removed, '[-', '-]')}", f"twin: {_in_line(kept, '{+', '+}')}"]
+                if record["text"] != twin["text"]
+                else []
             )
             return
 
 
 def _in_line(segments: list[tuple[str, str]], before: str, after: str) -> str:
-    text = "".join(" ... " if kind == "gap" else f"{before}{part}{after}" if kind == "only" else part for kind, part in segments)
+    text = "".join(
+        " ... " if kind == "gap" else f"{before}{part}{after}" if kind == "only" else part
+        for kind, part in segments
+    )
     return text if len(text) <= DIFFERENCE_CHARACTERS else text[:DIFFERENCE_CHARACTERS] + " ..."
 
 
 def _slices(home: Home, recipe: Recipe, source: str | None) -> list[homes.Summary]:
     if source is not None and source not in recipe.sources:
         raise UserError(f"no source {source!r}", nearest(source, recipe.sources))
-    return [summary for name in recipe.sources if source in (None, name) for summary in summaries(home, ingest.STAGE, name)]
+    return [
+        summary
+        for name in recipe.sources
+        if source in (None, name)
+        for summary in summaries(home, ingest.STAGE, name)
+    ]
 
 
 def _readable(record: dict[str, Any]) -> dict[str, Any]:
     """The record with JSON's own types, and without what is unknown."""
-    plain = {name: value.isoformat() if hasattr(value, "isoformat") else value for name, value in record.items() if value is not None}
+    plain = {
+        name: value.isoformat() if hasattr(value, "isoformat") else value
+        for name, value in record.items()
+        if value is not None
+    }
     return (
         {**plain, "extra": json.loads(plain["extra"])}
         if plain.get("extra") not in (None, "{}")

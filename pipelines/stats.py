@@ -1,4 +1,5 @@
-"""What went in, what came out, what was dropped and why: the figures of a home, from its summaries alone."""
+"""What went in, what came out, what was dropped and why: the figures of a home, from its summaries
+alone."""
 
 import functools
 import re
@@ -25,18 +26,25 @@ SHARED = ("documents", "kept", "bytes", "tokens")
 """Of what `stats` gives each source's share."""
 
 Overlap = dict[str, dict[str, dict[str, int]] | None]
-"""Stage -> source -> source of the twins -> removed documents, pairs without any left out; None for a stage that has not counted them all."""
+"""Stage -> source -> source of the twins -> removed documents, pairs without any left out; None for
+a stage that has not counted them all."""
 
 
 def stats(home_root: str) -> dict[str, Any]:
-    """`{"schema_version": 1, "sources": {NAME: X}, "total": X, "shares": {NAME: S}, "overlap": {stage: {NAME: {NAME: n}}}}`.
+    """`{"schema_version": 1, "sources": {NAME: X}, "total": X, "shares": {NAME: S}, "overlap":
+    {stage: {NAME: {NAME: n}}}}`.
 
-    X = records, rejects {reason: n}, documents, removed {stage: n}, rules {rule: n} (of removed.rules, by the first rule that fired), kept, bytes (UTF-8 of the kept text), sentences, tokens.
-    S: a source's part of the total, of each of `SHARED`. Overlap: of the first source's removed documents, those whose twin is of the second. What no stage has counted yet is null.
-    Only where there are any: marks {mark: n} of the documents; survey {records, rejects {reason: n}, and what it counted} of the first reading.
+    X = records, rejects {reason: n}, documents, removed {stage: n}, rules {rule: n} (of
+    removed.rules, by the first rule that fired), kept, bytes (UTF-8 of the kept text), sentences,
+    tokens. S: a source's part of the total, of each of `SHARED`. Overlap: of the first source's
+    removed documents, those whose twin is of the second. What no stage has counted yet is null.
+    Only where there are any: marks {mark: n} of the documents; survey {records, rejects {reason:
+    n}, and what it counted} of the first reading.
     """
     home, recipe = open_home(home_root, for_reading=True)
-    overlap: Overlap = {stage: {} for stage in homes.removing_stages(recipe) if stage != homes.RULES}
+    overlap: Overlap = {
+        stage: {} for stage in homes.removing_stages(recipe) if stage != homes.RULES
+    }
     sources = {name: _source_stats(home, recipe, name, overlap) for name in recipe.sources}
     for name in files.list_folders(home.file("summaries", homes.SURVEY)):
         if name in sources:
@@ -44,8 +52,17 @@ def stats(home_root: str) -> dict[str, Any]:
     total: dict[str, Any] = {}
     for figures in sources.values():
         total = _add(total, figures)
-    shares = {name: {key: _share(figures[key], total[key], sources, key) for key in SHARED} for name, figures in sources.items()}
-    return {"schema_version": SCHEMA_VERSION, "sources": sources, "total": total, "shares": shares, "overlap": overlap}
+    shares = {
+        name: {key: _share(figures[key], total[key], sources, key) for key in SHARED}
+        for name, figures in sources.items()
+    }
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "sources": sources,
+        "total": total,
+        "shares": shares,
+        "overlap": overlap,
+    }
 
 
 def _share(part: int | None, whole: int | None, sources: dict[str, Any], key: str) -> float | None:
@@ -55,13 +72,21 @@ def _share(part: int | None, whole: int | None, sources: dict[str, Any], key: st
     return round(part / whole, 6)
 
 
-def _source_stats(home: Home, recipe: Recipe, name: str, overlap: Overlap | None = None) -> dict[str, Any]:
+def _source_stats(
+    home: Home, recipe: Recipe, name: str, overlap: Overlap | None = None
+) -> dict[str, Any]:
     """The figures of a source; its row of `overlap` is written."""
-    ingested, encoded = summaries(home, ingest.STAGE, name), homes.current(home, recipe, tokenize.STAGE, name)
+    ingested, encoded = (
+        summaries(home, ingest.STAGE, name),
+        homes.current(home, recipe, tokenize.STAGE, name),
+    )
     rejects: dict[str, int] = {}
     for summary in ingested:
         rejects = _add(rejects, summary.rejects)
-    removed = {stage: _removed(home, recipe, stage, name, ingested, overlap) for stage in homes.removing_stages(recipe, source=name)}
+    removed = {
+        stage: _removed(home, recipe, stage, name, ingested, overlap)
+        for stage in homes.removing_stages(recipe, source=name)
+    }
     by_rule: dict[str, int] = {}
     if removed.get(homes.RULES) is not None:
         read = homes.bulk(home)
@@ -78,32 +103,62 @@ def _source_stats(home: Home, recipe: Recipe, name: str, overlap: Overlap | None
     for summary in ingested:
         marks = _add(marks, summary.marks)
     if marks:
-        figures["marks"] = dict(sorted(marks.items(), key=lambda item: [int(word) if word.isdigit() else word for word in re.split(r"(\d+)", item[0])]))
-    return figures | {key: _sum_of_all(encoded, key, ingested) for key in ("kept", "bytes", "sentences", "tokens")}
+        figures["marks"] = dict(
+            sorted(
+                marks.items(),
+                key=lambda item: [
+                    int(word) if word.isdigit() else word for word in re.split(r"(\d+)", item[0])
+                ],
+            )
+        )
+    return figures | {
+        key: _sum_of_all(encoded, key, ingested) for key in ("kept", "bytes", "sentences", "tokens")
+    }
 
 
 def _survey_stats(home: Home, name: str) -> dict[str, Any]:
-    looked, concluded = summaries(home, homes.SURVEY, name), homes.read_summary(home.summary(homes.CONCLUSION, name, homes.CONCLUSION))
+    looked, concluded = (
+        summaries(home, homes.SURVEY, name),
+        homes.read_summary(home.summary(homes.CONCLUSION, name, homes.CONCLUSION)),
+    )
     rejects: dict[str, int] = {}
     for summary in looked:
         rejects = _add(rejects, summary.rejects)
-    return {"records": _sum(looked, "records"), "rejects": dict(sorted(rejects.items())), **(concluded.counts if concluded else {})}
+    return {
+        "records": _sum(looked, "records"),
+        "rejects": dict(sorted(rejects.items())),
+        **(concluded.counts if concluded else {}),
+    }
 
 
-def _removed(home: Home, recipe: Recipe, stage: str, name: str, ingested: list[Summary], overlap: Overlap | None) -> int | None:
-    """How many documents a stage removes; None until it has gone over every slice that is there now."""
+def _removed(
+    home: Home,
+    recipe: Recipe,
+    stage: str,
+    name: str,
+    ingested: list[Summary],
+    overlap: Overlap | None,
+) -> int | None:
+    """How many documents a stage removes; None until it has gone over every slice that is there
+    now."""
     found = homes.current(home, recipe, stage, name)
     known = bool(ingested) and len(found) == len(ingested)
     if stage == homes.RULES:
         read = homes.bulk(home)
-        return sum(homes.removed_count(home, recipe, stage, summary, read) for summary in ingested) if known else None
+        return (
+            sum(homes.removed_count(home, recipe, stage, summary, read) for summary in ingested)
+            if known
+            else None
+        )
     removed = sum(summary.counts["removed"] for summary in found)
     if overlap is not None:
         twins_in: dict[str, int] = {}
         for summary in found:
             twins_in = _add(twins_in, summary.twins_in)
         row = overlap[stage]
-        if not known or row is None or sum(twins_in.values()) < removed:  # a home of an earlier version did not count them
+        if (
+            not known or row is None or sum(twins_in.values()) < removed
+        ):  # a home of an earlier version did not count them
             overlap[stage] = None
         elif twins_in:
             row[name] = {other: twins_in[other] for other in recipe.sources if other in twins_in}
@@ -133,18 +188,29 @@ def _add(left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]:
 def _stopped(home: Home, recipe: Recipe, manifest: Manifest | None) -> str | None:
     from pipelines import exact, near, near_decision
 
-    guards: dict[str, Callable[..., None]] = {exact.STAGE: exact.guard, near.STAGE: functools.partial(near_decision.guard, say=lambda _: None)}
+    guards: dict[str, Callable[..., None]] = {
+        exact.STAGE: exact.guard,
+        near.STAGE: functools.partial(near_decision.guard, say=lambda _: None),
+    }
     for stage in homes.removing_stages(recipe):
         if stage in guards:
-            found = [summary for name in recipe.sources for summary in homes.current(home, recipe, stage, name)]
-            if len(found) < sum(len(summaries(home, ingest.STAGE, name)) for name in recipe.sources):
+            found = [
+                summary
+                for name in recipe.sources
+                for summary in homes.current(home, recipe, stage, name)
+            ]
+            if len(found) < sum(
+                len(summaries(home, ingest.STAGE, name)) for name in recipe.sources
+            ):
                 return None  # not there yet
             try:
                 guards[stage](home, recipe, found)
             except UserError as error:
                 return error.what
     try:
-        _, whole = open_home(home.root)  # with the options of a user's own source, which need its module
+        _, whole = open_home(
+            home.root
+        )  # with the options of a user's own source, which need its module
     except UserError:
         return None
     if manifest and manifest.recipe_digest != recipe_digest(whole):
@@ -153,22 +219,31 @@ def _stopped(home: Home, recipe: Recipe, manifest: Manifest | None) -> str | Non
 
 
 def removals(figures: dict[str, Any]) -> list[tuple[str, int]]:
-    """(what removed them, how many documents) of a source's figures: the rules one by one, in the order of their names, and the stages."""
+    """(what removed them, how many documents) of a source's figures: the rules one by one, in the
+    order of their names, and the stages."""
     rows = [(f"{homes.RULES} {rule}", count) for rule, count in sorted(figures["rules"].items())]
-    return rows + [(stage, count) for stage, count in figures["removed"].items() if count and stage != homes.RULES]
+    return rows + [
+        (stage, count)
+        for stage, count in figures["removed"].items()
+        if count and stage != homes.RULES
+    ]
 
 
 def status(home_root: str) -> dict[str, Any]:
     """How far a build is: slices done of each stage and whether the shards are there.
 
-    `stopped`: why the shards are not what the recipe asks for: a guard, or settings changed since. `safety_net`: records that the limits of time and memory ended, by reason. Those are meant never to decide, and on
-    another machine they might not.
+    `stopped`: why the shards are not what the recipe asks for: a guard, or settings changed since.
+    `safety_net`: records that the limits of time and memory ended, by reason. Those are meant never
+    to decide, and on another machine they might not.
     """
     home, recipe = open_home(home_root, for_reading=True)
     ingested = summaries(home, ingest.STAGE)
     slices = len(ingested)
     done = {stage: len(summaries(home, stage)) for stage in STAGES}
-    for stage in (*homes.REMOVING_STAGES, tokenize.STAGE):  # not those of documents that are no more
+    for stage in (
+        *homes.REMOVING_STAGES,
+        tokenize.STAGE,
+    ):  # not those of documents that are no more
         done[stage] = sum(len(homes.current(home, recipe, stage, name)) for name in recipe.sources)
     aside = homes.slices_aside(home)
     surveyed = summaries(home, homes.SURVEY)
@@ -176,7 +251,9 @@ def status(home_root: str) -> dict[str, Any]:
         done = {homes.SURVEY: len(surveyed), **done}
     off = set(homes.REMOVING_STAGES) - set(homes.removing_stages(recipe))
     kept = [_source_stats(home, recipe, name)["kept"] for name in recipe.sources]
-    manifest = read_manifest(home.file("shards")) if files.exists(home.file("shards", MANIFEST)) else None
+    manifest = (
+        read_manifest(home.file("shards")) if files.exists(home.file("shards", MANIFEST)) else None
+    )
     entries = manifest.shards if manifest else ()
     in_shards = sum(entry.documents for entry in entries)
     stopped = _stopped(home, recipe, manifest)
@@ -185,10 +262,18 @@ def status(home_root: str) -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION,
         "slices": slices,
         "done": {stage: count for stage, count in done.items() if stage not in off},
-        "complete": bool(entries) and not aside and not stopped and None not in kept and in_shards == sum(kept),
+        "complete": bool(entries)
+        and not aside
+        and not stopped
+        and None not in kept
+        and in_shards == sum(kept),
         "stopped": stopped,
         "set_aside": aside,
-        "safety_net": {reason: count for reason in SAFETY_NET if (count := sum(summary.rejects.get(reason, 0) for summary in ingested))},
+        "safety_net": {
+            reason: count
+            for reason in SAFETY_NET
+            if (count := sum(summary.rejects.get(reason, 0) for summary in ingested))
+        },
         "at_work": at_work,
         "running": read_snapshot(home) if at_work else None,
     }

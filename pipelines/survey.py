@@ -1,10 +1,13 @@
-"""Stage `survey`: the first reading of sources that are read twice (`corpora.document.Survey`), before `ingest`.
+"""Stage `survey`: the first reading of sources that are read twice (`corpora.document.Survey`),
+before `ingest`.
 
-    slices -> look -> survey/NAME/SLICE.parquet -> conclude -> survey/NAME/conclusion.parquet (or .arrow)
+    slices -> look -> survey/NAME/SLICE.parquet -> conclude -> survey/NAME/conclusion.parquet (or
+.arrow)
 
-No text is kept: of each record a row of at most 24 bytes, and strings beside it. The conclusion is one task a source, that
-reads the rows of all slices in bounded memory. Its digest is in the fingerprint of each of the source's slices at ingest:
-what it came to decides what is read there. A recipe without such a source has no such stage.
+No text is kept: of each record a row of at most 24 bytes, and strings beside it. The conclusion is
+one task a source, that reads the rows of all slices in bounded memory. Its digest is in the
+fingerprint of each of the source's slices at ingest: what it came to decides what is read there. A
+recipe without such a source has no such stage.
 """
 
 import json
@@ -17,7 +20,19 @@ import pyarrow.parquet as pq
 
 from corpora.document import Survey
 from corpora.sources import load_source, survey_of
-from pipelines.home import CONCLUSION, SURVEY, Home, Summary, done, fingerprint, open_home, prune, summaries, task_home, write_summary
+from pipelines.home import (
+    CONCLUSION,
+    SURVEY,
+    Home,
+    Summary,
+    done,
+    fingerprint,
+    open_home,
+    prune,
+    summaries,
+    task_home,
+    write_summary,
+)
 from pipelines.ingest import Task, bytes_until, plan_slices, source_parts, storable
 from pipelines.progress import tick
 from pipelines.recipe import Recipe
@@ -34,7 +49,8 @@ ROWS = 100_000
 
 @dataclass(frozen=True, kw_only=True)
 class Conclude:
-    """What all slices of a source come to, and the fingerprint its summary must have. `size`: bytes of what they noted."""
+    """What all slices of a source come to, and the fingerprint its summary must have. `size`: bytes
+    of what they noted."""
 
     home: str
     source: str
@@ -51,7 +67,8 @@ def surveyed(recipe: Recipe) -> dict[str, Survey]:
 
 
 def plan(home_root: str) -> list[Task]:
-    """The slices to be looked at, in order; what slices that are no more left is removed. With a `limit` each source is one slice.
+    """The slices to be looked at, in order; what slices that are no more left is removed. With a
+    `limit` each source is one slice.
 
     Raises `UserError`: no file matches, a schema that is too wide.
     """
@@ -60,7 +77,15 @@ def plan(home_root: str) -> list[Task]:
     for name, survey in surveyed(recipe).items():
         source = load_source(recipe.sources[name].kind)
         _check_schema(name, survey.schema)
-        tasks += plan_slices(home_root, recipe, name, survey.slices or source.slices, STAGE, {"stage": VERSION}, survey.conclude_fields)
+        tasks += plan_slices(
+            home_root,
+            recipe,
+            name,
+            survey.slices or source.slices,
+            STAGE,
+            {"stage": VERSION},
+            survey.conclude_fields,
+        )
     wanted = {(task.source, task.name) for task in tasks}
     sources = {(task.source, CONCLUSION) for task in tasks}
     prune(home, CONCLUSION, sources, ())
@@ -76,13 +101,21 @@ def forget(home: Home, recipe: Recipe) -> None:
 
 
 def _check_schema(name: str, schema: pa.Schema) -> None:
-    fixed = [field.type.bit_width for field in schema if not (pa.types.is_string(field.type) or pa.types.is_large_string(field.type))]
+    fixed = [
+        field.type.bit_width
+        for field in schema
+        if not (pa.types.is_string(field.type) or pa.types.is_large_string(field.type))
+    ]
     if sum(fixed) > 8 * RECORD_BYTES:
-        raise UserError(f"source {name}: its survey keeps {sum(fixed) // 8} bytes a record", f"keep at most {RECORD_BYTES}, and strings beside them")
+        raise UserError(
+            f"source {name}: its survey keeps {sum(fixed) // 8} bytes a record",
+            f"keep at most {RECORD_BYTES}, and strings beside them",
+        )
 
 
 def process(task: Task) -> Summary:
-    """Look at one slice and write what is noted of it, unless that is done. Returns its summary, written last."""
+    """Look at one slice and write what is noted of it, unless that is done. Returns its summary,
+    written last."""
     home, recipe = task_home(task)
     name, piece = task.source, task.slice
     address = home.survey(name, piece.name)
@@ -92,10 +125,15 @@ def process(task: Task) -> Summary:
     options = recipe.sources[name]
     survey = survey_of(options)
     assert survey is not None
-    schema = survey.schema.with_metadata({"corpusmill.paths": json.dumps([part.path for part in piece.parts])})
+    schema = survey.schema.with_metadata(
+        {"corpusmill.paths": json.dumps([part.path for part in piece.parts])}
+    )
     counts, rejects = Counter[str](records=0, passed=0, bytes=0), Counter[str]()
     reached = bytes_until(piece)
-    with files.open_output(address) as output, pq.ParquetWriter(output, schema, compression="zstd") as writer:
+    with (
+        files.open_output(address) as output,
+        pq.ParquetWriter(output, schema, compression="zstd") as writer,
+    ):
         held: list[tuple[Any, ...]] = []
         for note in survey.look(options, piece):
             counts["records"] += 1
@@ -131,8 +169,13 @@ def process(task: Task) -> Summary:
 
 
 def _batch(rows: list[tuple[Any, ...]], schema: pa.Schema) -> pa.RecordBatch:
-    columns = ([storable(value) if isinstance(value, str) else value for value in column] for column in zip(*rows))
-    return pa.record_batch([pa.array(column, field.type) for column, field in zip(columns, schema)], schema=schema)
+    columns = (
+        [storable(value) if isinstance(value, str) else value for value in column]
+        for column in zip(*rows)
+    )
+    return pa.record_batch(
+        [pa.array(column, field.type) for column, field in zip(columns, schema)], schema=schema
+    )
 
 
 def plan_conclusions(home_root: str) -> list[Conclude]:
@@ -141,13 +184,25 @@ def plan_conclusions(home_root: str) -> list[Conclude]:
     tasks = []
     for name in surveyed(recipe):
         found = summaries(home, STAGE, name)
-        wanted = fingerprint(stage=VERSION, **source_parts(recipe, recipe.sources[name]), slices=[(*summary.key, summary.output) for summary in found])
-        tasks.append(Conclude(home=home_root, source=name, size=sum(summary.output_bytes for summary in found), fingerprint=wanted))
+        wanted = fingerprint(
+            stage=VERSION,
+            **source_parts(recipe, recipe.sources[name]),
+            slices=[(*summary.key, summary.output) for summary in found],
+        )
+        tasks.append(
+            Conclude(
+                home=home_root,
+                source=name,
+                size=sum(summary.output_bytes for summary in found),
+                fingerprint=wanted,
+            )
+        )
     return tasks
 
 
 def conclude(task: Conclude) -> Summary:
-    """Make one file of what all slices of a source noted, unless that is done. Returns its summary, written last."""
+    """Make one file of what all slices of a source noted, unless that is done. Returns its summary,
+    written last."""
     home, recipe = open_home(task.home)
     name = task.source
     options = recipe.sources[name]

@@ -1,7 +1,8 @@
-"""Stage `tokenize`: the kept documents become sentences, and sentences token ids, in a work file a slice.
+"""Stage `tokenize`: the kept documents become sentences, and sentences token ids, in a work file a
+slice.
 
-Sentences are found by sentencex, paragraph by paragraph, and encoded one by one, as text: a page that holds `</s>`
-gives ordinary ids. Memory is one row group of documents and its tokens.
+Sentences are found by sentencex, paragraph by paragraph, and encoded one by one, as text: a page
+that holds `</s>` gives ordinary ids. Memory is one row group of documents and its tokens.
 """
 
 import itertools
@@ -53,8 +54,8 @@ Encoder = Callable[[list[str]], tuple[NDArray[np.uint32], NDArray[np.int64]]]
 
 @dataclass(frozen=True, kw_only=True)
 class Task(SliceTask):
-    """One ingested slice to encode; `tokenizer`: digest of the vocabulary; `attributes`: digests of what decides which
-    documents are kept."""
+    """One ingested slice to encode; `tokenizer`: digest of the vocabulary; `attributes`: digests of
+    what decides which documents are kept."""
 
     fingerprint: str
     tokenizer: str
@@ -63,7 +64,8 @@ class Task(SliceTask):
 
 
 def plan(home_root: str) -> list[Task]:
-    """Every ingested slice, in order. Raises `UserError` when dedup has not run or there is no vocabulary."""
+    """Every ingested slice, in order. Raises `UserError` when dedup has not run or there is no
+    vocabulary."""
     home, recipe = open_home(home_root)
     vocabulary = read_summary(home.summary("tokenizer", "all", "tokenizer"))
     if vocabulary is None:
@@ -71,7 +73,9 @@ def plan(home_root: str) -> list[Task]:
     slices = ordered_slices(home, recipe)
     prune(home, STAGE, {(summary.source, summary.slice) for summary in slices}, (f"work/{STAGE}",))
     read, key = bulk(home), recipe_key(recipe)
-    attributes = files.each(home.root, lambda summary: attribute_digests(home, recipe, summary, read=read), slices)
+    attributes = files.each(
+        home.root, lambda summary: attribute_digests(home, recipe, summary, read=read), slices
+    )
     return [
         Task(
             home=home_root,
@@ -95,8 +99,8 @@ def plan(home_root: str) -> list[Task]:
 
 
 def process(task: Task) -> Summary:
-    """Encode the kept documents of one slice: an Arrow file with a shard's columns and `chance`, the document's draw
-    for the validation split."""
+    """Encode the kept documents of one slice: an Arrow file with a shard's columns and `chance`,
+    the document's draw for the validation split."""
     home, recipe = task_home(task)
     ingested = task.ingested
     address = home.work(STAGE, ingested.source, f"{ingested.slice}.arrow")
@@ -111,7 +115,10 @@ def process(task: Task) -> Summary:
     counts = dict.fromkeys(("kept", "bytes", "sentences", "tokens"), 0)
     schema = work_schema(dtype)
     row = 0
-    with files.open_input(home.documents(ingested.source, ingested.slice)) as stream, files.open_output(address, flush=False) as output:
+    with (
+        files.open_input(home.documents(ingested.source, ingested.slice)) as stream,
+        files.open_output(address, flush=False) as output,
+    ):
         documents = pq.ParquetFile(stream)
         with pa.ipc.new_file(output, schema) as writer:
             for group in range(documents.num_row_groups):
@@ -123,11 +130,18 @@ def process(task: Task) -> Summary:
                     continue
                 texts = table.column("text").to_pylist()
                 languages = [found or language for found in table.column("language").to_pylist()]
-                pieces = [split_sentences(text, code, recipe.shards.whitespace) for text, code in zip(texts, languages)]
+                pieces = [
+                    split_sentences(text, code, recipe.shards.whitespace)
+                    for text, code in zip(texts, languages)
+                ]
                 identities = table.column("id").to_pylist()
                 batch = encode(encoder, identities, pieces, dtype)
-                chances = np.array([chance(recipe.seed, "valid", identity) for identity in identities], np.uint64)
-                writer.write_batch(pa.record_batch([*batch.columns, pa.array(chances)], schema=schema))
+                chances = np.array(
+                    [chance(recipe.seed, "valid", identity) for identity in identities], np.uint64
+                )
+                writer.write_batch(
+                    pa.record_batch([*batch.columns, pa.array(chances)], schema=schema)
+                )
                 counts["kept"] += len(texts)
                 counts["bytes"] += sum(len(text.encode()) for text in texts)
                 counts["sentences"] += sum(map(len, pieces))
@@ -155,8 +169,9 @@ def work_schema(dtype: str) -> pa.Schema:
 
 @lru_cache(maxsize=1)
 def _loaded(address: str, digest: str) -> tuple[Encoder, int]:
-    """The encoder of a vocabulary and its number of ids; loaded once a process, since that takes longer than a small slice.
-    `digest` is the file's, so that another vocabulary at the same place is noticed."""
+    """The encoder of a vocabulary and its number of ids; loaded once a process, since that takes
+    longer than a small slice. `digest` is the file's, so that another vocabulary at the same place
+    is noticed."""
     return fastest_encoder(address), vocab_size(read_tokenizer(address))
 
 
@@ -177,8 +192,10 @@ def vocab_size(tokenizer: Tokenizer) -> int:
 def split_sentences(text: str, language: str, whitespace: str) -> list[str]:
     """The sentences of a normalised text, as they are encoded; `whitespace` is that of the recipe.
 
-    `keep`: their concatenation is the text. `space`: runs of white space are one space, and a sentence after the first
-    begins with one where white space is before it (in Chinese there is none). `strip`: the same without that space. `language`: a langdetect code; unknown is split as English.
+    `keep`: their concatenation is the text. `space`: runs of white space are one space, and a
+    sentence after the first begins with one where white space is before it (in Chinese there is
+    none). `strip`: the same without that space. `language`: a langdetect code; unknown is split as
+    English.
     """
     code = {"zh-cn": "zh", "zh-tw": "zh", "any": "en"}.get(language, language)
     sentences = []
@@ -188,7 +205,9 @@ def split_sentences(text: str, language: str, whitespace: str) -> list[str]:
             sentences.append(text[end:stop])
         else:
             bare = " ".join(text[begin:stop].split())
-            sentences.append(" " + bare if whitespace == "space" and end < begin and sentences else bare)
+            sentences.append(
+                " " + bare if whitespace == "space" and end < begin and sentences else bare
+            )
         end = stop
     if whitespace == "keep" and sentences and end < len(text):
         sentences[-1] += text[end:]
@@ -209,8 +228,11 @@ def _sentence_spans(text: str, language: str) -> Iterator[tuple[int, int]]:
         offset += len(paragraph) + 1
 
 
-def encode(encoder: Encoder, identities: list[str], documents: list[list[str]], dtype: str) -> pa.RecordBatch:
-    """The shard columns of D documents, each a list of sentences; a sentence without tokens is left out."""
+def encode(
+    encoder: Encoder, identities: list[str], documents: list[list[str]], dtype: str
+) -> pa.RecordBatch:
+    """The shard columns of D documents, each a list of sentences; a sentence without tokens is left
+    out."""
     tokens, ends = encoder([sentence for sentences in documents for sentence in sentences])
     lengths = np.diff(ends)
     sentence_ends = _ends(np.fromiter(map(len, documents), np.int64, len(documents)))
@@ -218,7 +240,12 @@ def encode(encoder: Encoder, identities: list[str], documents: list[list[str]], 
     filled = lengths > 0
     sentence_ends = _ends(filled)[sentence_ends]
     return token_batch(
-        pa.array(identities, pa.string()), tokens.astype(dtype), token_ends, lengths[filled].astype(np.uint32), sentence_ends, token_schema(dtype)
+        pa.array(identities, pa.string()),
+        tokens.astype(dtype),
+        token_ends,
+        lengths[filled].astype(np.uint32),
+        sentence_ends,
+        token_schema(dtype),
     )
 
 
@@ -226,7 +253,10 @@ def plain_encoder(tokenizer: Tokenizer) -> Encoder:
     """Sentences by `tokenizers`: the reference."""
 
     def encode_sentences(sentences: list[str]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
-        ids = [encoding.ids for encoding in tokenizer.encode_batch_fast(sentences, add_special_tokens=False)]
+        ids = [
+            encoding.ids
+            for encoding in tokenizer.encode_batch_fast(sentences, add_special_tokens=False)
+        ]
         ends = _ends(np.fromiter(map(len, ids), np.int64, len(ids)))
         return np.fromiter(itertools.chain.from_iterable(ids), np.uint32, int(ends[-1])), ends
 
@@ -234,8 +264,9 @@ def plain_encoder(tokenizer: Tokenizer) -> Encoder:
 
 
 def fastest_encoder(address: str) -> Encoder:
-    """The same ids by fastokens, about 15 times as fast, where the version that the tests compare is installed and it
-    knows the vocabulary; the first sentences of each process are compared with `tokenizers`, else that encodes all."""
+    """The same ids by fastokens, about 15 times as fast, where the version that the tests compare
+    is installed and it knows the vocabulary; the first sentences of each process are compared with
+    `tokenizers`, else that encodes all."""
     plain = plain_encoder(read_tokenizer(address))
     try:
         import fastokens
@@ -252,13 +283,17 @@ def fastest_encoder(address: str) -> Encoder:
         nonlocal compared, equal
         if not equal:
             return plain(sentences)
-        ids, ends = fast.encode_batch_flat(sentences, add_special_tokens=False, split_special_tokens=True)
+        ids, ends = fast.encode_batch_flat(
+            sentences, add_special_tokens=False, split_special_tokens=True
+        )
         found = np.frombuffer(ids, np.uint32), np.frombuffer(ends, np.uint64).astype(np.int64)
         if compared < COMPARED_SENTENCES:
             compared += len(sentences)
             expected = plain(sentences[:COMPARED_SENTENCES])
             count = len(expected[1])
-            equal = np.array_equal(found[1][:count], expected[1]) and np.array_equal(found[0][: expected[1][-1]], expected[0])
+            equal = np.array_equal(found[1][:count], expected[1]) and np.array_equal(
+                found[0][: expected[1][-1]], expected[0]
+            )
             return found if equal else plain(sentences)
         return found
 

@@ -1,7 +1,9 @@
-"""Stage `train-tokenizer`: a byte-level BPE vocabulary, trained on a sample of the kept text, or a given one.
+"""Stage `train-tokenizer`: a byte-level BPE vocabulary, trained on a sample of the kept text, or a
+given one.
 
-The sample is chosen by the hash of each document's id, so that it does not depend on slices, order or workers.
-Ids of a trained vocabulary: `<s>` 0, `<pad>` 1, `</s>` 2, `<unk>` 3, then 256 bytes and the merges, `<mask>` last.
+The sample is chosen by the hash of each document's id, so that it does not depend on slices, order
+or workers. Ids of a trained vocabulary: `<s>` 0, `<pad>` 1, `</s>` 2, `<unk>` 3, then 256 bytes and
+the merges, `<mask>` last.
 """
 
 import json
@@ -42,7 +44,8 @@ from shards.format import SPECIAL
 
 STAGE = "tokenizer"
 _ENDLESS_WORD = re.compile(r"\w{2000,}|[^\w\s]{2000,}|[^\S\n]{2000,}")
-"""Base64, rulers of signs, blanks: the trainer's work is the square of a word's length (a word of 1 MB: hours), and there is nothing to learn from them."""
+"""Base64, rulers of signs, blanks: the trainer's work is the square of a word's length (a word of 1
+MB: hours), and there is nothing to learn from them."""
 SAMPLE = "sample"
 VERSION = 2
 
@@ -66,7 +69,8 @@ def plan(home_root: str) -> list[Task]:
     slices, attributes = _training_slices(home, recipe, found)
     if _trained(home, _trained_fingerprint(recipe, slices, attributes)):
         return []
-    # Of all the text, not of the kept: that would need each document's size, and depend on nothing else.
+    # Of all the text, not of the kept: that would need each document's size, and depend on nothing
+    # else.
     size = sum(summary.counts["bytes"] for summary in slices)
     threshold = min(CHANCES, CHANCES * recipe.tokenizer.sample_bytes // max(size, 1))
     key = recipe_key(recipe)
@@ -76,17 +80,28 @@ def plan(home_root: str) -> list[Task]:
             recipe=key,
             ingested=summary,
             threshold=threshold,
-            fingerprint=fingerprint(stage=VERSION, seed=recipe.seed, threshold=threshold, documents=summary.output, attributes=digests),
+            fingerprint=fingerprint(
+                stage=VERSION,
+                seed=recipe.seed,
+                threshold=threshold,
+                documents=summary.output,
+                attributes=digests,
+            ),
         )
         for summary, digests in zip(slices, attributes)
     ]
 
 
-def _training_slices(home: Home, recipe: Recipe, found: list[Summary]) -> tuple[list[Summary], list[list[str]]]:
-    """The slices to train on, and for each the digests of what decides which of its documents are kept."""
+def _training_slices(
+    home: Home, recipe: Recipe, found: list[Summary]
+) -> tuple[list[Summary], list[list[str]]]:
+    """The slices to train on, and for each the digests of what decides which of its documents are
+    kept."""
     names = recipe.tokenizer.sources or tuple(recipe.sources)
     slices, read = [summary for summary in found if summary.source in names], bulk(home)
-    return slices, files.each(home.root, lambda summary: attribute_digests(home, recipe, summary, read=read), slices)
+    return slices, files.each(
+        home.root, lambda summary: attribute_digests(home, recipe, summary, read=read), slices
+    )
 
 
 def process(task: Task) -> Summary:
@@ -100,7 +115,10 @@ def process(task: Task) -> Summary:
     kept = kept_rows(home, recipe, ingested)
     schema = pa.schema([("text", pa.large_string())])
     row = documents = size = 0
-    with files.open_input(home.documents(ingested.source, ingested.slice)) as stream, files.open_output(address) as output:
+    with (
+        files.open_input(home.documents(ingested.source, ingested.slice)) as stream,
+        files.open_output(address) as output,
+    ):
         table = pq.ParquetFile(stream)
         with pq.ParquetWriter(output, schema, compression="zstd") as writer:
             for group in range(table.num_row_groups):
@@ -114,7 +132,9 @@ def process(task: Task) -> Summary:
                 documents += len(texts)
                 tick(row, task.size * row // max(table.metadata.num_rows, 1))
                 writer.write_table(pa.table([pa.array(texts, pa.large_string())], schema=schema))
-    summary = slice_summary(SAMPLE, ingested, task.fingerprint, output, {"documents": documents, "bytes": size})
+    summary = slice_summary(
+        SAMPLE, ingested, task.fingerprint, output, {"documents": documents, "bytes": size}
+    )
     write_summary(home, summary)
     return summary
 
@@ -128,7 +148,9 @@ def train(home_root: str) -> Summary:
     address = home.file("tokenizer", "tokenizer.json")
     config = recipe.tokenizer
     if config.path:
-        wanted = fingerprint(stage=VERSION, given=given_digest(config.path), packages=package_versions("tokenizers"))
+        wanted = fingerprint(
+            stage=VERSION, given=given_digest(config.path), packages=package_versions("tokenizers")
+        )
         finished = done(home, STAGE, "all", "tokenizer", wanted, address)
         if finished:
             return finished
@@ -140,14 +162,25 @@ def train(home_root: str) -> Summary:
         if finished:
             return finished
         read = bulk(home)
-        taken = [summary for piece in slices if (summary := read(SAMPLE, piece.source, piece.slice))]
-        counts = {name: sum(summary.counts[name] for summary in taken) for name in ("documents", "bytes")}
+        taken = [
+            summary for piece in slices if (summary := read(SAMPLE, piece.source, piece.slice))
+        ]
+        counts = {
+            name: sum(summary.counts[name] for summary in taken) for name in ("documents", "bytes")
+        }
         if not counts["documents"]:
-            raise UserError(f"{home_root}: no text to train a vocabulary on", f"corpus stats {home_root} shows where it went; or set tokenizer.path")
+            raise UserError(
+                f"{home_root}: no text to train a vocabulary on",
+                f"corpus stats {home_root} shows where it went; or set tokenizer.path",
+            )
         tokenizer = train_bpe(_texts(home, taken), config)
     content = tokenizer.to_str(pretty=True).encode()
     files.write_bytes(address, content)
-    counts = {**counts, "vocab_size": tokenizer.get_vocab_size(), "wanted": config.vocab_size if not config.path else tokenizer.get_vocab_size()}
+    counts = {
+        **counts,
+        "vocab_size": tokenizer.get_vocab_size(),
+        "wanted": config.vocab_size if not config.path else tokenizer.get_vocab_size(),
+    }
     summary = Summary(
         stage=STAGE,
         source="all",
@@ -169,15 +202,24 @@ def _trained(home: Home, wanted: str) -> Summary | None:
 
 def _trained_fingerprint(recipe: Recipe, slices: list[Summary], attributes: list[list[str]]) -> str:
     config = recipe.tokenizer
-    inputs = [[summary.source, summary.output, digests] for summary, digests in zip(slices, attributes)]
+    inputs = [
+        [summary.source, summary.output, digests] for summary, digests in zip(slices, attributes)
+    ]
     return fingerprint(
-        stage=VERSION, seed=recipe.seed, vocab_size=config.vocab_size, sample_bytes=config.sample_bytes, packages=package_versions("tokenizers"), inputs=inputs
+        stage=VERSION,
+        seed=recipe.seed,
+        vocab_size=config.vocab_size,
+        sample_bytes=config.sample_bytes,
+        packages=package_versions("tokenizers"),
+        inputs=inputs,
     )
 
 
 def _texts(home: Home, samples: list[Summary]) -> Iterator[str]:
     for summary in samples:
-        with files.open_input(home.work(SAMPLE, summary.source, f"{summary.slice}.parquet")) as stream:
+        with files.open_input(
+            home.work(SAMPLE, summary.source, f"{summary.slice}.parquet")
+        ) as stream:
             for batch in pq.ParquetFile(stream).iter_batches(batch_size=64):
                 for text in batch.column(0):
                     # A paragraph at a time, as `tokenize` encodes: no merge may cross a line end.
@@ -185,14 +227,16 @@ def _texts(home: Home, samples: list[Summary]) -> Iterator[str]:
 
 
 def train_bpe(texts: Iterator[str], config: TokenizerConfig) -> Tokenizer:
-    """Byte-level BPE like GPT-2's, with RoBERTa's special tokens. `config.vocab_size` counts them; fewer ids come out when
-    the text has fewer merges."""
+    """Byte-level BPE like GPT-2's, with RoBERTa's special tokens. `config.vocab_size` counts them;
+    fewer ids come out when the text has fewer merges."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)  # type: ignore[assignment]
     tokenizer.decoder = decoders.ByteLevel()  # type: ignore[assignment]
     trainer = trainers.BpeTrainer(
         vocab_size=config.vocab_size - 1,
-        special_tokens=[AddedToken(token, special=True, normalized=False) for token in SPECIAL[:-1]],
+        special_tokens=[
+            AddedToken(token, special=True, normalized=False) for token in SPECIAL[:-1]
+        ],
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
@@ -201,16 +245,19 @@ def train_bpe(texts: Iterator[str], config: TokenizerConfig) -> Tokenizer:
 
 
 def with_special_tokens(tokenizer: Tokenizer) -> Tokenizer:
-    """The same tokenizer with those of the five special tokens appended that it lacks. `<mask>` takes the space before it,
-    as RoBERTa's does, where text is written with a mask by hand."""
+    """The same tokenizer with those of the five special tokens appended that it lacks. `<mask>`
+    takes the space before it, as RoBERTa's does, where text is written with a mask by hand."""
     for token in SPECIAL:
-        tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False, lstrip=token == "<mask>")])
+        tokenizer.add_special_tokens(
+            [AddedToken(token, special=True, normalized=False, lstrip=token == "<mask>")]
+        )
     return tokenizer
 
 
 def load_given(path: str) -> Tokenizer:
-    """A vocabulary from tokenizer.json, or from a folder with it, with vocab.json and merges.txt, or with encoder.json,
-    vocab.bpe and, for RoBERTa's ids, dict.txt. Raises `UserError`: not readable, or one that prepends a space."""
+    """A vocabulary from tokenizer.json, or from a folder with it, with vocab.json and merges.txt,
+    or with encoder.json, vocab.bpe and, for RoBERTa's ids, dict.txt. Raises `UserError`: not
+    readable, or one that prepends a space."""
     try:
         if files.is_folder(path):
             names = {address.rsplit("/", 1)[1] for address in files.list_files(path)}
@@ -220,8 +267,13 @@ def load_given(path: str) -> Tokenizer:
         tokenizer = Tokenizer.from_str(files.read_bytes(path).decode())
     except UserError:
         raise
-    except Exception as error:  # the Rust side raises plain Exception for a file it does not understand
-        raise UserError(f"tokenizer.path: {path}: {error}", "give a tokenizer.json of the Hugging Face tokenizers package") from None
+    except (
+        Exception
+    ) as error:  # the Rust side raises plain Exception for a file it does not understand
+        raise UserError(
+            f"tokenizer.path: {path}: {error}",
+            "give a tokenizer.json of the Hugging Face tokenizers package",
+        ) from None
     _refuse_prefix_space(path, json.loads(tokenizer.to_str()))
     return with_special_tokens(tokenizer)
 
@@ -230,21 +282,32 @@ def _refuse_prefix_space(path: str, data: dict[str, object]) -> None:
     """A tokenizer that puts a space before every text would put one before every sentence."""
     for part in ("pre_tokenizer", "normalizer"):
         text = json.dumps(data.get(part))
-        if '"add_prefix_space": true' in text or '"prepend_scheme": "always"' in text or '"type": "Prepend"' in text:
-            raise UserError(f"tokenizer.path: {path}: its {part} adds a space before the text", "set add_prefix_space to false in it")
+        if (
+            '"add_prefix_space": true' in text
+            or '"prepend_scheme": "always"' in text
+            or '"type": "Prepend"' in text
+        ):
+            raise UserError(
+                f"tokenizer.path: {path}: its {part} adds a space before the text",
+                "set add_prefix_space to false in it",
+            )
 
 
 def _from_gpt2_files(path: str, names: set[str]) -> Tokenizer:
-    """The files of GPT-2 and RoBERTa. RoBERTa's ids: 4 + the line of dict.txt, `<mask>` last (fairseq's `Dictionary`)."""
+    """The files of GPT-2 and RoBERTa. RoBERTa's ids: 4 + the line of dict.txt, `<mask>` last
+    (fairseq's `Dictionary`)."""
     pairs = [("vocab.json", "merges.txt"), ("encoder.json", "vocab.bpe")]
     found = [pair for pair in pairs if names >= set(pair)]
     if not found:
         raise UserError(
-            f"tokenizer.path: {path}: no vocabulary in this folder", "it needs tokenizer.json, vocab.json and merges.txt, or encoder.json and vocab.bpe"
+            f"tokenizer.path: {path}: no vocabulary in this folder",
+            "it needs tokenizer.json, vocab.json and merges.txt, or encoder.json and vocab.bpe",
         )
     vocabulary: dict[str, int] = json.loads(files.read_bytes(files.join(path, found[0][0])))
     if "dict.txt" in names:
-        vocabulary = _roberta_ids(vocabulary, files.read_bytes(files.join(path, "dict.txt")).decode())
+        vocabulary = _roberta_ids(
+            vocabulary, files.read_bytes(files.join(path, "dict.txt")).decode()
+        )
     with tempfile.TemporaryDirectory() as folder:
         merges = os.path.join(folder, "merges.txt")
         with open(merges, "wb") as stream:
@@ -264,7 +327,8 @@ def _roberta_ids(gpt2: dict[str, int], dictionary: str) -> dict[str, int]:
     pieces = {number: piece for piece, number in gpt2.items()}
     vocabulary = {token: index for index, token in enumerate(SPECIAL[:-1])}
     words = [line.rsplit(" ", 1)[0] for line in dictionary.splitlines() if line]
-    # fairseq pads with made-up words to a multiple of 8; copies of the file hold more of them than the model has ids.
+    # fairseq pads with made-up words to a multiple of 8; copies of the file hold more of them than
+    # the model has ids.
     real = sum(not word.startswith("madeupword") for word in words)
     padded = -(-(real + len(vocabulary)) // 8) * 8 - len(vocabulary)
     for number, word in enumerate(words[:padded]):
@@ -274,11 +338,21 @@ def _roberta_ids(gpt2: dict[str, int], dictionary: str) -> dict[str, int]:
 
 
 def given_digest(path: str) -> str:
-    """Of the file of a given vocabulary, or of those in its folder. Raises `UserError` where it is not there."""
+    """Of the file of a given vocabulary, or of those in its folder. Raises `UserError` where it is
+    not there."""
     if not files.is_folder(path):
         try:
             return files.digest(path)
         except FileNotFoundError:
-            raise UserError(f"tokenizer.path: {path}: no such file", "give a tokenizer.json or a folder with one") from None
+            raise UserError(
+                f"tokenizer.path: {path}: no such file",
+                "give a tokenizer.json or a folder with one",
+            ) from None
     wanted = ("tokenizer.json", "vocab.json", "merges.txt", "encoder.json", "vocab.bpe", "dict.txt")
-    return fingerprint(files=[[name, files.digest(files.join(path, name))] for name in wanted if files.exists(files.join(path, name))])
+    return fingerprint(
+        files=[
+            [name, files.digest(files.join(path, name))]
+            for name in wanted
+            if files.exists(files.join(path, name))
+        ]
+    )

@@ -19,9 +19,13 @@ def table(home: Home, source: str) -> str:
 def write_table(home: Home, name: str) -> int:
     """Write the addresses of a source's conclusion as a table; how many.
 
-    Rows are in the order of the keys' hashes: no order of time or place, so that no host gets all its requests in a row.
+    Rows are in the order of the keys' hashes: no order of time or place, so that no host gets all
+    its requests in a row.
     """
-    with open_links(home.conclusion(name, "arrow")) as listed, files.open_output(table(home, name)) as output:
+    with (
+        open_links(home.conclusion(name, "arrow")) as listed,
+        files.open_output(table(home, name)) as output,
+    ):
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(COLUMNS)

@@ -1,9 +1,9 @@
 """The pool of child processes that does the work of every stage on one machine.
 
-A child that dies costs one try of one slice, not the job, and a child that hangs can be ended: threads and in-process
-runners offer neither. The deadline is on progress, not on time: a slice may take hours, as long as its ticks move.
-This module is imported by the children and must stay free of Beam. The pool is kept from stage to stage, since a
-child takes a second to start.
+A child that dies costs one try of one slice, not the job, and a child that hangs can be ended:
+threads and in-process runners offer neither. The deadline is on progress, not on time: a slice may
+take hours, as long as its ticks move. This module is imported by the children and must stay free of
+Beam. The pool is kept from stage to stage, since a child takes a second to start.
 """
 
 import ctypes
@@ -29,8 +29,8 @@ from shards.config import UserError
 MAX_TRIES = 2
 MAX_STARTS = 3
 STALL_S = float(os.environ.get("CORPUSMILL_STALL_S", "600"))
-"""A child whose ticks have not moved for so long is ended. The slowest honest record is a page at the parser's safety
-deadline of 100 s, tried twice."""
+"""A child whose ticks have not moved for so long is ended. The slowest honest record is a page at
+the parser's safety deadline of 100 s, tried twice."""
 _PR_SET_PDEATHSIG = 1
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -46,7 +46,8 @@ _pool_lock = threading.RLock()
 
 
 class Task(Protocol):
-    """What a stage hands to a worker: picklable, small, and named. `size`: bytes of input, for the display."""
+    """What a stage hands to a worker: picklable, small, and named. `size`: bytes of input, for the
+    display."""
 
     @property
     def home(self) -> str: ...
@@ -62,7 +63,8 @@ class Task(Protocol):
 
 @dataclass
 class Job:
-    """One try of one task. `began`: when a child took it up, 0.0 before; `moved`: when its ticks last changed."""
+    """One try of one task. `began`: when a child took it up, 0.0 before; `moved`: when its ticks
+    last changed."""
 
     task: Any
     attempt: int
@@ -107,8 +109,8 @@ def submit(workers: int, function: Callable[[Any], Any], task: Any, attempt: int
 
 
 def run_ticking(function: Callable[[Any], Any], task: Any, ticks: str) -> Any:
-    """`run`, with `progress.tick` going to a file. An error that is no user's keeps its trace as text: the parent may
-    not have the class."""
+    """`run`, with `progress.tick` going to a file. An error that is no user's keeps its trace as
+    text: the parent may not have the class."""
     progress.open_ticks(ticks)
     _forget_peak()
     try:
@@ -126,7 +128,8 @@ _is_child = False
 
 
 def _forget_peak() -> None:
-    """In a child of the pool: what the slice before took is not this one's. Linux alone can; elsewhere it stays the highest."""
+    """In a child of the pool: what the slice before took is not this one's. Linux alone can;
+    elsewhere it stays the highest."""
     if _is_child and sys.platform == "linux":
         try:
             with open("/proc/self/clear_refs", "w") as stream:
@@ -170,7 +173,9 @@ def why(error: BaseException, job: Job) -> tuple[str, str]:
         code = int(error.exitcode or 0)
         if code < 0:
             name = signal.Signals(-code).name
-            return f"its process was killed by {name}" + (", perhaps for want of memory" if name == "SIGKILL" else ""), ""
+            return f"its process was killed by {name}" + (
+                ", perhaps for want of memory" if name == "SIGKILL" else ""
+            ), ""
         return f"its process ended with {code}", ""
     if isinstance(error, CancelledError):
         return f"no progress for {STALL_S:.0f} s", ""
@@ -191,8 +196,15 @@ def run(function: Callable[[Any], Any], task: Any) -> Any:
         }.get(error.errno or 0)
         if remedy is None:
             raise
-        where = error.filename or getattr(task, "home", task if isinstance(task, str) else "the home")
-        if error.errno in (errno.EACCES, errno.EPERM) and isinstance(where, str) and os.path.exists(where) and not os.access(where, os.R_OK):
+        where = error.filename or getattr(
+            task, "home", task if isinstance(task, str) else "the home"
+        )
+        if (
+            error.errno in (errno.EACCES, errno.EPERM)
+            and isinstance(where, str)
+            and os.path.exists(where)
+            and not os.access(where, os.R_OK)
+        ):
             remedy = "give yourself the right to read it"
         raise UserError(f"{where}: {error.strerror or error}", remedy, 3) from None
 
@@ -206,7 +218,8 @@ def _started_pool(workers: int) -> pebble.ProcessPool:
     global _pool, starting
     if _pool is None or _pool[0] != workers or not _pool[1].active:
         stop()
-        # Children, and the threads that start more of them, are begun with the signals blocked and not raised here: a
+        # Children, and the threads that start more of them, are begun with the signals blocked and
+        # not raised here: a
         # Ctrl-C meanwhile would leave a child half made. `_start_child` unblocks them.
         starting = True
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
@@ -215,7 +228,8 @@ def _started_pool(workers: int) -> pebble.ProcessPool:
                 try:
                     _pool = (workers, _new_pool(workers))
                     break
-                except OSError:  # a child, or multiprocessing's own tracker of resources, was killed while it began
+                # a child, or multiprocessing's own tracker of resources, was killed while it began
+                except OSError:
                     if attempt == MAX_STARTS - 1:
                         raise
         finally:
@@ -228,9 +242,15 @@ def _started_pool(workers: int) -> pebble.ProcessPool:
 
 
 def _new_pool(workers: int) -> pebble.ProcessPool:
-    """A pool whose children are begun: from a thread that stays, since a child ends with the thread that began it."""
+    """A pool whose children are begun: from a thread that stays, since a child ends with the thread
+    that began it."""
     context = multiprocessing.get_context("spawn")
-    pool = pebble.ProcessPool(max_workers=workers, context=context, initializer=_start_child, initargs=(os.getpid(), list(sys.path)))
+    pool = pebble.ProcessPool(
+        max_workers=workers,
+        context=context,
+        initializer=_start_child,
+        initargs=(os.getpid(), list(sys.path)),
+    )
     begun: Future[bool] = Future()
     threading.Thread(target=_begin_children, args=(pool, begun), daemon=True).start()
     assert begun.result()
@@ -258,8 +278,8 @@ def stop() -> None:
 
 
 def _start_child(parent: int, path: list[str]) -> None:
-    """One core a child: the libraries' own threads would only get in each other's way. Ctrl-C is the parent's to handle,
-    and a child ends with its parent, even one that is killed."""
+    """One core a child: the libraries' own threads would only get in each other's way. Ctrl-C is
+    the parent's to handle, and a child ends with its parent, even one that is killed."""
     global _is_child
     _is_child = True
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -271,16 +291,21 @@ def _start_child(parent: int, path: list[str]) -> None:
         os._exit(1)
     limit = memory_limit()
     if limit:
-        resource.setrlimit(resource.RLIMIT_DATA, (limit, resource.getrlimit(resource.RLIMIT_DATA)[1]))
+        resource.setrlimit(
+            resource.RLIMIT_DATA, (limit, resource.getrlimit(resource.RLIMIT_DATA)[1])
+        )
     sys.path[:] = path  # so that a user's own module is found here too
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     os.environ["RAYON_NUM_THREADS"] = "1"
-    os.environ["FASTOKENS_BPE_THREADS"] = "1"  # its own threads, two by default: a worker is one core's
+    os.environ["FASTOKENS_BPE_THREADS"] = (
+        "1"  # its own threads, two by default: a worker is one core's
+    )
     import pyarrow
 
     pyarrow.set_cpu_count(1)
 
 
 def memory_limit() -> int:
-    """Bytes of data a child may hold, 0 for no limit: CORPUSMILL_WORKER_MEMORY_GB, default 8; past it the slice fails, not the machine."""
+    """Bytes of data a child may hold, 0 for no limit: CORPUSMILL_WORKER_MEMORY_GB, default 8; past
+    it the slice fails, not the machine."""
     return int(float(os.environ.get("CORPUSMILL_WORKER_MEMORY_GB", "8")) * 1e9)

@@ -1,4 +1,5 @@
-"""The files between the pipelines and the trainer: Arrow shards, their manifest, and how both are read.
+"""The files between the pipelines and the trainer: Arrow shards, their manifest, and how both are
+read.
 
 `shards.open(directory, split)` is all that most readers need; `docs/format.md` has the bytes.
 Nothing is imported until it is asked for, so that `corpus --help` stays quick.

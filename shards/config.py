@@ -1,9 +1,9 @@
 """Strict TOML <-> frozen dataclasses, and the one error class for what a user can cause.
 
-A key that no field has, a value of the wrong type, a required key that is missing: each is a `UserError` that
-names the key's path and the nearest right name. The dataclasses stay plain, so that tyro can read them too and
-flags override the recipe. Supported field types: bool, int, float, str, Literal, X | None, tuple[X, ...],
-dict[str, X] and nested dataclasses.
+A key that no field has, a value of the wrong type, a required key that is missing: each is a
+`UserError` that names the key's path and the nearest right name. The dataclasses stay plain, so
+that tyro can read them too and flags override the recipe. Supported field types: bool, int, float,
+str, Literal, X | None, tuple[X, ...], dict[str, X] and nested dataclasses.
 """
 
 import dataclasses
@@ -24,7 +24,8 @@ T = TypeVar("T")
 
 
 class UserError(Exception):
-    """Something a user can cause and mend: shown as `error: what` and `hint: remedy`, never as a traceback.
+    """Something a user can cause and mend: shown as `error: what` and `hint: remedy`, never as a
+    traceback.
 
     `exit_code`: 1 ran but incomplete or a check failed, 2 usage or recipe or input, 3 environment.
     """
@@ -43,7 +44,13 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """A hint that names the nearest of `known`, or all of them when none is near."""
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-    return f"did you mean {close[0]}?" if close else f"known: {', '.join(names)}" if names else "none is known"
+    return (
+        f"did you mean {close[0]}?"
+        if close
+        else f"known: {', '.join(names)}"
+        if names
+        else "none is known"
+    )
 
 
 def parse_toml(text: str, where: str) -> dict[str, Any]:
@@ -51,7 +58,9 @@ def parse_toml(text: str, where: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise UserError(f"{where}: not TOML: {error}", "see docs/reference.md for the keys of a recipe") from None
+        raise UserError(
+            f"{where}: not TOML: {error}", "see docs/reference.md for the keys of a recipe"
+        ) from None
 
 
 def dump_toml(value: Any) -> str:
@@ -74,7 +83,8 @@ def to_dict(value: Any) -> Any:
 
 
 def from_dict(cls: type[T], data: Mapping[str, Any], where: str = "") -> T:
-    """Build the dataclass `cls` from a table; raises `UserError` naming the path of whatever is wrong."""
+    """Build the dataclass `cls` from a table; raises `UserError` naming the path of whatever is
+    wrong."""
     return typing.cast(T, _convert(cls, data, where))
 
 
@@ -84,7 +94,10 @@ def _convert(kind: Any, value: Any, path: str) -> Any:
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is typing.Literal:
         if value not in arguments or isinstance(value, bool):
-            raise UserError(f"{path}: {value!r} is not one of {', '.join(map(repr, arguments))}", nearest(str(value), map(str, arguments)))
+            raise UserError(
+                f"{path}: {value!r} is not one of {', '.join(map(repr, arguments))}",
+                nearest(str(value), map(str, arguments)),
+            )
         return value
     if origin is typing.Union or origin is types.UnionType:
         inner = [argument for argument in arguments if argument is not type(None)]
@@ -105,24 +118,39 @@ def _convert(kind: Any, value: Any, path: str) -> Any:
 
 
 def _given(field: dataclasses.Field[Any], kind: Any, value: Any, path: str) -> Any:
-    """The value of a field. Of a table inside a table the keys that are not given keep what the field has by default, which a kind of source may set."""
+    """The value of a field. Of a table inside a table the keys that are not given keep what the
+    field has by default, which a kind of source may set."""
     found = _convert(kind, value, path)
-    if not dataclasses.is_dataclass(kind) or field.default_factory is dataclasses.MISSING or field.default_factory is kind:
+    if (
+        not dataclasses.is_dataclass(kind)
+        or field.default_factory is dataclasses.MISSING
+        or field.default_factory is kind
+    ):
         return found
     try:
-        return dataclasses.replace(field.default_factory(), **{key: getattr(found, key) for key in value})
+        return dataclasses.replace(
+            field.default_factory(), **{key: getattr(found, key) for key in value}
+        )
     except ValueError as error:
         raise UserError(f"{path}.{error}") from None
 
 
 def _require(value: Any, kind: type, path: str) -> Any:
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        names = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", dict: "a table"}
+        names = {
+            bool: "true or false",
+            int: "a whole number",
+            float: "a number",
+            str: "a text",
+            dict: "a table",
+        }
         raise UserError(f"{path}: {value!r} is not {names.get(kind, kind.__name__)}")
     return value
 
 
-_hints = functools.lru_cache(maxsize=None)(typing.get_type_hints)  # a summary is read for every slice, many times
+_hints = functools.lru_cache(maxsize=None)(
+    typing.get_type_hints
+)  # a summary is read for every slice, many times
 
 
 def _build(cls: type, value: Any, path: str) -> Any:
@@ -134,10 +162,16 @@ def _build(cls: type, value: Any, path: str) -> Any:
         if key not in fields:
             raise UserError(f"{prefix}{key}: unknown key", nearest(key, fields))
     for name, field in fields.items():
-        required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        required = (
+            field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        )
         if required and name not in value:
-            raise UserError(f"{prefix}{name}: missing", f"set {name} in [{path}]" if path else f"set {name}")
-    arguments = {key: _given(fields[key], hints[key], item, prefix + key) for key, item in value.items()}
+            raise UserError(
+                f"{prefix}{name}: missing", f"set {name} in [{path}]" if path else f"set {name}"
+            )
+    arguments = {
+        key: _given(fields[key], hints[key], item, prefix + key) for key, item in value.items()
+    }
     try:
         return cls(**arguments)
     except ValueError as error:

@@ -1,9 +1,11 @@
-"""Files by address, local or on an object store, over `pyarrow.fs`; nothing half-written is ever seen (law 3).
+"""Files by address, local or on an object store, over `pyarrow.fs`; nothing half-written is ever
+seen (law 3).
 
-An address is a path or a URI (`s3://bucket/key`, the key as it stands: nothing in it is unquoted). Locally a file is
-written beside its final name, flushed and renamed; for an object store it is written to a temporary file of this machine,
-and its bytes go up in one put of the final name (`shards.store`). Streams are closed on every path out.
-`https://` addresses are read by `shards.webfile`, and never written.
+An address is a path or a URI (`s3://bucket/key`, the key as it stands: nothing in it is unquoted).
+Locally a file is written beside its final name, flushed and renamed; for an object store it is
+written to a temporary file of this machine, and its bytes go up in one put of the final name
+(`shards.store`). Streams are closed on every path out. `https://` addresses are read by
+`shards.webfile`, and never written.
 """
 
 import errno
@@ -34,15 +36,20 @@ _CHUNK = 1 << 20
 
 def is_remote(address: str) -> bool:
     """True for a URI of an object store, False for a path of this machine."""
-    return re.match(r"^[a-z][a-z0-9+.-]+://", address) is not None and not address.startswith("file://")
+    return re.match(r"^[a-z][a-z0-9+.-]+://", address) is not None and not address.startswith(
+        "file://"
+    )
 
 
 def resolve(address: str) -> tuple[pafs.FileSystem, str]:
-    """The file system of an address and the path inside it. Raises `UserError` for a scheme nobody knows."""
+    """The file system of an address and the path inside it. Raises `UserError` for a scheme nobody
+    knows."""
     if not is_remote(address):
         return _local(), os.path.abspath(address.removeprefix("file://"))
     if web.is_web(address):
-        raise UserError(f"{address}: files over HTTP can only be read", "name a folder, s3://, gs:// or hdfs://")
+        raise UserError(
+            f"{address}: files over HTTP can only be read", "name a folder, s3://, gs:// or hdfs://"
+        )
     return store.file_system(address)
 
 
@@ -53,7 +60,9 @@ def _info(address: str) -> pafs.FileInfo:
     return store.ask(address, lambda: file_system.get_file_info(path))
 
 
-def _listing(address: str, recursive: bool = False, allow_not_found: bool = True) -> list[pafs.FileInfo]:
+def _listing(
+    address: str, recursive: bool = False, allow_not_found: bool = True
+) -> list[pafs.FileInfo]:
     """What lies in a folder of a store (pages of 1,000 are all asked for)."""
     file_system, path = resolve(address)
     selector = pafs.FileSelector(path, recursive=recursive, allow_not_found=allow_not_found)
@@ -100,26 +109,46 @@ def size(address: str) -> int:
 
 
 def list_files(address: str, suffix: str = "") -> list[str]:
-    """Addresses of the files directly in a folder, sorted; a folder that is not there is empty. Temporary files are left out."""
+    """Addresses of the files directly in a folder, sorted; a folder that is not there is empty.
+    Temporary files are left out."""
     if not is_remote(address):  # Arrow stops at a name that is no UTF-8
         path = resolve(address)[1]
-        found = [entry.name for entry in os.scandir(path) if entry.is_file()] if os.path.isdir(path) else []
-        return [join(address, name) for name in sorted(found) if name.endswith(suffix) and not name.startswith(TEMPORARY)]
+        found = (
+            [entry.name for entry in os.scandir(path) if entry.is_file()]
+            if os.path.isdir(path)
+            else []
+        )
+        return [
+            join(address, name)
+            for name in sorted(found)
+            if name.endswith(suffix) and not name.startswith(TEMPORARY)
+        ]
     names = [info.base_name for info in _listing(address) if info.type == pafs.FileType.File]
-    return [join(address, name) for name in sorted(names) if name.endswith(suffix) and not name.startswith(TEMPORARY)]
+    return [
+        join(address, name)
+        for name in sorted(names)
+        if name.endswith(suffix) and not name.startswith(TEMPORARY)
+    ]
 
 
 def list_folders(address: str) -> list[str]:
     """Names of the folders directly in a folder, sorted."""
-    return sorted(info.base_name for info in _listing(address) if info.type == pafs.FileType.Directory)
+    return sorted(
+        info.base_name for info in _listing(address) if info.type == pafs.FileType.Directory
+    )
 
 
 def walk(address: str) -> list[tuple[str, int, int]]:
-    """(path below a folder, bytes, when it was written in ns) of every file below it, sorted; nothing where there is no
-    folder. Temporary files are left out. On a store one request for each thousand."""
+    """(path below a folder, bytes, when it was written in ns) of every file below it, sorted;
+    nothing where there is no folder. Temporary files are left out. On a store one request for each
+    thousand."""
     root = resolve(address)[1].rstrip("/")
     if is_remote(address):
-        found = [(info.path[len(root) :].strip("/"), int(info.size), int(info.mtime_ns or 0)) for info in _listing(address, recursive=True) if info.is_file]
+        found = [
+            (info.path[len(root) :].strip("/"), int(info.size), int(info.mtime_ns or 0))
+            for info in _listing(address, recursive=True)
+            if info.is_file
+        ]
         return sorted(found)
     there = []
     for folder, _, names in os.walk(root):
@@ -130,14 +159,22 @@ def walk(address: str) -> list[tuple[str, int, int]]:
                     stat = os.stat(path)
                 except FileNotFoundError:  # gone since it was listed
                     continue
-                there.append((os.path.relpath(path, root).replace(os.sep, "/"), stat.st_size, stat.st_mtime_ns))
+                there.append(
+                    (
+                        os.path.relpath(path, root).replace(os.sep, "/"),
+                        stat.st_size,
+                        stat.st_mtime_ns,
+                    )
+                )
     return sorted(there)
 
 
 def read_bytes(address: str) -> bytes:
     """The whole file."""
     if is_remote(address):
-        with webfile.open_input(address) if web.is_web(address) else open_input(address) as stream:  # Arrow's own asks for the size first
+        with (
+            webfile.open_input(address) if web.is_web(address) else open_input(address) as stream
+        ):  # Arrow's own asks for the size first
             return bytes(stream.read())
     path = address.removeprefix("file://")
     _refuse_special(path, address)
@@ -146,12 +183,18 @@ def read_bytes(address: str) -> bytes:
 
 
 def each(root: str, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
-    """`function` of each item, in order; many at a time where `root` is a store, since there each waits for an answer."""
-    return store.side_by_side(function, list(items)) if is_remote(root) else [function(item) for item in items]
+    """`function` of each item, in order; many at a time where `root` is a store, since there each
+    waits for an answer."""
+    return (
+        store.side_by_side(function, list(items))
+        if is_remote(root)
+        else [function(item) for item in items]
+    )
 
 
 def open_input(address: str) -> pa.NativeFile:
-    """A seekable stream over a file. Raises FileNotFoundError, PermissionError; `UserError` where a store fails."""
+    """A seekable stream over a file. Raises FileNotFoundError, PermissionError; `UserError` where a
+    store fails."""
     if web.is_web(address):
         return pa.PythonFile(webfile.open_input(address), mode="r")
     if is_remote(address):
@@ -165,7 +208,8 @@ def open_input(address: str) -> pa.NativeFile:
 
 
 def _refuse_special(path: str, address: str) -> None:
-    """Raise IsADirectoryError, since it is as little a file, for what would make a reader wait for ever or never end."""
+    """Raise IsADirectoryError, since it is as little a file, for what would make a reader wait for
+    ever or never end."""
     try:
         mode = os.stat(path).st_mode
     except OSError:
@@ -175,12 +219,14 @@ def _refuse_special(path: str, address: str) -> None:
 
 
 def open_ranges(address: str) -> Any:
-    """A file of which a few ranges are read, by `read_at(count, offset)` and `size()`: of a store's no more is asked for than these."""
+    """A file of which a few ranges are read, by `read_at(count, offset)` and `size()`: of a store's
+    no more is asked for than these."""
     return store.Ranges(address) if is_remote(address) else open_input(address)
 
 
 class Output(io.BufferedIOBase):
-    """What `open_output` gives: a file that only grows, and knows what was written to it. `bytes`: how much."""
+    """What `open_output` gives: a file that only grows, and knows what was written to it. `bytes`:
+    how much."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream, self._state, self.bytes = stream, hashlib.blake2b(digest_size=32), 0
@@ -211,10 +257,13 @@ class Output(io.BufferedIOBase):
 def open_output(address: str, flush: bool = True) -> Iterator[Output]:
     """A stream whose bytes appear under `address` only when the block ends without an error.
 
-    `flush` False does not wait for the disk: for large files that can be made again and whose digest is looked at before use.
+    `flush` False does not wait for the disk: for large files that can be made again and whose
+    digest is looked at before use.
     """
     if web.is_web(address):
-        raise UserError(f"{address}: files over HTTP can only be read", "name a folder, s3://, gs:// or hdfs://")
+        raise UserError(
+            f"{address}: files over HTTP can only be read", "name a folder, s3://, gs:// or hdfs://"
+        )
     if is_remote(address):
         with tempfile.TemporaryFile() as stream:
             yield Output(stream)
@@ -278,7 +327,8 @@ def digest_of_bytes(content: bytes) -> str:
 
 
 def identity(address: str, length: int) -> str:
-    """A cheap identity of an input's content: a store's or a web server's ETag, where it gives one, else `both_ends_digest`."""
+    """A cheap identity of an input's content: a store's or a web server's ETag, where it gives one,
+    else `both_ends_digest`."""
     if web.is_web(address):
         return webfile.identity(address) or both_ends_digest(address, length)
     if is_remote(address):
@@ -300,10 +350,11 @@ def both_ends_digest(address: str, length: int) -> str:
 
 
 def glob(pattern: str) -> list[tuple[str, int]]:
-    """(address, bytes) of every file that matches, sorted by address. `**` crosses folders, a leading dot must be written.
+    """(address, bytes) of every file that matches, sorted by address. `**` crosses folders, a
+    leading dot must be written.
 
-    A pattern without wildcards names a file, or a folder and all below it. Raises `UserError` when the folder before
-    the first wildcard is not there. An address of a web server names one file.
+    A pattern without wildcards names a file, or a folder and all below it. Raises `UserError` when
+    the folder before the first wildcard is not there. An address of a web server names one file.
     """
     if web.is_web(pattern):
         return webfile.glob(pattern)
@@ -315,7 +366,9 @@ def glob(pattern: str) -> list[tuple[str, int]]:
         if is_remote(fixed) and not exists(bucket):
             raise store.no_bucket(bucket)
         what = "file or folder" if fixed == pattern else f"folder: {fixed}"
-        raise UserError(f"{pattern}: no such {what}", "give an existing path or a glob such as 'texts/**/*.txt'")
+        raise UserError(
+            f"{pattern}: no such {what}", "give an existing path or a glob such as 'texts/**/*.txt'"
+        )
     if kind == pafs.FileType.File:
         return [(fixed, int(info.size))]
     if kind == pafs.FileType.Unknown:
@@ -326,7 +379,9 @@ def glob(pattern: str) -> list[tuple[str, int]]:
     deep = "/" in rest or "**" in rest
     found = [
         (join(fixed, relative), size)
-        for relative, size in (_walk_remote(fixed, deep) if is_remote(pattern) else _walk(resolve(fixed)[1], deep))
+        for relative, size in (
+            _walk_remote(fixed, deep) if is_remote(pattern) else _walk(resolve(fixed)[1], deep)
+        )
         if matches(relative)
     ]
     return sorted(found)
@@ -346,20 +401,36 @@ def _walk_remote(folder: str, deep: bool) -> Iterator[tuple[str, int]]:
 
 
 def _walk(root: str, deep: bool) -> Iterator[tuple[str, int]]:
-    """The same on this machine: links are followed, but not into a folder that is being walked already; names that are
-    no UTF-8 come with surrogates."""
+    """The same on this machine: links are followed, but not into a folder that is being walked
+    already; names that are no UTF-8 come with surrogates."""
     for folder, folders, names in os.walk(root, followlinks=True, onerror=_cannot_list):
         real = os.path.realpath(folder)
-        folders[:] = [name for name in folders if deep and not (real + os.sep).startswith(os.path.realpath(os.path.join(folder, name)) + os.sep)]
+        folders[:] = [
+            name
+            for name in folders
+            if deep
+            and not (real + os.sep).startswith(
+                os.path.realpath(os.path.join(folder, name)) + os.sep
+            )
+        ]
         for name in names:
             path = os.path.join(folder, name)
-            if not os.path.isdir(path):  # a link to nowhere, a pipe and their like are read to a reject
-                yield os.path.relpath(path, root).replace(os.sep, "/"), os.path.getsize(path) if os.path.isfile(path) else 0
+            if not os.path.isdir(
+                path
+            ):  # a link to nowhere, a pipe and their like are read to a reject
+                yield (
+                    os.path.relpath(path, root).replace(os.sep, "/"),
+                    os.path.getsize(path) if os.path.isfile(path) else 0,
+                )
 
 
 def _cannot_list(error: OSError) -> None:
     """A folder that cannot be listed holds who knows what: nothing is passed over in silence."""
-    raise UserError(f"{error.filename}: cannot be listed: {error.strerror}", "give yourself the right to read it, or leave it out of the input", 3)
+    raise UserError(
+        f"{error.filename}: cannot be listed: {error.strerror}",
+        "give yourself the right to read it, or leave it out of the input",
+        3,
+    )
 
 
 def fixed_part(pattern: str) -> str:
@@ -374,7 +445,8 @@ def fixed_part(pattern: str) -> str:
 
 
 def _translate(pattern: str) -> str:
-    """A glob as a regular expression; `**` stands for any number of folders, and a wildcard never for a leading dot."""
+    """A glob as a regular expression; `**` stands for any number of folders, and a wildcard never
+    for a leading dot."""
     folders, name = r"(?:[^./][^/]*/)*", r"[^./][^/]*"
     parts = pattern.split("/")
     regex = [folders if part == "**" else _translate_part(part) + "/" for part in parts[:-1]]
@@ -402,7 +474,8 @@ def map_file(address: str) -> Any:
 
 @contextmanager
 def local_copy(address: str) -> Iterator[str]:
-    """A path of this machine with a file's bytes: its own, or of a store's file a copy that goes with the block."""
+    """A path of this machine with a file's bytes: its own, or of a store's file a copy that goes
+    with the block."""
     if not is_remote(address):
         yield address
         return

@@ -1,8 +1,10 @@
-"""The shard: an Arrow IPC file with one uncompressed record batch, a row a document. Version 1; `docs/format.md`.
+"""The shard: an Arrow IPC file with one uncompressed record batch, a row a document. Version 1;
+`docs/format.md`.
 
-Columns: `id: string` (32 hex digits), `tokens: large_list<uint16 | uint32>`, `sentences: large_list<uint32>` (lengths
-in tokens, which add up to the document's tokens). The schema's metadata names the format, the source, the split and
-the tokenizer's digest, so that a file that was swapped with another can be told. No special id is ever in a shard.
+Columns: `id: string` (32 hex digits), `tokens: large_list<uint16 | uint32>`, `sentences:
+large_list<uint32>` (lengths in tokens, which add up to the document's tokens). The schema's
+metadata names the format, the source, the split and the tokenizer's digest, so that a file that was
+swapped with another can be told. No special id is ever in a shard.
 """
 
 import pyarrow as pa
@@ -24,15 +26,28 @@ def token_schema(dtype: str) -> pa.Schema:
     return pa.schema(
         [
             pa.field("id", pa.string(), nullable=False),
-            pa.field("tokens", pa.large_list(pa.field("item", pa.type_for_alias(dtype), nullable=False)), nullable=False),
-            pa.field("sentences", pa.large_list(pa.field("item", pa.uint32(), nullable=False)), nullable=False),
+            pa.field(
+                "tokens",
+                pa.large_list(pa.field("item", pa.type_for_alias(dtype), nullable=False)),
+                nullable=False,
+            ),
+            pa.field(
+                "sentences",
+                pa.large_list(pa.field("item", pa.uint32(), nullable=False)),
+                nullable=False,
+            ),
         ]
     )
 
 
 def shard_schema(dtype: str, source: str, split: str, tokenizer_digest: str) -> pa.Schema:
     """`token_schema` with what the file says of itself."""
-    metadata = {"corpusmill.format": str(FORMAT), "corpusmill.source": source, "corpusmill.split": split, "corpusmill.tokenizer": tokenizer_digest}
+    metadata = {
+        "corpusmill.format": str(FORMAT),
+        "corpusmill.source": source,
+        "corpusmill.split": split,
+        "corpusmill.tokenizer": tokenizer_digest,
+    }
     return token_schema(dtype).with_metadata(metadata)
 
 

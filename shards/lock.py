@@ -1,4 +1,5 @@
-"""One writer in a folder of this machine: a lock of the operating system, which ends with its process however that ends."""
+"""One writer in a folder of this machine: a lock of the operating system, which ends with its
+process however that ends."""
 
 import fcntl
 import json
@@ -17,8 +18,9 @@ GLANCES = 3
 
 @contextmanager
 def locked_folder(folder: str) -> Iterator[None]:
-    """Hold FOLDER/lock for the block. The folder is made where it is not; where nothing but the lock is in it at the end,
-    both go again. Raises `UserError` (exit 3): another process holds it, which is named."""
+    """Hold FOLDER/lock for the block. The folder is made where it is not; where nothing but the
+    lock is in it at the end, both go again. Raises `UserError` (exit 3): another process holds it,
+    which is named."""
     with _open_lock(folder) as stream:
         stream.truncate(0)
         stream.write(me())
@@ -44,7 +46,11 @@ def _open_lock(folder: str) -> Iterator[IO[str]]:
                     break
                 except OSError:
                     if attempt == GLANCES - 1:
-                        raise UserError(f"{folder}: {_owner(stream)} is at work in it", "wait for it, or end it", 3) from None
+                        raise UserError(
+                            f"{folder}: {_owner(stream)} is at work in it",
+                            "wait for it, or end it",
+                            3,
+                        ) from None
                     time.sleep(0.02)
             if os.path.exists(path) and os.path.samestat(os.fstat(stream.fileno()), os.stat(path)):
                 yield stream
@@ -67,7 +73,13 @@ def folder_holder(folder: str) -> str | None:
 
 def me() -> str:
     """This process as JSON: pid, host, since when."""
-    return json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())})
+    return json.dumps(
+        {
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+            "since": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        }
+    )
 
 
 def _owner(stream: IO[str]) -> str:

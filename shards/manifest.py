@@ -1,4 +1,5 @@
-"""`manifest.json`: what lies in a shards folder, with digests; nothing in it depends on time, host or path."""
+"""`manifest.json`: what lies in a shards folder, with digests; nothing in it depends on time, host
+or path."""
 
 import json
 from dataclasses import dataclass
@@ -53,20 +54,33 @@ def write_manifest(directory: str, manifest: Manifest) -> None:
 
 
 def read_manifest(directory: str) -> Manifest:
-    """Read `manifest.json`. Raises `UserError`: not there, not JSON, a wrong key, or a newer format."""
+    """Read `manifest.json`. Raises `UserError`: not there, not JSON, a wrong key, or a newer
+    format."""
     address = files.join(directory, MANIFEST)
     try:
         data = json.loads(files.read_bytes(address))
     except FileNotFoundError:
-        raise UserError(f"{address}: no manifest", "name a folder of shards, or build one: corpus build RECIPE --home DIR") from None
+        raise UserError(
+            f"{address}: no manifest",
+            "name a folder of shards, or build one: corpus build RECIPE --home DIR",
+        ) from None
     except ValueError as error:
         what = "it is empty" if not files.size(address) else error
-        raise UserError(f"{address}: not a manifest: {what}", "copy the shards folder again, or rebuild: corpus build RECIPE --home DIR") from None
+        raise UserError(
+            f"{address}: not a manifest: {what}",
+            "copy the shards folder again, or rebuild: corpus build RECIPE --home DIR",
+        ) from None
     version = data.get("format") if isinstance(data, dict) else None
     if version is None:
-        raise UserError(f"{address}: not a manifest: it has no format", "copy the shards folder again, or rebuild: corpus build RECIPE --home DIR")
+        raise UserError(
+            f"{address}: not a manifest: it has no format",
+            "copy the shards folder again, or rebuild: corpus build RECIPE --home DIR",
+        )
     if not isinstance(version, int) or not 1 <= version <= FORMAT:
-        raise UserError(f"{address}: format {version!r} is not one this version reads (1 to {FORMAT})", "upgrade corpusmill")
+        raise UserError(
+            f"{address}: format {version!r} is not one this version reads (1 to {FORMAT})",
+            "upgrade corpusmill",
+        )
     try:
         return from_dict(Manifest, data)
     except UserError as error:
@@ -74,8 +88,14 @@ def read_manifest(directory: str) -> Manifest:
 
 
 def shards_directory(directory: str) -> str:
-    """The folder with the manifest, or where it should be: `directory` itself, or the `shards/` of a home."""
+    """The folder with the manifest, or where it should be: `directory` itself, or the `shards/` of
+    a home."""
     if files.exists(files.join(directory, MANIFEST)):
         return directory
     inner = files.join(directory, "shards")
-    return inner if files.exists(files.join(inner, MANIFEST)) or files.exists(files.join(directory, "recipe.toml")) else directory
+    return (
+        inner
+        if files.exists(files.join(inner, MANIFEST))
+        or files.exists(files.join(directory, "recipe.toml"))
+        else directory
+    )

@@ -1,8 +1,8 @@
 """Reading shards: numpy views on the memory map. No copy, no `take`, no `as_py`.
 
-`open` reads the manifest and maps the files of a split: a few system calls and one schema a file; no token is read
-until it is touched. What is checked: the manifest's version, each file's size and schema. What is not: digests and
-values, which `corpus verify` reads in full.
+`open` reads the manifest and maps the files of a split: a few system calls and one schema a file;
+no token is read until it is touched. What is checked: the manifest's version, each file's size and
+schema. What is not: digests and values, which `corpus verify` reads in full.
 """
 
 from collections.abc import Iterator
@@ -22,8 +22,9 @@ from shards.manifest import Manifest, ShardEntry, read_manifest, shards_director
 class Shard:
     """One shard of D documents, T tokens and S sentences, as read-only views.
 
-    `tokens` (T,) uint16 or uint32; `token_offsets` (D + 1,) int64: document d is `tokens[token_offsets[d]:token_offsets[d + 1]]`;
-    `sentences` (S,) uint32: lengths in tokens; `sentence_offsets` (D + 1,) int64, likewise into `sentences`; `ids`: D strings.
+    `tokens` (T,) uint16 or uint32; `token_offsets` (D + 1,) int64: document d is
+    `tokens[token_offsets[d]:token_offsets[d + 1]]`; `sentences` (S,) uint32: lengths in tokens;
+    `sentence_offsets` (D + 1,) int64, likewise into `sentences`; `ids`: D strings.
     """
 
     entry: ShardEntry
@@ -60,20 +61,31 @@ class Shards:
 
 
 def open(directory: str, split: str = "train", source: str | None = None) -> Shards:
-    """Map the shards of `split` (and of one source, where named) below `directory`, a home or its `shards/`.
+    """Map the shards of `split` (and of one source, where named) below `directory`, a home or its
+    `shards/`.
 
-    Raises `UserError`: an unknown split or source, no manifest, a newer format, a file missing, of another size or of another schema.
+    Raises `UserError`: an unknown split or source, no manifest, a newer format, a file missing, of
+    another size or of another schema.
     """
     directory = shards_directory(str(directory))
     if files.is_remote(directory):
-        raise UserError(f"{directory}: shards are memory-mapped and must lie on this machine", f"copy them first: aws s3 cp --recursive {directory} shards/")
+        raise UserError(
+            f"{directory}: shards are memory-mapped and must lie on this machine",
+            f"copy them first: aws s3 cp --recursive {directory} shards/",
+        )
     manifest = read_manifest(directory)
     if split not in SPLITS:
         raise UserError(f"{directory}: no split {split!r}", nearest(split, SPLITS))
     if source is not None and source not in (names := {entry.source for entry in manifest.shards}):
         raise UserError(f"{directory}: no source {source!r}", nearest(source, names))
-    entries = [entry for entry in manifest.shards if entry.split == split and source in (None, entry.source)]
-    return Shards(directory, manifest, tuple(open_shard(directory, manifest, entry) for entry in entries))
+    entries = [
+        entry
+        for entry in manifest.shards
+        if entry.split == split and source in (None, entry.source)
+    ]
+    return Shards(
+        directory, manifest, tuple(open_shard(directory, manifest, entry) for entry in entries)
+    )
 
 
 def open_shard(directory: str, manifest: Manifest, entry: ShardEntry) -> Shard:
@@ -82,17 +94,27 @@ def open_shard(directory: str, manifest: Manifest, entry: ShardEntry) -> Shard:
     try:
         length = files.size(address)
     except FileNotFoundError:
-        raise UserError(f"{address}: missing", "copy the shards folder again, or rebuild: corpus build", 1) from None
+        raise UserError(
+            f"{address}: missing", "copy the shards folder again, or rebuild: corpus build", 1
+        ) from None
     if length != entry.bytes:
-        raise UserError(f"{address}: {length} bytes, the manifest says {entry.bytes}", f"corpus verify {directory}", 1)
+        raise UserError(
+            f"{address}: {length} bytes, the manifest says {entry.bytes}",
+            f"corpus verify {directory}",
+            1,
+        )
     try:
         reader = pa.ipc.open_file(files.map_file(address))
         batch = reader.get_batch(0)
     except (pa.ArrowException, OSError) as error:
-        raise UserError(f"{address}: not a shard: {error}", f"corpus verify {directory}", 1) from None
+        raise UserError(
+            f"{address}: not a shard: {error}", f"corpus verify {directory}", 1
+        ) from None
     expected = shard_schema(manifest.dtype, entry.source, entry.split, manifest.tokenizer.digest)
     if not reader.schema.equals(expected, check_metadata=True) or batch.num_rows != entry.documents:
-        raise UserError(f"{address}: not the file that the manifest describes", f"corpus verify {directory}", 1)
+        raise UserError(
+            f"{address}: not the file that the manifest describes", f"corpus verify {directory}", 1
+        )
     tokens, sentences = batch.column("tokens"), batch.column("sentences")
     return Shard(
         entry,

@@ -1,12 +1,15 @@
-"""Object stores behind `files`, over `pyarrow.fs`: one client a store, whole blocks, one put, and errors in words.
+"""Object stores behind `files`, over `pyarrow.fs`: one client a store, whole blocks, one put, and
+errors in words.
 
-What is sent again: every request that met a 5xx answer, a throttle, a reset or silence, up to `MAX_TRIES` times with a
-back-off that doubles (25 ms, 50 ms, ...: a quarter of a minute in all). After that the store counts as down and whoever
-asks is told so at once for `DOWN_S`, so that a build ends with one line within two minutes and not after every request's tries.
+What is sent again: every request that met a 5xx answer, a throttle, a reset or silence, up to
+`MAX_TRIES` times with a back-off that doubles (25 ms, 50 ms, ...: a quarter of a minute in all).
+After that the store counts as down and whoever asks is told so at once for `DOWN_S`, so that a
+build ends with one line within two minutes and not after every request's tries.
 
-Cost: opening a file is one request (its size) and reading it one for each `BLOCK` bytes, forward; a file that fits into
-a block is read by one request whatever is asked of it. Writing is one request up to 5 MB, else one for each 10 MB and two.
-Credentials, region and endpoint come from where every tool takes them: AWS_ACCESS_KEY_ID, AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL.
+Cost: opening a file is one request (its size) and reading it one for each `BLOCK` bytes, forward; a
+file that fits into a block is read by one request whatever is asked of it. Writing is one request
+up to 5 MB, else one for each 10 MB and two. Credentials, region and endpoint come from where every
+tool takes them: AWS_ACCESS_KEY_ID, AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL.
 """
 
 import errno
@@ -38,42 +41,73 @@ DOWN_S = 60.0
 BLOCK = 32 << 20
 """Bytes read by one request and held by a reader."""
 ANONYMOUS = "anonymous@"
-"""s3://anonymous@BUCKET/KEY is asked without a signature, as public buckets allow, whatever credentials there are."""
+"""s3://anonymous@BUCKET/KEY is asked without a signature, as public buckets allow, whatever
+credentials there are."""
 SMALL = 5 << 20
-"""Bytes up to which a file goes up by one request. A larger one must not: where its first part fails, such a client would
-show an empty object when it is closed."""
+"""Bytes up to which a file goes up by one request. A larger one must not: where its first part
+fails, such a client would show an empty object when it is closed."""
 THREADS = 32
 """Requests under way where many small files are read."""
-_SETTINGS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_PROFILE")
+_SETTINGS = (
+    "AWS_ENDPOINT_URL_S3",
+    "AWS_ENDPOINT_URL",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_PROFILE",
+)
 _CREDENTIALS = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, say who asks"
-_RIGHTS = "reading needs s3:GetObject and s3:ListBucket, a home s3:PutObject and s3:DeleteObject too"
-_BAD_CREDENTIALS = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidSignature", "InvalidToken", "ExpiredToken", "InvalidClientTokenId")
+_RIGHTS = (
+    "reading needs s3:GetObject and s3:ListBucket, a home s3:PutObject and s3:DeleteObject too"
+)
+_BAD_CREDENTIALS = (
+    "InvalidAccessKeyId",
+    "SignatureDoesNotMatch",
+    "InvalidSignature",
+    "InvalidToken",
+    "ExpiredToken",
+    "InvalidClientTokenId",
+)
 
 _down: dict[str, tuple[float, UserError]] = {}
 
 
 def file_system(address: str, at_once: bool = False) -> tuple[pafs.FileSystem, str]:
-    """The client of an address's store, and the path that the client knows it by: the rest of the address as it stands.
-    Raises `UserError` for a scheme nobody knows and an address without a bucket.
+    """The client of an address's store, and the path that the client knows it by: the rest of the
+    address as it stands. Raises `UserError` for a scheme nobody knows and an address without a
+    bucket.
 
-    `at_once`: a client that sends what it is given when its stream is closed, by one request; only for `SMALL` files.
+    `at_once`: a client that sends what it is given when its stream is closed, by one request; only
+    for `SMALL` files.
     """
     root, _, path = address.partition("://")
     authority, _, rest = path.partition("/")
     if not authority:
         raise UserError(f"{address}: names no bucket", f"write {root}://BUCKET/FOLDER")
-    client = _client(root, authority, tuple(os.environ.get(name, "") for name in _SETTINGS), at_once)
-    return client, "/" + rest if root == "hdfs" else path.removeprefix(ANONYMOUS) if root == "s3" else path
+    client = _client(
+        root, authority, tuple(os.environ.get(name, "") for name in _SETTINGS), at_once
+    )
+    return client, "/" + rest if root == "hdfs" else path.removeprefix(
+        ANONYMOUS
+    ) if root == "s3" else path
 
 
 @functools.lru_cache(maxsize=64)
-def _client(scheme: str, authority: str, settings: tuple[str, ...], at_once: bool) -> pafs.FileSystem:
+def _client(
+    scheme: str, authority: str, settings: tuple[str, ...], at_once: bool
+) -> pafs.FileSystem:
     """Kept, since each has its own connections and looks for credentials when it is made."""
     address = f"{scheme}://{authority}"
     try:
-        return _s3(authority, dict(zip(_SETTINGS, settings)), at_once) if scheme == "s3" else pafs.FileSystem.from_uri(address + "/")[0]
+        return (
+            _s3(authority, dict(zip(_SETTINGS, settings)), at_once)
+            if scheme == "s3"
+            else pafs.FileSystem.from_uri(address + "/")[0]
+        )
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise UserError(f"{address}: cannot open this address: {error}", "use a path, s3://, gs:// or hdfs://") from None
+        raise UserError(
+            f"{address}: cannot open this address: {error}", "use a path, s3://, gs:// or hdfs://"
+        ) from None
     except OSError as error:
         raise _explained(address, error) from None
 
@@ -99,12 +133,15 @@ def _s3(user: str, settings: dict[str, str], at_once: bool) -> pafs.S3FileSystem
 
 
 def ask(address: str, request: Callable[[], R]) -> R:
-    """What `request()` gives; a refusal, or no answer at all, is an error in words. Raises FileNotFoundError, `UserError` (exit 3)."""
+    """What `request()` gives; a refusal, or no answer at all, is an error in words. Raises
+    FileNotFoundError, `UserError` (exit 3)."""
     with _in_words(address):
         for attempt in range(MAX_TRIES - 1):
             try:
                 return request()
-            except OSError as error:  # two that the client does not ask again about: a read whose refusal is longer than what it asked for, and 429
+            # two that the client does not ask again about: a read whose refusal is longer than what
+            # it asked for, and 429
+            except OSError as error:
                 if not re.search(r"Failed to flush response stream|HTTP status 429", str(error)):
                     raise
                 time.sleep(0.025 * 2**attempt)
@@ -121,46 +158,75 @@ def _in_words(address: str) -> Iterator[None]:
         yield
     except (OSError, pa.ArrowException) as error:
         told = _explained(address, error)
-        if isinstance(told, UserError) and "curlCode" in str(error):  # nobody there, for whatever is asked
+        if isinstance(told, UserError) and "curlCode" in str(
+            error
+        ):  # nobody there, for whatever is asked
             _down[root] = time.monotonic(), told
         raise told from None
 
 
 def _explained(address: str, error: Exception) -> Exception:
-    """An error of the client in words. A missing file stays a FileNotFoundError; all else ends a build: what a store
-    refuses now it may give tomorrow, so that it must not be taken for a damaged file."""
+    """An error of the client in words. A missing file stays a FileNotFoundError; all else ends a
+    build: what a store refuses now it may give tomorrow, so that it must not be taken for a damaged
+    file."""
     text = str(error)
     bucket = "/".join(address.split("/", 3)[:3])
     code, status = re.search(r"AWS Error ([A-Z_]+)", text), re.search(r"HTTP status (\d+)", text)
     said = re.search(r"ExceptionName: (\w+)", text)
-    name = said[1] if said else "".join(word.capitalize() for word in code[1].split("_")) if code and code[1] != "UNKNOWN" else ""
+    name = (
+        said[1]
+        if said
+        else "".join(word.capitalize() for word in code[1].split("_"))
+        if code and code[1] != "UNKNOWN"
+        else ""
+    )
     number = int(status[1]) if status else 0
     if name == "NoSuchBucket" or re.search(r"Bucket '.*' not found", text):
         return no_bucket(bucket)
     if name in _BAD_CREDENTIALS:
-        return UserError(f"{bucket}: the store does not take these credentials: {name}", _CREDENTIALS, 3)
-    if isinstance(error, FileNotFoundError) or name in ("NoSuchKey", "ResourceNotFound") or (number == 404 and not name):
+        return UserError(
+            f"{bucket}: the store does not take these credentials: {name}", _CREDENTIALS, 3
+        )
+    if (
+        isinstance(error, FileNotFoundError)
+        or name in ("NoSuchKey", "ResourceNotFound")
+        or (number == 404 and not name)
+    ):
         return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), address)
     if isinstance(error, (IsADirectoryError, NotADirectoryError)):
         return error
     if name == "AccessDenied" or number in (401, 403):
-        return UserError(f"{address}: the store refuses: no rights there, or wrong credentials", f"{_CREDENTIALS}; {_RIGHTS}", 3)
+        return UserError(
+            f"{address}: the store refuses: no rights there, or wrong credentials",
+            f"{_CREDENTIALS}; {_RIGHTS}",
+            3,
+        )
     if 300 <= number < 500 and number not in (408, 429):
         what = f"{number} {name}".strip()
-        return UserError(f"{address}: the store refuses: {what}", f"the region (AWS_REGION) may be another's, the credentials too old; {_CREDENTIALS}", 3)
+        return UserError(
+            f"{address}: the store refuses: {what}",
+            f"the region (AWS_REGION) may be another's, the credentials too old; {_CREDENTIALS}",
+            3,
+        )
     first = " ".join(text.split("\n")[0].split())
     if "curlCode" in first:
         why = re.sub(r"^.*?curlCode: \d+, ", "", first).split("; Details")[0]
     else:
         why = f"{number or ''} {name}".strip() or first[:200]
     return UserError(
-        f"{address}: no answer in {MAX_TRIES} tries: {why}", "check AWS_ENDPOINT_URL and the network; the same command goes on where it stopped", 3
+        f"{address}: no answer in {MAX_TRIES} tries: {why}",
+        "check AWS_ENDPOINT_URL and the network; the same command goes on where it stopped",
+        3,
     )
 
 
 def no_bucket(bucket: str) -> UserError:
     """The error of a bucket that is not there."""
-    return UserError(f"{bucket}: no such bucket", "make it, or name another; AWS_ENDPOINT_URL and AWS_REGION say which store is asked", 3)
+    return UserError(
+        f"{bucket}: no such bucket",
+        "make it, or name another; AWS_ENDPOINT_URL and AWS_REGION say which store is asked",
+        3,
+    )
 
 
 class Reader(io.RawIOBase):
@@ -222,12 +288,19 @@ class Reader(io.RawIOBase):
         self._held = memoryview(ask(self.address, lambda: self._stream.read_at(count, start)))
         self._start = start
         if not len(self._held):
-            raise UserError(f"{self.address}: became shorter while it was read", "leave inputs alone while a build runs", 3)
+            raise UserError(
+                f"{self.address}: became shorter while it was read",
+                "leave inputs alone while a build runs",
+                3,
+            )
 
     def etag(self) -> str:
         """What the store says of the content's identity; "" where it says nothing."""
         found = self._stream.metadata() or {}
-        return next((value.decode().strip('"') for name, value in found.items() if name.lower() == "etag"), "")
+        return next(
+            (value.decode().strip('"') for name, value in found.items() if name.lower() == "etag"),
+            "",
+        )
 
     def close(self) -> None:
         """Let go of the block."""
@@ -238,8 +311,9 @@ class Reader(io.RawIOBase):
 
 
 class Ranges:
-    """A file of a store of which a few ranges are read by `read_at`: each is a request of just its bytes, but for those in the
-    file's last `TAIL`, where directories stand, which are read at once."""
+    """A file of a store of which a few ranges are read by `read_at`: each is a request of just its
+    bytes, but for those in the file's last `TAIL`, where directories stand, which are read at
+    once."""
 
     TAIL = 1 << 14
 
@@ -255,7 +329,8 @@ class Ranges:
         return self._size
 
     def read_at(self, count: int, offset: int) -> bytes:
-        """`count` bytes from `offset` on, fewer only at the file's end; nothing is asked for none."""
+        """`count` bytes from `offset` on, fewer only at the file's end; nothing is asked for
+        none."""
         begin = max(self._size - self.TAIL, 0)
         if offset < begin and count:
             return self._read(count, offset)
@@ -276,14 +351,17 @@ class Ranges:
 def put(address: str, content: IO[bytes]) -> None:
     """Write all of a local file under an address: it is there as a whole or not at all.
 
-    The client publishes what it has when its stream is closed, even by the garbage collector, and cannot be told to give
-    up. So the bytes are handed over by one call: after it they are all there, or a part of them failed and the client does
-    not publish. It is done in a thread, where no Ctrl-C comes between.
+    The client publishes what it has when its stream is closed, even by the garbage collector, and
+    cannot be told to give up. So the bytes are handed over by one call: after it they are all
+    there, or a part of them failed and the client does not publish. It is done in a thread, where
+    no Ctrl-C comes between.
     """
     content.flush()
     length = os.fstat(content.fileno()).st_size
     # Not closed here: the client may still hold it; it goes with the last who does.
-    buffer = pa.py_buffer(mmap.mmap(content.fileno(), length, access=mmap.ACCESS_READ) if length else b"")
+    buffer = pa.py_buffer(
+        mmap.mmap(content.fileno(), length, access=mmap.ACCESS_READ) if length else b""
+    )
     pool = ThreadPoolExecutor(1)
     try:
         pool.submit(ask, address, lambda: _put(address, buffer, length)).result()
@@ -293,7 +371,9 @@ def put(address: str, content: IO[bytes]) -> None:
 
 def _put(address: str, buffer: pa.Buffer, length: int) -> None:
     client, path = file_system(address, at_once=length <= SMALL)
-    stream = client.open_output_stream(path, compression=None)  # by default it would go by the name's ending
+    stream = client.open_output_stream(
+        path, compression=None
+    )  # by default it would go by the name's ending
     try:
         stream.write(buffer)
     finally:

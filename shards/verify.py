@@ -1,4 +1,5 @@
-"""Is a shards folder whole? Every byte is read once: digests, lengths, ids; all that is wrong is named."""
+"""Is a shards folder whole? Every byte is read once: digests, lengths, ids; all that is wrong is
+named."""
 
 import os
 from collections.abc import Iterator
@@ -13,7 +14,8 @@ from shards.reader import Shard, open_shard
 
 
 def verify(directory: str) -> list[str]:
-    """The faults of a shards folder (or of a home's `shards/`), a line each; empty when it is whole.
+    """The faults of a shards folder (or of a home's `shards/`), a line each; empty when it is
+    whole.
 
     Raises `UserError` when there is no manifest that can be read.
     """
@@ -29,7 +31,9 @@ def verify(directory: str) -> list[str]:
         faults += _shard_faults(directory, manifest, entry)
     named = {entry.file for entry in manifest.shards} | {MANIFEST, TOKENIZER}
     found = {address.rsplit("/", 1)[1] for address in files.list_files(directory)}
-    faults += [f"{name}: not in the manifest" for name in sorted(found - named) if name.endswith(".arrow")]
+    faults += [
+        f"{name}: not in the manifest" for name in sorted(found - named) if name.endswith(".arrow")
+    ]
     return faults
 
 
@@ -56,7 +60,9 @@ def _shard_faults(directory: str, manifest: Manifest, entry: ShardEntry) -> list
             shard = open_shard(os.path.dirname(path), manifest, entry)
             return [f"{entry.file}: {fault}" for fault in _value_faults(manifest, entry, shard)]
     except OSError as error:
-        return [f"{entry.file}: {'missing' if isinstance(error, FileNotFoundError) else error.strerror}"]
+        return [
+            f"{entry.file}: {'missing' if isinstance(error, FileNotFoundError) else error.strerror}"
+        ]
     except UserError as error:
         if error.exit_code == 3:  # the store's fault, not the shard's
             raise
@@ -71,7 +77,14 @@ def _value_faults(manifest: Manifest, entry: ShardEntry, shard: Shard) -> Iterat
         yield "the sentence lengths do not add up to the documents' tokens"
     if len(shard.tokens) and int(shard.tokens.max()) >= manifest.tokenizer.vocab_size:
         yield f"an id beyond the vocabulary of {manifest.tokenizer.vocab_size}"
-    special = np.array([number for number in manifest.tokenizer.special.values() if 0 <= number < manifest.tokenizer.vocab_size], dtype=shard.tokens.dtype)
+    special = np.array(
+        [
+            number
+            for number in manifest.tokenizer.special.values()
+            if 0 <= number < manifest.tokenizer.vocab_size
+        ],
+        dtype=shard.tokens.dtype,
+    )
     count = int(np.isin(shard.tokens, special).sum())
     if count:
         yield f"{count} special ids among the tokens"

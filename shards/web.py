@@ -1,9 +1,10 @@
 """Files over HTTP: asked for by ranges, patiently, and never mistaken for another.
 
-A server may be slow, busy, broken off, or be changed between two requests. What will pass (no answer, 429, 5xx, a body
-that breaks off or stalls) is `Again`: it is waited for as `Patience` says, and as long as Retry-After says. What will not
-(404, 403, redirects in circles) is `WebError`, an OSError, so that a reader counts the file as it counts a damaged one. Patience
-that has run out is `Unreachable`: the work ends, and is taken up there by the same command.
+A server may be slow, busy, broken off, or be changed between two requests. What will pass (no
+answer, 429, 5xx, a body that breaks off or stalls) is `Again`: it is waited for as `Patience` says,
+and as long as Retry-After says. What will not (404, 403, redirects in circles) is `WebError`, an
+OSError, so that a reader counts the file as it counts a damaged one. Patience that has run out is
+`Unreachable`: the work ends, and is taken up there by the same command.
 """
 
 import re
@@ -55,7 +56,8 @@ class Patience:
 
 
 PATIENCE = Patience(attempts=10, max_retry_after_s=240.0)
-"""Of inputs that are read directly: four minutes, since a slice that does not move for five is ended."""
+"""Of inputs that are read directly: four minutes, since a slice that does not move for five is
+ended."""
 
 
 class WebError(OSError):
@@ -74,7 +76,9 @@ class Unreachable(UserError):
     """Patience has run out."""
 
     def __init__(self, address: str, why: str) -> None:
-        super().__init__(f"{address}: {why}", "check the network; the same command goes on where it stopped", 3)
+        super().__init__(
+            f"{address}: {why}", "check the network; the same command goes on where it stopped", 3
+        )
         self.address, self.why = address, why
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -95,19 +99,41 @@ class Remote:
         return self.etag if self.etag and not self.etag.startswith("W/") else self.modified
 
     def differs(self, other: "Remote") -> bool:
-        """True when the two cannot be the same bytes; what one of them does not say is no difference."""
-        pairs = ((self.etag, other.etag), (self.size, other.size), (self.modified if not self.etag else None, other.modified))
-        return any(mine is not None and theirs is not None and mine != theirs for mine, theirs in pairs)
+        """True when the two cannot be the same bytes; what one of them does not say is no
+        difference."""
+        pairs = (
+            (self.etag, other.etag),
+            (self.size, other.size),
+            (self.modified if not self.etag else None, other.modified),
+        )
+        return any(
+            mine is not None and theirs is not None and mine != theirs for mine, theirs in pairs
+        )
 
 
 class Answer:
-    """A body that is open: its bytes begin at `start` of the file. `partial`: the server gives ranges."""
+    """A body that is open: its bytes begin at `start` of the file. `partial`: the server gives
+    ranges."""
 
-    def __init__(self, response: "requests.Response | _Nothing", start: int, partial: bool, remote: Remote, patience: Patience) -> None:
-        self._response, self.start, self.partial, self.remote, self._patience = response, start, partial, remote, patience
+    def __init__(
+        self,
+        response: "requests.Response | _Nothing",
+        start: int,
+        partial: bool,
+        remote: Remote,
+        patience: Patience,
+    ) -> None:
+        self._response, self.start, self.partial, self.remote, self._patience = (
+            response,
+            start,
+            partial,
+            remote,
+            patience,
+        )
 
     def pieces(self) -> Iterator[bytes]:
-        """The bytes as they come. Raises `Again` when they break off or stall; a body that is too short just ends."""
+        """The bytes as they come. Raises `Again` when they break off or stall; a body that is too
+        short just ends."""
         import urllib3
 
         raw = self._response.raw
@@ -137,7 +163,13 @@ class Answer:
 class Tries:
     """Counts the failures in a row at one address, and waits after each."""
 
-    def __init__(self, address: str, patience: Patience, wait: Callable[[float], Any], note: Callable[[str], Any] | None = None) -> None:
+    def __init__(
+        self,
+        address: str,
+        patience: Patience,
+        wait: Callable[[float], Any],
+        note: Callable[[str], Any] | None = None,
+    ) -> None:
         self._address, self._patience, self._wait, self._note = address, patience, wait, note
         self._failures = 0
         self._answered = False
@@ -150,12 +182,20 @@ class Tries:
         """Wait for the next try. Raises `Unreachable` when there is none."""
         self._failures += 1
         self._answered = self._answered or failure.answered
-        if self._failures >= (self._patience.attempts if self._answered else min(self._patience.attempts, self._patience.first_attempts)):
+        if self._failures >= (
+            self._patience.attempts
+            if self._answered
+            else min(self._patience.attempts, self._patience.first_attempts)
+        ):
             raise Unreachable(self._address, f"{failure.why} ({self._failures} tries)")
-        seconds = min(self._patience.first_wait_s * 2.0 ** (self._failures - 1), self._patience.max_wait_s)
+        seconds = min(
+            self._patience.first_wait_s * 2.0 ** (self._failures - 1), self._patience.max_wait_s
+        )
         if failure.after_s is not None:
             if failure.after_s > self._patience.max_retry_after_s:
-                raise Unreachable(self._address, f"{failure.why}: it asks to wait for {failure.after_s:,.0f} s")
+                raise Unreachable(
+                    self._address, f"{failure.why}: it asks to wait for {failure.after_s:,.0f} s"
+                )
             seconds = max(failure.after_s, 0.0 if failure.after_s == 0 else seconds)
         if self._note:
             self._note(f"{self._address}: {failure.why}; again in {seconds:.0f} s")
@@ -167,8 +207,15 @@ def is_web(address: str) -> bool:
     return address.startswith(("http://", "https://"))
 
 
-def ask(address: str, patience: Patience, start: int = 0, stop: int | None = None, validator: str | None = None) -> Answer:
-    """One request for the bytes [start, stop). Raises `Again`, `WebError` (FileNotFoundError, PermissionError are its kin).
+def ask(
+    address: str,
+    patience: Patience,
+    start: int = 0,
+    stop: int | None = None,
+    validator: str | None = None,
+) -> Answer:
+    """One request for the bytes [start, stop). Raises `Again`, `WebError` (FileNotFoundError,
+    PermissionError are its kin).
 
     With a `validator` a changed file comes whole, from 0; so it does from a server without ranges.
     """
@@ -179,18 +226,34 @@ def ask(address: str, patience: Patience, start: int = 0, stop: int | None = Non
     try:
         remote = _remote(response)
         if response.status_code == 206:
-            found = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", response.headers.get("Content-Range", "").strip())
+            found = re.fullmatch(
+                r"bytes (\d+)-(\d+)/(\d+|\*)", response.headers.get("Content-Range", "").strip()
+            )
             if not found or int(found[1]) != start:
                 raise Again("the answer is another range than the one asked for")
             size = None if found[3] == "*" else int(found[3])
-            return Answer(response, start, True, Remote(size=size, etag=remote.etag, modified=remote.modified), patience)
+            return Answer(
+                response,
+                start,
+                True,
+                Remote(size=size, etag=remote.etag, modified=remote.modified),
+                patience,
+            )
         if response.status_code == 416:
-            found = re.fullmatch(r"bytes \*/(\d+)", response.headers.get("Content-Range", "").strip())
+            found = re.fullmatch(
+                r"bytes \*/(\d+)", response.headers.get("Content-Range", "").strip()
+            )
             if not found or int(found[1]) > start:
                 raise WebError(f"{address}: HTTP 416, no bytes from {start:,} on")
             response.raw.read(MIN_PROGRESS)  # its text is no part of the file
             response.raw.close()
-            return Answer(_Nothing(), start, True, Remote(size=int(found[1]), etag=remote.etag, modified=remote.modified), patience)
+            return Answer(
+                _Nothing(),
+                start,
+                True,
+                Remote(size=int(found[1]), etag=remote.etag, modified=remote.modified),
+                patience,
+            )
         return Answer(response, 0, False, remote, patience)
     except BaseException:  # Ctrl-C too: close the connection, then raise again
         response.close()
@@ -213,15 +276,32 @@ class _Nothing:
         """Nothing is open."""
 
 
-def _send(method: str, address: str, headers: dict[str, str], patience: Patience) -> "requests.Response":
-    """The answer of a server that gives the file, its body not yet read. Raises `Again`, `WebError`."""
+def _send(
+    method: str, address: str, headers: dict[str, str], patience: Patience
+) -> "requests.Response":
+    """The answer of a server that gives the file, its body not yet read. Raises `Again`,
+    `WebError`."""
     requests = _requests()
     try:
-        response = _session(patience).request(method, address, headers=headers, stream=True, timeout=(patience.connect_s, patience.read_s))
+        response = _session(patience).request(
+            method,
+            address,
+            headers=headers,
+            stream=True,
+            timeout=(patience.connect_s, patience.read_s),
+        )
     except requests.TooManyRedirects:
-        raise WebError(f"{address}: redirects in circles, or more than {_MAX_REDIRECTS} of them") from None
-    except (requests.exceptions.InvalidURL, requests.exceptions.MissingSchema, requests.exceptions.InvalidSchema) as error:
-        raise WebError(f"{address}: not an address that can be asked: {_first_line(error)}") from None
+        raise WebError(
+            f"{address}: redirects in circles, or more than {_MAX_REDIRECTS} of them"
+        ) from None
+    except (
+        requests.exceptions.InvalidURL,
+        requests.exceptions.MissingSchema,
+        requests.exceptions.InvalidSchema,
+    ) as error:
+        raise WebError(
+            f"{address}: not an address that can be asked: {_first_line(error)}"
+        ) from None
     except requests.exceptions.SSLError as error:
         if "CERTIFICATE_VERIFY_FAILED" in str(error):
             raise WebError(f"{address}: the server's certificate is not valid here") from None
@@ -256,25 +336,33 @@ def _requests() -> Any:
     try:
         import requests
     except ImportError:
-        raise UserError("reading over HTTP needs the package requests", "pip install 'corpusmill[pipelines]'", 3) from None
+        raise UserError(
+            "reading over HTTP needs the package requests", "pip install 'corpusmill[pipelines]'", 3
+        ) from None
     return requests
 
 
 def _session(patience: Patience) -> "requests.Session":
-    """One a thread: `requests` shares none of its own between threads. Proxies and certificates come from the environment."""
+    """One a thread: `requests` shares none of its own between threads. Proxies and certificates
+    come from the environment."""
     if not hasattr(_own, "session"):
         _own.session = _requests().Session()
         _own.session.max_redirects = _MAX_REDIRECTS
     session: requests.Session = _own.session
-    session.headers.update({"User-Agent": user_agent(patience.contact), "Accept-Encoding": "identity", "Accept": "*/*"})
+    session.headers.update(
+        {"User-Agent": user_agent(patience.contact), "Accept-Encoding": "identity", "Accept": "*/*"}
+    )
     return session
 
 
 def user_agent(contact: str = "") -> str:
-    """Who we are; Wikimedia refuses the names of libraries, and asks for a way to reach who runs the program."""
+    """Who we are; Wikimedia refuses the names of libraries, and asks for a way to reach who runs
+    the program."""
     from shards import __version__
 
-    return f"corpusmill/{__version__}" + (f" ({contact})" if contact else " (corpus fetch; text for training language models)")
+    return f"corpusmill/{__version__}" + (
+        f" ({contact})" if contact else " (corpus fetch; text for training language models)"
+    )
 
 
 def _retry_after(text: str | None) -> float | None:
@@ -290,7 +378,9 @@ def _remote(response: "requests.Response") -> Remote:
     length = response.headers.get("Content-Length", "")
     coded = response.headers.get("Transfer-Encoding", "").lower() == "chunked"
     return Remote(
-        size=int(length) if length.isdigit() and not coded else None, etag=response.headers.get("ETag"), modified=response.headers.get("Last-Modified")
+        size=int(length) if length.isdigit() and not coded else None,
+        etag=response.headers.get("ETag"),
+        modified=response.headers.get("Last-Modified"),
     )
 
 
@@ -301,12 +391,23 @@ def _first_line(error: BaseException) -> str:
 def _cause(error: BaseException) -> str:
     """The system's word at the bottom of a pile of wrapped exceptions."""
     seen: BaseException = error
-    while isinstance(inner := seen.__cause__ or seen.__context__ or next((a for a in seen.args if isinstance(a, BaseException)), None), BaseException):
+    while isinstance(
+        inner := seen.__cause__
+        or seen.__context__
+        or next((a for a in seen.args if isinstance(a, BaseException)), None),
+        BaseException,
+    ):
         seen = inner
     return getattr(seen, "strerror", None) or _first_line(seen)
 
 
-def retried(address: str, attempt: Callable[[], _T], patience: Patience, wait: Callable[[float], Any], note: Callable[[str], Any] | None = None) -> _T:
+def retried(
+    address: str,
+    attempt: Callable[[], _T],
+    patience: Patience,
+    wait: Callable[[float], Any],
+    note: Callable[[str], Any] | None = None,
+) -> _T:
     """What `attempt` returns once it raises no more `Again`."""
     tries = Tries(address, patience, wait, note)
     while True:
@@ -316,8 +417,14 @@ def retried(address: str, attempt: Callable[[], _T], patience: Patience, wait: C
             tries.again(failure)
 
 
-def stat(address: str, patience: Patience | None = None, wait: Callable[[float], Any] = time.sleep, note: Callable[[str], Any] | None = None) -> Remote:
-    """Size and ETag of a file, by HEAD; by a range of one byte from a server that answers no HEAD."""
+def stat(
+    address: str,
+    patience: Patience | None = None,
+    wait: Callable[[float], Any] = time.sleep,
+    note: Callable[[str], Any] | None = None,
+) -> Remote:
+    """Size and ETag of a file, by HEAD; by a range of one byte from a server that answers no
+    HEAD."""
     patience = patience or PATIENCE
 
     def attempt() -> Remote:
@@ -337,7 +444,11 @@ def stat(address: str, patience: Patience | None = None, wait: Callable[[float],
 
 
 def read_bytes(
-    address: str, limit: int, patience: Patience | None = None, wait: Callable[[float], Any] = time.sleep, note: Callable[[str], Any] | None = None
+    address: str,
+    limit: int,
+    patience: Patience | None = None,
+    wait: Callable[[float], Any] = time.sleep,
+    note: Callable[[str], Any] | None = None,
 ) -> bytes:
     """A small file whole, in one request. Raises `WebError` past `limit` bytes."""
     patience = patience or PATIENCE

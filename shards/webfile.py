@@ -1,8 +1,10 @@
-"""A file over HTTP as a seekable stream, and what the file layer asks of one: its size, its identity.
+"""A file over HTTP as a seekable stream, and what the file layer asks of one: its size, its
+identity.
 
-`open_input` reads ahead in windows that double from 1 to 16 MB while the reading goes forward: few requests for a reader of
-whole archives, small ones for Parquet. Between windows no connection is held open, so that a slow reader is not cut off. A server
-without ranges is read as a stream; a step back there begins again at the start.
+`open_input` reads ahead in windows that double from 1 to 16 MB while the reading goes forward: few
+requests for a reader of whole archives, small ones for Parquet. Between windows no connection is
+held open, so that a slow reader is not cut off. A server without ranges is read as a stream; a step
+back there begins again at the start.
 """
 
 import dataclasses
@@ -27,15 +29,21 @@ _seen: dict[str, Remote] = {}
 """What servers said last: the plan of a build asks for sizes first, then for identities."""
 
 
-def open_input(address: str, patience: Patience | None = None, wait: Callable[[float], Any] = time.sleep) -> Any:
-    """A seekable stream over a file. Raises FileNotFoundError, PermissionError, `WebError`, `Unreachable`."""
+def open_input(
+    address: str, patience: Patience | None = None, wait: Callable[[float], Any] = time.sleep
+) -> Any:
+    """A seekable stream over a file. Raises FileNotFoundError, PermissionError, `WebError`,
+    `Unreachable`."""
     return io.BufferedReader(WebFile(address, patience or web.PATIENCE, wait), _BUFFER)
 
 
 class WebFile(io.RawIOBase):
-    """The file at an address, by windows of bytes; a break inside a window costs what is missing of it."""
+    """The file at an address, by windows of bytes; a break inside a window costs what is missing of
+    it."""
 
-    def __init__(self, address: str, patience: Patience, wait: Callable[[float], Any] = time.sleep) -> None:
+    def __init__(
+        self, address: str, patience: Patience, wait: Callable[[float], Any] = time.sleep
+    ) -> None:
         super().__init__()
         self.address, self._patience, self._wait = address, patience, wait
         self._at = 0
@@ -53,7 +61,8 @@ class WebFile(io.RawIOBase):
         return True
 
     def seekable(self) -> bool:
-        """Forward always; back too, at the price of a new start where the server gives no ranges."""
+        """Forward always; back too, at the price of a new start where the server gives no
+        ranges."""
         return True
 
     def tell(self) -> int:
@@ -64,7 +73,9 @@ class WebFile(io.RawIOBase):
         """Nothing is asked for until bytes are read."""
         if whence == io.SEEK_END:
             if self._remote is None or self._remote.size is None:
-                raise io.UnsupportedOperation(f"{self.address}: the server does not say how long the file is")
+                raise io.UnsupportedOperation(
+                    f"{self.address}: the server does not say how long the file is"
+                )
             offset += self._remote.size
         elif whence == io.SEEK_CUR:
             offset += self._at
@@ -75,7 +86,11 @@ class WebFile(io.RawIOBase):
         """Bytes of the window at hand, after one request where there are none."""
         view = memoryview(buffer)
         if not self._start <= self._at < self._start + len(self._held):
-            if self._remote is not None and self._remote.size is not None and self._at >= self._remote.size:
+            if (
+                self._remote is not None
+                and self._remote.size is not None
+                and self._at >= self._remote.size
+            ):
                 return 0
             self._load()
         begin = self._at - self._start
@@ -93,10 +108,15 @@ class WebFile(io.RawIOBase):
     def _load(self) -> None:
         """The window at the position; empty at the end of the file."""
         forward = self._at == self._start + len(self._held)
-        self._window = min(self._window * 2, LAST_WINDOW) if forward and self._held else FIRST_WINDOW
+        self._window = (
+            min(self._window * 2, LAST_WINDOW) if forward and self._held else FIRST_WINDOW
+        )
         tries = Tries(self.address, self._patience, self._wait)
         found = bytearray()
-        self._start, self._held = self._at, found  # the old window goes first: one is in memory, not two
+        self._start, self._held = (
+            self._at,
+            found,
+        )  # the old window goes first: one is in memory, not two
         while True:
             before = len(found)
             try:
@@ -117,7 +137,13 @@ class WebFile(io.RawIOBase):
         stop = stop if size is None else min(stop, size)
         if size is not None and begin >= stop:
             return
-        answer = ask(self.address, self._patience, begin, stop, self._remote.validator if self._remote else None)
+        answer = ask(
+            self.address,
+            self._patience,
+            begin,
+            stop,
+            self._remote.validator if self._remote else None,
+        )
         try:
             self._same(answer.remote)
             if not answer.partial:
@@ -135,7 +161,8 @@ class WebFile(io.RawIOBase):
             raise Again(f"ended at {self._at + len(found):,} of {stop:,} bytes")
 
     def _stream(self, found: bytearray) -> None:
-        """The same of a server that gives whole files only: one body is kept open and read forward."""
+        """The same of a server that gives whole files only: one body is kept open and read
+        forward."""
         begin, stop = self._at + len(found), self._at + self._window
         if self._live is not None and self._live_at > begin:
             self._drop()
@@ -178,15 +205,19 @@ def stat(address: str) -> Remote:
 
 
 def identity(address: str) -> str | None:
-    """blake2b-16, in hex, of size and strong ETag as last seen; None from a server that gives no ETag."""
+    """blake2b-16, in hex, of size and strong ETag as last seen; None from a server that gives no
+    ETag."""
     found = _seen.get(address) or stat(address)
     if not found.etag or found.etag.startswith("W/"):
         return None
-    return hashlib.blake2b(json.dumps([found.size, found.etag]).encode(), digest_size=16).hexdigest()
+    return hashlib.blake2b(
+        json.dumps([found.size, found.etag]).encode(), digest_size=16
+    ).hexdigest()
 
 
 def glob(pattern: str) -> list[tuple[str, int]]:
-    """The address and its size (0 where the server does not say). Raises `UserError` for wildcards, folders and what is not there."""
+    """The address and its size (0 where the server does not say). Raises `UserError` for wildcards,
+    folders and what is not there."""
     try:
         path = urlsplit(pattern).path
     except ValueError as error:

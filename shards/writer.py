@@ -1,6 +1,7 @@
 """Writing a shard: arrays in, one Arrow file out, with its entry for the manifest.
 
-Memory: the arrays of one shard (2 or 4 bytes a token) and nothing else, since a shard is one record batch.
+Memory: the arrays of one shard (2 or 4 bytes a token) and nothing else, since a shard is one record
+batch.
 """
 
 import numpy as np
@@ -22,15 +23,24 @@ def token_batch(
 ) -> pa.RecordBatch:
     """The record batch of D documents.
 
-    `ids`: D strings; `tokens` (T,) uint16 or uint32 of all documents; `token_ends` (D + 1,) offsets into it, from 0;
-    `sentences` (S,) lengths in tokens; `sentence_ends` (D + 1,) offsets into those, from 0.
+    `ids`: D strings; `tokens` (T,) uint16 or uint32 of all documents; `token_ends` (D + 1,) offsets
+    into it, from 0; `sentences` (S,) lengths in tokens; `sentence_ends` (D + 1,) offsets into
+    those, from 0.
     """
-    token_list = pa.LargeListArray.from_arrays(pa.array(token_ends, pa.int64()), pa.array(tokens), type=schema.field("tokens").type)
-    sentence_list = pa.LargeListArray.from_arrays(pa.array(sentence_ends, pa.int64()), pa.array(sentences), type=schema.field("sentences").type)
+    token_list = pa.LargeListArray.from_arrays(
+        pa.array(token_ends, pa.int64()), pa.array(tokens), type=schema.field("tokens").type
+    )
+    sentence_list = pa.LargeListArray.from_arrays(
+        pa.array(sentence_ends, pa.int64()),
+        pa.array(sentences),
+        type=schema.field("sentences").type,
+    )
     return pa.record_batch([ids, token_list, sentence_list], schema=schema)
 
 
-def write_shard(directory: str, name: str, batch: pa.RecordBatch, split: str, source: str, tokenizer_digest: str) -> ShardEntry:
+def write_shard(
+    directory: str, name: str, batch: pa.RecordBatch, split: str, source: str, tokenizer_digest: str
+) -> ShardEntry:
     """Write `batch` (of `token_batch`) as `directory/name` and return its entry."""
     tokens, sentences = batch.column("tokens"), batch.column("sentences")
     schema = shard_schema(str(tokens.type.value_type), source, split, tokenizer_digest)

@@ -1,4 +1,5 @@
-"""Real data for the tests: from CORPUSMILL_TEST_DATA (default ../shared/data), else generated; with CI=true it must be there."""
+"""Real data for the tests: from CORPUSMILL_TEST_DATA (default ../shared/data), else generated; with
+CI=true it must be there."""
 
 import bz2
 import json
@@ -17,14 +18,21 @@ from hypothesis import settings
 
 # Before numba is imported: kernels are compiled with bounds checks, into a cache of their own.
 os.environ.setdefault("NUMBA_BOUNDSCHECK", "1")
-os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(tempfile.gettempdir()) / f"corpusmill-numba-{os.getuid()}"))
+os.environ.setdefault(
+    "NUMBA_CACHE_DIR", str(Path(tempfile.gettempdir()) / f"corpusmill-numba-{os.getuid()}")
+)
 
 sys.path.insert(0, str(Path(__file__).parent))  # `reuters:source` is a user's module to the recipes
 
 from realdata import data_file  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
-settings.register_profile("ours", deadline=None, derandomize=True, max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "100")))
+settings.register_profile(
+    "ours",
+    deadline=None,
+    derandomize=True,
+    max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "100")),
+)
 settings.load_profile("ours")
 
 
@@ -48,8 +56,12 @@ def novels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     else:
         draw = random.Random(0)
         for number in range(24):
-            modules = draw.sample(["argparse", "json", "email", "logging", "unittest", "typing", "pathlib", "ast"], 3)
-            (folder / f"novel-{number:02d}.txt").write_text(f"Novel {number}\n\n" + "\n".join(map(python_documentation, modules)), "utf-8")
+            modules = draw.sample(
+                ["argparse", "json", "email", "logging", "unittest", "typing", "pathlib", "ast"], 3
+            )
+            (folder / f"novel-{number:02d}.txt").write_text(
+                f"Novel {number}\n\n" + "\n".join(map(python_documentation, modules)), "utf-8"
+            )
     return folder
 
 
@@ -60,7 +72,9 @@ def some_novels(novels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     paths = sorted(novels.iterdir())[:8]
     for path in paths:
         (folder / path.name).write_text(path.read_text("utf-8")[:40_000], "utf-8")
-    (folder / "a_copy.txt").write_text(paths[3].read_text("utf-8")[:40_000].upper().replace(" ", "  "), "utf-8")
+    (folder / "a_copy.txt").write_text(
+        paths[3].read_text("utf-8")[:40_000].upper().replace(" ", "  "), "utf-8"
+    )
     return folder
 
 
@@ -81,20 +95,32 @@ def reuters(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for number in range(6):
             stories = []
             for story in range(50):
-                body = "\n".join(draw.sample(lines, 8)) if story % 10 else "the same words again and again"
-                content = "" if story % 9 == 4 else f"<BODY>{body.replace('<', '&lt;')}</BODY>"  # some of the real ones have none
-                stories.append(f'<REUTERS NEWID="{number * 50 + story}">\n<TEXT><TITLE>STORY</TITLE>{content}</TEXT>\n</REUTERS>\n')
+                body = (
+                    "\n".join(draw.sample(lines, 8))
+                    if story % 10
+                    else "the same words again and again"
+                )
+                content = (
+                    "" if story % 9 == 4 else f"<BODY>{body.replace('<', '&lt;')}</BODY>"
+                )  # some of the real ones have none
+                stories.append(
+                    f'<REUTERS NEWID="{number * 50 + story}">\n<TEXT><TITLE>STORY</TITLE>{content}</TEXT>\n</REUTERS>\n'
+                )
             (folder / f"reut2-{number:03d}.sgm").write_text("".join(stories), "latin-1", "replace")
     return folder
 
 
 @pytest.fixture(scope="session")
 def sentences(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A .jsonl.bz2 file with sentences in 75 languages, a document each: text, id, and the language as title."""
+    """A .jsonl.bz2 file with sentences in 75 languages, a document each: text, id, and the language
+    as title."""
     path = tmp_path_factory.mktemp("sentences") / "sentences.jsonl.bz2"
     source = data_file("langid/sentences.tsv.xz")
     if source:
-        rows = [line.split("\t", 1) for line in lzma.open(source, "rt", encoding="utf-8").read().splitlines()]
+        rows = [
+            line.split("\t", 1)
+            for line in lzma.open(source, "rt", encoding="utf-8").read().splitlines()
+        ]
     else:
         greetings = {
             "en": "Hello, world.",
@@ -104,14 +130,21 @@ def sentences(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "hi": "नमस्ते दुनिया",
             "fa": "می‌خواهم",
         }
-        rows = [[code, f"{text} {number}"] for code, text in greetings.items() for number in range(100)]
-    records = [json.dumps({"text": text, "id": f"{code}-{number}", "title": code}, ensure_ascii=False) for number, (code, text) in enumerate(rows)]
+        rows = [
+            [code, f"{text} {number}"] for code, text in greetings.items() for number in range(100)
+        ]
+    records = [
+        json.dumps({"text": text, "id": f"{code}-{number}", "title": code}, ensure_ascii=False)
+        for number, (code, text) in enumerate(rows)
+    ]
     path.write_bytes(bz2.compress(("\n".join(records) + "\n").encode()))
     return path
 
 
 @pytest.fixture
-def corpus(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+def corpus(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
     """Run the command `corpus` in this process: (exit code, stdout, stderr)."""
     from pipelines.cli import main
 

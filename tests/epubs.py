@@ -32,10 +32,22 @@ def page(body: str, attributes: str = "") -> str:
     return f'<?xml version="1.0" encoding="utf-8"?><html xmlns="http://www.w3.org/1999/xhtml" xmlns:epub="http://www.idpf.org/2007/ops"><head><title>no text</title></head><body {attributes}>{body}</body></html>'
 
 
-def package(spine: Sequence[str], *, metadata: str = "", manifest: str = "", guide: str = "", linear: Mapping[str, str] | None = None) -> str:
+def package(
+    spine: Sequence[str],
+    *,
+    metadata: str = "",
+    manifest: str = "",
+    guide: str = "",
+    linear: Mapping[str, str] | None = None,
+) -> str:
     """A package document with the files of the spine, whose ids are their names."""
-    items = "".join(f'<item id="{name}" href="{name}" media-type="application/xhtml+xml"/>' for name in dict.fromkeys(spine))
-    references = "".join(f'<itemref idref="{name}" linear="{(linear or {}).get(name, "yes")}"/>' for name in spine)
+    items = "".join(
+        f'<item id="{name}" href="{name}" media-type="application/xhtml+xml"/>'
+        for name in dict.fromkeys(spine)
+    )
+    references = "".join(
+        f'<itemref idref="{name}" linear="{(linear or {}).get(name, "yes")}"/>' for name in spine
+    )
     return (
         f'<package xmlns="http://www.idpf.org/2007/opf" version="3.0"><metadata xmlns:dc="http://purl.org/dc/elements/1.1/">{metadata}</metadata>'
         f"<manifest>{items}{manifest}</manifest><spine>{references}</spine><guide>{guide}</guide></package>"
@@ -57,5 +69,7 @@ def epub(
         "META-INF/container.xml": CONTAINER.format(opf),
         opf: package(list(spine or pages), **settings),
     }  # type: ignore[arg-type]
-    content |= {(f"{folder}/{name}" if folder else name): page(body) for name, body in pages.items()}
+    content |= {
+        (f"{folder}/{name}" if folder else name): page(body) for name, body in pages.items()
+    }
     return zipped({**content, **(files or {})})

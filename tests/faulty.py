@@ -1,4 +1,5 @@
-"""A user's source with a fault: it reads text files, and does what a file FAULT beside them says when it meets `bad.txt`."""
+"""A user's source with a fault: it reads text files, and does what a file FAULT beside them says
+when it meets `bad.txt`."""
 
 import ctypes
 import re
@@ -11,7 +12,11 @@ from shards import files
 
 
 def source() -> Source:
-    return Source(options=SourceOptions, slices=lambda options: group(find(options.input), options.slice_bytes), read=read)
+    return Source(
+        options=SourceOptions,
+        slices=lambda options: group(find(options.input), options.slice_bytes),
+        read=read,
+    )
 
 
 def read(options: SourceOptions, piece: Slice) -> Iterator[Document | Reject]:

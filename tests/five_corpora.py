@@ -1,4 +1,5 @@
-"""The paper's five corpora, small: real ones of the test data, and texts planted in several of them."""
+"""The paper's five corpora, small: real ones of the test data, and texts planted in several of
+them."""
 
 import json
 import lzma
@@ -19,7 +20,8 @@ INPUTS = {
     "stories": "cc-news/crawl-data/CC-NEWS/2016/09/*.warc.gz",
     "cc-news": "cc-news/crawl-data/CC-NEWS/2016/09/*.warc.gz",
 }
-"""Of the test data. Stories are chosen from the same archive that the news are of, so that each chosen one is there twice."""
+"""Of the test data. Stories are chosen from the same archive that the news are of, so that each
+chosen one is there twice."""
 QUESTIONS = (
     "The trophy does not fit in the brown suitcase because it is too big.",
     "The man could not lift his son because he was so weak.",
@@ -48,13 +50,16 @@ def near_text(number: int, corpus: str) -> str:
 
 
 def planted(corpus: str) -> list[str]:
-    """The texts planted in a corpus: number k stands, equal and nearly so, in the corpus of priority k and in all after it."""
+    """The texts planted in a corpus: number k stands, equal and nearly so, in the corpus of
+    priority k and in all after it."""
     numbers = range(CORPORA.index(corpus) + 1)
     return [text for number in numbers for text in (equal_text(number), near_text(number, corpus))]
 
 
 def _wikipedia(folder: Path, texts: list[str]) -> str:
-    pages = "".join(dumps.page(number + 1, f"Planted {number}", text) for number, text in enumerate(texts))
+    pages = "".join(
+        dumps.page(number + 1, f"Planted {number}", text) for number, text in enumerate(texts)
+    )
     (folder / "planted-20181220-pages-articles.xml").write_text(dumps.head() + pages + dumps.END)
     return "*.xml"
 
@@ -66,28 +71,48 @@ def _books(folder: Path, texts: list[str]) -> str:
 
 
 def _release(folder: Path, texts: list[str]) -> str:
-    members = {f"{number:07d}-{number:032x}.txt": text.encode() for number, text in enumerate(texts)}
+    members = {
+        f"{number:07d}-{number:032x}.txt": text.encode() for number, text in enumerate(texts)
+    }
     (folder / "urlsf_subset99-1_data.xz").write_bytes(lzma.compress(epubs.tarred(members)))
     return "*.xz"
 
 
 def _stories(folder: Path, texts: list[str]) -> str:
-    records = (archives.record("conversion", text.encode(), f"http://stories.example/{number}", content_type="text/plain") for number, text in enumerate(texts))
+    records = (
+        archives.record(
+            "conversion",
+            text.encode(),
+            f"http://stories.example/{number}",
+            content_type="text/plain",
+        )
+        for number, text in enumerate(texts)
+    )
     (folder / "planted.warc.wet.gz").write_bytes(archives.members(*records))
     return "*.wet.gz"
 
 
 def _news(folder: Path, texts: list[str]) -> str:
-    pages = (archives.response(archives.page(text), f"http://planted.example/{number}") for number, text in enumerate(texts))
+    pages = (
+        archives.response(archives.page(text), f"http://planted.example/{number}")
+        for number, text in enumerate(texts)
+    )
     (folder / "planted.warc.gz").write_bytes(archives.members(*pages))
     return "*.warc.gz"
 
 
-PLANT: dict[str, Callable[[Path, list[str]], str]] = {"wikipedia": _wikipedia, "books": _books, "openwebtext": _release, "stories": _stories, "cc-news": _news}
+PLANT: dict[str, Callable[[Path, list[str]], str]] = {
+    "wikipedia": _wikipedia,
+    "books": _books,
+    "openwebtext": _release,
+    "stories": _stories,
+    "cc-news": _news,
+}
 
 
 def write(folder: Path, with_data: bool = True) -> Path:
-    """The recipe, its tables in another order than the priority's; with or without the real inputs."""
+    """The recipe, its tables in another order than the priority's; with or without the real
+    inputs."""
     tables = ""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "questions.txt").write_text("\n".join(QUESTIONS) + "\n")
@@ -97,5 +122,7 @@ def write(folder: Path, with_data: bool = True) -> Path:
         inputs += [str(DATA / INPUTS[name])] if with_data else []
         tables += f'[sources.{name}]\nlanguage = "en"\ninput = {json.dumps(inputs)}\n{TABLES[name].format(fraction=0.5 if with_data else 1.0)}'
     path = folder / "recipe.toml"
-    path.write_text(f"{tables}[dedup]\npriority = {json.dumps(CORPORA)}\nmax_removed = 0.9\n[tokenizer]\nvocab_size = 1000\nsample_bytes = 200000\n")
+    path.write_text(
+        f"{tables}[dedup]\npriority = {json.dumps(CORPORA)}\nmax_removed = 0.9\n[tokenizer]\nvocab_size = 1000\nsample_bytes = 200000\n"
+    )
     return path

@@ -1,7 +1,8 @@
-"""Pages made to stop an extractor, and what must become of each: extraction.md, section 8, and more of the kind.
+"""Pages made to stop an extractor, and what must become of each: extraction.md, section 8, and more
+of the kind.
 
-Each is (bytes as stored, the reason of its reject; None: a document). Those that the limits do not refuse take at most
-a few seconds.
+Each is (bytes as stored, the reason of its reject; None: a document). Those that the limits do not
+refuse take at most a few seconds.
 """
 
 import functools
@@ -37,25 +38,53 @@ def pages() -> dict[str, tuple[bytes, str | None]]:
         "50,000 unclosed span": (_body(f"<span>{_WORDS}" * 50_000), "too_deep"),
         "29,000 nested li": (_body("<ul><li>x" * 29_000), "too_deep"),
         "59,000 a": (_body("<a>x " * 59_000), None),
-        "one tag with 100,000 attributes": (_body("<p " + " ".join(f'a{i}="1"' for i in range(100_000)) + f">{many}</p>"), "too_many_attributes"),
-        "100,000 attributes without values": (_body("<p " + " ".join(f"a{i}" for i in range(100_000)) + ">"), "too_many_attributes"),
-        "100,000 attributes that hold >": (_body("<p " + " ".join(f'a{i}=">"' for i in range(100_000)) + ">"), "too_many_attributes"),
-        "50,000 attributes that hold <": (_body("<p " + " ".join(f'a{i}="<"' for i in range(50_000)) + ">"), "too_many_attributes"),
+        "one tag with 100,000 attributes": (
+            _body("<p " + " ".join(f'a{i}="1"' for i in range(100_000)) + f">{many}</p>"),
+            "too_many_attributes",
+        ),
+        "100,000 attributes without values": (
+            _body("<p " + " ".join(f"a{i}" for i in range(100_000)) + ">"),
+            "too_many_attributes",
+        ),
+        "100,000 attributes that hold >": (
+            _body("<p " + " ".join(f'a{i}=">"' for i in range(100_000)) + ">"),
+            "too_many_attributes",
+        ),
+        "50,000 attributes that hold <": (
+            _body("<p " + " ".join(f'a{i}="<"' for i in range(50_000)) + ">"),
+            "too_many_attributes",
+        ),
         "10 MB in one line": (b"<html><body><p>" + b"word " * 2_000_000, "too_large"),
         "2 MB in one line": (b"<html><body><p>" + b"word " * 390_000, None),
         "a word of 1 MB": (_body(f"<p>{'QUJD' * 250_000}</p><p>{many}</p>"), None),
         "1 MB of &amp;": (_body("<p>" + "&amp;" * 200_000), None),
-        "entity bomb": (b'<!DOCTYPE html [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]><html><body><p>' + b"&b;" * 90_000, None),
+        "entity bomb": (
+            b'<!DOCTYPE html [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]><html><body><p>'
+            + b"&b;" * 90_000,
+            None,
+        ),
         "NUL bytes": (_body(f"<p>{many}</p>").replace(b" the ", b" the\x00 "), None),
         "UTF-16": (b"\xff\xfe" + _body(f"<p>{many}</p>").decode().encode("utf-16-le"), None),
         "open comment": (_body("<!--" + "x" * 1_900_000), "empty"),
         "CSS": (_body("", "<style>" + "a{b:c}" * 300_000), "empty"),
-        "100,000 [ in JSON": (_body(f"<p>{many}</p>", '<script type="application/ld+json">' + "[" * 100_000 + "</script>"), None),
+        "100,000 [ in JSON": (
+            _body(
+                f"<p>{many}</p>",
+                '<script type="application/ld+json">' + "[" * 100_000 + "</script>",
+            ),
+            None,
+        ),
         "59,000 <": (_body("<p>" + "<" * 59_000), None),
         "gzip bomb": (gzip.compress(bytes(200_000_000), 1), "too_large"),
         "table of 20,000 rows": (_body("<table>" + "<tr><td>cell" * 20_000), None),
-        "wide column": (_body(f"<table><tr><td colspan=9000000000000000>x</table><p>{many}</p>"), None),
-        "comments before": (b"<!---->" * 500 + b"<html>" + b"<!-- -->" * 50_000 + f"<p>{many}</p>".encode(), None),
+        "wide column": (
+            _body(f"<table><tr><td colspan=9000000000000000>x</table><p>{many}</p>"),
+            None,
+        ),
+        "comments before": (
+            b"<!---->" * 500 + b"<html>" + b"<!-- -->" * 50_000 + f"<p>{many}</p>".encode(),
+            None,
+        ),
         "open quotes": (_body('<a "' * 59_000), "empty"),
     }
 
@@ -68,7 +97,15 @@ def extract_or_fail(content: bytes, **_: Any) -> Page:
         time.sleep(100)
     if b"<p>memory" in content:
         bytearray(10_000_000_000)
-    return Page(text=content.decode(), title=None, date=None, canonical=None, language="en", charset="utf-8", evidence="ascii")
+    return Page(
+        text=content.decode(),
+        title=None,
+        date=None,
+        canonical=None,
+        language="en",
+        charset="utf-8",
+        evidence="ascii",
+    )
 
 
 def extract_wiki_or_fail(content: bytes, **settings: Any) -> Any:

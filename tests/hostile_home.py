@@ -1,4 +1,5 @@
-"""A small home whose documents hold what breaks pages: markup, quotes, text from right to left, endless words."""
+"""A small home whose documents hold what breaks pages: markup, quotes, text from right to left,
+endless words."""
 
 import json
 from pathlib import Path
@@ -15,17 +16,35 @@ HOSTILE = [
 ]
 
 
-def write_home(folder: Path, until: str = "shards", extra: list[dict[str, Any]] | None = None) -> str:
-    """Two sources: `a` with hostile texts, copies, dates and hosts; `b` with copies of a's, and rejects."""
+def write_home(
+    folder: Path, until: str = "shards", extra: list[dict[str, Any]] | None = None
+) -> str:
+    """Two sources: `a` with hostile texts, copies, dates and hosts; `b` with copies of a's, and
+    rejects."""
     (folder / "in").mkdir(parents=True, exist_ok=True)
     rows = [
-        {"text": f"{text} Number {number} of its kind.", "title": text[:40], "url": f"https://example-{number}.org/<b>"} for number, text in enumerate(HOSTILE)
+        {
+            "text": f"{text} Number {number} of its kind.",
+            "title": text[:40],
+            "url": f"https://example-{number}.org/<b>",
+        }
+        for number, text in enumerate(HOSTILE)
     ]
-    rows += [{"text": f"A plain text, the {number}th. It has two sentences.", "url": f"https://www.news.example/{number}"} for number in range(40)]
+    rows += [
+        {
+            "text": f"A plain text, the {number}th. It has two sentences.",
+            "url": f"https://www.news.example/{number}",
+        }
+        for number in range(40)
+    ]
     rows += [{"text": row["text"].upper()} for row in rows[:7]] + (extra or [])
     (folder / "in" / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
     copies = [rows[10]["text"], rows[11]["text"].replace(" ", "  "), "Only here."]
-    lines = [json.dumps({"text": text}) for text in copies] + ['{"text": "<script>cut', json.dumps({"text": " "}), '["</script>"]']
+    lines = [json.dumps({"text": text}) for text in copies] + [
+        '{"text": "<script>cut',
+        json.dumps({"text": " "}),
+        '["</script>"]',
+    ]
     (folder / "in" / "b.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
     (folder / "recipe.toml").write_text(
         f'[sources.a]\nkind = "files"\ninput = "{folder}/in/a.jsonl"\nlanguage = "en"\ntitle_field = "title"\nurl_field = "url"\n'

@@ -1,4 +1,5 @@
-"""The measures of `corpora.measures` again, slowly, in plain Python: strings, sets and regular expressions."""
+"""The measures of `corpora.measures` again, slowly, in plain Python: strings, sets and regular
+expressions."""
 
 import re
 import unicodedata
@@ -16,7 +17,9 @@ CAPITALS = re.compile(r"[A-ZÀ-ÖØ-ÞΆΈ-ΏΑ-ΫЀ-Я]")
 def is_unspaced(character: str) -> bool:
     """A letter of a script without spaces, by its name."""
     name = unicodedata.name(character, "")
-    return character.isalpha() and name.startswith(("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "MYANMAR", "KHMER", "BOPOMOFO", "YI "))
+    return character.isalpha() and name.startswith(
+        ("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "MYANMAR", "KHMER", "BOPOMOFO", "YI ")
+    )
 
 
 def words(text: str) -> list[tuple[str, bool]]:
@@ -44,14 +47,23 @@ def measure(text: str, c4_line_words: int = 3, most: int = 1_000_000) -> dict[st
     if len(found) - len(spaced) > len(spaced):
         spaced = []
     lines = [line.strip() for line in text.split("\n") if line.strip()]
-    blocks = ["\n".join(block) for filled, block in groupby(text.split("\n"), lambda line: bool(line.strip())) if filled]
-    paragraphs = [(tuple(line.strip() for line in block.split("\n")), len(block.strip())) for block in blocks]
+    blocks = [
+        "\n".join(block)
+        for filled, block in groupby(text.split("\n"), lambda line: bool(line.strip()))
+        if filled
+    ]
+    paragraphs = [
+        (tuple(line.strip() for line in block.split("\n")), len(block.strip())) for block in blocks
+    ]
     out = {
         "characters": len(text),
         "words": len(found),
         "spaced_words": len(spaced),
         "word_characters": sum(map(len, spaced)),
-        "words_with_letters": sum(any(unicodedata.category(character)[0] == "L" for character in word) for word, _ in found),
+        "words_with_letters": sum(
+            any(unicodedata.category(character)[0] == "L" for character in word)
+            for word, _ in found
+        ),
         "stop_words": len({word.lower() for word, _ in found if word.isascii()} & set(STOP_WORDS)),
         "broken_characters": len(re.findall("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffd]", text)),
         "number_signs": text.count("#"),
@@ -65,7 +77,11 @@ def measure(text: str, c4_line_words: int = 3, most: int = 1_000_000) -> dict[st
         "line_characters": sum(map(len, lines)),
     }
     repeated = [line for number, line in enumerate(lines) if line in lines[:number]]
-    repeated_paragraphs = [length for number, (lines_of_it, length) in enumerate(paragraphs) if lines_of_it in [other for other, _ in paragraphs[:number]]]
+    repeated_paragraphs = [
+        length
+        for number, (lines_of_it, length) in enumerate(paragraphs)
+        if lines_of_it in [other for other, _ in paragraphs[:number]]
+    ]
     return out | {
         "duplicate_lines": len(repeated),
         "duplicate_line_characters": sum(map(len, repeated)),
@@ -93,7 +109,9 @@ def repetition(found: list[tuple[str, bool]], text: str, most: int) -> dict[str,
     for n in range(2, 5):
         grams = [tuple(found[at : at + n]) for at in range(len(found) - n + 1)]
         gram, count = Counter(grams).most_common(1)[0] if grams else ((), 0)
-        length = sum(len(word) for word, _ in gram) + sum(between_spaces for _, between_spaces in gram[1:])
+        length = sum(len(word) for word, _ in gram) + sum(
+            between_spaces for _, between_spaces in gram[1:]
+        )
         out[f"top_{n}_gram_characters"] = count * length if count >= 2 else 0
     for n in range(5, 11):
         seen, at, repeated = set(), 0, 0
@@ -110,15 +128,24 @@ def repetition(found: list[tuple[str, bool]], text: str, most: int) -> dict[str,
 
 
 def ends_with_mark(line: str) -> bool:
-    """Whether the line ends with a mark, closing quotes and brackets aside (of a line of nothing else the first one stays)."""
+    """Whether the line ends with a mark, closing quotes and brackets aside (of a line of nothing
+    else the first one stays)."""
     return (line[0] + line[1:].rstrip(CLOSE))[-1] in END
 
 
 def is_boilerplate(line: str) -> bool:
     """A line that belongs to the page and not to the article."""
     of_line = words(line)
-    alphanumeric = [unicodedata.category(character)[0] for character in line if unicodedata.category(character)[0] in "LN"]
-    if len(CAPITALS.findall(line)) > len(line) / 2 or len(of_line) <= 1 or (alphanumeric and set(alphanumeric) == {"N"}):
+    alphanumeric = [
+        unicodedata.category(character)[0]
+        for character in line
+        if unicodedata.category(character)[0] in "LN"
+    ]
+    if (
+        len(CAPITALS.findall(line)) > len(line) / 2
+        or len(of_line) <= 1
+        or (alphanumeric and set(alphanumeric) == {"N"})
+    ):
         return True
     if len(of_line) > 10:
         return False
@@ -138,10 +165,24 @@ def c4(text: str, least_words: int) -> dict[str, int]:
     for line in re.sub(r"\[[0-9]*\]|\[edit\]|\[citation needed\]", "", text).split("\n"):
         line = line.strip()
         lowered = line.translate(LOWER)
-        tokens = [piece for token in line.split() for unspaced, run in groupby(token, is_unspaced) for piece in (run if unspaced else ["".join(run)])]
-        if not tokens or len(tokens) < least_words or max(map(len, tokens)) > 1000 or any(phrase in lowered for phrase in C4_PHRASES[1:]):
+        tokens = [
+            piece
+            for token in line.split()
+            for unspaced, run in groupby(token, is_unspaced)
+            for piece in (run if unspaced else ["".join(run)])
+        ]
+        if (
+            not tokens
+            or len(tokens) < least_words
+            or max(map(len, tokens)) > 1000
+            or any(phrase in lowered for phrase in C4_PHRASES[1:])
+        ):
             continue
-        ends = [match for match in re.finditer(f"[{re.escape(END)}](?=([{re.escape(CLOSE)}]*)(\\s|$)?)", line) if match[2] is not None or match[0] > "\u3000"]
+        ends = [
+            match
+            for match in re.finditer(f"[{re.escape(END)}](?=([{re.escape(CLOSE)}]*)(\\s|$)?)", line)
+            if match[2] is not None or match[0] > "\u3000"
+        ]
         sentences = len(ends) + (not ends_with_mark(line))
         out["c4_sentences_any_end"] += sentences
         if (ends_with_mark(line) or line[-1] in "\"'»“”’") and not line.endswith(("...", "…")):

@@ -1,11 +1,25 @@
-"""A home built by calling the stages' plain functions one after the other, without Beam: seconds less a test."""
+"""A home built by calling the stages' plain functions one after the other, without Beam: seconds
+less a test."""
 
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pipelines import exact, home, ingest, measure, near, near_decision, near_pairs, near_scores, shard, survey, tokenize, tokenizer
+from pipelines import (
+    exact,
+    home,
+    ingest,
+    measure,
+    near,
+    near_decision,
+    near_pairs,
+    near_scores,
+    shard,
+    survey,
+    tokenize,
+    tokenizer,
+)
 from pipelines.card import write_shards_card
 from pipelines.home import Home, write_recipe
 from pipelines.recipe import load_recipe

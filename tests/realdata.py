@@ -12,5 +12,7 @@ def data_file(name: str) -> Path | None:
     path = DATA / name
     if path.exists():
         return path
-    assert os.environ.get("CI") != "true", f"{path}: the test data must be there in CI; set CORPUSMILL_TEST_DATA"
+    assert os.environ.get("CI") != "true", (
+        f"{path}: the test data must be there in CI; set CORPUSMILL_TEST_DATA"
+    )
     return None

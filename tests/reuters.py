@@ -1,4 +1,5 @@
-"""A user's own source, as docs/sources.md describes it: the SGML of Reuters-21578, a document a story."""
+"""A user's own source, as docs/sources.md describes it: the SGML of Reuters-21578, a document a
+story."""
 
 import html
 import re
@@ -34,8 +35,18 @@ def read(options: ReutersOptions, piece: Slice) -> Iterator[Document | Reject]:
             body = re.search(r"<BODY>(.*?)</BODY>", story.group(), re.DOTALL)
             position = story.start()
             if body is None:
-                yield Reject(path=part.path, position=position, reason="no_body", text=story.group()[:200])
+                yield Reject(
+                    path=part.path, position=position, reason="no_body", text=story.group()[:200]
+                )
             elif len(body.group(1)) < options.min_characters:
-                yield Reject(path=part.path, position=position, reason="too_short", text=body.group(1))
+                yield Reject(
+                    path=part.path, position=position, reason="too_short", text=body.group(1)
+                )
             else:
-                yield Document(path=part.path, position=position, text=html.unescape(body.group(1)), language="en", extra={"id": story.group(1)})
+                yield Document(
+                    path=part.path,
+                    position=position,
+                    text=html.unescape(body.group(1)),
+                    language="en",
+                    extra={"id": story.group(1)},
+                )

@@ -1,4 +1,5 @@
-"""An object store for the tests: moto's S3 on loopback, behind a layer that counts what is asked and can refuse it."""
+"""An object store for the tests: moto's S3 on loopback, behind a layer that counts what is asked
+and can refuse it."""
 
 import threading
 import time
@@ -18,7 +19,8 @@ Answer = tuple[str, str]
 
 @dataclass
 class Request:
-    """One request as it arrived. `at`: seconds of the monotonic clock; `nth`: how often this very request came before."""
+    """One request as it arrived. `at`: seconds of the monotonic clock; `nth`: how often this very
+    request came before."""
 
     method: str
     path: str
@@ -34,7 +36,8 @@ class Request:
 
 @dataclass
 class Store:
-    """The running store. `fault(request)`: what to answer instead of doing it, None to do it; it may also take its time."""
+    """The running store. `fault(request)`: what to answer instead of doing it, None to do it; it
+    may also take its time."""
 
     url: str
     app: Any
@@ -54,7 +57,8 @@ class Store:
         self.fault = lambda request: None
 
     def objects(self, bucket: str = BUCKET) -> dict[str, bytes]:
-        """Key -> content of every object, as a reader of this moment sees them; past the counting."""
+        """Key -> content of every object, as a reader of this moment sees them; past the
+        counting."""
         from moto.s3.models import s3_backends
 
         found = s3_backends["123456789012"]["aws"].buckets[bucket].keys
@@ -85,7 +89,11 @@ class Store:
         return len(s3_backends["123456789012"]["aws"].buckets[bucket].multiparts)
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
-        method, path, query = environ["REQUEST_METHOD"], environ["PATH_INFO"], environ["QUERY_STRING"]
+        method, path, query = (
+            environ["REQUEST_METHOD"],
+            environ["PATH_INFO"],
+            environ["QUERY_STRING"],
+        )
         request = Request(method, path, query, self.seen[method, path, query])
         self.seen[method, path, query] += 1
         self.requests.append(request)
@@ -99,8 +107,14 @@ class Store:
             return found
         environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         status, code = answer
-        body = b"" if method == "HEAD" else f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>as asked</Message></Error>".encode()
-        start_response(status, [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))])
+        body = (
+            b""
+            if method == "HEAD"
+            else f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>as asked</Message></Error>".encode()
+        )
+        start_response(
+            status, [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))]
+        )
         return [body]
 
 

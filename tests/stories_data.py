@@ -42,7 +42,10 @@ def write_questions(folder: Path) -> Path:
 
 def texts(novel_pieces: int = 600) -> list[str]:
     """Reuters' 4,638 stories, then pieces of novels; made where there is no test data."""
-    stories, novels = data_file("dedup/reuters21578_part.tar.xz"), data_file("books/english_novels.tar.xz")
+    stories, novels = (
+        data_file("dedup/reuters21578_part.tar.xz"),
+        data_file("books/english_novels.tar.xz"),
+    )
     if stories is None or novels is None:
         return [english(number % 4_900, 4 + number % 9) for number in range(5_200)]
     found = []
@@ -50,7 +53,12 @@ def texts(novel_pieces: int = 600) -> list[str]:
         for member in sorted(tar.getmembers(), key=lambda member: member.name):
             content = tar.extractfile(member) if member.name.endswith(".sgm") else None
             if content:
-                found += [html.unescape(body) for body in re.findall("<BODY>(.*?)</BODY>", content.read().decode("latin-1"), re.DOTALL)]
+                found += [
+                    html.unescape(body)
+                    for body in re.findall(
+                        "<BODY>(.*?)</BODY>", content.read().decode("latin-1"), re.DOTALL
+                    )
+                ]
     pieces = []
     with tarfile.open(novels) as tar:
         for member in sorted(tar.getmembers(), key=lambda member: member.name):
@@ -62,7 +70,8 @@ def texts(novel_pieces: int = 600) -> list[str]:
 
 
 def write_lines(folder: Path, documents: list[str], files: int) -> list[tuple[str, int]]:
-    """The documents in `files` files of JSON lines below `folder`, in turn; (path, position) of each."""
+    """The documents in `files` files of JSON lines below `folder`, in turn; (path, position) of
+    each."""
     folder.mkdir(parents=True)
     lines: list[list[bytes]] = [[] for _ in range(files)]
     places = []

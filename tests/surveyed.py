@@ -1,4 +1,5 @@
-"""A user's own source with a survey that has slices of its own, as docs/sources.md describes it: the lines of `input` that any file of `wanted` names twice."""
+"""A user's own source with a survey that has slices of its own, as docs/sources.md describes it:
+the lines of `input` that any file of `wanted` names twice."""
 
 import json
 from collections import Counter
@@ -31,7 +32,13 @@ class SurveyedOptions(SourceOptions):
 
 
 def source() -> Source:
-    survey = Survey(look=look, conclude=conclude, schema=SCHEMA, slices=asked, conclude_fields=frozenset({"least", "extra"}))
+    survey = Survey(
+        look=look,
+        conclude=conclude,
+        schema=SCHEMA,
+        slices=asked,
+        conclude_fields=frozenset({"least", "extra"}),
+    )
     return Source(options=SurveyedOptions, slices=slices, read=read, survey=survey)
 
 
@@ -54,13 +61,21 @@ def look(options: SurveyedOptions, piece: Slice) -> Iterator[Note]:
                 yield Note(path=part.path, position=number, values=(index, len(line), line))
 
 
-def conclude(options: SurveyedOptions, addresses: Sequence[str], output: files.Output, tick: Callable[[int], None]) -> dict[str, int]:
+def conclude(
+    options: SurveyedOptions,
+    addresses: Sequence[str],
+    output: files.Output,
+    tick: Callable[[int], None],
+) -> dict[str, int]:
     named = Counter[str]()
     for number, address in enumerate(addresses):
         tick(number)
         with files.open_input(address) as stream:
             table = pq.read_table(stream)
-            assert all(path.endswith(".wanted") for path in json.loads(table.schema.metadata[b"corpusmill.paths"]))
+            assert all(
+                path.endswith(".wanted")
+                for path in json.loads(table.schema.metadata[b"corpusmill.paths"])
+            )
             named.update(table.column("line").to_pylist())
     lines = sorted(line for line, count in named.items() if count >= options.least)
     pq.write_table(pa.table({"line": pa.array(lines, pa.string())}), output)
@@ -75,6 +90,11 @@ def read(options: SurveyedOptions, piece: Slice, findings: Findings) -> Iterator
     for part in piece.parts:
         for number, line in enumerate(files.read_bytes(part.address).decode().splitlines()):
             if line in wanted:
-                yield Document(path=part.path, position=number, text=line + extra, marks=("long",) if len(line) > 10 else ())
+                yield Document(
+                    path=part.path,
+                    position=number,
+                    text=line + extra,
+                    marks=("long",) if len(line) > 10 else (),
+                )
             else:
                 yield Reject(path=part.path, position=number, reason="not_asked")

@@ -15,7 +15,9 @@ ROOT = Path(__file__).parent.parent
 
 def instructions() -> list[tuple[str, str]]:
     """(instruction, arguments) of the Dockerfile, comments gone and continued lines joined."""
-    text = "\n".join(line for line in (ROOT / "Dockerfile").read_text().splitlines() if not line.startswith("#"))
+    text = "\n".join(
+        line for line in (ROOT / "Dockerfile").read_text().splitlines() if not line.startswith("#")
+    )
     lines = [line.strip() for line in text.replace("\\\n", " ").splitlines() if line.strip()]
     return [(line.split(None, 1)[0], line.split(None, 1)[1]) for line in lines]
 
@@ -36,7 +38,9 @@ def copies() -> list[tuple[str | None, list[str]]]:
 
 def locked(name: str) -> str:
     """The version of a package in constraints.txt."""
-    versions = re.findall(rf"^{re.escape(name)}==(\S+)", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
+    versions = re.findall(
+        rf"^{re.escape(name)}==(\S+)", (ROOT / "constraints.txt").read_text(), re.MULTILINE
+    )
     assert len(versions) == 1, f"{name}: {versions}"
     return str(versions[0])
 
@@ -50,7 +54,11 @@ def ignored(path: str) -> bool:
     out = False
     for line in (ROOT / ".dockerignore").read_text().splitlines():
         pattern = line.strip().removeprefix("!")
-        if pattern and not pattern.startswith("#") and (pattern == "*" or path == pattern or path.startswith(pattern + "/")):
+        if (
+            pattern
+            and not pattern.startswith("#")
+            and (pattern == "*" or path == pattern or path.startswith(pattern + "/"))
+        ):
             out = not line.startswith("!")
     return out
 
@@ -85,7 +93,9 @@ def test_beam_is_that_of_the_lock_and_python_the_same_everywhere() -> None:
     assert minor, base
     [image] = [image for image, _ in copies() if image]
     assert image == f"apache/beam_python{minor[1]}_sdk:{locked('apache-beam')}"
-    low, high = re.fullmatch(r">=3\.(\d+),<3\.(\d+)", project()["project"]["requires-python"]).groups()  # type: ignore[union-attr]
+    low, high = re.fullmatch(
+        r">=3\.(\d+),<3\.(\d+)", project()["project"]["requires-python"]
+    ).groups()  # type: ignore[union-attr]
     assert int(low) <= int(minor[1].split(".")[1]) < int(high)
 
 
@@ -109,6 +119,10 @@ def test_the_worker_is_the_entry_point_and_both_commands_are_installed() -> None
 
 
 def test_the_commands_in_its_comments_name_what_is_there() -> None:
-    comments = [line for line in (ROOT / "Dockerfile").read_text().splitlines() if line.startswith("#   docker run")]
+    comments = [
+        line
+        for line in (ROOT / "Dockerfile").read_text().splitlines()
+        if line.startswith("#   docker run")
+    ]
     entries = [match[1] for line in comments if (match := re.search(r"--entrypoint (\S+)", line))]
     assert entries == ["corpus", "trainer"]

@@ -9,8 +9,18 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 OURS = {"corpora", "pipelines", "shards", "trainer"}
-ALLOWED = {"pipelines": {"corpora", "shards"}, "trainer": {"shards"}, "corpora": {"shards.files", "shards.web", "shards.config"}, "shards": set()}
-HEAVY = {"corpora": {"apache_beam", "torch"}, "shards": {"apache_beam", "torch", "numba"}, "trainer": {"apache_beam"}, "pipelines": {"torch"}}
+ALLOWED = {
+    "pipelines": {"corpora", "shards"},
+    "trainer": {"shards"},
+    "corpora": {"shards.files", "shards.web", "shards.config"},
+    "shards": set(),
+}
+HEAVY = {
+    "corpora": {"apache_beam", "torch"},
+    "shards": {"apache_beam", "torch", "numba"},
+    "trainer": {"apache_beam"},
+    "pipelines": {"torch"},
+}
 
 
 def imported(path: Path) -> set[str]:
@@ -20,7 +30,10 @@ def imported(path: Path) -> set[str]:
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names |= {f"{node.module}.{alias.name}" if node.module in OURS else node.module for alias in node.names}
+            names |= {
+                f"{node.module}.{alias.name}" if node.module in OURS else node.module
+                for alias in node.names
+            }
     return names
 
 
@@ -30,19 +43,35 @@ def test_the_arrows_between_packages(package: str) -> None:
         for name in imported(path):
             top = name.split(".")[0]
             if top in OURS - {package}:
-                inside = name in ALLOWED[package] or top in ALLOWED[package] or any(name.startswith(f"{allowed}.") for allowed in ALLOWED[package])
+                inside = (
+                    name in ALLOWED[package]
+                    or top in ALLOWED[package]
+                    or any(name.startswith(f"{allowed}.") for allowed in ALLOWED[package])
+                )
                 assert inside, f"{path.relative_to(ROOT)} imports {name}"
-            assert top not in HEAVY[package] or path.name == "beam.py", f"{path.relative_to(ROOT)} imports {name}"
+            assert top not in HEAVY[package] or path.name == "beam.py", (
+                f"{path.relative_to(ROOT)} imports {name}"
+            )
 
 
 def test_only_one_file_imports_beam() -> None:
-    users = [path.name for path in ROOT.glob("*/*.py") if path.parent.name in OURS and any(name.split(".")[0] == "apache_beam" for name in imported(path))]
+    users = [
+        path.name
+        for path in ROOT.glob("*/*.py")
+        if path.parent.name in OURS
+        and any(name.split(".")[0] == "apache_beam" for name in imported(path))
+    ]
     assert users == ["beam.py"]
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["build", "--help"], ["stats", "--help"], ["export", "--help"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["build", "--help"], ["stats", "--help"], ["export", "--help"]],
+    ids=" ".join,
+)
 def test_help_is_quick(arguments: list[str]) -> None:
-    """Under half a second of CPU, and nothing heavy imported. CPU time: the clock of a busy machine says little."""
+    """Under half a second of CPU, and nothing heavy imported. CPU time: the clock of a busy machine
+    says little."""
     script = (
         "import sys, time\nfrom pipelines.cli import main\n"
         f"try:\n    main({arguments!r})\nexcept SystemExit:\n    pass\n"

@@ -1,4 +1,5 @@
-"""A web server on loopback that serves files as the real sites do, counts what it sends, and misbehaves where it is told to."""
+"""A web server on loopback that serves files as the real sites do, counts what it sends, and
+misbehaves where it is told to."""
 
 import hashlib
 import os
@@ -17,7 +18,8 @@ Fault = Callable[["Handler", bytes], None]
 
 
 class Site:
-    """`files`: path -> bytes. `faults`: path -> what befalls the next requests for it, in turn; the last stays when `for_good`."""
+    """`files`: path -> bytes. `faults`: path -> what befalls the next requests for it, in turn; the
+    last stays when `for_good`."""
 
     def __init__(self, files: dict[str, bytes]) -> None:
         self.files = files
@@ -34,7 +36,9 @@ class Site:
 
     def gets(self, path: str) -> list[str | None]:
         """The Range headers of the GET requests for a path."""
-        return [ranged for method, asked, ranged in self.requests if method == "GET" and asked == path]
+        return [
+            ranged for method, asked, ranged in self.requests if method == "GET" and asked == path
+        ]
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -69,7 +73,8 @@ class Handler(BaseHTTPRequestHandler):
         self.whole(content)
 
     def whole(self, content: bytes, sent: int | None = None, claimed: int | None = None) -> None:
-        """The file or the range asked for. `sent`: break off after so many bytes; `claimed`: another length than the true one."""
+        """The file or the range asked for. `sent`: break off after so many bytes; `claimed`:
+        another length than the true one."""
         start, stop, total = 0, len(content), len(content) if claimed is None else claimed
         tag = '"' + hashlib.md5(content).hexdigest() + '"'
         ranged = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
@@ -197,7 +202,9 @@ def serve(files: dict[str, bytes]) -> Iterator[Site]:
     server.daemon_threads = True
     server.block_on_close = False
     site.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread = threading.Thread(
+        target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+    )
     thread.start()
     try:
         yield site

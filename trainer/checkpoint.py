@@ -6,9 +6,9 @@
         state.json              step, skipped batches, recipe, identity of data and tokenizer, loss scale, losses
         digests.json            size and blake2b-32 of each file above; written last
 
-A checkpoint is made under a name that begins with `.tmp-`, flushed, and renamed. `digests.json` is a pure function of
-the other files: reading a checkpoint computes it again and compares every byte, so any cut or flipped byte is found
-and its file named.
+A checkpoint is made under a name that begins with `.tmp-`, flushed, and renamed. `digests.json` is
+a pure function of the other files: reading a checkpoint computes it again and compares every byte,
+so any cut or flipped byte is found and its file named.
 """
 
 import hashlib
@@ -39,7 +39,8 @@ MOMENTS = ("exp_avg", "exp_avg_sq")
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """What a run is, but for its tensors. `data` and `tokenizer` are digests; `recipe` the flat fixed keys; `model` its shape."""
+    """What a run is, but for its tensors. `data` and `tokenizer` are digests; `recipe` the flat
+    fixed keys; `model` its shape."""
 
     step: int = 0
     skipped: int = 0
@@ -71,11 +72,18 @@ def list_checkpoints(run: Path) -> list[Path]:
     folder = run / "checkpoints"
     if not folder.is_dir():
         return []
-    return sorted((path for path in folder.iterdir() if re.fullmatch(r"step-\d{8,}", path.name)), key=lambda path: int(path.name[5:]), reverse=True)
+    return sorted(
+        (path for path in folder.iterdir() if re.fullmatch(r"step-\d{8,}", path.name)),
+        key=lambda path: int(path.name[5:]),
+        reverse=True,
+    )
 
 
-def save(run: Path, model: MaskedLM, optimizer: torch.optim.Optimizer, state: State, keep: int) -> Path:
-    """Write a checkpoint and drop all but the last `keep`. Raises `UserError` (exit 3) when it cannot be written; older ones stay."""
+def save(
+    run: Path, model: MaskedLM, optimizer: torch.optim.Optimizer, state: State, keep: int
+) -> Path:
+    """Write a checkpoint and drop all but the last `keep`. Raises `UserError` (exit 3) when it
+    cannot be written; older ones stay."""
     parent = run / "checkpoints"
     target = parent / folder_name(state.step)
     temporary = parent / f"{TEMPORARY}{target.name}"
@@ -85,7 +93,9 @@ def save(run: Path, model: MaskedLM, optimizer: torch.optim.Optimizer, state: St
         temporary.mkdir()
         weights = {name: tensor.contiguous() for name, tensor in published_state(model).items()}
         safetensors.torch.save_file(weights, temporary / FILES[0], {"format": "pt"})
-        safetensors.torch.save_file(_moments(model, optimizer), temporary / FILES[1], {"format": "pt"})
+        safetensors.torch.save_file(
+            _moments(model, optimizer), temporary / FILES[1], {"format": "pt"}
+        )
         content = {"format": FORMAT, **vars(state), "losses": list(state.losses)}
         (temporary / FILES[2]).write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
         (temporary / DIGESTS).write_text(_digests(temporary))
@@ -99,7 +109,9 @@ def save(run: Path, model: MaskedLM, optimizer: torch.optim.Optimizer, state: St
         shutil.rmtree(temporary, ignore_errors=True)
         left = list_checkpoints(run)
         whole = f"the last checkpoint is {left[0].name}" if left else "there is no checkpoint yet"
-        raise UserError(f"{target}: cannot be saved: {error}; {whole}", "make room, then go on with --resume", 3) from None
+        raise UserError(
+            f"{target}: cannot be saved: {error}; {whole}", "make room, then go on with --resume", 3
+        ) from None
     for path in list_checkpoints(run)[keep:]:
         shutil.rmtree(path, ignore_errors=True)
     _clear(parent)
@@ -107,7 +119,8 @@ def save(run: Path, model: MaskedLM, optimizer: torch.optim.Optimizer, state: St
 
 
 def newest_whole(run: Path, warn: Callable[[str], None]) -> tuple[Path, State] | None:
-    """The newest whole checkpoint; each damaged one on the way is named through `warn`. None: there is no whole one."""
+    """The newest whole checkpoint; each damaged one on the way is named through `warn`. None: there
+    is no whole one."""
     for path in list_checkpoints(run):
         try:
             return path, read_state(path)
@@ -117,18 +130,23 @@ def newest_whole(run: Path, warn: Callable[[str], None]) -> tuple[Path, State] |
 
 
 def choose(run: Path, step: int | None) -> tuple[Path, State]:
-    """The checkpoint of `step`, or the newest whole one, damaged ones named on stderr. Raises `UserError`."""
+    """The checkpoint of `step`, or the newest whole one, damaged ones named on stderr. Raises
+    `UserError`."""
     if step is not None:
         path = run / "checkpoints" / folder_name(step)
         if not path.is_dir():
             names = [found.name for found in list_checkpoints(run)]
-            raise UserError(f"{path}: no such checkpoint", f"there are: {', '.join(names) or 'none'}")
+            raise UserError(
+                f"{path}: no such checkpoint", f"there are: {', '.join(names) or 'none'}"
+            )
         return path, read_state(path)
     faults: list[str] = []
     found = newest_whole(run, faults.append)
     if found is None:
         raise UserError(
-            faults[0].removesuffix("; trying the one before") if faults else f"{run}: no checkpoint in it",
+            faults[0].removesuffix("; trying the one before")
+            if faults
+            else f"{run}: no checkpoint in it",
             "name a run: trainer pretrain --run RUN",
             1 if faults else 2,
         )
@@ -138,14 +156,22 @@ def choose(run: Path, step: int | None) -> tuple[Path, State]:
 
 
 def read_state(path: Path) -> State:
-    """Verify every byte of a checkpoint and return its state. Raises `UserError` (exit 1) naming the damaged file."""
+    """Verify every byte of a checkpoint and return its state. Raises `UserError` (exit 1) naming
+    the damaged file."""
     fault = damage(path)
     if fault:
-        raise UserError(f"{path}: damaged checkpoint: {fault}", "use another one, or --resume, which takes the newest whole one", 1)
+        raise UserError(
+            f"{path}: damaged checkpoint: {fault}",
+            "use another one, or --resume, which takes the newest whole one",
+            1,
+        )
     content = json.loads((path / FILES[2]).read_text())
     version = content.pop("format", None)
     if version != FORMAT:
-        raise UserError(f"{path}: checkpoint format {version!r} is not one this version reads ({FORMAT})", "upgrade corpusmill")
+        raise UserError(
+            f"{path}: checkpoint format {version!r} is not one this version reads ({FORMAT})",
+            "upgrade corpusmill",
+        )
     return State(**{**content, "losses": tuple(content["losses"])})
 
 
@@ -190,7 +216,10 @@ def empty_moments(model: MaskedLM, optimizer: torch.optim.Optimizer) -> None:
     """Room for the moments, for a rank that receives them."""
     for parameter in model.parameters():
         if parameter.requires_grad:
-            optimizer.state[parameter] = {"step": torch.zeros((), device=parameter.device), **{moment: torch.zeros_like(parameter) for moment in MOMENTS}}
+            optimizer.state[parameter] = {
+                "step": torch.zeros((), device=parameter.device),
+                **{moment: torch.zeros_like(parameter) for moment in MOMENTS},
+            }
 
 
 def _moments(model: MaskedLM, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
@@ -199,7 +228,9 @@ def _moments(model: MaskedLM, optimizer: torch.optim.Optimizer) -> dict[str, Ten
         for moment in MOMENTS:
             if parameter in optimizer.state:
                 tensor = optimizer.state[parameter][moment]
-                found[f"{moment}.{name}"] = (tensor[: model.config.vocab_size] if name == WORDS else tensor).contiguous()
+                found[f"{moment}.{name}"] = (
+                    tensor[: model.config.vocab_size] if name == WORDS else tensor
+                ).contiguous()
     return found
 
 
@@ -216,7 +247,8 @@ def _digests(path: Path) -> str:
 
 
 def _self(found: Any) -> str:
-    """The digest of the digests: tells a file that was damaged from damage to what is said of it."""
+    """The digest of the digests: tells a file that was damaged from damage to what is said of
+    it."""
     return hashlib.blake2b(json.dumps(found).encode(), digest_size=16).hexdigest()
 
 

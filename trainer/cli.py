@@ -1,4 +1,5 @@
-"""`trainer`: pretrain, evaluate, export, show, recipes. Heavy imports wait until a command needs them."""
+"""`trainer`: pretrain, evaluate, export, show, recipes. Heavy imports wait until a command needs
+them."""
 
 import dataclasses
 import json
@@ -41,7 +42,8 @@ class Pretrain:
     run: str = ""
     """Where checkpoints and the log go."""
     recipe: str = ""
-    """A recipe's name or the path of a .toml; default roberta-base, with --resume that of the run."""
+    """A recipe's name or the path of a .toml; default roberta-base, with --resume that of the
+    run."""
     resume: bool = False
     """Go on from the newest whole checkpoint; from step 0 where there is none."""
     init: str | None = None
@@ -75,7 +77,8 @@ class Evaluate:
     samples: int = 0
     """At most so many samples of a source; default as in training."""
     masks: Literal["exact", "fairseq"] = "exact"
-    """fairseq masks as fairseq does, which the papers' perplexities count: special ids can be masked."""
+    """fairseq masks as fairseq does, which the papers' perplexities count: special ids can be
+    masked."""
     device: Device = "auto"
     """auto is CUDA where there is one."""
     json: bool = False
@@ -98,7 +101,8 @@ class Export:
 
 @dataclass(frozen=True, kw_only=True)
 class Show:
-    """Draw the curves of a run as a PNG, print a training sample with its masks, or fill masked words in."""
+    """Draw the curves of a run as a PNG, print a training sample with its masks, or fill masked
+    words in."""
 
     run: tyro.conf.Positional[str] = ""
     """The run."""
@@ -127,10 +131,19 @@ class Recipes:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run a command; returns the exit code: 0 done, 1 incomplete, 2 usage, 3 environment, 130 interrupted."""
+    """Run a command; returns the exit code: 0 done, 1 incomplete, 2 usage, 3 environment, 130
+    interrupted."""
     arguments = sys.argv[1:] if argv is None else argv
-    arguments = arguments[1:] if arguments[:1] == ["--"] else arguments  # torchrun's separator, where it is left in
-    commands = {"pretrain": pretrain, "evaluate": evaluate, "export": export, "show": show, "recipes": recipes}
+    arguments = (
+        arguments[1:] if arguments[:1] == ["--"] else arguments
+    )  # torchrun's separator, where it is left in
+    commands = {
+        "pretrain": pretrain,
+        "evaluate": evaluate,
+        "export": export,
+        "show": show,
+        "recipes": recipes,
+    }
     try:
         if not arguments or arguments[0] in ("-h", "--help"):
             print(HELP, end="")
@@ -141,11 +154,15 @@ def main(argv: list[str] | None = None) -> int:
             print(version("corpusmill"))
             return 0
         if arguments[0] not in commands:
-            raise UserError(f"trainer {arguments[0]}: no such command", nearest(arguments[0], commands))
+            raise UserError(
+                f"trainer {arguments[0]}: no such command", nearest(arguments[0], commands)
+            )
         return commands[arguments[0]](arguments[1:])
     except UserError as error:
         rank = os.environ.get("RANK", "0")
-        if rank == "0" or error.exit_code != 2:  # what is wrong with the call is the same on every rank
+        if (
+            rank == "0" or error.exit_code != 2
+        ):  # what is wrong with the call is the same on every rank
             print(f"{'' if rank == '0' else f'rank {rank}: '}error: {error.what}", file=sys.stderr)
             if error.hint:
                 print(f"hint: {error.hint}", file=sys.stderr)
@@ -157,20 +174,31 @@ def main(argv: list[str] | None = None) -> int:
         if isinstance(error, BrokenPipeError):  # the reader of our output has gone, as `head` does
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
-        print(f"error: {error}\nhint: check the path, its rights and the room on its disk", file=sys.stderr)
+        print(
+            f"error: {error}\nhint: check the path, its rights and the room on its disk",
+            file=sys.stderr,
+        )
         return 3
 
 
 def _parse(kind: type[C], arguments: list[str], default: C | None = None) -> C:
     name = kind.__name__.lower()
     settings: dict[str, Any] = {} if default is None else {"default": default}
-    parsed: C = tyro.cli(kind, prog=f"trainer {name}", args=arguments, config=(tyro.conf.FlagCreatePairsOff,), **settings)
+    parsed: C = tyro.cli(
+        kind,
+        prog=f"trainer {name}",
+        args=arguments,
+        config=(tyro.conf.FlagCreatePairsOff,),
+        **settings,
+    )
     return parsed
 
 
 def _need(value: Any, flag: str, what: str) -> None:
     if not value:
-        raise UserError(f"{flag}: missing", f"name {what}: {flag} {'DIR' if flag != '--run' else 'RUN'}")
+        raise UserError(
+            f"{flag}: missing", f"name {what}: {flag} {'DIR' if flag != '--run' else 'RUN'}"
+        )
 
 
 def pretrain(arguments: list[str]) -> int:
@@ -178,9 +206,15 @@ def pretrain(arguments: list[str]) -> int:
     base = load_recipe(_recipe_name(arguments))
     options = _parse(Pretrain, arguments, Pretrain(settings=base))
     _need(options.shards, "--shards", "a home or its shards/ folder")
-    recipe = with_steps(options.settings, base, any(word.replace("_", "-").startswith("--optim.warmup-steps") for word in arguments))
+    recipe = with_steps(
+        options.settings,
+        base,
+        any(word.replace("_", "-").startswith("--optim.warmup-steps") for word in arguments),
+    )
     if options.mix:
-        recipe = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, mix=_mix(options.mix)))
+        recipe = dataclasses.replace(
+            recipe, data=dataclasses.replace(recipe.data, mix=_mix(options.mix))
+        )
     check(recipe)
     for directory in options.shards:
         _refuse_remote(directory)
@@ -191,7 +225,15 @@ def pretrain(arguments: list[str]) -> int:
     from trainer.setup import Job
 
     return pretrain(
-        Job(shards=options.shards, run=Path(options.run), recipe=recipe, device=options.device, resume=options.resume, init=options.init, track=options.track)
+        Job(
+            shards=options.shards,
+            run=Path(options.run),
+            recipe=recipe,
+            device=options.device,
+            resume=options.resume,
+            init=options.init,
+            track=options.track,
+        )
     )
 
 
@@ -221,7 +263,10 @@ def _mix(words: tuple[str, ...]) -> dict[str, float]:
 
 def _refuse_remote(directory: str) -> None:
     if "://" in directory and not directory.startswith("file://"):
-        raise UserError(f"--shards {directory}: shards are memory-mapped and must lie on this machine", f"copy them first: {_copy(directory)}")
+        raise UserError(
+            f"--shards {directory}: shards are memory-mapped and must lie on this machine",
+            f"copy them first: {_copy(directory)}",
+        )
 
 
 def _copy(directory: str) -> str:
@@ -241,7 +286,14 @@ def _dry_run(options: Pretrain, recipe: Recipe) -> int:
     init = None if options.init is None else str(exports.find_pretrained(options.init))
     recipe = resolve(recipe, data, device, init)
     order = make_order(data, recipe.seed, recipe.data.mix)
-    figures = plan.plan(recipe, data, order, int(os.environ.get("WORLD_SIZE", "1")), options.tokens_per_second, peak_flops(device))
+    figures = plan.plan(
+        recipe,
+        data,
+        order,
+        int(os.environ.get("WORLD_SIZE", "1")),
+        options.tokens_per_second,
+        peak_flops(device),
+    )
     if options.json:
         print(json.dumps({"schema_version": 1, **figures}))
     else:
@@ -253,7 +305,10 @@ def _of_run(run: str) -> dict[str, Any]:
     try:
         return dict(json.loads((Path(run) / "run.json").read_text()))
     except (OSError, ValueError):
-        raise UserError(f"{run}: no run in it (no run.json that can be read)", "name the --run of trainer pretrain, or give --shards") from None
+        raise UserError(
+            f"{run}: no run in it (no run.json that can be read)",
+            "name the --run of trainer pretrain, or give --shards",
+        ) from None
 
 
 def evaluate(arguments: list[str]) -> int:
@@ -264,14 +319,30 @@ def evaluate(arguments: list[str]) -> int:
     from trainer.setup import choose_device
 
     step, scores = evaluate_run(
-        Path(options.run), directories, options.step, options.samples, MaskingConfig(style=options.masks), choose_device(options.device)
+        Path(options.run),
+        directories,
+        options.step,
+        options.samples,
+        MaskingConfig(style=options.masks),
+        choose_device(options.device),
     )
     if options.json:
-        print(json.dumps({"schema_version": 1, "step": step, "masks": options.masks, "sources": {name: vars(score) for name, score in scores.items()}}))
+        print(
+            json.dumps(
+                {
+                    "schema_version": 1,
+                    "step": step,
+                    "masks": options.masks,
+                    "sources": {name: vars(score) for name, score in scores.items()},
+                }
+            )
+        )
         return 0
     print(f"step {step}")
     for name, score in scores.items():
-        print(f"{name:20} perplexity {score.perplexity:10.3f}   accuracy {score.accuracy:.4f}   of {score.masked:,} masked tokens")
+        print(
+            f"{name:20} perplexity {score.perplexity:10.3f}   accuracy {score.accuracy:.4f}   of {score.masked:,} masked tokens"
+        )
     return 0
 
 
@@ -289,7 +360,9 @@ def export(arguments: list[str]) -> int:
         if done["transformers"]
         else "transformers is not installed, so only our own reading was compared"
     )
-    print(f"{options.out}: step {done['step']}, {done['parameters']:,} parameters; read back, equal to the bit; {checked}")
+    print(
+        f"{options.out}: step {done['step']}, {done['parameters']:,} parameters; read back, equal to the bit; {checked}"
+    )
     return 0
 
 
@@ -301,7 +374,11 @@ def show(arguments: list[str]) -> int:
         from trainer.fill import as_json, as_lines, fill
 
         filled = fill(Path(options.run), options.fill)
-        print(json.dumps({"schema_version": 1, "masks": as_json(filled)}) if options.json else "\n".join(as_lines(filled)))
+        print(
+            json.dumps({"schema_version": 1, "masks": as_json(filled)})
+            if options.json
+            else "\n".join(as_lines(filled))
+        )
         return 0
     if options.sample is None:
         _need(options.run, "RUN", "a run")
@@ -311,7 +388,9 @@ def show(arguments: list[str]) -> int:
         print(json.dumps({"schema_version": 1, "png": str(path)}) if options.json else path)
         return 0
     directories = options.shards or tuple(_of_run(options.run)["shards"])
-    recipe = load_recipe(options.recipe or (f"{options.run}/recipe.toml" if options.run else "roberta-base"))
+    recipe = load_recipe(
+        options.recipe or (f"{options.run}/recipe.toml" if options.run else "roberta-base")
+    )
     from trainer.show import sample
 
     found = sample(directories, recipe, options.sample)
@@ -332,7 +411,14 @@ def recipes(arguments: list[str]) -> int:
         return 0
     found = {name: load_recipe(name) for name in recipe_names()}
     if options.json:
-        print(json.dumps({"schema_version": 1, "recipes": {name: recipe.source for name, recipe in found.items()}}))
+        print(
+            json.dumps(
+                {
+                    "schema_version": 1,
+                    "recipes": {name: recipe.source for name, recipe in found.items()},
+                }
+            )
+        )
         return 0
     for name, recipe in found.items():
         print(f"{name:22} {recipe.source}")

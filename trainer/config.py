@@ -1,7 +1,9 @@
-"""What a pretraining run is made of, as frozen dataclasses; recipes are TOML files of the same keys.
+"""What a pretraining run is made of, as frozen dataclasses; recipes are TOML files of the same
+keys.
 
-Nothing heavy is imported here, so that `trainer --help` stays quick. `load_recipe` reads a recipe by name or path,
-`resolve` fills in what only the data can tell, `check` refuses what cannot work before anything starts.
+Nothing heavy is imported here, so that `trainer --help` stays quick. `load_recipe` reads a recipe
+by name or path, `resolve` fills in what only the data can tell, `check` refuses what cannot work
+before anything starts.
 """
 
 import dataclasses
@@ -47,19 +49,23 @@ class DataConfig:
     length: int = 512
     """Tokens in a sample, with <s> and </s>."""
     sentence_eos: bool = True
-    """</s> after every sentence and one more between documents, as the published checkpoints saw it; false: only between documents and at the end."""
+    """</s> after every sentence and one more between documents, as the published checkpoints saw
+    it; false: only between documents and at the end."""
     mix: dict[str, float] = dataclasses.field(default_factory=dict)
-    """Weight of a source: 2 shows its samples twice as often as those of a source of weight 1 (the default), 0 never."""
+    """Weight of a source: 2 shows its samples twice as often as those of a source of weight 1 (the
+    default), 0 never."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MaskingConfig:
-    """Which tokens are hidden (RoBERTa paper, section 3.1: 15 %, of them 80 % <mask>, 10 % random, 10 % kept)."""
+    """Which tokens are hidden (RoBERTa paper, section 3.1: 15 %, of them 80 % <mask>, 10 % random,
+    10 % kept)."""
 
     rate: float = 0.15
     """Share of the tokens to predict; the count in a sample is exact."""
     style: Literal["exact", "fairseq"] = "exact"
-    """fairseq: special ids can be masked, the count is rounded at random, random ids are from [4, V): for comparing perplexities with its papers."""
+    """fairseq: special ids can be masked, the count is rounded at random, random ids are from [4,
+    V): for comparing perplexities with its papers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,14 +85,16 @@ class OptimConfig:
     weight_decay: float = 0.01
     """Decoupled decay, times the learning rate."""
     decay: Literal["all", "matrices"] = "all"
-    """all: every parameter, as fairseq trained RoBERTa; matrices: neither biases nor LayerNorm, as BERT."""
+    """all: every parameter, as fairseq trained RoBERTa; matrices: neither biases nor LayerNorm, as
+    BERT."""
     clip: float = 0.0
     """Largest norm of the gradient; 0 is off, as in the paper."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationConfig:
-    """Validation on stored masks: FULL-SENTENCES, </s> after sentences, 15 % exact, whatever the training format."""
+    """Validation on stored masks: FULL-SENTENCES, </s> after sentences, 15 % exact, whatever the
+    training format."""
 
     every: int = 1000
     """Steps between validations; 0 only at the end."""
@@ -119,7 +127,8 @@ class Recipe:
     batch: int = 8192
     """Samples in one update, over all ranks."""
     micro_batch: int = 32
-    """At most so many samples at once on a device; the largest divisor of a rank's share is taken."""
+    """At most so many samples at once on a device; the largest divisor of a rank's share is
+    taken."""
     seed: int = 0
     """Keys order, masks, dropout and the first weights."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
@@ -142,15 +151,30 @@ class Recipe:
     guard: GuardConfig = GuardConfig()
 
 
-# What may change when a run is resumed: it changes neither samples nor masks nor the model that is trained.
+# What may change when a run is resumed: it changes neither samples nor masks nor the model that is
+# trained.
 # (Another micro_batch draws other dropout; the loop says so.)
-RUNTIME = ("source", "micro_batch", "compile", "save_every", "keep", "log_every", "max_hours", "evaluation", "guard")
+RUNTIME = (
+    "source",
+    "micro_batch",
+    "compile",
+    "save_every",
+    "keep",
+    "log_every",
+    "max_hours",
+    "evaluation",
+    "guard",
+)
 
 
 def recipe_names() -> list[str]:
     """Names of the recipes that come along, sorted."""
     folder = resources.files("trainer") / "recipes"
-    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+    return sorted(
+        entry.name.removesuffix(".toml")
+        for entry in folder.iterdir()
+        if entry.name.endswith(".toml")
+    )
 
 
 def load_recipe(name: str) -> Recipe:
@@ -159,7 +183,10 @@ def load_recipe(name: str) -> Recipe:
         try:
             text = Path(name).read_text()
         except OSError as error:
-            raise UserError(f"{name}: cannot be read: {error.strerror}", "give a recipe's name or its path: trainer recipes") from None
+            raise UserError(
+                f"{name}: cannot be read: {error.strerror}",
+                "give a recipe's name or its path: trainer recipes",
+            ) from None
     else:
         if name not in recipe_names():
             raise UserError(f"{name}: no such recipe", nearest(name, recipe_names()))
@@ -167,12 +194,18 @@ def load_recipe(name: str) -> Recipe:
     try:
         return from_dict(Recipe, parse_toml(text, name))
     except UserError as error:
-        raise UserError(f"{name}: {error.what}" if not error.what.startswith(name) else error.what, error.hint) from None
+        raise UserError(
+            f"{name}: {error.what}" if not error.what.startswith(name) else error.what, error.hint
+        ) from None
 
 
 def with_steps(recipe: Recipe, base: Recipe, warmup_given: bool) -> Recipe:
     """`recipe` with its warmup scaled to the new horizon, unless the warmup itself was given."""
-    if warmup_given or recipe.steps == base.steps or recipe.optim.warmup_steps != base.optim.warmup_steps:
+    if (
+        warmup_given
+        or recipe.steps == base.steps
+        or recipe.optim.warmup_steps != base.optim.warmup_steps
+    ):
         return recipe
     warmup = base.optim.warmup_steps * recipe.steps // base.steps
     return dataclasses.replace(recipe, optim=dataclasses.replace(recipe.optim, warmup_steps=warmup))
@@ -185,9 +218,19 @@ def check(recipe: Recipe) -> None:
         _require(getattr(recipe, name) >= 1, name, getattr(recipe, name), "at least 1")
     for name in ("layers", "hidden", "intermediate", "heads", "positions"):
         _require(getattr(model, name) >= 1, f"model.{name}", getattr(model, name), "at least 1")
-    _require(model.hidden % model.heads == 0, "model.hidden", model.hidden, f"a multiple of model.heads ({model.heads})")
+    _require(
+        model.hidden % model.heads == 0,
+        "model.hidden",
+        model.hidden,
+        f"a multiple of model.heads ({model.heads})",
+    )
     _require(0 <= recipe.seed < 2**63, "seed", recipe.seed, "from 0 to 2^63 - 1")
-    _require(8 <= recipe.data.length <= model.positions, "data.length", recipe.data.length, f"from 8 to model.positions ({model.positions})")
+    _require(
+        8 <= recipe.data.length <= model.positions,
+        "data.length",
+        recipe.data.length,
+        f"from 8 to model.positions ({model.positions})",
+    )
     _require(0 < recipe.masking.rate <= 0.9, "masking.rate", recipe.masking.rate, "in (0, 0.9]")
     for name in ("dropout", "attention_dropout"):
         _require(0 <= getattr(model, name) < 1, f"model.{name}", getattr(model, name), "in [0, 1)")
@@ -200,7 +243,8 @@ def check(recipe: Recipe) -> None:
         _require(0 <= getattr(optim, name) < 1, f"optim.{name}", getattr(optim, name), "in [0, 1)")
     if optim.warmup_steps >= recipe.steps:
         raise UserError(
-            f"optim.warmup_steps: {optim.warmup_steps} is not shorter than the horizon of {recipe.steps} steps", "raise --steps or lower --optim.warmup-steps"
+            f"optim.warmup_steps: {optim.warmup_steps} is not shorter than the horizon of {recipe.steps} steps",
+            "raise --steps or lower --optim.warmup-steps",
         )
 
 
@@ -210,15 +254,20 @@ def _require(holds: bool, key: str, value: Any, bound: str) -> None:
 
 
 def micro_batch(recipe: Recipe, ranks: int) -> int:
-    """Samples at once on a device: the largest divisor of a rank's share of the batch, at most `recipe.micro_batch`."""
+    """Samples at once on a device: the largest divisor of a rank's share of the batch, at most
+    `recipe.micro_batch`."""
     if recipe.batch % ranks:
-        raise UserError(f"batch: {recipe.batch} samples cannot be shared among {ranks} ranks", "change --batch or the number of ranks")
+        raise UserError(
+            f"batch: {recipe.batch} samples cannot be shared among {ranks} ranks",
+            "change --batch or the number of ranks",
+        )
     share = recipe.batch // ranks
     return max(size for size in range(1, min(share, recipe.micro_batch) + 1) if share % size == 0)
 
 
 def fixed_keys(recipe: Recipe) -> dict[str, Any]:
-    """The settings that decide which model is trained, flat: {"optim.lr": 0.0006, ...}; equal in a run and its resumption."""
+    """The settings that decide which model is trained, flat: {"optim.lr": 0.0006, ...}; equal in a
+    run and its resumption."""
     flat: dict[str, Any] = {}
     for key, value in to_dict(recipe).items():
         if key in RUNTIME:

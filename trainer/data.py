@@ -1,8 +1,10 @@
-"""From shards to masked micro-batches: open, order, and one background thread that stays a few batches ahead.
+"""From shards to masked micro-batches: open, order, and one background thread that stays a few
+batches ahead.
 
-Sample k of epoch e is a pure function of (shards, format, length, seed, e, k), and so are its masks: a batch is a
-range of the endless order, whatever ranks and micro-batches divide it. Cost: tens of millions of tokens a second on
-one core, some hundred times what a GPU eats; no loader processes.
+Sample k of epoch e is a pure function of (shards, format, length, seed, e, k), and so are its
+masks: a batch is a range of the endless order, whatever ranks and micro-batches divide it. Cost:
+tens of millions of tokens a second on one core, some hundred times what a GPU eats; no loader
+processes.
 """
 
 import contextlib
@@ -35,8 +37,9 @@ MIX_BLOCK = 4096  # samples in a block of mixed sources; shares are exact to 1 i
 class Data:
     """The samples of a split over all shards, sources one after the other.
 
-    `starts` (N + 1,) first sample of each shard; `sources` name -> (first sample, end); `table` the addresses that
-    `kernels.fill` reads; `identity` names each shard by its digest. `keep` holds the memory maps alive.
+    `starts` (N + 1,) first sample of each shard; `sources` name -> (first sample, end); `table` the
+    addresses that `kernels.fill` reads; `identity` names each shard by its digest. `keep` holds the
+    memory maps alive.
     """
 
     directories: tuple[str, ...]
@@ -55,32 +58,63 @@ class Data:
         return int(self.starts[-1])
 
 
-def open_data(directories: Sequence[str], split: str, length: int, sentence_eos: bool, source: str | None = None) -> Data:
-    """Open the shards of a split (and of one source). Raises `UserError`: no manifest, another tokenizer, a file missing or damaged."""
+def open_data(
+    directories: Sequence[str],
+    split: str,
+    length: int,
+    sentence_eos: bool,
+    source: str | None = None,
+) -> Data:
+    """Open the shards of a split (and of one source). Raises `UserError`: no manifest, another
+    tokenizer, a file missing or damaged."""
     _allow_many_files()
     opened = [shards.open(directory, split) for directory in directories]
     first = opened[0]
     for other in opened[1:]:
         if other.manifest.tokenizer.digest != first.manifest.tokenizer.digest:
-            raise UserError(f"{other.directory}: its tokenizer is not that of {first.directory}", "build both with one tokenizer: [tokenizer] path")
+            raise UserError(
+                f"{other.directory}: its tokenizer is not that of {first.directory}",
+                "build both with one tokenizer: [tokenizer] path",
+            )
     found: dict[str, list[tuple[str, Shard]]] = {}
     for part in opened:
         for shard in (shard for shard in part if source in (None, shard.entry.source)):
-            found.setdefault(shard.entry.source, []).append((f"{part.directory}/{shard.entry.file}", shard))
+            found.setdefault(shard.entry.source, []).append(
+                (f"{part.directory}/{shard.entry.file}", shard)
+            )
     members = [(name, shard) for group in found.values() for name, shard in group]
     indexes = [shard_index(shard, length, sentence_eos, name) for name, shard in members]
     counts = np.array([len(index) - 1 for index in indexes], np.int64)
     starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
-    table = np.array([_row(shard, index) for (_, shard), index in zip(members, indexes, strict=True)], np.int64).reshape(len(members), 7)
+    table = np.array(
+        [_row(shard, index) for (_, shard), index in zip(members, indexes, strict=True)], np.int64
+    ).reshape(len(members), 7)
     sources, done = {}, 0
     for source, group in found.items():
         sources[source] = (int(starts[done]), int(starts[done + len(group)]))
         done += len(group)
-    tokens = {source: sum(shard.entry.tokens for _, shard in group) for source, group in found.items()}
+    tokens = {
+        source: sum(shard.entry.tokens for _, shard in group) for source, group in found.items()
+    }
     identity = tuple(f"{shard.entry.source} {shard.entry.digest}" for _, shard in members)
-    keep = tuple((shard.tokens, shard.sentences, shard.sentence_offsets, index) for (_, shard), index in zip(members, indexes))
+    keep = tuple(
+        (shard.tokens, shard.sentences, shard.sentence_offsets, index)
+        for (_, shard), index in zip(members, indexes)
+    )
     directories = tuple(os.path.abspath(part.directory) for part in opened)
-    return Data(directories, first.manifest.tokenizer, first.manifest.dtype == "uint32", length, sentence_eos, starts, sources, table, identity, tokens, keep)
+    return Data(
+        directories,
+        first.manifest.tokenizer,
+        first.manifest.dtype == "uint32",
+        length,
+        sentence_eos,
+        starts,
+        sources,
+        table,
+        identity,
+        tokens,
+        keep,
+    )
 
 
 def _allow_many_files() -> None:
@@ -88,7 +122,10 @@ def _allow_many_files() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         with contextlib.suppress(ValueError, OSError):  # macOS refuses "unlimited"
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard if hard != resource.RLIM_INFINITY else max(soft, 65536), hard))
+            resource.setrlimit(
+                resource.RLIMIT_NOFILE,
+                (hard if hard != resource.RLIM_INFINITY else max(soft, 65536), hard),
+            )
 
 
 def _row(shard: Shard, index: Int64) -> list[int]:
@@ -99,10 +136,12 @@ def _row(shard: Shard, index: Int64) -> list[int]:
 
 @dataclass(frozen=True)
 class Order:
-    """The endless order of samples: each source's own, mixed in keyed blocks where weights are given.
+    """The endless order of samples: each source's own, mixed in keyed blocks where weights are
+    given.
 
-    Without weights all samples form one order, each once an epoch. With weights every block of MIX_BLOCK samples holds
-    an exact count of each source (`counts`), shuffled by a key of the block; each source has its own epochs.
+    Without weights all samples form one order, each once an epoch. With weights every block of
+    MIX_BLOCK samples holds an exact count of each source (`counts`), shuffled by a key of the
+    block; each source has its own epochs.
     """
 
     seed: int
@@ -119,7 +158,8 @@ class Order:
         chosen, within = self._mixed(places)
         for source, (start, end) in enumerate(self.ranges):
             mine = np.flatnonzero(chosen == source)
-            # `order` wants rising places (within a block they are shuffled), so it is asked in their order.
+            # `order` wants rising places (within a block they are shuffled), so it is asked in
+            # their order.
             mine = mine[np.argsort(within[mine], kind="stable")]
             if len(mine):
                 own_epochs, own = np.empty(len(mine), np.int64), np.empty(len(mine), np.int64)
@@ -133,7 +173,9 @@ class Order:
         chosen, within = np.empty_like(places), np.empty_like(places)
         for block in range(int(places[0]) // MIX_BLOCK, int(places[-1]) // MIX_BLOCK + 1):
             here = (places // MIX_BLOCK) == block
-            table = kernels.shuffle(MIX_BLOCK, np.uint64(kernels.make_key(self.seed, kernels.MIX, block, 0)))
+            table = kernels.shuffle(
+                MIX_BLOCK, np.uint64(kernels.make_key(self.seed, kernels.MIX, block, 0))
+            )
             slots = table[places[here] % MIX_BLOCK]
             source = np.searchsorted(bounds, slots, side="right") - 1
             chosen[here] = source
@@ -142,17 +184,22 @@ class Order:
 
 
 def make_order(data: Data, seed: int, mix: dict[str, float]) -> Order:
-    """The order of `data`; `mix` maps sources to weights. Raises `UserError` for a source that is not there."""
+    """The order of `data`; `mix` maps sources to weights. Raises `UserError` for a source that is
+    not there."""
     for name in mix:
         if name not in data.sources:
-            raise UserError(f"--mix {name}: no such source in the shards", nearest(name, data.sources))
+            raise UserError(
+                f"--mix {name}: no such source in the shards", nearest(name, data.sources)
+            )
     ranges = tuple(data.sources.values())
     if not mix:
         return Order(seed, ranges, ())
     sizes = [end - start for start, end in ranges]
     wanted = [size * mix.get(name, 1.0) for name, size in zip(data.sources, sizes)]
     if sum(wanted) <= 0:
-        raise UserError("--mix: no source has a weight above 0", "give at least one source a weight")
+        raise UserError(
+            "--mix: no source has a weight above 0", "give at least one source a weight"
+        )
     return Order(seed, ranges, _shares(wanted))
 
 
@@ -188,8 +235,17 @@ class Masker:
         named = [ids[name] for name in ("<s>", "<pad>", "</s>", "<unk>", "<mask>")]
         return np.array(named + sorted(set(ids.values())), np.int64)
 
-    def fill(self, epochs: Int64, samples: Int64, ids: Int64, places: Int64, labels: Int64, lengths: Int64) -> int:
-        """Fill the buffers, see `kernels.fill`; returns the number of masked tokens. Raises `UserError` on damaged shards."""
+    def fill(
+        self,
+        epochs: Int64,
+        samples: Int64,
+        ids: Int64,
+        places: Int64,
+        labels: Int64,
+        lengths: Int64,
+    ) -> int:
+        """Fill the buffers, see `kernels.fill`; returns the number of masked tokens. Raises
+        `UserError` on damaged shards."""
         data = self.data
         scratch = np.empty(data.length, np.int64)
         status = kernels.fill(
@@ -197,14 +253,21 @@ class Masker:
             self.masking.rate, self.masking.style == "fairseq", scratch, ids, places, labels, lengths,
         )  # fmt: skip
         if status < 0:
-            what = "an id beyond the vocabulary" if status == kernels.TOO_LARGE else "sentence lengths that do not fit the tokens"
-            raise UserError(f"{', '.join(data.directories)}: {what}", f"corpus verify {data.directories[0]}", 1)
+            what = (
+                "an id beyond the vocabulary"
+                if status == kernels.TOO_LARGE
+                else "sentence lengths that do not fit the tokens"
+            )
+            raise UserError(
+                f"{', '.join(data.directories)}: {what}", f"corpus verify {data.directories[0]}", 1
+            )
         return int(status)
 
 
 @dataclass
 class MicroBatch:
-    """B samples of length L: `ids` (B, L), `places` and `labels` (B * K,), all int64; `masked` labels count, `tokens` are no padding."""
+    """B samples of length L: `ids` (B, L), `places` and `labels` (B * K,), all int64; `masked`
+    labels count, `tokens` are no padding."""
 
     ids: torch.Tensor
     places: torch.Tensor
@@ -218,18 +281,31 @@ class MicroBatch:
 def make_buffer(samples: int, length: int, most: int, pinned: bool) -> MicroBatch:
     """An empty micro-batch; pinned memory is what a GPU can copy from while it computes."""
     shapes = ((samples, length), (samples * most,), (samples * most,), (samples,))
-    ids, places, labels, lengths = (torch.zeros(shape, dtype=torch.int64, pin_memory=pinned) for shape in shapes)
+    ids, places, labels, lengths = (
+        torch.zeros(shape, dtype=torch.int64, pin_memory=pinned) for shape in shapes
+    )
     return MicroBatch(ids, places, labels, lengths)
 
 
 class Loader:
     """Micro-batches of one rank in training order, made by one thread in a ring of buffers.
 
-    Batch s is places [s * batch, (s + 1) * batch); rank r takes the r-th part, in micro-batches of `micro` samples.
-    `waited` adds up the seconds in which nothing was ready.
+    Batch s is places [s * batch, (s + 1) * batch); rank r takes the r-th part, in micro-batches of
+    `micro` samples. `waited` adds up the seconds in which nothing was ready.
     """
 
-    def __init__(self, masker: Masker, order: Order, batch: int, micro: int, rank: int, ranks: int, first: int, ahead: int = 4, pinned: bool = False) -> None:
+    def __init__(
+        self,
+        masker: Masker,
+        order: Order,
+        batch: int,
+        micro: int,
+        rank: int,
+        ranks: int,
+        first: int,
+        ahead: int = 4,
+        pinned: bool = False,
+    ) -> None:
         self.masker, self.order = masker, order
         self.batch, self.micro, self.rank, self.ranks, self.first = batch, micro, rank, ranks, first
         self.waited = 0.0

@@ -1,7 +1,8 @@
-"""To and from Hugging Face directories: `config.json`, `model.safetensors`, the tokenizer, a model card.
+"""To and from Hugging Face directories: `config.json`, `model.safetensors`, the tokenizer, a model
+card.
 
-Weights keep their published names, so both ways are copies. `model.safetensors` is the same to the byte for the same
-weights. An export is read back and compared before it counts.
+Weights keep their published names, so both ways are copies. `model.safetensors` is the same to the
+byte for the same weights. An export is read back and compared before it counts.
 """
 
 import importlib.util
@@ -24,27 +25,50 @@ from trainer.model import TIED, MaskedLM, build, count_parameters, load_publishe
 WEIGHTS = "model.safetensors"
 
 
-# --- in ----------------------------------------------------------------------------------------------------------
+# --- in
+# ----------------------------------------------------------------------------------------------------------
 
 
 def find_pretrained(name: str) -> Path:
-    """A directory as it is; anything else is taken for a hub id and fetched by huggingface_hub. Raises `UserError`."""
+    """A directory as it is; anything else is taken for a hub id and fetched by huggingface_hub.
+    Raises `UserError`."""
     if Path(name).is_dir():
         return Path(name)
     if importlib.util.find_spec("huggingface_hub") is None:
-        raise UserError(f"--init {name}: no such directory", "give a Hugging Face directory, or pip install huggingface_hub to fetch hub ids", 3)
+        raise UserError(
+            f"--init {name}: no such directory",
+            "give a Hugging Face directory, or pip install huggingface_hub to fetch hub ids",
+            3,
+        )
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(name, allow_patterns=["config.json", "*.safetensors", "pytorch_model.bin", "tokenizer.json", "vocab.json", "merges.txt"]))
-    except Exception as error:  # the client raises dozens of kinds: no network, no such id, no rights
+        return Path(
+            snapshot_download(
+                name,
+                allow_patterns=[
+                    "config.json",
+                    "*.safetensors",
+                    "pytorch_model.bin",
+                    "tokenizer.json",
+                    "vocab.json",
+                    "merges.txt",
+                ],
+            )
+        )
+    except (
+        Exception
+    ) as error:  # the client raises dozens of kinds: no network, no such id, no rights
         raise UserError(
-            f"--init {name}: no such directory, and the hub did not give it: {str(error).splitlines()[0]}", "give a Hugging Face directory", 3
+            f"--init {name}: no such directory, and the hub did not give it: {str(error).splitlines()[0]}",
+            "give a Hugging Face directory",
+            3,
         ) from None
 
 
 def read_config(directory: Path, base: ModelConfig) -> ModelConfig:
-    """The shape of a RoBERTa in a Hugging Face directory; dropout is that of `base`. Raises `UserError` for another architecture."""
+    """The shape of a RoBERTa in a Hugging Face directory; dropout is that of `base`. Raises
+    `UserError` for another architecture."""
     path = directory / "config.json"
     try:
         found = json.loads(path.read_text())
@@ -62,48 +86,85 @@ def read_config(directory: Path, base: ModelConfig) -> ModelConfig:
             layer_norm_eps=found["layer_norm_eps"],
         )
     except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}", "give a Hugging Face directory of a RoBERTa") from None
+        raise UserError(
+            f"{path}: cannot be read: {error.strerror}",
+            "give a Hugging Face directory of a RoBERTa",
+        ) from None
     except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path}: not the configuration of a RoBERTa: {error}", "give a Hugging Face directory of a RoBERTa") from None
-    wanted = {"model_type": "roberta", "hidden_act": "gelu", "type_vocab_size": 1, "position_embedding_type": "absolute"}
+        raise UserError(
+            f"{path}: not the configuration of a RoBERTa: {error}",
+            "give a Hugging Face directory of a RoBERTa",
+        ) from None
+    wanted = {
+        "model_type": "roberta",
+        "hidden_act": "gelu",
+        "type_vocab_size": 1,
+        "position_embedding_type": "absolute",
+    }
     for key, value in wanted.items():
         if found.get(key, value) != value:
-            raise UserError(f"{path}: {key} is {found[key]!r}, a RoBERTa has {value!r}", "give a Hugging Face directory of a RoBERTa")
+            raise UserError(
+                f"{path}: {key} is {found[key]!r}, a RoBERTa has {value!r}",
+                "give a Hugging Face directory of a RoBERTa",
+            )
     return config
 
 
 def read_pretrained(directory: Path) -> dict[str, Tensor]:
-    """The weights in a Hugging Face directory by published names, without the tied copies. Raises `UserError`."""
+    """The weights in a Hugging Face directory by published names, without the tied copies. Raises
+    `UserError`."""
     try:
         if (directory / WEIGHTS).exists():
             state = safetensors.torch.load_file(directory / WEIGHTS)
         else:
-            state = torch.load(directory / "pytorch_model.bin", map_location="cpu", weights_only=True)
+            state = torch.load(
+                directory / "pytorch_model.bin", map_location="cpu", weights_only=True
+            )
     except FileNotFoundError:
-        raise UserError(f"{directory}: neither {WEIGHTS} nor pytorch_model.bin in it", "give a Hugging Face directory of a RoBERTa") from None
+        raise UserError(
+            f"{directory}: neither {WEIGHTS} nor pytorch_model.bin in it",
+            "give a Hugging Face directory of a RoBERTa",
+        ) from None
     except Exception as error:  # damaged files raise what the reader pleases
-        raise UserError(f"{directory}: its weights cannot be read: {str(error).splitlines()[0]}", "copy the directory again") from None
-    return {name: tensor for name, tensor in state.items() if name not in TIED and ".pooler." not in name and not name.endswith("position_ids")}
+        raise UserError(
+            f"{directory}: its weights cannot be read: {str(error).splitlines()[0]}",
+            "copy the directory again",
+        ) from None
+    return {
+        name: tensor
+        for name, tensor in state.items()
+        if name not in TIED and ".pooler." not in name and not name.endswith("position_ids")
+    }
 
 
 def load_pretrained(directory: Path, model: MaskedLM) -> None:
-    """Copy the weights of a Hugging Face directory into `model`. Raises `UserError` naming the first tensor that does not fit."""
+    """Copy the weights of a Hugging Face directory into `model`. Raises `UserError` naming the
+    first tensor that does not fit."""
     state = read_pretrained(directory)
     own = published_state(model)
     for name in own:
         if name not in state:
-            raise UserError(f"{directory}: no tensor {name}", "give a directory of RobertaForMaskedLM (with its lm_head)")
+            raise UserError(
+                f"{directory}: no tensor {name}",
+                "give a directory of RobertaForMaskedLM (with its lm_head)",
+            )
     for name in state:
         if name not in own:
-            raise UserError(f"{directory}: a tensor that RoBERTa does not have: {name}", "give a directory of RobertaForMaskedLM")
+            raise UserError(
+                f"{directory}: a tensor that RoBERTa does not have: {name}",
+                "give a directory of RobertaForMaskedLM",
+            )
     try:
         load_published(model, state)
     except ValueError as error:
-        raise UserError(f"{directory}: {error}", "give a directory whose config.json fits its weights") from None
+        raise UserError(
+            f"{directory}: {error}", "give a directory whose config.json fits its weights"
+        ) from None
 
 
 def check_tokenizer(directory: Path, shards_directory: str) -> None:
-    """Refuse weights whose vocabulary is not the shards' (where the directory holds a tokenizer to compare). Raises `UserError`."""
+    """Refuse weights whose vocabulary is not the shards' (where the directory holds a tokenizer to
+    compare). Raises `UserError`."""
     theirs = _vocabulary(directory)
     ours = _vocabulary(Path(shards_directory))
     if theirs is None or ours is None:
@@ -120,19 +181,25 @@ def _vocabulary(directory: Path) -> dict[str, int] | None:
     try:
         if (directory / "tokenizer.json").exists():
             found = json.loads((directory / "tokenizer.json").read_text())
-            return {**found["model"]["vocab"], **{token["content"]: token["id"] for token in found["added_tokens"]}}
+            return {
+                **found["model"]["vocab"],
+                **{token["content"]: token["id"] for token in found["added_tokens"]},
+            }
         return dict(json.loads((directory / "vocab.json").read_text()))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-# --- out ---------------------------------------------------------------------------------------------------------
+# --- out
+# ---------------------------------------------------------------------------------------------------------
 
 
 def export(run: Path, out: Path, step: int | None = None) -> dict[str, Any]:
-    """Write a checkpoint (the newest whole one, or that of `step`) as a Hugging Face directory, read it back and compare.
+    """Write a checkpoint (the newest whole one, or that of `step`) as a Hugging Face directory,
+    read it back and compare.
 
-    Returns what was compared: {"step", "parameters", "difference", "transformers"}. Raises `UserError`.
+    Returns what was compared: {"step", "parameters", "difference", "transformers"}. Raises
+    `UserError`.
     """
     path, state = checkpoint.choose(run, step)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -145,15 +212,20 @@ def export(run: Path, out: Path, step: int | None = None) -> dict[str, Any]:
         special = _write_tokenizer(run, out, config.positions)
         _write_json(out / "config.json", hugging_face_config(config, special))
         weights = {name: tensor.contiguous() for name, tensor in published_state(model).items()}
-        shards.files.write_bytes(str(out / WEIGHTS), safetensors.torch.save(weights, {"format": "pt"}))
+        shards.files.write_bytes(
+            str(out / WEIGHTS), safetensors.torch.save(weights, {"format": "pt"})
+        )
         shards.files.write_bytes(str(out / "README.md"), model_card(run, path, state).encode())
     except OSError as error:
-        raise UserError(f"{out}: cannot be written: {error}", "make room, or name another --out", 3) from None
+        raise UserError(
+            f"{out}: cannot be written: {error}", "make room, or name another --out", 3
+        ) from None
     return {"step": state.step, "parameters": count_parameters(config), **compare(model, out)}
 
 
 def compare(model: MaskedLM, out: Path) -> dict[str, Any]:
-    """Read an export back: weights equal to the bit, logits the same; with transformers installed, its logits within 1e-4.
+    """Read an export back: weights equal to the bit, logits the same; with transformers installed,
+    its logits within 1e-4.
 
     Raises `UserError` (exit 1) when they are not.
     """
@@ -161,13 +233,25 @@ def compare(model: MaskedLM, out: Path) -> dict[str, Any]:
     again = build(config, 1).eval()
     load_pretrained(out, again)
     generator = torch.Generator().manual_seed(0)
-    ids = torch.randint(config.pad_id + 1, config.vocab_size, (2, min(16, config.positions)), generator=generator)
+    ids = torch.randint(
+        config.pad_id + 1, config.vocab_size, (2, min(16, config.positions)), generator=generator
+    )
     places = torch.arange(ids.numel())
     with torch.no_grad():
-        ours, theirs = model(ids, places)[:, : config.vocab_size], again(ids, places)[:, : config.vocab_size]
-        same = all(torch.equal(tensor, published_state(again)[name]) for name, tensor in published_state(model).items())
+        ours, theirs = (
+            model(ids, places)[:, : config.vocab_size],
+            again(ids, places)[:, : config.vocab_size],
+        )
+        same = all(
+            torch.equal(tensor, published_state(again)[name])
+            for name, tensor in published_state(model).items()
+        )
         if not same or not torch.equal(ours, theirs):
-            raise UserError(f"{out}: what was read back is not what was written", "check the disk, then export again", 1)
+            raise UserError(
+                f"{out}: what was read back is not what was written",
+                "check the disk, then export again",
+                1,
+            )
         difference = None
         if importlib.util.find_spec("transformers") is not None:
             from transformers import AutoModelForMaskedLM
@@ -178,12 +262,17 @@ def compare(model: MaskedLM, out: Path) -> dict[str, Any]:
             logits = other(input_ids=ids, attention_mask=(ids != config.pad_id).long()).logits
             difference = float((logits.reshape(ours.shape) - ours).abs().max())
             if difference > 1e-4:
-                raise UserError(f"{out}: transformers gives logits that differ by {difference:.2g}", "please report this", 1)
+                raise UserError(
+                    f"{out}: transformers gives logits that differ by {difference:.2g}",
+                    "please report this",
+                    1,
+                )
     return {"difference": difference, "transformers": difference is not None}
 
 
 def hugging_face_config(config: ModelConfig, special: dict[str, int]) -> dict[str, Any]:
-    """`config.json` with every field: the class defaults are not RoBERTa's (512 positions, 2 types, eps 1e-12)."""
+    """`config.json` with every field: the class defaults are not RoBERTa's (512 positions, 2 types,
+    eps 1e-12)."""
     return {
         "architectures": ["RobertaForMaskedLM"],
         "model_type": "roberta",
@@ -213,14 +302,22 @@ def hugging_face_config(config: ModelConfig, special: dict[str, int]) -> dict[st
 
 
 def _write_tokenizer(run: Path, out: Path, length: int) -> dict[str, int]:
-    """The run's tokenizer with what a Hugging Face one adds: <s> and </s> around a text, a <mask> that eats the space before it."""
+    """The run's tokenizer with what a Hugging Face one adds: <s> and </s> around a text, a <mask>
+    that eats the space before it."""
     try:
         tokenizer = json.loads((run / "tokenizer.json").read_text())
         ids = {token["content"]: token["id"] for token in tokenizer["added_tokens"]}
     except OSError:
-        raise UserError(f"{run}/tokenizer.json: missing", f"copy it from the shards: cp SHARDS/tokenizer.json {run}") from None
+        raise UserError(
+            f"{run}/tokenizer.json: missing",
+            f"copy it from the shards: cp SHARDS/tokenizer.json {run}",
+        ) from None
     except (ValueError, KeyError, TypeError):
-        raise UserError(f"{run}/tokenizer.json: not a tokenizer", f"copy it from the shards: cp SHARDS/tokenizer.json {run}", 1) from None
+        raise UserError(
+            f"{run}/tokenizer.json: not a tokenizer",
+            f"copy it from the shards: cp SHARDS/tokenizer.json {run}",
+            1,
+        ) from None
     for token in tokenizer["added_tokens"]:
         if token["content"] == "<mask>":
             token["lstrip"] = True
@@ -243,14 +340,22 @@ def _write_tokenizer(run: Path, out: Path, length: int) -> dict[str, int]:
     }
     _write_json(
         out / "tokenizer_config.json",
-        {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": length, "clean_up_tokenization_spaces": False, "add_prefix_space": False, **names},
+        {
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "model_max_length": length,
+            "clean_up_tokenization_spaces": False,
+            "add_prefix_space": False,
+            **names,
+        },
     )
     _write_json(out / "special_tokens_map.json", names)
     return ids
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
-    shards.files.write_bytes(str(path), (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
+    shards.files.write_bytes(
+        str(path), (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()
+    )
 
 
 def model_card(run: Path, path: Path, state: State) -> str:

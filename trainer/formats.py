@@ -1,8 +1,10 @@
-"""The index of a shard: where each sample begins. Packed by a kernel from the sentence lengths, cached by digest.
+"""The index of a shard: where each sample begins. Packed by a kernel from the sentence lengths,
+cached by digest.
 
-FULL-SENTENCES (paper, section 4.2): whole sentences, across documents, up to the length; about 4 % of a sample is
-padding at 26 tokens a sentence. Packing ends at a shard's end, so a shard's index depends on that shard alone, and
-its cache file is named by the shard's digest and the format. Cost: about 1 ns a sentence; 32 bytes a sample.
+FULL-SENTENCES (paper, section 4.2): whole sentences, across documents, up to the length; about 4 %
+of a sample is padding at 26 tokens a sentence. Packing ends at a shard's end, so a shard's index
+depends on that shard alone, and its cache file is named by the shard's digest and the format. Cost:
+about 1 ns a sentence; 32 bytes a sample.
 """
 
 import os
@@ -26,15 +28,27 @@ def cache_folder() -> Path:
 
 
 def shard_index(shard: Shard, length: int, sentence_eos: bool, name: str = "") -> NDArray[np.int64]:
-    """The index of a shard (N + 1, 4) int64, see `kernels.pack`: read from the cache, else packed and put there.
+    """The index of a shard (N + 1, 4) int64, see `kernels.pack`: read from the cache, else packed
+    and put there.
 
-    Where no cache can be written it stays in memory. Raises `UserError` when the lengths do not fit the tokens.
+    Where no cache can be written it stays in memory. Raises `UserError` when the lengths do not fit
+    the tokens.
     """
-    path = cache_folder() / "index" / f"{shard.entry.digest}-{length}-{'eos' if sentence_eos else 'doc'}-{VERSION}.npy"
+    path = (
+        cache_folder()
+        / "index"
+        / f"{shard.entry.digest}-{length}-{'eos' if sentence_eos else 'doc'}-{VERSION}.npy"
+    )
     try:
         # A memory map, so that the ranks of a host share its pages.
         index: NDArray[np.int64] = np.load(path, mmap_mode="r")
-        if index.ndim == 2 and index.shape[1:] == (4,) and index.dtype == np.int64 and len(index) and index[-1, 0] == len(shard.tokens):
+        if (
+            index.ndim == 2
+            and index.shape[1:] == (4,)
+            and index.dtype == np.int64
+            and len(index)
+            and index[-1, 0] == len(shard.tokens)
+        ):
             return index
     except (OSError, ValueError, EOFError):
         pass
@@ -51,9 +65,15 @@ def pack_shard(shard: Shard, length: int, sentence_eos: bool, name: str = "") ->
     """The index of a shard, packed now."""
     ends = shard.sentence_offsets
     # Checked here, once, since the kernels that read by this index trust it.
-    if int(shard.sentences.sum(dtype=np.int64)) != len(shard.tokens) or int(ends[-1]) != len(shard.sentences) or np.any(np.diff(ends) < 0):
+    if (
+        int(shard.sentences.sum(dtype=np.int64)) != len(shard.tokens)
+        or int(ends[-1]) != len(shard.sentences)
+        or np.any(np.diff(ends) < 0)
+    ):
         raise UserError(
-            f"{name or shard.entry.file}: the sentence lengths do not add up to the tokens", "corpus verify the shards, then build or copy them again", 1
+            f"{name or shard.entry.file}: the sentence lengths do not add up to the tokens",
+            "corpus verify the shards, then build or copy them again",
+            1,
         )
     count = kernels.pack(shard.sentences, ends, length, sentence_eos, np.zeros((0, 4), np.int64))
     index = np.zeros((count + 1, 4), np.int64)

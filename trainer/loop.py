@@ -1,8 +1,9 @@
 """Pretraining: read `train` from top to bottom.
 
-A step draws micro-batches, adds up gradients of loss sums, divides once by the number of masked tokens of the whole
-batch, and updates. Batch s is the same samples and masks on any number of ranks; dropout is keyed by (seed, batch,
-micro-batch). The host waits for the device once a step, to know whether loss and norm are finite before the update.
+A step draws micro-batches, adds up gradients of loss sums, divides once by the number of masked
+tokens of the whole batch, and updates. Batch s is the same samples and masks on any number of
+ranks; dropout is keyed by (seed, batch, micro-batch). The host waits for the device once a step, to
+know whether loss and norm are finite before the update.
 """
 
 import contextlib
@@ -28,15 +29,30 @@ from trainer.metrics import Display, Log, Meter, peak_flops
 from trainer.model import MaskedLM
 from trainer.objectives import masked_lm_sum
 from trainer.optim import LossScale, learning_rate
-from trainer.setup import Job, World, choose_device, join, make_autocast, open_on_host, prepare, resolve, start, stored_precision, validation
+from trainer.setup import (
+    Job,
+    World,
+    choose_device,
+    join,
+    make_autocast,
+    open_on_host,
+    prepare,
+    resolve,
+    start,
+    stored_precision,
+    validation,
+)
 
 
 def pretrain(job: Job) -> int:
     """Train until the horizon, or until stopped; returns the exit code. Raises `UserError`."""
     device = choose_device(job.device)
-    # Rank 0 alone writes, so it alone holds the run's lock; the others learn of a refusal as of any other.
+    # Rank 0 alone writes, so it alone holds the run's lock; the others learn of a refusal as of any
+    # other.
     with join(device) as world, contextlib.ExitStack() as held:
-        world.agree(lambda: held.enter_context(locked_folder(str(job.run))) if world.rank == 0 else None)
+        world.agree(
+            lambda: held.enter_context(locked_folder(str(job.run))) if world.rank == 0 else None
+        )
         data = open_on_host(job, world)
         if job.init is not None:
             job = dataclasses.replace(job, init=str(export.find_pretrained(job.init)))
@@ -48,7 +64,11 @@ def pretrain(job: Job) -> int:
             return train(job, world, data)
         except torch.cuda.OutOfMemoryError:
             micro = micro_batch(recipe, world.ranks)
-            raise UserError(f"the GPU has no room for micro-batches of {micro} samples", f"--micro-batch {max(1, micro // 2)}", 3) from None
+            raise UserError(
+                f"the GPU has no room for micro-batches of {micro} samples",
+                f"--micro-batch {max(1, micro // 2)}",
+                3,
+            ) from None
 
 
 def train(job: Job, world: World, data: Data) -> int:
@@ -71,12 +91,30 @@ def train(job: Job, world: World, data: Data) -> int:
     sets = validation(job, world)
     log = Log(job.run, state.step, job.track) if world.rank == 0 else None
     if log:
-        display.say(plan.describe(plan.plan(recipe, data, order, world.ranks, 0.0, peak_flops(device))))
-        log.write("start", state.step, device=str(device), torch=torch.__version__, **plan.plan(recipe, data, order, world.ranks, 0.0, peak_flops(device)))
-    loader = Loader(masker, order, recipe.batch, micro, world.rank, world.ranks, state.batches, pinned=device.type == "cuda")
+        display.say(
+            plan.describe(plan.plan(recipe, data, order, world.ranks, 0.0, peak_flops(device)))
+        )
+        log.write(
+            "start",
+            state.step,
+            device=str(device),
+            torch=torch.__version__,
+            **plan.plan(recipe, data, order, world.ranks, 0.0, peak_flops(device)),
+        )
+    loader = Loader(
+        masker,
+        order,
+        recipe.batch,
+        micro,
+        world.rank,
+        world.ranks,
+        state.batches,
+        pinned=device.type == "cuda",
+    )
     stop, meter = StopFlag(recipe.max_hours), Meter(recipe, device, world.ranks)
 
-    # Losses are scaled by a constant on the way and divided by the true count at the end: masks, and so the count
+    # Losses are scaled by a constant on the way and divided by the true count at the end: masks,
+    # and so the count
     # over all ranks, need not be known before the first forward, and fp16 stays in its range.
     unit = float(micro * masker.most)
     saved = None
@@ -90,8 +128,19 @@ def train(job: Job, world: World, data: Data) -> int:
                 batch = loader.next()
                 ids, places, labels = to_device(batch, loader, device)
                 masked, tokens = masked + batch.masked, tokens + batch.tokens
-                # Dropout has no generator argument in torch, so the default one is set anew for each micro-batch.
-                torch.manual_seed(int(kernels.make_key(recipe.seed, kernels.DROPOUT, state.batches, world.rank * accumulation + number)) >> 1)
+                # Dropout has no generator argument in torch, so the default one is set anew for
+                # each micro-batch.
+                torch.manual_seed(
+                    int(
+                        kernels.make_key(
+                            recipe.seed,
+                            kernels.DROPOUT,
+                            state.batches,
+                            world.rank * accumulation + number,
+                        )
+                    )
+                    >> 1
+                )
                 with autocast:
                     logits = model(ids, places)
                 loss = masked_lm_sum(logits, labels)
@@ -100,12 +149,23 @@ def train(job: Job, world: World, data: Data) -> int:
                 if device.type == "cpu":
                     loader.release(batch)
 
-            totals = torch.stack([loss_sum, *torch.tensor([masked, tokens, stop.wanted()], dtype=torch.float64, device=device)])
+            totals = torch.stack(
+                [
+                    loss_sum,
+                    *torch.tensor(
+                        [masked, tokens, stop.wanted()], dtype=torch.float64, device=device
+                    ),
+                ]
+            )
             world.sum(totals)
             world.sum(flat)
             flat.mul_(unit / (scale * totals[1].clamp(min=1.0)))
-            norm_tensor = torch.linalg.vector_norm(flat, dtype=torch.float64)  # a sum of so many squares loses digits in fp32
-            loss_total, masked_total, tokens_total, stops, norm = torch.cat([totals, norm_tensor[None]]).tolist()
+            norm_tensor = torch.linalg.vector_norm(
+                flat, dtype=torch.float64
+            )  # a sum of so many squares loses digits in fp32
+            loss_total, masked_total, tokens_total, stops, norm = torch.cat(
+                [totals, norm_tensor[None]]
+            ).tolist()
             stop.asked = stops > 0
             mean = loss_total / max(masked_total, 1.0)
 
@@ -121,7 +181,9 @@ def train(job: Job, world: World, data: Data) -> int:
             for group in optimizer.param_groups:
                 group["lr"] = rate
             optimizer.step()
-            state = dataclasses.replace(state, step=state.step + 1, tokens=state.tokens + int(tokens_total))
+            state = dataclasses.replace(
+                state, step=state.step + 1, tokens=state.tokens + int(tokens_total)
+            )
             state = watch(state, mean, recipe.guard, job.run, log)
 
             meter.add(loss_total, masked_total, tokens_total, loader.waited)
@@ -130,8 +192,14 @@ def train(job: Job, world: World, data: Data) -> int:
                 line = meter.line(state.step, state.batches, rate, norm, len(data))
                 if log:
                     log.write("train", state.step, **line)
-                display.step(state.step, recipe.steps, f"loss {line['loss']:.4f}  {line['tokens_per_second']:,.0f} tokens/s")
-            if (recipe.evaluation.every and state.step % recipe.evaluation.every == 0) or state.step == recipe.steps:
+                display.step(
+                    state.step,
+                    recipe.steps,
+                    f"loss {line['loss']:.4f}  {line['tokens_per_second']:,.0f} tokens/s",
+                )
+            if (
+                recipe.evaluation.every and state.step % recipe.evaluation.every == 0
+            ) or state.step == recipe.steps:
                 validate(state.step, model, sets, world, autocast, log, display)
                 meter.restart(loader.waited)
             if state.step % recipe.save_every == 0 or last:
@@ -143,7 +211,9 @@ def train(job: Job, world: World, data: Data) -> int:
                 save(job, world, model, optimizer, state)  # stopped at a batch that was skipped
             if log:
                 log.write("stop", state.step, reason=stop.reason)
-            display.say(f"stopped at step {state.step} of {recipe.steps} ({stop.reason}), saved; go on with --resume")
+            display.say(
+                f"stopped at step {state.step} of {recipe.steps} ({stop.reason}), saved; go on with --resume"
+            )
     finally:
         loader.close()
         display.close()
@@ -153,35 +223,69 @@ def train(job: Job, world: World, data: Data) -> int:
     return 0 if state.step >= recipe.steps else stop.exit_code
 
 
-# --- within a step ------------------------------------------------------------------------------------------------
+# --- within a step
+# ------------------------------------------------------------------------------------------------
 
 
-def to_device(batch: MicroBatch, loader: Loader, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """The tensors on the device; from pinned memory the copy runs beside the computation, and the buffer is free after it."""
+def to_device(
+    batch: MicroBatch, loader: Loader, device: torch.device
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The tensors on the device; from pinned memory the copy runs beside the computation, and the
+    buffer is free after it."""
     if device.type == "cpu":
         return batch.ids, batch.places, batch.labels
-    moved = tuple(tensor.to(device, non_blocking=True) for tensor in (batch.ids, batch.places, batch.labels))
+    moved = tuple(
+        tensor.to(device, non_blocking=True) for tensor in (batch.ids, batch.places, batch.labels)
+    )
     copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
     copied.record()
     loader.release(batch, copied)
     return moved  # type: ignore[return-value]
 
 
-def save(job: Job, world: World, model: MaskedLM, optimizer: torch.optim.Optimizer, state: State) -> None:
+def save(
+    job: Job, world: World, model: MaskedLM, optimizer: torch.optim.Optimizer, state: State
+) -> None:
     """Rank 0 saves; the others wait for it, so that they end with it when it cannot."""
-    world.agree(lambda: checkpoint.save(job.run, model, optimizer, state, job.recipe.keep) if world.rank == 0 else None)
+    world.agree(
+        lambda: (
+            checkpoint.save(job.run, model, optimizer, state, job.recipe.keep)
+            if world.rank == 0
+            else None
+        )
+    )
 
 
-def skip(state: State, job: Job, scaler: LossScale, loss: float, norm: float, log: Log | None, display: Display) -> State:
-    """A loss or gradient that is not finite: no update, the batch is left out and counted; past the limit the run ends."""
+def skip(
+    state: State,
+    job: Job,
+    scaler: LossScale,
+    loss: float,
+    norm: float,
+    log: Log | None,
+    display: Display,
+) -> State:
+    """A loss or gradient that is not finite: no update, the batch is left out and counted; past the
+    limit the run ends."""
     half = job.recipe.precision == "fp16"
     overflow = half and math.isfinite(loss)  # what a loss scale is for: no fault of the run
-    state = dataclasses.replace(state, skipped=state.skipped + 1, nonfinite=state.nonfinite + (not overflow))
+    state = dataclasses.replace(
+        state, skipped=state.skipped + 1, nonfinite=state.nonfinite + (not overflow)
+    )
     if half:
         state = dataclasses.replace(state, scale=scaler.scale, good=scaler.good)
     if log:
-        log.write("skip", state.step, batch=state.batches - 1, loss=loss, gradient_norm=norm, scale=state.scale)
-    display.say(f"batch {state.batches - 1}: {'gradient overflow, scale halved' if overflow else 'loss or gradient not finite'}; skipped")
+        log.write(
+            "skip",
+            state.step,
+            batch=state.batches - 1,
+            loss=loss,
+            gradient_norm=norm,
+            scale=state.scale,
+        )
+    display.say(
+        f"batch {state.batches - 1}: {'gradient overflow, scale halved' if overflow else 'loss or gradient not finite'}; skipped"
+    )
     if state.nonfinite >= job.recipe.guard.nonfinite_limit:
         raise UserError(
             f"{state.nonfinite} batches with a loss or gradient that is not finite; {last_good(job.run)}",
@@ -189,12 +293,17 @@ def skip(state: State, job: Job, scaler: LossScale, loss: float, norm: float, lo
             1,
         )
     if half and scaler.scale <= scaler.floor:
-        raise UserError(f"the fp16 loss scale fell to {scaler.scale:g}; {last_good(job.run)}", "lower --optim.lr, or use --precision bf16 or fp32", 1)
+        raise UserError(
+            f"the fp16 loss scale fell to {scaler.scale:g}; {last_good(job.run)}",
+            "lower --optim.lr, or use --precision bf16 or fp32",
+            1,
+        )
     return state
 
 
 def watch(state: State, loss: float, guard: GuardConfig, run: Path, log: Log | None) -> State:
-    """The spike guard: a loss far above the median of the last ones is logged; many in a row end the run."""
+    """The spike guard: a loss far above the median of the last ones is logged; many in a row end
+    the run."""
     if not guard.spike_window:
         return state
     losses, spikes = state.losses, 0
@@ -222,7 +331,13 @@ def last_good(run: Path) -> str:
 
 
 def validate(
-    step: int, model: MaskedLM, sets: list[evaluate.ValidationSet], world: World, autocast: AbstractContextManager[None], log: Log | None, display: Display
+    step: int,
+    model: MaskedLM,
+    sets: list[evaluate.ValidationSet],
+    world: World,
+    autocast: AbstractContextManager[None],
+    log: Log | None,
+    display: Display,
 ) -> None:
     """Score the validation sets and log them by source."""
     if not sets:
@@ -231,24 +346,32 @@ def validate(
     if log:
         for source, score in scores.items():
             log.write("valid", step, source=source, **vars(score))
-    display.say(f"step {step}: validation perplexity {scores['all'].perplexity:.3f}, accuracy {scores['all'].accuracy:.3f}")
+    display.say(
+        f"step {step}: validation perplexity {scores['all'].perplexity:.3f}, accuracy {scores['all'].accuracy:.3f}"
+    )
 
 
 class StopFlag:
-    """SIGTERM, Ctrl-C or the time limit: the step is finished, the run saved. A second Ctrl-C ends at once."""
+    """SIGTERM, Ctrl-C or the time limit: the step is finished, the run saved. A second Ctrl-C ends
+    at once."""
 
     def __init__(self, max_hours: float) -> None:
         self.asked = False
         self.reason, self.exit_code = "stopped on another rank", 1
         self._signal = False
         self._deadline = time.monotonic() + max_hours * 3600 if max_hours else math.inf
-        self._before = {number: signal.signal(number, self._handle) for number in (signal.SIGTERM, signal.SIGINT)}
+        self._before = {
+            number: signal.signal(number, self._handle)
+            for number in (signal.SIGTERM, signal.SIGINT)
+        }
 
     def _handle(self, number: int, frame: Any) -> None:
         if self._signal and number == signal.SIGINT:
             raise KeyboardInterrupt
         self._signal = True
-        self.reason, self.exit_code = ("interrupted", 130) if number == signal.SIGINT else ("SIGTERM", 1)
+        self.reason, self.exit_code = (
+            ("interrupted", 130) if number == signal.SIGINT else ("SIGTERM", 1)
+        )
 
     def wanted(self) -> bool:
         """Does this rank want to stop? Ranks agree by adding the answers up."""

@@ -1,10 +1,12 @@
 """The log of a run (`RUN/log.jsonl`, one JSON object a line) and what is shown meanwhile.
 
-A `train` line: step, loss (nats a masked token, mean since the line before), perplexity, learning_rate, gradient_norm,
-tokens_per_second (without padding), mfu, data_wait (share of the time), memory_bytes, seconds_left, skipped, epoch,
-samples. A `valid` line: step, source, loss, perplexity, accuracy, masked. Other kinds: `start`, `skip`, `spike`, `stop`.
+A `train` line: step, loss (nats a masked token, mean since the line before), perplexity,
+learning_rate, gradient_norm, tokens_per_second (without padding), mfu, data_wait (share of the
+time), memory_bytes, seconds_left, skipped, epoch, samples. A `valid` line: step, source, loss,
+perplexity, accuracy, masked. Other kinds: `start`, `skip`, `spike`, `stop`.
 
-MFU = tokens a second with padding * `model.flops_per_token` / (peak of the device * ranks): only what must be done counts.
+MFU = tokens a second with padding * `model.flops_per_token` / (peak of the device * ranks): only
+what must be done counts.
 """
 
 import json
@@ -55,7 +57,9 @@ def memory_bytes(device: torch.device) -> int:
         return torch.cuda.max_memory_allocated(device)
     import resource
 
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (
+        1 if sys.platform == "darwin" else 1024
+    )
 
 
 def read_log(run: Path) -> list[dict[str, Any]]:
@@ -74,7 +78,8 @@ def read_log(run: Path) -> list[dict[str, Any]]:
 
 
 class Log:
-    """Writes lines to `RUN/log.jsonl` and to TensorBoard and W&B where they are asked for; one rank holds it.
+    """Writes lines to `RUN/log.jsonl` and to TensorBoard and W&B where they are asked for; one rank
+    holds it.
 
     `resumed`: lines past that step are dropped, so that the log is that of a run never killed.
     """
@@ -91,7 +96,15 @@ class Log:
     def write(self, kind: str, step: int, **values: Any) -> None:
         """Append a line and flush it; numbers that JSON has no sign for become null."""
         line = {"kind": kind, "step": step, **values}
-        self._stream.write(json.dumps({key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in line.items()}) + "\n")
+        self._stream.write(
+            json.dumps(
+                {
+                    key: None if isinstance(value, float) and not math.isfinite(value) else value
+                    for key, value in line.items()
+                }
+            )
+            + "\n"
+        )
         self._stream.flush()
         numbers = {
             f"{kind}/{values['source']}/{key}" if kind == "valid" else f"{kind}/{key}": float(value)
@@ -107,7 +120,8 @@ class Log:
 
 
 def _tracker(name: str, run: Path) -> Any:
-    """A function (step, numbers) -> None for TensorBoard or W&B. Raises `UserError` when the package is missing."""
+    """A function (step, numbers) -> None for TensorBoard or W&B. Raises `UserError` when the
+    package is missing."""
     from shards.config import UserError
 
     try:
@@ -139,10 +153,21 @@ class Display:
         self._enabled = enabled
         if enabled and sys.stderr.isatty():
             from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+            from rich.progress import (
+                BarColumn,
+                MofNCompleteColumn,
+                Progress,
+                TextColumn,
+                TimeRemainingColumn,
+            )
 
             self._live = Progress(
-                TextColumn("train"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[line]}"), console=Console(stderr=True)
+                TextColumn("train"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[line]}"),
+                console=Console(stderr=True),
             )
             self._live.start()
             self._task = self._live.add_task("train", total=steps, completed=first, line="")
@@ -170,7 +195,8 @@ class Display:
 
 
 class Meter:
-    """Adds up what a line of the log needs since the line before; `restart` leaves validation and saving out of the speed."""
+    """Adds up what a line of the log needs since the line before; `restart` leaves validation and
+    saving out of the speed."""
 
     def __init__(self, recipe: Recipe, device: torch.device, ranks: int) -> None:
         self.recipe, self.device, self.ranks = recipe, device, ranks
@@ -189,9 +215,16 @@ class Meter:
         self.seconds += time.perf_counter() - self.began
         self.waited += waited - self.waited_before
         self.restart(waited)
-        self.loss, self.masked, self.tokens, self.steps = self.loss + loss, self.masked + masked, self.tokens + tokens, self.steps + 1
+        self.loss, self.masked, self.tokens, self.steps = (
+            self.loss + loss,
+            self.masked + masked,
+            self.tokens + tokens,
+            self.steps + 1,
+        )
 
-    def line(self, step: int, batches: int, rate: float, norm: float, samples: int) -> dict[str, Any]:
+    def line(
+        self, step: int, batches: int, rate: float, norm: float, samples: int
+    ) -> dict[str, Any]:
         """The values of a `train` line; begins the next one."""
         recipe, seconds = self.recipe, max(self.seconds, 1e-9)
         mean = self.loss / max(self.masked, 1.0)

@@ -1,10 +1,13 @@
-"""RoBERTa in one file: post-LN encoder, learned positions, head tied to the embeddings and applied to masked tokens only.
+"""RoBERTa in one file: post-LN encoder, learned positions, head tied to the embeddings and applied
+to masked tokens only.
 
-Parameters carry the published names (`roberta.encoder.layer.0.attention.self.query.weight`), so a state dict is a
-Hugging Face checkpoint (`published_state`). Shape letters: B samples, T tokens, H width, N heads, M masked, V vocabulary.
+Parameters carry the published names (`roberta.encoder.layer.0.attention.self.query.weight`), so a
+state dict is a Hugging Face checkpoint (`published_state`). Shape letters: B samples, T tokens, H
+width, N heads, M masked, V vocabulary.
 
-The word embeddings hold V rounded up to 64 rows: products with an odd V miss the tensor cores. The rows beyond V are
-zero, their logits are pinned to the lowest number, so they get no share of the softmax and no gradient.
+The word embeddings hold V rounded up to 64 rows: products with an odd V miss the tensor cores. The
+rows beyond V are zero, their logits are pinned to the lowest number, so they get no share of the
+softmax and no gradient.
 """
 
 import math
@@ -29,16 +32,23 @@ class Embeddings(nn.Module):
         rows = math.ceil(config.vocab_size / _MULTIPLE) * _MULTIPLE
         self.pad_id = config.pad_id
         self.word_embeddings = _table(rows, config.hidden, config.pad_id)
-        self.position_embeddings = _table(config.positions + config.pad_id + 1, config.hidden, config.pad_id)
+        self.position_embeddings = _table(
+            config.positions + config.pad_id + 1, config.hidden, config.pad_id
+        )
         self.token_type_embeddings = _table(1, config.hidden, None)
         self.LayerNorm = nn.LayerNorm(config.hidden, eps=config.layer_norm_eps)
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, ids_BT: Tensor) -> Tensor:
         real = (ids_BT != self.pad_id).long()
-        # Positions are counted from pad + 1 over real tokens; padding stays at pad (trainer-peers: first real token 2).
+        # Positions are counted from pad + 1 over real tokens; padding stays at pad (trainer-peers:
+        # first real token 2).
         positions_BT = real.cumsum(1) * real + self.pad_id
-        x = self.word_embeddings(ids_BT) + self.position_embeddings(positions_BT) + self.token_type_embeddings.weight[0]
+        x = (
+            self.word_embeddings(ids_BT)
+            + self.position_embeddings(positions_BT)
+            + self.token_type_embeddings.weight[0]
+        )
         out: Tensor = self.dropout(self.LayerNorm(x))
         return out
 
@@ -49,7 +59,8 @@ def _table(rows: int, width: int, pad_id: int | None) -> nn.Embedding:
 
 
 class Layer(nn.Module):
-    """Self-attention and feed-forward, each LN(x + dropout(sublayer(x))): (B, T, H) -> (B, T, H)."""
+    """Self-attention and feed-forward, each LN(x + dropout(sublayer(x))): (B, T, H) -> (B, T,
+    H)."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -58,19 +69,31 @@ class Layer(nn.Module):
         # Containers only give the published names; the computation is all in `forward`.
         self.attention = nn.ModuleDict(
             {
-                "self": nn.ModuleDict({"query": nn.Linear(H, H), "key": nn.Linear(H, H), "value": nn.Linear(H, H)}),
-                "output": nn.ModuleDict({"dense": nn.Linear(H, H), "LayerNorm": nn.LayerNorm(H, eps=config.layer_norm_eps)}),
+                "self": nn.ModuleDict(
+                    {"query": nn.Linear(H, H), "key": nn.Linear(H, H), "value": nn.Linear(H, H)}
+                ),
+                "output": nn.ModuleDict(
+                    {
+                        "dense": nn.Linear(H, H),
+                        "LayerNorm": nn.LayerNorm(H, eps=config.layer_norm_eps),
+                    }
+                ),
             }
         )
         self.intermediate = nn.ModuleDict({"dense": nn.Linear(H, D)})
-        self.output = nn.ModuleDict({"dense": nn.Linear(D, H), "LayerNorm": nn.LayerNorm(H, eps=config.layer_norm_eps)})
+        self.output = nn.ModuleDict(
+            {"dense": nn.Linear(D, H), "LayerNorm": nn.LayerNorm(H, eps=config.layer_norm_eps)}
+        )
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, x: Tensor, keep: Tensor) -> Tensor:
         """`keep` (B, 1, 1, T) is True where a token may be looked at."""
         B, T, H = x.shape
         attention, output = self.attention["self"], self.attention["output"]
-        q, k, v = (attention[name](x).view(B, T, self.heads, H // self.heads).transpose(1, 2) for name in ("query", "key", "value"))  # type: ignore[operator, index]
+        q, k, v = (
+            attention[name](x).view(B, T, self.heads, H // self.heads).transpose(1, 2)
+            for name in ("query", "key", "value")
+        )  # type: ignore[operator, index]
         dropout = self.attention_dropout if self.training else 0.0
         mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=keep, dropout_p=dropout)
         mixed = output["dense"](mixed.transpose(1, 2).reshape(B, T, H))  # type: ignore[operator, index]
@@ -105,7 +128,8 @@ class Roberta(nn.Module):
 
 
 class MaskedLMHead(nn.Module):
-    """dense, GELU, LayerNorm; the tied product with the word embeddings is in `MaskedLM.forward`."""
+    """dense, GELU, LayerNorm; the tied product with the word embeddings is in
+    `MaskedLM.forward`."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -126,26 +150,38 @@ class MaskedLM(nn.Module):
         self.config = config
         self.roberta = Roberta(config)
         self.lm_head = MaskedLMHead(config)
-        # fairseq has no token types: the row stays zero, or as imported. It is exported, never trained.
+        # fairseq has no token types: the row stays zero, or as imported. It is exported, never
+        # trained.
         self.roberta.embeddings.token_type_embeddings.weight.requires_grad_(False)
 
     def forward(self, ids_BT: Tensor, places_M: Tensor) -> Tensor:
-        """Logits (M, V rounded up) at flat places of the batch; projecting 15 % of the places saves a third of the step."""
+        """Logits (M, V rounded up) at flat places of the batch; projecting 15 % of the places saves
+        a third of the step."""
         hidden = self.roberta(ids_BT).reshape(-1, self.config.hidden)
         words = self.roberta.embeddings.word_embeddings.weight
         bias = self.lm_head.bias
         lowest = torch.finfo(torch.float16).min if words.shape[0] > bias.shape[0] else 0.0
-        return F.linear(self.lm_head(hidden.index_select(0, places_M)), words, F.pad(bias, (0, words.shape[0] - bias.shape[0]), value=lowest))
+        return F.linear(
+            self.lm_head(hidden.index_select(0, places_M)),
+            words,
+            F.pad(bias, (0, words.shape[0] - bias.shape[0]), value=lowest),
+        )
 
 
 def build(config: ModelConfig, seed: int) -> MaskedLM:
-    """A new model on the CPU, fp32. Weights as fairseq's `init_bert_params`, each tensor from its own key."""
+    """A new model on the CPU, fp32. Weights as fairseq's `init_bert_params`, each tensor from its
+    own key."""
     with torch.device("meta"):
         model = MaskedLM(config)
     model = model.to_empty(device="cpu")
-    padding = (model.roberta.embeddings.word_embeddings.weight, model.roberta.embeddings.position_embeddings.weight)
+    padding = (
+        model.roberta.embeddings.word_embeddings.weight,
+        model.roberta.embeddings.position_embeddings.weight,
+    )
     for number, (name, parameter) in enumerate(model.named_parameters()):
-        generator = torch.Generator().manual_seed(int(kernels.make_key(seed, kernels.WEIGHTS, 0, number)) >> 1)
+        generator = torch.Generator().manual_seed(
+            int(kernels.make_key(seed, kernels.WEIGHTS, 0, number)) >> 1
+        )
         with torch.no_grad():
             if name.endswith("bias") or "token_type" in name:
                 parameter.zero_()
@@ -161,12 +197,17 @@ def build(config: ModelConfig, seed: int) -> MaskedLM:
 
 
 def published_state(model: MaskedLM) -> dict[str, Tensor]:
-    """The weights by their published names and shapes, without the rows beyond the vocabulary (views, not copies)."""
-    return {name: tensor.detach()[: model.config.vocab_size] if name == WORDS else tensor.detach() for name, tensor in model.state_dict().items()}
+    """The weights by their published names and shapes, without the rows beyond the vocabulary
+    (views, not copies)."""
+    return {
+        name: tensor.detach()[: model.config.vocab_size] if name == WORDS else tensor.detach()
+        for name, tensor in model.state_dict().items()
+    }
 
 
 def load_published(model: MaskedLM, state: dict[str, Tensor]) -> None:
-    """Copy published weights into the model, exactly. Names and shapes must fit: see `export.read_pretrained`."""
+    """Copy published weights into the model, exactly. Names and shapes must fit: see
+    `export.read_pretrained`."""
     own = model.state_dict()
     with torch.no_grad():
         for name, tensor in own.items():
@@ -174,7 +215,9 @@ def load_published(model: MaskedLM, state: dict[str, Tensor]) -> None:
                 tensor.zero_()
                 tensor = tensor[: model.config.vocab_size]
             if state[name].shape != tensor.shape:
-                raise ValueError(f"{name}: shape {tuple(state[name].shape)}, the model has {tuple(tensor.shape)}")
+                raise ValueError(
+                    f"{name}: shape {tuple(state[name].shape)}, the model has {tuple(tensor.shape)}"
+                )
             tensor.copy_(state[name])
 
 
@@ -187,10 +230,11 @@ def count_parameters(config: ModelConfig) -> int:
 
 
 def flops_per_token(config: ModelConfig, length: int, rate: float) -> float:
-    """Floating-point operations of a training step a token, forward and backward (a multiply-add counts two).
+    """Floating-point operations of a training step a token, forward and backward (a multiply-add
+    counts two).
 
-    6 * weights of the layers + 12 * layers * width * length (attention) + rate * 6 * (H * V + H * H) (the head, on the
-    masked tokens only, counted as what is done).
+    6 * weights of the layers + 12 * layers * width * length (attention) + rate * 6 * (H * V + H *
+    H) (the head, on the masked tokens only, counted as what is done).
     """
     H, L = config.hidden, config.layers
     layer = 4 * H * H + 2 * H * config.intermediate

@@ -1,4 +1,5 @@
-"""Losses as sums, never means: `loop` divides once, by the count over all ranks and micro-batches."""
+"""Losses as sums, never means: `loop` divides once, by the count over all ranks and
+micro-batches."""
 
 import torch
 import torch.nn.functional as F
@@ -8,8 +9,14 @@ from trainer import kernels
 
 
 def masked_lm_sum(logits_MV: Tensor, labels_M: Tensor) -> Tensor:
-    """Sum of the cross entropies (nats, fp32 or wider) over labels that are not IGNORED; 0.0 where there is none."""
-    return F.cross_entropy(logits_MV if logits_MV.dtype == torch.float64 else logits_MV.float(), labels_M, ignore_index=kernels.IGNORED, reduction="sum")
+    """Sum of the cross entropies (nats, fp32 or wider) over labels that are not IGNORED; 0.0 where
+    there is none."""
+    return F.cross_entropy(
+        logits_MV if logits_MV.dtype == torch.float64 else logits_MV.float(),
+        labels_M,
+        ignore_index=kernels.IGNORED,
+        reduction="sum",
+    )
 
 
 def hits(logits_MV: Tensor, labels_M: Tensor) -> Tensor:

@@ -12,16 +12,27 @@ from trainer.model import count_parameters, flops_per_token
 
 def data_digest(data: Data) -> str:
     """The identity of the training data: tokenizer and shards, in order."""
-    return hashlib.blake2b("\n".join((data.tokenizer.digest, *data.identity)).encode(), digest_size=16).hexdigest()
+    return hashlib.blake2b(
+        "\n".join((data.tokenizer.digest, *data.identity)).encode(), digest_size=16
+    ).hexdigest()
 
 
 def check_data(recipe: Recipe, data: Data) -> None:
     """Refuse data that does not fit the recipe. Raises `UserError`."""
     if not len(data):
-        raise UserError(f"{', '.join(data.directories)}: no training shards", "corpus build makes them")
-    missing = [name for name in ("<s>", "<pad>", "</s>", "<unk>", "<mask>") if name not in data.tokenizer.special]
+        raise UserError(
+            f"{', '.join(data.directories)}: no training shards", "corpus build makes them"
+        )
+    missing = [
+        name
+        for name in ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
+        if name not in data.tokenizer.special
+    ]
     if missing:
-        raise UserError(f"{', '.join(data.directories)}: the tokenizer has no {missing[0]}", "build the shards again: corpus build")
+        raise UserError(
+            f"{', '.join(data.directories)}: the tokenizer has no {missing[0]}",
+            "build the shards again: corpus build",
+        )
     if len(data) < recipe.batch:
         raise UserError(
             f"{len(data)} samples of {recipe.data.length} tokens are fewer than one batch of {recipe.batch}",
@@ -40,14 +51,19 @@ def epochs(recipe: Recipe, data: Data, order: Order) -> dict[str, float]:
     if not order.counts:
         return {name: seen / len(data) for name in data.sources}
     total = sum(order.counts)
-    return {name: seen * count / total / (end - start) for (name, (start, end)), count in zip(data.sources.items(), order.counts, strict=True)}
+    return {
+        name: seen * count / total / (end - start)
+        for (name, (start, end)), count in zip(data.sources.items(), order.counts, strict=True)
+    }
 
 
 def memory_per_device(recipe: Recipe, micro: int) -> int:
-    """Bytes a device needs, estimated: 16 a parameter (weight, gradient, two moments, fp32) and the activations.
+    """Bytes a device needs, estimated: 16 a parameter (weight, gradient, two moments, fp32) and the
+    activations.
 
-    A layer keeps about 11 * width + 2 * intermediate numbers a token (inputs of each product, norms, dropout masks of
-    one byte); the head keeps logits, their softmax and gradient for the masked tokens in fp32.
+    A layer keeps about 11 * width + 2 * intermediate numbers a token (inputs of each product,
+    norms, dropout masks of one byte); the head keeps logits, their softmax and gradient for the
+    masked tokens in fp32.
     """
     model = recipe.model
     width = 4 if recipe.precision == "fp32" else 2
@@ -57,8 +73,11 @@ def memory_per_device(recipe: Recipe, micro: int) -> int:
     return int(16 * count_parameters(model) + layers + head)
 
 
-def plan(recipe: Recipe, data: Data, order: Order, ranks: int, rate: float, peak: float | None) -> dict[str, Any]:
-    """The figures of `--dry-run`. `rate`: tokens a second stated by the user, 0 for 40 % of the device's `peak`, where it is known."""
+def plan(
+    recipe: Recipe, data: Data, order: Order, ranks: int, rate: float, peak: float | None
+) -> dict[str, Any]:
+    """The figures of `--dry-run`. `rate`: tokens a second stated by the user, 0 for 40 % of the
+    device's `peak`, where it is known."""
     micro = micro_batch(recipe, ranks)
     tokens = recipe.batch * recipe.data.length
     flops = flops_per_token(recipe.model, recipe.data.length, recipe.masking.rate)
@@ -93,7 +112,12 @@ def describe(figures: dict[str, Any]) -> str:
         + ", ".join(f"{name} {value:.2f}" for name, value in figures["epochs"].items()),
         f"model        {figures['parameters']:,} parameters, {figures['flops_per_token'] / 1e6:,.0f} MFLOP a token",
         f"memory       about {figures['memory_per_device_bytes'] / 2**30:.1f} GiB per device",
-        "time         " + (f"{hours:,.1f} hours at {figures['tokens_per_second']:,.0f} tokens/s" if hours else "give --tokens-per-second for an estimate"),
+        "time         "
+        + (
+            f"{hours:,.1f} hours at {figures['tokens_per_second']:,.0f} tokens/s"
+            if hours
+            else "give --tokens-per-second for an estimate"
+        ),
     ]
     return "\n".join(lines)
 

@@ -1,4 +1,5 @@
-"""Before the first step: the ranks meet, the data is opened, the run is begun or gone on with, the model is made."""
+"""Before the first step: the ranks meet, the data is opened, the run is begun or gone on with, the
+model is made."""
 
 import contextlib
 import dataclasses
@@ -57,7 +58,8 @@ class World:
             dist.all_reduce(tensor)
 
     def agree(self, work: Callable[[], T]) -> T:
-        """Do what a `UserError` can end on all ranks or on none: where it ends one, it alone says why, and all end."""
+        """Do what a `UserError` can end on all ranks or on none: where it ends one, it alone says
+        why, and all end."""
         error, result = None, None
         try:
             result = work()
@@ -74,9 +76,14 @@ class World:
 
 
 def choose_device(name: str) -> torch.device:
-    """`auto` is CUDA where there is one. Raises `UserError` (exit 3) when CUDA is asked for and is not there."""
+    """`auto` is CUDA where there is one. Raises `UserError` (exit 3) when CUDA is asked for and is
+    not there."""
     if name == "cuda" and not torch.cuda.is_available():
-        raise UserError("--device cuda: no GPU that torch can use", "check nvidia-smi and torch.version.cuda, or use --device cpu", 3)
+        raise UserError(
+            "--device cuda: no GPU that torch can use",
+            "check nvidia-smi and torch.version.cuda, or use --device cpu",
+            3,
+        )
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cpu":
@@ -84,7 +91,9 @@ def choose_device(name: str) -> torch.device:
     local = int(os.environ.get("LOCAL_RANK", "0"))
     if local >= torch.cuda.device_count():
         raise UserError(
-            f"rank {local} of this host has no GPU: there are {torch.cuda.device_count()}", f"torchrun --nproc-per-node {torch.cuda.device_count()}", 3
+            f"rank {local} of this host has no GPU: there are {torch.cuda.device_count()}",
+            f"torchrun --nproc-per-node {torch.cuda.device_count()}",
+            3,
         )
     return torch.device("cuda", local)
 
@@ -92,17 +101,25 @@ def choose_device(name: str) -> torch.device:
 @contextlib.contextmanager
 def join(device: torch.device) -> Iterator[World]:
     """Meet the other ranks: nccl on GPUs, gloo on CPUs; nothing is set up for one process."""
-    rank, ranks, local = (int(os.environ.get(name, default)) for name, default in (("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_RANK", "0")))
+    rank, ranks, local = (
+        int(os.environ.get(name, default))
+        for name, default in (("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_RANK", "0"))
+    )
     if device.type == "cuda":
         torch.cuda.set_device(device)
     if ranks > 1:
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo", device_id=device if device.type == "cuda" else None)
+        dist.init_process_group(
+            "nccl" if device.type == "cuda" else "gloo",
+            device_id=device if device.type == "cuda" else None,
+        )
     try:
         yield World(rank, ranks, local, device)
     except RuntimeError as error:
         if ranks > 1 and re.search("gloo|nccl|connection", str(error), re.IGNORECASE):
             raise UserError(
-                f"the connection to the other ranks was lost: {str(error).splitlines()[0]}", "see what the other ranks said, then go on with --resume", 1
+                f"the connection to the other ranks was lost: {str(error).splitlines()[0]}",
+                "see what the other ranks said, then go on with --resume",
+                1,
             ) from None
         raise
     # Only here: after an error the other ranks may never come to it, and it would wait for them.
@@ -125,20 +142,31 @@ def resolve(recipe: Recipe, data: Data, device: torch.device, init: str | None) 
         export.check_tokenizer(Path(init), data.directories[0])
         if model.pad_id != data.tokenizer.special.get("<pad>"):
             raise UserError(
-                f"{init}: its <pad> is {model.pad_id}, the shards' is {data.tokenizer.special.get('<pad>')}", "build the shards with the model's tokenizer"
+                f"{init}: its <pad> is {model.pad_id}, the shards' is {data.tokenizer.special.get('<pad>')}",
+                "build the shards with the model's tokenizer",
             )
     elif model.vocab_size == 0:
         model = dataclasses.replace(model, vocab_size=data.tokenizer.vocab_size)
-    precision = recipe.precision if recipe.precision != "auto" else "bf16" if device.type == "cuda" else "fp32"
+    precision = (
+        recipe.precision
+        if recipe.precision != "auto"
+        else "bf16"
+        if device.type == "cuda"
+        else "fp32"
+    )
     recipe = dataclasses.replace(recipe, model=model, precision=precision)
     check(recipe)
     plan.check_data(recipe, data)
     return recipe
 
 
-def start(job: Job, world: World, data: Data, micro: int, display: Display) -> tuple[State, Path | None]:
+def start(
+    job: Job, world: World, data: Data, micro: int, display: Display
+) -> tuple[State, Path | None]:
     """The state to begin with and the checkpoint it is from; rank 0 looks and tells the others."""
-    answer: list[Any] = [world.agree(lambda: _start(job, data, micro, display) if world.rank == 0 else None)]
+    answer: list[Any] = [
+        world.agree(lambda: _start(job, data, micro, display) if world.rank == 0 else None)
+    ]
     if world.ranks > 1:
         dist.broadcast_object_list(answer, 0)
     state, found = answer[0]
@@ -149,14 +177,39 @@ def _start(job: Job, data: Data, micro: int, display: Display) -> tuple[State, P
     recipe = job.recipe
     # To JSON and back, so that it compares with what a checkpoint holds.
     keys, shape = json.loads(json.dumps([fixed_keys(recipe), dataclasses.asdict(recipe.model)]))
-    fresh = State(data=plan.data_digest(data), tokenizer=data.tokenizer.digest, recipe=keys, model=shape, micro_batch=micro)
+    fresh = State(
+        data=plan.data_digest(data),
+        tokenizer=data.tokenizer.digest,
+        recipe=keys,
+        model=shape,
+        micro_batch=micro,
+    )
     about = (
-        json.dumps({"shards": list(data.directories), "sources": data.tokens, "data": fresh.data, "identity": list(data.identity)}, indent=1) + "\n"
+        json.dumps(
+            {
+                "shards": list(data.directories),
+                "sources": data.tokens,
+                "data": fresh.data,
+                "identity": list(data.identity),
+            },
+            indent=1,
+        )
+        + "\n"
     ).encode()
     # What was refused before its first checkpoint and its first line of log is no run.
-    if (job.run / "recipe.toml").exists() and not job.resume and (checkpoint.list_checkpoints(job.run) or (job.run / "log.jsonl").exists()):
-        raise UserError(f"{job.run}: there is a run in it", "go on with --resume, or name another --run")
-    found = checkpoint.newest_whole(job.run, lambda text: display.say(f"warning: {text}")) if job.resume else None
+    if (
+        (job.run / "recipe.toml").exists()
+        and not job.resume
+        and (checkpoint.list_checkpoints(job.run) or (job.run / "log.jsonl").exists())
+    ):
+        raise UserError(
+            f"{job.run}: there is a run in it", "go on with --resume, or name another --run"
+        )
+    found = (
+        checkpoint.newest_whole(job.run, lambda text: display.say(f"warning: {text}"))
+        if job.resume
+        else None
+    )
     if found is None:
         if job.resume:
             display.say(f"{job.run}: no whole checkpoint, starting at step 0")
@@ -164,30 +217,44 @@ def _start(job: Job, data: Data, micro: int, display: Display) -> tuple[State, P
             job.run.mkdir(parents=True, exist_ok=True)
             tokenizer = shards.files.join(data.directories[0], "tokenizer.json")
             if os.path.exists(tokenizer):
-                shards.files.write_bytes(str(job.run / "tokenizer.json"), shards.files.read_bytes(tokenizer))
+                shards.files.write_bytes(
+                    str(job.run / "tokenizer.json"), shards.files.read_bytes(tokenizer)
+                )
             shards.files.write_bytes(str(job.run / "run.json"), about)
             shards.files.write_bytes(str(job.run / "recipe.toml"), dump_toml(recipe).encode())
         except OSError as error:
-            raise UserError(f"{job.run}: cannot be written: {error.strerror}", "name another --run", 3) from None
+            raise UserError(
+                f"{job.run}: cannot be written: {error.strerror}", "name another --run", 3
+            ) from None
         return fresh, None
     path, state = found
     if state.tokenizer != fresh.tokenizer:
-        raise UserError(f"{path}: trained with another tokenizer than the shards'", "give the shards that the run was started with")
+        raise UserError(
+            f"{path}: trained with another tokenizer than the shards'",
+            "give the shards that the run was started with",
+        )
     if state.data != fresh.data:
-        raise UserError(f"{path}: trained on other shards than these", "give the shards that the run was started with, in the same order")
+        raise UserError(
+            f"{path}: trained on other shards than these",
+            "give the shards that the run was started with, in the same order",
+        )
     if state.recipe.get("steps") != recipe.steps:
         raise UserError(
             f"--steps {recipe.steps}: the run was started for {state.recipe.get('steps')}, and its learning rate follows that horizon",
             f"--steps {state.recipe.get('steps')}, or a new --run with --init",
         )
-    changed = sorted(key for key in {*keys, *state.recipe} if keys.get(key) != state.recipe.get(key))
+    changed = sorted(
+        key for key in {*keys, *state.recipe} if keys.get(key) != state.recipe.get(key)
+    )
     if changed:
         raise UserError(
             f"{changed[0]}: {keys.get(changed[0])!r}, the run was started with {state.recipe.get(changed[0])!r}",
             "leave --recipe and its flags away: --resume takes those of the run",
         )
     if state.micro_batch != micro:
-        display.say(f"note: micro-batches of {micro}, before of {state.micro_batch}: same samples and masks, other dropout")
+        display.say(
+            f"note: micro-batches of {micro}, before of {state.micro_batch}: same samples and masks, other dropout"
+        )
     if (job.run / "run.json").read_bytes() != about:  # the same shards in another place
         shards.files.write_bytes(str(job.run / "run.json"), about)
     display.say(f"{path}: going on after step {state.step}")
@@ -195,12 +262,18 @@ def _start(job: Job, data: Data, micro: int, display: Display) -> tuple[State, P
 
 
 def stored_precision(run: Path) -> Any:
-    """The precision that a run was started with, None where there is no whole checkpoint's recipe yet."""
-    return load_recipe(str(run / "recipe.toml")).precision if (run / "recipe.toml").exists() else None
+    """The precision that a run was started with, None where there is no whole checkpoint's recipe
+    yet."""
+    return (
+        load_recipe(str(run / "recipe.toml")).precision if (run / "recipe.toml").exists() else None
+    )
 
 
-def prepare(job: Job, world: World, found: Path | None) -> tuple[MaskedLM, torch.optim.AdamW, Tensor]:
-    """Model, optimizer and flat gradient on the device: new, imported, or as the checkpoint has them; equal on all ranks."""
+def prepare(
+    job: Job, world: World, found: Path | None
+) -> tuple[MaskedLM, torch.optim.AdamW, Tensor]:
+    """Model, optimizer and flat gradient on the device: new, imported, or as the checkpoint has
+    them; equal on all ranks."""
     recipe = job.recipe
     model = build(recipe.model, recipe.seed)
     if job.init is not None and found is None:
@@ -214,13 +287,17 @@ def prepare(job: Job, world: World, found: Path | None) -> tuple[MaskedLM, torch
         elif world.ranks > 1:
             checkpoint.empty_moments(model, optimizer)
     if world.ranks > 1:
-        for tensor in (*model.parameters(), *(value for state in optimizer.state.values() for value in state.values())):
+        for tensor in (
+            *model.parameters(),
+            *(value for state in optimizer.state.values() for value in state.values()),
+        ):
             dist.broadcast(tensor.data, 0)
     return model.train(), optimizer, flat
 
 
 def make_autocast(recipe: Recipe, device: torch.device) -> AbstractContextManager[None]:
-    """Products in bf16 or fp16 where the recipe asks for it; a context that can be entered again and again."""
+    """Products in bf16 or fp16 where the recipe asks for it; a context that can be entered again
+    and again."""
     if recipe.precision == "fp32":
         return contextlib.nullcontext()
     return torch.autocast(device.type, DTYPES[recipe.precision])
@@ -229,5 +306,9 @@ def make_autocast(recipe: Recipe, device: torch.device) -> AbstractContextManage
 def validation(job: Job, world: World) -> list[evaluate.ValidationSet]:
     """The stored validation samples; rank 0 makes them, the others read them or make the same."""
     settings = (job.shards, job.recipe.data.length, job.recipe.evaluation)
-    sets = world.agree(lambda: evaluate.validation_sets(*settings, job.run / "validation") if world.rank == 0 else None)
+    sets = world.agree(
+        lambda: (
+            evaluate.validation_sets(*settings, job.run / "validation") if world.rank == 0 else None
+        )
+    )
     return sets if sets is not None else evaluate.validation_sets(*settings)

@@ -13,7 +13,8 @@ from trainer.metrics import read_log
 
 
 def curves(run: Path, out: Path) -> Path:
-    """Draw loss, validation perplexity by source, learning rate and speed; returns the PNG. Raises `UserError`."""
+    """Draw loss, validation perplexity by source, learning rate and speed; returns the PNG. Raises
+    `UserError`."""
     lines = read_log(run)
     train = [line for line in lines if line["kind"] == "train"]
     if not train:
@@ -24,7 +25,11 @@ def curves(run: Path, out: Path) -> Path:
         matplotlib.use("Agg")
         import matplotlib.pyplot as plt
     except ImportError:
-        raise UserError("trainer show draws with matplotlib, which is not installed", "pip install matplotlib", 3) from None
+        raise UserError(
+            "trainer show draws with matplotlib, which is not installed",
+            "pip install matplotlib",
+            3,
+        ) from None
     figure, axes = plt.subplots(2, 2, figsize=(11, 7), layout="constrained")
     steps = [line["step"] for line in train]
     for axis, key, name in (
@@ -32,7 +37,9 @@ def curves(run: Path, out: Path) -> Path:
         (axes[1, 0], "learning_rate", "learning rate"),
         (axes[1, 1], "tokens_per_second", "tokens a second"),
     ):
-        axis.plot(steps, [line[key] if line[key] is not None else np.nan for line in train], linewidth=1)
+        axis.plot(
+            steps, [line[key] if line[key] is not None else np.nan for line in train], linewidth=1
+        )
         axis.set(title=name, xlabel="step")
     valid = [line for line in lines if line["kind"] == "valid"]
     sources = list(dict.fromkeys(line["source"] for line in valid))
@@ -57,7 +64,8 @@ def curves(run: Path, out: Path) -> Path:
 
 
 def sample(directories: tuple[str, ...], recipe: Recipe, place: int) -> dict[str, Any]:
-    """Sample `place` of the endless training order: its ids as the model sees them, what is masked, and both as text."""
+    """Sample `place` of the endless training order: its ids as the model sees them, what is masked,
+    and both as text."""
     data = open_data(directories, "train", recipe.data.length, recipe.data.sentence_eos)
     if not len(data):
         raise UserError(f"{', '.join(directories)}: no training shards", "corpus build makes them")
@@ -69,7 +77,11 @@ def sample(directories: tuple[str, ...], recipe: Recipe, place: int) -> dict[str
     places, labels = np.empty((1, masker.most), np.int64), np.empty((1, masker.most), np.int64)
     lengths = np.empty(1, np.int64)
     masker.fill(epochs, samples, ids, places, labels, lengths)
-    masked = sorted((int(where), int(label)) for where, label in zip(places[0], labels[0], strict=True) if label != kernels.IGNORED)
+    masked = sorted(
+        (int(where), int(label))
+        for where, label in zip(places[0], labels[0], strict=True)
+        if label != kernels.IGNORED
+    )
     row = ids[0, : lengths[0]].tolist()
     shard = int(np.searchsorted(data.starts, samples[0], side="right") - 1)
     return {
@@ -98,7 +110,9 @@ def _text(directory: str, row: list[int], masked: list[tuple[int, int]]) -> dict
             parts.append(tokenizer.decode(run, skip_special_tokens=False))
             run = []
         if place in truth:
-            parts.append(f" [{tokenizer.decode([number], skip_special_tokens=False)} <- {tokenizer.decode([truth[place]], skip_special_tokens=False)}]")
+            parts.append(
+                f" [{tokenizer.decode([number], skip_special_tokens=False)} <- {tokenizer.decode([truth[place]], skip_special_tokens=False)}]"
+            )
         elif number != -1:
             run.append(number)
     return {"text": "".join(parts)}

@@ -1,4 +1,5 @@
-"""The report in a real browser, opened from disk: no request, no error, every control works, narrow and wide, light and dark."""
+"""The report in a real browser, opened from disk: no request, no error, every control works, narrow
+and wide, light and dark."""
 
 import json
 import os
@@ -16,18 +17,31 @@ from pipelines.report import page
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
 if os.environ.get("CI") == "true":
-    assert BROWSER and DRIVER, "chromium and chromium-driver must be there in CI: .ci/run installs them"
-pytestmark = pytest.mark.skipif(not (BROWSER and DRIVER), reason="no chromium with its driver: apt-get install chromium chromium-driver")
+    assert BROWSER and DRIVER, (
+        "chromium and chromium-driver must be there in CI: .ci/run installs them"
+    )
+pytestmark = pytest.mark.skipif(
+    not (BROWSER and DRIVER),
+    reason="no chromium with its driver: apt-get install chromium chromium-driver",
+)
 
 
 def open_browser(javascript: bool = True) -> Any:
     webdriver = pytest.importorskip("selenium.webdriver")
     options = webdriver.ChromeOptions()
     options.binary_location = BROWSER
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND"):
+    for argument in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-dev-shm-usage",
+        "--disable-gpu",
+        "--host-resolver-rules=MAP * ~NOTFOUND",
+    ):
         options.add_argument(argument)
     if not javascript:
-        options.add_experimental_option("prefs", {"profile.managed_default_content_settings.javascript": 2})
+        options.add_experimental_option(
+            "prefs", {"profile.managed_default_content_settings.javascript": 2}
+        )
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     return webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
 
@@ -62,7 +76,9 @@ def color_of(browser: Any) -> str:
 
 def click(browser: Any, element: Any) -> None:
     """Click it where the bar at the top does not lie over it."""
-    browser.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", element)
+    browser.execute_script(
+        "arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", element
+    )
     element.click()
 
 
@@ -70,7 +86,11 @@ def test_nothing_is_asked_of_a_network_and_nothing_fails(browser: Any) -> None:
     browser.get_log("performance")
     browser.refresh()
     requests = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    urls = [message["params"]["request"]["url"] for message in requests if message["method"] == "Network.requestWillBeSent"]
+    urls = [
+        message["params"]["request"]["url"]
+        for message in requests
+        if message["method"] == "Network.requestWillBeSent"
+    ]
     assert [url for url in urls if not url.startswith(("file:", "data:"))] == [] and len(urls) == 1
     assert browser.get_log("browser") == []
 
@@ -78,14 +98,23 @@ def test_nothing_is_asked_of_a_network_and_nothing_fails(browser: Any) -> None:
 def test_hostile_text_did_nothing(browser: Any, report: tuple[Path, dict[str, Any]]) -> None:
     assert browser.title == "Corpus report: <b>home</b>"
     assert browser.execute_script("return document.scripts.length") == 2
-    assert browser.execute_script("return document.querySelectorAll('main img, main b, plaintext, iframe').length") == 0
+    assert (
+        browser.execute_script(
+            "return document.querySelectorAll('main img, main b, plaintext, iframe').length"
+        )
+        == 0
+    )
     text = browser.execute_script("return document.body.textContent")
     assert "DOCUMENT.TITLE = 'BROKEN'" in text and '{"text": "<script>cut' in text
-    held = json.loads(browser.execute_script("return document.getElementById('figures').textContent"))
+    held = json.loads(
+        browser.execute_script("return document.getElementById('figures').textContent")
+    )
     assert held == json.loads(json.dumps(report[1]))
 
 
-def test_the_numbers_on_the_page_are_the_figures(browser: Any, report: tuple[Path, dict[str, Any]]) -> None:
+def test_the_numbers_on_the_page_are_the_figures(
+    browser: Any, report: tuple[Path, dict[str, Any]]
+) -> None:
     figures = report[1]
     for key in ("records", "documents", "kept", "tokens"):
         assert browser.find_element("id", key).text == f"{figures['stats']['total'][key]:,}"
@@ -93,7 +122,13 @@ def test_the_numbers_on_the_page_are_the_figures(browser: Any, report: tuple[Pat
     for row, name in zip(rows, [*figures["stats"]["sources"], "total"], strict=True):
         of = figures["stats"]["total"] if name == "total" else figures["stats"]["sources"][name]
         cells = [cell.text for cell in row.find_elements("css selector", "td")]
-        expected = [of["records"], sum(of["rejects"].values()), of["documents"], *(of["removed"][stage] for stage in ("exact", "near")), of["kept"]]
+        expected = [
+            of["records"],
+            sum(of["rejects"].values()),
+            of["documents"],
+            *(of["removed"][stage] for stage in ("exact", "near")),
+            of["kept"],
+        ]
         assert cells[:7] == [name, *(f"{count:,}" for count in expected)]
     counts = [element.text for element in browser.find_elements("css selector", ".reason .count")]
     assert counts == [f"{reason['count']:,}" for reason in figures["reasons"]]
@@ -121,22 +156,35 @@ def test_clicking_through(browser: Any, report: tuple[Path, dict[str, Any]]) -> 
     click(browser, button)
     assert not any(reason.get_attribute("open") for reason in reasons)
     Select(browser.find_element("css selector", "#reason-filter select")).select_by_value("exact")
-    assert [reason.is_displayed() for reason in reasons] == [reason["stage"] == "exact" for reason in report[1]["reasons"]]
+    assert [reason.is_displayed() for reason in reasons] == [
+        reason["stage"] == "exact" for reason in report[1]["reasons"]
+    ]
     box = browser.find_element("css selector", "#pair-filter input")
     browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", box)
     box.send_keys("the 3th")
     pairs = browser.find_elements("css selector", ".pair")
-    assert sum(pair.is_displayed() for pair in pairs) == sum("the 3th" in json.dumps(pair).lower() for pair in report[1]["pairs"])
-    assert browser.find_element("css selector", "#pair-filter output").text.endswith(f"of {len(pairs)} shown")
+    assert sum(pair.is_displayed() for pair in pairs) == sum(
+        "the 3th" in json.dumps(pair).lower() for pair in report[1]["pairs"]
+    )
+    assert browser.find_element("css selector", "#pair-filter output").text.endswith(
+        f"of {len(pairs)} shown"
+    )
     assert browser.get_log("browser") == []
 
 
 @pytest.mark.parametrize("width", [400, 800, 1600])
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_it_fits_and_can_be_read(width: int, theme: str, browser: Any) -> None:
-    """No sideways scrolling of the page, no text under a contrast of 4.5, with every reason open."""
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {"width": width, "height": 1000, "deviceScaleFactor": 1, "mobile": width < 500})
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": theme}]})
+    """No sideways scrolling of the page, no text under a contrast of 4.5, with every reason
+    open."""
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": width, "height": 1000, "deviceScaleFactor": 1, "mobile": width < 500},
+    )
+    browser.execute_cdp_cmd(
+        "Emulation.setEmulatedMedia",
+        {"features": [{"name": "prefers-color-scheme", "value": theme}]},
+    )
     try:
         browser.refresh()
         for item in browser.find_elements("css selector", "details"):
@@ -170,7 +218,10 @@ def test_without_javascript_everything_can_be_read(report: tuple[Path, dict[str,
     browser = open_browser(javascript=False)
     try:
         browser.get(report[0].as_uri())
-        assert not browser.find_element("id", "theme").is_displayed() and not browser.find_element("id", "pair-filter").is_displayed()
+        assert (
+            not browser.find_element("id", "theme").is_displayed()
+            and not browser.find_element("id", "pair-filter").is_displayed()
+        )
         assert browser.find_element("id", "kept").text == f"{report[1]['stats']['total']['kept']:,}"
         assert all(pair.is_displayed() for pair in browser.find_elements("css selector", ".pair"))
         click(browser, browser.find_element("css selector", ".reason summary"))

@@ -33,7 +33,8 @@ def score_of(questions: Sequence[str], text: str, *, joined: bool, as_sets: bool
 
 
 class Joined:
-    """The same of many texts and one set of questions, joined, as multisets: their n-grams are counted once."""
+    """The same of many texts and one set of questions, joined, as multisets: their n-grams are
+    counted once."""
 
     def __init__(self, questions: Sequence[str]) -> None:
         words = words_of(" ".join(questions))

@@ -17,7 +17,13 @@ PAGE = archives.page(archives.english(1, 400))
 
 
 def chunked(content: bytes, size: int = 1000) -> bytes:
-    return b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (content[i : i + size] for i in range(0, len(content), size))) + b"0\r\n\r\n"
+    return (
+        b"".join(
+            b"%x\r\n%s\r\n" % (len(part), part)
+            for part in (content[i : i + size] for i in range(0, len(content), size))
+        )
+        + b"0\r\n\r\n"
+    )
 
 
 def raw_deflate(content: bytes) -> bytes:
@@ -38,9 +44,12 @@ def raw_deflate(content: bytes) -> bytes:
     ],
     ids=str,
 )
-@pytest.mark.parametrize("body", [PAGE, b"abc\r\n" + PAGE, b"0\r\n\r\n" + PAGE], ids=["page", "abc", "0"])
+@pytest.mark.parametrize(
+    "body", [PAGE, b"abc\r\n" + PAGE, b"0\r\n\r\n" + PAGE], ids=["page", "abc", "0"]
+)
 def test_headers_that_lie(headers: dict[str, str], body: bytes) -> None:
-    """Rows 1, 2 and 5: the body is plain whatever the headers say, and its first line stays, though it reads like the size of a chunk."""
+    """Rows 1, 2 and 5: the body is plain whatever the headers say, and its first line stays, though
+    it reads like the size of a chunk."""
     assert decode_body(body, headers, LIMIT) == Body(content=body)
 
 
@@ -59,11 +68,33 @@ def test_headers_that_lie(headers: dict[str, str], body: bytes) -> None:
         (chunked(PAGE), {"transfer-encoding": "chunked"}),
         (chunked(PAGE), {}),
         (chunked(PAGE).replace(b"\r\n", b"\n"), {"transfer-encoding": "chunked"}),
-        (chunked(gzip.compress(PAGE)), {"transfer-encoding": "chunked", "content-encoding": "gzip"}),
-        (chunked(brotli.compress(PAGE)), {"transfer-encoding": "chunked", "content-encoding": "br"}),
+        (
+            chunked(gzip.compress(PAGE)),
+            {"transfer-encoding": "chunked", "content-encoding": "gzip"},
+        ),
+        (
+            chunked(brotli.compress(PAGE)),
+            {"transfer-encoding": "chunked", "content-encoding": "br"},
+        ),
         (b"\r\n" + PAGE, {}),
     ],
-    ids=["gzip", "unsaid", "x-gzip", "twice", "members", "padded", "zlib", "raw", "br", "chunks", "chunks unsaid", "lf", "chunks+gzip", "chunks+br", "crlf"],
+    ids=[
+        "gzip",
+        "unsaid",
+        "x-gzip",
+        "twice",
+        "members",
+        "padded",
+        "zlib",
+        "raw",
+        "br",
+        "chunks",
+        "chunks unsaid",
+        "lf",
+        "chunks+gzip",
+        "chunks+br",
+        "crlf",
+    ],
 )
 def test_true_encodings(stored: bytes, headers: dict[str, str]) -> None:
     """Row 3."""
@@ -72,18 +103,31 @@ def test_true_encodings(stored: bytes, headers: dict[str, str]) -> None:
 
 def test_what_cannot_be_undone_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """Row 3, without brotli, and zstd."""
-    assert decode_body(b"\x28\xb5\x2f\xfd" + bytes(99), {"content-encoding": "zstd"}, LIMIT).unsupported == "zstd"
+    assert (
+        decode_body(
+            b"\x28\xb5\x2f\xfd" + bytes(99), {"content-encoding": "zstd"}, LIMIT
+        ).unsupported
+        == "zstd"
+    )
     monkeypatch.setitem(sys.modules, "brotli", None)
     assert decode_body(brotli.compress(PAGE), {"content-encoding": "br"}, LIMIT).unsupported == "br"
     assert decode_body(PAGE, {"content-encoding": "br"}, LIMIT) == Body(content=PAGE)
 
 
-@pytest.mark.parametrize("encode", [gzip.compress, zlib.compress, brotli.compress, raw_deflate, chunked])
+@pytest.mark.parametrize(
+    "encode", [gzip.compress, zlib.compress, brotli.compress, raw_deflate, chunked]
+)
 def test_a_cut_body_keeps_its_beginning(encode: object) -> None:
     """Row 4."""
     stored = encode(PAGE)  # type: ignore[operator]
-    name = {"compress": "br", "raw_deflate": "deflate", "chunked": "", "decompress": ""}.get(encode.__name__, "")  # type: ignore[attr-defined]
-    found = decode_body(stored[: int(len(stored) * 0.6)], {"content-encoding": name, "transfer-encoding": "chunked"}, LIMIT)
+    name = {"compress": "br", "raw_deflate": "deflate", "chunked": "", "decompress": ""}.get(
+        encode.__name__, ""
+    )  # type: ignore[attr-defined]
+    found = decode_body(
+        stored[: int(len(stored) * 0.6)],
+        {"content-encoding": name, "transfer-encoding": "chunked"},
+        LIMIT,
+    )
     assert found.cut and PAGE.startswith(found.content) and len(found.content) > 200
 
 
@@ -95,11 +139,21 @@ def test_chunks_that_break() -> None:
 
 def test_a_bomb_is_inflated_to_the_limit_and_no_further() -> None:
     zeros = b"<html>" + bytes(200_000_000)
-    for stored, encoding in ((gzip.compress(zeros, 1), "gzip"), (brotli.compress(zeros, quality=0), "br"), (gzip.compress(gzip.compress(zeros, 1)), "gzip")):
-        assert decode_body(stored, {"content-encoding": encoding}, LIMIT) == Body(content=zeros[: LIMIT + 1])
+    for stored, encoding in (
+        (gzip.compress(zeros, 1), "gzip"),
+        (brotli.compress(zeros, quality=0), "br"),
+        (gzip.compress(gzip.compress(zeros, 1)), "gzip"),
+    ):
+        assert decode_body(stored, {"content-encoding": encoding}, LIMIT) == Body(
+            content=zeros[: LIMIT + 1]
+        )
 
 
-@given(st.binary(max_size=300), st.sampled_from(["", "gzip", "br", "deflate", "br, gzip"]), st.sampled_from(["", "chunked"]))
+@given(
+    st.binary(max_size=300),
+    st.sampled_from(["", "gzip", "br", "deflate", "br, gzip"]),
+    st.sampled_from(["", "chunked"]),
+)
 def test_any_bytes_give_an_answer(stored: bytes, encoding: str, transfer: str) -> None:
     found = decode_body(stored, {"content-encoding": encoding, "transfer-encoding": transfer}, 1000)
     assert len(found.content) <= 1001

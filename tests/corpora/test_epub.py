@@ -1,4 +1,5 @@
-"""EPUB by its spine: the rules one by one, real books by eye and number, and hostile ones. Rows 43 and 44 of the list of defects."""
+"""EPUB by its spine: the rules one by one, real books by eye and number, and hostile ones. Rows 43
+and 44 of the list of defects."""
 
 import functools
 import io
@@ -37,18 +38,36 @@ def text(body: str, **settings: Any) -> str:
 
 
 def test_the_spine_and_nothing_else_gives_the_order_each_item_once() -> None:
-    """Rows 43 and 44: three entries with fragments, and another order, in the NCX; EPUB 3 without one is the same."""
-    points = "".join(f'<navPoint><content src="a.xhtml#part{number}"/></navPoint>' for number in range(3)) + '<navPoint><content src="b.xhtml"/></navPoint>'
+    """Rows 43 and 44: three entries with fragments, and another order, in the NCX; EPUB 3 without
+    one is the same."""
+    points = (
+        "".join(
+            f'<navPoint><content src="a.xhtml#part{number}"/></navPoint>' for number in range(3)
+        )
+        + '<navPoint><content src="b.xhtml"/></navPoint>'
+    )
     ncx = {"OEBPS/toc.ncx": f"<ncx><navMap>{points}</navMap></ncx>"}
-    pages = {"b.xhtml": "<p>Second.</p>", "a.xhtml": "<h1>First</h1><p>Three parts.</p>", "c.xhtml": "<p>Not linear.</p>"}
+    pages = {
+        "b.xhtml": "<p>Second.</p>",
+        "a.xhtml": "<h1>First</h1><p>Three parts.</p>",
+        "c.xhtml": "<p>Not linear.</p>",
+    }
     for files in ({}, ncx):
-        book = epub(pages, spine=["a.xhtml", "b.xhtml", "a.xhtml", "c.xhtml"], files=files, linear={"c.xhtml": "no"})
+        book = epub(
+            pages,
+            spine=["a.xhtml", "b.xhtml", "a.xhtml", "c.xhtml"],
+            files=files,
+            linear={"c.xhtml": "no"},
+        )
         assert items(book) == ("First\n\nThree parts.", "Second.")
 
 
 def test_missing_items_are_counted_and_other_kinds_passed_over() -> None:
     manifest = '<item id="gone" href="gone.xhtml" media-type="application/xhtml+xml"/><item id="picture" href="p.jpg" media-type="image/jpeg"/>'
-    opf = package(["a.xhtml"], manifest=manifest).replace("</spine>", '<itemref idref="gone"/><itemref idref="nowhere"/><itemref idref="picture"/></spine>')
+    opf = package(["a.xhtml"], manifest=manifest).replace(
+        "</spine>",
+        '<itemref idref="gone"/><itemref idref="nowhere"/><itemref idref="picture"/></spine>',
+    )
     book = read_epub(epub({"a.xhtml": "<p>Here.</p>"}, files={"OEBPS/book.opf": opf}))
     assert isinstance(book, Epub) and book.items == ("Here.",) and book.missing == 2
 
@@ -66,21 +85,65 @@ def test_missing_items_are_counted_and_other_kinds_passed_over() -> None:
 )
 def test_paths_are_relative_decoded_and_in_any_case(href: str, name: str) -> None:
     opf = package([href])
-    assert items(zipped({"META-INF/container.xml": CONTAINER.format("OEBPS/book.opf"), "OEBPS/book.opf": opf, name: page("<p>Found.</p>")})) == ("Found.",)
+    assert items(
+        zipped(
+            {
+                "META-INF/container.xml": CONTAINER.format("OEBPS/book.opf"),
+                "OEBPS/book.opf": opf,
+                name: page("<p>Found.</p>"),
+            }
+        )
+    ) == ("Found.",)
 
 
 @pytest.mark.parametrize(
-    "href", ["../../etc/passwd", "/etc/passwd", "file:///etc/passwd", "http://127.0.0.1:9/a.xhtml", "..", "%2e%2e/%2e%2e/etc/passwd", "a\0b"]
+    "href",
+    [
+        "../../etc/passwd",
+        "/etc/passwd",
+        "file:///etc/passwd",
+        "http://127.0.0.1:9/a.xhtml",
+        "..",
+        "%2e%2e/%2e%2e/etc/passwd",
+        "a\0b",
+    ],
 )
 def test_paths_that_climb_out_are_missing(href: str) -> None:
-    opf = package(["a.xhtml"], manifest=f'<item id="out" href="{href}" media-type="application/xhtml+xml"/>'.replace("\0", "&#0;"))
+    opf = package(
+        ["a.xhtml"],
+        manifest=f'<item id="out" href="{href}" media-type="application/xhtml+xml"/>'.replace(
+            "\0", "&#0;"
+        ),
+    )
     opf = opf.replace("</spine>", '<itemref idref="out"/></spine>')
-    book = read_epub(epub({"a.xhtml": "<p>In.</p>"}, files={"OEBPS/book.opf": opf, "../../etc/passwd": page("<p>out</p>"), "/etc/passwd": page("<p>out</p>")}))
+    book = read_epub(
+        epub(
+            {"a.xhtml": "<p>In.</p>"},
+            files={
+                "OEBPS/book.opf": opf,
+                "../../etc/passwd": page("<p>out</p>"),
+                "/etc/passwd": page("<p>out</p>"),
+            },
+        )
+    )
     assert isinstance(book, Epub) and book.items == ("In.",) and book.missing == 1
 
 
 def test_navigation_and_what_guide_or_landmarks_name_is_passed_over() -> None:
-    pages = {f"{name}.xhtml": f"<p>{name} text</p>" for name in ("cover", "title", "copy", "nav", "contents", "dedication", "one", "index", "landmark")}
+    pages = {
+        f"{name}.xhtml": f"<p>{name} text</p>"
+        for name in (
+            "cover",
+            "title",
+            "copy",
+            "nav",
+            "contents",
+            "dedication",
+            "one",
+            "index",
+            "landmark",
+        )
+    }
     guide = "".join(
         f'<reference type="{kind}" href="{name}.xhtml{end}"/>'
         for kind, name, end in (
@@ -96,8 +159,13 @@ def test_navigation_and_what_guide_or_landmarks_name_is_passed_over() -> None:
     nav = page(
         '<nav epub:type="toc"><a href="one.xhtml">One</a></nav><nav epub:type="landmarks"><a epub:type="copyright-page" href="landmark.xhtml">x</a></nav>'
     )
-    opf = package(list(pages), guide=guide).replace('id="nav.xhtml"', 'id="nav.xhtml" properties="scripted nav"')
-    assert items(epub(pages, files={"OEBPS/book.opf": opf, "OEBPS/nav.xhtml": nav})) == ("dedication text", "one text")
+    opf = package(list(pages), guide=guide).replace(
+        'id="nav.xhtml"', 'id="nav.xhtml" properties="scripted nav"'
+    )
+    assert items(epub(pages, files={"OEBPS/book.opf": opf, "OEBPS/nav.xhtml": nav})) == (
+        "dedication text",
+        "one text",
+    )
 
 
 def test_a_book_in_one_item_is_the_book_whatever_the_guide_calls_it() -> None:
@@ -131,8 +199,14 @@ def test_parts_of_an_item_that_are_no_text_go_and_a_dedication_stays() -> None:
         ('<p><span class="dropcap">I</span> was</p>', "I was"),
         ('<div class="drop-cap">“A</div><p>lice was</p>', "“Alice was"),
         ('<p class="initial">It was long.</p><p>So</p>', "It was long.\n\nSo"),
-        ('<p><img class="dropcap" alt="A" src="a.png"/>lice <img alt="a picture" src="b.png"/>was</p>', "Alice was"),
-        ("<p>hy\xadphen&shy;ated&nbsp;caf&eacute; &amp;&lt;&unknown;&#8212;</p>", "hyphenated\xa0café &<—"),
+        (
+            '<p><img class="dropcap" alt="A" src="a.png"/>lice <img alt="a picture" src="b.png"/>was</p>',
+            "Alice was",
+        ),
+        (
+            "<p>hy\xadphen&shy;ated&nbsp;caf&eacute; &amp;&lt;&unknown;&#8212;</p>",
+            "hyphenated\xa0café &<—",
+        ),
         ("<p><![CDATA[a < b]]><!-- no --><?no?></p>", "a < b"),
         ("<p>One<p>two<br>three &copy; x", "One\n\ntwo\nthree © x"),
         ('<a id="x"/><title/><p>Kept</p><span/><p>whole<br></p>', "Kept\n\nwhole"),
@@ -150,7 +224,13 @@ def test_metadata() -> None:
     )
     book = read_epub(epub({"a.xhtml": "<p>x</p>"}, metadata=metadata))
     assert isinstance(book, Epub)
-    assert (book.title, book.author, book.language, book.date, book.identifier) == ("A Title", "A. Uthor, B. Other", "en-GB", "1999-12-31", "x1")
+    assert (book.title, book.author, book.language, book.date, book.identifier) == (
+        "A Title",
+        "A. Uthor, B. Other",
+        "en-GB",
+        "1999-12-31",
+        "x1",
+    )
 
 
 def test_books_with_drm_are_refused_and_obfuscated_fonts_are_not() -> None:
@@ -158,7 +238,14 @@ def test_books_with_drm_are_refused_and_obfuscated_fonts_are_not() -> None:
         return epub({"a.xhtml": "<p>x</p>"}, files={"META-INF/encryption.xml": content})
 
     assert items(of(ENCRYPTION.format(DATA.format(FONT) * 2))) == ("x",)
-    for content in (ENCRYPTION.format(DATA.format(FONT) + DATA.format("http://www.w3.org/2001/04/xmlenc#aes128-cbc")), ENCRYPTION.format(""), "", "noise"):
+    for content in (
+        ENCRYPTION.format(
+            DATA.format(FONT) + DATA.format("http://www.w3.org/2001/04/xmlenc#aes128-cbc")
+        ),
+        ENCRYPTION.format(""),
+        "",
+        "noise",
+    ):
         assert reason(of(content)) == "encrypted"
     flagged = bytearray(epub({"a.xhtml": "<p>x</p>"}))
     for at in range(len(flagged) - 4):
@@ -170,18 +257,33 @@ def test_books_with_drm_are_refused_and_obfuscated_fonts_are_not() -> None:
 @functools.cache
 def hostile() -> dict[str, tuple[bytes, str]]:
     many = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
-    laughs = f'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY l0 "ha">{many}]>' + page("<p>&l9;</p>").split("?>", 1)[1]
-    outside = '<?xml version="1.0"?><!DOCTYPE x [<!ENTITY out SYSTEM "file:///etc/passwd">]>' + page("<p>&out;</p>").split("?>", 1)[1]
+    laughs = (
+        f'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY l0 "ha">{many}]>'
+        + page("<p>&l9;</p>").split("?>", 1)[1]
+    )
+    outside = (
+        '<?xml version="1.0"?><!DOCTYPE x [<!ENTITY out SYSTEM "file:///etc/passwd">]>'
+        + page("<p>&out;</p>").split("?>", 1)[1]
+    )
     whole = epub({"a.xhtml": "<p>word</p>" * 5000})
     draw = random.Random(0)
     wide = "<p " + " ".join(f'a{number}="1"' for number in range(100_000)) + ">x</p>"
     return {
         "bomb in the spine": (epub({"a.xhtml": "<p>" + " " * 30_000_000 + "</p>"}), "bomb"),
-        "bomb beside it": (epub({"a.xhtml": "<p>x</p>"}, files={"p.jpg": bytes(30_000_000)}), "bomb"),
-        "bomb as package": (epub({"a.xhtml": "<p>x</p>"}, files={"OEBPS/book.opf": b" " * 30_000_000}), "bomb"),
+        "bomb beside it": (
+            epub({"a.xhtml": "<p>x</p>"}, files={"p.jpg": bytes(30_000_000)}),
+            "bomb",
+        ),
+        "bomb as package": (
+            epub({"a.xhtml": "<p>x</p>"}, files={"OEBPS/book.opf": b" " * 30_000_000}),
+            "bomb",
+        ),
         "billion laughs": (epub({"a.xhtml": ""}, files={"OEBPS/a.xhtml": laughs}), "empty"),
         "entity of a file": (epub({"a.xhtml": ""}, files={"OEBPS/a.xhtml": outside}), "empty"),
-        "laughs in the package": (epub({"a.xhtml": "<p>x</p>"}, files={"OEBPS/book.opf": laughs}), "not_epub"),
+        "laughs in the package": (
+            epub({"a.xhtml": "<p>x</p>"}, files={"OEBPS/book.opf": laughs}),
+            "not_epub",
+        ),
         "deep": (epub({"a.xhtml": "<div>" * 3000 + "x" + "</div>" * 3000}), "too_deep"),
         "deep and open": (epub({"a.xhtml": "<div>" * 30_000 + "x"}), "too_deep"),
         "attributes": (epub({"a.xhtml": wide}), "too_many_attributes"),
@@ -190,11 +292,18 @@ def hostile() -> dict[str, tuple[bytes, str]]:
         "no zip": (b"PK\3\4 is how it begins", "damaged"),
         "no container": (zipped({"a.txt": "x"}), "not_epub"),
         "container that climbs": (
-            epub({"a.xhtml": "<p>x</p>"}, opf="OEBPS/book.opf", files={"META-INF/container.xml": CONTAINER.format("../../book.opf")}),
+            epub(
+                {"a.xhtml": "<p>x</p>"},
+                opf="OEBPS/book.opf",
+                files={"META-INF/container.xml": CONTAINER.format("../../book.opf")},
+            ),
             "not_epub",
         ),
         "only pictures": (epub({"a.xhtml": '<img src="p.jpg"/>'}), "empty"),
-        "spine of nothing": (epub({}, spine=[f"{draw.random()}.xhtml" for _ in range(20_000)]), "empty"),
+        "spine of nothing": (
+            epub({}, spine=[f"{draw.random()}.xhtml" for _ in range(20_000)]),
+            "empty",
+        ),
     }
 
 
@@ -206,7 +315,10 @@ def test_hostile_books_are_refused_with_a_reason(name: str) -> None:
 
 def test_tags_are_counted_over_the_whole_book(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("corpora.epub.MAX_ELEMENTS", 1000)
-    pages = {name: "".join(f"<b>{number}</b>" for number in range(270)) for name in ("a.xhtml", "b.xhtml")}
+    pages = {
+        name: "".join(f"<b>{number}</b>" for number in range(270))
+        for name in ("a.xhtml", "b.xhtml")
+    }
     assert reason(epub(pages)) == "too_many_elements"
     assert len(items(epub({"a.xhtml": pages["a.xhtml"]}))) == 1
 
@@ -224,7 +336,9 @@ def test_a_size_that_lies_is_no_way_around_the_limits() -> None:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         size = archive.getinfo("OEBPS/a.xhtml").file_size
     assert content.count(struct.pack("<L", size)) == 2
-    assert reason(bytes(content.replace(struct.pack("<L", size), struct.pack("<L", 10)))) == "empty"  # its checksum is wrong: the item is missing
+    assert (
+        reason(bytes(content.replace(struct.pack("<L", size), struct.pack("<L", 10)))) == "empty"
+    )  # its checksum is wrong: the item is missing
 
 
 def test_noise_in_a_book_never_raises() -> None:
@@ -244,7 +358,14 @@ def test_in_the_child_as_here() -> None:
 
 
 REAL = {
-    "alice": (10, 51888, "Down The Rabbit-Hole", "what a wonderful dream it had been.", "Alice's Adventures in Wonderland", "Lewis Carroll"),
+    "alice": (
+        10,
+        51888,
+        "Down The Rabbit-Hole",
+        "what a wonderful dream it had been.",
+        "Alice's Adventures in Wonderland",
+        "Lewis Carroll",
+    ),
     "childrens-literature.assembled": (
         1,
         292723,
@@ -253,7 +374,14 @@ REAL = {
         "Children's Literature",
         "Charles Madison Curry, Erle Elsworth Clippinger",
     ),
-    "testbook1": (4, 5008, "Introduction", "We hope you enjoyed the test.", "Epublib test book 1", "Joe Tester"),
+    "testbook1": (
+        4,
+        5008,
+        "Introduction",
+        "We hope you enjoyed the test.",
+        "Epublib test book 1",
+        "Joe Tester",
+    ),
     "wasteland.assembled": (
         1,
         25678,
@@ -274,5 +402,12 @@ def test_real_books(name: str) -> None:
     book = read_epub(path.read_bytes())
     assert isinstance(book, Epub)
     whole = "\n\n".join(book.items)
-    assert (len(book.items), len(whole), whole.split("\n")[0], book.title, book.author, book.missing) == (count, size, first, title, author, 0)
+    assert (
+        len(book.items),
+        len(whole),
+        whole.split("\n")[0],
+        book.title,
+        book.author,
+        book.missing,
+    ) == (count, size, first, title, author, 0)
     assert whole.endswith(last)

@@ -1,4 +1,5 @@
-"""`corpus fetch` against a server on loopback with the layout of the real sites, which misbehaves in every way that a server can."""
+"""`corpus fetch` against a server on loopback with the layout of the real sites, which misbehaves
+in every way that a server can."""
 
 import gzip
 import hashlib
@@ -17,7 +18,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from realdata import DATA, data_file
-from web_site import Site, broken, claiming, in_place, redirect, serve, stalled, status, trickling, unmeasured
+from web_site import (
+    Site,
+    broken,
+    claiming,
+    in_place,
+    redirect,
+    serve,
+    stalled,
+    status,
+    trickling,
+    unmeasured,
+)
 
 from corpora import fetch as downloads
 from corpora import listings
@@ -60,16 +72,35 @@ def archive(site: Site, month: str = "2016/09") -> str:
 
 
 def one_month(site: Site, folder: Path, month: str = "2016-09") -> list[object]:
-    return ["fetch", "cc-news", folder, "--base", site.url, "--start", month, "--end", month, *QUICK]
+    return [
+        "fetch",
+        "cc-news",
+        folder,
+        "--base",
+        site.url,
+        "--start",
+        month,
+        "--end",
+        month,
+        *QUICK,
+    ]
 
 
 def files_below(folder: Path) -> dict[str, bytes]:
     """Path -> bytes."""
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 def of_month(news: dict[str, bytes], *months: str) -> dict[str, bytes]:
-    return {path: content for path, content in news.items() if any(f"/{month}/" in path for month in months)}
+    return {
+        path: content
+        for path, content in news.items()
+        if any(f"/{month}/" in path for month in months)
+    }
 
 
 # what is fetched
@@ -90,8 +121,14 @@ def test_the_papers_window_names_the_months_that_are_missing_and_a_second_run_fe
         "hint: hours and days without an archive are normal, a month without is not: check --start, --end and --base",
     ]
     assert files_below(tmp_path) == of_month(news, *MONTHS)
-    archives = {path: content for path, content in of_month(news, *MONTHS).items() if path.endswith(".warc.gz")}
-    assert figures["bytes"] == sum(map(len, archives.values())) and figures["groups"] == {month: {"expected": 1, "there": 1} for month in MONTHS}
+    archives = {
+        path: content
+        for path, content in of_month(news, *MONTHS).items()
+        if path.endswith(".warc.gz")
+    }
+    assert figures["bytes"] == sum(map(len, archives.values())) and figures["groups"] == {
+        month: {"expected": 1, "there": 1} for month in MONTHS
+    }
     sent = dict(site.sent)
     code, out, _ = corpus(*command)
     assert code == 1 and json.loads(out)["fetched"] == json.loads(out)["bytes"] == 0
@@ -99,34 +136,59 @@ def test_the_papers_window_names_the_months_that_are_missing_and_a_second_run_fe
     assert len(site.agents) == 1 and next(iter(site.agents)).startswith("corpusmill/")
 
 
-def test_a_whole_window_is_exit_0_and_limit_takes_the_first(site: Site, tmp_path: Path, corpus: Corpus) -> None:
+def test_a_whole_window_is_exit_0_and_limit_takes_the_first(
+    site: Site, tmp_path: Path, corpus: Corpus
+) -> None:
     key = archive(site)
     second = key.replace("-00000", "-00001")
     site.files[second] = site.files[key]
-    site.files["crawl-data/CC-NEWS/2016/09/warc.paths.gz"] = gzip.compress(f"{key}\n{second}\n{key}\n".encode())
+    site.files["crawl-data/CC-NEWS/2016/09/warc.paths.gz"] = gzip.compress(
+        f"{key}\n{second}\n{key}\n".encode()
+    )
     code, out, err = corpus(*one_month(site, tmp_path), "--limit", "1")
-    assert (code, out) == (0, f"1 of 1 files are there, 1 fetched now, {len(site.files[key]) / 1e6:.1f} MB received\n"), err
+    assert (code, out) == (
+        0,
+        f"1 of 1 files are there, 1 fetched now, {len(site.files[key]) / 1e6:.1f} MB received\n",
+    ), err
     code, out, _ = corpus(*one_month(site, tmp_path))
     assert code == 0 and out.startswith("2 of 2 files are there, 1 fetched now")
 
 
-def test_a_dry_run_writes_nothing_and_counts(site: Site, news: dict[str, bytes], tmp_path: Path, corpus: Corpus) -> None:
+def test_a_dry_run_writes_nothing_and_counts(
+    site: Site, news: dict[str, bytes], tmp_path: Path, corpus: Corpus
+) -> None:
     folder = tmp_path / "new"
     command = ["fetch", "cc-news", folder, "--base", site.url, *QUICK, "--dry-run"]
     code, out, _ = corpus(*command, "--json")
     figures = json.loads(out)
     assert code == 1 and not folder.exists()
-    assert figures["bytes_missing"] == sum(len(content) for path, content in of_month(news, *MONTHS).items() if path.endswith(".warc.gz"))
-    assert figures["bytes_exact"] and figures["hours"] == pytest.approx(figures["bytes_missing"] / figures["bytes_per_s"] / 3600)
+    assert figures["bytes_missing"] == sum(
+        len(content)
+        for path, content in of_month(news, *MONTHS).items()
+        if path.endswith(".warc.gz")
+    )
+    assert figures["bytes_exact"] and figures["hours"] == pytest.approx(
+        figures["bytes_missing"] / figures["bytes_per_s"] / 3600
+    )
     code, out, _ = corpus(*command)
-    assert "2017/11: 1 file, 0 there\n" in out and "4 of 4 files to fetch, 4.6 MB\n" in out.replace("2.4 MB", "4.6 MB")
-    assert "under a minute at " in out and "missing: 2016/10: no listing: HTTP 404 Not Found\n" in out
+    assert "2017/11: 1 file, 0 there\n" in out and "4 of 4 files to fetch, 4.6 MB\n" in out.replace(
+        "2.4 MB", "4.6 MB"
+    )
+    assert (
+        "under a minute at " in out and "missing: 2016/10: no listing: HTTP 404 Not Found\n" in out
+    )
 
 
 def test_sizes_of_many_files_are_estimated_from_a_sample(site: Site) -> None:
-    items = [listings.Item(address=f"{site.url}/many/{number}", path=f"many/{number}") for number in range(100)]
+    items = [
+        listings.Item(address=f"{site.url}/many/{number}", path=f"many/{number}")
+        for number in range(100)
+    ]
     site.files |= {f"many/{number}": bytes(number) for number in range(100)}
-    assert downloads.expected_bytes(items, web.PATIENCE) == (4800, False)  # every fourth: 0, 4, ..., 96
+    assert downloads.expected_bytes(items, web.PATIENCE) == (
+        4800,
+        False,
+    )  # every fourth: 0, 4, ..., 96
     assert sum(method == "HEAD" for method, _, _ in site.requests) == 25
 
 
@@ -135,7 +197,11 @@ def dumps() -> Iterator[Site]:
     """The layout of the dumps, from the real excerpt of a small wiki."""
     real = data_file("wikipedia/smallwiki-part-even-multistream.xml.bz2")
     dump = real.read_bytes() if real else b"BZh9" + random.Random(5).randbytes(200_000)
-    index = (DATA / "wikipedia/smallwiki-part-even-multistream-index.txt.bz2").read_bytes() if real else b"BZh9" + bytes(900)
+    index = (
+        (DATA / "wikipedia/smallwiki-part-even-multistream-index.txt.bz2").read_bytes()
+        if real
+        else b"BZh9" + bytes(900)
+    )
     prefix = "ltgwiki/20181220/ltgwiki-20181220-"
     files = {
         f"{prefix}pages-articles-multistream.xml.bz2": dump,
@@ -145,22 +211,58 @@ def dumps() -> Iterator[Site]:
         f"{prefix}pages-articles2.xml-p100p200.bz2": index,
         f"{prefix}stub-articles.xml.gz": b"not asked for",
     }
-    sums = "".join(f"{hashlib.sha1(content).hexdigest()}  {path.rsplit('/', 1)[1]}\n" for path, content in files.items())
-    files |= {f"{prefix}sha1sums.txt": sums.encode(), "ltgwiki/latest/ltgwiki-latest-sha1sums.txt": sums.encode()}
+    sums = "".join(
+        f"{hashlib.sha1(content).hexdigest()}  {path.rsplit('/', 1)[1]}\n"
+        for path, content in files.items()
+    )
+    files |= {
+        f"{prefix}sha1sums.txt": sums.encode(),
+        "ltgwiki/latest/ltgwiki-latest-sha1sums.txt": sums.encode(),
+    }
     with serve(files) as site:
         yield site
 
 
-def test_a_dump_with_its_index_checked_by_its_sums(dumps: Site, tmp_path: Path, corpus: Corpus) -> None:
-    code, out, err = corpus("fetch", "wikipedia", tmp_path, "--wiki", "ltg", "--base", dumps.url, "--contact", "me@example.org", *QUICK)
+def test_a_dump_with_its_index_checked_by_its_sums(
+    dumps: Site, tmp_path: Path, corpus: Corpus
+) -> None:
+    code, out, err = corpus(
+        "fetch",
+        "wikipedia",
+        tmp_path,
+        "--wiki",
+        "ltg",
+        "--base",
+        dumps.url,
+        "--contact",
+        "me@example.org",
+        *QUICK,
+    )
     assert code == 0, err
     assert "the latest dump of ltgwiki is 20181220" in err
-    names = ["ltgwiki-20181220-pages-articles-multistream-index.txt.bz2", "ltgwiki-20181220-pages-articles-multistream.xml.bz2"]
-    assert files_below(tmp_path) == {f"ltgwiki/20181220/{name}": dumps.files[f"ltgwiki/20181220/{name}"] for name in names}
+    names = [
+        "ltgwiki-20181220-pages-articles-multistream-index.txt.bz2",
+        "ltgwiki-20181220-pages-articles-multistream.xml.bz2",
+    ]
+    assert files_below(tmp_path) == {
+        f"ltgwiki/20181220/{name}": dumps.files[f"ltgwiki/20181220/{name}"] for name in names
+    }
     assert all("(me@example.org)" in agent for agent in dumps.agents)
     wrong = tmp_path / "ltgwiki/20181220" / names[0]
     wrong.write_bytes(wrong.read_bytes()[:-1])
-    code, out, err = corpus("fetch", "wikipedia", tmp_path, "--wiki", "ltgwiki", "--date", "20181220", "--base", dumps.url, *QUICK, "--check")
+    code, out, err = corpus(
+        "fetch",
+        "wikipedia",
+        tmp_path,
+        "--wiki",
+        "ltgwiki",
+        "--date",
+        "20181220",
+        "--base",
+        dumps.url,
+        *QUICK,
+        "--check",
+    )
     assert code == 0 and "1 fetched now" in out and f"{names[0]}: is not what the server has" in err
     assert wrong.read_bytes() == dumps.files[f"ltgwiki/20181220/{names[0]}"]
 
@@ -168,7 +270,11 @@ def test_a_dump_with_its_index_checked_by_its_sums(dumps: Site, tmp_path: Path, 
 def test_the_parts_of_a_dump_in_their_order(dumps: Site) -> None:
     read = lambda address: web.read_bytes(address, 1 << 20)  # noqa: E731
     wanted = listings.wikipedia("ltg", "20181220", "plain-parts", dumps.url, read)
-    assert [item.path.rsplit("articles", 1)[1] for item in wanted.items] == ["1.xml-p1p99.bz2", "2.xml-p100p200.bz2", "10.xml-p100p200.bz2"]
+    assert [item.path.rsplit("articles", 1)[1] for item in wanted.items] == [
+        "1.xml-p1p99.bz2",
+        "2.xml-p100p200.bz2",
+        "10.xml-p100p200.bz2",
+    ]
     with pytest.raises(UserError, match="no plain files") as refusal:
         listings.wikipedia("ltg", "20181220", "plain", dumps.url, read)
     assert refusal.value.hint == "--files multistream"
@@ -177,49 +283,110 @@ def test_the_parts_of_a_dump_in_their_order(dumps: Site) -> None:
 
 
 def test_a_dump_that_is_not_there(dumps: Site, tmp_path: Path, corpus: Corpus) -> None:
-    code, _, err = corpus("fetch", "wikipedia", tmp_path, "--wiki", "ltg", "--date", "20010101", "--base", dumps.url, *QUICK)
+    code, _, err = corpus(
+        "fetch",
+        "wikipedia",
+        tmp_path,
+        "--wiki",
+        "ltg",
+        "--date",
+        "20010101",
+        "--base",
+        dumps.url,
+        *QUICK,
+    )
     assert code == 2
     assert (
-        err.splitlines()[0] == f"error: {dumps.url}/ltgwiki/20010101: no such dump" and "take a later --date or latest" in err and "https://archive.org/" in err
+        err.splitlines()[0] == f"error: {dumps.url}/ltgwiki/20010101: no such dump"
+        and "take a later --date or latest" in err
+        and "https://archive.org/" in err
     )
 
 
-def test_a_mirror_without_sums_is_asked_for_the_usual_names(dumps: Site, tmp_path: Path, corpus: Corpus) -> None:
+def test_a_mirror_without_sums_is_asked_for_the_usual_names(
+    dumps: Site, tmp_path: Path, corpus: Corpus
+) -> None:
     name = "ltgwiki-20181220-pages-articles-multistream.xml.bz2"
-    flat = {path.rsplit("/", 1)[1]: content for path, content in dumps.files.items() if "multistream" in path}
-    dumps.files = {"ltgwiki-20181220/": b"a folder"} | {f"ltgwiki-20181220/{name}": content for name, content in flat.items()}
-    command = ["fetch", "wikipedia", tmp_path, "--wiki", "ltg", "--date", "20181220", "--base", dumps.url + "/{wiki}-{date}", *QUICK]
+    flat = {
+        path.rsplit("/", 1)[1]: content
+        for path, content in dumps.files.items()
+        if "multistream" in path
+    }
+    dumps.files = {"ltgwiki-20181220/": b"a folder"} | {
+        f"ltgwiki-20181220/{name}": content for name, content in flat.items()
+    }
+    command = [
+        "fetch",
+        "wikipedia",
+        tmp_path,
+        "--wiki",
+        "ltg",
+        "--date",
+        "20181220",
+        "--base",
+        dumps.url + "/{wiki}-{date}",
+        *QUICK,
+    ]
     code, _, err = corpus(*command)
     assert code == 0 and "no checksums are published here" in err
-    assert files_below(tmp_path) == {f"ltgwiki/20181220/{name}": content for name, content in flat.items()} and name in flat
+    assert (
+        files_below(tmp_path)
+        == {f"ltgwiki/20181220/{name}": content for name, content in flat.items()}
+        and name in flat
+    )
     code, _, err = corpus(*command, "--files", "plain-parts")
     assert code == 2 and "the names of the parts are not known" in err
 
 
-def test_a_wrong_checksum_is_tried_again_once_and_never_kept(dumps: Site, tmp_path: Path, corpus: Corpus) -> None:
+def test_a_wrong_checksum_is_tried_again_once_and_never_kept(
+    dumps: Site, tmp_path: Path, corpus: Corpus
+) -> None:
     name = "ltgwiki/20181220/ltgwiki-20181220-pages-articles-multistream.xml.bz2"
     good = dumps.files[name]
     bad = good[:-1] + bytes([good[-1] ^ 1])
     dumps.faults[name] = [in_place(bad)]
-    command = ["fetch", "wikipedia", tmp_path, "--wiki", "ltg", "--date", "20181220", "--base", dumps.url, *QUICK]
+    command = [
+        "fetch",
+        "wikipedia",
+        tmp_path,
+        "--wiki",
+        "ltg",
+        "--date",
+        "20181220",
+        "--base",
+        dumps.url,
+        *QUICK,
+    ]
     code, _, err = corpus(*command)
     assert code == 0 and "its checksum is sha1:" in err and (tmp_path / name).read_bytes() == good
     (tmp_path / name).unlink()
     dumps.for_good[name] = in_place(bad)
     code, out, err = corpus(*command)
-    assert code == 1 and ", twice\n" in out and list(files_below(tmp_path)) == [name.replace("multistream.xml", "multistream-index.txt")]
+    assert (
+        code == 1
+        and ", twice\n" in out
+        and list(files_below(tmp_path))
+        == [name.replace("multistream.xml", "multistream-index.txt")]
+    )
 
 
 def test_a_list_of_addresses(site: Site, tmp_path: Path, corpus: Corpus) -> None:
     site.files["a b/x?.txt"] = b"one"
     site.files["gone"] = b""
     digest = hashlib.sha256(b"one").hexdigest()
-    (tmp_path / "list").write_text(f"# mine\n\n{site.url}/a%20b/x%3F.txt sha256:{digest}\n{site.url}/{archive(site)}\n{site.url}/nowhere\n")
+    (tmp_path / "list").write_text(
+        f"# mine\n\n{site.url}/a%20b/x%3F.txt sha256:{digest}\n{site.url}/{archive(site)}\n{site.url}/nowhere\n"
+    )
     code, out, err = corpus("fetch", "urls", tmp_path / "list", tmp_path / "to", *QUICK)
     host = site.url.removeprefix("http://").replace(":", "_")
     assert code == 1 and f"missing: {host}/nowhere: HTTP 404 Not Found\n" in out
-    assert err.endswith(f"error: {tmp_path / 'to'}: 1 file could not be had\nhint: the same command tries them again\n")
-    assert files_below(tmp_path / "to") == {f"{host}/a b/x%3F.txt": b"one", f"{host}/{archive(site)}": site.files[archive(site)]}
+    assert err.endswith(
+        f"error: {tmp_path / 'to'}: 1 file could not be had\nhint: the same command tries them again\n"
+    )
+    assert files_below(tmp_path / "to") == {
+        f"{host}/a b/x%3F.txt": b"one",
+        f"{host}/{archive(site)}": site.files[archive(site)],
+    }
 
 
 def test_a_listing_of_the_bucket_is_a_list_too(site: Site) -> None:
@@ -247,30 +414,57 @@ def test_the_place_of_an_address_is_below_the_folder(address: str, path: str) ->
 
 @given(st.text(), st.text(alphabet="./%2eEfF\\:@a?#*[]\0", max_size=40))
 def test_no_address_leaves_the_folder(anything: str, nasty: str) -> None:
-    for address in (f"http://{anything}", f"http://h/{anything}", f"http://{nasty}", f"https://h/{nasty}"):
+    for address in (
+        f"http://{anything}",
+        f"http://h/{anything}",
+        f"http://{nasty}",
+        f"https://h/{nasty}",
+    ):
         try:
             path = place(address)
         except ValueError:
             continue
         names = path.split("/")
-        assert os.path.normpath(path) == path and not path.startswith(("/", "..")) and "\0" not in path
-        assert all(name and not name.startswith(".") and len(name.encode()) <= 210 for name in names)
+        assert (
+            os.path.normpath(path) == path and not path.startswith(("/", "..")) and "\0" not in path
+        )
+        assert all(
+            name and not name.startswith(".") and len(name.encode()) <= 210 for name in names
+        )
 
 
 def test_a_listing_that_would_leave_the_folder(site: Site, tmp_path: Path, corpus: Corpus) -> None:
     key = archive(site)
-    evil = ["crawl-data/CC-NEWS/2016/09/../../../../evil.warc.gz", "/etc/x.warc.gz", "crawl-data/CC-NEWS/2016/10/x.warc.gz"]
-    site.files["crawl-data/CC-NEWS/2016/09/warc.paths.gz"] = gzip.compress("\n".join([key, *evil]).encode())
+    evil = [
+        "crawl-data/CC-NEWS/2016/09/../../../../evil.warc.gz",
+        "/etc/x.warc.gz",
+        "crawl-data/CC-NEWS/2016/10/x.warc.gz",
+    ]
+    site.files["crawl-data/CC-NEWS/2016/09/warc.paths.gz"] = gzip.compress(
+        "\n".join([key, *evil]).encode()
+    )
     code, out, _ = corpus(*one_month(site, tmp_path))
-    assert code == 1 and "missing: 2016/09: 3 of 4 lines of its listing name no archive of the month, such as " in out
+    assert (
+        code == 1
+        and "missing: 2016/09: 3 of 4 lines of its listing name no archive of the month, such as "
+        in out
+    )
     assert set(files_below(tmp_path)) == {key, "crawl-data/CC-NEWS/2016/09/warc.paths.gz"}
 
 
-@pytest.mark.parametrize("content", [ERROR_PAGE, b"", gzip.compress(b"x" * 1000)[:-9], gzip.compress(b"")], ids=["page", "nothing", "cut", "empty"])
+@pytest.mark.parametrize(
+    "content",
+    [ERROR_PAGE, b"", gzip.compress(b"x" * 1000)[:-9], gzip.compress(b"")],
+    ids=["page", "nothing", "cut", "empty"],
+)
 def test_a_listing_that_is_none(content: bytes, site: Site, tmp_path: Path, corpus: Corpus) -> None:
     site.files["crawl-data/CC-NEWS/2016/09/warc.paths.gz"] = content
     code, out, err = corpus(*one_month(site, tmp_path))
-    assert code == 1 and "missing: 2016/09: " in out and ("is no listing" in out or "its listing is empty" in out), (out, err)
+    assert (
+        code == 1
+        and "missing: 2016/09: " in out
+        and ("is no listing" in out or "its listing is empty" in out)
+    ), (out, err)
 
 
 # what servers do
@@ -303,7 +497,9 @@ def test_a_listing_that_is_none(content: bytes, site: Site, tmp_path: Path, corp
         "too short a length",
     ],
 )
-def test_a_fault_that_passes(faults: list[object], site: Site, tmp_path: Path, corpus: Corpus) -> None:
+def test_a_fault_that_passes(
+    faults: list[object], site: Site, tmp_path: Path, corpus: Corpus
+) -> None:
     key = archive(site)
     site.faults[key] = list(faults)  # type: ignore[arg-type]
     code, _, err = corpus(*one_month(site, tmp_path))
@@ -312,7 +508,9 @@ def test_a_fault_that_passes(faults: list[object], site: Site, tmp_path: Path, c
     assert not any(".tmp-" in name for name in files_below(tmp_path))
 
 
-def test_a_break_costs_only_what_was_not_received(site: Site, tmp_path: Path, corpus: Corpus) -> None:
+def test_a_break_costs_only_what_was_not_received(
+    site: Site, tmp_path: Path, corpus: Corpus
+) -> None:
     key = archive(site)
     site.faults[key] = [broken(300_000), broken(200_000)]
     code, _, err = corpus(*one_month(site, tmp_path))
@@ -331,34 +529,60 @@ def test_a_break_costs_only_what_was_not_received(site: Site, tmp_path: Path, co
         (status(503, {"Retry-After": "99999"}), "it asks to wait for"),
         (broken(0), "ended at 0 of"),
         (stalled(0), "stalled: no byte for 0.25 s (4 tries)"),
-        (in_place(ERROR_PAGE), 'no .gz file: it begins with \'<?xml version="1.0" encoding="UTF-8"?> <Error><Code>AccessDenied</Code>'),
+        (
+            in_place(ERROR_PAGE),
+            'no .gz file: it begins with \'<?xml version="1.0" encoding="UTF-8"?> <Error><Code>AccessDenied</Code>',
+        ),
         (in_place(b""), "no .gz file: it begins with nothing: it is empty"),
         (redirect("ftp://elsewhere.example/x"), "not an address that can be asked"),
     ],
-    ids=["gone", "forbidden", "law", "busy", "busy for a day", "nothing", "silence", "error page", "empty", "other scheme"],
+    ids=[
+        "gone",
+        "forbidden",
+        "law",
+        "busy",
+        "busy for a day",
+        "nothing",
+        "silence",
+        "error page",
+        "empty",
+        "other scheme",
+    ],
 )
-def test_a_fault_that_stays_is_named_and_the_other_file_comes(fault: object, why: str, site: Site, tmp_path: Path, corpus: Corpus) -> None:
+def test_a_fault_that_stays_is_named_and_the_other_file_comes(
+    fault: object, why: str, site: Site, tmp_path: Path, corpus: Corpus
+) -> None:
     key = archive(site)
     other = key.replace("-00000", "-00001")
     site.files[other] = site.files[key]
-    site.files["crawl-data/CC-NEWS/2016/09/warc.paths.gz"] = gzip.compress(f"{key}\n{other}\n".encode())
+    site.files["crawl-data/CC-NEWS/2016/09/warc.paths.gz"] = gzip.compress(
+        f"{key}\n{other}\n".encode()
+    )
     site.for_good[key] = fault  # type: ignore[assignment]
     code, out, err = corpus(*one_month(site, tmp_path))
     assert code == 1, err
     [line] = [line for line in out.splitlines() if line.startswith("missing: ")]
     assert line.startswith(f"missing: {key}: ") and why in line
     assert not (tmp_path / key).exists() and (tmp_path / other).read_bytes() == site.files[other]
-    assert "Traceback" not in err and err.splitlines()[-2] == f"error: {tmp_path}: 1 file could not be had"
+    assert (
+        "Traceback" not in err
+        and err.splitlines()[-2] == f"error: {tmp_path}: 1 file could not be had"
+    )
     del site.for_good[key]
     assert corpus(*one_month(site, tmp_path))[0] == 0
     assert (tmp_path / key).read_bytes() == site.files[key]
 
 
-def test_redirects_lead_to_the_file_or_in_circles(site: Site, tmp_path: Path, corpus: Corpus) -> None:
+def test_redirects_lead_to_the_file_or_in_circles(
+    site: Site, tmp_path: Path, corpus: Corpus
+) -> None:
     key = archive(site)
     site.files["moved.warc.gz"] = site.files[key]
     site.for_good[key] = redirect("/moved.warc.gz")
-    assert corpus(*one_month(site, tmp_path))[0] == 0 and (tmp_path / key).read_bytes() == site.files[key]
+    assert (
+        corpus(*one_month(site, tmp_path))[0] == 0
+        and (tmp_path / key).read_bytes() == site.files[key]
+    )
     (tmp_path / key).unlink()
     site.for_good |= {key: redirect("/circle"), "circle": redirect(f"/{key}")}
     code, out, _ = corpus(*one_month(site, tmp_path))
@@ -372,11 +596,15 @@ def test_a_server_that_claims_more_than_it_has(site: Site, tmp_path: Path, corpu
     site.heads = False  # or that would tell
     code, out, _ = corpus(*one_month(site, tmp_path))
     assert code == 1 and f"ended at {size:,} of {size + 1000:,} bytes (4 tries)" in out
-    assert not (tmp_path / key).exists() and size <= site.sent[key] <= size + 2  # each further try asked for what was missing; two bytes to learn the size
+    assert (
+        not (tmp_path / key).exists() and size <= site.sent[key] <= size + 2
+    )  # each further try asked for what was missing; two bytes to learn the size
 
 
 @pytest.mark.parametrize("etags", [True, False], ids=["etag", "size alone"])
-def test_a_file_that_changes_between_two_tries_begins_again(etags: bool, site: Site, tmp_path: Path, corpus: Corpus) -> None:
+def test_a_file_that_changes_between_two_tries_begins_again(
+    etags: bool, site: Site, tmp_path: Path, corpus: Corpus
+) -> None:
     key = archive(site)
     site.etags = etags
     old = site.files[key]
@@ -391,7 +619,9 @@ def test_a_file_that_changes_between_two_tries_begins_again(etags: bool, site: S
     assert code == 0 and (tmp_path / key).read_bytes() == new and "it begins again" in err
 
 
-def test_a_file_that_is_another_each_time_is_given_up(site: Site, tmp_path: Path, corpus: Corpus) -> None:
+def test_a_file_that_is_another_each_time_is_given_up(
+    site: Site, tmp_path: Path, corpus: Corpus
+) -> None:
     key = archive(site)
     count = iter(range(1000))
 
@@ -413,11 +643,17 @@ def test_a_server_without_ranges_begins_again(site: Site, tmp_path: Path, corpus
     assert site.sent[key] == 300_000 + len(site.files[key])
 
 
-def test_a_busy_server_is_obeyed_by_all_connections(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_busy_server_is_obeyed_by_all_connections(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Retry-After counts for whoever asks next; the clock is not waited for."""
     waits: list[float] = []
     run = downloads._Run(str(tmp_path), web.Patience(first_wait_s=0.001), downloads.Watcher())
-    monkeypatch.setattr(run.stop, "wait", lambda seconds: waits.append(seconds) or (seconds and setattr(run, "_pause_until", 0.0)))
+    monkeypatch.setattr(
+        run.stop,
+        "wait",
+        lambda seconds: waits.append(seconds) or (seconds and setattr(run, "_pause_until", 0.0)),
+    )
     paused: list[float] = []
     pause = run._pause
     monkeypatch.setattr(run, "_pause", lambda seconds: paused.append(seconds) or pause(seconds))
@@ -444,8 +680,13 @@ def test_nobody_is_hammered(site: Site, tmp_path: Path, corpus: Corpus) -> None:
     assert "stopped: 10 files in a row could not be had" in err and "--contact" in err
 
 
-def test_addresses_that_are_gone_do_not_stop_a_list(site: Site, tmp_path: Path, corpus: Corpus) -> None:
-    (tmp_path / "list").write_text("".join(f"{site.url}/gone/{number}\n" for number in range(15)) + f"{site.url}/{archive(site)}\n")
+def test_addresses_that_are_gone_do_not_stop_a_list(
+    site: Site, tmp_path: Path, corpus: Corpus
+) -> None:
+    (tmp_path / "list").write_text(
+        "".join(f"{site.url}/gone/{number}\n" for number in range(15))
+        + f"{site.url}/{archive(site)}\n"
+    )
     code, out, _ = corpus("fetch", "urls", tmp_path / "list", tmp_path / "to", *QUICK)
     assert code == 1 and out.startswith("1 of 16 files are there")
 
@@ -453,8 +694,14 @@ def test_addresses_that_are_gone_do_not_stop_a_list(site: Site, tmp_path: Path, 
 def test_an_address_below_another(site: Site, tmp_path: Path, corpus: Corpus) -> None:
     site.files |= {"a": b"one", "a/b": b"two", "c": b"three"}
     (tmp_path / "list").write_text("".join(f"{site.url}/{name}\n" for name in ("a", "a/b", "c")))
-    code, out, _ = corpus("fetch", "urls", tmp_path / "list", tmp_path / "to", *QUICK, "--connections", "1")
-    assert code == 1 and out.startswith("2 of 3 files are there") and "/a: would have to be a file and a folder\n" in out
+    code, out, _ = corpus(
+        "fetch", "urls", tmp_path / "list", tmp_path / "to", *QUICK, "--connections", "1"
+    )
+    assert (
+        code == 1
+        and out.startswith("2 of 3 files are there")
+        and "/a: would have to be a file and a folder\n" in out
+    )
 
 
 def test_no_server_at_all(tmp_path: Path, corpus: Corpus) -> None:
@@ -471,8 +718,18 @@ def test_no_server_at_all(tmp_path: Path, corpus: Corpus) -> None:
 
 
 def begin(site: Site, folder: Path, *more: str) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "pipelines.cli", *map(str, one_month(site, folder)), "--timeout-s", "30", *more]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    command = [
+        sys.executable,
+        "-m",
+        "pipelines.cli",
+        *map(str, one_month(site, folder)),
+        "--timeout-s",
+        "30",
+        *more,
+    ]
+    return subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
 
 
 def until(reached: Callable[[], bool]) -> None:
@@ -490,7 +747,9 @@ def left_behind(folder: Path, key: str) -> Path:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=["SIGKILL", "Ctrl-C"])
-def test_a_killed_run_is_gone_on_with(number: signal.Signals, site: Site, tmp_path: Path, corpus: Corpus) -> None:
+def test_a_killed_run_is_gone_on_with(
+    number: signal.Signals, site: Site, tmp_path: Path, corpus: Corpus
+) -> None:
     key = archive(site)
     content = site.files[key]
     site.faults[key] = [stalled(400_000)]
@@ -517,17 +776,29 @@ def test_a_killed_run_is_gone_on_with(number: signal.Signals, site: Site, tmp_pa
     assert set(files_below(tmp_path)) == {key, "crawl-data/CC-NEWS/2016/09/warc.paths.gz"}
 
 
-def test_the_display_on_a_terminal_and_in_a_log(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_display_on_a_terminal_and_in_a_log(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     key = archive(site)
     site.faults[key] = [status(503, {"Retry-After": "0"})]
     terminal, theirs = pty.openpty()
     command = [sys.executable, "-m", "pipelines.cli", *map(str, one_month(site, tmp_path))]
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=theirs, text=True, env=os.environ | {"TERM": "xterm", "COLUMNS": "100"})
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        text=True,
+        env=os.environ | {"TERM": "xterm", "COLUMNS": "100"},
+    )
     os.close(theirs)
     shown = os.read(terminal, 1 << 20).decode()
     os.close(terminal)
     assert done.returncode == 0 and done.stdout.startswith("1 of 1 files are there")
-    assert "0 of 1 files" in shown and "HTTP 503 Service Unavailable; again in 0 s" in shown.replace("\r\n", "")
+    assert (
+        "0 of 1 files" in shown
+        and "HTTP 503 Service Unavailable; again in 0 s" in shown.replace("\r\n", "")
+    )
     lines = fetch_display.Lines(3, 4_000_000, 1_000_000)
     lines.began -= 2.0
     lines.advance(listings.Item(address="a", path="a"), 1_000_000)
@@ -535,8 +806,14 @@ def test_the_display_on_a_terminal_and_in_a_log(site: Site, tmp_path: Path, monk
     assert lines.line() == "fetch: 0 of 3 files, 2.0 MB of 4.0 MB, 500 kB/s, 4 s left"
 
 
-@pytest.mark.parametrize("note", [None, b"{", b"[]", b'{"address": "http://other/"}'], ids=["none", "cut", "a list", "of another"])
-def test_a_part_of_unknown_origin_is_not_gone_on_with(note: bytes | None, site: Site, tmp_path: Path, corpus: Corpus) -> None:
+@pytest.mark.parametrize(
+    "note",
+    [None, b"{", b"[]", b'{"address": "http://other/"}'],
+    ids=["none", "cut", "a list", "of another"],
+)
+def test_a_part_of_unknown_origin_is_not_gone_on_with(
+    note: bytes | None, site: Site, tmp_path: Path, corpus: Corpus
+) -> None:
     key = archive(site)
     part = left_behind(tmp_path, key)
     part.parent.mkdir(parents=True)
@@ -554,18 +831,33 @@ def test_a_full_part_is_only_given_its_name(site: Site, tmp_path: Path, corpus: 
     part.parent.mkdir(parents=True)
     part.write_bytes(site.files[key])
     tag = '"' + hashlib.md5(site.files[key]).hexdigest() + '"'
-    Path(f"{part}.json").write_text(json.dumps({"address": f"{site.url}/{key}", "size": len(site.files[key]), "etag": tag, "modified": None}))
+    Path(f"{part}.json").write_text(
+        json.dumps(
+            {
+                "address": f"{site.url}/{key}",
+                "size": len(site.files[key]),
+                "etag": tag,
+                "modified": None,
+            }
+        )
+    )
     assert corpus(*one_month(site, tmp_path))[0] == 0
     assert (tmp_path / key).read_bytes() == site.files[key] and site.sent[key] == 0
 
 
-def test_a_full_disk_is_said_before_the_work(site: Site, tmp_path: Path, corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_said_before_the_work(
+    site: Site, tmp_path: Path, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 1000}))
     code, _, err = corpus(*one_month(site, tmp_path))
-    assert code == 3 and " are missing and 1.0 kB are free\n" in err and site.gets(archive(site)) == []
+    assert (
+        code == 3 and " are missing and 1.0 kB are free\n" in err and site.gets(archive(site)) == []
+    )
 
 
-def test_a_disk_that_fills_up_keeps_the_part(site: Site, tmp_path: Path, corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_fills_up_keeps_the_part(
+    site: Site, tmp_path: Path, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
     key = archive(site)
     write = Partial.write
 
@@ -581,7 +873,11 @@ def test_a_disk_that_fills_up_keeps_the_part(site: Site, tmp_path: Path, corpus:
     held = left_behind(tmp_path, key).stat().st_size
     site.sent.clear()
     assert corpus(*one_month(site, tmp_path))[0] == 0
-    assert held > 0 and site.sent[key] == len(site.files[key]) - held and (tmp_path / key).read_bytes() == site.files[key]
+    assert (
+        held > 0
+        and site.sent[key] == len(site.files[key]) - held
+        and (tmp_path / key).read_bytes() == site.files[key]
+    )
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
@@ -595,7 +891,10 @@ def test_a_folder_that_is_not_ours(site: Site, tmp_path: Path, corpus: Corpus) -
     ("arguments", "message"),
     [
         (["cc-news", "D", "--start", "2016"], "--start 2016: not a month"),
-        (["cc-news", "D", "--start", "2019-01", "--end", "2018-01"], "--start 2019-01 is after --end 2018-01"),
+        (
+            ["cc-news", "D", "--start", "2019-01", "--end", "2018-01"],
+            "--start 2019-01 is after --end 2018-01",
+        ),
         (["cc-news", "D", "--end", "2015-01"], "CC-News begins in 2016-08"),
         (["cc-news", "D", "--connections", "0"], "--connections 0: not above 0"),
         (["wikipedia", "D", "--wiki", "../x"], "not the name of a wiki"),
@@ -603,7 +902,13 @@ def test_a_folder_that_is_not_ours(site: Site, tmp_path: Path, corpus: Corpus) -
         (["urls", "nowhere.txt", "D"], "nowhere.txt: cannot be read"),
     ],
 )
-def test_wrong_words_are_exit_2_with_the_remedy(arguments: list[str], message: str, tmp_path: Path, corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_words_are_exit_2_with_the_remedy(
+    arguments: list[str],
+    message: str,
+    tmp_path: Path,
+    corpus: Corpus,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.chdir(tmp_path)
     code, _, err = corpus("fetch", *arguments)
     assert code == 2 and message in err and "hint: " in err
@@ -612,7 +917,14 @@ def test_wrong_words_are_exit_2_with_the_remedy(arguments: list[str], message: s
 
 @pytest.mark.parametrize(
     "lines",
-    ["", "s3://b/k\n", "http://a/x\nhttp://a//x\n", "http://a/x md5:12\n", "http:///etc/x\n", "http://[::/x\n"],
+    [
+        "",
+        "s3://b/k\n",
+        "http://a/x\nhttp://a//x\n",
+        "http://a/x md5:12\n",
+        "http:///etc/x\n",
+        "http://[::/x\n",
+    ],
     ids=["none", "scheme", "twins", "checksum", "no host", "half a host"],
 )
 def test_lists_that_are_none(lines: str, tmp_path: Path) -> None:

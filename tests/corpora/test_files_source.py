@@ -1,4 +1,5 @@
-"""The source `files`: every format and compression, damage, limits, and the same records for any slicing."""
+"""The source `files`: every format and compression, damage, limits, and the same records for any
+slicing."""
 
 import bz2
 import gzip
@@ -21,8 +22,17 @@ from pipelines.recipe import parse_recipe
 from shards.config import UserError
 
 TEXTS = [f"Text number {number} – ünïcode" for number in range(300)]
-LINES = b"".join(json.dumps({"text": text, "key": number}, ensure_ascii=False).encode() + b"\n" for number, text in enumerate(TEXTS))
-COMPRESS = {"": bytes, ".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress, ".zst": lambda data: pa.compress(data, "zstd", asbytes=True)}
+LINES = b"".join(
+    json.dumps({"text": text, "key": number}, ensure_ascii=False).encode() + b"\n"
+    for number, text in enumerate(TEXTS)
+)
+COMPRESS = {
+    "": bytes,
+    ".gz": gzip.compress,
+    ".bz2": bz2.compress,
+    ".xz": lzma.compress,
+    ".zst": lambda data: pa.compress(data, "zstd", asbytes=True),
+}
 
 
 def records(folder: Path, **options: Any) -> list[Document | Reject]:
@@ -31,17 +41,29 @@ def records(folder: Path, **options: Any) -> list[Document | Reject]:
 
 
 def outcome(found: list[Document | Reject]) -> Counter[str]:
-    return Counter("document" if isinstance(record, Document) else record.reason for record in found)
+    return Counter(
+        "document" if isinstance(record, Document) else record.reason for record in found
+    )
 
 
 def test_one_file_has_one_name_however_it_is_spelled(tmp_path: Path) -> None:
     """Else its documents would count twice, and their ids would depend on where the recipe lies."""
     (tmp_path / "deep").mkdir()
     (tmp_path / "a.jsonl").write_bytes(LINES)
-    spellings = ["a.jsonl", "./a.jsonl", "deep/../a.jsonl", "deep/.././*.jsonl", str(tmp_path / "deep" / ".." / "a.jsonl")]
-    recipe = parse_recipe(f"[sources.a]\nkind = 'files'\ninput = {spellings}\n", "recipe", str(tmp_path))
+    spellings = [
+        "a.jsonl",
+        "./a.jsonl",
+        "deep/../a.jsonl",
+        "deep/.././*.jsonl",
+        str(tmp_path / "deep" / ".." / "a.jsonl"),
+    ]
+    recipe = parse_recipe(
+        f"[sources.a]\nkind = 'files'\ninput = {spellings}\n", "recipe", str(tmp_path)
+    )
     assert [part.path for part in files_source.find(recipe.sources["a"].input)] == ["a.jsonl"]
-    above = parse_recipe("[sources.a]\nkind = 'files'\ninput = '../a.jsonl'\n", "recipe", str(tmp_path / "deep"))
+    above = parse_recipe(
+        "[sources.a]\nkind = 'files'\ninput = '../a.jsonl'\n", "recipe", str(tmp_path / "deep")
+    )
     assert above.sources["a"].input == (str(tmp_path / "a.jsonl"),)
 
 
@@ -49,14 +71,20 @@ def test_one_file_has_one_name_however_it_is_spelled(tmp_path: Path) -> None:
 def test_every_format_plain_and_compressed(compression: str, tmp_path: Path) -> None:
     table = tmp_path / "table"
     pq.write_table(pa.table({"text": TEXTS, "key": range(300)}), table, row_group_size=70)
-    for name, content in {"a.jsonl": LINES, "b.parquet": table.read_bytes(), "c.txt": "\n".join(TEXTS).encode()}.items():
+    for name, content in {
+        "a.jsonl": LINES,
+        "b.parquet": table.read_bytes(),
+        "c.txt": "\n".join(TEXTS).encode(),
+    }.items():
         (tmp_path / "in" / (name + compression)).parent.mkdir(exist_ok=True)
         (tmp_path / "in" / (name + compression)).write_bytes(COMPRESS[compression](content))
     found = records(tmp_path / "in", id_field="key")
     assert outcome(found) == {"document": 601}
     documents = [record for record in found if isinstance(record, Document)]
     assert [record.text for record in documents] == [*TEXTS, *TEXTS, "\n".join(TEXTS)]
-    assert [record.extra for record in documents[:600]] == [{"id": number} for number in [*range(300), *range(300)]]
+    assert [record.extra for record in documents[:600]] == [
+        {"id": number} for number in [*range(300), *range(300)]
+    ]
     offsets = [0, *(position + 1 for position, byte in enumerate(LINES) if byte == 10)][:300]
     assert [record.position for record in documents] == [*offsets, *range(300), 0]
 
@@ -77,7 +105,18 @@ def test_a_cut_file_gives_what_was_there(compression: str, tmp_path: Path) -> No
     assert texts == (TEXTS * 40)[: len(texts)]
 
 
-@pytest.mark.parametrize("name", ["a.jsonl.gz", "a.jsonl.bz2", "a.jsonl.xz", "a.jsonl.zst", "a.parquet", "a.parquet.gz", "a.txt.gz"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a.jsonl.gz",
+        "a.jsonl.bz2",
+        "a.jsonl.xz",
+        "a.jsonl.zst",
+        "a.parquet",
+        "a.parquet.gz",
+        "a.txt.gz",
+    ],
+)
 def test_noise_is_one_reject_and_the_next_file_is_read(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(bytes(range(1, 250)) * 20)
     (tmp_path / "b.txt").write_text("fine")
@@ -100,25 +139,54 @@ def test_lines_that_are_no_documents(tmp_path: Path) -> None:
         b'{"text": "last"}',
     ]
     (tmp_path / "a.jsonl").write_bytes(b"\xef\xbb\xbf" + b"\n".join(lines))
-    assert outcome(records(tmp_path)) == {"document": 2, "bad_json": 4, "no_text": 2, "bad_encoding": 1}
+    assert outcome(records(tmp_path)) == {
+        "document": 2,
+        "bad_json": 4,
+        "no_text": 2,
+        "bad_encoding": 1,
+    }
 
 
 def test_text_by_file_line_and_paragraph(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(b"one\r\ntwo\n\n\n  \nthree\nfour")
-    assert [(record.position, record.text) for record in records(tmp_path)] == [(0, "one\r\ntwo\n\n\n  \nthree\nfour")]  # type: ignore[union-attr]
-    assert [(record.position, record.text) for record in records(tmp_path, document="line")] == [(0, "one\r"), (5, "two"), (14, "three"), (20, "four")]  # type: ignore[union-attr]
-    assert [(record.position, record.text) for record in records(tmp_path, document="blank-line")] == [(0, "one\r\ntwo"), (14, "three\nfour")]  # type: ignore[union-attr]
+    assert [(record.position, record.text) for record in records(tmp_path)] == [
+        (0, "one\r\ntwo\n\n\n  \nthree\nfour")
+    ]  # type: ignore[union-attr]
+    assert [(record.position, record.text) for record in records(tmp_path, document="line")] == [
+        (0, "one\r"),
+        (5, "two"),
+        (14, "three"),
+        (20, "four"),
+    ]  # type: ignore[union-attr]
+    assert [
+        (record.position, record.text) for record in records(tmp_path, document="blank-line")
+    ] == [(0, "one\r\ntwo"), (14, "three\nfour")]  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("document", [None, "line", "blank-line"])
-def test_too_large_is_a_reject_and_the_next_is_read(document: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_large_is_a_reject_and_the_next_is_read(
+    document: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(files_source, "MAX_DOCUMENT_BYTES", 1000)
     (tmp_path / "a.txt").write_bytes(
-        b"x" * 1000 if document is None else b"first\n\n" + b"y" * 1001 + b"\nmore\n\n" + b"x" * 1000 + b"\n\n" + b"z" * 5000 + b"\n" + b"z" * 5000
+        b"x" * 1000
+        if document is None
+        else b"first\n\n"
+        + b"y" * 1001
+        + b"\nmore\n\n"
+        + b"x" * 1000
+        + b"\n\n"
+        + b"z" * 5000
+        + b"\n"
+        + b"z" * 5000
     )
     (tmp_path / "b.txt").write_bytes(b"x" * 1001)
     found = records(tmp_path, document=document)
-    expected = {None: {"document": 1, "too_large": 1}, "line": {"document": 3, "too_large": 4}, "blank-line": {"document": 2, "too_large": 3}}
+    expected = {
+        None: {"document": 1, "too_large": 1},
+        "line": {"document": 3, "too_large": 4},
+        "blank-line": {"document": 2, "too_large": 3},
+    }
     assert outcome(found) == expected[document]
 
 
@@ -129,7 +197,9 @@ def test_a_bomb_costs_no_memory(tmp_path: Path) -> None:
     (tmp_path / "b.jsonl.gz").write_bytes(gzip.compress(bytes(100_000_000) + b"\n" + LINES, 1))
     tracemalloc.start()
     assert outcome(records(tmp_path)) == {"too_large": 2, "document": 300}
-    assert tracemalloc.get_traced_memory()[1] < 120_000_000  # two limits of 50 MB, while a buffer grows
+    assert (
+        tracemalloc.get_traced_memory()[1] < 120_000_000
+    )  # two limits of 50 MB, while a buffer grows
     tracemalloc.stop()
 
 
@@ -139,12 +209,16 @@ def test_unknown_and_unreadable_files_are_counted(tmp_path: Path) -> None:
     (tmp_path / "no_ending").write_text("x")
     assert outcome(records(tmp_path)) == {"unknown_format": 2, "document": 1}
     gone = Part(address=str(tmp_path / "gone.txt"), path="gone.txt", size=1)
-    assert outcome(list(files_source.read_part(FilesOptions(input=("x",)), gone))) == {"unreadable": 1}
+    assert outcome(list(files_source.read_part(FilesOptions(input=("x",)), gone))) == {
+        "unreadable": 1
+    }
 
 
 @settings(max_examples=30)
 @given(slice_bytes=st.integers(1, 20_000), document=st.sampled_from(["line", "blank-line"]))
-def test_no_record_depends_on_the_slicing(slice_bytes: int, document: Any, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_no_record_depends_on_the_slicing(
+    slice_bytes: int, document: Any, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     folder = tmp_path_factory.getbasetemp() / "slicing"
     if not folder.exists():
         folder.mkdir()
@@ -160,7 +234,15 @@ def test_no_record_depends_on_the_slicing(slice_bytes: int, document: Any, tmp_p
 def test_a_new_file_changes_one_group() -> None:
     parts = [Part(address="", path=f"{number:05d}.txt", size=1000) for number in range(2000)]
     before = {piece.name for piece in group(parts, 50_000)}
-    after = {piece.name for piece in group(sorted([*parts, Part(address="", path="01000x.txt", size=1000)], key=lambda part: part.path), 50_000)}
+    after = {
+        piece.name
+        for piece in group(
+            sorted(
+                [*parts, Part(address="", path="01000x.txt", size=1000)], key=lambda part: part.path
+            ),
+            50_000,
+        )
+    }
     assert len(before) > 20
     assert len(before - after) == 1 and 1 <= len(after - before) <= 2
 
@@ -169,21 +251,44 @@ def test_paths_are_below_the_common_fixed_part(tmp_path: Path) -> None:
     for name in ("x/a.txt", "y/a.txt", "y/z/b.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("text")
-    assert [part.path for part in files_source.find((str(tmp_path / "y" / "**"),))] == ["a.txt", "z/b.txt"]
-    assert [part.path for part in files_source.find((str(tmp_path / "x" / "*.txt"), str(tmp_path / "y" / "*.txt")))] == ["x/a.txt", "y/a.txt"]
+    assert [part.path for part in files_source.find((str(tmp_path / "y" / "**"),))] == [
+        "a.txt",
+        "z/b.txt",
+    ]
+    assert [
+        part.path
+        for part in files_source.find(
+            (str(tmp_path / "x" / "*.txt"), str(tmp_path / "y" / "*.txt"))
+        )
+    ] == ["x/a.txt", "y/a.txt"]
     assert [part.path for part in files_source.find((str(tmp_path / "x" / "a.txt"),))] == ["a.txt"]
     with pytest.raises(UserError, match="no file matches"):
         files_source.find((str(tmp_path / "*.txt"),))
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"), [("a.txt", (".txt", "")), ("a.b.JSONL.GZ", (".jsonl", ".gz")), ("a.gz", ("", ".gz")), ("a", ("", "")), ("a.tar.xz", (".tar", ".xz"))]
+    ("name", "kind"),
+    [
+        ("a.txt", (".txt", "")),
+        ("a.b.JSONL.GZ", (".jsonl", ".gz")),
+        ("a.gz", ("", ".gz")),
+        ("a", ("", "")),
+        ("a.tar.xz", (".tar", ".xz")),
+    ],
 )
 def test_kinds(name: str, kind: tuple[str, str]) -> None:
     assert kind_of(name) == kind
 
 
-@pytest.mark.parametrize("options", [{"encoding": "utf-17"}, {"encoding": "utf-16", "document": "line"}, {"input": ()}, {"slice_bytes": 0}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"encoding": "utf-17"},
+        {"encoding": "utf-16", "document": "line"},
+        {"input": ()},
+        {"slice_bytes": 0},
+    ],
+)
 def test_options_are_checked(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError):
         FilesOptions(**{"input": ("x",), **options})

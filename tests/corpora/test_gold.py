@@ -1,4 +1,5 @@
-"""Floors under the quality of extraction, by gold and the scorers of `benchmarks/gold.py`; `benchmarks/bench_gold.py` prints the table."""
+"""Floors under the quality of extraction, by gold and the scorers of `benchmarks/gold.py`;
+`benchmarks/bench_gold.py` prints the table."""
 
 import pytest
 import trafilatura
@@ -38,7 +39,15 @@ def test_ours_is_no_worse_than_stock(name: str, floor: float) -> None:
     pages = gold_pages(name)
     if not pages:
         pytest.skip("needs the test data")
-    pages = [page for page in pages if len(page.content) <= MAX_PAGE_BYTES]  # one is refused for its 2.5 MB
+    pages = [
+        page for page in pages if len(page.content) <= MAX_PAGE_BYTES
+    ]  # one is refused for its 2.5 MB
     ours = score(pages, [text_of(page) for page in pages])
-    stock = score(pages, [trafilatura.extract(page.content, fast=True, include_comments=False) or "" for page in pages])
+    stock = score(
+        pages,
+        [
+            trafilatura.extract(page.content, fast=True, include_comments=False) or ""
+            for page in pages
+        ],
+    )
     assert ours.f1 >= floor and ours.f1 >= stock.f1 - 0.002, (ours, stock)

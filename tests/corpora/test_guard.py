@@ -68,7 +68,9 @@ def fail_once(path: str) -> str:
         ("fail", "error", "no such page"),
     ],
 )
-def test_what_goes_wrong_is_named_and_the_next_call_works(name: str, reason: str, word: str) -> None:
+def test_what_goes_wrong_is_named_and_the_next_call_works(
+    name: str, reason: str, word: str
+) -> None:
     with Guard(f"test_guard:{name}", deadline_s=0.5) as guard:
         start = time.monotonic()
         outcome = guard.call()
@@ -77,7 +79,10 @@ def test_what_goes_wrong_is_named_and_the_next_call_works(name: str, reason: str
         assert isinstance(guard.call(), Failure)
 
 
-@pytest.mark.parametrize(("function", "word"), [("no_such_module:f", "ModuleNotFoundError"), ("test_guard:no_such_name", "AttributeError")])
+@pytest.mark.parametrize(
+    ("function", "word"),
+    [("no_such_module:f", "ModuleNotFoundError"), ("test_guard:no_such_name", "AttributeError")],
+)
 def test_a_child_that_cannot_start_is_no_fault_of_the_input(function: str, word: str) -> None:
     with Guard(function) as guard, pytest.raises(UserError, match=word) as caught:
         guard.call()
@@ -132,18 +137,28 @@ def test_the_deadline_holds_for_each_try() -> None:
         assert guard.call(0.01) == "slept"
         start = time.monotonic()
         outcome = guard.call(30)
-        assert isinstance(outcome, Failure) and outcome.reason == "timeout" and 0.8 <= time.monotonic() - start < 10
+        assert (
+            isinstance(outcome, Failure)
+            and outcome.reason == "timeout"
+            and 0.8 <= time.monotonic() - start < 10
+        )
 
 
 @pytest.mark.parametrize("busy", [False, True], ids=["idle", "busy"])
 def test_a_child_does_not_outlive_its_parent(busy: bool) -> None:
-    """Killed without a chance to clean up: an idle child sees its pipe close, a busy one is ended by its alarm or at its next answer."""
+    """Killed without a chance to clean up: an idle child sees its pipe close, a busy one is ended
+    by its alarm or at its next answer."""
     code = (
         "import sys, threading, time; from corpora.guard import Guard; guard = Guard('test_guard:sleep', deadline_s=2); guard.call(0);"
         f"threading.Thread(target=guard.call, args=({3 if busy else 0},), daemon=True).start(); time.sleep(0.3); print(guard.pid, flush=True); time.sleep(60)"
     )
     path = os.pathsep.join(sys.path)
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path}) as parent:
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+    ) as parent:
         assert parent.stdout is not None
         child = int(parent.stdout.readline())
         parent.kill()

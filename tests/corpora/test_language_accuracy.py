@@ -1,4 +1,5 @@
-"""Languages on real text: accuracy beside plain langdetect, one answer in any process, thread and order, what the gate loses.
+"""Languages on real text: accuracy beside plain langdetect, one answer in any process, thread and
+order, what the gate loses.
 
 `pytest -m long -s tests/corpora/test_language_accuracy.py` prints the table of docs/corpora.md.
 """
@@ -55,11 +56,14 @@ def sentences(together: int) -> list[tuple[str, str]]:
 def right(texts: list[tuple[str, str]], detect: Callable[[str], str]) -> Counter[str]:
     """Right answers by language; zh-tw for Chinese is one."""
     answers = ((code, detect(text)) for code, text in texts)
-    return Counter(code for code, answer in answers if answer == code or (code, answer) == ("zh-cn", "zh-tw"))
+    return Counter(
+        code for code, answer in answers if answer == code or (code, answer) == ("zh-cn", "zh-tw")
+    )
 
 
 def test_as_accurate_as_plain_langdetect() -> None:
-    """Ours reads 1,000 characters and is seeded at each call; the package's own reads all and draws 7 trials as well."""
+    """Ours reads 1,000 characters and is seeded at each call; the package's own reads all and draws
+    7 trials as well."""
     for together, step, wanted in ((6, 8, (130, 130, 130)), (1, 20, (312, 308, 308))):
         texts = sentences(together)[::step]
         ours, theirs = right(texts, detect_language), right(texts, plain)
@@ -68,14 +72,23 @@ def test_as_accurate_as_plain_langdetect() -> None:
 
 def test_one_answer_in_any_process_thread_and_order() -> None:
     texts = [text for _, text in sentences(1)[::97]]
-    wanted = [(detect_language(text), detect_language(text, "en"), certainly_not(text, "en")) for text in texts]
-    backwards = [(detect_language(text), detect_language(text, "en"), certainly_not(text, "en")) for text in reversed(texts)]
+    wanted = [
+        (detect_language(text), detect_language(text, "en"), certainly_not(text, "en"))
+        for text in texts
+    ]
+    backwards = [
+        (detect_language(text), detect_language(text, "en"), certainly_not(text, "en"))
+        for text in reversed(texts)
+    ]
     assert backwards[::-1] == wanted and len({code for code, _, _ in wanted}) > 35
     found: dict[int, list[tuple[str, str, str | None]]] = {}
 
     def work(number: int) -> None:
         turned = texts[number * 20 :] + texts[: number * 20]
-        answers = [(detect_language(text), detect_language(text, "en"), certainly_not(text, "en")) for text in turned]
+        answers = [
+            (detect_language(text), detect_language(text, "en"), certainly_not(text, "en"))
+            for text in turned
+        ]
         found[number] = answers[len(texts) - number * 20 :] + answers[: len(texts) - number * 20]
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(3)]
@@ -92,7 +105,13 @@ def test_one_answer_in_any_process_thread_and_order() -> None:
     )
     for seed in ("1", "2"):
         done = subprocess.run(
-            [sys.executable, "-c", code, seed], input=json.dumps(texts), capture_output=True, text=True, check=True, cwd=ROOT, env={"PYTHONHASHSEED": seed}
+            [sys.executable, "-c", code, seed],
+            input=json.dumps(texts),
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=ROOT,
+            env={"PYTHONHASHSEED": seed},
         )
         assert [tuple(row) for row in json.loads(done.stdout)] == wanted
 
@@ -106,7 +125,11 @@ def html_pages(*archives: str) -> Iterator[tuple[str, bytes]]:
         with tarfile.open(path) as tar:
             for member in tar:
                 content = tar.extractfile(member)
-                if content is None or not member.name.endswith((".html", ".htm", ".html.gz")) or member.name.endswith("expected.html"):
+                if (
+                    content is None
+                    or not member.name.endswith((".html", ".htm", ".html.gz"))
+                    or member.name.endswith("expected.html")
+                ):
                     continue
                 raw = content.read()
                 if member.name.endswith(".gz"):
@@ -116,9 +139,11 @@ def html_pages(*archives: str) -> Iterator[tuple[str, bytes]]:
                 yield f"{archive}/{member.name}", raw
 
 
-def gate_and_final_word(pages: Iterator[tuple[str, bytes]], wanted: str) -> tuple[list[str], list[str], list[str], int]:
-    """Names of the pages whose text plain langdetect calls `wanted`; of those the gate drops; of those the final word drops; all pages
-    that gave a text."""
+def gate_and_final_word(
+    pages: Iterator[tuple[str, bytes]], wanted: str
+) -> tuple[list[str], list[str], list[str], int]:
+    """Names of the pages whose text plain langdetect calls `wanted`; of those the gate drops; of
+    those the final word drops; all pages that gave a text."""
     of_it, lost, denied, texts = [], [], [], 0
     for name, raw in pages:
         page = extract_page(raw)
@@ -136,26 +161,43 @@ def gate_and_final_word(pages: Iterator[tuple[str, bytes]], wanted: str) -> tupl
 
 
 def test_the_gate_loses_no_english_news_page() -> None:
-    english, lost, denied, texts = gate_and_final_word(html_pages("article-extraction-benchmark"), "en")
+    english, lost, denied, texts = gate_and_final_word(
+        html_pages("article-extraction-benchmark"), "en"
+    )
     assert (len(english), lost, denied, texts) == (83, [], [], 91)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("wanted", ["en", "de"])
 def test_the_gate_loses_no_page_of_480(wanted: str) -> None:
-    sets = ("article-extraction-benchmark", "trafilatura-eval", "newspaper4k", "readability-test-pages")
+    sets = (
+        "article-extraction-benchmark",
+        "trafilatura-eval",
+        "newspaper4k",
+        "readability-test-pages",
+    )
     of_it, lost, denied, texts = gate_and_final_word(html_pages(*sets), wanted)
-    print(f"\n{wanted}: {len(of_it)} of {texts} pages; the gate loses {lost}, the final word {denied}")
-    # a German page, by its paragraphs, of which extraction leaves a calendar with English names of days: no loss
+    print(
+        f"\n{wanted}: {len(of_it)} of {texts} pages; the gate loses {lost}, the final word {denied}"
+    )
+    # a German page, by its paragraphs, of which extraction leaves a calendar with English names of
+    # days: no loss
     calendar = {"trafilatura-eval/trafilatura/html/villacc.de.galaxy.html"}
     assert len(of_it) == {"en": 184, "de": 296}[wanted] and set(lost) <= calendar and denied == []
 
 
 def test_a_notice_of_the_site_does_not_decide_for_the_page() -> None:
-    """Pages seen in the test data: an English text on a German blog whose only paragraph is a notice, and a German one with an English comment."""
+    """Pages seen in the test data: an English text on a German blog whose only paragraph is a
+    notice, and a German one with an English comment."""
     notice = "Fehler: Twitter hat nicht geantwortet. Bitte warte einige Minuten und aktualisiere dann diese Seite."
     assert certainly_not(notice, "en") is None and certainly_not(notice * 2, "en") == "de"
-    assert certainly_not("Great post, I like your blog and I just followed you. Would you like to visit my blog?", "de") is None
+    assert (
+        certainly_not(
+            "Great post, I like your blog and I just followed you. Would you like to visit my blog?",
+            "de",
+        )
+        is None
+    )
 
 
 @pytest.mark.long
@@ -164,12 +206,26 @@ def test_the_table_of_languages(together: int) -> None:
     texts = sentences(together)
     count = Counter(code for code, _ in texts)
     ours, theirs = right(texts, detect_language), right(texts, plain)
-    short_list = right([(code, text) for code, text in texts if code in TWENTY], lambda text: detect_language(text, "en"))
-    print(f"\nsentences a text: {together}; texts: {len(texts)}; right: ours {ours.total()}, langdetect {theirs.total()}")
+    short_list = right(
+        [(code, text) for code, text in texts if code in TWENTY],
+        lambda text: detect_language(text, "en"),
+    )
+    print(
+        f"\nsentences a text: {together}; texts: {len(texts)}; right: ours {ours.total()}, langdetect {theirs.total()}"
+    )
     for code in sorted(count):
         if ours[code] != count[code] or theirs[code] != count[code]:
-            print(f"{code:6} {count[code]:4} ours {ours[code]:4} langdetect {theirs[code]:4}" + (f" of twenty {short_list[code]:4}" if code in TWENTY else ""))
+            print(
+                f"{code:6} {count[code]:4} ours {ours[code]:4} langdetect {theirs[code]:4}"
+                + (f" of twenty {short_list[code]:4}" if code in TWENTY else "")
+            )
     english = [text for code, text in texts if code == "en"]
     gate = sum(certainly_not(text, "en") is not None for text in english)
-    print(f"en: {len(english)} texts, the gate loses {gate}; asked for en alone, right {sum(detect_language(text, 'en') == 'en' for text in english)}")
-    assert ours.total() >= 0.995 * theirs.total() and gate <= 0.005 * len(english) and detect_language("", ANY) == UNKNOWN
+    print(
+        f"en: {len(english)} texts, the gate loses {gate}; asked for en alone, right {sum(detect_language(text, 'en') == 'en' for text in english)}"
+    )
+    assert (
+        ours.total() >= 0.995 * theirs.total()
+        and gate <= 0.005 * len(english)
+        and detect_language("", ANY) == UNKNOWN
+    )

@@ -1,4 +1,5 @@
-"""The list of linked addresses: equal to one made by a dictionary, however the notes were cut; and of ten million in bounded memory."""
+"""The list of linked addresses: equal to one made by a dictionary, however the notes were cut; and
+of ten million in bounded memory."""
 
 import io
 import random
@@ -27,14 +28,26 @@ def write(folder: Path, slices: Sequence[Sequence[Noted]]) -> list[str]:
     """The notes of slices, as stage `survey` writes them."""
     addresses = []
     for number, noted in enumerate(slices):
-        columns = zip(*[(*links.key_of(canonical_url(url)), score, url) for url, score in noted]) if noted else [[]] * 4
-        table = pa.table([pa.array(column, field.type) for column, field in zip(columns, links.NOTE_SCHEMA)], schema=links.NOTE_SCHEMA)
+        columns = (
+            zip(*[(*links.key_of(canonical_url(url)), score, url) for url, score in noted])
+            if noted
+            else [[]] * 4
+        )
+        table = pa.table(
+            [pa.array(column, field.type) for column, field in zip(columns, links.NOTE_SCHEMA)],
+            schema=links.NOTE_SCHEMA,
+        )
         addresses.append(str(folder / f"{number}.parquet"))
         pq.write_table(table, addresses[-1])
     return addresses
 
 
-def merged(folder: Path, slices: Sequence[Sequence[Noted]], min_score: int = 3, score_of: ScoreOf = "submission") -> tuple[bytes, dict[str, int]]:
+def merged(
+    folder: Path,
+    slices: Sequence[Sequence[Noted]],
+    min_score: int = 3,
+    score_of: ScoreOf = "submission",
+) -> tuple[bytes, dict[str, int]]:
     held = io.BytesIO()
     counts = links.merge(write(folder, slices), held, min_score, score_of, lambda _: None)
     return held.getvalue(), counts
@@ -44,12 +57,16 @@ def rows(content: bytes, folder: Path) -> dict[str, tuple[str, int | None, int]]
     (folder / "list.arrow").write_bytes(content)
     with links.open_links(str(folder / "list.arrow")) as listed:
         found = {key: (url, score, submissions) for url, key, score, submissions in listed.rows()}
-        assert all(listed.find(url) == (score, submissions) for url, score, submissions in found.values())
+        assert all(
+            listed.find(url) == (score, submissions) for url, score, submissions in found.values()
+        )
         assert listed.find("http://nobody.example/9999") is None
     return found
 
 
-def plain(noted: Sequence[Noted], min_score: int, score_of: ScoreOf) -> dict[str, tuple[str, int | None, int]]:
+def plain(
+    noted: Sequence[Noted], min_score: int, score_of: ScoreOf
+) -> dict[str, tuple[str, int | None, int]]:
     """The slow twin."""
     by_key: dict[str, list[Noted]] = {}
     for url, score in noted:
@@ -59,7 +76,14 @@ def plain(noted: Sequence[Noted], min_score: int, score_of: ScoreOf) -> dict[str
         scores = [score for _, score in group if score is not None]
         figure = (max(scores) if score_of == "submission" else sum(scores)) if scores else None
         if len(scores) < len(group) or (figure is not None and figure >= min_score):
-            best = min(group, key=lambda one: (-(one[1] if one[1] is not None else -(10**20)), len(one[0].encode()), one[0]))
+            best = min(
+                group,
+                key=lambda one: (
+                    -(one[1] if one[1] is not None else -(10**20)),
+                    len(one[0].encode()),
+                    one[0],
+                ),
+            )
             found[key] = (best[0], figure, len(group))
     return found
 
@@ -75,9 +99,18 @@ NOTES = st.lists(st.tuples(URLS, st.none() | st.integers(-3, 9)), max_size=30)
 
 
 @settings(max_examples=40)
-@given(NOTES, st.integers(-2, 6), st.sampled_from(["submission", "url"]), st.randoms(use_true_random=False))
+@given(
+    NOTES,
+    st.integers(-2, 6),
+    st.sampled_from(["submission", "url"]),
+    st.randoms(use_true_random=False),
+)
 def test_a_list_is_what_a_dictionary_gives(
-    tmp_path_factory: pytest.TempPathFactory, noted: list[Noted], min_score: int, score_of: ScoreOf, draw: random.Random
+    tmp_path_factory: pytest.TempPathFactory,
+    noted: list[Noted],
+    min_score: int,
+    score_of: ScoreOf,
+    draw: random.Random,
 ) -> None:
     folder = tmp_path_factory.mktemp("links")
     content, counts = merged(folder, [noted], min_score, score_of)
@@ -87,13 +120,20 @@ def test_a_list_is_what_a_dictionary_gives(
     assert counts == {"urls": len(expected), "linked": linked, "unlisted": len(noted) - linked}
     shuffled = draw.sample(noted, len(noted))
     cut = draw.randrange(len(noted) + 1)
-    assert merged(folder, [shuffled[:cut], [], shuffled[cut:]], min_score, score_of) == (content, counts)
+    assert merged(folder, [shuffled[:cut], [], shuffled[cut:]], min_score, score_of) == (
+        content,
+        counts,
+    )
 
 
 def test_a_file_of_the_list_opens_with_any_arrow_tool(tmp_path: Path) -> None:
-    content, _ = merged(tmp_path, [[(f"http://example.com/{number}", number) for number in range(1000)]])
+    content, _ = merged(
+        tmp_path, [[(f"http://example.com/{number}", number) for number in range(1000)]]
+    )
     table = pa.ipc.open_file(content).read_all()
-    assert table.num_rows == 997 and table.column("score").to_pylist() != sorted(table.column("score").to_pylist())
+    assert table.num_rows == 997 and table.column("score").to_pylist() != sorted(
+        table.column("score").to_pylist()
+    )
     keys = list(zip(table.column("high").to_pylist(), table.column("low").to_pylist()))
     assert keys == sorted(keys)
 
@@ -106,8 +146,12 @@ def test_no_submissions_at_all(tmp_path: Path) -> None:
 
 def test_keys_that_share_a_half(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first eight bytes alone do not decide."""
-    monkeypatch.setattr(links, "key_of", lambda canonical: (7 << 56, int(canonical.rsplit("/", 1)[1])))
-    content, _ = merged(tmp_path, [[(f"http://example.com/{number}", number) for number in range(50)]], 0)
+    monkeypatch.setattr(
+        links, "key_of", lambda canonical: (7 << 56, int(canonical.rsplit("/", 1)[1]))
+    )
+    content, _ = merged(
+        tmp_path, [[(f"http://example.com/{number}", number) for number in range(50)]], 0
+    )
     assert len(rows(content, tmp_path)) == 50
 
 
@@ -137,18 +181,31 @@ print(counts["urls"], counts["linked"], base, peak(), round(time.monotonic() - s
 
 @pytest.mark.long
 def test_ten_million_links_in_bounded_memory(tmp_path: Path) -> None:
-    """The peak of ten million is that of two and a half, but for a few megabytes; neither is near the size of the notes."""
+    """The peak of ten million is that of two and a half, but for a few megabytes; neither is near
+    the size of the notes."""
     peaks = {}
     for count in (2_500_000, 10_000_000):
         (tmp_path / str(count)).mkdir()
-        done = subprocess.run([sys.executable, "-c", SCRIPT, str(tmp_path / str(count)), str(count)], cwd=ROOT, capture_output=True, text=True, timeout=900)
+        done = subprocess.run(
+            [sys.executable, "-c", SCRIPT, str(tmp_path / str(count)), str(count)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=900,
+        )
         assert done.returncode == 0, done.stderr
         urls, linked, _, peak, seconds = done.stdout.split()
-        print(f"{count:,} links: {int(urls):,} addresses, peak {int(peak) / 1024:.0f} MB, {seconds} s")
-        assert int(linked) == count and 0.6 * count < int(urls) < 0.66 * count  # 1 - 1/e of them are drawn
+        print(
+            f"{count:,} links: {int(urls):,} addresses, peak {int(peak) / 1024:.0f} MB, {seconds} s"
+        )
+        assert (
+            int(linked) == count and 0.6 * count < int(urls) < 0.66 * count
+        )  # 1 - 1/e of them are drawn
         peaks[count] = int(peak) / 1024
     assert peaks[10_000_000] < 450 and peaks[10_000_000] < peaks[2_500_000] + 100
     with links.open_links(str(tmp_path / "10000000" / "list.arrow")) as listed:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         assert all(listed.find(f"http://example.com/{number}") is None for number in range(2000))
-        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 * 1024  # the list is 1 GB
+        assert (
+            resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 * 1024
+        )  # the list is 1 GB

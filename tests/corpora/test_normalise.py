@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 
 from corpora.normalise import casefold, exact_digest, normalise
 
-TEXTS = st.text(st.one_of(st.characters(), st.sampled_from("a \t\r\n\x00\x0b\x85\xa0\xad\u0301\u200b\u200c\u200d\u2028\u3000\ufeff\ud800é")))
+TEXTS = st.text(
+    st.one_of(
+        st.characters(),
+        st.sampled_from(
+            "a \t\r\n\x00\x0b\x85\xa0\xad\u0301\u200b\u200c\u200d\u2028\u3000\ufeff\ud800é"
+        ),
+    )
+)
 
 
 @pytest.mark.parametrize(
@@ -18,13 +25,19 @@ TEXTS = st.text(st.one_of(st.characters(), st.sampled_from("a \t\r\n\x00\x0b\x85
         ("a\r\nb\rc\nd", "a\nb\nc\nd"),
         ("a\x0bb\x0cc\x85d\u2028e\u2029f", "a\nb\nc\nd\ne\nf"),
         ("a\xa0b\u2009c\u202fd\u3000e", "a b c d e"),
-        ("zero\u200bwidth soft\xadhyphen \ufeffbom word\u2060joiner", "zerowidth softhyphen bom wordjoiner"),
+        (
+            "zero\u200bwidth soft\xadhyphen \ufeffbom word\u2060joiner",
+            "zerowidth softhyphen bom wordjoiner",
+        ),
         ("nul\x00bell\x07del\x7fc1\x9b", "nulbelldelc1"),
         ("half \ud83d surrogate", "half  surrogate"),
         ("tab\tstays", "tab\tstays"),
         ("e\u0301", "\xe9"),
         ("e\u200b\u0301", "\xe9"),
-        ("\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"),
+        (
+            "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",
+            "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",
+        ),
         ("joi\u200cner", "joiner"),
         ("\U0001f469\u200d\U0001f469", "\U0001f469\u200d\U0001f469"),
         ("\n \t text \n", "text"),

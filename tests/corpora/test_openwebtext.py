@@ -10,7 +10,15 @@ import pytest
 
 from corpora import links
 from corpora.document import Document, Findings, Reject
-from corpora.openwebtext import OpenWebTextOptions, conclude, look, read, slices, source, submission_slices
+from corpora.openwebtext import (
+    OpenWebTextOptions,
+    conclude,
+    look,
+    read,
+    slices,
+    source,
+    submission_slices,
+)
 from corpora.sources import load_source, survey_of
 from pipelines.recipe import parse_recipe
 from shards.config import UserError
@@ -32,18 +40,33 @@ def options(text: str) -> OpenWebTextOptions:
 def test_the_order_of_the_rules_is_its_makers() -> None:
     """Near-copies at 0.5 before short texts; the release not with itself. Each can be set alone."""
     release = options("")
-    assert (release.dedup.threshold, release.dedup.before_rules, release.scope) == (0.5, True, "others")
+    assert (release.dedup.threshold, release.dedup.before_rules, release.scope) == (
+        0.5,
+        True,
+        "others",
+    )
     assert release.rules.profile == "openwebtext"
     rebuilt = options('source = "reddit"')
-    assert (rebuilt.dedup.threshold, rebuilt.dedup.before_rules, rebuilt.scope) == (0.5, True, "across")
+    assert (rebuilt.dedup.threshold, rebuilt.dedup.before_rules, rebuilt.scope) == (
+        0.5,
+        True,
+        "across",
+    )
     again = options('[sources.owt.dedup]\nscope = "across"')
     assert (again.dedup.threshold, again.dedup.before_rules, again.scope) == (0.5, True, "across")
     higher = options("[sources.owt.dedup]\nthreshold = 0.9\nbefore_rules = false")
-    assert (higher.dedup.threshold, higher.dedup.before_rules, higher.scope) == (0.9, False, "others")
+    assert (higher.dedup.threshold, higher.dedup.before_rules, higher.scope) == (
+        0.9,
+        False,
+        "others",
+    )
 
 
 def test_only_submissions_are_read_first() -> None:
-    assert survey_of(options("")) is None and survey_of(options('source = "reddit"')) == load_source("openwebtext").survey
+    assert (
+        survey_of(options("")) is None
+        and survey_of(options('source = "reddit"')) == load_source("openwebtext").survey
+    )
     assert options('source = "reddit"\npages = "p/*.warc.gz"').pages == ("/p/*.warc.gz",)
 
 
@@ -62,16 +85,23 @@ def test_wrong_settings(text: str, what: str) -> None:
     assert what in caught.value.what
 
 
-def listed(folder: Path, rows: list[dict[str, Any]], **settings: Any) -> tuple[OpenWebTextOptions, str, list[str]]:
+def listed(
+    folder: Path, rows: list[dict[str, Any]], **settings: Any
+) -> tuple[OpenWebTextOptions, str, list[str]]:
     """The options, the address of the list, and the reasons of the submissions."""
     (folder / "RS").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    chosen = OpenWebTextOptions(source="reddit", input=(str(folder / "RS"),), pages=(str(folder / "*.warc"),), **settings)
+    chosen = OpenWebTextOptions(
+        source="reddit", input=(str(folder / "RS"),), pages=(str(folder / "*.warc"),), **settings
+    )
     notes = [note for piece in submission_slices(chosen) for note in look(chosen, piece)]
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     kept = [note.values for note in notes if note.values]
-    table = pa.table([pa.array(column, field.type) for column, field in zip(zip(*kept), links.NOTE_SCHEMA)], schema=links.NOTE_SCHEMA)
+    table = pa.table(
+        [pa.array(column, field.type) for column, field in zip(zip(*kept), links.NOTE_SCHEMA)],
+        schema=links.NOTE_SCHEMA,
+    )
     pq.write_table(table, folder / "notes.parquet")
     held = io.BytesIO()
     conclude(chosen, [str(folder / "notes.parquet")], held, lambda _: None)
@@ -80,7 +110,11 @@ def listed(folder: Path, rows: list[dict[str, Any]], **settings: Any) -> tuple[O
 
 
 def test_records_against_the_list(tmp_path: Path) -> None:
-    rows = [{"url": "http://a.example/story", "score": 3}, {"url": "https://www.a.example/story/", "score": 9}, {"url": "http://b.example/", "score": 2}]
+    rows = [
+        {"url": "http://a.example/story", "score": 3},
+        {"url": "https://www.a.example/story/", "score": 9},
+        {"url": "http://b.example/", "score": 2},
+    ]
     chosen, address, reasons = listed(tmp_path, rows)
     assert reasons == ["", "", "low_score"]
     text = archives.english(1)
@@ -97,8 +131,19 @@ def test_records_against_the_list(tmp_path: Path) -> None:
     (piece,) = slices(chosen)
     found = list(read(chosen, piece, Findings(conclusion=address)))
     kinds = [record.reason if isinstance(record, Reject) else "document" for record in found]
-    assert kinds == ["warcinfo", "document", "not_listed", "http_3xx", "request", "not_listed", "not_listed"]
-    assert isinstance(found[1], Document) and (found[1].extra["score"], found[1].extra["submissions"]) == (9, 2)
+    assert kinds == [
+        "warcinfo",
+        "document",
+        "not_listed",
+        "http_3xx",
+        "request",
+        "not_listed",
+        "not_listed",
+    ]
+    assert isinstance(found[1], Document) and (
+        found[1].extra["score"],
+        found[1].extra["submissions"],
+    ) == (9, 2)
     assert all(record.text == "" for record in found if isinstance(record, Reject))
 
 

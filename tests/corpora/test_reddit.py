@@ -1,4 +1,5 @@
-"""Submissions of Reddit: which links are wanted (rows 39 and 40 of the list of defects), and lines as no one should write them."""
+"""Submissions of Reddit: which links are wanted (rows 39 and 40 of the list of defects), and lines
+as no one should write them."""
 
 import bz2
 import csv
@@ -22,12 +23,25 @@ WANTED = Wanted(domains=EXCLUDED_DOMAINS, extensions=EXCLUDED_EXTENSIONS)
 
 
 def submission(**fields: Any) -> dict[str, Any]:
-    return {"url": "http://example.com/article", "score": 3, "over_18": False, "is_self": False, "author": "someone", "title": "A title"} | fields
+    return {
+        "url": "http://example.com/article",
+        "score": 3,
+        "over_18": False,
+        "is_self": False,
+        "author": "someone",
+        "title": "A title",
+    } | fields
 
 
-def found(folder: Path, content: bytes, name: str = "RS_2015-01", wanted: Wanted = WANTED, **part: Any) -> list[Link | Reject]:
+def found(
+    folder: Path, content: bytes, name: str = "RS_2015-01", wanted: Wanted = WANTED, **part: Any
+) -> list[Link | Reject]:
     (folder / name).write_bytes(content)
-    return list(reddit.read_part(wanted, Part(address=str(folder / name), path=name, size=len(content), **part)))
+    return list(
+        reddit.read_part(
+            wanted, Part(address=str(folder / name), path=name, size=len(content), **part)
+        )
+    )
 
 
 def told(records: list[Link | Reject]) -> list[str]:
@@ -40,7 +54,8 @@ def one(folder: Path, wanted: Wanted = WANTED, **fields: Any) -> str:
 
 
 def test_row_39(tmp_path: Path) -> None:
-    """The boundary of the score, over_18, deleted, a broken line: the first is kept, the rest is counted."""
+    """The boundary of the score, over_18, deleted, a broken line: the first is kept, the rest is
+    counted."""
     lines = [
         json.dumps(submission()),
         json.dumps(submission(score=2)),
@@ -48,7 +63,13 @@ def test_row_39(tmp_path: Path) -> None:
         json.dumps(submission(author="[deleted]")),
         '{"url": "http://example.com/broken", "score": 5',
     ]
-    assert told(found(tmp_path, "\n".join(lines).encode())) == ["link", "low_score", "over_18", "deleted", "bad_json"]
+    assert told(found(tmp_path, "\n".join(lines).encode())) == [
+        "link",
+        "low_score",
+        "over_18",
+        "deleted",
+        "bad_json",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -109,25 +130,51 @@ def test_which_links_are_wanted(fields: dict[str, Any], reason: str, tmp_path: P
 
 
 def test_what_settings_take(tmp_path: Path) -> None:
-    assert one(tmp_path, Wanted(over_18=True, deleted=True), over_18=True, author="[deleted]") == "link"
+    assert (
+        one(tmp_path, Wanted(over_18=True, deleted=True), over_18=True, author="[deleted]")
+        == "link"
+    )
     assert one(tmp_path, Wanted(min_score=None), score=-5) == "link"
     assert one(tmp_path, Wanted(min_score=10), score=9) == "low_score"
     assert one(tmp_path, Wanted(min_url_characters=40)) == "short_url"
-    assert one(tmp_path, Wanted(domains=chosen(("builtin", "Example.com"), EXCLUDED_DOMAINS))) == "excluded_domain"
-    assert one(tmp_path, Wanted(domains=chosen(("other.com",), EXCLUDED_DOMAINS)), url="http://imgur.com/gallery") == "link"
-    assert one(tmp_path, Wanted(extensions=chosen((), EXCLUDED_EXTENSIONS)), url="http://example.com/a.pdf") == "link"
+    assert (
+        one(tmp_path, Wanted(domains=chosen(("builtin", "Example.com"), EXCLUDED_DOMAINS)))
+        == "excluded_domain"
+    )
+    assert (
+        one(
+            tmp_path,
+            Wanted(domains=chosen(("other.com",), EXCLUDED_DOMAINS)),
+            url="http://imgur.com/gallery",
+        )
+        == "link"
+    )
+    assert (
+        one(
+            tmp_path,
+            Wanted(extensions=chosen((), EXCLUDED_EXTENSIONS)),
+            url="http://example.com/a.pdf",
+        )
+        == "link"
+    )
 
 
 def test_old_dumps_lack_fields(tmp_path: Path) -> None:
-    """Those of 2005 to 2010 have no is_self or over_18 everywhere; some had votes in the place of a score."""
+    """Those of 2005 to 2010 have no is_self or over_18 everywhere; some had votes in the place of a
+    score."""
     record = {"url": "http://example.com/article", "ups": 9, "downs": 2}
     (link,) = found(tmp_path, json.dumps(record).encode())
     assert isinstance(link, Link) and link.score == 7
-    assert told(found(tmp_path, json.dumps({"url": "http://example.com/article"}).encode())) == ["bad_score"]
+    assert told(found(tmp_path, json.dumps({"url": "http://example.com/article"}).encode())) == [
+        "bad_score"
+    ]
 
 
 def test_escapes_of_the_interface_are_undone_and_no_others(tmp_path: Path) -> None:
-    (link,) = found(tmp_path, json.dumps(submission(url=" http://example.com/x?a=1&amp;copy=2&amp;b=%26lt; ")).encode())
+    (link,) = found(
+        tmp_path,
+        json.dumps(submission(url=" http://example.com/x?a=1&amp;copy=2&amp;b=%26lt; ")).encode(),
+    )
     assert isinstance(link, Link) and link.url == "http://example.com/x?a=1&copy=2&b=%26lt;"
 
 
@@ -145,8 +192,12 @@ def test_row_40(tmp_path: Path) -> None:
         "http://example.com./story?id=1&amp;fbclid=abc",
         "http://example.com//a/../story?id=1",
     ]
-    links = found(tmp_path, "\n".join(json.dumps(submission(url=url)) for url in spellings).encode())
-    assert {link.key for link in links if isinstance(link, Link)} == {"example.com/story?id=1"} and told(links) == ["link"] * 10
+    links = found(
+        tmp_path, "\n".join(json.dumps(submission(url=url)) for url in spellings).encode()
+    )
+    assert {link.key for link in links if isinstance(link, Link)} == {
+        "example.com/story?id=1"
+    } and told(links) == ["link"] * 10
 
 
 def test_lines_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,19 +220,46 @@ def test_lines_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         b'{"url": "http://example.com/article", "score": 3',
     ]
     records = found(tmp_path, b"\n".join(lines))
-    assert told(records) == ["link", "bad_encoding", "bad_json", "bad_json", "bad_json", "bad_json", "no_url", "too_large", "link", "link", "bad_json"]
-    offsets = [sum(len(line) + 1 for line in lines[:number]) for number in range(len(lines)) if lines[number].strip()]
+    assert told(records) == [
+        "link",
+        "bad_encoding",
+        "bad_json",
+        "bad_json",
+        "bad_json",
+        "bad_json",
+        "no_url",
+        "too_large",
+        "link",
+        "link",
+        "bad_json",
+    ]
+    offsets = [
+        sum(len(line) + 1 for line in lines[:number])
+        for number in range(len(lines))
+        if lines[number].strip()
+    ]
     assert [record.position for record in records] == offsets
 
 
-CODECS = {"": bytes, ".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress, ".zst": zstandard.ZstdCompressor().compress}
-LINES = b"".join(json.dumps(submission(url=f"http://example.com/{number}")).encode() + b"\n" for number in range(500))
+CODECS = {
+    "": bytes,
+    ".gz": gzip.compress,
+    ".bz2": bz2.compress,
+    ".xz": lzma.compress,
+    ".zst": zstandard.ZstdCompressor().compress,
+}
+LINES = b"".join(
+    json.dumps(submission(url=f"http://example.com/{number}")).encode() + b"\n"
+    for number in range(500)
+)
 
 
 @pytest.mark.parametrize("ending", CODECS)
 def test_every_codec(ending: str, tmp_path: Path) -> None:
     plain = found(tmp_path, LINES, "RS_2011-01")
-    assert len(plain) == 500 and found(tmp_path, CODECS[ending](LINES), f"RS_2011-01{ending}") == plain
+    assert (
+        len(plain) == 500 and found(tmp_path, CODECS[ending](LINES), f"RS_2011-01{ending}") == plain
+    )
     assert found(tmp_path, CODECS[ending](LINES), f"RS_2011-01.jsonl{ending}") == plain
 
 
@@ -189,17 +267,28 @@ def test_every_codec(ending: str, tmp_path: Path) -> None:
 def test_cut_and_damaged_dumps(ending: str, tmp_path: Path) -> None:
     content = CODECS[ending](LINES)
     cut = found(tmp_path, content[: len(content) - 30], f"RS{ending}")
-    assert isinstance(cut[-1], Reject) and cut[-1].reason == "truncated" and set(told(cut[:-1])) <= {"link"}
+    assert (
+        isinstance(cut[-1], Reject)
+        and cut[-1].reason == "truncated"
+        and set(told(cut[:-1])) <= {"link"}
+    )
     damaged = found(tmp_path, content[:4] + b"\xff" * 40 + content[44:], f"RS{ending}")
     assert isinstance(damaged[-1], Reject) and damaged[-1].reason in ("damaged", "truncated")
-    assert told(found(tmp_path, content + b"\x01garbage after it", f"RS{ending}"))[:500] == ["link"] * 500
+    assert (
+        told(found(tmp_path, content + b"\x01garbage after it", f"RS{ending}"))[:500]
+        == ["link"] * 500
+    )
 
 
 def test_a_window_of_2_gb(tmp_path: Path) -> None:
     """As the dumps have it since 2018: `zstd --long=31`. Arrow's decoder refuses it."""
-    settings = zstandard.ZstdCompressionParameters(window_log=31, enable_ldm=False, compression_level=1, write_content_size=False)
+    settings = zstandard.ZstdCompressionParameters(
+        window_log=31, enable_ldm=False, compression_level=1, write_content_size=False
+    )
     held = io.BytesIO()
-    with zstandard.ZstdCompressor(compression_params=settings).stream_writer(held, closefd=False) as writer:
+    with zstandard.ZstdCompressor(compression_params=settings).stream_writer(
+        held, closefd=False
+    ) as writer:
         writer.write(LINES)
     content = held.getvalue()
     assert zstandard.get_frame_parameters(content).window_size == 1 << 31
@@ -207,13 +296,26 @@ def test_a_window_of_2_gb(tmp_path: Path) -> None:
     two_frames = content + content + zstandard.ZstdCompressor().compress(b"")
     assert told(found(tmp_path, two_frames, "RS_2018-11.zst")) == ["link"] * 1000
     wide = zstandard.ZstdCompressionParameters(window_log=27, write_content_size=False)
-    assert told(found(tmp_path, zstandard.ZstdCompressor(compression_params=wide).compress(LINES), "RS.zst")) == ["link"] * 500
+    assert (
+        told(
+            found(
+                tmp_path,
+                zstandard.ZstdCompressor(compression_params=wide).compress(LINES),
+                "RS.zst",
+            )
+        )
+        == ["link"] * 500
+    )
 
 
 def test_a_zst_bomb_costs_little_memory(tmp_path: Path) -> None:
     """300 MB without a line end is one line over the limit."""
     compressor = zstandard.ZstdCompressor().compressobj()
-    content = b"".join([compressor.compress(b"x" * 1_000_000) for _ in range(300)]) + compressor.compress(b"\n" + LINES) + compressor.flush()
+    content = (
+        b"".join([compressor.compress(b"x" * 1_000_000) for _ in range(300)])
+        + compressor.compress(b"\n" + LINES)
+        + compressor.flush()
+    )
     assert len(content) < 1_000_000
     assert told(found(tmp_path, content, "RS.zst")) == ["too_large"] + ["link"] * 500
 
@@ -234,7 +336,10 @@ def test_tables(tmp_path: Path) -> None:
     ]
     records = found(tmp_path, table(rows), "RS.csv")
     assert told(records) == ["link", "link", "over_18", "low_score"]
-    assert [(record.url, record.score) for record in records if isinstance(record, Link)] == [("http://example.com/1", 5), ("http://example.com/2", 6)]
+    assert [(record.url, record.score) for record in records if isinstance(record, Link)] == [
+        ("http://example.com/1", 5),
+        ("http://example.com/2", 6),
+    ]
     assert told(found(tmp_path, table(rows, delimiter="\t"), "RS.tsv")) == told(records)
     assert told(found(tmp_path, gzip.compress(table(rows)), "RS.csv.gz")) == told(records)
 
@@ -245,9 +350,26 @@ def test_tables_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert told(found(tmp_path, b"a,b\n1,2\n", "RS.csv")) == ["unknown_format"]
     assert found(tmp_path, b"", "RS.csv") == []
     good = b"http://example.com/1,5\n"
-    lines = [b"\xef\xbb\xbfURL,Score\n", good, b'"http://example.com/open,5\n', *[good] * 8, b"http://example.com/1\n", b"caf\xe9,5\n"]
+    lines = [
+        b"\xef\xbb\xbfURL,Score\n",
+        good,
+        b'"http://example.com/open,5\n',
+        *[good] * 8,
+        b"http://example.com/1\n",
+        b"caf\xe9,5\n",
+    ]
     lines += [b"x" * 3000 + b"\n", good[:5] + b"\0" + good[5:], b"\n", b'"a"b,5\n', good]
-    expected = ["link", "bad_csv", *["link"] * 8, "bad_csv", "bad_encoding", "too_large", "link", "bad_csv", "link"]
+    expected = [
+        "link",
+        "bad_csv",
+        *["link"] * 8,
+        "bad_csv",
+        "bad_encoding",
+        "too_large",
+        "link",
+        "bad_csv",
+        "link",
+    ]
     assert told(found(tmp_path, b"".join(lines), "RS.csv")) == expected
     assert told(found(tmp_path, b'url,score\n"http://example.com/1,5', "RS.csv")) == ["bad_csv"]
 
@@ -262,8 +384,14 @@ def test_lists_of_addresses(tmp_path: Path) -> None:
 def test_ranges_of_a_plain_dump_are_its_lines_once(tmp_path: Path) -> None:
     whole = found(tmp_path, LINES, "RS")
     for size in (1, 557, 4000, len(LINES)):
-        edges = [*range(0, len(LINES), size), len(LINES)] if size > 1 else [0, 1, 2, 500, len(LINES)]
-        parts = [record for start, stop in zip(edges, edges[1:]) for record in found(tmp_path, LINES, "RS", start=start, stop=stop)]
+        edges = (
+            [*range(0, len(LINES), size), len(LINES)] if size > 1 else [0, 1, 2, 500, len(LINES)]
+        )
+        parts = [
+            record
+            for start, stop in zip(edges, edges[1:])
+            for record in found(tmp_path, LINES, "RS", start=start, stop=stop)
+        ]
         assert parts == whole
 
 
@@ -272,16 +400,32 @@ def test_the_real_dump_against_a_count_by_hand() -> None:
     path = data_file("openwebtext/reddit/RS_v2_2005-07.xz")
     if path is None:
         pytest.skip("no test data: openwebtext/reddit")
-    records = list(reddit.read_part(WANTED, Part(address=str(path), path=path.name, size=path.stat().st_size)))
+    records = list(
+        reddit.read_part(WANTED, Part(address=str(path), path=path.name, size=path.stat().st_size))
+    )
     assert len(records) == 1079
     wanted = 0
     for line in lzma.open(path):
         row = json.loads(line)
-        host = row["url"].split("/")[2].lower() if row["url"].startswith(("http://", "https://")) else ""
+        host = (
+            row["url"].split("/")[2].lower()
+            if row["url"].startswith(("http://", "https://"))
+            else ""
+        )
         domains = {".".join(host.split(".")[i:]) for i in range(host.count(".") + 1)}
         ending = row["url"].split("?")[0].split("#")[0].rsplit("/", 1)[-1].rpartition(".")
-        bad = not host or domains & EXCLUDED_DOMAINS or (ending[1] and ending[2].lower() in EXCLUDED_EXTENSIONS)
+        bad = (
+            not host
+            or domains & EXCLUDED_DOMAINS
+            or (ending[1] and ending[2].lower() in EXCLUDED_EXTENSIONS)
+        )
         wanted += row["score"] >= 3 and row["author"] != "[deleted]" and not bad
     assert told(records).count("link") == wanted
     counts = {reason: told(records).count(reason) for reason in sorted(set(told(records)))}
-    assert counts == {"deleted": 13, "excluded_domain": 4, "excluded_extension": 6, "link": 741, "low_score": 315}
+    assert counts == {
+        "deleted": 13,
+        "excluded_domain": 4,
+        "excluded_extension": 6,
+        "link": 741,
+        "low_score": 315,
+    }

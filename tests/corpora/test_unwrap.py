@@ -37,13 +37,23 @@ def test_prose_is_unwrapped_and_verse_kept(width: int) -> None:
 
 
 def test_what_is_not_wrapped_comes_back() -> None:
-    for text in (PROSE + "\n" + SPEECH + "\n" + PROSE, VERSE, LONG_VERSE, "\n\n".join([LONG_VERSE] * 50), HEADING, "", "one line"):
+    for text in (
+        PROSE + "\n" + SPEECH + "\n" + PROSE,
+        VERSE,
+        LONG_VERSE,
+        "\n\n".join([LONG_VERSE] * 50),
+        HEADING,
+        "",
+        "one line",
+    ):
         assert unwrap(text) == text
 
 
 def test_paragraphs_without_blank_lines_end_at_their_short_lines() -> None:
     paragraphs = [PROSE, "He went.", SPEECH, "She stayed, and said nothing for a while.", PROSE]
-    assert unwrap("\n".join(textwrap.fill(paragraph, 68) for paragraph in paragraphs * 20)) == "\n".join(paragraphs * 20)
+    assert unwrap(
+        "\n".join(textwrap.fill(paragraph, 68) for paragraph in paragraphs * 20)
+    ) == "\n".join(paragraphs * 20)
 
 
 def test_a_play_keeps_its_speakers() -> None:
@@ -60,14 +70,33 @@ def test_quotations_in_a_narrower_column_and_tables() -> None:
 def test_hyphens_and_dashes_take_no_space() -> None:
     text = "\n\n".join([textwrap.fill(PROSE, 72)] * 3)
     for first, second, whole in (
-        ("and then she saw that it was a quite ordinary and common waistcoat-", "pocket, out of which", "waistcoat-pocket"),
-        ("and then she saw that it was a quite ordinary and common waistcoat--", "so it seemed to her", "waistcoat--so"),
-        ("and then she saw that it was a quite ordinary and common waistcoat -", "so it seemed to her", "waistcoat - so"),
+        (
+            "and then she saw that it was a quite ordinary and common waistcoat-",
+            "pocket, out of which",
+            "waistcoat-pocket",
+        ),
+        (
+            "and then she saw that it was a quite ordinary and common waistcoat--",
+            "so it seemed to her",
+            "waistcoat--so",
+        ),
+        (
+            "and then she saw that it was a quite ordinary and common waistcoat -",
+            "so it seemed to her",
+            "waistcoat - so",
+        ),
     ):
         assert whole in unwrap(f"{text}\n\n{first}\n{second}")
 
 
-@given(st.lists(st.lists(st.sampled_from(re.findall(r"[a-z]+,?", PROSE)), min_size=30, max_size=80), min_size=1, max_size=6), st.integers(50, 90))
+@given(
+    st.lists(
+        st.lists(st.sampled_from(re.findall(r"[a-z]+,?", PROSE)), min_size=30, max_size=80),
+        min_size=1,
+        max_size=6,
+    ),
+    st.integers(50, 90),
+)
 def test_words_and_paragraphs_survive_any_margin(paragraphs: list[list[str]], width: int) -> None:
     whole = [" ".join(words).capitalize() for words in paragraphs]
     assert unwrap("\n\n".join(textwrap.fill(text, width) for text in whole)).split("\n\n") == whole
@@ -89,7 +118,13 @@ def test_a_novel_wrapped_anew_comes_back(novels: Path) -> None:
     path = novels / "Barclay_Rosary_1909.txt"
     if not path.exists():
         pytest.skip("no test data: english_novels")
-    paragraphs = [" ".join(line.split()) for line in path.read_text("utf-8-sig").split("\n") if len(line) > 300]
-    found = unwrap("\n\n".join(textwrap.fill(paragraph, 72) for paragraph in paragraphs)).split("\n\n")
+    paragraphs = [
+        " ".join(line.split())
+        for line in path.read_text("utf-8-sig").split("\n")
+        if len(line) > 300
+    ]
+    found = unwrap("\n\n".join(textwrap.fill(paragraph, 72) for paragraph in paragraphs)).split(
+        "\n\n"
+    )
     same = sum(a == b for a, b in zip(found, paragraphs))
     assert (len(found), len(paragraphs), same) == (588, 588, 588)

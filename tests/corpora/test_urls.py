@@ -48,18 +48,36 @@ def test_other_addresses(url: str) -> None:
 
 
 def test_order_of_parameters_and_other_rules() -> None:
-    assert canonical_url("http://a.com/x?b=2&a=1") == canonical_url("https://a.com/x/?a=1&b=2") == "a.com/x?a=1&b=2"
-    assert canonical_url("http://a.com/%7eb/%c3%a9") == canonical_url("http://a.com/~b/é") == "a.com/~b/%C3%A9"
+    assert (
+        canonical_url("http://a.com/x?b=2&a=1")
+        == canonical_url("https://a.com/x/?a=1&b=2")
+        == "a.com/x?a=1&b=2"
+    )
+    assert (
+        canonical_url("http://a.com/%7eb/%c3%a9")
+        == canonical_url("http://a.com/~b/é")
+        == "a.com/~b/%C3%A9"
+    )
     assert canonical_url("http://bücher.example/") == "xn--bcher-kva.example"
     assert canonical_url("http://[::1]:8080/x") == "[::1]:8080/x"
-    for other in ("hard://:x", "dns:example.com", "", "http://", "http://a.com:99999/x", "http://[::1/"):
+    for other in (
+        "hard://:x",
+        "dns:example.com",
+        "",
+        "http://",
+        "http://a.com:99999/x",
+        "http://[::1/",
+    ):
         assert canonical_url(other) == other
 
 
 @given(st.text(alphabet="abz/.?&=#%20éA:@[]~+!", max_size=40))
 def test_the_key_is_its_own_key(tail: str) -> None:
     key = canonical_url(f"http://a.com/{tail}")
-    assert key.startswith(("a.com", "http://")) and canonical_url(f"https://www.{key}" if key.startswith("a.com") else key) == key
+    assert (
+        key.startswith(("a.com", "http://"))
+        and canonical_url(f"https://www.{key}" if key.startswith("a.com") else key) == key
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
-"""Archives whole, damaged and strange: rows 6 to 12 and 15 of the list of defects, and every file of the test data."""
+"""Archives whole, damaged and strange: rows 6 to 12 and 15 of the list of defects, and every file
+of the test data."""
 
 import csv
 import gzip
@@ -42,7 +43,12 @@ def test_a_member_a_record() -> None:
     assert [item.position for item in items] == offsets
     first = items[0]
     assert isinstance(first, Record)
-    assert (first.kind, first.status, first.content_type, first.cut) == ("response", 200, "text/html", "")
+    assert (first.kind, first.status, first.content_type, first.cut) == (
+        "response",
+        200,
+        "text/html",
+        "",
+    )
     assert first.crawled is not None and first.crawled.isoformat() == "2018-03-30T10:10:24+00:00"
     assert first.body == archives.page(archives.english(0))
 
@@ -56,7 +62,11 @@ def test_damage_in_a_member_costs_its_record_alone() -> None:
     assert urls(items) == [FIVE_URLS[0], *FIVE_URLS[2:]]
     assert damage(items) == [("damaged", len(bad))]
     lost = items[1]
-    assert isinstance(lost, Damage) and lost.position == len(pieces[0]) and f"{len(bad):,} bytes skipped" in lost.detail
+    assert (
+        isinstance(lost, Damage)
+        and lost.position == len(pieces[0])
+        and f"{len(bad):,} bytes skipped" in lost.detail
+    )
 
 
 def test_wrong_checksum_is_damage() -> None:
@@ -73,11 +83,20 @@ def test_file_cut_at_its_end() -> None:
     items = read(whole[: len(whole) - last + int(last * 0.6)])
     assert urls(items) == FIVE_URLS and not damage(items)
     cut = items[4]
-    assert isinstance(cut, Record) and cut.cut == "file" and archives.page(archives.english(4)).startswith(cut.body) and len(cut.body) > 100
+    assert (
+        isinstance(cut, Record)
+        and cut.cut == "file"
+        and archives.page(archives.english(4)).startswith(cut.body)
+        and len(cut.body) > 100
+    )
     assert all(isinstance(item, Record) and not item.cut for item in items[:4])
 
 
-@pytest.mark.parametrize("garbage", [bytes(512), b"garbage" * 99, members.MAGIC * 50, b"\n\n"], ids=["nul", "text", "magic", "line ends"])
+@pytest.mark.parametrize(
+    "garbage",
+    [bytes(512), b"garbage" * 99, members.MAGIC * 50, b"\n\n"],
+    ids=["nul", "text", "magic", "line ends"],
+)
 def test_garbage_between_members(garbage: bytes) -> None:
     """Row 8."""
     pieces = [archives.members(one) for one in FIVE]
@@ -87,10 +106,15 @@ def test_garbage_between_members(garbage: bytes) -> None:
 
 
 def test_magic_bytes_inside_compressed_data_fool_nobody() -> None:
-    """Row 9: after damage the next member is one that inflates to a record, not the next three bytes that look like one."""
+    """Row 9: after damage the next member is one that inflates to a record, not the next three
+    bytes that look like one."""
     inner = gzip.compress(b"not a record at all " * 20, mtime=0)
-    planted = archives.response(b"<html>" + members.MAGIC * 9 + inner + b"</html>", "http://example.com/planted")
-    stored = gzip.compress(planted, 0, mtime=0)  # stored as it is, so that the planted bytes stand in the file
+    planted = archives.response(
+        b"<html>" + members.MAGIC * 9 + inner + b"</html>", "http://example.com/planted"
+    )
+    stored = gzip.compress(
+        planted, 0, mtime=0
+    )  # stored as it is, so that the planted bytes stand in the file
     bad = stored[:40] + b"\xff" + stored[41:]
     assert inner in bad
     items = read(archives.members(FIVE[0]) + bad + archives.members(FIVE[1]))
@@ -100,7 +124,11 @@ def test_magic_bytes_inside_compressed_data_fool_nobody() -> None:
 
 def test_one_member_for_all_and_no_compression() -> None:
     """Row 10: the whole file in one member, or plain."""
-    for content in (b"".join(FIVE), gzip.compress(b"".join(FIVE), mtime=0), gzip.compress(b"".join(FIVE[:2])) + archives.members(*FIVE[2:])):
+    for content in (
+        b"".join(FIVE),
+        gzip.compress(b"".join(FIVE), mtime=0),
+        gzip.compress(b"".join(FIVE[:2])) + archives.members(*FIVE[2:]),
+    ):
         items = read(content)
         assert urls(items) == FIVE_URLS and not damage(items)
         positions = [item.position for item in items]
@@ -109,7 +137,9 @@ def test_one_member_for_all_and_no_compression() -> None:
 
 def test_members_that_cut_records_anywhere() -> None:
     whole = b"".join(FIVE)
-    items = read(b"".join(gzip.compress(whole[start : start + 300]) for start in range(0, len(whole), 300)))
+    items = read(
+        b"".join(gzip.compress(whole[start : start + 300]) for start in range(0, len(whole), 300))
+    )
     assert urls(items) == FIVE_URLS and not damage(items)
 
 
@@ -136,17 +166,28 @@ def test_empty_files_have_no_records() -> None:
 
 
 def test_empty_members_are_passed_over() -> None:
-    items = read(gzip.compress(b"") + archives.members(FIVE[0]) + gzip.compress(b"") * 2 + archives.members(FIVE[1]) + gzip.compress(b""))
+    items = read(
+        gzip.compress(b"")
+        + archives.members(FIVE[0])
+        + gzip.compress(b"") * 2
+        + archives.members(FIVE[1])
+        + gzip.compress(b"")
+    )
     assert urls(items) == FIVE_URLS[:2] and not damage(items)
 
 
 def test_content_length_of_the_record() -> None:
-    """Too long: the record ends where the next one begins, and is marked. Too short: what is left over is counted."""
+    """Too long: the record ends where the next one begins, and is marked. Too short: what is left
+    over is counted."""
     long = archives.response(archives.page("x"), "http://long/", length=9_999_999)
     for content in (long + FIVE[0], archives.members(long, FIVE[0]), gzip.compress(long + FIVE[0])):
         items = read(content)
         assert urls(items) == ["http://long/", FIVE_URLS[0]]
-        assert isinstance(items[0], Record) and items[0].cut == "record" and archives.page("x") in items[0].body
+        assert (
+            isinstance(items[0], Record)
+            and items[0].cut == "record"
+            and archives.page("x") in items[0].body
+        )
     short = archives.response(archives.page("x" * 200), "http://short/", length=100)
     for content in (short + FIVE[0], archives.members(short, FIVE[0])):
         items = read(content)
@@ -155,7 +196,8 @@ def test_content_length_of_the_record() -> None:
 
 
 def test_strange_headers() -> None:
-    """Row 17: LF only, non-UTF-8 headers, a status without a blank or a reason; no Content-Length; a header without an end."""
+    """Row 17: LF only, non-UTF-8 headers, a status without a blank or a reason; no Content-Length;
+    a header without an end."""
     body = archives.page("x")
     cases = {
         "HTTP/1.1200 OK": 200,
@@ -166,11 +208,23 @@ def test_strange_headers() -> None:
         "HTTP/1.1 nonsense": None,
     }
     for status, wanted in cases.items():
-        (item,) = read(archives.members(archives.response(body, status=status, headers="Content-Type: text/html\nX-Caf\xe9: \xff\nno colon here")))
+        (item,) = read(
+            archives.members(
+                archives.response(
+                    body,
+                    status=status,
+                    headers="Content-Type: text/html\nX-Caf\xe9: \xff\nno colon here",
+                )
+            )
+        )
         assert isinstance(item, Record) and item.status == wanted, status
         assert wanted is None or item.body == body
     block = b"HTTP/1.1 200 OK\nContent-Type: text/html\n\n" + body
-    (item,) = read(archives.members(archives.record("response", block, "http://example.com/").replace(b"\r\n", b"\n")))
+    (item,) = read(
+        archives.members(
+            archives.record("response", block, "http://example.com/").replace(b"\r\n", b"\n")
+        )
+    )
     assert isinstance(item, Record) and item.status == 200 and item.body == body
     without = archives.response(body).split(b"Content-Length")[0] + b"\r\n" + body
     assert urls(read(archives.members(without, FIVE[0]))) == ["http://example.com/", FIVE_URLS[0]]
@@ -183,7 +237,11 @@ def test_two_heads_and_empty_lines_before_the_body() -> None:
     body = archives.page("x")
     head = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n\r\n\n"
     (item,) = read(archives.members(archives.record("response", head + body, "http://a/")))
-    assert isinstance(item, Record) and (item.status, item.content_type, item.body) == (200, "text/html", body)
+    assert isinstance(item, Record) and (item.status, item.content_type, item.body) == (
+        200,
+        "text/html",
+        body,
+    )
 
 
 def test_an_address_that_is_not_http_still_has_http_headers() -> None:
@@ -200,14 +258,24 @@ def test_arc() -> None:
     one = line + block + b"\n"
     for content in (head + one + one, archives.members(head, one, one)):
         items = read(content)
-        assert [item.kind for item in items if isinstance(item, Record)] == ["warcinfo", "response", "response"]
+        assert [item.kind for item in items if isinstance(item, Record)] == [
+            "warcinfo",
+            "response",
+            "response",
+        ]
         last = items[-1]
-        assert isinstance(last, Record) and last.body == body and last.crawled is not None and last.crawled.year == 2008
+        assert (
+            isinstance(last, Record)
+            and last.body == body
+            and last.crawled is not None
+            and last.crawled.year == 2008
+        )
 
 
 @given(st.data())
 def test_a_broken_archive_ends_and_keeps_what_is_before_and_after(data: st.DataObject) -> None:
-    """Whatever happens to the third member, the others are delivered, once, in order; with isal the same as without."""
+    """Whatever happens to the third member, the others are delivered, once, in order; with isal the
+    same as without."""
     pieces = [archives.members(one) for one in FIVE]
     bad = bytearray(pieces[2])
     for _ in range(data.draw(st.integers(1, 3))):
@@ -241,9 +309,20 @@ def read_without_isal(content: bytes) -> list[Record | Damage]:
 def test_the_same_bytes_with_and_without_isal() -> None:
     pytest.importorskip("isal")
     draw = random.Random(7)
-    blocks = [bytes(300_000), draw.randbytes(200_000), b"".join(draw.choice(FIVE) for _ in range(300))]
-    whole = archives.members(*(archives.response(block, f"http://a/{i}") for i, block in enumerate(blocks)), *FIVE)
-    for content in (whole, whole[:-9], whole[: len(whole) // 2], gzip.compress(b"".join(FIVE) + blocks[0], 1)):
+    blocks = [
+        bytes(300_000),
+        draw.randbytes(200_000),
+        b"".join(draw.choice(FIVE) for _ in range(300)),
+    ]
+    whole = archives.members(
+        *(archives.response(block, f"http://a/{i}") for i, block in enumerate(blocks)), *FIVE
+    )
+    for content in (
+        whole,
+        whole[:-9],
+        whole[: len(whole) // 2],
+        gzip.compress(b"".join(FIVE) + blocks[0], 1),
+    ):
         assert read(content) == read_without_isal(content)
 
 
@@ -263,22 +342,46 @@ def test_memory_is_flat_whatever_a_record_claims() -> None:
     items = read(archives.members(FIVE[0]) + buffer.getvalue() + archives.members(FIVE[1]))
     assert urls(items) == [FIVE_URLS[0], "http://example.com/", FIVE_URLS[1]]
     big = items[1]
-    assert isinstance(big, Record) and big.cut in ("limit", "record") and len(big.body) <= warc.BLOCK_LIMIT
+    assert (
+        isinstance(big, Record)
+        and big.cut in ("limit", "record")
+        and len(big.body) <= warc.BLOCK_LIMIT
+    )
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # kB
 
 
 # What we read beyond, or otherwise than, the warcio column of INDEX.tsv: (records, damage, why).
 DIFFERENCES = {
-    "warcio/example-bad-non-chunked.warc.gz": (6, {}, "one member for all records: warcio refuses it after the first"),
-    "warcio/example-bad.warc.gz.bad": (6, {}, "an empty member between records: warcio stops there"),
-    "warcio/example-wrong-chunks.warc.gz": (2, {}, "members end inside records: warcio takes the second member for a record"),
-    "warcio/example-trunc.warc": (4, {"garbage": 1}, "six bytes of a header at the end, which warcio passes over in silence"),
+    "warcio/example-bad-non-chunked.warc.gz": (
+        6,
+        {},
+        "one member for all records: warcio refuses it after the first",
+    ),
+    "warcio/example-bad.warc.gz.bad": (
+        6,
+        {},
+        "an empty member between records: warcio stops there",
+    ),
+    "warcio/example-wrong-chunks.warc.gz": (
+        2,
+        {},
+        "members end inside records: warcio takes the second member for a record",
+    ),
+    "warcio/example-trunc.warc": (
+        4,
+        {"garbage": 1},
+        "six bytes of a header at the end, which warcio passes over in silence",
+    ),
     "webarchive-commons/IAH-20080430204825-00000-blackbook-truncated.arc": (
         9,
         {},
         "the file header claims too few bytes: warcio reads the version as a record",
     ),
-    "webarchive-commons/link-extraction-test.warc": (8, {}, "empty lines and a length too short between records: warcio stops at the fourth"),
+    "webarchive-commons/link-extraction-test.warc": (
+        8,
+        {},
+        "empty lines and a length too short between records: warcio stops at the fourth",
+    ),
     "webarchive-commons/abcd.gz": (0, {"not_an_archive": 1}, "no archive"),
     "webarchive-commons/double-single-inflate-error.gz": (0, {"not_an_archive": 1}, "no archive"),
     "webarchive-commons/hi-2.gz": (0, {"not_an_archive": 1}, "no archive"),
@@ -295,12 +398,22 @@ def test_every_file_of_the_test_data() -> None:
         with (DATA / "warc" / row["file"]).open("rb") as stream:
             items = list(warc.read_archive(stream))
         records = [item for item in items if isinstance(item, Record)]
-        records_wanted, damage_wanted, _ = DIFFERENCES.get(row["file"], (int(row["records_warcio"]), {}, ""))
-        assert (len(records), Counter(reason for reason, _ in damage(items))) == (records_wanted, damage_wanted), row["file"]
-        if row["file"] not in DIFFERENCES:  # the kinds agree too; warcio's arc_header is our warcinfo
+        records_wanted, damage_wanted, _ = DIFFERENCES.get(
+            row["file"], (int(row["records_warcio"]), {}, "")
+        )
+        assert (len(records), Counter(reason for reason, _ in damage(items))) == (
+            records_wanted,
+            damage_wanted,
+        ), row["file"]
+        if (
+            row["file"] not in DIFFERENCES
+        ):  # the kinds agree too; warcio's arc_header is our warcinfo
             kinds = Counter(record.kind for record in records)
             assert kinds == Counter(
-                {kind.replace("arc_header", "warcinfo"): int(count) for kind, count in (item.split("=") for item in row["record_types"].split())}
+                {
+                    kind.replace("arc_header", "warcinfo"): int(count)
+                    for kind, count in (item.split("=") for item in row["record_types"].split())
+                }
             ), row["file"]
 
 
@@ -309,8 +422,18 @@ def test_the_damaged_and_the_cut_file_of_the_test_data() -> None:
     if folder is None:
         pytest.skip("needs the test data")
     items = read((Path(folder) / "2018/03/CC-NEWS-20180330101010-00055.warc.gz").read_bytes())
-    assert Counter(item.kind for item in items if isinstance(item, Record)) == {"warcinfo": 1, "request": 14, "response": 13}
+    assert Counter(item.kind for item in items if isinstance(item, Record)) == {
+        "warcinfo": 1,
+        "request": 14,
+        "response": 13,
+    }
     assert damage(items) == [("damaged", 19_237)]
     items = read((Path(folder) / "2019/02/CC-NEWS-20190226101344-00342.warc.gz").read_bytes())
-    assert Counter(item.kind for item in items if isinstance(item, Record)) == {"warcinfo": 1, "request": 25, "response": 25}
-    assert not damage(items) and [item.cut for item in items if isinstance(item, Record) and item.cut] == ["file"]
+    assert Counter(item.kind for item in items if isinstance(item, Record)) == {
+        "warcinfo": 1,
+        "request": 25,
+        "response": 25,
+    }
+    assert not damage(items) and [
+        item.cut for item in items if isinstance(item, Record) and item.cut
+    ] == ["file"]

@@ -1,4 +1,5 @@
-"""Dumps to pages: what becomes of every page, wherever the file is cut, whatever its encoding, however it is damaged."""
+"""Dumps to pages: what becomes of every page, wherever the file is cut, whatever its encoding,
+however it is damaged."""
 
 import bz2
 import gzip
@@ -43,7 +44,9 @@ def records(*inputs: Path, **settings: Any) -> list[Document | Reject]:
 
 
 def tally(found: list[Document | Reject]) -> dict[str, int]:
-    return dict(Counter("document" if isinstance(record, Document) else record.reason for record in found))
+    return dict(
+        Counter("document" if isinstance(record, Document) else record.reason for record in found)
+    )
 
 
 def titles(found: list[Document | Reject]) -> list[str | None]:
@@ -69,7 +72,12 @@ def test_every_page_is_a_document_or_a_reject_with_a_reason(tmp_path: Path) -> N
         page(7, "John Smith", prose(7) + "{{hndis|Smith, John}}"),
         page(8, "Mercury (disambiguation)", prose(8)),
         page(9, "Smith", prose(9) + "{{Surname}}"),
-        page(10, "Not one", prose(10) + " [[Mercury]]{{disambiguation needed|date=May 2018}}{{about||others|A (disambiguation)}}"),
+        page(
+            10,
+            "Not one",
+            prose(10)
+            + " [[Mercury]]{{disambiguation needed|date=May 2018}}{{about||others|A (disambiguation)}}",
+        ),
         page(11, "List of things", prose(11) + "\n* a\n* b"),
         page(12, "Empty", ""),
         page(13, "Deleted", "", attributes=' deleted="deleted"'),
@@ -90,14 +98,28 @@ def test_every_page_is_a_document_or_a_reject_with_a_reason(tmp_path: Path) -> N
     assert isinstance(first, Document)
     assert (first.text, first.title) == (prose(1), "Mission: Impossible & more")
     assert first.url == "https://en.wikipedia.org/wiki/Mission:_Impossible_%26_more"
-    assert first.date is not None and first.date.isoformat() == "2018-12-02" and first.crawled is None and first.language == "en"
+    assert (
+        first.date is not None
+        and first.date.isoformat() == "2018-12-02"
+        and first.crawled is None
+        and first.language == "en"
+    )
     assert first.extra == {"page_id": 1, "revision_id": 1001, "wiki": "enwiki"}
-    assert tally(records(path, disambiguation=True, namespaces=(0, 1), min_words=0))["document"] == 10
+    assert (
+        tally(records(path, disambiguation=True, namespaces=(0, 1), min_words=0))["document"] == 10
+    )
     rejects = [record for record in found if isinstance(record, Reject)]
-    assert [(reject.url or "").rpartition("/")[2] for reject in rejects[:4]] == ["Redirect_by_tag", "Redirect_by_text", "Redirect_in_German", "Talk:A"]
+    assert [(reject.url or "").rpartition("/")[2] for reject in rejects[:4]] == [
+        "Redirect_by_tag",
+        "Redirect_by_text",
+        "Redirect_in_German",
+        "Talk:A",
+    ]
 
 
-@pytest.mark.parametrize("form", ["xml", "xml.bz2", "multistream.xml.bz2", "xml.gz", "xml.xz", "bz2"])
+@pytest.mark.parametrize(
+    "form", ["xml", "xml.bz2", "multistream.xml.bz2", "xml.gz", "xml.xz", "bz2"]
+)
 def test_every_form_of_a_dump_and_any_cut_of_it_gives_the_same(form: str, tmp_path: Path) -> None:
     pages = [page(number, f"Page: {number}", prose(number)) for number in range(300)]
     text = (head() + "".join(pages) + END).encode()
@@ -106,30 +128,51 @@ def test_every_form_of_a_dump_and_any_cut_of_it_gives_the_same(form: str, tmp_pa
         path.write_bytes(multistream(head(), pages)[0])
     else:
         path.write_bytes(
-            {"xml": lambda: text, "xml.gz": lambda: gzip.compress(text), "xml.xz": lambda: lzma.compress(text)}.get(form, lambda: bz2.compress(text, 1))()
+            {
+                "xml": lambda: text,
+                "xml.gz": lambda: gzip.compress(text),
+                "xml.xz": lambda: lzma.compress(text),
+            }.get(form, lambda: bz2.compress(text, 1))()
         )
     found = records(path)
     assert titles(found) == [f"Page: {number}" for number in range(300)]
     assert isinstance(found[0], Document) and found[0].extra["dump"] == "2018-12-20"
     for slice_bytes in (1_000_000, 20_000, 777):
         assert records(path, slice_bytes=slice_bytes) == found
-    if form.startswith("xml.bz2"):  # a stream of several blocks is cut: not all pages begin in one slice
+    if form.startswith(
+        "xml.bz2"
+    ):  # a stream of several blocks is cut: not all pages begin in one slice
         options = WikipediaOptions(input=(str(path),), slice_bytes=777)
         assert sum(any(True for _ in read(options, piece)) for piece in slices(options)) > 1
 
 
 def test_index_of_a_multistream_dump(tmp_path: Path) -> None:
-    """Row 53: the page that the index names stands in the stream at its offset, colons in its title or not, in the last block too."""
-    pages = [page(number, title, prose(number)) for number, title in enumerate(["A", "Star Trek: Voyager: x", "C", "D: e", "2001: A Space Odyssey"])]
+    """Row 53: the page that the index names stands in the stream at its offset, colons in its title
+    or not, in the last block too."""
+    pages = [
+        page(number, title, prose(number))
+        for number, title in enumerate(
+            ["A", "Star Trek: Voyager: x", "C", "D: e", "2001: A Space Odyssey"]
+        )
+    ]
     content, streams = multistream(head(), pages, a_stream=2)
     path = tmp_path / "enwiki-20181220-pages-articles-multistream.xml.bz2"
     path.write_bytes(content)
     index = "".join(
         f"{offset}:{number}:{title}\n"
-        for (offset, _), group in zip(streams, ([(0, "A"), (1, "Star Trek: Voyager: x")], [(2, "C"), (3, "D: e")], [(4, "2001: A Space Odyssey")]))
+        for (offset, _), group in zip(
+            streams,
+            (
+                [(0, "A"), (1, "Star Trek: Voyager: x")],
+                [(2, "C"), (3, "D: e")],
+                [(4, "2001: A Space Odyssey")],
+            ),
+        )
         for number, title in group
     )
-    (tmp_path / "enwiki-20181220-pages-articles-multistream-index.txt.bz2").write_bytes(bz2.compress(index.encode()))
+    (tmp_path / "enwiki-20181220-pages-articles-multistream-index.txt.bz2").write_bytes(
+        bz2.compress(index.encode())
+    )
     found = records(tmp_path)
     assert len(streams) == 3 and [record.path for record in found] == [path.name] * 5
     check_index(found, index)
@@ -147,7 +190,9 @@ def check_index(found: list[Document | Reject], index: str) -> None:
             assert (record.title, record.extra["page_id"]) == (title, int(number))
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1251"])
+@pytest.mark.parametrize(
+    "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1251"]
+)
 @pytest.mark.parametrize("line_end", ["\n", "\r\n"])
 def test_encodings_and_line_ends(encoding: str, line_end: str, tmp_path: Path) -> None:
     declaration = '<?xml version="1.0" encoding="windows-1251"?>' if encoding == "cp1251" else ""
@@ -158,17 +203,33 @@ def test_encodings_and_line_ends(encoding: str, line_end: str, tmp_path: Path) -
         + "".join(page(number, f"Т{number}", text) for number, text in enumerate(texts))
         + END
     )
-    for name, content in (("a.xml", text.replace("\n", line_end).encode(encoding)), ("b.xml.bz2", bz2.compress(text.replace("\n", line_end).encode(encoding)))):
+    for name, content in (
+        ("a.xml", text.replace("\n", line_end).encode(encoding)),
+        ("b.xml.bz2", bz2.compress(text.replace("\n", line_end).encode(encoding))),
+    ):
         (tmp_path / name).write_bytes(content)
         found = records(tmp_path / name, min_words=1)
-        assert [record.text for record in found if isinstance(record, Document)] == ["Проза и ещё слова.", "Вторая\n\nстраница."]
-        assert titles(found) == ["Т0", "Т1"] and isinstance(found[0], Document) and found[0].language == "ru"
+        assert [record.text for record in found if isinstance(record, Document)] == [
+            "Проза и ещё слова.",
+            "Вторая\n\nстраница.",
+        ]
+        assert (
+            titles(found) == ["Т0", "Т1"]
+            and isinstance(found[0], Document)
+            and found[0].language == "ru"
+        )
         assert found == records(tmp_path / name, min_words=1, slice_bytes=301)
 
 
 @pytest.mark.parametrize("version", [3, 8, 10, 11])
 def test_versions_of_the_format(version: int, tmp_path: Path) -> None:
-    text = head(version=version) + page(1, "A", prose(1)) + page(2, "B", "") + page(3, "C", prose(3)) + END
+    text = (
+        head(version=version)
+        + page(1, "A", prose(1))
+        + page(2, "B", "")
+        + page(3, "C", prose(3))
+        + END
+    )
     if version == 3:  # no namespaces, models or origins yet
         text = text.replace("    <ns>0</ns>\n", "").replace("      <model>wikitext</model>\n", "")
     (tmp_path / "a.xml").write_text(text)
@@ -179,13 +240,23 @@ def test_a_dump_that_ends_anywhere_is_read_to_the_break(tmp_path: Path) -> None:
     pages = [page(number, f"P{number}", prose(number)) for number in range(20)]
     text = (head() + "".join(pages) + END).encode()
     starts = [text.index(f"<title>P{number}<".encode()) for number in range(20)]
-    for cut in (*range(1, 2000, 97), *(starts[number] - 12 + shift for number in (5, 19) for shift in (0, 3, 8, 200)), len(text) - 12):
+    for cut in (
+        *range(1, 2000, 97),
+        *(starts[number] - 12 + shift for number in (5, 19) for shift in (0, 3, 8, 200)),
+        len(text) - 12,
+    ):
         (tmp_path / "a.xml").write_bytes(text[:cut])
         found = records(tmp_path / "a.xml")
         begun = text[:cut].count(b"<page>")
         whole = text[:cut].count(b"</page>")
-        expected = {key: count for key, count in {"document": whole, "truncated": begun - whole}.items() if count}
-        assert tally(found) == (expected or ({} if b"<mediawiki" in text[:cut] else {"not_a_dump": 1})), cut
+        expected = {
+            key: count
+            for key, count in {"document": whole, "truncated": begun - whole}.items()
+            if count
+        }
+        assert tally(found) == (
+            expected or ({} if b"<mediawiki" in text[:cut] else {"not_a_dump": 1})
+        ), cut
         assert titles(found) == [f"P{number}" for number in range(whole)]
         assert records(tmp_path / "a.xml", slice_bytes=500) == found
 
@@ -193,7 +264,14 @@ def test_a_dump_that_ends_anywhere_is_read_to_the_break(tmp_path: Path) -> None:
 def many_blocks(folder: Path) -> tuple[Path, bytes]:
     """A dump of one bzip2 stream with several blocks: random letters, which do not compress."""
     draw = random.Random(0)
-    pages = [page(number, f"P{number}", " ".join("".join(draw.choices("abcdefghijklmnopqrstuvwxyz", k=9)) for _ in range(300))) for number in range(120)]
+    pages = [
+        page(
+            number,
+            f"P{number}",
+            " ".join("".join(draw.choices("abcdefghijklmnopqrstuvwxyz", k=9)) for _ in range(300)),
+        )
+        for number in range(120)
+    ]
     content = bz2.compress((head() + "".join(pages) + END).encode(), 1)
     path = folder / "a.xml.bz2"
     path.write_bytes(content)
@@ -209,7 +287,11 @@ def test_a_cut_bz2_is_read_to_its_last_whole_block(tmp_path: Path) -> None:
     found = records(path)
     documents = [record for record in found if isinstance(record, Document)]
     assert 40 < len(documents) < 70 and documents == whole[: len(documents)]
-    assert [(record.reason, record.position) for record in found[len(documents) :] if isinstance(record, Reject)] == [
+    assert [
+        (record.reason, record.position)
+        for record in found[len(documents) :]
+        if isinstance(record, Reject)
+    ] == [
         ("truncated", whole[len(documents)].position),
         ("truncated", blocks[2]),
     ]
@@ -220,19 +302,27 @@ def test_a_damaged_block_costs_its_pages_and_is_named(tmp_path: Path) -> None:
     path, content = many_blocks(tmp_path)
     whole = records(path)
     blocks = [block.offset for block in read_blocks(path.open("rb"))]
-    for at in (blocks[2] + 3000, blocks[2] + 1):  # in its data; in its magic, so that it looks like more of the block before it
+    for at in (
+        blocks[2] + 3000,
+        blocks[2] + 1,
+    ):  # in its data; in its magic, so that it looks like more of the block before it
         damaged = bytearray(content)
         damaged[at : at + 8] = bytes(8)
         path.write_bytes(damaged)
         found = records(path)
         documents = [record for record in found if isinstance(record, Document)]
-        assert all(record in whole for record in documents) and 55 < len(documents) < 95 and documents[-1] == whole[-1]
+        assert (
+            all(record in whole for record in documents)
+            and 55 < len(documents) < 95
+            and documents[-1] == whole[-1]
+        )
         assert set(tally(found)) == {"document", "damaged"} and tally(found)["damaged"] in (1, 2)
         assert records(path, slice_bytes=10_000) == found
 
 
 def test_a_magic_that_stands_in_the_data_by_chance_is_passed_over(tmp_path: Path) -> None:
-    """Blocks are found by 48 bits; here one more such magic is claimed inside of the second block."""
+    """Blocks are found by 48 bits; here one more such magic is claimed inside of the second
+    block."""
     path, _ = many_blocks(tmp_path)
     from corpora import bzip2
 
@@ -243,7 +333,11 @@ def test_a_magic_that_stands_in_the_data_by_chance_is_passed_over(tmp_path: Path
     class Scanner(bzip2._Scanner):
         def _fill(self) -> None:
             super()._fill()
-            if not any(bit == false for bit, _ in self._magics) and self._magics and self._magics[0][0] < false < self.last_bit():
+            if (
+                not any(bit == false for bit, _ in self._magics)
+                and self._magics
+                and self._magics[0][0] < false < self.last_bit()
+            ):
                 self._magics = type(self._magics)(sorted([*self._magics, (false, True)]))
 
     assert list(find(b"\0" + bytes.fromhex("314159265359") + b"\0", 0x314159265359)) == [8]
@@ -265,7 +359,10 @@ def test_entities_and_bombs_are_refused(tmp_path: Path) -> None:
     """A document type is never read: no entity can be declared, none is expanded."""
     bomb = (
         '<!DOCTYPE mediawiki [<!ENTITY a "aaaaaaaaaa">'
-        + "".join(f'<!ENTITY {name} "{f"&{before};" * 10}">' for before, name in zip("abcdefghi", "bcdefghij"))
+        + "".join(
+            f'<!ENTITY {name} "{f"&{before};" * 10}">'
+            for before, name in zip("abcdefghi", "bcdefghij")
+        )
         + "]>\n"
     )
     secret = tmp_path / "secret"
@@ -274,9 +371,17 @@ def test_entities_and_bombs_are_refused(tmp_path: Path) -> None:
     good = page(1, "Good", prose(1))
     for declaration, name in ((bomb, "j"), (outside, "x")):
         path = tmp_path / "a.xml"
-        path.write_text(declaration + head() + page(0, "Bad", prose(0)).replace("word0x0", f"&{name};") + good + END)
+        path.write_text(
+            declaration
+            + head()
+            + page(0, "Bad", prose(0)).replace("word0x0", f"&{name};")
+            + good
+            + END
+        )
         found = records(path)
-        assert tally(found) == {"document_type": 1, "entity": 1, "document": 1} and titles(found) == ["Good"]
+        assert tally(found) == {"document_type": 1, "entity": 1, "document": 1} and titles(
+            found
+        ) == ["Good"]
         assert "a secret" not in repr(found) and "aaaaaaaaaaa" not in repr(found)
 
 
@@ -305,10 +410,17 @@ def test_files_that_are_no_dumps(tmp_path: Path) -> None:
         "empty.xml": b"",
         "empty.bz2": b"",
     }
-    for name, content in {**contents, "noise.bz2": b"BZh9" + random.Random(0).randbytes(5000), "cut.gz": gzip.compress(b"<mediawiki>" * 999)[:40]}.items():
+    for name, content in {
+        **contents,
+        "noise.bz2": b"BZh9" + random.Random(0).randbytes(5000),
+        "cut.gz": gzip.compress(b"<mediawiki>" * 999)[:40],
+    }.items():
         (tmp_path / name).write_bytes(content)
     (tmp_path / "good.xml").write_text(head() + page(1, "A", prose(1)) + END)
-    found = {(record.path, "" if isinstance(record, Document) else record.reason) for record in records(tmp_path, slice_bytes=1000)}
+    found = {
+        (record.path, "" if isinstance(record, Document) else record.reason)
+        for record in records(tmp_path, slice_bytes=1000)
+    }
     assert found == {
         ("error.xml", "not_a_dump"),
         ("page.xml.bz2", "not_a_dump"),
@@ -319,12 +431,17 @@ def test_files_that_are_no_dumps(tmp_path: Path) -> None:
     }
     assert [
         record.reason
-        for record in read(WikipediaOptions(input=("x",)), Slice(parts=(Part(address=str(tmp_path / "gone"), path="gone", size=9),)))
+        for record in read(
+            WikipediaOptions(input=("x",)),
+            Slice(parts=(Part(address=str(tmp_path / "gone"), path="gone", size=9),)),
+        )
         if isinstance(record, Reject)
     ] == ["unreadable"]
 
 
-def test_a_page_over_the_limit_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_over_the_limit_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("corpora.dump.MAX_DOCUMENT_BYTES", 100_000)
     pages = [page(0, "A", prose(0)), page(1, "Large", "x " * 3_000_000), page(2, "B", prose(2))]
     path = write(tmp_path, *pages)
@@ -348,9 +465,18 @@ def test_several_dumps_in_the_order_of_their_paths(tmp_path: Path) -> None:
     write(tmp_path, page(1, "A", prose(1)), name="enwiki-20180101-pages-articles1.xml-p1p9")
     write(tmp_path, page(2, "B", prose(2)), name="enwiki-20180201-pages-articles.xml")
     (tmp_path / "dewiki").mkdir()
-    write(tmp_path / "dewiki", page(3, "C", prose(3)), name="dewiki-20180301-pages-articles.xml", language="de")
+    write(
+        tmp_path / "dewiki",
+        page(3, "C", prose(3)),
+        name="dewiki-20180301-pages-articles.xml",
+        language="de",
+    )
     found = records(tmp_path / "dewiki" / "*.xml", tmp_path / "enwiki*")
-    assert [(record.title, record.language, record.extra["dump"]) for record in found if isinstance(record, Document)] == [
+    assert [
+        (record.title, record.language, record.extra["dump"])
+        for record in found
+        if isinstance(record, Document)
+    ] == [
         ("C", "de", "2018-03-01"),
         ("A", "en", "2018-01-01"),
         ("B", "en", "2018-02-01"),
@@ -364,7 +490,10 @@ def test_addresses_and_languages() -> None:
     assert page_url(None, "A") is None and page_url(base, None) is None
 
 
-@pytest.mark.parametrize("settings, message", [({"min_words": -1}, "min_words: -1"), ({"namespaces": ()}, "namespaces: at least one")])
+@pytest.mark.parametrize(
+    "settings, message",
+    [({"min_words": -1}, "min_words: -1"), ({"namespaces": ()}, "namespaces: at least one")],
+)
 def test_wrong_settings(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         WikipediaOptions(input=("x",), **settings)
@@ -377,7 +506,12 @@ SMALLWIKI = "wikipedia/smallwiki-part-even-multistream.xml.bz2"
 TALLIES = {
     ENWIKI: {"redirect": 99, "document": 97, "disambiguation": 8, "namespace": 1, "empty": 1},
     SMALLWIKI: {"namespace": 484, "too_short": 267, "document": 167, "redirect": 74, "empty": 10},
-    "wikipedia/tinywiki-latest-pages-articles.xml.bz2": {"document": 3, "too_short": 3, "redirect": 1, "disambiguation": 1},
+    "wikipedia/tinywiki-latest-pages-articles.xml.bz2": {
+        "document": 3,
+        "too_short": 3,
+        "redirect": 1,
+        "disambiguation": 1,
+    },
     "wikipedia/bgwiki-latest-pages-articles-shortened.xml.bz2": {"document": 1, "namespace": 2},
     "wikipedia/testcorpus.xml.bz2": {"too_short": 9},
 }
@@ -392,7 +526,12 @@ def test_tallies_of_the_real_dumps(name: str) -> None:
     assert tally(found) == TALLIES[name]
     if name == SMALLWIKI:
         assert records(path, slice_bytes=30_000) == found
-        check_index(found, bz2.decompress((path.parent / "smallwiki-part-even-multistream-index.txt.bz2").read_bytes()).decode())
+        check_index(
+            found,
+            bz2.decompress(
+                (path.parent / "smallwiki-part-even-multistream-index.txt.bz2").read_bytes()
+            ).decode(),
+        )
 
 
 @pytest.mark.parametrize("name", [ENWIKI, SMALLWIKI])
@@ -428,7 +567,9 @@ def test_no_markup_is_left_in_the_real_dumps(name: str) -> None:
         "thumb|",
     ):
         assert markup not in text, markup
-    assert not any(line[:1] in "*#:;|!" for line in text.split("\n") if line and not line.startswith("!"))
+    assert not any(
+        line[:1] in "*#:;|!" for line in text.split("\n") if line and not line.startswith("!")
+    )
     assert "  " not in text
 
 
@@ -447,11 +588,16 @@ EXPECTED: dict[str, tuple[str, ...]] = {
     "Achilles": ("Achilles (Ancient Greek: Ἀχιλλεύς, Akhilleus) was a Greek hero",),
     "Alabama": ("At 1,300 miles, Alabama has one",),
     "Alaska": ("−80 °F in Prospect Creek",),
-    "Algeria": ("With an area of 2,381,741 square kilometres, Algeria is", "160 trillion cubic feet of proven natural"),
+    "Algeria": (
+        "With an area of 2,381,741 square kilometres, Algeria is",
+        "160 trillion cubic feet of proven natural",
+    ),
     "Alkane": ("have the general chemical formula CnH2n+2.",),
     "Anarchism": ("Anarchism is a political philosophy",),
     "Andorra": ("over 175 km of ski ground",),
-    "Ayn Rand": ("(born Alisa Zinov'yevna Rosenbaum, Russian: Али́са Зино́вьевна Розенба́ум; February 2 [O.S. January 20] 1905 – March 6, 1982)",),
+    "Ayn Rand": (
+        "(born Alisa Zinov'yevna Rosenbaum, Russian: Али́са Зино́вьевна Розенба́ум; February 2 [O.S. January 20] 1905 – March 6, 1982)",
+    ),
     "Analysis of variance": ("See also Lack-of-fit sum of squares.",),
 }
 """What a reader of the page sees where a template, a formula or a removal stands."""
@@ -462,7 +608,12 @@ def test_head_of_a_dump() -> None:
     if path is None:
         pytest.skip("needs the test data")
     found = read_head(str(path), ".bz2")
-    assert (found.encoding, found.wiki, found.language, found.declares) == ("utf-16-le", "bgwiki", "bg", False)
+    assert (found.encoding, found.wiki, found.language, found.declares) == (
+        "utf-16-le",
+        "bgwiki",
+        "bg",
+        False,
+    )
     assert dict(found.namespaces)[6] == "Файл" and dict(found.namespaces)[14] == "Категория"
 
 

@@ -1,4 +1,5 @@
-"""Wikitext to prose: each row of the table of templates, what goes and what stays, and time that is linear in any text."""
+"""Wikitext to prose: each row of the table of templates, what goes and what stays, and time that is
+linear in any text."""
 
 import gc
 import json
@@ -114,16 +115,43 @@ def test_settings_keep_what_is_dropped() -> None:
         "== Empty ==\n== References ==\nx\n[[Category:Cats| ]]\n<math>x^2</math>"
     )
     assert prose(wikitext) == "Intro."
-    everything = Style(headings=True, lists="keep", tables=True, references=True, captions=True, categories=True, math=True)
-    assert prose(wikitext, everything) == "Intro. (A note.)\n\nA cat here\n\nLife\n\nitem\n\nH\n\na | b\n\nReferences\n\nx x^2\n\nCats"
+    everything = Style(
+        headings=True,
+        lists="keep",
+        tables=True,
+        references=True,
+        captions=True,
+        categories=True,
+        math=True,
+    )
+    assert (
+        prose(wikitext, everything)
+        == "Intro. (A note.)\n\nA cat here\n\nLife\n\nitem\n\nH\n\na | b\n\nReferences\n\nx x^2\n\nCats"
+    )
     assert prose("* A whole sentence of five words.", Style(lists="drop")) == ""
-    assert prose("a {{convert|1|km}} {{mine|x|y=z}}", Style(templates=False, own_templates=(("mine", "{1}-{y}"),))) == "a x-z"
+    assert (
+        prose(
+            "a {{convert|1|km}} {{mine|x|y=z}}",
+            Style(templates=False, own_templates=(("mine", "{1}-{y}"),)),
+        )
+        == "a x-z"
+    )
     assert prose("a {{convert|1|km}} b", Style(own_templates=(("convert", ""),))) == "a b"
 
 
 def test_names_of_other_wikis() -> None:
-    style = Style(file_names=frozenset(("file", "datei")), category_names=frozenset(("category", "kategorie")), language="de")
-    assert prose("a [[Datei:A.jpg|mini|b]] [[Kategorie:C]] ({{lang-la|Anno}}, {{convert|5|mi|km}}) d", style) == "a (Anno, 5 mi) d"
+    style = Style(
+        file_names=frozenset(("file", "datei")),
+        category_names=frozenset(("category", "kategorie")),
+        language="de",
+    )
+    assert (
+        prose(
+            "a [[Datei:A.jpg|mini|b]] [[Kategorie:C]] ({{lang-la|Anno}}, {{convert|5|mi|km}}) d",
+            style,
+        )
+        == "a (Anno, 5 mi) d"
+    )
     assert prose("a -{zh-hans:x;zh-hant:y}- -{b}-", Style(language="zh")) == "a x b"
 
 
@@ -186,7 +214,8 @@ SHAPES = {
 @pytest.mark.parametrize("name", SHAPES)
 @pytest.mark.parametrize("size", [256_000, pytest.param(1_000_000, marks=pytest.mark.long)])
 def test_time_is_linear_in_the_length(name: str, size: int) -> None:
-    """From 8 kB to 1 MB of one page: 125 times the text may take eight times that, on a busy machine; a quadratic step would take 125 times it."""
+    """From 8 kB to 1 MB of one page: 125 times the text may take eight times that, on a busy
+    machine; a quadratic step would take 125 times it."""
     shape = SHAPES[name]
 
     gc.collect()
@@ -204,11 +233,16 @@ def test_time_is_linear_in_the_length(name: str, size: int) -> None:
         return best
 
     small, large = seconds(8_000), seconds(size)
-    assert large < 8 * size / 8_000 * max(small, 0.001), f"{small * 1000:.1f} ms for 8 kB, {large * 1000:.0f} ms for {size // 1000} kB"
+    assert large < 8 * size / 8_000 * max(small, 0.001), (
+        f"{small * 1000:.1f} ms for 8 kB, {large * 1000:.0f} ms for {size // 1000} kB"
+    )
 
 
 def test_style_is_plain_data() -> None:
     """It crosses to the parser's process with every page."""
     import pickle
 
-    assert pickle.loads(pickle.dumps(STYLE)) == STYLE and len(json.dumps(sorted(STYLE.cut_sections))) < 1000
+    assert (
+        pickle.loads(pickle.dumps(STYLE)) == STYLE
+        and len(json.dumps(sorted(STYLE.cut_sections))) < 1000
+    )

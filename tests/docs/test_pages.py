@@ -1,4 +1,5 @@
-"""The pages in docs/: their examples run, the reference is what the source says, and what they point to is there."""
+"""The pages in docs/: their examples run, the reference is what the source says, and what they
+point to is there."""
 
 import re
 import subprocess
@@ -18,7 +19,9 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 
 
 def blocks(page: str, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / page).read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    return re.findall(
+        rf"^```{language}\n(.*?)^```", (ROOT / page).read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
 
 
 @pytest.fixture(scope="module")
@@ -27,12 +30,16 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("fortunes")
     (folder / "fortunes.py").write_text(blocks("docs/sources.md", "python")[0], "utf-8")
     (folder / "quotes").mkdir()
-    (folder / "quotes" / "hamlet").write_text("To be, or not to be.\nThat is the question.\n%\nok\n%\nThe rest is silence.\n")
+    (folder / "quotes" / "hamlet").write_text(
+        "To be, or not to be.\nThat is the question.\n%\nok\n%\nThe rest is silence.\n"
+    )
     [table] = [block for block in blocks("docs/sources.md", "toml") if "fortunes:source" in block]
     (folder / "recipe.toml").write_text(table + "\n[tokenizer]\nvocab_size = 300\n")
     sys.path.insert(0, str(folder))
     try:
-        build.adopt_recipe(str(folder / "home"), load_recipe(str(folder / "recipe.toml")), lambda _: True, print)
+        build.adopt_recipe(
+            str(folder / "home"), load_recipe(str(folder / "recipe.toml")), lambda _: True, print
+        )
         build.build(str(folder / "home"), 0, [], print)
         yield folder / "home"
     finally:
@@ -42,11 +49,19 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def test_the_example_source_gives_its_documents_and_rejects(home: Path) -> None:
     from pipelines.show import documents, rejects
 
-    assert [record["text"] for record in documents(str(home), None, False)] == ["To be, or not to be.\nThat is the question.", "The rest is silence."]
-    assert [(record["reason"], record["position"], record["text"]) for record in rejects(str(home), None, None)] == [("too_short", 45, "ok")]
+    assert [record["text"] for record in documents(str(home), None, False)] == [
+        "To be, or not to be.\nThat is the question.",
+        "The rest is silence.",
+    ]
+    assert [
+        (record["reason"], record["position"], record["text"])
+        for record in rejects(str(home), None, None)
+    ] == [("too_short", 45, "ok")]
 
 
-def test_a_shard_opens_in_five_lines_of_plain_pyarrow(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_shard_opens_in_five_lines_of_plain_pyarrow(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     code = blocks("docs/format.md", "python")[0]
     assert len(code.splitlines()) == 5 and "shards" not in code
     for shard in [*shards.open(str(home), "train"), *shards.open(str(home), "valid")]:
@@ -57,7 +72,9 @@ def test_a_shard_opens_in_five_lines_of_plain_pyarrow(home: Path, capsys: pytest
         assert str(shard.document(0)[:3]).strip("[]") in printed
 
 
-def test_shards_open_as_the_page_says(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_shards_open_as_the_page_says(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(home.parent)
     exec(blocks("docs/format.md", "python")[1], {})
     assert "'<mask>'" in capsys.readouterr().out
@@ -68,7 +85,9 @@ def test_the_reference_is_what_the_source_says() -> None:
 
 
 def test_the_reference_needs_nothing_installed() -> None:
-    subprocess.run([sys.executable, "-I", "-S", ROOT / "docs" / "make_reference.py", "--check"], check=True)
+    subprocess.run(
+        [sys.executable, "-I", "-S", ROOT / "docs" / "make_reference.py", "--check"], check=True
+    )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -78,7 +97,11 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 def test_the_tree_in_the_readme_names_files_that_are_there() -> None:
-    [tree] = re.findall(r"^## Where things are\n\n((?:    .*\n)+)", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
+    [tree] = re.findall(
+        r"^## Where things are\n\n((?:    .*\n)+)",
+        (ROOT / "README.md").read_text("utf-8"),
+        re.MULTILINE,
+    )
     folder = ""
     for line in tree.splitlines():
         folder = match[1] if (match := re.match(r" {4}(\w+)/", line)) else folder

@@ -13,7 +13,12 @@ README = (ROOT / "README.md").read_text("utf-8")
 
 def commands() -> list[list[str]]:
     blocks = re.findall(r"```console\n(.*?)```", README, re.DOTALL)
-    return [shlex.split(line[2:]) for block in blocks for line in block.splitlines() if line.startswith("$ ")]
+    return [
+        shlex.split(line[2:])
+        for block in blocks
+        for line in block.splitlines()
+        if line.startswith("$ ")
+    ]
 
 
 def test_the_commands_run(some_novels: Path, tmp_path: Path) -> None:
@@ -26,7 +31,9 @@ def test_the_commands_run(some_novels: Path, tmp_path: Path) -> None:
         if program == "make":
             continue
         module = {"corpus": "pipelines.cli", "trainer": "trainer.cli"}[program]
-        steps = ["--steps", "3"] if arguments[0] == "pretrain" else []  # the same command, not its hour
+        steps = (
+            ["--steps", "3"] if arguments[0] == "pretrain" else []
+        )  # the same command, not its hour
         done = subprocess.run(
             [sys.executable, "-m", module, *arguments, *steps],
             cwd=tmp_path,

@@ -1,7 +1,8 @@
 """One digest over the values of every work file of a home, and one over the bytes of its shards.
 
-Values, not bytes, since Parquet's bytes depend on pyarrow's version; whole sources, not slices, since no result may depend
-on how slices were cut. What names a slice or the packages (fingerprints, created_by) is left out.
+Values, not bytes, since Parquet's bytes depend on pyarrow's version; whole sources, not slices,
+since no result may depend on how slices were cut. What names a slice or the packages (fingerprints,
+created_by) is left out.
 """
 
 import hashlib
@@ -22,27 +23,51 @@ def _rows(path: Path) -> list[dict[str, Any]]:
 
 
 def _slices(home: Path, source: str) -> list[str]:
-    found = [json.loads(path.read_text()) for path in (home / "summaries" / "ingest" / source).iterdir()]
-    return [summary["slice"] for summary in sorted(found, key=lambda summary: (summary["path"], summary["start"]))]
+    found = [
+        json.loads(path.read_text()) for path in (home / "summaries" / "ingest" / source).iterdir()
+    ]
+    return [
+        summary["slice"]
+        for summary in sorted(found, key=lambda summary: (summary["path"], summary["start"]))
+    ]
 
 
 def values(home: Path) -> dict[str, str]:
-    """What -> digest: every kind of work file of every source, the vocabulary, the counts, the shards, the manifest."""
+    """What -> digest: every kind of work file of every source, the vocabulary, the counts, the
+    shards, the manifest."""
     found: dict[str, str] = {}
     for source in sorted(path.name for path in (home / "documents").iterdir()):
         names = _slices(home, source)
-        kinds = ["documents", "rejects", *(f"attributes/{path.name}" for path in sorted((home / "attributes").iterdir()))]
-        kinds += [f"work/{path.name}" for path in sorted((home / "work").iterdir()) if (path / source).is_dir()]
+        kinds = [
+            "documents",
+            "rejects",
+            *(f"attributes/{path.name}" for path in sorted((home / "attributes").iterdir())),
+        ]
+        kinds += [
+            f"work/{path.name}"
+            for path in sorted((home / "work").iterdir())
+            if (path / source).is_dir()
+        ]
         for kind in kinds:
-            paths = [home / kind / source / f"{name}{suffix}" for name in names for suffix in (".parquet", ".arrow")]
-            found[f"{kind}/{source}"] = _digest([row for path in paths if path.exists() for row in _rows(path)])
+            paths = [
+                home / kind / source / f"{name}{suffix}"
+                for name in names
+                for suffix in (".parquet", ".arrow")
+            ]
+            found[f"{kind}/{source}"] = _digest(
+                [row for path in paths if path.exists() for row in _rows(path)]
+            )
         for stage in sorted(path.name for path in (home / "summaries").iterdir()):
             counts: Counter[str] = Counter()
             for path in sorted((home / "summaries" / stage / source).glob("*.json")):
                 summary = json.loads(path.read_text())
                 counts.update(summary["counts"])
-                counts.update({f"reject {reason}": count for reason, count in summary["rejects"].items()})
-                counts.update({f"twins in {name}": count for name, count in summary["twins_in"].items()})
+                counts.update(
+                    {f"reject {reason}": count for reason, count in summary["rejects"].items()}
+                )
+                counts.update(
+                    {f"twins in {name}": count for name, count in summary["twins_in"].items()}
+                )
             found[f"counts/{stage}/{source}"] = _digest(sorted(counts.items()))
     found["tokenizer"] = _digest((home / "tokenizer" / "tokenizer.json").read_text())
     for path in sorted((home / "shards").glob("*.arrow")):
@@ -58,12 +83,17 @@ def values(home: Path) -> dict[str, str]:
 
 
 def _digest(value: Any) -> str:
-    return hashlib.blake2b(json.dumps(value, sort_keys=True, default=str, ensure_ascii=True).encode(), digest_size=16).hexdigest()
+    return hashlib.blake2b(
+        json.dumps(value, sort_keys=True, default=str, ensure_ascii=True).encode(), digest_size=16
+    ).hexdigest()
 
 
 def shard_bytes(home: Path) -> dict[str, str]:
     """File -> digest of everything in shards/."""
-    return {path.name: hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest() for path in sorted((home / "shards").iterdir())}
+    return {
+        path.name: hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
+        for path in sorted((home / "shards").iterdir())
+    }
 
 
 def one(digests: dict[str, str]) -> str:

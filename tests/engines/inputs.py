@@ -1,4 +1,5 @@
-"""What the matrix builds: news archives, a wiki and novels of the test data, else generated ones, and some documents of the other corpora; small, with copies among them."""
+"""What the matrix builds: news archives, a wiki and novels of the test data, else generated ones,
+and some documents of the other corpora; small, with copies among them."""
 
 import shutil
 import tarfile
@@ -47,17 +48,33 @@ def prepare(folder: Path) -> Path:
         shutil.copytree(found, news)
     else:
         for number in range(5):
-            path = news / "CC-NEWS" / "2018" / "03" / f"CC-NEWS-2018033010101{number}-0000{number}.warc.gz"
+            path = (
+                news
+                / "CC-NEWS"
+                / "2018"
+                / "03"
+                / f"CC-NEWS-2018033010101{number}-0000{number}.warc.gz"
+            )
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(archives.members(*archives.articles(30, number * 25)))  # five of each are in the next one too
+            path.write_bytes(
+                archives.members(*archives.articles(30, number * 25))
+            )  # five of each are in the next one too
     (folder / "wiki").mkdir()
     dump = data_file("wikipedia/smallwiki-part-even-multistream.xml.bz2")
-    content = dump.read_bytes() if dump else dumps.multistream(dumps.head(), [dumps.page(n, f"Page {n}", dumps.prose(n, 90)) for n in range(60)], 20)[0]
+    content = (
+        dump.read_bytes()
+        if dump
+        else dumps.multistream(
+            dumps.head(), [dumps.page(n, f"Page {n}", dumps.prose(n, 90)) for n in range(60)], 20
+        )[0]
+    )
     (folder / "wiki" / "smallwiki-20180101-pages-articles.xml.bz2").write_bytes(content)
     for number, text in enumerate(_texts()):
         (novels / f"novel-{number}.txt").write_text(text, "utf-8")
     first = (novels / "novel-0.txt").read_text("utf-8").split("\n\n")
-    (novels / "copies.txt").write_text("\n\n".join(paragraph.upper().replace(" ", "  ") for paragraph in first[:40]), "utf-8")
+    (novels / "copies.txt").write_text(
+        "\n\n".join(paragraph.upper().replace(" ", "  ") for paragraph in first[:40]), "utf-8"
+    )
     for name in MORE:
         (folder / name).mkdir()
         five_corpora.PLANT[name](folder / name, five_corpora.planted(name))
@@ -68,25 +85,54 @@ def prepare(folder: Path) -> Path:
 def _texts() -> list[str]:
     archive = data_file("books/english_novels.tar.xz")
     if archive is None:
-        return ["\n\n".join(archives.english(1000 * number + part, 6) for part in range(120)) for number in range(NOVELS)]
+        return [
+            "\n\n".join(archives.english(1000 * number + part, 6) for part in range(120))
+            for number in range(NOVELS)
+        ]
     with tarfile.open(archive) as tar:
-        members = sorted((member for member in tar.getmembers() if member.isfile()), key=lambda member: member.name)[:NOVELS]
-        return [tar.extractfile(member).read(NOVEL_BYTES).decode("utf-8", "ignore") for member in members]  # type: ignore[union-attr]
+        members = sorted(
+            (member for member in tar.getmembers() if member.isfile()),
+            key=lambda member: member.name,
+        )[:NOVELS]
+        return [
+            tar.extractfile(member).read(NOVEL_BYTES).decode("utf-8", "ignore")
+            for member in members
+        ]  # type: ignore[union-attr]
 
 
-def write_recipe(path: Path, folder: Path, novels: list[str], news_slice: int, wiki_slice: int, novels_slice: int, more_slice: int) -> Path:
+def write_recipe(
+    path: Path,
+    folder: Path,
+    novels: list[str],
+    news_slice: int,
+    wiki_slice: int,
+    novels_slice: int,
+    more_slice: int,
+) -> Path:
     """The recipe over inputs in some place, cut in some way."""
     listed = ", ".join(f'"{pattern}"' for pattern in novels)
-    tables = (five_corpora.TABLES[name].format(fraction=0.5) + f'input = "{folder}/{name}/*"\nslice_bytes = {more_slice}\n' for name in MORE)
+    tables = (
+        five_corpora.TABLES[name].format(fraction=0.5)
+        + f'input = "{folder}/{name}/*"\nslice_bytes = {more_slice}\n'
+        for name in MORE
+    )
     more = "".join(f"[sources.{name}]\n{table}" for name, table in zip(MORE, tables))
     slices = {"news_slice": news_slice, "wiki_slice": wiki_slice, "novels_slice": novels_slice}
-    path.write_text(RECIPE.format(news=folder / "news", wiki=folder / "wiki", novels=listed, more=more, **slices))
+    path.write_text(
+        RECIPE.format(
+            news=folder / "news", wiki=folder / "wiki", novels=listed, more=more, **slices
+        )
+    )
     return path
 
 
 def in_another_order(folder: Path, other: Path) -> Path:
-    """The same inputs in another place, written in reverse order, named in another order, cut into other slices."""
-    for path in sorted((path for path in folder.rglob("*") if path.is_file() and path.name != "recipe.toml"), reverse=True):
+    """The same inputs in another place, written in reverse order, named in another order, cut into
+    other slices."""
+    for path in sorted(
+        (path for path in folder.rglob("*") if path.is_file() and path.name != "recipe.toml"),
+        reverse=True,
+    ):
         target = other / path.relative_to(folder)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, target)

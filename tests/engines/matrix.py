@@ -2,9 +2,10 @@
 
     python tests/engines/matrix.py [--only WORD ...] [--keep FOLDER]
 
-Each row builds the same recipe (news archives, novels, exact dedup, tokenizer, shards) on an engine of its own into a home of
-its own, by the command `corpus`. The digest is over the values of every work file of the whole source; shard files of one set
-of locked versions must be equal byte for byte. A row that did not run fails the matrix; only Flink's may say so.
+Each row builds the same recipe (news archives, novels, exact dedup, tokenizer, shards) on an engine
+of its own into a home of its own, by the command `corpus`. The digest is over the values of every
+work file of the whole source; shard files of one set of locked versions must be equal byte for
+byte. A row that did not run fails the matrix; only Flink's may say so.
 """
 
 import argparse
@@ -31,7 +32,8 @@ FN_API = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 
 @dataclass(frozen=True)
 class Bench:
-    """What every row works with. `recipe`: the shared one; `other`: the same inputs in another order and cut."""
+    """What every row works with. `recipe`: the shared one; `other`: the same inputs in another
+    order and cut."""
 
     folder: Path
     recipe: Path
@@ -60,8 +62,9 @@ class Failed(Exception):
 
 @dataclass(frozen=True)
 class Row:
-    """`name`: for files; `versions`: "locked" (this environment) or "spark"; `run`: builds the row's home; `processes`: how many
-    worker processes must have had slices of stage `ingest`, where that is set."""
+    """`name`: for files; `versions`: "locked" (this environment) or "spark"; `run`: builds the
+    row's home; `processes`: how many worker processes must have had slices of stage `ingest`, where
+    that is set."""
 
     name: str
     engine: str
@@ -76,7 +79,15 @@ def run(bench: Bench, row: Row, command: list[str], env: dict[str, str]) -> str:
         log.write(f"\n$ {' '.join(command)}\n")
         log.flush()
         begin = log.tell()
-        process = subprocess.Popen(command, env=env, cwd=bench.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        process = subprocess.Popen(
+            command,
+            env=env,
+            cwd=bench.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
         try:
             code = process.wait(DEADLINE_S)
         except subprocess.TimeoutExpired:
@@ -85,18 +96,45 @@ def run(bench: Bench, row: Row, command: list[str], env: dict[str, str]) -> str:
             raise Failed(f"not done within {DEADLINE_S:.0f} s; {bench.log(row.name)}") from None
     said = bench.log(row.name).read_bytes()[begin:].decode("utf-8", "replace")
     if code:
-        raise Failed(f"exit {code}: {said.strip().splitlines()[-1][:300] if said.strip() else ''}; {bench.log(row.name)}")
+        raise Failed(
+            f"exit {code}: {said.strip().splitlines()[-1][:300] if said.strip() else ''}; {bench.log(row.name)}"
+        )
     return said
 
 
-def build(bench: Bench, row: Row, *options: str, script: tuple[str, ...] = ("-m", "pipelines.cli"), recipe: Path | None = None) -> None:
+def build(
+    bench: Bench,
+    row: Row,
+    *options: str,
+    script: tuple[str, ...] = ("-m", "pipelines.cli"),
+    recipe: Path | None = None,
+) -> None:
     """`corpus build` into the row's home."""
-    python, env = (sys.executable, bench.env()) if row.versions == "locked" else (str(bench.tools.python), cluster.environment(bench.tools, bench.mark))
-    said = run(bench, row, [python, *script, "build", str(recipe or bench.recipe), "--home", str(bench.home(row.name)), *options], env)
+    python, env = (
+        (sys.executable, bench.env())
+        if row.versions == "locked"
+        else (str(bench.tools.python), cluster.environment(bench.tools, bench.mark))
+    )
+    said = run(
+        bench,
+        row,
+        [
+            python,
+            *script,
+            "build",
+            str(recipe or bench.recipe),
+            "--home",
+            str(bench.home(row.name)),
+            *options,
+        ],
+        env,
+    )
     if row.processes is not None:
         found = re.search(r"^ingest: worker processes (\d+)", said, re.MULTILINE)
         if not found or int(found[1]) != row.processes:
-            raise Failed(f"the slices of ingest were done in {found[1] if found else 'no'} worker processes, not {row.processes}")
+            raise Failed(
+                f"the slices of ingest were done in {found[1] if found else 'no'} worker processes, not {row.processes}"
+            )
 
 
 def in_memory(*options: str) -> Callable[[Bench, Row], None]:
@@ -127,13 +165,20 @@ def spark_local(bench: Bench, row: Row) -> None:
 def spark_process(bench: Bench, row: Row) -> None:
     """A standalone cluster; executors start Beam's boot program."""
     with _standalone(bench, row) as (master, _):
-        options = [*cluster.process_options(bench.tools, bench.folder), "--sdk_worker_parallelism=2"]
+        options = [
+            *cluster.process_options(bench.tools, bench.folder),
+            "--sdk_worker_parallelism=2",
+        ]
         build(bench, row, *cluster.spark_options(bench.tools, master), *options)
 
 
 def spark_external(bench: Bench, row: Row) -> None:
-    """A standalone cluster; executors ask a worker pool for workers; the job server stands by itself."""
-    with _standalone(bench, row) as (master, env), cluster.worker_pool(bench.tools, env, bench.log(f"{row.name}-pool")) as pool:
+    """A standalone cluster; executors ask a worker pool for workers; the job server stands by
+    itself."""
+    with (
+        _standalone(bench, row) as (master, env),
+        cluster.worker_pool(bench.tools, env, bench.log(f"{row.name}-pool")) as pool,
+    ):
         build(
             bench,
             row,
@@ -152,7 +197,8 @@ def _standalone(bench: Bench, row: Row) -> Iterator[tuple[str, dict[str, str]]]:
 
 
 def one_jar(bench: Bench, row: Row) -> None:
-    """The whole build as one jar, submitted by pyspark's spark-submit; the same command then checks the accounts."""
+    """The whole build as one jar, submitted by pyspark's spark-submit; the same command then checks
+    the accounts."""
     env = cluster.environment(bench.tools, bench.mark)
     jar = bench.folder / "build.jar"
     build(
@@ -162,12 +208,22 @@ def one_jar(bench: Bench, row: Row) -> None:
         f"--output_executable_path={jar}",
         *cluster.process_options(bench.tools, bench.folder),
     )
-    submit = [str(bench.tools.pyspark / "bin" / "spark-submit"), "--driver-memory", "1g", "--master", "local[2,4]", str(jar)]
+    submit = [
+        str(bench.tools.pyspark / "bin" / "spark-submit"),
+        "--driver-memory",
+        "1g",
+        "--master",
+        "local[2,4]",
+        str(jar),
+    ]
     run(bench, row, submit, env)
     jar.unlink()
     if not (bench.home(row.name) / "shards" / "manifest.json").exists():
         raise Failed(f"spark-submit wrote no manifest; {bench.log(row.name)}")
-    before = {path: path.stat().st_mtime_ns for path in (bench.home(row.name) / "documents").rglob("*.parquet")}
+    before = {
+        path: path.stat().st_mtime_ns
+        for path in (bench.home(row.name) / "documents").rglob("*.parquet")
+    }
     build(bench, row)
     if any(path.stat().st_mtime_ns != then for path, then in before.items()):
         raise Failed("the build after the jar did again what the jar had done")
@@ -191,14 +247,28 @@ ROWS = (
         "processes",
         "FnApiRunner multi_processing, 2 workers",
         "locked",
-        in_memory(f"--runner={FN_API}", "--direct_running_mode=multi_processing", "--direct_num_workers=2"),
+        in_memory(
+            f"--runner={FN_API}", "--direct_running_mode=multi_processing", "--direct_num_workers=2"
+        ),
         processes=2,
     ),
     Row("prism", "Prism, LOOPBACK", "locked", prism),
     Row("spark-memory", "FnApiRunner in memory, pool of 2", "spark", in_memory("--workers", "2")),
     Row("spark-local", "Spark local[2,4], LOOPBACK", "spark", spark_local),
-    Row("spark-process", "Spark standalone, PROCESS, 2 a worker", "spark", spark_process, processes=2),
-    Row("spark-external", "Spark standalone, EXTERNAL, 2 a worker", "spark", spark_external, processes=2),
+    Row(
+        "spark-process",
+        "Spark standalone, PROCESS, 2 a worker",
+        "spark",
+        spark_process,
+        processes=2,
+    ),
+    Row(
+        "spark-external",
+        "Spark standalone, EXTERNAL, 2 a worker",
+        "spark",
+        spark_external,
+        processes=2,
+    ),
     Row("spark-jar", "Spark, one jar by spark-submit, PROCESS", "spark", one_jar),
     Row("flink", "Flink", "none", not_run("its job server does not resolve from Maven Central")),
 )
@@ -211,14 +281,24 @@ def versions(python: str) -> str:
         "print('Python {}.{}, Beam '.format(*sys.version_info) + version('apache-beam') + ', pyarrow ' + version('pyarrow'), end='')\n"
         "try:\n    print(', Spark ' + version('pyspark'))\nexcept PackageNotFoundError:\n    print()\n"
     )
-    return subprocess.run([python, "-c", script], capture_output=True, text=True, check=True, timeout=60).stdout.strip()
+    return subprocess.run(
+        [python, "-c", script], capture_output=True, text=True, check=True, timeout=60
+    ).stdout.strip()
 
 
 def main() -> int:
     """Run the rows, print the table; 0 when all that must run ran and agree."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--only", nargs="*", default=[], help="rows whose name holds one of these words; the table is then no verdict")
-    parser.add_argument("--keep", help="a new folder for homes and logs; default one that goes again when all is well")
+    parser.add_argument(
+        "--only",
+        nargs="*",
+        default=[],
+        help="rows whose name holds one of these words; the table is then no verdict",
+    )
+    parser.add_argument(
+        "--keep",
+        help="a new folder for homes and logs; default one that goes again when all is well",
+    )
     arguments = parser.parse_args()
     try:
         made = tools()
@@ -228,8 +308,18 @@ def main() -> int:
     folder = Path(arguments.keep or tempfile.mkdtemp(prefix="corpusmill-matrix-")).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     recipe = inputs.prepare(folder / "inputs")
-    bench = Bench(folder, recipe, inputs.in_another_order(folder / "inputs", folder / "elsewhere"), made, cluster.new_mark())
-    rows = [row for row in ROWS if not arguments.only or any(word in row.name for word in arguments.only)]
+    bench = Bench(
+        folder,
+        recipe,
+        inputs.in_another_order(folder / "inputs", folder / "elsewhere"),
+        made,
+        cluster.new_mark(),
+    )
+    rows = [
+        row
+        for row in ROWS
+        if not arguments.only or any(word in row.name for word in arguments.only)
+    ]
     good = True
     found: dict[str, dict[str, str]] = {}
     lines: list[tuple[str, ...]] = []
@@ -248,7 +338,9 @@ def main() -> int:
         except (Failed, AssertionError, OSError, subprocess.SubprocessError) as error:
             good, shown = False, f"failed: {error}"
             cluster.kill_marked(bench.mark)
-        lines.append((row.engine, known[row.versions], shown, f"{(time.monotonic() - started) / 60:.1f}"))
+        lines.append(
+            (row.engine, known[row.versions], shown, f"{(time.monotonic() - started) / 60:.1f}")
+        )
         print(" | ".join(lines[-1]), file=sys.stderr, flush=True)
     print()
     print(table([("engine", "versions", "digest", "minutes"), *lines]))
@@ -265,7 +357,10 @@ def main() -> int:
 def table(lines: list[tuple[str, ...]]) -> str:
     """Columns, aligned."""
     widths = [max(map(len, column)) for column in zip(*lines)]
-    return "\n".join(" | ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines)
+    return "\n".join(
+        " | ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip()
+        for line in lines
+    )
 
 
 def agree(found: dict[str, dict[str, str]]) -> bool:
@@ -275,7 +370,11 @@ def agree(found: dict[str, dict[str, str]]) -> bool:
     first, *others = found
     good = True
     for name in others:
-        different = sorted(key for key in found[first].keys() | found[name].keys() if found[first].get(key) != found[name].get(key))
+        different = sorted(
+            key
+            for key in found[first].keys() | found[name].keys()
+            if found[first].get(key) != found[name].get(key)
+        )
         if different:
             good = False
             print(f"{name} differs from {first} in: {', '.join(different)}")
@@ -296,7 +395,9 @@ def bytes_agree(bench: Bench, rows: list[Row]) -> bool:
                     f"{name}: other bytes than {of_kind[0].name} in {sorted(key for key in first.keys() | digests.keys() if first.get(key) != digests.get(key))}"
                 )
         if good and found:
-            print(f"{len(found)} engines with {kind} versions: {len(next(iter(found.values())))} files in shards/ equal byte for byte")
+            print(
+                f"{len(found)} engines with {kind} versions: {len(next(iter(found.values())))} files in shards/ equal byte for byte"
+            )
     return good
 
 

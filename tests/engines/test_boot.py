@@ -1,4 +1,5 @@
-"""What Beam's boot program starts ends with the process that started it, whether the worker has begun or not."""
+"""What Beam's boot program starts ends with the process that started it, whether the worker has
+begun or not."""
 
 import os
 import signal
@@ -28,16 +29,38 @@ def test_nothing_outlives_the_executor(victim: str, tmp_path: Path) -> None:
     program.write_text(BOOT.format(python=sys.executable))
     program.chmod(0o755)
     mark = cluster.new_mark()
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "CORPUSMILL_BOOT": str(program), cluster.MARK: mark}
-    executor = subprocess.Popen([sys.executable, "-c", EXECUTOR], env=env, cwd=tmp_path, stdin=subprocess.DEVNULL)
+    env = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "CORPUSMILL_BOOT": str(program),
+        cluster.MARK: mark,
+    }
+    executor = subprocess.Popen(
+        [sys.executable, "-c", EXECUTOR], env=env, cwd=tmp_path, stdin=subprocess.DEVNULL
+    )
     try:
         end = time.monotonic() + 20
-        while len(started := [pid for pid, command in cluster.marked(mark) if "--id=1" in command]) < 3 and time.monotonic() < end:
+        while (
+            len(started := [pid for pid, command in cluster.marked(mark) if "--id=1" in command])
+            < 3
+            and time.monotonic() < end
+        ):
             time.sleep(0.05)
-        (boot,) = [pid for pid in started if executor.pid == int(Path(f"/proc/{pid}/stat").read_text().split()[3])]
-        assert Path(f"/proc/{boot}/cmdline").read_bytes().split(b"\0")[1:3] == [str(program).encode(), b"--id=1"]  # became it
+        (boot,) = [
+            pid
+            for pid in started
+            if executor.pid == int(Path(f"/proc/{pid}/stat").read_text().split()[3])
+        ]
+        assert Path(f"/proc/{boot}/cmdline").read_bytes().split(b"\0")[1:3] == [
+            str(program).encode(),
+            b"--id=1",
+        ]  # became it
         end = time.monotonic() + 5
-        while victim == "boot program" and time.monotonic() < end and not (tmp_path / "worker").exists():
+        while (
+            victim == "boot program"
+            and time.monotonic() < end
+            and not (tmp_path / "worker").exists()
+        ):
             time.sleep(0.05)
         os.kill(executor.pid if victim == "executor" else boot, signal.SIGKILL)
         executor.wait(20)
@@ -50,6 +73,16 @@ def test_nothing_outlives_the_executor(victim: str, tmp_path: Path) -> None:
 
 def test_no_boot_program(tmp_path: Path) -> None:
     env = {**os.environ, "PYTHONPATH": str(ROOT), "CORPUSMILL_BOOT": str(tmp_path / "none")}
-    done = subprocess.run([sys.executable, "-m", "pipelines.boot"], env=env, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+    done = subprocess.run(
+        [sys.executable, "-m", "pipelines.boot"],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        stdin=subprocess.DEVNULL,
+    )
     assert done.returncode == 3
-    assert done.stderr == f"error: {tmp_path}/none: no boot program\nhint: name it by CORPUSMILL_BOOT; docs/spark.md\n"
+    assert (
+        done.stderr
+        == f"error: {tmp_path}/none: no boot program\nhint: name it by CORPUSMILL_BOOT; docs/spark.md\n"
+    )

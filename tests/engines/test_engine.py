@@ -1,4 +1,5 @@
-"""What is known of an engine without one: options, where work is done, what errors mean, and the watch over silent jobs."""
+"""What is known of an engine without one: options, where work is done, what errors mean, and the
+watch over silent jobs."""
 
 import threading
 import time
@@ -17,22 +18,58 @@ from shards.config import UserError
     ("arguments", "runner", "in_process", "shares_process"),
     [
         ([], "FnApiRunner", True, True),
-        (["--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner"], "FnApiRunner", True, True),
-        (["--runner", "FnApiRunner", "--direct_running_mode", "multi_processing"], "FnApiRunner", False, False),
-        (["--runner=FnApiRunner", "--direct-running-mode=multi_threading"], "FnApiRunner", False, True),
+        (
+            ["--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner"],
+            "FnApiRunner",
+            True,
+            True,
+        ),
+        (
+            ["--runner", "FnApiRunner", "--direct_running_mode", "multi_processing"],
+            "FnApiRunner",
+            False,
+            False,
+        ),
+        (
+            ["--runner=FnApiRunner", "--direct-running-mode=multi_threading"],
+            "FnApiRunner",
+            False,
+            True,
+        ),
         (["--runner=PrismRunner"], "PrismRunner", False, True),
         (["--runner=SparkRunner"], "SparkRunner", False, True),
         (["--runner=SparkRunner", "--spark_master_url=local[2,4]"], "SparkRunner", False, True),
-        (["--runner=SparkRunner", "--spark_master_url=local[2,4]", "--environment_type=PROCESS"], "SparkRunner", False, False),
-        (["--runner=SparkRunner", "--spark_master_url=spark://a:7077"], "SparkRunner", False, False),
+        (
+            ["--runner=SparkRunner", "--spark_master_url=local[2,4]", "--environment_type=PROCESS"],
+            "SparkRunner",
+            False,
+            False,
+        ),
+        (
+            ["--runner=SparkRunner", "--spark_master_url=spark://a:7077"],
+            "SparkRunner",
+            False,
+            False,
+        ),
         (["--runner=SparkRunner", "--output_executable_path=a.jar"], "SparkRunner", False, False),
-        (["--runner=PortableRunner", "--job_endpoint=a:1", "--environment_type", "LOOPBACK"], "PortableRunner", False, True),
+        (
+            ["--runner=PortableRunner", "--job_endpoint=a:1", "--environment_type", "LOOPBACK"],
+            "PortableRunner",
+            False,
+            True,
+        ),
         (["--runner=DataflowRunner"], "DataflowRunner", False, False),
     ],
 )
-def test_where_work_is_done(arguments: list[str], runner: str, in_process: bool, shares_process: bool) -> None:
+def test_where_work_is_done(
+    arguments: list[str], runner: str, in_process: bool, shares_process: bool
+) -> None:
     found = engine_of(arguments)
-    assert (found.runner, found.in_process, found.shares_process) == (runner, in_process, shares_process)
+    assert (found.runner, found.in_process, found.shares_process) == (
+        runner,
+        in_process,
+        shares_process,
+    )
 
 
 def test_children_by_default() -> None:
@@ -72,15 +109,55 @@ java.base/java.lang.Thread.run(Thread.java:840)
             "a worker's Python lacks the package: No module named 'pipelines'",
             "install corpusmill",
         ),
-        ("Task 0 in stage 1.0 failed 4 times", ["x", "ModuleNotFoundError: No module named 'shards'"], "lacks the package", "install corpusmill"),
-        ("job failed", ["java.io.InvalidClassException: org.apache.spark.rpc; local class incompatible"], "not of the jar's minor version", "Spark 3.5"),
-        ("Application has been killed. Reason: All masters are unresponsive! Giving up.", [], "not of the jar's minor version", "Spark 3.5"),
-        ("<_Rendezvous StatusCode.UNAVAILABLE, details = 'Socket closed'>", [], "the job server has gone", "start it again"),
-        ("Only one SparkContext should be running in this JVM", [], "at work on another job", "one job at a time"),
-        ("Task 1 in stage 2.0 failed 1 times, most recent failure", ["Connection refused"], "a task failed as often as Spark tries", "local[N,4]"),
-        (STOPPED, [], "the cluster did not take the application, or ended it: Cannot call methods on a stopped SparkContext.", "minor version (3.5)"),
+        (
+            "Task 0 in stage 1.0 failed 4 times",
+            ["x", "ModuleNotFoundError: No module named 'shards'"],
+            "lacks the package",
+            "install corpusmill",
+        ),
+        (
+            "job failed",
+            ["java.io.InvalidClassException: org.apache.spark.rpc; local class incompatible"],
+            "not of the jar's minor version",
+            "Spark 3.5",
+        ),
+        (
+            "Application has been killed. Reason: All masters are unresponsive! Giving up.",
+            [],
+            "not of the jar's minor version",
+            "Spark 3.5",
+        ),
+        (
+            "<_Rendezvous StatusCode.UNAVAILABLE, details = 'Socket closed'>",
+            [],
+            "the job server has gone",
+            "start it again",
+        ),
+        (
+            "Only one SparkContext should be running in this JVM",
+            [],
+            "at work on another job",
+            "one job at a time",
+        ),
+        (
+            "Task 1 in stage 2.0 failed 1 times, most recent failure",
+            ["Connection refused"],
+            "a task failed as often as Spark tries",
+            "local[N,4]",
+        ),
+        (
+            STOPPED,
+            [],
+            "the cluster did not take the application, or ended it: Cannot call methods on a stopped SparkContext.",
+            "minor version (3.5)",
+        ),
         ("first\nlast line", [], "last line", "what is done is kept"),
-        ("java.io.IOException: No space left\n\tat a.b.C$D.run(C.java:1)\njava.base/java.lang.Thread.run(Thread.java:840)\n", [], "No space left", "kept"),
+        (
+            "java.io.IOException: No space left\n\tat a.b.C$D.run(C.java:1)\njava.base/java.lang.Thread.run(Thread.java:840)\n",
+            [],
+            "No space left",
+            "kept",
+        ),
         ("", [], "RuntimeError", "what is done is kept"),
     ],
 )
@@ -93,8 +170,14 @@ def test_what_an_error_means(text: str, log: list[str], what: str, hint: str) ->
 def test_an_error_comes_through_an_engine() -> None:
     """Whatever wraps it: its words, its remedy and its exit code."""
     error = UserError('a "quoted" thing, ünd more', "a\nhint", 3)
-    for text in (f"java.lang.RuntimeException: {engines.wire(error)} at java:1\n\tat", repr(str(engines.wire(error)))):
-        for found in (explain(RuntimeError(text), Engine("SparkRunner"), []), explain(RuntimeError("failed"), Engine("SparkRunner"), ["a", text])):
+    for text in (
+        f"java.lang.RuntimeException: {engines.wire(error)} at java:1\n\tat",
+        repr(str(engines.wire(error))),
+    ):
+        for found in (
+            explain(RuntimeError(text), Engine("SparkRunner"), []),
+            explain(RuntimeError("failed"), Engine("SparkRunner"), ["a", text]),
+        ):
             assert (found.what, found.hint, found.exit_code) == (error.what, error.hint, 3)
 
 
@@ -107,8 +190,17 @@ def test_a_worker_is_checked(tmp_path: Path) -> None:
     session = engines.new_session(home, {"lxml"})
     assert engines.new_session(home, {"lxml"}).token == session.token
     engines.check_worker(home.root, session)
-    assert {name for name, _ in session.versions} == {"Python", "corpusmill", "apache-beam", "pyarrow", "tokenizers", "lxml"}
-    older = tuple((name, "0.1" if name == "lxml" else version) for name, version in session.versions)
+    assert {name for name, _ in session.versions} == {
+        "Python",
+        "corpusmill",
+        "apache-beam",
+        "pyarrow",
+        "tokenizers",
+        "lxml",
+    }
+    older = tuple(
+        (name, "0.1" if name == "lxml" else version) for name, version in session.versions
+    )
     with pytest.raises(UserError, match=r"has lxml [\d.]+, the submitter 0\.1: another output"):
         engines.check_worker(home.root, Session(session.token, "run", "other-1", older))
     with pytest.raises(UserError, match="not the submitter's folder"):
@@ -122,7 +214,11 @@ def test_beats_tell_what_a_worker_does(tmp_path: Path) -> None:
     with engines.beating(home.root, session):
         (first,) = engines.read_beats(home, session)
     (last,) = engines.read_beats(home, session)
-    assert last["beat"] > first["beat"] and last["worker"] == session.driver and len(last["finished"]) == 3
+    assert (
+        last["beat"] > first["beat"]
+        and last["worker"] == session.driver
+        and len(last["finished"]) == 3
+    )
     assert engines.read_beats(home, engines.new_session(home, set())) == []  # another run
     engines.forget_beats(home)
     assert files.list_files(home.file("work", "beats")) == []
@@ -132,14 +228,20 @@ def test_a_silent_job_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(engines, "STALL_S", 0.5)
     monkeypatch.setattr(engines, "BEGIN_S", 0.5)
     monkeypatch.setattr(engines, "abandoned", False)
-    monkeypatch.setattr("pipelines.workers.interrupted", threading.Event())  # which the command's handler sets
+    monkeypatch.setattr(
+        "pipelines.workers.interrupted", threading.Event()
+    )  # which the command's handler sets
     home = new_home(tmp_path)
     watch = Watch(home, Engine("SparkRunner"), engines.new_session(home, set()))
     started = time.monotonic()
     with pytest.raises(KeyboardInterrupt), watch.over():
         while time.monotonic() < started + 30:
             time.sleep(0.1)
-    assert watch.verdict and "no worker has begun within 0 s" in watch.verdict.what and watch.verdict.exit_code == 3
+    assert (
+        watch.verdict
+        and "no worker has begun within 0 s" in watch.verdict.what
+        and watch.verdict.exit_code == 3
+    )
 
 
 def test_a_job_that_gives_signs_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

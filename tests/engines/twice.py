@@ -1,4 +1,5 @@
-"""`corpus`, but every slice is processed by two children at once: `python tests/engines/twice.py build RECIPE ...`."""
+"""`corpus`, but every slice is processed by two children at once: `python tests/engines/twice.py
+build RECIPE ...`."""
 
 import sys
 from typing import Any

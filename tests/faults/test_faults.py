@@ -1,4 +1,5 @@
-"""Whatever fails, nothing is lost, nothing half-written is seen, and the same command completes the build."""
+"""Whatever fails, nothing is lost, nothing half-written is seen, and the same command completes the
+build."""
 
 import hashlib
 import json
@@ -62,7 +63,9 @@ def write_recipe(folder: Path, kind: str, slice_bytes: int = 1) -> Path:
         ("raise", "ZeroDivisionError: a bug in the user's own source"),
     ],
 )
-def test_a_slice_that_always_fails_is_set_aside(fault: str, why: str, texts: Path, corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slice_that_always_fails_is_set_aside(
+    fault: str, why: str, texts: Path, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CORPUSMILL_WORKER_MEMORY_GB", "1.5")
     monkeypatch.setattr("pipelines.workers.STALL_S", 20.0 if fault == "hang" else 600.0)
     recipe, home = write_recipe(texts, "faulty:source"), texts / "home"
@@ -85,7 +88,14 @@ def test_a_slice_that_always_fails_is_set_aside(fault: str, why: str, texts: Pat
 def test_the_record_reached_is_named(texts: Path, corpus: Corpus) -> None:
     """Several files in one slice: the last record before the death."""
     (texts / "FAULT").write_text("segfault")
-    code, _, err = corpus("build", write_recipe(texts, "faulty:source", 10**9), "--home", texts / "home", "--workers", 1)
+    code, _, err = corpus(
+        "build",
+        write_recipe(texts, "faulty:source", 10**9),
+        "--home",
+        texts / "home",
+        "--workers",
+        1,
+    )
     before = sorted(path.name for path in (texts / "in").iterdir())[:]
     reached = before[before.index("bad.txt") - 1] if before.index("bad.txt") else ""
     assert code != 0 and (f"in or after {reached} @ 0" in err if reached else "set aside" in err)
@@ -97,7 +107,13 @@ def test_two_builds_of_one_home(texts: Path, corpus: Corpus) -> None:
 
     recipe = write_recipe(texts, "files")
     script = "import sys, time\nfrom pipelines.home import Home\nfrom pipelines.lock import locked\nwith locked(Home(sys.argv[1])):\n    print('held', flush=True)\n    sys.stdin.read()\n"
-    holder = subprocess.Popen([sys.executable, "-c", script, str(texts / "home")], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    holder = subprocess.Popen(
+        [sys.executable, "-c", script, str(texts / "home")],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     assert holder.stdout and holder.stdout.readline() == "held\n"
     code, _, err = corpus("build", recipe, "--home", texts / "home", "--workers", 0)
     assert code == 3 and f"process {holder.pid} on " in err and "is at work in it" in err
@@ -127,7 +143,9 @@ def test_two_builds_of_one_home(texts: Path, corpus: Corpus) -> None:
         "tokenizer",
     ],
 )
-def test_a_file_damaged_by_hand_is_rebuilt_alone(where: str, damage: str, texts: Path, corpus: Corpus) -> None:
+def test_a_file_damaged_by_hand_is_rebuilt_alone(
+    where: str, damage: str, texts: Path, corpus: Corpus
+) -> None:
     recipe, home = write_recipe(texts, "files", 60_000), texts / "home"
     near_copy = sorted((texts / "in").iterdir())[0].read_text("utf-8") + " and a word more"
     (texts / "in" / "copy.txt").write_text(near_copy, "utf-8")
@@ -139,8 +157,16 @@ def test_a_file_damaged_by_hand_is_rebuilt_alone(where: str, damage: str, texts:
     if damage == "delete":
         path.unlink()
     else:
-        path.write_bytes(content[: len(content) // 2] if damage == "cut" else content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
-    others = {other: other.stat().st_mtime_ns for other in (home / "documents").rglob("*.parquet") if other != path}
+        path.write_bytes(
+            content[: len(content) // 2]
+            if damage == "cut"
+            else content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
+        )
+    others = {
+        other: other.stat().st_mtime_ns
+        for other in (home / "documents").rglob("*.parquet")
+        if other != path
+    }
     code, _, err = corpus("build", recipe, "--home", home, "--workers", 0)
     assert code == 0, err
     assert digest(home) == wanted and corpus("verify", home)[0] == 0
@@ -150,12 +176,20 @@ def test_a_file_damaged_by_hand_is_rebuilt_alone(where: str, damage: str, texts:
 
 def test_rejects_that_were_deleted_are_made_again(tmp_path: Path, corpus: Corpus) -> None:
     (tmp_path / "in.jsonl").write_text('{"text": "The cat sat on the mat."}\n{"text": \n')
-    (tmp_path / "recipe.toml").write_text('[sources.a]\nkind = "files"\ninput = "in.jsonl"\n[tokenizer]\nvocab_size = 261\n')
-    assert corpus("build", tmp_path / "recipe.toml", "--home", tmp_path / "home", "--workers", 0)[0] == 0
+    (tmp_path / "recipe.toml").write_text(
+        '[sources.a]\nkind = "files"\ninput = "in.jsonl"\n[tokenizer]\nvocab_size = 261\n'
+    )
+    assert (
+        corpus("build", tmp_path / "recipe.toml", "--home", tmp_path / "home", "--workers", 0)[0]
+        == 0
+    )
     (path,) = (tmp_path / "home" / "rejects" / "a").iterdir()
     content = path.read_bytes()
     path.unlink()
-    assert corpus("build", tmp_path / "recipe.toml", "--home", tmp_path / "home", "--workers", 0)[0] == 0
+    assert (
+        corpus("build", tmp_path / "recipe.toml", "--home", tmp_path / "home", "--workers", 0)[0]
+        == 0
+    )
     assert path.read_bytes() == content
 
 
@@ -169,7 +203,12 @@ def test_the_disk_fills_up_and_is_freed(texts: Path, corpus: Corpus) -> None:
         assert corpus("build", recipe, "--home", texts / "good", "--workers", 0)[0] == 0
         (small / "ballast").write_bytes(bytes(300_000))
         code, _, err = corpus("build", recipe, "--home", small / "home", "--workers", 1)
-        assert code == 3 and ("No space left" in err or "bytes free" in err) and "hint: " in err and "Traceback" not in err
+        assert (
+            code == 3
+            and ("No space left" in err or "bytes free" in err)
+            and "hint: " in err
+            and "Traceback" not in err
+        )
         (small / "ballast").unlink()
         subprocess.run(["mount", "-o", "remount,size=20m", str(small)], check=True)
         assert corpus("build", recipe, "--home", small / "home", "--workers", 1)[0] == 0
@@ -183,9 +222,31 @@ def test_the_disk_fills_up_and_is_freed(texts: Path, corpus: Corpus) -> None:
 
 
 def start_build(recipe: Path, home: Path, mark: str) -> "subprocess.Popen[str]":
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}", "CORPUSMILL_MARK": mark}
-    command = [sys.executable, "-m", "pipelines.cli", "build", str(recipe), "--home", str(home), "--workers", "2"]
-    return subprocess.Popen(command, env=environment, cwd=home.parent, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    environment = {
+        **os.environ,
+        "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}",
+        "CORPUSMILL_MARK": mark,
+    }
+    command = [
+        sys.executable,
+        "-m",
+        "pipelines.cli",
+        "build",
+        str(recipe),
+        "--home",
+        str(home),
+        "--workers",
+        "2",
+    ]
+    return subprocess.Popen(
+        command,
+        env=environment,
+        cwd=home.parent,
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def marked(mark: str) -> list[int]:
@@ -193,7 +254,10 @@ def marked(mark: str) -> list[int]:
     found = []
     for path in Path("/proc").glob("[0-9]*"):
         try:
-            if f"CORPUSMILL_MARK={mark}".encode() in (path / "environ").read_bytes() and "Z" not in (path / "stat").read_text().rsplit(")", 1)[1][:3]:
+            if (
+                f"CORPUSMILL_MARK={mark}".encode() in (path / "environ").read_bytes()
+                and "Z" not in (path / "stat").read_text().rsplit(")", 1)[1][:3]
+            ):
                 found.append(int(path.name))
         except OSError:
             continue
@@ -209,16 +273,24 @@ def wait_until(condition: Callable[[], Any], seconds: float) -> Any:
 
 def children(build: "subprocess.Popen[str]") -> list[int]:
     try:
-        return [int(pid) for task in Path(f"/proc/{build.pid}/task").iterdir() for pid in (task / "children").read_text().split()]
+        return [
+            int(pid)
+            for task in Path(f"/proc/{build.pid}/task").iterdir()
+            for pid in (task / "children").read_text().split()
+        ]
     except OSError:
         return []
 
 
-KILLS: list[Any] = [pytest.param(number, marks=[] if number < 3 else [pytest.mark.long]) for number in range(30)]
+KILLS: list[Any] = [
+    pytest.param(number, marks=[] if number < 3 else [pytest.mark.long]) for number in range(30)
+]
 
 
 @pytest.fixture(scope="module")
-def undisturbed(some_novels: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+def undisturbed(
+    some_novels: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Any]]:
     from pipelines.stats import stats
 
     folder = tmp_path_factory.mktemp("chaos")
@@ -230,16 +302,28 @@ def undisturbed(some_novels: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     build = start_build(recipe, folder / "home", "undisturbed")
     _, err = build.communicate(timeout=120)
     assert build.returncode == 0, err
-    yield {"recipe": recipe, "digest": digest(folder / "home"), "stats": stats(str(folder / "home")), "seconds": time.monotonic() - begin, "folder": folder}
+    yield {
+        "recipe": recipe,
+        "digest": digest(folder / "home"),
+        "stats": stats(str(folder / "home")),
+        "seconds": time.monotonic() - begin,
+        "folder": folder,
+    }
 
 
 @pytest.mark.parametrize("number", KILLS)
-def test_killed_at_a_random_moment_and_resumed(number: int, undisturbed: dict[str, Any], tmp_path: Path, corpus: Corpus) -> None:
-    """SIGKILL of a child, of the driver, of the whole group: the same command again gives the undisturbed build."""
+def test_killed_at_a_random_moment_and_resumed(
+    number: int, undisturbed: dict[str, Any], tmp_path: Path, corpus: Corpus
+) -> None:
+    """SIGKILL of a child, of the driver, of the whole group: the same command again gives the
+    undisturbed build."""
     from pipelines.stats import stats
 
     draw = random.Random(number)
-    victim, moment = ("child", "driver", "group")[number % 3], draw.uniform(0.15, 0.95) * undisturbed["seconds"]
+    victim, moment = (
+        ("child", "driver", "group")[number % 3],
+        draw.uniform(0.15, 0.95) * undisturbed["seconds"],
+    )
     home, mark = tmp_path / "home", uuid.uuid4().hex
     build = start_build(undisturbed["recipe"], home, mark)
     wait_until(lambda: build.poll() is not None, moment)
@@ -264,7 +348,9 @@ def test_killed_at_a_random_moment_and_resumed(number: int, undisturbed: dict[st
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
-def test_an_interrupt_ends_cleanly_within_seconds(number: int, undisturbed: dict[str, Any], tmp_path: Path) -> None:
+def test_an_interrupt_ends_cleanly_within_seconds(
+    number: int, undisturbed: dict[str, Any], tmp_path: Path
+) -> None:
     mark = uuid.uuid4().hex
     build = start_build(undisturbed["recipe"], tmp_path / "home", mark)
     wait_until(lambda: (tmp_path / "home" / "work").exists(), 30)
@@ -278,8 +364,11 @@ def test_an_interrupt_ends_cleanly_within_seconds(number: int, undisturbed: dict
 
 
 @pytest.mark.parametrize("stage", ["exact", "near", "tokenizer", "tokenize", "shard"])
-def test_a_slice_set_aside_after_ingest_ends_the_build(stage: str, texts: Path, corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is made of the rest: no vocabulary of a part of the sample, no shards of a part of the documents."""
+def test_a_slice_set_aside_after_ingest_ends_the_build(
+    stage: str, texts: Path, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is made of the rest: no vocabulary of a part of the sample, no shards of a part of
+    the documents."""
     import importlib
 
     module = importlib.import_module(f"pipelines.{stage}")
@@ -296,7 +385,12 @@ def test_a_slice_set_aside_after_ingest_ends_the_build(stage: str, texts: Path, 
 
     monkeypatch.setattr(module, "process", process)
     code, _, err = corpus("build", recipe, "--home", home, "--workers", 0)
-    assert code == 1 and "1 slice set aside" in err and "ZeroDivisionError: a bug" in err and "Traceback" not in err
+    assert (
+        code == 1
+        and "1 slice set aside" in err
+        and "ZeroDivisionError: a bug" in err
+        and "Traceback" not in err
+    )
     assert not (home / "shards" / "manifest.json").exists()
     if stage == "tokenizer":
         assert not (home / "tokenizer" / "tokenizer.json").exists()
@@ -305,10 +399,15 @@ def test_a_slice_set_aside_after_ingest_ends_the_build(stage: str, texts: Path, 
     assert digest(home) == digest(texts / "good")
 
 
-def test_a_pool_whose_tracker_is_killed_at_its_start_is_begun_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pool_whose_tracker_is_killed_at_its_start_is_begun_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     from pipelines import workers
 
-    real, failures = workers._new_pool, [BrokenPipeError(32, "Broken pipe"), BrokenPipeError(32, "Broken pipe")]
+    real, failures = (
+        workers._new_pool,
+        [BrokenPipeError(32, "Broken pipe"), BrokenPipeError(32, "Broken pipe")],
+    )
 
     def failing(count: int) -> Any:
         if failures:

@@ -1,4 +1,5 @@
-"""What a user can cause: one clear line with the remedy, or a counted reject; never a traceback, never a hang."""
+"""What a user can cause: one clear line with the remedy, or a counted reject; never a traceback,
+never a hang."""
 
 import gzip
 import json
@@ -28,33 +29,81 @@ def write_recipe(folder: Path, text: str = GOOD, **values: Any) -> Path:
 @pytest.mark.parametrize(
     ("recipe", "what", "hint"),
     [
-        ('[sources.mine]\nkind = "files"\ninput = "in/*.pdf"', "in/*.pdf: no file matches", "check the pattern"),
-        ('[sources.mine]\nkind = "files"\ninput = "nowhere/*.txt"', "no such folder", "existing path"),
-        ('[sources.mine]\nkind = "file"\ninput = "in/*"', "kind = 'file': no such kind of source", "did you mean files?"),
-        ('[sources.mine]\nkind = "nomodule:source"\ninput = "in/*"', "No module named 'nomodule'", "module:function"),
-        ('[sources.mine]\nkind = "json:loads"\ninput = "in/*"', "kind = 'json:loads': TypeError", "docs/sources.md"),
-        ('[sources.mine]\nkind = "files"\ninput = "in/*"\ntext_feild = "x"', "sources.mine.text_feild: unknown key", "did you mean text_field?"),
-        ('[sources.mine]\nkind = "files"\ninput = "in/*"\nencoding = "utf-99"', "encoding: 'utf-99' is unknown", ""),
+        (
+            '[sources.mine]\nkind = "files"\ninput = "in/*.pdf"',
+            "in/*.pdf: no file matches",
+            "check the pattern",
+        ),
+        (
+            '[sources.mine]\nkind = "files"\ninput = "nowhere/*.txt"',
+            "no such folder",
+            "existing path",
+        ),
+        (
+            '[sources.mine]\nkind = "file"\ninput = "in/*"',
+            "kind = 'file': no such kind of source",
+            "did you mean files?",
+        ),
+        (
+            '[sources.mine]\nkind = "nomodule:source"\ninput = "in/*"',
+            "No module named 'nomodule'",
+            "module:function",
+        ),
+        (
+            '[sources.mine]\nkind = "json:loads"\ninput = "in/*"',
+            "kind = 'json:loads': TypeError",
+            "docs/sources.md",
+        ),
+        (
+            '[sources.mine]\nkind = "files"\ninput = "in/*"\ntext_feild = "x"',
+            "sources.mine.text_feild: unknown key",
+            "did you mean text_field?",
+        ),
+        (
+            '[sources.mine]\nkind = "files"\ninput = "in/*"\nencoding = "utf-99"',
+            "encoding: 'utf-99' is unknown",
+            "",
+        ),
         ('[sources.mine]\nkind = "files"', "sources.mine.input: missing", "set input"),
         ('[sources."a/b"]\nkind = "files"\ninput = "in/*"', "sources.a/b: not a name", "letters"),
         ("seed = 1", "names no source", "[sources.mine]"),
         ("[sources", "not TOML", "reference.md"),
         ("format = 9", "format 9 is not one this version reads", "upgrade"),
-        ('[sources.mine]\nkind = "files"\ninput = "in/*"\n[tokenizer]\nvocab_size = 10', "tokenizer.vocab_size: 10 is less than 261", ""),
-        ('[sources.mine]\nkind = "files"\ninput = "in/*"\n[tokenizer]\nsources = ["mime"]', "tokenizer.sources: no source 'mime'", "did you mean mine?"),
-        ('[sources.mine]\nkind = "files"\ninput = "in/*"\n[tokenizer]\npath = "no.json"', "no.json", "tokenizer.json"),
-        ('[sources.mine]\nkind = "files"\ninput = "in/*"\n[shards]\nwhitespace = "none"', "shards.whitespace: 'none' is not one of", "known: keep"),
+        (
+            '[sources.mine]\nkind = "files"\ninput = "in/*"\n[tokenizer]\nvocab_size = 10',
+            "tokenizer.vocab_size: 10 is less than 261",
+            "",
+        ),
+        (
+            '[sources.mine]\nkind = "files"\ninput = "in/*"\n[tokenizer]\nsources = ["mime"]',
+            "tokenizer.sources: no source 'mime'",
+            "did you mean mine?",
+        ),
+        (
+            '[sources.mine]\nkind = "files"\ninput = "in/*"\n[tokenizer]\npath = "no.json"',
+            "no.json",
+            "tokenizer.json",
+        ),
+        (
+            '[sources.mine]\nkind = "files"\ninput = "in/*"\n[shards]\nwhitespace = "none"',
+            "shards.whitespace: 'none' is not one of",
+            "known: keep",
+        ),
     ],
 )
 def test_wrong_recipes(recipe: str, what: str, hint: str, tmp_path: Path, corpus: Corpus) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.txt").write_text("some text")
     (tmp_path / "recipe.toml").write_text(recipe)
-    code, out, err = corpus("build", tmp_path / "recipe.toml", "--home", tmp_path / "home", "--workers", 0)
+    code, out, err = corpus(
+        "build", tmp_path / "recipe.toml", "--home", tmp_path / "home", "--workers", 0
+    )
     assert code == 2 and out == ""
     assert what in err and hint in err
     lines = err.strip().splitlines()
-    assert sum(line.startswith("error: ") for line in lines) == 1 and lines[-1].startswith(("error: ", "hint: "))
+    assert sum(line.startswith("error: ") for line in lines) == 1 and lines[-1].startswith(
+        ("error: ", "hint: ")
+    )
 
 
 @pytest.mark.parametrize(
@@ -63,9 +112,21 @@ def test_wrong_recipes(recipe: str, what: str, hint: str, tmp_path: Path, corpus
         (["biuld"], "biuld: no such command", "did you mean build?"),
         (["build", "--home", "x"], "no recipe named", "RECIPE.toml"),
         (["build", "none.toml", "--home", "x"], "none.toml: no such recipe", "corpus recipes"),
-        (["build", "RECIPE", "--home", "HOME", "--dedup.max-remove", "1"], "--dedup.max-remove: neither", "did you mean --dedup.max-removed?"),
-        (["build", "RECIPE", "--home", "HOME", "--runer=FnApiRunner"], "--runer: neither", "did you mean --runner?"),
-        (["build", "RECIPE", "--home", "HOME", "--workers", "-1"], "--workers -1", "0 works in this process"),
+        (
+            ["build", "RECIPE", "--home", "HOME", "--dedup.max-remove", "1"],
+            "--dedup.max-remove: neither",
+            "did you mean --dedup.max-removed?",
+        ),
+        (
+            ["build", "RECIPE", "--home", "HOME", "--runer=FnApiRunner"],
+            "--runer: neither",
+            "did you mean --runner?",
+        ),
+        (
+            ["build", "RECIPE", "--home", "HOME", "--workers", "-1"],
+            "--workers -1",
+            "0 works in this process",
+        ),
         (["build", "RECIPE", "--home", "HOME", "--limit", "0"], "limit: 0 is less than 1", ""),
         (["build", "RECIPE", "--home", "IN"], "not empty and not a home", "new folder"),
         (["build", "RECIPE", "--home", ""], "--home: no folder named", "--home DIR"),
@@ -83,19 +144,32 @@ def test_wrong_recipes(recipe: str, what: str, hint: str, tmp_path: Path, corpus
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_wrong_commands(arguments: list[str], what: str, hint: str, tmp_path: Path, corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_commands(
+    arguments: list[str],
+    what: str,
+    hint: str,
+    tmp_path: Path,
+    corpus: Corpus,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.txt").write_text("some text")
     recipe = write_recipe(tmp_path)
-    names = {"RECIPE": str(recipe), "HOME": str(tmp_path / "home"), "IN": str(tmp_path / "in"), "FILE": str(tmp_path / "in" / "a.txt")}
+    names = {
+        "RECIPE": str(recipe),
+        "HOME": str(tmp_path / "home"),
+        "IN": str(tmp_path / "in"),
+        "FILE": str(tmp_path / "in" / "a.txt"),
+    }
     code, out, err = corpus(*[names.get(argument, argument) for argument in arguments])
     assert code == 2 and "Traceback" not in err and out == ""
     assert what.lower() in err.lower() and hint in err and err.strip()
 
 
 def test_damage_among_good_files_is_counted(tmp_path: Path, corpus: Corpus) -> None:
-    """Noise, invalid UTF-8, a cut line, a bomb, an endless line: rejects with their reasons; the rest is delivered, exit 0."""
+    """Noise, invalid UTF-8, a cut line, a bomb, an endless line: rejects with their reasons; the
+    rest is delivered, exit 0."""
     folder = tmp_path / "in"
     recipe = write_recipe(tmp_path)
     folder.mkdir()
@@ -104,7 +178,9 @@ def test_damage_among_good_files_is_counted(tmp_path: Path, corpus: Corpus) -> N
     (folder / "c.txt.gz").write_bytes(os.urandom(5000))
     (folder / "d.txt").write_bytes(b"caf\xe9")
     (folder / "e.txt.gz").write_bytes(gzip.compress(bytes(200_000_000), 1))
-    (folder / "f.jsonl").write_bytes(b'{"text": "' + b"x" * 100_000_000 + b'"}\n{"text": "After a long line."}\n')
+    (folder / "f.jsonl").write_bytes(
+        b'{"text": "' + b"x" * 100_000_000 + b'"}\n{"text": "After a long line."}\n'
+    )
     (folder / "g.pdf").write_bytes(b"%PDF")
     (folder / "h.parquet").write_bytes(b"PAR1" + bytes(100))
     (folder / "i.txt").write_text(" \n\t")
@@ -112,7 +188,15 @@ def test_damage_among_good_files_is_counted(tmp_path: Path, corpus: Corpus) -> N
     code, _, err = corpus("build", recipe, "--home", tmp_path / "home", "--workers", 2)
     assert code == 0, err
     figures = json.loads(corpus("stats", tmp_path / "home", "--json")[1])["total"]
-    assert figures["rejects"] == {"bad_encoding": 1, "bad_json": 1, "damaged": 2, "empty": 1, "too_large": 2, "truncated": 1, "unknown_format": 1}
+    assert figures["rejects"] == {
+        "bad_encoding": 1,
+        "bad_json": 1,
+        "damaged": 2,
+        "empty": 1,
+        "too_large": 2,
+        "truncated": 1,
+        "unknown_format": 1,
+    }
     assert (figures["records"], figures["documents"], figures["kept"]) == (12, 3, 3)
     code, out, _ = corpus("show", tmp_path / "home", "--rejects", "--n", 20, "--json")
     rejects = {(record["path"], record["reason"]): record for record in json.loads(out)["records"]}
@@ -137,9 +221,15 @@ def test_most_of_a_source_is_copies(tmp_path: Path, corpus: Corpus) -> None:
     for number in range(5):
         (tmp_path / "in" / f"b{number}.txt").write_text("the same")
     code, _, err = corpus("build", recipe, "--home", tmp_path / "home", "--workers", 0)
-    assert code == 1 and "4 of 6 documents (67%) are duplicates" in err and "--dedup.max-removed 0.67" in err
+    assert (
+        code == 1
+        and "4 of 6 documents (67%) are duplicates" in err
+        and "--dedup.max-removed 0.67" in err
+    )
     assert not (tmp_path / "home" / "shards").exists()
-    code, _, err = corpus("build", recipe, "--home", tmp_path / "home", "--workers", 0, "--dedup.max-removed", "0.67")
+    code, _, err = corpus(
+        "build", recipe, "--home", tmp_path / "home", "--workers", 0, "--dedup.max-removed", "0.67"
+    )
     assert code == 0, err
 
 
@@ -150,7 +240,9 @@ def test_most_of_a_source_is_copies(tmp_path: Path, corpus: Corpus) -> None:
         ("shards/manifest.json", '{"format": 2}', "format 2 is not one this version reads"),
     ],
 )
-def test_a_home_of_a_newer_version_is_refused(file: str, text: str, what: str, tmp_path: Path, corpus: Corpus) -> None:
+def test_a_home_of_a_newer_version_is_refused(
+    file: str, text: str, what: str, tmp_path: Path, corpus: Corpus
+) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.txt").write_text("some text")
     recipe = write_recipe(tmp_path)
@@ -163,13 +255,19 @@ def test_a_home_of_a_newer_version_is_refused(file: str, text: str, what: str, t
 def test_a_flipped_byte_is_a_failed_check(tmp_path: Path, corpus: Corpus) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.txt").write_text("some text")
-    assert corpus("build", write_recipe(tmp_path), "--home", tmp_path / "home", "--workers", 0)[0] == 0
+    assert (
+        corpus("build", write_recipe(tmp_path), "--home", tmp_path / "home", "--workers", 0)[0] == 0
+    )
     path = tmp_path / "home" / "shards" / "train-mine-00000.arrow"
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
     code, out, err = corpus("verify", tmp_path / "home")
-    assert code == 1 and "train-mine-00000.arrow: its digest is not the manifest's" in out and "1 fault" in err
+    assert (
+        code == 1
+        and "train-mine-00000.arrow: its digest is not the manifest's" in out
+        and "1 fault" in err
+    )
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
@@ -199,12 +297,18 @@ def test_no_write_permission(tmp_path: Path) -> None:
             env={**os.environ, "HOME": "/nonexistent", "PYTHONPATH": str(ROOT)},
         )
         assert done.returncode == 3, done.stderr
-        assert "Permission denied" in done.stderr and "hint: " in done.stderr and "Traceback" not in done.stderr
+        assert (
+            "Permission denied" in done.stderr
+            and "hint: " in done.stderr
+            and "Traceback" not in done.stderr
+        )
     finally:
         shutil.rmtree(shared)
 
 
-def test_a_source_with_a_bug_is_named(tmp_path: Path, corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_source_with_a_bug_is_named(
+    tmp_path: Path, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A user's own source that yields out of order is told so."""
     (tmp_path / "disorder.py").write_text(
         "from corpora.document import Document, Source, SourceOptions\nfrom corpora.files import find, group\n"
@@ -219,8 +323,12 @@ def test_a_source_with_a_bug_is_named(tmp_path: Path, corpus: Corpus, monkeypatc
     assert code == 1 and "record ('a.txt', 0) comes after ('a.txt', 1)" in err
 
 
-def build_of(tmp_path: Path, corpus: Corpus, *flags: object, text: str = GOOD, home: str = "home") -> tuple[int, str, str]:
-    return corpus("build", write_recipe(tmp_path, text), "--home", tmp_path / home, "--workers", 0, *flags)
+def build_of(
+    tmp_path: Path, corpus: Corpus, *flags: object, text: str = GOOD, home: str = "home"
+) -> tuple[int, str, str]:
+    return corpus(
+        "build", write_recipe(tmp_path, text), "--home", tmp_path / home, "--workers", 0, *flags
+    )
 
 
 def test_a_home_inside_the_input_is_refused(tmp_path: Path, corpus: Corpus) -> None:
@@ -231,7 +339,9 @@ def test_a_home_inside_the_input_is_refused(tmp_path: Path, corpus: Corpus) -> N
     assert code == 2 and "sources.mine.input takes in the home" in err
 
 
-def test_links_that_go_in_circles_and_names_that_are_no_utf8(tmp_path: Path, corpus: Corpus) -> None:
+def test_links_that_go_in_circles_and_names_that_are_no_utf8(
+    tmp_path: Path, corpus: Corpus
+) -> None:
     (tmp_path / "in" / "deep").mkdir(parents=True)
     (tmp_path / "elsewhere").mkdir()
     for path in ("in/a.txt", "in/deep/b.txt", "elsewhere/c.txt"):
@@ -254,16 +364,25 @@ def test_figures_of_an_earlier_ingest_are_not_shown(tmp_path: Path, corpus: Corp
         (tmp_path / "in" / f"{number}.txt").write_text(f"text {number}")
     recipe = write_recipe(tmp_path)
     assert build_of(tmp_path, corpus)[0] == 0
-    assert corpus("ingest", recipe, "--home", tmp_path / "home", "--workers", 0, "--limit", 2)[0] == 0
+    assert (
+        corpus("ingest", recipe, "--home", tmp_path / "home", "--workers", 0, "--limit", 2)[0] == 0
+    )
     figures = json.loads(corpus("stats", tmp_path / "home", "--json")[1])["total"]
-    assert (figures["documents"], figures["removed"], figures["kept"]) == (2, {"exact": None, "near": None}, None)
+    assert (figures["documents"], figures["removed"], figures["kept"]) == (
+        2,
+        {"exact": None, "near": None},
+        None,
+    )
     assert not json.loads(corpus("status", tmp_path / "home", "--json")[1])["complete"]
 
 
 def test_a_vocabulary_with_holes(tmp_path: Path, corpus: Corpus) -> None:
     from tokenizers import Tokenizer, models, pre_tokenizers
 
-    vocabulary = {letter: 70_000 + number for number, letter in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}
+    vocabulary = {
+        letter: 70_000 + number
+        for number, letter in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))
+    }
     holes = Tokenizer(models.BPE(vocabulary, []))
     holes.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)  # type: ignore[assignment]
     (tmp_path / "holes.json").write_text(holes.to_str())
@@ -286,14 +405,23 @@ def test_names_of_sources_are_flags(tmp_path: Path, corpus: Corpus) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.txt").write_text("some text")
     text = (
-        "".join(f'[sources.{name}]\nkind = "files"\ninput = "{{input}}"\n' for name in ("a-b", "1a", "class"))
+        "".join(
+            f'[sources.{name}]\nkind = "files"\ninput = "{{input}}"\n'
+            for name in ("a-b", "1a", "class")
+        )
         + "[dedup]\nmax_removed = 1.0\n[tokenizer]\nvocab_size = 300\n"
     )
     assert build_of(tmp_path, corpus, "--sources.class.slice-bytes", 5, text=text)[0] == 0
-    assert list(json.loads(corpus("stats", tmp_path / "home", "--json")[1])["sources"]) == ["a-b", "1a", "class"]
+    assert list(json.loads(corpus("stats", tmp_path / "home", "--json")[1])["sources"]) == [
+        "a-b",
+        "1a",
+        "class",
+    ]
 
 
-def test_a_folder_with_the_user_s_own_recipe_is_no_home(tmp_path: Path, corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_with_the_user_s_own_recipe_is_no_home(
+    tmp_path: Path, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.txt").write_text("some text")
     recipe = write_recipe(tmp_path)
@@ -310,15 +438,25 @@ def test_a_link_to_nowhere_is_counted(tmp_path: Path, corpus: Corpus) -> None:
     (tmp_path / "in" / "a.txt").write_text("some text")
     (tmp_path / "in" / "b.txt").symlink_to(tmp_path / "nowhere.txt")
     assert build_of(tmp_path, corpus)[0] == 0
-    assert json.loads(corpus("stats", tmp_path / "home", "--json")[1])["total"]["rejects"] == {"unreadable": 1}
+    assert json.loads(corpus("stats", tmp_path / "home", "--json")[1])["total"]["rejects"] == {
+        "unreadable": 1
+    }
 
 
 def test_before_dedup_nothing_is_called_kept(tmp_path: Path, corpus: Corpus) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.txt").write_text("some text")
-    assert corpus("ingest", write_recipe(tmp_path), "--home", tmp_path / "home", "--workers", 0)[0] == 0
+    assert (
+        corpus("ingest", write_recipe(tmp_path), "--home", tmp_path / "home", "--workers", 0)[0]
+        == 0
+    )
     record = json.loads(corpus("show", tmp_path / "home", "--json")[1])["records"][0]
-    assert "not decided yet" in json.loads(corpus("why", tmp_path / "home", record["id"], "--json")[1])["records"][0]["outcome"]
+    assert (
+        "not decided yet"
+        in json.loads(corpus("why", tmp_path / "home", record["id"], "--json")[1])["records"][0][
+            "outcome"
+        ]
+    )
     code, _, err = corpus("export", tmp_path / "home", tmp_path / "out")
     assert code == 2 and "dedup has not run" in err
 
@@ -360,7 +498,8 @@ def test_a_dry_run_needs_no_home_and_a_build_does(tmp_path: Path, corpus: Corpus
 
 
 def test_status_names_who_is_at_work(tmp_path: Path, corpus: Corpus) -> None:
-    """From another terminal, in the moments without a snapshot too; and what a killed build left there is no running one."""
+    """From another terminal, in the moments without a snapshot too; and what a killed build left
+    there is no running one."""
     import json
     import os
 

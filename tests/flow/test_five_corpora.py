@@ -1,4 +1,5 @@
-"""The paper's five corpora in one home by one command: exact tallies, and of a text in several corpora the one of the highest priority."""
+"""The paper's five corpora in one home by one command: exact tallies, and of a text in several
+corpora the one of the highest priority."""
 
 import json
 from collections.abc import Callable
@@ -22,7 +23,10 @@ def planted_overlap() -> dict[str, dict[str, dict[str, int]]]:
 
 
 def kept_texts(home: str) -> dict[str, list[str]]:
-    return {name: [record["text"] for record in show.documents(home, name, removed=False)] for name in CORPORA}
+    return {
+        name: [record["text"] for record in show.documents(home, name, removed=False)]
+        for name in CORPORA
+    }
 
 
 def test_of_a_text_in_several_corpora_one_survives(tmp_path: Path) -> None:
@@ -31,10 +35,19 @@ def test_of_a_text_in_several_corpora_one_survives(tmp_path: Path) -> None:
     found = stats(home)
     for place, name in enumerate(CORPORA):
         row = found["sources"][name]
-        assert (row["records"], row["documents"], row["removed"]["exact"], row["removed"]["near"]) == (2 * place + 2, 2 * place + 2, place, place), name
-    assert kept_texts(home) == {name: [equal_text(place), near_text(place, name)] for place, name in enumerate(CORPORA)}
+        assert (
+            row["records"],
+            row["documents"],
+            row["removed"]["exact"],
+            row["removed"]["near"],
+        ) == (2 * place + 2, 2 * place + 2, place, place), name
+    assert kept_texts(home) == {
+        name: [equal_text(place), near_text(place, name)] for place, name in enumerate(CORPORA)
+    }
     assert found["overlap"] == planted_overlap()
-    assert {name: row["kept"] for name, row in found["shares"].items()} == dict.fromkeys(CORPORA, 0.2)
+    assert {name: row["kept"] for name, row in found["shares"].items()} == dict.fromkeys(
+        CORPORA, 0.2
+    )
 
 
 TALLIES = {  # records, documents, removed by rules, exact and near, kept
@@ -54,16 +67,28 @@ REJECTS = {
 
 
 def test_all_of_them_by_one_command(tmp_path: Path, corpus: Corpus) -> None:
-    """By hand: 206 pages of the excerpt of Wikipedia, 15 raw files of Project Gutenberg with three second editions, 130 texts of the release
-    of which 3 are there twice, and one archive of news: 30 of its pages are English, and the 11 best of them are stories too; besides, what is planted."""
+    """By hand: 206 pages of the excerpt of Wikipedia, 15 raw files of Project Gutenberg with three
+    second editions, 130 texts of the release of which 3 are there twice, and one archive of news:
+    30 of its pages are English, and the 11 best of them are stories too; besides, what is
+    planted."""
     if data_file("books/gutenberg_raw.tar.xz") is None:
         pytest.skip("needs the test data")
     code, _, err = corpus("build", write(tmp_path), "--home", tmp_path / "home", "--workers", 2)
     assert code == 0, err
     found = json.loads(corpus("stats", tmp_path / "home", "--json")[1])
     assert list(found["sources"]) == list(reversed(CORPORA))
-    rows = {name: (row["records"], row["documents"], row["removed"], row["kept"]) for name, row in found["sources"].items()}
-    assert {name: (*row[:2], tuple(row[2].get(stage, 0) for stage in ("rules", "exact", "near")), row[3]) for name, row in rows.items()} == TALLIES
+    rows = {
+        name: (row["records"], row["documents"], row["removed"], row["kept"])
+        for name, row in found["sources"].items()
+    }
+    assert {
+        name: (
+            *row[:2],
+            tuple(row[2].get(stage, 0) for stage in ("rules", "exact", "near")),
+            row[3],
+        )
+        for name, row in rows.items()
+    } == TALLIES
     assert {name: row["rejects"] for name, row in found["sources"].items()} == REJECTS
     assert found["sources"]["stories"]["survey"]["chosen"] == 19
     expected = planted_overlap()
@@ -73,7 +98,9 @@ def test_all_of_them_by_one_command(tmp_path: Path, corpus: Corpus) -> None:
     assert found["overlap"] == expected
     total = found["total"]
     for key in ("documents", "kept", "bytes", "tokens"):
-        assert {name: row[key] for name, row in found["shares"].items()} == {name: round(row[key] / total[key], 6) for name, row in found["sources"].items()}
+        assert {name: row[key] for name, row in found["shares"].items()} == {
+            name: round(row[key] / total[key], 6) for name, row in found["sources"].items()
+        }
     kept = kept_texts(str(tmp_path / "home"))
     for place, name in enumerate(CORPORA):
         assert equal_text(place) in kept[name] and near_text(place, name) in kept[name]
@@ -85,13 +112,18 @@ def test_all_of_them_by_one_command(tmp_path: Path, corpus: Corpus) -> None:
     print(out)
 
 
-def test_dry_run_of_the_packaged_recipe(tmp_path: Path, corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The paper's shares beside those that the inputs at hand will give, in proportion to their bytes; first with none, then with some of each."""
+def test_dry_run_of_the_packaged_recipe(
+    tmp_path: Path, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The paper's shares beside those that the inputs at hand will give, in proportion to their
+    bytes; first with none, then with some of each."""
     monkeypatch.chdir(tmp_path)
     build = ("build", "roberta-160gb", "--home", tmp_path / "home", "--dry-run")
     code, out, err = corpus(*build)
     assert code == 0 and err.count("not there yet") == 5
-    table = [line.split() for line in err.splitlines() if line.startswith(CORPORA) and ":" not in line]
+    table = [
+        line.split() for line in err.splitlines() if line.startswith(CORPORA) and ":" not in line
+    ]
     assert [(row[0], " ".join(row[1:3]), " ".join(row[3:5])) for row in table] == [
         ("wikipedia", "12.0 GB", "7.4 %"),
         ("books", "4.2 GB", "2.6 %"),
@@ -112,23 +144,42 @@ def test_dry_run_of_the_packaged_recipe(tmp_path: Path, corpus: Corpus, monkeypa
     for name, size in sizes.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(bytes(size) if size else b"Whose book is it?\n")
-    code, out, err = corpus("build", tmp_path / "again.toml", "--home", tmp_path / "home", "--dry-run", "--json")
+    code, out, err = corpus(
+        "build", tmp_path / "again.toml", "--home", tmp_path / "home", "--dry-run", "--json"
+    )
     assert code == 0 and "not there yet" not in err
     found = json.loads(out)
     assert found["recipe"]["dedup"]["priority"] == list(found["sources"]) == list(CORPORA)
     reckoned = {name: row["reckoned"] for name, row in found["sources"].items()}
-    assert [row["text_bytes"] for row in reckoned.values()] == [12_000, 4_200, 39_769, 31_000, 38_000]
-    assert [row["share"] for row in reckoned.values()] == [round(size / 124_969, 6) for size in (12_000, 4_200, 39_769, 31_000, 38_000)]
+    assert [row["text_bytes"] for row in reckoned.values()] == [
+        12_000,
+        4_200,
+        39_769,
+        31_000,
+        38_000,
+    ]
+    assert [row["share"] for row in reckoned.values()] == [
+        round(size / 124_969, 6) for size in (12_000, 4_200, 39_769, 31_000, 38_000)
+    ]
     assert sum(row["expected_share"] for row in reckoned.values()) == pytest.approx(1, abs=1e-5)
-    assert [row["input_bytes"] for row in reckoned.values()] == [row["bytes"] for row in found["sources"].values()]
-    assert reckoned["stories"]["core_hours"] == round(found["sources"]["stories"]["expected"]["core_hours"] / 10**6, 3)
+    assert [row["input_bytes"] for row in reckoned.values()] == [
+        row["bytes"] for row in found["sources"].values()
+    ]
+    assert reckoned["stories"]["core_hours"] == round(
+        found["sources"]["stories"]["expected"]["core_hours"] / 10**6, 3
+    )
 
 
 def test_what_cannot_be_reckoned_is_not(tmp_path: Path, corpus: Corpus) -> None:
-    """A source of which the recipe expects nothing: no share can be told, of it or of the others."""
+    """A source of which the recipe expects nothing: no share can be told, of it or of the
+    others."""
     (tmp_path / "a.txt").write_text("abc")
-    tables = "".join(f'[sources.{name}]\nkind = "files"\ninput = "{tmp_path}/a.txt"\n' for name in "ab")
-    (tmp_path / "recipe.toml").write_text(f"{tables}[expected.a]\ninput_bytes = 30\ntext_bytes = 60\n")
+    tables = "".join(
+        f'[sources.{name}]\nkind = "files"\ninput = "{tmp_path}/a.txt"\n' for name in "ab"
+    )
+    (tmp_path / "recipe.toml").write_text(
+        f"{tables}[expected.a]\ninput_bytes = 30\ntext_bytes = 60\n"
+    )
     code, out, err = corpus("build", tmp_path / "recipe.toml", "--dry-run", "--json")
     figures = json.loads(out)["sources"]
     assert code == 0 and "reckoned" not in figures["b"]

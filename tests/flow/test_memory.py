@@ -46,13 +46,25 @@ def peaks(novels: Path, copies: int, folder: Path) -> dict[str, int]:
     (folder / "in").mkdir(parents=True)
     for copy in range(copies):
         for path in texts:
-            (folder / "in" / f"{copy}-{path.name}").write_text(f"copy {copy}\n" + path.read_text("utf-8"), "utf-8")
-    (folder / "t.json").write_text(train_bpe(iter([texts[0].read_text("utf-8")]), TokenizerConfig(vocab_size=1000)).to_str())
-    (folder / "recipe.toml").write_text(RECIPE.format(folder=folder / "in", tokenizer=folder / "t.json"))
+            (folder / "in" / f"{copy}-{path.name}").write_text(
+                f"copy {copy}\n" + path.read_text("utf-8"), "utf-8"
+            )
+    (folder / "t.json").write_text(
+        train_bpe(iter([texts[0].read_text("utf-8")]), TokenizerConfig(vocab_size=1000)).to_str()
+    )
+    (folder / "recipe.toml").write_text(
+        RECIPE.format(folder=folder / "in", tokenizer=folder / "t.json")
+    )
     write_recipe(Home(str(folder / "home")), load_recipe(str(folder / "recipe.toml")))
     found = {}
     for stage in ("ingest", "exact", "near", "tokenizer", "tokenize"):
-        done = subprocess.run([sys.executable, "-c", SCRIPT, str(folder / "home"), stage], cwd=ROOT, check=True, capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-c", SCRIPT, str(folder / "home"), stage],
+            cwd=ROOT,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
         found[stage] = int(done.stdout)
     return found
 

@@ -1,4 +1,5 @@
-"""What the commands say when something is not as it should be: the right place, the right remedy, and nothing left behind."""
+"""What the commands say when something is not as it should be: the right place, the right remedy,
+and nothing left behind."""
 
 import json
 import os
@@ -35,7 +36,15 @@ def test_verify_names_the_manifest_of_a_home_without_shards(tmp_path: Path, corp
     assert code == 2 and f"{home}/shards/manifest.json: no manifest" in err
 
 
-@pytest.mark.parametrize(("content", "what"), [("", "it is empty"), ("{}", "it has no format"), ("[1]", "it has no format"), ("{cut", "not a manifest")])
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        ("", "it is empty"),
+        ("{}", "it has no format"),
+        ("[1]", "it has no format"),
+        ("{cut", "not a manifest"),
+    ],
+)
 def test_a_manifest_that_is_none(content: str, what: str, tmp_path: Path, corpus: Corpus) -> None:
     home = plain_build(write(tmp_path), tmp_path / "home")
     Path(home, "shards", "manifest.json").write_text(content)
@@ -59,8 +68,18 @@ def test_export_to_a_file(tmp_path: Path, corpus: Corpus) -> None:
     assert code == 2 and f"{tmp_path}/file: a file" in err and "None" not in err
 
 
-@pytest.mark.parametrize("content", ["[sources", "[sources.a]\nkind = 3\n", "seeed = 1\n[sources.a]\nkind = 'files'\ninput = 'x'\n", b"\xff\xfe"])
-def test_a_broken_recipe_of_a_home_is_written_again(content: str | bytes, tmp_path: Path, corpus: Corpus) -> None:
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[sources",
+        "[sources.a]\nkind = 3\n",
+        "seeed = 1\n[sources.a]\nkind = 'files'\ninput = 'x'\n",
+        b"\xff\xfe",
+    ],
+)
+def test_a_broken_recipe_of_a_home_is_written_again(
+    content: str | bytes, tmp_path: Path, corpus: Corpus
+) -> None:
     from pipelines.home import RECIPE_MARK
 
     recipe = write(tmp_path)
@@ -69,7 +88,11 @@ def test_a_broken_recipe_of_a_home_is_written_again(content: str | bytes, tmp_pa
     (home / "recipe.toml").write_bytes(RECIPE_MARK.encode() + raw)
     for command in (["stats"], ["show"], ["report"]):
         code, _, err = corpus(*command, home)
-        assert code == 2 and f"corpus build RECIPE --home {home}" in err and len(err.strip().splitlines()) == 2
+        assert (
+            code == 2
+            and f"corpus build RECIPE --home {home}" in err
+            and len(err.strip().splitlines()) == 2
+        )
     code, _, err = build(tmp_path, recipe, corpus)
     assert code == 0 and "it is written again" in err
     assert corpus("stats", home)[0] == 0
@@ -77,10 +100,15 @@ def test_a_broken_recipe_of_a_home_is_written_again(content: str | bytes, tmp_pa
 
 @pytest.mark.parametrize("more", ["", "[dedup]\nmax_removed = 0.1\n"])
 def test_status_after_a_guard_stopped_a_rebuild(more: str, tmp_path: Path, corpus: Corpus) -> None:
-    """2 of 6 go: within the first recipe's bound, beyond the second's; with it the vocabulary is to be another, or not."""
+    """2 of 6 go: within the first recipe's bound, beyond the second's; with it the vocabulary is to
+    be another, or not."""
     assert build(tmp_path, write(tmp_path), corpus)[0] == 0
     assert json.loads(corpus("status", tmp_path / "home", "--json")[1])["complete"]
-    code, _, err = build(tmp_path, write(tmp_path, more="[dedup]\nmax_removed = 0.1\n", size=290 if more else 300), corpus)
+    code, _, err = build(
+        tmp_path,
+        write(tmp_path, more="[dedup]\nmax_removed = 0.1\n", size=290 if more else 300),
+        corpus,
+    )
     assert code == 1 and "max_removed" in err
     found = json.loads(corpus("status", tmp_path / "home", "--json")[1])
     assert not found["complete"] and "max_removed" in found["stopped"]
@@ -92,7 +120,9 @@ def test_status_of_shards_of_other_settings(tmp_path: Path, corpus: Corpus) -> N
     from pipelines.recipe import load_recipe
 
     assert build(tmp_path, write(tmp_path), corpus)[0] == 0
-    write_recipe(Home(str(tmp_path / "home")), load_recipe(str(write(tmp_path, size=290))))  # as a build that was ended early leaves it
+    write_recipe(
+        Home(str(tmp_path / "home")), load_recipe(str(write(tmp_path, size=290)))
+    )  # as a build that was ended early leaves it
     found = json.loads(corpus("status", tmp_path / "home", "--json")[1])
     assert not found["complete"] and found["stopped"] == "the shards are of other settings"
 
@@ -125,11 +155,25 @@ def test_a_refused_home_is_left_as_it_was(tmp_path: Path, corpus: Corpus) -> Non
     (tmp_path / "home" / "mine.txt").write_text("mine")
     assert build(tmp_path, recipe, corpus)[0] == 2
     assert [path.name for path in (tmp_path / "home").iterdir()] == ["mine.txt"]
-    assert corpus("build", recipe, "--home", tmp_path / "new", "--workers", 0, "--tokenizer.path", tmp_path / "none.json")[0] == 2
+    assert (
+        corpus(
+            "build",
+            recipe,
+            "--home",
+            tmp_path / "new",
+            "--workers",
+            0,
+            "--tokenizer.path",
+            tmp_path / "none.json",
+        )[0]
+        == 2
+    )
     assert not (tmp_path / "new").exists()
 
 
-def test_a_missing_month_is_said_once(tmp_path: Path, corpus: Corpus, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_missing_month_is_said_once(
+    tmp_path: Path, corpus: Corpus, caplog: pytest.LogCaptureFixture
+) -> None:
     for month in ("2017/11", "2018/01"):
         folder = tmp_path / "in" / "crawl-data" / "CC-NEWS" / month
         folder.mkdir(parents=True)
@@ -148,18 +192,33 @@ def test_no_right_to_read(tmp_path: Path) -> None:
     (path,) = Path(home, "documents", "my-texts").iterdir()
     path.chmod(0)
     script = "import os, sys, typeguard, tyro, corpora.files, pipelines.show, pipelines.stats; os.setgid(65534); os.setuid(65534); from pipelines.cli import main; sys.exit(main(sys.argv[1:]))"
-    done = subprocess.run([sys.executable, "-c", script, "show", home], cwd=ROOT, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
-    assert done.returncode == 3 and f"{path}: Permission denied" in done.stderr and "right to read" in done.stderr, done.stderr
+    done = subprocess.run(
+        [sys.executable, "-c", script, "show", home],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert (
+        done.returncode == 3
+        and f"{path}: Permission denied" in done.stderr
+        and "right to read" in done.stderr
+    ), done.stderr
 
 
 def test_pipes_and_devices_among_inputs_are_named(tmp_path: Path, corpus: Corpus) -> None:
-    """To open a pipe would wait for ever, and a device may never end: each is a reject; one that is all the input is refused."""
+    """To open a pipe would wait for ever, and a device may never end: each is a reject; one that is
+    all the input is refused."""
     recipe = write(tmp_path)
     os.mkfifo(tmp_path / "in" / "pipe.txt")
     (tmp_path / "in" / "device.txt").symlink_to("/dev/zero")
     assert build(tmp_path, recipe, corpus)[0] == 0
     figures = json.loads(corpus("stats", tmp_path / "home", "--json")[1])["total"]
-    assert (figures["records"], figures["documents"], figures["rejects"]) == (8, 6, {"unreadable": 2})
+    assert (figures["records"], figures["documents"], figures["rejects"]) == (
+        8,
+        6,
+        {"unreadable": 2},
+    )
     rejects = json.loads(corpus("show", tmp_path / "home", "--rejects", "--json")[1])["records"]
     assert [(record["path"], record["detail"]) for record in rejects] == [
         ("device.txt", "a pipe, a socket or a device, not a file"),
@@ -168,7 +227,9 @@ def test_pipes_and_devices_among_inputs_are_named(tmp_path: Path, corpus: Corpus
     for kind in ("files", "books", "wikipedia", "cc_news"):
         recipe.write_text(f'[sources.a]\nkind = "{kind}"\ninput = "{tmp_path}/in/pipe.txt"\n')
         code, _, err = corpus("build", recipe, "--home", tmp_path / kind, "--workers", 0)
-        assert code == 2 and f"{tmp_path}/in/pipe.txt: a pipe, a socket or a device, not a file" in err
+        assert (
+            code == 2 and f"{tmp_path}/in/pipe.txt: a pipe, a socket or a device, not a file" in err
+        )
 
 
 @pytest.mark.parametrize("kind", ["books", "wikipedia", "cc_news"])
@@ -176,10 +237,18 @@ def test_a_pipe_is_a_reject_of_every_source(kind: str, tmp_path: Path, corpus: C
     ending = {"books": "txt", "wikipedia": "xml", "cc_news": "warc"}[kind]
     (tmp_path / "in").mkdir()
     os.mkfifo(tmp_path / "in" / f"pipe.{ending}")
-    (tmp_path / "recipe.toml").write_text(f'[sources.a]\nkind = "{kind}"\ninput = "{tmp_path}/in/*"\n')
-    code, _, err = corpus("build", tmp_path / "recipe.toml", "--home", tmp_path / "home", "--workers", 0)
-    assert code == 2 and "no input could be read: not one document" in err and "Traceback" not in err
-    assert json.loads(corpus("stats", tmp_path / "home", "--json")[1])["total"]["rejects"] == {"unreadable": 1}
+    (tmp_path / "recipe.toml").write_text(
+        f'[sources.a]\nkind = "{kind}"\ninput = "{tmp_path}/in/*"\n'
+    )
+    code, _, err = corpus(
+        "build", tmp_path / "recipe.toml", "--home", tmp_path / "home", "--workers", 0
+    )
+    assert (
+        code == 2 and "no input could be read: not one document" in err and "Traceback" not in err
+    )
+    assert json.loads(corpus("stats", tmp_path / "home", "--json")[1])["total"]["rejects"] == {
+        "unreadable": 1
+    }
 
 
 def test_a_report_to_a_place_where_none_can_be(tmp_path: Path, corpus: Corpus) -> None:
@@ -187,14 +256,22 @@ def test_a_report_to_a_place_where_none_can_be(tmp_path: Path, corpus: Corpus) -
     (tmp_path / "file").write_text("mine")
     for out, what in (
         (tmp_path / "file" / "report.html", f"cannot be written: {tmp_path}/file is not a folder"),
-        (tmp_path / "file" / "deep" / "report.html", f"cannot be written: {tmp_path}/file is not a folder"),
+        (
+            tmp_path / "file" / "deep" / "report.html",
+            f"cannot be written: {tmp_path}/file is not a folder",
+        ),
         ("/proc/none/report.html", "/proc/none/report.html: cannot be written: "),
         (tmp_path, "a folder"),
         ("", "--out: no file named"),
         (tmp_path / ("x" * 300), "cannot be written: File name too long"),
     ):
         code, _, err = corpus("report", home, "--out", out)
-        assert code in (2, 3) and what in err and "hint: name" in err and len(err.strip().splitlines()) == 2, err
+        assert (
+            code in (2, 3)
+            and what in err
+            and "hint: name" in err
+            and len(err.strip().splitlines()) == 2
+        ), err
     assert corpus("report", home, "--out", tmp_path / "new" / "deep" / "report.html")[0] == 0
     assert (tmp_path / "new" / "deep" / "report.html").exists()
 
@@ -202,7 +279,11 @@ def test_a_report_to_a_place_where_none_can_be(tmp_path: Path, corpus: Corpus) -
 def test_one_and_several(tmp_path: Path, corpus: Corpus) -> None:
     code, _, err = build(tmp_path, write(tmp_path, texts=1), corpus)
     assert code == 0
-    assert "ingest my-texts: 1 record, 1 document\n" in err and "1 document kept, " in err and " in 1 shard\n" in err
+    assert (
+        "ingest my-texts: 1 record, 1 document\n" in err
+        and "1 document kept, " in err
+        and " in 1 shard\n" in err
+    )
     code, _, err = build(tmp_path, tmp_path / "recipe.toml", corpus, "--dry-run")
     assert code == 0 and "my-texts: 1 file, 13 bytes, in 1 slice\n" in err
     assert corpus("verify", tmp_path / "home")[1].startswith("whole: 1 shard, 1 document, ")

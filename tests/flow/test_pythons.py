@@ -1,4 +1,5 @@
-"""The same bytes from every Python with the same locked versions, and without the optional packages."""
+"""The same bytes from every Python with the same locked versions, and without the optional
+packages."""
 
 import hashlib
 import shutil
@@ -27,7 +28,22 @@ shard_tokens = 200000
 
 def build(python: str, recipe: Path, home: Path) -> str:
     """A digest of all files in shards/, built by another interpreter."""
-    subprocess.run([python, "-m", "pipelines.cli", "build", str(recipe), "--home", str(home), "--workers", "1"], check=True, cwd=ROOT, capture_output=True)
+    subprocess.run(
+        [
+            python,
+            "-m",
+            "pipelines.cli",
+            "build",
+            str(recipe),
+            "--home",
+            str(home),
+            "--workers",
+            "1",
+        ],
+        check=True,
+        cwd=ROOT,
+        capture_output=True,
+    )
     state = hashlib.blake2b()
     for path in sorted((home / "shards").iterdir()):
         state.update(path.name.encode() + path.read_bytes())
@@ -50,10 +66,33 @@ def test_every_python_gives_the_same_bytes(version: str, recipe: Path, tmp_path:
     environment = tmp_path / "venv"
     install = ["--constraint", "constraints.txt", ".[pipelines]"]  # without [fast], on purpose
     if shutil.which("uv"):
-        real = subprocess.run([found, "-c", "import sys; print(sys.executable)"], check=True, capture_output=True, text=True).stdout.strip()
+        real = subprocess.run(
+            [found, "-c", "import sys; print(sys.executable)"],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout.strip()
         subprocess.run(["uv", "venv", "--quiet", "--python", real, str(environment)], check=True)
-        subprocess.run(["uv", "pip", "install", "--quiet", "--python", str(environment / "bin" / "python"), *install], check=True, cwd=ROOT)
+        subprocess.run(
+            [
+                "uv",
+                "pip",
+                "install",
+                "--quiet",
+                "--python",
+                str(environment / "bin" / "python"),
+                *install,
+            ],
+            check=True,
+            cwd=ROOT,
+        )
     else:
         subprocess.run([found, "-m", "venv", str(environment)], check=True)
-        subprocess.run([str(environment / "bin" / "python"), "-m", "pip", "install", "--quiet", *install], check=True, cwd=ROOT)
-    assert build(str(environment / "bin" / "python"), recipe, tmp_path / "there") == build(sys.executable, recipe, tmp_path / "here")
+        subprocess.run(
+            [str(environment / "bin" / "python"), "-m", "pip", "install", "--quiet", *install],
+            check=True,
+            cwd=ROOT,
+        )
+    assert build(str(environment / "bin" / "python"), recipe, tmp_path / "there") == build(
+        sys.executable, recipe, tmp_path / "here"
+    )

@@ -1,6 +1,8 @@
-"""Hostile bytes into the readers of books: nothing raises, nothing is written, every record has a reason, and the neighbours survive.
+"""Hostile bytes into the readers of books: nothing raises, nothing is written, every record has a
+reason, and the neighbours survive.
 
-`make fuzz`; CORPUSMILL_FUZZ multiplies the number of examples, and above 1 they are new ones each time.
+`make fuzz`; CORPUSMILL_FUZZ multiplies the number of examples, and above 1 they are new ones each
+time.
 """
 
 import gzip
@@ -26,11 +28,16 @@ from corpora.page import Skip
 from corpora.unwrap import unwrap
 
 BOOK = b"A book of one line, which is in English, as everybody can see."
-WHOLE = epub({"a.xhtml": "<h1>One</h1><p>word &amp; word</p>" * 20, "b.xhtml": "<p>more</p>"}, metadata="<dc:title>T</dc:title><dc:language>en</dc:language>")
+WHOLE = epub(
+    {"a.xhtml": "<h1>One</h1><p>word &amp; word</p>" * 20, "b.xhtml": "<p>more</p>"},
+    metadata="<dc:title>T</dc:title><dc:language>en</dc:language>",
+)
 ARCHIVES = {
     "a.tar": tarred({f"{number}.txt": BOOK for number in range(4)}),
     "a.tar.gz": gzip.compress(tarred({"0.txt": BOOK, "1.epub": WHOLE})),
-    "a.zip": zipped({"0.txt": BOOK, "1.txt.gz": gzip.compress(BOOK), "2.tar": tarred({"x.txt": BOOK})}),
+    "a.zip": zipped(
+        {"0.txt": BOOK, "1.txt.gz": gzip.compress(BOOK), "2.tar": tarred({"x.txt": BOOK})}
+    ),
     "a.epub": WHOLE,
     "a.txt": BOOK,
 }
@@ -79,7 +86,9 @@ def harmed(draw: random.Random, content: bytes) -> bytes:
         at = draw.randrange(len(held))
         how = draw.randrange(5)
         if how < 2:
-            held[at] = draw.choice((0, 0xFF, draw.randrange(256), held[at] ^ 1 << draw.randrange(8)))
+            held[at] = draw.choice(
+                (0, 0xFF, draw.randrange(256), held[at] ^ 1 << draw.randrange(8))
+            )
         elif how == 2:
             del held[at : at + draw.randrange(600)]
         elif how == 3:
@@ -94,42 +103,67 @@ def harmed(draw: random.Random, content: bytes) -> bytes:
 @pytest.mark.parametrize("name", ARCHIVES)
 def test_the_generators_reach_what_they_are_for(name: str, tmp_path: Path) -> None:
     found = records(tmp_path, name, ARCHIVES[name])
-    assert all(isinstance(record, Document) for record in found) and len(found) == {"a.tar": 4, "a.tar.gz": 2, "a.zip": 3}.get(name, 1)
+    assert all(isinstance(record, Document) for record in found) and len(found) == {
+        "a.tar": 4,
+        "a.tar.gz": 2,
+        "a.zip": 3,
+    }.get(name, 1)
 
 
 @given(st.randoms(use_true_random=False), st.sampled_from(sorted(ARCHIVES)))
-def test_harmed_files_are_documents_and_rejects(tmp_path_factory: pytest.TempPathFactory, draw: random.Random, name: str) -> None:
+def test_harmed_files_are_documents_and_rejects(
+    tmp_path_factory: pytest.TempPathFactory, draw: random.Random, name: str
+) -> None:
     folder = tmp_path_factory.mktemp("harmed")
     for record in records(folder, name, harmed(draw, ARCHIVES[name])):
         assert isinstance(record, (Document, Reject))
 
 
 @given(st.randoms(use_true_random=False))
-def test_a_harmed_member_costs_its_neighbours_nothing(tmp_path_factory: pytest.TempPathFactory, draw: random.Random) -> None:
-    content = tarred({"0.txt": BOOK, "1.epub": harmed(draw, WHOLE), "2.zip": harmed(draw, ARCHIVES["a.zip"]), "3.txt": BOOK})
+def test_a_harmed_member_costs_its_neighbours_nothing(
+    tmp_path_factory: pytest.TempPathFactory, draw: random.Random
+) -> None:
+    content = tarred(
+        {
+            "0.txt": BOOK,
+            "1.epub": harmed(draw, WHOLE),
+            "2.zip": harmed(draw, ARCHIVES["a.zip"]),
+            "3.txt": BOOK,
+        }
+    )
     found = records(tmp_path_factory.mktemp("member"), "a.tar", content)
     for first_or_last in (found[0], found[-1]):
         assert isinstance(first_or_last, Document) and first_or_last.text == BOOK.decode()
 
 
 @given(st.binary(max_size=2000), st.sampled_from(sorted(ARCHIVES)))
-def test_noise_is_no_book(tmp_path_factory: pytest.TempPathFactory, content: bytes, name: str) -> None:
+def test_noise_is_no_book(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes, name: str
+) -> None:
     records(tmp_path_factory.mktemp("noise"), name, content)
 
 
 @given(BODY | st.text(max_size=200))
 def test_any_body_is_text_without_tags(body: str) -> None:
-    for content in (epub({"a.xhtml": body}), epub({"a.xhtml": ""}, files={"OEBPS/a.xhtml": body.encode("utf-8", "replace")})):
+    for content in (
+        epub({"a.xhtml": body}),
+        epub({"a.xhtml": ""}, files={"OEBPS/a.xhtml": body.encode("utf-8", "replace")}),
+    ):
         found = read_epub(content)
         assert isinstance(found, (Epub, Skip))
         if isinstance(found, Epub) and "CDATA" not in body:
-            assert not any(tag in text for text in found.items for tag in ("<p>", "<div>", "<script>", "</"))
+            assert not any(
+                tag in text for text in found.items for tag in ("<p>", "<div>", "<script>", "</")
+            )
 
 
 @given(BODY | st.text(max_size=200))
 def test_any_package_is_a_book_or_a_reject(body: str) -> None:
     opf = f'<package xmlns="http://www.idpf.org/2007/opf"><manifest><item id="a" href="a.xhtml" media-type="text/html"/>{body}</manifest><spine><itemref idref="a"/></spine></package>'
-    for content in (epub({"a.xhtml": "<p>x</p>"}, files={"OEBPS/book.opf": opf}), epub({"a.xhtml": "<p>x</p>"}, files={"META-INF/container.xml": page(body)})):
+    for content in (
+        epub({"a.xhtml": "<p>x</p>"}, files={"OEBPS/book.opf": opf}),
+        epub({"a.xhtml": "<p>x</p>"}, files={"META-INF/container.xml": page(body)}),
+    ):
         assert isinstance(read_epub(content), (Epub, Skip))
 
 

@@ -1,6 +1,8 @@
-"""Hostile bytes into the readers of web archives: nothing crashes, nothing is lost without a word, and the neighbours of a fault survive.
+"""Hostile bytes into the readers of web archives: nothing crashes, nothing is lost without a word,
+and the neighbours of a fault survive.
 
-`make fuzz`; CORPUSMILL_FUZZ multiplies the number of examples, and above 1 they are new ones each time.
+`make fuzz`; CORPUSMILL_FUZZ multiplies the number of examples, and above 1 they are new ones each
+time.
 """
 
 import gzip
@@ -28,7 +30,10 @@ from corpora.urls import canonical_url, domain_of, host_of
 from corpora.warc import Damage, Record
 
 EFFORT = float(os.environ.get("CORPUSMILL_FUZZ", "1"))
-RECORDS = archives.articles(4) + [archives.record("warcinfo", b"software: x"), archives.record("request", b"GET / HTTP/1.1", "http://example.com/r")]
+RECORDS = archives.articles(4) + [
+    archives.record("warcinfo", b"software: x"),
+    archives.record("request", b"GET / HTTP/1.1", "http://example.com/r"),
+]
 MEMBERS = [archives.members(record) for record in RECORDS]
 
 
@@ -47,8 +52,11 @@ def read(content: bytes) -> list[Record | Damage]:
 
 
 def test_each_generator_reaches_what_it_is_for() -> None:
-    """The fuzzers' own inputs, unharmed, are pages and records: they do not bounce off the first check."""
-    assert [item.kind for item in read(b"".join(MEMBERS)) if isinstance(item, Record)] == ["response"] * 4 + ["warcinfo", "request"]
+    """The fuzzers' own inputs, unharmed, are pages and records: they do not bounce off the first
+    check."""
+    assert [item.kind for item in read(b"".join(MEMBERS)) if isinstance(item, Record)] == [
+        "response"
+    ] * 4 + ["warcinfo", "request"]
     assert isinstance(extract_page(archives.page(archives.english(1))), Page)
 
 
@@ -57,7 +65,11 @@ def test_each_generator_reaches_what_it_is_for() -> None:
 damage = st.one_of(
     st.tuples(st.just("flip"), st.floats(0, 1, exclude_max=True), st.integers(1, 255)),
     st.tuples(st.just("cut"), st.floats(0, 1, exclude_max=True), st.integers(1, 400)),
-    st.tuples(st.just("insert"), st.floats(0, 1, exclude_max=True), st.binary(min_size=1, max_size=60) | st.just(members.MAGIC) | st.just(b"WARC/1.0\r\n")),
+    st.tuples(
+        st.just("insert"),
+        st.floats(0, 1, exclude_max=True),
+        st.binary(min_size=1, max_size=60) | st.just(members.MAGIC) | st.just(b"WARC/1.0\r\n"),
+    ),
 )
 
 
@@ -66,34 +78,50 @@ def damaged(content: bytes, harm: tuple[str, float, Any]) -> bytes:
     at = int(place * len(content))
     if kind == "flip":
         return content[:at] + bytes([content[at] ^ what]) + content[at + 1 :]
-    return content[:at] + content[at + what :] if kind == "cut" else content[:at] + what + content[at:]
+    return (
+        content[:at] + content[at + what :] if kind == "cut" else content[:at] + what + content[at:]
+    )
 
 
 @fuzz(120)
 @given(st.lists(damage, min_size=1, max_size=3))
 def test_damage_inside_one_member_leaves_the_others(harms: list[tuple[str, float, Any]]) -> None:
-    """A member is harmed, whatever way: those before it are whole, and those after it are found again."""
+    """A member is harmed, whatever way: those before it are whole, and those after it are found
+    again."""
     harmed = MEMBERS[2]
     for harm in harms:
         harmed = damaged(harmed, harm) or b"\x00"
     items = read(MEMBERS[0] + MEMBERS[1] + harmed + MEMBERS[3] + MEMBERS[4])
-    found = [(item.url, item.body) for item in items if isinstance(item, Record) and item.kind == "response"]
-    whole = [(f"http://example.com/{number}", archives.page(archives.english(number))) for number in range(4)]
+    found = [
+        (item.url, item.body)
+        for item in items
+        if isinstance(item, Record) and item.kind == "response"
+    ]
+    whole = [
+        (f"http://example.com/{number}", archives.page(archives.english(number)))
+        for number in range(4)
+    ]
     assert found[:2] == whole[:2] and found[-1] == whole[3]
     assert [item.kind for item in items if isinstance(item, Record)][-1] == "warcinfo"
     if harmed != MEMBERS[2] and whole[2] not in found:
-        assert any(isinstance(item, Damage) or item.cut for item in items) or len(found) > 3, "what is lost is named"
+        assert any(isinstance(item, Damage) or item.cut for item in items) or len(found) > 3, (
+            "what is lost is named"
+        )
 
 
 @fuzz(100)
 @given(st.lists(damage, min_size=1, max_size=6), st.booleans())
-def test_any_damage_anywhere_ends_and_every_position_is_in_the_file(harms: list[tuple[str, float, Any]], plain: bool) -> None:
+def test_any_damage_anywhere_ends_and_every_position_is_in_the_file(
+    harms: list[tuple[str, float, Any]], plain: bool
+) -> None:
     content = b"".join(RECORDS) if plain else b"".join(MEMBERS)
     for harm in harms:
         content = damaged(content, harm)
     items = read(content)
     positions = [item.position for item in items]
-    assert positions == sorted(set(positions)) and all(0 <= position <= len(content) for position in positions)
+    assert positions == sorted(set(positions)) and all(
+        0 <= position <= len(content) for position in positions
+    )
     most = len(content) if plain else 1032 * len(content)  # what deflate can make of it
     assert all(0 <= item.skipped <= most for item in items if isinstance(item, Damage))
 
@@ -105,16 +133,41 @@ def test_arbitrary_bytes_are_no_archive_or_named(content: bytes, squeezed: bool)
     assert all(isinstance(item, (Record, Damage)) for item in read(content))
 
 
-_field = st.text(st.characters(codec="latin-1", exclude_categories=()), max_size=40).map(lambda text: text.encode("latin-1"))
+_field = st.text(st.characters(codec="latin-1", exclude_categories=()), max_size=40).map(
+    lambda text: text.encode("latin-1")
+)
 
 
 @fuzz(150)
-@given(st.lists(st.tuples(_field, _field), max_size=5), _field, st.integers(-5, 500), st.binary(max_size=200))
-def test_headers_of_any_bytes_are_read_or_named(headers: list[tuple[bytes, bytes]], status: bytes, length: int, body: bytes) -> None:
-    block = b"HTTP/1.1 " + status + b"\r\n" + b"".join(name + b": " + value + b"\r\n" for name, value in headers) + b"\r\n" + body
-    record = archives.record("response", block, "http://a/", content_type="application/http; msgtype=response", length=max(0, len(block) + length - 250))
+@given(
+    st.lists(st.tuples(_field, _field), max_size=5),
+    _field,
+    st.integers(-5, 500),
+    st.binary(max_size=200),
+)
+def test_headers_of_any_bytes_are_read_or_named(
+    headers: list[tuple[bytes, bytes]], status: bytes, length: int, body: bytes
+) -> None:
+    block = (
+        b"HTTP/1.1 "
+        + status
+        + b"\r\n"
+        + b"".join(name + b": " + value + b"\r\n" for name, value in headers)
+        + b"\r\n"
+        + body
+    )
+    record = archives.record(
+        "response",
+        block,
+        "http://a/",
+        content_type="application/http; msgtype=response",
+        length=max(0, len(block) + length - 250),
+    )
     items = read(archives.members(record, RECORDS[0]))
-    assert items[-1] == read(MEMBERS[0])[0] or getattr(items[-1], "url", None) == "http://example.com/0"
+    assert (
+        items[-1] == read(MEMBERS[0])[0]
+        or getattr(items[-1], "url", None) == "http://example.com/0"
+    )
 
 
 # --- bodies ---
@@ -122,14 +175,27 @@ def test_headers_of_any_bytes_are_read_or_named(headers: list[tuple[bytes, bytes
 _encode: dict[str, Callable[[bytes], bytes]] = {
     "gzip": lambda body: gzip.compress(body, mtime=0),
     "zlib": zlib.compress,
-    "chunked": lambda body: b"".join(b"%x\r\n%s\r\n" % (len(body[i : i + 97]), body[i : i + 97]) for i in range(0, len(body), 97)) + b"0\r\n\r\n",
+    "chunked": lambda body: (
+        b"".join(
+            b"%x\r\n%s\r\n" % (len(body[i : i + 97]), body[i : i + 97])
+            for i in range(0, len(body), 97)
+        )
+        + b"0\r\n\r\n"
+    ),
     "br": lambda body: brotli.compress(body, quality=1),
 }
 
 
 @fuzz(150)
-@given(st.integers(0, 50), st.lists(st.sampled_from(["gzip", "zlib", "chunked"]), max_size=2), st.sampled_from(["", "gzip", "br", "deflate"]), st.booleans())
-def test_a_body_comes_out_of_what_it_was_wrapped_in(number: int, wraps: list[str], claimed: str, chunked: bool) -> None:
+@given(
+    st.integers(0, 50),
+    st.lists(st.sampled_from(["gzip", "zlib", "chunked"]), max_size=2),
+    st.sampled_from(["", "gzip", "br", "deflate"]),
+    st.booleans(),
+)
+def test_a_body_comes_out_of_what_it_was_wrapped_in(
+    number: int, wraps: list[str], claimed: str, chunked: bool
+) -> None:
     """Whatever the headers say beside it."""
     page = archives.page(archives.english(number))
     stored = page
@@ -141,15 +207,24 @@ def test_a_body_comes_out_of_what_it_was_wrapped_in(number: int, wraps: list[str
 
 
 @fuzz(150)
-@given(st.integers(0, 9), st.lists(st.sampled_from(sorted(_encode)), max_size=3), st.lists(damage, max_size=3), st.sampled_from(["", "gzip", "br", "deflate"]))
-def test_a_harmed_body_gives_no_more_than_the_limit(number: int, wraps: list[str], harms: list[tuple[str, float, Any]], claimed: str) -> None:
+@given(
+    st.integers(0, 9),
+    st.lists(st.sampled_from(sorted(_encode)), max_size=3),
+    st.lists(damage, max_size=3),
+    st.sampled_from(["", "gzip", "br", "deflate"]),
+)
+def test_a_harmed_body_gives_no_more_than_the_limit(
+    number: int, wraps: list[str], harms: list[tuple[str, float, Any]], claimed: str
+) -> None:
     stored = archives.page(archives.english(number))
     for wrap in wraps:
         stored = _encode[wrap](stored)
     for harm in harms:
         stored = damaged(stored, harm) or b"\x00"
     for limit in (100, MAX_PAGE_BYTES):
-        found = decode_body(stored, {"content-encoding": claimed, "transfer-encoding": "chunked"}, limit)
+        found = decode_body(
+            stored, {"content-encoding": claimed, "transfer-encoding": "chunked"}, limit
+        )
         assert len(found.content) <= limit + 1
 
 
@@ -182,11 +257,17 @@ TEXTS = {
 
 
 @fuzz(100)
-@given(st.sampled_from(sorted(TEXTS)), st.integers(1, 30), st.sampled_from(["header", "meta", "both", "lie"]))
+@given(
+    st.sampled_from(sorted(TEXTS)),
+    st.integers(1, 30),
+    st.sampled_from(["header", "meta", "both", "lie"]),
+)
 def test_a_declared_charset_is_the_text(codec: str, times: int, how: str) -> None:
     """Declared by the header, by the page, by both; valid UTF-8 beats a header that lies."""
     text = f"<html><head>{'' if how == 'header' else f'<meta charset={chr(34)}{codec}{chr(34)}>'}</head><body><p>{TEXTS[codec] * times}</p></body></html>"
-    header = "" if how == "meta" else "text/html; charset=" + ("iso-8859-5" if how == "lie" else codec)
+    header = (
+        "" if how == "meta" else "text/html; charset=" + ("iso-8859-5" if how == "lie" else codec)
+    )
     if how == "lie":
         codec = "utf-8"
     found = decode_page(text.encode(codec), header)
@@ -197,7 +278,11 @@ def test_a_declared_charset_is_the_text(codec: str, times: int, how: str) -> Non
 @given(st.binary(max_size=400), st.text(max_size=30), st.booleans())
 def test_any_bytes_have_a_text_or_none(content: bytes, label: str, cut: bool) -> None:
     found = decode_page(content, f"text/html; charset={label}", cut=cut)
-    assert found is None or found.text.encode("utf-8", "surrogatepass").decode("utf-8", "surrogatepass") == found.text
+    assert (
+        found is None
+        or found.text.encode("utf-8", "surrogatepass").decode("utf-8", "surrogatepass")
+        == found.text
+    )
     assert codec_of(label) is None or "".encode(str(codec_of(label))) is not None
 
 
@@ -249,14 +334,31 @@ _piece = st.one_of(
 
 @fuzz(150)
 @given(st.lists(_piece, max_size=40), st.integers(1, 300), st.sampled_from(["any", "en"]))
-def test_any_markup_is_a_page_or_has_its_reason(pieces: list[str], times: int, language: str) -> None:
+def test_any_markup_is_a_page_or_has_its_reason(
+    pieces: list[str], times: int, language: str
+) -> None:
     """And the accelerated steps give what trafilatura gives."""
-    content = ("<html>" + "".join(pieces) * (1 + times // max(1, len(pieces)))).encode("utf-8", "replace")
-    outcome = extract_page(content, content_type="text/html", url="http://a.example/2018/2/5/x", language=language, min_characters=1)
+    content = ("<html>" + "".join(pieces) * (1 + times // max(1, len(pieces)))).encode(
+        "utf-8", "replace"
+    )
+    outcome = extract_page(
+        content,
+        content_type="text/html",
+        url="http://a.example/2018/2/5/x",
+        language=language,
+        min_characters=1,
+    )
     assert isinstance(outcome, Page) or (isinstance(outcome, Skip) and outcome.reason)
     if isinstance(outcome, Page):
         outcome.text.encode()
-    assert outcome == extract_page(content, content_type="text/html", url="http://a.example/2018/2/5/x", language=language, min_characters=1, accelerated=False)
+    assert outcome == extract_page(
+        content,
+        content_type="text/html",
+        url="http://a.example/2018/2/5/x",
+        language=language,
+        min_characters=1,
+        accelerated=False,
+    )
 
 
 @fuzz(12)

@@ -1,4 +1,5 @@
-"""Fuzz over XML and wikitext: nothing raises, no mark of ours and no markup is left, and every page is accounted for. CORPUSMILL_FUZZ multiplies how many."""
+"""Fuzz over XML and wikitext: nothing raises, no mark of ours and no markup is left, and every page
+is accounted for. CORPUSMILL_FUZZ multiplies how many."""
 
 import bz2
 import re
@@ -21,29 +22,52 @@ from corpora.wikitext import Prose, Style, read_prose
 MARKUP = """{{ }} {{{ }}} [[ ]] [ ] {| |} |- | || ! = == === ' '' ''' ''''' * # : ; ---- <!-- --> <nowiki> </nowiki> <nowiki/> <ref> </ref> <ref/> <math> </math> <br/> <div> </div> <table> </table> <li> <
 > & &amp; &nbsp; &#91; &lt; ( ) , . ( ; ) __TOC__ -{ }- File: Category: de: http:// [http://a {{convert|1|km}} {{lang|fr|x}} {{quote| {{nowrap| {{formatnum: \\n \\n\\n \\r\\n _ ~~~~ text word é 東 \u200b \ufdd0 \ufdd1
 \ufdd2 \ufdd5 \ufdef \u2028""".split()
-WIKITEXT = st.lists(st.sampled_from([token.replace("\\n", "\n").replace("\\r", "\r") for token in MARKUP] + [" "]), max_size=60).map("".join)
-EVERYTHING = Style(headings=True, lists="keep", tables=True, references=True, captions=True, categories=True, math=True, cut_sections=frozenset(["text"]))
+WIKITEXT = st.lists(
+    st.sampled_from([token.replace("\\n", "\n").replace("\\r", "\r") for token in MARKUP] + [" "]),
+    max_size=60,
+).map("".join)
+EVERYTHING = Style(
+    headings=True,
+    lists="keep",
+    tables=True,
+    references=True,
+    captions=True,
+    categories=True,
+    math=True,
+    cut_sections=frozenset(["text"]),
+)
 _MARKS = re.compile("[\ufdd0-\ufdef]")
 
 
-@given(WIKITEXT | st.text(max_size=300), st.sampled_from([Style(), EVERYTHING, Style(templates=False, language="zh")]))
+@given(
+    WIKITEXT | st.text(max_size=300),
+    st.sampled_from([Style(), EVERYTHING, Style(templates=False, language="zh")]),
+)
 def test_any_wikitext_gives_prose_without_markup(wikitext: str, style: Style) -> None:
     found = read_prose(wikitext, style, "Title")
     if isinstance(found, Skip):
         assert found.reason == "too_deep"
         return
     assert isinstance(found, Prose) and not _MARKS.search(found.text)
-    if "nowiki" not in wikitext and "&" not in wikitext and "<math" not in wikitext:  # these may say markup as text
+    if (
+        "nowiki" not in wikitext and "&" not in wikitext and "<math" not in wikitext
+    ):  # these may say markup as text
         for markup in ("[[", "{{", "''", "<ref", "<!--", "<nowiki>"):
             assert markup not in found.text, (markup, found.text)
     assert found.text == found.text.strip() and "\n\n\n" not in found.text
 
 
-@given(st.lists(st.sampled_from(["a", "b c", "{{nowrap|x}}", "[[y|z]]", "''q''", "(", ")"]), max_size=30))
+@given(
+    st.lists(
+        st.sampled_from(["a", "b c", "{{nowrap|x}}", "[[y|z]]", "''q''", "(", ")"]), max_size=30
+    )
+)
 def test_balanced_text_loses_nothing_but_markup(pieces: list[str]) -> None:
     """An independent and slower reading of the few things that occur."""
     found = read_prose(" ".join(pieces), Style())
-    plain = " ".join({"{{nowrap|x}}": "x", "[[y|z]]": "z", "''q''": "q"}.get(piece, piece) for piece in pieces)
+    plain = " ".join(
+        {"{{nowrap|x}}": "x", "[[y|z]]": "z", "''q''": "q"}.get(piece, piece) for piece in pieces
+    )
     while re.search(r" ?\( +\)", plain):
         plain = re.sub(r" ?\( +\)", "", plain)
     assert isinstance(found, Prose)
@@ -116,12 +140,21 @@ def records(path: Path, slice_bytes: int) -> list[Document | Reject]:
         return [record for piece in slices(options) for record in read(options, piece)]
 
 
-@given(XML, st.booleans(), st.integers(60, 900), st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=3), st.floats(0, 1))
+@given(
+    XML,
+    st.booleans(),
+    st.integers(60, 900),
+    st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=3),
+    st.floats(0, 1),
+)
 def test_any_dump_however_damaged_gives_the_same_from_any_cut(
     xml: str, compressed: bool, slice_bytes: int, flips: list[tuple[float, int]], keep: float
 ) -> None:
-    """Bytes changed, the end cut off: every record has a position of its own, and no slice changes one."""
-    text = (head() + page(1, "A", escape(xml)) + xml + page(2, "B", "word " * 300) + END).encode("utf-8", "replace")
+    """Bytes changed, the end cut off: every record has a position of its own, and no slice changes
+    one."""
+    text = (head() + page(1, "A", escape(xml)) + xml + page(2, "B", "word " * 300) + END).encode(
+        "utf-8", "replace"
+    )
     content = bytearray(bz2.compress(text, 1) if compressed else text)
     for place, value in flips:
         content[int(place * len(content))] = value

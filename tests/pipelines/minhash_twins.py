@@ -1,4 +1,5 @@
-"""What `pipelines.minhash` and the decision of `pipelines.near` must give, in plain Python that shares nothing with them."""
+"""What `pipelines.minhash` and the decision of `pipelines.near` must give, in plain Python that
+shares nothing with them."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -47,7 +48,8 @@ def shingle_hashes(text: str, ngram: int = 5) -> list[int]:
 
 
 def sketch(hashes: Sequence[int], bins: int = BINS) -> list[int]:
-    """Fast similarity sketching, by the paper's own words: round after round, only what is empty when a round begins."""
+    """Fast similarity sketching, by the paper's own words: round after round, only what is empty
+    when a round begins."""
     values: list[int | None] = [None] * bins
     for number in range(2 * bins):
         empty = {place for place in range(bins) if values[place] is None}
@@ -73,7 +75,8 @@ def band_keys(values: Sequence[int], rows: int) -> list[int]:
 
 
 def runs(records: Iterable[tuple[int, int, int]], most: int) -> set[tuple[int, int]]:
-    """Pairs of places (later, earlier) of records (key, order, place): each with the first `most` before it."""
+    """Pairs of places (later, earlier) of records (key, order, place): each with the first `most`
+    before it."""
     by_key: dict[int, list[tuple[int, int]]] = {}
     for key, order, place in records:
         by_key.setdefault(key, []).append((order, place))
@@ -85,8 +88,11 @@ def runs(records: Iterable[tuple[int, int, int]], most: int) -> set[tuple[int, i
     return found
 
 
-def settle(near: dict[tuple[int, int], int], contained: dict[tuple[int, int], int], by_words: Sequence[int]) -> dict[int, tuple[int, int, str]]:
-    """Document -> (twin, score, kind). `near` (later, earlier) -> score; `contained` (smaller, larger) -> score."""
+def settle(
+    near: dict[tuple[int, int], int], contained: dict[tuple[int, int], int], by_words: Sequence[int]
+) -> dict[int, tuple[int, int, str]]:
+    """Document -> (twin, score, kind). `near` (later, earlier) -> score; `contained` (smaller,
+    larger) -> score."""
 
     def best(candidates: list[tuple[int, int]]) -> tuple[int, int] | None:
         """(score, twin): the highest score; of those the candidate that comes first."""
@@ -104,7 +110,13 @@ def settle(near: dict[tuple[int, int], int], contained: dict[tuple[int, int], in
         gone: dict[int, tuple[int, int]] = {}
         for later in range(len(by_words)):
             if later not in inside:
-                found = best([(near[later, earlier], earlier) for earlier in range(later) if (later, earlier) in near and earlier not in inside | gone.keys()])
+                found = best(
+                    [
+                        (near[later, earlier], earlier)
+                        for earlier in range(later)
+                        if (later, earlier) in near and earlier not in inside | gone.keys()
+                    ]
+                )
                 if found:
                     gone[later] = found
         larger = {
@@ -122,4 +134,6 @@ def settle(near: dict[tuple[int, int], int], contained: dict[tuple[int, int], in
             break
         inside -= lost
     result = {later: (twin, score, "near") for later, (score, twin) in gone.items()}
-    return result | {small: (found[1], found[0], "contained") for small, found in larger.items() if found}
+    return result | {
+        small: (found[1], found[0], "contained") for small, found in larger.items() if found
+    }

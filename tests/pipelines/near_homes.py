@@ -1,4 +1,5 @@
-"""Homes for the tests of near-deduplication: written by hand, without a build, and run step by step."""
+"""Homes for the tests of near-deduplication: written by hand, without a build, and run step by
+step."""
 
 import random
 import shutil
@@ -28,7 +29,12 @@ STEPS: list[tuple[Callable[[str], list[Any]], Callable[[Any], Any]]] = [
 
 
 def write_home(
-    root: Path, documents: list[Text], cuts: int = 1000, sources: dict[str, SourceDedup] | None = None, rules: RulesConfig | None = None, **dedup: Any
+    root: Path,
+    documents: list[Text],
+    cuts: int = 1000,
+    sources: dict[str, SourceDedup] | None = None,
+    rules: RulesConfig | None = None,
+    **dedup: Any,
 ) -> Home:
     """A home whose documents are cut into slices after every `cuts` of a source; `exact` is off."""
     shutil.rmtree(root, ignore_errors=True)
@@ -37,7 +43,11 @@ def write_home(
     set_recipe(home, sources, rules, **dedup)
     for source in sources:
         rows = sorted(
-            ((f"{path:06d}", position, crawled, text) for position, (name, path, crawled, text) in enumerate(documents) if name == source),
+            (
+                (f"{path:06d}", position, crawled, text)
+                for position, (name, path, crawled, text) in enumerate(documents)
+                if name == source
+            ),
             key=lambda row: row[:2],
         )
         for begin in range(0, len(rows), cuts):
@@ -45,12 +55,25 @@ def write_home(
     return home
 
 
-def set_recipe(home: Home, sources: dict[str, SourceDedup], rules: RulesConfig | None = None, **dedup: Any) -> None:
-    options = {name: FilesOptions(input=("x",), dedup=own, rules=rules or RulesConfig(profile="none")) for name, own in sources.items()}
-    write_recipe(home, Recipe(sources=options, dedup=DedupConfig(**{"priority": tuple(sources), "exact": False, **dedup})))  # type: ignore[arg-type]
+def set_recipe(
+    home: Home, sources: dict[str, SourceDedup], rules: RulesConfig | None = None, **dedup: Any
+) -> None:
+    options = {
+        name: FilesOptions(input=("x",), dedup=own, rules=rules or RulesConfig(profile="none"))
+        for name, own in sources.items()
+    }
+    write_recipe(
+        home,
+        Recipe(
+            sources=options,
+            dedup=DedupConfig(**{"priority": tuple(sources), "exact": False, **dedup}),
+        ),
+    )  # type: ignore[arg-type]
 
 
-def run(home: Home, draw: random.Random | None = None, twice: bool = False) -> dict[str, tuple[str, float, str]]:
+def run(
+    home: Home, draw: random.Random | None = None, twice: bool = False
+) -> dict[str, tuple[str, float, str]]:
     """All steps, their tasks in an order that `draw` gives; removed id -> twin, score, kind."""
     rules = any(asked(options.rules) for options in open_home(home.root)[1].sources.values())
     for plan, process in [(measure.plan, measure.process), *STEPS] if rules else STEPS:
@@ -63,7 +86,9 @@ def run(home: Home, draw: random.Random | None = None, twice: bool = False) -> d
     for summary in summaries(home, "ingest"):
         rows = twins(home, "near", summary).to_pylist()
         assert len(rows) == summary.counts["documents"]
-        found |= {row["id"]: (row["twin"], row["score"], row["kind"]) for row in rows if row["twin"]}
+        found |= {
+            row["id"]: (row["twin"], row["score"], row["kind"]) for row in rows if row["twin"]
+        }
     return found
 
 

@@ -1,4 +1,5 @@
-"""The graphs of the stages: every function pickles, nothing large is in them, and no text crosses a shuffle (law 1)."""
+"""The graphs of the stages: every function pickles, nothing large is in them, and no text crosses a
+shuffle (law 1)."""
 
 from collections import Counter
 from pathlib import Path
@@ -14,19 +15,31 @@ from pipelines import beam as stages
 from pipelines.home import Home, open_home, removed_count, summaries, write_recipe
 from pipelines.recipe import load_recipe
 
-STAGES = [value for value in vars(stages).values() if isinstance(value, type) and issubclass(value, beam.PTransform) and value.__module__ == stages.__name__]
+STAGES = [
+    value
+    for value in vars(stages).values()
+    if isinstance(value, type)
+    and issubclass(value, beam.PTransform)
+    and value.__module__ == stages.__name__
+]
 RECORD_BYTES = 24
 RECORDS_A_DOCUMENT = 4
 TASK_BYTES = 2000
 """Of a task or a summary, with its key: one a slice. A task of ingest also names its files."""
 NOVELS = '[sources.novels]\nkind = "files"\ninput = "{folder}/*.txt"\ndocument = "blank-line"\nslice_bytes = 20000\n'
 RULES = '[sources.novels.rules]\nprofile = "none"\nmax_words = 150\n'
-RECIPE = NOVELS + "[tokenizer]\nvocab_size = 400\nsample_bytes = 50000\n[shards]\nshard_tokens = 20000\n"
+RECIPE = (
+    NOVELS + "[tokenizer]\nvocab_size = 400\nsample_bytes = 50000\n[shards]\nshard_tokens = 20000\n"
+)
 
 
 def graph(stage: type[beam.PTransform], home: str) -> beam.Pipeline:
     pipeline = beam.Pipeline(options=stages.options([]))
-    start: Any = pipeline if stage in (stages.Survey, stages.Ingest, stages.Build) else pipeline | "Start" >> beam.Create([0])
+    start: Any = (
+        pipeline
+        if stage in (stages.Survey, stages.Ingest, stages.Build)
+        else pipeline | "Start" >> beam.Create([0])
+    )
     start | stage.__name__ >> stage(home, 1)  # type: ignore[call-arg]
     return pipeline
 
@@ -43,11 +56,21 @@ class Functions(PipelineVisitor):
 
 
 def test_the_stages_are_there() -> None:
-    assert {"Survey", "Ingest", "Measure", "Deduplicate", "DeduplicateNear", "TrainTokenizer", "Tokenize"} <= {stage.__name__ for stage in STAGES}
+    assert {
+        "Survey",
+        "Ingest",
+        "Measure",
+        "Deduplicate",
+        "DeduplicateNear",
+        "TrainTokenizer",
+        "Tokenize",
+    } <= {stage.__name__ for stage in STAGES}
 
 
 @pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.__name__)
-def test_every_function_pickles_and_nothing_large_is_in_the_graph(stage: type[beam.PTransform], tmp_path: Path) -> None:
+def test_every_function_pickles_and_nothing_large_is_in_the_graph(
+    stage: type[beam.PTransform], tmp_path: Path
+) -> None:
     functions = Functions()
     home = "s3://bucket/home"
     if stage is stages.Build:  # its graph depends on the recipe
@@ -62,7 +85,9 @@ def test_every_function_pickles_and_nothing_large_is_in_the_graph(stage: type[be
         assert len(packed) < 4000, (label, len(packed))
         assert type(pickler.loads(packed)) is type(function), label
     most = 600_000 if stage is stages.Build else 200_000
-    assert pipeline.to_runner_api().ByteSize() < most  # and it is the same for any number of slices: it knows none
+    assert (
+        pipeline.to_runner_api().ByteSize() < most
+    )  # and it is the same for any number of slices: it knows none
 
 
 @pytest.fixture
@@ -76,7 +101,9 @@ def shuffled(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         buffer = get_buffer(self, buffer_id, transform_id)
         if isinstance(buffer, execution.GroupingBuffer):
             name = execution.split_buffer_id(buffer_id)[1]
-            labels[id(buffer)] = self.execution_context.pipeline_components.transforms[name].unique_name
+            labels[id(buffer)] = self.execution_context.pipeline_components.transforms[
+                name
+            ].unique_name
         return buffer
 
     def counted(self: Any, content: bytes) -> None:
@@ -90,16 +117,29 @@ def shuffled(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
 def removed_by_rules(home: Home) -> int:
     recipe = open_home(home.root)[1]
-    return sum(removed_count(home, recipe, "rules", summary) for summary in summaries(home, "ingest"))
+    return sum(
+        removed_count(home, recipe, "rules", summary) for summary in summaries(home, "ingest")
+    )
 
 
-def test_only_keys_and_tasks_cross_a_shuffle(some_novels: Path, tmp_path: Path, shuffled: Counter[str]) -> None:
+def test_only_keys_and_tasks_cross_a_shuffle(
+    some_novels: Path, tmp_path: Path, shuffled: Counter[str]
+) -> None:
     """With rules and near dedup: every stage has something to do."""
-    (tmp_path / "recipe.toml").write_text(RECIPE.format(folder=some_novels).replace("[tokenizer]", RULES + "[tokenizer]"))
+    (tmp_path / "recipe.toml").write_text(
+        RECIPE.format(folder=some_novels).replace("[tokenizer]", RULES + "[tokenizer]")
+    )
     home = Home(str(tmp_path / "home"))
     write_recipe(home, load_recipe(str(tmp_path / "recipe.toml")))
     by_stage = {}
-    for stage in (stages.Ingest, stages.Measure, stages.Deduplicate, stages.DeduplicateNear, stages.TrainTokenizer, stages.Tokenize):
+    for stage in (
+        stages.Ingest,
+        stages.Measure,
+        stages.Deduplicate,
+        stages.DeduplicateNear,
+        stages.TrainTokenizer,
+        stages.Tokenize,
+    ):
         shuffled.clear()
         stages.run_stage(home.root, stage, 0, [])
         by_stage[stage.__name__] = dict(shuffled)
@@ -109,22 +149,40 @@ def test_only_keys_and_tasks_cross_a_shuffle(some_novels: Path, tmp_path: Path, 
         for summary in summaries(home, stage_name):
             counts.update({f"{stage_name} {key}": value for key, value in summary.counts.items()})
     documents, removed = counts["ingest documents"], counts["exact removed"]
-    print(f"{documents} documents of {counts['ingest bytes']} bytes in {slices} slices; shuffled: {by_stage}")
+    print(
+        f"{documents} documents of {counts['ingest bytes']} bytes in {slices} slices; shuffled: {by_stage}"
+    )
     assert slices > 5 and documents > 20 * slices and removed > 20
     rules = removed_by_rules(home)
     assert 0 < rules < documents and counts["near removed"] > 0
     for stage_name, labels in by_stage.items():
         assert labels, stage_name
         for label, size in labels.items():
-            assert size < RECORD_BYTES * RECORDS_A_DOCUMENT * documents + TASK_BYTES * slices, (label, size)
+            assert size < RECORD_BYTES * RECORDS_A_DOCUMENT * documents + TASK_BYTES * slices, (
+                label,
+                size,
+            )
     exact = {label.split("/")[-1]: size for label, size in by_stage["Deduplicate"].items()}
     blocks = slices  # one partition
     records = (RECORD_BYTES + 8) * (documents - rules)  # with the rest of the digest
     assert records <= exact["MeetByKey"] < records + 50 * blocks
     assert 12 * removed <= exact["MeetByTwin"] < 12 * removed + TASK_BYTES * slices
-    assert RECORD_BYTES * removed <= exact["MeetBySlice"] < RECORD_BYTES * removed + TASK_BYTES * slices
-    others = [size for labels in by_stage.values() for label, size in labels.items() if not label.split("/")[-1].startswith("Meet")]
+    assert (
+        RECORD_BYTES * removed
+        <= exact["MeetBySlice"]
+        < RECORD_BYTES * removed + TASK_BYTES * slices
+    )
+    others = [
+        size
+        for labels in by_stage.values()
+        for label, size in labels.items()
+        if not label.split("/")[-1].startswith("Meet")
+    ]
     assert max(others) < TASK_BYTES * slices
-    # Of near dedup nothing of a document crosses a shuffle: tasks and summaries, each with the summaries of its slices.
+    # Of near dedup nothing of a document crosses a shuffle: tasks and summaries, each with the
+    # summaries of its slices.
     assert by_stage["DeduplicateNear"] and by_stage["Measure"]
-    assert max(by_stage["DeduplicateNear"].values()) < 1100 * slices + 1000 and max(by_stage["Measure"].values()) < 1100 * slices
+    assert (
+        max(by_stage["DeduplicateNear"].values()) < 1100 * slices + 1000
+        and max(by_stage["Measure"].values()) < 1100 * slices
+    )

@@ -14,10 +14,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines import minhash, near, near_decision
-from pipelines.word_table import CASED, IGNORABLE, LOWER, SPECIAL, WORD, entry, unicode_version, word_table
+from pipelines.word_table import (
+    CASED,
+    IGNORABLE,
+    LOWER,
+    SPECIAL,
+    WORD,
+    entry,
+    unicode_version,
+    word_table,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
-SAME_UNICODE = pytest.mark.skipif(unicodedata.unidata_version != unicode_version(), reason="the interpreter's Unicode is another than the table's")
+SAME_UNICODE = pytest.mark.skipif(
+    unicodedata.unidata_version != unicode_version(),
+    reason="the interpreter's Unicode is another than the table's",
+)
 
 
 def kernel_shingles(text: str, ngram: int = 5) -> list[int]:
@@ -34,11 +46,13 @@ def twin_words(text: str) -> list[int]:
     return [twins.word_hash(word) for word in twins.words(text)]
 
 
-# --- words --------------------------------------------------------------------------------------------------------
+# --- words
+# --------------------------------------------------------------------------------------------------------
 
 
 def test_the_table_is_right_for_every_code_point() -> None:
-    """Of characters that both the interpreter and the table know; a later Unicode may give an older letter a lower form."""
+    """Of characters that both the interpreter and the table know; a later Unicode may give an older
+    letter a lower form."""
     table = word_table()
     assert len(table) == sys.maxunicode + 1 and unicode_version() == "14.0.0"
     known = [code for code in range(sys.maxunicode + 1) if unicodedata.category(chr(code)) != "Cn"]
@@ -53,7 +67,9 @@ def test_the_table_is_right_for_every_code_point() -> None:
         assert len(wrong) < (10_000 if unicodedata.unidata_version > unicode_version() else 1)
     for code in range(sys.maxunicode + 1):  # what a table of any year says of them
         assert not table[code] & np.uint32(SPECIAL) or code in (0x130, 0x3A3)
-    assert table[ord("A")] == np.uint32(ord("a") | WORD | CASED) and table[ord(".")] == np.uint32(ord(".") | IGNORABLE)
+    assert table[ord("A")] == np.uint32(ord("a") | WORD | CASED) and table[ord(".")] == np.uint32(
+        ord(".") | IGNORABLE
+    )
 
 
 @SAME_UNICODE
@@ -62,13 +78,18 @@ def test_words_with_every_code_point() -> None:
     codes = [code for code in range(sys.maxunicode + 1) if not 0xD800 <= code < 0xE000]
     for begin in range(0, len(codes), 5000):
         text = " ".join(
-            f"a{chr(code)}b {chr(code)} A{chr(code)}\u03a3 \u03a3{chr(code)}A B\u03a3{chr(code)} {chr(code)}\u03a3" for code in codes[begin : begin + 5000]
+            f"a{chr(code)}b {chr(code)} A{chr(code)}\u03a3 \u03a3{chr(code)}A B\u03a3{chr(code)} {chr(code)}\u03a3"
+            for code in codes[begin : begin + 5000]
         )
         assert kernel_words(text) == twin_words(text), hex(codes[begin])
 
 
 TEXT = st.text(
-    alphabet=st.one_of(st.sampled_from("aA1_ .'-\u03a3\u0130\u00e9\u0301\u00ad\u4e2d\U0001d400"), st.characters(exclude_categories=["Cs", "Cn"])), max_size=60
+    alphabet=st.one_of(
+        st.sampled_from("aA1_ .'-\u03a3\u0130\u00e9\u0301\u00ad\u4e2d\U0001d400"),
+        st.characters(exclude_categories=["Cs", "Cn"]),
+    ),
+    max_size=60,
 )
 
 
@@ -81,7 +102,10 @@ def test_words_of_any_text(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("\u039f\u0394\u039f\u03a3 \u03a3 \u03a3\u0391\u03a3.", ["οδος", "σ", "σας"]),  # the final sigma
+        (
+            "\u039f\u0394\u039f\u03a3 \u03a3 \u03a3\u0391\u03a3.",
+            ["οδος", "σ", "σας"],
+        ),  # the final sigma
         ("\u0130stanbul", ["i", "stanbul"]),  # lower makes a dot of its own, which ends the word
         ("½ ² snake_case don't 3.14 ١٢", ["½", "²", "snake_case", "don", "t", "3", "14", "١٢"]),
         ("", []),
@@ -98,7 +122,8 @@ def test_a_sigma_between_a_million_points_takes_no_time() -> None:
     assert len(kernel_words(text)) == len(twin_words(text))
 
 
-# --- shingles and sketches ----------------------------------------------------------------------------------------
+# --- shingles and sketches
+# ----------------------------------------------------------------------------------------
 
 
 @SAME_UNICODE
@@ -130,14 +155,30 @@ def test_sketches_and_band_keys_equal_the_twin(count: int) -> None:
 
 
 def test_sign_gives_the_keys_of_each_text() -> None:
-    texts = ["", "one two three four", "One two three four five.", "x " * 3000, "a b c d e f g " * 40]
+    texts = [
+        "",
+        "one two three four",
+        "One two three four five.",
+        "x " * 3000,
+        "a b c d e f g " * 40,
+    ]
     content = "".join(texts).encode()
     ends = np.concatenate([[0], np.cumsum([len(text.encode()) for text in texts])])
     keys, words = np.zeros((5, 32), np.uint64), np.zeros(5, np.uint32)
-    minhash.sign(np.frombuffer(content, np.uint8), ends, np.array([True, True, True, False, True]), 5, word_table(), keys, words)
+    minhash.sign(
+        np.frombuffer(content, np.uint8),
+        ends,
+        np.array([True, True, True, False, True]),
+        5,
+        word_table(),
+        keys,
+        words,
+    )
     assert words.tolist() == [0, 4, 5, 0, 280]
     for number in (2, 4):
-        assert keys[number].tolist() == twins.band_keys(twins.sketch(twins.shingle_hashes(texts[number])), 8)
+        assert keys[number].tolist() == twins.band_keys(
+            twins.sketch(twins.shingle_hashes(texts[number])), 8
+        )
     assert not keys[[0, 1, 3]].any()
 
 
@@ -145,9 +186,14 @@ def mutated(words: list[str], share: float, draw: random.Random) -> list[str]:
     return [draw.choice(words) + "x" if draw.random() < share else word for word in words]
 
 
-@pytest.mark.parametrize(("length", "share"), [(40, 0.03), (100, 0.03), (100, 0.08), (1000, 0.03), (4000, 0.03)])
-def test_estimates_are_within_theory_on_mutated_real_text(length: int, share: float, novels: Path) -> None:
-    """RMSE of the estimate over 400 pairs against sqrt(J (1 - J) / 256), and a bias under three standard errors."""
+@pytest.mark.parametrize(
+    ("length", "share"), [(40, 0.03), (100, 0.03), (100, 0.08), (1000, 0.03), (4000, 0.03)]
+)
+def test_estimates_are_within_theory_on_mutated_real_text(
+    length: int, share: float, novels: Path
+) -> None:
+    """RMSE of the estimate over 400 pairs against sqrt(J (1 - J) / 256), and a bias under three
+    standard errors."""
     words = twins.words(sorted(novels.iterdir())[0].read_text("utf-8"))
     draw = random.Random(length)
     errors, theory = [], []
@@ -158,7 +204,9 @@ def test_estimates_are_within_theory_on_mutated_real_text(length: int, share: fl
         left = words[begin : begin + length]
         sets = []
         for side, text in enumerate((left, mutated(left, share, draw))):
-            hashes = minhash.shingles_of(np.frombuffer(" ".join(text).encode(), np.uint8), 5, word_table())
+            hashes = minhash.shingles_of(
+                np.frombuffer(" ".join(text).encode(), np.uint8), 5, word_table()
+            )
             minhash.sketch(hashes, len(hashes), values[side])
             sets.append(set(hashes.tolist()))
         true = len(sets[0] & sets[1]) / len(sets[0] | sets[1])
@@ -169,12 +217,19 @@ def test_estimates_are_within_theory_on_mutated_real_text(length: int, share: fl
     assert abs(float(np.mean(errors))) < 3 * expected / count**0.5
 
 
-# --- runs, sets, decisions ----------------------------------------------------------------------------------------
+# --- runs, sets, decisions
+# ----------------------------------------------------------------------------------------
 
 
 def test_the_schemes_and_their_curve() -> None:
-    assert near.band_scheme(0.8) == (32, 8) and near.band_scheme(0.5) == (64, 4) and near.band_scheme(1.0) == (16, 16)
-    assert [round(near.found_chance(similarity, 32, 8), 3) for similarity in (0.3, 0.5, 0.6, 0.7, 0.8)] == [0.002, 0.118, 0.418, 0.85, 0.997]
+    assert (
+        near.band_scheme(0.8) == (32, 8)
+        and near.band_scheme(0.5) == (64, 4)
+        and near.band_scheme(1.0) == (16, 16)
+    )
+    assert [
+        round(near.found_chance(similarity, 32, 8), 3) for similarity in (0.3, 0.5, 0.6, 0.7, 0.8)
+    ] == [0.002, 0.118, 0.418, 0.85, 0.997]
     for step in range(10, 101):
         bands, rows = near.band_scheme(step / 100)
         assert bands * rows == 256 and near.lowest_threshold(rows) <= step / 100
@@ -219,7 +274,11 @@ def test_few_unique_keys_are_taken_for_repeated() -> None:
     assert repeated.mean() < 0.125
 
 
-SETS = st.lists(st.sets(st.integers(0, 30) | st.integers(2**64 - 3, 2**64 - 1), min_size=1, max_size=20), min_size=1, max_size=6)
+SETS = st.lists(
+    st.sets(st.integers(0, 30) | st.integers(2**64 - 3, 2**64 - 1), min_size=1, max_size=20),
+    min_size=1,
+    max_size=6,
+)
 
 
 @given(left=SETS, right=SETS)
@@ -228,12 +287,18 @@ def test_similarities_equal_those_of_sets(left: list[set[int]], right: list[set[
     out = np.empty((len(pairs), 3), np.int64)
 
     def packed(sets: list[set[int]]) -> tuple[np.ndarray, np.ndarray]:
-        return np.array([value for one in sets for value in sorted(one)], np.uint64), np.concatenate([[0], np.cumsum([len(one) for one in sets])])
+        return np.array(
+            [value for one in sets for value in sorted(one)], np.uint64
+        ), np.concatenate([[0], np.cumsum([len(one) for one in sets])])
 
     minhash.similarities(*packed(left), *packed(right), np.array(pairs, np.int64), out)
     for (i, j), found in zip(pairs, out.tolist()):
         shared = len(left[i] & right[j])
-        assert found == [shared * 10**9 // len(left[i] | right[j]), shared * 10**9 // len(left[i]), shared * 10**9 // len(right[j])]
+        assert found == [
+            shared * 10**9 // len(left[i] | right[j]),
+            shared * 10**9 // len(left[i]),
+            shared * 10**9 // len(right[j]),
+        ]
 
 
 @settings(max_examples=300)
@@ -243,16 +308,28 @@ def test_the_decision_equals_the_twin(data: st.DataObject, count: int) -> None:
     everything = [(later, earlier) for later in range(count) for earlier in range(later)]
     chosen = data.draw(st.lists(st.sampled_from(everything), unique=True)) if everything else []
     kinds = data.draw(st.lists(st.booleans(), min_size=len(chosen), max_size=len(chosen)))
-    scores = data.draw(st.lists(st.sampled_from([5, 6, 7]), min_size=len(chosen), max_size=len(chosen)))
+    scores = data.draw(
+        st.lists(st.sampled_from([5, 6, 7]), min_size=len(chosen), max_size=len(chosen))
+    )
     near_pairs = {pair: score for pair, is_near, score in zip(chosen, kinds, scores) if is_near}
-    contained = {(pair if by_words[pair[0]] > by_words[pair[1]] else pair[::-1]): score for pair, is_near, score in zip(chosen, kinds, scores) if not is_near}
+    contained = {
+        (pair if by_words[pair[0]] > by_words[pair[1]] else pair[::-1]): score
+        for pair, is_near, score in zip(chosen, kinds, scores)
+        if not is_near
+    }
 
     def arrays(pairs: dict[tuple[int, int], int]) -> near_decision.Pairs:
-        return tuple(np.array([pair[i] for pair in pairs], np.int64) for i in range(2)) + (np.array(list(pairs.values()), np.uint32),)  # type: ignore[return-value]
+        return tuple(np.array([pair[i] for pair in pairs], np.int64) for i in range(2)) + (
+            np.array(list(pairs.values()), np.uint32),
+        )  # type: ignore[return-value]
 
     twin, score = near_decision.settle(arrays(near_pairs), arrays(contained), np.array(by_words))
     found = {
-        document: (int(twin[document]), int(score[document]) % near_decision.CONTAINED, "contained" if score[document] >= near_decision.CONTAINED else "near")
+        document: (
+            int(twin[document]),
+            int(score[document]) % near_decision.CONTAINED,
+            "contained" if score[document] >= near_decision.CONTAINED else "near",
+        )
         for document in range(count)
         if twin[document] >= 0
     }
@@ -260,7 +337,8 @@ def test_the_decision_equals_the_twin(data: st.DataObject, count: int) -> None:
     assert all(kept not in found for kept, _, _ in found.values())  # every twin stays
 
 
-# --- places without a cache ---------------------------------------------------------------------------------------
+# --- places without a cache
+# ---------------------------------------------------------------------------------------
 
 
 def test_it_works_where_no_cache_folder_can_be_written() -> None:
@@ -277,4 +355,8 @@ def test_it_works_where_no_cache_folder_can_be_written() -> None:
 
 
 def test_the_twin_is_the_definition() -> None:
-    assert twins.words("Ein Über-Ding, 3x") == re.findall(r"\w+", "ein über-ding, 3x") == ["ein", "über", "ding", "3x"]
+    assert (
+        twins.words("Ein Über-Ding, 3x")
+        == re.findall(r"\w+", "ein über-ding, 3x")
+        == ["ein", "über", "ding", "3x"]
+    )

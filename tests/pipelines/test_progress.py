@@ -5,7 +5,18 @@ from pathlib import Path
 import pytest
 
 from pipelines import progress
-from pipelines.progress import Board, Tick, amount, duration, line, lines, new_tick_file, open_ticks, read_tick, tick
+from pipelines.progress import (
+    Board,
+    Tick,
+    amount,
+    duration,
+    line,
+    lines,
+    new_tick_file,
+    open_ticks,
+    read_tick,
+    tick,
+)
 
 
 def test_a_tick_is_read_by_others(tmp_path: Path) -> None:
@@ -48,20 +59,38 @@ def test_figures_count_what_is_under_way(tmp_path: Path, monkeypatch: pytest.Mon
     assert found["workers"][0]["at"] == "a @ 5" and found["workers"][0]["share"] == 0.5
     for width in (40, 80, 200):
         assert all(len(text) <= width for text in lines(found, width))
-    assert line(found) == "ingest:  75%, 2 of 4 slices, 3.0 kB of 4.0 kB, 60 records, 3/s, 150 B/s, 6 s left"
+    assert (
+        line(found)
+        == "ingest:  75%, 2 of 4 slices, 3.0 kB of 4.0 kB, 60 records, 3/s, 150 B/s, 6 s left"
+    )
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(None, "?"), (5, "5 s"), (119, "119 s"), (120, "2 min"), (11100, "3 h 05 min")])
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(None, "?"), (5, "5 s"), (119, "119 s"), (120, "2 min"), (11100, "3 h 05 min")],
+)
 def test_durations(seconds: float | None, text: str) -> None:
     assert duration(seconds) == text
 
 
-@pytest.mark.parametrize(("size", "text"), [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (123_456_789, "123 MB"), (2.5e12, "2.5 TB"), (3e15, "3000 TB")])
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1500, "1.5 kB"),
+        (123_456_789, "123 MB"),
+        (2.5e12, "2.5 TB"),
+        (3e15, "3000 TB"),
+    ],
+)
 def test_amounts(size: float, text: str) -> None:
     assert amount(size) == text
 
 
-def test_a_log_gets_a_line_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_log_gets_a_line_now_and_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     import threading
 
     from pipelines.home import Home
@@ -90,6 +119,11 @@ def test_what_needs_all_slices_shows_no_rate() -> None:
     assert " 50%," in line(board.figures())
     board.finish(500, 1)
     figures = board.figures()
-    assert line(figures) == "tokenizer: 2 slices done, now what needs all of them together, 0 s gone"
-    assert [text.strip() for text in lines(figures, 80)] == ["tokenizer  2 slices done,", "now what needs all of them together, 0 s gone"]
+    assert (
+        line(figures) == "tokenizer: 2 slices done, now what needs all of them together, 0 s gone"
+    )
+    assert [text.strip() for text in lines(figures, 80)] == [
+        "tokenizer  2 slices done,",
+        "now what needs all of them together, 0 s gone",
+    ]
     assert all(len(text) <= 30 for text in lines(figures, 30))

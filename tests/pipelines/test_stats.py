@@ -1,4 +1,5 @@
-"""`corpus stats` over several sources: shares, and in which source the kept twins of what went lie."""
+"""`corpus stats` over several sources: shares, and in which source the kept twins of what went
+lie."""
 
 import json
 import re
@@ -29,20 +30,30 @@ def write(folder: Path, texts: dict[str, list[str]], priority: list[str], more: 
     """A recipe of a source for each name."""
     folder.mkdir(exist_ok=True)
     for name, of_source in texts.items():
-        (folder / f"{name}.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in of_source))
-    tables = "".join(f'[sources.{name}]\nkind = "files"\ninput = "{folder}/{name}.jsonl"\n' for name in texts)
+        (folder / f"{name}.jsonl").write_text(
+            "".join(json.dumps({"text": text}) + "\n" for text in of_source)
+        )
+    tables = "".join(
+        f'[sources.{name}]\nkind = "files"\ninput = "{folder}/{name}.jsonl"\n' for name in texts
+    )
     path = folder / "recipe.toml"
-    path.write_text(f"{tables}[dedup]\nmax_removed = 1.0\npriority = {json.dumps(priority)}\n{more}[tokenizer]\nvocab_size = 300\n")
+    path.write_text(
+        f"{tables}[dedup]\nmax_removed = 1.0\npriority = {json.dumps(priority)}\n{more}[tokenizer]\nvocab_size = 300\n"
+    )
     return path
 
 
 TEXTS = {
-    "news": [" ".join(words(n)) for n in range(6)] + [changed(words(n)) for n in (10, 11, 0)] + [" ".join(words(12))],
+    "news": [" ".join(words(n)) for n in range(6)]
+    + [changed(words(n)) for n in (10, 11, 0)]
+    + [" ".join(words(12))],
     "wiki": [" ".join(words(n)) for n in (10, 11, 12, 13)],
-    "books": [" ".join(words(n)) for n in (0, 1, 20)] + [" ".join(words(20)).upper(), changed(words(13))],
+    "books": [" ".join(words(n)) for n in (0, 1, 20)]
+    + [" ".join(words(20)).upper(), changed(words(13))],
 }
-"""By priority wiki, books, news. Of news 0, 1 go for books and 12 for wiki (equal); 10 and 11 for wiki and the changed 0 for books
-(near). Of books the second 20 goes for the first (equal), the changed 13 for wiki (near)."""
+"""By priority wiki, books, news. Of news 0, 1 go for books and 12 for wiki (equal); 10 and 11 for
+wiki and the changed 0 for books (near). Of books the second 20 goes for the first (equal), the
+changed 13 for wiki (near)."""
 
 
 @pytest.fixture(scope="module")
@@ -64,16 +75,23 @@ def test_overlap_and_shares(home: str) -> None:
         for name, figures_of in found["sources"].items():
             assert figures_of["removed"][stage] == sum(rows.get(name, {}).values())
     assert [found["sources"][name]["kept"] for name in ("news", "wiki", "books")] == [4, 4, 3]
-    assert found["shares"]["news"]["documents"] == round(10 / 19, 6) and found["shares"]["wiki"]["kept"] == round(4 / 11, 6)
+    assert found["shares"]["news"]["documents"] == round(10 / 19, 6) and found["shares"]["wiki"][
+        "kept"
+    ] == round(4 / 11, 6)
     for key in ("documents", "kept", "bytes", "tokens"):
         parts = {name: row[key] / found["total"][key] for name, row in found["sources"].items()}
-        assert {name: row[key] for name, row in found["shares"].items()} == {name: round(part, 6) for name, part in parts.items()}
+        assert {name: row[key] for name, row in found["shares"].items()} == {
+            name: round(part, 6) for name, part in parts.items()
+        }
 
 
 def test_the_tables(home: str, corpus: Corpus) -> None:
     code, out, _ = corpus("stats", home)
     assert code == 0
-    tables = [[re.split(r" {2,}", line) for line in block.splitlines()] for block in out.strip().split("\n\n")]
+    tables = [
+        [re.split(r" {2,}", line) for line in block.splitlines()]
+        for block in out.strip().split("\n\n")
+    ]
     assert [table[0][0] for table in tables] == ["source", "share of", "removed of", "dropped"]
     assert tables[1][0][1:] == ["documents", "kept", "bytes", "tokens"]
     assert tables[1][1][:3] == ["news", "52.6 %", "36.4 %"]
@@ -88,13 +106,19 @@ def test_the_tables(home: str, corpus: Corpus) -> None:
 
 def test_the_report_has_the_same(home: str) -> None:
     found = figures(home)["overlap"]
-    assert found["stages"] == OVERLAP and found["removed"] == {"news": {"wiki": 3, "books": 3}, "books": {"books": 1, "wiki": 1}}
+    assert found["stages"] == OVERLAP and found["removed"] == {
+        "news": {"wiki": 3, "books": 3},
+        "books": {"books": 1, "wiki": 1},
+    }
     assert (found["counted"], found["of"]) == (8, 8)
 
 
 def test_one_source_has_neither_table(tmp_path: Path, corpus: Corpus) -> None:
     home = plain_build(write(tmp_path, {"one": ["a text", "A  text"]}, ["one"]), tmp_path / "home")
-    assert json.loads(corpus("stats", home, "--json")[1])["overlap"] == {"exact": {"one": {"one": 1}}, "near": {}}
+    assert json.loads(corpus("stats", home, "--json")[1])["overlap"] == {
+        "exact": {"one": {"one": 1}},
+        "near": {},
+    }
     out = corpus("stats", home)[1]
     assert "share of" not in out and "removed of" not in out
 
@@ -104,7 +128,12 @@ def test_what_is_not_counted_yet_is_null(tmp_path: Path, corpus: Corpus) -> None
     home = plain_build(recipe, tmp_path / "home", "ingest")
     found = stats(home)
     assert found["overlap"] == {"exact": None, "near": None}
-    assert found["shares"]["news"] == {"documents": round(10 / 19, 6), "kept": None, "bytes": None, "tokens": None}
+    assert found["shares"]["news"] == {
+        "documents": round(10 / 19, 6),
+        "kept": None,
+        "bytes": None,
+        "tokens": None,
+    }
     assert "removed of" not in corpus("stats", home)[1]
     plain_build(recipe, tmp_path / "home", "dedup")
     assert stats(home)["overlap"] == OVERLAP and stats(home)["shares"]["news"]["kept"] is None

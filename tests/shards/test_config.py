@@ -34,7 +34,9 @@ class Kind(Outer):
 
 
 def test_keys_that_a_table_leaves_out_keep_the_defaults_of_their_place() -> None:
-    assert from_dict(Kind, {"count": 1, "inner": {"rate": 0.5}}).inner == Inner(rate=0.5, names=("own",))
+    assert from_dict(Kind, {"count": 1, "inner": {"rate": 0.5}}).inner == Inner(
+        rate=0.5, names=("own",)
+    )
     assert from_dict(Kind, {"count": 1, "inner": {}}).inner == Inner(rate=0.25, names=("own",))
     assert from_dict(Outer, {"count": 1, "inner": {"names": ["x"]}}).inner == Inner(names=("x",))
     with pytest.raises(UserError, match="inner.rate: 2.0 is not in"):
@@ -42,7 +44,13 @@ def test_keys_that_a_table_leaves_out_keep_the_defaults_of_their_place() -> None
 
 
 def test_round_trip() -> None:
-    value = Outer(count=3, mode="slow", limit=None, inner=Inner(rate=1, names=("a", "b")), table={"x": Inner()})
+    value = Outer(
+        count=3,
+        mode="slow",
+        limit=None,
+        inner=Inner(rate=1, names=("a", "b")),
+        table={"x": Inner()},
+    )
     assert from_dict(Outer, parse_toml(dump_toml(value), "t")) == value
 
 
@@ -53,7 +61,11 @@ def test_round_trip() -> None:
         ("count = 1\nmodes = 'fast'", "modes: unknown key", "did you mean mode?"),
         ("count = '1'", "count: '1' is not a whole number", ""),
         ("count = true", "count: True is not a whole number", ""),
-        ("count = 1\nmode = 'fats'", "mode: 'fats' is not one of 'fast', 'slow'", "did you mean fast?"),
+        (
+            "count = 1\nmode = 'fats'",
+            "mode: 'fats' is not one of 'fast', 'slow'",
+            "did you mean fast?",
+        ),
         ("count = 1\nflag = 1", "flag: 1 is not true or false", ""),
         ("count = 1\nlimit = 'x'", "limit: 'x' is not a whole number", ""),
         ("count = 1\n[inner]\nrate = 2", "inner.rate: 2.0 is not in [0, 1]", ""),

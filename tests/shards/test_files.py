@@ -11,7 +11,15 @@ from shards.config import UserError
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    for name in ("a.txt", "b.jsonl", ".hidden.txt", "x/c.txt", "x/y/d.txt", "x/.git/e.txt", "x/f[1].txt"):
+    for name in (
+        "a.txt",
+        "b.jsonl",
+        ".hidden.txt",
+        "x/c.txt",
+        "x/y/d.txt",
+        "x/.git/e.txt",
+        "x/f[1].txt",
+    ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(name)
     return tmp_path
@@ -70,4 +78,6 @@ def test_both_ends_tell_files_apart(tmp_path: Path) -> None:
     content[-1] = 1
     path.write_bytes(content)
     assert files.both_ends_digest(str(path), len(content)) != first
-    assert files.both_ends_digest(str(path), len(content)) == files.both_ends_digest(str(path), len(content))
+    assert files.both_ends_digest(str(path), len(content)) == files.both_ends_digest(
+        str(path), len(content)
+    )

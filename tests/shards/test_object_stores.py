@@ -1,4 +1,5 @@
-"""The file layer on an object store (moto's S3 on loopback): whole objects or none, patience, and errors in words."""
+"""The file layer on an object store (moto's S3 on loopback): whole objects or none, patience, and
+errors in words."""
 
 import os
 import signal
@@ -38,7 +39,18 @@ def bucket(server: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
         server.forget()
 
 
-NAMES = ["plain.txt", "with space", "per%20cent", "hash#sign", "question?mark", "ümläut", "plus+sign", "a/deep/er/name", "[brackets]", "trailing.gz"]
+NAMES = [
+    "plain.txt",
+    "with space",
+    "per%20cent",
+    "hash#sign",
+    "question?mark",
+    "ümläut",
+    "plus+sign",
+    "a/deep/er/name",
+    "[brackets]",
+    "trailing.gz",
+]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -97,10 +109,16 @@ def test_a_large_file_is_read_by_blocks(bucket: Store, monkeypatch: pytest.Monke
 
 
 def test_listings_beyond_a_page_are_complete(bucket: Store) -> None:
-    names = [f"d/{number % 7}/{number:05d}.txt" for number in range(2345)] + [f"flat/{number:04d}" for number in range(1500)]
+    names = [f"d/{number % 7}/{number:05d}.txt" for number in range(2345)] + [
+        f"flat/{number:04d}" for number in range(1500)
+    ]
     bucket.fill(dict.fromkeys(names, b"x"))
-    assert [address for address, _ in files.glob(f"s3://{BUCKET}/d/**/*.txt")] == sorted(f"s3://{BUCKET}/{name}" for name in names if name.startswith("d/"))
-    assert files.list_files(f"s3://{BUCKET}/flat") == [f"s3://{BUCKET}/flat/{number:04d}" for number in range(1500)]
+    assert [address for address, _ in files.glob(f"s3://{BUCKET}/d/**/*.txt")] == sorted(
+        f"s3://{BUCKET}/{name}" for name in names if name.startswith("d/")
+    )
+    assert files.list_files(f"s3://{BUCKET}/flat") == [
+        f"s3://{BUCKET}/flat/{number:04d}" for number in range(1500)
+    ]
     assert files.list_folders(f"s3://{BUCKET}/d") == list("0123456")
     assert bucket.counts()["LIST"] < 12
 
@@ -118,9 +136,17 @@ def failing_parts(request: Request) -> tuple[str, str] | None:
     return ("503 Slow Down", "SlowDown") if "partNumber=2" in request.query else None
 
 
-@pytest.mark.parametrize("fault", [failing_parts, lambda request: ("503 Slow Down", "SlowDown") if request.method == "POST" else None], ids=["a part", "begin"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        failing_parts,
+        lambda request: ("503 Slow Down", "SlowDown") if request.method == "POST" else None,
+    ],
+    ids=["a part", "begin"],
+)
 def test_a_put_that_fails_shows_nothing_and_returns(fault: object, bucket: Store) -> None:
-    """Nor does it later, when the garbage collector closes what is open: the client would publish it then, or wait half a minute."""
+    """Nor does it later, when the garbage collector closes what is open: the client would publish
+    it then, or wait half a minute."""
     bucket.fault = fault  # type: ignore[assignment]
     start = time.monotonic()
     with pytest.raises(UserError, match="no answer in 3 tries: SlowDown"):
@@ -182,11 +208,17 @@ def test_the_same_bytes_twice_at_once(bucket: Store) -> None:
     assert seen <= {None, content} and bucket.objects() == {"f": content}
 
 
-BUSY = [("503 Slow Down", "SlowDown"), ("500 Internal Server Error", "InternalError"), ("429 Too Many Requests", "TooManyRequests")]
+BUSY = [
+    ("503 Slow Down", "SlowDown"),
+    ("500 Internal Server Error", "InternalError"),
+    ("429 Too Many Requests", "TooManyRequests"),
+]
 
 
 @pytest.mark.parametrize("answer", BUSY, ids=lambda answer: answer[0][:3])
-def test_a_busy_store_is_asked_again_ever_later(answer: tuple[str, str], bucket: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_busy_store_is_asked_again_ever_later(
+    answer: tuple[str, str], bucket: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(store, "MAX_TRIES", 6)
     store._client.cache_clear()
     bucket.fill({"f": b"content"})
@@ -202,7 +234,9 @@ def test_a_busy_store_is_asked_again_ever_later(answer: tuple[str, str], bucket:
 
 
 @pytest.mark.parametrize("kind", ["HEAD", "GET", "PUT", "LIST"])
-def test_silence_is_ended_and_asked_again(kind: str, bucket: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_silence_is_ended_and_asked_again(
+    kind: str, bucket: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(store, "REQUEST_TIMEOUT_S", 1.0)
     store._client.cache_clear()
     bucket.fill({"f": b"content"})
@@ -230,14 +264,24 @@ def test_silence_is_ended_and_asked_again(kind: str, bucket: Store, monkeypatch:
     [
         (("403 Forbidden", "AccessDenied"), "the store refuses: no rights there", "s3:PutObject"),
         (("403 Forbidden", "InvalidAccessKeyId"), "credentials", "AWS_ACCESS_KEY_ID"),
-        (("400 Bad Request", "ExpiredToken"), "refuse|does not take these credentials", "AWS_ACCESS_KEY_ID"),
+        (
+            ("400 Bad Request", "ExpiredToken"),
+            "refuse|does not take these credentials",
+            "AWS_ACCESS_KEY_ID",
+        ),
         (("301 Moved Permanently", "PermanentRedirect"), "the store refuses: 301", "AWS_REGION"),
-        (("404 Not Found", "NoSuchBucket"), "no such bucket|No such file", "make it, or name another"),
+        (
+            ("404 Not Found", "NoSuchBucket"),
+            "no such bucket|No such file",
+            "make it, or name another",
+        ),
         (("503 Slow Down", "SlowDown"), "no answer in 3 tries: (503|SlowDown)", "AWS_ENDPOINT_URL"),
     ],
     ids=lambda value: value[1] if isinstance(value, tuple) else "",
 )
-def test_refusals_are_one_line_with_the_remedy(answer: tuple[str, str], what: str, hint: str, bucket: Store) -> None:
+def test_refusals_are_one_line_with_the_remedy(
+    answer: tuple[str, str], what: str, hint: str, bucket: Store
+) -> None:
     bucket.fill({"f": b"content"})
     bucket.fault = lambda request: answer
     for action in (
@@ -256,7 +300,11 @@ def test_refusals_are_one_line_with_the_remedy(answer: tuple[str, str], what: st
             continue
         with pytest.raises(UserError, match=what) as caught:
             action()
-        assert caught.value.exit_code == 3 and hint in caught.value.hint and "\n" not in caught.value.what + caught.value.hint
+        assert (
+            caught.value.exit_code == 3
+            and hint in caught.value.hint
+            and "\n" not in caught.value.what + caught.value.hint
+        )
 
 
 def test_nobody_there(bucket: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -275,7 +323,11 @@ def test_nobody_there(bucket: Store, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_addresses_that_mean_nothing(bucket: Store) -> None:
-    for address, what in (("s3://", "names no bucket"), ("nosuch://a/b", "cannot open this address"), ("s3a://b/c", "cannot open this address")):
+    for address, what in (
+        ("s3://", "names no bucket"),
+        ("nosuch://a/b", "cannot open this address"),
+        ("s3a://b/c", "cannot open this address"),
+    ):
         with pytest.raises(UserError, match=what):
             files.exists(address)
 
@@ -289,7 +341,10 @@ def test_a_missing_object_is_a_missing_file(bucket: Store) -> None:
         files.glob("s3://another/d/*.txt")
     with pytest.raises(UserError, match="s3://another: no such bucket"):
         files.write_bytes("s3://another/f", b"")
-    assert not files.exists(f"s3://{BUCKET}/nothing") and files.list_files(f"s3://{BUCKET}/nothing") == []
+    assert (
+        not files.exists(f"s3://{BUCKET}/nothing")
+        and files.list_files(f"s3://{BUCKET}/nothing") == []
+    )
 
 
 def test_a_local_copy_goes_with_its_block(bucket: Store, tmp_path: Path) -> None:

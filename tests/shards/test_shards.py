@@ -1,4 +1,5 @@
-"""Shards: what is written is what is read, by us and by plain pyarrow; verify finds whatever is wrong."""
+"""Shards: what is written is what is read, by us and by plain pyarrow; verify finds whatever is
+wrong."""
 
 import shutil
 from pathlib import Path
@@ -20,33 +21,74 @@ from shards.writer import token_batch, write_shard
 DOCUMENTS = [[[5, 6], [7]], [], [[8, 9, 10]]]
 
 
-def batch(documents: list[list[list[int]]], dtype: str = "uint16", first: int = 0) -> pa.RecordBatch:
+def batch(
+    documents: list[list[list[int]]], dtype: str = "uint16", first: int = 0
+) -> pa.RecordBatch:
     ids = pa.array([f"{first + number:032x}" for number in range(len(documents))])
     sentences = [sentence for document in documents for sentence in document]
     tokens = np.array([token for sentence in sentences for token in sentence], dtype)
-    token_ends = np.cumsum([0, *(sum(map(len, document)) for document in documents)]).astype(np.int64)
+    token_ends = np.cumsum([0, *(sum(map(len, document)) for document in documents)]).astype(
+        np.int64
+    )
     sentence_ends = np.cumsum([0, *map(len, documents)]).astype(np.int64)
-    return token_batch(ids, tokens, token_ends, np.array([len(sentence) for sentence in sentences], np.uint32), sentence_ends, token_schema(dtype))
+    return token_batch(
+        ids,
+        tokens,
+        token_ends,
+        np.array([len(sentence) for sentence in sentences], np.uint32),
+        sentence_ends,
+        token_schema(dtype),
+    )
 
 
-def write_folder(folder: Path, parts: dict[str, list[list[list[int]]]], vocab_size: int = 300) -> Manifest:
+def write_folder(
+    folder: Path, parts: dict[str, list[list[list[int]]]], vocab_size: int = 300
+) -> Manifest:
     """A shards folder with a train shard for each source of `parts`."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "tokenizer.json").write_text("{}")
     digest = files.digest(str(folder / "tokenizer.json"))
     dtype = token_dtype(vocab_size)
-    entries = [write_shard(str(folder), shard_name("train", name, 0), batch(documents, dtype), "train", name, digest) for name, documents in parts.items()]
-    info = TokenizerInfo(digest=digest, vocab_size=vocab_size, special={"<s>": 0, "<mask>": vocab_size - 1}, lossless=True, whitespace="space")
-    manifest = Manifest(created_by={"corpusmill": "0"}, recipe_digest="", tokenizer=info, dtype=dtype, shards=tuple(entries))  # type: ignore[arg-type]
+    entries = [
+        write_shard(
+            str(folder),
+            shard_name("train", name, 0),
+            batch(documents, dtype),
+            "train",
+            name,
+            digest,
+        )
+        for name, documents in parts.items()
+    ]
+    info = TokenizerInfo(
+        digest=digest,
+        vocab_size=vocab_size,
+        special={"<s>": 0, "<mask>": vocab_size - 1},
+        lossless=True,
+        whitespace="space",
+    )
+    manifest = Manifest(
+        created_by={"corpusmill": "0"},
+        recipe_digest="",
+        tokenizer=info,
+        dtype=dtype,
+        shards=tuple(entries),
+    )  # type: ignore[arg-type]
     write_manifest(str(folder), manifest)
     return manifest
 
 
-documents_strategy = st.lists(st.lists(st.lists(st.integers(1, 298), min_size=1, max_size=6), max_size=5), min_size=1, max_size=12)
+documents_strategy = st.lists(
+    st.lists(st.lists(st.integers(1, 298), min_size=1, max_size=6), max_size=5),
+    min_size=1,
+    max_size=12,
+)
 
 
 @given(documents=documents_strategy, wide=st.booleans())
-def test_what_is_written_is_read(documents: list[list[list[int]]], wide: bool, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_what_is_written_is_read(
+    documents: list[list[list[int]]], wide: bool, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     folder = tmp_path_factory.mktemp("shard")
     write_folder(folder, {"a": documents}, 70_000 if wide else 300)
     (shard,) = shards.open(str(folder))
@@ -54,12 +96,22 @@ def test_what_is_written_is_read(documents: list[list[list[int]]], wide: bool, t
     assert not shard.tokens.flags.writeable
     found = []
     for number in range(len(shard)):
-        lengths = shard.sentences[shard.sentence_offsets[number] : shard.sentence_offsets[number + 1]]
-        found.append([part.tolist() for part in np.split(shard.document(number), np.cumsum(lengths)[:-1])] if len(lengths) else [])
+        lengths = shard.sentences[
+            shard.sentence_offsets[number] : shard.sentence_offsets[number + 1]
+        ]
+        found.append(
+            [part.tolist() for part in np.split(shard.document(number), np.cumsum(lengths)[:-1])]
+            if len(lengths)
+            else []
+        )
     assert found == documents
     table = pa.ipc.open_file(pa.memory_map(str(folder / shard.entry.file))).read_all()
-    assert table.column("tokens").to_pylist() == [[token for sentence in document for token in sentence] for document in documents]
-    assert table.column("sentences").to_pylist() == [[len(sentence) for sentence in document] for document in documents]
+    assert table.column("tokens").to_pylist() == [
+        [token for sentence in document for token in sentence] for document in documents
+    ]
+    assert table.column("sentences").to_pylist() == [
+        [len(sentence) for sentence in document] for document in documents
+    ]
     assert table.column("id").to_pylist() == shard.ids.to_pylist()
     assert verify(str(folder)) == []
     shutil.rmtree(folder)
@@ -105,7 +157,9 @@ def test_verify_names_what_is_wrong(tmp_path: Path) -> None:
         return found
 
     a.write_bytes(contents[a][:-9])
-    assert faults() == [f"train-a-00000.arrow: {len(contents[a]) - 9} bytes, the manifest says {len(contents[a])}"]
+    assert faults() == [
+        f"train-a-00000.arrow: {len(contents[a]) - 9} bytes, the manifest says {len(contents[a])}"
+    ]
     a.unlink()
     assert faults() == ["train-a-00000.arrow: missing"]
     b.write_bytes(contents[c])
@@ -122,20 +176,37 @@ def test_verify_names_what_is_wrong(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("documents", "fault"),
-    [([[[5, 0]]], "1 special ids among the tokens"), ([[[299, 299]]], "2 special ids among the tokens"), ([[[300]]], "an id beyond the vocabulary of 300")],
+    [
+        ([[[5, 0]]], "1 special ids among the tokens"),
+        ([[[299, 299]]], "2 special ids among the tokens"),
+        ([[[300]]], "an id beyond the vocabulary of 300"),
+    ],
 )
-def test_verify_looks_at_the_ids(documents: list[list[list[int]]], fault: str, tmp_path: Path) -> None:
+def test_verify_looks_at_the_ids(
+    documents: list[list[list[int]]], fault: str, tmp_path: Path
+) -> None:
     write_folder(tmp_path, {"a": documents})
     assert verify(str(tmp_path)) == [f"train-a-00000.arrow: {fault}"]
 
 
 def test_verify_adds_up_the_sentences(tmp_path: Path) -> None:
     write_folder(tmp_path, {"a": DOCUMENTS})
-    wrong = token_batch(pa.array(["0" * 32]), np.array([5, 6], np.uint16), np.array([0, 2]), np.array([3], np.uint32), np.array([0, 1]), token_schema("uint16"))
+    wrong = token_batch(
+        pa.array(["0" * 32]),
+        np.array([5, 6], np.uint16),
+        np.array([0, 2]),
+        np.array([3], np.uint32),
+        np.array([0, 1]),
+        token_schema("uint16"),
+    )
     manifest = read_manifest(str(tmp_path))
-    entry = write_shard(str(tmp_path), manifest.shards[0].file, wrong, "train", "a", manifest.tokenizer.digest)
+    entry = write_shard(
+        str(tmp_path), manifest.shards[0].file, wrong, "train", "a", manifest.tokenizer.digest
+    )
     write_manifest(str(tmp_path), Manifest(**{**vars(manifest), "shards": (entry,)}))
-    assert verify(str(tmp_path)) == [f"{entry.file}: the sentence lengths do not add up to the documents' tokens"]
+    assert verify(str(tmp_path)) == [
+        f"{entry.file}: the sentence lengths do not add up to the documents' tokens"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
-"""Files over HTTP as the rest of the program sees them: the same bytes as on a disk, whatever the server does meanwhile."""
+"""Files over HTTP as the rest of the program sees them: the same bytes as on a disk, whatever the
+server does meanwhile."""
 
 import gzip
 import io
@@ -36,13 +37,22 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
 
 def test_read_whole(site: Site) -> None:
     assert files.read_bytes(f"{site.url}/f.bin") == CONTENT
-    assert site.gets("f.bin") == ["bytes=0-1048575", "bytes=1048576-3145727", "bytes=3145728-4999999"]
+    assert site.gets("f.bin") == [
+        "bytes=0-1048575",
+        "bytes=1048576-3145727",
+        "bytes=3145728-4999999",
+    ]
     assert files.size(f"{site.url}/f.bin") == len(CONTENT) and files.exists(f"{site.url}/f.bin")
     assert not files.exists(f"{site.url}/nothing") and not files.is_folder(f"{site.url}/f.bin")
 
 
 @settings(max_examples=30)
-@given(steps=st.lists(st.tuples(st.integers(-100, len(CONTENT) + 100), st.integers(0, 2_000_000)), max_size=6), ranges=st.booleans())
+@given(
+    steps=st.lists(
+        st.tuples(st.integers(-100, len(CONTENT) + 100), st.integers(0, 2_000_000)), max_size=6
+    ),
+    ranges=st.booleans(),
+)
 def test_any_seek_and_read_is_that_of_a_file(steps: list[tuple[int, int]], ranges: bool) -> None:
     with serve({"f": CONTENT}) as site:
         site.ranges = ranges
@@ -51,7 +61,10 @@ def test_any_seek_and_read_is_that_of_a_file(steps: list[tuple[int, int]], range
             for position, count in steps:
                 assert stream.seek(max(position, 0)) == twin.seek(max(position, 0))
                 assert stream.read(count) == twin.read(count) and stream.tell() == twin.tell()
-            assert stream.seek(-10, io.SEEK_END) == len(CONTENT) - 10 and stream.read() == CONTENT[-10:]
+            assert (
+                stream.seek(-10, io.SEEK_END) == len(CONTENT) - 10
+                and stream.read() == CONTENT[-10:]
+            )
 
 
 @pytest.mark.parametrize(
@@ -98,7 +111,8 @@ def test_a_file_without_a_length(site: Site) -> None:
     ids=["gone", "forbidden", "nonsense", "circle", "busy", "nothing", "longer than it is"],
 )
 def test_faults_that_stay(fault: object, error: type[Exception], message: str, site: Site) -> None:
-    """A server's word is an OSError, which costs a reader that file; a network that is down ends the work."""
+    """A server's word is an OSError, which costs a reader that file; a network that is down ends
+    the work."""
     site.for_good["f.bin"] = fault  # type: ignore[assignment]
     with pytest.raises(error, match=message) as caught:
         files.read_bytes(f"{site.url}/f.bin")
@@ -160,20 +174,33 @@ def test_identity_is_the_etag_else_both_ends(site: Site, tmp_path: Path) -> None
     files.glob(address)
     (tmp_path / "f").write_bytes(site.files["f.bin"])
     assert files.identity(address, size) == files.both_ends_digest(str(tmp_path / "f"), size)
-    assert _identity(Part(address=f"{site.url}/nothing", path="nothing", size=0)).startswith("unreadable: ")
+    assert _identity(Part(address=f"{site.url}/nothing", path="nothing", size=0)).startswith(
+        "unreadable: "
+    )
 
 
 def test_parquet(site: Site) -> None:
     buffer = io.BytesIO()
-    pq.write_table(pa.table({"text": [f"text {number}" for number in range(100_000)]}), buffer, row_group_size=10_000)
+    pq.write_table(
+        pa.table({"text": [f"text {number}" for number in range(100_000)]}),
+        buffer,
+        row_group_size=10_000,
+    )
     site.files["t.parquet"] = buffer.getvalue()
     with files.open_input(f"{site.url}/t.parquet") as stream:
         assert pq.ParquetFile(stream).read_row_group(7)["text"][3].as_py() == "text 70003"
 
 
-def test_a_public_bucket_is_asked_without_a_signature(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_public_bucket_is_asked_without_a_signature(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where a user has credentials of their own, which a public bucket may refuse."""
-    mine = {"AWS_ACCESS_KEY_ID": "mine", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true"}
+    mine = {
+        "AWS_ACCESS_KEY_ID": "mine",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
     for name, value in {**mine, "AWS_ENDPOINT_URL": site.url}.items():
         monkeypatch.setenv(name, value)
     site.files["bucket/a/key"] = b"text"
@@ -205,8 +232,16 @@ def test_nothing_is_written_over_http(site: Site) -> None:
 @pytest.mark.parametrize(
     ("listing", "line", "address"),
     [
-        ("https://h/crawl-data/CC-NEWS/2016/09/warc.paths.gz", "crawl-data/CC-NEWS/2016/09/a.gz", "https://h/crawl-data/CC-NEWS/2016/09/a.gz"),
-        ("s3://b/crawl-data/CC-NEWS/2016/09/warc.paths.gz", "crawl-data/CC-NEWS/2016/09/a.gz", "s3://b/crawl-data/CC-NEWS/2016/09/a.gz"),
+        (
+            "https://h/crawl-data/CC-NEWS/2016/09/warc.paths.gz",
+            "crawl-data/CC-NEWS/2016/09/a.gz",
+            "https://h/crawl-data/CC-NEWS/2016/09/a.gz",
+        ),
+        (
+            "s3://b/crawl-data/CC-NEWS/2016/09/warc.paths.gz",
+            "crawl-data/CC-NEWS/2016/09/a.gz",
+            "s3://b/crawl-data/CC-NEWS/2016/09/a.gz",
+        ),
         ("/d/crawl-data/x/list", "crawl-data/x/a.gz", "/d/crawl-data/x/a.gz"),
         ("/d/list", "a.gz", "/d/a.gz"),
         ("/d/list", "sub/a.gz", "/d/sub/a.gz"),
@@ -222,29 +257,51 @@ def test_a_list_of_inputs_of_several_servers(site: Site, tmp_path: Path) -> None
     site.files |= {"a/x.txt": b"one", "a/b/y.txt": b"two!"}
     (tmp_path / "z.txt").write_text("three")
     listing = tmp_path / "list"
-    listing.write_text(f"# remote\n{site.url}/a/x.txt sha1:{'0' * 40}\n{site.url}/a/b/y.txt\n{site.url}/a/x.txt\n{site.url}/gone.txt\n")
-    assert [(part.path, part.size) for part in find((f"@{listing}",))] == [("a/b/y.txt", 4), ("a/x.txt", 3), ("gone.txt", 0)]
-    assert [part.path for part in find((f"{site.url}/a/x.txt", f"{site.url}/a/b/y.txt"))] == ["b/y.txt", "x.txt"]
+    listing.write_text(
+        f"# remote\n{site.url}/a/x.txt sha1:{'0' * 40}\n{site.url}/a/b/y.txt\n{site.url}/a/x.txt\n{site.url}/gone.txt\n"
+    )
+    assert [(part.path, part.size) for part in find((f"@{listing}",))] == [
+        ("a/b/y.txt", 4),
+        ("a/x.txt", 3),
+        ("gone.txt", 0),
+    ]
+    assert [part.path for part in find((f"{site.url}/a/x.txt", f"{site.url}/a/b/y.txt"))] == [
+        "b/y.txt",
+        "x.txt",
+    ]
     listing.write_text(f"{site.url}/a/x.txt\nz.txt\n")
     host = site.url.removeprefix("http://")
-    assert [(part.path, part.size) for part in find((f"@{listing}",))] == [(f"{host}/a/x.txt", 3), ("z.txt", 5)]
+    assert [(part.path, part.size) for part in find((f"@{listing}",))] == [
+        (f"{host}/a/x.txt", 3),
+        ("z.txt", 5),
+    ]
     listing.write_bytes(b"\xff\xfe")
     with pytest.raises(UserError, match="not a list of addresses"):
         find((f"@{listing}",))
 
 
 def test_a_list_is_relative_to_the_recipe(tmp_path: Path) -> None:
-    recipe = parse_recipe('[sources.a]\nkind = "files"\ninput = ["@lists/a", "@https://h/l", "@/abs"]', "r", str(tmp_path))
+    recipe = parse_recipe(
+        '[sources.a]\nkind = "files"\ninput = ["@lists/a", "@https://h/l", "@/abs"]',
+        "r",
+        str(tmp_path),
+    )
     assert recipe.sources["a"].input == (f"@{tmp_path}/lists/a", "@https://h/l", "@/abs")
 
 
 def test_the_same_records_from_a_server_as_from_a_disk(site: Site, tmp_path: Path) -> None:
-    """By the bucket's own listing; one archive holds a damaged member, over which a reader steps back."""
-    names = {"2018/03": "CC-NEWS-20180330101010-00055.warc.gz", "2024/05": "CC-NEWS-20240503120000-00100.warc.gz"}
+    """By the bucket's own listing; one archive holds a damaged member, over which a reader steps
+    back."""
+    names = {
+        "2018/03": "CC-NEWS-20180330101010-00055.warc.gz",
+        "2024/05": "CC-NEWS-20240503120000-00100.warc.gz",
+    }
     contents = {}
     for month, name in names.items():
         real = data_file(f"cc-news/crawl-data/CC-NEWS/{month}/{name}")
-        contents[f"crawl-data/CC-NEWS/{month}/{name}"] = real.read_bytes() if real else gzip.compress(b"no archive") * 3
+        contents[f"crawl-data/CC-NEWS/{month}/{name}"] = (
+            real.read_bytes() if real else gzip.compress(b"no archive") * 3
+        )
     (tmp_path / "paths").write_text("".join(f"{site.url}/{key}\n" for key in contents))
     for key, content in contents.items():
         site.files[key] = content
@@ -254,27 +311,47 @@ def test_the_same_records_from_a_server_as_from_a_disk(site: Site, tmp_path: Pat
 
     def records(given: str) -> list[object]:
         options = source.options(kind="cc_news", input=(given,))
-        return [record for piece in source.slices(options) for record in source.read(options, piece)]
+        return [
+            record for piece in source.slices(options) for record in source.read(options, piece)
+        ]
 
     local = records(f"{tmp_path}/crawl-data/CC-NEWS/*/*/*.warc.gz")
     assert records(f"@{tmp_path}/paths") == local
     assert not DATA.exists() or len(local) == 62
 
 
-def test_a_build_reads_from_a_server(site: Site, tmp_path: Path, corpus: Callable[..., tuple[int, str, str]]) -> None:
-    """An error page and a file that is gone cost themselves; the same command without a network says so."""
-    site.files |= {"t/a.jsonl.gz": gzip.compress(b'{"text": "one"}\n{"text": "two"}\n'), "t/b.jsonl": b'{"text": "three"}\n', "t/c.jsonl.gz": b"<Error/>"}
-    (tmp_path / "list").write_text("".join(f"{site.url}/t/{name}\n" for name in ("a.jsonl.gz", "b.jsonl", "c.jsonl.gz", "gone.jsonl")))
+def test_a_build_reads_from_a_server(
+    site: Site, tmp_path: Path, corpus: Callable[..., tuple[int, str, str]]
+) -> None:
+    """An error page and a file that is gone cost themselves; the same command without a network
+    says so."""
+    site.files |= {
+        "t/a.jsonl.gz": gzip.compress(b'{"text": "one"}\n{"text": "two"}\n'),
+        "t/b.jsonl": b'{"text": "three"}\n',
+        "t/c.jsonl.gz": b"<Error/>",
+    }
+    (tmp_path / "list").write_text(
+        "".join(
+            f"{site.url}/t/{name}\n"
+            for name in ("a.jsonl.gz", "b.jsonl", "c.jsonl.gz", "gone.jsonl")
+        )
+    )
     (tmp_path / "r.toml").write_text('[sources.a]\nkind = "files"\ninput = "@list"\n')
-    code, out, err = corpus("ingest", tmp_path / "r.toml", "--home", tmp_path / "home", "--workers", "0", "--json")
+    code, out, err = corpus(
+        "ingest", tmp_path / "r.toml", "--home", tmp_path / "home", "--workers", "0", "--json"
+    )
     assert code == 0, err
     assert '"documents": 3' in out and '"damaged": 1' in out and '"unreadable": 1' in out
     site.for_good["t/b.jsonl"] = status(503)
     site.files["t/b.jsonl"] += b'{"text": "four"}\n'
-    code, _, err = corpus("ingest", tmp_path / "r.toml", "--home", tmp_path / "home", "--workers", "0", "--yes")
+    code, _, err = corpus(
+        "ingest", tmp_path / "r.toml", "--home", tmp_path / "home", "--workers", "0", "--yes"
+    )
     assert code == 3 and "HTTP 503 Service Unavailable" in err and "Traceback" not in err
     del site.for_good["t/b.jsonl"]
-    code, out, _ = corpus("ingest", tmp_path / "r.toml", "--home", tmp_path / "home", "--workers", "0", "--json")
+    code, out, _ = corpus(
+        "ingest", tmp_path / "r.toml", "--home", tmp_path / "home", "--workers", "0", "--json"
+    )
     assert code == 0 and '"documents": 4' in out
 
 
@@ -282,5 +359,7 @@ def test_an_error_page_is_no_archive(site: Site) -> None:
     site.for_good["f.bin"] = in_place(b"<?xml?><Error><Code>AccessDenied</Code></Error>")
     source = load_source("cc_news")
     options = source.options(kind="cc_news", input=(f"{site.url}/f.bin",))
-    [record] = [record for piece in source.slices(options) for record in source.read(options, piece)]
+    [record] = [
+        record for piece in source.slices(options) for record in source.read(options, piece)
+    ]
     assert record.reason == "not_an_archive" and record.path == "f.bin"  # type: ignore[union-attr]

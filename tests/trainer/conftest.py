@@ -1,5 +1,6 @@
 # ruff: noqa: E402  (the path and the environment come first)
-"""Kernels are compiled with bounds checks and a cache of their own; one thread, so that tests on a busy machine end."""
+"""Kernels are compiled with bounds checks and a cache of their own; one thread, so that tests on a
+busy machine end."""
 
 import os
 import sys

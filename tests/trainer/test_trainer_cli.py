@@ -1,4 +1,5 @@
-"""One clear line for each thing that a user can do wrong; help is quick; what is printed is right."""
+"""One clear line for each thing that a user can do wrong; help is quick; what is printed is
+right."""
 
 import json
 import os
@@ -15,7 +16,9 @@ from trainer.cli import main
 from trainer.config import Recipe, load_recipe, recipe_names
 
 
-def check_error(capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, what: str, hint: str) -> None:
+def check_error(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, what: str, hint: str
+) -> None:
     assert main(arguments) == code
     said = capsys.readouterr()
     lines = said.err.strip().splitlines()
@@ -25,7 +28,17 @@ def check_error(capsys: pytest.CaptureFixture[str], arguments: list[str], code: 
 
 
 def base(shards: Path, tmp_path: Path, *more: str) -> list[str]:
-    return ["pretrain", "--shards", str(shards), "--run", str(tmp_path / "run"), *runs.MINI, "--steps", "10", *more]
+    return [
+        "pretrain",
+        "--shards",
+        str(shards),
+        "--run",
+        str(tmp_path / "run"),
+        *runs.MINI,
+        "--steps",
+        "10",
+        *more,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -33,23 +46,60 @@ def base(shards: Path, tmp_path: Path, *more: str) -> list[str]:
     [
         (["--device", "cuda"], 3, "--device cuda: no GPU that torch can use", "--device cpu"),
         (["--batch", "100000"], 2, "are fewer than one batch of 100000", "lower --batch"),
-        (["--optim.warmup-steps", "10"], 2, "optim.warmup_steps: 10 is not shorter than the horizon of 10 steps", "raise --steps"),
+        (
+            ["--optim.warmup-steps", "10"],
+            2,
+            "optim.warmup_steps: 10 is not shorter than the horizon of 10 steps",
+            "raise --steps",
+        ),
         (["--model.vocab-size", "100"], 2, "is larger than the model's of 100", "tokenizer"),
         (["--mix", "newz=2"], 2, "--mix newz: no such source", "did you mean news?"),
         (["--mix", "news"], 2, "--mix news: not NAME=WEIGHT", "--mix news=2"),
         (["--mix", "news=0", "--mix", "books=0"], 2, "no source has a weight above 0", "weight"),
         (["--mix", "news=-1"], 2, "data.mix.news: -1.0 is not at least 0", "flag"),
-        (["--data.length", "64"], 2, "data.length: 64 is not from 8 to model.positions (32)", "recipe"),
-        (["--model.heads", "5"], 2, "model.hidden: 32 is not a multiple of model.heads (5)", "recipe"),
+        (
+            ["--data.length", "64"],
+            2,
+            "data.length: 64 is not from 8 to model.positions (32)",
+            "recipe",
+        ),
+        (
+            ["--model.heads", "5"],
+            2,
+            "model.hidden: 32 is not a multiple of model.heads (5)",
+            "recipe",
+        ),
         (["--optim.lr", "-1"], 2, "optim.lr: -1.0 is not above 0", "recipe"),
-        (["--init", "/nonexistent"], 3, "--init /nonexistent: no such directory", "Hugging Face directory"),
-        (["--shards", "s3://bucket/home"], 2, "shards are memory-mapped", "aws s3 cp --recursive s3://bucket/home"),
-        (["--recipe", "roberta-bas"], 2, "roberta-bas: no such recipe", "did you mean roberta-base"),
+        (
+            ["--init", "/nonexistent"],
+            3,
+            "--init /nonexistent: no such directory",
+            "Hugging Face directory",
+        ),
+        (
+            ["--shards", "s3://bucket/home"],
+            2,
+            "shards are memory-mapped",
+            "aws s3 cp --recursive s3://bucket/home",
+        ),
+        (
+            ["--recipe", "roberta-bas"],
+            2,
+            "roberta-bas: no such recipe",
+            "did you mean roberta-base",
+        ),
         (["--recipe", "none.toml"], 2, "none.toml: cannot be read", "trainer recipes"),
     ],
 )
 def test_pretrain_errors(
-    small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, more: list[str], code: int, what: str, hint: str
+    small: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    more: list[str],
+    code: int,
+    what: str,
+    hint: str,
 ) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     if "cuda" in more:
@@ -57,7 +107,13 @@ def test_pretrain_errors(
 
         monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     if "--recipe" in more:
-        check_error(capsys, ["pretrain", "--shards", str(small), "--run", str(tmp_path / "run"), *more], code, what, hint)
+        check_error(
+            capsys,
+            ["pretrain", "--shards", str(small), "--run", str(tmp_path / "run"), *more],
+            code,
+            what,
+            hint,
+        )
     else:
         check_error(capsys, base(small, tmp_path, *more), code, what, hint)
     assert not (tmp_path / "run").exists()
@@ -66,27 +122,63 @@ def test_pretrain_errors(
 def test_shards_errors(small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     check_error(capsys, base(tmp_path, tmp_path), 2, "no manifest", "corpus build")
     other = random_shards(tmp_path / "other", salt="zebra")
-    check_error(capsys, base(small, tmp_path, "--shards", str(other)), 2, "its tokenizer is not that of", "[tokenizer] path")
-    check_error(capsys, ["pretrain", "--run", "x", "--recipe", "tiny"], 2, "--shards: missing", "--shards DIR")
-    check_error(capsys, ["pretrain", "--shards", str(small), "--recipe", "tiny"], 2, "--run: missing", "--run RUN")
+    check_error(
+        capsys,
+        base(small, tmp_path, "--shards", str(other)),
+        2,
+        "its tokenizer is not that of",
+        "[tokenizer] path",
+    )
+    check_error(
+        capsys,
+        ["pretrain", "--run", "x", "--recipe", "tiny"],
+        2,
+        "--shards: missing",
+        "--shards DIR",
+    )
+    check_error(
+        capsys,
+        ["pretrain", "--shards", str(small), "--recipe", "tiny"],
+        2,
+        "--run: missing",
+        "--run RUN",
+    )
     broken = random_shards(tmp_path / "broken")
     (broken / "train-news-00001.arrow").unlink()
-    check_error(capsys, base(broken, tmp_path), 1, "train-news-00001.arrow: missing", "corpus build")
+    check_error(
+        capsys, base(broken, tmp_path), 1, "train-news-00001.arrow: missing", "corpus build"
+    )
     manifest = json.loads((other / "manifest.json").read_text())
     (other / "manifest.json").write_text(json.dumps({**manifest, "format": 99}))
     check_error(capsys, base(other, tmp_path), 2, "format 99", "upgrade")
 
 
-def test_weights_of_another_tokenizer_are_refused(small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_weights_of_another_tokenizer_are_refused(
+    small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     other = random_shards(tmp_path / "other", salt="zebra")
     runs.train([*base(other, tmp_path), "--run", str(tmp_path / "a")])
     assert main(["export", "--run", str(tmp_path / "a"), "--out", str(tmp_path / "hf")]) == 0
     capsys.readouterr()
-    check_error(capsys, base(small, tmp_path, "--init", str(tmp_path / "hf")), 2, "its tokenizer is not the shards'", "[tokenizer] path")
-    check_error(capsys, ["evaluate", "--run", str(tmp_path / "a"), "--shards", str(small)], 2, "its tokenizer is not that of", "shards")
+    check_error(
+        capsys,
+        base(small, tmp_path, "--init", str(tmp_path / "hf")),
+        2,
+        "its tokenizer is not the shards'",
+        "[tokenizer] path",
+    )
+    check_error(
+        capsys,
+        ["evaluate", "--run", str(tmp_path / "a"), "--shards", str(small)],
+        2,
+        "its tokenizer is not that of",
+        "shards",
+    )
 
 
-def test_a_run_is_not_overwritten(small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_is_not_overwritten(
+    small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     runs.train(base(small, tmp_path))
     capsys.readouterr()
     check_error(capsys, base(small, tmp_path), 2, "there is a run in it", "--resume")
@@ -103,28 +195,48 @@ def test_a_run_is_not_overwritten(small: Path, tmp_path: Path, capsys: pytest.Ca
         (["pretrian"], "trainer pretrian: no such command"),
     ],
 )
-def test_other_commands(arguments: list[str], what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_other_commands(
+    arguments: list[str],
+    what: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     monkeypatch.chdir(tmp_path)
     check_error(capsys, arguments, 2, what, "")
 
 
-def test_unknown_flags_and_recipe_keys(small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unknown_flags_and_recipe_keys(
+    small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as stop:
         main(base(small, tmp_path, "--optim.lrr", "1"))
     assert stop.value.code == 2 and "lr" in capsys.readouterr().err
-    for text, what in (("stepz = 3", "stepz: unknown key"), ("[optim]\nlr = 'a'", "optim.lr: 'a' is not a number"), ("steps = ", "not TOML")):
+    for text, what in (
+        ("stepz = 3", "stepz: unknown key"),
+        ("[optim]\nlr = 'a'", "optim.lr: 'a' is not a number"),
+        ("steps = ", "not TOML"),
+    ):
         path = tmp_path / "r.toml"
         path.write_text(text)
         assert main(["pretrain", "--shards", str(small), "--run", "x", "--recipe", str(path)]) == 2
         assert what in capsys.readouterr().err
 
 
-def test_export_into_a_folder_with_files_is_refused(small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_export_into_a_folder_with_files_is_refused(
+    small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     runs.train(base(small, tmp_path))
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").write_text("")
     capsys.readouterr()
-    check_error(capsys, ["export", "--run", str(tmp_path / "run"), "--out", str(tmp_path / "out")], 2, "is not an empty directory", "--out")
+    check_error(
+        capsys,
+        ["export", "--run", str(tmp_path / "run"), "--out", str(tmp_path / "out")],
+        2,
+        "is not an empty directory",
+        "--out",
+    )
 
 
 def test_export_twice_is_the_same_to_the_byte(small: Path, tmp_path: Path) -> None:
@@ -133,30 +245,61 @@ def test_export_twice_is_the_same_to_the_byte(small: Path, tmp_path: Path) -> No
     for name in ("a", "b"):
         assert main(["export", "--run", str(tmp_path / "run"), "--out", str(tmp_path / name)]) == 0
     files = sorted(path.name for path in (tmp_path / "a").iterdir())
-    assert files == ["README.md", "config.json", "model.safetensors", "special_tokens_map.json", "tokenizer.json", "tokenizer_config.json"]
+    assert files == [
+        "README.md",
+        "config.json",
+        "model.safetensors",
+        "special_tokens_map.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+    ]
     for name in files:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
     transformers = pytest.importorskip("transformers")
     fill = transformers.pipeline("fill-mask", str(tmp_path / "a"))
     assert len(fill("the quick <mask> fox")) == 5
     card = (tmp_path / "a" / "README.md").read_text()
-    assert all(line.split(" ")[1] in card for line in json.loads((tmp_path / "run" / "run.json").read_text())["identity"])
+    assert all(
+        line.split(" ")[1] in card
+        for line in json.loads((tmp_path / "run" / "run.json").read_text())["identity"]
+    )
 
 
 @pytest.mark.parametrize("content", [None, "", "[]"], ids=["missing", "empty", "other JSON"])
-def test_a_run_without_its_tokenizer_is_named(content: str | None, small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_without_its_tokenizer_is_named(
+    content: str | None, small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     runs.train(base(small, tmp_path))
     capsys.readouterr()
     path = tmp_path / "run" / "tokenizer.json"
     path.unlink() if content is None else path.write_text(content)
     code = 2 if content is None else 1
-    check_error(capsys, ["export", "--run", str(tmp_path / "run"), "--out", str(tmp_path / "out")], code, f"{path}: ", "cp SHARDS/tokenizer.json")
-    check_error(capsys, ["show", str(tmp_path / "run"), "--fill", "a <mask>"], 1, f"{path}: cannot be read", "cp SHARDS/tokenizer.json")
+    check_error(
+        capsys,
+        ["export", "--run", str(tmp_path / "run"), "--out", str(tmp_path / "out")],
+        code,
+        f"{path}: ",
+        "cp SHARDS/tokenizer.json",
+    )
+    check_error(
+        capsys,
+        ["show", str(tmp_path / "run"), "--fill", "a <mask>"],
+        1,
+        f"{path}: cannot be read",
+        "cp SHARDS/tokenizer.json",
+    )
 
 
-def test_a_second_trainer_in_a_run_is_refused(small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_second_trainer_in_a_run_is_refused(
+    small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     script = "import sys\nfrom shards.lock import locked_folder\nwith locked_folder(sys.argv[1]):\n    print('held', flush=True)\n    sys.stdin.read()\n"
-    holder = subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "run")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    holder = subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path / "run")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     assert holder.stdout and holder.stdout.readline() == "held\n"
     check_error(capsys, base(small, tmp_path), 3, f"process {holder.pid} on ", "wait for it")
     holder.kill()
@@ -164,7 +307,9 @@ def test_a_second_trainer_in_a_run_is_refused(small: Path, tmp_path: Path, capsy
     runs.train(base(small, tmp_path))
 
 
-def test_a_refused_run_can_be_begun_again(small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_run_can_be_begun_again(
+    small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What ends between the writing of the recipe and the first step leaves no run behind."""
     from shards.config import UserError
 
@@ -180,7 +325,13 @@ def test_a_refused_run_can_be_begun_again(small: Path, tmp_path: Path, capsys: p
 
 def test_a_reader_that_goes_away_is_no_error() -> None:
     command = f"( {sys.executable} -m trainer.cli recipes; echo code $? >&2 ) | true"
-    found = subprocess.run(command, shell=True, capture_output=True, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"})
+    found = subprocess.run(
+        command,
+        shell=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
     assert "code 0" in found.stderr and "Traceback" not in found.stderr
 
 
@@ -203,32 +354,73 @@ def test_dry_run(small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ]
     assert main([*arguments, "--json"]) == 0
     found: dict[str, Any] = json.loads(capsys.readouterr().out)
-    assert found["schema_version"] == 1 and found["tokens_per_step"] == 16 * 64 and found["steps"] == 500_000
+    assert (
+        found["schema_version"] == 1
+        and found["tokens_per_step"] == 16 * 64
+        and found["steps"] == 500_000
+    )
     assert found["hours"] == pytest.approx(500_000 * 1024 / 1e6 / 3600)
-    assert all(value == pytest.approx(500_000 * 16 / found["samples"], abs=1e-3) for value in found["epochs"].values())
+    assert all(
+        value == pytest.approx(500_000 * 16 / found["samples"], abs=1e-3)
+        for value in found["epochs"].values()
+    )
     assert main(arguments) == 0
     assert "epochs: news" in capsys.readouterr().out
 
 
-def test_steps_scale_the_warmup(small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_steps_scale_the_warmup(
+    small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     def warmup(*more: str) -> int:
-        assert main(["pretrain", "--shards", str(small), "--recipe", "tiny", "--batch", "16", "--dry-run", "--json", *more]) == 0
+        assert (
+            main(
+                [
+                    "pretrain",
+                    "--shards",
+                    str(small),
+                    "--recipe",
+                    "tiny",
+                    "--batch",
+                    "16",
+                    "--dry-run",
+                    "--json",
+                    *more,
+                ]
+            )
+            == 0
+        )
         return int(json.loads(capsys.readouterr().out)["warmup_steps"])
 
-    assert (warmup(), warmup("--steps", "500"), warmup("--steps=500", "--optim.warmup-steps", "60"), warmup("--steps", "3")) == (100, 50, 60, 0)
+    assert (
+        warmup(),
+        warmup("--steps", "500"),
+        warmup("--steps=500", "--optim.warmup-steps", "60"),
+        warmup("--steps", "3"),
+    ) == (100, 50, 60, 0)
 
 
 def test_recipes(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["recipes"]) == 0
     said = capsys.readouterr().out
-    assert recipe_names() == ["roberta-base", "roberta-base-256-1m", "roberta-base-2k-125k", "roberta-base-8k-31k", "roberta-large", "tiny"]
+    assert recipe_names() == [
+        "roberta-base",
+        "roberta-base-256-1m",
+        "roberta-base-2k-125k",
+        "roberta-base-8k-31k",
+        "roberta-large",
+        "tiny",
+    ]
     for name in recipe_names():
         assert name in said and load_recipe(name).source in said
         assert main(["recipes", name]) == 0
         (tmp_path / "again.toml").write_text(capsys.readouterr().out)
         assert load_recipe(str(tmp_path / "again.toml")) == load_recipe(name)
     rows = {name: load_recipe(f"roberta-base-{name}") for name in ("256-1m", "2k-125k", "8k-31k")}
-    assert [(row.batch, row.steps, row.optim.lr) for row in rows.values()] == [(256, 1_000_000, 1e-4), (2048, 125_000, 7e-4), (8192, 31_000, 1e-3)]
+    assert [(row.batch, row.steps, row.optim.lr) for row in rows.values()] == [
+        (256, 1_000_000, 1e-4),
+        (2048, 125_000, 7e-4),
+        (8192, 31_000, 1e-3),
+    ]
     tiny = load_recipe("tiny")
     assert (tiny.model.layers, tiny.model.hidden, tiny.data.length, tiny.batch) == (2, 128, 128, 32)
 
@@ -240,7 +432,15 @@ def test_every_setting_has_a_docstring() -> None:
 
     import trainer.config as config
 
-    for kind in (Recipe, config.ModelConfig, config.DataConfig, config.MaskingConfig, config.OptimConfig, config.EvaluationConfig, config.GuardConfig):
+    for kind in (
+        Recipe,
+        config.ModelConfig,
+        config.DataConfig,
+        config.MaskingConfig,
+        config.OptimConfig,
+        config.EvaluationConfig,
+        config.GuardConfig,
+    ):
         source = inspect.getsource(kind)
         for field in dataclasses.fields(kind):
             if field.name not in ("model", "data", "masking", "optim", "evaluation", "guard"):
@@ -256,32 +456,53 @@ def test_show(small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert png.read_bytes().startswith(b"\x89PNG")
     assert main(["show", str(tmp_path / "run"), "--sample", "7", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["ids"][0] == 0 and found["ids"][-1] == 2 and found["masked"] and "[" in found["text"]
+    assert (
+        found["ids"][0] == 0 and found["ids"][-1] == 2 and found["masked"] and "[" in found["text"]
+    )
     assert main(["show", str(tmp_path / "run"), "--sample", "7"]) == 0
     assert "masked" in capsys.readouterr().out
 
 
 def test_help_is_quick_and_light() -> None:
     code = "import sys, time\nfrom trainer.cli import main\nmain(['--help'])\nassert time.process_time() < 0.5, time.process_time()\nassert not {'torch', 'numba', 'apache_beam', 'pyarrow'} & set(sys.modules), sorted(sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], env=runs.environment(), cwd=runs.ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=runs.environment(),
+        cwd=runs.ROOT,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
     for command in ("pretrain", "evaluate", "export", "show", "recipes"):
         assert command in done.stdout
         light = f"import sys\nfrom trainer.cli import main\ntry:\n    main(['{command}', '--help'])\nexcept SystemExit:\n    pass\nassert 'torch' not in sys.modules"
-        helped = subprocess.run([sys.executable, "-c", light], env=runs.environment(), cwd=runs.ROOT, capture_output=True, text=True)
+        helped = subprocess.run(
+            [sys.executable, "-c", light],
+            env=runs.environment(),
+            cwd=runs.ROOT,
+            capture_output=True,
+            text=True,
+        )
         assert helped.returncode == 0 and "usage:" in helped.stdout, helped.stderr
 
 
 def test_works_where_no_cache_can_be_written(tmp_path: Path) -> None:
     """Numba refuses to import where it finds no place for its cache; the kernels do without."""
-    environment = {**runs.environment(), "HOME": "/nonexistent", "NUMBA_CACHE_DIR": "", "XDG_CACHE_HOME": "/nonexistent"}
+    environment = {
+        **runs.environment(),
+        "HOME": "/nonexistent",
+        "NUMBA_CACHE_DIR": "",
+        "XDG_CACHE_HOME": "/nonexistent",
+    }
     code = (
         "import numba.core.caching as caching\n"
         "caching.CacheImpl._locator_classes = []\n"
         "from trainer import kernels\nimport numpy as np\n"
         "assert int(kernels.draw(np.uint64(1), 2)) and kernels.draw.stats.cache_path is None\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], env=environment, cwd=runs.ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, cwd=runs.ROOT, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -291,39 +512,86 @@ def test_imports_keep_their_direction() -> None:
 
     for path in (runs.ROOT / "trainer").glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
-            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-            assert not [name for name in names if name.split(".")[0] in ("corpora", "pipelines", "apache_beam")], path
+            names = (
+                [alias.name for alias in node.names]
+                if isinstance(node, ast.Import)
+                else [node.module or ""]
+                if isinstance(node, ast.ImportFrom)
+                else []
+            )
+            assert not [
+                name
+                for name in names
+                if name.split(".")[0] in ("corpora", "pipelines", "apache_beam")
+            ], path
 
 
 def test_only_the_packages_of_the_extra_are_needed() -> None:
-    """What is imported anywhere in trainer/ is a dependency, or is imported where it is used and named when missing."""
+    """What is imported anywhere in trainer/ is a dependency, or is imported where it is used and
+    named when missing."""
     import ast
 
-    needed = {"numba", "numpy", "pyarrow", "rich", "tokenizers", "tyro", "torch", "safetensors", "matplotlib", "shards", "trainer"}
+    needed = {
+        "numba",
+        "numpy",
+        "pyarrow",
+        "rich",
+        "tokenizers",
+        "tyro",
+        "torch",
+        "safetensors",
+        "matplotlib",
+        "shards",
+        "trainer",
+    }
     optional = {"transformers", "huggingface_hub", "wandb"}
     for path in (runs.ROOT / "trainer").glob("*.py"):
         tree = ast.parse(path.read_text())
         for node in ast.walk(tree):
-            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names = (
+                [alias.name for alias in node.names]
+                if isinstance(node, ast.Import)
+                else [node.module or ""]
+                if isinstance(node, ast.ImportFrom)
+                else []
+            )
             for name in names:
                 top = name.split(".")[0]
-                assert top in needed | optional or top in sys.stdlib_module_names, f"{path.name} imports {name}"
-                assert top not in optional or node not in tree.body, f"{path.name} imports {name} at its top"
+                assert top in needed | optional or top in sys.stdlib_module_names, (
+                    f"{path.name} imports {name}"
+                )
+                assert top not in optional or node not in tree.body, (
+                    f"{path.name} imports {name} at its top"
+                )
 
 
-def test_works_without_transformers(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_works_without_transformers(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     for name in ("transformers", "huggingface_hub", "wandb", "tensorboard", "datasets"):
         monkeypatch.setitem(sys.modules, name, None)
     runs.train(base(small, tmp_path))
     assert main(["export", "--run", str(tmp_path / "run"), "--out", str(tmp_path / "out")]) == 0
     assert "transformers is not installed" in capsys.readouterr().out
-    check_error(capsys, base(small, tmp_path, "--run", str(tmp_path / "b"), "--track", "wandb"), 3, "--track wandb: not installed", "pip install wandb")
     check_error(
-        capsys, base(small, tmp_path, "--run", str(tmp_path / "b"), "--init", "roberta-base"), 3, "--init roberta-base: no such directory", "huggingface_hub"
+        capsys,
+        base(small, tmp_path, "--run", str(tmp_path / "b"), "--track", "wandb"),
+        3,
+        "--track wandb: not installed",
+        "pip install wandb",
+    )
+    check_error(
+        capsys,
+        base(small, tmp_path, "--run", str(tmp_path / "b"), "--init", "roberta-base"),
+        3,
+        "--init roberta-base: no such directory",
+        "huggingface_hub",
     )
 
 
-def test_rank_0_alone_says_what_is_wrong_with_the_call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_rank_0_alone_says_what_is_wrong_with_the_call(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setitem(os.environ, "RANK", "3")
     assert main(["recipes", "nothing"]) == 2  # rank 0 says it
     assert capsys.readouterr().err == ""
@@ -333,7 +601,11 @@ def said_once(arguments: list[str], limit: int, what: str) -> None:
     children = runs.begin(arguments, ranks=2, limit=limit)
     code, said = runs.finish(children, timeout=100)
     assert code in (1, 3) and all(child.code == code for child in children), said
-    assert sum("error: " in line[:20] for line in said.splitlines()) == 1 and what in said and "Traceback" not in said, said
+    assert (
+        sum("error: " in line[:20] for line in said.splitlines()) == 1
+        and what in said
+        and "Traceback" not in said
+    ), said
 
 
 def test_an_error_on_several_ranks_is_said_once(small: Path, tmp_path: Path) -> None:

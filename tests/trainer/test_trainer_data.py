@@ -1,4 +1,5 @@
-"""Samples, masks and batches are pure functions of their place; every token is used once an epoch."""
+"""Samples, masks and batches are pure functions of their place; every token is used once an
+epoch."""
 
 import dataclasses
 import os
@@ -19,10 +20,19 @@ from trainer.data import MIX_BLOCK, Data, Loader, Masker, make_order, open_data
 NOTHING = MaskingConfig(rate=0.15)
 
 
-def gather(data: Data, epochs: np.ndarray, samples: np.ndarray, masking: MaskingConfig = NOTHING, seed: int = 0) -> tuple[np.ndarray, ...]:
+def gather(
+    data: Data,
+    epochs: np.ndarray,
+    samples: np.ndarray,
+    masking: MaskingConfig = NOTHING,
+    seed: int = 0,
+) -> tuple[np.ndarray, ...]:
     masker, count = Masker(data, masking, seed), len(samples)
     ids, lengths = np.empty((count, data.length), np.int64), np.empty(count, np.int64)
-    places, labels = np.empty((count, masker.most), np.int64), np.empty((count, masker.most), np.int64)
+    places, labels = (
+        np.empty((count, masker.most), np.int64),
+        np.empty((count, masker.most), np.int64),
+    )
     masker.fill(epochs, samples, ids, places, labels, lengths)
     return ids, places, labels, lengths
 
@@ -43,13 +53,18 @@ def ragged(tmp_path_factory: pytest.TempPathFactory) -> Path:
     groups = [random_documents(seed, 25, size) for seed in range(4)]
     groups[0].insert(3, [])
     groups[1][2].insert(1, np.zeros(0, np.int64))
-    return write_shards(tmp_path_factory.mktemp("ragged") / "shards", tokenizer, {("train", "news"): groups[:3], ("train", "books"): groups[3:]})
+    return write_shards(
+        tmp_path_factory.mktemp("ragged") / "shards",
+        tokenizer,
+        {("train", "news"): groups[:3], ("train", "books"): groups[3:]},
+    )
 
 
 @pytest.mark.parametrize("sentence_eos", [True, False])
 @pytest.mark.parametrize("length", [16, 64, 500])
 def test_every_sample_equals_its_twin(ragged: Path, length: int, sentence_eos: bool) -> None:
-    """Gathering and masking by addresses, over all shards, against lists: every sample of two epochs."""
+    """Gathering and masking by addresses, over all shards, against lists: every sample of two
+    epochs."""
     data = open_data([str(ragged)], "train", length, sentence_eos)
     special = data.tokenizer.special
     order = sorted(shards.open(str(ragged)), key=lambda shard: shard.entry.source != "news")
@@ -58,28 +73,46 @@ def test_every_sample_equals_its_twin(ragged: Path, length: int, sentence_eos: b
         documents = []
         for d in range(len(shard)):
             tokens, at, document = shard.document(d).tolist(), 0, []
-            for size in shard.sentences[shard.sentence_offsets[d] : shard.sentence_offsets[d + 1]].tolist():
+            for size in shard.sentences[
+                shard.sentence_offsets[d] : shard.sentence_offsets[d + 1]
+            ].tolist():
                 document.append(tokens[at : at + size])
                 at += size
             documents.append(document)
         expected += twins.samples(documents, length, sentence_eos)
     assert len(expected) == len(data)
     for epoch in (0, 7):
-        ids, places, labels, lengths = gather(data, np.full(len(data), epoch), np.arange(len(data)), seed=5)
+        ids, places, labels, lengths = gather(
+            data, np.full(len(data), epoch), np.arange(len(data)), seed=5
+        )
         for i, row in enumerate(expected):
             seen, where, what = twins.mask(
-                row, twins.make_key(5, 2, epoch, i), 0.15, False, data.tokenizer.vocab_size, sorted(special.values()), special["<mask>"]
+                row,
+                twins.make_key(5, 2, epoch, i),
+                0.15,
+                False,
+                data.tokenizer.vocab_size,
+                sorted(special.values()),
+                special["<mask>"],
             )
-            assert ids[i, : len(row)].tolist() == seen and lengths[i] == len(row) and (ids[i, len(row) :] == special["<pad>"]).all()
+            assert (
+                ids[i, : len(row)].tolist() == seen
+                and lengths[i] == len(row)
+                and (ids[i, len(row) :] == special["<pad>"]).all()
+            )
             count = len(where)
-            assert (places[i, :count] - i * length).tolist() == where and labels[i, :count].tolist() == what
+            assert (places[i, :count] - i * length).tolist() == where and labels[
+                i, :count
+            ].tolist() == what
             assert (labels[i, count:] == kernels.IGNORED).all() and (places[i, count:] == 0).all()
 
 
 def test_every_token_is_used_once_an_epoch(ragged: Path) -> None:
     data = open_data([str(ragged)], "train", 48, True)
     order = make_order(data, 3, {})
-    whole = np.sort(np.concatenate([shard.tokens for shard in shards.open(str(ragged))]).astype(np.int64))
+    whole = np.sort(
+        np.concatenate([shard.tokens for shard in shards.open(str(ragged))]).astype(np.int64)
+    )
     special = sorted(data.tokenizer.special.values())
     for epoch in range(2):
         epochs, samples = order.samples(epoch * len(data), len(data))
@@ -94,13 +127,24 @@ def test_wide_ids(tmp_path: Path) -> None:
     tokenizer = small_tokenizer()
     tokenizer.add_tokens([f"word{i}" for i in range(70_000)])
     documents = [[np.array([69_999, 66_000, 300]), np.array([5])]]
-    data = open_data([str(write_shards(tmp_path, tokenizer, {("train", "a"): [documents]}))], "train", 16, True)
+    data = open_data(
+        [str(write_shards(tmp_path, tokenizer, {("train", "a"): [documents]}))], "train", 16, True
+    )
     assert data.wide
     ids, places, labels, _ = gather(data, np.zeros(1, np.int64), np.zeros(1, np.int64))
     assert unmasked(ids, places, labels)[0, :8].tolist() == [0, 69_999, 66_000, 300, 2, 5, 2, 1]
 
 
-def loaded(data: Data, batch: int, micro: int, ranks: int, first: int, steps: int, mix: dict[str, float], seed: int = 0) -> list[tuple[np.ndarray, ...]]:
+def loaded(
+    data: Data,
+    batch: int,
+    micro: int,
+    ranks: int,
+    first: int,
+    steps: int,
+    mix: dict[str, float],
+    seed: int = 0,
+) -> list[tuple[np.ndarray, ...]]:
     """The global batches that `ranks` loaders make, put together."""
     order, masker = make_order(data, seed, mix), Masker(data, NOTHING, seed)
     parts: list[list[tuple[np.ndarray, ...]]] = [[] for _ in range(steps)]
@@ -110,7 +154,9 @@ def loaded(data: Data, batch: int, micro: int, ranks: int, first: int, steps: in
             for _ in range(batch // ranks // micro):
                 got = loader.next()
                 ids = got.ids.numpy().copy()
-                places = got.places.numpy().reshape(micro, -1) - np.arange(micro)[:, None] * data.length
+                places = (
+                    got.places.numpy().reshape(micro, -1) - np.arange(micro)[:, None] * data.length
+                )
                 labels = got.labels.numpy().reshape(micro, -1).copy()
                 parts[step].append((ids, np.where(labels == kernels.IGNORED, 0, places), labels))
                 assert got.masked == (labels != kernels.IGNORED).sum()
@@ -120,11 +166,15 @@ def loaded(data: Data, batch: int, micro: int, ranks: int, first: int, steps: in
 
 
 @pytest.mark.parametrize("mix", [{}, {"news": 2.0}], ids=["plain", "mixed"])
-def test_batches_do_not_depend_on_ranks_micro_batches_or_history(ragged: Path, mix: dict[str, float]) -> None:
+def test_batches_do_not_depend_on_ranks_micro_batches_or_history(
+    ragged: Path, mix: dict[str, float]
+) -> None:
     data = open_data([str(ragged)], "train", 32, True)
     reference = loaded(data, 16, 16, 1, 0, 40, mix)
     for ranks, micro, first in ((1, 2, 0), (2, 4, 0), (4, 2, 0), (2, 1, 17), (1, 8, 39), (4, 4, 5)):
-        for ours, theirs in zip(loaded(data, 16, micro, ranks, first, 3, mix), reference[first : first + 3]):
+        for ours, theirs in zip(
+            loaded(data, 16, micro, ranks, first, 3, mix), reference[first : first + 3]
+        ):
             for a, b in zip(ours, theirs):
                 assert np.array_equal(a, b)
 
@@ -138,7 +188,10 @@ def test_mixing_is_exact_in_every_block(ragged: Path) -> None:
     books = (samples >= start) & (samples < end)
     wanted = 3 * sizes["books"] / (3 * sizes["books"] + sizes["news"])
     per_block = books.reshape(6, MIX_BLOCK).sum(1)
-    assert len(set(per_block.tolist())) == 1 and abs(per_block[0] / MIX_BLOCK - wanted) <= 1 / MIX_BLOCK
+    assert (
+        len(set(per_block.tolist())) == 1
+        and abs(per_block[0] / MIX_BLOCK - wanted) <= 1 / MIX_BLOCK
+    )
     # Each source goes through its own epochs: every sample once before any comes again.
     for mine, size in ((books, sizes["books"]), (~books, sizes["news"])):
         seen = samples[mine][: 2 * size]
@@ -150,7 +203,9 @@ def test_mixing_is_exact_in_every_block(ragged: Path) -> None:
     assert runs > MIX_BLOCK * wanted * (1 - wanted)
     # Any part of the order can be asked for alone.
     part = order.samples(3000, 2500)
-    assert np.array_equal(part[0], epochs[3000:5500]) and np.array_equal(part[1], samples[3000:5500])
+    assert np.array_equal(part[0], epochs[3000:5500]) and np.array_equal(
+        part[1], samples[3000:5500]
+    )
 
 
 def test_weight_zero_leaves_a_source_out(ragged: Path) -> None:
@@ -169,7 +224,9 @@ def test_several_directories(ragged: Path, tmp_path: Path) -> None:
         open_data([str(ragged), str(other)], "train", 32, True)
 
 
-def test_index_is_cached_by_digest(ragged: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_index_is_cached_by_digest(
+    ragged: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CORPUSMILL_CACHE", str(tmp_path))
     shard = shards.open(str(ragged))[0]
     first = formats.shard_index(shard, 40, True)
@@ -184,7 +241,9 @@ def test_index_is_cached_by_digest(ragged: Path, tmp_path: Path, monkeypatch: py
         assert np.array_equal(formats.shard_index(shard, 40, True), first)
 
 
-def test_no_cache_can_be_written(ragged: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_cache_can_be_written(
+    ragged: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("CORPUSMILL_CACHE", str(tmp_path / "file"))
     assert len(open_data([str(ragged)], "train", 40, True)) > 0
@@ -192,7 +251,9 @@ def test_no_cache_can_be_written(ragged: Path, tmp_path: Path, monkeypatch: pyte
 
 def test_more_shards_than_files_may_be_open(tmp_path: Path) -> None:
     """The soft limit is raised: a mapped shard holds a file open."""
-    folder = write_shards(tmp_path / "shards", small_tokenizer(), {("train", "a"): [[[np.array([5, 6, 7])]]] * 120})
+    folder = write_shards(
+        tmp_path / "shards", small_tokenizer(), {("train", "a"): [[[np.array([5, 6, 7])]]] * 120}
+    )
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (100, before[1]))
     try:
@@ -206,23 +267,34 @@ def test_damaged_lengths_and_ids_are_refused(tmp_path: Path) -> None:
     good = write_shards(tmp_path / "a", tokenizer, {("train", "a"): [[[np.array([5, 6, 7])]]]})
     shard = shards.open(str(good))[0]
     for sizes, ends in (([2], [0, 1]), ([3], [0, 2]), ([3, 0], [0, 1])):
-        damaged = dataclasses.replace(shard, sentences=np.array(sizes, np.uint32), sentence_offsets=np.array(ends, np.int64))
+        damaged = dataclasses.replace(
+            shard, sentences=np.array(sizes, np.uint32), sentence_offsets=np.array(ends, np.int64)
+        )
         with pytest.raises(UserError, match="the sentence lengths do not add up to the tokens"):
             formats.pack_shard(damaged, 16, True)
-    beyond = write_shards(tmp_path / "b", tokenizer, {("train", "a"): [[[np.array([5, 60_000, 7])]]]})
+    beyond = write_shards(
+        tmp_path / "b", tokenizer, {("train", "a"): [[[np.array([5, 60_000, 7])]]]}
+    )
     with pytest.raises(UserError, match="an id beyond the vocabulary"):
-        gather(open_data([str(beyond)], "train", 16, True), np.zeros(1, np.int64), np.zeros(1, np.int64))
+        gather(
+            open_data([str(beyond)], "train", 16, True),
+            np.zeros(1, np.int64),
+            np.zeros(1, np.int64),
+        )
 
 
 def test_an_error_in_the_thread_reaches_the_training(tmp_path: Path) -> None:
-    beyond = write_shards(tmp_path / "b", small_tokenizer(), {("train", "a"): [[[np.array([5, 60_000, 7])]]]})
+    beyond = write_shards(
+        tmp_path / "b", small_tokenizer(), {("train", "a"): [[[np.array([5, 60_000, 7])]]]}
+    )
     data = open_data([str(beyond)], "train", 16, True)
     loader = Loader(Masker(data, NOTHING, 0), make_order(data, 0, {}), 1, 1, 0, 1, 0)
     with pytest.raises(UserError, match="an id beyond the vocabulary"):
         loader.next()
 
 
-# --- masking over ten million tokens ---------------------------------------------------------------------------
+# --- masking over ten million tokens
+# ---------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -233,17 +305,22 @@ def ten_million(tmp_path_factory: pytest.TempPathFactory) -> Data:
     generator = np.random.Generator(np.random.PCG64(0))
     documents = [list(generator.integers(4, 260, (400, 25))) for _ in range(1000)]
     assert tokenizer.token_to_id("<mask>") not in range(4, 260) and size > 900
-    folder = write_shards(tmp_path_factory.mktemp("ten") / "shards", tokenizer, {("train", "a"): [documents]})
+    folder = write_shards(
+        tmp_path_factory.mktemp("ten") / "shards", tokenizer, {("train", "a"): [documents]}
+    )
     return open_data([str(folder)], "train", 512, True)
 
 
 @pytest.mark.parametrize("style", ["exact", "fairseq"])
 def test_masking_over_ten_million_tokens(ten_million: Data, style: str) -> None:
-    """Rate, shares, positions and random ids are as the paper says, within sampling error; special ids stay out."""
+    """Rate, shares, positions and random ids are as the paper says, within sampling error; special
+    ids stay out."""
     data, masking = ten_million, MaskingConfig(style=style)  # type: ignore[arg-type]
     special = sorted(data.tokenizer.special.values())
     mask_id, size = data.tokenizer.special["<mask>"], data.tokenizer.vocab_size
-    ids, places, labels, lengths = gather(data, np.zeros(len(data), np.int64), np.arange(len(data)), masking)
+    ids, places, labels, lengths = gather(
+        data, np.zeros(len(data), np.int64), np.arange(len(data)), masking
+    )
     original = unmasked(ids, places, labels)
     real = labels != kernels.IGNORED
     is_special = np.isin(original, special)
@@ -253,7 +330,9 @@ def test_masking_over_ten_million_tokens(ten_million: Data, style: str) -> None:
     if style == "exact":
         assert np.array_equal(counts, np.floor(0.15 * candidates + 0.5))
     else:
-        assert (np.abs(counts - 0.15 * lengths) < 1).all() and abs(counts.mean() - 0.15 * lengths.mean()) < 4 * 0.29 / np.sqrt(len(counts)) * 2
+        assert (np.abs(counts - 0.15 * lengths) < 1).all() and abs(
+            counts.mean() - 0.15 * lengths.mean()
+        ) < 4 * 0.29 / np.sqrt(len(counts)) * 2
     total, truth = int(real.sum()), labels[real]
     seen = ids.reshape(-1)[places[real]]
     if style == "exact":
@@ -264,7 +343,10 @@ def test_masking_over_ten_million_tokens(ten_million: Data, style: str) -> None:
     # A random id equals the true one, or is <mask> (fairseq), once in so many draws.
     allowed = size - len(special) if style == "exact" else size - 4
     random_share = 0.1 * (1 - (1 if style == "exact" else 2) / allowed)
-    for share, wanted in (((seen == mask_id).mean(), 0.8 + (0 if style == "exact" else 0.1 / allowed)), (changed.mean(), random_share)):
+    for share, wanted in (
+        ((seen == mask_id).mean(), 0.8 + (0 if style == "exact" else 0.1 / allowed)),
+        (changed.mean(), random_share),
+    ):
         assert abs(share - wanted) < 4 * np.sqrt(wanted * (1 - wanted) / total)
     drawn = np.bincount(seen[changed], minlength=size)
     if style == "exact":
@@ -277,14 +359,21 @@ def test_masking_over_ten_million_tokens(ten_million: Data, style: str) -> None:
     expected = drawn[unused].mean()
     chi2 = ((drawn[unused] - expected) ** 2 / expected).sum()
     assert abs(chi2 - (len(unused) - 1)) < 5 * np.sqrt(2 * (len(unused) - 1))
-    # Every place of a full sample is chosen equally often (special ids stand at the same places in all: left out).
+    # Every place of a full sample is chosen equally often (special ids stand at the same places in
+    # all: left out).
     places_in_row = places - np.arange(len(ids))[:, None] * data.length
     chosen = np.bincount(places_in_row[real], minlength=data.length)
-    offered = (~is_special).sum(0) if style == "exact" else (np.arange(data.length) < lengths[:, None]).sum(0)
+    offered = (
+        (~is_special).sum(0)
+        if style == "exact"
+        else (np.arange(data.length) < lengths[:, None]).sum(0)
+    )
     usual = offered > 0.9 * len(ids)
     rate = chosen[usual] / offered[usual]
     expected_rate = counts.sum() / candidates.sum()
-    assert np.abs(rate - expected_rate).max() < 6 * np.sqrt(expected_rate * (1 - expected_rate) / len(ids))
+    assert np.abs(rate - expected_rate).max() < 6 * np.sqrt(
+        expected_rate * (1 - expected_rate) / len(ids)
+    )
 
 
 def test_masks_change_with_epoch_and_seed(ten_million: Data) -> None:
@@ -323,9 +412,19 @@ def test_folders_of_different_sources_go_together(tmp_path: Path) -> None:
     size = tokenizer.get_vocab_size()
     folders = []
     for number, names in enumerate((("a", "b"), ("c", "b"))):
-        parts = {(split, name): [random_documents(10 * number + place, 6, size)] for place, name in enumerate(names) for split in ("train", "valid")}
+        parts = {
+            (split, name): [random_documents(10 * number + place, 6, size)]
+            for place, name in enumerate(names)
+            for split in ("train", "valid")
+        }
         folders.append(str(write_shards(tmp_path / str(number), tokenizer, parts)))
     data = open_data(folders, "train", 64, True)
     assert list(data.tokens) == ["a", "b", "c"]
-    assert data.tokens["b"] == sum(shard.entry.tokens for folder in folders for shard in shards.open(folder, "train", "b"))
-    assert [part.source for part in validation_sets(folders, 64, EvaluationConfig(samples=4))] == ["a", "b", "c"]
+    assert data.tokens["b"] == sum(
+        shard.entry.tokens for folder in folders for shard in shards.open(folder, "train", "b")
+    )
+    assert [part.source for part in validation_sets(folders, 64, EvaluationConfig(samples=4))] == [
+        "a",
+        "b",
+        "c",
+    ]

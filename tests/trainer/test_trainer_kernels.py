@@ -20,7 +20,9 @@ def test_draws_equal_twin(key: int, counter: int) -> None:
     assert int(kernels.draw(np.uint64(key), counter)) == twins.draw(key, counter)
 
 
-@given(seeds, st.integers(0, 9), st.integers(0, 2**40), st.integers(0, 2**40), st.integers(1, 2**32))
+@given(
+    seeds, st.integers(0, 9), st.integers(0, 2**40), st.integers(0, 2**40), st.integers(1, 2**32)
+)
 @SETTINGS
 def test_keys_equal_twin(seed: int, purpose: int, epoch: int, index: int, n: int) -> None:
     key = twins.make_key(seed, purpose, epoch, index)
@@ -35,7 +37,9 @@ def test_order_equals_twin(n: int, seed: int, stream: int, first: int) -> None:
     positions.sort()
     epochs, indices = np.empty(4, np.int64), np.empty(4, np.int64)
     kernels.order(positions, n, seed, stream, epochs, indices)
-    assert list(zip(epochs.tolist(), indices.tolist())) == [twins.order(int(position), n, seed, stream) for position in positions]
+    assert list(zip(epochs.tolist(), indices.tolist())) == [
+        twins.order(int(position), n, seed, stream) for position in positions
+    ]
 
 
 def whole_epoch(n: int, seed: int, epoch: int = 0) -> np.ndarray:
@@ -46,7 +50,11 @@ def whole_epoch(n: int, seed: int, epoch: int = 0) -> np.ndarray:
     return indices
 
 
-@pytest.mark.parametrize("sizes", [range(1, 2001, 7), (9_999, 10_000, 10_001, 16_383, 16_384, 16_385, 99_991)], ids=["small", "large"])
+@pytest.mark.parametrize(
+    "sizes",
+    [range(1, 2001, 7), (9_999, 10_000, 10_001, 16_383, 16_384, 16_385, 99_991)],
+    ids=["small", "large"],
+)
 def test_order_is_a_bijection(sizes: range | tuple[int, ...]) -> None:
     for n in sizes:
         assert np.array_equal(np.sort(whole_epoch(n, n)), np.arange(n))
@@ -61,7 +69,8 @@ def test_feistel_is_a_bijection_at_every_small_size() -> None:
 
 @pytest.mark.parametrize("n", [1000, 10_007])
 def test_successors_are_as_rare_as_chance(n: int) -> None:
-    """o[i + 1] = o[i] + 1 happens once an epoch on average in a random order (weak networks show it most)."""
+    """o[i + 1] = o[i] + 1 happens once an epoch on average in a random order (weak networks show it
+    most)."""
     trials = 400 if n < 10_000 else 150
     found = sum(int((np.diff(whole_epoch(n, seed)) == 1).sum()) for seed in range(trials))
     assert abs(found / trials - (1 - 1 / n)) < 4 / np.sqrt(trials)
@@ -79,7 +88,10 @@ lengths = st.one_of(st.integers(0, 12), st.integers(0, 60))
 @st.composite
 def corpora(draw: st.DrawFn) -> list[list[list[int]]]:
     counter = iter(range(10, 60_000))
-    return [[[next(counter) for _ in range(draw(lengths))] for _ in range(draw(st.integers(0, 5)))] for _ in range(draw(st.integers(1, 8)))]
+    return [
+        [[next(counter) for _ in range(draw(lengths))] for _ in range(draw(st.integers(0, 5)))]
+        for _ in range(draw(st.integers(1, 8)))
+    ]
 
 
 def packed(documents: list[list[list[int]]], length: int, sentence_eos: bool) -> list[list[int]]:
@@ -100,10 +112,14 @@ def packed(documents: list[list[list[int]]], length: int, sentence_eos: bool) ->
 
 @given(corpora(), st.integers(8, 40), st.booleans())
 @settings(max_examples=300, deadline=None)
-def test_packing_equals_twin_and_loses_nothing(documents: list[list[list[int]]], length: int, sentence_eos: bool) -> None:
+def test_packing_equals_twin_and_loses_nothing(
+    documents: list[list[list[int]]], length: int, sentence_eos: bool
+) -> None:
     rows = packed(documents, length, sentence_eos)
     assert rows == twins.samples(documents, length, sentence_eos)
-    assert [value for row in rows for value in row if value > 9] == [value for document in documents for sentence in document for value in sentence]
+    assert [value for row in rows for value in row if value > 9] == [
+        value for document in documents for sentence in document for value in sentence
+    ]
     assert all(row[0] == 0 and row[-1] == 2 and len(row) <= length for row in rows)
 
 
@@ -112,8 +128,15 @@ def test_packing_at_the_borders(sentence_eos: bool) -> None:
     room = 14
     for first in (0, 1, room - 1, room, room + 1, 2 * room, 2 * room + 1):
         for second in (0, 1, 12, 13, 14, 15):
-            documents = [[list(range(10, 10 + first)), list(range(100, 100 + second))], [[500]], [], [list(range(600, 620))]]
-            assert packed(documents, room + 2, sentence_eos) == twins.samples(documents, room + 2, sentence_eos)
+            documents = [
+                [list(range(10, 10 + first)), list(range(100, 100 + second))],
+                [[500]],
+                [],
+                [list(range(600, 620))],
+            ]
+            assert packed(documents, room + 2, sentence_eos) == twins.samples(
+                documents, room + 2, sentence_eos
+            )
 
 
 def test_published_format_by_hand() -> None:
@@ -122,23 +145,53 @@ def test_published_format_by_hand() -> None:
     assert packed(documents, 16, False) == [[0, 11, 12, 13, 2, 21, 2]]
 
 
-@given(st.lists(st.integers(0, 60), min_size=1, max_size=120), keys, st.sampled_from([0.15, 0.3, 0.01]), st.booleans())
+@given(
+    st.lists(st.integers(0, 60), min_size=1, max_size=120),
+    keys,
+    st.sampled_from([0.15, 0.3, 0.01]),
+    st.booleans(),
+)
 @settings(max_examples=300, deadline=None)
 def test_masking_equals_twin(row: list[int], key: int, rate: float, fairseq: bool) -> None:
     specials, vocab_size, mask_id = [0, 1, 2, 3, 60], 61, 60
     array, scratch = np.array(row, np.int64), np.empty(len(row), np.int64)
     places, labels = np.empty(len(row) + 1, np.int64), np.empty(len(row) + 1, np.int64)
-    count = kernels.mask(array, len(row), np.uint64(key), rate, fairseq, vocab_size, np.array(specials), mask_id, scratch, places, labels)
-    assert (array.tolist(), places[:count].tolist(), labels[:count].tolist()) == twins.mask(row, key, rate, fairseq, vocab_size, specials, mask_id)
+    count = kernels.mask(
+        array,
+        len(row),
+        np.uint64(key),
+        rate,
+        fairseq,
+        vocab_size,
+        np.array(specials),
+        mask_id,
+        scratch,
+        places,
+        labels,
+    )
+    assert (array.tolist(), places[:count].tolist(), labels[:count].tolist()) == twins.mask(
+        row, key, rate, fairseq, vocab_size, specials, mask_id
+    )
 
 
 def test_special_ids_anywhere_in_the_vocabulary() -> None:
     """A given tokenizer has its special ids where it likes; random ids still avoid all of them."""
     specials, row = [5, 6, 17, 40, 41], list(range(50)) * 20
     seen, places, labels = twins.mask(row, 3, 0.15, False, 50, specials, 17)
-    array, scratch, where, what = np.array(row), np.empty(1000, np.int64), np.empty(1000, np.int64), np.empty(1000, np.int64)
-    count = kernels.mask(array, len(row), np.uint64(3), 0.15, False, 50, np.array(specials), 17, scratch, where, what)
-    assert array.tolist() == seen and where[:count].tolist() == places and what[:count].tolist() == labels
+    array, scratch, where, what = (
+        np.array(row),
+        np.empty(1000, np.int64),
+        np.empty(1000, np.int64),
+        np.empty(1000, np.int64),
+    )
+    count = kernels.mask(
+        array, len(row), np.uint64(3), 0.15, False, 50, np.array(specials), 17, scratch, where, what
+    )
+    assert (
+        array.tolist() == seen
+        and where[:count].tolist() == places
+        and what[:count].tolist() == labels
+    )
     assert count == int(0.15 * 900 + 0.5)
     drawn = [seen[place] for place in places if seen[place] != 17]
     assert not set(drawn) & set(specials) and not set(labels) & set(specials)

@@ -24,7 +24,19 @@ from trainer.model import build
 
 
 def arguments(shards: Path, run: Path, *more: str, steps: int = 20) -> list[str]:
-    return ["pretrain", "--shards", str(shards), "--run", str(run), *runs.MINI, "--steps", str(steps), "--log-every", "1", *more]
+    return [
+        "pretrain",
+        "--shards",
+        str(shards),
+        "--run",
+        str(run),
+        *runs.MINI,
+        "--steps",
+        str(steps),
+        "--log-every",
+        "1",
+        *more,
+    ]
 
 
 def test_overfits_a_small_set(tmp_path: Path) -> None:
@@ -77,12 +89,20 @@ def test_log(small: Path, tmp_path: Path) -> None:
         "epoch",
         "samples",
     }
-    assert train["perplexity"] == pytest.approx(math.exp(train["loss"])) and train["mfu"] is None and 0 <= train["data_wait"] < 1
+    assert (
+        train["perplexity"] == pytest.approx(math.exp(train["loss"]))
+        and train["mfu"] is None
+        and 0 <= train["data_wait"] < 1
+    )
     assert train["samples"] == 5 * 32
     valid = [(line["step"], line["source"]) for line in lines if line["kind"] == "valid"]
     assert valid == [(step, source) for step in (10, 20) for source in ("news", "books", "all")]
     start = lines[0]
-    assert start["kind"] == "start" and start["accumulation"] == 4 and start["tokens_per_step"] == 32 * 32
+    assert (
+        start["kind"] == "start"
+        and start["accumulation"] == 4
+        and start["tokens_per_step"] == 32 * 32
+    )
 
 
 def test_same_seed_same_run_other_seed_other_run(small: Path, tmp_path: Path) -> None:
@@ -110,10 +130,14 @@ def test_half_precision(small: Path, tmp_path: Path, precision: str) -> None:
     runs.train(arguments(small, tmp_path / "half", "--precision", precision))
     full, half = runs.losses(tmp_path / "full"), runs.losses(tmp_path / "half")
     assert full != half and np.abs(np.array(full) - np.array(half)).max() < 0.05
-    assert all(tensor.dtype == torch.float32 for tensor in runs.weights(tmp_path / "half", 20).values())
+    assert all(
+        tensor.dtype == torch.float32 for tensor in runs.weights(tmp_path / "half", 20).values()
+    )
 
 
-def test_an_overflow_of_fp16_is_skipped_and_the_scale_halved(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_overflow_of_fp16_is_skipped_and_the_scale_halved(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(State, "__init__", _with(State.__init__, scale=2.0**40))
     run = tmp_path / "run"
     runs.train(arguments(small, run, "--precision", "fp16", steps=6))
@@ -131,25 +155,44 @@ def poison(monkeypatch: pytest.MonkeyPatch, bad: set[int]) -> None:
     """Make the loss of these micro-batches (counted from 0) not a number."""
     calls = iter(range(10**6))
     real = loop.masked_lm_sum
-    monkeypatch.setattr(loop, "masked_lm_sum", lambda logits, labels: real(logits, labels) * (float("nan") if next(calls) in bad else 1.0))
+    monkeypatch.setattr(
+        loop,
+        "masked_lm_sum",
+        lambda logits, labels: real(logits, labels) * (float("nan") if next(calls) in bad else 1.0),
+    )
 
 
-def test_a_loss_that_is_not_finite_is_skipped_and_counted(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_loss_that_is_not_finite_is_skipped_and_counted(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     poison(monkeypatch, {9})  # in the third batch of four micro-batches
     run = tmp_path / "run"
     runs.train(arguments(small, run, steps=5))
     lines = runs.log(run)
-    assert [(line["step"], line["batch"], line["loss"]) for line in lines if line["kind"] == "skip"] == [(2, 2, None)]
+    assert [
+        (line["step"], line["batch"], line["loss"]) for line in lines if line["kind"] == "skip"
+    ] == [(2, 2, None)]
     assert len(runs.losses(run)) == 5
     assert all(torch.isfinite(tensor).all() for tensor in runs.weights(run, 5).values())
     assert [line["samples"] for line in lines if line["kind"] == "train"] == [32, 64, 128, 160, 192]
 
 
-def test_many_losses_that_are_not_finite_end_the_run(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_many_losses_that_are_not_finite_end_the_run(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     poison(monkeypatch, set(range(12, 100)))
-    assert main(arguments(small, tmp_path / "run", "--guard.nonfinite-limit", "3", "--save-every", "2")) == 1
+    assert (
+        main(
+            arguments(small, tmp_path / "run", "--guard.nonfinite-limit", "3", "--save-every", "2")
+        )
+        == 1
+    )
     said = capsys.readouterr().err
-    assert "error: 3 batches with a loss or gradient that is not finite; the last checkpoint is step-00000002" in said and "hint: " in said
+    assert (
+        "error: 3 batches with a loss or gradient that is not finite; the last checkpoint is step-00000002"
+        in said
+        and "hint: " in said
+    )
 
 
 def test_spike_guard(tmp_path: Path) -> None:
@@ -163,12 +206,19 @@ def test_spike_guard(tmp_path: Path) -> None:
     assert loop.watch(state, 2.0, guard, tmp_path, None).spikes == 0
     with pytest.raises(UserError, match="far above its median"):
         loop.watch(state, 9.0, guard, tmp_path, None)
-    assert loop.watch(state, 9.0, dataclasses.replace(guard, spike_window=0), tmp_path, None) == state
+    assert (
+        loop.watch(state, 9.0, dataclasses.replace(guard, spike_window=0), tmp_path, None) == state
+    )
 
 
 @pytest.mark.parametrize("sent, code", [(signal.SIGTERM, 1), (signal.SIGINT, 130)])
 def test_a_signal_saves_and_stops(
-    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], sent: signal.Signals, code: int
+    small: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    sent: signal.Signals,
+    code: int,
 ) -> None:
     real = loop.learning_rate
 
@@ -182,8 +232,13 @@ def test_a_signal_saves_and_stops(
         patch.setattr(loop, "learning_rate", send)
         assert main(arguments(small, run)) == code
     stopped = runs.logged(run)
-    assert 7 <= stopped < 20 and checkpoint.list_checkpoints(run)[0].name == checkpoint.folder_name(stopped)
-    assert f"stopped at step {stopped} of 20" in capsys.readouterr().err and runs.log(run)[-1]["kind"] == "stop"
+    assert 7 <= stopped < 20 and checkpoint.list_checkpoints(run)[0].name == checkpoint.folder_name(
+        stopped
+    )
+    assert (
+        f"stopped at step {stopped} of 20" in capsys.readouterr().err
+        and runs.log(run)[-1]["kind"] == "stop"
+    )
     assert main(arguments(small, run, "--resume")) == 0
     runs.train(arguments(small, tmp_path / "whole"))
     assert runs.same(runs.weights(run, 20), runs.weights(tmp_path / "whole", 20))
@@ -197,19 +252,41 @@ def test_max_hours(small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 
 def test_validation_is_stored_and_fixed(small: Path, tmp_path: Path) -> None:
-    """The same masked samples whatever the training format, seed or masking; read back from the store."""
+    """The same masked samples whatever the training format, seed or masking; read back from the
+    store."""
     runs.train(arguments(small, tmp_path / "a", steps=3))
-    runs.train(arguments(small, tmp_path / "b", "--data.no-sentence-eos", "--seed", "9", "--masking.style", "fairseq", "--masking.rate", "0.3", steps=3))
+    runs.train(
+        arguments(
+            small,
+            tmp_path / "b",
+            "--data.no-sentence-eos",
+            "--seed",
+            "9",
+            "--masking.style",
+            "fairseq",
+            "--masking.rate",
+            "0.3",
+            steps=3,
+        )
+    )
     for source in ("news", "books"):
-        assert (tmp_path / "a" / "validation" / f"{source}.safetensors").read_bytes() == (tmp_path / "b" / "validation" / f"{source}.safetensors").read_bytes()
+        assert (tmp_path / "a" / "validation" / f"{source}.safetensors").read_bytes() == (
+            tmp_path / "b" / "validation" / f"{source}.safetensors"
+        ).read_bytes()
     config = load_recipe(str(tmp_path / "a" / "recipe.toml")).evaluation
     stored = validation_sets([str(small)], 32, config, tmp_path / "a" / "validation")
     made = validation_sets([str(small)], 32, config)
     for one, other in zip(stored, made):
-        assert np.array_equal(one.ids, other.ids) and np.array_equal(one.places, other.places) and np.array_equal(one.labels, other.labels)
+        assert (
+            np.array_equal(one.ids, other.ids)
+            and np.array_equal(one.places, other.places)
+            and np.array_equal(one.labels, other.labels)
+        )
 
 
-def test_evaluate_equals_what_training_logged(small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_evaluate_equals_what_training_logged(
+    small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     run = tmp_path / "run"
     runs.train(arguments(small, run, steps=5))
     capsys.readouterr()
@@ -218,16 +295,37 @@ def test_evaluate_equals_what_training_logged(small: Path, tmp_path: Path, capsy
     logged = {line["source"]: line for line in runs.log(run) if line["kind"] == "valid"}
     assert found["step"] == 5 and set(found["sources"]) == {"news", "books", "all"}
     for source, score in found["sources"].items():
-        assert score["loss"] == pytest.approx(logged[source]["loss"], abs=1e-6) and score["masked"] == logged[source]["masked"]
-    assert main(["evaluate", "--run", str(run), "--device", "cpu", "--json", "--masks", "fairseq"]) == 0
+        assert (
+            score["loss"] == pytest.approx(logged[source]["loss"], abs=1e-6)
+            and score["masked"] == logged[source]["masked"]
+        )
+    assert (
+        main(["evaluate", "--run", str(run), "--device", "cpu", "--json", "--masks", "fairseq"])
+        == 0
+    )
     papers = json.loads(capsys.readouterr().out)["sources"]["all"]
-    assert papers["masked"] > found["sources"]["all"]["masked"] and papers["loss"] != found["sources"]["all"]["loss"]
+    assert (
+        papers["masked"] > found["sources"]["all"]["masked"]
+        and papers["loss"] != found["sources"]["all"]["loss"]
+    )
 
 
 def test_init_begins_where_the_export_ended(small: Path, tmp_path: Path) -> None:
     runs.train(arguments(small, tmp_path / "a", steps=3))
     assert main(["export", "--run", str(tmp_path / "a"), "--out", str(tmp_path / "hf")]) == 0
-    runs.train(arguments(small, tmp_path / "b", "--init", str(tmp_path / "hf"), "--optim.lr", "1e-30", "--optim.weight-decay", "0", steps=1))
+    runs.train(
+        arguments(
+            small,
+            tmp_path / "b",
+            "--init",
+            str(tmp_path / "hf"),
+            "--optim.lr",
+            "1e-30",
+            "--optim.weight-decay",
+            "0",
+            steps=1,
+        )
+    )
     assert runs.same(runs.weights(tmp_path / "a", 3), runs.weights(tmp_path / "b", 1))
 
 
@@ -237,12 +335,20 @@ def test_compiled(small: Path, tmp_path: Path) -> None:
     flat = ["--model.dropout", "0", "--model.attention-dropout", "0"]
     runs.train(arguments(small, tmp_path / "eager", *flat, steps=6))
     runs.train(arguments(small, tmp_path / "compiled", *flat, "--compile", steps=6))
-    assert np.abs(np.array(runs.losses(tmp_path / "eager")) - np.array(runs.losses(tmp_path / "compiled"))).max() < 1e-4
+    assert (
+        np.abs(
+            np.array(runs.losses(tmp_path / "eager")) - np.array(runs.losses(tmp_path / "compiled"))
+        ).max()
+        < 1e-4
+    )
 
 
 def test_threads_do_not_change_dropout() -> None:
-    """Keyed dropout is the same on one thread and on two, so that ranks with other thread counts draw the same."""
-    model = build(ModelConfig(layers=1, hidden=64, intermediate=64, heads=2, positions=32, vocab_size=300), 0).train()
+    """Keyed dropout is the same on one thread and on two, so that ranks with other thread counts
+    draw the same."""
+    model = build(
+        ModelConfig(layers=1, hidden=64, intermediate=64, heads=2, positions=32, vocab_size=300), 0
+    ).train()
     ids, found = torch.randint(4, 299, (64, 32), generator=torch.Generator().manual_seed(0)), []
     before = torch.get_num_threads()
     for threads in (1, 2):

@@ -17,7 +17,15 @@ import shards
 from shards.config import UserError
 from trainer import export
 from trainer.config import ModelConfig, OptimConfig, load_recipe
-from trainer.model import WORDS, MaskedLM, build, count_parameters, flops_per_token, load_published, published_state
+from trainer.model import (
+    WORDS,
+    MaskedLM,
+    build,
+    count_parameters,
+    flops_per_token,
+    load_published,
+    published_state,
+)
 from trainer.objectives import hits, masked_lm_sum
 from trainer.optim import LossScale, decays, flatten_gradients, learning_rate, make_adamw
 
@@ -31,7 +39,11 @@ def theirs(config: ModelConfig, seed: int = 0) -> Any:
     special = {"<s>": 0, "</s>": 2}
     model = transformers.RobertaForMaskedLM(
         transformers.RobertaConfig(
-            **{k: v for k, v in export.hugging_face_config(config, special).items() if k not in ("torch_dtype", "architectures", "model_type")}
+            **{
+                k: v
+                for k, v in export.hugging_face_config(config, special).items()
+                if k not in ("torch_dtype", "architectures", "model_type")
+            }
         )
     )
     with torch.no_grad():
@@ -60,14 +72,22 @@ def batch(config: ModelConfig) -> tuple[torch.Tensor, torch.Tensor]:
     return ids, labels.masked_fill(ids == config.pad_id, -100)
 
 
-def run_theirs(model: Any, ids: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, dict[str, torch.Tensor]]:
+def run_theirs(
+    model: Any, ids: torch.Tensor, labels: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, dict[str, torch.Tensor]]:
     model.zero_grad()
     out = model(input_ids=ids, attention_mask=(ids != 1).long(), labels=labels)
     out.loss.backward()
-    return out.logits[labels != -100].detach(), out.loss.detach(), {name: parameter.grad for name, parameter in model.named_parameters()}
+    return (
+        out.logits[labels != -100].detach(),
+        out.loss.detach(),
+        {name: parameter.grad for name, parameter in model.named_parameters()},
+    )
 
 
-def run_ours(model: MaskedLM, ids: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, dict[str, torch.Tensor]]:
+def run_ours(
+    model: MaskedLM, ids: torch.Tensor, labels: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, dict[str, torch.Tensor]]:
     for parameter in model.parameters():
         parameter.requires_grad_(True)
     places = (labels.reshape(-1) != -100).nonzero()[:, 0]
@@ -79,7 +99,10 @@ def run_ours(model: MaskedLM, ids: torch.Tensor, labels: torch.Tensor) -> tuple[
     loss.backward()
     rows = model.config.vocab_size
     assert not model.roberta.embeddings.word_embeddings.weight.grad[rows:].any()  # type: ignore[index]
-    gradients = {name: parameter.grad[:rows] if name == WORDS else parameter.grad for name, parameter in model.named_parameters()}  # type: ignore[index]
+    gradients = {
+        name: parameter.grad[:rows] if name == WORDS else parameter.grad
+        for name, parameter in model.named_parameters()
+    }  # type: ignore[index]
     return logits[: len(places), :rows].detach(), loss.detach(), gradients
 
 
@@ -88,21 +111,45 @@ def difference(a: tuple[Any, ...], b: tuple[Any, ...]) -> tuple[float, float, fl
     return logits, loss, max(float((a[2][name] - b[2][name]).abs().max()) for name in a[2])
 
 
-@pytest.mark.parametrize("config", [SHAPE, ModelConfig(layers=1, hidden=32, intermediate=64, heads=2, positions=20, vocab_size=512)], ids=["odd", "even"])
+@pytest.mark.parametrize(
+    "config",
+    [
+        SHAPE,
+        ModelConfig(layers=1, hidden=32, intermediate=64, heads=2, positions=20, vocab_size=512),
+    ],
+    ids=["odd", "even"],
+)
 def test_logits_loss_and_gradients_equal_in_float64(config: ModelConfig) -> None:
     model, data = theirs(config).double(), batch(config)
-    assert max(difference(run_ours(ours(model, config, torch.float64), *data), run_theirs(model, *data))) < 1e-9
+    assert (
+        max(
+            difference(
+                run_ours(ours(model, config, torch.float64), *data), run_theirs(model, *data)
+            )
+        )
+        < 1e-9
+    )
 
 
 def test_float32_is_as_exact_as_theirs() -> None:
-    """Our error against float64 is at most twice theirs, for logits, loss and gradients (the root mean square over all)."""
+    """Our error against float64 is at most twice theirs, for logits, loss and gradients (the root
+    mean square over all)."""
     model, data = theirs(SHAPE), batch(SHAPE)
-    single_theirs, single_ours = run_theirs(model, *data), run_ours(ours(model, SHAPE, torch.float32), *data)
+    single_theirs, single_ours = (
+        run_theirs(model, *data),
+        run_ours(ours(model, SHAPE, torch.float32), *data),
+    )
     exact = run_theirs(model.double(), *data)
 
     def errors(found: tuple[Any, ...]) -> tuple[float, float, float]:
-        square = sum(float((found[2][name].double() - exact[2][name]).square().sum()) for name in exact[2])
-        return float((found[0].double() - exact[0]).square().mean().sqrt()), abs(float(found[1].double() - exact[1])), square**0.5
+        square = sum(
+            float((found[2][name].double() - exact[2][name]).square().sum()) for name in exact[2]
+        )
+        return (
+            float((found[0].double() - exact[0]).square().mean().sqrt()),
+            abs(float(found[1].double() - exact[1])),
+            square**0.5,
+        )
 
     for mine, other, floor in zip(errors(single_ours), errors(single_theirs), (1e-9, 3e-7, 1e-9)):
         assert mine <= max(2 * other, floor)
@@ -119,7 +166,8 @@ def test_exported_config_loads_with_every_field(tmp_path: Path) -> None:
 
 
 def test_import_and_export_are_exact(tmp_path: Path) -> None:
-    """Their directory -> our model -> tensors: equal to the bit; and the file itself is the one transformers wrote."""
+    """Their directory -> our model -> tensors: equal to the bit; and the file itself is the one
+    transformers wrote."""
     model = theirs(SHAPE)
     model.save_pretrained(tmp_path)
     config = export.read_config(tmp_path, SHAPE)
@@ -127,16 +175,25 @@ def test_import_and_export_are_exact(tmp_path: Path) -> None:
     export.load_pretrained(tmp_path, own)
     stored = safetensors.torch.load_file(tmp_path / "model.safetensors")
     back = published_state(own)
-    assert set(back) == set(stored) and all(torch.equal(back[name], stored[name]) for name in stored)
+    assert set(back) == set(stored) and all(
+        torch.equal(back[name], stored[name]) for name in stored
+    )
     assert (
-        safetensors.torch.save({name: tensor.contiguous() for name, tensor in back.items()}, {"format": "pt"}) == (tmp_path / "model.safetensors").read_bytes()
+        safetensors.torch.save(
+            {name: tensor.contiguous() for name, tensor in back.items()}, {"format": "pt"}
+        )
+        == (tmp_path / "model.safetensors").read_bytes()
     )
 
 
 def test_import_of_a_pickled_checkpoint(tmp_path: Path) -> None:
     model = theirs(SHAPE)
     model.config.save_pretrained(tmp_path)
-    state = {**model.state_dict(), "roberta.embeddings.position_ids": torch.arange(48), "roberta.pooler.dense.bias": torch.zeros(64)}
+    state = {
+        **model.state_dict(),
+        "roberta.embeddings.position_ids": torch.arange(48),
+        "roberta.pooler.dense.bias": torch.zeros(64),
+    }
     torch.save(state, tmp_path / "pytorch_model.bin")
     own = build(SHAPE, 0)
     export.load_pretrained(tmp_path, own)
@@ -149,8 +206,14 @@ def test_what_cannot_be_imported_is_named(tmp_path: Path) -> None:
     own = build(SHAPE, 0)
     path = tmp_path / "model.safetensors"
     whole = safetensors.torch.load_file(path)
-    for name, change in (("lm_head.bias", None), ("extra.weight", torch.zeros(1)), ("lm_head.dense.bias", torch.zeros(3))):
-        state = {key: tensor for key, tensor in whole.items() if key != name} | ({} if change is None else {name: change})
+    for name, change in (
+        ("lm_head.bias", None),
+        ("extra.weight", torch.zeros(1)),
+        ("lm_head.dense.bias", torch.zeros(3)),
+    ):
+        state = {key: tensor for key, tensor in whole.items() if key != name} | (
+            {} if change is None else {name: change}
+        )
         safetensors.torch.save_file(state, path)
         with pytest.raises(UserError, match=name):
             export.load_pretrained(tmp_path, own)
@@ -164,7 +227,8 @@ def test_what_cannot_be_imported_is_named(tmp_path: Path) -> None:
 
 
 def test_published_sizes() -> None:
-    """The published checkpoints have 124,697,433 and 355,412,057 parameters; base has 202 tensors in its file."""
+    """The published checkpoints have 124,697,433 and 355,412,057 parameters; base has 202 tensors
+    in its file."""
     for name, count in (("roberta-base", 124_697_433), ("roberta-large", 355_412_057)):
         config = load_recipe(name).model
         config = ModelConfig(**{**vars(config), "vocab_size": 50265})
@@ -182,7 +246,9 @@ def test_positions_count_from_the_pad_id() -> None:
     """trainer-peers: [0, 31414, 232, 328, 2, 1, 1] stands at 2, 3, 4, 5, 6, 1, 1."""
     model = build(SHAPE, 0)
     seen: list[torch.Tensor] = []
-    model.roberta.embeddings.position_embeddings.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    model.roberta.embeddings.position_embeddings.register_forward_pre_hook(
+        lambda _, inputs: seen.append(inputs[0])
+    )
     model.roberta(torch.tensor([[0, 314, 232, 328, 2, 1, 1]]))
     assert seen[0].tolist() == [[2, 3, 4, 5, 6, 1, 1]]
 
@@ -192,7 +258,10 @@ def test_first_weights_are_keyed() -> None:
     assert all(torch.equal(a[name], b[name]) for name in a)
     assert not torch.equal(a[WORDS], c[WORDS])
     assert abs(float(a[WORDS].std()) - 0.02) < 1e-3 and not a[WORDS][1].any()
-    assert not a["roberta.encoder.layer.0.output.dense.bias"].any() and (a["lm_head.layer_norm.weight"] == 1).all()
+    assert (
+        not a["roberta.encoder.layer.0.output.dense.bias"].any()
+        and (a["lm_head.layer_norm.weight"] == 1).all()
+    )
 
 
 def test_hits_leave_ignored_places_out() -> None:
@@ -201,7 +270,8 @@ def test_hits_leave_ignored_places_out() -> None:
     assert float(masked_lm_sum(logits, torch.full((3,), -100))) == 0.0
 
 
-# --- the optimizer ---------------------------------------------------------------------------------------------
+# --- the optimizer
+# ---------------------------------------------------------------------------------------------
 
 
 def test_decay_groups() -> None:
@@ -211,16 +281,29 @@ def test_decay_groups() -> None:
     assert [group["weight_decay"] for group in every.param_groups] == [0.01]
     split = make_adamw(model, OptimConfig(decay="matrices"))
     assert [group["weight_decay"] for group in split.param_groups] == [0.01, 0.0]
-    assert sum(len(group["params"]) for group in split.param_groups) == len(every.param_groups[0]["params"])
-    assert not decays("lm_head.layer_norm.weight", OptimConfig(decay="matrices")) and decays(WORDS, OptimConfig(decay="matrices"))
+    assert sum(len(group["params"]) for group in split.param_groups) == len(
+        every.param_groups[0]["params"]
+    )
+    assert not decays("lm_head.layer_norm.weight", OptimConfig(decay="matrices")) and decays(
+        WORDS, OptimConfig(decay="matrices")
+    )
 
 
 def test_gradients_are_views_of_one_buffer() -> None:
     model = build(SHAPE, 0)
     flat = flatten_gradients(model)
     masked_lm_sum(model(*batch(SHAPE)[:1], torch.arange(5)), torch.arange(5)).backward()
-    norm = torch.sqrt(sum(parameter.grad.double().square().sum() for parameter in model.parameters() if parameter.requires_grad))  # type: ignore[union-attr, arg-type, misc]
-    assert torch.allclose(torch.linalg.vector_norm(flat, dtype=torch.float64), norm) and float(norm) > 0
+    norm = torch.sqrt(
+        sum(
+            parameter.grad.double().square().sum()
+            for parameter in model.parameters()
+            if parameter.requires_grad
+        )
+    )  # type: ignore[union-attr, arg-type, misc]
+    assert (
+        torch.allclose(torch.linalg.vector_norm(flat, dtype=torch.float64), norm)
+        and float(norm) > 0
+    )
 
 
 def test_schedule() -> None:
@@ -239,20 +322,32 @@ def test_loss_scale() -> None:
     assert scale.scale == 256.0 and scale.good == 0
 
 
-# --- the tokenizer ---------------------------------------------------------------------------------------------
+# --- the tokenizer
+# ---------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def roberta_tokenizer() -> tuple[tokenizers.Tokenizer, dict[str, Any]]:
-    """The published vocabulary as a tokenizer.json of the shards would have it, and its published id vectors."""
+    """The published vocabulary as a tokenizer.json of the shards would have it, and its published
+    id vectors."""
     path = TEST_DATA / "tokenizer" / "gpt2_bpe.tar.xz"
     if not path.exists():
-        assert os.environ.get("CI") != "true", f"{path}: the test data must be there in CI; set CORPUSMILL_TEST_DATA"
+        assert os.environ.get("CI") != "true", (
+            f"{path}: the test data must be there in CI; set CORPUSMILL_TEST_DATA"
+        )
         pytest.skip("no test data")
     with tarfile.open(path) as archive:
-        files = {Path(member.name).name: archive.extractfile(member).read() for member in archive if member.isfile()}  # type: ignore[union-attr]
+        files = {
+            Path(member.name).name: archive.extractfile(member).read()
+            for member in archive
+            if member.isfile()
+        }  # type: ignore[union-attr]
     vocabulary = json.loads(files["roberta_vocab_derived.json"])
-    merges = [tuple(line.split(" ")) for line in io.StringIO(files["vocab.bpe"].decode()).read().split("\n")[1:] if line]
+    merges = [
+        tuple(line.split(" "))
+        for line in io.StringIO(files["vocab.bpe"].decode()).read().split("\n")[1:]
+        if line
+    ]
     tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE(vocab=vocabulary, merges=merges))
     tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = tokenizers.decoders.ByteLevel()
@@ -265,36 +360,50 @@ def exported(tokenizer: tokenizers.Tokenizer, folder: Path) -> Any:
     tokenizer.save(str(folder / "run" / "tokenizer.json"))
     (folder / "out").mkdir()
     special = export._write_tokenizer(folder / "run", folder / "out", 512)
-    (folder / "out" / "config.json").write_text(json.dumps(export.hugging_face_config(SHAPE, special)))
+    (folder / "out" / "config.json").write_text(
+        json.dumps(export.hugging_face_config(SHAPE, special))
+    )
     return transformers.AutoTokenizer.from_pretrained(str(folder / "out"))
 
 
-def test_published_id_vectors(roberta_tokenizer: tuple[tokenizers.Tokenizer, dict[str, Any]], tmp_path: Path) -> None:
+def test_published_id_vectors(
+    roberta_tokenizer: tuple[tokenizers.Tokenizer, dict[str, Any]], tmp_path: Path
+) -> None:
     tokenizer, vectors = roberta_tokenizer
     loaded = exported(tokenizer, tmp_path)
     assert loaded("Hello world!")["input_ids"] == [0, 31414, 232, 328, 2]
     for one in vectors["published"]:
-        assert loaded(one["text"], add_special_tokens=False)["input_ids"] == one["roberta_ids_without_specials"], one["text"]
+        assert (
+            loaded(one["text"], add_special_tokens=False)["input_ids"]
+            == one["roberta_ids_without_specials"]
+        ), one["text"]
     for one in vectors["published_pairs"]:
         assert loaded(one["a"], one["b"])["input_ids"] == one["roberta_ids_with_specials"], one["a"]
     assert len(vectors["published"]) + len(vectors["published_pairs"]) == 34
 
 
 def test_exported_tokenizer_gives_the_ids_of_real_shards(tmp_path: Path) -> None:
-    """A novel through the shards: each sentence's text, encoded by the exported tokenizer, gives the ids that lie in the shard."""
+    """A novel through the shards: each sentence's text, encoded by the exported tokenizer, gives
+    the ids that lie in the shard."""
     pytest.importorskip("sentencex")
     if not (TEST_DATA / "books" / "english_novels.tar.xz").exists():
-        assert os.environ.get("CI") != "true", "the test data must be there in CI; set CORPUSMILL_TEST_DATA"
+        assert os.environ.get("CI") != "true", (
+            "the test data must be there in CI; set CORPUSMILL_TEST_DATA"
+        )
         pytest.skip("no test data")
     folder = novel_shards(tmp_path / "shards", 2000, 1)
     loaded = exported(tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json")), tmp_path)
     shard, count = shards.open(str(folder))[0], 0
     for d in range(len(shard)):
         tokens, at = shard.document(d).tolist(), 0
-        for size in shard.sentences[shard.sentence_offsets[d] : shard.sentence_offsets[d + 1]].tolist():
+        for size in shard.sentences[
+            shard.sentence_offsets[d] : shard.sentence_offsets[d + 1]
+        ].tolist():
             ids = tokens[at : at + size]
             text = loaded.decode(ids)
-            assert text.startswith(" ") and loaded(text, add_special_tokens=False)["input_ids"] == ids
+            assert (
+                text.startswith(" ") and loaded(text, add_special_tokens=False)["input_ids"] == ids
+            )
             at, count = at + size, count + 1
     assert count > 1000
 
@@ -304,7 +413,15 @@ def test_exported_tokenizer_gives_the_ids_in_the_shards(tmp_path: Path) -> None:
     loaded = exported(tokenizer, tmp_path)
     for text in ("the quick brown fox", " jumps over", "caf\u00e9 \u4e2d\u6587", ""):
         ids = tokenizer.encode(text, add_special_tokens=False).ids
-        assert loaded(text)["input_ids"] == [0, *ids, 2] and loaded(text, add_special_tokens=False)["input_ids"] == ids
+        assert (
+            loaded(text)["input_ids"] == [0, *ids, 2]
+            and loaded(text, add_special_tokens=False)["input_ids"] == ids
+        )
     assert loaded("the <mask> fox")["input_ids"].count(loaded.mask_token_id) == 1
-    assert (loaded.pad_token_id, loaded.bos_token_id, loaded.eos_token_id, loaded.unk_token_id) == (1, 0, 2, 3)
+    assert (loaded.pad_token_id, loaded.bos_token_id, loaded.eos_token_id, loaded.unk_token_id) == (
+        1,
+        0,
+        2,
+        3,
+    )
     assert loaded("a", "b")["input_ids"].count(2) == 3

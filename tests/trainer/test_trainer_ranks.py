@@ -1,4 +1,5 @@
-"""One model on any number of ranks: samples, masks, gradients and losses of 1 x 8, 2 x 4 and 4 x 2 are the same."""
+"""One model on any number of ranks: samples, masks, gradients and losses of 1 x 8, 2 x 4 and 4 x 2
+are the same."""
 
 import dataclasses
 import subprocess
@@ -16,11 +17,17 @@ STEPS = 50
 
 @pytest.fixture(scope="module")
 def uneven(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Most samples are shards of one two-token document, which are too short to be masked: whole micro-batches have no mask."""
+    """Most samples are shards of one two-token document, which are too short to be masked: whole
+    micro-batches have no mask."""
     tokenizer = small_tokenizer()
     size = tokenizer.get_vocab_size()
-    groups = [random_documents(0, 12, size, tokens=7), *([[np.array([10 + i % 50, 20 + i % 70])]] for i in range(120))]
-    return write_shards(tmp_path_factory.mktemp("uneven") / "shards", tokenizer, {("train", "a"): groups})
+    groups = [
+        random_documents(0, 12, size, tokens=7),
+        *([[np.array([10 + i % 50, 20 + i % 70])]] for i in range(120)),
+    ]
+    return write_shards(
+        tmp_path_factory.mktemp("uneven") / "shards", tokenizer, {("train", "a"): groups}
+    )
 
 
 def arguments(shards: Path, run: Path) -> list[str]:
@@ -55,7 +62,11 @@ def alone(uneven: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def gradients(run: Path) -> dict[str, torch.Tensor]:
     """The first step's gradient, from Adam's first moment, which is a tenth of it."""
-    return {name: tensor.double() * 10 for name, tensor in runs.weights(run, 1, "optimizer.safetensors").items() if name.startswith("exp_avg.")}
+    return {
+        name: tensor.double() * 10
+        for name, tensor in runs.weights(run, 1, "optimizer.safetensors").items()
+        if name.startswith("exp_avg.")
+    }
 
 
 def assert_equal(alone: Path, other: Path) -> None:
@@ -64,7 +75,9 @@ def assert_equal(alone: Path, other: Path) -> None:
     assert largest > 1e-3
     assert max(float((ours[name] - theirs[name]).abs().max()) for name in ours) <= 1e-6 * largest
     assert np.abs(np.array(runs.losses(alone)) - np.array(runs.losses(other))).max() <= 1e-5
-    assert [line["samples"] for line in runs.log(alone) if line["kind"] == "train"] == [line["samples"] for line in runs.log(other) if line["kind"] == "train"]
+    assert [line["samples"] for line in runs.log(alone) if line["kind"] == "train"] == [
+        line["samples"] for line in runs.log(other) if line["kind"] == "train"
+    ]
 
 
 def test_masked_counts_are_uneven(uneven: Path) -> None:
@@ -103,14 +116,26 @@ def test_four_ranks_by_two_under_torchrun(uneven: Path, alone: Path, tmp_path: P
         "--",
         *arguments(uneven, tmp_path / "run"),
     ]
-    done = subprocess.run(command, env=runs.environment(), cwd=runs.ROOT, capture_output=True, text=True, timeout=500)
+    done = subprocess.run(
+        command, env=runs.environment(), cwd=runs.ROOT, capture_output=True, text=True, timeout=500
+    )
     assert done.returncode == 0, done.stderr
     assert_equal(alone, tmp_path / "run")
 
 
 def test_a_sum_is_not_a_mean_of_means(uneven: Path, alone: Path, tmp_path: Path) -> None:
-    """Micro-batches of another size divide the same batch: without dropout the same losses (transformers' Trainer fails this)."""
-    flat = ["--model.dropout", "0", "--model.attention-dropout", "0", "--steps", "8", "--optim.warmup-steps", "2"]
+    """Micro-batches of another size divide the same batch: without dropout the same losses
+    (transformers' Trainer fails this)."""
+    flat = [
+        "--model.dropout",
+        "0",
+        "--model.attention-dropout",
+        "0",
+        "--steps",
+        "8",
+        "--optim.warmup-steps",
+        "2",
+    ]
     found = []
     for micro in (32, 4, 1):
         run = tmp_path / str(micro)
@@ -125,4 +150,7 @@ def test_unequal_shares_are_refused() -> None:
 
     with pytest.raises(UserError, match="cannot be shared among 5 ranks"):
         micro_batch(load_recipe("tiny"), 5)
-    assert [micro_batch(dataclasses.replace(load_recipe("tiny"), batch=24, micro_batch=9), ranks) for ranks in (1, 2, 4)] == [8, 6, 6]
+    assert [
+        micro_batch(dataclasses.replace(load_recipe("tiny"), batch=24, micro_batch=9), ranks)
+        for ranks in (1, 2, 4)
+    ] == [8, 6, 6]

@@ -1,4 +1,5 @@
-"""A killed run, resumed, is the run never killed; a damaged checkpoint is refused by name; a full disk harms nothing."""
+"""A killed run, resumed, is the run never killed; a damaged checkpoint is refused by name; a full
+disk harms nothing."""
 
 import os
 import random
@@ -39,7 +40,8 @@ def arguments(shards: Path, run: Path, *more: str, steps: int = STEPS) -> list[s
 
 
 def kill_and_resume(shards: Path, tmp_path: Path, ranks: int, kills: int, steps: int) -> None:
-    """SIGKILL at `kills` random steps of one run; its weights, moments and losses are those of a run never killed."""
+    """SIGKILL at `kills` random steps of one run; its weights, moments and losses are those of a
+    run never killed."""
     runs.train(arguments(shards, tmp_path / "whole", steps=steps), ranks)
     run, generator = tmp_path / "killed", random.Random(ranks)
     killed = []
@@ -48,12 +50,17 @@ def kill_and_resume(shards: Path, tmp_path: Path, ranks: int, kills: int, steps:
     runs.train(arguments(shards, run, steps=steps), ranks)
     assert killed[-1] < steps and len(killed) == kills
     assert runs.same(runs.weights(tmp_path / "whole", steps), runs.weights(run, steps))
-    assert runs.same(runs.weights(tmp_path / "whole", steps, "optimizer.safetensors"), runs.weights(run, steps, "optimizer.safetensors"))
+    assert runs.same(
+        runs.weights(tmp_path / "whole", steps, "optimizer.safetensors"),
+        runs.weights(run, steps, "optimizer.safetensors"),
+    )
     assert runs.losses(tmp_path / "whole") == runs.losses(run)
     # Identical to the byte: state, digests and all.
     for name in (*checkpoint.FILES, checkpoint.DIGESTS):
         folder = Path("checkpoints") / checkpoint.folder_name(steps)
-        assert (tmp_path / "whole" / folder / name).read_bytes() == (run / folder / name).read_bytes()
+        assert (tmp_path / "whole" / folder / name).read_bytes() == (
+            run / folder / name
+        ).read_bytes()
 
 
 def test_killed_twice(small: Path, tmp_path: Path) -> None:
@@ -75,7 +82,9 @@ def on_other_ranks(small: Path, tmp_path: Path, before: int, after: int) -> None
     run = tmp_path / "moved"
     runs.kill_at(arguments(small, run), run, 20, before)
     runs.train(arguments(small, run), after)
-    assert np.abs(np.array(runs.losses(tmp_path / "whole")) - np.array(runs.losses(run))).max() <= 1e-5
+    assert (
+        np.abs(np.array(runs.losses(tmp_path / "whole")) - np.array(runs.losses(run))).max() <= 1e-5
+    )
 
 
 def test_resumed_on_two_ranks(small: Path, tmp_path: Path) -> None:
@@ -84,11 +93,14 @@ def test_resumed_on_two_ranks(small: Path, tmp_path: Path) -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize("before, after", [(2, 4), (4, 1), (2, 1), (1, 4)])
-def test_resumed_on_another_number_of_ranks(small: Path, tmp_path: Path, before: int, after: int) -> None:
+def test_resumed_on_another_number_of_ranks(
+    small: Path, tmp_path: Path, before: int, after: int
+) -> None:
     on_other_ranks(small, tmp_path, before, after)
 
 
-# --- checkpoints -------------------------------------------------------------------------------------------------
+# --- checkpoints
+# -------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -103,13 +115,26 @@ def copy(run: Path, tmp_path: Path) -> Path:
 
 
 def test_the_last_k_are_kept_and_nothing_else(trained: Path) -> None:
-    assert sorted(path.name for path in (trained / "checkpoints").iterdir()) == ["step-00000014", "step-00000021", "step-00000028"]
-    assert sorted(path.name for path in (trained / "checkpoints" / "step-00000028").iterdir()) == sorted((*checkpoint.FILES, checkpoint.DIGESTS))
+    assert sorted(path.name for path in (trained / "checkpoints").iterdir()) == [
+        "step-00000014",
+        "step-00000021",
+        "step-00000028",
+    ]
+    assert sorted(
+        path.name for path in (trained / "checkpoints" / "step-00000028").iterdir()
+    ) == sorted((*checkpoint.FILES, checkpoint.DIGESTS))
 
 
 @pytest.mark.parametrize("name", [*checkpoint.FILES, checkpoint.DIGESTS])
 @pytest.mark.parametrize("fault", ["cut", "flipped", "longer", "missing", "empty"])
-def test_damage_is_named_and_the_one_before_used(trained: Path, small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, fault: str) -> None:
+def test_damage_is_named_and_the_one_before_used(
+    trained: Path,
+    small: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    fault: str,
+) -> None:
     run = copy(trained, tmp_path)
     path = run / "checkpoints" / "step-00000028" / name
     content = bytearray(path.read_bytes())
@@ -117,13 +142,20 @@ def test_damage_is_named_and_the_one_before_used(trained: Path, small: Path, tmp
         path.unlink()
     else:
         content[len(content) // 2] ^= 1 if fault == "flipped" else 0
-        path.write_bytes({"cut": content[:-1], "flipped": content, "longer": content + b"\n", "empty": b""}[fault])
+        path.write_bytes(
+            {"cut": content[:-1], "flipped": content, "longer": content + b"\n", "empty": b""}[
+                fault
+            ]
+        )
     with pytest.raises(UserError, match=f"step-00000028: damaged checkpoint: {name}"):
         checkpoint.read_state(path.parent)
     if name == checkpoint.FILES[0]:
         assert main(arguments(small, run, "--keep", "3", steps=28)) == 0
         said = capsys.readouterr().err
-        assert "step-00000028: damaged checkpoint: model.safetensors" in said and "step-00000021: going on after step 21" in said
+        assert (
+            "step-00000028: damaged checkpoint: model.safetensors" in said
+            and "step-00000021: going on after step 21" in said
+        )
         assert runs.same(runs.weights(run, 28), runs.weights(trained, 28))
 
 
@@ -139,43 +171,87 @@ def test_every_byte_of_the_small_files_counts(trained: Path, tmp_path: Path) -> 
     assert checkpoint.damage(path.parent) == ""
 
 
-def test_no_whole_checkpoint_starts_at_zero(trained: Path, small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_whole_checkpoint_starts_at_zero(
+    trained: Path, small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     run = copy(trained, tmp_path)
     for folder in (run / "checkpoints").iterdir():
         (folder / "state.json").unlink()
     assert main(arguments(small, run, steps=28)) == 0
     said = capsys.readouterr().err
-    assert said.count("damaged checkpoint") == 3 and "no whole checkpoint, starting at step 0" in said
-    assert runs.same(runs.weights(run, 28), runs.weights(trained, 28)) and runs.losses(run) == runs.losses(trained)
+    assert (
+        said.count("damaged checkpoint") == 3 and "no whole checkpoint, starting at step 0" in said
+    )
+    assert runs.same(runs.weights(run, 28), runs.weights(trained, 28)) and runs.losses(
+        run
+    ) == runs.losses(trained)
 
 
-def test_a_finished_run_is_left_alone(trained: Path, small: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    before = sorted((path, path.stat().st_mtime_ns) for path in trained.rglob("*") if path.name != "lock")
+def test_a_finished_run_is_left_alone(
+    trained: Path, small: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(
+        (path, path.stat().st_mtime_ns) for path in trained.rglob("*") if path.name != "lock"
+    )
     assert main(arguments(small, trained, steps=28)) == 0
     assert "finished at step 28" in capsys.readouterr().err
-    assert sorted((path, path.stat().st_mtime_ns) for path in trained.rglob("*") if path.name != "lock") == before
+    assert (
+        sorted(
+            (path, path.stat().st_mtime_ns) for path in trained.rglob("*") if path.name != "lock"
+        )
+        == before
+    )
     # The run's own recipe is taken where none is given.
-    assert main(["pretrain", "--shards", str(small), "--run", str(trained), "--resume", "--device", "cpu"]) == 0
+    assert (
+        main(
+            [
+                "pretrain",
+                "--shards",
+                str(small),
+                "--run",
+                str(trained),
+                "--resume",
+                "--device",
+                "cpu",
+            ]
+        )
+        == 0
+    )
 
 
-def test_a_file_that_cannot_grow_keeps_the_checkpoint_before(trained: Path, small: Path, tmp_path: Path) -> None:
+def test_a_file_that_cannot_grow_keeps_the_checkpoint_before(
+    trained: Path, small: Path, tmp_path: Path
+) -> None:
     run = copy(trained, tmp_path)
     shutil.rmtree(run / "checkpoints" / "step-00000028")
     limit = (run / "checkpoints" / "step-00000021" / "model.safetensors").stat().st_size - 1
-    code, said = runs.finish(runs.begin(arguments(small, run, "--keep", "3", steps=28), limit=limit))  # fails as a full disk does
+    code, said = runs.finish(
+        runs.begin(arguments(small, run, "--keep", "3", steps=28), limit=limit)
+    )  # fails as a full disk does
     assert code == 3, said
-    assert "step-00000028: cannot be saved" in said and "the last checkpoint is step-00000021" in said and "Traceback" not in said
-    assert sorted(path.name for path in (run / "checkpoints").iterdir()) == ["step-00000014", "step-00000021"]
+    assert (
+        "step-00000028: cannot be saved" in said
+        and "the last checkpoint is step-00000021" in said
+        and "Traceback" not in said
+    )
+    assert sorted(path.name for path in (run / "checkpoints").iterdir()) == [
+        "step-00000014",
+        "step-00000021",
+    ]
     assert checkpoint.damage(run / "checkpoints" / "step-00000021") == ""
     assert main(arguments(small, run, "--keep", "3", steps=28)) == 0
     assert runs.same(runs.weights(run, 28), runs.weights(trained, 28))
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="mounting a small file system needs root")
-def test_a_full_disk_keeps_the_checkpoint_before(small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_full_disk_keeps_the_checkpoint_before(
+    small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=640k", "tmpfs", str(disk)], capture_output=True).returncode:
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=640k", "tmpfs", str(disk)], capture_output=True
+    ).returncode:
         pytest.skip("mounting is not allowed here")
     try:
         run = disk / "run"
@@ -183,18 +259,26 @@ def test_a_full_disk_keeps_the_checkpoint_before(small: Path, tmp_path: Path, ca
         said = capsys.readouterr().err
         assert code == 3 and "No space left" in said and "cannot be saved" in said
         left = checkpoint.list_checkpoints(run)
-        assert left and checkpoint.damage(left[0]) == "" and not list((run / "checkpoints").glob(".tmp-*"))
+        assert (
+            left
+            and checkpoint.damage(left[0]) == ""
+            and not list((run / "checkpoints").glob(".tmp-*"))
+        )
     finally:
         subprocess.run(["umount", str(disk)], check=True)
 
 
-# --- what may not change on resume -----------------------------------------------------------------------------
+# --- what may not change on resume
+# -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     "more, what",
     [
-        (["--steps", "40"], "--steps 40: the run was started for 28, and its learning rate follows that horizon"),
+        (
+            ["--steps", "40"],
+            "--steps 40: the run was started for 28, and its learning rate follows that horizon",
+        ),
         (["--seed", "1"], "seed: 1, the run was started with 0"),
         (["--batch", "16"], "batch: 16, the run was started with 32"),
         (["--optim.lr", "0.1"], "optim.lr: 0.1, the run was started with 0.001"),
@@ -202,16 +286,23 @@ def test_a_full_disk_keeps_the_checkpoint_before(small: Path, tmp_path: Path, ca
         (["--model.layers", "1"], "model.layers: 1, the run was started with 2"),
     ],
 )
-def test_a_changed_setting_is_refused(trained: Path, small: Path, capsys: pytest.CaptureFixture[str], more: list[str], what: str) -> None:
+def test_a_changed_setting_is_refused(
+    trained: Path, small: Path, capsys: pytest.CaptureFixture[str], more: list[str], what: str
+) -> None:
     assert main([*arguments(small, trained, steps=28), *more]) == 2
     said = capsys.readouterr().err
     assert f"error: {what}" in said and "hint: " in said
 
 
-def test_other_shards_are_refused(trained: Path, small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_other_shards_are_refused(
+    trained: Path, small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     from trainer_fixtures import random_shards
 
-    for salt, what in (("", "trained on other shards than these"), ("zebra", "trained with another tokenizer")):
+    for salt, what in (
+        ("", "trained on other shards than these"),
+        ("zebra", "trained with another tokenizer"),
+    ):
         other = random_shards(tmp_path / f"other{salt}", seed=9, salt=salt)
         assert main(arguments(other, trained, "--model.vocab-size", "0", steps=28)) == 2
         assert what in capsys.readouterr().err

@@ -62,7 +62,8 @@ class Child:
 
 
 def context() -> Any:
-    """Children are forked from a server that has imported all and run nothing: a start costs a moment instead of six seconds."""
+    """Children are forked from a server that has imported all and run nothing: a start costs a
+    moment instead of six seconds."""
     found = multiprocessing.get_context("forkserver")
     found.set_forkserver_preload(["trainer_runs", "torch", "torch._dynamo", "trainer.loop"])
     return found
@@ -80,17 +81,31 @@ def _child(arguments: list[str], world: dict[str, str], output: str, limit: int)
 
 
 def begin(arguments: list[str], ranks: int = 1, limit: int = 0) -> list[Child]:
-    """Start a process for each rank, with the environment that torchrun gives. `limit`: bytes that a file may have."""
+    """Start a process for each rank, with the environment that torchrun gives. `limit`: bytes that
+    a file may have."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     found = []
     for rank in range(ranks):
         world = (
-            {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(ranks), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)} if ranks > 1 else {}
+            {
+                "RANK": str(rank),
+                "LOCAL_RANK": str(rank),
+                "WORLD_SIZE": str(ranks),
+                "MASTER_ADDR": "127.0.0.1",
+                "MASTER_PORT": str(port),
+            }
+            if ranks > 1
+            else {}
         )
         output = Path(tempfile.mkstemp(prefix="trainer-test-")[1])
-        found.append(Child(context().Process(target=_child, args=(arguments, world, str(output), limit)), output))
+        found.append(
+            Child(
+                context().Process(target=_child, args=(arguments, world, str(output), limit)),
+                output,
+            )
+        )
         found[-1].process.start()
     return found
 

@@ -56,8 +56,11 @@ def order(position: int, n: int, seed: int, stream: int) -> tuple[int, int]:
     return epoch, shuffle(n, key)[place] if n < 10_000 else permute(place, n, key)
 
 
-def samples(documents: list[list[list[int]]], length: int, sentence_eos: bool, bos: int = 0, eos: int = 2) -> list[list[int]]:
-    """FULL-SENTENCES as lists of ids: pieces first, then greedy filling with whole rows built and measured."""
+def samples(
+    documents: list[list[list[int]]], length: int, sentence_eos: bool, bos: int = 0, eos: int = 2
+) -> list[list[int]]:
+    """FULL-SENTENCES as lists of ids: pieces first, then greedy filling with whole rows built and
+    measured."""
     items: list[tuple[int, list[int], bool]] = []  # document, ids, must stand alone
     for number, document in enumerate(documents):
         for sentence in document:
@@ -88,12 +91,24 @@ def samples(documents: list[list[list[int]]], length: int, sentence_eos: bool, b
     return [render(group) for group in rows]
 
 
-def mask(row: list[int], key: int, rate: float, fairseq: bool, vocab_size: int, specials: list[int], mask_id: int) -> tuple[list[int], list[int], list[int]]:
+def mask(
+    row: list[int],
+    key: int,
+    rate: float,
+    fairseq: bool,
+    vocab_size: int,
+    specials: list[int],
+    mask_id: int,
+) -> tuple[list[int], list[int], list[int]]:
     """(row as the model sees it, places, labels)."""
     seen = list(row)
     pool = [i for i, value in enumerate(row) if fairseq or value not in specials]
     extra = (draw(key, (1 << 32) - 1) >> 11) / (1 << 53) if fairseq else 0.5
-    allowed = list(range(4, vocab_size)) if fairseq else [i for i in range(vocab_size) if i not in specials]
+    allowed = (
+        list(range(4, vocab_size))
+        if fairseq
+        else [i for i in range(vocab_size) if i not in specials]
+    )
     places = []
     for j in range(math.floor(rate * len(pool) + extra)):
         other = j + below(draw(key, j), len(pool) - j)
