@@ -48,12 +48,12 @@ from warcio.warcwriter import WARCWriter
 from benchmarks.common import RESULTS, machine, spread
 from benchmarks.gold import DATA, SETS, GoldPage, gold_pages
 from benchmarks.web_peers import HOW_TO_MAKE_ONE, Peers
-from corpora import faster_trafilatura, html
-from corpora.cc_news import CcNewsOptions, source
-from corpora.charset import decode_page
+from corpora.cc_news.source import CcNewsOptions, source
 from corpora.document import Document
 from corpora.guard import shared_guard
-from corpora.page import MAX_PAGE_BYTES, MIN_CHARACTERS, PAGE_PACKAGES, refuse
+from corpora.text.charset import decode_page
+from corpora.web import extract, fast_trafilatura
+from corpora.web.page import MAX_PAGE_BYTES, MIN_CHARACTERS, PAGE_PACKAGES, refuse
 
 WINDOW_RESPONSES = (157_000_000, 190_000_000)
 """Responses of CC-News 2016-09 to 2019-02: 63 million English articles at 2.5 crawled for each, and
@@ -114,7 +114,7 @@ def texts(pages: Sequence[GoldPage], rounds: int) -> None:
     for mode, fast in (("fast", True), ("default", False)):
         of_rounds, differing = [], 0
         for _ in range(rounds + 1):
-            faster_trafilatura.forget()
+            fast_trafilatura.forget()
             ours, stock, differing = 0.0, 0.0, 0
             for text in decoded:
                 start = time.process_time()
@@ -139,8 +139,8 @@ def texts(pages: Sequence[GoldPage], rounds: int) -> None:
 
 
 def accelerated(text: str, fast: bool) -> str:
-    tree = html._parse(text)
-    return "" if tree is None else faster_trafilatura.extract(tree, fast=fast).strip()
+    tree = extract._parse(text)
+    return "" if tree is None else fast_trafilatura.extract(tree, fast=fast).strip()
 
 
 def as_it_is(text: str, fast: bool) -> str:
@@ -207,7 +207,7 @@ def write_archives(sets: dict[str, list[GoldPage]], folder: Path) -> int:
 
 def ours(folder: str) -> Run:
     options = CcNewsOptions(kind="cc_news", input=(f"{folder}/*.warc.gz",), language="en")
-    guard = shared_guard("corpora.html:extract_page")
+    guard = shared_guard("corpora.web.extract:extract_page")
     start, before = time.perf_counter(), time.process_time() + cpu_of(guard.pid)
     rows = [
         {"url": record.url, "text": record.text, "title": record.title, "date": record.date}

@@ -24,9 +24,9 @@ import trafilatura
 from benchmarks.common import RESULTS, machine
 from benchmarks.gold import DATA, SETS, GoldPage, Score, gold_pages, score
 from benchmarks.web_peers import HOW_TO_MAKE_ONE, Peers
-from corpora.html import extract_page
-from corpora.normalise import normalise
-from corpora.page import PAGE_PACKAGES, Page
+from corpora.text.normalise import normalise
+from corpora.web.extract import extract_page
+from corpora.web.page import PAGE_PACKAGES, Page
 
 PEERS = ("datatrove", "datatrove without fallback", "resiliparse")
 

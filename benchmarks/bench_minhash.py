@@ -38,8 +38,8 @@ def main() -> None:
     import numpy as np
 
     from benchmarks.common import Variant, compare
-    from pipelines import minhash
-    from pipelines.word_table import word_table
+    from pipelines.stages.near import kernels
+    from pipelines.stages.near.word_table import word_table
 
     texts = real_texts(arguments.megabytes)
     content = b"".join(texts)
@@ -50,7 +50,7 @@ def main() -> None:
         np.ones(len(texts), np.bool_),
     )
     ours = partial(
-        minhash.sign, np.frombuffer(content, np.uint8), ends, chosen, 5, word_table(), keys, words
+        kernels.sign, np.frombuffer(content, np.uint8), ends, chosen, 5, word_table(), keys, words
     )
     print(
         f"{len(texts):,} texts, {len(content) / 1e6:.1f} MB, mean {len(content) / len(texts):,.0f} bytes"

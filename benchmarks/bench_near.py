@@ -39,15 +39,20 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks.bench_minhash import real_texts
 from benchmarks.common import RESULTS, Variant, compare, machine
-from pipelines import beam, near, workers
-from pipelines.home import Home, Summary, summaries, write_recipe, write_summary
+from pipelines.engines import children as engines_children
+from pipelines.engines import transforms
+from pipelines.engines.run import run_stage
+from pipelines.home.layout import Home, write_recipe
+from pipelines.home.summaries import Summary, summaries, write_summary
 from pipelines.recipe import parse_recipe
-from shards import files
+from pipelines.stages.near import groups
+from pipelines.stages.near.groups import DECISION, SCORES
+from shards.storage import files
 
 OUTPUTS = [
     f"{folder}/{stage}"
     for folder in ("work", "summaries")
-    for stage in (*beam.NEAR_STEPS, near.DECISION)
+    for stage in (*transforms.NEAR_STEPS, DECISION)
 ] + ["attributes/near"]
 SLICE_DOCUMENTS = 20_000
 
@@ -77,7 +82,7 @@ def main() -> None:
             bench_memory(
                 folder, arguments.documents or [1_000_000, 3_000_000, 10_000_000], arguments.workers
             )
-    workers.stop()
+    engines_children.stop()
 
 
 def bench_stage(
@@ -93,8 +98,8 @@ def bench_stage(
     print(f"{count:,} documents, {size:.0f} MB")
 
     def prepare(num_workers: int) -> None:
-        beam.run_stage(
-            home.root, beam.DeduplicateNear, num_workers, []
+        run_stage(
+            home.root, transforms.DeduplicateNear, num_workers, []
         )  # brings up the children, compiled
         clear(home)
 
@@ -102,7 +107,7 @@ def bench_stage(
         Variant(
             name=f"{number} workers",
             work=count,
-            run=partial(beam.run_stage, home.root, beam.DeduplicateNear, number, []),
+            run=partial(run_stage, home.root, transforms.DeduplicateNear, number, []),
             prepare=partial(prepare, number),
         )
         for number in (2, 1)
@@ -122,7 +127,7 @@ def bench_stage(
         warm=False,
         packages=("apache-beam", "numba", "numpy"),
     )
-    removed = sum(summary.counts["removed"] for summary in summaries(home, near.STAGE))
+    removed = sum(summary.counts["removed"] for summary in summaries(home, groups.STAGE))
     print(f"  {removed:,} of {count:,} removed")
 
 
@@ -219,13 +224,13 @@ def bench_memory(folder: str, counts: list[int], num_workers: int) -> None:
     rows = []
     for count in counts:
         home = synthetic_home(files.join(folder, f"home-{count}"), count)
-        workers.stop()
+        engines_children.stop()
         peak, seconds = watched(
-            partial(beam.run_stage, home.root, beam.DeduplicateNear, num_workers, [])
+            partial(run_stage, home.root, transforms.DeduplicateNear, num_workers, [])
         )
         removed, compared = (
             sum(summary.counts[key] for summary in summaries(home, stage))
-            for stage, key in ((near.STAGE, "removed"), (near.SCORES, "compared"))
+            for stage, key in ((groups.STAGE, "removed"), (SCORES, "compared"))
         )
         work = sum(
             path.stat().st_size for path in Path(home.file("work")).rglob("*") if path.is_file()

@@ -29,12 +29,12 @@ from warcio.archiveiterator import ArchiveIterator
 
 from benchmarks.common import RESULTS, Variant, compare, machine, spread
 from benchmarks.gold import DATA, SETS, gold_pages
-from corpora import faster_trafilatura, html, members
-from corpora.body import decode_body
-from corpora.charset import decode_page
-from corpora.language import ANY, certainly_not, detect_language
-from corpora.page import MAX_PAGE_BYTES, MIN_CHARACTERS, PAGE_PACKAGES, refuse, refuse_tags
-from corpora.warc import Damage, Record, read_archive
+from corpora.text.charset import decode_page
+from corpora.text.language import ANY, certainly_not, detect_language
+from corpora.web import extract, fast_trafilatura, gzip_members
+from corpora.web.http_body import decode_body
+from corpora.web.page import MAX_PAGE_BYTES, MIN_CHARACTERS, PAGE_PACKAGES, refuse, refuse_tags
+from corpora.web.warc import Damage, Record, read_archive
 
 _LANG = re.compile(r"<html[^>]{0,500}?\slang\s*=\s*[\"']?([a-zA-Z]{2})")
 STAGES = (
@@ -98,15 +98,15 @@ def is_page(record: Record) -> bool:
 
 
 def read_all(contents: list[bytes], *, without_isal: bool = False) -> None:
-    engine = members._isal_engine
+    engine = gzip_members._isal_engine
     try:
         if without_isal:
-            members._isal_engine = None
+            gzip_members._isal_engine = None
         for content in contents:
             for _ in read_archive(io.BytesIO(content)):
                 pass
     finally:
-        members._isal_engine = engine
+        gzip_members._isal_engine = engine
 
 
 def read_by_warcio(contents: list[bytes]) -> None:
@@ -141,14 +141,16 @@ def by_stage(contents: list[bytes], language: str) -> tuple[dict[str, float], in
                 continue
             if (
                 timed(
-                    "gate", lambda text: certainly_not(html._sample(text), language), decoded.text
+                    "gate",
+                    lambda text: certainly_not(extract._sample(text), language),
+                    decoded.text,
                 )
                 is not None
             ):
                 continue
-            tree = timed("parse", html._parse, decoded.text)
-            timed("head", html._head, tree, decoded.text, record.url, record.crawled)
-            text = timed("extract", faster_trafilatura.extract, tree, url=record.url)
+            tree = timed("parse", extract._parse, decoded.text)
+            timed("head", extract._head, tree, decoded.text, record.url, record.crawled)
+            text = timed("extract", fast_trafilatura.extract, tree, url=record.url)
             if len(text) >= MIN_CHARACTERS:
                 kept += (
                     timed("language", detect_language, text, language) == language
@@ -239,17 +241,17 @@ def show_gates(contents: list[bytes], language: str) -> None:
                 ),
                 (
                     "sample and pycld2",
-                    lambda text: certainly_not(html._sample(text), language) is not None,
+                    lambda text: certainly_not(extract._sample(text), language) is not None,
                 ),
             ):
                 start = time.process_time()
                 drops[name] = gate(decoded.text)
                 took[name] = time.process_time() - start
             start = time.process_time()
-            tree = None if drops["too much markup"] else html._parse(decoded.text)
+            tree = None if drops["too much markup"] else extract._parse(decoded.text)
             if tree is not None:
-                html._head(tree, decoded.text, url, None)
-                text = faster_trafilatura.extract(tree, url=url)
+                extract._head(tree, decoded.text, url, None)
+                text = fast_trafilatura.extract(tree, url=url)
                 found = detect_language(text, ANY) if len(text) >= MIN_CHARACTERS else ""
             later = time.process_time() - start
         wanted += found == language

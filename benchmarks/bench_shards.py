@@ -34,9 +34,9 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import shards
 from benchmarks.common import Variant, compare
-from shards import files
 from shards.format import TOKENIZER, token_schema
 from shards.manifest import Manifest, ShardEntry, TokenizerInfo, write_manifest
+from shards.storage import files
 from shards.writer import token_batch, write_shard
 
 WINDOW = 512
@@ -200,10 +200,14 @@ def novels() -> Iterator[tuple[str, bytes]]:
 
 def bench_build(rounds: int) -> None:
     """MB of documents a second, to shards."""
-    from pipelines import build, tokenize, workers
-    from pipelines.home import Home, open_home, summaries
+    from pipelines import build
+    from pipelines.adopt import adopt_recipe
+    from pipelines.engines import children
+    from pipelines.home.layout import Home, open_home
+    from pipelines.home.summaries import summaries
     from pipelines.recipe import parse_recipe
-    from pipelines.tokenize import read_tokenizer, split_sentences
+    from pipelines.stages import tokenize
+    from pipelines.stages.encoder import read_tokenizer, split_sentences
 
     logging.getLogger().setLevel(logging.CRITICAL)  # Beam's warnings are not of our figures
     with tempfile.TemporaryDirectory() as folder:
@@ -213,7 +217,7 @@ def bench_build(rounds: int) -> None:
                 Path(folder, "texts", f"{copy}-{name}").write_bytes(text)
         home = os.path.join(folder, "home")
         recipe = '[sources.novels]\nkind = "files"\ninput = "texts/*.txt"\nlanguage = "en"\nslice_bytes = 4_000_000\n[dedup]\nexact = false\n'
-        build.adopt_recipe(home, parse_recipe(recipe, "recipe", folder), lambda _: True, quiet)
+        adopt_recipe(home, parse_recipe(recipe, "recipe", folder), lambda _: True, quiet)
         for stage in (build.run_ingest, build.run_dedup, build.run_tokenizer):
             stage(home, 2, [], quiet)
 
@@ -262,12 +266,12 @@ def bench_build(rounds: int) -> None:
                 rounds=rounds,
                 packages=("tokenizers", "sentencex", "apache-beam"),
             )
-        workers.stop()
+        children.stop()
 
 
 def kept_sentences(home: str, whitespace: str, split: Any) -> Iterator[str]:
     """Every sentence that the stage encodes."""
-    from pipelines.show import documents
+    from pipelines.look.show import documents
 
     for record in documents(home, None, False):
         yield from split(record["text"], "en", whitespace)

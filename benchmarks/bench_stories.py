@@ -30,22 +30,22 @@ def main() -> None:
 
     from benchmarks.bench_minhash import real_texts
     from benchmarks.common import Variant, compare
-    from corpora import ngrams
+    from corpora.stories import overlap
 
     texts = [text.decode() for text in real_texts(arguments.megabytes)]
     size = sum(len(text.encode()) for text in texts)
     books = ["".join(texts[begin : begin + 500]) for begin in range(0, len(texts), 500)]
     asked = questions()
-    words = [ngrams.tokens(question) for question in asked]
+    words = [overlap.tokens(question) for question in asked]
     print(
         f"{len(texts):,} texts, {size / 1e6:.1f} MB, mean {size / len(texts):,.0f} bytes; {len(asked)} questions, {sum(map(len, words)):,} words"
     )
 
-    def every(query: ngrams.Query, of: list[str]) -> Callable[[], object]:
-        return lambda: [ngrams.score(query, text) for text in of]
+    def every(query: overlap.Query, of: list[str]) -> Callable[[], object]:
+        return lambda: [overlap.score(query, text) for text in of]
 
-    joined, nearest = ngrams.make_query(words), ngrams.make_query(words, joined=False)
-    sets = ngrams.make_query(words, as_sets=True)
+    joined, nearest = overlap.make_query(words), overlap.make_query(words, joined=False)
+    sets = overlap.make_query(words, as_sets=True)
     twin, few = ngrams_twin.Joined(asked), texts[::50]
     variants = [
         Variant(name="joined, multiset", work=size / 1e6, run=every(joined, texts)),

@@ -31,9 +31,13 @@ import numpy as np
 import torch
 from trainer_fixtures import random_documents, small_tokenizer, write_shards
 
-from trainer import kernels
 from trainer.config import MaskingConfig
-from trainer.data import Data, Loader, Masker, make_order, open_data
+from trainer.data import gather as data_gather
+from trainer.data.gather import Masker
+from trainer.data.loader import Loader
+from trainer.data.order import make_order
+from trainer.data.samples import Data, open_data
+from trainer.masking.tokens import mask
 
 B, L = 32, 512
 BATCHES = 60
@@ -113,7 +117,7 @@ def masking(data: Data, tokenizer: Any, rounds: int) -> list[dict[str, Any]]:
     )
     epochs, samples = make_order(data, 0, {}).samples(0, B)
     masker.fill(epochs, samples, ids, places, labels, lengths)
-    kernels.fill(
+    data_gather.fill(
         samples,
         epochs,
         0,
@@ -143,7 +147,7 @@ def masking(data: Data, tokenizer: Any, rounds: int) -> list[dict[str, Any]]:
                 ids, pristine
             )  # the collator clones its labels; we restore what we mask in place
             for i in range(B):
-                kernels.mask(
+                mask(
                     ids[i],
                     lengths[i],
                     np.uint64(i),
@@ -200,7 +204,7 @@ def gather(data: Data, rounds: int, folder: Path) -> dict[str, Any]:
     )
     every = np.arange(len(data))
     none = np.empty((len(data), masker.most), np.int64)
-    kernels.fill(
+    data_gather.fill(
         every,
         np.zeros_like(every),
         0,
@@ -227,7 +231,7 @@ def gather(data: Data, rounds: int, folder: Path) -> dict[str, Any]:
 
     def ours() -> None:
         for pick in picks:
-            kernels.fill(
+            data_gather.fill(
                 pick,
                 zeros,
                 0,
@@ -316,7 +320,7 @@ START = """
 import sys, time
 from trainer import loop
 from trainer.config import MaskingConfig
-from trainer.data import Loader, Masker, make_order, open_data
+from trainer.data.samples import Loader, Masker, make_order, open_data
 begun = time.perf_counter()
 data = open_data([sys.argv[1]], "train", 512, True)
 order = make_order(data, 0, {})

@@ -31,12 +31,16 @@ import dataclasses
 import torch
 from trainer_fixtures import random_documents, small_tokenizer, write_shards
 
-from trainer import export, kernels
+from trainer import export
 from trainer.config import MaskingConfig, ModelConfig, load_recipe
-from trainer.data import Loader, Masker, make_order, open_data
+from trainer.data.gather import Masker
+from trainer.data.loader import Loader
+from trainer.data.order import make_order
+from trainer.data.samples import open_data
+from trainer.masking.tokens import IGNORED
 from trainer.metrics import peak_flops
-from trainer.model import build, flops_per_token, published_state
-from trainer.objectives import masked_lm_sum
+from trainer.models.roberta import build, flops_per_token, published_state
+from trainer.objectives.masked_lm import masked_lm_sum
 from trainer.optim import flatten_gradients, make_adamw
 
 
@@ -128,8 +132,8 @@ def measure(options: Any, device: torch.device, shape: ModelConfig, data: Any) -
         ids: torch.Tensor, places: torch.Tensor, labels: torch.Tensor, masked: int
     ) -> None:
         their_adam.zero_grad()
-        full = torch.full((ids.numel(),), kernels.IGNORED, device=device)
-        real = labels != kernels.IGNORED
+        full = torch.full((ids.numel(),), IGNORED, device=device)
+        real = labels != IGNORED
         full[places[real]] = labels[real]
         with autocast():
             loss = theirs(

@@ -20,10 +20,10 @@ import mwparserfromhell
 
 from benchmarks.common import Variant, compare
 from corpora.document import Part
-from corpora.dump import RawPage, read_pages
-from corpora.wikipage import _Fields
-from corpora.wikipedia import CUT_SECTIONS, WikipediaOptions, read, slices
-from corpora.wikitext import Style, read_prose
+from corpora.wikipedia.dump import RawPage, read_pages
+from corpora.wikipedia.page import _Fields
+from corpora.wikipedia.source import CUT_SECTIONS, WikipediaOptions, read, slices
+from corpora.wikipedia.wikitext import Style, read_prose
 
 DATA = Path(
     os.environ.get("CORPUSMILL_TEST_DATA", Path(__file__).parent.parent.parent / "shared" / "data")

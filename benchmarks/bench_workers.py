@@ -27,9 +27,13 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks.bench_shards import DATA, novels, quiet
 from benchmarks.common import RESULTS, Variant, compare
-from pipelines import beam, build, ingest, shard, tokenize, workers
+from pipelines import build
+from pipelines.adopt import adopt_recipe
+from pipelines.engines import children, transforms
+from pipelines.engines.run import run_stage
 from pipelines.recipe import parse_recipe
-from shards import files
+from pipelines.stages import ingest, shards, tokenize
+from shards.storage import files
 
 NUM_SLICES = 4
 
@@ -48,7 +52,7 @@ def main() -> None:
         if arguments.only in (None, name):
             with tempfile.TemporaryDirectory() as folder:
                 bench(folder, arguments.seconds, arguments.rounds, not arguments.pool_only)
-    workers.stop()
+    children.stop()
 
 
 def bench_ingest(folder: str, seconds: float, rounds: int, compared: bool) -> None:
@@ -79,7 +83,7 @@ def bench_ingest(folder: str, seconds: float, rounds: int, compared: bool) -> No
     measure(
         "ingest",
         home,
-        beam.Ingest,
+        transforms.Ingest,
         steps,
         outputs,
         len(archive) * copies * NUM_SLICES / 1e6,
@@ -107,10 +111,10 @@ def bench_tokenize(folder: str, seconds: float, rounds: int, compared: bool) -> 
             folder,
         )
         for stage in (build.run_ingest, build.run_dedup, build.run_tokenizer):
-            stage(home, workers.default_workers(), [], quiet)
+            stage(home, children.default_workers(), [], quiet)
 
     home = files.join(folder, "home")
-    steps: list[Any] = [(tokenize.plan, tokenize.process), (shard.plan, shard.process)]
+    steps: list[Any] = [(tokenize.plan, tokenize.process), (shards.plan, shards.process)]
     outputs = ["shards", "work/tokenize", "summaries/tokenize", "summaries/shards"]
     adopt_sized(write(1, 1))
     by_hand(home, steps)  # compiles and loads once
@@ -121,7 +125,7 @@ def bench_tokenize(folder: str, seconds: float, rounds: int, compared: bool) -> 
     measure(
         "tokenize",
         home,
-        beam.Tokenize,
+        transforms.Tokenize,
         steps,
         ["shards", "work/tokenize", "summaries/tokenize", "summaries/shards"],
         size * NUM_SLICES / 1e6,
@@ -132,7 +136,7 @@ def bench_tokenize(folder: str, seconds: float, rounds: int, compared: bool) -> 
 
 def adopt(home: str, recipe: str, folder: str) -> None:
     """Make the recipe the home's."""
-    build.adopt_recipe(home, parse_recipe(recipe, "recipe", folder), lambda _: True, quiet)
+    adopt_recipe(home, parse_recipe(recipe, "recipe", folder), lambda _: True, quiet)
 
 
 def by_hand(
@@ -161,8 +165,8 @@ def measure(
     by_hand(idle, [(ingest.plan, ingest.process)])
 
     def prepare(num_workers: int) -> None:
-        beam.run_stage(
-            idle, beam.Ingest, num_workers, []
+        run_stage(
+            idle, transforms.Ingest, num_workers, []
         )  # done already, so it only brings up the children
         clear(home, outputs)
 
@@ -170,13 +174,13 @@ def measure(
         Variant(
             name="2 workers",
             work=megabytes,
-            run=partial(beam.run_stage, home, stage, 2, []),
+            run=partial(run_stage, home, stage, 2, []),
             prepare=partial(prepare, 2),
         ),
         Variant(
             name="1 worker",
             work=megabytes,
-            run=partial(beam.run_stage, home, stage, 1, []),
+            run=partial(run_stage, home, stage, 1, []),
             prepare=partial(prepare, 1),
         ),
     ]
@@ -199,9 +203,9 @@ def measure(
     )
     starts = {}
     for num_workers in (1, 2):
-        workers.stop()
-        both = timed(partial(beam.run_stage, home, stage, num_workers, []))
-        starts[num_workers] = both - timed(partial(beam.run_stage, home, stage, num_workers, []))
+        children.stop()
+        both = timed(partial(run_stage, home, stage, num_workers, []))
+        starts[num_workers] = both - timed(partial(run_stage, home, stage, num_workers, []))
     seconds = {way: megabytes / row["rate"]["median"] for way, row in result["variants"].items()}
     result["seconds"], result["start_of_the_pool"] = seconds, starts
     if compared:

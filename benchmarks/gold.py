@@ -19,9 +19,9 @@ from typing import Any
 
 import lxml.html
 
-from corpora.body import decode_body
-from corpora.page import MAX_PAGE_BYTES
-from corpora.warc import Record, read_archive
+from corpora.web.http_body import decode_body
+from corpora.web.page import MAX_PAGE_BYTES
+from corpora.web.warc import Record, read_archive
 
 DATA = Path(
     os.environ.get("CORPUSMILL_TEST_DATA", Path(__file__).parent.parent.parent / "shared" / "data")

@@ -13,18 +13,19 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from corpora.rules import Profile, RulesConfig
+from corpora.quality.rules import Profile, RulesConfig
 
 if TYPE_CHECKING:  # Arrow: not for the sake of `--help`
     import pyarrow as pa
 
-    from shards.files import Output
+    from shards.storage.files import Output
 
 MAX_DOCUMENT_BYTES = 50_000_000
 """A document of more bytes (inflated) is the reject `too_large`."""
 
 LOCATION_FIELDS = frozenset({"input", "slice_bytes", "accelerated"})
 """Options that cannot change a byte of the output: left out of the recipe's digest."""
+
 LATER_FIELDS = frozenset({"dedup", "rules"})
 """Options that concern what comes after the documents: `ingest` does not depend on them."""
 
@@ -163,9 +164,9 @@ class SourceOptions:
         if not all(self.input) or not self.input:
             raise ValueError("input: at least one file or glob")
         if self.language != "any":
-            from corpora.language import (
-                known_languages,
-            )  # a library in C: not for the sake of `--help`
+            from corpora.text.language import (
+                known_languages,  # a library in C: not for the sake of `--help`
+            )
 
             if self.language not in known_languages():
                 raise ValueError(
@@ -243,3 +244,10 @@ def document_id(source: str, path: str, position: int) -> str:
     """32 hex digits: blake2b-16 of the source's name, the path and the position."""
     text = f"{source}\n{path}\n{position}"
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skip:
+    reason: str
+    detail: str = ""
+    text: str = ""

@@ -25,13 +25,18 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
-from shards.config import UserError
+from shards.errors import UserError
 
 DEADLINE_S = 100.0
+
 MEMORY_BYTES = 1_500_000_000
+
 _START_S = 120.0
+
 _READY = "ready"
+
 _ORPHAN_CHECK_S = 10.0
+
 _WARM_AFTER = 20
 """Calls after which what a function loads lazily is there, such as the profiles of languages: the
 collector need not look at it again."""

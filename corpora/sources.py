@@ -4,15 +4,15 @@ returns a `Source`)."""
 import importlib
 
 from corpora.document import Source, SourceOptions, Survey
-from shards.config import UserError, nearest
+from shards.errors import UserError, nearest
 
 KINDS = {
-    "books": "corpora.books:source",
-    "cc_news": "corpora.cc_news:source",
-    "files": "corpora.files:source",
-    "openwebtext": "corpora.openwebtext:source",
-    "stories": "corpora.stories:source",
-    "wikipedia": "corpora.wikipedia:source",
+    "books": "corpora.books.source:source",
+    "cc_news": "corpora.cc_news.source:source",
+    "files": "corpora.files.source:source",
+    "openwebtext": "corpora.openwebtext.source:source",
+    "stories": "corpora.stories.source:source",
+    "wikipedia": "corpora.wikipedia.source:source",
 }
 """Each kind and where its source lives."""
 

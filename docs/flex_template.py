@@ -23,9 +23,9 @@ from pipelines.beam import (
     TrainTokenizer,
     options,
 )
-from pipelines.home import Home, write_recipe
+from pipelines.home.layout import Home, write_recipe
 from pipelines.recipe import parse_recipe
-from shards import files
+from shards.storage import files
 
 
 def main(arguments: list[str]) -> None:

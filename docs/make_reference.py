@@ -19,13 +19,13 @@ TARGET = ROOT / "docs" / "reference.md"
 TABLES = (
     ("", "pipelines/recipe.py", "Recipe"),
     ("sources.NAME", "corpora/document.py", "SourceOptions"),
-    ("sources.NAME", "corpora/files.py", "FilesOptions"),
-    ("sources.NAME", "corpora/cc_news.py", "CcNewsOptions"),
-    ("sources.NAME", "corpora/wikipedia.py", "WikipediaOptions"),
-    ("sources.NAME", "corpora/books.py", "BooksOptions"),
-    ("sources.NAME", "corpora/openwebtext.py", "OpenWebTextOptions"),
-    ("sources.NAME", "corpora/stories.py", "StoriesOptions"),
-    ("sources.NAME.rules", "corpora/rules.py", "RulesConfig"),
+    ("sources.NAME", "corpora/files/source.py", "FilesOptions"),
+    ("sources.NAME", "corpora/cc_news/source.py", "CcNewsOptions"),
+    ("sources.NAME", "corpora/wikipedia/source.py", "WikipediaOptions"),
+    ("sources.NAME", "corpora/books/source.py", "BooksOptions"),
+    ("sources.NAME", "corpora/openwebtext/source.py", "OpenWebTextOptions"),
+    ("sources.NAME", "corpora/stories/source.py", "StoriesOptions"),
+    ("sources.NAME.rules", "corpora/quality/rules.py", "RulesConfig"),
     ("sources.NAME.dedup", "corpora/document.py", "SourceDedup"),
     ("dedup", "pipelines/recipe.py", "DedupConfig"),
     ("tokenizer", "pipelines/recipe.py", "TokenizerConfig"),
@@ -46,18 +46,32 @@ MANIFEST = (("", "Manifest"), ("tokenizer", "TokenizerInfo"), ("shards[]", "Shar
 
 REJECT_FILES = (
     *(
-        "corpora/files.py",
-        "corpora/cc_news.py",
+        "corpora/files/source.py",
+        "corpora/cc_news/source.py",
         "corpora/guard.py",
-        "corpora/html.py",
-        "corpora/page.py",
-        "corpora/warc.py",
+        "corpora/web/extract.py",
+        "corpora/web/page.py",
+        "corpora/web/warc.py",
     ),
-    *("corpora/wikipedia.py", "corpora/wikipage.py", "corpora/wikitext.py", "corpora/dump.py"),
-    *("corpora/books.py", "corpora/epub.py", "corpora/archives.py", "corpora/nested.py"),
-    *("corpora/openwebtext.py", "corpora/release.py", "corpora/reddit.py"),
-    "corpora/stories.py",
-    "pipelines/ingest.py",
+    *(
+        "corpora/wikipedia/source.py",
+        "corpora/wikipedia/page.py",
+        "corpora/wikipedia/wikitext.py",
+        "corpora/wikipedia/dump.py",
+    ),
+    *(
+        "corpora/books/source.py",
+        "corpora/books/epub.py",
+        "corpora/inputs/archives.py",
+        "corpora/inputs/nested_archives.py",
+    ),
+    *(
+        "corpora/openwebtext/source.py",
+        "corpora/openwebtext/release.py",
+        "corpora/openwebtext/submissions.py",
+    ),
+    "corpora/stories/source.py",
+    "pipelines/stages/ingest.py",
 )
 REASONS = {
     "bad_encoding": "bytes that are not valid in the source's `encoding`",
@@ -389,7 +403,7 @@ def shown_type(annotation: ast.expr) -> str:
 def shown_default(file: str, value: ast.expr) -> str:
     """A default as a reader of TOML knows it; for a table, that of its keys."""
     if isinstance(value, ast.Name):  # a constant of the same file or of the format
-        for source in (file, "shards/format.py", "corpora/page.py"):
+        for source in (file, "shards/format.py", "corpora/web/page.py"):
             for node in tree(source).body:
                 if isinstance(node, ast.Assign) and any(
                     isinstance(target, ast.Name) and target.id == value.id
@@ -427,7 +441,7 @@ def commands() -> Iterator[tuple[str, str]]:
     """Each command of the table COMMANDS and the first line of its docstring."""
     texts: dict[str, str] = {}
     names: list[tuple[str, str]] = []
-    for node in [*tree("pipelines/cli_look.py").body, *tree("pipelines/cli.py").body]:
+    for node in [*tree("pipelines/commands/stats.py").body, *tree("pipelines/cli.py").body]:
         if isinstance(node, ast.FunctionDef):
             texts[node.name] = ast.get_docstring(node) or ""
         elif (
@@ -476,10 +490,12 @@ def reasons() -> list[str]:
 
 def checked_stats() -> tuple[tuple[str, str], ...]:
     """`STATS`, once the code is seen to hold its keys."""
-    text = (ROOT / "pipelines/stats.py").read_text("utf-8")
+    text = (ROOT / "pipelines/look/stats.py").read_text("utf-8")
     missing = [key for key in STATS_CODE if f'"{key}"' not in text]
     if missing:
-        raise SystemExit(f"error: docs/make_reference.py: not in pipelines/stats.py: {missing}")
+        raise SystemExit(
+            f"error: docs/make_reference.py: not in pipelines/look/stats.py: {missing}"
+        )
     return STATS
 
 

@@ -10,39 +10,42 @@ every one must be somewhere (law 4).
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from corpora.document import LATER_FIELDS, LOCATION_FIELDS, SourceOptions
+from corpora.document import SourceOptions
 from corpora.sources import load_source, survey_of
-from pipelines import (
+from pipelines.engines.engine import engine_of
+from pipelines.home import layout as homes
+from pipelines.home.decisions import RULES, removed_by_rule, removed_count, removing_stages
+from pipelines.home.layout import Home, open_home
+from pipelines.home.set_aside import slices_aside
+from pipelines.home.summaries import Summary, bulk, read_summary, summaries
+from pipelines.look.cards import write_shards_card
+from pipelines.recipe import Recipe
+from pipelines.stages import (
     exact,
     ingest,
-    measure,
-    near,
-    near_decision,
-    shard,
+    rules,
+    shards,
     survey,
     tokenize,
-    tokenizer,
-    urls,
+    train_tokenizer,
+    url_table,
 )
-from pipelines import home as homes
-from pipelines.card import write_shards_card
-from pipelines.engine import engine_of
-from pipelines.home import Home, open_home, summaries, write_recipe
-from pipelines.progress import several
-from pipelines.recipe import LIST_FIELDS, Recipe, recipe_digest
-from shards import files
-from shards.config import UserError, to_dict
+from pipelines.stages.near import groups
+from pipelines.stages.near.bands import band_scheme, s_curve, thresholds
+from pipelines.stages.near.groups import PAIRS, RECORD, SCORES
+from pipelines.stages.near.guard import guard
+from pipelines.wording import several
+from shards.errors import UserError
+from shards.storage import files
 from shards.verify import verify
-
-MUCH_BYTES = 1_000_000_000
-"""A changed recipe that redoes work over more text than this is asked about."""
 
 DAMAGE = ("damaged", "truncated", "unreadable")
 """Reasons of rejects that speak of a file, not of a record."""
+
 SAID_MARKS = 4
 """Marks of documents that are said, the most frequent ones."""
 
@@ -58,7 +61,7 @@ def build(home_root: str, num_workers: int, beam_arguments: list[str], say: Say)
     """
     jar = engine_of(beam_arguments).jar
     if jar:
-        from pipelines.beam import Build
+        from pipelines.engines.transforms import Build
 
         _run(home_root, Build, num_workers, beam_arguments)
         say(
@@ -78,7 +81,7 @@ def build(home_root: str, num_workers: int, beam_arguments: list[str], say: Say)
 
 def run_ingest(home_root: str, num_workers: int, beam_arguments: list[str], say: Say) -> None:
     """Sources to documents and rejects; those that are read twice are surveyed first."""
-    from pipelines.beam import Ingest
+    from pipelines.engines.transforms import Ingest
 
     home, recipe = open_home(home_root)
     for name in survey.surveyed(
@@ -128,14 +131,14 @@ def run_ingest(home_root: str, num_workers: int, beam_arguments: list[str], say:
 def run_survey(home_root: str, num_workers: int, beam_arguments: list[str], say: Say) -> None:
     """The first reading of the sources that are read twice. One slice less would come to something
     else: it ends the build."""
-    from pipelines.beam import SURVEY_STEPS, Survey
+    from pipelines.engines.transforms import SURVEY_STEPS, Survey
 
     home, recipe = open_home(home_root)
     survey.forget(home, recipe)
     if not survey.surveyed(recipe):
         return
     before = {
-        name: homes.read_summary(home.summary(homes.CONCLUSION, name, homes.CONCLUSION))
+        name: read_summary(home.summary(homes.CONCLUSION, name, homes.CONCLUSION))
         for name in survey.surveyed(recipe)
     }
     _run(home_root, Survey, num_workers, beam_arguments)
@@ -143,11 +146,11 @@ def run_survey(home_root: str, num_workers: int, beam_arguments: list[str], say:
     for name, last in before.items():
         found, concluded = (
             summaries(home, survey.STAGE, name),
-            homes.read_summary(home.summary(homes.CONCLUSION, name, homes.CONCLUSION)),
+            read_summary(home.summary(homes.CONCLUSION, name, homes.CONCLUSION)),
         )
         assert concluded is not None
-        if last and last.output != concluded.output and files.exists(urls.table(home, name)):
-            urls.write_table(home, name)  # never stale
+        if last and last.output != concluded.output and files.exists(url_table.table(home, name)):
+            url_table.write_table(home, name)  # never stale
         records, passed = (
             sum(summary.counts[key] for summary in found) for key in ("records", "passed")
         )
@@ -182,8 +185,8 @@ def run_urls(home_root: str, num_workers: int, beam_arguments: list[str], say: S
         )
     run_survey(home_root, num_workers, beam_arguments, say)
     for name in wanted:
-        count = urls.write_table(home, name)
-        say(f"urls {name}: {count:,} addresses in {urls.table(home, name)}")
+        count = url_table.write_table(home, name)
+        say(f"urls {name}: {count:,} addresses in {url_table.table(home, name)}")
         if not count:
             raise UserError(
                 f"sources.{name}.input: not one wanted link in it",
@@ -217,7 +220,7 @@ def run_dedup(home_root: str, num_workers: int, beam_arguments: list[str], say: 
 
 
 def _run_exact(home_root: str, num_workers: int, beam_arguments: list[str], say: Say) -> None:
-    from pipelines.beam import Deduplicate
+    from pipelines.engines.transforms import Deduplicate
 
     home, recipe = open_home(home_root)
     _run(home_root, Deduplicate, num_workers, beam_arguments)
@@ -245,16 +248,16 @@ def _run_exact(home_root: str, num_workers: int, beam_arguments: list[str], say:
 
 
 def _run_near(home_root: str, num_workers: int, beam_arguments: list[str], say: Say) -> None:
-    from pipelines.beam import NEAR_STEPS, DeduplicateNear
+    from pipelines.engines.transforms import NEAR_STEPS, DeduplicateNear
 
     home, recipe = open_home(home_root)
-    bands, rows = near.band_scheme(min(near.thresholds(recipe).values()))
-    say(f"near: {near.s_curve(bands, rows)}")
+    bands, rows = band_scheme(min(thresholds(recipe).values()))
+    say(f"near: {s_curve(bands, rows)}")
     documents, size = (
         sum(summary.counts[key] for summary in summaries(home, ingest.STAGE))
         for key in ("documents", "bytes")
     )
-    keys = bands * near.RECORD.itemsize
+    keys = bands * RECORD.itemsize
     _check_disk(
         home,
         keys * documents + size // 2,
@@ -262,7 +265,7 @@ def _run_near(home_root: str, num_workers: int, beam_arguments: list[str], say: 
     )
     _run(home_root, DeduplicateNear, num_workers, beam_arguments)
     _stop_if_aside(home_root, NEAR_STEPS, say)
-    proposed, scored = summaries(home, near.PAIRS), summaries(home, near.SCORES)
+    proposed, scored = summaries(home, PAIRS), summaries(home, SCORES)
     left_out, compared = (
         sum(summary.counts["left_out"] for summary in proposed),
         sum(summary.counts["compared"] for summary in scored),
@@ -271,7 +274,7 @@ def _run_near(home_root: str, num_workers: int, beam_arguments: list[str], say: 
         f"near: {several(compared, 'pair')} compared"
         + (f", {left_out:,} of long runs left out" if left_out else "")
     )
-    found = summaries(home, near.STAGE)
+    found = summaries(home, groups.STAGE)
     for name in recipe.sources:
         of_source = [summary for summary in found if summary.source == name]
         documents, removed, contained = (
@@ -292,25 +295,25 @@ def _run_near(home_root: str, num_workers: int, beam_arguments: list[str], say: 
             f"near {name}: {removed:,} of {documents:,} documents are near-copies"
             + (f", {contained:,} of them contained in another" if contained else "")
         )
-    near_decision.guard(home, recipe, found, say)
+    guard(home, recipe, found, say)
 
 
 def _run_rules(home_root: str, num_workers: int, beam_arguments: list[str], say: Say) -> None:
     """Measures, for the sources that have rules."""
-    from pipelines.beam import Measure
+    from pipelines.engines.transforms import Measure
 
     home, recipe = open_home(home_root)
-    if homes.RULES not in homes.removing_stages(recipe):
+    if RULES not in removing_stages(recipe):
         return
     _run(home_root, Measure, num_workers, beam_arguments)
-    _stop_if_aside(home_root, (measure.STAGE,), say)
+    _stop_if_aside(home_root, (rules.STAGE,), say)
     for name in recipe.sources:
-        if homes.RULES not in homes.removing_stages(recipe, source=name):
+        if RULES not in removing_stages(recipe, source=name):
             continue
         found, ingested, read = (
-            summaries(home, measure.STAGE, name),
+            summaries(home, rules.STAGE, name),
             summaries(home, ingest.STAGE, name),
-            homes.bulk(home),
+            bulk(home),
         )
         documents = sum(summary.counts["documents"] for summary in ingested)
         _account(
@@ -318,7 +321,7 @@ def _run_rules(home_root: str, num_workers: int, beam_arguments: list[str], say:
         )
         removed: dict[str, int] = {}
         for summary in ingested:
-            for rule, count in homes.removed_by_rule(home, recipe, summary, read).items():
+            for rule, count in removed_by_rule(home, recipe, summary, read).items():
                 removed[rule] = removed.get(rule, 0) + count
         total = sum(removed.values())
         by_rule = "".join(
@@ -334,11 +337,11 @@ def _run_rules(home_root: str, num_workers: int, beam_arguments: list[str], say:
 
 def run_tokenizer(home_root: str, num_workers: int, beam_arguments: list[str], say: Say) -> None:
     """The vocabulary."""
-    from pipelines.beam import TrainTokenizer
+    from pipelines.engines.transforms import TrainTokenizer
 
     _run(home_root, TrainTokenizer, num_workers, beam_arguments)
-    _stop_if_aside(home_root, (tokenizer.SAMPLE,), say)
-    summary = homes.read_summary(Home(home_root).summary(tokenizer.STAGE, "all", "tokenizer"))
+    _stop_if_aside(home_root, (train_tokenizer.SAMPLE,), say)
+    summary = read_summary(Home(home_root).summary(train_tokenizer.STAGE, "all", "tokenizer"))
     assert summary is not None
     size, wanted = summary.counts["vocab_size"], summary.counts["wanted"]
     if size < wanted:
@@ -348,7 +351,7 @@ def run_tokenizer(home_root: str, num_workers: int, beam_arguments: list[str], s
 
 def run_tokenize(home_root: str, num_workers: int, beam_arguments: list[str], say: Say) -> None:
     """Kept documents to shards and their manifest."""
-    from pipelines.beam import Tokenize
+    from pipelines.engines.transforms import Tokenize
 
     home, recipe = open_home(home_root)
     ingested = _by_source(home, ingest.STAGE, recipe)
@@ -358,17 +361,20 @@ def run_tokenize(home_root: str, num_workers: int, beam_arguments: list[str], sa
         "one byte a byte of text",
     )
     _run(home_root, Tokenize, num_workers, beam_arguments)
-    _stop_if_aside(home_root, (tokenize.STAGE, shard.STAGE), say)
-    read = homes.bulk(home)
+    _stop_if_aside(home_root, (tokenize.STAGE, shards.STAGE), say)
+    read = bulk(home)
     for name in recipe.sources:
-        encoded, written = summaries(home, tokenize.STAGE, name), summaries(home, shard.STAGE, name)
+        encoded, written = (
+            summaries(home, tokenize.STAGE, name),
+            summaries(home, shards.STAGE, name),
+        )
         kept, tokens = (
             sum(summary.counts[key] for summary in encoded) for key in ("kept", "tokens")
         )
         documents = sum(summary.counts["documents"] for summary in ingested[name])
         removed = sum(
-            homes.removed_count(home, recipe, stage, summary, read)
-            for stage in homes.removing_stages(recipe, source=name)
+            removed_count(home, recipe, stage, summary, read)
+            for stage in removing_stages(recipe, source=name)
             for summary in ingested[name]
         )
         _account(f"{name}: documents", documents, kept + removed)
@@ -383,7 +389,8 @@ def run_tokenize(home_root: str, num_workers: int, beam_arguments: list[str], sa
 
 
 def _run(home_root: str, stage: Any, num_workers: int, beam_arguments: list[str]) -> None:
-    from pipelines.beam import Build, run_stage
+    from pipelines.engines.run import run_stage
+    from pipelines.engines.transforms import Build
 
     if stage is not Build and engine_of(beam_arguments).jar:
         raise UserError(
@@ -427,7 +434,7 @@ def _stop_if_aside(home_root: str, stages: tuple[str, ...], say: Say) -> None:
 
 def _say_aside(home_root: str, stages: tuple[str, ...], say: Say) -> list[dict[str, str]]:
     """Name the slices of these stages that failed at every try."""
-    found = [note for note in homes.slices_aside(Home(home_root)) if note["stage"] in stages]
+    found = [note for note in slices_aside(Home(home_root)) if note["stage"] in stages]
     for note in found:
         at = f", in or after {note['record']}" if note["record"] else ""
         say(f"set aside: {note['stage']} {note['source']}/{note['slice']}: {note['why']}{at}")
@@ -435,7 +442,7 @@ def _say_aside(home_root: str, stages: tuple[str, ...], say: Say) -> list[dict[s
 
 
 def _complain_of_aside(home_root: str) -> None:
-    found = homes.slices_aside(Home(home_root))
+    found = slices_aside(Home(home_root))
     if found:
         what = f"{several(len(found), 'slice')} set aside, first {found[0]['stage']} {found[0]['source']}/{found[0]['slice']}"
         raise UserError(
@@ -445,7 +452,7 @@ def _complain_of_aside(home_root: str) -> None:
         )
 
 
-def _by_source(home: Home, stage: str, recipe: Recipe) -> dict[str, list[homes.Summary]]:
+def _by_source(home: Home, stage: str, recipe: Recipe) -> dict[str, list[Summary]]:
     """The summaries of a stage, read once: of 100,000 slices that takes its time."""
     return {name: summaries(home, stage, name) for name in recipe.sources}
 
@@ -453,133 +460,6 @@ def _by_source(home: Home, stage: str, recipe: Recipe) -> dict[str, list[homes.S
 def _account(what: str, expected: int, found: int) -> None:
     if expected != found:
         raise RuntimeError(f"{what}: {expected} went in and {found} came out: a bug in corpusmill")
-
-
-def adopt_recipe(
-    home_root: str, recipe: Recipe, confirm: Callable[[list[str]], bool], say: Say
-) -> None:
-    """Make `recipe` the home's. What it changes in a home that is there is said first, and asked
-    about when much would be redone. Raises `UserError` (exit 2) when the answer is no, and when the
-    folder holds something else."""
-    home = Home(home_root)
-    refuse_foreign(home_root)
-    if homes.is_home(home_root):
-        try:
-            changed = list(changes(open_home(home_root)[1], recipe))
-        except UserError as error:  # a newer format is not written over
-            if "is not one this version reads" in error.what:
-                raise
-            changed = [
-                f"changed: {error.what}; it is written again, and what its settings change is redone"
-            ]
-        if changed:
-            for line in changed:
-                say(line)
-            size = sum(summary.counts["bytes"] for summary in summaries(home, ingest.STAGE))
-            if size > MUCH_BYTES and not confirm(changed):
-                raise UserError(
-                    f"{home_root}: was built by another recipe",
-                    "--yes to go on, or name another home",
-                )
-    for options in recipe.sources.values():
-        measure.check(options.rules, recipe.tokenizer.path)  # now, not after hours of ingest
-        if options.ftfy:
-            ingest.ftfy_fix()
-    if recipe.tokenizer.path:
-        tokenizer.load_given(recipe.tokenizer.path)  # now, not after hours of ingest
-    write_recipe(home, recipe)
-
-
-def refuse_foreign(home_root: str) -> None:
-    """Raise `UserError` for a folder that holds something and is no home."""
-    if homes.is_home(home_root):
-        return
-    if files.exists(home_root) and not files.is_folder(home_root):
-        raise UserError(f"{home_root}: a file exists there", "name a folder")
-    if files.list_folders(home_root) or set(files.list_files(home_root)) - {
-        Home(home_root).file("lock")
-    }:
-        raise UserError(f"{home_root}: not empty and not a home", "name a new folder")
-
-
-def forget_untouched(home: Home) -> None:
-    """Remove what a build that was refused before its first slice laid into a new home."""
-    if not files.list_folders(home.file("summaries")):
-        for name in ("recipe.toml", "work"):
-            files.remove(home.file(name))
-
-
-def changes(old: Recipe, new: Recipe) -> Iterator[str]:
-    """What is different, a line each, with the stages that it redoes; nothing for settings that
-    change no byte."""
-    if recipe_digest(old) == recipe_digest(new) and old.tokenizer.path == new.tokenizer.path:
-        return
-    before, after = dict(flat(to_dict(old))), dict(flat(to_dict(new)))
-    for name in [name for name in old.sources if name not in new.sources]:
-        yield f"changed: source {name} is gone; {_redone('dedup', new)}"
-    for name in [name for name in new.sources if name not in old.sources]:
-        yield f"changed: source {name} is new: it is ingested; {_redone('dedup', new)}"
-    for key in sorted(before.keys() | after.keys()):
-        parts = key.split(".")
-        if parts[0] == "expected":
-            continue
-        places = tuple(f".{name}" for name in (*LOCATION_FIELDS, *LIST_FIELDS))
-        own = (
-            new.sources[parts[1]].place_fields
-            if parts[0] == "sources" and parts[1] in new.sources
-            else ()
-        )
-        if (
-            before.get(key) == after.get(key)
-            or key.endswith(places)
-            or parts[2:] in [[name] for name in own]
-            or key in ("dedup.max_removed", "dedup.priority")
-        ):
-            continue
-        if parts[0] == "sources" and not (parts[1] in old.sources and parts[1] in new.sources):
-            continue
-        later = parts[0] == "sources" and len(parts) > 2 and parts[2] in LATER_FIELDS
-        first = (
-            "dedup"
-            if later
-            else {
-                "sources": "ingest",
-                "limit": "ingest",
-                "dedup": "dedup",
-                "tokenizer": "tokenizer",
-                "shards": "tokenize",
-                "seed": "tokenizer",
-            }[parts[0]]
-        )
-        of = f" of {parts[1]}" if first == "ingest" and parts[0] == "sources" else ""
-        yield f"changed: {key} from {said(before.get(key))} to {said(after.get(key))}; {_redone(first, new, of)}"
-
-
-def _redone(first: str, recipe: Recipe, of: str = "") -> str:
-    order = ["ingest", "dedup", "tokenizer", "tokenize"]
-    rest = order[order.index(first) :]
-    if first != "tokenizer" and recipe.tokenizer.path:
-        rest.remove("tokenizer")
-    return f"redone: {', '.join(rest)}{of}, where their input changes"
-
-
-def said(value: Any) -> str:
-    """A setting's value as the recipe would have it, on one line; `none`, for which TOML has no
-    word, where it is not set."""
-    import tomli_w
-
-    if isinstance(value, (list, tuple)):
-        return f"[{', '.join(map(said, value))}]"
-    return "none" if value is None else tomli_w.dumps({"": value}).partition(" = ")[2].strip()
-
-
-def flat(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """(dotted key, value) of everything in nested tables."""
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield from flat(item, f"{prefix}.{key}" if prefix else key)
-    else:
-        yield prefix, value
 
 
 def seconds_since(start: float) -> str:

@@ -10,14 +10,15 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from corpora.document import LOCATION_FIELDS, SourceOptions
-from corpora.rules import asked
-from shards.config import UserError, dump_toml, from_dict, nearest, parse_toml, to_dict
+from corpora.quality.rules import asked
+from shards.config import dump_toml, from_dict, parse_toml, to_dict
+from shards.errors import UserError, nearest
 
 FORMAT = 1
 """Version of the recipe and of the home's layout."""
@@ -25,6 +26,7 @@ FORMAT = 1
 LIST_FIELDS = ("exclude_urls", "exclude_domains", "exclude_hashes", "only_domains")
 """Settings of a source's rules that name files: places, outside of the digest as well; the lists'
 contents are in the fingerprints."""
+
 NO_EFFECT_ON_BYTES = {("tokenizer", "path"), ("dedup", "max_removed")}
 """Settings outside the recipe's digest: a path is a place (the vocabulary's digest is in the
 manifest), a guard only stops."""
@@ -367,3 +369,22 @@ def digest_of(value: Any) -> str:
     priority)."""
     text = json.dumps(to_dict(value), ensure_ascii=True, separators=(",", ":"))
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def said(value: Any) -> str:
+    """A setting's value as the recipe would have it, on one line; `none`, for which TOML has no
+    word, where it is not set."""
+    import tomli_w
+
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(said, value))}]"
+    return "none" if value is None else tomli_w.dumps({"": value}).partition(" = ")[2].strip()
+
+
+def flat(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """(dotted key, value) of everything in nested tables."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from flat(item, f"{prefix}.{key}" if prefix else key)
+    else:
+        yield prefix, value

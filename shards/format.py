@@ -10,9 +10,13 @@ swapped with another can be told. No special id is ever in a shard.
 import pyarrow as pa
 
 FORMAT = 1
+
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
+
 SPLITS = ("train", "valid")
+
 MANIFEST = "manifest.json"
+
 TOKENIZER = "tokenizer.json"
 
 

@@ -5,9 +5,10 @@ import json
 from dataclasses import dataclass
 from typing import Literal
 
-from shards import files
-from shards.config import UserError, from_dict, to_dict
+from shards.config import from_dict, to_dict
+from shards.errors import UserError
 from shards.format import FORMAT, MANIFEST
+from shards.storage import files
 
 
 @dataclass(frozen=True, kw_only=True)

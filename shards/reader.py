@@ -12,10 +12,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from shards import files
-from shards.config import UserError, nearest
+from shards.errors import UserError, nearest
 from shards.format import SPLITS, shard_schema
 from shards.manifest import Manifest, ShardEntry, read_manifest, shards_directory
+from shards.storage import files
 
 
 @dataclass(frozen=True)

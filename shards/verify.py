@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from shards import files
-from shards.config import UserError
+from shards.errors import UserError
 from shards.format import MANIFEST, TOKENIZER
 from shards.manifest import Manifest, ShardEntry, read_manifest, shards_directory
 from shards.reader import Shard, open_shard
+from shards.storage import files
 
 
 def verify(directory: str) -> list[str]:

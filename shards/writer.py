@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from shards import files
 from shards.format import shard_schema
 from shards.manifest import ShardEntry
+from shards.storage import files
 
 
 def token_batch(

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from corpora.document import Document, Reject, Slice, Source, SourceOptions
-from corpora.files import find, group
-from shards import files
+from corpora.inputs.find import find, group
+from shards.storage import files
 
 
 def source() -> Source:

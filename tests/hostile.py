@@ -13,7 +13,7 @@ from typing import Any
 
 import archives
 
-from corpora.page import Page
+from corpora.web.page import Page
 
 _WORDS = "some text here "
 
@@ -110,7 +110,7 @@ def extract_or_fail(content: bytes, **_: Any) -> Page:
 
 def extract_wiki_or_fail(content: bytes, **settings: Any) -> Any:
     """The parser of wiki pages, but that it dies of those that say so."""
-    from corpora.wikipage import extract_page
+    from corpora.wikipedia.page import extract_page
 
     if b"crash" in content:
         os.abort()

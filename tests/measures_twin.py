@@ -1,4 +1,4 @@
-"""The measures of `corpora.measures` again, slowly, in plain Python: strings, sets and regular
+"""The measures of `corpora.quality.measures` again, slowly, in plain Python: strings, sets and regular
 expressions."""
 
 import re
@@ -6,8 +6,8 @@ import unicodedata
 from collections import Counter
 from itertools import groupby
 
-from corpora.measures import BOILERPLATE_PHRASES, C4_PHRASES, COUNTED
-from corpora.rules import STOP_WORDS
+from corpora.quality.measures import BOILERPLATE_PHRASES, C4_PHRASES, COUNTED
+from corpora.quality.rules import STOP_WORDS
 
 END = ".!?…‼⁇⁈⁉。！．？｡।॥؟۔՞։።፧។။"
 CLOSE = "\"')]}»’”“›」』＂）"

@@ -6,30 +6,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pipelines import (
-    exact,
-    home,
-    ingest,
-    measure,
-    near,
-    near_decision,
-    near_pairs,
-    near_scores,
-    shard,
-    survey,
-    tokenize,
-    tokenizer,
-)
-from pipelines.card import write_shards_card
-from pipelines.home import Home, write_recipe
+from pipelines.home import layout
+from pipelines.home.decisions import removing_stages
+from pipelines.home.layout import Home, write_recipe
+from pipelines.look.cards import write_shards_card
 from pipelines.recipe import load_recipe
+from pipelines.stages import exact, ingest, rules, shards, survey, tokenize, train_tokenizer
+from pipelines.stages.near import pairs, scores, signatures
+from pipelines.stages.near.attributes import apply, plan_apply
+from pipelines.stages.near.candidates import gather, plan_candidates
 
 NEAR: list[tuple[Callable[[str], list[Any]], Callable[[Any], Any]]] = [
-    (near.plan, near.process),
-    (near_pairs.plan_pairs, near_pairs.propose),
-    (near_scores.plan_candidates, near_scores.gather),
-    (near_scores.plan_scores, near_scores.score),
-    (near_decision.plan_apply, near_decision.apply),
+    (signatures.plan, signatures.process),
+    (pairs.plan_pairs, pairs.propose),
+    (plan_candidates, gather),
+    (scores.plan_scores, scores.score),
+    (plan_apply, apply),
 ]
 
 
@@ -43,27 +35,27 @@ def plain_build(recipe: Path, root: Path | str, until: str = "shards") -> str:
     for task in ingest.plan(str(root)):
         ingest.process(task)
     if until != "ingest":
-        for slice_task in measure.plan(str(root)):
-            measure.process(slice_task)
+        for slice_task in rules.plan(str(root)):
+            rules.process(slice_task)
         _exact(str(root))
         for plan, process in NEAR if load_recipe(str(recipe)).dedup.near else ():
             for step in plan(str(root)):
                 process(step)
     if until == "shards":
-        for sample in tokenizer.plan(str(root)):
-            tokenizer.process(sample)
-        tokenizer.train(str(root))
+        for sample in train_tokenizer.plan(str(root)):
+            train_tokenizer.process(sample)
+        train_tokenizer.train(str(root))
         for document in tokenize.plan(str(root)):
             tokenize.process(document)
-        for piece in shard.plan(str(root)):
-            shard.process(piece)
-        shard.write_shards_manifest(str(root))
+        for piece in shards.plan(str(root)):
+            shards.process(piece)
+        shards.write_shards_manifest(str(root))
         write_shards_card(str(root))
     return str(root)
 
 
 def _exact(root: str) -> None:
-    if "exact" not in home.removing_stages(home.open_home(root)[1]):
+    if "exact" not in removing_stages(layout.open_home(root)[1]):
         return
     tasks = exact.plan(root)
     blocks = defaultdict(list)

@@ -143,7 +143,7 @@ def running() -> Iterator[Store]:
 @contextmanager
 def environment(patch: pytest.MonkeyPatch, url: str) -> Iterator[None]:
     """The settings that every S3 tool takes, and clients made anew."""
-    from shards import store
+    from shards.storage import object_store
 
     for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_S3", "AWS_DEFAULT_REGION"):
         patch.delenv(name, raising=False)
@@ -156,11 +156,11 @@ def environment(patch: pytest.MonkeyPatch, url: str) -> Iterator[None]:
     }
     for name, value in settings.items():
         patch.setenv(name, value)
-    _fresh(store)
+    _fresh(object_store)
     try:
         yield
     finally:
-        _fresh(store)
+        _fresh(object_store)
 
 
 def _fresh(store: Any) -> None:

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from corpora.document import Document, Findings, Note, Reject, Slice, Source, SourceOptions, Survey
-from corpora.files import find, group
-from shards import files
+from corpora.inputs.find import find, group
+from shards.storage import files
 
 SCHEMA = pa.schema([("part", pa.int32()), ("length", pa.int64()), ("line", pa.string())])
 

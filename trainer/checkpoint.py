@@ -22,18 +22,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor
 
-from shards.config import UserError
-from shards.files import TEMPORARY
-from trainer.model import WORDS, MaskedLM, load_published, published_state
+from shards.errors import UserError
+from shards.storage.files import TEMPORARY
+from trainer.models.roberta import WORDS, MaskedLM, load_published, published_state
 
 FORMAT = 1
+
 FILES = ("model.safetensors", "optimizer.safetensors", "state.json")
+
 DIGESTS = "digests.json"
+
 MOMENTS = ("exp_avg", "exp_avg_sq")
 
 

@@ -11,11 +11,14 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import tyro
 
-from shards.config import UserError, dump_toml, nearest
+from shards.config import dump_toml
+from shards.errors import UserError, nearest
 from trainer.config import MaskingConfig, Recipe, check, load_recipe, recipe_names, with_steps
 
 C = TypeVar("C")
+
 Repeated = Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
+
 Device = Literal["auto", "cpu", "cuda"]
 
 HELP = """usage: trainer COMMAND [OPTIONS]
@@ -221,8 +224,8 @@ def pretrain(arguments: list[str]) -> int:
     if options.dry_run:
         return _dry_run(options, recipe)
     _need(options.run, "--run", "a folder for the run")
-    from trainer.loop import pretrain
-    from trainer.setup import Job
+    from trainer.pretrain import pretrain
+    from trainer.run import Job
 
     return pretrain(
         Job(
@@ -275,18 +278,20 @@ def _copy(directory: str) -> str:
 
 
 def _dry_run(options: Pretrain, recipe: Recipe) -> int:
+    from trainer import budget
     from trainer import export as exports
-    from trainer import plan
-    from trainer.data import make_order, open_data
+    from trainer.data.order import make_order
+    from trainer.data.samples import open_data
     from trainer.metrics import peak_flops
-    from trainer.setup import choose_device, resolve
+    from trainer.ranks import choose_device
+    from trainer.run import resolve
 
     device = choose_device(options.device)
     data = open_data(options.shards, "train", recipe.data.length, recipe.data.sentence_eos)
     init = None if options.init is None else str(exports.find_pretrained(options.init))
     recipe = resolve(recipe, data, device, init)
     order = make_order(data, recipe.seed, recipe.data.mix)
-    figures = plan.plan(
+    figures = budget.plan(
         recipe,
         data,
         order,
@@ -297,7 +302,7 @@ def _dry_run(options: Pretrain, recipe: Recipe) -> int:
     if options.json:
         print(json.dumps({"schema_version": 1, **figures}))
     else:
-        print(plan.describe(figures))
+        print(budget.describe(figures))
     return 0
 
 
@@ -316,7 +321,7 @@ def evaluate(arguments: list[str]) -> int:
     options = _parse(Evaluate, arguments)
     directories = options.shards or tuple(_of_run(options.run)["shards"])
     from trainer.evaluate import evaluate_run
-    from trainer.setup import choose_device
+    from trainer.ranks import choose_device
 
     step, scores = evaluate_run(
         Path(options.run),
@@ -371,7 +376,7 @@ def show(arguments: list[str]) -> int:
     options = _parse(Show, arguments)
     if options.fill:
         _need(options.run, "RUN", "a run")
-        from trainer.fill import as_json, as_lines, fill
+        from trainer.show import as_json, as_lines, fill
 
         filled = fill(Path(options.run), options.fill)
         print(

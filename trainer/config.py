@@ -13,7 +13,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
-from shards.config import UserError, from_dict, nearest, parse_toml, to_dict
+from shards.config import from_dict, parse_toml, to_dict
+from shards.errors import UserError, nearest
 
 
 @dataclass(frozen=True, kw_only=True)

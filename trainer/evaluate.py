@@ -14,23 +14,28 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import safetensors
 import safetensors.numpy
 import safetensors.torch
 import torch
 from numpy.typing import NDArray
 
 import shards
-from shards.config import UserError
-from trainer import checkpoint, kernels
+from shards.errors import UserError
+from shards.storage import files
+from trainer import checkpoint
 from trainer.config import EvaluationConfig, MaskingConfig, ModelConfig, load_recipe
-from trainer.data import Masker, make_order, open_data
+from trainer.data.gather import Masker
+from trainer.data.order import make_order
+from trainer.data.samples import open_data
+from trainer.masking.tokens import IGNORED
 from trainer.metrics import perplexity
-from trainer.model import MaskedLM, build, load_published
-from trainer.objectives import hits, masked_lm_sum
+from trainer.models.roberta import MaskedLM, build, load_published
+from trainer.objectives.masked_lm import hits, masked_lm_sum
 
 FIXED_SEED = 0
+
 FIXED_MASKING = MaskingConfig()
+
 BATCH = 32
 
 
@@ -92,7 +97,7 @@ def validation_sets(
             found = _make(name, Masker(data, masking, FIXED_SEED), config.samples)
             if path is not None and not path.exists():
                 path.parent.mkdir(parents=True, exist_ok=True)
-                with shards.files.open_output(str(path)) as stream:
+                with files.open_output(str(path)) as stream:
                     stream.write(
                         safetensors.numpy.save(
                             {"ids": found.ids, "places": found.places, "labels": found.labels},
@@ -128,9 +133,7 @@ def _make(name: str, masker: Masker, most: int) -> ValidationSet:
     )
     masker.fill(epochs, samples, ids, places, labels, np.empty(count, np.int64))
     # Flat places in the whole set become places in the row; padding has place 0 in both.
-    local = np.where(
-        labels == kernels.IGNORED, 0, places - np.arange(count)[:, None] * masker.data.length
-    )
+    local = np.where(labels == IGNORED, 0, places - np.arange(count)[:, None] * masker.data.length)
     return ValidationSet(
         name, ids.astype(np.int32), local.astype(np.int32), labels.astype(np.int32)
     )
@@ -156,7 +159,7 @@ def evaluate(
                 # and shape
                 logits = model.forward(ids.to(device), places.to(device))
             labels = labels.to(device)
-            masked = (labels != kernels.IGNORED).sum()
+            masked = (labels != IGNORED).sum()
             totals[number] += torch.stack(
                 [
                     masked_lm_sum(logits, labels).double(),

@@ -10,20 +10,25 @@ import json
 from pathlib import Path
 from typing import Any
 
-import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor
 
-import shards.files
-from shards.config import UserError
+from shards.errors import UserError
+from shards.storage import files
 from trainer import checkpoint
 from trainer.checkpoint import State
 from trainer.config import ModelConfig
-from trainer.model import TIED, MaskedLM, build, count_parameters, load_published, published_state
+from trainer.models.roberta import (
+    TIED,
+    MaskedLM,
+    build,
+    count_parameters,
+    load_published,
+    published_state,
+)
 
 WEIGHTS = "model.safetensors"
-
 
 # --- in
 # ----------------------------------------------------------------------------------------------------------
@@ -212,10 +217,8 @@ def export(run: Path, out: Path, step: int | None = None) -> dict[str, Any]:
         special = _write_tokenizer(run, out, config.positions)
         _write_json(out / "config.json", hugging_face_config(config, special))
         weights = {name: tensor.contiguous() for name, tensor in published_state(model).items()}
-        shards.files.write_bytes(
-            str(out / WEIGHTS), safetensors.torch.save(weights, {"format": "pt"})
-        )
-        shards.files.write_bytes(str(out / "README.md"), model_card(run, path, state).encode())
+        files.write_bytes(str(out / WEIGHTS), safetensors.torch.save(weights, {"format": "pt"}))
+        files.write_bytes(str(out / "README.md"), model_card(run, path, state).encode())
     except OSError as error:
         raise UserError(
             f"{out}: cannot be written: {error}", "make room, or name another --out", 3
@@ -353,7 +356,7 @@ def _write_tokenizer(run: Path, out: Path, length: int) -> dict[str, int]:
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
-    shards.files.write_bytes(
+    files.write_bytes(
         str(path), (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()
     )
 

@@ -9,18 +9,15 @@ MFU = tokens a second with padding * `model.flops_per_token` / (peak of the devi
 what must be done counts.
 """
 
-import json
 import math
-import os
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from trainer.config import Recipe
-from trainer.model import flops_per_token
+from trainer.models.roberta import flops_per_token
 
 # Dense bf16 peaks in FLOP/s, by a part of the device's name; makers' data sheets.
 PEAKS = {
@@ -60,138 +57,6 @@ def memory_bytes(device: torch.device) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (
         1 if sys.platform == "darwin" else 1024
     )
-
-
-def read_log(run: Path) -> list[dict[str, Any]]:
-    """The lines of a run's log; a last line that was cut is left out."""
-    try:
-        lines = (run / "log.jsonl").read_text().splitlines()
-    except FileNotFoundError:
-        return []
-    found = []
-    for line in lines:
-        try:
-            found.append(json.loads(line))
-        except ValueError:
-            continue
-    return found
-
-
-class Log:
-    """Writes lines to `RUN/log.jsonl` and to TensorBoard and W&B where they are asked for; one rank
-    holds it.
-
-    `resumed`: lines past that step are dropped, so that the log is that of a run never killed.
-    """
-
-    def __init__(self, run: Path, resumed: int, trackers: tuple[str, ...] = ()) -> None:
-        self.run = run
-        kept = [line for line in read_log(run) if line.get("step", 0) <= resumed] if resumed else []
-        temporary = run / ".tmp-log.jsonl"
-        temporary.write_text("".join(json.dumps(line) + "\n" for line in kept))
-        os.replace(temporary, run / "log.jsonl")
-        self._stream = open(run / "log.jsonl", "a")  # noqa: SIM115  (closed by close)
-        self._trackers = [_tracker(name, run) for name in trackers]
-
-    def write(self, kind: str, step: int, **values: Any) -> None:
-        """Append a line and flush it; numbers that JSON has no sign for become null."""
-        line = {"kind": kind, "step": step, **values}
-        self._stream.write(
-            json.dumps(
-                {
-                    key: None if isinstance(value, float) and not math.isfinite(value) else value
-                    for key, value in line.items()
-                }
-            )
-            + "\n"
-        )
-        self._stream.flush()
-        numbers = {
-            f"{kind}/{values['source']}/{key}" if kind == "valid" else f"{kind}/{key}": float(value)
-            for key, value in values.items()
-            if isinstance(value, (int, float))
-        }
-        for track in self._trackers:
-            track(step, numbers)
-
-    def close(self) -> None:
-        """Close the file."""
-        self._stream.close()
-
-
-def _tracker(name: str, run: Path) -> Any:
-    """A function (step, numbers) -> None for TensorBoard or W&B. Raises `UserError` when the
-    package is missing."""
-    from shards.config import UserError
-
-    try:
-        if name == "tensorboard":
-            from torch.utils.tensorboard import SummaryWriter  # type: ignore[attr-defined, unused-ignore]
-
-            writer = SummaryWriter(str(run / "tensorboard"))
-
-            def track(step: int, numbers: dict[str, float]) -> None:
-                for key, value in numbers.items():
-                    writer.add_scalar(key, value, step)
-                writer.flush()
-
-            return track
-        import wandb
-
-        wandb.init(dir=str(run), name=run.name)
-        return lambda step, numbers: wandb.log(numbers, step=step)
-    except ImportError:
-        raise UserError(f"--track {name}: not installed", f"pip install {name}", 3) from None
-
-
-class Display:
-    """Progress on stderr: a live line when a person watches, else a line each half minute."""
-
-    def __init__(self, steps: int, first: int, enabled: bool) -> None:
-        self._last = 0.0
-        self._live: Any = None
-        self._enabled = enabled
-        if enabled and sys.stderr.isatty():
-            from rich.console import Console
-            from rich.progress import (
-                BarColumn,
-                MofNCompleteColumn,
-                Progress,
-                TextColumn,
-                TimeRemainingColumn,
-            )
-
-            self._live = Progress(
-                TextColumn("train"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TimeRemainingColumn(),
-                TextColumn("{task.fields[line]}"),
-                console=Console(stderr=True),
-            )
-            self._live.start()
-            self._task = self._live.add_task("train", total=steps, completed=first, line="")
-
-    def step(self, step: int, steps: int, line: str) -> None:
-        """Show that a step is done; `line` says how it goes."""
-        now = time.monotonic()
-        if self._live is not None:
-            self._live.update(self._task, completed=step, line=line)
-        elif self._enabled and (now - self._last > 30 or step == steps):
-            self._last = now
-            self.say(f"step {step}/{steps}  {line}")
-
-    def say(self, text: str) -> None:
-        """A line of its own."""
-        if self._live is not None:
-            self._live.console.print(text, highlight=False, markup=False)
-        elif self._enabled:
-            print(text, file=sys.stderr, flush=True)
-
-    def close(self) -> None:
-        """End the live line."""
-        if self._live is not None:
-            self._live.stop()
 
 
 class Meter:

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from hostile_home import write_home
 
-from pipelines.figures import figures
-from pipelines.report import page
+from pipelines.look.report.figures import figures
+from pipelines.look.report.page import page
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")

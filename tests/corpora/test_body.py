@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpora.body import Body, decode_body
+from corpora.web.http_body import Body, decode_body
 
 LIMIT = 2_000_000
 PAGE = archives.page(archives.english(1, 400))

@@ -17,10 +17,11 @@ import pytest
 from epubs import epub, tarred, zipped
 from realdata import DATA, data_file
 
-from corpora import archives, books
-from corpora.bookends import trim_items, trim_text
-from corpora.books import BooksOptions, majority, read, slices
+from corpora.books.epub import MAX_EPUB_BYTES
+from corpora.books.notices import trim_items, trim_text
+from corpora.books.source import BooksOptions, majority, read, slices
 from corpora.document import Document, Reject
+from corpora.inputs import archives
 
 BOOK = "The first line of a book.\n\nAnd a second paragraph, which is in English as everybody can see who reads it."
 GERMAN = (
@@ -380,7 +381,7 @@ def test_a_book_is_the_same_whatever_the_slices(tmp_path: Path) -> None:
 
 
 def test_the_limits_are_those_of_the_design() -> None:
-    assert (archives.MAX_RATIO, books.MAX_EPUB_BYTES) == (200, 200_000_000)
+    assert (archives.MAX_RATIO, MAX_EPUB_BYTES) == (200, 200_000_000)
 
 
 def test_tallies_of_the_test_data() -> None:

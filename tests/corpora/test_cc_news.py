@@ -20,11 +20,12 @@ import pytest
 import trafilatura
 from realdata import DATA, ROOT, data_file
 
-from corpora.cc_news import CcNewsOptions, in_runs, missing_months, source
-from corpora.charset import decode_page
+from corpora.cc_news.source import CcNewsOptions, in_runs, missing_months, source
 from corpora.document import Document, Reject
 from corpora.guard import Guard
-from shards.config import UserError, from_dict
+from corpora.text.charset import decode_page
+from shards.config import from_dict
+from shards.errors import UserError
 
 Outcome = Document | Reject
 
@@ -400,7 +401,7 @@ def test_pages_that_stop_the_child_cost_themselves(
         ],
     )
     with Guard("hostile:extract_or_fail", deadline_s=1) as guard:
-        monkeypatch.setattr("corpora.cc_news.shared_guard", lambda function: guard)
+        monkeypatch.setattr("corpora.cc_news.source.shared_guard", lambda function: guard)
         outcomes = read(path)
     assert [outcome.reason if isinstance(outcome, Reject) else None for outcome in outcomes] == [
         "crash",
@@ -484,8 +485,8 @@ def test_gold() -> None:
 def by_hand_counts(entries: list[dict[str, Any]]) -> Counter[str]:
     """Snippets in `trafilatura.extract(fast=True, include_comments=False)` of each page, rightly
     decoded."""
-    from corpora.body import decode_body
-    from corpora.warc import Record, read_archive
+    from corpora.web.http_body import decode_body
+    from corpora.web.warc import Record, read_archive
 
     counts = Counter[str]()
     for name in sorted({entry["file"] for entry in entries}):
@@ -536,7 +537,7 @@ def test_a_wanted_language_keeps_its_pages_and_names_the_others() -> None:
 _MEMORY = """
 import sys
 sys.path.insert(0, "tests")
-from corpora.cc_news import CcNewsOptions, source
+from corpora.cc_news.source import CcNewsOptions, source
 options = CcNewsOptions(input=(sys.argv[1],))
 marks = [int(mark) for mark in sys.argv[2].split(",")]
 def rss(pid, name="VmRSS"):
@@ -547,9 +548,9 @@ for piece in source().slices(options):
     for _ in source().read(options, piece):
         count += 1
         if count in marks:
-            print(rss("self"), rss(shared_guard("corpora.html:extract_page").pid))
+            print(rss("self"), rss(shared_guard("corpora.web.extract:extract_page").pid))
 # not getrusage: its maximum begins with that of the process that started this one
-print(rss("self", "VmHWM"), rss(shared_guard("corpora.html:extract_page").pid, "VmHWM"))
+print(rss("self", "VmHWM"), rss(shared_guard("corpora.web.extract:extract_page").pid, "VmHWM"))
 """
 
 

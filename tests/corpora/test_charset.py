@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpora.charset import codec_of, decode_page
+from corpora.text.charset import codec_of, decode_page
 
 HTML = "<html><head>{}</head><body><p>{}</p></body></html>"
 

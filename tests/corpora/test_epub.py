@@ -12,9 +12,9 @@ import pytest
 from epubs import CONTAINER, epub, package, page, zipped
 from realdata import data_file
 
-from corpora.epub import Epub, read_epub
+from corpora.books.epub import Epub, read_epub
+from corpora.document import Skip
 from corpora.guard import Guard
-from corpora.page import Skip
 
 FONT = "http://www.idpf.org/2008/embedding"
 ENCRYPTION = '<encryption xmlns="urn:oasis:names:tc:opendocument:xmlns:container" xmlns:e="http://www.w3.org/2001/04/xmlenc#">{}</encryption>'
@@ -314,7 +314,7 @@ def test_hostile_books_are_refused_with_a_reason(name: str) -> None:
 
 
 def test_tags_are_counted_over_the_whole_book(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("corpora.epub.MAX_ELEMENTS", 1000)
+    monkeypatch.setattr("corpora.books.epub.MAX_ELEMENTS", 1000)
     pages = {
         name: "".join(f"<b>{number}</b>" for number in range(270))
         for name in ("a.xhtml", "b.xhtml")
@@ -353,7 +353,7 @@ def test_noise_in_a_book_never_raises() -> None:
 
 def test_in_the_child_as_here() -> None:
     content = epub({"a.xhtml": "<p>x</p>"})
-    with Guard("corpora.epub:read_epub") as guard:
+    with Guard("corpora.books.epub:read_epub") as guard:
         assert guard.call(content, footnotes=True) == read_epub(content)
 
 

@@ -22,10 +22,10 @@ from trafilatura.settings import BASIC_CLEAN_XPATH
 from trafilatura.utils import repair_faulty_html
 
 from benchmarks.gold import SETS, gold_pages
-from corpora import faster_trafilatura, html
-from corpora.charset import decode_page
-from corpora.faster_trafilatura import OnePass, Unreadable
-from corpora.page import refuse, refuse_tags
+from corpora.text.charset import decode_page
+from corpora.web import extract, fast_trafilatura
+from corpora.web.fast_trafilatura import OnePass, Unreadable
+from corpora.web.page import refuse, refuse_tags
 
 EXPRESSIONS = [
     *(expression for expression in xpaths.BODY_XPATH if "re:test" in expression.path),
@@ -168,8 +168,8 @@ def test_what_is_remembered_stays_small() -> None:
         SubElement(tree, "div").set("class", f"x{number}")
     SubElement(tree, "div").set("class", "y" * 201 + "share")
     assert passes(tree) == xpaths.OVERALL_DISCARD_XPATH[0](tree)
-    assert len(passes._single["class"][1]) <= faster_trafilatura._REMEMBERED
-    assert all(len(value) <= faster_trafilatura._LONGEST for value in passes._single["class"][1])
+    assert len(passes._single["class"][1]) <= fast_trafilatura._REMEMBERED
+    assert all(len(value) <= fast_trafilatura._LONGEST for value in passes._single["class"][1])
 
 
 starts = st.sampled_from(
@@ -198,9 +198,9 @@ def test_repair_is_that_of_trafilatura(start: str, rest: str) -> None:
     text = start + rest
     wanted = repair_faulty_html(text, text[:50].lower()).encode("utf-8", "replace")
     assert (
-        faster_trafilatura.repair(text, text[:50].lower())
+        fast_trafilatura.repair(text, text[:50].lower())
         == wanted
-        == faster_trafilatura.repair(text, text[:50].lower(), accelerated=False)
+        == fast_trafilatura.repair(text, text[:50].lower(), accelerated=False)
     )
 
 
@@ -239,9 +239,9 @@ def test_every_page_has_the_text_of_stock_trafilatura(
     for number, (page, text) in enumerate(decoded_pages(name)):
         if number % step:
             continue
-        tree = html._parse(text)
+        tree = extract._parse(text)
         ours = (
-            "" if tree is None else faster_trafilatura.extract(tree, fast=fast, precision=precision)
+            "" if tree is None else fast_trafilatura.extract(tree, fast=fast, precision=precision)
         )
         stock = trafilatura.bare_extraction(
             text, fast=fast, favor_precision=precision, include_comments=False, with_metadata=False
@@ -252,12 +252,12 @@ def test_every_page_has_the_text_of_stock_trafilatura(
 def test_the_switch_runs_the_package_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
     monkeypatch.setattr(
-        faster_trafilatura, "bare_extraction", lambda *args, **kwargs: asked.append(kwargs)
+        fast_trafilatura, "bare_extraction", lambda *args, **kwargs: asked.append(kwargs)
     )
     content = archives.page(archives.english(1))
-    html.extract_page(content, accelerated=False)
+    extract.extract_page(content, accelerated=False)
     assert len(asked) == 1 and asked[0]["fast"] is True and asked[0]["include_comments"] is False
-    html.extract_page(content)
+    extract.extract_page(content)
     assert len(asked) == 1
 
 
@@ -289,14 +289,14 @@ def test_the_package_is_untouched_beside_us() -> None:
     before = [
         *xpaths.BODY_XPATH,
         *xpaths.OVERALL_DISCARD_XPATH,
-        faster_trafilatura._baseline.BASIC_CLEAN_XPATH,
+        fast_trafilatura._baseline.BASIC_CLEAN_XPATH,
     ]
-    tree = html._parse("<html><body><p>x</p></body></html>")
-    faster_trafilatura.extract(tree)
+    tree = extract._parse("<html><body><p>x</p></body></html>")
+    fast_trafilatura.extract(tree)
     assert [
         *xpaths.BODY_XPATH,
         *xpaths.OVERALL_DISCARD_XPATH,
-        faster_trafilatura._baseline.BASIC_CLEAN_XPATH,
+        fast_trafilatura._baseline.BASIC_CLEAN_XPATH,
     ] == before
     assert all(isinstance(expression, XPath) for expression in before)
 
@@ -307,14 +307,14 @@ def test_threads_and_order_change_nothing() -> None:
         archives.page(archives.english(number), head=f'<meta name="x" content="{number}">')
         for number in range(24)
     ]
-    wanted = [html.extract_page(page) for page in pages]
+    wanted = [extract.extract_page(page) for page in pages]
     found: dict[int, Any] = {}
 
     def work(seed: int) -> None:
         order = list(range(len(pages)))
         random.Random(seed).shuffle(order)
         for number in order:
-            found[seed * 100 + number] = html.extract_page(pages[number])
+            found[seed * 100 + number] = extract.extract_page(pages[number])
 
     threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
     for thread in threads:

@@ -31,13 +31,13 @@ from web_site import (
     unmeasured,
 )
 
-from corpora import fetch as downloads
-from corpora import listings
-from corpora.listings import place, url_list
-from corpora.partial import Partial
-from pipelines import fetch_display
-from shards import web
-from shards.config import UserError
+from corpora.fetch import download as downloads
+from corpora.fetch import listings
+from corpora.fetch.listings import place, url_list
+from corpora.fetch.partial_file import Partial
+from pipelines.commands import fetch_display
+from shards.errors import UserError
+from shards.storage import http
 
 ROOT = Path(__file__).resolve().parents[2]
 Corpus = Callable[..., tuple[int, str, str]]
@@ -185,7 +185,7 @@ def test_sizes_of_many_files_are_estimated_from_a_sample(site: Site) -> None:
         for number in range(100)
     ]
     site.files |= {f"many/{number}": bytes(number) for number in range(100)}
-    assert downloads.expected_bytes(items, web.PATIENCE) == (
+    assert downloads.expected_bytes(items, http.PATIENCE) == (
         4800,
         False,
     )  # every fourth: 0, 4, ..., 96
@@ -268,7 +268,7 @@ def test_a_dump_with_its_index_checked_by_its_sums(
 
 
 def test_the_parts_of_a_dump_in_their_order(dumps: Site) -> None:
-    read = lambda address: web.read_bytes(address, 1 << 20)  # noqa: E731
+    read = lambda address: http.read_bytes(address, 1 << 20)  # noqa: E731
     wanted = listings.wikipedia("ltg", "20181220", "plain-parts", dumps.url, read)
     assert [item.path.rsplit("articles", 1)[1] for item in wanted.items] == [
         "1.xml-p1p99.bz2",
@@ -648,7 +648,7 @@ def test_a_busy_server_is_obeyed_by_all_connections(
 ) -> None:
     """Retry-After counts for whoever asks next; the clock is not waited for."""
     waits: list[float] = []
-    run = downloads._Run(str(tmp_path), web.Patience(first_wait_s=0.001), downloads.Watcher())
+    run = downloads._Run(str(tmp_path), http.Patience(first_wait_s=0.001), downloads.Watcher())
     monkeypatch.setattr(
         run.stop,
         "wait",

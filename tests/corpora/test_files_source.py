@@ -15,11 +15,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corpora import files as files_source
 from corpora.document import Document, Part, Reject
-from corpora.files import FilesOptions, group, kind_of, read, slices
+from corpora.files import source as files_source
+from corpora.files.source import FilesOptions, read, slices
+from corpora.inputs.find import find, group, kind_of
 from pipelines.recipe import parse_recipe
-from shards.config import UserError
+from shards.errors import UserError
 
 TEXTS = [f"Text number {number} – ünïcode" for number in range(300)]
 LINES = b"".join(
@@ -60,7 +61,7 @@ def test_one_file_has_one_name_however_it_is_spelled(tmp_path: Path) -> None:
     recipe = parse_recipe(
         f"[sources.a]\nkind = 'files'\ninput = {spellings}\n", "recipe", str(tmp_path)
     )
-    assert [part.path for part in files_source.find(recipe.sources["a"].input)] == ["a.jsonl"]
+    assert [part.path for part in find(recipe.sources["a"].input)] == ["a.jsonl"]
     above = parse_recipe(
         "[sources.a]\nkind = 'files'\ninput = '../a.jsonl'\n", "recipe", str(tmp_path / "deep")
     )
@@ -167,7 +168,7 @@ def test_text_by_file_line_and_paragraph(tmp_path: Path) -> None:
 def test_too_large_is_a_reject_and_the_next_is_read(
     document: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files_source, "MAX_DOCUMENT_BYTES", 1000)
+    monkeypatch.setattr(document, "MAX_DOCUMENT_BYTES", 1000)
     (tmp_path / "a.txt").write_bytes(
         b"x" * 1000
         if document is None
@@ -251,19 +252,16 @@ def test_paths_are_below_the_common_fixed_part(tmp_path: Path) -> None:
     for name in ("x/a.txt", "y/a.txt", "y/z/b.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("text")
-    assert [part.path for part in files_source.find((str(tmp_path / "y" / "**"),))] == [
+    assert [part.path for part in find((str(tmp_path / "y" / "**"),))] == [
         "a.txt",
         "z/b.txt",
     ]
     assert [
-        part.path
-        for part in files_source.find(
-            (str(tmp_path / "x" / "*.txt"), str(tmp_path / "y" / "*.txt"))
-        )
+        part.path for part in find((str(tmp_path / "x" / "*.txt"), str(tmp_path / "y" / "*.txt")))
     ] == ["x/a.txt", "y/a.txt"]
-    assert [part.path for part in files_source.find((str(tmp_path / "x" / "a.txt"),))] == ["a.txt"]
+    assert [part.path for part in find((str(tmp_path / "x" / "a.txt"),))] == ["a.txt"]
     with pytest.raises(UserError, match="no file matches"):
-        files_source.find((str(tmp_path / "*.txt"),))
+        find((str(tmp_path / "*.txt"),))
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ import pytest
 import trafilatura
 
 from benchmarks.gold import GoldPage, Score, gold_pages, score
-from corpora.html import extract_page
-from corpora.normalise import normalise
-from corpora.page import MAX_PAGE_BYTES, Page
+from corpora.text.normalise import normalise
+from corpora.web.extract import extract_page
+from corpora.web.page import MAX_PAGE_BYTES, Page
 
 
 def test_the_scorer_counts_runs_of_four_words() -> None:

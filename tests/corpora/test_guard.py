@@ -9,7 +9,7 @@ import time
 import pytest
 
 from corpora.guard import Failure, Guard
-from shards.config import UserError
+from shards.errors import UserError
 
 
 def echo(value: object) -> object:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from realdata import data_file
 
-from corpora.gutenberg import declared_charset, strip
+from corpora.books.gutenberg import declared_charset, strip
 
 BODY = "\n".join(
     f"Line {number} of a book that is long enough to be one, and says nothing of anything."

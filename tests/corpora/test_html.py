@@ -18,10 +18,11 @@ import pytest
 import trafilatura
 from realdata import ROOT, data_file
 
-from corpora.body import decode_body
-from corpora.charset import decode_page
-from corpora.html import extract_page
-from corpora.page import MAX_PAGE_BYTES, Page, Skip
+from corpora.document import Skip
+from corpora.text.charset import decode_page
+from corpora.web.extract import extract_page
+from corpora.web.http_body import decode_body
+from corpora.web.page import MAX_PAGE_BYTES, Page
 
 CRAWLED = datetime.datetime(2018, 3, 30, tzinfo=datetime.timezone.utc)
 
@@ -274,7 +275,7 @@ def test_the_text_is_that_of_stock_trafilatura_on_the_decoded_page(archive: str)
 def test_another_process_and_hash_seed_give_the_same_text() -> None:
     pages = [content for _, content in real_pages("readability-test-pages")][:12]
     code = (
-        "import pickle, sys; from corpora.html import extract_page; pages = pickle.load(sys.stdin.buffer);"
+        "import pickle, sys; from corpora.web.extract import extract_page; pages = pickle.load(sys.stdin.buffer);"
         "sys.stdout.buffer.write(pickle.dumps([extract_page(page) for page in pages]))"
     )
     wanted = [extract_page(content) for content in pages]

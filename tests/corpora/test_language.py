@@ -9,7 +9,7 @@ from collections import defaultdict
 import pytest
 from realdata import ROOT, data_file
 
-from corpora.language import ANY, TWENTY, certainly_not, detect_language, known_languages
+from corpora.text.language import ANY, TWENTY, certainly_not, detect_language, known_languages
 
 MIXED = "Breaking: fire in Sao Paulo. El presidente habló con los periodistas. Der Minister sagte nichts."
 SHORT = ["Video", "Breaking: fire in Sao Paulo", MIXED]
@@ -32,7 +32,7 @@ def test_the_answer_depends_on_the_text_alone() -> None:
     for thread in threads:
         thread.join()
     assert found == [wanted] * 8
-    code = f"from corpora.language import detect_language as d; print([d(*key) for key in {list(wanted)!r}])"
+    code = f"from corpora.text.language import detect_language as d; print([d(*key) for key in {list(wanted)!r}])"
     for seed in ("0", "1"):
         output = subprocess.run(
             [sys.executable, "-c", code],

@@ -18,10 +18,17 @@ import pytest
 from langdetect.detector_factory import DetectorFactory
 from realdata import ROOT, data_file
 
-from corpora.charset import decode_page
-from corpora.html import _sample, extract_page
-from corpora.language import ANY, TWENTY, UNKNOWN, certainly_not, detect_language, known_languages
-from corpora.page import Page
+from corpora.text.charset import decode_page
+from corpora.text.language import (
+    ANY,
+    TWENTY,
+    UNKNOWN,
+    certainly_not,
+    detect_language,
+    known_languages,
+)
+from corpora.web.extract import _sample, extract_page
+from corpora.web.page import Page
 
 ALIASES = {"nb": "no", "nn": "no", "zh": "zh-cn"}
 
@@ -98,7 +105,7 @@ def test_one_answer_in_any_process_thread_and_order() -> None:
         thread.join()
     assert found == dict.fromkeys(range(3), wanted)
     code = (
-        "import json, sys, random\nfrom corpora.language import certainly_not as gate, detect_language as detect\n"
+        "import json, sys, random\nfrom corpora.text.language import certainly_not as gate, detect_language as detect\n"
         "random.seed(int(sys.argv[1]))\ntexts = json.load(sys.stdin)\norder = random.sample(range(len(texts)), len(texts))\n"
         "answers = {place: (detect(texts[place]), detect(texts[place], 'en'), gate(texts[place], 'en')) for place in order}\n"
         "print(json.dumps([answers[place] for place in range(len(texts))]))"

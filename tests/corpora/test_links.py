@@ -17,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from realdata import ROOT
 
-from corpora import links
-from corpora.urls import canonical_url
+from corpora.openwebtext import link_list
+from corpora.text.urls import canonical_url
 
 Noted = tuple[str, int | None]
 ScoreOf = Literal["submission", "url"]
@@ -29,13 +29,13 @@ def write(folder: Path, slices: Sequence[Sequence[Noted]]) -> list[str]:
     addresses = []
     for number, noted in enumerate(slices):
         columns = (
-            zip(*[(*links.key_of(canonical_url(url)), score, url) for url, score in noted])
+            zip(*[(*link_list.key_of(canonical_url(url)), score, url) for url, score in noted])
             if noted
             else [[]] * 4
         )
         table = pa.table(
-            [pa.array(column, field.type) for column, field in zip(columns, links.NOTE_SCHEMA)],
-            schema=links.NOTE_SCHEMA,
+            [pa.array(column, field.type) for column, field in zip(columns, link_list.NOTE_SCHEMA)],
+            schema=link_list.NOTE_SCHEMA,
         )
         addresses.append(str(folder / f"{number}.parquet"))
         pq.write_table(table, addresses[-1])
@@ -49,13 +49,13 @@ def merged(
     score_of: ScoreOf = "submission",
 ) -> tuple[bytes, dict[str, int]]:
     held = io.BytesIO()
-    counts = links.merge(write(folder, slices), held, min_score, score_of, lambda _: None)
+    counts = link_list.merge(write(folder, slices), held, min_score, score_of, lambda _: None)
     return held.getvalue(), counts
 
 
 def rows(content: bytes, folder: Path) -> dict[str, tuple[str, int | None, int]]:
     (folder / "list.arrow").write_bytes(content)
-    with links.open_links(str(folder / "list.arrow")) as listed:
+    with link_list.open_links(str(folder / "list.arrow")) as listed:
         found = {key: (url, score, submissions) for url, key, score, submissions in listed.rows()}
         assert all(
             listed.find(url) == (score, submissions) for url, score, submissions in found.values()
@@ -147,7 +147,7 @@ def test_no_submissions_at_all(tmp_path: Path) -> None:
 def test_keys_that_share_a_half(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first eight bytes alone do not decide."""
     monkeypatch.setattr(
-        links, "key_of", lambda canonical: (7 << 56, int(canonical.rsplit("/", 1)[1]))
+        link_list, "key_of", lambda canonical: (7 << 56, int(canonical.rsplit("/", 1)[1]))
     )
     content, _ = merged(
         tmp_path, [[(f"http://example.com/{number}", number) for number in range(50)]], 0
@@ -203,7 +203,7 @@ def test_ten_million_links_in_bounded_memory(tmp_path: Path) -> None:
         )  # 1 - 1/e of them are drawn
         peaks[count] = int(peak) / 1024
     assert peaks[10_000_000] < 450 and peaks[10_000_000] < peaks[2_500_000] + 100
-    with links.open_links(str(tmp_path / "10000000" / "list.arrow")) as listed:
+    with link_list.open_links(str(tmp_path / "10000000" / "list.arrow")) as listed:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         assert all(listed.find(f"http://example.com/{number}") is None for number in range(2000))
         assert (

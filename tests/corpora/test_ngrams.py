@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stories_data import questions as all_questions
 
-from corpora import ngrams
-from corpora.ngrams import ONE, exact_score, make_query, score, tokens
+from corpora.stories import overlap
+from corpora.stories.overlap import ONE, exact_score, make_query, score, tokens
 
 QUESTION = "The trophy does not fit in the brown suitcase because it is too big."
 DOCUMENT = "The cup does not fit in the box because the box is too small."
@@ -37,7 +37,7 @@ HOSTILE = [
 ]
 
 
-def query_of(questions: Sequence[str], joined: bool = True, as_sets: bool = False) -> ngrams.Query:
+def query_of(questions: Sequence[str], joined: bool = True, as_sets: bool = False) -> overlap.Query:
     return make_query(
         [words for question in questions if (words := tokens(question))] or [[]],
         joined=joined,
@@ -175,7 +175,7 @@ def test_any_characters_score_as_the_twin_says(text: str, way: tuple[bool, bool]
 def test_real_text_scores_as_the_twin_says(joined: bool, as_sets: bool) -> None:
     questions = all_questions()
     pattern = (
-        ngrams.TOKEN_PATTERN.replace("'", "") + "|'"
+        overlap.TOKEN_PATTERN.replace("'", "") + "|'"
     )  # another spelling of about the same, for the slow path
     query = query_of(questions, joined, as_sets)
     draw = random.Random(3)
@@ -271,7 +271,7 @@ def test_a_long_text_scores_in_whole_numbers() -> None:
     """50 MB of one word: no number grows past what holds it."""
     query = query_of(["the the the the the"])
     text = "the " * 2_000_000
-    assert score(query, text) == ngrams.Scored(
+    assert score(query, text) == overlap.Scored(
         words=2_000_000,
         score=floor(
             sum(Fraction(2 * n * (6 - n), 2_000_001 - n + 6 - n) for n in range(1, 5)) / 10

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpora.normalise import casefold, exact_digest, normalise
+from corpora.text.normalise import casefold, exact_digest, normalise
 
 TEXTS = st.text(
     st.one_of(

@@ -8,9 +8,9 @@ from typing import Any
 import archives
 import pytest
 
-from corpora import links
 from corpora.document import Document, Findings, Reject
-from corpora.openwebtext import (
+from corpora.openwebtext import link_list
+from corpora.openwebtext.source import (
     OpenWebTextOptions,
     conclude,
     look,
@@ -21,7 +21,7 @@ from corpora.openwebtext import (
 )
 from corpora.sources import load_source, survey_of
 from pipelines.recipe import parse_recipe
-from shards.config import UserError
+from shards.errors import UserError
 
 RECIPE = """
 [sources.owt]
@@ -99,8 +99,8 @@ def listed(
 
     kept = [note.values for note in notes if note.values]
     table = pa.table(
-        [pa.array(column, field.type) for column, field in zip(zip(*kept), links.NOTE_SCHEMA)],
-        schema=links.NOTE_SCHEMA,
+        [pa.array(column, field.type) for column, field in zip(zip(*kept), link_list.NOTE_SCHEMA)],
+        schema=link_list.NOTE_SCHEMA,
     )
     pq.write_table(table, folder / "notes.parquet")
     held = io.BytesIO()
@@ -167,5 +167,7 @@ def test_without_pages_the_hint_is_the_list(tmp_path: Path) -> None:
 
 
 def test_notes_are_20_bytes_and_strings() -> None:
-    assert sum(field.type.bit_width for field in links.NOTE_SCHEMA if field.name != "url") == 160
+    assert (
+        sum(field.type.bit_width for field in link_list.NOTE_SCHEMA if field.name != "url") == 160
+    )
     assert source().survey is not None

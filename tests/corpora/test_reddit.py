@@ -14,10 +14,10 @@ import pytest
 import zstandard
 from realdata import data_file
 
-from corpora import reddit
 from corpora.document import Part, Reject
-from corpora.linkdomains import EXCLUDED_DOMAINS, EXCLUDED_EXTENSIONS, chosen
-from corpora.reddit import Link, Wanted
+from corpora.openwebtext import submissions
+from corpora.openwebtext.excluded_links import EXCLUDED_DOMAINS, EXCLUDED_EXTENSIONS, chosen
+from corpora.openwebtext.submissions import Link, Wanted
 
 WANTED = Wanted(domains=EXCLUDED_DOMAINS, extensions=EXCLUDED_EXTENSIONS)
 
@@ -38,7 +38,7 @@ def found(
 ) -> list[Link | Reject]:
     (folder / name).write_bytes(content)
     return list(
-        reddit.read_part(
+        submissions.read_part(
             wanted, Part(address=str(folder / name), path=name, size=len(content), **part)
         )
     )
@@ -201,7 +201,7 @@ def test_row_40(tmp_path: Path) -> None:
 
 
 def test_lines_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reddit, "MAX_LINE_BYTES", 2000)
+    monkeypatch.setattr(submissions, "MAX_LINE_BYTES", 2000)
     good = json.dumps(submission()).encode()
     cut = json.dumps(submission(title="caf\u00e9"), ensure_ascii=False).encode()
     lines = [
@@ -345,8 +345,8 @@ def test_tables(tmp_path: Path) -> None:
 
 
 def test_tables_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reddit, "MAX_ROW_LINES", 5)
-    monkeypatch.setattr(reddit, "MAX_LINE_BYTES", 2000)
+    monkeypatch.setattr(submissions, "MAX_ROW_LINES", 5)
+    monkeypatch.setattr(submissions, "MAX_LINE_BYTES", 2000)
     assert told(found(tmp_path, b"a,b\n1,2\n", "RS.csv")) == ["unknown_format"]
     assert found(tmp_path, b"", "RS.csv") == []
     good = b"http://example.com/1,5\n"
@@ -401,7 +401,9 @@ def test_the_real_dump_against_a_count_by_hand() -> None:
     if path is None:
         pytest.skip("no test data: openwebtext/reddit")
     records = list(
-        reddit.read_part(WANTED, Part(address=str(path), path=path.name, size=path.stat().st_size))
+        submissions.read_part(
+            WANTED, Part(address=str(path), path=path.name, size=path.stat().st_size)
+        )
     )
     assert len(records) == 1079
     wanted = 0

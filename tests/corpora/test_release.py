@@ -12,10 +12,10 @@ import pytest
 from epubs import tarred, zipped
 from realdata import data_file
 
-from corpora import archives
 from corpora.document import Document, Part, Reject
-from corpora.openwebtext import OpenWebTextOptions, read, slices
-from corpora.release import loaded
+from corpora.inputs import archives
+from corpora.openwebtext.release import loaded
+from corpora.openwebtext.source import OpenWebTextOptions, read, slices
 
 MD5 = "83406cf9f8373dae75ce94333e506cfe"
 
@@ -120,16 +120,17 @@ def test_a_plain_tar_is_cut_between_members(forms: Path, slice_bytes: int) -> No
 
 def test_a_part_reads_no_member_of_another(forms: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The outer tar is cut without inflating what a worker does not need."""
-    from corpora import nested
+    from corpora.inputs import streams
+    from corpora.inputs.streams import inflate
 
     options = OpenWebTextOptions(input=(str(forms / "subset" / "*.tar"),), slice_bytes=1)
     pieces = [part for piece in slices(options) for part in piece.parts]
     inflated: list[str] = []
-    plain = nested.inflate
+    plain = inflate
     monkeypatch.setattr(
-        nested, "inflate", lambda stream, codec: inflated.append(codec) or plain(stream, codec)
+        streams, "inflate", lambda stream, codec: inflated.append(codec) or plain(stream, codec)
     )
-    from corpora.release import read_part
+    from corpora.openwebtext.release import read_part
 
     assert len(documents(list(read_part(pieces[2])))) == 10
     assert inflated == [".xz"]
@@ -289,9 +290,9 @@ def test_what_is_no_file_and_paths_that_climb(tmp_path: Path) -> None:
 
 
 def test_bombs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from corpora import nested
+    from corpora.inputs import nested_archives
 
-    monkeypatch.setattr(nested, "_FREE_BYTES", 1_000_000)
+    monkeypatch.setattr(nested_archives, "_FREE_BYTES", 1_000_000)
     many = lzma.compress(tarred({"x.txt": b""})[:512] * 20_000)  # fewer bytes than members
     zeros = lzma.compress(
         tarred({"0.txt": b"A text before.", "1.txt": bytes(30_000_000), "2.txt": b"After."})
@@ -323,7 +324,7 @@ def test_archives_too_deep(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    from corpora.release import read_part
+    from corpora.openwebtext.release import read_part
 
     (found,) = read_part(
         Part(address=str(tmp_path / "gone.tar"), path="gone.tar", size=10, start=512, stop=1024)

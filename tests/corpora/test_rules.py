@@ -15,9 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from realdata import data_file
 
-from corpora import characters
-from corpora.measures import measure, measure_all, measure_record
-from corpora.rules import (
+from corpora.quality.measures import measure, measure_all, measure_record
+from corpora.quality.rules import (
     MEASURES,
     PROFILES,
     RECORD_MEASURES,
@@ -27,6 +26,7 @@ from corpora.rules import (
     asked,
     first_to_fire,
 )
+from corpora.text import characters
 
 FRODO = (
     "I wish it need not have happened in my time,' said Frodo. 'So do I,' said Gandalf, 'and so do all who live to see such times. But that is not for them "

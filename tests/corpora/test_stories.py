@@ -21,16 +21,19 @@ from hypothesis import strategies as st
 from realdata import data_file
 from stories_data import QUESTION, questions, texts, write_lines, write_questions
 
-from corpora import best as bests
-from corpora import cc_news, stories
-from corpora.best import cut_score, how_many
+from corpora.cc_news import source as cc_news_source
 from corpora.document import Document
-from corpora.ngrams import ONE
-from corpora.normalise import normalise
-from pipelines import ingest, survey
-from pipelines.home import Home, summaries, write_recipe
+from corpora.guard import shared_guard
+from corpora.stories import source as stories_source
+from corpora.stories import top_share as bests
+from corpora.stories.overlap import ONE
+from corpora.stories.top_share import cut_score, how_many
+from corpora.text.normalise import normalise
+from pipelines.home.layout import Home, write_recipe
+from pipelines.home.summaries import summaries
 from pipelines.recipe import load_recipe
-from shards.config import UserError
+from pipelines.stages import ingest, survey
+from shards.errors import UserError
 
 RECIPE = '[sources.tales]\nkind = "stories"\ninput = {inputs}\nquestions = "{questions}"\n{more}\n'
 
@@ -364,15 +367,15 @@ def test_every_kind_of_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     (folder / "h.doc").write_text("no")
     (folder / "wet.paths.gz").write_bytes(gzip.compress(b"crawl-data/x\n"))
     calls: list[int] = []
-    guard = stories.shared_guard("corpora.html:extract_page")
+    guard = shared_guard("corpora.web.extract:extract_page")
 
     class Counting:
         def call(self, *given: Any, **named: Any) -> Any:
             calls.append(1)
             return guard.call(*given, **named)
 
-    monkeypatch.setattr(stories, "shared_guard", lambda name: Counting())
-    monkeypatch.setattr("corpora.files.shared_guard", lambda name: Counting())
+    monkeypatch.setattr(guard, "shared_guard", lambda name: Counting())
+    monkeypatch.setattr("corpora.files.source.shared_guard", lambda name: Counting())
     home = home_of(
         tmp_path,
         "home",
@@ -451,9 +454,9 @@ def test_news_archives_give_what_cc_news_gives(tmp_path: Path) -> None:
         tmp_path, "home", [str(path)], write_questions(tmp_path), language="en", top_fraction=1.0
     )
     run(home)
-    options = cc_news.CcNewsOptions(input=(str(path),), language="en")
-    (piece,) = cc_news.slices(options)
-    expected = {record.position: record for record in cc_news.read(options, piece)}
+    options = cc_news_source.CcNewsOptions(input=(str(path),), language="en")
+    (piece,) = cc_news_source.slices(options)
+    expected = {record.position: record for record in cc_news_source.read(options, piece)}
     short = {
         row["position"]
         for row in rows(home, "rejects")
@@ -632,9 +635,9 @@ def test_questions_that_cannot_be_read(content: bytes | None, what: str, tmp_pat
 
 
 def test_no_questions_named(tmp_path: Path) -> None:
-    options = stories.StoriesOptions(input=(str(tmp_path),))
+    options = stories_source.StoriesOptions(input=(str(tmp_path),))
     with pytest.raises(UserError, match="no questions named") as raised:
-        list(stories.slices(options))
+        list(stories_source.slices(options))
     assert "a question a line" in raised.value.hint
 
 
@@ -652,7 +655,7 @@ def test_no_questions_named(tmp_path: Path) -> None:
 def test_settings_out_of_range(setting: dict[str, Any]) -> None:
     (name,) = setting
     with pytest.raises(ValueError, match=f"^{name}: "):
-        stories.StoriesOptions(input=("x",), **setting)
+        stories_source.StoriesOptions(input=("x",), **setting)
 
 
 def test_a_pattern_of_ones_own(tmp_path: Path) -> None:

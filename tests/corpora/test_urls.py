@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpora.urls import canonical_url, domain_of, host_of
+from corpora.text.urls import canonical_url, domain_of, host_of
 
 KEY = "example.com/news/story?id=3"
 

@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from realdata import DATA, data_file
 
-from corpora import members, warc
-from corpora.warc import Damage, Record
+from corpora.web import gzip_members, warc
+from corpora.web.warc import Damage, Record
 
 
 def read(content: bytes) -> list[Record | Damage]:
@@ -94,7 +94,7 @@ def test_file_cut_at_its_end() -> None:
 
 @pytest.mark.parametrize(
     "garbage",
-    [bytes(512), b"garbage" * 99, members.MAGIC * 50, b"\n\n"],
+    [bytes(512), b"garbage" * 99, gzip_members.MAGIC * 50, b"\n\n"],
     ids=["nul", "text", "magic", "line ends"],
 )
 def test_garbage_between_members(garbage: bytes) -> None:
@@ -110,7 +110,7 @@ def test_magic_bytes_inside_compressed_data_fool_nobody() -> None:
     bytes that look like one."""
     inner = gzip.compress(b"not a record at all " * 20, mtime=0)
     planted = archives.response(
-        b"<html>" + members.MAGIC * 9 + inner + b"</html>", "http://example.com/planted"
+        b"<html>" + gzip_members.MAGIC * 9 + inner + b"</html>", "http://example.com/planted"
     )
     stored = gzip.compress(
         planted, 0, mtime=0
@@ -299,11 +299,11 @@ def test_a_broken_archive_ends_and_keeps_what_is_before_and_after(data: st.DataO
 
 
 def read_without_isal(content: bytes) -> list[Record | Damage]:
-    engine, members._isal_engine = members._isal_engine, None
+    engine, gzip_members._isal_engine = gzip_members._isal_engine, None
     try:
         return read(content)
     finally:
-        members._isal_engine = engine
+        gzip_members._isal_engine = engine
 
 
 def test_the_same_bytes_with_and_without_isal() -> None:

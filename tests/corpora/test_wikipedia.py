@@ -14,12 +14,12 @@ import pytest
 from dumps import END, head, multistream, page, prose
 from realdata import data_file
 
-from corpora.bzip2 import read_blocks
 from corpora.document import Document, Part, Reject, Slice
-from corpora.dump import read_head
-from corpora.wikipage import MAX_WIKITEXT_BYTES, extract_page
-from corpora.wikipedia import WikipediaOptions, page_url, read, slices
-from corpora.wikitext import Style
+from corpora.inputs.bzip2_blocks import read_blocks
+from corpora.wikipedia.dump import read_head
+from corpora.wikipedia.page import MAX_WIKITEXT_BYTES, extract_page
+from corpora.wikipedia.source import WikipediaOptions, page_url, read, slices
+from corpora.wikipedia.wikitext import Style
 
 
 class InThisProcess:
@@ -31,7 +31,7 @@ class InThisProcess:
 
 @pytest.fixture(autouse=True)
 def no_child(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("corpora.wikipedia.shared_guard", lambda function: InThisProcess())
+    monkeypatch.setattr("corpora.wikipedia.source.shared_guard", lambda function: InThisProcess())
 
 
 def records(*inputs: Path, **settings: Any) -> list[Document | Reject]:
@@ -324,13 +324,13 @@ def test_a_magic_that_stands_in_the_data_by_chance_is_passed_over(tmp_path: Path
     """Blocks are found by 48 bits; here one more such magic is claimed inside of the second
     block."""
     path, _ = many_blocks(tmp_path)
-    from corpora import bzip2
+    from corpora.inputs import bzip2_blocks
 
     true = list(read_blocks(path.open("rb")))
-    find = bzip2._find
+    find = bzip2_blocks._find
     false = (true[1].offset + 5000) * 8
 
-    class Scanner(bzip2._Scanner):
+    class Scanner(bzip2_blocks._Scanner):
         def _fill(self) -> None:
             super()._fill()
             if (
@@ -342,13 +342,13 @@ def test_a_magic_that_stands_in_the_data_by_chance_is_passed_over(tmp_path: Path
 
     assert list(find(b"\0" + bytes.fromhex("314159265359") + b"\0", 0x314159265359)) == [8]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bzip2, "_Scanner", Scanner)
+        patch.setattr(bzip2_blocks, "_Scanner", Scanner)
         assert list(read_blocks(path.open("rb"))) == true
 
 
 @pytest.mark.parametrize("shift", range(8))
 def test_magics_are_found_at_every_bit(shift: int) -> None:
-    from corpora.bzip2 import _find
+    from corpora.inputs.bzip2_blocks import _find
 
     bits = "1" * (16 + shift) + f"{0x177245385090:048b}" + "1" * 40
     bits += "0" * (-len(bits) % 8)
@@ -442,7 +442,7 @@ def test_files_that_are_no_dumps(tmp_path: Path) -> None:
 def test_a_page_over_the_limit_is_passed_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("corpora.dump.MAX_DOCUMENT_BYTES", 100_000)
+    monkeypatch.setattr("corpora.wikipedia.dump.MAX_DOCUMENT_BYTES", 100_000)
     pages = [page(0, "A", prose(0)), page(1, "Large", "x " * 3_000_000), page(2, "B", prose(2))]
     path = write(tmp_path, *pages)
     found = records(path)

@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from corpora.page import Skip
-from corpora.wikilines import count_words
-from corpora.wikitext import Prose, Style, read_prose
+from corpora.document import Skip
+from corpora.wikipedia.paragraphs import count_words
+from corpora.wikipedia.wikitext import Prose, Style, read_prose
 
 STYLE = Style(cut_sections=frozenset(("references", "external links", "see also", "notes")))
 

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from pipelines.cli import main
-from pipelines.show import documents
-from pipelines.stats import stats
+from pipelines.look.show import documents
+from pipelines.look.stats import stats
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPE = '[sources.novels]\nkind = "files"\ninput = "{folder}/*.txt"\ndocument = "blank-line"\n[tokenizer]\nvocab_size = 400\nsample_bytes = 50000\n'

@@ -15,10 +15,12 @@ from apache_beam.internal import pickler
 from apache_beam.options.pipeline_options import GoogleCloudOptions, SetupOptions, WorkerOptions
 from apache_beam.pipeline import PipelineVisitor
 
-from pipelines import beam as stages
 from pipelines.cli import main
-from pipelines.flags import parse_with_recipe
-from pipelines.home import Home, write_recipe
+from pipelines.commands.flags import parse_with_recipe
+from pipelines.engines import options as engines_options
+from pipelines.engines import transforms as stages
+from pipelines.engines.options import DEFAULT_RUNNER, known_options
+from pipelines.home.layout import Home, write_recipe
 from pipelines.recipe import load_recipe
 
 STAGES = [
@@ -75,7 +77,7 @@ def beam_arguments(tmp_path: Path) -> list[str]:
 
 
 def test_every_option_of_the_build_is_known_and_means_something(tmp_path: Path) -> None:
-    options = stages.options(beam_arguments(tmp_path))
+    options = engines_options.options(beam_arguments(tmp_path))
     assert options.view_as(GoogleCloudOptions).project == "my-project-1"
     assert options.view_as(GoogleCloudOptions).staging_location == "gs://bucket1/dataflow/staging"
     worker = options.view_as(WorkerOptions)
@@ -94,7 +96,7 @@ def test_every_option_of_the_build_is_known_and_means_something(tmp_path: Path) 
 
 def test_every_option_that_the_page_names_is_known() -> None:
     named = set(re.findall(r"`(--[a-z_]+)", PAGE)) - {"--workers"}
-    assert len(named) > 10 and named <= stages.known_options(), named - stages.known_options()
+    assert len(named) > 10 and named <= known_options(), named - known_options()
 
 
 def test_the_template_names_what_its_program_takes() -> None:
@@ -108,10 +110,7 @@ def test_the_template_names_what_its_program_takes() -> None:
         if word.startswith("--parameters=")
     ]
     names = {pair.split("=")[0] for pair in given.removeprefix("--parameters=").split(",")}
-    assert (
-        parameters <= names
-        and {f"--{name}" for name in names - parameters} <= stages.known_options()
-    )
+    assert parameters <= names and {f"--{name}" for name in names - parameters} <= known_options()
 
 
 @pytest.mark.long
@@ -123,7 +122,7 @@ def test_the_template_s_program_builds_the_same_shards(some_novels: Path, tmp_pa
         str(ROOT / "docs/flex_template.py"),
         f"--recipe={recipe}",
         f"--home={tmp_path / 'home'}",
-        f"--runner={stages.DEFAULT_RUNNER}",
+        f"--runner={DEFAULT_RUNNER}",
     ]
     ran = subprocess.run(
         program,
@@ -165,7 +164,9 @@ def test_dataflow_s_runner_builds_the_graph(
             )
         )
         write_recipe(Home(home), load_recipe(str(tmp_path / "all.toml")))
-    pipeline = beam.Pipeline(options=stages.options([*beam_arguments(tmp_path), "--dry_run=True"]))
+    pipeline = beam.Pipeline(
+        options=engines_options.options([*beam_arguments(tmp_path), "--dry_run=True"])
+    )
     start = (
         pipeline
         if stage in (stages.Survey, stages.Ingest, stages.Build)

@@ -12,6 +12,7 @@ import pytest
 
 import shards
 from pipelines import build
+from pipelines.adopt import adopt_recipe
 from pipelines.recipe import load_recipe
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,7 +38,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (folder / "recipe.toml").write_text(table + "\n[tokenizer]\nvocab_size = 300\n")
     sys.path.insert(0, str(folder))
     try:
-        build.adopt_recipe(
+        adopt_recipe(
             str(folder / "home"), load_recipe(str(folder / "recipe.toml")), lambda _: True, print
         )
         build.build(str(folder / "home"), 0, [], print)
@@ -47,7 +48,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def test_the_example_source_gives_its_documents_and_rejects(home: Path) -> None:
-    from pipelines.show import documents, rejects
+    from pipelines.look.show import documents, rejects
 
     assert [record["text"] for record in documents(str(home), None, False)] == [
         "To be, or not to be.\nThat is the question.",

@@ -256,7 +256,9 @@ def process_options(tools: Tools, folder: Path) -> list[str]:
     """Beam's options for workers that the executors start by `corpus-boot`, which `folder` gets as
     an installed package has it."""
     script = folder / "corpus-boot"
-    script.write_text(f'#!/bin/sh\nexec {shlex.quote(str(tools.python))} -m pipelines.boot "$@"\n')
+    script.write_text(
+        f'#!/bin/sh\nexec {shlex.quote(str(tools.python))} -m pipelines.engines.boot "$@"\n'
+    )
     script.chmod(0o755)
     config = {"command": str(script), "env": {"CORPUSMILL_BOOT": str(tools.boot)}}
     return ["--environment_type=PROCESS", f"--environment_config={json.dumps(config)}"]

@@ -19,7 +19,7 @@ while True:  # a boot program: it starts its worker again whenever that ends
     open("worker", "a").write(f"{{worker.pid}}\\n")
     worker.wait()
 """
-EXECUTOR = "import subprocess, sys; subprocess.Popen([sys.executable, '-m', 'pipelines.boot', '--id=1']).wait()"
+EXECUTOR = "import subprocess, sys; subprocess.Popen([sys.executable, '-m', 'pipelines.engines.boot', '--id=1']).wait()"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="it looks into /proc")
@@ -74,7 +74,7 @@ def test_nothing_outlives_the_executor(victim: str, tmp_path: Path) -> None:
 def test_no_boot_program(tmp_path: Path) -> None:
     env = {**os.environ, "PYTHONPATH": str(ROOT), "CORPUSMILL_BOOT": str(tmp_path / "none")}
     done = subprocess.run(
-        [sys.executable, "-m", "pipelines.boot"],
+        [sys.executable, "-m", "pipelines.engines.boot"],
         env=env,
         capture_output=True,
         text=True,

@@ -7,11 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import engine as engines
-from pipelines.engine import Engine, Session, Watch, engine_of, explain
-from pipelines.home import Home
-from shards import files
-from shards.config import UserError
+from pipelines.engines import engine as engines
+from pipelines.engines import watch as watch_module
+from pipelines.engines.engine import Engine, engine_of
+from pipelines.engines.errors import explain, wire
+from pipelines.engines.heartbeat import beating, forget_beats, read_beats
+from pipelines.engines.session import Session, check_worker, new_session
+from pipelines.engines.watch import Watch
+from pipelines.home.layout import Home
+from shards.errors import UserError
+from shards.storage import files
 
 
 @pytest.mark.parametrize(
@@ -73,8 +78,8 @@ def test_where_work_is_done(
 
 
 def test_children_by_default() -> None:
-    from pipelines.cli import _workers
-    from pipelines.workers import default_workers
+    from pipelines.commands.build import _workers
+    from pipelines.engines.children import default_workers
 
     assert _workers(None, []) == default_workers()
     assert _workers(None, ["--runner=SparkRunner", "--spark_master_url=spark://a:1"]) == 1
@@ -171,8 +176,8 @@ def test_an_error_comes_through_an_engine() -> None:
     """Whatever wraps it: its words, its remedy and its exit code."""
     error = UserError('a "quoted" thing, ünd more', "a\nhint", 3)
     for text in (
-        f"java.lang.RuntimeException: {engines.wire(error)} at java:1\n\tat",
-        repr(str(engines.wire(error))),
+        f"java.lang.RuntimeException: {wire(error)} at java:1\n\tat",
+        repr(str(wire(error))),
     ):
         for found in (
             explain(RuntimeError(text), Engine("SparkRunner"), []),
@@ -187,9 +192,9 @@ def new_home(folder: Path) -> Home:
 
 def test_a_worker_is_checked(tmp_path: Path) -> None:
     home = new_home(tmp_path)
-    session = engines.new_session(home, {"lxml"})
-    assert engines.new_session(home, {"lxml"}).token == session.token
-    engines.check_worker(home.root, session)
+    session = new_session(home, {"lxml"})
+    assert new_session(home, {"lxml"}).token == session.token
+    check_worker(home.root, session)
     assert {name for name, _ in session.versions} == {
         "Python",
         "corpusmill",
@@ -202,37 +207,37 @@ def test_a_worker_is_checked(tmp_path: Path) -> None:
         (name, "0.1" if name == "lxml" else version) for name, version in session.versions
     )
     with pytest.raises(UserError, match=r"has lxml [\d.]+, the submitter 0\.1: another output"):
-        engines.check_worker(home.root, Session(session.token, "run", "other-1", older))
+        check_worker(home.root, Session(session.token, "run", "other-1", older))
     with pytest.raises(UserError, match="not the submitter's folder"):
-        engines.check_worker(str(tmp_path / "elsewhere"), session)
+        check_worker(str(tmp_path / "elsewhere"), session)
     assert not (tmp_path / "elsewhere").exists()
 
 
 def test_beats_tell_what_a_worker_does(tmp_path: Path) -> None:
     home = new_home(tmp_path)
-    session = engines.new_session(home, set())
-    with engines.beating(home.root, session):
-        (first,) = engines.read_beats(home, session)
-    (last,) = engines.read_beats(home, session)
+    session = new_session(home, set())
+    with beating(home.root, session):
+        (first,) = read_beats(home, session)
+    (last,) = read_beats(home, session)
     assert (
         last["beat"] > first["beat"]
         and last["worker"] == session.driver
         and len(last["finished"]) == 3
     )
-    assert engines.read_beats(home, engines.new_session(home, set())) == []  # another run
-    engines.forget_beats(home)
+    assert read_beats(home, new_session(home, set())) == []  # another run
+    forget_beats(home)
     assert files.list_files(home.file("work", "beats")) == []
 
 
 def test_a_silent_job_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engines, "STALL_S", 0.5)
-    monkeypatch.setattr(engines, "BEGIN_S", 0.5)
-    monkeypatch.setattr(engines, "abandoned", False)
+    monkeypatch.setattr(watch_module, "BEGIN_S", 0.5)
+    monkeypatch.setattr(watch_module, "abandoned", False)
     monkeypatch.setattr(
-        "pipelines.workers.interrupted", threading.Event()
+        "pipelines.engines.children.interrupted", threading.Event()
     )  # which the command's handler sets
     home = new_home(tmp_path)
-    watch = Watch(home, Engine("SparkRunner"), engines.new_session(home, set()))
+    watch = Watch(home, Engine("SparkRunner"), new_session(home, set()))
     started = time.monotonic()
     with pytest.raises(KeyboardInterrupt), watch.over():
         while time.monotonic() < started + 30:
@@ -247,10 +252,10 @@ def test_a_silent_job_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_a_job_that_gives_signs_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engines, "STALL_S", 1.5)
     home = new_home(tmp_path)
-    session = engines.new_session(home, set())
+    session = new_session(home, set())
     watch = Watch(home, Engine("SparkRunner"), session)
     with watch.over():
         for _ in range(30):
-            with engines.beating(home.root, session):
+            with beating(home.root, session):
                 time.sleep(0.1)
     assert watch.verdict is None

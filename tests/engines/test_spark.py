@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import spark
-from shards.config import UserError
+from pipelines.engines import spark
+from shards.errors import UserError
 
 HEAD = "<!DOCTYPE html><html>\n<head><title>Spark Master at spark://127.0.0.1:49163</title></head><body>\n"
 PAGES = {

@@ -67,7 +67,7 @@ def test_a_slice_that_always_fails_is_set_aside(
     fault: str, why: str, texts: Path, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CORPUSMILL_WORKER_MEMORY_GB", "1.5")
-    monkeypatch.setattr("pipelines.workers.STALL_S", 20.0 if fault == "hang" else 600.0)
+    monkeypatch.setattr("pipelines.engines.children.STALL_S", 20.0 if fault == "hang" else 600.0)
     recipe, home = write_recipe(texts, "faulty:source"), texts / "home"
     assert corpus("build", recipe, "--home", texts / "good", "--workers", 1)[0] == 0
     (texts / "FAULT").write_text(fault)
@@ -102,11 +102,11 @@ def test_the_record_reached_is_named(texts: Path, corpus: Corpus) -> None:
 
 
 def test_two_builds_of_one_home(texts: Path, corpus: Corpus) -> None:
-    from pipelines.home import Home
-    from pipelines.lock import locked
+    from pipelines.home.layout import Home
+    from pipelines.home.lock import locked
 
     recipe = write_recipe(texts, "files")
-    script = "import sys, time\nfrom pipelines.home import Home\nfrom pipelines.lock import locked\nwith locked(Home(sys.argv[1])):\n    print('held', flush=True)\n    sys.stdin.read()\n"
+    script = "import sys, time\nfrom pipelines.home.layout import Home\nfrom pipelines.home.lock import locked\nwith locked(Home(sys.argv[1])):\n    print('held', flush=True)\n    sys.stdin.read()\n"
     holder = subprocess.Popen(
         [sys.executable, "-c", script, str(texts / "home")],
         cwd=ROOT,
@@ -215,9 +215,9 @@ def test_the_disk_fills_up_and_is_freed(texts: Path, corpus: Corpus) -> None:
         assert digest(small / "home") == digest(texts / "good")
         assert corpus("clean", small / "home", "--dry-run") == (0, "", "")
     finally:
-        from pipelines import workers
+        from pipelines.engines import children as engines_children
 
-        workers.stop()
+        engines_children.stop()
         subprocess.run(["umount", str(small)], check=True)
 
 
@@ -291,7 +291,7 @@ KILLS: list[Any] = [
 def undisturbed(
     some_novels: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, Any]]:
-    from pipelines.stats import stats
+    from pipelines.look.stats import stats
 
     folder = tmp_path_factory.mktemp("chaos")
     (folder / "in").mkdir()
@@ -317,7 +317,7 @@ def test_killed_at_a_random_moment_and_resumed(
 ) -> None:
     """SIGKILL of a child, of the driver, of the whole group: the same command again gives the
     undisturbed build."""
-    from pipelines.stats import stats
+    from pipelines.look.stats import stats
 
     draw = random.Random(number)
     victim, moment = (
@@ -402,10 +402,11 @@ def test_a_slice_set_aside_after_ingest_ends_the_build(
 def test_a_pool_whose_tracker_is_killed_at_its_start_is_begun_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from pipelines import workers
+    from pipelines.engines import children
+    from pipelines.engines import children as engines_children
 
     real, failures = (
-        workers._new_pool,
+        engines_children._new_pool,
         [BrokenPipeError(32, "Broken pipe"), BrokenPipeError(32, "Broken pipe")],
     )
 
@@ -414,7 +415,7 @@ def test_a_pool_whose_tracker_is_killed_at_its_start_is_begun_again(
             raise failures.pop()
         return real(count)
 
-    workers.stop()
-    monkeypatch.setattr(workers, "_new_pool", failing)
-    assert workers._get_pool(1).active and not failures
-    workers.stop()
+    engines_children.stop()
+    monkeypatch.setattr(children, "_new_pool", failing)
+    assert engines_children._get_pool(1).active and not failures
+    engines_children.stop()

@@ -12,7 +12,7 @@ import pytest
 from epubs import epub, tarred, zipped
 from realdata import DATA, data_file
 
-from pipelines import show
+from pipelines.look import show
 from shards.manifest import read_manifest
 
 Corpus = Callable[..., tuple[int, str, str]]

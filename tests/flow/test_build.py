@@ -13,9 +13,9 @@ import pytest
 from realdata import data_file
 
 import shards
-from corpora.normalise import casefold, normalise
-from pipelines import show
-from pipelines.tokenize import read_tokenizer
+from corpora.text.normalise import casefold, normalise
+from pipelines.look import show
+from pipelines.stages.encoder import read_tokenizer
 from shards.verify import verify
 
 RECIPE = """
@@ -63,7 +63,7 @@ def home(
 
 @pytest.fixture(scope="module")
 def figures(home: str) -> dict[str, Any]:
-    from pipelines.stats import stats
+    from pipelines.look.stats import stats
 
     return stats(home)
 

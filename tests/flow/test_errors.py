@@ -285,7 +285,7 @@ def test_no_write_permission(tmp_path: Path) -> None:
             [
                 sys.executable,
                 "-c",
-                "import os, sys, tomli_w, typeguard, tyro, corpora.files, pipelines.build, pipelines.workers, pipelines.lock; os.setgid(65534); os.setuid(65534); from pipelines.cli import main; sys.exit(main(sys.argv[1:]))",
+                "import os, sys, tomli_w, typeguard, tyro, corpora.files.source, pipelines.build, pipelines.engines.children, pipelines.home.lock; os.setgid(65534); os.setuid(65534); from pipelines.cli import main; sys.exit(main(sys.argv[1:]))",
                 "build",
                 str(recipe),
                 "--home",
@@ -311,7 +311,7 @@ def test_a_source_with_a_bug_is_named(
 ) -> None:
     """A user's own source that yields out of order is told so."""
     (tmp_path / "disorder.py").write_text(
-        "from corpora.document import Document, Source, SourceOptions\nfrom corpora.files import find, group\n"
+        "from corpora.document import Document, Source, SourceOptions\nfrom corpora.files.source import find, group\n"
         "def source():\n    return Source(options=SourceOptions, slices=lambda o: group(find(o.input), o.slice_bytes), read=read)\n"
         "def read(options, piece):\n    for position in (1, 0):\n        yield Document(path=piece.parts[0].path, position=position, text='text')\n"
     )
@@ -462,8 +462,8 @@ def test_before_dedup_nothing_is_called_kept(tmp_path: Path, corpus: Corpus) -> 
 
 
 def test_clean_waits_for_nobody(tmp_path: Path, corpus: Corpus) -> None:
-    from pipelines.home import Home
-    from pipelines.lock import locked
+    from pipelines.home.layout import Home
+    from pipelines.home.lock import locked
 
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.txt").write_text("some text")
@@ -503,7 +503,7 @@ def test_status_names_who_is_at_work(tmp_path: Path, corpus: Corpus) -> None:
     import json
     import os
 
-    from shards.lock import locked_folder
+    from shards.storage.lock import locked_folder
 
     (tmp_path / "in").mkdir(exist_ok=True)
     (tmp_path / "in" / "a.txt").write_text("A text of some words.")

@@ -10,8 +10,8 @@ from five_corpora import CORPORA, equal_text, near_text, write
 from plain_build import plain_build
 from realdata import data_file
 
-from pipelines import show
-from pipelines.stats import stats
+from pipelines.look import show
+from pipelines.look.stats import stats
 
 Corpus = Callable[..., tuple[int, str, str]]
 

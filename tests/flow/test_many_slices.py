@@ -12,10 +12,12 @@ from typing import Any
 
 import pytest
 
-from pipelines import exact, ingest, tokenize, tokenizer
-from pipelines.home import Home, Summary, open_home, summaries, write_recipe
+from pipelines.home.layout import Home, open_home, write_recipe
+from pipelines.home.summaries import Summary, summaries
 from pipelines.recipe import load_recipe
-from shards import files
+from pipelines.stages import exact, ingest, tokenize, train_tokenizer
+from pipelines.stages.source_tasks import Task
+from shards.storage import files
 
 Corpus = Callable[..., tuple[int, str, str]]
 RECIPE = '[sources.a]\nkind = "files"\ninput = "{folder}/in/*.txt"\nslice_bytes = 1\n[tokenizer]\nvocab_size = 300\n'
@@ -68,7 +70,7 @@ def test_reads_grow_with_the_slices_and_not_with_their_square(
     assert sum(reads[60].values()) < 60 * READS_A_SLICE + 100
 
 
-def write_summaries(home: Home, tasks: list[ingest.Task]) -> None:
+def write_summaries(home: Home, tasks: list[Task]) -> None:
     """What ingest and dedup leave behind, without the work; unsynced, since only the plans are
     looked at."""
     import json
@@ -142,14 +144,14 @@ def plans(folder: Path, count: int) -> dict[str, float]:
         output_bytes=1,
         counts={"vocab_size": 300},
     )
-    from pipelines.home import write_summary
+    from pipelines.home.summaries import write_summary
 
     write_summary(home, vocabulary)
     found = measured(lambda: summaries(home, "ingest"), figures, "summaries")
     assert len(found) == count and [summary.key for summary in found] == [
         task.slice.key for task in tasks
     ]
-    for module in (exact, tokenizer, tokenize):
+    for module in (exact, train_tokenizer, tokenize):
         planned = measured(
             lambda module=module: module.plan(home.root), figures, f"{module.STAGE}.plan"
         )  # type: ignore[misc]

@@ -38,9 +38,9 @@ print(re.search("VmHWM:\\s+(\\d+)", open("/proc/self/status").read()).group(1)) 
 
 
 def peaks(novels: Path, copies: int, folder: Path) -> dict[str, int]:
-    from pipelines.home import Home, write_recipe
-    from pipelines.recipe import load_recipe
-    from pipelines.tokenizer import TokenizerConfig, train_bpe
+    from pipelines.home.layout import Home, write_recipe
+    from pipelines.recipe import TokenizerConfig, load_recipe
+    from pipelines.stages.train_tokenizer import train_bpe
 
     texts = sorted(novels.iterdir())
     (folder / "in").mkdir(parents=True)

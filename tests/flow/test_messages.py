@@ -80,7 +80,7 @@ def test_export_to_a_file(tmp_path: Path, corpus: Corpus) -> None:
 def test_a_broken_recipe_of_a_home_is_written_again(
     content: str | bytes, tmp_path: Path, corpus: Corpus
 ) -> None:
-    from pipelines.home import RECIPE_MARK
+    from pipelines.home.layout import RECIPE_MARK
 
     recipe = write(tmp_path)
     home = Path(plain_build(recipe, tmp_path / "home"))
@@ -116,7 +116,7 @@ def test_status_after_a_guard_stopped_a_rebuild(more: str, tmp_path: Path, corpu
 
 
 def test_status_of_shards_of_other_settings(tmp_path: Path, corpus: Corpus) -> None:
-    from pipelines.home import Home, write_recipe
+    from pipelines.home.layout import Home, write_recipe
     from pipelines.recipe import load_recipe
 
     assert build(tmp_path, write(tmp_path), corpus)[0] == 0
@@ -191,7 +191,7 @@ def test_no_right_to_read(tmp_path: Path) -> None:
         at.chmod(at.stat().st_mode | (0o055 if at.is_dir() else 0o044))
     (path,) = Path(home, "documents", "my-texts").iterdir()
     path.chmod(0)
-    script = "import os, sys, typeguard, tyro, corpora.files, pipelines.show, pipelines.stats; os.setgid(65534); os.setuid(65534); from pipelines.cli import main; sys.exit(main(sys.argv[1:]))"
+    script = "import os, sys, typeguard, tyro, corpora.files.source, pipelines.look.show, pipelines.look.stats; os.setgid(65534); os.setuid(65534); from pipelines.cli import main; sys.exit(main(sys.argv[1:]))"
     done = subprocess.run(
         [sys.executable, "-c", script, "show", home],
         cwd=ROOT,

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pipelines import show
+from pipelines.look import show
 from shards.manifest import read_manifest
 
 Corpus = Callable[..., tuple[int, str, str]]
@@ -248,6 +248,6 @@ def test_the_probe_through_exact_and_near(novels: Path, tmp_path: Path) -> None:
         == 400
     )  # right, and none lost
     assert set(short) <= set(kept) and kept.count("The same four words") == 1
-    from pipelines.stats import stats
+    from pipelines.look.stats import stats
 
     assert stats(home)["total"]["removed"] == {"exact": 19, "near": 800}

@@ -250,9 +250,9 @@ def test_a_store_that_goes_away_ends_the_build_and_it_goes_on(
 ) -> None:
     """An input that cannot be had is no damaged file: the build ends, and the same command
     completes it."""
-    from shards import store
+    from shards.storage import object_store
 
-    monkeypatch.setattr(store, "MAX_TRIES", 3)
+    monkeypatch.setattr(object_store, "MAX_TRIES", 3)
     bucket.fault = lambda request: (
         ("503 Slow Down", "SlowDown")
         if request.path.endswith("2.warc.gz") and request.method == "GET"
@@ -268,7 +268,7 @@ def test_a_store_that_goes_away_ends_the_build_and_it_goes_on(
         and "the same command goes on" in lines[1]
     )
     bucket.forget()
-    store._down.clear()
+    object_store._down.clear()
     assert (
         corpus("build", write_recipe(tmp_path), "--home", f"s3://{BUCKET}/home", "--workers", 0)[0]
         == 0
@@ -289,7 +289,7 @@ def refused(code: int, err: str) -> str:
 def test_what_a_user_can_cause(
     bucket: Store, tmp_path: Path, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from shards import store
+    from shards.storage import object_store
 
     recipe, home = write_recipe(tmp_path, SMALL), f"s3://{BUCKET}/home"
     code, _, err = corpus("build", recipe, "--home", "s3://nowhere/home", "--workers", 0)
@@ -330,7 +330,7 @@ def test_what_a_user_can_cause(
 
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
-    monkeypatch.setattr(store, "MAX_TRIES", 4)
+    monkeypatch.setattr(object_store, "MAX_TRIES", 4)
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
     for command in (
         ["build", recipe, "--home", home],
@@ -377,7 +377,7 @@ def test_shards_there_must_be_copied_first(
     local: Path, bucket: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     import shards
-    from shards.config import UserError
+    from shards.errors import UserError
 
     bucket.fill(
         {f"home/shards/{path.name}": path.read_bytes() for path in (local / "shards").iterdir()}

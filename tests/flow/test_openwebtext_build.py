@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 from realdata import DATA, data_file
 
-from corpora.urls import canonical_url
-from pipelines import show
+from corpora.text.urls import canonical_url
+from pipelines.look import show
 from shards.manifest import read_manifest
 
 Corpus = Callable[..., tuple[int, str, str]]
@@ -157,7 +157,7 @@ def submissions() -> list[dict[str, Any]]:
 def listed_by_hand(rows: list[dict[str, Any]]) -> dict[str, int]:
     """Canonical address -> the highest score, of those with a score of 3 and more; what is excluded
     by domain or ending is not in these."""
-    from corpora.linkdomains import EXCLUDED_DOMAINS, EXCLUDED_EXTENSIONS
+    from corpora.openwebtext.excluded_links import EXCLUDED_DOMAINS, EXCLUDED_EXTENSIONS
 
     found: dict[str, int] = {}
     for row in rows:

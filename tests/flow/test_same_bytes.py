@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from corpora.page import PAGE_PACKAGES
+from corpora.web.page import PAGE_PACKAGES
 from shards.manifest import read_manifest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -66,7 +66,7 @@ def recipe(
 def reference(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Digests and figures of the undisturbed build."""
     from pipelines.cli import main
-    from pipelines.stats import stats
+    from pipelines.look.stats import stats
 
     home = tmp_path_factory.mktemp("reference") / "home"
     assert main(["build", str(recipe), "--home", str(home), "--workers", "0"]) == 0
@@ -78,7 +78,7 @@ def reference(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
 
 
 def same(home: Path, reference: dict[str, Any]) -> None:
-    from pipelines.stats import stats
+    from pipelines.look.stats import stats
 
     assert digests(home) == reference["digests"]
     assert stats(str(home)) == reference["stats"]
@@ -193,7 +193,7 @@ def test_without_the_optional_packages(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """`[fast]` may only be faster."""
-    monkeypatch.setattr("pipelines.tokenize.FASTOKENS_VERSIONS", ())
+    monkeypatch.setattr("pipelines.stages.encoder.FASTOKENS_VERSIONS", ())
     assert corpus("build", recipe, "--home", tmp_path / "home", "--workers", 0)[0] == 0
     same(tmp_path / "home", reference)
 
@@ -317,7 +317,7 @@ def test_much_is_asked_about(
 ) -> None:
     home = tmp_path / "home"
     shutil.copytree(reference["home"], home)
-    monkeypatch.setattr("pipelines.build.MUCH_BYTES", 1000)
+    monkeypatch.setattr("pipelines.adopt.MUCH_BYTES", 1000)
     monkeypatch.setattr("sys.stdin", open(os.devnull))
     code, _, err = corpus("build", recipe, "--home", home, "--workers", 0, "--seed", 5)
     assert code == 2 and "was built by another recipe" in err and "--yes" in err
@@ -328,8 +328,8 @@ def test_much_is_asked_about(
 def test_a_limit_takes_the_first_records_of_each_source(
     recipe: Path, reference: dict[str, Any], tmp_path: Path, corpus: Corpus
 ) -> None:
-    from pipelines.show import documents
-    from pipelines.stats import stats
+    from pipelines.look.show import documents
+    from pipelines.look.stats import stats
 
     assert (
         corpus("build", recipe, "--home", tmp_path / "home", "--workers", 2, "--limit", 40)[0] == 0
@@ -395,7 +395,8 @@ def test_another_version_of_a_package_is_said_and_redone(
     shutil.copytree(reference["home"], home)
     before = {path: path.stat().st_mtime_ns for path in (home / "documents").rglob("*.parquet")}
     monkeypatch.setattr(
-        "pipelines.home.version", lambda name: "9.9" if name == "sentencex" else version(name)
+        "pipelines.home.layout.version",
+        lambda name: "9.9" if name == "sentencex" else version(name),
     )
     code, _, err = corpus("build", recipe, "--home", home, "--workers", 0)
     assert code == 0, err

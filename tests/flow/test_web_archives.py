@@ -53,8 +53,10 @@ def digests(home: Path) -> dict[str, str]:
 
 def by_rule(home: Path, profile: Any) -> dict[str, int]:
     """What the rules of a profile would remove of the source `news`."""
-    from corpora.rules import RulesConfig
-    from pipelines.home import open_home, removed_by_rule, summaries
+    from corpora.quality.rules import RulesConfig
+    from pipelines.home.decisions import removed_by_rule
+    from pipelines.home.layout import open_home
+    from pipelines.home.summaries import summaries
 
     opened, recipe = open_home(str(home))
     other = replace(
@@ -127,7 +129,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def reference(small: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     from pipelines.cli import main
-    from pipelines.stats import stats
+    from pipelines.look.stats import stats
 
     folder = tmp_path_factory.mktemp("reference")
     recipe = write_recipe(folder, [f"{small}/**/*.warc.gz"])
@@ -346,7 +348,7 @@ def test_status_names_what_the_safety_net_ended(
         )
     )
     with Guard("hostile:extract_or_fail", deadline_s=20) as guard:
-        monkeypatch.setattr("corpora.cc_news.shared_guard", lambda function: guard)
+        monkeypatch.setattr("corpora.cc_news.source.shared_guard", lambda function: guard)
         assert (
             corpus(
                 "ingest",

@@ -72,7 +72,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def reference(small: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     from pipelines.cli import main
-    from pipelines.stats import stats
+    from pipelines.look.stats import stats
 
     folder = tmp_path_factory.mktemp("reference")
     recipe = write_recipe(folder, [f"{small}/*"])
@@ -196,9 +196,9 @@ def test_dry_run_of_the_packaged_recipe_says_what_the_whole_takes(
 
 
 def test_expected_figures_change_no_byte() -> None:
-    from pipelines.build import changes
+    from pipelines.adopt import changes
     from pipelines.recipe import parse_recipe, recipe_digest
-    from shards.config import UserError
+    from shards.errors import UserError
 
     plain = RECIPE.format(inputs='["x"]')
     with_figures = parse_recipe(plain + "[expected.wiki]\ndocuments = 5\n", "recipe", "/")
@@ -214,7 +214,7 @@ def test_the_parser_runs_where_it_can_be_killed(
     """A page that ends the parser's process costs that page."""
     from corpora.document import Document
     from corpora.guard import Guard
-    from corpora.wikipedia import WikipediaOptions, read, slices
+    from corpora.wikipedia.source import WikipediaOptions, read, slices
 
     path = tmp_path / "a.xml"
     path.write_text(
@@ -225,7 +225,7 @@ def test_the_parser_runs_where_it_can_be_killed(
         + "</mediawiki>"
     )
     with Guard("hostile:extract_wiki_or_fail", deadline_s=20) as guard:
-        monkeypatch.setattr("corpora.wikipedia.shared_guard", lambda function: guard)
+        monkeypatch.setattr("corpora.wikipedia.source.shared_guard", lambda function: guard)
         options = WikipediaOptions(input=(str(path),))
         found = [record for piece in slices(options) for record in read(options, piece)]
     assert [

@@ -17,15 +17,15 @@ from epubs import epub, page, tarred, zipped
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpora import books
-from corpora.archives import Member, tar_members
-from corpora.bookends import trim_text
-from corpora.books import BooksOptions
-from corpora.document import Document, Part, Reject, Slice
-from corpora.epub import Epub, read_epub
-from corpora.gutenberg import strip
-from corpora.page import Skip
-from corpora.unwrap import unwrap
+from corpora import guard
+from corpora.books import source
+from corpora.books.epub import Epub, read_epub
+from corpora.books.gutenberg import strip
+from corpora.books.notices import trim_text
+from corpora.books.source import BooksOptions
+from corpora.books.unwrap import unwrap
+from corpora.document import Document, Part, Reject, Skip, Slice
+from corpora.inputs.archives import Member, tar_members
 
 BOOK = b"A book of one line, which is in English, as everybody can see."
 WHOLE = epub(
@@ -64,14 +64,14 @@ class InThisProcess:
 @pytest.fixture(autouse=True, scope="module")
 def no_child() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(books, "shared_guard", lambda _: InThisProcess())
+        patch.setattr(guard, "shared_guard", lambda _: InThisProcess())
         yield
 
 
 def records(folder: Path, name: str, content: bytes) -> list[Document | Reject]:
     (folder / name).write_bytes(content)
     part = Part(address=str(folder / name), path=name, size=len(content))
-    found = list(books.read(BooksOptions(input=("x",)), Slice(parts=(part,))))
+    found = list(source.read(BooksOptions(input=("x",)), Slice(parts=(part,))))
     (folder / name).unlink()
     assert not list(folder.iterdir())
     positions = [record.position for record in found]

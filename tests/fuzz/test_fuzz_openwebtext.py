@@ -18,11 +18,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_fuzz_epub import harmed
 
-from corpora import reddit, release
 from corpora.document import Document, Part, Reject
-from corpora.linkdomains import EXCLUDED_DOMAINS, EXCLUDED_EXTENSIONS
-from corpora.nested import tar_edges
-from corpora.reddit import Link, Wanted
+from corpora.inputs.nested_archives import tar_edges
+from corpora.openwebtext import release, submissions
+from corpora.openwebtext.excluded_links import EXCLUDED_DOMAINS, EXCLUDED_EXTENSIONS
+from corpora.openwebtext.submissions import Link, Wanted
 
 WANTED = Wanted(domains=EXCLUDED_DOMAINS, extensions=EXCLUDED_EXTENSIONS)
 TEXT = b"A text of one line.\n\n\n\nAnd of another."
@@ -80,7 +80,9 @@ def texts(folder: Path, name: str, content: bytes) -> list[Document | Reject]:
 def links(folder: Path, name: str, content: bytes) -> list[Link | Reject]:
     (folder / name).write_bytes(content)
     found = list(
-        reddit.read_part(WANTED, Part(address=str(folder / name), path=name, size=len(content)))
+        submissions.read_part(
+            WANTED, Part(address=str(folder / name), path=name, size=len(content))
+        )
     )
     (folder / name).unlink()
     positions = [record.position for record in found]

@@ -15,10 +15,10 @@ import pyarrow.parquet as pq
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpora import stories
 from corpora.document import Document, Findings
-from corpora.stories import NOTES, StoriesOptions
-from shards import files
+from corpora.stories import source
+from corpora.stories.source import NOTES, StoriesOptions
+from shards.storage import files
 
 CONVERTED = [
     archives.record(
@@ -58,8 +58,8 @@ def both_readings(
         min_words=5,
         top_fraction=0.5,
     )
-    (piece,) = stories.slices(options)
-    notes = list(stories.look(options, piece))
+    (piece,) = source.slices(options)
+    notes = list(source.look(options, piece))
     schema = NOTES.with_metadata(
         {"corpusmill.paths": json.dumps([part.path for part in piece.parts])}
     )
@@ -71,9 +71,9 @@ def both_readings(
         folder / "notes",
     )
     with files.open_output(str(folder / "conclusion")) as output:
-        counts = stories.conclude(options, [str(folder / "notes")], output, lambda _: None)
+        counts = source.conclude(options, [str(folder / "notes")], output, lambda _: None)
     records = list(
-        stories.read(
+        source.read(
             options,
             piece,
             Findings(conclusion=str(folder / "conclusion"), notes=str(folder / "notes")),

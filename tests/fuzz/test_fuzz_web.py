@@ -21,13 +21,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from corpora import members, warc
-from corpora.body import decode_body
-from corpora.charset import codec_of, decode_page
-from corpora.html import extract_page
-from corpora.page import MAX_PAGE_BYTES, Page, Skip
-from corpora.urls import canonical_url, domain_of, host_of
-from corpora.warc import Damage, Record
+from corpora.document import Skip
+from corpora.text.charset import codec_of, decode_page
+from corpora.text.urls import canonical_url, domain_of, host_of
+from corpora.web import gzip_members, warc
+from corpora.web.extract import extract_page
+from corpora.web.http_body import decode_body
+from corpora.web.page import MAX_PAGE_BYTES, Page
+from corpora.web.warc import Damage, Record
 
 EFFORT = float(os.environ.get("CORPUSMILL_FUZZ", "1"))
 RECORDS = archives.articles(4) + [
@@ -68,7 +69,7 @@ damage = st.one_of(
     st.tuples(
         st.just("insert"),
         st.floats(0, 1, exclude_max=True),
-        st.binary(min_size=1, max_size=60) | st.just(members.MAGIC) | st.just(b"WARC/1.0\r\n"),
+        st.binary(min_size=1, max_size=60) | st.just(gzip_members.MAGIC) | st.just(b"WARC/1.0\r\n"),
     ),
 )
 

@@ -13,11 +13,10 @@ from dumps import END, head, page
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpora.document import Document, Reject
-from corpora.page import Skip
-from corpora.wikipage import Article, extract_page
-from corpora.wikipedia import WikipediaOptions, read, slices
-from corpora.wikitext import Prose, Style, read_prose
+from corpora.document import Document, Reject, Skip
+from corpora.wikipedia.page import Article, extract_page
+from corpora.wikipedia.source import WikipediaOptions, read, slices
+from corpora.wikipedia.wikitext import Prose, Style, read_prose
 
 MARKUP = """{{ }} {{{ }}} [[ ]] [ ] {| |} |- | || ! = == === ' '' ''' ''''' * # : ; ---- <!-- --> <nowiki> </nowiki> <nowiki/> <ref> </ref> <ref/> <math> </math> <br/> <div> </div> <table> </table> <li> <
 > & &amp; &nbsp; &#91; &lt; ( ) , . ( ; ) __TOC__ -{ }- File: Category: de: http:// [http://a {{convert|1|km}} {{lang|fr|x}} {{quote| {{nowrap| {{formatnum: \\n \\n\\n \\r\\n _ ~~~~ text word é 東 \u200b \ufdd0 \ufdd1
@@ -136,7 +135,7 @@ class InThisProcess:
 def records(path: Path, slice_bytes: int) -> list[Document | Reject]:
     options = WikipediaOptions(input=(str(path),), slice_bytes=slice_bytes, min_words=0)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("corpora.wikipedia.shared_guard", lambda function: InThisProcess())
+        patch.setattr("corpora.wikipedia.source.shared_guard", lambda function: InThisProcess())
         return [record for piece in slices(options) for record in read(options, piece)]
 
 

@@ -1,4 +1,4 @@
-"""What `pipelines.minhash` and the decision of `pipelines.near` must give, in plain Python that
+"""What `pipelines.stages.near.kernels` and the decision of `pipelines.stages.near.signatures` must give, in plain Python that
 shares nothing with them."""
 
 import re

@@ -10,21 +10,26 @@ from typing import Any
 from test_exact import write_slice
 
 from corpora.document import SourceDedup
-from corpora.files import FilesOptions
-from corpora.rules import RulesConfig, asked
-from pipelines import measure, near, near_decision, near_pairs, near_scores
-from pipelines.home import Home, open_home, summaries, twins, write_recipe
+from corpora.files.source import FilesOptions
+from corpora.quality.rules import RulesConfig, asked
+from pipelines.home.decisions import twins
+from pipelines.home.layout import Home, open_home, write_recipe
+from pipelines.home.summaries import summaries
 from pipelines.recipe import DedupConfig, Recipe
+from pipelines.stages import rules as stages_rules
+from pipelines.stages.near import pairs, scores, signatures
+from pipelines.stages.near.attributes import apply, plan_apply
+from pipelines.stages.near.candidates import gather, plan_candidates
 
 Text = tuple[str, int, int | None, str]
 """(source, path, crawled or None, text)."""
 
 STEPS: list[tuple[Callable[[str], list[Any]], Callable[[Any], Any]]] = [
-    (near.plan, near.process),
-    (near_pairs.plan_pairs, near_pairs.propose),
-    (near_scores.plan_candidates, near_scores.gather),
-    (near_scores.plan_scores, near_scores.score),
-    (near_decision.plan_apply, near_decision.apply),
+    (signatures.plan, signatures.process),
+    (pairs.plan_pairs, pairs.propose),
+    (plan_candidates, gather),
+    (scores.plan_scores, scores.score),
+    (plan_apply, apply),
 ]
 
 
@@ -76,7 +81,7 @@ def run(
 ) -> dict[str, tuple[str, float, str]]:
     """All steps, their tasks in an order that `draw` gives; removed id -> twin, score, kind."""
     rules = any(asked(options.rules) for options in open_home(home.root)[1].sources.values())
-    for plan, process in [(measure.plan, measure.process), *STEPS] if rules else STEPS:
+    for plan, process in [(stages_rules.plan, stages_rules.process), *STEPS] if rules else STEPS:
         tasks = plan(home.root)
         for task in draw.sample(tasks, len(tasks)) if draw else tasks:
             process(task)

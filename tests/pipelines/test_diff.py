@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from plain_build import plain_build
 
-from pipelines import diff as diffs
+from pipelines.look import diff as diffs
 
 Corpus = Callable[..., tuple[int, str, str]]
 

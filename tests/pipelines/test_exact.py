@@ -14,14 +14,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpora.document import document_id
-from corpora.files import FilesOptions
-from corpora.normalise import casefold
-from pipelines import exact
-from pipelines.home import Home, Summary, summaries, twins, write_recipe, write_summary
-from pipelines.ingest import DOCUMENT_SCHEMA
+from corpora.files.source import FilesOptions
+from corpora.text import normalise
+from corpora.text.normalise import casefold
+from pipelines.home.decisions import twins
+from pipelines.home.documents import DOCUMENT_SCHEMA
+from pipelines.home.layout import Home, write_recipe
+from pipelines.home.summaries import Summary, summaries, write_summary
 from pipelines.recipe import DedupConfig, Recipe
-from shards import files
-from shards.config import UserError
+from pipelines.stages import exact
+from shards.errors import UserError
+from shards.storage import files
 
 # (source, path, crawled or None, text): what decides who survives
 DOCUMENT = st.tuples(
@@ -191,7 +194,7 @@ def test_equal_keys_of_different_texts_are_told_apart(
     def digest(text: str) -> bytes:
         return b"collides" + text[:1].encode().ljust(8, b"\0")
 
-    monkeypatch.setattr(exact, "exact_digest", digest)
+    monkeypatch.setattr(normalise, "exact_digest", digest)
     documents = [
         ("a", 0, None, "x"),
         ("a", 0, None, "y"),
@@ -213,7 +216,7 @@ def test_a_record_is_24_bytes() -> None:
 def test_the_guard_stops_and_can_be_told_not_to(tmp_path: Path) -> None:
     home = write_home(tmp_path, [("a", 0, None, "x")] * 5 + [("b", 0, None, "y")], 10, ("a", "b"))
     removals(home, 1, random.Random(0))
-    from pipelines.home import open_home
+    from pipelines.home.layout import open_home
 
     _, recipe = open_home(home.root)
     with pytest.raises(UserError, match=r"a: 4 of 5 documents \(80%\) are duplicates") as caught:

@@ -14,13 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpora.document import document_id
-from corpora.files import FilesOptions
-from corpora.normalise import casefold
-from corpora.urls import canonical_url
-from pipelines.home import Home, Summary, write_recipe, write_summary
-from pipelines.ingest import DOCUMENT_SCHEMA
+from corpora.files.source import FilesOptions
+from corpora.text.normalise import casefold
+from corpora.text.urls import canonical_url
+from pipelines.home.documents import DOCUMENT_SCHEMA
+from pipelines.home.layout import Home, write_recipe
+from pipelines.home.summaries import Summary, write_summary
 from pipelines.recipe import DedupConfig, Recipe
-from shards import files
+from shards.storage import files
 
 URLS = [
     "http://a.com/x",

@@ -11,8 +11,12 @@ from apache_beam.internal import pickler
 from apache_beam.pipeline import PipelineVisitor
 from apache_beam.runners.portability.fn_api_runner import execution
 
-from pipelines import beam as stages
-from pipelines.home import Home, open_home, removed_count, summaries, write_recipe
+from pipelines.engines import transforms as stages
+from pipelines.engines.options import options
+from pipelines.engines.run import run_stage
+from pipelines.home.decisions import removed_count
+from pipelines.home.layout import Home, open_home, write_recipe
+from pipelines.home.summaries import summaries
 from pipelines.recipe import load_recipe
 
 STAGES = [
@@ -34,7 +38,7 @@ RECIPE = (
 
 
 def graph(stage: type[beam.PTransform], home: str) -> beam.Pipeline:
-    pipeline = beam.Pipeline(options=stages.options([]))
+    pipeline = beam.Pipeline(options=options([]))
     start: Any = (
         pipeline
         if stage in (stages.Survey, stages.Ingest, stages.Build)
@@ -141,7 +145,7 @@ def test_only_keys_and_tasks_cross_a_shuffle(
         stages.Tokenize,
     ):
         shuffled.clear()
-        stages.run_stage(home.root, stage, 0, [])
+        run_stage(home.root, stage, 0, [])
         by_stage[stage.__name__] = dict(shuffled)
     slices = len(summaries(home, "ingest"))
     counts = Counter[str]()

@@ -15,29 +15,28 @@ import measures_twin
 import pyarrow.parquet as pq
 import pytest
 
-from corpora.cc_news import CcNewsOptions
+from corpora.cc_news.source import CcNewsOptions
 from corpora.document import Document
-from corpora.exclusions import Lists, read_lists
-from corpora.files import FilesOptions
-from corpora.normalise import exact_digest
-from corpora.rules import MEASURES, RulesConfig
-from pipelines import exact, ingest, measure, show
-from pipelines.build import adopt_recipe
-from pipelines.home import (
-    Home,
+from corpora.files.source import FilesOptions
+from corpora.quality.exclusions import Lists, read_lists
+from corpora.quality.rules import MEASURES, RulesConfig
+from corpora.text.normalise import exact_digest
+from pipelines.adopt import adopt_recipe
+from pipelines.home.decisions import (
     attribute_digests,
     kept_rows,
-    open_home,
-    read_summary,
     removed_by_rule,
     removed_count,
-    summaries,
     twins,
-    write_recipe,
 )
+from pipelines.home.layout import Home, open_home, write_recipe
+from pipelines.home.summaries import read_summary, summaries
+from pipelines.look import show
+from pipelines.look.stats import stats
 from pipelines.recipe import DedupConfig, Recipe, load_recipe, recipe_digest
-from pipelines.stats import stats
-from shards.config import UserError
+from pipelines.stages import exact, ingest
+from pipelines.stages import rules as stages_rules
+from shards.errors import UserError
 
 Corpus = Callable[..., tuple[int, str, str]]
 
@@ -87,8 +86,8 @@ def change_rules(home: Home, rules: RulesConfig) -> None:
 
 def run(home: Home) -> None:
     """Both stages, as the pipelines do it."""
-    for task in measure.plan(home.root):
-        measure.process(task)
+    for task in stages_rules.plan(home.root):
+        stages_rules.process(task)
     tasks = exact.tasks(home.root)
     blocks: list[bytes] = []
     for planned in tasks:
@@ -108,8 +107,8 @@ def kept(home: Home) -> list[str]:
 
 def test_measures_lie_row_by_row_beside_the_documents(tmp_path: Path) -> None:
     home = make_home(tmp_path, RulesConfig(profile="paper"), cuts=10_000_000)
-    (task,) = measure.plan(home.root)
-    summary = measure.process(task)
+    (task,) = stages_rules.plan(home.root)
+    summary = stages_rules.process(task)
     table = pq.read_table(home.attributes("rules", "mine", task.name))
     documents = pq.read_table(home.documents("mine", task.name))
     assert summary.counts == {"documents": 6} and table.column("id") == documents.column("id")
@@ -123,7 +122,7 @@ def test_measures_lie_row_by_row_beside_the_documents(tmp_path: Path) -> None:
 
 def test_a_source_without_rules_is_not_measured(tmp_path: Path) -> None:
     home = make_home(tmp_path, RulesConfig())
-    assert measure.plan(home.root) == []
+    assert stages_rules.plan(home.root) == []
     _, recipe = open_home(home.root)
     assert recipe.sources["mine"].rules.profile == "none" and all(
         kept_rows(home, recipe, summary, before="exact").all()
@@ -166,7 +165,7 @@ def test_tokens_of_a_given_vocabulary(tmp_path: Path) -> None:
     bound = len(SHORT.encode()) + 1
     home = make_home(tmp_path, RulesConfig(min_tokens=bound))
     with pytest.raises(UserError, match="min_tokens: there is no vocabulary"):
-        measure.plan(home.root)
+        stages_rules.plan(home.root)
     _, recipe = open_home(home.root)
     write_recipe(
         home, replace(recipe, tokenizer=replace(recipe.tokenizer, path=str(tmp_path / "t.json")))
@@ -179,9 +178,9 @@ def test_tokens_of_a_given_vocabulary(tmp_path: Path) -> None:
     assert kept(home) == [TEXTS[0], TEXTS[2], TEXTS[5]] and stats(home.root)["total"]["rules"] == {
         "min_tokens": 2
     }
-    before = [task.fingerprint for task in measure.plan(home.root)]
+    before = [task.fingerprint for task in stages_rules.plan(home.root)]
     (tmp_path / "t.json").write_text((tmp_path / "t.json").read_text() + " ")
-    assert all(task.fingerprint != old for task, old in zip(measure.plan(home.root), before))
+    assert all(task.fingerprint != old for task, old in zip(stages_rules.plan(home.root), before))
 
 
 def _listed(tmp_path: Path, *lines: str, name: str = "list.txt") -> str:
@@ -200,9 +199,9 @@ def test_a_threshold_changes_without_measuring_or_reading_again(tmp_path: Path) 
     for path in (tmp_path / "in").iterdir():
         path.unlink()
     change_rules(home, RulesConfig(profile="paper", min_words=5))
-    assert [task.fingerprint for task in measure.plan(home.root)] == [
+    assert [task.fingerprint for task in stages_rules.plan(home.root)] == [
         read_summary(home.summary("rules", "mine", task.name)).fingerprint  # type: ignore[union-attr]
-        for task in measure.plan(home.root)
+        for task in stages_rules.plan(home.root)
     ]
     run(home)
     assert kept(home) == [TEXTS[0], TEXTS[1], TEXTS[2], TEXTS[5]]
@@ -374,7 +373,7 @@ def test_own_functions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         run(home)
     change_rules(home, RulesConfig(functions=("my_rules:none",)))
     with pytest.raises(UserError, match="AttributeError"):
-        measure.plan(home.root)
+        stages_rules.plan(home.root)
 
 
 def test_a_slice_without_documents(tmp_path: Path) -> None:
@@ -540,7 +539,7 @@ def test_why_gives_the_rule_the_value_and_the_threshold(tmp_path: Path, corpus: 
 def test_a_document_for_a_function_is_whole() -> None:
     row: dict[str, Any] = dict.fromkeys(("url", "title", "date", "language", "digest"))
     moment = datetime.datetime(2017, 1, 2, tzinfo=datetime.timezone.utc)
-    document = measure._document(
+    document = stages_rules._document(
         {
             **row,
             "id": "0",

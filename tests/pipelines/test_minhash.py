@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines import minhash, near, near_decision
-from pipelines.word_table import (
+from pipelines.stages.near import decision, kernels
+from pipelines.stages.near.bands import band_scheme, found_chance, lowest_threshold
+from pipelines.stages.near.word_table import (
     CASED,
     IGNORABLE,
     LOWER,
@@ -33,13 +34,13 @@ SAME_UNICODE = pytest.mark.skipif(
 
 
 def kernel_shingles(text: str, ngram: int = 5) -> list[int]:
-    return minhash.shingles_of(np.frombuffer(text.encode(), np.uint8), ngram, word_table()).tolist()
+    return kernels.shingles_of(np.frombuffer(text.encode(), np.uint8), ngram, word_table()).tolist()
 
 
 def kernel_words(text: str) -> list[int]:
     content = np.frombuffer(text.encode(), np.uint8)
     out = np.empty(len(content) // 2 + 3, np.uint64)
-    return out[: minhash.hash_words(content, word_table(), out)].tolist()
+    return out[: kernels.hash_words(content, word_table(), out)].tolist()
 
 
 def twin_words(text: str) -> list[int]:
@@ -142,15 +143,15 @@ def test_figures_are_kept_and_short_texts_have_no_shingles() -> None:
 def test_sketches_and_band_keys_equal_the_twin(count: int) -> None:
     draw = random.Random(count)
     hashes = [draw.getrandbits(64) for _ in range(count)]
-    values = np.empty(minhash.BINS, np.uint64)
-    minhash.sketch(np.array(hashes, np.uint64), count, values)
+    values = np.empty(kernels.BINS, np.uint64)
+    kernels.sketch(np.array(hashes, np.uint64), count, values)
     assert values.tolist() == twins.sketch(hashes)
-    again = np.empty(minhash.BINS, np.uint64)
-    minhash.sketch(np.array(hashes + hashes, np.uint64), 2 * count, again)
+    again = np.empty(kernels.BINS, np.uint64)
+    kernels.sketch(np.array(hashes + hashes, np.uint64), 2 * count, again)
     assert again.tolist() == values.tolist()  # of the set
     for rows in (1, 2, 4, 8, 16):
-        keys = np.empty(minhash.BINS // rows, np.uint64)
-        minhash.band_keys(values, rows, keys)
+        keys = np.empty(kernels.BINS // rows, np.uint64)
+        kernels.band_keys(values, rows, keys)
         assert keys.tolist() == twins.band_keys(values.tolist(), rows)
 
 
@@ -165,7 +166,7 @@ def test_sign_gives_the_keys_of_each_text() -> None:
     content = "".join(texts).encode()
     ends = np.concatenate([[0], np.cumsum([len(text.encode()) for text in texts])])
     keys, words = np.zeros((5, 32), np.uint64), np.zeros(5, np.uint32)
-    minhash.sign(
+    kernels.sign(
         np.frombuffer(content, np.uint8),
         ends,
         np.array([True, True, True, False, True]),
@@ -198,20 +199,20 @@ def test_estimates_are_within_theory_on_mutated_real_text(
     draw = random.Random(length)
     errors, theory = [], []
     count = 400 if length < 4000 else 120
-    values = np.empty((2, minhash.BINS), np.uint64)
+    values = np.empty((2, kernels.BINS), np.uint64)
     for _ in range(count):
         begin = draw.randrange(max(1, len(words) - length))
         left = words[begin : begin + length]
         sets = []
         for side, text in enumerate((left, mutated(left, share, draw))):
-            hashes = minhash.shingles_of(
+            hashes = kernels.shingles_of(
                 np.frombuffer(" ".join(text).encode(), np.uint8), 5, word_table()
             )
-            minhash.sketch(hashes, len(hashes), values[side])
+            kernels.sketch(hashes, len(hashes), values[side])
             sets.append(set(hashes.tolist()))
         true = len(sets[0] & sets[1]) / len(sets[0] | sets[1])
         errors.append(float((values[0] == values[1]).mean()) - true)
-        theory.append(true * (1 - true) / minhash.BINS)
+        theory.append(true * (1 - true) / kernels.BINS)
     rmse, expected = float(np.sqrt(np.mean(np.square(errors)))), float(np.sqrt(np.mean(theory)))
     assert rmse < 1.05 * expected * (1 + 2 / count**0.5), (rmse, expected)
     assert abs(float(np.mean(errors))) < 3 * expected / count**0.5
@@ -223,17 +224,15 @@ def test_estimates_are_within_theory_on_mutated_real_text(
 
 def test_the_schemes_and_their_curve() -> None:
     assert (
-        near.band_scheme(0.8) == (32, 8)
-        and near.band_scheme(0.5) == (64, 4)
-        and near.band_scheme(1.0) == (16, 16)
+        band_scheme(0.8) == (32, 8) and band_scheme(0.5) == (64, 4) and band_scheme(1.0) == (16, 16)
     )
     assert [
-        round(near.found_chance(similarity, 32, 8), 3) for similarity in (0.3, 0.5, 0.6, 0.7, 0.8)
+        round(found_chance(similarity, 32, 8), 3) for similarity in (0.3, 0.5, 0.6, 0.7, 0.8)
     ] == [0.002, 0.118, 0.418, 0.85, 0.997]
     for step in range(10, 101):
-        bands, rows = near.band_scheme(step / 100)
-        assert bands * rows == 256 and near.lowest_threshold(rows) <= step / 100
-        assert near.found_chance(step / 100, bands, rows) >= 0.98
+        bands, rows = band_scheme(step / 100)
+        assert bands * rows == 256 and lowest_threshold(rows) <= step / 100
+        assert found_chance(step / 100, bands, rows) >= 0.98
 
 
 RECORD = st.tuples(st.integers(0, 5), st.integers(0, 3))
@@ -246,7 +245,7 @@ def test_runs_equal_the_twin(records: list[tuple[int, int]], most: int, room: in
     out = np.empty((room, 2), np.uint64)
     found, left_out, at = [], 0, 0
     while at < len(keys):
-        at, written, missed = minhash.pair_runs(keys, order, places, at, most, out)
+        at, written, missed = kernels.pair_runs(keys, order, places, at, most, out)
         found += [tuple(pair) for pair in out[:written].tolist()]
         left_out += missed
     assert set(found) == twins.runs(numbered, most) and len(found) == len(set(found))
@@ -258,10 +257,10 @@ def test_runs_equal_the_twin(records: list[tuple[int, int]], most: int, room: in
 def test_what_may_repeat_and_the_order_by_bucket(keys: list[int]) -> None:
     array = np.array(keys, np.uint64)
     repeated = np.empty(len(keys), np.bool_)
-    minhash.may_repeat(array, np.zeros(1 << (8 * len(keys) + 1).bit_length(), np.uint8), repeated)
+    kernels.may_repeat(array, np.zeros(1 << (8 * len(keys) + 1).bit_length(), np.uint8), repeated)
     assert all(repeated[i] for i in range(len(keys)) if keys.count(keys[i]) > 1)
     order, bounds = np.empty(len(keys), np.int64), np.zeros(257, np.uint32)
-    minhash.bucket_sort(array, order, bounds)
+    kernels.bucket_sort(array, order, bounds)
     assert order.tolist() == sorted(range(len(keys)), key=lambda i: keys[i] >> 56)
     assert bounds.tolist() == [sum(key >> 56 < bucket for key in keys) for bucket in range(257)]
 
@@ -270,7 +269,7 @@ def test_few_unique_keys_are_taken_for_repeated() -> None:
     draw = np.random.default_rng(0)
     keys = draw.integers(0, 2**64, 100_000, np.uint64)
     repeated = np.empty(len(keys), np.bool_)
-    minhash.may_repeat(keys, np.zeros(1 << (8 * len(keys) + 1).bit_length(), np.uint8), repeated)
+    kernels.may_repeat(keys, np.zeros(1 << (8 * len(keys) + 1).bit_length(), np.uint8), repeated)
     assert repeated.mean() < 0.125
 
 
@@ -291,7 +290,7 @@ def test_similarities_equal_those_of_sets(left: list[set[int]], right: list[set[
             [value for one in sets for value in sorted(one)], np.uint64
         ), np.concatenate([[0], np.cumsum([len(one) for one in sets])])
 
-    minhash.similarities(*packed(left), *packed(right), np.array(pairs, np.int64), out)
+    kernels.similarities(*packed(left), *packed(right), np.array(pairs, np.int64), out)
     for (i, j), found in zip(pairs, out.tolist()):
         shared = len(left[i] & right[j])
         assert found == [
@@ -318,17 +317,17 @@ def test_the_decision_equals_the_twin(data: st.DataObject, count: int) -> None:
         if not is_near
     }
 
-    def arrays(pairs: dict[tuple[int, int], int]) -> near_decision.Pairs:
+    def arrays(pairs: dict[tuple[int, int], int]) -> decision.Pairs:
         return tuple(np.array([pair[i] for pair in pairs], np.int64) for i in range(2)) + (
             np.array(list(pairs.values()), np.uint32),
         )  # type: ignore[return-value]
 
-    twin, score = near_decision.settle(arrays(near_pairs), arrays(contained), np.array(by_words))
+    twin, score = decision.settle(arrays(near_pairs), arrays(contained), np.array(by_words))
     found = {
         document: (
             int(twin[document]),
-            int(score[document]) % near_decision.CONTAINED,
-            "contained" if score[document] >= near_decision.CONTAINED else "near",
+            int(score[document]) % decision.CONTAINED,
+            "contained" if score[document] >= decision.CONTAINED else "near",
         )
         for document in range(count)
         if twin[document] >= 0

@@ -17,11 +17,16 @@ from near_homes import Text, counts, run, set_recipe, write_home
 from realdata import data_file
 
 from corpora.document import SourceDedup, document_id
-from corpora.rules import RulesConfig
-from pipelines import near, near_decision, near_pairs, near_scores
-from pipelines.home import open_home, summaries
+from corpora.quality.rules import RulesConfig
+from pipelines.home import decisions
+from pipelines.home.decisions import kept_rows
+from pipelines.home.layout import open_home
+from pipelines.home.summaries import summaries
 from pipelines.recipe import DedupConfig
-from shards.config import UserError
+from pipelines.stages.near import bands, decision, groups, pairs, scores, signatures
+from pipelines.stages.near.groups import EARLIER_IS_CONTAINED, EDGE, RECORD, read_list
+from pipelines.stages.near.guard import guard
+from shards.errors import UserError
 
 WORDS = [f"w{number}" for number in range(40)]
 
@@ -147,17 +152,17 @@ def test_equal_to_the_plain_twin(
     """With bands of one value, in which every pair meets that shares anything, whatever cuts,
     groups, parts and order; and in which source the twins are."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(near, "band_scheme", lambda _: (256, 1))
-        patch.setattr(near_pairs, "PART_RECORDS", max(1, 14 // parts))
-        patch.setattr(near_pairs, "PAIR_ROOM", 20)
-        patch.setattr(near_pairs, "PASS_BANDS", 128)
-        patch.setattr(near_pairs, "FEW_RECORDS", 200)
-        patch.setattr(near_scores, "PAIR_ROOM", 20)
-        patch.setattr(near_scores, "CHUNK_BYTES", 200)
-        patch.setattr(near_scores, "GAP_BYTES", 100)
-        patch.setattr(near, "SEGMENT_DOCUMENTS", 3)
-        patch.setattr(near, "MOST_GROUP_DOCUMENTS", group)
-        patch.setattr(near_decision, "PART_EDGES", 4)
+        patch.setattr(bands, "band_scheme", lambda _: (256, 1))
+        patch.setattr(pairs, "PART_RECORDS", max(1, 14 // parts))
+        patch.setattr(pairs, "PAIR_ROOM", 20)
+        patch.setattr(pairs, "PASS_BANDS", 128)
+        patch.setattr(pairs, "FEW_RECORDS", 200)
+        patch.setattr(pairs, "PAIR_ROOM", 20)
+        patch.setattr(scores, "CHUNK_BYTES", 200)
+        patch.setattr(scores, "GAP_BYTES", 100)
+        patch.setattr(signatures, "SEGMENT_DOCUMENTS", 3)
+        patch.setattr(groups, "MOST_GROUP_DOCUMENTS", group)
+        patch.setattr(decision, "PART_EDGES", 4)
         sources = dict(zip("ab", options))
         settings = {
             "threshold": 0.6,
@@ -329,7 +334,7 @@ def test_a_container_that_goes_itself_gives_back_what_it_held(tmp_path: Path) ->
     c = words[:60] + words[580:600] + words[100:500]
     documents = one_source([" ".join(text) for text in (a, b, c)])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(near, "band_scheme", lambda _: (256, 1))
+        patch.setattr(bands, "band_scheme", lambda _: (256, 1))
         found = run(write_home(tmp_path / "home", documents, containment=0.9))
     names = identities(documents)
     assert {names.index(identity): names.index(found[identity][0]) for identity in found} == {1: 0}
@@ -353,7 +358,7 @@ def test_a_short_text_is_no_edition(words: int, least: int, goes: bool, tmp_path
     text = [f"v{number}" for number in range(2 * words + 1)]
     documents = one_source([" ".join(text), " ".join(text[:words])])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(near, "band_scheme", lambda _: (256, 1))
+        patch.setattr(bands, "band_scheme", lambda _: (256, 1))
         settings = {} if least == DedupConfig().containment_words else {"containment_words": least}
         found = run(write_home(tmp_path / "home", documents, **settings))
     assert len(found) == goes and all(kind == "contained" for _, _, kind in found.values())
@@ -453,9 +458,9 @@ def test_removed_documents_are_nobodys_twin(
 ) -> None:
     left, right = pair_of(2, novels)
     home = write_home(tmp_path / "home", [("a", 0, None, left), ("a", 1, None, right)])
-    whole = near.kept_rows
+    whole = kept_rows
     monkeypatch.setattr(
-        near,
+        decisions,
         "kept_rows",
         lambda *arguments, **named: whole(*arguments, **named) & np.array([False, True]),
     )
@@ -497,7 +502,7 @@ def test_the_guard_stops_with_a_table(novels: Path, tmp_path: Path) -> None:
     _, recipe = open_home(home.root)
     said: list[str] = []
     with pytest.raises(UserError, match=r"a: 3 of 5 documents \(60%\) are near-copies") as caught:
-        near_decision.guard(home, recipe, summaries(home, "near"), said.append)
+        guard(home, recipe, summaries(home, "near"), said.append)
     assert "--dedup.max-removed 0.61" in caught.value.hint and caught.value.exit_code == 1
     assert [line.split() for line in said[1:3]] == [
         ["similarity", "0.95", "and", "up", "3"],
@@ -506,7 +511,7 @@ def test_the_guard_stops_with_a_table(novels: Path, tmp_path: Path) -> None:
 
 
 def test_records_are_24_bytes() -> None:
-    assert near.EDGE.itemsize == near_decision.REMOVAL.itemsize == 24 and near.RECORD.itemsize == 16
+    assert EDGE.itemsize == decision.REMOVAL.itemsize == 24 and RECORD.itemsize == 16
 
 
 # --- real data
@@ -580,16 +585,14 @@ def test_reuters_against_brute_force(reuters: Path, tmp_path: Path) -> None:
     home = write_home(tmp_path / "home", documents, 1000)
     found = run(home, random.Random(3))
     true = brute_force([minhash_twins.shingles(body) for body in bodies], 0.8)
-    listed = near.read_list(home)
+    listed = read_list(home)
     recipe = open_home(home.root)[1]
-    (edges,) = near_decision.edge_parts(
-        home, recipe, listed, near_decision.group_limits(recipe, listed)
-    )
+    (edges,) = decision.edge_parts(home, recipe, listed, decision.group_limits(recipe, listed))
     edges = edges[edges["jaccard"] >= 800_000_000]
     starts = np.cumsum([0, *(piece.documents for piece in listed)])
 
     def number(places: np.ndarray) -> list[int]:
-        places = places & np.uint64(near.EARLIER_IS_CONTAINED - 1)
+        places = places & np.uint64(EARLIER_IS_CONTAINED - 1)
         return (
             starts[(places >> np.uint64(32)).astype(np.int64)]
             + (places & np.uint64(0xFFFFFFFF)).astype(np.int64)

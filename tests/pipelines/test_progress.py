@@ -4,19 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import progress
-from pipelines.progress import (
-    Board,
-    Tick,
-    amount,
-    duration,
-    line,
-    lines,
-    new_tick_file,
-    open_ticks,
-    read_tick,
-    tick,
-)
+from pipelines.progress import board as progress_board
+from pipelines.progress.board import Board
+from pipelines.progress.display import display, line, lines, read_snapshot
+from pipelines.progress.ticks import Tick, new_tick_file, open_ticks, read_tick, tick
+from pipelines.wording import amount, duration
 
 
 def test_a_tick_is_read_by_others(tmp_path: Path) -> None:
@@ -39,7 +31,7 @@ def test_a_tick_is_read_by_others(tmp_path: Path) -> None:
 
 def test_figures_count_what_is_under_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
-    monkeypatch.setattr("pipelines.progress.time.monotonic", lambda: now)
+    monkeypatch.setattr("pipelines.progress.board.time.monotonic", lambda: now)
     board = Board()
     board.begin("ingest")
     board.expect(4, 4000)
@@ -93,20 +85,20 @@ def test_a_log_gets_a_line_now_and_then(
 ) -> None:
     import threading
 
-    from pipelines.home import Home
+    from pipelines.home.layout import Home
 
-    monkeypatch.setattr(progress, "LOG_EVERY_S", 0.0)
-    monkeypatch.setattr(progress, "SNAPSHOT_EVERY_S", 0.0)
+    monkeypatch.setattr("pipelines.progress.display.LOG_EVERY_S", 0.0)
+    monkeypatch.setattr("pipelines.progress.display.SNAPSHOT_EVERY_S", 0.0)
     home = Home(str(tmp_path))
-    with progress.display(home, "ingest"):
-        progress.board.expect(1, 10)
+    with display(home, "ingest"):
+        progress_board.board.expect(1, 10)
         waited = threading.Event()
         for _ in range(200):
-            if (found := progress.read_snapshot(home)) is not None:
+            if (found := read_snapshot(home)) is not None:
                 break
             waited.wait(0.05)
         assert found and found["stage"] == "ingest"
-    assert progress.read_snapshot(home) is None
+    assert read_snapshot(home) is None
     assert "ingest:   0%, 0 of 1 slices" in capsys.readouterr().err
 
 

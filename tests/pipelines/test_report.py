@@ -18,9 +18,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from plain_build import plain_build
 
-from pipelines import examples, show
-from pipelines.figures import figures, word_counts
-from pipelines.report import MAX_BYTES, page, share
+from pipelines.look import show
+from pipelines.look.report import examples
+from pipelines.look.report.figures import figures, word_counts
+from pipelines.look.report.page import MAX_BYTES, page
+from pipelines.wording import share
 
 Corpus = Callable[..., tuple[int, str, str]]
 
@@ -292,8 +294,8 @@ def test_a_home_that_is_not_ready(tmp_path: Path, corpus: Corpus) -> None:
 
 
 def test_the_cost_of_stages_is_shown(home: str, tmp_path: Path) -> None:
-    from pipelines.home import Home
-    from pipelines.progress import board, read_figures, write_figures
+    from pipelines.home.layout import Home
+    from pipelines.progress.board import board, read_figures, write_figures
 
     root = Home(str(tmp_path))
     board.begin("ingest")

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from plain_build import plain_build
 
-from pipelines.cli_look import table_lines
-from pipelines.figures import figures
-from pipelines.home import Home, summaries, write_summary
-from pipelines.stats import stats
+from pipelines.home.layout import Home
+from pipelines.home.summaries import summaries, write_summary
+from pipelines.look.report.figures import figures
+from pipelines.look.stats import stats
+from pipelines.wording import table_lines
 
 Corpus = Callable[..., tuple[int, str, str]]
 

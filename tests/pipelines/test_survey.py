@@ -13,10 +13,13 @@ import surveyed
 
 from corpora.document import Note
 from pipelines import build as composition
-from pipelines import ingest, survey
-from pipelines.home import Home, stale, summaries, write_recipe
+from pipelines.adopt import changes
+from pipelines.home.fingerprints import stale
+from pipelines.home.layout import Home, write_recipe
+from pipelines.home.summaries import summaries
 from pipelines.recipe import load_recipe, recipe_digest
-from shards.config import UserError
+from pipelines.stages import ingest, survey
+from shards.errors import UserError
 
 Corpus = Callable[..., tuple[int, str, str]]
 
@@ -180,8 +183,8 @@ def test_places_are_no_part_of_the_digest_of_a_recipe(folder: Path) -> None:
         == recipe_digest(other)
         != recipe_digest(load_recipe_of(folder, "least = 3"))
     )
-    assert list(composition.changes(one, other)) == []
-    (line,) = composition.changes(one, load_recipe_of(folder, "least = 3"))
+    assert list(changes(one, other)) == []
+    (line,) = changes(one, load_recipe_of(folder, "least = 3"))
     assert line.startswith("changed: sources.lines.least from 2 to 3; redone: ingest")
 
 
@@ -298,7 +301,7 @@ def test_a_build_surveys_first(
     )
     stages: list[str] = []
     monkeypatch.setattr(
-        "pipelines.beam.run_stage", lambda home, stage, *rest: stages.append(stage.__name__)
+        "pipelines.engines.run.run_stage", lambda home, stage, *rest: stages.append(stage.__name__)
     )
     monkeypatch.setattr(composition, "run_dedup", lambda *_: None)
     monkeypatch.setattr(composition, "run_tokenizer", lambda *_: None)
@@ -348,7 +351,8 @@ def test_notes_hold_no_values_unless_told() -> None:
 
 def test_all_stages_as_one_pipeline(folder: Path) -> None:
     """As a jar runs them: ingest begins when the survey has come to its conclusion."""
-    from pipelines.beam import Build, run_stage
+    from pipelines.engines.run import run_stage
+    from pipelines.engines.transforms import Build
 
     home = home_of(folder)
     run_stage(home.root, Build, 0, [])

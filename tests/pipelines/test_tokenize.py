@@ -12,18 +12,19 @@ from hypothesis import strategies as st
 from realdata import data_file
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from corpora.normalise import normalise
+from corpora.text.normalise import normalise
 from pipelines.recipe import TokenizerConfig
-from pipelines.shard import is_lossless
-from pipelines.tokenize import (
+from pipelines.stages.encoder import (
     encode,
     fastest_encoder,
     plain_encoder,
     read_tokenizer,
     split_sentences,
 )
-from pipelines.tokenizer import load_given, train_bpe, with_special_tokens
-from shards.config import UserError
+from pipelines.stages.given_tokenizer import load_given, with_special_tokens
+from pipelines.stages.shards import is_lossless
+from pipelines.stages.train_tokenizer import train_bpe
+from shards.errors import UserError
 from shards.format import SPECIAL
 
 LANGUAGES = ["en", "de", "zh-cn", "ja", "any", "ar", "xx"]

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
-from pipelines import workers
-from pipelines.tokenize import fastest_encoder
+from pipelines.engines import children
+from pipelines.stages.encoder import fastest_encoder
 
 
 @dataclass(frozen=True)
@@ -53,12 +53,12 @@ def test_a_worker_encodes_with_one_thread(tmp_path: Path) -> None:
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.save(str(tmp_path / "tokenizer.json"))
-    job = workers.submit(
+    job = children.submit(
         1, threads_that_encoded, EncodeTask(str(tmp_path), str(tmp_path / "tokenizer.json"))
     )
     try:
         names = job.future.result(timeout=120)
         job.end()
     finally:
-        workers.stop()
+        children.stop()
     assert not [name for name in names if name.startswith(("fastokens", "tokio", "rayon"))]

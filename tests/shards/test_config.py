@@ -5,7 +5,8 @@ from typing import Any, Literal
 
 import pytest
 
-from shards.config import UserError, dump_toml, from_dict, parse_toml
+from shards.config import dump_toml, from_dict, parse_toml
+from shards.errors import UserError
 
 
 @dataclass(frozen=True, kw_only=True)

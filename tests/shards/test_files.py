@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from shards import files
-from shards.config import UserError
+from shards.errors import UserError
+from shards.storage import files
+from shards.storage.glob import glob
 
 
 @pytest.fixture
@@ -44,16 +45,16 @@ def tree(tmp_path: Path) -> Path:
     ],
 )
 def test_globs(pattern: str, names: list[str], tree: Path) -> None:
-    found = files.glob(str(tree / pattern))
+    found = glob(str(tree / pattern))
     assert [address for address, _ in found] == [str(tree / name) for name in names]
     assert all(size == os.path.getsize(address) for address, size in found)
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such folder"):
-        files.glob(str(tmp_path / "no" / "*.txt"))
+        glob(str(tmp_path / "no" / "*.txt"))
     with pytest.raises(UserError, match="no such file"):
-        files.glob(str(tmp_path / "no"))
+        glob(str(tmp_path / "no"))
 
 
 def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:

@@ -15,8 +15,9 @@ import pytest
 import s3
 from s3 import BUCKET, Request, Store
 
-from shards import files, store
-from shards.config import UserError
+from shards.errors import UserError
+from shards.storage import files, object_store
+from shards.storage.glob import glob
 
 PART = 10 << 20
 """Bytes of a part of a large upload."""
@@ -31,7 +32,7 @@ def server() -> Iterator[Store]:
 @pytest.fixture
 def bucket(server: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     """An empty bucket, and a store that gives up after three tries."""
-    monkeypatch.setattr(store, "MAX_TRIES", 3)
+    monkeypatch.setattr(object_store, "MAX_TRIES", 3)
     with s3.environment(monkeypatch, server.url):
         s3.make_bucket()
         server.forget()
@@ -60,7 +61,7 @@ def test_a_key_is_taken_as_it_stands(name: str, bucket: Store) -> None:
     assert bucket.objects() == {f"folder/{name}": name.encode()}
     assert files.read_bytes(address) == name.encode()
     assert files.exists(address) and files.size(address) == len(name.encode())
-    assert [found for found, _ in files.glob(f"s3://{BUCKET}/folder/**")] == [address]
+    assert [found for found, _ in glob(f"s3://{BUCKET}/folder/**")] == [address]
     files.remove(address)
     assert not files.exists(address) and not any(bucket.objects().values())
 
@@ -100,7 +101,7 @@ def test_requests_are_few(bucket: Store) -> None:
 
 
 def test_a_large_file_is_read_by_blocks(bucket: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "BLOCK", 1 << 20)
+    monkeypatch.setattr(object_store, "BLOCK", 1 << 20)
     content = os.urandom(5_500_000)
     bucket.fill({"f": content})
     with files.open_input(f"s3://{BUCKET}/f") as source:
@@ -113,7 +114,7 @@ def test_listings_beyond_a_page_are_complete(bucket: Store) -> None:
         f"flat/{number:04d}" for number in range(1500)
     ]
     bucket.fill(dict.fromkeys(names, b"x"))
-    assert [address for address, _ in files.glob(f"s3://{BUCKET}/d/**/*.txt")] == sorted(
+    assert [address for address, _ in glob(f"s3://{BUCKET}/d/**/*.txt")] == sorted(
         f"s3://{BUCKET}/{name}" for name in names if name.startswith("d/")
     )
     assert files.list_files(f"s3://{BUCKET}/flat") == [
@@ -153,7 +154,7 @@ def test_a_put_that_fails_shows_nothing_and_returns(fault: object, bucket: Store
         files.write_bytes(f"s3://{BUCKET}/f", os.urandom(4 * PART))
     assert time.monotonic() - start < 10 and bucket.objects() == {}
     bucket.forget()
-    store._down.clear()
+    object_store._down.clear()
     import gc
 
     gc.collect()
@@ -202,7 +203,9 @@ def test_the_same_bytes_twice_at_once(bucket: Store) -> None:
 
     reader = threading.Thread(target=read)
     reader.start()
-    store.side_by_side(lambda _: files.write_bytes(f"s3://{BUCKET}/f", content), list(range(4)))
+    object_store.side_by_side(
+        lambda _: files.write_bytes(f"s3://{BUCKET}/f", content), list(range(4))
+    )
     done.set()
     reader.join()
     assert seen <= {None, content} and bucket.objects() == {"f": content}
@@ -219,8 +222,8 @@ BUSY = [
 def test_a_busy_store_is_asked_again_ever_later(
     answer: tuple[str, str], bucket: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "MAX_TRIES", 6)
-    store._client.cache_clear()
+    monkeypatch.setattr(object_store, "MAX_TRIES", 6)
+    object_store._client.cache_clear()
     bucket.fill({"f": b"content"})
     bucket.fault = lambda request: answer if request.nth < 4 else None
     assert files.read_bytes(f"s3://{BUCKET}/f") == b"content"
@@ -237,8 +240,8 @@ def test_a_busy_store_is_asked_again_ever_later(
 def test_silence_is_ended_and_asked_again(
     kind: str, bucket: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "REQUEST_TIMEOUT_S", 1.0)
-    store._client.cache_clear()
+    monkeypatch.setattr(object_store, "REQUEST_TIMEOUT_S", 1.0)
+    object_store._client.cache_clear()
     bucket.fill({"f": b"content"})
     held = threading.Event()
 
@@ -288,10 +291,10 @@ def test_refusals_are_one_line_with_the_remedy(
         lambda: files.write_bytes(f"s3://{BUCKET}/g", b"x"),
         lambda: files.read_bytes(f"s3://{BUCKET}/f"),
         lambda: files.list_files(f"s3://{BUCKET}/d"),
-        lambda: files.glob(f"s3://{BUCKET}/d/*"),
+        lambda: glob(f"s3://{BUCKET}/d/*"),
         lambda: files.remove(f"s3://{BUCKET}/f"),
     ):
-        store._down.clear()
+        object_store._down.clear()
         if answer[1] == "NoSuchBucket":
             try:
                 action()
@@ -338,7 +341,7 @@ def test_a_missing_object_is_a_missing_file(bucket: Store) -> None:
     with pytest.raises(FileNotFoundError):
         files.size(f"s3://{BUCKET}/nothing")
     with pytest.raises(UserError, match="s3://another: no such bucket"):
-        files.glob("s3://another/d/*.txt")
+        glob("s3://another/d/*.txt")
     with pytest.raises(UserError, match="s3://another: no such bucket"):
         files.write_bytes("s3://another/f", b"")
     assert (

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import shards
-from shards import files
-from shards.config import UserError
+from shards.errors import UserError
 from shards.format import shard_name, token_dtype, token_schema
 from shards.manifest import Manifest, ShardEntry, TokenizerInfo, read_manifest, write_manifest
+from shards.storage import files
 from shards.verify import verify
 from shards.writer import token_batch, write_shard
 

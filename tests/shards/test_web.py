@@ -15,22 +15,23 @@ from hypothesis import strategies as st
 from realdata import DATA, data_file
 from web_site import Site, broken, claiming, in_place, redirect, serve, stalled, status, unmeasured
 
-from corpora import lists
 from corpora.document import Part
-from corpora.files import find
+from corpora.inputs import lists
+from corpora.inputs.find import find
 from corpora.sources import load_source
-from pipelines.ingest import _identity
 from pipelines.recipe import parse_recipe
-from shards import files, web, webfile
-from shards.config import UserError
+from pipelines.stages.source_tasks import _identity
+from shards.errors import UserError
+from shards.storage import files, http, http_file
+from shards.storage.glob import glob
 
 CONTENT = random.Random(0).randbytes(5_000_000)
-QUICK = web.Patience(attempts=4, first_attempts=4, first_wait_s=0.0, read_s=0.25)
+QUICK = http.Patience(attempts=4, first_attempts=4, first_wait_s=0.0, read_s=0.25)
 
 
 @pytest.fixture
 def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    monkeypatch.setattr(web, "PATIENCE", QUICK)
+    monkeypatch.setattr(http, "PATIENCE", QUICK)
     with serve({"f.bin": CONTENT}) as site:
         yield site
 
@@ -57,7 +58,7 @@ def test_any_seek_and_read_is_that_of_a_file(steps: list[tuple[int, int]], range
     with serve({"f": CONTENT}) as site:
         site.ranges = ranges
         twin = io.BytesIO(CONTENT)
-        with webfile.open_input(f"{site.url}/f", QUICK) as stream:
+        with http_file.open_input(f"{site.url}/f", QUICK) as stream:
             for position, count in steps:
                 assert stream.seek(max(position, 0)) == twin.seek(max(position, 0))
                 assert stream.read(count) == twin.read(count) and stream.tell() == twin.tell()
@@ -93,7 +94,10 @@ def test_a_break_costs_only_what_was_not_received(site: Site) -> None:
 def test_a_file_without_a_length(site: Site) -> None:
     site.for_good["f.bin"] = unmeasured
     assert files.read_bytes(f"{site.url}/f.bin") == CONTENT
-    with webfile.open_input(f"{site.url}/f.bin") as stream, pytest.raises(io.UnsupportedOperation):
+    with (
+        http_file.open_input(f"{site.url}/f.bin") as stream,
+        pytest.raises(io.UnsupportedOperation),
+    ):
         stream.seek(0, io.SEEK_END)
 
 
@@ -104,9 +108,9 @@ def test_a_file_without_a_length(site: Site) -> None:
         (status(403), PermissionError, "HTTP 403 Forbidden"),
         (status(400), OSError, "HTTP 400 Bad Request"),
         (redirect("/f.bin"), OSError, "redirects in circles"),
-        (status(503), web.Unreachable, r"HTTP 503 Service Unavailable \(4 tries\)"),
-        (broken(0), web.Unreachable, "broken off|ended at"),
-        (claiming(len(CONTENT) * 2), web.Unreachable, "ended at 5,000,000 of"),
+        (status(503), http.Unreachable, r"HTTP 503 Service Unavailable \(4 tries\)"),
+        (broken(0), http.Unreachable, "broken off|ended at"),
+        (claiming(len(CONTENT) * 2), http.Unreachable, "ended at 5,000,000 of"),
     ],
     ids=["gone", "forbidden", "nonsense", "circle", "busy", "nothing", "longer than it is"],
 )
@@ -116,7 +120,7 @@ def test_faults_that_stay(fault: object, error: type[Exception], message: str, s
     site.for_good["f.bin"] = fault  # type: ignore[assignment]
     with pytest.raises(error, match=message) as caught:
         files.read_bytes(f"{site.url}/f.bin")
-    assert isinstance(caught.value, UserError) == (error is web.Unreachable)
+    assert isinstance(caught.value, UserError) == (error is http.Unreachable)
     if isinstance(caught.value, UserError):
         assert caught.value.exit_code == 3 and site.url in caught.value.what
 
@@ -135,43 +139,43 @@ def test_a_file_that_changes_while_it_is_read(ranges: bool, site: Site) -> None:
 
 def test_waits_double_and_obey() -> None:
     waits: list[float] = []
-    tries = web.Tries("http://h/f", web.Patience(attempts=20), waits.append)
+    tries = http.Tries("http://h/f", http.Patience(attempts=20), waits.append)
     for after in [None, None, None, 10.0, 0.0, None, None, None, 2.0]:
-        tries.again(web.Again("busy", after))
+        tries.again(http.Again("busy", after))
     assert waits == [1, 2, 4, 10, 0, 32, 60, 60, 60]
     tries.progress()
-    tries.again(web.Again("broken off"))
+    tries.again(http.Again("broken off"))
     assert waits[-1] == 1
-    with pytest.raises(web.Unreachable, match="asks to wait for 4,000 s"):
-        tries.again(web.Again("busy", 4000))
+    with pytest.raises(http.Unreachable, match="asks to wait for 4,000 s"):
+        tries.again(http.Again("busy", 4000))
 
 
 def test_a_wrong_address_is_not_waited_for_long() -> None:
     waits: list[float] = []
     with serve({}) as site:
         pass
-    with pytest.raises(web.Unreachable, match=r"Connection refused \(5 tries\)"):
-        web.stat(f"{site.url}/f", web.Patience(), waits.append)
+    with pytest.raises(http.Unreachable, match=r"Connection refused \(5 tries\)"):
+        http.stat(f"{site.url}/f", http.Patience(), waits.append)
     assert waits == [1, 2, 4, 8]
 
 
 def test_a_server_that_answers_no_head(site: Site) -> None:
     site.heads = False
-    assert webfile.glob(f"{site.url}/f.bin") == [(f"{site.url}/f.bin", len(CONTENT))]
+    assert http_file.glob(f"{site.url}/f.bin") == [(f"{site.url}/f.bin", len(CONTENT))]
     assert site.gets("f.bin") == ["bytes=0-0"]
 
 
 def test_identity_is_the_etag_else_both_ends(site: Site, tmp_path: Path) -> None:
     address = f"{site.url}/f.bin"
-    [(_, size)] = files.glob(address)
+    [(_, size)] = glob(address)
     first = files.identity(address, size)
     assert site.sent["f.bin"] == 0
     site.files["f.bin"] = CONTENT[:2_500_000] + b"\0" + CONTENT[2_500_001:]
     assert files.identity(address, size) == first  # as planned
-    files.glob(address)
+    glob(address)
     assert files.identity(address, size) != first
     site.etags = False
-    files.glob(address)
+    glob(address)
     (tmp_path / "f").write_bytes(site.files["f.bin"])
     assert files.identity(address, size) == files.both_ends_digest(str(tmp_path / "f"), size)
     assert _identity(Part(address=f"{site.url}/nothing", path="nothing", size=0)).startswith(

@@ -293,7 +293,7 @@ def test_a_run_without_its_tokenizer_is_named(
 def test_a_second_trainer_in_a_run_is_refused(
     small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    script = "import sys\nfrom shards.lock import locked_folder\nwith locked_folder(sys.argv[1]):\n    print('held', flush=True)\n    sys.stdin.read()\n"
+    script = "import sys\nfrom shards.storage.lock import locked_folder\nwith locked_folder(sys.argv[1]):\n    print('held', flush=True)\n    sys.stdin.read()\n"
     holder = subprocess.Popen(
         [sys.executable, "-c", script, str(tmp_path / "run")],
         stdin=subprocess.PIPE,
@@ -311,13 +311,13 @@ def test_a_refused_run_can_be_begun_again(
     small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What ends between the writing of the recipe and the first step leaves no run behind."""
-    from shards.config import UserError
+    from shards.errors import UserError
 
     def refuse(*_: Any) -> None:
         raise UserError("no", "later", 3)
 
     with monkeypatch.context() as patched:
-        patched.setattr("trainer.loop.prepare", refuse)
+        patched.setattr("trainer.pretrain.prepare", refuse)
         assert main(base(small, tmp_path)) == 3
     capsys.readouterr()
     runs.train(base(small, tmp_path))

@@ -12,10 +12,14 @@ import trainer_twins as twins
 from trainer_fixtures import random_documents, random_shards, small_tokenizer, write_shards
 
 import shards
-from shards.config import UserError
-from trainer import formats, kernels
+from shards.errors import UserError
 from trainer.config import MaskingConfig
-from trainer.data import MIX_BLOCK, Data, Loader, Masker, make_order, open_data
+from trainer.data.gather import Masker
+from trainer.data.loader import Loader
+from trainer.data.order import MIX_BLOCK, make_order
+from trainer.data.samples import Data, open_data
+from trainer.formats import index
+from trainer.masking.tokens import IGNORED
 
 NOTHING = MaskingConfig(rate=0.15)
 
@@ -40,7 +44,7 @@ def gather(
 def unmasked(ids: np.ndarray, places: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """The ids with the labels put back."""
     flat = ids.reshape(-1).copy()
-    real = labels != kernels.IGNORED
+    real = labels != IGNORED
     flat[places[real]] = labels[real]
     return flat.reshape(ids.shape)
 
@@ -104,7 +108,7 @@ def test_every_sample_equals_its_twin(ragged: Path, length: int, sentence_eos: b
             assert (places[i, :count] - i * length).tolist() == where and labels[
                 i, :count
             ].tolist() == what
-            assert (labels[i, count:] == kernels.IGNORED).all() and (places[i, count:] == 0).all()
+            assert (labels[i, count:] == IGNORED).all() and (places[i, count:] == 0).all()
 
 
 def test_every_token_is_used_once_an_epoch(ragged: Path) -> None:
@@ -158,8 +162,8 @@ def loaded(
                     got.places.numpy().reshape(micro, -1) - np.arange(micro)[:, None] * data.length
                 )
                 labels = got.labels.numpy().reshape(micro, -1).copy()
-                parts[step].append((ids, np.where(labels == kernels.IGNORED, 0, places), labels))
-                assert got.masked == (labels != kernels.IGNORED).sum()
+                parts[step].append((ids, np.where(labels == IGNORED, 0, places), labels))
+                assert got.masked == (labels != IGNORED).sum()
                 loader.release(got)
         loader.close()
     return [tuple(np.concatenate([part[i] for part in step]) for i in range(3)) for step in parts]
@@ -229,16 +233,16 @@ def test_index_is_cached_by_digest(
 ) -> None:
     monkeypatch.setenv("CORPUSMILL_CACHE", str(tmp_path))
     shard = shards.open(str(ragged))[0]
-    first = formats.shard_index(shard, 40, True)
+    first = index.shard_index(shard, 40, True)
     path = next((tmp_path / "index").iterdir())
     assert shard.entry.digest in path.name
-    monkeypatch.setattr(formats, "pack_shard", lambda *_: pytest.fail("packed again"))
-    assert np.array_equal(formats.shard_index(shard, 40, True), first)
+    monkeypatch.setattr(index, "pack_shard", lambda *_: pytest.fail("packed again"))
+    assert np.array_equal(index.shard_index(shard, 40, True), first)
     monkeypatch.undo()
     monkeypatch.setenv("CORPUSMILL_CACHE", str(tmp_path))
     for damage in (b"", path.read_bytes()[:100], path.read_bytes()[:-32]):
         path.write_bytes(damage)
-        assert np.array_equal(formats.shard_index(shard, 40, True), first)
+        assert np.array_equal(index.shard_index(shard, 40, True), first)
 
 
 def test_no_cache_can_be_written(
@@ -271,7 +275,7 @@ def test_damaged_lengths_and_ids_are_refused(tmp_path: Path) -> None:
             shard, sentences=np.array(sizes, np.uint32), sentence_offsets=np.array(ends, np.int64)
         )
         with pytest.raises(UserError, match="the sentence lengths do not add up to the tokens"):
-            formats.pack_shard(damaged, 16, True)
+            index.pack_shard(damaged, 16, True)
     beyond = write_shards(
         tmp_path / "b", tokenizer, {("train", "a"): [[[np.array([5, 60_000, 7])]]]}
     )
@@ -322,7 +326,7 @@ def test_masking_over_ten_million_tokens(ten_million: Data, style: str) -> None:
         data, np.zeros(len(data), np.int64), np.arange(len(data)), masking
     )
     original = unmasked(ids, places, labels)
-    real = labels != kernels.IGNORED
+    real = labels != IGNORED
     is_special = np.isin(original, special)
     candidates = (~is_special).sum(1) if style == "exact" else lengths
     assert candidates.sum() >= 10_000_000

@@ -6,7 +6,10 @@ import trainer_twins as twins
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainer import kernels
+from trainer import chance
+from trainer.chance import below, make_key, mix, order, permute, sides
+from trainer.formats.full_sentences import pack, unpack
+from trainer.masking.tokens import mask
 
 SETTINGS = settings(max_examples=60, deadline=None)
 keys = st.integers(0, 2**64 - 1)
@@ -16,8 +19,8 @@ seeds = st.integers(0, 2**63 - 1)
 @given(keys, st.integers(0, 2**40))
 @SETTINGS
 def test_draws_equal_twin(key: int, counter: int) -> None:
-    assert int(kernels.mix(np.uint64(key))) == twins.mix(key)
-    assert int(kernels.draw(np.uint64(key), counter)) == twins.draw(key, counter)
+    assert int(mix(np.uint64(key))) == twins.mix(key)
+    assert int(chance.draw(np.uint64(key), counter)) == twins.draw(key, counter)
 
 
 @given(
@@ -26,8 +29,8 @@ def test_draws_equal_twin(key: int, counter: int) -> None:
 @SETTINGS
 def test_keys_equal_twin(seed: int, purpose: int, epoch: int, index: int, n: int) -> None:
     key = twins.make_key(seed, purpose, epoch, index)
-    assert int(kernels.make_key(seed, purpose, epoch, index)) == key
-    assert int(kernels.below(np.uint64(key), n)) == twins.below(key, n) < n
+    assert int(make_key(seed, purpose, epoch, index)) == key
+    assert int(below(np.uint64(key), n)) == twins.below(key, n) < n
 
 
 @given(st.integers(1, 40_000), seeds, st.integers(0, 3), st.integers(0, 10**6))
@@ -36,7 +39,7 @@ def test_order_equals_twin(n: int, seed: int, stream: int, first: int) -> None:
     positions = np.array([first, first + 1, first + n, first + 3 * n + 1], np.int64)
     positions.sort()
     epochs, indices = np.empty(4, np.int64), np.empty(4, np.int64)
-    kernels.order(positions, n, seed, stream, epochs, indices)
+    order(positions, n, seed, stream, epochs, indices)
     assert list(zip(epochs.tolist(), indices.tolist())) == [
         twins.order(int(position), n, seed, stream) for position in positions
     ]
@@ -45,7 +48,7 @@ def test_order_equals_twin(n: int, seed: int, stream: int, first: int) -> None:
 def whole_epoch(n: int, seed: int, epoch: int = 0) -> np.ndarray:
     positions = np.arange(epoch * n, (epoch + 1) * n)
     epochs, indices = np.empty(n, np.int64), np.empty(n, np.int64)
-    kernels.order(positions, n, seed, 0, epochs, indices)
+    order(positions, n, seed, 0, epochs, indices)
     assert (epochs == epoch).all()
     return indices
 
@@ -62,9 +65,9 @@ def test_order_is_a_bijection(sizes: range | tuple[int, ...]) -> None:
 
 def test_feistel_is_a_bijection_at_every_small_size() -> None:
     for n in range(1, 600):
-        a, b = kernels.sides(n)
+        a, b = sides(n)
         assert a * b >= n and (a * b - n) < a + b
-        assert len({int(kernels.permute(x, n, a, b, np.uint64(n))) for x in range(n)}) == n
+        assert len({int(permute(x, n, a, b, np.uint64(n))) for x in range(n)}) == n
 
 
 @pytest.mark.parametrize("n", [1000, 10_007])
@@ -99,13 +102,13 @@ def packed(documents: list[list[list[int]]], length: int, sentence_eos: bool) ->
     sizes = np.array([len(sentence) for sentence in sentences], np.uint32)
     ends = np.cumsum([0, *map(len, documents)], dtype=np.int64)
     tokens = np.array([value for sentence in sentences for value in sentence], np.uint16)
-    count = kernels.pack(sizes, ends, length, sentence_eos, np.zeros((0, 4), np.int64))
+    count = pack(sizes, ends, length, sentence_eos, np.zeros((0, 4), np.int64))
     index = np.zeros((count + 1, 4), np.int64)
-    assert kernels.pack(sizes, ends, length, sentence_eos, index) == count
+    assert pack(sizes, ends, length, sentence_eos, index) == count
     rows = []
     for i in range(count):
         row = np.zeros(length, np.int64)
-        n = kernels.unpack(tokens, sizes, ends, index, i, sentence_eos, 0, 2, 65_000, row)
+        n = unpack(tokens, sizes, ends, index, i, sentence_eos, 0, 2, 65_000, row)
         rows.append(row[:n].tolist())
     return rows
 
@@ -156,7 +159,7 @@ def test_masking_equals_twin(row: list[int], key: int, rate: float, fairseq: boo
     specials, vocab_size, mask_id = [0, 1, 2, 3, 60], 61, 60
     array, scratch = np.array(row, np.int64), np.empty(len(row), np.int64)
     places, labels = np.empty(len(row) + 1, np.int64), np.empty(len(row) + 1, np.int64)
-    count = kernels.mask(
+    count = mask(
         array,
         len(row),
         np.uint64(key),
@@ -184,7 +187,7 @@ def test_special_ids_anywhere_in_the_vocabulary() -> None:
         np.empty(1000, np.int64),
         np.empty(1000, np.int64),
     )
-    count = kernels.mask(
+    count = mask(
         array, len(row), np.uint64(3), 0.15, False, 50, np.array(specials), 17, scratch, where, what
     )
     assert (

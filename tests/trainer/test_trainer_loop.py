@@ -14,13 +14,16 @@ import torch
 import trainer_runs as runs
 from trainer_fixtures import patterned_documents, small_tokenizer, write_shards
 
-from shards.config import UserError
-from trainer import checkpoint, loop
+from shards.errors import UserError
+from trainer import checkpoint, optim, pretrain
 from trainer.checkpoint import State
 from trainer.cli import main
 from trainer.config import GuardConfig, ModelConfig, load_recipe
 from trainer.evaluate import validation_sets
-from trainer.model import build
+from trainer.models.roberta import build
+from trainer.objectives import masked_lm
+from trainer.objectives.masked_lm import masked_lm_sum
+from trainer.optim import learning_rate
 
 
 def arguments(shards: Path, run: Path, *more: str, steps: int = 20) -> list[str]:
@@ -154,9 +157,9 @@ def _with(original: Any, **defaults: Any) -> Any:
 def poison(monkeypatch: pytest.MonkeyPatch, bad: set[int]) -> None:
     """Make the loss of these micro-batches (counted from 0) not a number."""
     calls = iter(range(10**6))
-    real = loop.masked_lm_sum
+    real = masked_lm_sum
     monkeypatch.setattr(
-        loop,
+        masked_lm,
         "masked_lm_sum",
         lambda logits, labels: real(logits, labels) * (float("nan") if next(calls) in bad else 1.0),
     )
@@ -199,15 +202,18 @@ def test_spike_guard(tmp_path: Path) -> None:
     guard = GuardConfig(spike_window=10, spike_deviations=5, spike_limit=3)
     state = State(recipe={}, model={})
     for value in np.linspace(3, 2, 30):
-        state = loop.watch(state, float(value), guard, tmp_path, None)
+        state = pretrain.watch(state, float(value), guard, tmp_path, None)
     assert len(state.losses) == 10 and state.spikes == 0
-    state = loop.watch(loop.watch(state, 9.0, guard, tmp_path, None), 9.0, guard, tmp_path, None)
+    state = pretrain.watch(
+        pretrain.watch(state, 9.0, guard, tmp_path, None), 9.0, guard, tmp_path, None
+    )
     assert state.spikes == 2 and 9.0 not in state.losses
-    assert loop.watch(state, 2.0, guard, tmp_path, None).spikes == 0
+    assert pretrain.watch(state, 2.0, guard, tmp_path, None).spikes == 0
     with pytest.raises(UserError, match="far above its median"):
-        loop.watch(state, 9.0, guard, tmp_path, None)
+        pretrain.watch(state, 9.0, guard, tmp_path, None)
     assert (
-        loop.watch(state, 9.0, dataclasses.replace(guard, spike_window=0), tmp_path, None) == state
+        pretrain.watch(state, 9.0, dataclasses.replace(guard, spike_window=0), tmp_path, None)
+        == state
     )
 
 
@@ -220,7 +226,7 @@ def test_a_signal_saves_and_stops(
     sent: signal.Signals,
     code: int,
 ) -> None:
-    real = loop.learning_rate
+    real = learning_rate
 
     def send(step: int, *rest: Any) -> float:
         if step == 6:
@@ -229,7 +235,7 @@ def test_a_signal_saves_and_stops(
 
     run = tmp_path / "run"
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "learning_rate", send)
+        patch.setattr(optim, "learning_rate", send)
         assert main(arguments(small, run)) == code
     stopped = runs.logged(run)
     assert 7 <= stopped < 20 and checkpoint.list_checkpoints(run)[0].name == checkpoint.folder_name(

@@ -14,10 +14,10 @@ import torch
 from trainer_fixtures import TEST_DATA, novel_shards, small_tokenizer
 
 import shards
-from shards.config import UserError
+from shards.errors import UserError
 from trainer import export
 from trainer.config import ModelConfig, OptimConfig, load_recipe
-from trainer.model import (
+from trainer.models.roberta import (
     WORDS,
     MaskedLM,
     build,
@@ -26,7 +26,7 @@ from trainer.model import (
     load_published,
     published_state,
 )
-from trainer.objectives import hits, masked_lm_sum
+from trainer.objectives.masked_lm import hits, masked_lm_sum
 from trainer.optim import LossScale, decays, flatten_gradients, learning_rate, make_adamw
 
 transformers = pytest.importorskip("transformers")

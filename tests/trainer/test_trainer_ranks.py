@@ -83,7 +83,10 @@ def assert_equal(alone: Path, other: Path) -> None:
 def test_masked_counts_are_uneven(uneven: Path) -> None:
     """The proof below holds for micro-batches of unequal counts, one of them zero."""
     from trainer.config import MaskingConfig
-    from trainer.data import Loader, Masker, make_order, open_data
+    from trainer.data.gather import Masker
+    from trainer.data.loader import Loader
+    from trainer.data.order import make_order
+    from trainer.data.samples import open_data
 
     data = open_data([str(uneven)], "train", 32, True)
     loader = Loader(Masker(data, MaskingConfig(), 0), make_order(data, 0, {}), 32, 4, 0, 1, 0)
@@ -145,7 +148,7 @@ def test_a_sum_is_not_a_mean_of_means(uneven: Path, alone: Path, tmp_path: Path)
 
 
 def test_unequal_shares_are_refused() -> None:
-    from shards.config import UserError
+    from shards.errors import UserError
     from trainer.config import load_recipe, micro_batch
 
     with pytest.raises(UserError, match="cannot be shared among 5 ranks"):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import trainer_runs as runs
 
-from shards.config import UserError
+from shards.errors import UserError
 from trainer import checkpoint
 from trainer.cli import main
 

@@ -11,9 +11,9 @@ import pyarrow as pa
 import tokenizers
 from numpy.typing import NDArray
 
-import shards.files
 from shards.format import SPECIAL, TOKENIZER, shard_name, token_dtype, token_schema
 from shards.manifest import Manifest, ShardEntry, TokenizerInfo, write_manifest
+from shards.storage import files
 from shards.writer import token_batch, write_shard
 
 TEST_DATA = Path(
@@ -51,7 +51,7 @@ def write_shards(
     """A shards folder; `splits` maps (split, source) to the documents of each shard."""
     directory.mkdir(parents=True, exist_ok=True)
     content = tokenizer.to_str(pretty=True).encode()
-    shards.files.write_bytes(str(directory / TOKENIZER), content)
+    files.write_bytes(str(directory / TOKENIZER), content)
     digest = hashlib.blake2b(content, digest_size=32).hexdigest()
     size = tokenizer.get_vocab_size()
     entries: list[ShardEntry] = []

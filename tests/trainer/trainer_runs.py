@@ -65,7 +65,7 @@ def context() -> Any:
     """Children are forked from a server that has imported all and run nothing: a start costs a
     moment instead of six seconds."""
     found = multiprocessing.get_context("forkserver")
-    found.set_forkserver_preload(["trainer_runs", "torch", "torch._dynamo", "trainer.loop"])
+    found.set_forkserver_preload(["trainer_runs", "torch", "torch._dynamo", "trainer.pretrain"])
     return found
 
 
@@ -151,7 +151,7 @@ def logged(run: Path) -> int:
 
 
 def log(run: Path) -> list[dict[str, Any]]:
-    from trainer.metrics import read_log
+    from trainer.log import read_log
 
     return read_log(run)
 

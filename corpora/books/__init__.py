@@ -1,0 +1,1 @@
+"""The source `books`: EPUB files and the plain text of Project Gutenberg, a document per book."""

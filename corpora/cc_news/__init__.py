@@ -1,0 +1,1 @@
+"""The source `cc_news`: news pages from Common Crawl's archives."""

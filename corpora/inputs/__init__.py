@@ -1,0 +1,1 @@
+"""Input files: found by globs and lists, opened whatever their compression, read from archives."""

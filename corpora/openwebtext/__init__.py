@@ -1,0 +1,1 @@
+"""The source `openwebtext`: the release, or pages that submissions to Reddit link to."""

@@ -1,0 +1,1 @@
+"""Rules of quality: measures of a text, and the rules that read them."""

@@ -1,0 +1,1 @@
+"""The source `stories`: pages that resemble questions of common sense."""

@@ -1,0 +1,1 @@
+"""Text: normalization, character sets, languages, character tables, addresses."""

@@ -1,0 +1,1 @@
+"""The source `wikipedia`: articles from a dump of any language."""

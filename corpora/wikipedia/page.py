@@ -1,0 +1,209 @@
+"""One page of a dump: `extract_page(content, ...) -> Article | Skip`, pure, and every skip has its
+reason.
+
+Runs in a child that can be killed (corpora.guard): expat and mwparserfromhell's tokenizer are
+parsers in C. expat sees one `<page>` element at a time, with no document type before it: no entity
+can be declared, so none can be expanded.
+"""
+
+import datetime
+import hashlib
+import re
+from dataclasses import dataclass
+from xml.parsers import expat
+
+from corpora.document import Skip
+from corpora.wikipedia.paragraphs import count_words
+from corpora.wikipedia.templates import fold_name
+from corpora.wikipedia.wikitext import Style, read_prose
+
+MAX_WIKITEXT_BYTES = 3_000_000
+"""UTF-8 bytes of a page's wikitext; MediaWiki itself takes 2,097,152. The worst text known takes 10
+s of it."""
+
+MAX_XML_DEPTH = 20
+
+_REDIRECT = re.compile(
+    r"\s*#\s*(?:redirect|redirection|redirección|redirecionamento|redirect[a-z]*|weiterleitung|rinvia|doorverwijzing|patrz|przekieruj|tam|omdirigering|omdiriger|ohjaus|uudelleenohjaus|"
+    r"yönlendirme|přesměruj|átirányítás|pāradresācija|suunav|перенаправление|перенапр|перенаправлення|виклик|пренасочване|ανακατευθυνση|リダイレクト|転送|重定向|넘겨주기|تحويل|تغییر[_ ]مسیر|הפניה)"
+    r"\s*:?\s*\[\[",
+    re.IGNORECASE,
+)
+
+_TEMPLATE_NAME = re.compile(r"\{\{\s*([^{}|\[\]\n<>]{1,80}?)\s*[|}\n]")
+
+_DISAMBIGUATIONS = frozenset(
+    """disambig;disambiguation;disamb;dab;disambiguation page;disambig-cleanup;hndis;hndisambig;human name disambiguation;hndis-cleanup;geodis;geo-dis;place name disambiguation;surname;
+    letter-number combination disambiguation;letter disambiguation;letter-number combination disambig;airport disambiguation;biology disambiguation;call sign disambiguation;callsigndis;mathdab;
+    mathematical disambiguation;numberdis;number disambiguation;roaddis;road disambiguation;schooldis;school disambiguation;hospitaldis;hospital disambiguation;church disambiguation;chinese title disambiguation;
+    species latin name disambiguation;species latin name abbreviation disambiguation;taxonomic authority disambiguation;taxonomy disambiguation;station disambiguation;stationdis;genus disambiguation;
+    political party disambiguation;synagogue disambiguation;phonetics disambiguation;portal disambiguation;tndis;wp disambig;caselaw disambiguation;dab-cleanup;given name disambiguation;
+    begriffsklärung;bkl;homonymie;homonyme;desambiguación;desambig;disambigua;desambiguação;dp;doorverwijspagina;ujednoznacznienie;förgrening;gren;неоднозначность;многозначность;пояснение;
+    багатозначність;неоднозначність;aimai;曖昧さ回避;消歧义;消歧義;disambig-dab;rozcestník;egyért;täsmennyssivu;anlam ayrımı;flertydig;peker;nozīmju atdalīšana;dezambiguizare;동음이의""".replace(
+        "\n", ""
+    )
+    .replace("    ", "")
+    .split(";")
+)
+
+_TITLE = re.compile(
+    r"\((?:disambiguation|begriffsklärung|homonymie|desambiguación|disambigua|desambiguação|doorverwijspagina|ujednoznacznienie|значения|пояснение)\)$",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Article:
+    """`digest`: of the wikitext. `date`: of the revision. The counts are those of
+    `corpora.wikipedia.wikitext.Prose`."""
+
+    text: str
+    title: str
+    page_id: int | None
+    revision_id: int | None
+    date: datetime.date | None
+    digest: str
+    empty_brackets: int = 0
+    unbalanced: int = 0
+
+
+def extract_page(
+    content: bytes,
+    *,
+    encoding: str,
+    style: Style,
+    namespaces: tuple[int, ...] = (0,),
+    disambiguation: bool = False,
+    min_words: int = 0,
+) -> tuple[Article | Skip, str | None]:
+    """(the prose of a `<page>` element, or why there is none; the page's title where it is
+    known)."""
+    try:
+        xml = content.decode(encoding)
+    except UnicodeError as error:
+        return Skip(reason="bad_encoding", detail=str(error)[:200]), None
+    fields = _Fields()
+    try:
+        fields.read(xml)
+    except expat.ExpatError as error:
+        unknown_entity = (
+            getattr(error, "code", None)
+            == expat.errors.codes[expat.errors.XML_ERROR_UNDEFINED_ENTITY]
+        )
+        detail, known_title = str(error)[:200], fields.get("title") or None
+        if unknown_entity:
+            return Skip(reason="entity", detail=detail, text=xml[:1000]), known_title
+        return Skip(reason="bad_xml", detail=detail, text=xml[:1000]), known_title
+    title = " ".join(fields.get("title").replace("_", " ").split())
+    return _article(fields, title, style, namespaces, disambiguation, min_words), title or None
+
+
+def _article(
+    fields: "_Fields",
+    title: str,
+    style: Style,
+    namespaces: tuple[int, ...],
+    disambiguation: bool,
+    min_words: int,
+) -> Article | Skip:
+    text = fields.get("revision/text")
+    namespace = _number(fields.get("ns"))
+    if (namespace or 0) not in namespaces:
+        return Skip(reason="namespace", detail=str(namespace))
+    if fields.redirect is not None or _REDIRECT.match(text):
+        return Skip(reason="redirect", detail=f"to {fields.redirect or text.strip()[:200]}")
+    if not text.strip():
+        return Skip(reason="empty", detail="deleted" if fields.deleted else "no wikitext")
+    model = fields.get("revision/model").strip()
+    if model not in ("", "wikitext"):
+        return Skip(reason="not_wikitext", detail=model[:100])
+    if len(text) > MAX_WIKITEXT_BYTES or len(text.encode()) > MAX_WIKITEXT_BYTES:
+        return Skip(
+            reason="too_large",
+            detail=f"more than {MAX_WIKITEXT_BYTES:,} bytes of wikitext",
+            text=text[:1000],
+        )
+    if not disambiguation and (why := _disambiguates(title, text)):
+        return Skip(reason="disambiguation", detail=why[:200], text=text[:1000])
+    prose = read_prose(text, style, title)
+    if isinstance(prose, Skip):
+        return prose
+    if not prose.text:
+        return Skip(reason="empty", detail="no prose", text=text[:1000])
+    if (words := count_words(prose.text)) < min_words:
+        return Skip(reason="too_short", detail=f"{words} words", text=prose.text)
+    return Article(
+        text=prose.text,
+        title=title,
+        page_id=_number(fields.get("id")),
+        revision_id=_number(fields.get("revision/id")),
+        date=_date(fields.get("revision/timestamp")),
+        digest=hashlib.blake2b(text.encode(), digest_size=16).hexdigest(),
+        empty_brackets=prose.empty_brackets,
+        unbalanced=prose.unbalanced,
+    )
+
+
+class _Fields:
+    """The texts of a page's elements, by their path below `<page>`; of several revisions the
+    last."""
+
+    def __init__(self) -> None:
+        self._texts: dict[str, list[str]] = {}
+        self._path: list[str] = []
+        self.redirect: str | None = None
+        self.deleted = False
+
+    def read(self, xml: str) -> None:
+        """Raises ExpatError for what is no XML, for entities that XML does not know, and for
+        elements deeper than MAX_XML_DEPTH."""
+        parser = expat.ParserCreate()
+        parser.buffer_text = True
+        parser.StartElementHandler = self._start
+        parser.EndElementHandler = self._end
+        parser.CharacterDataHandler = self._characters
+        parser.Parse(xml, True)
+
+    def get(self, path: str) -> str:
+        return "".join(self._texts.get(path, ()))
+
+    def _start(self, name: str, attributes: dict[str, str]) -> None:
+        self._path.append(name.rpartition(":")[2])
+        if len(self._path) > MAX_XML_DEPTH:
+            raise expat.ExpatError(f"more than {MAX_XML_DEPTH} elements one in the other")
+        path = "/".join(self._path[1:])
+        if path == "redirect":
+            self.redirect = attributes.get("title", "")
+        elif path == "revision/text":
+            self.deleted = "deleted" in attributes
+        self._texts[path] = []
+
+    def _end(self, name: str) -> None:
+        self._path.pop()
+
+    def _characters(self, text: str) -> None:
+        self._texts["/".join(self._path[1:])].append(text)
+
+
+def _number(text: str) -> int | None:
+    text = text.strip()
+    return int(text) if re.fullmatch(r"-?[0-9]{1,18}", text) else None
+
+
+def _date(timestamp: str) -> datetime.date | None:
+    try:
+        return datetime.date.fromisoformat(timestamp.strip()[:10])
+    except ValueError:
+        return None
+
+
+def _disambiguates(title: str, text: str) -> str:
+    """What says that a page only tells titles apart; "" where nothing does."""
+    if _TITLE.search(title):
+        return "the title"
+    if "__DISAMBIG__" in text:
+        return "__DISAMBIG__"
+    for match in _TEMPLATE_NAME.finditer(text):
+        if fold_name(match[1]) in _DISAMBIGUATIONS:
+            return match[1]
+    return ""

@@ -1,0 +1,1 @@
+"""Everything that knows Apache Beam: transforms, worker processes, engines and their errors."""

@@ -1,0 +1,1 @@
+"""Looking at a home: statistics, status, single documents, differences, exports, the report."""

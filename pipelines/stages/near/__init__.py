@@ -1,0 +1,1 @@
+"""Stage `near`: near-duplicates, from signatures to the decision."""

@@ -1,0 +1,217 @@
+"""TODO-DOC pipelines/stages/near/candidates.py."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from pipelines.home.fingerprints import fingerprint
+from pipelines.home.layout import Home, open_home, recipe_key, task_home
+from pipelines.home.summaries import Summary, done, ordered_slices, summaries, write_summary
+from pipelines.progress.ticks import tick
+from pipelines.stages.near import groups as near_groups
+from pipelines.stages.near import signatures
+from pipelines.stages.near.groups import (
+    CANDIDATES,
+    PAIRS,
+    Listed,
+    Task,
+    group_summary,
+    grouped,
+    read_list,
+)
+from pipelines.stages.near.pairs import LATER, PAIR_ROOM
+from shards.storage import files
+
+FACT = np.dtype([("order", "<u4"), ("id", "S16")])
+"""What the decision asks about a document that is in a pair."""
+
+# --- candidates
+# ---------------------------------------------------------------------------------------------------
+
+
+def plan_candidates(home_root: str) -> list[Task]:
+    """Every group, to gather its pairs and shingles."""
+    home, recipe = open_home(home_root)
+    pairs = fingerprint(
+        stage=near_groups.VERSION,
+        ngram=recipe.dedup.ngram,
+        pairs=[summary.output for summary in summaries(home, PAIRS, "all")],
+    )
+    key = recipe_key(recipe)
+    return [
+        Task(
+            home=home_root,
+            recipe=key,
+            members=members,
+            index=index,
+            stage=CANDIDATES,
+            fingerprint=fingerprint(pairs=pairs, documents=[summary.output for summary in members]),
+        )
+        for index, members in enumerate(grouped(ordered_slices(home, recipe)))
+    ]
+
+
+def gather(task: Task) -> Summary:
+    """Write what a group needs to be compared: the shingles of its documents that are in a pair,
+    sorted sets end to end (uint64); pairs (P, 2) uint64, later place here; C `FACT`s; (C + 1,)
+    int64 where each set begins; rows, counted through the group, and words (C,) uint32; C and P."""
+    from pipelines.stages.near import kernels
+    from pipelines.stages.near.word_table import word_table
+
+    home, recipe = task_home(task)
+    address = home.work(CANDIDATES, task.source, f"{task.name}.bin")
+    finished = done(home, CANDIDATES, task.source, task.name, task.fingerprint, address)
+    if finished:
+        return finished
+    pairs, rows = _own_pairs(home, task.index)
+    facts, words = np.zeros(len(rows), FACT), np.zeros(len(rows), np.uint32)
+    ends = np.zeros(len(rows) + 1, np.int64)
+    with files.open_output(address) as output:
+        for number, (row, text, order, identity) in enumerate(_documents(home, task, rows)):
+            shingles = kernels.shingles_of(text, recipe.dedup.ngram, word_table())
+            facts[number], words[number] = (order, identity), len(shingles) + recipe.dedup.ngram - 1
+            shingles.sort()
+            shingles = shingles[np.concatenate([[True], shingles[1:] != shingles[:-1]])]
+            output.write(shingles.tobytes())
+            ends[number + 1] = ends[number] + len(shingles)
+            tick(number, task.size * row // max(task.documents, 1))
+        for array in (
+            pairs,
+            facts,
+            ends,
+            rows.astype(np.uint32),
+            words,
+            np.array([len(rows), len(pairs)], np.uint64),
+        ):
+            output.write(array.tobytes())
+    summary = group_summary(task, output, {"candidates": len(rows), "pairs": len(pairs)})
+    write_summary(home, summary)
+    return summary
+
+
+def _own_pairs(home: Home, index: int) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """(P, 2) the pairs whose later document lies in a group, each once, sorted; and the rows of it
+    that are in any pair."""
+    pairs: NDArray[np.uint64] = np.zeros((0, 2), np.uint64)
+    rows: NDArray[np.uint64] = np.zeros(0, np.uint64)
+    held, waiting = [pairs], 0
+    groups = len(read_list(home))
+    for number, proposed in enumerate(summaries(home, PAIRS, "all")):
+        for block in _blocks(home.work(PAIRS, "all", f"{proposed.slice}.bin"), index, groups):
+            rows = np.union1d(rows, block[:, 0] & np.uint64(0xFFFFFFFF))
+            held.append(block[block[:, 0] >= np.uint64(LATER)] & np.uint64(LATER - 1))
+            waiting += len(held[-1])
+            if waiting > PAIR_ROOM + len(pairs):  # most pairs come again from other bands
+                pairs = _each_once(held)
+                held, waiting = [pairs], 0
+        tick(number, 0)
+    return _each_once(held), rows.astype(np.int64)
+
+
+def _each_once(held: list[NDArray[np.uint64]]) -> NDArray[np.uint64]:
+    """(P, 2) sorted, each once."""
+    pairs: NDArray[np.uint64] = np.concatenate(held)
+    pairs = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
+    new = np.ones(len(pairs), np.bool_)
+    new[1:] = (pairs[1:] != pairs[:-1]).any(axis=1)
+    return pairs[new]
+
+
+def _blocks(address: str, index: int, groups: int) -> Iterator[NDArray[np.uint64]]:
+    """The records of a group in a file of pairs, block by block."""
+    with files.open_ranges(address) as stream:
+        size = stream.size()
+        count = int.from_bytes(stream.read_at(8, size - 8), "little")
+        begin = size - 8 - count * (groups + 1) * 8
+        bounds = np.frombuffer(
+            stream.read_at(2 * count * 8, begin + index * count * 8), np.uint64
+        ).reshape(2, count)
+        for low, high in bounds.T.tolist():
+            if low < high:
+                yield np.frombuffer(stream.read_at(high - low, low), np.uint64).reshape(-1, 2)
+
+
+def _documents(
+    home: Home, task: Task, rows: NDArray[np.int64]
+) -> Iterator[tuple[int, NDArray[np.uint8], int, bytes]]:
+    """(row, bytes of the text, crawl order, id) of some documents of a group, in order; slices and
+    row groups without any are not read."""
+    first = 0
+    for ingested in task.members:
+        end = first + ingested.counts["documents"]
+        if np.searchsorted(rows, first) == np.searchsorted(rows, end):
+            first = end
+            continue
+        with files.open_input(home.documents(ingested.source, ingested.slice)) as stream:
+            documents = pq.ParquetFile(stream)
+            for group in range(documents.num_row_groups):
+                count = documents.metadata.row_group(group).num_rows
+                wanted = rows[np.searchsorted(rows, first) : np.searchsorted(rows, first + count)]
+                if len(wanted):
+                    table = documents.read_row_group(group, columns=["id", "text", "crawled"])
+                    text, ends = signatures.text_buffer(table.column("text"))
+                    order, ids = signatures.crawl_order(table.column("crawled")), table.column("id")
+                    for row in (wanted - first).tolist():
+                        yield (
+                            first + row,
+                            text[ends[row] : ends[row + 1]],
+                            int(order[row]),
+                            bytes.fromhex(ids[row].as_py()),
+                        )
+                first += count
+
+
+# --- scores
+# -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Sets:
+    """The directory of a file of candidates: where the shingles of each document begin, (C + 1,),
+    their rows and words (C,)."""
+
+    ends: NDArray[np.int64]
+    rows: NDArray[np.uint32]
+    words: NDArray[np.uint32]
+
+
+def candidates_file(home: Home, piece: Listed) -> str:
+    """Where `gather` wrote."""
+    return home.work(CANDIDATES, piece.source, f"{piece.name}.bin")
+
+
+def read_sets(stream: Any) -> Sets:
+    """The directory of what `gather` wrote."""
+    count, _, begin = _layout(stream)
+    content = stream.read_at(count * 16 + 8, begin)
+    ends, at = np.frombuffer(content, np.int64, count + 1), count * 8 + 8
+    return Sets(
+        ends=ends,
+        rows=np.frombuffer(content, np.uint32, count, at),
+        words=np.frombuffer(content, np.uint32, count, at + count * 4),
+    )
+
+
+def read_facts(stream: Any) -> NDArray[Any]:
+    """(C,) `FACT`s of what `gather` wrote."""
+    count, _, begin = _layout(stream)
+    return np.frombuffer(stream.read_at(count * FACT.itemsize, begin - count * FACT.itemsize), FACT)
+
+
+def read_pairs(stream: Any) -> NDArray[np.uint64]:
+    """(P, 2) of what `gather` wrote."""
+    count, pairs, begin = _layout(stream)
+    return np.frombuffer(
+        stream.read_at(pairs * 16, begin - count * FACT.itemsize - pairs * 16), np.uint64
+    ).reshape(-1, 2)
+
+
+def _layout(stream: Any) -> tuple[int, int, int]:
+    """C, P, and where the directory begins."""
+    size = stream.size()
+    count, pairs = np.frombuffer(stream.read_at(16, size - 16), np.uint64).tolist()
+    return count, pairs, size - 16 - count * 16 - 8

@@ -1,0 +1,1 @@
+"""From shards to micro-batches: samples, their order, and the loader."""

@@ -1,0 +1,1 @@
+"""Input formats: how documents are packed into samples."""

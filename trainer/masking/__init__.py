@@ -1,0 +1,1 @@
+"""Masking: which tokens of a sample are predicted."""

@@ -1,0 +1,1 @@
+"""Models, each in one file, with the published parameter names."""
