@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from corpora.document import document_id
 from corpora.files.source import FilesOptions
-from corpora.text import normalise
 from corpora.text.normalise import casefold
 from pipelines.home.decisions import twins
 from pipelines.home.layout import Home, write_recipe
@@ -145,7 +144,7 @@ def test_equal_keys_of_different_texts_are_told_apart(
     def digest(text: str) -> bytes:
         return b"collides" + text[:1].encode().ljust(8, b"\0")
 
-    monkeypatch.setattr(normalise, "exact_digest", digest)
+    monkeypatch.setattr(exact, "exact_digest", digest)
     documents = [
         ("a", 0, None, "x"),
         ("a", 0, None, "y"),
