@@ -8,7 +8,7 @@ letters.) Of scripts without spaces each letter is a word. A line is what line f
 without blanks at its ends, unless it is empty; a paragraph is what empty lines separate.
 
 The kernels here are numba over code points; their slow twin in plain Python stands in
-tests/measures_twin.py.
+tests/helpers/measures_twin.py.
 """
 
 import datetime

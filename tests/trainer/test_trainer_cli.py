@@ -497,8 +497,8 @@ def test_works_where_no_cache_can_be_written(tmp_path: Path) -> None:
     code = (
         "import numba.core.caching as caching\n"
         "caching.CacheImpl._locator_classes = []\n"
-        "from trainer import kernels\nimport numpy as np\n"
-        "assert int(kernels.draw(np.uint64(1), 2)) and kernels.draw.stats.cache_path is None\n"
+        "from trainer import chance\nimport numpy as np\n"
+        "assert int(chance.draw(np.uint64(1), 2)) and chance.draw.stats.cache_path is None\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment, cwd=runs.ROOT, capture_output=True, text=True

@@ -3,7 +3,7 @@
 They call each other, so they share one file (numba's cache watches only a function's own file).
 Arrays in, arrays out; status codes instead of exceptions; serial and `nogil`, so that the loader's
 thread runs beside the training step. Each has an independent twin in plain Python in
-`tests/trainer/trainer_twins.py`.
+`tests/helpers/trainer_twins.py`.
 
 Chance is counter-based: `draw(key, counter)` is SplitMix64 by position, and keys are made by
 drawing from keys: `draw(draw(draw(mix(seed), purpose), epoch), index)`. Nothing depends on what was

@@ -158,7 +158,11 @@ def test_the_page_shows_what_the_json_says(
     } == set()
     assert (
         "http://"
-        not in (style := (Path(__file__).parents[2] / "pipelines/templates/report.css").read_text())
+        not in (
+            style := (
+                Path(__file__).parents[3] / "pipelines/look/report/templates/report.css"
+            ).read_text()
+        )
         and "url(" not in style
     )
 

@@ -1,22 +1,17 @@
 """The model equals transformers' RobertaForMaskedLM; weights go both ways unchanged."""
 
-import io
 import json
-import os
-import tarfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 import safetensors.torch
-import tokenizers
 import torch
-from trainer_fixtures import TEST_DATA, novel_shards, small_tokenizer
+from trainer_fixtures import batch
 
-import shards
 from shards.errors import UserError
 from trainer import export
-from trainer.config import ModelConfig, OptimConfig, load_recipe
+from trainer.config import ModelConfig, load_recipe
 from trainer.models.roberta import (
     WORDS,
     MaskedLM,
@@ -27,7 +22,6 @@ from trainer.models.roberta import (
     published_state,
 )
 from trainer.objectives.masked_lm import hits, masked_lm_sum
-from trainer.optim import LossScale, decays, flatten_gradients, learning_rate, make_adamw
 
 transformers = pytest.importorskip("transformers")
 
@@ -61,15 +55,6 @@ def ours(model: Any, config: ModelConfig, dtype: torch.dtype) -> MaskedLM:
     own = build(config, 0).to(dtype).eval()
     load_published(own, {name: tensor.to(dtype) for name, tensor in model.state_dict().items()})
     return own
-
-
-def batch(config: ModelConfig) -> tuple[torch.Tensor, torch.Tensor]:
-    generator = torch.Generator().manual_seed(1)
-    ids = torch.randint(4, config.vocab_size - 1, (4, config.positions), generator=generator)
-    ids[0, 30:] = config.pad_id
-    ids[2, 5:] = config.pad_id
-    labels = torch.where(torch.rand(ids.shape, generator=generator) < 0.2, ids, -100)
-    return ids, labels.masked_fill(ids == config.pad_id, -100)
 
 
 def run_theirs(
@@ -268,160 +253,3 @@ def test_hits_leave_ignored_places_out() -> None:
     logits = torch.eye(3)
     assert int(hits(logits, torch.tensor([0, 1, -100]))) == 2
     assert float(masked_lm_sum(logits, torch.full((3,), -100))) == 0.0
-
-
-# --- the optimizer
-# ---------------------------------------------------------------------------------------------
-
-
-def test_decay_groups() -> None:
-    model = build(SHAPE, 0)
-    flatten_gradients(model)
-    every = make_adamw(model, OptimConfig(decay="all"))
-    assert [group["weight_decay"] for group in every.param_groups] == [0.01]
-    split = make_adamw(model, OptimConfig(decay="matrices"))
-    assert [group["weight_decay"] for group in split.param_groups] == [0.01, 0.0]
-    assert sum(len(group["params"]) for group in split.param_groups) == len(
-        every.param_groups[0]["params"]
-    )
-    assert not decays("lm_head.layer_norm.weight", OptimConfig(decay="matrices")) and decays(
-        WORDS, OptimConfig(decay="matrices")
-    )
-
-
-def test_gradients_are_views_of_one_buffer() -> None:
-    model = build(SHAPE, 0)
-    flat = flatten_gradients(model)
-    masked_lm_sum(model(*batch(SHAPE)[:1], torch.arange(5)), torch.arange(5)).backward()
-    norm = torch.sqrt(
-        sum(
-            parameter.grad.double().square().sum()
-            for parameter in model.parameters()
-            if parameter.requires_grad
-        )
-    )  # type: ignore[union-attr, arg-type, misc]
-    assert (
-        torch.allclose(torch.linalg.vector_norm(flat, dtype=torch.float64), norm)
-        and float(norm) > 0
-    )
-
-
-def test_schedule() -> None:
-    config = OptimConfig(lr=1.0, warmup_steps=10)
-    rates = [learning_rate(step, 100, config) for step in range(100)]
-    assert rates[0] == 0.1 and rates[9] == 1.0 and rates[10] == 1.0
-    assert rates[99] == pytest.approx(1 / 90) and rates[55] == 0.5
-    assert learning_rate(0, 10, OptimConfig(lr=1.0, warmup_steps=0)) == 1.0
-
-
-def test_loss_scale() -> None:
-    scale = LossScale(window=3)
-    assert scale.after(False).scale == 64.0
-    for _ in range(3):
-        scale = scale.after(True)
-    assert scale.scale == 256.0 and scale.good == 0
-
-
-# --- the tokenizer
-# ---------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def roberta_tokenizer() -> tuple[tokenizers.Tokenizer, dict[str, Any]]:
-    """The published vocabulary as a tokenizer.json of the shards would have it, and its published
-    id vectors."""
-    path = TEST_DATA / "tokenizer" / "gpt2_bpe.tar.xz"
-    if not path.exists():
-        assert os.environ.get("CI") != "true", (
-            f"{path}: the test data must be there in CI; set CORPUSMILL_TEST_DATA"
-        )
-        pytest.skip("no test data")
-    with tarfile.open(path) as archive:
-        files = {
-            Path(member.name).name: archive.extractfile(member).read()
-            for member in archive
-            if member.isfile()
-        }  # type: ignore[union-attr]
-    vocabulary = json.loads(files["roberta_vocab_derived.json"])
-    merges = [
-        tuple(line.split(" "))
-        for line in io.StringIO(files["vocab.bpe"].decode()).read().split("\n")[1:]
-        if line
-    ]
-    tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE(vocab=vocabulary, merges=merges))
-    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = tokenizers.decoders.ByteLevel()
-    tokenizer.add_special_tokens(["<s>", "<pad>", "</s>", "<unk>", "<mask>"])
-    return tokenizer, json.loads(files["vectors.json"])
-
-
-def exported(tokenizer: tokenizers.Tokenizer, folder: Path) -> Any:
-    (folder / "run").mkdir()
-    tokenizer.save(str(folder / "run" / "tokenizer.json"))
-    (folder / "out").mkdir()
-    special = export._write_tokenizer(folder / "run", folder / "out", 512)
-    (folder / "out" / "config.json").write_text(
-        json.dumps(export.hugging_face_config(SHAPE, special))
-    )
-    return transformers.AutoTokenizer.from_pretrained(str(folder / "out"))
-
-
-def test_published_id_vectors(
-    roberta_tokenizer: tuple[tokenizers.Tokenizer, dict[str, Any]], tmp_path: Path
-) -> None:
-    tokenizer, vectors = roberta_tokenizer
-    loaded = exported(tokenizer, tmp_path)
-    assert loaded("Hello world!")["input_ids"] == [0, 31414, 232, 328, 2]
-    for one in vectors["published"]:
-        assert (
-            loaded(one["text"], add_special_tokens=False)["input_ids"]
-            == one["roberta_ids_without_specials"]
-        ), one["text"]
-    for one in vectors["published_pairs"]:
-        assert loaded(one["a"], one["b"])["input_ids"] == one["roberta_ids_with_specials"], one["a"]
-    assert len(vectors["published"]) + len(vectors["published_pairs"]) == 34
-
-
-def test_exported_tokenizer_gives_the_ids_of_real_shards(tmp_path: Path) -> None:
-    """A novel through the shards: each sentence's text, encoded by the exported tokenizer, gives
-    the ids that lie in the shard."""
-    pytest.importorskip("sentencex")
-    if not (TEST_DATA / "books" / "english_novels.tar.xz").exists():
-        assert os.environ.get("CI") != "true", (
-            "the test data must be there in CI; set CORPUSMILL_TEST_DATA"
-        )
-        pytest.skip("no test data")
-    folder = novel_shards(tmp_path / "shards", 2000, 1)
-    loaded = exported(tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json")), tmp_path)
-    shard, count = shards.open(str(folder))[0], 0
-    for d in range(len(shard)):
-        tokens, at = shard.document(d).tolist(), 0
-        for size in shard.sentences[
-            shard.sentence_offsets[d] : shard.sentence_offsets[d + 1]
-        ].tolist():
-            ids = tokens[at : at + size]
-            text = loaded.decode(ids)
-            assert (
-                text.startswith(" ") and loaded(text, add_special_tokens=False)["input_ids"] == ids
-            )
-            at, count = at + size, count + 1
-    assert count > 1000
-
-
-def test_exported_tokenizer_gives_the_ids_in_the_shards(tmp_path: Path) -> None:
-    tokenizer = small_tokenizer(280)
-    loaded = exported(tokenizer, tmp_path)
-    for text in ("the quick brown fox", " jumps over", "caf\u00e9 \u4e2d\u6587", ""):
-        ids = tokenizer.encode(text, add_special_tokens=False).ids
-        assert (
-            loaded(text)["input_ids"] == [0, *ids, 2]
-            and loaded(text, add_special_tokens=False)["input_ids"] == ids
-        )
-    assert loaded("the <mask> fox")["input_ids"].count(loaded.mask_token_id) == 1
-    assert (loaded.pad_token_id, loaded.bos_token_id, loaded.eos_token_id, loaded.unk_token_id) == (
-        1,
-        0,
-        2,
-        3,
-    )
-    assert loaded("a", "b")["input_ids"].count(2) == 3

@@ -19,7 +19,7 @@ import torch
 
 from trainer.cli import main
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).resolve().parents[2]
 # A model that is smaller still than `tiny`, for proofs over many steps.
 MINI = [
     "--recipe",

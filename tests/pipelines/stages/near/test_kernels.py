@@ -26,7 +26,7 @@ from pipelines.stages.near.word_table import (
     word_table,
 )
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[4]
 SAME_UNICODE = pytest.mark.skipif(
     unicodedata.unidata_version != unicode_version(),
     reason="the interpreter's Unicode is another than the table's",
@@ -345,9 +345,9 @@ def test_it_works_where_no_cache_folder_can_be_written() -> None:
         "import numba.core.caching as caching\n"
         "caching.CacheImpl._locator_classes = []\n"
         "import numpy as np\n"
-        "from pipelines import minhash\n"
+        "from pipelines.stages.near import kernels\n"
         "a = np.array([1, 2, 3], np.uint64)\n"
-        "assert minhash.common(a, a[1:]) == 2\n"
+        "assert kernels.common(a, a[1:]) == 2\n"
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -1,7 +1,7 @@
 """Languages on real text: accuracy beside plain langdetect, one answer in any process, thread and
 order, what the gate loses.
 
-`pytest -m long -s tests/corpora/test_language_accuracy.py` prints the table of docs/corpora.md.
+`pytest -m long -s tests/corpora/text/test_language_accuracy.py` prints the table of docs/corpora.md.
 """
 
 import json

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from test_exact import write_slice
+from home_slices import write_slice
 
 from corpora.document import SourceDedup
 from corpora.files.source import FilesOptions

@@ -1,5 +1,5 @@
 """Stage `survey`: a source that is read twice, by a source of a user's own whose survey reads
-another input (tests/surveyed.py)."""
+another input (tests/helpers/surveyed.py)."""
 
 import json
 from collections.abc import Callable

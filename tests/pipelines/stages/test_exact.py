@@ -7,24 +7,20 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
+from home_slices import write_slice
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpora.document import document_id
 from corpora.files.source import FilesOptions
-from corpora.text import normalise
 from corpora.text.normalise import casefold
 from pipelines.home.decisions import twins
-from pipelines.home.documents import DOCUMENT_SCHEMA
 from pipelines.home.layout import Home, write_recipe
-from pipelines.home.summaries import Summary, summaries, write_summary
+from pipelines.home.summaries import summaries
 from pipelines.recipe import DedupConfig, Recipe
 from pipelines.stages import exact
 from shards.errors import UserError
-from shards.storage import files
 
 # (source, path, crawled or None, text): what decides who survives
 DOCUMENT = st.tuples(
@@ -54,52 +50,6 @@ def write_home(
         for begin in range(0, len(rows), cuts):
             write_slice(home, source, f"{begin:04d}", rows[begin : begin + cuts])
     return home
-
-
-def write_slice(
-    home: Home, source: str, name: str, rows: list[tuple[str, int, int | None, str]]
-) -> None:
-    columns = {
-        "id": [document_id(source, path, position) for path, position, _, _ in rows],
-        "text": [text for *_, text in rows],
-        "crawled": [crawled for _, _, crawled, _ in rows],
-        "path": [path for path, *_ in rows],
-        "position": [position for _, position, *_ in rows],
-        "extra": ["{}"] * len(rows),
-    }
-    arrays = [
-        pa.array(
-            columns.get(field.name, [None] * len(rows)),
-            pa.int64() if field.name == "crawled" else field.type,
-        )
-        for field in DOCUMENT_SCHEMA
-    ]
-    table = pa.table(
-        [array.cast(field.type) for array, field in zip(arrays, DOCUMENT_SCHEMA)],
-        schema=DOCUMENT_SCHEMA,
-    )
-    address = home.documents(source, name)
-    with files.open_output(address) as stream:
-        pq.write_table(table, stream)
-    counts = {
-        "records": len(rows),
-        "documents": len(rows),
-        "bytes": sum(len(text.encode()) for *_, text in rows),
-    }
-    write_summary(
-        home,
-        Summary(
-            stage="ingest",
-            source=source,
-            slice=name,
-            path=rows[0][0],
-            start=rows[0][1],
-            fingerprint="",
-            output=files.digest(address),
-            output_bytes=files.size(address),
-            counts=counts,
-        ),
-    )
 
 
 def removals(home: Home, partitions: int, order: random.Random) -> dict[str, str]:
@@ -194,7 +144,7 @@ def test_equal_keys_of_different_texts_are_told_apart(
     def digest(text: str) -> bytes:
         return b"collides" + text[:1].encode().ljust(8, b"\0")
 
-    monkeypatch.setattr(normalise, "exact_digest", digest)
+    monkeypatch.setattr(exact, "exact_digest", digest)
     documents = [
         ("a", 0, None, "x"),
         ("a", 0, None, "y"),

@@ -158,7 +158,7 @@ def test_keys_that_share_a_half(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 SCRIPT = """
 import re, sys, time
 import numpy as np, pyarrow as pa, pyarrow.parquet as pq
-from corpora import links
+from corpora.openwebtext import link_list
 folder, count = sys.argv[1], int(sys.argv[2])
 draw, addresses = np.random.default_rng(0), []
 for number in range(0, count, 500_000):
@@ -167,14 +167,14 @@ for number in range(0, count, 500_000):
     urls = pa.array([f"http://www.example-{one % 9973}.com/2017/11/12/a-story-of-some-{one}-words-and-more-of-them.html" for one in which.tolist()])
     columns = [pa.array(high), pa.array(which.astype(np.uint64)), pa.array(draw.integers(3, 500, 500_000).astype(np.int32)), urls]
     addresses.append(f"{folder}/{number}.parquet")
-    pq.write_table(pa.table(columns, schema=links.NOTE_SCHEMA), addresses[-1], row_group_size=100_000, compression="zstd")
+    pq.write_table(pa.table(columns, schema=link_list.NOTE_SCHEMA), addresses[-1], row_group_size=100_000, compression="zstd")
 del columns, urls, high, which
 def peak():
     return re.search("VmHWM:\\s+(\\d+)", open("/proc/self/status").read()).group(1)  # ru_maxrss would be the parent's
 base = peak()
 start = time.monotonic()
 with open(f"{folder}/list.arrow", "wb") as output:
-    counts = links.merge(addresses, output, 3, "submission", lambda _: None)
+    counts = link_list.merge(addresses, output, 3, "submission", lambda _: None)
 print(counts["urls"], counts["linked"], base, peak(), round(time.monotonic() - start, 1))
 """
 

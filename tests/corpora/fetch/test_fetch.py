@@ -39,7 +39,7 @@ from pipelines.commands import fetch_display
 from shards.errors import UserError
 from shards.storage import http
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 Corpus = Callable[..., tuple[int, str, str]]
 MONTHS = ("2016/09", "2017/11", "2018/03", "2019/02")
 QUICK = ("--retry-s", "0.001", "--timeout-s", "0.25", "--attempts", "4")

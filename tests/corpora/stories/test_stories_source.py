@@ -374,7 +374,7 @@ def test_every_kind_of_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
             calls.append(1)
             return guard.call(*given, **named)
 
-    monkeypatch.setattr(guard, "shared_guard", lambda name: Counting())
+    monkeypatch.setattr(stories_source, "shared_guard", lambda name: Counting())
     monkeypatch.setattr("corpora.files.source.shared_guard", lambda name: Counting())
     home = home_of(
         tmp_path,

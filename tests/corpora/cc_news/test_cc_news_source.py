@@ -536,7 +536,7 @@ def test_a_wanted_language_keeps_its_pages_and_names_the_others() -> None:
 
 _MEMORY = """
 import sys
-sys.path.insert(0, "tests")
+sys.path.insert(0, "tests/helpers")
 from corpora.cc_news.source import CcNewsOptions, source
 options = CcNewsOptions(input=(sys.argv[1],))
 marks = [int(mark) for mark in sys.argv[2].split(",")]

@@ -12,13 +12,13 @@ import minhash_twins
 import pytest
 from near_homes import counts, run, write_home
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[4]
 pytestmark = pytest.mark.long
 
 SCRIPT = """
 import re, sys, time
-sys.path.insert(0, "tests/pipelines")
-sys.path.insert(0, "tests")
+sys.path.insert(0, "tests/pipelines/stages/near")
+sys.path.insert(0, "tests/helpers")
 from near_homes import STEPS
 begin = time.monotonic()
 for plan, process in STEPS:

@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import tokenizers
+import torch
 from numpy.typing import NDArray
 
 from shards.format import SPECIAL, TOKENIZER, shard_name, token_dtype, token_schema
 from shards.manifest import Manifest, ShardEntry, TokenizerInfo, write_manifest
 from shards.storage import files
 from shards.writer import token_batch, write_shard
+from trainer.config import ModelConfig
 
 TEST_DATA = Path(
     os.environ.get("CORPUSMILL_TEST_DATA", Path(__file__).parents[3] / "shared" / "data")
@@ -201,3 +203,13 @@ def novel_shards(directory: Path, vocab_size: int = 8000, books: int = 100) -> P
     return write_shards(
         directory, tokenizer, {("train", "novels"): [train], ("valid", "novels"): [valid]}
     )
+
+
+def batch(config: ModelConfig) -> tuple[torch.Tensor, torch.Tensor]:
+    """Random ids with padding in two rows, and labels on a fifth of them."""
+    generator = torch.Generator().manual_seed(1)
+    ids = torch.randint(4, config.vocab_size - 1, (4, config.positions), generator=generator)
+    ids[0, 30:] = config.pad_id
+    ids[2, 5:] = config.pad_id
+    labels = torch.where(torch.rand(ids.shape, generator=generator) < 0.2, ids, -100)
+    return ids, labels.masked_fill(ids == config.pad_id, -100)

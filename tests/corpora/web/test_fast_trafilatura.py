@@ -270,17 +270,17 @@ true = metadata.version
 metadata.version = lambda name: "2.3.2" if name == "trafilatura" else true(name)
 import trafilatura.external
 del trafilatura.external.justext_rescue
-from corpora import faster_trafilatura, html
+from corpora.web import extract, fast_trafilatura
 import archives
-page = html.extract_page(archives.page(archives.english(1)))
-print(json.dumps([faster_trafilatura.is_known(), hasattr(faster_trafilatura._Steps, "lists"), page.text]))
+page = extract.extract_page(archives.page(archives.english(1)))
+print(json.dumps([fast_trafilatura.is_known(), hasattr(fast_trafilatura._Steps, "lists"), page.text]))
 """
     output = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
         check=True,
         cwd=ROOT,
-        env={"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
+        env={"PYTHONPATH": f"{ROOT}:{ROOT / 'tests' / 'helpers'}"},
     ).stdout
     assert json.loads(output) == [False, False, archives.english(1)]
 
