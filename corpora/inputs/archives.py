@@ -5,7 +5,7 @@ A tar is read forward only, its headers by `tarfile`, with what they may ask for
 itself reads a long name or a pax header of any size into memory. Links, devices and sparse files
 are named, not followed. A zip is read by `zipfile` in the order of its bytes; its directory is
 bounded before it is loaded, encrypted members and rare methods are named. What a member or a stream
-inflates to is counted: past `MAX_RATIO` times its bytes it is a `Bomb`.
+inflates to is counted: past `MAX_RATIO` times its bytes it is refused as a `bomb`.
 """
 
 import io
@@ -16,6 +16,8 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import IO, Any, Protocol
+
+from corpora.document import Refusal, Refused
 
 MAX_RATIO = 200
 """Inflated bytes for each stored one: real text has 3 to 10."""
@@ -53,8 +55,9 @@ _ZIP64 = struct.Struct("<4sQ2H2L4Q")
 _ZIP_END = struct.Struct("<4s4H2LH")
 
 
-class Bomb(Exception):
-    """Bytes that inflate to more than text ever does."""
+def bomb(detail: str) -> Refused:
+    """The error for bytes that inflate to more than text ever does."""
+    return Refused(Refusal("bomb", detail))
 
 
 class Reader(Protocol):
@@ -67,20 +70,19 @@ class Reader(Protocol):
 class Member:
     """A member that is not a folder. `offset`: of its header, in the bytes of the archive; `begin`:
     of what belongs to it before that (a long name); `end`: of its last byte and padding, as far as
-    is known. `content` may be read until the next member is asked for; None where it is not to be
-    had, and `problem` says why: not_a_file, encrypted, unsupported_compression, damaged."""
+    is known. `content` may be read until the next member is asked for; a member that cannot be read
+    has a `Refusal` instead: not_a_file, encrypted, unsupported_compression, damaged."""
 
     name: str
     begin: int
     offset: int
     end: int
     size: int
-    content: Reader | None = None
-    problem: str = ""
+    content: Reader | Refusal
 
 
 class Counted:
-    """A stream that raises `Bomb` when it gives more bytes than `stored` ones can hold of text.
+    """A stream that raises `Refused` (`bomb`) when it gives more bytes than `stored` ones can hold of text.
     `stored` 0: not known, no limit."""
 
     def __init__(self, stream: Reader, stored: int, free: int = FREE_BYTES) -> None:
@@ -92,7 +94,7 @@ class Counted:
         piece = self._stream.read(size)
         self._given += len(piece)
         if self._limit is not None and self._given > self._limit:
-            raise Bomb(f"more than {self._limit:,} bytes")
+            raise bomb(f"more than {self._limit:,} bytes")
         return piece
 
 
@@ -215,7 +217,7 @@ def tar_members(
             name_said, said = said.get("path"), {}
             plain = info.isreg() and info.type != tarfile.GNUTYPE_SPARSE
             if not info.isdir():
-                body = _Body(source, size) if plain else None
+                body = _Body(source, size) if plain else Refusal("not_a_file")
                 name = name_said or info.name
                 yield Member(
                     name=name,
@@ -224,7 +226,6 @@ def tar_members(
                     end=end,
                     size=size,
                     content=body,
-                    problem="" if plain else "not_a_file",
                 )
             if not plain and info.type in (
                 tarfile.LNKTYPE,
@@ -255,10 +256,10 @@ def _pax(block: bytes) -> dict[str, str]:
 
 
 def open_zip(file: IO[bytes]) -> zipfile.ZipFile:
-    """A zip whose directory is bounded. Raises `Bomb` where it is not, else one of `ZIP_DAMAGE`."""
+    """A zip whose directory is bounded. Raises `Refused` (`bomb`) where it is not, else one of `ZIP_DAMAGE`."""
     size = _directory_bytes(file)
     if size > MAX_DIRECTORY_BYTES:
-        raise Bomb(f"a directory of {size:,} bytes")
+        raise bomb(f"a directory of {size:,} bytes")
     return zipfile.ZipFile(file)
 
 
@@ -286,13 +287,14 @@ def zip_members(archive: zipfile.ZipFile) -> Iterator[Member]:
     """The members of an open zip, in the order of their bytes."""
     for info in sorted(archive.infolist(), key=lambda info: info.header_offset):
         if not info.is_dir():
-            problem = zip_problem(info)
-            content: Any = None
-            if not problem:
+            content: Reader | Refusal
+            if problem := zip_problem(info):
+                content = Refusal(problem)
+            else:
                 try:
                     content = Counted(archive.open(info), info.compress_size)
                 except ZIP_DAMAGE:
-                    problem = "damaged"
+                    content = Refusal("damaged")
             at, end = info.header_offset, info.header_offset + info.compress_size
             yield Member(
                 name=info.filename,
@@ -301,7 +303,6 @@ def zip_members(archive: zipfile.ZipFile) -> Iterator[Member]:
                 end=end,
                 size=info.file_size,
                 content=content,
-                problem=problem,
             )
 
 

@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from corpora.document import Part
+from corpora.document import Part, Refusal, Refused
 from corpora.inputs.archives import (
     ZIP_DAMAGE,
-    Bomb,
     Counted,
     Member,
     Raw,
     Reader,
+    bomb,
     open_zip,
     read_up_to,
     tar_members,
@@ -62,10 +62,13 @@ class Found:
 
     offset: int
     name: str
-    content: bytes = b""
-    reason: str = ""
-    detail: str = ""
+    content: bytes | Refusal
     extent: int = 0
+
+    def refuse(self, refusal: Refusal) -> Refusal:
+        """The refusal, with the member's name before its detail."""
+        detail = ": ".join(filter(None, (self.name[:300], refusal.detail)))
+        return Refusal(refusal.reason, detail, refusal.text)
 
 
 def in_file(part: Part, layout: Layout) -> Iterator[Found]:
@@ -84,8 +87,7 @@ def in_file(part: Part, layout: Layout) -> Iterator[Found]:
                 part.stop,
             )
     except (UnicodeEncodeError, *DAMAGE) as error:
-        reason, detail = what_broke(error)
-        yield Found(offset=part.start, name="", reason=reason, detail=detail)
+        yield Found(offset=part.start, name="", content=what_broke(error))
 
 
 def tar_edges(part: Part, about: int) -> list[int]:
@@ -121,8 +123,7 @@ def _contents(
             yield Found(
                 offset=0,
                 name="",
-                reason="too_deep",
-                detail=f"more than {MAX_DEPTH} archives one in the other",
+                content=Refusal("too_deep", f"more than {MAX_DEPTH} archives one in the other"),
             )
             return
         source: Reader = (
@@ -134,7 +135,8 @@ def _contents(
                     return
                 offset = member.offset
                 for found in _member(member, depth, layout):
-                    told = offset if found.reason == "truncated" else told
+                    if isinstance(found.content, Refusal) and found.content.reason == "truncated":
+                        told = offset
                     yield found
         elif form == ".zip":
             seekable = stream if depth == MAX_DEPTH and not compression else _in_memory(source)
@@ -144,42 +146,32 @@ def _contents(
                     yield from _member(member, depth, layout)
         elif form in layout.leaves:
             content = read_up_to(source, layout.leaves[form])
-            yield (
-                Found(offset=0, name="", content=content)
-                if content is not None
-                else Found(offset=0, name="", reason="too_large")
-            )
+            refused = Refusal("too_large") if content is None else content
+            yield Found(offset=0, name="", content=refused)
         else:
-            yield Found(
-                offset=0,
-                name="",
-                reason="unknown_format",
-                detail=f"not {', '.join(layout.leaves)}, .zip or .tar",
-            )
-    except Bomb as bomb:
-        yield Found(offset=offset, name="", reason="bomb", detail=str(bomb))
+            detail = f"not {', '.join(layout.leaves)}, .zip or .tar"
+            yield Found(offset=0, name="", content=Refusal("unknown_format", detail))
+    except Refused as refused:
+        yield Found(offset=offset, name="", content=refused.refusal)
     except (PermissionError, FileNotFoundError, IsADirectoryError):
         raise
     except (*DAMAGE, *ZIP_DAMAGE) as error:
-        reason, detail = what_broke(error)
-        if (
-            reason != "truncated" or told != offset
-        ):  # the member that the archive ends in has said so
-            yield Found(
-                offset=offset, name="", reason=reason, detail=detail or type(error).__name__
-            )
+        refusal = what_broke(error)
+        if not refusal.detail:
+            refusal = Refusal(refusal.reason, type(error).__name__)
+        # The member that a cut archive ends in has told of it already.
+        if refusal.reason != "truncated" or told != offset:
+            yield Found(offset=offset, name="", content=refusal)
 
 
 def _member(member: Member, depth: int, layout: Layout) -> Iterator[Found]:
     name, offset, extent = member.name, member.offset, member.end - member.offset
-    if member.content is None:
-        yield Found(offset=offset, name=name, reason=member.problem, extent=extent)
-    elif os.path.basename(name).startswith(
-        "."
-    ):  # ._book.txt: what another system keeps beside a file
-        yield Found(
-            offset=offset, name=name, reason="unknown_format", detail="a hidden file", extent=extent
-        )
+    if isinstance(member.content, Refusal):
+        yield Found(offset=offset, name=name, content=member.content, extent=extent)
+    elif os.path.basename(name).startswith("."):
+        # ._book.txt: what another system keeps beside a file
+        hidden = Refusal("unknown_format", "a hidden file")
+        yield Found(offset=offset, name=name, content=hidden, extent=extent)
     else:
         stream = io.BufferedReader(Raw(member.content), 1 << 16)
         for found in _contents(stream, os.path.basename(name), member.size, depth - 1, layout):
@@ -188,8 +180,6 @@ def _member(member: Member, depth: int, layout: Layout) -> Iterator[Found]:
                 offset=offset,
                 name=inner,
                 content=found.content,
-                reason=found.reason,
-                detail=found.detail,
                 extent=extent,
             )
 
@@ -197,5 +187,5 @@ def _member(member: Member, depth: int, layout: Layout) -> Iterator[Found]:
 def _in_memory(stream: Reader) -> io.BytesIO:
     content = read_up_to(stream, MAX_NESTED_BYTES)
     if content is None:
-        raise Bomb(f"a zip of more than {MAX_NESTED_BYTES:,} bytes in an archive")
+        raise bomb(f"a zip of more than {MAX_NESTED_BYTES:,} bytes in an archive")
     return io.BytesIO(content)

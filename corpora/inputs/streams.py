@@ -10,7 +10,7 @@ from typing import IO, Any
 
 import pyarrow as pa
 
-from corpora.document import MAX_DOCUMENT_BYTES
+from corpora.document import MAX_DOCUMENT_BYTES, Refusal
 from corpora.inputs import zstd
 from shards.storage import files
 
@@ -18,16 +18,18 @@ DAMAGE = (EOFError, zlib.error, lzma.LZMAError, OSError, pa.ArrowException)
 """What the decoders raise on damaged bytes; EOFError for a cut file."""
 
 
-def what_broke(error: BaseException) -> tuple[str, str]:
-    """(unreadable, truncated or damaged; detail) of what opening a file or a decoder raised."""
+def what_broke(error: BaseException) -> Refusal:
+    """What opening a file or a decoder raised, as `unreadable`, `truncated` or `damaged`."""
+    # A UnicodeEncodeError comes from a file name that is not UTF-8.
     if isinstance(
         error, (PermissionError, FileNotFoundError, IsADirectoryError, UnicodeEncodeError)
-    ):  # the last: a name that is no UTF-8
-        return "unreadable", getattr(error, "strerror", None) or str(error)
-    cut = isinstance(error, EOFError) or "Truncated" in str(
-        error
-    )  # the latter is Arrow's word for a cut .zst
-    return "truncated" if cut else "damaged", str(error)[:200]
+    ):
+        return Refusal("unreadable", getattr(error, "strerror", None) or str(error))
+
+    # Arrow says "Truncated" of a .zst file that ends too early.
+    if isinstance(error, EOFError) or "Truncated" in str(error):
+        return Refusal("truncated", str(error)[:200])
+    return Refusal("damaged", str(error)[:200])
 
 
 def open_inflated(address: str, compression: str, long_window: bool = False) -> IO[bytes]:
