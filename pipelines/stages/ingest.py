@@ -234,12 +234,13 @@ def _normalised(
 
     text = normalise(mend(record.text) if mend else record.text)
     if not text:
-    if not text:
         return Refusal("empty").at(record.path, record.position, record.url)
 
     if len(text.encode()) > MAX_DOCUMENT_BYTES:
         refusal = Refusal("too_large", f"over {MAX_DOCUMENT_BYTES} bytes", text[:REJECT_TEXT])
         return refusal.at(record.path, record.position, record.url)
+
+    return dataclasses.replace(record, text=text)
 
 
 def _document_row(source: str, document: Document) -> tuple[Any, ...]:
