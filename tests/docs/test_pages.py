@@ -1,6 +1,7 @@
 """The pages in docs/: their examples run, the reference is what the source says, and what they
 point to is there."""
 
+import importlib
 import re
 import subprocess
 import sys
@@ -103,8 +104,24 @@ def test_the_tree_in_the_readme_names_files_that_are_there() -> None:
         (ROOT / "README.md").read_text("utf-8"),
         re.MULTILINE,
     )
-    folder = ""
+    folders = {0: ROOT}  # the folder that each depth of indentation lists
+    named = 0
     for line in tree.splitlines():
-        folder = match[1] if (match := re.match(r" {4}(\w+)/", line)) else folder
-        for name in re.findall(r"\b\w+\.(?:py|toml)\b", line):
-            assert (ROOT / folder / name).exists(), f"{folder}/{name}"
+        depth = (len(line) - len(line.lstrip())) // 2 - 2
+        first, *others = re.findall(r"\b\w+(?:/|\.py\b|\.toml\b)", line)
+        folders[depth + 1] = folders[depth] / first
+        # A package's own line goes on with what is in it, every other line with its siblings.
+        beside = folders[1] if depth == 0 else folders[depth]
+        for path in (folders[depth] / first, *(beside / name for name in others)):
+            assert path.exists(), f"{path.relative_to(ROOT)}: {line}"
+            named += 1
+    assert named > 50
+
+
+def test_the_hops_in_the_design_name_what_is_there() -> None:
+    page = (ROOT / "docs/design.md").read_text("utf-8")
+    [part] = re.findall(r"^## How a document flows.*?(?=^## )", page, re.MULTILINE | re.DOTALL)
+    hops = re.findall(r"`([a-z_/]+)\.py`\s+`(\w+)`", part)
+    assert len(hops) >= 10
+    for file, name in hops:
+        assert hasattr(importlib.import_module(file.replace("/", ".")), name), f"{file}.py {name}"
