@@ -64,7 +64,7 @@ def test_the_example_source_gives_its_documents_and_rejects(home: Path) -> None:
 def test_a_shard_opens_in_five_lines_of_plain_pyarrow(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code = blocks("docs/format.md", "python")[0]
+    code = blocks("docs/format.md", "python")[1]
     assert len(code.splitlines()) == 5 and "shards" not in code
     for shard in [*shards.open(str(home), "train"), *shards.open(str(home), "valid")]:
         capsys.readouterr()
@@ -78,7 +78,7 @@ def test_shards_open_as_the_page_says(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(home.parent)
-    exec(blocks("docs/format.md", "python")[1], {})
+    exec(blocks("docs/format.md", "python")[0], {})
     assert "'<mask>'" in capsys.readouterr().out
 
 
