@@ -385,7 +385,7 @@ def run_tokenize(home_root: str, num_workers: int, beam_arguments: list[str], sa
         say(
             f"tokenize {name}: {several(kept, 'document')} kept, {several(tokens, 'token')} in {several(len(written), 'shard')}"
         )
-    write_shards_card(home_root)
+    write_shards_card(home, recipe)
 
 
 def _run(home_root: str, stage: Any, num_workers: int, beam_arguments: list[str]) -> None:

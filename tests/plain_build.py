@@ -50,7 +50,7 @@ def plain_build(recipe: Path, root: Path | str, until: str = "shards") -> str:
         for piece in shards.plan(str(root)):
             shards.process(piece)
         shards.write_shards_manifest(str(root))
-        write_shards_card(str(root))
+        write_shards_card(*layout.open_home(str(root)))
     return str(root)
 
 
