@@ -14,8 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-sys.path.append(str(Path(__file__).parent.parent / "tests"))
-sys.path.append(str(Path(__file__).parent.parent / "tests" / "corpora"))
+sys.path.append(str(Path(__file__).parent.parent / "tests" / "helpers"))
+sys.path.append(str(Path(__file__).parent.parent / "tests" / "corpora" / "stories"))
 
 
 def main() -> None:

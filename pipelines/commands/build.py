@@ -11,6 +11,6 @@ if TYPE_CHECKING:
 
 def build(recipe: "Recipe", run: Run, beam_arguments: list[str]) -> int:
     """Run every stage, from the sources to verified shards."""
-    from pipelines.commands.interim import build as run_every_stage
+    from pipelines.build import build as run_every_stage
 
     return work_by_recipe(recipe, run, beam_arguments, run_every_stage)

@@ -16,6 +16,6 @@ def ingest(recipe: "Recipe", run: Run, beam_arguments: list[str]) -> int:
 
 
 def _work(job: "Job") -> None:
-    from pipelines.commands.interim import run_stages
+    from pipelines.build import run_stages
 
     run_stages(job, ("survey", "ingest"))

@@ -15,6 +15,6 @@ def tokenize(flags: HomeFlags, beam_arguments: list[str]) -> int:
 
 
 def _work(job: "Job") -> None:
-    from pipelines.commands.interim import run_stages
+    from pipelines.build import run_stages
 
     run_stages(job, ("tokenize",))

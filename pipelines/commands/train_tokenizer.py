@@ -15,6 +15,6 @@ def train_tokenizer(flags: HomeFlags, beam_arguments: list[str]) -> int:
 
 
 def _work(job: "Job") -> None:
-    from pipelines.commands.interim import run_stages
+    from pipelines.build import run_stages
 
     run_stages(job, ("tokenizer",))

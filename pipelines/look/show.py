@@ -13,12 +13,11 @@ import pyarrow.parquet as pq
 from corpora.quality.rules import asked
 from pipelines.home.decisions import decided, removals, removing_stages
 from pipelines.home.documents import open_parquet
-from pipelines.home.layout import Home
+from pipelines.home.layout import INGEST, Home
 from pipelines.home.summaries import Summary, summaries
 from pipelines.look.report.differences import Segment, marked
 from pipelines.look.wanted import Wanted
 from pipelines.recipe import Recipe
-from pipelines.stages import ingest
 from shards.errors import UserError, nearest
 
 DIFFERENCE_CHARACTERS = 2000
@@ -239,7 +238,7 @@ def _slices(home: Home, recipe: Recipe, source: str | None) -> list[Summary]:
     found = []
     for name in recipe.sources:
         if source in (None, name):
-            found += summaries(home, ingest.STAGE, name)
+            found += summaries(home, INGEST, name)
     return found
 
 

@@ -8,25 +8,22 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from pipelines.home import layout as homes
 from pipelines.home.decisions import (
     REMOVING_STAGES,
-    RULES,
     current,
     removed_by_rule,
     removed_count,
     removing_stages,
 )
-from pipelines.home.layout import Home
+from pipelines.home.layout import CONCLUSION, INGEST, RULES, SHARDS, SURVEY, TOKENIZE, Home
 from pipelines.home.summaries import Summary, bulk, read_summary, summaries
 from pipelines.recipe import Recipe
-from pipelines.stages import ingest, shards, tokenize
 from pipelines.wording import IF_ANY
 from shards.storage import files
 
 SCHEMA_VERSION = 1
 
-STAGES = (ingest.STAGE, *REMOVING_STAGES, "tokenizer", tokenize.STAGE, shards.STAGE)
+STAGES = (INGEST, *REMOVING_STAGES, "tokenizer", TOKENIZE, SHARDS)
 
 Overlap = dict[str, dict[str, dict[str, int]] | None]
 """Stage -> source of the removed documents -> source of the documents kept in their place ->
@@ -132,8 +129,8 @@ def source_stats(
     home: Home, recipe: Recipe, name: str, overlap: Overlap | None = None
 ) -> SourceStats:
     """The figures of one source; its rows are added to `overlap`, if given."""
-    ingested = summaries(home, ingest.STAGE, name)
-    encoded = current(home, recipe, tokenize.STAGE, name)
+    ingested = summaries(home, INGEST, name)
+    encoded = current(home, recipe, TOKENIZE, name)
     is_encoded = len(encoded) == len(ingested)
 
     stages = removing_stages(recipe, source=name)
@@ -172,10 +169,10 @@ def source_stats(
 
 def _survey_stats(home: Home, name: str) -> SurveyStats | None:
     """The figures of a source's first reading; None for a source that is read once."""
-    if name not in files.list_folders(home.file("summaries", homes.SURVEY)):
+    if name not in files.list_folders(home.file("summaries", SURVEY)):
         return None
-    looked = summaries(home, homes.SURVEY, name)
-    concluded = read_summary(home.summary(homes.CONCLUSION, name, homes.CONCLUSION))
+    looked = summaries(home, SURVEY, name)
+    concluded = read_summary(home.summary(CONCLUSION, name, CONCLUSION))
     return SurveyStats(
         records=_sum(looked, "records"),
         rejects=dict(sorted(_added(summary.rejects for summary in looked).items())),

@@ -3,22 +3,20 @@
 Read from summaries, notes and the manifest; no document is opened.
 """
 
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pipelines.home import layout as homes
 from pipelines.home.decisions import REMOVING_STAGES, current, removing_stages
-from pipelines.home.layout import Home, open_home
+from pipelines.home.layout import EXACT, INGEST, NEAR, SURVEY, TOKENIZE, Home, open_home
 from pipelines.home.lock import holder
 from pipelines.home.set_aside import slices_aside
-from pipelines.home.summaries import Summary, summaries
+from pipelines.home.summaries import summaries
 from pipelines.look.stats import SCHEMA_VERSION, STAGES, source_stats
 from pipelines.progress.board import Progress
 from pipelines.progress.display import read_snapshot
 from pipelines.recipe import Recipe, recipe_digest
-from pipelines.stages import exact, ingest, tokenize
-from pipelines.stages.near import groups
+from pipelines.stages import exact
+from pipelines.stages.job import Say
 from pipelines.stages.near.guard import guard
 from shards.errors import UserError
 from shards.format import MANIFEST
@@ -64,7 +62,7 @@ class Status:
 
 def status(home: Home, recipe: Recipe) -> Status:
     """Find out how far a build is."""
-    ingested = summaries(home, ingest.STAGE)
+    ingested = summaries(home, INGEST)
     set_aside = [SetAside(**note) for note in slices_aside(home)]
     manifest = _manifest(home)
     stopped = _stopped(home, recipe, manifest)
@@ -98,13 +96,13 @@ def _done(home: Home, recipe: Recipe) -> dict[str, int]:
     """Slices done by each stage that the recipe has switched on."""
     switched_off = set(REMOVING_STAGES) - set(removing_stages(recipe))
     done = {}
-    surveyed = summaries(home, homes.SURVEY)
+    surveyed = summaries(home, SURVEY)
     if surveyed:
-        done[homes.SURVEY] = len(surveyed)
+        done[SURVEY] = len(surveyed)
     for stage in STAGES:
         if stage in switched_off:
             continue
-        if stage in REMOVING_STAGES or stage == tokenize.STAGE:
+        if stage in REMOVING_STAGES or stage == TOKENIZE:
             # a summary of documents that have changed since is not counted
             done[stage] = sum(len(current(home, recipe, stage, name)) for name in recipe.sources)
         else:
@@ -127,22 +125,16 @@ def _is_complete(home: Home, recipe: Recipe, manifest: Manifest | None) -> bool:
 
 def _stopped(home: Home, recipe: Recipe, manifest: Manifest | None) -> str | None:
     """Why the shards are not what the recipe asks for; None when nothing speaks against it."""
-    guards: dict[str, Callable[[Home, Recipe, list[Summary]], None]] = {
-        exact.STAGE: exact.guard,
-        groups.STAGE: functools.partial(guard, say=lambda _: None),
-    }
+    guards: dict[str, Callable[[Home, Recipe, Say], None]] = {EXACT: exact.guard, NEAR: guard}
     for stage in removing_stages(recipe):
         if stage not in guards:
             continue
-        found: list[Summary] = []
-        slices = 0
-        for name in recipe.sources:
-            found += current(home, recipe, stage, name)
-            slices += len(summaries(home, ingest.STAGE, name))
-        if len(found) < slices:
+        done = sum(len(current(home, recipe, stage, name)) for name in recipe.sources)
+        slices = sum(len(summaries(home, INGEST, name)) for name in recipe.sources)
+        if done < slices:
             return None  # this stage has not ended
         try:
-            guards[stage](home, recipe, found)
+            guards[stage](home, recipe, lambda _: None)
         except UserError as error:
             return error.what
 

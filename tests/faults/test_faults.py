@@ -224,7 +224,7 @@ def test_the_disk_fills_up_and_is_freed(texts: Path, corpus: Corpus) -> None:
 def start_build(recipe: Path, home: Path, mark: str) -> "subprocess.Popen[str]":
     environment = {
         **os.environ,
-        "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}",
+        "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests' / 'helpers'}",
         "CORPUSMILL_MARK": mark,
     }
     command = [

@@ -13,17 +13,18 @@ RECIPE = '[sources.a]\nkind = "files"\ninput = "{folder}/*.txt"\nslice_bytes = 1
 # One slice through one stage in a process of its own; prints the peak in kB.
 SCRIPT = """
 import re, sys
-from pipelines import exact, ingest, near, near_decision, near_pairs, near_scores, tokenize, tokenizer
+from pipelines.stages import exact, ingest, tokenize, train_tokenizer
+from pipelines.stages.near import attributes, candidates, pairs, scores, signatures
 home, stage = sys.argv[1:]
 if stage == "tokenizer":
-    tokenizer.train(home)
+    train_tokenizer.train(home)
 elif stage == "near":
     for plan, process in (
-        (near.plan, near.process),
-        (near_pairs.plan_pairs, near_pairs.propose),
-        (near_scores.plan_candidates, near_scores.gather),
-        (near_scores.plan_scores, near_scores.score),
-        (near_decision.plan_apply, near_decision.apply),
+        (signatures.plan, signatures.process),
+        (pairs.plan_pairs, pairs.propose),
+        (candidates.plan_candidates, candidates.gather),
+        (scores.plan_scores, scores.score),
+        (attributes.plan_apply, attributes.apply),
     ):
         for task in plan(home):
             process(task)

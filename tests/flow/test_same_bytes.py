@@ -159,7 +159,7 @@ def test_twice_in_one_home_and_after_a_move_of_it(
 def test_another_hash_seed(
     seed: str, recipe: Path, reference: dict[str, Any], tmp_path: Path
 ) -> None:
-    path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    path = os.pathsep.join([str(ROOT), str(ROOT / "tests" / "helpers")])
     subprocess.run(
         [
             sys.executable,

@@ -251,7 +251,7 @@ def test_the_same_bytes_without_isal(reference: dict[str, Any], tmp_path: Path) 
     probe = [
         sys.executable,
         "-c",
-        "from corpora import members; assert members._isal_engine is None",
+        "from corpora.web import gzip_members; assert gzip_members._isal_engine is None",
     ]
     subprocess.run(probe, env=environment, check=True, cwd=tmp_path)
     command = [

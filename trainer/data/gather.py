@@ -3,7 +3,7 @@
 They call each other, so they share one file (numba's cache watches only a function's own file).
 Arrays in, arrays out; status codes instead of exceptions; serial and `nogil`, so that the loader's
 thread runs beside the training step. Each has an independent twin in plain Python in
-`tests/trainer/trainer_twins.py`.
+`tests/helpers/trainer_twins.py`.
 
 Chance is counter-based: `draw(key, counter)` is SplitMix64 by position, and keys are made by
 drawing from keys: `draw(draw(draw(mix(seed), purpose), epoch), index)`. Nothing depends on what was
@@ -21,10 +21,11 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from shards.errors import UserError
-from trainer.chance import MASK, Int, Int64, jit, make_key
+from trainer.chance import MASK, make_key
 from trainer.config import MaskingConfig
 from trainer.data.samples import Data
 from trainer.formats.full_sentences import TOO_LARGE, unpack
+from trainer.jit import Int, Int64, jit
 from trainer.masking.tokens import IGNORED, mask
 
 # --- a batch

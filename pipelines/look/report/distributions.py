@@ -16,10 +16,9 @@ from numpy.typing import NDArray
 from pipelines.chance import chance
 from pipelines.home.decisions import fates
 from pipelines.home.documents import document_tables
-from pipelines.home.layout import Home
+from pipelines.home.layout import TOKENIZE, Home
 from pipelines.home.summaries import Summary
 from pipelines.recipe import Recipe
-from pipelines.stages import tokenize
 from shards.storage import files
 
 LOOK_BYTES = 4_000_000_000
@@ -292,7 +291,7 @@ def _tokens_of_documents(
 
     Read from the work files; None where they are missing, cut, or of other documents.
     """
-    address = home.work(tokenize.STAGE, ingested.source, f"{ingested.slice}.arrow")
+    address = home.work(TOKENIZE, ingested.source, f"{ingested.slice}.arrow")
     if files.is_remote(home.root) or not files.exists(address):
         return None
     try:

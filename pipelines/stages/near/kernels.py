@@ -1,7 +1,7 @@
 """The numba kernels of near-deduplication: words and shingles from UTF-8 bytes, sketches, band
 keys, runs, exact Jaccard.
 
-**What is compared** (the plain twin, `tests/pipelines/minhash_twins.py`): the words of a text are
+**What is compared** (the plain twin, `tests/pipelines/stages/near/minhash_twins.py`): the words of a text are
 `re.findall(r"\\w+", text.lower())`, digits as they are; a shingle is `ngram` words in a row; a text
 is the set of its shingles, each as 64 bits. Shorter texts have none: they are left to the exact
 rule.
