@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from plain_build import job_of
 
 import shards
 from pipelines import build
@@ -41,7 +42,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         adopt_recipe(
             str(folder / "home"), load_recipe(str(folder / "recipe.toml")), lambda _: True, print
         )
-        build.build(str(folder / "home"), 0, [], print)
+        build.build(job_of(folder / "home"))
         yield folder / "home"
     finally:
         sys.path.remove(str(folder))
