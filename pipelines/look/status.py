@@ -1,6 +1,7 @@
 """TODO-DOC pipelines/look/status.py."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 from pipelines.home.decisions import REMOVING_STAGES, current, removing_stages
@@ -65,7 +66,7 @@ def status(home_root: str) -> dict[str, Any]:
         TOKENIZE,
     ):  # not those of documents that are no more
         done[stage] = sum(len(current(home, recipe, stage, name)) for name in recipe.sources)
-    aside = slices_aside(home)
+    aside = [asdict(note) for note in slices_aside(home)]
     surveyed = summaries(home, SURVEY)
     if surveyed:
         done = {SURVEY: len(surveyed), **done}

@@ -19,6 +19,7 @@ from corpora.document import (
     MAX_DOCUMENT_BYTES,
     Document,
     Findings,
+    Refusal,
     Reject,
     Slice,
     SourceOptions,
@@ -233,17 +234,12 @@ def _normalised(
 
     text = normalise(mend(record.text) if mend else record.text)
     if not text:
-        return Reject(path=record.path, position=record.position, reason="empty", url=record.url)
+        return Refusal("empty").at(record.path, record.position, record.url)
 
     if len(text.encode()) > MAX_DOCUMENT_BYTES:
-        return Reject(
-            path=record.path,
-            position=record.position,
-            reason="too_large",
-            detail=f"over {MAX_DOCUMENT_BYTES} bytes",
-            url=record.url,
-            text=text[:REJECT_TEXT],
-        )
+        refusal = Refusal("too_large", f"over {MAX_DOCUMENT_BYTES} bytes", text[:REJECT_TEXT])
+        return refusal.at(record.path, record.position, record.url)
+
     return dataclasses.replace(record, text=text)
 
 

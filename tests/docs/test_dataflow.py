@@ -6,17 +6,15 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from apache_beam import PTransform
 from apache_beam.internal import pickler
 from apache_beam.options.pipeline_options import GoogleCloudOptions, SetupOptions, WorkerOptions
 from apache_beam.pipeline import PipelineVisitor
 
-from pipelines import beam as public
+from pipelines import beam as stages
 from pipelines.cli import main
 from pipelines.commands.flags import parse_with_recipe
 from pipelines.engines import options as engines_options
@@ -24,7 +22,7 @@ from pipelines.engines.options import DEFAULT_RUNNER, known_options
 from pipelines.home.layout import Home, write_recipe
 from pipelines.recipe import load_recipe
 
-TRANSFORMS = [getattr(public, name) for name in public.__all__ if name != "options"]
+TRANSFORMS = [name for name in stages.__all__ if name != "options"]
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/dataflow.md").read_text("utf-8")
 RECIPE = '[sources.novels]\nkind = "files"\ninput = "{folder}/*.txt"\n[tokenizer]\nvocab_size = 400\nsample_bytes = 50000\n'
@@ -139,9 +137,9 @@ def test_the_template_s_program_builds_the_same_shards(some_novels: Path, tmp_pa
     } == built
 
 
-@pytest.mark.parametrize("transform", TRANSFORMS, ids=lambda transform: transform.__name__)
+@pytest.mark.parametrize("name", TRANSFORMS)
 def test_dataflow_s_runner_builds_the_graph(
-    transform: Callable[..., PTransform], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of each stage, and of a whole build with rules and near dedup; every step's function as Beam
     pickles it. Only where apache-beam[gcp] is installed: development does without."""
@@ -151,7 +149,7 @@ def test_dataflow_s_runner_builds_the_graph(
     monkeypatch.setenv("NO_GCE_CHECK", "true")  # else it waits for a machine of the cloud to answer
 
     home = "gs://bucket1/home"
-    if transform is public.Build:  # its graph depends on the recipe
+    if name == "Build":  # its graph depends on the recipe
         home = str(tmp_path / "home")
         (tmp_path / "all.toml").write_text(
             RECIPE.format(folder=tmp_path).replace(
@@ -162,16 +160,17 @@ def test_dataflow_s_runner_builds_the_graph(
     pipeline = beam.Pipeline(
         options=engines_options.options([*beam_arguments(tmp_path), "--dry_run=True"])
     )
-    start: Any = pipeline
-    if transform not in (public.Survey, public.Ingest, public.Build):
-        start = pipeline | "Start" >> beam.Create([0])
-    start | transform.__name__ >> transform(home)
+    start = (
+        pipeline
+        if name in ("Survey", "Ingest", "Build")
+        else pipeline | "Start" >> beam.Create([0])
+    )
+    start | name >> getattr(stages, name)(home)
     functions = Functions()
     pipeline.visit(functions)
     for label, function in functions.found.items():
         assert type(pickler.loads(pickler.dumps(function))) is type(function), label
-    if transform is public.Build:
-        assert {label.split("/")[1] for label in functions.found} >= {
-            other.__name__ for other in TRANSFORMS
-        } - {"Build", "Survey"}  # no source is read twice
+    if name == "Build":
+        built = {label.split("/")[1] for label in functions.found}
+        assert built >= set(TRANSFORMS) - {"Build", "Survey"}  # no source is read twice
     assert str(pipeline.run().state) == "DONE"

@@ -18,16 +18,16 @@ import pytest
 import trafilatura
 from realdata import ROOT, data_file
 
-from corpora.document import Skip
+from corpora.document import Refusal
 from corpora.text.charset import decode_page
 from corpora.web.extract import extract_page
 from corpora.web.http_body import decode_body
-from corpora.web.page import MAX_PAGE_BYTES, Page
+from corpora.web.page import MAX_PAGE_BYTES, Page, PageSettings
 
 CRAWLED = datetime.datetime(2018, 3, 30, tzinfo=datetime.timezone.utc)
 
 
-def text_of(outcome: Page | Skip) -> str:
+def text_of(outcome: Page | Refusal) -> str:
     assert isinstance(outcome, Page), outcome
     return outcome.text
 
@@ -66,7 +66,7 @@ def text_of(outcome: Page | Skip) -> str:
 def test_refused_by_name(content: bytes, content_type: str, url: str | None, reason: str) -> None:
     """Row 16."""
     outcome = extract_page(content, content_type=content_type, url=url)
-    assert isinstance(outcome, Skip) and outcome.reason == reason
+    assert isinstance(outcome, Refusal) and outcome.reason == reason
 
 
 @pytest.mark.parametrize(
@@ -82,9 +82,11 @@ def test_kinds_that_are_pages(content_type: str) -> None:
 
 def test_minimum_length() -> None:
     content = archives.page("x" * 199 + "y")
-    assert isinstance(extract_page(content, min_characters=200), Page)
-    short = extract_page(content, min_characters=201)
-    assert isinstance(short, Skip) and short.reason == "too_short" and short.text.startswith("xxx")
+    assert isinstance(extract_page(content, settings=PageSettings(min_characters=200)), Page)
+    short = extract_page(content, settings=PageSettings(min_characters=201))
+    assert (
+        isinstance(short, Refusal) and short.reason == "too_short" and short.text.startswith("xxx")
+    )
 
 
 def test_400_levels_keep_their_text() -> None:
@@ -103,7 +105,7 @@ def test_hostile_pages_end_in_time_with_their_reason(name: str) -> None:
     outcome = extract_page(
         decode_body(stored, {}, MAX_PAGE_BYTES).content, content_type="text/html", crawled=CRAWLED
     )
-    assert (outcome.reason if isinstance(outcome, Skip) else None) == reason
+    assert (outcome.reason if isinstance(outcome, Refusal) else None) == reason
     assert time.process_time() - start < 8
 
 
@@ -161,10 +163,13 @@ def test_the_lang_attribute_never_decides() -> None:
         f'<html lang="en"><body><p>{spanish}</p></body></html>',
         f'<html lang="en"><body><div>{spanish}</div><p>x</p></body></html>',
     ):
-        outcome = extract_page(content.encode(), language="en")
-        assert isinstance(outcome, Skip) and outcome.reason == "language" and outcome.detail == "es"
+        outcome = extract_page(content.encode(), settings=PageSettings(language="en"))
+        assert (
+            isinstance(outcome, Refusal) and outcome.reason == "language" and outcome.detail == "es"
+        )
     english = extract_page(
-        archives.page(archives.english(1, 20)).replace(b"<html", b'<html lang="es"'), language="en"
+        archives.page(archives.english(1, 20)).replace(b"<html", b'<html lang="es"'),
+        settings=PageSettings(language="en"),
     )
     assert isinstance(english, Page) and english.language == "en"
 
@@ -176,7 +181,7 @@ def test_one_message_in_another_language_does_not_decide() -> None:
     article = "<br>".join(archives.english(number, 3) for number in range(4))
     outcome = extract_page(
         f"<html><body><p>{notice}</p><article><div>{article}</div></article></body></html>".encode(),
-        language="en",
+        settings=PageSettings(language="en"),
     )
     assert isinstance(outcome, Page) and archives.english(1, 3) in outcome.text
 
@@ -258,8 +263,8 @@ def test_the_text_is_that_of_stock_trafilatura_on_the_decoded_page(archive: str)
     not refused."""
     compared = 0
     for name, content in real_pages(archive):
-        outcome = extract_page(content, min_characters=1)
-        if isinstance(outcome, Skip):
+        outcome = extract_page(content, settings=PageSettings(min_characters=1))
+        if isinstance(outcome, Refusal):
             assert outcome.reason in ("empty", "too_large", "not_html"), (name, outcome)
             continue
         decoded = decode_page(content)
