@@ -197,7 +197,7 @@ def test_why_ingest_is_done_again_is_said(folder: Path) -> None:
     run_step(survey.CONCLUDE, home.root)
     assert list(stale(home, "ingest", ingest.plan(*open_home(home.root)))) == [
         "ingest lines: 1 of 1 slices are done again: "
-        "its first reading came to something else, its settings changed"
+        "its survey has another result, its settings changed"
     ]
 
 
