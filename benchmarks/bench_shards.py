@@ -271,9 +271,11 @@ def bench_build(rounds: int) -> None:
 
 def kept_sentences(home: str, whitespace: str, split: Any) -> Iterator[str]:
     """Every sentence that the stage encodes."""
-    from pipelines.look.show import documents
+    from pipelines.home.layout import open_home
+    from pipelines.look.show import show
+    from pipelines.look.wanted import Wanted
 
-    for record in documents(home, None, False):
+    for record in show(*open_home(home), Wanted()):
         yield from split(record["text"], "en", whitespace)
 
 

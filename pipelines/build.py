@@ -72,7 +72,7 @@ def run_stages(job: Job, names: tuple[str, ...]) -> None:
             stage.account(job)
 
     if tokenize.STAGE.name in names:
-        write_shards_card(job.home.root)
+        write_shards_card(job.home, job.recipe)
 
 
 def is_on(job: Job, stage: Stage) -> bool:

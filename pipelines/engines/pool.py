@@ -90,7 +90,7 @@ class Pool(beam.DoFn):
                 elif job.future.running():
                     if not job.began:
                         job.began = time.monotonic()
-                        board.board.running[id(job)] = (
+                        board.board.running[id(job)] = board.Running(
                             f"{job.task.source}/{job.task.name[:12]}",
                             job.task.size,
                             job.ticks,

@@ -48,7 +48,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def test_the_example_source_gives_its_documents_and_rejects(home: Path) -> None:
-    from pipelines.look.show import documents, rejects
+    from looked import documents, rejects
 
     assert [record["text"] for record in documents(str(home), None, False)] == [
         "To be, or not to be.\nThat is the question.",

@@ -291,7 +291,7 @@ KILLS: list[Any] = [
 def undisturbed(
     some_novels: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, Any]]:
-    from pipelines.look.stats import stats
+    from looked import stats
 
     folder = tmp_path_factory.mktemp("chaos")
     (folder / "in").mkdir()
@@ -317,7 +317,7 @@ def test_killed_at_a_random_moment_and_resumed(
 ) -> None:
     """SIGKILL of a child, of the driver, of the whole group: the same command again gives the
     undisturbed build."""
-    from pipelines.look.stats import stats
+    from looked import stats
 
     draw = random.Random(number)
     victim, moment = (

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import looked
 import pytest
 
-from pipelines.look import show
 from shards.manifest import read_manifest
 
 Corpus = Callable[..., tuple[int, str, str]]
@@ -77,7 +77,7 @@ def test_figures_and_fates(home: Path, corpus: Corpus) -> None:
     assert done["complete"] and done["done"]["near"] == done["slices"]
     removed = [
         record
-        for record in show.documents(str(home), "second", removed=True)
+        for record in looked.documents(str(home), "second", removed=True)
         if record["stage"] == "near"
     ]
     assert len(removed) == 10
@@ -238,7 +238,7 @@ def test_the_probe_through_exact_and_near(novels: Path, tmp_path: Path) -> None:
         f'[sources.probe]\nkind = "files"\ninput = "{tmp_path}/in.jsonl"\nslice_bytes = 500000\n'
     )
     home = plain_build(tmp_path / "recipe.toml", tmp_path / "home", "dedup")
-    kept = [record["text"] for record in show.documents(home, None, removed=False)]
+    kept = [record["text"] for record in looked.documents(home, None, removed=False)]
     assert len(kept) == len(set(kept)) == 800 + 30 + 1
     assert (
         sum(
@@ -248,6 +248,6 @@ def test_the_probe_through_exact_and_near(novels: Path, tmp_path: Path) -> None:
         == 400
     )  # right, and none lost
     assert set(short) <= set(kept) and kept.count("The same four words") == 1
-    from pipelines.look.stats import stats
+    from looked import stats
 
     assert stats(home)["total"]["removed"] == {"exact": 19, "near": 800}

@@ -65,8 +65,9 @@ def recipe(
 @pytest.fixture(scope="module")
 def reference(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Digests and figures of the undisturbed build."""
+    from looked import stats
+
     from pipelines.cli import main
-    from pipelines.look.stats import stats
 
     home = tmp_path_factory.mktemp("reference") / "home"
     assert main(["build", str(recipe), "--home", str(home), "--workers", "0"]) == 0
@@ -78,7 +79,7 @@ def reference(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
 
 
 def same(home: Path, reference: dict[str, Any]) -> None:
-    from pipelines.look.stats import stats
+    from looked import stats
 
     assert digests(home) == reference["digests"]
     assert stats(str(home)) == reference["stats"]
@@ -328,8 +329,7 @@ def test_much_is_asked_about(
 def test_a_limit_takes_the_first_records_of_each_source(
     recipe: Path, reference: dict[str, Any], tmp_path: Path, corpus: Corpus
 ) -> None:
-    from pipelines.look.show import documents
-    from pipelines.look.stats import stats
+    from looked import documents, stats
 
     assert (
         corpus("build", recipe, "--home", tmp_path / "home", "--workers", 2, "--limit", 40)[0] == 0

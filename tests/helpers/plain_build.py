@@ -28,7 +28,7 @@ def plain_build(recipe: Path, root: Path | str, until: str = "shards") -> str:
             break
 
     if until == "shards":
-        write_shards_card(home.root)
+        write_shards_card(home, open_home(home.root)[1])
     return home.root
 
 

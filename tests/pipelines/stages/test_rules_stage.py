@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import archives
+import looked
 import measures_twin
 import pyarrow.parquet as pq
 import pytest
+from looked import stats
 
 from corpora.cc_news.source import CcNewsOptions
 from corpora.document import Document
@@ -31,8 +33,6 @@ from pipelines.home.decisions import (
 )
 from pipelines.home.layout import Home, open_home, write_recipe
 from pipelines.home.summaries import read_summary, summaries
-from pipelines.look import show
-from pipelines.look.stats import stats
 from pipelines.recipe import DedupConfig, Recipe, load_recipe, recipe_digest
 from pipelines.stages import exact, ingest
 from pipelines.stages import rules as stages_rules
@@ -102,7 +102,7 @@ def run(home: Home) -> None:
 
 
 def kept(home: Home) -> list[str]:
-    return [record["text"] for record in show.documents(home.root, None, removed=False)]
+    return [record["text"] for record in looked.documents(home.root, None, removed=False)]
 
 
 def test_measures_lie_row_by_row_beside_the_documents(tmp_path: Path) -> None:
@@ -242,7 +242,7 @@ def test_exact_dedup_of_what_a_rule_removed_elsewhere_is_not_done_again(tmp_path
 
 def test_row_60_excluded_addresses_domains_and_hashes_go_and_are_counted(tmp_path: Path) -> None:
     home = make_home(tmp_path, RulesConfig())
-    documents = list(show.documents(home.root, None, removed=False))
+    documents = list(looked.documents(home.root, None, removed=False))
     rules = RulesConfig(
         exclude_urls=(
             _listed(tmp_path, "https://SITE0.example.com/story/#top", "not seen", name="urls"),
@@ -263,7 +263,7 @@ def test_row_60_excluded_addresses_domains_and_hashes_go_and_are_counted(tmp_pat
         "exclude_hashes": 3,
         "exclude_urls": 1,
     }
-    (record,) = show.documents(home.root, None, True, "exclude_domains")
+    (record,) = looked.documents(home.root, None, True, "exclude_domains")
     assert record["text"] == TEXTS[2] and (
         record["stage"],
         record["rule"],
@@ -510,8 +510,8 @@ def test_ftfy_mends_where_it_is_asked_and_is_named_where_it_is_missing(
 def test_why_gives_the_rule_the_value_and_the_threshold(tmp_path: Path, corpus: Corpus) -> None:
     home = make_home(tmp_path, RulesConfig(profile="paper"))
     run(home)
-    gone = next(show.documents(home.root, None, True))
-    (fate,) = show.why(home.root, gone["id"])
+    gone = next(looked.documents(home.root, None, True))
+    (fate,) = looked.why(home.root, gone["id"])
     assert {key: fate[key] for key in ("outcome", "stage", "rule", "value", "threshold")} == {
         **{
             "outcome": "removed",
