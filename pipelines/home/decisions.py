@@ -43,8 +43,9 @@ def removing_stages(
 
 
 def twins(home: Home, stage: str, ingested: Summary) -> pa.Table:
-    """The attributes that `exact` or `near` gave to an ingested slice: one row per document, columns
-    id, twin, score and kind.
+    """The attributes that `exact` or `near` gave to an ingested slice, one row per document.
+
+    Columns: id, twin, score and kind.
 
     Raises `UserError` when they belong to another documents file.
     """

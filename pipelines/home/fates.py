@@ -26,9 +26,9 @@ FATE_SCHEMA = pa.schema(
         ("threshold", pa.float64()),
     ]
 )
-"""`reason` is a rule's name or the kind of duplicate (text, address, near, ...). A duplicate has the
-kept document as `twin` and their similarity as `score`; a rule has the `value` that it compared and
-its `threshold`. For a kept document everything is null."""
+"""`reason` is a rule's name or the kind of duplicate (text, address, near, ...). A duplicate has
+the kept document as `twin` and their similarity as `score`; a rule has the `value` that it compared
+and its `threshold`. For a kept document everything is null."""
 
 
 def fates(home: Home, recipe: Recipe, ingested: Summary) -> pa.Table:

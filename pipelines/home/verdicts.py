@@ -2,8 +2,8 @@
 
 The stage `rules` stores measures, not verdicts. The verdicts are worked out from the measures and
 the thresholds of the recipe whenever they are needed, so a changed threshold reads no document
-again. Working them out reads, for each slice, the columns that the rules in force compare. A process
-keeps the verdicts of the last 16 slices, and what they amount to of the last 100,000.
+again. Working them out reads, for each slice, the columns that the rules in force compare. A
+process keeps the verdicts of the last 16 slices, and what they amount to of the last 100,000.
 """
 
 import functools
