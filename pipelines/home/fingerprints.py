@@ -70,8 +70,8 @@ PARTS = {
     "candidates": "other documents are compared",
     "removals": "other documents are removed",
 }
-"""What to tell the user when a part of a fingerprint differs. A part that is not listed here is named
-as it stands."""
+"""What to tell the user when a part of a fingerprint differs. A part that is not listed here is
+named as it stands."""
 
 
 def stale(home: Home, stage: str, tasks: Sequence[Planned]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The layout of a home: the folder, local or on an object store, that holds everything of one build.
+"""The layout of a home: the folder, local or on an object store, that holds one build.
 
     recipe.toml  survey/  documents/  rejects/  attributes/  summaries/  tokenizer/  work/  shards/
 
@@ -83,8 +83,8 @@ class Home:
 def open_home(root: str, for_reading: bool = False) -> tuple[Home, Recipe]:
     """Open a home that a build made: its addresses and its recipe.
 
-    `for_reading` is passed to `parse_recipe`. Raises `UserError` when there is no home, when a newer
-    version wrote it, or when its recipe is damaged.
+    `for_reading` is passed to `parse_recipe`. Raises `UserError` when there is no home, when a
+    newer version wrote it, or when its recipe is damaged.
     """
     home = Home(root)
     address = home.file("recipe.toml")
@@ -129,7 +129,7 @@ _last_recipe: dict[tuple[str, str], Recipe] = {}
 
 
 def task_home(task: PlannedTask) -> tuple[Home, Recipe]:
-    """`open_home` for a task. A process reads a recipe once for all tasks that were planned by it."""
+    """`open_home` for a task; a process reads a recipe once for all tasks planned by it."""
     recipe = _last_recipe.get((task.home, task.recipe))
     if recipe is not None:
         return Home(task.home), recipe

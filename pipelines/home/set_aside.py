@@ -17,8 +17,9 @@ from shards.storage import files
 class Aside:
     """A slice that failed at every try.
 
-    `stage` is the name of the pass. `why` is one line; `record` is the last record that was reached,
-    as "path @ position", or "" if none was; `trace` is the Python traceback, or "" if there is none.
+    `stage` is the name of the pass and `why` is one line. `record` is the last record that was
+    reached, as "path @ position", or "" if none was. `trace` is the Python traceback, or "" if there
+    is none.
     """
 
     stage: str

@@ -14,8 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.chance import chance
-from pipelines.home.decisions import decided, fates, removing_stages
+from pipelines.home.decisions import decided, removing_stages
 from pipelines.home.documents import document_tables
+from pipelines.home.fates import fates
 from pipelines.home.layout import Home
 from pipelines.home.set_aside import Aside
 from pipelines.home.summaries import Summary, ordered_slices
