@@ -186,10 +186,10 @@ def _read_bands(
             for bounds in signatures.read_bounds(stream, bands, first, count):
                 signed = int(bounds[0, 256])
                 if task.parts == 1:  # the bands stand end to end
-                    block = stream.read_at(
+                    content = stream.read_at(
                         count * signed * RECORD.itemsize, (begin + first * signed) * RECORD.itemsize
                     )
-                    blocks = list(np.frombuffer(block, RECORD).reshape(count, signed))
+                    blocks = list(np.frombuffer(content, RECORD).reshape(count, signed))
                 else:
                     ranges = [
                         (

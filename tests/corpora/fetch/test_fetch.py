@@ -710,7 +710,7 @@ def test_no_server_at_all(tmp_path: Path, corpus: Corpus) -> None:
     code, out, err = corpus(*one_month(site, tmp_path))
     assert code == 3 and err.splitlines()[-2:] == [
         f"error: {site.url}/crawl-data/CC-NEWS/2016/09/warc.paths.gz: Connection refused (4 tries)",
-        "hint: check the network; the same command goes on where it stopped",
+        "hint: check the network; run the same command again to resume",
     ]
 
 
