@@ -318,9 +318,12 @@ def through_the_thread(data: Data, rounds: int, folder: Path) -> dict[str, Any]:
 
 START = """
 import sys, time
-from trainer import loop
+from trainer import pretrain
 from trainer.config import MaskingConfig
-from trainer.data.samples import Loader, Masker, make_order, open_data
+from trainer.data.gather import Masker
+from trainer.data.loader import Loader
+from trainer.data.order import make_order
+from trainer.data.samples import open_data
 begun = time.perf_counter()
 data = open_data([sys.argv[1]], "train", 512, True)
 order = make_order(data, 0, {})

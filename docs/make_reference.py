@@ -475,6 +475,12 @@ def reasons() -> list[str]:
                 and isinstance(node.value, ast.Constant)
             ):
                 found.add(str(node.value.value))
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "Refusal":
+                reason = node.args[0]
+                choices = (
+                    [reason.body, reason.orelse] if isinstance(reason, ast.IfExp) else [reason]
+                )
+                found |= {str(part.value) for part in choices if isinstance(part, ast.Constant)}
             if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "reason":
                 found |= {
                     str(part.value)

@@ -42,21 +42,26 @@ def write_shard(
     directory: str, name: str, batch: pa.RecordBatch, split: str, source: str, tokenizer_digest: str
 ) -> ShardEntry:
     """Write `batch` (of `token_batch`) as `directory/name` and return its entry."""
-    tokens = batch.column("tokens")
-    sentences = batch.column("sentences")
-    schema = shard_schema(str(tokens.type.value_type), source, split, tokenizer_digest)
-    address = files.join(directory, name)
-
-    with files.open_output(address) as stream, pa.ipc.new_file(stream, schema) as writer:
-        writer.write_batch(batch.replace_schema_metadata(schema.metadata))
+    with files.open_output(files.join(directory, name)) as output:
+        write_batch(output, batch, split, source, tokenizer_digest)
 
     return ShardEntry(
         file=name,
         split=split,  # type: ignore[arg-type]
         source=source,
-        bytes=stream.bytes,
-        digest=stream.digest,
+        bytes=output.bytes,
+        digest=output.digest,
         documents=batch.num_rows,
-        sentences=len(sentences.flatten()),
-        tokens=len(tokens.flatten()),
+        sentences=len(batch.column("sentences").flatten()),
+        tokens=len(batch.column("tokens").flatten()),
     )
+
+
+def write_batch(
+    output: files.Output, batch: pa.RecordBatch, split: str, source: str, tokenizer_digest: str
+) -> None:
+    """Write `batch` (of `token_batch`) as the one record batch of a shard's file."""
+    dtype = str(batch.column("tokens").type.value_type)
+    schema = shard_schema(dtype, source, split, tokenizer_digest)
+    with pa.ipc.new_file(output, schema) as writer:
+        writer.write_batch(batch.replace_schema_metadata(schema.metadata))

@@ -1,17 +1,16 @@
-"""TODO-DOC trainer/chance.py."""
+"""Chance by key: the order of the samples, their masks, dropout and the first weights.
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+A draw is a pure function of a key and a counter (SplitMix64 by position, Steele et al. 2014), and a
+key is made by drawing from keys: `draw(draw(draw(mix(seed), purpose), epoch), index)`. No generator
+has a state, so nothing depends on what was drawn before and a checkpoint need not hold any of it.
 
-import numba
+All numbers are 64 bits wide and wrap around. Each kernel has an independent twin in plain Python in
+`tests/trainer/trainer_twins.py`.
+"""
+
 import numpy as np
-from numpy.typing import NDArray
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-Int64 = NDArray[np.int64]
-
-Int = int | np.int64
+from trainer.jit import Int, Int64, jit
 
 # Purposes: the first thing a key is drawn for.
 ORDER, MASK, DROPOUT, WEIGHTS, MIX = range(1, 6)
@@ -27,15 +26,6 @@ REPLACEMENTS = 1 << 32  # counters of the replacements, far from those of the se
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 LOW32 = np.uint64(0xFFFFFFFF)
-
-
-def jit(function: F) -> F:
-    """Compile, with a cache on disk where one can be written (numba refuses at import where none
-    can)."""
-    try:
-        return cast(F, numba.njit(cache=True, nogil=True)(function))
-    except RuntimeError:
-        return cast(F, numba.njit(nogil=True)(function))
 
 
 @jit

@@ -1,4 +1,4 @@
-"""The text of an EPUB, by the book's own order: `read_epub(content) -> Epub | Skip`, pure; nothing
+"""The text of an EPUB, by the book's own order: `read_epub(content) -> Epub | Refusal`, pure; nothing
 is written, nothing fetched.
 
     META-INF/container.xml -> package document -> spine: each item once, in order, `linear="no"`
@@ -29,12 +29,12 @@ import lxml.etree
 import lxml.html
 
 from corpora.books.epub_text import TITLE_PAGES, epub_types, item_text, local_name
-from corpora.document import Skip
+from corpora.document import Refusal, Refused
 from corpora.inputs.archives import (
     MAX_RATIO,
     ZIP_DAMAGE,
-    Bomb,
     Counted,
+    bomb,
     open_zip,
     read_up_to,
     zip_problem,
@@ -96,14 +96,6 @@ class Epub:
     missing: int = 0
 
 
-class _Refused(Exception):
-    """The book as a whole; carries the `Skip`."""
-
-    def __init__(self, skip: Skip) -> None:
-        super().__init__(skip.reason)
-        self.skip = skip
-
-
 @dataclass
 class _Package:
     """The package document: manifest (id -> path, media type, properties), spine (path),
@@ -126,7 +118,7 @@ class _Files:
         self._folded: dict[str, zipfile.ZipInfo] = {}
         for info in archive.infolist():
             if info.file_size > 1_000_000 and info.file_size > MAX_RATIO * info.compress_size:
-                raise Bomb(
+                raise bomb(
                     f"{info.filename[:100]}: {info.file_size:,} bytes out of {info.compress_size:,}"
                 )
             self._exact.setdefault(info.filename, info)
@@ -139,47 +131,45 @@ class _Files:
         return self._exact.get(path) or self._folded.get(path.lower())
 
     def read(self, path: str, limit: int = MAX_EPUB_BYTES) -> bytes | None:
-        """A member's bytes; None where there is no such member or it is damaged. Raises `_Refused`,
-        `Bomb`."""
+        """A member's bytes; None where there is no such member or it is damaged. Raises
+        `Refused`."""
         info = self.find(path)
         if info is None or info.is_dir():
             return None
         if problem := zip_problem(info):
-            raise _Refused(Skip(reason=problem, detail=path[:200]))
+            raise Refused(Refusal(problem, path[:200]))
         try:
             with self._archive.open(info) as stream:
                 content = read_up_to(Counted(stream, info.compress_size), min(limit, self._left))
         except ZIP_DAMAGE:
             return None
         if content is None:
-            raise Bomb(f"{path[:100]}: more than {min(limit, self._left):,} bytes")
+            raise bomb(f"{path[:100]}: more than {min(limit, self._left):,} bytes")
         self._left -= len(content)
         return content
 
 
-def read_epub(content: bytes, *, footnotes: bool = True) -> Epub | Skip:
+def read_epub(content: bytes, *, footnotes: bool = True) -> Epub | Refusal:
     """The texts of a book, or why there are none."""
     if len(content) > MAX_EPUB_BYTES:
-        return Skip(reason="too_large", detail=f"more than {MAX_EPUB_BYTES:,} bytes")
+        return Refusal("too_large", f"more than {MAX_EPUB_BYTES:,} bytes")
     try:
         with open_zip(io.BytesIO(content)) as archive:
             return _read(_Files(archive), footnotes)
-    except _Refused as refused:
-        return refused.skip
-    except Bomb as bomb:
-        return Skip(reason="bomb", detail=str(bomb))
+    except Refused as refused:
+        return refused.refusal
     except ZIP_DAMAGE as error:
-        return Skip(reason="damaged", detail=f"{type(error).__name__}: {error}"[:200])
+        return Refusal("damaged", f"{type(error).__name__}: {error}"[:200])
 
 
-def _read(files: _Files, footnotes: bool) -> Epub | Skip:
+def _read(files: _Files, footnotes: bool) -> Epub | Refusal:
     if files.find("META-INF/encryption.xml") is not None and not _only_fonts(
         files.read("META-INF/encryption.xml", _SMALL_BYTES)
     ):
-        return Skip(reason="encrypted", detail="META-INF/encryption.xml")
+        return Refusal("encrypted", "META-INF/encryption.xml")
     package = _package(files)
     if package is None:
-        return Skip(reason="not_epub", detail="no package document")
+        return Refusal("not_epub", "no package document")
     texts: list[tuple[str, str]] = []  # what the book calls the item, its text
     missing, elements, size = package.unknown, 0, 0
     for path in package.spine:
@@ -197,7 +187,7 @@ def _read(files: _Files, footnotes: bool) -> Epub | Skip:
         text = item_text(tree, footnotes, TITLE_PAGES if kind in TITLE_PAGES else frozenset())
         size += len(text)
         if size > MAX_BOOK_CHARACTERS:
-            return Skip(reason="too_large", detail=f"more than {MAX_BOOK_CHARACTERS:,} characters")
+            return Refusal("too_large", f"more than {MAX_BOOK_CHARACTERS:,} characters")
         texts.append((kind, text))
     # what holds a third of a long book is the book, whatever a guide calls it
     kept = [
@@ -210,11 +200,9 @@ def _read(files: _Files, footnotes: bool) -> Epub | Skip:
         )
     ]
     if not kept:
-        return Skip(
-            reason="empty",
-            detail=f"{missing} items are missing"
-            if missing
-            else "no text in the items of its spine",
+        return Refusal(
+            "empty",
+            f"{missing} items are missing" if missing else "no text in the items of its spine",
         )
     return Epub(items=tuple(kept), missing=missing, **package.said)
 
@@ -368,11 +356,11 @@ def _decoded(content: bytes) -> str:
 
 def _tree(source: str, elements: int) -> Any | None:
     """The parsed root; None where nothing can be parsed. `elements`: of the book so far. Raises
-    `_Refused` past the limits."""
+    `Refused` past the limits."""
     if max(elements, source.count("<")) > MAX_ELEMENTS:
-        raise _Refused(Skip(reason="too_many_elements", detail=f"more than {MAX_ELEMENTS:,} tags"))
-    if (skip := refuse_attributes(source)) is not None:
-        raise _Refused(skip)
+        raise Refused(Refusal("too_many_elements", f"more than {MAX_ELEMENTS:,} tags"))
+    if (refusal := refuse_attributes(source)) is not None:
+        raise Refused(refusal)
     source = _NO_XML.sub("", source)
     source = source[_XML_START.match(source).end() :]  # type: ignore[union-attr]
     if (doctype := source[:_HEAD].upper().find("<!DOCTYPE")) >= 0 and (
@@ -397,9 +385,7 @@ def _tree(source: str, elements: int) -> Any | None:
     while level:
         depth += 1
         if depth > MAX_DEPTH:
-            raise _Refused(
-                Skip(reason="too_deep", detail=f"more than {MAX_DEPTH:,} elements one in the other")
-            )
+            raise Refused(Refusal("too_deep", f"more than {MAX_DEPTH:,} elements one in the other"))
         level = [child for element in level for child in element]
     return tree
 

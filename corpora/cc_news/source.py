@@ -22,8 +22,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from corpora.document import Document, Reject, Skip, Slice, Source, SourceOptions
-from corpora.guard import Failure, Guard, shared_guard
+from corpora.document import Document, Refusal, Reject, Slice, Source, SourceOptions
+from corpora.guard import Guard, shared_guard
 from corpora.inputs.find import group
 from corpora.quality.rules import Profile
 from corpora.web.http_body import decode_body
@@ -33,7 +33,6 @@ from corpora.web.records import (
     host_and_domain,
     refuse_body,
     refuse_record,
-    rejected,
     why_cut,
 )
 from corpora.web.warc import Damage, Record, read_archive
@@ -153,20 +152,18 @@ def outcome(
 ) -> Document | Reject:
     """What one record of an archive gives. `guard`: of `corpora.web.extract:extract_page`."""
     if isinstance(item, Damage):
-        return Reject(
-            path=path, position=item.position, reason=item.reason, detail=item.detail, url=item.url
-        )
-    skip = refuse_record(item) or (
+        return item.at(path, item.position, item.url)
+    refusal = refuse_record(item) or (
         _outside(options, _bounded_day(options, path, item, None))
         if options.date_field != "publish"
         else None
     )
-    if skip is not None:
-        return rejected(path, item, skip)
+    if refusal is not None:
+        return refusal.at(path, item.position, item.url)
     body = decode_body(item.body, item.headers, MAX_PAGE_BYTES)
-    skip = refuse_body(item, body)
-    if skip is not None:
-        return rejected(path, item, skip)
+    refusal = refuse_body(item, body)
+    if refusal is not None:
+        return refusal.at(path, item.position, item.url)
     cut = why_cut(item, body)
     page = guard.call(
         body.content,
@@ -180,11 +177,9 @@ def outcome(
         precision=options.precision,
         accelerated=options.accelerated,
     )
-    if isinstance(page, Failure):
-        return rejected(path, item, Skip(reason=page.reason, detail=page.detail))
-    skip = page if isinstance(page, Skip) else _refuse_page(options, path, item, page)
-    if skip is not None:
-        return rejected(path, item, skip)
+    refusal = page if isinstance(page, Refusal) else _refuse_page(options, path, item, page)
+    if refusal is not None:
+        return refusal.at(path, item.position, item.url)
     return Document(
         path=path,
         position=item.position,
@@ -199,9 +194,9 @@ def outcome(
     )
 
 
-def _refuse_page(options: CcNewsOptions, path: str, record: Record, page: Page) -> Skip | None:
+def _refuse_page(options: CcNewsOptions, path: str, record: Record, page: Page) -> Refusal | None:
     if options.require_date and page.date is None:
-        return Skip(reason="undated", text=page.text)
+        return Refusal("undated", text=page.text)
     return (
         _outside(options, _bounded_day(options, path, record, page.date))
         if options.date_field == "publish"
@@ -220,11 +215,11 @@ def _bounded_day(
     return day.isoformat() if day else ""
 
 
-def _outside(options: CcNewsOptions, day: str) -> Skip | None:
+def _outside(options: CcNewsOptions, day: str) -> Refusal | None:
     if options.start is None and options.end is None:
         return None
     inside = day and (options.start or "") <= day < (options.end or "9999-99-99")
-    return None if inside else Skip(reason="outside_window", detail=day or "no WARC-Date")
+    return None if inside else Refusal("outside_window", day or "no WARC-Date")
 
 
 _said: set[tuple[object, ...]] = set()

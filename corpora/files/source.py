@@ -23,13 +23,13 @@ from corpora.document import (
     MAX_DOCUMENT_BYTES,
     Document,
     Part,
+    Refusal,
     Reject,
-    Skip,
     Slice,
     Source,
     SourceOptions,
 )
-from corpora.guard import Failure, shared_guard
+from corpora.guard import shared_guard
 from corpora.inputs.find import find, group, kind_of
 from corpora.inputs.streams import DAMAGE, open_inflated, read_lines, what_broke
 from corpora.web.page import MAX_PAGE_BYTES, MIN_CHARACTERS, PAGE_PACKAGES
@@ -157,8 +157,7 @@ def read_part(options: FilesOptions, part: Part) -> Iterator[Document | Reject]:
             position = record.position + 1
             yield record
     except (UnicodeEncodeError, *DAMAGE) as error:
-        reason, detail = what_broke(error)
-        yield Reject(path=part.path, position=position, reason=reason, detail=detail)
+        yield what_broke(error).at(part.path, position)
 
 
 def _records(options: FilesOptions, part: Part) -> Iterator[Document | Reject]:
@@ -220,14 +219,8 @@ def _page(options: FilesOptions, part: Part, content: bytes) -> Document | Rejec
     checked against it."""
     guard = shared_guard("corpora.web.extract:extract_page")
     page = guard.call(content, language=options.language, min_characters=options.min_characters)
-    if isinstance(page, (Skip, Failure)):
-        return Reject(
-            path=part.path,
-            position=0,
-            reason=page.reason,
-            detail=page.detail,
-            text=page.text if isinstance(page, Skip) else "",
-        )
+    if isinstance(page, Refusal):
+        return page.at(part.path, 0)
     digest = hashlib.blake2b(content, digest_size=16).hexdigest()
     return Document(
         path=part.path,

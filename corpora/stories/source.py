@@ -35,6 +35,7 @@ from corpora.document import (
     Findings,
     Note,
     Part,
+    Refusal,
     Reject,
     Slice,
     Source,
@@ -58,6 +59,8 @@ ARCHIVES = (".warc", ".arc", ".wet")
 _LISTING = ".paths.gz"
 
 _ROWS = 100_000
+
+_NOT_SELECTED = Refusal("not_selected")
 
 _SAMPLE = 2_000
 """Characters by which a text is told to be of another language."""
@@ -174,8 +177,8 @@ def read_questions(options: StoriesOptions) -> Questions:
 # --- the records, in both readings
 # --------------------------------------------------------------------------------
 
-Verdict = Callable[[int], tuple[str, str] | None]
-"""Of the record at a position: None, it is wanted; else the reason and detail of its reject."""
+Verdict = Callable[[int], Refusal | None]
+"""Why the record at a position is not wanted; None when it is."""
 
 
 def _records(options: StoriesOptions, part: Part, verdict: Verdict) -> Iterator[Document | Reject]:
@@ -184,18 +187,12 @@ def _records(options: StoriesOptions, part: Part, verdict: Verdict) -> Iterator[
     if form in ARCHIVES:
         yield from _in_archive(options, part, verdict)
     elif form in (".html", ".htm") and (refused := verdict(0)):
-        yield Reject(path=part.path, position=0, reason=refused[0], detail=refused[1])
+        yield refused.at(part.path, 0)
     else:
         for record in read_part(options, part):
             refused = verdict(record.position) if isinstance(record, Document) else None
             if refused:
-                record = Reject(
-                    path=part.path,
-                    position=record.position,
-                    reason=refused[0],
-                    detail=refused[1],
-                    url=record.url,
-                )
+                record = refused.at(part.path, record.position, record.url)
             yield record
 
 
@@ -211,13 +208,7 @@ def _in_archive(
             for item in read_archive(stream):
                 refused = verdict(item.position) if isinstance(item, Record) else None
                 if refused:
-                    yield Reject(
-                        path=part.path,
-                        position=item.position,
-                        reason=refused[0],
-                        detail=refused[1],
-                        url=item.url,
-                    )
+                    yield refused.at(part.path, item.position, item.url)
                 elif isinstance(item, Record) and item.kind == "conversion":
                     yield _converted(part.path, item)
                 else:
@@ -375,9 +366,9 @@ def read(options: StoriesOptions, piece: Slice, findings: Findings) -> Iterator[
         def verdict(
             position: int,
             of_part: dict[int, int] = of_part,
-            refused_here: dict[int, tuple[str, str]] = refused_here,
-        ) -> tuple[str, str] | None:
-            return None if position in of_part else refused_here.get(position, ("not_selected", ""))
+            refused_here: dict[int, Refusal] = refused_here,
+        ) -> Refusal | None:
+            return None if position in of_part else refused_here.get(position, _NOT_SELECTED)
 
         for record in _records(options, part, verdict):
             judged = _judged(options, record) if isinstance(record, Document) else record
@@ -388,17 +379,16 @@ def read(options: StoriesOptions, piece: Slice, findings: Findings) -> Iterator[
             )
 
 
-def _refused(notes: str) -> dict[int, dict[int, tuple[str, str]]]:
-    """The reason and detail of the records of a slice that may not be chosen, by part and
-    position."""
-    found: dict[int, dict[int, tuple[str, str]]] = {}
+def _refused(notes: str) -> dict[int, dict[int, Refusal]]:
+    """Why records of a slice may not be chosen, by part and position."""
+    found: dict[int, dict[int, Refusal]] = {}
     with files.open_input(notes) as stream:
         for batch in pq.ParquetFile(stream).iter_batches(_ROWS):
             batch = batch.filter(pc.is_valid(batch.column("reason")))
             for part, position, _, reason, detail in zip(
                 *(column.to_pylist() for column in batch.columns)
             ):
-                found.setdefault(part, {})[position] = (reason, detail or "")
+                found.setdefault(part, {})[position] = Refusal(reason, detail or "")
     return found
 
 

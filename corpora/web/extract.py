@@ -1,4 +1,4 @@
-"""The text of a web page: `extract_page(content, ...) -> Page | Skip`, pure, and every skip has its
+"""The text of a web page: `extract_page(content, ...) -> Page | Refusal`, pure, and every skip has its
 reason.
 
 The steps, cheapest first, since most pages of a crawl end before the costly one:
@@ -27,7 +27,7 @@ import lxml.etree
 import lxml.html
 from htmldate import find_date
 
-from corpora.document import Skip
+from corpora.document import Refusal
 from corpora.text.charset import decode_page
 from corpora.text.language import ANY, certainly_not, detect_language
 from corpora.web import fast_trafilatura
@@ -102,7 +102,7 @@ def extract_page(
     fast: bool = True,
     precision: bool = False,
     accelerated: bool = True,
-) -> Page | Skip:
+) -> Page | Refusal:
     """The text of a page's bytes, or why there is none. `cut`: its end is missing. `crawled`:
     bounds the date it may claim. `fast`, `precision`: trafilatura's switches. `accelerated`: see
     corpora.web.fast_trafilatura; changes no character."""
@@ -110,31 +110,29 @@ def extract_page(
         return refused
     decoded = decode_page(content, content_type, cut=cut)
     if decoded is None:
-        return Skip(
-            reason="charset",
-            detail="no usable declaration, and the bytes are not of a Latin alphabet",
+        return Refusal(
+            "charset",
+            "no usable declaration, and the bytes are not of a Latin alphabet",
         )
     text = decoded.text.replace("\x00", "")
     if (refused := refuse_tags(text)) is not None:
         return refused
     if (other := certainly_not(_sample(text), language)) is not None:
-        return Skip(reason="language", detail=other)
+        return Refusal("language", other)
     tree = _parse(text, accelerated)
     if tree is None:
-        return Skip(reason="not_html", detail="no element can be parsed")
+        return Refusal("not_html", "no element can be parsed")
     if (depth := _depth(tree)) > MAX_DEPTH:
-        return Skip(reason="too_deep", detail=f"{depth:,} elements one in the other")
+        return Refusal("too_deep", f"{depth:,} elements one in the other")
     title, date, canonical = _head(tree, text, url, crawled)
     body = fast_trafilatura.extract(
         tree, url=url, fast=fast, precision=precision, accelerated=accelerated
     ).strip()
     if len(body) < min_characters:
-        return Skip(
-            reason="too_short" if body else "empty", detail=f"{len(body)} characters", text=body
-        )
+        return Refusal("too_short" if body else "empty", f"{len(body)} characters", text=body)
     found = detect_language(body, language)
     if language not in (ANY, found):
-        return Skip(reason="language", detail=found, text=body[:1000])
+        return Refusal("language", found, text=body[:1000])
     return Page(
         text=body,
         title=title,

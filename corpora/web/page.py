@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from corpora.document import Skip
+from corpora.document import Refusal
 
 MAX_PAGE_BYTES = 2_000_000
 """Bytes of a page after every encoding is taken off; of real news pages 99 % have fewer than 1.1
@@ -100,44 +100,44 @@ class Page:
         return {name: value for name, value in kept.items() if value}
 
 
-def refuse(content: bytes, content_type: str = "", url: str | None = None) -> Skip | None:
+def refuse(content: bytes, content_type: str = "", url: str | None = None) -> Refusal | None:
     """Why these bytes are no page to look at, told without parsing; None: they may be one."""
     if not content.strip():
-        return Skip(reason="empty", detail="no body")
+        return Refusal("empty", "no body")
     if len(content) > MAX_PAGE_BYTES:
-        return Skip(reason="too_large", detail=f"more than {MAX_PAGE_BYTES:,} bytes")
+        return Refusal("too_large", f"more than {MAX_PAGE_BYTES:,} bytes")
     mime = content_type.partition(";")[0].strip().lower()
     if mime and mime not in _HTML_TYPES:
-        return Skip(reason="not_html", detail=mime[:100])
+        return Refusal("not_html", mime[:100])
     if url is not None and (
         suffix := _NOT_PAGES.search(url.partition("?")[0].partition("#")[0].rpartition("/")[2])
     ):
-        return Skip(reason="not_html", detail=f"the address ends in {suffix[0]}")
+        return Refusal("not_html", f"the address ends in {suffix[0]}")
     if magic := _BINARY.match(content):
-        return Skip(reason="binary", detail=repr(magic[0][:8]))
+        return Refusal("binary", repr(magic[0][:8]))
     start = content[:_START_BYTES]
     at = 0
     while prologue := _PROLOGUE.match(start, at):
         at = prologue.end()
     if _FEED.match(start, at):
-        return Skip(reason="feed")
+        return Refusal("feed")
     wide = _WIDE.match(content) is not None
     if not wide:
         if len(content) - len(content.translate(None, _CONTROL)) > len(content) // 5:
-            return Skip(reason="binary", detail="more than a fifth are control characters")
+            return Refusal("binary", "more than a fifth are control characters")
         if not _MARKUP.search(start if mime else start[:1024]):
-            return Skip(reason="not_html", detail="no tag of a page in its beginning")
+            return Refusal("not_html", "no tag of a page in its beginning")
     return None
 
 
-def refuse_tags(text: str) -> Skip | None:
+def refuse_tags(text: str) -> Refusal | None:
     """Why a decoded page has too much markup to be parsed in seconds; None: it has not."""
     if (tags := text.count("<")) > MAX_TAGS:
-        return Skip(reason="too_many_elements", detail=f"{tags:,} tags")
+        return Refusal("too_many_elements", f"{tags:,} tags")
     return refuse_attributes(text)
 
 
-def refuse_attributes(text: str) -> Skip | None:
+def refuse_attributes(text: str) -> Refusal | None:
     """Why a tag of a decoded page has too many attributes; None: none has."""
     if max(map(len, _TAG.findall(text)), default=0) <= _LONG_TAG:
         return None
@@ -146,8 +146,8 @@ def refuse_attributes(text: str) -> Skip | None:
         # different names: what reads as a tag inside a script repeats its commas and colons, and
         # costs libxml2 nothing
         if end - start > _LONG_TAG and len(set(_QUOTED.sub(" ", tag[0]).split())) > MAX_ATTRIBUTES:
-            return Skip(
-                reason="too_many_attributes",
-                detail=f"more than {MAX_ATTRIBUTES:,} different ones in one tag",
+            return Refusal(
+                "too_many_attributes",
+                f"more than {MAX_ATTRIBUTES:,} different ones in one tag",
             )
     return None

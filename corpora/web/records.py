@@ -2,7 +2,7 @@
 
 import os
 
-from corpora.document import Part, Reject, Skip
+from corpora.document import Part, Refusal
 from corpora.inputs.find import find
 from corpora.text.urls import domain_of, host_of
 from corpora.web.http_body import Body
@@ -25,37 +25,26 @@ def host_and_domain(url: str | None) -> dict[str, str]:
     return {name: value for name, value in found.items() if value}
 
 
-def rejected(path: str, record: Record, skip: Skip) -> Reject:
-    return Reject(
-        path=path,
-        position=record.position,
-        reason=skip.reason,
-        detail=skip.detail,
-        url=record.url,
-        text=skip.text,
-    )
-
-
-def refuse_record(record: Record) -> Skip | None:
+def refuse_record(record: Record) -> Refusal | None:
     if record.kind != "response":
         known = record.kind in _RECORD_TYPES
-        return Skip(
-            reason=record.kind if known else "other_record",
+        return Refusal(
+            record.kind if known else "other_record",
             detail="" if known else record.kind[:100],
         )
     if record.status is None and not record.body.lstrip()[:1] == b"<":
-        return Skip(reason="not_http", detail=record.content_type[:100])
+        return Refusal("not_http", record.content_type[:100])
     if record.status not in (None, 200):
-        return Skip(reason=f"http_{record.status // 100}xx", detail=str(record.status))
+        return Refusal(f"http_{record.status // 100}xx", str(record.status))
     return None
 
 
-def refuse_body(record: Record, body: Body) -> Skip | None:
+def refuse_body(record: Record, body: Body) -> Refusal | None:
     if body.unsupported:
-        return Skip(reason="unsupported_encoding", detail=body.unsupported)
+        return Refusal("unsupported_encoding", body.unsupported)
     skip = refuse(body.content, record.content_type, record.url)
     if skip is None and record.cut == "limit":
-        return Skip(reason="too_large", detail="the record holds more than 8 MB")
+        return Refusal("too_large", "the record holds more than 8 MB")
     return skip
 
 

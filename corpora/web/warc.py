@@ -28,6 +28,7 @@ from warcio.exceptions import ArchiveLoadFailed
 from warcio.recordloader import ArcWarcRecordLoader
 from warcio.statusandheaders import StatusAndHeadersParser
 
+from corpora.document import Refusal
 from corpora.web import gzip_members
 
 BLOCK_LIMIT = 8_000_000
@@ -92,13 +93,14 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Damage:
-    """A stretch of an archive that is no readable record. `reason`: see above; `skipped`: bytes of
-    the file; where the stretch is inside of sound gzip members, of what they hold inflated."""
+class Damage(Refusal):
+    """A stretch of an archive that is no readable record, for one of the reasons above.
+
+    `skipped` counts its bytes in the file, or in the inflated data when the stretch is inside sound
+    gzip members.
+    """
 
     position: int
-    reason: str
-    detail: str
     skipped: int
     url: str | None = None
 

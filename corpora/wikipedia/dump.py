@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO
 
-from corpora.document import MAX_DOCUMENT_BYTES, Part
+from corpora.document import MAX_DOCUMENT_BYTES, Part, Refusal, Reject
 from corpora.inputs.bzip2_blocks import Block, read_blocks
 from corpora.inputs.streams import open_inflated
 from shards.storage import files
@@ -53,17 +53,6 @@ class RawPage:
 
     position: int
     content: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lost:
-    """What cannot be read: a page without an end, or bytes of which nobody knows how many pages
-    they hold."""
-
-    position: int
-    reason: str
-    detail: str
-    start: bytes = b""
 
 
 def compression_of(address: str) -> str:
@@ -131,7 +120,7 @@ def _encoding(raw: bytes) -> str:
         return "utf-8"
 
 
-def read_pages(part: Part, compression: str, encoding: str) -> Iterator[RawPage | Lost]:
+def read_pages(part: Part, compression: str, encoding: str) -> Iterator[RawPage | Reject]:
     """The pages that begin in a part of a dump, in order; what is lost between them by its place.
     Raises what the decoders of .gz, .xz and .zst do on damage; those are read by their first part,
     whole."""
@@ -139,14 +128,16 @@ def read_pages(part: Part, compression: str, encoding: str) -> Iterator[RawPage 
         if part.start:
             return
         with open_inflated(part.address, compression) as stream:
-            yield from _split(_windows(stream, 0), None, encoding, exact=True)
+            yield from _split(_windows(stream, 0), part.path, None, encoding, exact=True)
         return
     with files.open_input(part.address) as stream:
         if compression:
-            yield from _split(read_blocks(stream, part.start), part.stop, encoding, exact=False)
+            blocks = read_blocks(stream, part.start)
+            yield from _split(blocks, part.path, part.stop, encoding, exact=False)
             return
         stream.seek(part.start)
-        yield from _split(_windows(stream, part.start), part.stop, encoding, exact=True)
+        blocks = _windows(stream, part.start)
+        yield from _split(blocks, part.path, part.stop, encoding, exact=True)
 
 
 def _windows(stream: IO[bytes], offset: int) -> Iterator[Block]:
@@ -159,8 +150,8 @@ def _windows(stream: IO[bytes], offset: int) -> Iterator[Block]:
 
 
 def _split(
-    blocks: Iterator[Block], stop: int | None, encoding: str, exact: bool
-) -> Iterator[RawPage | Lost]:
+    blocks: Iterator[Block], path: str, stop: int | None, encoding: str, exact: bool
+) -> Iterator[RawPage | Reject]:
     """`exact`: the blocks are the bytes of the file themselves, and positions are offsets."""
     opening, closing = "<page".encode(encoding), "</page>".encode(encoding)
     after = tuple(character.encode(encoding) for character in " \t\r\n>/")
@@ -172,37 +163,27 @@ def _split(
     )  # in which pages begin; and the one before this
     number = 0  # of the pages that have begun in `owner`
 
-    def placed(outcome: RawPage | Lost) -> tuple[RawPage | Lost, ...]:
+    def lost(position: int, reason: str, detail: str, start: bytes = b"") -> Reject:
+        return Refusal(reason, detail, start.decode(encoding, "replace")).at(path, position)
+
+    def placed(outcome: RawPage | Reject) -> tuple[RawPage | Reject, ...]:
         """No position may reach into the next block, whose offset is this one's and its bytes."""
         if exact or number < owner.size:
             return (outcome,)
         detail = "more pages than bytes in a block: the rest of them is passed over"
-        return (
-            (Lost(position=outcome.position, reason="damaged", detail=detail),)
-            if number == owner.size
-            else ()
-        )
+        return (lost(outcome.position, "damaged", detail),) if number == owner.size else ()
 
     for block in blocks:
         if block.data is None:
             why = "truncated" if block.cut else "damaged"
             if position is not None:
                 yield from placed(
-                    Lost(
-                        position=position,
-                        reason=why,
-                        detail="the end of the page cannot be read",
-                        start=held[:4000],
-                    )
+                    lost(position, why, "the end of the page cannot be read", held[:4000])
                 )
             if stop is not None and block.offset >= stop:
                 return
             where = "the file ends inside of a block" if block.cut else "a block cannot be read"
-            yield Lost(
-                position=block.offset,
-                reason=why,
-                detail=f"{where}: {block.size:,} bytes, with the pages in them",
-            )
+            yield lost(block.offset, why, f"{where}: {block.size:,} bytes, with the pages in them")
             held, position, too_large = b"", None, False
             continue
         data, border = held + block.data, len(held)
@@ -236,11 +217,11 @@ def _split(
             )
             if again >= 0:
                 yield from placed(
-                    Lost(
-                        position=position,
-                        reason="truncated",
-                        detail="the next page begins before its end",
-                        start=data[at:again][:4000],
+                    lost(
+                        position,
+                        "truncated",
+                        "the next page begins before its end",
+                        data[at:again][:4000],
                     )
                 )
                 at, position, too_large = again, None, False
@@ -251,13 +232,7 @@ def _split(
                 break
             end += len(closing)
             if too_large or end - at > MAX_DOCUMENT_BYTES:
-                yield from placed(
-                    Lost(
-                        position=position,
-                        reason="too_large",
-                        detail=f"over {MAX_DOCUMENT_BYTES} bytes",
-                    )
-                )
+                yield from placed(lost(position, "too_large", f"over {MAX_DOCUMENT_BYTES} bytes"))
             else:
                 yield from placed(RawPage(position=position, content=data[at:end]))
             at, position, too_large = end, None, False
@@ -266,12 +241,7 @@ def _split(
             return
     if position is not None:
         yield from placed(
-            Lost(
-                position=position,
-                reason="truncated",
-                detail="the dump ends inside of the page",
-                start=held[:4000],
-            )
+            lost(position, "truncated", "the dump ends inside of the page", held[:4000])
         )
 
 

@@ -1,4 +1,4 @@
-"""One page of a dump: `extract_page(content, ...) -> Article | Skip`, pure, and every skip has its
+"""One page of a dump: `extract_page(content, ...) -> Article | Refusal`, pure, and every skip has its
 reason.
 
 Runs in a child that can be killed (corpora.guard): expat and mwparserfromhell's tokenizer are
@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from xml.parsers import expat
 
-from corpora.document import Skip
+from corpora.document import Refusal
 from corpora.wikipedia.paragraphs import count_words
 from corpora.wikipedia.templates import fold_name
 from corpora.wikipedia.wikitext import Style, read_prose
@@ -75,13 +75,13 @@ def extract_page(
     namespaces: tuple[int, ...] = (0,),
     disambiguation: bool = False,
     min_words: int = 0,
-) -> tuple[Article | Skip, str | None]:
+) -> tuple[Article | Refusal, str | None]:
     """(the prose of a `<page>` element, or why there is none; the page's title where it is
     known)."""
     try:
         xml = content.decode(encoding)
     except UnicodeError as error:
-        return Skip(reason="bad_encoding", detail=str(error)[:200]), None
+        return Refusal("bad_encoding", str(error)[:200]), None
     fields = _Fields()
     try:
         fields.read(xml)
@@ -92,8 +92,8 @@ def extract_page(
         )
         detail, known_title = str(error)[:200], fields.get("title") or None
         if unknown_entity:
-            return Skip(reason="entity", detail=detail, text=xml[:1000]), known_title
-        return Skip(reason="bad_xml", detail=detail, text=xml[:1000]), known_title
+            return Refusal("entity", detail, text=xml[:1000]), known_title
+        return Refusal("bad_xml", detail, text=xml[:1000]), known_title
     title = " ".join(fields.get("title").replace("_", " ").split())
     return _article(fields, title, style, namespaces, disambiguation, min_words), title or None
 
@@ -105,33 +105,33 @@ def _article(
     namespaces: tuple[int, ...],
     disambiguation: bool,
     min_words: int,
-) -> Article | Skip:
+) -> Article | Refusal:
     text = fields.get("revision/text")
     namespace = _number(fields.get("ns"))
     if (namespace or 0) not in namespaces:
-        return Skip(reason="namespace", detail=str(namespace))
+        return Refusal("namespace", str(namespace))
     if fields.redirect is not None or _REDIRECT.match(text):
-        return Skip(reason="redirect", detail=f"to {fields.redirect or text.strip()[:200]}")
+        return Refusal("redirect", f"to {fields.redirect or text.strip()[:200]}")
     if not text.strip():
-        return Skip(reason="empty", detail="deleted" if fields.deleted else "no wikitext")
+        return Refusal("empty", "deleted" if fields.deleted else "no wikitext")
     model = fields.get("revision/model").strip()
     if model not in ("", "wikitext"):
-        return Skip(reason="not_wikitext", detail=model[:100])
+        return Refusal("not_wikitext", model[:100])
     if len(text) > MAX_WIKITEXT_BYTES or len(text.encode()) > MAX_WIKITEXT_BYTES:
-        return Skip(
-            reason="too_large",
-            detail=f"more than {MAX_WIKITEXT_BYTES:,} bytes of wikitext",
+        return Refusal(
+            "too_large",
+            f"more than {MAX_WIKITEXT_BYTES:,} bytes of wikitext",
             text=text[:1000],
         )
     if not disambiguation and (why := _disambiguates(title, text)):
-        return Skip(reason="disambiguation", detail=why[:200], text=text[:1000])
+        return Refusal("disambiguation", why[:200], text=text[:1000])
     prose = read_prose(text, style, title)
-    if isinstance(prose, Skip):
+    if isinstance(prose, Refusal):
         return prose
     if not prose.text:
-        return Skip(reason="empty", detail="no prose", text=text[:1000])
+        return Refusal("empty", "no prose", text=text[:1000])
     if (words := count_words(prose.text)) < min_words:
-        return Skip(reason="too_short", detail=f"{words} words", text=prose.text)
+        return Refusal("too_short", f"{words} words", text=prose.text)
     return Article(
         text=prose.text,
         title=title,

@@ -37,7 +37,7 @@ from mwparserfromhell.nodes import (
 )
 from mwparserfromhell.wikicode import Wikicode
 
-from corpora.document import Skip
+from corpora.document import Refusal
 from corpora.wikipedia.brackets import SCHEME, pair
 from corpora.wikipedia.paragraphs import paragraphs, strip_quotes
 from corpora.wikipedia.tags import (
@@ -136,8 +136,8 @@ class Prose:
     unbalanced: int = 0
 
 
-def read_prose(wikitext: str, style: Style, title: str = "") -> Prose | Skip:
-    """The prose of a page's wikitext; `Skip` where brackets lie too deep in each other."""
+def read_prose(wikitext: str, style: Style, title: str = "") -> Prose | Refusal:
+    """The prose of a page's wikitext; `Refusal` where brackets lie too deep in each other."""
     page = _Page(style, title)
     text = _SPACES.sub(" ", MARKS.sub("", wikitext).replace("\r\n", "\n"))
     text, opaque = without_opaque(text, style.math)
@@ -145,9 +145,9 @@ def read_prose(wikitext: str, style: Style, title: str = "") -> Prose | Skip:
     text = _VARIANT.sub(page.variant, _MAGIC.sub(GONE, text))
     skeleton = page.skeleton(text)
     if skeleton is None:
-        return Skip(
-            reason="too_deep",
-            detail=f"more than {MAX_DEPTH} templates and links one in the other",
+        return Refusal(
+            "too_deep",
+            f"more than {MAX_DEPTH} templates and links one in the other",
             text=wikitext[:1000],
         )
     lines = page.rendered(list(page.wanted_lines(skeleton)))

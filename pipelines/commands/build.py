@@ -13,6 +13,7 @@ from shards.errors import UserError
 
 if TYPE_CHECKING:
     from pipelines.recipe import Recipe
+    from pipelines.stages.job import Job
 
 
 # build and ingest: the recipe's own keys are flags too
@@ -29,14 +30,24 @@ def ingest(recipe: "Recipe", run: Run, beam_arguments: list[str]) -> int:
     """RECIPE --home DIR: only the documents of the sources."""
     from pipelines import build as composition
 
-    return _run_recipe(recipe, run, beam_arguments, composition.run_ingest)
+    return _run_recipe(
+        recipe, run, beam_arguments, lambda job: composition.run_stages(job, ("survey", "ingest"))
+    )
 
 
 def urls(recipe: "Recipe", run: Run, beam_arguments: list[str]) -> int:
     """RECIPE --home DIR: only the addresses that submissions link to, as DIR/urls/NAME.csv."""
-    from pipelines.build import run_urls
+    from pipelines.build import write_url_tables
 
-    return _run_recipe(recipe, run, beam_arguments, run_urls)
+    return _run_recipe(recipe, run, beam_arguments, write_url_tables)
+
+
+def _job(root: str, workers: int, beam_arguments: list[str]) -> "Job":
+    from pipelines.home.layout import open_home
+    from pipelines.stages.job import Job
+
+    home, recipe = open_home(root)
+    return Job(home, recipe, workers, tuple(beam_arguments), say)
 
 
 def _run_recipe(
@@ -59,7 +70,7 @@ def _run_recipe(
             adopt_recipe(run.home, recipe, _confirmed(run.yes), say)
             quiet_beam()
             with _swept(run.home):
-                stages(run.home, num_workers, beam_arguments, say)
+                stages(_job(run.home, num_workers, beam_arguments))
         except UserError:
             if fresh:
                 forget_untouched(Home(run.home))
@@ -119,7 +130,7 @@ def _sweep(home: str) -> None:
 # the other commands: tyro reads the flags from the signatures
 
 
-def _stage(function_name: str) -> Callable[..., Callable[[list[str]], int]]:
+def _stage(function_name: tuple[str, ...]) -> Callable[..., Callable[[list[str]], int]]:
     def command(home: str, /, workers: int | None = None) -> Callable[[list[str]], int]:
         def run(beam_arguments: list[str]) -> int:
             from pipelines import build as composition
@@ -128,8 +139,8 @@ def _stage(function_name: str) -> Callable[..., Callable[[list[str]], int]]:
 
             quiet_beam()
             with locked(open_home(home)[0]), _swept(home):
-                getattr(composition, function_name)(
-                    home, _workers(workers, beam_arguments), beam_arguments, say
+                composition.run_stages(
+                    _job(home, _workers(workers, beam_arguments), beam_arguments), function_name
                 )
             return 0
 
@@ -138,7 +149,7 @@ def _stage(function_name: str) -> Callable[..., Callable[[list[str]], int]]:
     return command
 
 
-dedup = _stage("run_dedup")
+dedup = _stage(("rules", "exact", "near"))
 
 dedup.__doc__ = """HOME: which documents go, by the rules of quality and as copies of others.
 
@@ -147,7 +158,7 @@ dedup.__doc__ = """HOME: which documents go, by the rules of quality and as copi
         workers: Child processes; default one a core, and on a cluster one for each of its Python workers.
     """
 
-train_tokenizer = _stage("run_tokenizer")
+train_tokenizer = _stage(("tokenizer",))
 
 train_tokenizer.__doc__ = """HOME: the vocabulary, trained on the kept text or as given.
 
@@ -156,7 +167,7 @@ train_tokenizer.__doc__ = """HOME: the vocabulary, trained on the kept text or a
         workers: Child processes; default one a core, and on a cluster one for each of its Python workers.
     """
 
-tokenize = _stage("run_tokenize")
+tokenize = _stage(("tokenize",))
 
 tokenize.__doc__ = """HOME: the kept documents as shards.
 

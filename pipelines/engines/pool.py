@@ -1,4 +1,4 @@
-"""TODO-DOC pipelines/engines/pool.py."""
+"""The DoFn that hands tasks to the pool of child processes, and waits for them."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -29,24 +29,26 @@ def left_for_driver(home: str, session: Session | None, error: UserError) -> Exc
 
 
 class Pool(beam.DoFn):
-    """Runs `function(task)` in child processes: `process` submits, `finish_bundle` waits. At most
-    twice as many tasks as children are under way, so that memory does not grow with the bundle. A
-    task whose child dies, stalls or raises is tried once more, then set aside; what a user can mend
-    ends the job."""
+    """Runs `function(task)` in child processes: `process` submits, `finish_bundle` waits.
+
+    `name` is that of the pass. At most twice as many tasks as children are under way, so that
+    memory does not grow with the bundle. A task whose child dies, stalls or raises is tried once
+    more, then set aside; an error that a user can mend ends the job.
+    """
 
     def __init__(
         self,
         home: str,
+        name: str,
         function: Callable[[Any], Summary],
         num_workers: int,
         session: Session | None = None,
     ) -> None:
-        self.home, self.function, self.num_workers, self.session = (
-            home,
-            function,
-            num_workers,
-            session,
-        )
+        self.home = home
+        self.name = name
+        self.function = function
+        self.num_workers = num_workers
+        self.session = session
         self.jobs: list[children.Job] = []
         self.beating = False
 
@@ -117,7 +119,7 @@ class Pool(beam.DoFn):
             record = f"{reached.path} @ {reached.position}" if reached.path else ""
             set_aside(
                 Home(self.home),
-                job.task.stage,
+                self.name,
                 job.task.source,
                 job.task.name,
                 reason,

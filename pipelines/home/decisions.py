@@ -11,18 +11,16 @@ from numpy.typing import NDArray
 
 from corpora.quality.rules import Rule, RulesConfig, asked, first_to_fire, measured
 from pipelines.home.documents import open_parquet
-from pipelines.home.layout import Home
+from pipelines.home.layout import EXACT, INGEST, NEAR, RULES, Home
 from pipelines.home.summaries import Read, Summary, bulk, summaries, summary_reader
 from pipelines.recipe import Recipe
 from shards.errors import UserError
 from shards.storage import files
 
-REMOVING_STAGES = ("rules", "exact", "near")
+REMOVING_STAGES = (RULES, EXACT, NEAR)
 """Stages that propose removals, in the order in which they apply. Each looks only at documents that
 those before it keep, so that a removed document is nobody's kept twin: its fingerprint and its
 summary's `inputs` hold the digest of the documents and `attribute_digests(..., before=itself)`."""
-
-RULES = "rules"
 
 
 def current(home: Home, recipe: Recipe, stage: str, source: str) -> list[Summary]:
@@ -46,7 +44,7 @@ def current(home: Home, recipe: Recipe, stage: str, source: str) -> list[Summary
 
     return [
         summary
-        for summary in files.each(home.root, of_slice, summaries(home, "ingest", source))
+        for summary in files.each(home.root, of_slice, summaries(home, INGEST, source))
         if summary
     ]
 
@@ -217,8 +215,8 @@ def removing_stages(
     named = [recipe.sources[source]] if source else recipe.sources.values()
     on = {
         RULES: any(asked(options.rules) for options in named),
-        "exact": recipe.dedup.exact,
-        "near": recipe.dedup.near,
+        EXACT: recipe.dedup.exact,
+        NEAR: recipe.dedup.near,
     }
     stages = REMOVING_STAGES[: REMOVING_STAGES.index(before)] if before else REMOVING_STAGES
     return tuple(stage for stage in stages if on[stage])

@@ -1,9 +1,11 @@
-"""TODO-DOC pipelines/home/fingerprints.py."""
+"""Fingerprints: what a piece of work depends on, so that it is done again when that changes and only
+then."""
 
 import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Protocol
 
 from pipelines.home.layout import Home
 from pipelines.home.summaries import bulk
@@ -31,6 +33,17 @@ def fingerprint(**parts: Any) -> str:
     return " ".join(f"{name}:{digest_of(part)[:16]}" for name, part in parts.items())
 
 
+class Planned(Protocol):
+    """A task, as far as its fingerprint is concerned."""
+
+    @property
+    def source(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def fingerprint(self) -> str: ...
+
+
 PARTS = {
     "stage": "this version of corpusmill does it otherwise",
     "source": "this version of corpusmill reads it otherwise",
@@ -55,29 +68,26 @@ PARTS = {
 """What it means when a part of a fingerprint is another; a part that is not here says its name."""
 
 
-def stale(home: Home, tasks: Iterable[Any]) -> Iterator[str]:
-    """A line for each source of which slices that were done must be done again, and why. `tasks`:
-    of one stage; those without a fingerprint are passed over."""
-    found: dict[tuple[str, str], list[list[str]]] = {}
-    planned: dict[tuple[str, str], int] = {}
-    there = bulk(home)
+def stale(home: Home, stage: str, tasks: Sequence[Planned]) -> Iterator[str]:
+    """A line for each source some of whose finished slices must be done again, and why."""
+    reasons: dict[str, list[str]] = {}
+    redone, planned = Counter[str](), Counter[str]()
+    read = bulk(home)
+
     for task in tasks:
-        if not hasattr(task, "fingerprint"):
+        planned[task.source] += 1
+        before = read(stage, task.source, task.name)
+        if before is None or before.fingerprint == task.fingerprint:
             continue
-        key = (task.stage, task.source)
-        planned[key] = planned.get(key, 0) + 1
-        before = there(task.stage, task.source, task.name)
-        if before is not None and before.fingerprint != task.fingerprint:
-            old, new = set(before.fingerprint.split()), task.fingerprint.split()
-            found.setdefault(key, []).append(
-                [
-                    PARTS.get(name := part.split(":")[0], f"{name} changed")
-                    for part in new
-                    if part not in old
-                ]
-            )
-    for (stage, source), reasons in found.items():
-        why = ", ".join(
-            dict.fromkeys(reason for slice_reasons in reasons for reason in slice_reasons)
-        )
-        yield f"{stage} {source}: {len(reasons)} of {planned[stage, source]} slices are done again: {why}"
+
+        redone[task.source] += 1
+        unchanged = set(before.fingerprint.split())
+        for part in task.fingerprint.split():
+            if part not in unchanged:
+                name = part.split(":")[0]
+                reasons.setdefault(task.source, []).append(PARTS.get(name, f"{name} changed"))
+
+    for source, found in reasons.items():
+        why = ", ".join(dict.fromkeys(found))
+        counted = f"{redone[source]} of {planned[source]} slices"
+        yield f"{stage} {source}: {counted} are done again: {why}"

@@ -14,9 +14,26 @@ from shards.config import to_dict
 from shards.errors import UserError
 from shards.storage import files
 
-SURVEY, CONCLUSION = "survey", "conclusion"
-"""Stages before ingest, of the sources that are read twice; the second has one task a source, of
-its own name."""
+# Folders of summaries that are read by others than the pass that writes them.
+
+SURVEY = "survey"
+
+CONCLUSION = "conclusion"
+"""One task per surveyed source, of this name."""
+
+INGEST = "ingest"
+
+RULES = "rules"
+
+EXACT = "exact"
+
+NEAR = "near"
+
+TOKENIZER = "tokenizer"
+
+TOKENIZE = "tokenize"
+
+SHARDS = "shards"
 
 RECIPE_MARK = "# As built by corpusmill: this folder is a home.\n"
 

@@ -42,13 +42,15 @@ class Summary:
 
 @dataclass(frozen=True, kw_only=True)
 class SliceTask:
-    """What a stage after ingest does to one ingested slice; a stage's own task is a subclass.
-    `recipe`: `recipe_key` of the plan's."""
+    """What a stage after ingest does to one ingested slice; a task with more to say is a subclass.
+
+    `recipe` is the `recipe_key` of the recipe it was planned by.
+    """
 
     home: str
+    recipe: str
     ingested: Summary
-    stage: str
-    recipe: str = ""
+    fingerprint: str
 
     @property
     def source(self) -> str:
@@ -61,32 +63,14 @@ class SliceTask:
         return self.ingested.slice
 
     @property
+    def key(self) -> tuple[str, int]:
+        """The slice's place in the order of its source."""
+        return self.ingested.key
+
+    @property
     def size(self) -> int:
         """Bytes of text."""
         return self.ingested.counts["bytes"]
-
-
-def slice_summary(
-    stage: str,
-    ingested: Summary,
-    wanted: str,
-    written: files.Output,
-    counts: dict[str, int],
-    inputs: tuple[str, ...] = (),
-) -> Summary:
-    """The summary of what a stage wrote about an ingested slice."""
-    return Summary(
-        stage=stage,
-        source=ingested.source,
-        slice=ingested.slice,
-        path=ingested.path,
-        start=ingested.start,
-        fingerprint=wanted,
-        output=written.digest,
-        output_bytes=written.bytes,
-        counts=counts,
-        inputs=inputs,
-    )
 
 
 def write_summary(home: Home, summary: Summary) -> None:

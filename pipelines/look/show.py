@@ -11,11 +11,10 @@ import pyarrow.parquet as pq
 from corpora.quality.rules import asked
 from pipelines.home.decisions import decided, removals, removing_stages
 from pipelines.home.documents import open_parquet
-from pipelines.home.layout import Home, open_home
+from pipelines.home.layout import INGEST, Home, open_home
 from pipelines.home.summaries import Summary, summaries
 from pipelines.look.report.examples import marked
 from pipelines.recipe import Recipe
-from pipelines.stages import ingest
 from shards.errors import UserError, nearest
 
 DIFFERENCE_CHARACTERS = 2000
@@ -175,7 +174,7 @@ def _slices(home: Home, recipe: Recipe, source: str | None) -> list[Summary]:
         summary
         for name in recipe.sources
         if source in (None, name)
-        for summary in summaries(home, ingest.STAGE, name)
+        for summary in summaries(home, INGEST, name)
     ]
 
 

@@ -4,24 +4,30 @@ alone."""
 import re
 from typing import Any
 
-from pipelines.home import layout as homes
 from pipelines.home.decisions import (
     REMOVING_STAGES,
-    RULES,
     current,
     removed_by_rule,
     removed_count,
     removing_stages,
 )
-from pipelines.home.layout import Home, open_home
+from pipelines.home.layout import (
+    CONCLUSION,
+    INGEST,
+    RULES,
+    SHARDS,
+    SURVEY,
+    TOKENIZE,
+    Home,
+    open_home,
+)
 from pipelines.home.summaries import Summary, bulk, read_summary, summaries
 from pipelines.recipe import Recipe
-from pipelines.stages import ingest, shards, tokenize
 from shards.storage import files
 
 SCHEMA_VERSION = 1
 
-STAGES = (ingest.STAGE, *REMOVING_STAGES, "tokenizer", tokenize.STAGE, shards.STAGE)
+STAGES = (INGEST, *REMOVING_STAGES, "tokenizer", TOKENIZE, SHARDS)
 
 SHARED = ("documents", "kept", "bytes", "tokens")
 """Of what `stats` gives each source's share."""
@@ -45,7 +51,7 @@ def stats(home_root: str) -> dict[str, Any]:
     home, recipe = open_home(home_root, for_reading=True)
     overlap: Overlap = {stage: {} for stage in removing_stages(recipe) if stage != RULES}
     sources = {name: source_stats(home, recipe, name, overlap) for name in recipe.sources}
-    for name in files.list_folders(home.file("summaries", homes.SURVEY)):
+    for name in files.list_folders(home.file("summaries", SURVEY)):
         if name in sources:
             sources[name]["survey"] = _survey_stats(home, name)
     total: dict[str, Any] = {}
@@ -76,8 +82,8 @@ def source_stats(
 ) -> dict[str, Any]:
     """The figures of a source; its row of `overlap` is written."""
     ingested, encoded = (
-        summaries(home, ingest.STAGE, name),
-        current(home, recipe, tokenize.STAGE, name),
+        summaries(home, INGEST, name),
+        current(home, recipe, TOKENIZE, name),
     )
     rejects: dict[str, int] = {}
     for summary in ingested:
@@ -117,8 +123,8 @@ def source_stats(
 
 def _survey_stats(home: Home, name: str) -> dict[str, Any]:
     looked, concluded = (
-        summaries(home, homes.SURVEY, name),
-        read_summary(home.summary(homes.CONCLUSION, name, homes.CONCLUSION)),
+        summaries(home, SURVEY, name),
+        read_summary(home.summary(CONCLUSION, name, CONCLUSION)),
     )
     rejects: dict[str, int] = {}
     for summary in looked:

@@ -1,19 +1,16 @@
 """TODO-DOC pipelines/look/status.py."""
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
-from pipelines.home import layout as homes
 from pipelines.home.decisions import REMOVING_STAGES, current, removing_stages
-from pipelines.home.layout import Home, open_home
+from pipelines.home.layout import EXACT, INGEST, NEAR, SURVEY, TOKENIZE, Home, open_home
 from pipelines.home.lock import holder
 from pipelines.home.set_aside import slices_aside
 from pipelines.home.summaries import summaries
 from pipelines.look.stats import SCHEMA_VERSION, STAGES, source_stats
 from pipelines.progress.display import read_snapshot
 from pipelines.recipe import Recipe, recipe_digest
-from pipelines.stages import ingest, tokenize
 from shards.errors import UserError
 from shards.format import MANIFEST
 from shards.manifest import Manifest, read_manifest
@@ -24,24 +21,21 @@ SAFETY_NET = ("crash", "memory", "timeout")
 
 def _stopped(home: Home, recipe: Recipe, manifest: Manifest | None) -> str | None:
     from pipelines.stages import exact
-    from pipelines.stages.near import groups
     from pipelines.stages.near.guard import guard
 
     guards: dict[str, Callable[..., None]] = {
-        exact.STAGE: exact.guard,
-        groups.STAGE: functools.partial(guard, say=lambda _: None),
+        EXACT: exact.guard,
+        NEAR: guard,
     }
     for stage in removing_stages(recipe):
         if stage in guards:
             found = [
                 summary for name in recipe.sources for summary in current(home, recipe, stage, name)
             ]
-            if len(found) < sum(
-                len(summaries(home, ingest.STAGE, name)) for name in recipe.sources
-            ):
+            if len(found) < sum(len(summaries(home, INGEST, name)) for name in recipe.sources):
                 return None  # not there yet
             try:
-                guards[stage](home, recipe, found)
+                guards[stage](home, recipe, lambda _: None)
             except UserError as error:
                 return error.what
     try:
@@ -63,18 +57,18 @@ def status(home_root: str) -> dict[str, Any]:
     to decide, and on another machine they might not.
     """
     home, recipe = open_home(home_root, for_reading=True)
-    ingested = summaries(home, ingest.STAGE)
+    ingested = summaries(home, INGEST)
     slices = len(ingested)
     done = {stage: len(summaries(home, stage)) for stage in STAGES}
     for stage in (
         *REMOVING_STAGES,
-        tokenize.STAGE,
+        TOKENIZE,
     ):  # not those of documents that are no more
         done[stage] = sum(len(current(home, recipe, stage, name)) for name in recipe.sources)
     aside = slices_aside(home)
-    surveyed = summaries(home, homes.SURVEY)
+    surveyed = summaries(home, SURVEY)
     if surveyed:
-        done = {homes.SURVEY: len(surveyed), **done}
+        done = {SURVEY: len(surveyed), **done}
     off = set(REMOVING_STAGES) - set(removing_stages(recipe))
     kept = [source_stats(home, recipe, name)["kept"] for name in recipe.sources]
     manifest = (

@@ -14,6 +14,9 @@ from shards.format import token_schema
 from shards.storage import files
 from shards.writer import token_batch
 
+PACKAGES = ("sentencex", "tokenizers")
+"""Distributions that decide sentences and ids."""
+
 FASTOKENS_VERSIONS = ("0.3.5",)
 
 COMPARED_SENTENCES = 1000

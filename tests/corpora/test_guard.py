@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from corpora.guard import Failure, Guard
+from corpora.document import Refusal
+from corpora.guard import Guard
 from shards.errors import UserError
 
 
@@ -74,9 +75,9 @@ def test_what_goes_wrong_is_named_and_the_next_call_works(
     with Guard(f"test_guard:{name}", deadline_s=0.5) as guard:
         start = time.monotonic()
         outcome = guard.call()
-        assert isinstance(outcome, Failure) and outcome.reason == reason and word in outcome.detail
+        assert isinstance(outcome, Refusal) and outcome.reason == reason and word in outcome.detail
         assert time.monotonic() - start < 10
-        assert isinstance(guard.call(), Failure)
+        assert isinstance(guard.call(), Refusal)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +139,7 @@ def test_the_deadline_holds_for_each_try() -> None:
         start = time.monotonic()
         outcome = guard.call(30)
         assert (
-            isinstance(outcome, Failure)
+            isinstance(outcome, Refusal)
             and outcome.reason == "timeout"
             and 0.8 <= time.monotonic() - start < 10
         )

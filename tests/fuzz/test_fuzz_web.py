@@ -21,7 +21,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from corpora.document import Skip
+from corpora.document import Refusal
 from corpora.text.charset import codec_of, decode_page
 from corpora.text.urls import canonical_url, domain_of, host_of
 from corpora.web import gzip_members, warc
@@ -349,7 +349,7 @@ def test_any_markup_is_a_page_or_has_its_reason(
         language=language,
         min_characters=1,
     )
-    assert isinstance(outcome, Page) or (isinstance(outcome, Skip) and outcome.reason)
+    assert isinstance(outcome, Page) or (isinstance(outcome, Refusal) and outcome.reason)
     if isinstance(outcome, Page):
         outcome.text.encode()
     assert outcome == extract_page(

@@ -15,13 +15,12 @@ import trainer_runs as runs
 from trainer_fixtures import patterned_documents, small_tokenizer, write_shards
 
 from shards.errors import UserError
-from trainer import checkpoint, optim, pretrain
+from trainer import checkpoint, pretrain
 from trainer.checkpoint import State
 from trainer.cli import main
 from trainer.config import GuardConfig, ModelConfig, load_recipe
 from trainer.evaluate import validation_sets
 from trainer.models.roberta import build
-from trainer.objectives import masked_lm
 from trainer.objectives.masked_lm import masked_lm_sum
 from trainer.optim import learning_rate
 
@@ -159,7 +158,7 @@ def poison(monkeypatch: pytest.MonkeyPatch, bad: set[int]) -> None:
     calls = iter(range(10**6))
     real = masked_lm_sum
     monkeypatch.setattr(
-        masked_lm,
+        pretrain,
         "masked_lm_sum",
         lambda logits, labels: real(logits, labels) * (float("nan") if next(calls) in bad else 1.0),
     )
@@ -235,7 +234,7 @@ def test_a_signal_saves_and_stops(
 
     run = tmp_path / "run"
     with monkeypatch.context() as patch:
-        patch.setattr(optim, "learning_rate", send)
+        patch.setattr(pretrain, "learning_rate", send)
         assert main(arguments(small, run)) == code
     stopped = runs.logged(run)
     assert 7 <= stopped < 20 and checkpoint.list_checkpoints(run)[0].name == checkpoint.folder_name(

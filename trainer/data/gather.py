@@ -21,10 +21,11 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from shards.errors import UserError
-from trainer.chance import MASK, Int, Int64, jit, make_key
+from trainer.chance import MASK, make_key
 from trainer.config import MaskingConfig
 from trainer.data.samples import Data
 from trainer.formats.full_sentences import TOO_LARGE, unpack
+from trainer.jit import Int, Int64, jit
 from trainer.masking.tokens import IGNORED, mask
 
 # --- a batch

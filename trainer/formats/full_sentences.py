@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.chance import Int, Int64, jit
+from trainer.jit import Int, Int64, jit
 
 TOO_LARGE, CORRUPT = (
     -1,

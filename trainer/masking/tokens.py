@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from trainer.chance import LOW32, REPLACEMENTS, Int, Int64, below, draw, jit
+from trainer.chance import LOW32, REPLACEMENTS, below, draw
+from trainer.jit import Int, Int64, jit
 
 IGNORED = -100  # label of a place that holds no masked token; torch's cross entropy leaves it out
 

@@ -18,14 +18,13 @@ from numpy.typing import NDArray
 from pipelines.chance import chance
 from pipelines.home.decisions import decided, fates, removing_stages
 from pipelines.home.documents import document_tables
-from pipelines.home.layout import Home, open_home
+from pipelines.home.layout import TOKENIZE, Home, open_home
 from pipelines.home.summaries import Summary, ordered_slices
 from pipelines.look.report import examples
 from pipelines.look.stats import Overlap, stats
 from pipelines.look.status import status
 from pipelines.progress.board import read_figures
 from pipelines.recipe import Recipe
-from pipelines.stages import tokenize
 from shards.config import to_dict
 from shards.errors import UserError
 from shards.format import MANIFEST
@@ -436,7 +435,7 @@ def word_counts(texts: pa.ChunkedArray) -> NDArray[np.int64]:
 def _token_counts(home: Home, ingested: Summary, kept: int) -> NDArray[np.int64] | None:
     """(kept,) tokens of each kept document, from the work files; None where they are not there, or
     of other documents."""
-    address = home.work(tokenize.STAGE, ingested.source, f"{ingested.slice}.arrow")
+    address = home.work(TOKENIZE, ingested.source, f"{ingested.slice}.arrow")
     if files.is_remote(home.root) or not files.exists(address):
         return None
     try:

@@ -1,4 +1,8 @@
-"""TODO-DOC pipelines/stages/near/candidates.py."""
+"""The third pass of stage `near`: each group gets its candidate pairs, each once, and the shingles
+of those of its documents that are in a pair.
+
+So the comparison reads no text. Memory is one row group of documents and the pairs of a group.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,88 +13,83 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipelines.home.fingerprints import fingerprint
-from pipelines.home.layout import Home, open_home, recipe_key, task_home
-from pipelines.home.summaries import Summary, done, ordered_slices, summaries, write_summary
+from pipelines.home.layout import Home
+from pipelines.home.summaries import ordered_slices, summaries
 from pipelines.progress.ticks import tick
-from pipelines.stages.near import groups as near_groups
+from pipelines.recipe import Recipe
 from pipelines.stages.near import signatures
 from pipelines.stages.near.groups import (
     CANDIDATES,
     PAIRS,
+    VERSION,
+    GroupTask,
     Listed,
-    Task,
-    group_summary,
+    group_tasks,
     grouped,
     read_list,
 )
 from pipelines.stages.near.pairs import LATER, PAIR_ROOM
+from pipelines.stages.stage import Pass, Result
 from shards.storage import files
 
 FACT = np.dtype([("order", "<u4"), ("id", "S16")])
-"""What the decision asks about a document that is in a pair."""
-
-# --- candidates
-# ---------------------------------------------------------------------------------------------------
+"""What the decision needs to know about a document that is in a pair."""
 
 
-def plan_candidates(home_root: str) -> list[Task]:
+def plan(home: Home, recipe: Recipe) -> list[GroupTask]:
     """Every group, to gather its pairs and shingles."""
-    home, recipe = open_home(home_root)
-    pairs = fingerprint(
-        stage=near_groups.VERSION,
-        ngram=recipe.dedup.ngram,
-        pairs=[summary.output for summary in summaries(home, PAIRS, "all")],
-    )
-    key = recipe_key(recipe)
-    return [
-        Task(
-            home=home_root,
-            recipe=key,
-            members=members,
-            index=index,
-            stage=CANDIDATES,
-            fingerprint=fingerprint(pairs=pairs, documents=[summary.output for summary in members]),
-        )
-        for index, members in enumerate(grouped(ordered_slices(home, recipe)))
-    ]
+    proposed = [summary.output for summary in summaries(home, PAIRS, "all")]
+    pairs = fingerprint(stage=VERSION, ngram=recipe.dedup.ngram, pairs=proposed)
+    fingerprints = []
+    for members in grouped(ordered_slices(home, recipe)):
+        documents = [summary.output for summary in members]
+        fingerprints.append(fingerprint(pairs=pairs, documents=documents))
+    return group_tasks(home, recipe, fingerprints)
 
 
-def gather(task: Task) -> Summary:
-    """Write what a group needs to be compared: the shingles of its documents that are in a pair,
-    sorted sets end to end (uint64); pairs (P, 2) uint64, later place here; C `FACT`s; (C + 1,)
-    int64 where each set begins; rows, counted through the group, and words (C,) uint32; C and P."""
+def candidates_address(home: Home, recipe: Recipe, task: GroupTask) -> str:
+    """Where the pairs and shingles of a group are stored."""
+    return home.work(CANDIDATES, task.source, f"{task.name}.bin")
+
+
+def gather(home: Home, recipe: Recipe, task: GroupTask, output: files.Output) -> Result:
+    """Write what a group needs to be compared.
+
+    The file is the shingles of its C documents that are in a pair, sorted sets end to end (uint64);
+    pairs (P, 2) uint64 whose later place is here; C `FACT`s; (C + 1,) int64 where each set begins;
+    rows, counted through the group, and words, (C,) uint32; C and P.
+    """
     from pipelines.stages.near import kernels
     from pipelines.stages.near.word_table import word_table
 
-    home, recipe = task_home(task)
-    address = home.work(CANDIDATES, task.source, f"{task.name}.bin")
-    finished = done(home, CANDIDATES, task.source, task.name, task.fingerprint, address)
-    if finished:
-        return finished
+    ngram = recipe.dedup.ngram
     pairs, rows = _own_pairs(home, task.index)
-    facts, words = np.zeros(len(rows), FACT), np.zeros(len(rows), np.uint32)
+    facts = np.zeros(len(rows), FACT)
+    words = np.zeros(len(rows), np.uint32)
     ends = np.zeros(len(rows) + 1, np.int64)
-    with files.open_output(address) as output:
-        for number, (row, text, order, identity) in enumerate(_documents(home, task, rows)):
-            shingles = kernels.shingles_of(text, recipe.dedup.ngram, word_table())
-            facts[number], words[number] = (order, identity), len(shingles) + recipe.dedup.ngram - 1
-            shingles.sort()
-            shingles = shingles[np.concatenate([[True], shingles[1:] != shingles[:-1]])]
-            output.write(shingles.tobytes())
-            ends[number + 1] = ends[number] + len(shingles)
-            tick(number, task.size * row // max(task.documents, 1))
-        for array in (
-            pairs,
-            facts,
-            ends,
-            rows.astype(np.uint32),
-            words,
-            np.array([len(rows), len(pairs)], np.uint64),
-        ):
-            output.write(array.tobytes())
-    summary = group_summary(task, output, {"candidates": len(rows), "pairs": len(pairs)})
-    write_summary(home, summary)
-    return summary
+
+    for number, (row, text, order, identity) in enumerate(_documents(home, task, rows)):
+        shingles = kernels.shingles_of(text, ngram, word_table())
+        facts[number] = (order, identity)
+        words[number] = len(shingles) + ngram - 1
+
+        shingles.sort()
+        is_new = np.concatenate([[True], shingles[1:] != shingles[:-1]])
+        distinct = shingles[is_new]
+        output.write(distinct.tobytes())
+        ends[number + 1] = ends[number] + len(distinct)
+        tick(number, task.size * row // max(task.documents, 1))
+
+    counts = np.array([len(rows), len(pairs)], np.uint64)
+    for array in (pairs, facts, ends, rows.astype(np.uint32), words, counts):
+        output.write(array.tobytes())
+
+    return Result(counts={"candidates": len(rows), "pairs": len(pairs)}, inputs=task.inputs)
+
+
+GATHER = Pass(
+    name=CANDIDATES, plan=plan, address=candidates_address, work=gather, label="Candidates"
+)
 
 
 def _own_pairs(home: Home, index: int) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
@@ -136,7 +135,7 @@ def _blocks(address: str, index: int, groups: int) -> Iterator[NDArray[np.uint64
 
 
 def _documents(
-    home: Home, task: Task, rows: NDArray[np.int64]
+    home: Home, task: GroupTask, rows: NDArray[np.int64]
 ) -> Iterator[tuple[int, NDArray[np.uint8], int, bytes]]:
     """(row, bytes of the text, crawl order, id) of some documents of a group, in order; slices and
     row groups without any are not read."""
@@ -165,8 +164,7 @@ def _documents(
                 first += count
 
 
-# --- scores
-# -------------------------------------------------------------------------------------------------------
+# --- reading what was gathered
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
-"""From pairs to verified pairs: in stage `near` (pipelines/stages/near/signatures.py says how its steps hang
-together) `gather` brings a group its pairs and the shingles of its documents that are in any, and
-`score` compares. Both write one file by law 3, read files forward and hold arrays of bounded
-size."""
+"""The fourth pass of stage `near`: candidate pairs are compared by their true sets of shingles.
+
+Sets of both sides are read forward, and arrays of bounded size are held.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.home.fingerprints import fingerprint
-from pipelines.home.layout import Home, open_home, recipe_key, task_home
-from pipelines.home.summaries import Summary, bulk, done, ordered_slices, write_summary
+from pipelines.home.layout import Home
+from pipelines.home.summaries import bulk, ordered_slices
 from pipelines.progress.ticks import tick
-from pipelines.stages.near import groups as near_groups
+from pipelines.recipe import Recipe
 from pipelines.stages.near.bands import band_scheme, billionths, lowest_threshold, thresholds
 from pipelines.stages.near.candidates import Sets, candidates_file, read_pairs, read_sets
 from pipelines.stages.near.groups import (
@@ -21,12 +21,14 @@ from pipelines.stages.near.groups import (
     EARLIER_IS_CONTAINED,
     EDGE,
     SCORES,
+    VERSION,
+    GroupTask,
     Listed,
-    Task,
-    group_summary,
+    group_tasks,
     grouped,
     read_list,
 )
+from pipelines.stages.stage import Pass, Result
 from shards.storage import files
 
 CHUNK_BYTES = 32_000_000
@@ -39,69 +41,57 @@ LOWEST_CONTAINED = 0.5
 """Verified pairs of less are not kept, whatever the setting."""
 
 
-def plan_scores(home_root: str) -> list[Task]:
+def plan(home: Home, recipe: Recipe) -> list[GroupTask]:
     """Every group, to compare its pairs."""
-    home, recipe = open_home(home_root)
     groups, read = grouped(ordered_slices(home, recipe)), bulk(home)
     gathered = [read(CANDIDATES, members[0].source, members[0].slice) for members in groups]
     _, rows = band_scheme(min(thresholds(recipe).values()))
     wanted = fingerprint(
-        stage=near_groups.VERSION,
+        stage=VERSION,
         rows=rows,
         candidates=[summary.output for summary in gathered if summary],
     )
-    key = recipe_key(recipe)
-    return [
-        Task(
-            home=home_root,
-            recipe=key,
-            members=members,
-            index=index,
-            stage=SCORES,
-            fingerprint=wanted,
-        )
-        for index, members in enumerate(groups)
-    ]
+    return group_tasks(home, recipe, [wanted] * len(groups))
 
 
-def score(task: Task) -> Summary:
+def scores_address(home: Home, recipe: Recipe, task: GroupTask) -> str:
+    """Where the verified pairs of a group are stored."""
+    return home.work(SCORES, task.source, f"{task.name}.bin")
+
+
+def score(home: Home, recipe: Recipe, task: GroupTask, output: files.Output) -> Result:
     """Write the verified pairs (`EDGE`) of a group's later documents: those that any threshold of
     the scheme, or any `containment` of `LOWEST_CONTAINED` and up, could ask for."""
-    home, recipe = task_home(task)
-    address = home.work(SCORES, task.source, f"{task.name}.bin")
-    finished = done(home, SCORES, task.source, task.name, task.fingerprint, address)
-    if finished:
-        return finished
     listed = read_list(home)
-    lowest = billionths(lowest_threshold(band_scheme(min(thresholds(recipe).values()))[1]))
-    compared = kept = 0
-    with (
-        files.open_output(address) as output,
-        files.open_ranges(candidates_file(home, listed[task.index])) as own,
-    ):
+    _, rows_per_band = band_scheme(min(thresholds(recipe).values()))
+    lowest = billionths(lowest_threshold(rows_per_band))
+    compared = verified = 0
+
+    with files.open_ranges(candidates_file(home, listed[task.index])) as own:
         here, pairs = read_sets(own), read_pairs(own)
-        rows = here.rows.astype(np.uint64)
+        first_place = np.uint64(task.index << 32)
+        places = first_place | here.rows.astype(np.uint64)
+
         for begin, end in _chunks(here.ends):
-            low, high = np.searchsorted(
-                pairs[:, 0],
-                (np.uint64(task.index << 32) | rows[[begin, end - 1]])
-                + np.array([0, 1], np.uint64),
-            )
+            edges_of_chunk = places[[begin, end - 1]] + np.array([0, 1], np.uint64)
+            low, high = np.searchsorted(pairs[:, 0], edges_of_chunk)
             if low == high:
                 continue
+
             sets = _read_shingles(own, here.ends, np.arange(begin, end))
             for edges in _compared(home, listed, here, sets, begin, pairs[low:high]):
                 compared += len(edges)
-                edges = edges[
-                    (edges["jaccard"] >= lowest)
-                    | (edges["contained"] >= billionths(LOWEST_CONTAINED))
-                ]
-                kept += len(edges)
-                output.write(edges.tobytes())
+                is_alike = edges["jaccard"] >= lowest
+                is_contained = edges["contained"] >= billionths(LOWEST_CONTAINED)
+                kept = edges[is_alike | is_contained]
+                verified += len(kept)
+                output.write(kept.tobytes())
                 tick(compared, task.size * compared // max(len(pairs), 1))
-    summary = group_summary(task, output, {"compared": compared, "verified": kept})
-    write_summary(home, summary)
-    return summary
+
+    return Result(counts={"compared": compared, "verified": verified}, inputs=task.inputs)
+
+
+SCORE = Pass(name=SCORES, plan=plan, address=scores_address, work=score, label="Scores")
 
 
 def _chunks(ends: NDArray[np.int64]) -> Iterator[tuple[int, int]]:

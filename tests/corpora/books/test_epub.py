@@ -13,7 +13,7 @@ from epubs import CONTAINER, epub, package, page, zipped
 from realdata import data_file
 
 from corpora.books.epub import Epub, read_epub
-from corpora.document import Skip
+from corpora.document import Refusal
 from corpora.guard import Guard
 
 FONT = "http://www.idpf.org/2008/embedding"
@@ -29,7 +29,7 @@ def items(content: bytes, **settings: Any) -> tuple[str, ...]:
 
 def reason(content: bytes) -> str:
     book = read_epub(content)
-    assert isinstance(book, Skip), book
+    assert isinstance(book, Refusal), book
     return book.reason
 
 
@@ -348,7 +348,7 @@ def test_noise_in_a_book_never_raises() -> None:
         content = bytearray(whole)
         for _ in range(draw.randrange(1, 6)):
             content[draw.randrange(len(content))] = draw.randrange(256)
-        assert isinstance(read_epub(bytes(content)), (Epub, Skip))
+        assert isinstance(read_epub(bytes(content)), (Epub, Refusal))
 
 
 def test_in_the_child_as_here() -> None:

@@ -18,7 +18,7 @@ import pytest
 import trafilatura
 from realdata import ROOT, data_file
 
-from corpora.document import Skip
+from corpora.document import Refusal
 from corpora.text.charset import decode_page
 from corpora.web.extract import extract_page
 from corpora.web.http_body import decode_body
@@ -27,7 +27,7 @@ from corpora.web.page import MAX_PAGE_BYTES, Page
 CRAWLED = datetime.datetime(2018, 3, 30, tzinfo=datetime.timezone.utc)
 
 
-def text_of(outcome: Page | Skip) -> str:
+def text_of(outcome: Page | Refusal) -> str:
     assert isinstance(outcome, Page), outcome
     return outcome.text
 
@@ -66,7 +66,7 @@ def text_of(outcome: Page | Skip) -> str:
 def test_refused_by_name(content: bytes, content_type: str, url: str | None, reason: str) -> None:
     """Row 16."""
     outcome = extract_page(content, content_type=content_type, url=url)
-    assert isinstance(outcome, Skip) and outcome.reason == reason
+    assert isinstance(outcome, Refusal) and outcome.reason == reason
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,9 @@ def test_minimum_length() -> None:
     content = archives.page("x" * 199 + "y")
     assert isinstance(extract_page(content, min_characters=200), Page)
     short = extract_page(content, min_characters=201)
-    assert isinstance(short, Skip) and short.reason == "too_short" and short.text.startswith("xxx")
+    assert (
+        isinstance(short, Refusal) and short.reason == "too_short" and short.text.startswith("xxx")
+    )
 
 
 def test_400_levels_keep_their_text() -> None:
@@ -103,7 +105,7 @@ def test_hostile_pages_end_in_time_with_their_reason(name: str) -> None:
     outcome = extract_page(
         decode_body(stored, {}, MAX_PAGE_BYTES).content, content_type="text/html", crawled=CRAWLED
     )
-    assert (outcome.reason if isinstance(outcome, Skip) else None) == reason
+    assert (outcome.reason if isinstance(outcome, Refusal) else None) == reason
     assert time.process_time() - start < 8
 
 
@@ -162,7 +164,9 @@ def test_the_lang_attribute_never_decides() -> None:
         f'<html lang="en"><body><div>{spanish}</div><p>x</p></body></html>',
     ):
         outcome = extract_page(content.encode(), language="en")
-        assert isinstance(outcome, Skip) and outcome.reason == "language" and outcome.detail == "es"
+        assert (
+            isinstance(outcome, Refusal) and outcome.reason == "language" and outcome.detail == "es"
+        )
     english = extract_page(
         archives.page(archives.english(1, 20)).replace(b"<html", b'<html lang="es"'), language="en"
     )
@@ -259,7 +263,7 @@ def test_the_text_is_that_of_stock_trafilatura_on_the_decoded_page(archive: str)
     compared = 0
     for name, content in real_pages(archive):
         outcome = extract_page(content, min_characters=1)
-        if isinstance(outcome, Skip):
+        if isinstance(outcome, Refusal):
             assert outcome.reason in ("empty", "too_large", "not_html"), (name, outcome)
             continue
         decoded = decode_page(content)

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from corpora.document import Skip
+from corpora.document import Refusal
 from corpora.wikipedia.paragraphs import count_words
 from corpora.wikipedia.wikitext import Prose, Style, read_prose
 
@@ -165,7 +165,7 @@ def test_what_was_taken_out_is_counted() -> None:
 def test_depth_is_limited_by_count(opening: str, closing: str, limit: int) -> None:
     assert isinstance(read_prose(opening * limit + "x" + closing * limit, STYLE), Prose)
     found = read_prose(opening * (limit + 1) + "x" + closing * (limit + 1), STYLE)
-    assert isinstance(found, Skip) and found.reason == "too_deep"
+    assert isinstance(found, Refusal) and found.reason == "too_deep"
     assert prose("a {{unknown|" * 3000 + "}}" * 3000 + "b") == "a b"
 
 
