@@ -216,7 +216,10 @@ def bench_build(rounds: int) -> None:
             for copy in range(COPIES):
                 Path(folder, "texts", f"{copy}-{name}").write_bytes(text)
         home = os.path.join(folder, "home")
-        recipe = '[sources.novels]\nkind = "files"\ninput = "texts/*.txt"\nlanguage = "en"\nslice_bytes = 4_000_000\n[dedup]\nexact = false\n'
+        recipe = (
+            '[sources.novels]\nkind = "files"\ninput = "texts/*.txt"\nlanguage = "en"\n'
+            "slice_bytes = 4_000_000\n[dedup]\nexact = false\n"
+        )
         adopt_recipe(home, parse_recipe(recipe, "recipe", folder), lambda _: True, quiet)
         for stage in (build.run_ingest, build.run_dedup, build.run_tokenizer):
             stage(home, 2, [], quiet)

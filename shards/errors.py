@@ -24,7 +24,7 @@ class UserError(Exception):
         self.hint = hint
         self.exit_code = exit_code
 
-    # Exceptions pickle by their `args`, which hold `what` alone; children send errors to the parent.
+    # Children send errors to their parent: exceptions pickle by `args`, which hold `what` alone.
     def __reduce__(self) -> tuple[type["UserError"], tuple[object, ...]]:
         return UserError, (self.what, self.hint, self.exit_code)
 

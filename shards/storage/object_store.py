@@ -83,7 +83,7 @@ _BAD_CREDENTIALS = (
 )
 
 _down: dict[str, tuple[float, UserError]] = {}
-"""When a store was found to be down, and the error to raise for it, by the root of its addresses."""
+"""When a store was found to be down and the error to raise, by the root of its addresses."""
 
 
 def file_system(address: str, at_once: bool = False) -> tuple[pafs.FileSystem, str]:

@@ -8,7 +8,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
-RECIPE = '[sources.a]\nkind = "files"\ninput = "{folder}/*.txt"\nslice_bytes = 1000000000\n[tokenizer]\npath = "{tokenizer}"\n'
+RECIPE = (
+    '[sources.a]\nkind = "files"\ninput = "{folder}/*.txt"\nslice_bytes = 1000000000\n'
+    '[tokenizer]\npath = "{tokenizer}"\n'
+)
 
 # One slice through one stage in a process of its own; prints the peak in kB.
 SCRIPT = """
@@ -34,7 +37,8 @@ else:
     module.process(task)
     if stage == "exact":
         exact.apply(task, [])
-print(re.search("VmHWM:\\s+(\\d+)", open("/proc/self/status").read()).group(1))  # ru_maxrss would be the parent's
+# ru_maxrss would be the parent's
+print(re.search("VmHWM:\\s+(\\d+)", open("/proc/self/status").read()).group(1))
 """
 
 

@@ -132,7 +132,10 @@ def test_settings_and_what_they_redo(
         path: path.stat().st_mtime_ns
         for path in (tmp_path / "home" / "work" / "scores").rglob("*.bin")
     }
-    line = "changed: sources.second.dedup.threshold from none to 0.95; redone: dedup, tokenizer, tokenize"
+    line = (
+        "changed: sources.second.dedup.threshold from none to 0.95; redone: dedup, tokenizer, "
+        "tokenize"
+    )
     assert line in corpus(*build, "--dry-run", "--sources.second.dedup.threshold", 0.95)[2]
     code, _, err = corpus(*build, "--sources.second.dedup.threshold", 0.95)
     assert code == 0 and line in err
@@ -156,7 +159,10 @@ def test_a_guard_stops_the_build(folder: Path, tmp_path: Path, corpus: Corpus) -
     )
     assert (
         code == 1
-        and "error: second: 10 of 35 documents (29%) are near-copies, more than dedup.max_removed = 0.2"
+        and (
+            "error: second: 10 of 35 documents (29%) are near-copies, more than dedup.max_removed "
+            "= 0.2"
+        )
         in err
     )
     assert re.search(r"similarity 0.90 and up +10\n", err)

@@ -200,7 +200,10 @@ def test_why_ingest_is_done_again_is_said(folder: Path) -> None:
     for task in survey.plan_conclusions(home.root):
         survey.conclude(task)
     assert list(stale(home, ingest.plan(home.root))) == [
-        "ingest lines: 1 of 1 slices are done again: its first reading came to something else, its settings changed"
+        (
+            "ingest lines: 1 of 1 slices are done again: its first reading came to something "
+            "else, its settings changed"
+        )
     ]
 
 
