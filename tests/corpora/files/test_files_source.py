@@ -295,4 +295,4 @@ def test_options_are_checked(options: dict[str, Any]) -> None:
 def test_other_encodings(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes("naïve".encode("latin-1"))
     assert outcome(records(tmp_path)) == {"bad_encoding": 1}
-    assert [record.text for record in records(tmp_path, encoding="latin-1")] == ["naïve"]  # type: ignore[union-attr]
+    assert [record.text for record in records(tmp_path, encoding="latin-1")] == ["naïve"]
