@@ -1,9 +1,9 @@
-"""Strict TOML <-> frozen dataclasses, and the one error class for what a user can cause.
+"""Strict TOML <-> frozen dataclasses.
 
-A key that no field has, a value of the wrong type, a required key that is missing: each is a
-`UserError` that names the key's path and the nearest right name. The dataclasses stay plain, so
-that tyro can read them too and flags override the recipe. Supported field types: bool, int, float,
-str, Literal, X | None, tuple[X, ...], dict[str, X] and nested dataclasses.
+An unknown key, a value of the wrong type and a missing required key are each a `UserError` that
+names the path of the key; for an unknown key the hint names the nearest known one. The dataclasses
+stay plain, so that tyro can read them too and flags override the recipe. Supported field types:
+bool, int, float, str, Literal, X | None, tuple[X, ...], dict[str, X] and nested dataclasses.
 """
 
 import dataclasses
@@ -25,24 +25,25 @@ T = TypeVar("T")
 
 
 def parse_toml(text: str, where: str) -> dict[str, Any]:
-    """The tables of a TOML text; a syntax error is a `UserError` that names `where`."""
+    """The tables of a TOML text. Raises `UserError` naming `where` for a syntax error."""
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UserError(
-            f"{where}: not TOML: {error}", "see docs/reference.md for the keys of a recipe"
+            f"{where}: not valid TOML: {error}",
+            "docs/reference.md lists the keys of a recipe",
         ) from None
 
 
 def dump_toml(value: Any) -> str:
-    """TOML of a dataclass, every default written out; None is left out (TOML has no null)."""
+    """A dataclass as TOML, with every default written out. None is left out: TOML has no null."""
     import tomli_w
 
     return tomli_w.dumps(to_dict(value))
 
 
 def to_dict(value: Any) -> Any:
-    """Dataclasses, mappings and tuples as dicts and lists; fields that are None are left out."""
+    """Dataclasses, mappings and tuples as dicts and lists. Values that are None are left out."""
     if dataclasses.is_dataclass(value):
         fields = ((f.name, getattr(value, f.name)) for f in dataclasses.fields(value))
         return {name: to_dict(inner) for name, inner in fields if inner is not None}
@@ -54,8 +55,10 @@ def to_dict(value: Any) -> Any:
 
 
 def from_dict(cls: type[T], data: Mapping[str, Any], where: str = "") -> T:
-    """Build the dataclass `cls` from a table; raises `UserError` naming the path of whatever is
-    wrong."""
+    """Build the dataclass `cls` from a table. Raises `UserError` naming the key that is wrong.
+
+    `where`: the path of the table, for the error.
+    """
     return typing.cast(T, _convert(cls, data, where))
 
 
@@ -89,8 +92,11 @@ def _convert(kind: Any, value: Any, path: str) -> Any:
 
 
 def _given(field: dataclasses.Field[Any], kind: Any, value: Any, path: str) -> Any:
-    """The value of a field. Of a table inside a table the keys that are not given keep what the
-    field has by default, which a kind of source may set."""
+    """The value of a field.
+
+    The keys that a table inside a table leaves out keep the defaults of the field, which a kind of
+    source may have changed.
+    """
     found = _convert(kind, value, path)
     if (
         not dataclasses.is_dataclass(kind)
@@ -112,16 +118,15 @@ def _require(value: Any, kind: type, path: str) -> Any:
             bool: "true or false",
             int: "a whole number",
             float: "a number",
-            str: "a text",
+            str: "a string",
             dict: "a table",
         }
         raise UserError(f"{path}: {value!r} is not {names.get(kind, kind.__name__)}")
     return value
 
 
-_hints = functools.lru_cache(maxsize=None)(
-    typing.get_type_hints
-)  # a summary is read for every slice, many times
+_hints = functools.lru_cache(maxsize=None)(typing.get_type_hints)
+"""Cached, since a summary is read for every slice, many times."""
 
 
 def _build(cls: type, value: Any, path: str) -> Any:
