@@ -242,8 +242,7 @@ def with_absolute_paths(options: SourceOptions, folder: str) -> SourceOptions:
     """The options with the paths of inputs, lists and `place_fields` relative to `folder`."""
     # The names of fields are data here: their types cannot be known.
     lists: dict[str, Any] = {
-        name: tuple(_absolute(item, folder) for item in getattr(options.rules, name))
-        for name in LIST_FIELDS
+        name: _absolute_each(getattr(options.rules, name), folder) for name in LIST_FIELDS
     }
     places: dict[str, Any] = {
         name: _absolute_each(getattr(options, name), folder)
