@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from corpora.document import LOCATION_FIELDS
-from pipelines.home.decisions import attribute_digests, decided, fates
+from pipelines.home.decisions import attribute_digests, decided
 from pipelines.home.documents import document_tables
+from pipelines.home.fates import fates
 from pipelines.home.layout import Home
 from pipelines.home.summaries import Summary, ordered_slices
 from pipelines.look.stats import Stats, stats

@@ -12,8 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from corpora.quality.rules import asked
-from pipelines.home.decisions import decided, removals, removing_stages
+from pipelines.home.decisions import decided, removing_stages
 from pipelines.home.documents import open_parquet
+from pipelines.home.fates import removals
 from pipelines.home.layout import INGEST, Home
 from pipelines.home.summaries import Summary, summaries
 from pipelines.look.report.differences import Segment, marked

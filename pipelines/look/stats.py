@@ -16,7 +16,16 @@ from pipelines.home.decisions import (
     removed_count,
     removing_stages,
 )
-from pipelines.home.layout import CONCLUSION, INGEST, RULES, SHARDS, SURVEY, TOKENIZE, Home
+from pipelines.home.layout import (
+    CONCLUSION,
+    INGEST,
+    RULES,
+    SHARDS,
+    SURVEY,
+    TOKENIZE,
+    TOKENIZER,
+    Home,
+)
 from pipelines.home.summaries import Summary, bulk, read_summary, summaries
 from pipelines.recipe import Recipe
 from pipelines.wording import IF_ANY
@@ -24,7 +33,8 @@ from shards.storage import files
 
 SCHEMA_VERSION = 1
 
-STAGES = (INGEST, *REMOVING_STAGES, "tokenizer", TOKENIZE, SHARDS)
+COUNTED = (INGEST, *REMOVING_STAGES, TOKENIZER, TOKENIZE, SHARDS)
+"""Folders of summaries whose slices are counted, in the order of a build."""
 
 Overlap = dict[str, dict[str, dict[str, int]] | None]
 """Stage -> source of the removed documents -> source of the documents kept in their place ->

@@ -3,21 +3,18 @@
 Read from summaries, notes and the manifest; no document is opened.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
+from pipelines.build import STAGES
 from pipelines.home.decisions import REMOVING_STAGES, current, removing_stages
-from pipelines.home.layout import EXACT, INGEST, NEAR, SURVEY, TOKENIZE, Home, open_home
+from pipelines.home.layout import INGEST, SURVEY, TOKENIZE, Home, open_home
 from pipelines.home.lock import holder
-from pipelines.home.set_aside import slices_aside
+from pipelines.home.set_aside import Aside, slices_aside
 from pipelines.home.summaries import summaries
-from pipelines.look.stats import SCHEMA_VERSION, STAGES, source_stats
+from pipelines.look.stats import COUNTED, SCHEMA_VERSION, source_stats
 from pipelines.progress.board import Progress
 from pipelines.progress.display import read_snapshot
 from pipelines.recipe import Recipe, recipe_digest
-from pipelines.stages import exact
-from pipelines.stages.job import Say
-from pipelines.stages.near.guard import guard
 from shards.errors import UserError
 from shards.format import MANIFEST
 from shards.manifest import Manifest, read_manifest
@@ -26,18 +23,6 @@ from shards.storage import files
 SAFETY_NET = ("crash", "memory", "timeout")
 """Reasons of rejects that the limits of time and memory give: they are meant never to decide, since
 another machine might not reach them."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SetAside:
-    """A slice that failed twice. `record`: the one it had reached; `trace`: of its error."""
-
-    stage: str
-    source: str
-    slice: str
-    why: str
-    record: str
-    trace: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +39,7 @@ class Status:
     done: dict[str, int]
     complete: bool
     stopped: str | None
-    set_aside: list[SetAside]
+    set_aside: list[Aside]
     safety_net: dict[str, int]
     at_work: str | None
     running: Progress | None
@@ -63,7 +48,7 @@ class Status:
 def status(home: Home, recipe: Recipe) -> Status:
     """Find out how far a build is."""
     ingested = summaries(home, INGEST)
-    set_aside = [SetAside(**note) for note in slices_aside(home)]
+    set_aside = slices_aside(home)
     manifest = _manifest(home)
     stopped = _stopped(home, recipe, manifest)
     at_work = holder(home)
@@ -99,7 +84,7 @@ def _done(home: Home, recipe: Recipe) -> dict[str, int]:
     surveyed = summaries(home, SURVEY)
     if surveyed:
         done[SURVEY] = len(surveyed)
-    for stage in STAGES:
+    for stage in COUNTED:
         if stage in switched_off:
             continue
         if stage in REMOVING_STAGES or stage == TOKENIZE:
@@ -125,16 +110,15 @@ def _is_complete(home: Home, recipe: Recipe, manifest: Manifest | None) -> bool:
 
 def _stopped(home: Home, recipe: Recipe, manifest: Manifest | None) -> str | None:
     """Why the shards are not what the recipe asks for; None when nothing speaks against it."""
-    guards: dict[str, Callable[[Home, Recipe, Say], None]] = {EXACT: exact.guard, NEAR: guard}
-    for stage in removing_stages(recipe):
-        if stage not in guards:
+    for stage in STAGES:
+        if stage.guard is None or not stage.wanted(recipe):
             continue
-        done = sum(len(current(home, recipe, stage, name)) for name in recipe.sources)
+        done = sum(len(current(home, recipe, stage.name, name)) for name in recipe.sources)
         slices = sum(len(summaries(home, INGEST, name)) for name in recipe.sources)
         if done < slices:
             return None  # this stage has not ended
         try:
-            guards[stage](home, recipe, lambda _: None)
+            stage.guard(home, recipe, lambda line: None)
         except UserError as error:
             return error.what
 

@@ -18,7 +18,7 @@ import stat
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import IO, Any, TypeVar
+from typing import IO, Any, Protocol, TypeVar
 
 import pyarrow as pa
 from pyarrow import fs as pafs
@@ -221,10 +221,27 @@ def _refuse_special(path: str, address: str) -> None:
         raise IsADirectoryError(errno.EISDIR, SPECIAL, address)
 
 
-def open_ranges(address: str) -> Any:
+class RangeFile(Protocol):
+    """A file that is read by ranges."""
+
+    def size(self) -> int:
+        """Bytes of the file."""
+
+    def read_at(self, count: int, offset: int) -> bytes:
+        """`count` bytes from `offset` on, fewer only at the file's end."""
+
+    def __enter__(self) -> "RangeFile": ...
+
+    def __exit__(self, *error: Any) -> object: ...
+
+
+def open_ranges(address: str) -> RangeFile:
     """A file of which a few ranges are read, by `read_at(count, offset)` and `size()`: of a store's
     no more is asked for than these."""
-    return object_store.Ranges(address) if is_remote(address) else open_input(address)
+    if is_remote(address):
+        return object_store.Ranges(address)
+    ranges: RangeFile = open_input(address)
+    return ranges
 
 
 class Output(io.BufferedIOBase):

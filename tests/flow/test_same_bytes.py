@@ -395,7 +395,7 @@ def test_another_version_of_a_package_is_said_and_redone(
     shutil.copytree(reference["home"], home)
     before = {path: path.stat().st_mtime_ns for path in (home / "documents").rglob("*.parquet")}
     monkeypatch.setattr(
-        "pipelines.home.layout.version",
+        "pipelines.home.fingerprints.version",
         lambda name: "9.9" if name == "sentencex" else version(name),
     )
     code, _, err = corpus("build", recipe, "--home", home, "--workers", 0)

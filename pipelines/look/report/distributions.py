@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipelines.chance import chance
-from pipelines.home.decisions import fates
 from pipelines.home.documents import document_tables
+from pipelines.home.fates import fates
 from pipelines.home.layout import TOKENIZE, Home
 from pipelines.home.summaries import Summary
 from pipelines.recipe import Recipe

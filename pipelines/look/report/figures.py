@@ -14,9 +14,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.chance import chance
-from pipelines.home.decisions import decided, fates, removing_stages
+from pipelines.home.decisions import decided, removing_stages
 from pipelines.home.documents import document_tables
+from pipelines.home.fates import fates
 from pipelines.home.layout import Home
+from pipelines.home.set_aside import Aside
 from pipelines.home.summaries import Summary, ordered_slices
 from pipelines.look.report.distributions import (
     Bins,
@@ -39,7 +41,7 @@ from pipelines.look.report.examples import (
     pairs,
 )
 from pipelines.look.stats import Overlap, Shares, SourceStats, Stats, stats
-from pipelines.look.status import SetAside, status
+from pipelines.look.status import status
 from pipelines.progress.board import StageCost, read_figures
 from pipelines.recipe import Recipe
 from shards.config import to_dict
@@ -79,7 +81,7 @@ class State:
 
     complete: bool
     decided: bool
-    set_aside: list[SetAside]
+    set_aside: list[Aside]
     safety_net: dict[str, int]
 
 
