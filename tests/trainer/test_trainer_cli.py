@@ -215,7 +215,7 @@ def test_unknown_flags_and_recipe_keys(
     for text, what in (
         ("stepz = 3", "stepz: unknown key"),
         ("[optim]\nlr = 'a'", "optim.lr: 'a' is not a number"),
-        ("steps = ", "not TOML"),
+        ("steps = ", "not valid TOML"),
     ):
         path = tmp_path / "r.toml"
         path.write_text(text)
