@@ -18,7 +18,7 @@ from typing import Any
 import apache_beam as beam
 
 from corpora.document import Slice
-from pipelines.engines import children
+from pipelines.engines import child
 from pipelines.engines.heartbeat import beating
 from pipelines.engines.pool import Pool, left_for_driver
 from pipelines.engines.session import Session, check_worker
@@ -213,7 +213,7 @@ def leaving_errors(
         if session is not None:
             check_worker(home, session)
         with beating(home, session):
-            return list(children.run(function, argument))
+            return list(child.run(function, argument))
     except UserError as error:
         raise left_for_driver(home, session, error) from None
 
