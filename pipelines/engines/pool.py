@@ -79,7 +79,7 @@ class Pool(beam.DoFn):
         self._end_beating()
 
     def _begin_beating(self) -> None:
-        """On an engine elsewhere: see that this worker is fit for the job, and say that it lives."""
+        """On an engine elsewhere: check that this worker is fit for the job; say that it lives."""
         if self.session is None or self.beating:
             return
 

@@ -84,5 +84,5 @@ def test_no_boot_program(tmp_path: Path) -> None:
     assert done.returncode == 3
     assert (
         done.stderr
-        == f"error: {tmp_path}/none: no boot program\nhint: name it by CORPUSMILL_BOOT; docs/spark.md\n"
+        == f"error: {tmp_path}/none: no boot program\nhint: name it by CORPUSMILL_BOOT; see docs/spark.md\n"
     )
