@@ -1,5 +1,6 @@
 """`--dry-run`: what a build would read, and what its recipe expects of it."""
 
+import itertools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
@@ -143,7 +144,8 @@ def _slices(name: str, options: "SourceOptions", may_be_missing: bool) -> "list[
 
 
 def _size(slices: "list[Slice]") -> Size:
-    paths = {part.path for piece in slices for part in piece.parts}
+    parts = itertools.chain.from_iterable(piece.parts for piece in slices)
+    paths = {part.path for part in parts}  # a file may be cut into several slices
     size = sum(piece.bytes for piece in slices)
     return Size(files=len(paths), slices=len(slices), bytes=size)
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from pipelines.commands.arguments import HomeFolder
 from pipelines.wording import number, print_json, print_table, share
 
 if TYPE_CHECKING:
@@ -11,11 +12,10 @@ if TYPE_CHECKING:
 Table = list[tuple[str, ...]]
 
 
-def stats(home: str, /, json: bool = False) -> int:
+def stats(home: HomeFolder, /, json: bool = False) -> int:
     """Count the records read, the documents kept, and what was dropped and why.
 
     Args:
-        home: The folder of a build.
         json: Print one JSON object.
     """
     from pipelines.home.layout import open_home

@@ -3,6 +3,7 @@
 Rows are read in the order of the home, one row group at a time.
 """
 
+import itertools
 import json
 from collections.abc import Iterable, Iterator
 from typing import TypedDict, cast
@@ -100,7 +101,7 @@ def _fits(fate: dict[str, object], reason: str | None) -> bool:
 
 def _rejects(home: Home, recipe: Recipe, wanted: Wanted) -> Iterator[Record]:
     slices = _slices(home, recipe, wanted.source)
-    reasons = {reason for summary in slices for reason in summary.rejects}
+    reasons = set(itertools.chain.from_iterable(summary.rejects for summary in slices))
     if wanted.reason is not None and wanted.reason not in reasons:
         raise UserError(
             f"no reject has the reason {wanted.reason!r}", nearest(wanted.reason, reasons)
@@ -158,6 +159,7 @@ def _documents_with_id(
 
 
 def _rejects_with_id(home: Home, summary: Summary, identity: str) -> Iterator[Record]:
+    # read whole: rejects hold only the beginning of their text
     with open_parquet(home, home.rejects(summary.source, summary.slice)) as file:
         table = file.read()
     for record in table.to_pylist():

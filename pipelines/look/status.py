@@ -3,21 +3,18 @@
 Read from summaries, notes and the manifest; no document is opened.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
+from pipelines.build import STAGES
 from pipelines.home.decisions import REMOVING_STAGES, current, removing_stages
-from pipelines.home.layout import EXACT, INGEST, NEAR, SURVEY, TOKENIZE, Home, open_home
+from pipelines.home.layout import INGEST, SURVEY, TOKENIZE, Home, open_home
 from pipelines.home.lock import holder
 from pipelines.home.set_aside import Aside, slices_aside
 from pipelines.home.summaries import summaries
-from pipelines.look.stats import SCHEMA_VERSION, STAGES, source_stats
+from pipelines.look.stats import COUNTED, SCHEMA_VERSION, source_stats
 from pipelines.progress.board import Progress
 from pipelines.progress.display import read_snapshot
 from pipelines.recipe import Recipe, recipe_digest
-from pipelines.stages import exact
-from pipelines.stages.job import Say
-from pipelines.stages.near.guard import guard
 from shards.errors import UserError
 from shards.format import MANIFEST
 from shards.manifest import Manifest, read_manifest
@@ -87,7 +84,7 @@ def _done(home: Home, recipe: Recipe) -> dict[str, int]:
     surveyed = summaries(home, SURVEY)
     if surveyed:
         done[SURVEY] = len(surveyed)
-    for stage in STAGES:
+    for stage in COUNTED:
         if stage in switched_off:
             continue
         if stage in REMOVING_STAGES or stage == TOKENIZE:
@@ -113,16 +110,15 @@ def _is_complete(home: Home, recipe: Recipe, manifest: Manifest | None) -> bool:
 
 def _stopped(home: Home, recipe: Recipe, manifest: Manifest | None) -> str | None:
     """Why the shards are not what the recipe asks for; None when nothing speaks against it."""
-    guards: dict[str, Callable[[Home, Recipe, Say], None]] = {EXACT: exact.guard, NEAR: guard}
-    for stage in removing_stages(recipe):
-        if stage not in guards:
+    for stage in STAGES:
+        if stage.guard is None or not stage.wanted(recipe):
             continue
-        done = sum(len(current(home, recipe, stage, name)) for name in recipe.sources)
+        done = sum(len(current(home, recipe, stage.name, name)) for name in recipe.sources)
         slices = sum(len(summaries(home, INGEST, name)) for name in recipe.sources)
         if done < slices:
             return None  # this stage has not ended
         try:
-            guards[stage](home, recipe, lambda _: None)
+            stage.guard(home, recipe, lambda line: None)
         except UserError as error:
             return error.what
 

@@ -5,6 +5,7 @@ adds up the ticks of the slices under way, the slices that are done and, on a cl
 the other workers. What a stage cost in the end is kept below `work/figures`.
 """
 
+import itertools
 import json
 import time
 from collections import deque
@@ -191,7 +192,7 @@ class Board:
         """Everything the display shows, now."""
         now = time.monotonic()
         boards = [self.own(), *self.others]
-        workers = [worker for board in boards for worker in board["running"]]
+        workers = list(itertools.chain.from_iterable(board["running"] for board in boards))
         size = sum(board["expected"][1] for board in boards)
 
         size_done = sum(board["finished"][1] for board in boards)
@@ -222,7 +223,9 @@ class Board:
 
         then, size_then, records_then = self.history[0]
         if now - then <= 0.5:  # too short for a rate
-            then, size_then, records_then = self.started, 0, 0
+            then = self.started
+            size_then = 0
+            records_then = 0
         span = max(now - then, 1e-9)
         return max(size_done - size_then, 0) / span, max(records - records_then, 0) / span
 

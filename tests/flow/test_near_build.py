@@ -108,7 +108,7 @@ def test_the_same_shards(
     assert shards(tmp_path / "home") == shards(home)
     assert (
         "near: 32 bands of 8; chance that a pair is compared" in err
-        and "near second: 10 of 40 documents are near-copies" in err
+        and "near second: 10 of 40 documents are near-duplicates" in err
     )
 
 
@@ -132,7 +132,10 @@ def test_settings_and_what_they_redo(
         path: path.stat().st_mtime_ns
         for path in (tmp_path / "home" / "work" / "scores").rglob("*.bin")
     }
-    line = "changed: sources.second.dedup.threshold from none to 0.95; redone: dedup, tokenizer, tokenize"
+    line = (
+        "changed: sources.second.dedup.threshold from none to 0.95; redone: dedup, tokenizer, "
+        "tokenize"
+    )
     assert line in corpus(*build, "--dry-run", "--sources.second.dedup.threshold", 0.95)[2]
     code, _, err = corpus(*build, "--sources.second.dedup.threshold", 0.95)
     assert code == 0 and line in err
@@ -156,7 +159,7 @@ def test_a_guard_stops_the_build(folder: Path, tmp_path: Path, corpus: Corpus) -
     )
     assert (
         code == 1
-        and "error: second: 10 of 35 documents (29%) are near-copies, more than dedup.max_removed = 0.2"
+        and "error: second: 10 of 35 documents (29%) are near-duplicates, more than dedup.max_removed = 0.2"
         in err
     )
     assert re.search(r"similarity 0.90 and up +10\n", err)
@@ -188,7 +191,8 @@ def test_status_after_the_guard_stopped_a_rebuild(
         )
         found = json.loads(corpus("status", tmp_path / "home", "--json")[1])
         assert (
-            not found["complete"] and "10 of 35 documents (29%) are near-copies" in found["stopped"]
+            not found["complete"]
+            and "10 of 35 documents (29%) are near-duplicates" in found["stopped"]
         )
 
 

@@ -276,7 +276,10 @@ def test_a_new_source_leaves_the_others_alone(
         (["--seed", "1"], "changed: seed from 0 to 1; redone: tokenizer, tokenize"),
         (
             ["--sources.novels.rules.min-words", "100"],
-            "changed: sources.novels.rules.min_words from none to 100; redone: dedup, tokenizer, tokenize",
+            (
+                "changed: sources.novels.rules.min_words from none to 100; redone: dedup, "
+                "tokenizer, tokenize"
+            ),
         ),
         (
             ["--limit", "3"],
@@ -284,7 +287,10 @@ def test_a_new_source_leaves_the_others_alone(
         ),
         (
             ["--sources.novels.document", "line"],
-            'changed: sources.novels.document from "blank-line" to "line"; redone: ingest, dedup, tokenizer, tokenize of novels',
+            (
+                'changed: sources.novels.document from "blank-line" to "line"; redone: ingest, '
+                "dedup, tokenizer, tokenize of novels"
+            ),
         ),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
@@ -395,7 +401,7 @@ def test_another_version_of_a_package_is_said_and_redone(
     shutil.copytree(reference["home"], home)
     before = {path: path.stat().st_mtime_ns for path in (home / "documents").rglob("*.parquet")}
     monkeypatch.setattr(
-        "pipelines.home.layout.version",
+        "pipelines.home.fingerprints.version",
         lambda name: "9.9" if name == "sentencex" else version(name),
     )
     code, _, err = corpus("build", recipe, "--home", home, "--workers", 0)

@@ -72,6 +72,7 @@ def _refuse_local_place(address: str) -> None:
     except OSError as error:
         raise _cannot_write(address, error.strerror or str(error)) from None
 
+    # missing folders are created: the nearest one that is there must be writable
     folder = os.path.dirname(path)
     while not os.path.lexists(folder):
         folder = os.path.dirname(folder)
@@ -331,7 +332,8 @@ def _funnel(name: str, row: SourceStats, stages: list[str]) -> FunnelRow:
 
 def _columns(bins: Histogram, label: Callable[[float], str]) -> Chart:
     """A histogram as columns of the shares of all kept and of all removed documents."""
-    kept_total, removed_total = sum(bins.kept), sum(bins.removed)
+    kept_total = sum(bins.kept)
+    removed_total = sum(bins.removed)
     kept = [count / kept_total if kept_total else 0.0 for count in bins.kept]
     removed = [count / removed_total if removed_total else 0.0 for count in bins.removed]
     highest = max([*kept, *removed], default=0.0) or 1.0

@@ -43,7 +43,10 @@ ROOT = Path(__file__).resolve().parents[3]
 Corpus = Callable[..., tuple[int, str, str]]
 MONTHS = ("2016/09", "2017/11", "2018/03", "2019/02")
 QUICK = ("--retry-s", "0.001", "--timeout-s", "0.25", "--attempts", "4")
-ERROR_PAGE = b'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>'
+ERROR_PAGE = (
+    b'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>AccessDenied</Code><Message>Access '
+    b"Denied</Message></Error>"
+)
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +58,8 @@ def news() -> dict[str, bytes]:
             found[str(path.relative_to(DATA / "cc-news"))] = path.read_bytes()
         return found
     for number, month in enumerate(MONTHS):
-        key = f"crawl-data/CC-NEWS/{month}/CC-NEWS-{month.replace('/', '')}08141502-{number:05}.warc.gz"
+        name = f"CC-NEWS-{month.replace('/', '')}08141502-{number:05}.warc.gz"
+        key = f"crawl-data/CC-NEWS/{month}/{name}"
         found[key] = gzip.compress(random.Random(number).randbytes(600_000), 1)
         found[f"crawl-data/CC-NEWS/{month}/warc.paths.gz"] = gzip.compress(f"{key}\n".encode())
     return found
@@ -117,8 +121,9 @@ def test_the_papers_window_names_the_months_that_are_missing_and_a_second_run_fe
     lost = [entry["why"] for entry in figures["missing"]]
     assert len(lost) == 30 - 4 and lost[0] == "2016/10: no listing: HTTP 404 Not Found"
     assert err.splitlines()[-2:] == [
-        f"error: {tmp_path}: 26 listings could not be had",
-        "hint: hours and days without an archive are normal, a month without is not: check --start, --end and --base",
+        f"error: {tmp_path}: 26 listings could not be fetched",
+        "hint: some hours and days have no archive, but every month has: "
+        "check --start, --end and --base",
     ]
     assert files_below(tmp_path) == of_month(news, *MONTHS)
     archives = {
@@ -263,7 +268,11 @@ def test_a_dump_with_its_index_checked_by_its_sums(
         *QUICK,
         "--check",
     )
-    assert code == 0 and "1 fetched now" in out and f"{names[0]}: is not what the server has" in err
+    assert (
+        code == 0
+        and "1 fetched now" in out
+        and f"{names[0]}: differs from the server's file" in err
+    )
     assert wrong.read_bytes() == dumps.files[f"ltgwiki/20181220/{names[0]}"]
 
 
@@ -375,13 +384,14 @@ def test_a_list_of_addresses(site: Site, tmp_path: Path, corpus: Corpus) -> None
     site.files["gone"] = b""
     digest = hashlib.sha256(b"one").hexdigest()
     (tmp_path / "list").write_text(
-        f"# mine\n\n{site.url}/a%20b/x%3F.txt sha256:{digest}\n{site.url}/{archive(site)}\n{site.url}/nowhere\n"
+        f"# mine\n\n{site.url}/a%20b/x%3F.txt sha256:{digest}\n{site.url}/{archive(site)}\n"
+        f"{site.url}/nowhere\n"
     )
     code, out, err = corpus("fetch", "urls", tmp_path / "list", tmp_path / "to", *QUICK)
     host = site.url.removeprefix("http://").replace(":", "_")
     assert code == 1 and f"missing: {host}/nowhere: HTTP 404 Not Found\n" in out
     assert err.endswith(
-        f"error: {tmp_path / 'to'}: 1 file could not be had\nhint: the same command tries them again\n"
+        f"error: {tmp_path / 'to'}: 1 file could not be fetched\nhint: run the same command again to try them again\n"
     )
     assert files_below(tmp_path / "to") == {
         f"{host}/a b/x%3F.txt": b"one",
@@ -531,7 +541,10 @@ def test_a_break_costs_only_what_was_not_received(
         (stalled(0), "stalled: no byte for 0.25 s (4 tries)"),
         (
             in_place(ERROR_PAGE),
-            'no .gz file: it begins with \'<?xml version="1.0" encoding="UTF-8"?> <Error><Code>AccessDenied</Code>',
+            (
+                'no .gz file: it begins with \'<?xml version="1.0" encoding="UTF-8"?> '
+                "<Error><Code>AccessDenied</Code>"
+            ),
         ),
         (in_place(b""), "no .gz file: it begins with nothing: it is empty"),
         (redirect("ftp://elsewhere.example/x"), "not an address that can be asked"),
@@ -566,7 +579,7 @@ def test_a_fault_that_stays_is_named_and_the_other_file_comes(
     assert not (tmp_path / key).exists() and (tmp_path / other).read_bytes() == site.files[other]
     assert (
         "Traceback" not in err
-        and err.splitlines()[-2] == f"error: {tmp_path}: 1 file could not be had"
+        and err.splitlines()[-2] == f"error: {tmp_path}: 1 file could not be fetched"
     )
     del site.for_good[key]
     assert corpus(*one_month(site, tmp_path))[0] == 0
@@ -710,7 +723,7 @@ def test_no_server_at_all(tmp_path: Path, corpus: Corpus) -> None:
     code, out, err = corpus(*one_month(site, tmp_path))
     assert code == 3 and err.splitlines()[-2:] == [
         f"error: {site.url}/crawl-data/CC-NEWS/2016/09/warc.paths.gz: Connection refused (4 tries)",
-        "hint: check the network; the same command goes on where it stopped",
+        "hint: check the network; run the same command again to resume",
     ]
 
 
@@ -770,7 +783,7 @@ def test_a_killed_run_is_gone_on_with(
     assert not (tmp_path / key).exists()
     site.sent.clear()
     code, out, err = corpus(*one_month(site, tmp_path))
-    assert code == 0 and "0.4 MB of it are here" in err.replace("400 kB", "0.4 MB")
+    assert code == 0 and "of which 0.4 MB are here" in err.replace("400 kB", "0.4 MB")
     assert (tmp_path / key).read_bytes() == content
     assert site.sent[key] == len(content) - 400_000 and site.gets(key)[-1] == "bytes=400000-"
     assert set(files_below(tmp_path)) == {key, "crawl-data/CC-NEWS/2016/09/warc.paths.gz"}
@@ -850,9 +863,7 @@ def test_a_full_disk_is_said_before_the_work(
 ) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 1000}))
     code, _, err = corpus(*one_month(site, tmp_path))
-    assert (
-        code == 3 and " are missing and 1.0 kB are free\n" in err and site.gets(archive(site)) == []
-    )
+    assert code == 3 and " to fetch, 1.0 kB free\n" in err and site.gets(archive(site)) == []
 
 
 def test_a_disk_that_fills_up_keeps_the_part(
