@@ -443,7 +443,7 @@ def test_a_cut_file_is_one_line(
         assert (
             code == 1
             and "damaged" in err
-            and "makes it again" in err
+            and "restore it: corpus build" in err
             and len(err.strip().splitlines()) == 2
         )
     else:
