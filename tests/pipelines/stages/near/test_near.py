@@ -138,6 +138,7 @@ OPTIONS = st.builds(
     words=st.sampled_from([0, 8, 15, 30, 100]),
     seed=st.integers(0, 99),
 )
+@pytest.mark.builds
 def test_equal_to_the_plain_twin(
     documents: list[Text],
     cuts: int,
@@ -573,6 +574,7 @@ def brute_force(sets: list[set[tuple[str, ...]]], threshold: float) -> dict[tupl
     return {pair: score for pair, score in found.items() if score >= threshold}
 
 
+@pytest.mark.builds
 def test_reuters_against_brute_force(reuters: Path, tmp_path: Path) -> None:
     """Every near pair that brute force finds is verified (recall 0.98 asked for), and nothing goes
     without a kept twin."""
