@@ -10,7 +10,7 @@ depend on how the slices were cut.
 import datetime
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from corpora.quality.rules import Profile, RulesConfig
@@ -112,6 +112,14 @@ class Part:
     start: int = 0
     stop: int | None = None
     share: int | None = None
+
+    def ranges(self, about: int) -> list["Part"]:
+        """The file cut into ranges of `about` bytes, for formats whose positions are offsets."""
+        edges = [*range(0, self.size, about), self.size]
+        return [
+            replace(self, start=start, stop=stop, share=stop - start)
+            for start, stop in zip(edges[:-1], edges[1:])
+        ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

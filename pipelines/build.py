@@ -72,7 +72,7 @@ def run_stages(job: Job, names: tuple[str, ...]) -> None:
             stage.account(job)
 
     if tokenize.STAGE.name in names:
-        write_shards_card(job.home.root)
+        write_shards_card(job.home, job.recipe)
 
 
 def is_on(job: Job, stage: Stage) -> bool:
@@ -127,11 +127,10 @@ def check_aside(job: Job, stage: Stage) -> None:
     """Name the slices of a stage that failed at every try, and stop where the next stage needs all
     of them. Raises `UserError` (exit 1)."""
     passes = [step.name for step in stage.passes]
-    aside = [note for note in slices_aside(job.home) if note["stage"] in passes]
+    aside = [note for note in slices_aside(job.home) if note.stage in passes]
     for note in aside:
-        at = f", in or after {note['record']}" if note["record"] else ""
-        slice_name = f"{note['stage']} {note['source']}/{note['slice']}"
-        job.say(f"set aside: {slice_name}: {note['why']}{at}")
+        at = f", in or after {note.record}" if note.record else ""
+        job.say(f"set aside: {note.name}: {note.why}{at}")
 
     if aside and not stage.loses_slices:
         complain_of_aside(job)
@@ -142,10 +141,9 @@ def complain_of_aside(job: Job) -> None:
     aside = slices_aside(job.home)
     if aside:
         first = aside[0]
-        slice_name = f"{first['stage']} {first['source']}/{first['slice']}"
         raise UserError(
             f"{job.home.root}: {several(len(aside), 'slice')} set aside, "
-            f"first {slice_name}: {first['why']}",
+            f"first {first.name}: {first.why}",
             f"corpus status {job.home.root} says more; "
             "run the same command again to try them again and complete the build",
             1,

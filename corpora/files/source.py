@@ -32,7 +32,14 @@ from corpora.document import (
 from corpora.guard import shared_guard
 from corpora.inputs.find import find, group, kind_of
 from corpora.inputs.streams import DAMAGE, open_inflated, read_lines, what_broke
-from corpora.web.page import MAX_PAGE_BYTES, MIN_CHARACTERS, PAGE_PACKAGES
+from corpora.web.page import (
+    EXTRACTOR,
+    MAX_PAGE_BYTES,
+    MIN_CHARACTERS,
+    PAGE_PACKAGES,
+    Page,
+    PageSettings,
+)
 from shards.storage import files
 
 FORMATS = (".txt", ".jsonl", ".parquet", ".html", ".htm")
@@ -217,8 +224,8 @@ def _text(options: FilesOptions, part: Part, position: int, raw: bytes) -> Docum
 def _page(options: FilesOptions, part: Part, content: bytes) -> Document | Reject:
     """A web page; lxml runs where it can be killed. `crawled` is not known, so that no date can be
     checked against it."""
-    guard = shared_guard("corpora.web.extract:extract_page")
-    page = guard.call(content, language=options.language, min_characters=options.min_characters)
+    settings = PageSettings(language=options.language, min_characters=options.min_characters)
+    page: Page | Refusal = shared_guard(EXTRACTOR).call(content, settings=settings)
     if isinstance(page, Refusal):
         return page.at(part.path, 0)
     digest = hashlib.blake2b(content, digest_size=16).hexdigest()

@@ -10,13 +10,7 @@ and the templates met in dumps. docs/corpora.md has it as a table.
 import re
 from collections.abc import Callable, Mapping
 
-from corpora.wikipedia.template_words import LANGUAGES, MONTHS, RANGES, SCALES, UNIT_NAMES, UNITS
-
-for _row in UNITS.replace("\n", "").split(";"):
-    _code, _one, _many, _symbol = (
-        word.replace("_", " ") for word in _row.replace("L/100 km", "L/100km").split(" ")
-    )
-    UNIT_NAMES[_code] = (_one, _many, _symbol)
+from corpora.wikipedia.template_words import LANGUAGES, MONTHS, RANGES, SCALES, UNIT_NAMES
 
 _NUMBER = re.compile(r"[-−+]?(?:\d[\d,]*\.?\d*|\.\d+)(?:e[-−+]?\d+)?", re.IGNORECASE)
 

@@ -14,7 +14,7 @@ from pipelines.engines.errors import wire
 from pipelines.engines.heartbeat import begin_beating, end_beating
 from pipelines.engines.session import Session, check_worker, read_token
 from pipelines.home.layout import Home
-from pipelines.home.set_aside import set_aside, write_error
+from pipelines.home.set_aside import Aside, set_aside, write_error
 from pipelines.home.summaries import Summary
 from pipelines.progress import board
 from shards.errors import UserError
@@ -90,7 +90,7 @@ class Pool(beam.DoFn):
                 elif job.future.running():
                     if not job.began:
                         job.began = time.monotonic()
-                        board.board.running[id(job)] = (
+                        board.board.running[id(job)] = board.Running(
                             f"{job.task.source}/{job.task.name[:12]}",
                             job.task.size,
                             job.ticks,
@@ -117,15 +117,15 @@ class Pool(beam.DoFn):
                 return
             reason, trace = children.why(error, job)
             record = f"{reached.path} @ {reached.position}" if reached.path else ""
-            set_aside(
-                Home(self.home),
-                self.name,
-                job.task.source,
-                job.task.name,
-                reason,
-                record,
-                trace,
+            aside = Aside(
+                stage=self.name,
+                source=job.task.source,
+                slice=job.task.name,
+                why=reason,
+                record=record,
+                trace=trace,
             )
+            set_aside(Home(self.home), aside)
         else:
             yield summary
         board.board.finish(job.task.size, reached.records, reached.peak)

@@ -10,7 +10,7 @@ from typing import Any
 import apache_beam as beam
 
 from corpora.sources import load_source
-from pipelines.engines import children
+from pipelines.engines import interrupt
 from pipelines.engines.engine import Engine, engine_of
 from pipelines.engines.errors import explain
 from pipelines.engines.heartbeat import forget_beats
@@ -114,7 +114,7 @@ def _run_in_process(home: Home, pipeline: beam.Pipeline) -> None:
     try:
         pipeline.run().wait_until_finish()
     except Exception:  # an engine wraps every error in its own; each way out raises again
-        if children.interrupted.is_set():
+        if interrupt.interrupted.is_set():
             raise KeyboardInterrupt from None
         error = take_error(home)
         if error is None:
@@ -146,7 +146,7 @@ def _run_on_engine(
         except Exception as error:  # an engine wraps every error in its own
             if watch.verdict is not None:
                 raise watch.verdict from None
-            if children.interrupted.is_set():
+            if interrupt.interrupted.is_set():
                 raise KeyboardInterrupt from None
             raise take_error(home) or explain(error, engine, [*log, *watch.said]) from None
         finally:

@@ -184,7 +184,7 @@ def after_barrier(
     function: Callable[[str], Iterable[Any]], home: str, needs: tuple[str, ...], _count: int
 ) -> Iterable[Any]:
     """`function` of the home, unless a slice that it needs was set aside."""
-    if any(note["stage"] in needs for note in slices_aside(Home(home))):
+    if any(note.stage in needs for note in slices_aside(Home(home))):
         return []
     return function(home)
 

@@ -1,7 +1,8 @@
-"""The files that lie beside each other in a home, row by row: documents, rejects and attributes.
+"""The Parquet files of a home: documents, rejects and attributes, one file of each per slice.
 
-Their schemas, and the one way to read documents: forward, one row group (about 16 MB of text) at a
-time, so that memory does not grow with the size of a slice.
+Row N of a slice's attributes belongs to row N of its documents. Documents are read forward, one row
+group (about 16 MB of text) at a time, so that memory does not grow with the size of a slice. An
+attributes file holds a few numbers per document and is read as a whole.
 """
 
 from collections.abc import Iterator, Sequence
@@ -51,8 +52,13 @@ ATTRIBUTE_SCHEMA = pa.schema(
         ("kind", pa.string()),
     ]
 )
-"""What a stage that removes duplicates says of each document: the id of the document that stays in
-its place, how similar that is, and why it counts as equal. All null for a document that it keeps."""
+"""The columns that a stage which removes duplicates writes for each document: the id of the kept
+document that takes its place, their similarity, and the kind of duplicate. `twin` is null for a
+document that the stage keeps."""
+
+
+_DOCUMENTS_KEY = "corpusmill.documents"
+"""Metadata of an attributes file: the digest of the documents file that it belongs to."""
 
 
 def row_groups(
@@ -62,10 +68,11 @@ def row_groups(
 
     `columns` are those to read, by default all. Raises `UserError` (exit 1) for a damaged file.
     """
+    wanted = None if columns is None else list(columns)
     first = 0
     with open_parquet(home, home.documents(ingested.source, ingested.slice)) as file:
         for group in range(file.num_row_groups):
-            table = file.read_row_group(group, columns=columns and list(columns))
+            table = file.read_row_group(group, columns=wanted)
             yield first, table
             first += table.num_rows
 
@@ -99,7 +106,48 @@ def open_parquet(home: Home, address: str) -> Iterator[pq.ParquetFile]:
 
 
 def write_attributes(output: files.Output, columns: list[pa.Array], documents: str) -> None:
-    """Write columns of `ATTRIBUTE_SCHEMA`; `documents` is the digest of the documents' file that
+    """Write columns of `ATTRIBUTE_SCHEMA`; `documents` is the digest of the documents file that
     they belong to, so that a mismatch is found when they are read."""
-    schema = ATTRIBUTE_SCHEMA.with_metadata({"corpusmill.documents": documents})
+    schema = ATTRIBUTE_SCHEMA.with_metadata({_DOCUMENTS_KEY: documents})
     pq.write_table(pa.table(columns, schema=schema), output, compression="zstd")
+
+
+def read_attributes(
+    home: Home,
+    stage: str,
+    source: str,
+    slice_name: str,
+    documents: str,
+    columns: Sequence[str] | None = None,
+) -> pa.Table:
+    """The attributes that a stage gave to the documents of a slice, or some `columns` of them.
+
+    `documents` is the digest of the documents file. Raises `UserError` when the stage has not run
+    over this slice (exit 2), and when its file belongs to other documents or lacks a column
+    (exit 1).
+    """
+    address = home.attributes(stage, source, slice_name)
+    wanted = None if columns is None else list(columns)
+    try:
+        with open_parquet(home, address) as file:
+            table = file.read(columns=wanted)  # ignores a column that the file does not have
+    except FileNotFoundError:
+        raise not_run(home, source, slice_name) from None
+
+    metadata = table.schema.metadata or {}
+    belongs = metadata.get(_DOCUMENTS_KEY.encode(), b"").decode() == documents
+    complete = wanted is None or len(table.column_names) == len(wanted)
+    if not belongs or not complete:
+        raise UserError(
+            f"{address}: made from other documents than {source}/{slice_name}, or for other rules",
+            f"corpus dedup {home.root}",
+            1,
+        )
+    return table
+
+
+def not_run(home: Home, source: str, slice_name: str) -> UserError:
+    """The error for a slice that a removing stage has not gone over yet."""
+    return UserError(
+        f"{home.root}: dedup has not run over {source}/{slice_name}", f"corpus dedup {home.root}"
+    )

@@ -1,11 +1,14 @@
-"""Fingerprints: what a piece of work depends on, so that it is done again when that changes and only
-then."""
+"""Fingerprints: what a task depends on, so that it is done again when that changes, and only then.
+
+A fingerprint is text, `name:digest` for each part, so that two can be compared part by part and the
+user learns what has changed.
+"""
 
 import functools
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
-from typing import Any, Protocol
+from typing import Protocol
 
 from pipelines.home.layout import Home
 from pipelines.home.summaries import bulk
@@ -14,27 +17,29 @@ from shards import __version__
 
 
 def package_versions(*names: str) -> dict[str, str]:
-    """Versions of installed distributions, for fingerprints and the manifest."""
-    return {
-        name: __version__ if name == "corpusmill" else _installed(version, name) for name in names
-    }
+    """The versions of installed distributions. Raises `PackageNotFoundError`."""
+    versions = {}
+    for name in names:
+        # A checkout need not be installed, so our own version does not come from the metadata.
+        versions[name] = __version__ if name == "corpusmill" else _installed(version, name)
+    return versions
 
 
 @functools.cache
 def _installed(look_up: Callable[[str], str], name: str) -> str:
-    """Looked up once: each time the metadata of the whole distribution is parsed, and a plan asks
-    for every slice."""
+    """`look_up(name)`, once per process: it parses the metadata of the whole distribution, and a
+    plan asks for every slice. `look_up` is part of the key so that tests can replace it."""
     return look_up(name)
 
 
-def fingerprint(**parts: Any) -> str:
-    """The identity of a piece of work: a digest of each part that can change what it gives, so that
-    two can be compared by part."""
+def fingerprint(**parts: object) -> str:
+    """A fingerprint of anything that JSON can hold: a digest of each part that can change the
+    result."""
     return " ".join(f"{name}:{digest_of(part)[:16]}" for name, part in parts.items())
 
 
 class Planned(Protocol):
-    """A task, as far as its fingerprint is concerned."""
+    """What a task says about its fingerprint."""
 
     @property
     def source(self) -> str: ...
@@ -45,8 +50,8 @@ class Planned(Protocol):
 
 
 PARTS = {
-    "stage": "this version of corpusmill does it otherwise",
-    "source": "this version of corpusmill reads it otherwise",
+    "stage": "this version of corpusmill does it differently",
+    "source": "this version of corpusmill reads it differently",
     "module": "the module of the source changed",
     "settings": "its settings changed",
     "limit": "the limit changed",
@@ -54,24 +59,26 @@ PARTS = {
     "packages": "another version of a package",
     "inputs": "its input files changed",
     "contents": "a file that its settings name changed",
-    "survey": "its first reading came to something else",
+    "survey": "its survey has another result",
     "documents": "its documents changed",
     "attributes": "other documents are removed",
     "tokenizer": "another vocabulary",
-    "before": "the stages before keep other documents",
-    "bands": "other bands serve the thresholds",
+    "before": "earlier stages keep other documents",
+    "bands": "the thresholds need other bands",
     "slices": "other documents are compared",
-    "pairs": "other pairs are proposed",
+    "pairs": "other pairs are candidates",
     "candidates": "other documents are compared",
     "removals": "other documents are removed",
 }
-"""What it means when a part of a fingerprint is another; a part that is not here says its name."""
+"""What to tell the user when a part of a fingerprint differs. A part that is not listed here is
+named as it stands."""
 
 
 def stale(home: Home, stage: str, tasks: Sequence[Planned]) -> Iterator[str]:
-    """A line for each source some of whose finished slices must be done again, and why."""
+    """One line for each source that has finished slices to do again, with the reasons."""
     reasons: dict[str, list[str]] = {}
-    redone, planned = Counter[str](), Counter[str]()
+    redone = Counter[str]()
+    planned = Counter[str]()
     read = bulk(home)
 
     for task in tasks:

@@ -6,13 +6,14 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import looked
 import pytest
 from hostile_home import write_home
 
-from pipelines.look.report.figures import figures
 from pipelines.look.report.page import page
+from pipelines.wording import json_value
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
@@ -50,9 +51,9 @@ def open_browser(javascript: bool = True) -> Any:
 def report(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """A report over hostile texts, and its figures."""
     folder = tmp_path_factory.mktemp("browser")
-    found = figures(write_home(folder))
+    found = looked.gathered(write_home(folder))
     (folder / "report.html").write_text(page(found, "<b>home</b>"), "utf-8")
-    return folder / "report.html", found
+    return folder / "report.html", cast(dict[str, Any], json_value(found))
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from looked import documents, stats
+
 from pipelines.cli import main
-from pipelines.look.show import documents
-from pipelines.look.stats import stats
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPE = (

@@ -13,7 +13,9 @@ import pytest
 import shards
 from pipelines import build
 from pipelines.adopt import adopt_recipe
+from pipelines.home.layout import open_home
 from pipelines.recipe import load_recipe
+from pipelines.stages.job import Job
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -38,17 +40,16 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (folder / "recipe.toml").write_text(table + "\n[tokenizer]\nvocab_size = 300\n")
     sys.path.insert(0, str(folder))
     try:
-        adopt_recipe(
-            str(folder / "home"), load_recipe(str(folder / "recipe.toml")), lambda _: True, print
-        )
-        build.build(str(folder / "home"), 0, [], print)
+        recipe = load_recipe(str(folder / "recipe.toml"))
+        adopt_recipe(str(folder / "home"), recipe, lambda _: True, print)
+        build.build(Job(*open_home(str(folder / "home")), 0, (), print))
         yield folder / "home"
     finally:
         sys.path.remove(str(folder))
 
 
 def test_the_example_source_gives_its_documents_and_rejects(home: Path) -> None:
-    from pipelines.look.show import documents, rejects
+    from looked import documents, rejects
 
     assert [record["text"] for record in documents(str(home), None, False)] == [
         "To be, or not to be.\nThat is the question.",

@@ -65,8 +65,9 @@ def recipe(
 @pytest.fixture(scope="module")
 def reference(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Digests and figures of the undisturbed build."""
+    from looked import stats
+
     from pipelines.cli import main
-    from pipelines.look.stats import stats
 
     home = tmp_path_factory.mktemp("reference") / "home"
     assert main(["build", str(recipe), "--home", str(home), "--workers", "0"]) == 0
@@ -78,7 +79,7 @@ def reference(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
 
 
 def same(home: Path, reference: dict[str, Any]) -> None:
-    from pipelines.look.stats import stats
+    from looked import stats
 
     assert digests(home) == reference["digests"]
     assert stats(str(home)) == reference["stats"]
@@ -334,8 +335,7 @@ def test_much_is_asked_about(
 def test_a_limit_takes_the_first_records_of_each_source(
     recipe: Path, reference: dict[str, Any], tmp_path: Path, corpus: Corpus
 ) -> None:
-    from pipelines.look.show import documents
-    from pipelines.look.stats import stats
+    from looked import documents, stats
 
     assert (
         corpus("build", recipe, "--home", tmp_path / "home", "--workers", 2, "--limit", 40)[0] == 0
@@ -401,7 +401,7 @@ def test_another_version_of_a_package_is_said_and_redone(
     shutil.copytree(reference["home"], home)
     before = {path: path.stat().st_mtime_ns for path in (home / "documents").rglob("*.parquet")}
     monkeypatch.setattr(
-        "pipelines.home.layout.version",
+        "pipelines.home.fingerprints.version",
         lambda name: "9.9" if name == "sentencex" else version(name),
     )
     code, _, err = corpus("build", recipe, "--home", home, "--workers", 0)

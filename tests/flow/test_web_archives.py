@@ -128,8 +128,9 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def reference(small: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    from looked import stats
+
     from pipelines.cli import main
-    from pipelines.look.stats import stats
 
     folder = tmp_path_factory.mktemp("reference")
     recipe = write_recipe(folder, [f"{small}/**/*.warc.gz"])
@@ -349,7 +350,7 @@ def test_status_names_what_the_safety_net_ended(
         )
     )
     with Guard("hostile:extract_or_fail", deadline_s=20) as guard:
-        monkeypatch.setattr("corpora.cc_news.source.shared_guard", lambda function: guard)
+        monkeypatch.setattr("corpora.web.records.shared_guard", lambda function: guard)
         assert (
             corpus(
                 "ingest",

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
+import pyarrow as pa
 from numpy.typing import NDArray
 
+from pipelines.home.documents import open_parquet
 from pipelines.home.fingerprints import fingerprint
 from pipelines.home.layout import Home
 from pipelines.home.summaries import ordered_slices, summaries
@@ -87,37 +88,37 @@ def gather(home: Home, recipe: Recipe, task: GroupTask, output: files.Output) ->
     return Result(counts={"candidates": len(rows), "pairs": len(pairs)}, inputs=task.inputs)
 
 
-GATHER = Pass(
-    name=CANDIDATES, plan=plan, address=candidates_address, work=gather, label="Candidates"
-)
-
-
 def _own_pairs(home: Home, index: int) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    """(P, 2) the pairs whose later document lies in a group, each once, sorted; and the rows of it
-    that are in any pair."""
+    """(P, 2) the pairs whose later document is in a group, each once, sorted; and the rows of the
+    group that are in any pair."""
     pairs: NDArray[np.uint64] = np.zeros((0, 2), np.uint64)
     rows: NDArray[np.uint64] = np.zeros(0, np.uint64)
-    held, waiting = [pairs], 0
+    blocks, waiting = [pairs], 0
     groups = len(read_list(home))
+
     for number, proposed in enumerate(summaries(home, PAIRS, "all")):
-        for block in _blocks(home.work(PAIRS, "all", f"{proposed.slice}.bin"), index, groups):
+        address = home.work(PAIRS, "all", f"{proposed.slice}.bin")
+        for block in _blocks(address, index, groups):
             rows = np.union1d(rows, block[:, 0] & np.uint64(0xFFFFFFFF))
-            held.append(block[block[:, 0] >= np.uint64(LATER)] & np.uint64(LATER - 1))
-            waiting += len(held[-1])
+            is_later = block[:, 0] >= np.uint64(LATER)
+            blocks.append(block[is_later] & np.uint64(LATER - 1))
+            waiting += len(blocks[-1])
+
             if waiting > PAIR_ROOM + len(pairs):  # most pairs come again from other bands
-                pairs = _each_once(held)
-                held, waiting = [pairs], 0
+                pairs = _each_once(blocks)
+                blocks, waiting = [pairs], 0
         tick(number, 0)
-    return _each_once(held), rows.astype(np.int64)
+
+    return _each_once(blocks), rows.astype(np.int64)
 
 
-def _each_once(held: list[NDArray[np.uint64]]) -> NDArray[np.uint64]:
-    """(P, 2) sorted, each once."""
-    pairs: NDArray[np.uint64] = np.concatenate(held)
+def _each_once(blocks: list[NDArray[np.uint64]]) -> NDArray[np.uint64]:
+    """(P, 2) the pairs of all blocks, sorted, each once."""
+    pairs: NDArray[np.uint64] = np.concatenate(blocks)
     pairs = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
-    new = np.ones(len(pairs), np.bool_)
-    new[1:] = (pairs[1:] != pairs[:-1]).any(axis=1)
-    return pairs[new]
+    is_new = np.ones(len(pairs), np.bool_)
+    is_new[1:] = (pairs[1:] != pairs[:-1]).any(axis=1)
+    return pairs[is_new]
 
 
 def _blocks(address: str, index: int, groups: int) -> Iterator[NDArray[np.uint64]]:
@@ -125,43 +126,61 @@ def _blocks(address: str, index: int, groups: int) -> Iterator[NDArray[np.uint64
     with files.open_ranges(address) as stream:
         size = stream.size()
         count = int.from_bytes(stream.read_at(8, size - 8), "little")
-        begin = size - 8 - count * (groups + 1) * 8
-        bounds = np.frombuffer(
-            stream.read_at(2 * count * 8, begin + index * count * 8), np.uint64
-        ).reshape(2, count)
-        for low, high in bounds.T.tolist():
-            if low < high:
-                yield np.frombuffer(stream.read_at(high - low, low), np.uint64).reshape(-1, 2)
+        directory = size - 8 - count * (groups + 1) * 8
+        content = stream.read_at(2 * count * 8, directory + index * count * 8)
+        begins, ends = np.frombuffer(content, np.uint64).reshape(2, count).tolist()
+
+        for begin, end in zip(begins, ends):
+            if begin < end:
+                records = stream.read_at(end - begin, begin)
+                yield np.frombuffer(records, np.uint64).reshape(-1, 2)
 
 
 def _documents(
     home: Home, task: GroupTask, rows: NDArray[np.int64]
 ) -> Iterator[tuple[int, NDArray[np.uint8], int, bytes]]:
-    """(row, bytes of the text, crawl order, id) of some documents of a group, in order; slices and
-    row groups without any are not read."""
+    """(row, bytes of the text, crawl order, id) of some documents of a group, in order.
+
+    `rows` count through the group. Slices and row groups without any of them are not read.
+    """
     first = 0
     for ingested in task.members:
         end = first + ingested.counts["documents"]
-        if np.searchsorted(rows, first) == np.searchsorted(rows, end):
+        if not len(_between(rows, first, end)):
             first = end
             continue
-        with files.open_input(home.documents(ingested.source, ingested.slice)) as stream:
-            documents = pq.ParquetFile(stream)
-            for group in range(documents.num_row_groups):
-                count = documents.metadata.row_group(group).num_rows
-                wanted = rows[np.searchsorted(rows, first) : np.searchsorted(rows, first + count)]
+
+        with open_parquet(home, home.documents(ingested.source, ingested.slice)) as file:
+            for group in range(file.num_row_groups):
+                count = file.metadata.row_group(group).num_rows
+                wanted = _between(rows, first, first + count)
                 if len(wanted):
-                    table = documents.read_row_group(group, columns=["id", "text", "crawled"])
-                    text, ends = signatures.text_buffer(table.column("text"))
-                    order, ids = signatures.crawl_order(table.column("crawled")), table.column("id")
-                    for row in (wanted - first).tolist():
-                        yield (
-                            first + row,
-                            text[ends[row] : ends[row + 1]],
-                            int(order[row]),
-                            bytes.fromhex(ids[row].as_py()),
-                        )
+                    table = file.read_row_group(group, columns=["id", "text", "crawled"])
+                    for row, text, order, identity in _chosen(table, wanted - first):
+                        yield first + row, text, order, identity
                 first += count
+
+
+def _between(rows: NDArray[np.int64], begin: int, end: int) -> NDArray[np.int64]:
+    """Those of some rising rows that are in [begin, end)."""
+    return rows[np.searchsorted(rows, begin) : np.searchsorted(rows, end)]
+
+
+def _chosen(
+    table: pa.Table, rows: NDArray[np.int64]
+) -> Iterator[tuple[int, NDArray[np.uint8], int, bytes]]:
+    """(row, bytes of the text, crawl order, id) of some documents of a row group."""
+    text, ends = signatures.text_buffer(table.column("text"))
+    order = signatures.crawl_order(table.column("crawled"))
+    ids = table.column("id")
+    for row in rows.tolist():
+        identity = bytes.fromhex(ids[row].as_py())
+        yield row, text[ends[row] : ends[row + 1]], int(order[row]), identity
+
+
+GATHER = Pass(
+    name=CANDIDATES, plan=plan, address=candidates_address, work=gather, label="Candidates"
+)
 
 
 # --- reading what was gathered
@@ -169,46 +188,46 @@ def _documents(
 
 @dataclass(frozen=True)
 class Sets:
-    """The directory of a file of candidates: where the shingles of each document begin, (C + 1,),
-    their rows and words (C,)."""
+    """The directory of a file of candidates: (C + 1,) where the shingles of each document begin,
+    (C,) their rows and words."""
 
     ends: NDArray[np.int64]
     rows: NDArray[np.uint32]
     words: NDArray[np.uint32]
 
 
-def candidates_file(home: Home, piece: Listed) -> str:
-    """Where `gather` wrote."""
-    return home.work(CANDIDATES, piece.source, f"{piece.name}.bin")
+def candidates_file(home: Home, group: Listed) -> str:
+    """Where `gather` wrote the pairs and shingles of a group."""
+    return home.work(CANDIDATES, group.source, f"{group.name}.bin")
 
 
-def read_sets(stream: Any) -> Sets:
-    """The directory of what `gather` wrote."""
-    count, _, begin = _layout(stream)
-    content = stream.read_at(count * 16 + 8, begin)
-    ends, at = np.frombuffer(content, np.int64, count + 1), count * 8 + 8
+def read_sets(stream: files.RangeFile) -> Sets:
+    """The directory of a file that `gather` wrote."""
+    count, _, directory = _layout(stream)
+    content = stream.read_at(count * 16 + 8, directory)
+    begin_rows = count * 8 + 8
     return Sets(
-        ends=ends,
-        rows=np.frombuffer(content, np.uint32, count, at),
-        words=np.frombuffer(content, np.uint32, count, at + count * 4),
+        ends=np.frombuffer(content, np.int64, count + 1),
+        rows=np.frombuffer(content, np.uint32, count, begin_rows),
+        words=np.frombuffer(content, np.uint32, count, begin_rows + count * 4),
     )
 
 
-def read_facts(stream: Any) -> NDArray[Any]:
-    """(C,) `FACT`s of what `gather` wrote."""
-    count, _, begin = _layout(stream)
-    return np.frombuffer(stream.read_at(count * FACT.itemsize, begin - count * FACT.itemsize), FACT)
+def read_facts(stream: files.RangeFile) -> NDArray[Any]:
+    """(C,) `FACT`s of a file that `gather` wrote."""
+    count, _, directory = _layout(stream)
+    size = count * FACT.itemsize
+    return np.frombuffer(stream.read_at(size, directory - size), FACT)
 
 
-def read_pairs(stream: Any) -> NDArray[np.uint64]:
-    """(P, 2) of what `gather` wrote."""
-    count, pairs, begin = _layout(stream)
-    return np.frombuffer(
-        stream.read_at(pairs * 16, begin - count * FACT.itemsize - pairs * 16), np.uint64
-    ).reshape(-1, 2)
+def read_pairs(stream: files.RangeFile) -> NDArray[np.uint64]:
+    """(P, 2) pairs of a file that `gather` wrote."""
+    count, pairs, directory = _layout(stream)
+    begin = directory - count * FACT.itemsize - pairs * 16
+    return np.frombuffer(stream.read_at(pairs * 16, begin), np.uint64).reshape(-1, 2)
 
 
-def _layout(stream: Any) -> tuple[int, int, int]:
+def _layout(stream: files.RangeFile) -> tuple[int, int, int]:
     """C, P, and where the directory begins."""
     size = stream.size()
     count, pairs = np.frombuffer(stream.read_at(16, size - 16), np.uint64).tolist()

@@ -1,4 +1,8 @@
-"""TODO-DOC pipelines/stages/near/groups.py."""
+"""Groups: slices of a source that follow one another, the unit of work of stage `near`.
+
+Each part of the keys reads a file of every group, so their number decides how many reads there are.
+No result depends on how slices are grouped.
+"""
 
 import hashlib
 import itertools
@@ -31,22 +35,22 @@ DECISION = "decision"
 VERSION = 2
 
 GROUPS = 256
-"""About how many groups there are where there are many slices."""
+"""About how many groups there are when there are many slices."""
 
 LEAST_GROUP_BYTES = 1 << 22
 
 MOST_GROUP_BYTES = 1 << 30
 
 MOST_GROUP_DOCUMENTS = 250_000
-"""So that a group is one segment, and its pairs, which are held at once, are few."""
+"""Then a group is one segment, and its pairs, which are held at once, are few."""
 
 RECORD = np.dtype([("key", "<u8"), ("row", "<u4"), ("order", "<u4")])
-"""A document in a band: its row, counted through its group, and its `crawl_order`."""
+"""A document in a band: its row, counted through its group, and its crawl order."""
 
 EDGE = np.dtype([("later", "<u8"), ("earlier", "<u8"), ("jaccard", "<u4"), ("contained", "<u4")])
-"""A verified pair of places (group's index << 32 | row), by survivor order. Similarities in
-billionths; `contained`: the part of the one of fewer words that the other holds, with
-`EARLIER_IS_CONTAINED` in `later` where that is the earlier one."""
+"""A verified pair of places (group's index << 32 | row), by survivor order. Similarities are in
+billionths. `contained` is the share of the shorter document's shingles that the other holds;
+`EARLIER_IS_CONTAINED` is set in `later` where the earlier one is the shorter."""
 
 EARLIER_IS_CONTAINED = 1 << 63
 
@@ -148,7 +152,7 @@ def group_tasks(home: Home, recipe: Recipe, fingerprints: Iterable[str]) -> list
 
 @dataclass(frozen=True)
 class Listed:
-    """A group as the later steps know it, by its index."""
+    """A group as the later passes know it, by its index."""
 
     source: str
     name: str
@@ -175,7 +179,7 @@ def write_list(home: Home, recipe: Recipe) -> str:
 
 
 def write_if_new(address: str, content: bytes) -> None:
-    """Leave a file alone that holds just this."""
+    """Write a file, unless it has exactly this content."""
     try:
         if files.read_bytes(address) == content:
             return

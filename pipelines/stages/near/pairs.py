@@ -31,27 +31,27 @@ from pipelines.stages.stage import Pass, Result
 from shards.storage import files
 
 PASS_BANDS = 4
-"""Bands of one task: at most so many records a document and pass."""
+"""Bands of one task, and so the most records per document that a task handles."""
 
 PART_RECORDS = 4_000_000
 """About how many records of a band meet in one task: 200 MB while they are sorted."""
 
 HELD_RECORDS = 8_000_000
-"""Records that a task reads at once, of as many bands as are so small: 128 MB. Each time it opens
+"""Records that a task reads at once, 128 MB: of one band, or of several small ones. Each read opens
 the file of every group."""
 
 FEW_RECORDS = 1_000_000
-"""Of so few in all bands one task does it all: fewer tasks read fewer files."""
+"""If all bands together have no more, one task does it all: fewer tasks open fewer files."""
 
 RUN_REPRESENTATIVES = 16
-"""A document is compared with so many of a run of equal keys, the first in survivor order: a page
-that a million share would ask for half a million million comparisons."""
+"""A document is compared with this many documents of a run of equal keys, the first in survivor
+order: a page that a million share would ask for half a million million comparisons."""
 
 PAIR_ROOM = 500_000
 """Pairs that are written at once."""
 
 LATER = 1 << 63
-"""Set in the first place of a pair's record that lies in the group of the later document."""
+"""Set in the own place of a record that stands in the group of the pair's later document."""
 
 
 Records = list[tuple[int, NDArray[Any]]]
@@ -181,49 +181,54 @@ def _write_block(
     return begins * np.uint64(16) + np.uint64(begin)
 
 
-PROPOSE = Pass(name=PAIRS, plan=plan, address=pairs_address, work=propose, label="Pairs")
-
-
 def _read_bands(
     home: Home, recipe: Recipe, listed: list[Listed], first: int, count: int, task: PairsTask
 ) -> list[Records]:
     """The records of `count` bands in the task's part, the last band first; each group's file is
     opened once."""
     bands, _ = band_scheme(min(thresholds(recipe).values()))
-    low, high = 256 * task.part // task.parts, 256 * (task.part + 1) // task.parts
-    found: list[Records] = [[] for _ in range(count)]
-    for index, piece in enumerate(listed):
-        if not piece.signed:
+    records: list[Records] = [[] for _ in range(count)]
+
+    for index, group in enumerate(listed):
+        if not group.signed:
             continue
-        with files.open_ranges(home.work(SIGNATURES, piece.source, f"{piece.name}.bin")) as stream:
-            begin = 0
+
+        address = home.work(SIGNATURES, group.source, f"{group.name}.bin")
+        with files.open_ranges(address) as stream:
+            segment = 0  # where it begins, in records
             for bounds in signatures.read_bounds(stream, bands, first, count):
                 signed = int(bounds[0, 256])
-                if task.parts == 1:  # the bands stand end to end
-                    content = stream.read_at(
-                        count * signed * RECORD.itemsize, (begin + first * signed) * RECORD.itemsize
-                    )
-                    blocks = list(np.frombuffer(content, RECORD).reshape(count, signed))
-                else:
-                    ranges = [
-                        (
-                            begin + (first + n) * signed + bounds[n, low],
-                            bounds[n, high] - bounds[n, low],
-                        )
-                        for n in range(count)
-                    ]
-                    blocks = [
-                        np.frombuffer(
-                            stream.read_at(int(size) * RECORD.itemsize, int(at) * RECORD.itemsize),
-                            RECORD,
-                        )
-                        for at, size in ranges
-                    ]
-                for of_band, block in zip(reversed(found), blocks):
+                blocks = _read_segment(stream, segment + first * signed, bounds, task)
+                for of_band, block in zip(reversed(records), blocks):
                     of_band.append((index, block))
-                begin += bands * signed
+                segment += bands * signed
+
         tick(index, 0)
-    return found
+    return records
+
+
+def _read_segment(
+    stream: files.RangeFile, begin: int, bounds: NDArray[np.int64], task: PairsTask
+) -> list[NDArray[Any]]:
+    """The task's part of each band of a segment.
+
+    `begin` is the number of the first band's first record; `bounds` is (bands, 257), where in its
+    band each top byte of the keys begins.
+    """
+    count, signed = len(bounds), int(bounds[0, 256])
+    if task.parts == 1:  # the bands stand end to end: one read
+        content = stream.read_at(count * signed * RECORD.itemsize, begin * RECORD.itemsize)
+        return list(np.frombuffer(content, RECORD).reshape(count, signed))
+
+    low = 256 * task.part // task.parts
+    high = 256 * (task.part + 1) // task.parts
+    blocks = []
+    for number in range(count):
+        start = begin + number * signed + int(bounds[number, low])
+        length = int(bounds[number, high] - bounds[number, low])
+        content = stream.read_at(length * RECORD.itemsize, start * RECORD.itemsize)
+        blocks.append(np.frombuffer(content, RECORD))
+    return blocks
 
 
 def _runs(recipe: Recipe, listed: list[Listed], of_band: Records) -> tuple[NDArray[np.uint64], ...]:
@@ -231,25 +236,33 @@ def _runs(recipe: Recipe, listed: list[Listed], of_band: Records) -> tuple[NDArr
     order and place."""
     from pipelines.stages.near import kernels
 
-    ends = np.cumsum([len(block) for _, block in of_band])
-    records = np.concatenate([np.zeros(0, RECORD), *(block for _, block in of_band)])
+    blocks = [block for _, block in of_band]
+    ends = np.cumsum([len(block) for block in blocks])
+    records = np.concatenate([np.zeros(0, RECORD), *blocks])
     keys = np.ascontiguousarray(records["key"])
+
+    # Most keys occur once. A table of counters passes over most of these, so that few are sorted.
     candidate = np.empty(len(keys), np.bool_)
-    kernels.may_repeat(keys, np.zeros(1 << (8 * len(keys) + 1).bit_length(), np.uint8), candidate)
+    slots = np.zeros(1 << (8 * len(keys) + 1).bit_length(), np.uint8)
+    kernels.may_repeat(keys, slots, candidate)
     chosen = np.flatnonzero(candidate)
     chosen = chosen[np.argsort(keys[chosen], kind="stable")]
     keys = keys[chosen]
-    same = keys[1:] == keys[:-1]
+
+    is_next = keys[1:] == keys[:-1]
     repeated = np.zeros(len(keys), np.bool_)
-    repeated[1:] |= same
-    repeated[:-1] |= same
+    repeated[1:] |= is_next
+    repeated[:-1] |= is_next
     chosen, keys = chosen[repeated], keys[repeated]
-    groups = np.array([index for index, _ in of_band], np.uint64)[
-        np.searchsorted(ends, chosen, "right")
-    ]
+
+    indices = np.array([index for index, _ in of_band], np.uint64)
+    groups = indices[np.searchsorted(ends, chosen, "right")]
     places = groups << np.uint64(32) | records["row"][chosen].astype(np.uint64)
-    order = priorities(recipe, listed)[groups.astype(np.int64)] | records["order"][chosen].astype(
-        np.uint64
-    )
+    priority = priorities(recipe, listed)[groups.astype(np.int64)]
+    order = priority | records["order"][chosen].astype(np.uint64)
+
     by_all = np.lexsort((places, order, keys))
     return keys[by_all], places[by_all], order[by_all]
+
+
+PROPOSE = Pass(name=PAIRS, plan=plan, address=pairs_address, work=propose, label="Pairs")

@@ -179,36 +179,34 @@ SIGN = Pass(name=SIGNATURES, plan=plan, address=signatures_address, work=sign)
 def text_buffer(column: pa.ChunkedArray) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """The bytes of D texts end to end, and their (D + 1,) offsets."""
     array = column.combine_chunks().cast(pa.large_string())
-    if isinstance(array, pa.ChunkedArray):
+    if isinstance(array, pa.ChunkedArray):  # what older versions of pyarrow give
         array = array.chunk(0) if array.num_chunks else pa.array([], pa.large_string())
+
     _, offsets, data = array.buffers()
-    ends = (
-        np.frombuffer(offsets, np.int64)[array.offset : array.offset + len(array) + 1]
-        if offsets
-        else np.zeros(1, np.int64)
-    )
-    return np.frombuffer(data or b"", np.uint8), ends
+    text = np.frombuffer(data or b"", np.uint8)
+    if not offsets:  # an array without rows may have no buffers
+        return text, np.zeros(1, np.int64)
+
+    first = array.offset
+    return text, np.frombuffer(offsets, np.int64)[first : first + len(array) + 1]
 
 
 def crawl_order(crawled: pa.ChunkedArray) -> NDArray[np.uint32]:
     """(D,) the survivor order of documents within a source, before path and position: seconds since
-    1970, unknown last. What was crawled before that, or after 2106, is taken for the nearest that
-    can be."""
+    1970, unknown last. Times before 1970 or after 2106 count as the nearest that 32 bits can hold.
+    """
     seconds = crawled.cast(pa.timestamp("s", "UTC")).cast(pa.int64())
     order: NDArray[np.int64] = np.clip(seconds.fill_null(0).to_numpy(), 0, UNKNOWN_TIME - 1)
     order[seconds.is_null().to_numpy()] = UNKNOWN_TIME
     return order.astype(np.uint32)
 
 
-def read_bounds(stream: Any, bands: int, first: int, count: int) -> NDArray[np.int64]:
-    """(segments, `count`, 257) of a signatures file: of the bands from `first` on."""
+def read_bounds(stream: files.RangeFile, bands: int, first: int, count: int) -> NDArray[np.int64]:
+    """(segments, `count`, 257) where each top byte begins, of `count` bands of a signatures file,
+    beginning with `first`."""
     size = stream.size()
     segments = int.from_bytes(stream.read_at(8, size - 8), "little")
     of_band = 257 * segments * 4
     content = stream.read_at(count * of_band, size - 8 - (bands - first) * of_band)
-    return (
-        np.frombuffer(content, np.uint32)
-        .reshape(count, 257, segments)
-        .transpose(2, 0, 1)
-        .astype(np.int64)
-    )
+    bounds = np.frombuffer(content, np.uint32).reshape(count, 257, segments)
+    return bounds.transpose(2, 0, 1).astype(np.int64)

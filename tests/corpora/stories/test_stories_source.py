@@ -18,6 +18,7 @@ import pytest
 from archives import articles, english, members, page, record, response
 from hypothesis import given
 from hypothesis import strategies as st
+from plain_build import run_step
 from realdata import data_file
 from stories_data import QUESTION, questions, texts, write_lines, write_questions
 
@@ -29,10 +30,11 @@ from corpora.stories import top_share as bests
 from corpora.stories.overlap import ONE
 from corpora.stories.top_share import cut_score, how_many
 from corpora.text.normalise import normalise
-from pipelines.home.layout import Home, write_recipe
+from pipelines.home.layout import Home, open_home, write_recipe
 from pipelines.home.summaries import summaries
 from pipelines.recipe import load_recipe
 from pipelines.stages import ingest, survey
+from pipelines.stages.stage import run_task
 from shards.errors import UserError
 
 RECIPE = '[sources.tales]\nkind = "stories"\ninput = {inputs}\nquestions = "{questions}"\n{more}\n'
@@ -59,18 +61,15 @@ def home_of(
 
 
 def run(home: Home, backwards: bool = False) -> Counter[str]:
-    """Both readings; how many tasks were worked on of each stage."""
+    """Both readings; how many tasks were worked on of each pass."""
     worked = Counter[str]()
-    for plan, process in (
-        (survey.plan, survey.process),
-        (survey.plan_conclusions, survey.conclude),
-        (ingest.plan, ingest.process),
-    ):
-        for task in list(plan(home.root))[:: -1 if backwards else 1]:  # type: ignore[operator]
-            address = Path(home.summary(task.stage, task.source, task.name))
+    for step in (*survey.STAGE.passes, *ingest.STAGE.passes):
+        tasks = step.plan(*open_home(home.root))
+        for task in reversed(tasks) if backwards else tasks:
+            address = Path(home.summary(step.name, task.source, task.name))
             before = address.stat().st_mtime_ns if address.exists() else 0
-            process(task)
-            worked[task.stage] += address.stat().st_mtime_ns != before
+            run_task(step, task)
+            worked[step.name] += address.stat().st_mtime_ns != before
     return worked
 
 
@@ -375,7 +374,7 @@ def test_every_kind_of_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
             calls.append(1)
             return guard.call(*given, **named)
 
-    monkeypatch.setattr(stories_source, "shared_guard", lambda name: Counting())
+    monkeypatch.setattr("corpora.web.records.shared_guard", lambda name: Counting())
     monkeypatch.setattr("corpora.files.source.shared_guard", lambda name: Counting())
     home = home_of(
         tmp_path,
@@ -385,8 +384,7 @@ def test_every_kind_of_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         language="en",
         top_fraction=0.2,
     )
-    for task in survey.plan(home.root):
-        survey.process(task)
+    run_step(survey.LOOK, home.root)
     assert len(calls) == 6 + 1 + 1 + 1 + 2  # and those with the refused ones
     calls.clear()
     run(home)
@@ -631,7 +629,7 @@ def test_questions_that_cannot_be_read(content: bytes | None, what: str, tmp_pat
     (tmp_path / "a.txt").write_text(english(1))
     home = home_of(tmp_path, "home", [f"{tmp_path}/a.txt"], path)
     with pytest.raises(UserError, match=what) as raised:
-        survey.plan(home.root)
+        survey.plan(*open_home(home.root))
     assert raised.value.hint
 
 
@@ -639,7 +637,7 @@ def test_no_questions_named(tmp_path: Path) -> None:
     options = stories_source.StoriesOptions(input=(str(tmp_path),))
     with pytest.raises(UserError, match="no questions named") as raised:
         list(stories_source.slices(options))
-    assert "a question a line" in raised.value.hint
+    assert "one question per line" in raised.value.hint
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,6 @@ class EncodeTask:
 
     home: str
     tokenizer: str
-    stage: str = "tokenize"
     source: str = "a"
     name: str = "b"
     size: int = 0

@@ -78,12 +78,12 @@ def test_where_work_is_done(
 
 
 def test_children_by_default() -> None:
-    from pipelines.commands.build import _workers
+    from pipelines.commands.work import worker_count
     from pipelines.engines.children import default_workers
 
-    assert _workers(None, []) == default_workers()
-    assert _workers(None, ["--runner=SparkRunner", "--spark_master_url=spark://a:1"]) == 1
-    assert _workers(3, ["--runner=DataflowRunner"]) == 3
+    assert worker_count(None, []) == default_workers()
+    assert worker_count(None, ["--runner=SparkRunner", "--spark_master_url=spark://a:1"]) == 1
+    assert worker_count(3, ["--runner=DataflowRunner"]) == 3
 
 
 def test_silence_that_is_borne() -> None:
@@ -238,9 +238,9 @@ def test_beats_tell_what_a_worker_does(tmp_path: Path) -> None:
 def test_a_silent_job_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engines, "STALL_S", 0.5)
     monkeypatch.setattr(watch_module, "BEGIN_S", 0.5)
-    monkeypatch.setattr(watch_module, "abandoned", False)
+    monkeypatch.setattr("pipelines.engines.interrupt.abandoned", False)
     monkeypatch.setattr(
-        "pipelines.engines.children.interrupted", threading.Event()
+        "pipelines.engines.interrupt.interrupted", threading.Event()
     )  # which the command's handler sets
     home = new_home(tmp_path)
     watch = Watch(home, Engine("SparkRunner"), new_session(home, set()))

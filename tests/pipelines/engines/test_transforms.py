@@ -2,6 +2,7 @@
 shuffle (law 1)."""
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ import pytest
 from apache_beam.internal import pickler
 from apache_beam.pipeline import PipelineVisitor
 from apache_beam.runners.portability.fn_api_runner import execution
+from plain_build import job_of
 
-from pipelines.engines import transforms as stages
+from pipelines import beam as public
+from pipelines.build import STAGES
 from pipelines.engines.options import options
 from pipelines.engines.run import run_stage
 from pipelines.home.decisions import removed_count
@@ -19,13 +22,9 @@ from pipelines.home.layout import Home, open_home, write_recipe
 from pipelines.home.summaries import summaries
 from pipelines.recipe import load_recipe
 
-STAGES = [
-    value
-    for value in vars(stages).values()
-    if isinstance(value, type)
-    and issubclass(value, beam.PTransform)
-    and value.__module__ == stages.__name__
-]
+TRANSFORMS = [getattr(public, name) for name in public.__all__ if name != "options"]
+BEGINNING = (public.Survey, public.Ingest, public.Build)
+"""The transforms that a pipeline can begin with."""
 RECORD_BYTES = 24
 RECORDS_A_DOCUMENT = 4
 TASK_BYTES = 2000
@@ -40,14 +39,12 @@ RECIPE = (
 )
 
 
-def graph(stage: type[beam.PTransform], home: str) -> beam.Pipeline:
+def graph(transform: Callable[..., beam.PTransform], home: str) -> beam.Pipeline:
     pipeline = beam.Pipeline(options=options([]))
-    start: Any = (
-        pipeline
-        if stage in (stages.Survey, stages.Ingest, stages.Build)
-        else pipeline | "Start" >> beam.Create([0])
-    )
-    start | stage.__name__ >> stage(home, 1)  # type: ignore[call-arg]
+    start: Any = pipeline
+    if transform not in BEGINNING:
+        start = pipeline | "Start" >> beam.Create([0])
+    start | transform.__name__ >> transform(home, 1)
     return pipeline
 
 
@@ -62,8 +59,10 @@ class Functions(PipelineVisitor):
             self.found[applied.full_label] = applied.transform.fn
 
 
-def test_the_stages_are_there() -> None:
-    assert {
+def test_the_transforms_are_there() -> None:
+    names = {transform.__name__ for transform in TRANSFORMS}
+    assert names == {"Build"} | {stage.transform for stage in STAGES}
+    assert names >= {
         "Survey",
         "Ingest",
         "Measure",
@@ -71,30 +70,29 @@ def test_the_stages_are_there() -> None:
         "DeduplicateNear",
         "TrainTokenizer",
         "Tokenize",
-    } <= {stage.__name__ for stage in STAGES}
+    }
 
 
-@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.__name__)
+@pytest.mark.parametrize("transform", TRANSFORMS, ids=lambda transform: transform.__name__)
 def test_every_function_pickles_and_nothing_large_is_in_the_graph(
-    stage: type[beam.PTransform], tmp_path: Path
+    transform: Callable[..., beam.PTransform], tmp_path: Path
 ) -> None:
     functions = Functions()
     home = "s3://bucket/home"
-    if stage is stages.Build:  # its graph depends on the recipe
+    if transform is public.Build:  # its graph depends on the recipe
         home = str(tmp_path / "home")
         (tmp_path / "recipe.toml").write_text(RECIPE.format(folder="/nowhere"))
         write_recipe(Home(home), load_recipe(str(tmp_path / "recipe.toml")))
-    pipeline = graph(stage, home)
+    pipeline = graph(transform, home)
     pipeline.visit(functions)
-    assert any(label.startswith(stage.__name__) for label in functions.found)
+    assert any(label.startswith(transform.__name__) for label in functions.found)
     for label, function in functions.found.items():
         packed = pickler.dumps(function)
         assert len(packed) < 4000, (label, len(packed))
         assert type(pickler.loads(packed)) is type(function), label
-    most = 600_000 if stage is stages.Build else 200_000
-    assert (
-        pipeline.to_runner_api().ByteSize() < most
-    )  # and it is the same for any number of slices: it knows none
+    # The graph is the same for any number of slices: it knows none.
+    most = 600_000 if transform is public.Build else 200_000
+    assert pipeline.to_runner_api().ByteSize() < most
 
 
 @pytest.fixture
@@ -139,17 +137,11 @@ def test_only_keys_and_tasks_cross_a_shuffle(
     home = Home(str(tmp_path / "home"))
     write_recipe(home, load_recipe(str(tmp_path / "recipe.toml")))
     by_stage = {}
-    for stage in (
-        stages.Ingest,
-        stages.Measure,
-        stages.Deduplicate,
-        stages.DeduplicateNear,
-        stages.TrainTokenizer,
-        stages.Tokenize,
-    ):
+    for stage in STAGES[1:]:  # no source is read twice
         shuffled.clear()
-        run_stage(home.root, stage, 0, [])
-        by_stage[stage.__name__] = dict(shuffled)
+        run_stage(job_of(home.root), stage)
+        by_stage[stage.transform] = dict(shuffled)
+    assert len(by_stage) == 6
     slices = len(summaries(home, "ingest"))
     counts = Counter[str]()
     for stage_name in ("ingest", "exact", "near"):

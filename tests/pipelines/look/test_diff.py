@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import looked
 import pytest
 from plain_build import plain_build
 
@@ -66,7 +67,7 @@ def test_equal_documents_in_other_slices(tmp_path: Path, monkeypatch: pytest.Mon
         )
         right = Path(plain_build(path / "recipe.toml", path / "home"))
     assert len(list((right / "documents" / "a").iterdir())) > 1
-    found = diffs.diff(str(left), str(right))
+    found = looked.diff(str(left), str(right))
     assert found["equal"] and found["documents"]["equal"] == 31
     assert [(setting["key"], setting["matters"]) for setting in found["settings"]] == [
         ("sources.a.slice_bytes", False)
@@ -118,7 +119,7 @@ def test_another_fate(tmp_path: Path) -> None:
         write(tmp_path / "1", ROWS),
         write(tmp_path / "2", ROWS, "[dedup]\nexact = false\nnear = false\n"),
     )
-    documents = diffs.diff(str(left), str(right))["documents"]
+    documents = looked.diff(str(left), str(right))["documents"]
     assert (documents["equal"], documents["changed_fate"], documents["texts_only_right"]) == (
         30,
         {"a": 1},

@@ -7,22 +7,25 @@ import re
 import shutil
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import looked
 import numpy as np
 import pyarrow as pa
 import pytest
 from hostile_home import write_home
 from hypothesis import given
 from hypothesis import strategies as st
+from looked import figures
 from plain_build import plain_build
 
-from pipelines.look import show
-from pipelines.look.report import examples
-from pipelines.look.report.figures import figures, word_counts
-from pipelines.look.report.page import MAX_BYTES, page
-from pipelines.wording import share
+from pipelines.look.report.differences import marked
+from pipelines.look.report.distributions import word_counts
+from pipelines.look.report.figures import ReportFigures
+from pipelines.look.report.page import MAX_BYTES, TEMPLATES, page
+from pipelines.wording import json_value, share
 
 Corpus = Callable[..., tuple[int, str, str]]
 
@@ -33,8 +36,13 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="module")
-def found(home: str) -> dict[str, Any]:
-    return figures(home)
+def gathered(home: str) -> ReportFigures:
+    return looked.gathered(home)
+
+
+@pytest.fixture(scope="module")
+def found(gathered: ReportFigures) -> dict[str, Any]:
+    return cast(dict[str, Any], json_value(gathered))
 
 
 class Reader(html.parser.HTMLParser):
@@ -90,7 +98,7 @@ def test_the_figures_are_those_of_the_home(home: str, found: dict[str, Any]) -> 
     ]
     assert found["looked_at"] == {"slices": 2, "of_slices": 2, "documents": 55, "of_documents": 55}
     texts = {
-        kept: [record["text"] for record in show.documents(home, None, not kept)]
+        kept: [record["text"] for record in looked.documents(home, None, not kept)]
         for kept in (True, False)
     }
     for name, series in (("kept", texts[True]), ("removed", texts[False])):
@@ -156,19 +164,12 @@ def test_the_page_shows_what_the_json_says(
         "textarea",
         "b" + "ase",
     } == set()
-    assert (
-        "http://"
-        not in (
-            style := (
-                Path(__file__).parents[3] / "pipelines/look/report/templates/report.css"
-            ).read_text()
-        )
-        and "url(" not in style
-    )
+    style = (TEMPLATES / "report.css").read_text("utf-8")
+    assert "http://" not in style and "url(" not in style
 
 
-def test_hostile_text_is_shown_as_text(home: str, found: dict[str, Any]) -> None:
-    shown = page(found, "<script>home</script>")
+def test_hostile_text_is_shown_as_text(gathered: ReportFigures) -> None:
+    shown = page(gathered, "<script>home</script>")
     reader = read(shown)
     assert len(reader.scripts) == 2 and shown.count("<script") == 2 and "<!--" not in shown
     text = "".join(reader.texts)
@@ -195,44 +196,36 @@ def test_hostile_text_is_shown_as_text(home: str, found: dict[str, Any]) -> None
         max_size=5,
     )
 )
-def test_any_text_comes_back_from_the_page(found: dict[str, Any], texts: list[str]) -> None:
-    example = {**found["reasons"][0]["examples"][0]}
-    changed = {
-        **found,
-        "pairs": [],
-        "reasons": [
-            {
-                **found["reasons"][0],
-                "examples": [{**example, "text": text, "characters": len(text)} for text in texts],
-            }
-        ],
-    }
+def test_any_text_comes_back_from_the_page(gathered: ReportFigures, texts: list[str]) -> None:
+    reason = gathered.reasons[0]
+    example = reason.examples[0]
+    examples = [
+        replace(example, text=text, identity=replace(example.identity, characters=len(text)))
+        for text in texts
+    ]
+    changed = replace(gathered, pairs=[], reasons=[replace(reason, examples=examples)])
     reader = read(page(changed, "home"))
-    assert (
-        json.loads(reader.scripts[0])["reasons"][0]["examples"] == changed["reasons"][0]["examples"]
-    )
+    assert json.loads(reader.scripts[0])["reasons"][0]["examples"] == json_value(examples)
     joined = "".join(reader.texts).replace("\r\n", "\n").replace("\r", "\n")
     assert all(text.replace("\r\n", "\n").replace("\r", "\n") in joined for text in texts)
 
 
-def test_a_page_stays_small_whatever_is_in_it(found: dict[str, Any]) -> None:
-    example = {
-        **found["reasons"][0]["examples"][0],
-        "text": '"<' * 250,
-        "url": "&" * 300,
-        "title": "<" * 300,
-        "detail": "'" * 300,
-    }
-    side = {**found["pairs"][0]["removed"], "marked": [("only", "<" * 40)] * 400}
-    many = {
-        **found,
-        "reasons": [
-            {**found["reasons"][0], "reason": f"reason {number}", "examples": [example] * 5}
+def test_a_page_stays_small_whatever_is_in_it(gathered: ReportFigures) -> None:
+    reason = gathered.reasons[0]
+    identity = replace(
+        reason.examples[0].identity, url="&" * 300, title="<" * 300, detail="'" * 300
+    )
+    example = replace(reason.examples[0], identity=identity, text='"<' * 250)
+    side = replace(gathered.pairs[0].removed, marked=[("only", "<" * 40)] * 400)
+    many = replace(
+        gathered,
+        reasons=[
+            replace(reason, reason=f"reason {number}", examples=[example] * 5)
             for number in range(300)
         ],
-        "pairs": [{**found["pairs"][0], "removed": side, "kept": side}] * 24,
-        "recipe": "<" * 3_000_000,
-    }
+        pairs=[replace(gathered.pairs[0], removed=side, kept=side)] * 24,
+        recipe="<" * 3_000_000,
+    )
     assert len(page(many, "home").encode()) < MAX_BYTES
 
 
@@ -241,9 +234,9 @@ def test_pairs_and_their_marks(home: str, found: dict[str, Any]) -> None:
     texts = {
         record["id"]: record["text"]
         for removed in (True, False)
-        for record in show.documents(home, None, removed)
+        for record in looked.documents(home, None, removed)
     }
-    twins = {record["id"]: record["twin"] for record in show.documents(home, None, True)}
+    twins = {record["id"]: record["twin"] for record in looked.documents(home, None, True)}
     for pair in found["pairs"]:
         removed, kept = pair["removed"], pair["kept"]
         assert twins[removed["id"]] == kept["id"]
@@ -298,7 +291,7 @@ def test_a_home_that_is_not_ready(tmp_path: Path, corpus: Corpus) -> None:
     assert code == 2 and "no home here" in err
 
 
-def test_the_cost_of_stages_is_shown(home: str, tmp_path: Path) -> None:
+def test_the_cost_of_stages_is_shown(gathered: ReportFigures, tmp_path: Path) -> None:
     from pipelines.home.layout import Home
     from pipelines.progress.board import board, read_figures, write_figures
 
@@ -311,19 +304,17 @@ def test_the_cost_of_stages_is_shown(home: str, tmp_path: Path) -> None:
     board.finish(3000, 10, 4_000_000)
     write_figures(root, 2)
     (row,) = read_figures(root)
-    assert row["seconds"] >= 0 and {**row, "seconds": 0} == {
-        **{
-            "stage": "ingest",
-            "slices": 3,
-            "slices_worked": 2,
-            "bytes": 6000,
-            "records": 40,
-            "seconds": 0,
-            "workers": 2,
-            "peak_bytes": 5_000_000,
-        }
+    assert row.seconds >= 0 and json_value(replace(row, seconds=0.0)) == {
+        "stage": "ingest",
+        "slices": 3,
+        "slices_worked": 2,
+        "bytes": 6000,
+        "records": 40,
+        "seconds": 0.0,
+        "workers": 2,
+        "peak_bytes": 5_000_000,
     }
-    shown = page({**figures(home), "stages": [{**row, "seconds": 2.0}]}, "home")
+    shown = page(replace(gathered, stages=[replace(row, seconds=2.0)]), "home")
     assert "5.0 MB" in shown and "3.0 kB" in shown
     (tmp_path / "work" / "figures" / "dedup.json").write_text("{cut")
     assert len(read_figures(root)) == 1
@@ -352,7 +343,7 @@ def test_word_counts(texts: list[str]) -> None:
 
 @given(st.text(max_size=300), st.text(max_size=300))
 def test_marks_hold_only_what_is_there(left: str, right: str) -> None:
-    segments = examples.marked(left, right)
+    segments = marked(left, right)
     for side, text in zip(segments, (left, right)):
         position = 0
         for kind, part in side:
@@ -370,19 +361,19 @@ def test_marks_of_texts_that_would_take_long() -> None:
     """One word a million times, texts without spaces, an excerpt of a long text: tenths of a
     second."""
     started = time.process_time()
-    examples.marked("word " * 1_000_000, "word " * 1_000_000 + "end")
-    examples.marked("一" * 500_000, "一" * 499_000 + "二" * 1000)
+    marked("word " * 1_000_000, "word " * 1_000_000 + "end")
+    marked("一" * 500_000, "一" * 499_000 + "二" * 1000)
     novel = " ".join(
         f"word{random.Random(0).randrange(10**6)}{number}" for number in range(200_000)
     )
-    left, right = examples.marked(novel[700_000:900_000], novel)
+    left, right = marked(novel[700_000:900_000], novel)
     assert time.process_time() - started < 5
     assert left[0][0] == "same" and right[0] == ("gap", "")
 
 
 def test_why_shows_the_twin_and_the_difference(home: str, corpus: Corpus) -> None:
     record = next(
-        record for record in show.documents(home, "a", True) if "plain" in record["text"].lower()
+        record for record in looked.documents(home, "a", True) if "plain" in record["text"].lower()
     )
     (fate,) = json.loads(corpus("why", home, record["id"], "--json")[1])["records"]
     assert fate["outcome"] == "removed" and (fate["stage"], fate["reason"]) == ("exact", "text")
@@ -392,7 +383,7 @@ def test_why_shows_the_twin_and_the_difference(home: str, corpus: Corpus) -> Non
     )
     assert fate["difference"][0].startswith("removed: [-A PLAIN") or "[-" in fate["difference"][0]
     code, out, _ = corpus("why", home, record["id"])
-    assert code == 0 and "its twin: a, " in out and "{+" in out
+    assert code == 0 and "kept instead: a, " in out and "{+" in out
     found = json.loads(
         corpus("show", home, "--removed", "--reason", "exact", "--n", 100, "--json")[1]
     )["records"]
@@ -444,7 +435,7 @@ def test_a_cut_file_is_one_line(
         assert (
             code == 1
             and "damaged" in err
-            and "makes it again" in err
+            and "restore it: corpus build" in err
             and len(err.strip().splitlines()) == 2
         )
     else:
@@ -473,7 +464,8 @@ def test_near_copies_show_what_differs(tmp_path: Path) -> None:
         " ".join(words),
         " ".join([*words[:58], "other", words[59]]).replace("word7 ", "word7\n"),
     ]
-    found = figures(write_home(tmp_path, extra=[{"text": text} for text in texts]))
+    home = write_home(tmp_path, extra=[{"text": text} for text in texts])
+    found = figures(home)
     assert found["stats"]["total"]["removed"] == {"exact": 9, "near": 1}
     near = {pair["kind"]: pair for pair in found["pairs"] if pair["stage"] == "near"}
     assert [
@@ -490,5 +482,5 @@ def test_near_copies_show_what_differs(tmp_path: Path) -> None:
         "text": ([1.0], [9]),
         "near": ([0.92], [1]),
     }
-    shown = page(found, "home")
+    shown = page(looked.gathered(home), "home")
     assert "near: near" in shown and "<mark>other</mark>" in shown and "similarity 0.931" in shown

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from looked import figures, stats
 from plain_build import plain_build
 
 from pipelines.home.layout import Home
 from pipelines.home.summaries import summaries, write_summary
-from pipelines.look.report.figures import figures
-from pipelines.look.stats import stats
 from pipelines.wording import table_lines
 
 Corpus = Callable[..., tuple[int, str, str]]
@@ -94,15 +93,20 @@ def test_the_tables(home: str, corpus: Corpus) -> None:
         [re.split(r" {2,}", line) for line in block.splitlines()]
         for block in out.strip().split("\n\n")
     ]
-    assert [table[0][0] for table in tables] == ["source", "share of", "removed of", "dropped"]
+    assert [table[0][0] for table in tables] == [
+        "source",
+        "share of total",
+        "removed documents",
+        "dropped",
+    ]
     assert tables[1][0][1:] == ["documents", "kept", "bytes", "tokens"]
     assert tables[1][1][:3] == ["news", "52.6 %", "36.4 %"]
     assert tables[2] == [
-        ["removed of", "exact", "near"],
-        ["news, twin in wiki", "1", "2"],
-        ["news, twin in books", "2", "1"],
-        ["books, twin in wiki", "0", "1"],
-        ["books, twin in books", "1", "0"],
+        ["removed documents", "exact", "near"],
+        ["from news, kept in wiki", "1", "2"],
+        ["from news, kept in books", "2", "1"],
+        ["from books, kept in wiki", "0", "1"],
+        ["from books, kept in books", "1", "0"],
     ]
 
 
@@ -122,7 +126,7 @@ def test_one_source_has_neither_table(tmp_path: Path, corpus: Corpus) -> None:
         "near": {},
     }
     out = corpus("stats", home)[1]
-    assert "share of" not in out and "removed of" not in out
+    assert "share of total" not in out and "removed documents" not in out
 
 
 def test_what_is_not_counted_yet_is_null(tmp_path: Path, corpus: Corpus) -> None:
@@ -136,7 +140,7 @@ def test_what_is_not_counted_yet_is_null(tmp_path: Path, corpus: Corpus) -> None
         "bytes": None,
         "tokens": None,
     }
-    assert "removed of" not in corpus("stats", home)[1]
+    assert "removed documents" not in corpus("stats", home)[1]
     plain_build(recipe, tmp_path / "home", "dedup")
     assert stats(home)["overlap"] == OVERLAP and stats(home)["shares"]["news"]["kept"] is None
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.progress import board as progress_board
-from pipelines.progress.board import Board
+from pipelines.progress.board import Board, Running
 from pipelines.progress.display import display, line, lines, read_snapshot
 from pipelines.progress.ticks import Tick, new_tick_file, open_ticks, read_tick, tick
 from pipelines.wording import amount, duration
@@ -36,19 +36,19 @@ def test_figures_count_what_is_under_way(tmp_path: Path, monkeypatch: pytest.Mon
     board.begin("ingest")
     board.expect(4, 4000)
     path = new_tick_file(str(tmp_path))
-    board.running[1] = ("news/abc", 1000, path, now)
+    board.running[1] = Running("news/abc", 1000, path, now)
     open_ticks(path)
     tick(10, 500, "a", 5)
     open_ticks(None)
     now = 110.0
     board.finish(1000, 20)
     found = board.figures()
-    assert (found["bytes_done"], found["records"], found["slices_done"]) == (1500, 30, 1)
+    assert (found.bytes_done, found.records, found.slices_done) == (1500, 30, 1)
     now = 120.0
     board.finish(1500, 30)
     found = board.figures()
-    assert found["bytes_per_s"] == 150.0 and found["left_s"] == pytest.approx(1000 / 150)
-    assert found["workers"][0]["at"] == "a @ 5" and found["workers"][0]["share"] == 0.5
+    assert found.bytes_per_s == 150.0 and found.left_s == pytest.approx(1000 / 150)
+    assert found.workers[0].at == "a @ 5" and found.workers[0].share == 0.5
     for width in (40, 80, 200):
         assert all(len(text) <= width for text in lines(found, width))
     assert (
@@ -97,7 +97,7 @@ def test_a_log_gets_a_line_now_and_then(
             if (found := read_snapshot(home)) is not None:
                 break
             waited.wait(0.05)
-        assert found and found["stage"] == "ingest"
+        assert found and found.stage == "ingest"
     assert read_snapshot(home) is None
     assert "ingest:   0%, 0 of 1 slices" in capsys.readouterr().err
 
@@ -111,11 +111,9 @@ def test_what_needs_all_slices_shows_no_rate() -> None:
     assert " 50%," in line(board.figures())
     board.finish(500, 1)
     figures = board.figures()
-    assert (
-        line(figures) == "tokenizer: 2 slices done, now what needs all of them together, 0 s gone"
-    )
+    assert line(figures) == "tokenizer: 2 slices done; combining them, 0 s elapsed"
     assert [text.strip() for text in lines(figures, 80)] == [
-        "tokenizer  2 slices done,",
-        "now what needs all of them together, 0 s gone",
+        "tokenizer  2 slices done;",
+        "combining them, 0 s elapsed",
     ]
     assert all(len(text) <= 30 for text in lines(figures, 30))

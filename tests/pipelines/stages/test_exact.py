@@ -11,12 +11,13 @@ import pytest
 from home_slices import write_slice
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from plain_build import exchange, run_step
 
 from corpora.document import document_id
 from corpora.files.source import FilesOptions
 from corpora.text.normalise import casefold
 from pipelines.home.decisions import twins
-from pipelines.home.layout import Home, write_recipe
+from pipelines.home.layout import Home, open_home, write_recipe
 from pipelines.home.summaries import summaries
 from pipelines.recipe import DedupConfig, Recipe
 from pipelines.stages import exact
@@ -52,29 +53,19 @@ def write_home(
     return home
 
 
-def removals(home: Home, partitions: int, order: random.Random) -> dict[str, str]:
-    """Removed id -> twin's id, from all steps of the stage, the blocks in an order that `order`
-    draws."""
-    tasks = [replace(task, partitions=partitions) for task in exact.tasks(home.root)]
-    groups: dict[int, list[bytes]] = {}
-    for task in order.sample(tasks, len(tasks)):
-        exact.process(task)
-        for number, block in exact.blocks(task):
-            groups.setdefault(number, []).append(block)
-    by_twin: dict[int, list[bytes]] = {task.index: [] for task in tasks}
-    by_slice: dict[int, list[bytes]] = {task.index: [] for task in tasks}
-    for number in order.sample(sorted(groups), len(groups)):
-        order.shuffle(groups[number])
-        for index, block in exact.decide(groups[number]):
-            by_twin[index].append(block)
-    for task in order.sample(tasks, len(tasks)):
-        for index, block in exact.name(task, by_twin[task.index]):
-            by_slice[index].append(block)
+def removals(home: Home, partitions: int, draw: random.Random) -> dict[str, str]:
+    """Removed id -> twin's id, from all steps of the stage, tasks and blocks in an order that `draw`
+    gives."""
+    run_step(exact.WRITE_KEYS, home.root, draw)
+    planned = exact.tasks(*open_home(home.root))
+    tasks = [replace(task, partitions=partitions) for task in planned]
+    exchange(exact.MEET, tasks, draw)
+
     found = {}
     for task in tasks:
-        exact.apply(task, by_slice[task.index])
-        table = twins(home, "exact", task.ingested)
-        found |= {row["id"]: row["twin"] for row in table.to_pylist() if row["twin"]}
+        for row in twins(home, "exact", task.ingested).to_pylist():
+            if row["twin"]:
+                found[row["id"]] = row["twin"]
     return found
 
 
@@ -166,22 +157,16 @@ def test_a_record_is_24_bytes() -> None:
 def test_the_guard_stops_and_can_be_told_not_to(tmp_path: Path) -> None:
     home = write_home(tmp_path, [("a", 0, None, "x")] * 5 + [("b", 0, None, "y")], 10, ("a", "b"))
     removals(home, 1, random.Random(0))
-    from pipelines.home.layout import open_home
-
     _, recipe = open_home(home.root)
     with pytest.raises(UserError, match=r"a: 4 of 5 documents \(80%\) are duplicates") as caught:
-        exact.guard(home, recipe, summaries(home, "exact"))
+        exact.guard(home, recipe, print)
     assert "--dedup.max-removed 0.81" in caught.value.hint and caught.value.exit_code == 1
-    exact.guard(
-        home,
-        replace(recipe, dedup=replace(recipe.dedup, max_removed=0.8)),
-        summaries(home, "exact"),
-    )
+    exact.guard(home, replace(recipe, dedup=replace(recipe.dedup, max_removed=0.8)), print)
 
 
 def test_attributes_of_other_documents_are_refused(tmp_path: Path) -> None:
     home = write_home(tmp_path, [("a", 0, None, "x")], 10, ("a",))
     removals(home, 1, random.Random(0))
-    (task,) = exact.tasks(home.root)
+    (task,) = exact.tasks(*open_home(home.root))
     with pytest.raises(UserError, match="made from other documents"):
         twins(home, "exact", replace(task.ingested, output="other"))

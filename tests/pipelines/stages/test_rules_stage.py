@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import archives
+import looked
 import measures_twin
 import pyarrow.parquet as pq
 import pytest
+from looked import stats
+from plain_build import run_step
 
 from corpora.cc_news.source import CcNewsOptions
 from corpora.document import Document
@@ -30,12 +33,11 @@ from pipelines.home.decisions import (
     twins,
 )
 from pipelines.home.layout import Home, open_home, write_recipe
-from pipelines.home.summaries import read_summary, summaries
-from pipelines.look import show
-from pipelines.look.stats import stats
+from pipelines.home.summaries import SliceTask, read_summary, summaries
 from pipelines.recipe import DedupConfig, Recipe, load_recipe, recipe_digest
 from pipelines.stages import exact, ingest
-from pipelines.stages import rules as stages_rules
+from pipelines.stages import rules as rules_stage
+from pipelines.stages.stage import run_task
 from shards.errors import UserError
 
 Corpus = Callable[..., tuple[int, str, str]]
@@ -72,8 +74,7 @@ def make_home(tmp_path: Path, rules: RulesConfig, texts: list[str] = TEXTS, cuts
     write_recipe(
         home, Recipe(sources={"mine": options}, dedup=DedupConfig(max_removed=1.0, near=False))
     )
-    for task in ingest.plan(home.root):
-        ingest.process(task)
+    run_step(ingest.READ, home.root)
     return home
 
 
@@ -86,29 +87,23 @@ def change_rules(home: Home, rules: RulesConfig) -> None:
 
 def run(home: Home) -> None:
     """Both stages, as the pipelines do it."""
-    for task in stages_rules.plan(home.root):
-        stages_rules.process(task)
-    tasks = exact.tasks(home.root)
-    blocks: list[bytes] = []
-    for planned in tasks:
-        exact.process(planned)
-        blocks += [block for _, block in exact.blocks(planned)]
-    removals: dict[int, list[bytes]] = {planned.index: [] for planned in tasks}
-    for twin, asked in exact.decide(blocks):
-        for index, block in exact.name(tasks[twin], [asked]):
-            removals[index].append(block)
-    for planned in tasks:
-        exact.apply(planned, removals[planned.index])
+    for step in (*rules_stage.STAGE.passes, *exact.STAGE.passes):
+        run_step(step, home.root)
+
+
+def planned_measures(home: Home) -> list[SliceTask]:
+    """The tasks of stage `rules`."""
+    return rules_stage.plan(*open_home(home.root))
 
 
 def kept(home: Home) -> list[str]:
-    return [record["text"] for record in show.documents(home.root, None, removed=False)]
+    return [record["text"] for record in looked.documents(home.root, None, removed=False)]
 
 
 def test_measures_lie_row_by_row_beside_the_documents(tmp_path: Path) -> None:
     home = make_home(tmp_path, RulesConfig(profile="paper"), cuts=10_000_000)
-    (task,) = stages_rules.plan(home.root)
-    summary = stages_rules.process(task)
+    (task,) = planned_measures(home)
+    summary = run_task(rules_stage.MEASURE, task)
     table = pq.read_table(home.attributes("rules", "mine", task.name))
     documents = pq.read_table(home.documents("mine", task.name))
     assert summary.counts == {"documents": 6} and table.column("id") == documents.column("id")
@@ -122,7 +117,7 @@ def test_measures_lie_row_by_row_beside_the_documents(tmp_path: Path) -> None:
 
 def test_a_source_without_rules_is_not_measured(tmp_path: Path) -> None:
     home = make_home(tmp_path, RulesConfig())
-    assert stages_rules.plan(home.root) == []
+    assert planned_measures(home) == []
     _, recipe = open_home(home.root)
     assert recipe.sources["mine"].rules.profile == "none" and all(
         kept_rows(home, recipe, summary, before="exact").all()
@@ -164,8 +159,8 @@ def test_tokens_of_a_given_vocabulary(tmp_path: Path) -> None:
     tokenizer.save(str(tmp_path / "t.json"))
     bound = len(SHORT.encode()) + 1
     home = make_home(tmp_path, RulesConfig(min_tokens=bound))
-    with pytest.raises(UserError, match="min_tokens: there is no vocabulary"):
-        stages_rules.plan(home.root)
+    with pytest.raises(UserError, match="min_tokens: a vocabulary is trained only after the rules"):
+        planned_measures(home)
     _, recipe = open_home(home.root)
     write_recipe(
         home, replace(recipe, tokenizer=replace(recipe.tokenizer, path=str(tmp_path / "t.json")))
@@ -178,9 +173,9 @@ def test_tokens_of_a_given_vocabulary(tmp_path: Path) -> None:
     assert kept(home) == [TEXTS[0], TEXTS[2], TEXTS[5]] and stats(home.root)["total"]["rules"] == {
         "min_tokens": 2
     }
-    before = [task.fingerprint for task in stages_rules.plan(home.root)]
+    before = [task.fingerprint for task in planned_measures(home)]
     (tmp_path / "t.json").write_text((tmp_path / "t.json").read_text() + " ")
-    assert all(task.fingerprint != old for task, old in zip(stages_rules.plan(home.root), before))
+    assert all(task.fingerprint != old for task, old in zip(planned_measures(home), before))
 
 
 def _listed(tmp_path: Path, *lines: str, name: str = "list.txt") -> str:
@@ -199,9 +194,9 @@ def test_a_threshold_changes_without_measuring_or_reading_again(tmp_path: Path) 
     for path in (tmp_path / "in").iterdir():
         path.unlink()
     change_rules(home, RulesConfig(profile="paper", min_words=5))
-    assert [task.fingerprint for task in stages_rules.plan(home.root)] == [
+    assert [task.fingerprint for task in planned_measures(home)] == [
         read_summary(home.summary("rules", "mine", task.name)).fingerprint
-        for task in stages_rules.plan(home.root)
+        for task in planned_measures(home)
     ]
     run(home)
     assert kept(home) == [TEXTS[0], TEXTS[1], TEXTS[2], TEXTS[5]]
@@ -242,7 +237,7 @@ def test_exact_dedup_of_what_a_rule_removed_elsewhere_is_not_done_again(tmp_path
 
 def test_row_60_excluded_addresses_domains_and_hashes_go_and_are_counted(tmp_path: Path) -> None:
     home = make_home(tmp_path, RulesConfig())
-    documents = list(show.documents(home.root, None, removed=False))
+    documents = list(looked.documents(home.root, None, removed=False))
     rules = RulesConfig(
         exclude_urls=(
             _listed(tmp_path, "https://SITE0.example.com/story/#top", "not seen", name="urls"),
@@ -263,7 +258,7 @@ def test_row_60_excluded_addresses_domains_and_hashes_go_and_are_counted(tmp_pat
         "exclude_hashes": 3,
         "exclude_urls": 1,
     }
-    (record,) = show.documents(home.root, None, True, "exclude_domains")
+    (record,) = looked.documents(home.root, None, True, "exclude_domains")
     assert record["text"] == TEXTS[2] and (
         record["stage"],
         record["rule"],
@@ -375,7 +370,7 @@ def test_own_functions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         run(home)
     change_rules(home, RulesConfig(functions=("my_rules:none",)))
     with pytest.raises(UserError, match="AttributeError"):
-        stages_rules.plan(home.root)
+        planned_measures(home)
 
 
 def test_a_slice_without_documents(tmp_path: Path) -> None:
@@ -480,9 +475,9 @@ def test_thresholds_count_in_the_recipe_s_digest_and_places_do_not() -> None:
 
 def test_ingest_does_not_depend_on_the_rules(tmp_path: Path) -> None:
     home = make_home(tmp_path, RulesConfig(), [LONG])
-    (before,) = ingest.plan(home.root)
+    (before,) = ingest.plan(*open_home(home.root))
     change_rules(home, RulesConfig(profile="gopher"))
-    (after,) = ingest.plan(home.root)
+    (after,) = ingest.plan(*open_home(home.root))
     assert before.fingerprint == after.fingerprint
 
 
@@ -497,8 +492,7 @@ def test_ftfy_mends_where_it_is_asked_and_is_named_where_it_is_missing(
         write_recipe(
             home, replace(recipe, sources={"mine": replace(recipe.sources["mine"], ftfy=mend)})
         )
-        for task in ingest.plan(home.root):
-            ingest.process(task)
+        run_step(ingest.READ, home.root)
         return kept(home)
 
     assert texts(False) == [wrong]
@@ -514,8 +508,8 @@ def test_ftfy_mends_where_it_is_asked_and_is_named_where_it_is_missing(
 def test_why_gives_the_rule_the_value_and_the_threshold(tmp_path: Path, corpus: Corpus) -> None:
     home = make_home(tmp_path, RulesConfig(profile="paper"))
     run(home)
-    gone = next(show.documents(home.root, None, True))
-    (fate,) = show.why(home.root, gone["id"])
+    gone = next(looked.documents(home.root, None, True))
+    (fate,) = looked.why(home.root, gone["id"])
     assert {key: fate[key] for key in ("outcome", "stage", "rule", "value", "threshold")} == {
         **{
             "outcome": "removed",
@@ -543,7 +537,7 @@ def test_why_gives_the_rule_the_value_and_the_threshold(tmp_path: Path, corpus: 
 def test_a_document_for_a_function_is_whole() -> None:
     row: dict[str, Any] = dict.fromkeys(("url", "title", "date", "language", "digest"))
     moment = datetime.datetime(2017, 1, 2, tzinfo=datetime.timezone.utc)
-    document = stages_rules._document(
+    document = rules_stage._document(
         {
             **row,
             "id": "0",

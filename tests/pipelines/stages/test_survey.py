@@ -10,12 +10,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import surveyed
+from plain_build import job_of, run_step
 
 from corpora.document import Note
 from pipelines import build as composition
 from pipelines.adopt import changes
 from pipelines.home.fingerprints import stale
-from pipelines.home.layout import Home, write_recipe
+from pipelines.home.layout import Home, open_home, write_recipe
 from pipelines.home.summaries import summaries
 from pipelines.recipe import load_recipe, recipe_digest
 from pipelines.stages import ingest, survey
@@ -65,13 +66,9 @@ def home_of(folder: Path, more: str = "", limit: int | None = None) -> Home:
 
 
 def run(home: Home) -> list[str]:
-    for plan, process in (
-        (survey.plan, survey.process),
-        (survey.plan_conclusions, survey.conclude),
-        (ingest.plan, ingest.process),
-    ):
-        for task in plan(home.root):  # type: ignore[operator]
-            process(task)
+    """Both readings; the texts of the documents."""
+    for step in (*survey.STAGE.passes, *ingest.STAGE.passes):
+        run_step(step, home.root)
     return [
         row["text"]
         for path in sorted(Path(home.root, "documents").rglob("*.parquet"))
@@ -197,13 +194,10 @@ def test_why_ingest_is_done_again_is_said(folder: Path) -> None:
     home = home_of(folder)
     run(home)
     home = home_of(folder, "least = 1")
-    for task in survey.plan_conclusions(home.root):
-        survey.conclude(task)
-    assert list(stale(home, ingest.plan(home.root))) == [
-        (
-            "ingest lines: 1 of 1 slices are done again: its first reading came to something "
-            "else, its settings changed"
-        )
+    run_step(survey.CONCLUDE, home.root)
+    assert list(stale(home, "ingest", ingest.plan(*open_home(home.root)))) == [
+        "ingest lines: 1 of 1 slices are done again: "
+        "its survey has another result, its settings changed"
     ]
 
 
@@ -217,9 +211,8 @@ def test_strings_that_utf8_cannot_hold_are_noted_as_they_can_be(
         Note(path="1.wanted", position=1, values=(0, None, None)),
     ]
     monkeypatch.setattr(surveyed, "look", lambda options, piece: iter(notes))
-    (task,) = survey.plan(home.root)
-    survey.process(task)
-    assert pq.read_table(home.survey("lines", task.name)).to_pylist() == [
+    (summary,) = run_step(survey.LOOK, home.root)
+    assert pq.read_table(home.survey("lines", summary.slice)).to_pylist() == [
         {"part": 0, "length": 1, "line": "a\\ud800b"},
         {"part": 0, "length": None, "line": None},
     ]
@@ -228,8 +221,8 @@ def test_strings_that_utf8_cannot_hold_are_noted_as_they_can_be(
 def test_a_wide_schema_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = home_of(folder)
     monkeypatch.setattr(surveyed, "SCHEMA", pa.schema([(name, pa.int64()) for name in "abcd"]))
-    with pytest.raises(UserError, match="keeps 32 bytes a record"):
-        survey.plan(home.root)
+    with pytest.raises(UserError, match="keeps 32 bytes per record"):
+        survey.plan(*open_home(home.root))
 
 
 def test_a_damaged_file_of_notes_is_made_again(folder: Path) -> None:
@@ -247,7 +240,7 @@ def test_a_damaged_file_of_notes_is_made_again(folder: Path) -> None:
 def test_without_a_survey_ingest_says_so(folder: Path) -> None:
     home = home_of(folder)
     with pytest.raises(UserError, match="lines was not surveyed") as raised:
-        ingest.plan(home.root)
+        ingest.plan(*open_home(home.root))
     assert raised.value.hint.startswith("corpus build ")
 
 
@@ -304,13 +297,10 @@ def test_a_build_surveys_first(
     )
     stages: list[str] = []
     monkeypatch.setattr(
-        "pipelines.engines.run.run_stage", lambda home, stage, *rest: stages.append(stage.__name__)
+        "pipelines.engines.run.run_stage", lambda job, stage: stages.append(stage.name)
     )
-    monkeypatch.setattr(composition, "run_dedup", lambda *_: None)
-    monkeypatch.setattr(composition, "run_tokenizer", lambda *_: None)
-    monkeypatch.setattr(composition, "run_tokenize", lambda *_: None)
     corpus("build", folder / "recipe.toml", "--home", home.root, "--workers", 0)
-    assert stages == ["Ingest"]
+    assert stages == ["ingest"]
     assert not list(Path(home.root, "survey").rglob("*.parquet")) and not list(
         Path(home.root, "summaries", "survey").rglob("*.json")
     )
@@ -354,10 +344,9 @@ def test_notes_hold_no_values_unless_told() -> None:
 
 def test_all_stages_as_one_pipeline(folder: Path) -> None:
     """As a jar runs them: ingest begins when the survey has come to its conclusion."""
-    from pipelines.engines.run import run_stage
-    from pipelines.engines.transforms import Build
+    from pipelines.engines.run import run_build
 
     home = home_of(folder)
-    run_stage(home.root, Build, 0, [])
+    run_build(job_of(home.root), composition.STAGES)
     assert sum(summary.counts["documents"] for summary in summaries(home, "ingest")) == 5
     assert sum(summary.counts["documents"] for summary in summaries(home, "shards")) == 3

@@ -3,11 +3,11 @@ step."""
 
 import random
 import shutil
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from home_slices import write_slice
+from plain_build import run_step
 
 from corpora.document import SourceDedup
 from corpora.files.source import FilesOptions
@@ -16,21 +16,15 @@ from pipelines.home.decisions import twins
 from pipelines.home.layout import Home, open_home, write_recipe
 from pipelines.home.summaries import summaries
 from pipelines.recipe import DedupConfig, Recipe
-from pipelines.stages import rules as stages_rules
+from pipelines.stages import rules as rules_stage
 from pipelines.stages.near import pairs, scores, signatures
-from pipelines.stages.near.attributes import apply, plan_apply
-from pipelines.stages.near.candidates import gather, plan_candidates
+from pipelines.stages.near import stage as near
+
+if TYPE_CHECKING:
+    import pytest
 
 Text = tuple[str, int, int | None, str]
 """(source, path, crawled or None, text)."""
-
-STEPS: list[tuple[Callable[[str], list[Any]], Callable[[Any], Any]]] = [
-    (signatures.plan, signatures.process),
-    (pairs.plan_pairs, pairs.propose),
-    (plan_candidates, gather),
-    (scores.plan_scores, scores.score),
-    (plan_apply, apply),
-]
 
 
 def write_home(
@@ -80,21 +74,25 @@ def run(
     home: Home, draw: random.Random | None = None, twice: bool = False
 ) -> dict[str, tuple[str, float, str]]:
     """All steps, their tasks in an order that `draw` gives; removed id -> twin, score, kind."""
-    rules = any(asked(options.rules) for options in open_home(home.root)[1].sources.values())
-    for plan, process in [(stages_rules.plan, stages_rules.process), *STEPS] if rules else STEPS:
-        tasks = plan(home.root)
-        for task in draw.sample(tasks, len(tasks)) if draw else tasks:
-            process(task)
-            if twice:
-                process(task)
+    has_rules = any(asked(options.rules) for options in open_home(home.root)[1].sources.values())
+    passes = [*(rules_stage.STAGE.passes if has_rules else ()), *near.STAGE.passes]
+    for step in passes:
+        run_step(step, home.root, draw, twice)
+
     found = {}
     for summary in summaries(home, "ingest"):
         rows = twins(home, "near", summary).to_pylist()
         assert len(rows) == summary.counts["documents"]
-        found |= {
-            row["id"]: (row["twin"], row["score"], row["kind"]) for row in rows if row["twin"]
-        }
+        for row in rows:
+            if row["twin"]:
+                found[row["id"]] = (row["twin"], row["score"], row["kind"])
     return found
+
+
+def propose_every_pair(patch: "pytest.MonkeyPatch") -> None:
+    """Bands of one value, in which every pair meets that shares anything."""
+    for module in (signatures, pairs, scores, near):
+        patch.setattr(module, "band_scheme", lambda _: (256, 1))
 
 
 def counts(home: Home, stage: str, key: str) -> int:

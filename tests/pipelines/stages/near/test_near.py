@@ -13,17 +13,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from near_homes import Text, counts, run, set_recipe, write_home
+from near_homes import Text, counts, propose_every_pair, run, set_recipe, write_home
 from realdata import data_file
 
 from corpora.document import SourceDedup, document_id
 from corpora.quality.rules import RulesConfig
-from pipelines.home import decisions
 from pipelines.home.decisions import kept_rows
 from pipelines.home.layout import open_home
 from pipelines.home.summaries import summaries
 from pipelines.recipe import DedupConfig
-from pipelines.stages.near import bands, decision, groups, pairs, scores, signatures
+from pipelines.stages.near import candidates, decision, groups, pairs, scores, signatures
 from pipelines.stages.near.groups import EARLIER_IS_CONTAINED, EDGE, RECORD, read_list
 from pipelines.stages.near.guard import guard
 from shards.errors import UserError
@@ -153,12 +152,12 @@ def test_equal_to_the_plain_twin(
     """With bands of one value, in which every pair meets that shares anything, whatever cuts,
     groups, parts and order; and in which source the twins are."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bands, "band_scheme", lambda _: (256, 1))
+        propose_every_pair(patch)
         patch.setattr(pairs, "PART_RECORDS", max(1, 14 // parts))
         patch.setattr(pairs, "PAIR_ROOM", 20)
         patch.setattr(pairs, "PASS_BANDS", 128)
         patch.setattr(pairs, "FEW_RECORDS", 200)
-        patch.setattr(pairs, "PAIR_ROOM", 20)
+        patch.setattr(candidates, "PAIR_ROOM", 20)
         patch.setattr(scores, "CHUNK_BYTES", 200)
         patch.setattr(scores, "GAP_BYTES", 100)
         patch.setattr(signatures, "SEGMENT_DOCUMENTS", 3)
@@ -306,7 +305,7 @@ def test_the_same_story_with_another_date_and_banner(novels: Path, tmp_path: Pat
 
 
 def test_editions_of_one_novel(novels: Path, tmp_path: Path) -> None:
-    """A novel re-set (case, line ends, other quotes) is a near-copy; one with a quarter left out is
+    """A novel re-set (case, line ends, other quotes) is a near-duplicate; one with a quarter left out is
     contained in the whole."""
     texts = [path.read_text("utf-8") for path in sorted(novels.iterdir())[:4]]
     whole = texts[0]
@@ -335,7 +334,7 @@ def test_a_container_that_goes_itself_gives_back_what_it_held(tmp_path: Path) ->
     c = words[:60] + words[580:600] + words[100:500]
     documents = one_source([" ".join(text) for text in (a, b, c)])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bands, "band_scheme", lambda _: (256, 1))
+        propose_every_pair(patch)
         found = run(write_home(tmp_path / "home", documents, containment=0.9))
     names = identities(documents)
     assert {names.index(identity): names.index(found[identity][0]) for identity in found} == {1: 0}
@@ -359,7 +358,7 @@ def test_a_short_text_is_no_edition(words: int, least: int, goes: bool, tmp_path
     text = [f"v{number}" for number in range(2 * words + 1)]
     documents = one_source([" ".join(text), " ".join(text[:words])])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bands, "band_scheme", lambda _: (256, 1))
+        propose_every_pair(patch)
         settings = {} if least == DedupConfig().containment_words else {"containment_words": least}
         found = run(write_home(tmp_path / "home", documents, **settings))
     assert len(found) == goes and all(kind == "contained" for _, _, kind in found.values())
@@ -461,7 +460,7 @@ def test_removed_documents_are_nobodys_twin(
     home = write_home(tmp_path / "home", [("a", 0, None, left), ("a", 1, None, right)])
     whole = kept_rows
     monkeypatch.setattr(
-        decisions,
+        signatures,
         "kept_rows",
         lambda *arguments, **named: whole(*arguments, **named) & np.array([False, True]),
     )
@@ -502,12 +501,14 @@ def test_the_guard_stops_with_a_table(novels: Path, tmp_path: Path) -> None:
     run(home)
     _, recipe = open_home(home.root)
     said: list[str] = []
-    with pytest.raises(UserError, match=r"a: 3 of 5 documents \(60%\) are near-copies") as caught:
-        guard(home, recipe, summaries(home, "near"), said.append)
+    with pytest.raises(
+        UserError, match=r"a: 3 of 5 documents \(60%\) are near-duplicates"
+    ) as caught:
+        guard(home, recipe, said.append)
     assert "--dedup.max-removed 0.61" in caught.value.hint and caught.value.exit_code == 1
     assert [line.split() for line in said[1:3]] == [
         ["similarity", "0.95", "and", "up", "3"],
-        ["copies", "of", identities([("a", 0, None, "")])[0], "3"],
+        ["duplicates", "of", identities([("a", 0, None, "")])[0], "3"],
     ]
 
 

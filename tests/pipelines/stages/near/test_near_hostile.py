@@ -17,13 +17,12 @@ pytestmark = pytest.mark.long
 
 SCRIPT = """
 import re, sys, time
-sys.path.insert(0, "tests/pipelines/stages/near")
 sys.path.insert(0, "tests/helpers")
-from near_homes import STEPS
+from plain_build import run_step
+from pipelines.stages.near.stage import STAGE
 begin = time.monotonic()
-for plan, process in STEPS:
-    for task in plan(sys.argv[1]):
-        process(task)
+for step in STAGE.passes:
+    run_step(step, sys.argv[1])
 status = open("/proc/self/status").read()
 print(time.monotonic() - begin, re.search("VmHWM:\\\\s+(\\\\d+)", status).group(1))
 """
