@@ -305,8 +305,8 @@ def test_the_same_story_with_another_date_and_banner(novels: Path, tmp_path: Pat
 
 
 def test_editions_of_one_novel(novels: Path, tmp_path: Path) -> None:
-    """A novel re-set (case, line ends, other quotes) is a near-duplicate; one with a quarter left out is
-    contained in the whole."""
+    """A novel re-set (case, line ends, other quotes) is a near-duplicate; one with a quarter left
+    out is contained in the whole."""
     texts = [path.read_text("utf-8") for path in sorted(novels.iterdir())[:4]]
     whole = texts[0]
     words = whole.split()
