@@ -1,4 +1,4 @@
-"""Plain Python twins of `trainer.data.gather`, written from the definitions, not from the kernels."""
+"""Plain Python twins of the kernels, written from the definitions, not from the kernels."""
 
 import math
 
