@@ -10,7 +10,7 @@ depend on how the slices were cut.
 import datetime
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from corpora.quality.rules import Profile, RulesConfig
@@ -54,17 +54,49 @@ class Document:
     marks: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why bytes or a text become no document.
+
+    `reason` is a word that is counted, such as `too_large`; `detail` tells a reader more; `text` is
+    the beginning of the text, where there is one. Functions that judge content without knowing where
+    it comes from return it; `at` adds the place.
+    """
+
+    reason: str
+    detail: str = ""
+    text: str = ""
+
+    def at(self, path: str, position: int, url: str | None = None) -> "Reject":
+        """The reject of the record at this place."""
+        return Reject(
+            reason=self.reason,
+            detail=self.detail,
+            text=self.text,
+            path=path,
+            position=position,
+            url=url,
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reject:
-    """A record that is not a document. `reason`: a counted word such as `too_large`; `detail`: what
-    a person wants to know beside it; `text`: its beginning, where there is any."""
+class Reject(Refusal):
+    """A record that became no document: a refusal and its place.
+
+    `path` and `position` identify the record as they do a `Document`; unknown `url` is None.
+    """
 
     path: str
     position: int
-    reason: str
-    detail: str = ""
     url: str | None = None
-    text: str = ""
+
+
+class Refused(Exception):
+    """Carries a `Refusal` out of nested calls to the function that returns it."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.reason, refusal.detail)
+        self.refusal = refusal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +112,14 @@ class Part:
     start: int = 0
     stop: int | None = None
     share: int | None = None
+
+    def ranges(self, about: int) -> list["Part"]:
+        """The file cut into ranges of `about` bytes, for formats whose positions are offsets."""
+        edges = [*range(0, self.size, about), self.size]
+        return [
+            replace(self, start=start, stop=stop, share=stop - start)
+            for start, stop in zip(edges[:-1], edges[1:])
+        ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,10 +284,3 @@ def document_id(source: str, path: str, position: int) -> str:
     """32 hex digits: blake2b-16 of the source's name, the path and the position."""
     text = f"{source}\n{path}\n{position}"
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Skip:
-    reason: str
-    detail: str = ""
-    text: str = ""

@@ -5,7 +5,7 @@ A parser in C cannot be stopped from inside: a signal waits until it returns, an
 process with it. So `Guard` keeps one child alive, sends it the arguments and waits for the answer,
 at most `deadline_s` seconds and with at most `memory_bytes` of address space. A child that outlasts
 either, or dies, is replaced, and the same call is tried once more alone, in the fresh child; then
-it is a `Failure`. A call costs about 0.1 ms and the copy of what is sent; a child starts in less
+the answer is a `Refusal`. A call costs about 0.1 ms and the copy of what is sent; a child starts in less
 than a second.
 
 These limits are a safety net, set ten times wider than anything measured: what decides about an
@@ -21,10 +21,10 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
+from corpora.document import Refusal
 from shards.errors import UserError
 
 DEADLINE_S = 100.0
@@ -35,20 +35,13 @@ _START_S = 120.0
 
 _READY = "ready"
 
+_RESULT = "result"
+
 _ORPHAN_CHECK_S = 10.0
 
 _WARM_AFTER = 20
 """Calls after which what a function loads lazily is there, such as the profiles of languages: the
 collector need not look at it again."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
-    """A call that failed twice. `reason`: timeout, memory, crash (the child died) or error (the
-    function raised)."""
-
-    reason: str
-    detail: str
 
 
 class Guard:
@@ -77,16 +70,22 @@ class Guard:
         """The child's process id, while there is one."""
         return self._process.pid if self._process is not None else None
 
-    def call(self, *args: Any, **kwargs: Any) -> Any:
-        """The function's result, or a `Failure`. Raises `UserError` where a child cannot even be
-        started: that is no fault of the input."""
-        outcome = self._try(args, kwargs)
-        if isinstance(outcome, Failure) and outcome.reason != "error":
+    def call(self, *args: object, **kwargs: object) -> Any:
+        """The function's result; a `Refusal` when the call fails twice.
+
+        Its reason is timeout, memory, crash (the child died) or error (the function raised, which
+        is not tried again). Raises `UserError` when no child can be started: the input is not at
+        fault.
+        """
+        answered, value = self._try(args, kwargs)
+
+        if not answered and value.reason != "error":
             self._restart()
-            outcome = self._try(args, kwargs)
-            if isinstance(outcome, Failure):
+            answered, value = self._try(args, kwargs)
+            if not answered:
                 self.close()
-        return outcome
+
+        return value
 
     def close(self) -> None:
         """End the child."""
@@ -103,23 +102,23 @@ class Guard:
         self.close()
         self.restarts += 1
 
-    def _try(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _try(self, args: tuple[object, ...], kwargs: dict[str, object]) -> tuple[bool, Any]:
+        """(True, the function's result) or (False, a `Refusal`)."""
         if self._process is None:
             self._start()
         assert self._requests is not None and self._answers is not None
         try:
             self._requests.send((args, kwargs))
             if not self._answers.poll(self._deadline_s):
-                return Failure(reason="timeout", detail=f"no answer in {self._deadline_s:g} s")
+                return False, Refusal("timeout", f"no answer in {self._deadline_s:g} s")
             kind, value = self._answers.recv()
         except (EOFError, OSError):
-            return Failure(reason="crash", detail=self._how_it_died())
-        except (
-            BaseException
-        ):  # interrupted: the answer to come must not be taken for that of the next call
+            return False, Refusal("crash", self._how_it_died())
+        except BaseException:
+            # Interrupted: the answer to come must not be taken for that of the next call.
             self.close()
             raise
-        return value if kind == "result" else Failure(reason=kind, detail=value)
+        return (True, value) if kind == _RESULT else (False, Refusal(kind, value))
 
     def _start(self) -> None:
         """A plain interpreter and pipes, not `multiprocessing`: a worker of a pool may be a daemon,
@@ -228,7 +227,7 @@ def serve(
             return
         signal.alarm(int(deadline_s) + 10)  # no handler: the kernel ends the process, even inside C
         try:
-            answer = ("result", call(*args, **kwargs))
+            answer = (_RESULT, call(*args, **kwargs))
         except MemoryError:
             answer = ("memory", f"more than {memory_bytes:,} bytes")
         except Exception as error:

@@ -51,6 +51,7 @@ REJECT_FILES = (
         "corpora/guard.py",
         "corpora/web/extract.py",
         "corpora/web/page.py",
+        "corpora/web/records.py",
         "corpora/web/warc.py",
     ),
     *(
@@ -216,7 +217,7 @@ EXIT_CODES = (
     ("1", "ran but incomplete, stopped by the guard, or a check failed"),
     ("2", "usage, recipe, or no input that could be read"),
     ("3", "environment: disk, rights"),
-    ("130", "interrupted; the same command goes on where it stopped"),
+    ("130", "interrupted; run the same command again to resume"),
 )
 
 
@@ -251,7 +252,7 @@ def page() -> str:
         "## Commands of `corpus`",
         "",
     ]
-    lines += table(("command", "arguments and what it does"), commands())
+    lines += table(("command", "what it does"), commands())
     lines += [
         "`corpus COMMAND --help` lists the flags. Every key of a recipe is a flag of `build` and `ingest`: `--limit 100`, `--tokenizer.vocab-size 8000`, `--sources.NAME.language de`; "
     ]
@@ -438,30 +439,25 @@ def toml(value: object) -> str:
 
 
 def commands() -> Iterator[tuple[str, str]]:
-    """Each command of the table COMMANDS and the first line of its docstring."""
+    """Each command with its arguments, and the first line of its function's docstring.
+
+    Commands and arguments are those of the table COMMANDS in `pipelines/cli.py`; each function is
+    in a file of `pipelines/commands`.
+    """
     texts: dict[str, str] = {}
-    names: list[tuple[str, str]] = []
-    for node in [*tree("pipelines/commands/stats.py").body, *tree("pipelines/cli.py").body]:
-        if isinstance(node, ast.FunctionDef):
-            texts[node.name] = ast.get_docstring(node) or ""
-        elif (
-            isinstance(node, ast.Assign)
-            and isinstance(node.targets[0], ast.Attribute)
-            and node.targets[0].attr == "__doc__"
-        ):
-            texts[ast.unparse(node.targets[0].value)] = str(ast.literal_eval(node.value))
-        elif (
-            isinstance(node, ast.AnnAssign)
-            and ast.unparse(node.target) == "COMMANDS"
-            and isinstance(node.value, ast.Dict)
-        ):
-            names = [
-                (str(ast.literal_eval(key)), ast.unparse(value))
-                for key, value in zip(node.value.keys, node.value.values)
-                if key
-            ]
-    for command, function in names:
-        yield f"`corpus {command}`", texts[function].strip().splitlines()[0].removesuffix(".")
+    for path in sorted((ROOT / "pipelines/commands").glob("*.py")):
+        for node in tree(str(path.relative_to(ROOT))).body:
+            if isinstance(node, ast.FunctionDef) and node.name == path.stem:
+                texts[node.name] = (ast.get_docstring(node) or "").splitlines()[0]
+
+    for node in tree("pipelines/cli.py").body:
+        if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "COMMANDS":
+            assert isinstance(node.value, ast.Dict)
+            for key, value in zip(node.value.keys, node.value.values):
+                assert key is not None and isinstance(value, ast.Call)
+                name = ast.literal_eval(key)
+                arguments = ast.literal_eval(value.args[0])
+                yield f"`corpus {name} {arguments}`", texts[ast.unparse(value.args[1])]
 
 
 def reasons() -> list[str]:
@@ -475,6 +471,12 @@ def reasons() -> list[str]:
                 and isinstance(node.value, ast.Constant)
             ):
                 found.add(str(node.value.value))
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "Refusal":
+                reason = node.args[0]
+                choices = (
+                    [reason.body, reason.orelse] if isinstance(reason, ast.IfExp) else [reason]
+                )
+                found |= {str(part.value) for part in choices if isinstance(part, ast.Constant)}
             if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "reason":
                 found |= {
                     str(part.value)
@@ -491,7 +493,7 @@ def reasons() -> list[str]:
 def checked_stats() -> tuple[tuple[str, str], ...]:
     """`STATS`, once the code is seen to hold its keys."""
     text = (ROOT / "pipelines/look/stats.py").read_text("utf-8")
-    missing = [key for key in STATS_CODE if f'"{key}"' not in text]
+    missing = [key for key in STATS_CODE if f"    {key}: " not in text]
     if missing:
         raise SystemExit(
             f"error: docs/make_reference.py: not in pipelines/look/stats.py: {missing}"

@@ -7,7 +7,6 @@ import lzma
 import os
 import pydoc
 import random
-import sys
 import tarfile
 import tempfile
 from collections.abc import Callable
@@ -21,8 +20,6 @@ os.environ.setdefault("NUMBA_BOUNDSCHECK", "1")
 os.environ.setdefault(
     "NUMBA_CACHE_DIR", str(Path(tempfile.gettempdir()) / f"corpusmill-numba-{os.getuid()}")
 )
-
-sys.path.insert(0, str(Path(__file__).parent))  # `reuters:source` is a user's module to the recipes
 
 from realdata import data_file  # noqa: E402
 
@@ -80,7 +77,7 @@ def some_novels(novels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def reuters(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with Reuters-21578 SGML files, as the module tests/reuters.py reads them."""
+    """A folder with Reuters-21578 SGML files, as the module tests/helpers/reuters.py reads them."""
     folder = tmp_path_factory.mktemp("reuters")
     archive = data_file("dedup/reuters21578_part.tar.xz")
     if archive:

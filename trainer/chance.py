@@ -5,7 +5,7 @@ key is made by drawing from keys: `draw(draw(draw(mix(seed), purpose), epoch), i
 has a state, so nothing depends on what was drawn before, and a checkpoint stores none of it.
 
 All numbers are 64 bits wide and wrap around. Each kernel has an independent twin in plain Python in
-`tests/trainer/trainer_twins.py`.
+`tests/helpers/trainer_twins.py`.
 """
 
 import numpy as np

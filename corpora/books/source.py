@@ -27,14 +27,14 @@ from corpora.books.unwrap import unwrap
 from corpora.document import (
     MAX_DOCUMENT_BYTES,
     Document,
+    Refusal,
     Reject,
-    Skip,
     Slice,
     Source,
     SourceDedup,
     SourceOptions,
 )
-from corpora.guard import Failure, shared_guard
+from corpora.guard import shared_guard
 from corpora.inputs.find import find, group
 from corpora.inputs.nested_archives import Found, Layout, form_of, in_file
 from corpora.text.charset import decode_page
@@ -128,18 +128,14 @@ def read(options: BooksOptions, piece: Slice) -> Iterator[Document | Reject]:
 
 def _record(options: BooksOptions, path: str, position: int, found: Found) -> Document | Reject:
     extra: dict[str, Any] = {"member": found.name} if found.name else {}
-    if found.reason:
-        detail = ": ".join(filter(None, (found.name[:300], found.detail)))
-        return Reject(path=path, position=position, reason=found.reason, detail=detail)
+    if isinstance(found.content, Refusal):
+        return found.refuse(found.content).at(path, position)
     form = form_of(os.path.basename(found.name or path))[0]
     book = _epub(options, found.content) if form == ".epub" else _plain(options, found.content)
     if isinstance(book, Document):
         book = _judged(options, book)
-    if isinstance(book, Skip):
-        detail = ": ".join(filter(None, (found.name[:300], book.detail)))
-        return Reject(
-            path=path, position=position, reason=book.reason, detail=detail, text=book.text
-        )
+    if isinstance(book, Refusal):
+        return found.refuse(book).at(path, position)
     return Document(
         path=path,
         position=position,
@@ -156,13 +152,13 @@ def _record(options: BooksOptions, path: str, position: int, found: Found) -> Do
     )
 
 
-def _epub(options: BooksOptions, content: bytes) -> Document | Skip:
+def _epub(options: BooksOptions, content: bytes) -> Document | Refusal:
     """The book of an EPUB; path and position are filled in later."""
     book = shared_guard("corpora.books.epub:read_epub").call(content, footnotes=options.footnotes)
-    if isinstance(book, Failure):
-        return Skip(reason=book.reason, detail=book.detail)
+    if isinstance(book, Refusal):
+        return book
     if not isinstance(book, Epub):
-        return book if isinstance(book, Skip) else Skip(reason="error")
+        return Refusal("error")
     items = trim_items(list(book.items)) if options.trim else list(book.items)
     extra = {"author": book.author, "identifier": book.identifier, "missing": book.missing}
     said = _code(book.language)
@@ -182,16 +178,16 @@ def _epub(options: BooksOptions, content: bytes) -> Document | Skip:
     )
 
 
-def _plain(options: BooksOptions, content: bytes) -> Document | Skip:
+def _plain(options: BooksOptions, content: bytes) -> Document | Refusal:
     """The book of a plain text."""
     if not content.startswith((b"\xff\xfe", b"\xfe\xff")) and 100 * content.count(0) > len(content):
-        return Skip(reason="binary", detail="more than one byte in a hundred is NUL")
+        return Refusal("binary", "more than one byte in a hundred is NUL")
     label = declared_charset(content)
     decoded = decode_page(content, f"text/plain; charset={label}" if label else "")
     if decoded is None:
-        return Skip(
-            reason="charset",
-            detail="no usable declaration, and the bytes are not of a Latin alphabet",
+        return Refusal(
+            "charset",
+            "no usable declaration, and the bytes are not of a Latin alphabet",
         )
     text = (
         decoded.text.removeprefix("\ufeff")
@@ -231,15 +227,15 @@ def _finished(options: BooksOptions, text: str, wrapped: bool, book: Document) -
     )
 
 
-def _judged(options: BooksOptions, book: Document) -> Document | Skip:
+def _judged(options: BooksOptions, book: Document) -> Document | Refusal:
     """The book with the language it is in, or why it is not wanted."""
     words = count_words(book.text)
     if not words:
-        return Skip(reason="empty")
+        return Refusal("empty")
     if words < options.min_words:
-        return Skip(reason="too_short", detail=f"{words:,} words", text=book.text[:1000])
+        return Refusal("too_short", f"{words:,} words", text=book.text[:1000])
     if 0 < options.max_words < words:
-        return Skip(reason="too_long", detail=f"{words:,} words", text=book.text[:1000])
+        return Refusal("too_long", f"{words:,} words", text=book.text[:1000])
     wanted, said = options.language, book.language
     found = (
         majority(book.text, wanted, options.language_windows)
@@ -254,7 +250,7 @@ def _judged(options: BooksOptions, book: Document) -> Document | Skip:
             else []
         )
         if wrong:
-            return Skip(reason="language", detail=", ".join(wrong), text=book.text[:1000])
+            return Refusal("language", ", ".join(wrong), text=book.text[:1000])
     language = said if found == UNKNOWN else found
     return Document(
         path="",

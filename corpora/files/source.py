@@ -23,16 +23,23 @@ from corpora.document import (
     MAX_DOCUMENT_BYTES,
     Document,
     Part,
+    Refusal,
     Reject,
-    Skip,
     Slice,
     Source,
     SourceOptions,
 )
-from corpora.guard import Failure, shared_guard
+from corpora.guard import shared_guard
 from corpora.inputs.find import find, group, kind_of
 from corpora.inputs.streams import DAMAGE, open_inflated, read_lines, what_broke
-from corpora.web.page import MAX_PAGE_BYTES, MIN_CHARACTERS, PAGE_PACKAGES
+from corpora.web.page import (
+    EXTRACTOR,
+    MAX_PAGE_BYTES,
+    MIN_CHARACTERS,
+    PAGE_PACKAGES,
+    Page,
+    PageSettings,
+)
 from shards.storage import files
 
 FORMATS = (".txt", ".jsonl", ".parquet", ".html", ".htm")
@@ -157,8 +164,7 @@ def read_part(options: FilesOptions, part: Part) -> Iterator[Document | Reject]:
             position = record.position + 1
             yield record
     except (UnicodeEncodeError, *DAMAGE) as error:
-        reason, detail = what_broke(error)
-        yield Reject(path=part.path, position=position, reason=reason, detail=detail)
+        yield what_broke(error).at(part.path, position)
 
 
 def _records(options: FilesOptions, part: Part) -> Iterator[Document | Reject]:
@@ -218,16 +224,10 @@ def _text(options: FilesOptions, part: Part, position: int, raw: bytes) -> Docum
 def _page(options: FilesOptions, part: Part, content: bytes) -> Document | Reject:
     """A web page; lxml runs where it can be killed. `crawled` is not known, so that no date can be
     checked against it."""
-    guard = shared_guard("corpora.web.extract:extract_page")
-    page = guard.call(content, language=options.language, min_characters=options.min_characters)
-    if isinstance(page, (Skip, Failure)):
-        return Reject(
-            path=part.path,
-            position=0,
-            reason=page.reason,
-            detail=page.detail,
-            text=page.text if isinstance(page, Skip) else "",
-        )
+    settings = PageSettings(language=options.language, min_characters=options.min_characters)
+    page: Page | Refusal = shared_guard(EXTRACTOR).call(content, settings=settings)
+    if isinstance(page, Refusal):
+        return page.at(part.path, 0)
     digest = hashlib.blake2b(content, digest_size=16).hexdigest()
     return Document(
         path=part.path,

@@ -1,11 +1,11 @@
-"""The members of tar and zip archives, one after the other, however hostile the archive is; nothing
+"""The members of tar and zip archives, one after the other, however hostile the archive is. Nothing
 is ever written.
 
-A tar is read forward only, its headers by `tarfile`, with what they may ask for bounded: `tarfile`
-itself reads a long name or a pax header of any size into memory. Links, devices and sparse files
-are named, not followed. A zip is read by `zipfile` in the order of its bytes; its directory is
-bounded before it is loaded, encrypted members and rare methods are named. What a member or a stream
-inflates to is counted: past `MAX_RATIO` times its bytes it is a `Bomb`.
+A tar is read forward only. `tarfile` parses its headers, but not what follows them: it would read a
+long name or a pax header of any size into memory. Links, devices and sparse files are named, not
+followed. A zip is read by `zipfile` in the order of its bytes; its directory is bounded before it
+is loaded, and encrypted members and rare methods are named. The bytes that a member or a stream
+inflates to are counted: past `MAX_RATIO` times its stored bytes it is refused as a `bomb`.
 """
 
 import io
@@ -15,16 +15,21 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import IO, Any, Protocol
+from typing import IO, TYPE_CHECKING, Protocol
+
+from corpora.document import Refusal, Refused
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 MAX_RATIO = 200
-"""Inflated bytes for each stored one: real text has 3 to 10."""
+"""Inflated bytes per stored byte; real text has 3 to 10."""
 
 FREE_BYTES = 1_000_000
-"""Inflated bytes below which no ratio is asked for."""
+"""The ratio is not checked below so many inflated bytes."""
 
 MAX_DIRECTORY_BYTES = 50_000_000
-"""Of a zip's directory: half a million members and more."""
+"""Limit of a zip's directory, which is enough for half a million members."""
 
 ZIP_DAMAGE = (
     zipfile.BadZipFile,
@@ -38,7 +43,7 @@ ZIP_DAMAGE = (
     IndexError,
     OverflowError,
 )
-"""What `zipfile` raises on damaged archives; of a hostile directory anything of this."""
+"""What `zipfile` raises on damaged archives; on a hostile directory it may be any of these."""
 
 _BLOCK = 512
 
@@ -46,15 +51,32 @@ _MAX_NAME_BYTES = 1 << 16
 
 _CHUNK = 1 << 16
 
-_PAX = b"x"
+_EXTENSIONS = (
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+)
+"""Types of tar headers that describe the members after them."""
 
-_ZIP64 = struct.Struct("<4sQ2H2L4Q")
+_EMPTY_TYPES = (
+    tarfile.LNKTYPE,
+    tarfile.SYMTYPE,
+    tarfile.CHRTYPE,
+    tarfile.BLKTYPE,
+    tarfile.FIFOTYPE,
+)
+"""Types of tar members that have no content, whatever size they claim."""
 
 _ZIP_END = struct.Struct("<4s4H2LH")
 
+_ZIP64_END = struct.Struct("<4sQ2H2L4Q")
 
-class Bomb(Exception):
-    """Bytes that inflate to more than text ever does."""
+
+def bomb(detail: str) -> Refused:
+    """The error for bytes that inflate to more than text ever does."""
+    return Refused(Refusal("bomb", detail))
 
 
 class Reader(Protocol):
@@ -65,26 +87,29 @@ class Reader(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """A member that is not a folder. `offset`: of its header, in the bytes of the archive; `begin`:
-    of what belongs to it before that (a long name); `end`: of its last byte and padding, as far as
-    is known. `content` may be read until the next member is asked for; None where it is not to be
-    had, and `problem` says why: not_a_file, encrypted, unsupported_compression, damaged."""
+    """A member that is not a folder. The places count the bytes of the archive.
+
+    `begin`: where the first header that belongs to the member begins, such as that of a long name;
+    `offset`: where its own header begins; `end`: the end of its last byte and padding, as far as is
+    known. `content` may be read until the next member is asked for; a member that cannot be read
+    has a `Refusal` instead: not_a_file, encrypted, unsupported_compression, damaged.
+    """
 
     name: str
     begin: int
     offset: int
     end: int
     size: int
-    content: Reader | None = None
-    problem: str = ""
+    content: Reader | Refusal
 
 
 class Counted:
-    """A stream that raises `Bomb` when it gives more bytes than `stored` ones can hold of text.
-    `stored` 0: not known, no limit."""
+    """A stream that raises `Refused` (`bomb`) if it gives more bytes than text of `stored` bytes
+    inflates to. There is no limit if `stored` is 0, which means unknown."""
 
     def __init__(self, stream: Reader, stored: int, free: int = FREE_BYTES) -> None:
-        self._stream, self._given = stream, 0
+        self._stream = stream
+        self._given = 0
         self._limit = max(free, MAX_RATIO * stored) if stored else None
 
     def read(self, size: int, /) -> bytes:
@@ -92,12 +117,12 @@ class Counted:
         piece = self._stream.read(size)
         self._given += len(piece)
         if self._limit is not None and self._given > self._limit:
-            raise Bomb(f"more than {self._limit:,} bytes")
+            raise bomb(f"more than {self._limit:,} bytes")
         return piece
 
 
 class Raw(io.RawIOBase):
-    """A `Reader` as a file that the decoders take."""
+    """A `Reader` as a file, which the decoders expect."""
 
     def __init__(self, stream: Reader) -> None:
         self._stream = stream
@@ -106,27 +131,34 @@ class Raw(io.RawIOBase):
         """True."""
         return True
 
-    def readinto(self, buffer: Any) -> int:
-        """Up to the buffer's bytes."""
-        piece = self._stream.read(len(buffer))
-        buffer[: len(piece)] = piece
+    def readinto(self, buffer: "WriteableBuffer") -> int:
+        """Fill the buffer, or the beginning of it. Returns the number of bytes."""
+        view = memoryview(buffer)
+        piece = self._stream.read(len(view))
+        view[: len(piece)] = piece
         return len(piece)
 
 
 def read_up_to(stream: Reader, limit: int) -> bytes | None:
-    """All bytes of a stream, None where there are more than `limit`."""
-    pieces, size = [], 0
-    while size <= limit and (piece := stream.read(min(_CHUNK, limit + 1 - size))):
+    """All bytes of a stream, None if there are more than `limit`."""
+    pieces: list[bytes] = []
+    size = 0
+    while size <= limit:
+        piece = stream.read(min(_CHUNK, limit + 1 - size))
+        if not piece:
+            return b"".join(pieces)
         pieces.append(piece)
         size += len(piece)
-    return b"".join(pieces) if size <= limit else None
+    return None
 
 
 class _Forward:
-    """A tar's stream with the place in it; with `seek` what is skipped is not read."""
+    """A tar's stream that knows its offset. With `seek` the skipped bytes are not read."""
 
-    def __init__(self, stream: Reader, start: int, seek: Callable[[int], Any] | None) -> None:
-        self._stream, self.offset, self._seek = stream, start, seek
+    def __init__(self, stream: Reader, start: int, seek: Callable[[int], object] | None) -> None:
+        self._stream = stream
+        self._seek = seek
+        self.offset = start
 
     def read(self, size: int) -> bytes:
         piece = self._stream.read(size)
@@ -134,16 +166,19 @@ class _Forward:
         return piece
 
     def exactly(self, size: int) -> bytes:
-        """`size` bytes, b"" at the end of the stream. Raises EOFError where it ends between."""
-        held = b""
-        while len(held) < size and (piece := self.read(size - len(held))):
-            held += piece
-        if held and len(held) < size:
+        """`size` bytes, or b"" at the end of the stream. Raises EOFError if it ends in between."""
+        content = b""
+        while len(content) < size:
+            piece = self.read(size - len(content))
+            if not piece:
+                break
+            content += piece
+        if content and len(content) < size:
             raise EOFError(f"the archive ends inside a block, at {self.offset:,}")
-        return held
+        return content
 
     def skip_to(self, offset: int) -> None:
-        """Read on. Raises EOFError; not with `seek`, which goes beyond the end."""
+        """Move forward. Raises EOFError at the end, but not with `seek`, which may pass it."""
         if self._seek is not None and self.offset < offset:
             self._seek(offset)
             self.offset = offset
@@ -153,10 +188,11 @@ class _Forward:
 
 
 class _Body:
-    """The bytes of one member. Raises EOFError where the archive ends before them."""
+    """The bytes of one member. Raises EOFError if the archive ends before them."""
 
     def __init__(self, stream: _Forward, size: int) -> None:
-        self._stream, self._left = stream, size
+        self._stream = stream
+        self._left = size
 
     def read(self, size: int, /) -> bytes:
         piece = self._stream.read(min(size, self._left))
@@ -167,150 +203,159 @@ class _Body:
 
 
 def tar_members(
-    stream: Reader, start: int = 0, seek: Callable[[int], Any] | None = None
+    stream: Reader, start: int = 0, seek: Callable[[int], object] | None = None
 ) -> Iterator[Member]:
-    """The members of an inflated tar whose stream stands at `start`; `seek`: the stream's, where
-    only headers are wanted. Raises OSError where a header is damaged, EOFError where the archive is
-    cut."""
+    """The members of an inflated tar whose stream stands at `start`. `seek`: that of the stream, if
+    only headers are wanted. Raises OSError for a damaged header, EOFError for a cut archive."""
     source = _Forward(stream, start, seek)
-    said: dict[str, str] = {}  # what a long name's or a pax header says of the next member
+    described: dict[str, str] = {}  # what extension headers tell of the next member
     begin = start
-    while header := source.exactly(_BLOCK):
-        offset = source.offset - _BLOCK
-        if not header.strip(b"\0"):
+    while True:
+        header = source.exactly(_BLOCK)
+        if not header.strip(b"\0"):  # the end of the stream, or the block of zeros before it
             return
-        try:
-            info = tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape")
-        except (tarfile.HeaderError, ValueError) as error:
-            raise OSError(f"no header of a tar at {offset:,}: {error}") from None
-        while (
-            info.type == tarfile.GNUTYPE_SPARSE
-            and header[482 if header[257:262] == b"ustar" else 504]
-        ):  # its map goes on in blocks of its own
-            header = source.exactly(_BLOCK)
-            if not header or not header[504]:
-                break
-        size = (
-            int(said["size"])
-            if said.get("size", "").isdecimal() and len(said["size"]) < 20
-            else info.size
-        )
-        if info.type in (
-            tarfile.GNUTYPE_LONGNAME,
-            tarfile.GNUTYPE_LONGLINK,
-            tarfile.XHDTYPE,
-            tarfile.XGLTYPE,
-            tarfile.SOLARIS_XHDTYPE,
-        ):
-            size = info.size
+        offset = source.offset - _BLOCK
+        info = _parse_header(header, offset)
+        if info.type == tarfile.GNUTYPE_SPARSE:
+            _skip_sparse_map(source, header)
+
+        size = _stored_size(info, described)
         if size < 0:
             raise OSError(f"a member of {size} bytes at {offset:,}")
         end = source.offset + (size + _BLOCK - 1) // _BLOCK * _BLOCK
-        if info.type == tarfile.GNUTYPE_LONGNAME:
-            long_name = source.exactly(min(size, _MAX_NAME_BYTES)) if size else b""
-            said["path"] = long_name.split(b"\0")[0].decode("utf-8", "surrogateescape")
-        elif info.type in (tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE):
-            said |= _pax(source.exactly(min(size, _MAX_NAME_BYTES)) if size else b"")
-        elif info.type not in (tarfile.GNUTYPE_LONGLINK, tarfile.XGLTYPE):
-            name_said, said = said.get("path"), {}
-            plain = info.isreg() and info.type != tarfile.GNUTYPE_SPARSE
+
+        if info.type in _EXTENSIONS:
+            described |= _read_extension(source, info.type, size)
+        else:
             if not info.isdir():
-                body = _Body(source, size) if plain else None
-                name = name_said or info.name
+                plain = info.isreg() and info.type != tarfile.GNUTYPE_SPARSE
                 yield Member(
-                    name=name,
+                    name=described.get("path") or info.name,
                     begin=begin,
                     offset=offset,
                     end=end,
                     size=size,
-                    content=body,
-                    problem="" if plain else "not_a_file",
+                    content=_Body(source, size) if plain else Refusal("not_a_file"),
                 )
-            if not plain and info.type in (
-                tarfile.LNKTYPE,
-                tarfile.SYMTYPE,
-                tarfile.CHRTYPE,
-                tarfile.BLKTYPE,
-                tarfile.FIFOTYPE,
-            ):
+            described = {}
+            if info.type in _EMPTY_TYPES:
                 begin = source.offset
-                continue  # whatever size they claim, nothing stands behind them
+                continue
             begin = end
         source.skip_to(end)
 
 
-def _pax(block: bytes) -> dict[str, str]:
-    """`path` and `size` of a pax header: records `LENGTH KEY=VALUE\\n`."""
-    found: dict[str, str] = {}
+def _parse_header(header: bytes, offset: int) -> tarfile.TarInfo:
+    try:
+        return tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape")
+    except (tarfile.HeaderError, ValueError) as error:
+        raise OSError(f"no header of a tar at {offset:,}: {error}") from None
+
+
+def _skip_sparse_map(source: _Forward, header: bytes) -> None:
+    """Skip the blocks in which the map of a sparse file continues. A flag at the end of each map
+    tells whether another block follows."""
+    flag = 482 if header[257:262] == b"ustar" else 504
+    while header and header[flag]:
+        header = source.exactly(_BLOCK)
+        flag = 504
+
+
+def _stored_size(info: tarfile.TarInfo, described: dict[str, str]) -> int:
+    """The bytes behind a header. A pax header may give the size of the member after it, but not
+    that of another extension."""
+    size = described.get("size", "")
+    if info.type not in _EXTENSIONS and size.isdecimal() and len(size) < 20:
+        return int(size)
+    return info.size
+
+
+def _read_extension(source: _Forward, kind: bytes, size: int) -> dict[str, str]:
+    """`path` and `size` of the next member, as far as an extension header gives them."""
+    if kind in (tarfile.GNUTYPE_LONGLINK, tarfile.XGLTYPE):
+        return {}
+    content = source.exactly(min(size, _MAX_NAME_BYTES)) if size else b""
+    if kind == tarfile.GNUTYPE_LONGNAME:
+        return {"path": content.split(b"\0")[0].decode("utf-8", "surrogateescape")}
+    return _parse_pax(content)
+
+
+def _parse_pax(block: bytes) -> dict[str, str]:
+    """`path` and `size` of a pax header, which holds records `LENGTH KEY=VALUE\\n`."""
+    values: dict[str, str] = {}
     at = 0
-    while (space := block.find(b" ", at, at + 20)) > at and block[at:space].isdigit():
+    while True:
+        space = block.find(b" ", at, at + 20)
+        if space <= at or not block[at:space].isdigit():
+            return values
         stop = at + int(block[at:space])
         key, equals, value = block[space + 1 : stop - 1].partition(b"=")
         if stop <= space or not equals:
-            break
+            return values
         if key in (b"path", b"size"):
-            found[key.decode()] = value.decode("utf-8", "surrogateescape")
+            values[key.decode()] = value.decode("utf-8", "surrogateescape")
         at = stop
-    return found
 
 
 def open_zip(file: IO[bytes]) -> zipfile.ZipFile:
-    """A zip whose directory is bounded. Raises `Bomb` where it is not, else one of `ZIP_DAMAGE`."""
+    """A zip whose directory is bounded. Raises `Refused` (`bomb`) if the directory is too large,
+    and one of `ZIP_DAMAGE` if the zip is damaged."""
     size = _directory_bytes(file)
     if size > MAX_DIRECTORY_BYTES:
-        raise Bomb(f"a directory of {size:,} bytes")
+        raise bomb(f"a directory of {size:,} bytes")
     return zipfile.ZipFile(file)
 
 
 def _directory_bytes(file: IO[bytes]) -> int:
-    """What the end of a zip claims that its directory has; 0 where that cannot be found, which
-    `zipfile` will say too."""
+    """The size that the end of a zip claims for its directory; 0 if it is not found, which
+    `zipfile` will report."""
     length = file.seek(0, io.SEEK_END)
+    # The end record is followed by a comment of up to 65,535 bytes, and preceded by the record of
+    # zip64 and its locator.
     start = max(0, length - 65_536 - _ZIP_END.size - 76)
     file.seek(start)
     tail = file.read(length - start)
-    at = tail.rfind(b"PK\x05\x06")
     file.seek(0)
-    if at < 0 or len(tail) - at < _ZIP_END.size:
+
+    end = tail.rfind(b"PK\x05\x06")
+    if end < 0 or len(tail) - end < _ZIP_END.size:
         return 0
-    size = int(_ZIP_END.unpack_from(tail, at)[5])
-    wide = tail.rfind(b"PK\x06\x06", 0, at)
-    return (
-        max(size, int(_ZIP64.unpack_from(tail, wide)[8]))
-        if wide >= 0 and len(tail) - wide >= _ZIP64.size
-        else size
-    )
+    size = int(_ZIP_END.unpack_from(tail, end)[5])
+    zip64_end = tail.rfind(b"PK\x06\x06", 0, end)
+    if zip64_end >= 0 and len(tail) - zip64_end >= _ZIP64_END.size:
+        size = max(size, int(_ZIP64_END.unpack_from(tail, zip64_end)[8]))
+    return size
 
 
 def zip_members(archive: zipfile.ZipFile) -> Iterator[Member]:
     """The members of an open zip, in the order of their bytes."""
     for info in sorted(archive.infolist(), key=lambda info: info.header_offset):
-        if not info.is_dir():
-            problem = zip_problem(info)
-            content: Any = None
-            if not problem:
-                try:
-                    content = Counted(archive.open(info), info.compress_size)
-                except ZIP_DAMAGE:
-                    problem = "damaged"
-            at, end = info.header_offset, info.header_offset + info.compress_size
-            yield Member(
-                name=info.filename,
-                begin=at,
-                offset=at,
-                end=end,
-                size=info.file_size,
-                content=content,
-                problem=problem,
-            )
+        if info.is_dir():
+            continue
+        yield Member(
+            name=info.filename,
+            begin=info.header_offset,
+            offset=info.header_offset,
+            end=info.header_offset + info.compress_size,
+            size=info.file_size,
+            content=_zip_content(archive, info),
+        )
+
+
+def _zip_content(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Reader | Refusal:
+    problem = zip_problem(info)
+    if problem:
+        return Refusal(problem)
+    try:
+        return Counted(archive.open(info), info.compress_size)
+    except ZIP_DAMAGE:
+        return Refusal("damaged")
 
 
 def zip_problem(info: zipfile.ZipInfo) -> str:
-    """Why a member of a zip cannot be read: encrypted, unsupported_compression; "" where it can."""
-    if info.flag_bits & 0x41:
+    """Why a member of a zip cannot be read: encrypted or unsupported_compression; "" if it can."""
+    if info.flag_bits & 0x41:  # encrypted, or with strong encryption
         return "encrypted"
-    return (
-        ""
-        if info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-        else "unsupported_compression"
-    )
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        return "unsupported_compression"
+    return ""

@@ -1,4 +1,7 @@
-"""Lists of inputs: `@LIST` in a recipe's `input`, and what `corpus fetch urls` is given."""
+"""Lists of inputs: `@LIST` in a recipe's `input`, and the argument of `corpus fetch urls`.
+
+A list is text in UTF-8, plain or as .gz, with one address per line. Lists are held in memory.
+"""
 
 import gzip
 import io
@@ -9,26 +12,28 @@ from shards.errors import UserError
 from shards.storage import files, http
 
 MAX_LIST_BYTES = 1 << 26
-"""Of a list, inflated."""
+"""Limit of a list's size, inflated."""
 
 AT_ONCE = 4
-"""Requests for sizes at a time."""
+"""Requests for the sizes of files that run at a time."""
 
 
 def named(listing: str) -> list[tuple[str, int]]:
     """(address, bytes) of the files that a list names, sorted by address. Raises `UserError`."""
-    lines = read(listing)
-    return sorted(
-        sizes([line.split()[0] if http.is_web(line) else line for line in lines])
-    )  # a checksum may stand behind an address
+    addresses = []
+    for line in read(listing):
+        # the list of `corpus fetch urls` may have a checksum behind an address
+        addresses.append(line.split()[0] if http.is_web(line) else line)
+    return sorted(sizes(addresses))
 
 
 def read(address: str) -> list[str]:
-    """The addresses that a list names, one a line, each once; empty lines and those that begin with
-    # are passed over. `.gz` is inflated.
+    """The addresses in a list, each once, in order. Empty lines and those that begin with # are
+    skipped.
 
-    A relative line lies below the folder of the list's own address that holds its first folder,
-    else beside the list: so a bucket's `warc.paths.gz` is such a list. Raises `UserError`.
+    A relative line is looked up from the folder of the list's own address that has the name of the
+    line's first folder, or else beside the list. So a bucket's `warc.paths.gz` is such a list.
+    Raises `UserError`.
     """
     content = _first(address, MAX_LIST_BYTES)
     try:
@@ -38,21 +43,21 @@ def read(address: str) -> list[str]:
     except (OSError, EOFError, zlib.error, UnicodeError) as error:
         raise UserError(
             f"{address}: not a list of addresses: {error}",
-            "a list is plain text in UTF-8, or that as .gz: an address a line",
+            "write the list as UTF-8 text, plain or as .gz, one address per line",
         ) from None
     if len(content) > MAX_LIST_BYTES:
         raise UserError(
-            f"{address}: a list of more than {MAX_LIST_BYTES:,} bytes", "cut it into several"
+            f"{address}: a list of more than {MAX_LIST_BYTES:,} bytes", "split it into several"
         )
+
     lines = (line.strip() for line in text.splitlines())
-    return list(
-        dict.fromkeys(beside(address, line) for line in lines if line and not line.startswith("#"))
-    )
+    entries = [beside(address, line) for line in lines if line and not line.startswith("#")]
+    return list(dict.fromkeys(entries))
 
 
 def _first(address: str, limit: int) -> bytes:
-    """The first `limit` bytes of a file and one more, if there are that many. Raises `UserError`
-    where it cannot be read."""
+    """The first `limit` bytes of a file, and one more if it is longer. Raises `UserError` if it
+    cannot be read."""
     try:
         with files.open_input(address) as stream:
             return bytes(stream.read(limit + 1))
@@ -64,30 +69,28 @@ def _first(address: str, limit: int) -> bytes:
 
 
 def beside(listing: str, line: str) -> str:
-    """The address that a line of a list means."""
+    """The address that a line of a list means; see `read`."""
     if files.is_remote(line) or line.startswith(("/", "file://")):
         return line
     folders = listing.split("/")[:-1]
     first = line.split("/", 1)[0]
-    whole = (
-        len(folders) - 1 - folders[::-1].index(first)
-        if "/" in line and first in folders
-        else len(folders)
-    )
-    return "/".join([*folders[:whole], line])
+    if "/" in line and first in folders:
+        last_place = len(folders) - 1 - folders[::-1].index(first)
+        folders = folders[:last_place]
+    return "/".join([*folders, line])
 
 
 def sizes(addresses: list[str]) -> list[tuple[str, int]]:
-    """(address, bytes) of each; 0 where the size is not known or the file not there, which reading
-    it will say."""
-
-    def one(address: str) -> int:
-        try:
-            return files.size(address)
-        except OSError:
-            return 0
-
+    """(address, bytes) of each file; 0 for one of unknown size and for one that is missing, which
+    the reading of it will report."""
     if not any(http.is_web(address) for address in addresses):
-        return [(address, one(address)) for address in addresses]
+        return [(address, _size(address)) for address in addresses]
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        return list(zip(addresses, pool.map(one, addresses)))
+        return list(zip(addresses, pool.map(_size, addresses)))
+
+
+def _size(address: str) -> int:
+    try:
+        return files.size(address)
+    except OSError:
+        return 0

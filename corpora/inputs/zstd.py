@@ -1,12 +1,11 @@
-"""Zstandard with a window of up to 2 GB, as the dumps of Reddit have it; the decoder of Arrow takes
+"""Zstandard with a window of up to 2 GB, as the dumps of Reddit have it; Arrow's decoder accepts
 128 MB at most.
 
-A frame that was made with such a window takes that much memory to read: it is what its last bytes
-may refer to.
+A frame with such a window takes that much memory to read: its last bytes may refer to all of it.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from typing import Protocol
 
 MAX_WINDOW_BYTES = 1 << 31
 
@@ -19,37 +18,42 @@ class _Reader(Protocol):
 
 
 def reader(stream: _Reader) -> Callable[[int], bytes]:
-    """A `read` of the inflated bytes of all frames. It raises EOFError where a frame is cut and
-    OSError where one is damaged."""
-    pieces, held, at = _pieces(stream), b"", 0
+    """A `read` of the inflated bytes of all frames. It raises EOFError for a cut frame and OSError
+    for a damaged one."""
+    pieces = _pieces(stream)
+    piece = b""
+    at = 0
 
     def read(size: int) -> bytes:
-        nonlocal held, at
-        while at >= len(held):
+        nonlocal piece, at
+        while at >= len(piece):
             following = next(pieces, None)
             if following is None:
                 return b""
-            held, at = following, 0
-        piece = held[at : at + size]
-        at += len(piece)
-        return piece
+            piece = following
+            at = 0
+        part = piece[at : at + size]
+        at += len(part)
+        return part
 
     return read
 
 
 def _pieces(stream: _Reader) -> Iterator[bytes]:
-    import zstandard
+    import zstandard  # loaded only for a source that asks for it
 
     context = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW_BYTES)
-    compressed = b""
+    compressed = stream.read(_PIECE)
     try:
-        while compressed or (compressed := stream.read(_PIECE)):
-            frame: Any = context.decompressobj()
+        while compressed:
+            frame = context.decompressobj()
             while not frame.eof:
-                if not (compressed := compressed or stream.read(_PIECE)):
+                compressed = compressed or stream.read(_PIECE)
+                if not compressed:
                     raise EOFError("the file ends inside a frame of zstd")
                 inflated = frame.decompress(compressed)
                 compressed = frame.unused_data if frame.eof else b""
                 yield inflated
+            compressed = compressed or stream.read(_PIECE)
     except zstandard.ZstdError as error:
         raise OSError(f"zstd: {error}") from None

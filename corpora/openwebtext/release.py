@@ -18,7 +18,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from corpora.document import MAX_DOCUMENT_BYTES, Document, Part, Reject
+from corpora.document import MAX_DOCUMENT_BYTES, Document, Part, Refusal, Reject
 from corpora.inputs.nested_archives import Found, Layout, form_of, in_file, tar_edges
 from shards.storage import files
 
@@ -86,47 +86,30 @@ def read_part(part: Part) -> Iterator[Document | Reject]:
         position = max(found.offset, position + 1)
         if found.extent and position + 1 >= found.offset + found.extent:
             full = found.offset
-            yield Reject(
-                path=part.path,
-                position=position,
-                reason="bomb",
-                detail=f"{found.name[:300]}: more members than the archive has bytes",
-            )
+            refusal = found.refuse(Refusal("bomb", "more members than the archive has bytes"))
+            yield refusal.at(part.path, position)
         else:
             yield _record(part.path, position, found)
 
 
 def _record(path: str, position: int, found: Found) -> Document | Reject:
     name = found.name
-    if found.reason:
-        return Reject(
-            path=path,
-            position=position,
-            reason=found.reason,
-            detail=": ".join(filter(None, (name[:300], found.detail))),
-        )
     content = found.content
+    if isinstance(content, Refusal):
+        return found.refuse(content).at(path, position)
     nul = content.count(0)
     if 100 * nul > len(content):
-        return Reject(
-            path=path,
-            position=position,
-            reason="nul",
-            detail=f"{name[:300]}: {nul:,} NULs in {len(content):,} bytes",
-        )
+        refusal = Refusal("nul", f"{name[:300]}: {nul:,} NULs in {len(content):,} bytes")
+        return refusal.at(path, position)
     try:
         text = content.decode("utf-8-sig")
     except UnicodeError as error:
-        return Reject(
-            path=path,
-            position=position,
-            reason="bad_encoding",
-            detail=f"{name[:300]}: {error}"[:500],
-            text=content[:1000].decode("utf-8", "replace"),
-        )
+        beginning = content[:1000].decode("utf-8", "replace")
+        refusal = Refusal("bad_encoding", f"{name[:300]}: {error}"[:500], beginning)
+        return refusal.at(path, position)
     text = loaded(text.replace("\0", ""))
     if not text:
-        return Reject(path=path, position=position, reason="empty", detail=name[:300])
+        return Refusal("empty", name[:300]).at(path, position)
     digest = hashlib.blake2b(content, digest_size=16).hexdigest()
     extra = _provenance(path, name) | ({"nul": nul} if nul else {})
     return Document(

@@ -83,8 +83,7 @@ def read_part(wanted: Wanted, part: Part) -> Iterator[Link | Reject]:
                 position = record.position + 1
                 yield record
     except (UnicodeEncodeError, *DAMAGE) as error:
-        reason, detail = what_broke(error)
-        yield Reject(path=part.path, position=position, reason=reason, detail=detail)
+        yield what_broke(error).at(part.path, position)
 
 
 def can_be_cut(path: str) -> bool:

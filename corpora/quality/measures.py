@@ -1,19 +1,18 @@
-"""Measures of a document's text: whole numbers, so that shares of them compare exactly. What they
-decide: `corpora.quality.rules`.
+"""Measures of a document's text: whole numbers, so that shares of them compare exactly. The rules
+that read them are in `corpora.quality.rules`.
 
-A word is what white space separates and holds a letter or a digit; it reaches from the first of
-these to the last, so that marks of punctuation are neither words nor parts of them. (Tools that
-count marks as words refuse 23 of 161 good English news pages by Gopher's share of words with
-letters.) Of scripts without spaces each letter is a word. A line is what line feeds separate,
-without blanks at its ends, unless it is empty; a paragraph is what empty lines separate.
+A word is a run between white space that holds a letter or a digit; it reaches from the first of
+these to the last, so that punctuation marks are neither words nor parts of them. (Tools that count
+marks as words refuse 23 of 161 good English news pages by Gopher's share of words with letters.) In
+scripts without spaces each letter is a word. A line is what line feeds separate, without blanks at
+its ends, unless it is empty; a paragraph is what empty lines separate.
 
-The kernels here are numba over code points; their slow twin in plain Python stands in
-tests/measures_twin.py.
+Time and memory are linear in the text; `REPETITION_WORDS` bounds the memory of n-grams. The kernels
+are numba over code points; their slow twin in plain Python is tests/helpers/measures_twin.py.
 """
 
 import datetime
 import re
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,23 +32,23 @@ from corpora.text.characters import (
 from corpora.text.jit import jit
 
 VERSION = 1
-"""Goes up when the same text gives other numbers."""
+"""Rises when the same text gives other numbers."""
 
 REPETITION_WORDS = 1_000_000
-"""N-grams are looked for in this many words from the start: memory is bounded, and no page has as
-many."""
+"""Only so many words from the start are searched for n-grams: this bounds memory, and no page has
+as many."""
 
 C4_WORD_CHARACTERS = 1000
 """C4 drops a line with a longer word."""
 
 FULL_WIDTH = 0x3000
-"""From here on a mark ends a sentence though no space follows it."""
+"""A mark from this code point on ends a sentence even if no space follows it."""
 
 SHORT_LINE = 30
 """FineWeb calls a line of fewer characters short."""
 
 BOILERPLATE_LINE_WORDS = 10
-"""A phrase of boilerplate counts at the beginning of a line of at most this many words
+"""A boilerplate phrase counts at the beginning of a line of at most this many words
 (RefinedWeb)."""
 
 C4_PHRASES = (
@@ -62,38 +61,40 @@ C4_PHRASES = (
     "use of cookies",
     "use cookies",
 )
-"""In any case. The first is asked of the page; a line with one of the others is dropped."""
+"""Phrases of C4, in any case. The first is counted per page; a line with one of the others is
+dropped."""
 
 BOILERPLATE_PHRASES = (
-    *(
-        "read more",
-        "read also",
-        "also read",
-        "read next",
-        "more on this",
-        "related:",
-        "related stories",
-        "related articles",
-        "see also:",
-        "click here",
-    ),
-    *(
-        "sign up",
-        "sign in",
-        "sign-in",
-        "log in",
-        "subscribe",
-        "share this",
-        "follow us",
-        "advertisement",
-        "photo:",
-        "photo by",
-        "image:",
-        "picture:",
-    ),
-    *("getty images", "all rights reserved", "copyright", "(c) ", "items in cart", "loading"),
+    "read more",
+    "read also",
+    "also read",
+    "read next",
+    "more on this",
+    "related:",
+    "related stories",
+    "related articles",
+    "see also:",
+    "click here",
+    "sign up",
+    "sign in",
+    "sign-in",
+    "log in",
+    "subscribe",
+    "share this",
+    "follow us",
+    "advertisement",
+    "photo:",
+    "photo by",
+    "image:",
+    "picture:",
+    "getty images",
+    "all rights reserved",
+    "copyright",
+    "(c) ",
+    "items in cart",
+    "loading",
 )
-"""How lines begin that belong to the page and not to the article, in any case: credits,
+"""Beginnings, in any case, of lines that belong to the page and not to the article: credits,
 invitations, shop and share bars."""
 
 COUNTED = (
@@ -115,11 +116,13 @@ COUNTED = (
 _URL_ENDINGS = re.compile(r"\.(?:com|co\.uk|net|org)")
 
 _URL_SECTIONS = re.compile(
-    r"/(?:videos?|allvideo|video\.aspx|audio|images?|photos?|(?:photo|picture)?-?galler(?:y|ies)|slideshows?|tags?|topics?|search|forums?|blogs?|posts|reply"
-    r"|users?|member|register|enter|donate|events?|calendar|bookmark|products|resources|apps|plugins|ads|advertising|feed|oembed|ajax|wp-json|cgi-bin)(?=[/?]|$)",
+    r"/(?:videos?|allvideo|video\.aspx|audio|images?|photos?|(?:photo|picture)?-?galler(?:y|ies)"
+    r"|slideshows?|tags?|topics?|search|forums?|blogs?|posts|reply|users?|member|register|enter"
+    r"|donate|events?|calendar|bookmark|products|resources|apps|plugins|ads|advertising|feed"
+    r"|oembed|ajax|wp-json|cgi-bin)(?=[/?]|$)",
     re.IGNORECASE | re.ASCII,
 )
-"""Parts of an address that name no article; after the list of RealNews' code."""
+"""Parts of an address that are no article, after the list in the code of RealNews."""
 
 _CITATION = re.compile(r"\[[0-9]*\]|\[edit\]|\[citation needed\]")
 
@@ -127,8 +130,8 @@ _BULLETS = np.array([ord(character) for character in "•-*"], np.uint32)
 
 
 def _packed(phrases: tuple[str, ...]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
-    """All code points, and where each phrase begins; its end is the beginning of the next."""
-    codes = np.array([ord(character) for phrase in phrases for character in phrase], np.uint32)
+    """All code points, and where each phrase begins; it ends where the next one begins."""
+    codes = np.array([ord(character) for character in "".join(phrases)], np.uint32)
     return codes, np.cumsum([0, *map(len, phrases)])
 
 
@@ -141,10 +144,14 @@ _COUNTED, _COUNTED_STARTS = _packed(COUNTED)
 _STOPS, _STOP_STARTS = _packed(STOP_WORDS)
 
 
+# The kernels. They call each other, so they share this file: numba's cache watches only the file of
+# the function itself.
+
+
 @jit
 def _mixed(hashed: np.uint64, code: np.uint64) -> np.uint64:
-    """The hash with one more thing in it, which may be a hash too (the order counts); never 0,
-    which marks an empty place of a table."""
+    """The hash with one more code point or hash mixed in; the order counts. Never 0, which marks an
+    empty slot of a table."""
     hashed = (hashed ^ (hashed >> np.uint64(32))) * np.uint64(0x9E3779B97F4A7C15)
     hashed = (hashed ^ code) * np.uint64(0xBF58476D1CE4E5B9)
     return (hashed ^ (hashed >> np.uint64(29))) | np.uint64(1)
@@ -152,7 +159,7 @@ def _mixed(hashed: np.uint64, code: np.uint64) -> np.uint64:
 
 @jit
 def _lower(code: np.uint32) -> np.uint32:
-    """A to Z as a to z."""
+    """The code point, with A to Z in lower case."""
     return np.uint32(code + 32) if 65 <= code <= 90 else code
 
 
@@ -171,7 +178,7 @@ def _is_at(
 
 @jit
 def _seen(table: NDArray[np.uint64], key: np.uint64) -> bool:
-    """Whether the key was put into this open-addressed table before; now it is."""
+    """Whether the open-addressed table already holds the key; adds it if not."""
     mask = np.uint64(len(table) - 1)
     place = (key >> np.uint64(20)) & mask
     while table[place] != 0:
@@ -195,17 +202,18 @@ def _room(count: int) -> int:
 def _words(
     codes: NDArray[np.uint32], kinds: NDArray[np.uint8], most: int, out: NDArray[np.int64]
 ) -> None:
-    """The measures of words and characters, n-grams among the first `most` words, into `out`: in
-    the order of `MEASURES`."""
+    """Write the measures of words, characters and n-grams into `out`, in the order of `MEASURES`.
+    N-grams are searched for among the first `most` words."""
     capacity = min(len(codes), most)
-    hashes, lengths, gaps = (
-        np.empty(capacity, np.uint64),
-        np.empty(capacity, np.int64),
-        np.empty(capacity, np.int64),
-    )
+    hashes = np.empty(capacity, np.uint64)
+    lengths = np.empty(capacity, np.int64)
+    gaps = np.empty(capacity, np.int64)  # 1 before a word that a space precedes, else 0
     count = spaced = characters = with_letters = stops = 0
     broken = number_signs = ellipses = line_feeds = braces = lorem = 0
-    reached = 0  # the end of the last word that is looked at for n-grams
+    reached = 0  # the end of the last word that is searched for n-grams
+
+    # `begin` is the start of the open word; `last` and `at_last` are its last letter or digit so
+    # far, and its hash up to there.
     begin = last = -1
     letters = False
     hashed = at_last = np.uint64(1)
@@ -216,13 +224,15 @@ def _words(
         alone = kind & UNSPACED != 0
         if (kind & SPACE != 0 or alone) and begin >= 0:  # the word has ended
             if count < capacity:
-                hashes[count], lengths[count], gaps[count] = at_last, last + 1 - begin, 1
+                hashes[count] = at_last
+                lengths[count] = last + 1 - begin
+                gaps[count] = 1
                 reached = last + 1
             count += 1
             spaced += 1
             characters += last + 1 - begin
             with_letters += letters
-            if last + 1 - begin <= 4:
+            if last + 1 - begin <= 4:  # no stop word is longer
                 for stop in range(len(_STOP_STARTS) - 1):
                     length = _STOP_STARTS[stop + 1] - _STOP_STARTS[stop]
                     if length == last + 1 - begin and _is_at(
@@ -233,11 +243,9 @@ def _words(
             letters = False
         if alone:
             if count < capacity:
-                hashes[count], lengths[count], gaps[count] = (
-                    _mixed(np.uint64(1), np.uint64(code)),
-                    1,
-                    0,
-                )
+                hashes[count] = _mixed(np.uint64(1), np.uint64(code))
+                lengths[count] = 1
+                gaps[count] = 0
                 reached = place + 1
             count += 1
             with_letters += 1
@@ -251,7 +259,8 @@ def _words(
             hashed = _mixed(hashed, np.uint64(code))
             if kind & MARK != 0:
                 last, at_last = place, hashed
-        # other characters that are counted
+
+        # characters that are counted one by one: . # { and others
         if code == 46:
             dots += 1
             if dots == 3:
@@ -272,30 +281,28 @@ def _words(
             codes, place, len(codes), _PHRASES, 0, _PHRASE_STARTS[1]
         ):
             lorem += 1
+
     in_reach = len(codes) if count <= capacity else reached
-    if (
-        count - spaced > spaced
-    ):  # a script without spaces: what stands between spaces there are not words
+    if count - spaced > spaced:
+        # A script without spaces: runs between spaces are not words there, so word length and
+        # n-grams mean nothing.
         spaced = characters = in_reach = 0
     distinct = 0
     for stop in range(len(_STOP_STARTS) - 1):
         distinct += (stops >> stop) & 1
-    out[0], out[1], out[2], out[3], out[4], out[5] = (
-        len(codes),
-        count,
-        spaced,
-        characters,
-        with_letters,
-        distinct,
-    )
-    out[6], out[7], out[8], out[9], out[10], out[11] = (
-        broken,
-        number_signs,
-        ellipses,
-        line_feeds,
-        braces,
-        lorem,
-    )
+
+    out[0] = len(codes)
+    out[1] = count
+    out[2] = spaced
+    out[3] = characters
+    out[4] = with_letters
+    out[5] = distinct
+    out[6] = broken
+    out[7] = number_signs
+    out[8] = ellipses
+    out[9] = line_feeds
+    out[10] = braces
+    out[11] = lorem
     out[12] = in_reach
     _repetition(hashes[: min(count, capacity)], lengths, gaps, out[13:])
 
@@ -307,26 +314,27 @@ def _repetition(
     gaps: NDArray[np.int64],
     out: NDArray[np.int64],
 ) -> None:
-    """Characters of the most frequent 2-, 3- and 4-gram and of repeated 5- to 10-grams (Gopher),
-    into `out`.
+    """Write the characters of the most frequent 2-, 3- and 4-gram and of repeated 5- to 10-grams
+    (Gopher) into `out`.
 
-    The most frequent, if it occurs twice: its occurrences times its length with a space between
-    words; of equally frequent ones the one that is first in the text. A repeated one: the
-    characters of its words; the search goes on after it.
+    The most frequent n-gram, if it occurs twice, counts its occurrences times its length with a
+    space between words; among equally frequent ones the first in the text counts. A repeated n-gram
+    counts the characters of its words; the search continues after it.
     """
     count = len(hashes)
     grams = hashes.copy()
     size = _room(count)
-    table, counts, slots = (
-        np.zeros(size, np.uint64),
-        np.zeros(size, np.int64),
-        np.empty(count, np.int64),
-    )
+    table = np.zeros(size, np.uint64)
+    counts = np.zeros(size, np.int64)
+    slots = np.empty(count, np.int64)
+
+    # sums of lengths and gaps of the words before each place, so that a range is one subtraction
     until = np.zeros(count + 1, np.int64)
     gaps_until = np.zeros(count + 1, np.int64)
     for place in range(count):
         until[place + 1] = until[place] + lengths[place]
         gaps_until[place + 1] = gaps_until[place] + gaps[place]
+
     mask = np.uint64(size - 1)
     for n in range(2, DUPLICATE_N[1] + 1):
         grams_now = count - n + 1
@@ -368,16 +376,17 @@ def _repetition(
 
 @jit
 def _lines(codes: NDArray[np.uint32], kinds: NDArray[np.uint8], out: NDArray[np.int64]) -> None:
-    """The measures of lines and paragraphs, into `out`."""
+    """Write the measures of lines and paragraphs into `out`."""
     feeds = 1
     for code in codes:
         feeds += code == 10
-    lines_seen, paragraphs_seen = (
-        np.zeros(_room(feeds), np.uint64),
-        np.zeros(_room(feeds), np.uint64),
-    )
+    lines_seen = np.zeros(_room(feeds), np.uint64)
+    paragraphs_seen = np.zeros(_room(feeds), np.uint64)
     out[:] = 0
-    paragraph, paragraph_begin, paragraph_end = np.uint64(1), -1, 0
+
+    paragraph = np.uint64(1)
+    paragraph_begin = -1
+    paragraph_end = 0
     begin = 0
     while begin <= len(codes):
         stop = begin
@@ -416,7 +425,8 @@ def _line(
     paragraph: np.uint64,
     out: NDArray[np.int64],
 ) -> np.uint64:
-    """Add the line codes[first:end] to the measures; returns the hash of the paragraph with it."""
+    """Add the line codes[first:end] to the measures. Returns the paragraph's hash with the line
+    mixed in."""
     hashed = np.uint64(1)
     upper = tokens = alphanumeric = numbers = words = 0
     in_word = False
@@ -438,6 +448,7 @@ def _line(
                 elif not in_word:
                     words += 1
                     in_word = True
+
     length = end - first
     out[0] += 1
     out[1] += length
@@ -452,15 +463,19 @@ def _line(
     while at > first and kinds[codes[at]] & CLOSER != 0:
         at -= 1
     out[7] += kinds[codes[at]] & END_MARK != 0
+
     boilerplate = 2 * upper > length or words <= 1 or (alphanumeric > 0 and alphanumeric == numbers)
     if not boilerplate and words <= BOILERPLATE_LINE_WORDS:
         start = first
+        # phrases begin behind bullets and quotation marks; `(c)` begins with its bracket
         while start < end and kinds[codes[start]] & (LETTER | NUMBER) == 0 and codes[start] != 40:
             start += 1
         for phrase in range(len(_BOILER_STARTS) - 1):
             boilerplate |= _is_at(
                 codes, start, end, _BOILER, _BOILER_STARTS[phrase], _BOILER_STARTS[phrase + 1]
             )
+
+        # a counter: a number and what it counts
         if tokens == 2 and start < end and kinds[codes[start]] & NUMBER != 0:
             while start < end and kinds[codes[start]] & SPACE == 0:
                 start += 1
@@ -486,8 +501,8 @@ def _ends_with_ellipsis(codes: NDArray[np.uint32], first: int, end: int) -> bool
 def _c4(
     codes: NDArray[np.uint32], kinds: NDArray[np.uint8], least_words: int, out: NDArray[np.int64]
 ) -> None:
-    """C4's sentences: in lines that its rules keep; the same with any end of line (FineWeb); and
-    the characters of the former."""
+    """Write C4's counts into `out`: sentences in the lines that its rules keep, the same without
+    the rule on how a line ends (FineWeb), and the characters of the kept lines."""
     out[:] = 0
     begin = 0
     while begin < len(codes):
@@ -514,9 +529,8 @@ def _c4(
                 token += 1
             dropped |= token > C4_WORD_CHARACTERS
             code = _lower(code)
-            if (
-                code == 106 or code == 116 or code == 112 or code == 99 or code == 117
-            ):  # j, t, p, c, u begin a phrase
+            # the phrases begin with j, t, p, c and u: a test of the letter saves most comparisons
+            if code == 106 or code == 116 or code == 112 or code == 99 or code == 117:
                 for phrase in range(1, len(_PHRASE_STARTS) - 1):
                     dropped |= _is_at(
                         codes,
@@ -549,24 +563,25 @@ def _c4(
 def measure_record(
     language: str | None, date: datetime.date | None, title: str | None, url: str | None
 ) -> tuple[int, ...]:
-    """The `RECORD_MEASURES`."""
+    """The `RECORD_MEASURES` of a document, in their order."""
     english = -1 if language is None else int(language == "en")
     address = url or ""
-    sections = len(_URL_SECTIONS.findall(address.partition("://")[2].partition("#")[0]))
+    path = address.partition("://")[2].partition("#")[0]
     return (
         english,
         int(date is not None),
         len(title or ""),
         len(address),
         len(_URL_ENDINGS.findall(address)),
-        sections,
+        len(_URL_SECTIONS.findall(path)),
     )
 
 
 def measure(text: str, c4_line_words: int = 3) -> NDArray[np.int64]:
-    """(len(MEASURES),) every measure of a text. `c4_line_words`: C4 drops a line of fewer words."""
-    (row,) = measure_all([text], c4_line_words)
-    return cast(NDArray[np.int64], row)
+    """(len(MEASURES),) every measure of one text. C4 drops lines of fewer than `c4_line_words`
+    words."""
+    row: NDArray[np.int64] = measure_all([text], c4_line_words)[0]
+    return row
 
 
 def measure_all(
@@ -575,14 +590,17 @@ def measure_all(
     """(D, len(MEASURES)) every measure of each text."""
     out = np.zeros((len(texts), len(MEASURES)), np.int64)
     kinds = flags()
-    lines = 13 + DUPLICATE_N[1] - 1
-    for row, text in enumerate(texts):
+    lines = MEASURES.index("lines")
+    c4 = MEASURES.index("c4_sentences")
+    for row, text in zip(out, texts):
         codes = _codes(text)
-        _words(codes, kinds, most, out[row])
-        _lines(codes, kinds, out[row, lines : lines + 12])
+        _words(codes, kinds, most, row)
+        _lines(codes, kinds, row[lines:c4])
+
+        # C4 removes marks of citations and edit links before it looks at lines
         if "[" in text:
             codes = _codes(_CITATION.sub("", text))
-        _c4(codes, kinds, c4_line_words, out[row, lines + 12 :])
+        _c4(codes, kinds, c4_line_words, row[c4:])
     return out
 
 

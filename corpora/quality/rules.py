@@ -1,22 +1,25 @@
-"""Rules of quality: each a measure of a document against a threshold that the recipe sets. Measures
-are taken once (`corpora.quality.measures`); which documents go is reckoned from them, so that a threshold
-changes without reading a text again.
+"""Rules of quality: each compares one measure of a document with a threshold of the recipe.
 
-Sources: RoBERTa states no rule, `paper` is the least that its corpus implies; Gopher (Rae et al.
+Measures are taken once (`corpora.quality.measures`) and stored. Which documents are removed is
+computed from the stored numbers, so a threshold changes without reading a text again.
+
+Sources: RoBERTa states no rule, so `paper` is the least that its corpus implies; Gopher (Rae et al.
 2021, appendix A.1.1), C4 (Raffel et al. 2020, section 2.2), FineWeb (Penedo et al. 2024, section
 3), RealNews (Zellers et al. 2019, its released code). Where a paper and its code disagree, the
 paper's figure stands; docs/corpora.md lists these places.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from shards.errors import nearest
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # numpy is not loaded for the sake of `--help`
     import numpy as np
     from numpy.typing import NDArray
+
+    Column = NDArray[Any]  # whole numbers, but for `id`
 
 Profile = Literal["default", "none", "paper", "gopher", "c4", "fineweb", "realnews", "openwebtext"]
 
@@ -25,39 +28,51 @@ Comparison = Literal["<", "<=", ">", ">="]
 _COMPARISONS: tuple[Comparison, ...] = ("<=", ">=", "<", ">")
 
 STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")
-"""Gopher's; an English text has two of them."""
+"""Gopher's list. An English text has at least two of them."""
 
-TOP_N, DUPLICATE_N = (2, 4), (5, 10)
-"""Lengths of the n-grams whose most frequent one counts, and of those whose repetitions do
-(Gopher)."""
+TOP_N = (2, 4)
+"""Gopher measures the most frequent n-gram for n in this range, both ends included."""
+
+DUPLICATE_N = (5, 10)
+"""Gopher measures repeated n-grams for n in this range, both ends included."""
 
 MEASURES = (
-    *("characters", "words", "spaced_words", "word_characters", "words_with_letters", "stop_words"),
-    *(
-        "broken_characters",
-        "number_signs",
-        "ellipses",
-        "line_feeds",
-        "braces",
-        "lorem_ipsum",
-        "repetition_characters",
-    ),
+    # words and characters
+    "characters",
+    "words",
+    "spaced_words",
+    "word_characters",
+    "words_with_letters",
+    "stop_words",
+    "broken_characters",
+    "number_signs",
+    "ellipses",
+    "line_feeds",
+    "braces",
+    "lorem_ipsum",
+    # n-grams of words
+    "repetition_characters",
     *(f"top_{n}_gram_characters" for n in range(TOP_N[0], TOP_N[1] + 1)),
     *(f"duplicate_{n}_gram_characters" for n in range(DUPLICATE_N[0], DUPLICATE_N[1] + 1)),
-    *(
-        "lines",
-        "line_characters",
-        "duplicate_lines",
-        "duplicate_line_characters",
-        "bullet_lines",
-        "ellipsis_lines",
-        "short_lines",
-        "punctuated_lines",
-    ),
-    *("paragraphs", "duplicate_paragraphs", "duplicate_paragraph_characters", "boilerplate_words"),
-    *("c4_sentences", "c4_sentences_any_end", "c4_characters"),
+    # lines and paragraphs
+    "lines",
+    "line_characters",
+    "duplicate_lines",
+    "duplicate_line_characters",
+    "bullet_lines",
+    "ellipsis_lines",
+    "short_lines",
+    "punctuated_lines",
+    "paragraphs",
+    "duplicate_paragraphs",
+    "duplicate_paragraph_characters",
+    "boilerplate_words",
+    # C4
+    "c4_sentences",
+    "c4_sentences_any_end",
+    "c4_characters",
 )
-"""Measures of a text, in the order of `corpora.quality.measures`."""
+"""Measures of a text, in the order in which `corpora.quality.measures` writes them."""
 
 RECORD_MEASURES = (
     "english",
@@ -67,17 +82,20 @@ RECORD_MEASURES = (
     "url_endings",
     "url_sections",
 )
-"""Measures of what stands beside a text. `english`: 1, 0, or -1 where the language is unknown."""
+"""Measures of a document's other fields. `english` is 1, 0, or -1 for an unknown language."""
 
 TOKENS = "tokens"
-"""The measure that is only taken where a rule reads it: it needs a vocabulary."""
+"""The measure that needs a vocabulary, and is taken only for a rule that reads it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """Removes a document where `measure`, divided by the measure `over` if one is named, stands in
-    the relation `fires` to the threshold. Nothing is removed for a share of nothing. `english`:
-    asked of English alone."""
+    """Removes a document whose `measure` stands in the relation `fires` to the threshold.
+
+    `over` names a second measure by which the first is divided; the rule does not apply to a
+    document in which that one is 0. `english`: the rule applies to English documents only. `own`:
+    the measure is a function of the user's.
+    """
 
     name: str
     measure: str
@@ -87,154 +105,176 @@ class Rule:
     own: bool = False
 
     def columns(self) -> tuple[str, ...]:
-        """The measures it reads."""
-        return (
-            self.measure,
-            *((self.over,) if self.over else ()),
-            *(("english",) if self.english else ()),
-        )
+        """The measures that the rule reads."""
+        columns = [self.measure]
+        if self.over:
+            columns.append(self.over)
+        if self.english:
+            columns.append("english")
+        return tuple(columns)
 
 
 def _rule(measure: str, fires: Comparison, over: str = "", english: bool = False) -> Any:
+    # `Any`, as `dataclasses.field` has it: the result stands for a value of the field's own type.
     return field(
         default=None,
-        metadata={"measure": measure, "fires": fires, "over": over, "english": english},
+        metadata={"rule": Rule(name="", measure=measure, fires=fires, over=over, english=english)},
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class RulesConfig:
-    """Which documents go for their quality: a profile's rules, and thresholds laid over them. See
-    docs/corpora.md."""
+    """Which documents are removed for their quality: the rules of a profile, and thresholds that
+    override or extend them. See docs/corpora.md."""
 
     profile: Profile = "default"
-    """none, paper, gopher, c4, fineweb, realnews, openwebtext; default: paper for cc_news,
-    openwebtext for that kind, none for others."""
+    """Rules to start from: none, paper, gopher, c4, fineweb, realnews or openwebtext. `default` is
+    paper for cc_news, openwebtext for that kind, and none for all others."""
     off: tuple[str, ...] = ()
-    """Rules of the profile that are not asked."""
+    """Names of rules of the profile to leave out."""
     functions: tuple[str, ...] = ()
-    """Your own measures, each `module:function` of a document: it goes where that is true, or, as
-    in "my.rules:shouting > 0.3", where it stands so to a number."""
+    """Measures of your own, each the `module:function` of a document. The document is removed if
+    the function returns true, or, with a comparison as in "my.rules:shouting > 0.3", if the number
+    that it returns satisfies the comparison."""
     exclude_urls: tuple[str, ...] = ()
-    """Files of addresses, one a line, whose pages go, whatever their spelling."""
+    """Files that list addresses, one per line. Documents with one of these addresses are removed,
+    however the address is spelled."""
     exclude_domains: tuple[str, ...] = ()
-    """Files of domains, one a line, whose pages go, and those of their sub-domains."""
+    """Files that list domains, one per line. Documents of these domains and of their sub-domains
+    are removed."""
     exclude_hashes: tuple[str, ...] = ()
-    """Files of hashes of 32 hex digits, one a line: the `id` or `digest` of documents that go, or
-    the hash of their folded text."""
+    """Files that list hashes of 32 hex digits, one per line. A document is removed if its `id`, its
+    `digest` or the hash of its folded text is listed."""
     only_domains: tuple[str, ...] = ()
-    """Files of domains, one a line: pages of others go. RealNews has such a list."""
+    """Files that list domains, one per line. Documents of all other domains are removed. RealNews
+    has such a list."""
     require_date: bool | None = _rule("dated", "<")
-    """Documents without a date go."""
+    """Remove documents without a date."""
     min_title_characters: int | None = _rule("title_characters", "<")
-    """Shorter titles go, and documents without one."""
+    """Remove documents with a shorter title than this, or without one."""
     max_url_characters: int | None = _rule("url_characters", ">")
-    """Longer addresses go."""
+    """Remove documents with a longer address than this."""
     max_url_endings: int | None = _rule("url_endings", ">")
-    """Addresses with more of .com, .co.uk, .net, .org in them go."""
+    """Remove documents whose address contains .com, .co.uk, .net or .org more often than this."""
     max_url_sections: int | None = _rule("url_sections", ">")
-    """Addresses with more parts that name no article (/video/, /gallery/, /tag/, /search/, ...)
-    go."""
+    """Remove documents whose address has more than this many parts that are no article (/video/,
+    /gallery/, /tag/, /search/, ...)."""
     min_characters: int | None = _rule("characters", "<")
-    """Fewer characters go."""
+    """Remove documents with fewer characters than this."""
     max_characters: int | None = _rule("characters", ">")
-    """More characters go."""
+    """Remove documents with more characters than this."""
     min_words: int | None = _rule("words", "<")
-    """Fewer words go. A word is what white space separates and holds a letter or a digit; in a
-    script without spaces, a letter."""
+    """Remove documents with fewer words than this. A word is a run between white space that holds
+    a letter or a digit; in a script without spaces, one letter."""
     max_words: int | None = _rule("words", ">")
-    """More words go."""
+    """Remove documents with more words than this."""
     min_tokens: int | None = _rule(TOKENS, "<")
-    """Fewer tokens of the given vocabulary go; needs `path` of `[tokenizer]`, since a trained one
-    is made of the texts that are kept."""
+    """Remove documents with fewer tokens of the given vocabulary than this. Requires `path` in
+    `[tokenizer]`: a tokenizer that the build trains learns from the documents that are kept."""
     min_mean_word_length: float | None = _rule("word_characters", "<", over="spaced_words")
-    """A lower mean length of words goes, in characters from their first to their last letter or
-    digit. Not asked of scripts without spaces."""
+    """Remove documents whose words are shorter than this on average, in characters from a word's
+    first to its last letter or digit. Does not apply to scripts without spaces."""
     max_mean_word_length: float | None = _rule("word_characters", ">", over="spaced_words")
-    """A higher mean length of words goes."""
+    """Remove documents whose words are longer than this on average."""
     max_number_signs: float | None = _rule("number_signs", ">", over="words")
-    """More # a word go."""
+    """Remove documents with more number signs (#) per word than this."""
     max_ellipses: float | None = _rule("ellipses", ">", over="words")
-    """More ellipses a word go."""
+    """Remove documents with more ellipses per word than this."""
     max_bullet_lines: float | None = _rule("bullet_lines", ">", over="lines")
-    """A larger share of lines that begin with a bullet (\u2022, -, *) goes."""
+    """Remove documents in which more than this share of the lines begins with a bullet (\u2022, -,
+    *)."""
     max_ellipsis_lines: float | None = _rule("ellipsis_lines", ">", over="lines")
-    """A larger share of lines that end with an ellipsis goes."""
+    """Remove documents in which more than this share of the lines ends with an ellipsis."""
     min_words_with_letters: float | None = _rule("words_with_letters", "<", over="words")
-    """A lower share of words that hold a letter goes."""
+    """Remove documents in which less than this share of the words contains a letter."""
     min_stop_words: int | None = _rule("stop_words", "<", english=True)
-    """Fewer of the, be, to, of, and, that, have, with go: different ones, in any case. Asked of
-    English alone."""
+    """Remove documents with fewer different stop words than this: the, be, to, of, and, that, have,
+    with, in any case. Applies to English documents only."""
     max_broken_characters: float | None = _rule("broken_characters", ">", over="characters")
-    """A larger share of control characters and U+FFFD goes."""
+    """Remove documents in which more than this share of the characters is broken: control
+    characters and U+FFFD."""
     max_duplicate_lines: float | None = _rule("duplicate_lines", ">", over="lines")
-    """A larger share of lines that repeat an earlier one goes."""
+    """Remove documents in which more than this share of the lines repeats an earlier line."""
     max_duplicate_paragraphs: float | None = _rule("duplicate_paragraphs", ">", over="paragraphs")
-    """A larger share of paragraphs that repeat an earlier one goes."""
+    """Remove documents in which more than this share of the paragraphs repeats an earlier
+    paragraph."""
     max_duplicate_line_characters: float | None = _rule(
         "duplicate_line_characters", ">", over="characters"
     )
-    """A larger share of characters in such lines goes."""
+    """Remove documents in which more than this share of the characters is in repeated lines."""
     max_duplicate_paragraph_characters: float | None = _rule(
         "duplicate_paragraph_characters", ">", over="characters"
     )
-    """A larger share of characters in such paragraphs goes."""
+    """Remove documents in which more than this share of the characters is in repeated
+    paragraphs."""
     max_top_2_gram: float | None = _rule("top_2_gram_characters", ">", over="repetition_characters")
-    """A larger share of characters in the most frequent 2-gram of words goes."""
+    """Remove documents in which more than this share of the characters belongs to the most frequent
+    2-gram of words."""
     max_top_3_gram: float | None = _rule("top_3_gram_characters", ">", over="repetition_characters")
-    """A larger share of characters in the most frequent 3-gram of words goes."""
+    """Remove documents in which more than this share of the characters belongs to the most frequent
+    3-gram of words."""
     max_top_4_gram: float | None = _rule("top_4_gram_characters", ">", over="repetition_characters")
-    """A larger share of characters in the most frequent 4-gram of words goes."""
+    """Remove documents in which more than this share of the characters belongs to the most frequent
+    4-gram of words."""
     max_duplicate_5_grams: float | None = _rule(
         "duplicate_5_gram_characters", ">", over="repetition_characters"
     )
-    """A larger share of characters in repeated 5-grams of words goes."""
+    """Remove documents in which more than this share of the characters is in repeated 5-grams of
+    words."""
     max_duplicate_6_grams: float | None = _rule(
         "duplicate_6_gram_characters", ">", over="repetition_characters"
     )
-    """A larger share of characters in repeated 6-grams of words goes."""
+    """Remove documents in which more than this share of the characters is in repeated 6-grams of
+    words."""
     max_duplicate_7_grams: float | None = _rule(
         "duplicate_7_gram_characters", ">", over="repetition_characters"
     )
-    """A larger share of characters in repeated 7-grams of words goes."""
+    """Remove documents in which more than this share of the characters is in repeated 7-grams of
+    words."""
     max_duplicate_8_grams: float | None = _rule(
         "duplicate_8_gram_characters", ">", over="repetition_characters"
     )
-    """A larger share of characters in repeated 8-grams of words goes."""
+    """Remove documents in which more than this share of the characters is in repeated 8-grams of
+    words."""
     max_duplicate_9_grams: float | None = _rule(
         "duplicate_9_gram_characters", ">", over="repetition_characters"
     )
-    """A larger share of characters in repeated 9-grams of words goes."""
+    """Remove documents in which more than this share of the characters is in repeated 9-grams of
+    words."""
     max_duplicate_10_grams: float | None = _rule(
         "duplicate_10_gram_characters", ">", over="repetition_characters"
     )
-    """A larger share of characters in repeated 10-grams of words goes."""
+    """Remove documents in which more than this share of the characters is in repeated 10-grams of
+    words."""
     max_lorem_ipsum: int | None = _rule("lorem_ipsum", ">")
-    """More occurrences of "lorem ipsum" go."""
+    """Remove documents with more occurrences of "lorem ipsum" than this."""
     max_braces: int | None = _rule("braces", ">")
-    """More opening braces go."""
+    """Remove documents with more opening braces than this."""
     min_c4_sentences: int | None = _rule("c4_sentences", "<")
-    """Fewer sentences in the lines that C4 would leave go; the text itself keeps all its lines."""
+    """Remove documents with fewer sentences than this in the lines that C4 would keep. The text
+    itself keeps all its lines."""
     min_c4_sentences_any_end: int | None = _rule("c4_sentences_any_end", "<")
-    """The same, where a line need not end with a mark."""
+    """The same, with lines that do not end with a punctuation mark counted too."""
     min_c4_characters: float | None = _rule("c4_characters", "<", over="characters")
-    """A lower share of characters in the lines that C4 would leave goes."""
+    """Remove documents in which less than this share of the characters is in the lines that C4
+    would keep."""
     c4_line_words: int = 3
-    """C4 leaves no line of fewer words: 3 in its paper, 5 in its code."""
+    """C4 keeps no line of fewer words: 3 in its paper, 5 in its code."""
     min_punctuated_lines: float | None = _rule("punctuated_lines", "<=", over="lines")
-    """This share of lines that end with a mark (. ! ? ...), or a lower one, goes."""
+    """Remove documents in which at most this share of the lines ends with a punctuation mark (. ! ?
+    ...)."""
     max_repeated_line_characters: float | None = _rule(
         "duplicate_line_characters", ">=", over="line_characters"
     )
-    """This share of characters in lines that repeat an earlier one, or a larger one, goes (of the
-    characters in lines)."""
+    """Remove documents in which at least this share of the characters of all lines is in repeated
+    lines."""
     max_short_lines: float | None = _rule("short_lines", ">=", over="lines")
-    """This share of lines under 30 characters, or a larger one, goes."""
+    """Remove documents in which at least this share of the lines is shorter than 30 characters."""
     max_line_feeds: float | None = _rule("line_feeds", ">", over="words")
-    """More line feeds a word go."""
+    """Remove documents with more line feeds per word than this."""
     max_boilerplate_words: float | None = _rule("boilerplate_words", ">", over="words")
-    """A larger share of words goes in lines of boilerplate: credits, invitations to read on or sign
-    up, counters, one word, capitals, digits."""
+    """Remove documents in which more than this share of the words is in boilerplate lines: credits,
+    invitations to read on or sign up, counters, lines of one word, of capitals or of digits."""
 
     def __post_init__(self) -> None:
         for name in self.off:
@@ -249,11 +289,11 @@ class RulesConfig:
 
 
 RULES: dict[str, Rule] = {
-    entry.name: Rule(name=entry.name, **entry.metadata)
+    entry.name: replace(entry.metadata["rule"], name=entry.name)
     for entry in fields(RulesConfig)
-    if entry.metadata
+    if "rule" in entry.metadata
 }
-"""Every rule by its name, in the order in which those that a profile does not hold are asked."""
+"""Every rule by its name. Rules that are not in the profile are applied in this order."""
 
 _LISTS = {
     "exclude_urls": Rule(name="exclude_urls", measure="excluded_url", fires=">"),
@@ -261,38 +301,35 @@ _LISTS = {
     "exclude_hashes": Rule(name="exclude_hashes", measure="excluded_hash", fires=">"),
     "only_domains": Rule(name="only_domains", measure="in_only_domains", fires="<"),
 }
-"""Rules that a list of the user's decides; asked before all others."""
+"""Rules that a list of the user's decides. They are applied before all others."""
 
 _REPETITION = {
-    **{
-        "max_duplicate_lines": 0.30,
-        "max_duplicate_paragraphs": 0.30,
-        "max_duplicate_line_characters": 0.20,
-        "max_duplicate_paragraph_characters": 0.20,
-    },
-    **{"max_top_2_gram": 0.20, "max_top_3_gram": 0.18, "max_top_4_gram": 0.16},
-    **{"max_duplicate_5_grams": 0.15, "max_duplicate_6_grams": 0.14, "max_duplicate_7_grams": 0.13},
-    **{
-        "max_duplicate_8_grams": 0.12,
-        "max_duplicate_9_grams": 0.11,
-        "max_duplicate_10_grams": 0.10,
-    },
+    "max_duplicate_lines": 0.30,
+    "max_duplicate_paragraphs": 0.30,
+    "max_duplicate_line_characters": 0.20,
+    "max_duplicate_paragraph_characters": 0.20,
+    "max_top_2_gram": 0.20,
+    "max_top_3_gram": 0.18,
+    "max_top_4_gram": 0.16,
+    "max_duplicate_5_grams": 0.15,
+    "max_duplicate_6_grams": 0.14,
+    "max_duplicate_7_grams": 0.13,
+    "max_duplicate_8_grams": 0.12,
+    "max_duplicate_9_grams": 0.11,
+    "max_duplicate_10_grams": 0.10,
 }
 
 _QUALITY = {
-    **{
-        "min_words": 50,
-        "max_words": 100_000,
-        "min_mean_word_length": 3.0,
-        "max_mean_word_length": 10.0,
-    },
-    **{
-        "max_number_signs": 0.1,
-        "max_ellipses": 0.1,
-        "max_bullet_lines": 0.9,
-        "max_ellipsis_lines": 0.3,
-    },
-    **{"min_words_with_letters": 0.8, "min_stop_words": 2},
+    "min_words": 50,
+    "max_words": 100_000,
+    "min_mean_word_length": 3.0,
+    "max_mean_word_length": 10.0,
+    "max_number_signs": 0.1,
+    "max_ellipses": 0.1,
+    "max_bullet_lines": 0.9,
+    "max_ellipsis_lines": 0.3,
+    "min_words_with_letters": 0.8,
+    "min_stop_words": 2,
 }
 
 PROFILES: dict[str, dict[str, float]] = {
@@ -309,52 +346,60 @@ PROFILES: dict[str, dict[str, float]] = {
     "fineweb": {
         **_REPETITION,
         **_QUALITY,
-        **{"max_lorem_ipsum": 0, "max_braces": 0, "min_c4_sentences_any_end": 5},
-        **{
-            "min_punctuated_lines": 0.12,
-            "max_repeated_line_characters": 0.1,
-            "max_short_lines": 0.67,
-        },
+        "max_lorem_ipsum": 0,
+        "max_braces": 0,
+        "min_c4_sentences_any_end": 5,
+        "min_punctuated_lines": 0.12,
+        "max_repeated_line_characters": 0.1,
+        "max_short_lines": 0.67,
     },
     "realnews": {
-        **{
-            "max_url_characters": 200,
-            "max_url_endings": 1,
-            "max_url_sections": 0,
-            "require_date": True,
-        },
-        **{"min_characters": 1000, "min_title_characters": 30},
+        "max_url_characters": 200,
+        "max_url_endings": 1,
+        "max_url_sections": 0,
+        "require_date": True,
+        "min_characters": 1000,
+        "min_title_characters": 30,
     },
     "openwebtext": {"min_words": 128},
 }
-"""Rules and thresholds of each profile, in the order in which they are asked."""
+"""The rules and thresholds of each profile, in the order in which they are applied."""
 
 
 def asked(config: RulesConfig) -> list[tuple[Rule, float]]:
-    """The rules that a recipe asks, with their thresholds, in the order in which they are asked:
-    lists, the profile's, further ones, functions."""
-    thresholds = dict(PROFILES.get(config.profile, {}))
-    thresholds |= {
-        name: getattr(config, name) for name in RULES if getattr(config, name) is not None
-    }
+    """The rules that apply, with their thresholds, in order: lists, those of the profile, further
+    ones, functions. The first that fires is the reason for the removal."""
     lists = [
         (rule, 1 if name == "only_domains" else 0)
         for name, rule in _LISTS.items()
         if getattr(config, name)
     ]
+
+    # An overridden threshold keeps the place that its rule has in the profile.
+    thresholds = dict(PROFILES.get(config.profile, {}))
+    for name in RULES:
+        threshold = getattr(config, name)
+        if threshold is not None:
+            thresholds[name] = threshold
     named = [
         (RULES[name], threshold) for name, threshold in thresholds.items() if name not in config.off
     ]
-    return [*lists, *named, *(_parse_function(text) for text in config.functions)]
+
+    functions = [_parse_function(text) for text in config.functions]
+    return [*lists, *named, *functions]
 
 
 def _parse_function(text: str) -> tuple[Rule, float]:
+    """The rule and threshold of an entry of `functions`. Raises ValueError."""
+    fires: Comparison = ">"
+    name = text
+    threshold = "0"
     for comparison in _COMPARISONS:
-        name, sign, threshold = text.partition(comparison)
-        if sign:
+        if comparison in text:
+            fires = comparison
+            name, _, threshold = text.partition(comparison)
             break
-    else:
-        name, comparison, threshold = text, ">", "0"
+
     name = name.strip()
     module, colon, function = name.partition(":")
     try:
@@ -362,35 +407,37 @@ def _parse_function(text: str) -> tuple[Rule, float]:
     except ValueError:
         raise ValueError(f"functions: {text!r}: {threshold.strip()!r} is not a number") from None
     if not (module and colon and function.isidentifier()):
-        raise ValueError(f"functions: {text!r} is not module:function, nor that and a comparison")
-    return Rule(name=name, measure=name, fires=comparison, own=True), number
+        raise ValueError(
+            f"functions: {text!r} is not module:function, with or without a comparison"
+        )
+    return Rule(name=name, measure=name, fires=fires, own=True), number
 
 
 def first_to_fire(
-    rules: list[tuple[Rule, float]], columns: "Mapping[str, NDArray[Any]]", english: bool
+    rules: list[tuple[Rule, float]], columns: "Mapping[str, Column]", english: bool
 ) -> "NDArray[np.int16]":
-    """(D,) place in `rules` of the first that removes each document, -1 where none does.
+    """(D,) index into `rules` of the first that removes each document, -1 where none does.
 
     `columns`: (D,) each measure that the rules read. `english`: whether documents of unknown
-    language count as English. Measures are whole numbers, and the quotient of two is rounded as the
-    threshold's decimal fraction is: a share that equals it compares as equal.
+    language count as English. Measures are whole numbers, and the quotient of two is rounded to
+    float64 just as the decimal fraction of the threshold is, so a share that equals the threshold
+    compares as equal.
     """
     import numpy as np
 
+    comparisons = {"<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal}
     verdict = np.full(len(columns["id"]), -1, np.int16)
-    for place, (rule, threshold) in enumerate(rules):
+    for index, (rule, threshold) in enumerate(rules):
         value, applies = measured(rule, columns, english)
-        compare = {"<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal}[
-            rule.fires
-        ]
-        verdict[(verdict < 0) & applies & compare(value, threshold)] = place
+        fires = comparisons[rule.fires](value, threshold)
+        verdict[(verdict < 0) & applies & fires] = index
     return verdict
 
 
 def measured(
-    rule: Rule, columns: "Mapping[str, NDArray[Any]]", english: bool
+    rule: Rule, columns: "Mapping[str, Column]", english: bool
 ) -> "tuple[NDArray[np.float64], NDArray[np.bool_]]":
-    """(D,) what a rule compares, and whether it is asked of each document at all."""
+    """(D,) the value that a rule compares, and (D,) whether the rule applies to the document."""
     import numpy as np
 
     value = columns[rule.measure].astype(np.float64)

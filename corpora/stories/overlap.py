@@ -10,7 +10,7 @@ The overlaps are whole numbers, so the score is a fraction of whole numbers; it 
 the fraction never has the smaller number; fractions that differ by less than 2**-62 may share one.
 
 The kernels are numba over UTF-8 bytes and are exact: words are compared byte by byte, n-grams by
-the numbers of their words. Their slow twin in plain Python stands in tests/corpora/ngrams_twin.py.
+the numbers of their words. Their slow twin in plain Python stands in tests/corpora/stories/ngrams_twin.py.
 """
 
 import re

@@ -1,19 +1,19 @@
-"""The text of a page from its bytes, by the evidence a browser uses; nothing is guessed by
-statistics.
+"""The text of a page from its bytes, by the evidence that a browser uses; no statistics.
 
-In this order, and the first that decodes without an error wins (WHATWG, with one rule before its
-own):
+The first of these that decodes without an error decides (WHATWG, with one rule before its own):
 
-    byte order mark > valid UTF-8 with a character beyond ASCII > HTTP header > XML declaration or
-<meta> > ASCII > windows-1252
+    byte order mark > valid UTF-8 with a character beyond ASCII > HTTP header
+    > XML declaration or <meta> > ASCII > windows-1252
 
-Valid UTF-8 beats what headers say because it is next to impossible by chance. Labels are read by
-the WHATWG table, in which iso-8859-1 and ascii mean windows-1252. A <meta> counts wherever it
-stands before the body: an eighth of real news pages have theirs behind the 1,024 bytes in which a
-browser looks first. What no evidence decodes cleanly: with at most 0.1 % of replacement characters
-it is kept, as UTF-8 only if more of its characters beyond ASCII are whole than broken; a page
-without a usable declaration is windows-1252 if its bytes above 127 stand alone, as those of Latin
-letters do, and is refused otherwise, since text in an unknown charset is noise.
+Valid UTF-8 beats the headers because it is next to impossible by chance. Labels are read by the
+WHATWG table, in which iso-8859-1 and ascii mean windows-1252. A <meta> counts anywhere before the
+body: an eighth of real news pages have theirs behind the 1,024 bytes in which a browser looks
+first.
+
+If no evidence decodes cleanly, a page with at most 0.1 % of replacement characters is kept, as
+UTF-8 only if more of its characters beyond ASCII are whole than broken. A page without a usable
+declaration is windows-1252 if its bytes above 127 stand alone, as those of Latin letters do. Any
+other page is refused, since text in an unknown charset is noise.
 """
 
 import codecs
@@ -21,18 +21,20 @@ import re
 from dataclasses import dataclass
 
 MAX_REPLACED = 0.001
-"""Share of replacement characters above which a page is refused."""
+"""A page with a larger share of replacement characters is refused."""
 
-_PRESCAN_BYTES, _META_BYTES = 1024, 1 << 16
+_PRESCAN_BYTES = 1024
+
+_META_BYTES = 1 << 16
 
 _BODY = re.compile(rb"<body[\s>]", re.IGNORECASE)
 
 _HIGH_RUNS = re.compile(rb"[\x80-\xff]+")
 
+# Letters beyond ASCII are rare in Latin script, so their bytes form runs of one, now and then two.
 _MAX_MEAN_RUN = 1.6
 
-# https://encoding.spec.whatwg.org/#names-and-labels: the codec of Python, then the labels that mean
-# it.
+# Python's codec, then the labels that mean it: https://encoding.spec.whatwg.org/#names-and-labels
 _TABLE = """
 utf-8: utf-8 utf8 unicode-1-1-utf-8 unicode11utf8 unicode20utf8 x-unicode20utf8
 utf-16-le: utf-16 utf-16le csunicode iso-10646-ucs-2 ucs-2 unicode unicodefeff
@@ -72,11 +74,19 @@ cp932: csshiftjis ms932 ms_kanji shift-jis shift_jis sjis windows-31j x-sjis
 cp949: cseuckr csksc56011987 euc-kr iso-ir-149 korean ks_c_5601-1987 ks_c_5601-1989 ksc5601 ksc_5601 windows-949
 """
 
-_CODECS = {
-    label: line.partition(":")[0]
-    for line in _TABLE.strip().splitlines()
-    for label in line.partition(": ")[2].split()
-}
+_CODECS: dict[str, str] = {}
+for _line in _TABLE.strip().splitlines():
+    _codec, _, _labels = _line.partition(": ")
+    _CODECS |= dict.fromkeys(_labels.split(), _codec)
+
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+
+_ASCII_BYTES = ("iso2022_jp", "utf-16-le", "utf-16-be")
+"""Codecs whose encoded text may consist of ASCII bytes alone."""
 
 _COMMENT = re.compile(rb"<!--.*?-->", re.DOTALL)
 
@@ -89,8 +99,8 @@ _HEADER = re.compile(r"""charset\s*=\s*["']?\s*([^\s"';,]+)""", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Text:
-    """`evidence`: which of bom, utf-8, header, meta, ascii, fallback decided. `replaced`:
-    characters U+FFFD put in for bytes."""
+    """A decoded page. `evidence`: what decided, one of bom, utf-8, header, meta, ascii, fallback.
+    `replaced`: how many U+FFFD stand for broken bytes."""
 
     text: str
     charset: str
@@ -99,8 +109,8 @@ class Text:
 
 
 def _undefined_as_control(error: UnicodeError) -> tuple[str, int]:
-    """Bytes 80..9f that a Windows code page leaves undefined become the control characters of that
-    number, as browsers do."""
+    """Decode the bytes 80..9f that a Windows code page leaves undefined as the control characters
+    of the same number, as browsers do."""
     if isinstance(error, UnicodeDecodeError):
         bad = error.object[error.start : error.end]
         if all(0x80 <= byte <= 0x9F for byte in bad):
@@ -112,85 +122,120 @@ codecs.register_error("corpusmill.c1", _undefined_as_control)
 
 
 def codec_of(label: str) -> str | None:
-    """Python's codec for a label of the web; None for a label that means nothing (`none`,
-    `utf8mb4`) or no safe charset (`utf-7`)."""
+    """Python's codec for a label of the web; None for a label without a meaning (`none`, `utf8mb4`)
+    and for an unsafe charset (`utf-7`)."""
     return _CODECS.get(label.strip().lower())
 
 
 def decode_page(content: bytes, content_type: str = "", *, cut: bool = False) -> Text | None:
-    """The text of a page; None where its charset cannot be told. `cut`: the end is missing, so that
-    its last character may be too."""
-    for mark, codec in (
-        (codecs.BOM_UTF8, "utf-8"),
-        (codecs.BOM_UTF16_LE, "utf-16-le"),
-        (codecs.BOM_UTF16_BE, "utf-16-be"),
-    ):
+    """The text of a page; None if its charset cannot be told.
+
+    `content_type`: the HTTP header. `cut`: the end of the page is missing, so its last character
+    may be incomplete.
+    """
+    for mark, codec in _MARKS:
         if content.startswith(mark):
             text = content[len(mark) :].decode(codec, "replace")
             return Text(text=text, charset=codec, evidence="bom", replaced=text.count("\ufffd"))
+
     if cut:
         content = _without_partial_character(content)
     declared = _declarations(content, content_type)
     if content.isascii():
-        # utf-16 without a mark is ASCII by its bytes too; a declared iso-2022-jp as well
-        for evidence, codec in declared:
-            if (
-                codec in ("iso2022_jp", "utf-16-le", "utf-16-be")
-                and (text_or_none := _strict(content, codec)) is not None
-            ):
-                return Text(text=text_or_none, charset=codec, evidence=evidence)
-        return Text(text=content.decode("ascii"), charset="utf-8", evidence="ascii")
+        return _decode_ascii(content, declared)
+    return (
+        _decode_cleanly(content, declared)
+        or _decode_with_replacements(content, declared)
+        or _decode_latin(content)
+    )
+
+
+def _decode_ascii(content: bytes, declared: list[tuple[str, str]]) -> Text:
+    """A page of ASCII bytes. UTF-16 without a mark may be one, and so may iso-2022-jp."""
+    for evidence, codec in declared:
+        if codec in _ASCII_BYTES:
+            text = _strict(content, codec)
+            if text is not None:
+                return Text(text=text, charset=codec, evidence=evidence)
+    return Text(text=content.decode("ascii"), charset="utf-8", evidence="ascii")
+
+
+def _decode_cleanly(content: bytes, declared: list[tuple[str, str]]) -> Text | None:
     for evidence, codec in [("utf-8", "utf-8"), *declared]:
-        if (text_or_none := _strict(content, codec)) is not None:
-            return Text(text=text_or_none, charset=codec, evidence=evidence)
-    for evidence, codec in [*declared, ("fallback", "utf-8")]:
-        text = content.decode(codec, "replace")
-        replaced = text.count("\ufffd")
-        if codec == "utf-8" and 2 * replaced >= len(text) - len(text.encode("ascii", "ignore")):
-            continue  # a Latin page with few such letters: there would be none left of them
-        if replaced <= MAX_REPLACED * len(text):
-            return Text(text=text, charset=codec, evidence=evidence, replaced=replaced)
-    runs = _HIGH_RUNS.findall(content)
-    if sum(map(len, runs)) <= _MAX_MEAN_RUN * len(runs):
-        return Text(
-            text=content.decode("cp1252", "corpusmill.c1"), charset="cp1252", evidence="fallback"
-        )
+        text = _strict(content, codec)
+        if text is not None:
+            return Text(text=text, charset=codec, evidence=evidence)
     return None
 
 
+def _decode_with_replacements(content: bytes, declared: list[tuple[str, str]]) -> Text | None:
+    for evidence, codec in [*declared, ("fallback", "utf-8")]:
+        text = content.decode(codec, "replace")
+        replaced = text.count("\ufffd")
+        beyond_ascii = len(text) - len(text.encode("ascii", "ignore"))
+        # A Latin page with few letters beyond ASCII passes the limit as UTF-8, and would lose
+        # every one of them.
+        if codec == "utf-8" and 2 * replaced >= beyond_ascii:
+            continue
+        if replaced <= MAX_REPLACED * len(text):
+            return Text(text=text, charset=codec, evidence=evidence, replaced=replaced)
+    return None
+
+
+def _decode_latin(content: bytes) -> Text | None:
+    runs = _HIGH_RUNS.findall(content)
+    if sum(map(len, runs)) > _MAX_MEAN_RUN * len(runs):
+        return None
+    text = content.decode("cp1252", "corpusmill.c1")
+    return Text(text=text, charset="cp1252", evidence="fallback")
+
+
 def _strict(content: bytes, codec: str) -> str | None:
-    """The text, or None where a byte does not fit. UTF-16 without a mark must hold the `<` of a
-    page to be believed."""
+    """The text, or None if a byte does not fit. UTF-16 without a mark is believed only if it holds
+    the `<` of a page."""
+    windows = codec.startswith("cp12") or codec == "cp874"
     try:
-        text = content.decode(
-            codec, "corpusmill.c1" if codec.startswith("cp12") or codec == "cp874" else "strict"
-        )
+        text = content.decode(codec, "corpusmill.c1" if windows else "strict")
     except UnicodeDecodeError:
         return None
-    return None if codec.startswith("utf-16") and "<" not in text[:_PRESCAN_BYTES] else text
+    if codec.startswith("utf-16") and "<" not in text[:_PRESCAN_BYTES]:
+        return None
+    return text
 
 
 def _declarations(content: bytes, content_type: str) -> list[tuple[str, str]]:
-    found = []
-    if (match := _HEADER.search(content_type)) and (codec := codec_of(match[1])):
-        found.append(("header", codec))
+    """(evidence, codec) of each declaration that names a known charset, the strongest first."""
+    declared = []
+    header = _HEADER.search(content_type)
+    codec = codec_of(header[1]) if header else None
+    if codec:
+        declared.append(("header", codec))
+
     start = _COMMENT.sub(b"", content[:_PRESCAN_BYTES])
     if not _XML.search(start) and not _META.search(start):
         start = _BODY.split(_COMMENT.sub(b"", content[:_META_BYTES]), maxsplit=1)[0]
     for pattern in (_XML, _META):
-        if (inside := pattern.search(start)) and (codec := codec_of(inside[1].decode("latin-1"))):
-            # a page whose declaration can be read byte by byte is not UTF-16, whatever it declares
-            found.append(("meta", "utf-8" if codec.startswith("utf-16") else codec))
-    return found
+        match = pattern.search(start)
+        codec = codec_of(match[1].decode("latin-1")) if match else None
+        if codec:
+            # A declaration that can be read byte by byte is not in UTF-16, whatever it says.
+            declared.append(("meta", "utf-8" if codec.startswith("utf-16") else codec))
+    return declared
 
 
 def _without_partial_character(content: bytes) -> bytes:
-    """Without the first bytes of a UTF-8 character whose rest is missing."""
+    """The content without the first bytes of a UTF-8 character whose rest is missing."""
     for back in range(1, min(3, len(content)) + 1):
         byte = content[-back]
         if byte >= 0xC0:
-            needed = 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
-            return content[:-back] if back < needed else content
+            return content[:-back] if back < _utf8_length(byte) else content
         if byte < 0x80:
             return content
     return content
+
+
+def _utf8_length(lead: int) -> int:
+    """The bytes of a character by its first one, which is 0xC0 or above."""
+    if lead < 0xE0:
+        return 2
+    return 3 if lead < 0xF0 else 4

@@ -1,10 +1,12 @@
 """The language of a text: a cheap gate before the costly steps, and langdetect for the final word.
 
-Both answer for the text alone. langdetect draws lots, so it is seeded for every call and given its
-own factory, whose profiles are loaded in the order of their names: with the package's global one
-the answer would depend on the order of a folder, on who set the seed, and on threads that meet in
-its first use. The gate drops a text only when pycld2 is sure of another language, and one that
-cannot be taken for the wanted one.
+Both answers depend on the text alone. langdetect draws random numbers, so it is seeded for every
+call. It is also given a factory of its own, which loads its profiles in the order of their names:
+with the package's global factory the answer would depend on the order of a folder, on who set the
+seed, and on threads that meet in its first use.
+
+The gate drops a text only if pycld2 is sure of another language, and if that language is not easily
+mistaken for the wanted one.
 """
 
 import functools
@@ -41,12 +43,16 @@ TWENTY = (
     "sv",
     "tr",
 )
-"""Languages of Latin script among which a wanted one of them is told from the others at a third of
-the cost."""
+"""Languages of Latin script. Whether a text is in one of them costs a third of a full detection
+when only these are compared."""
 
-_TWENTY_CHARACTERS, _TWENTY_TRIALS = 600, 2
+_TWENTY_CHARACTERS = 600
 
-_ALL_CHARACTERS, _ALL_TRIALS = 1000, 7
+_TWENTY_TRIALS = 2
+
+_ALL_CHARACTERS = 1000
+
+_ALL_TRIALS = 7
 
 _CONTROL = re.compile(
     r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]|[\U0001fffe-\U0001ffff]"
@@ -66,8 +72,8 @@ _CLD2_NAMES = {
     "un": UNKNOWN,
 }
 
-# Of each of these cld2 and langdetect may say another one of the same row: no reason to drop a
-# page.
+# cld2 and langdetect confuse the languages of one row, so cld2's word is no reason to drop a page
+# that is wanted in another language of the row.
 _ALIKE = (
     {"zh-cn", "zh-tw"},
     {"hr", "sl", "sr", "bs", "mk"},
@@ -83,39 +89,44 @@ _ALIKE = (
 )
 
 _GATE_CHARACTERS = 200
-"""A shorter sample says nothing of a page: it is one notice of the site, or one reader's comment in
-another language."""
+"""A shorter sample says nothing about a page: it may be one notice of the site, or one reader's
+comment in another language."""
 
 _GATE_SHARE = 20
-"""Percent of a text that, in the wanted language, keep it although another one leads."""
+"""A text is kept if at least this percentage is in the wanted language, even if another one
+leads."""
 
 
 def known_languages() -> tuple[str, ...]:
     """The codes that langdetect knows, sorted."""
-    return tuple(
-        sorted(
-            path.name
-            for path in Path(PROFILES_DIRECTORY).iterdir()
-            if not path.name.startswith(".")
-        )
-    )
+    names = (path.name for path in Path(PROFILES_DIRECTORY).iterdir())
+    return tuple(sorted(name for name in names if not name.startswith(".")))
 
 
 def detect_language(text: str, wanted: str = ANY) -> str:
-    """langdetect's code of the text, `und` where it finds nothing to judge by; always the same for
-    the same arguments.
+    """langdetect's code for the text, `und` if it finds nothing to judge by. The same arguments
+    always give the same answer.
 
-    Where `wanted` is one of `TWENTY` the question is only whether the text is in it: 20 profiles, 2
-    trials, the first 600 characters; not where a third of them is of another script. Else all 55
-    profiles, 7 trials (the package's default), 1,000 characters.
+    If `wanted` is one of `TWENTY`, the only question is whether the text is in that language: 20
+    profiles, 2 trials and the first 600 characters answer it. Otherwise, and if a third of those
+    characters is of another script, all 55 profiles, 7 trials (the package's default) and 1,000
+    characters are used.
     """
-    twenty = wanted in TWENTY and 3 * len(_NOT_LATIN.findall(text, 0, _TWENTY_CHARACTERS)) < min(
-        len(text), _TWENTY_CHARACTERS
-    )
-    detector = _factory(TWENTY if twenty else known_languages()).create()
-    detector.n_trial = _TWENTY_TRIALS if twenty else _ALL_TRIALS
+    if wanted in TWENTY and _is_latin(text):
+        return _detected(text[:_TWENTY_CHARACTERS], TWENTY, _TWENTY_TRIALS)
+    return _detected(text[:_ALL_CHARACTERS], known_languages(), _ALL_TRIALS)
+
+
+def _is_latin(text: str) -> bool:
+    others = len(_NOT_LATIN.findall(text, 0, _TWENTY_CHARACTERS))
+    return 3 * others < min(len(text), _TWENTY_CHARACTERS)
+
+
+def _detected(text: str, languages: tuple[str, ...], trials: int) -> str:
+    detector = _factory(languages).create()
+    detector.n_trial = trials
     try:
-        detector.append(text[: _TWENTY_CHARACTERS if twenty else _ALL_CHARACTERS])
+        detector.append(text)
         return str(detector.detect()).replace("unknown", UNKNOWN)
     except LangDetectException:
         return UNKNOWN
@@ -123,25 +134,28 @@ def detect_language(text: str, wanted: str = ANY) -> str:
 
 @functools.cache
 def _factory(languages: tuple[str, ...]) -> DetectorFactory:
+    folder = Path(PROFILES_DIRECTORY)
     factory = DetectorFactory()
     factory.seed = 0
-    factory.load_json_profile(
-        [(Path(PROFILES_DIRECTORY) / name).read_text(encoding="utf-8") for name in languages]
-    )
+    factory.load_json_profile([(folder / name).read_text(encoding="utf-8") for name in languages])
     return factory
 
 
 def certainly_not(sample: str, wanted: str) -> str | None:
-    """The language of a sample of a text, where it is certainly another than `wanted`; None: it is
-    wanted, or cannot be told."""
+    """The language of a sample of a text if it is certainly another than `wanted`; None if it is
+    wanted or cannot be told."""
     if wanted == ANY or len(sample) < _GATE_CHARACTERS:
         return None
     try:
         reliable, _, details = pycld2.detect(_CONTROL.sub(" ", sample))
     except (pycld2.error, UnicodeError):
         return None
+
+    # (name, code, percent, score), the leading language first. Reversed, since two codes may have
+    # one name: the larger share shall win.
     shares = {_CLD2_NAMES.get(code, code): percent for _, code, percent, _ in reversed(details)}
     first = _CLD2_NAMES.get(details[0][1], details[0][1])
-    if not reliable or first == UNKNOWN or first == wanted or shares.get(wanted, 0) >= _GATE_SHARE:
+    if not reliable or first in (UNKNOWN, wanted) or shares.get(wanted, 0) >= _GATE_SHARE:
         return None
-    return None if any(first in row and wanted in row for row in _ALIKE) else first
+    alike = any(first in row and wanted in row for row in _ALIKE)
+    return None if alike else first

@@ -1,7 +1,7 @@
-"""One page of a dump: `extract_page(content, ...) -> Article | Skip`, pure, and every skip has its
-reason.
+"""One page of a dump: `extract_page(content, ...) -> Article | Refusal`. It is pure, and every page
+without prose has its reason.
 
-Runs in a child that can be killed (corpora.guard): expat and mwparserfromhell's tokenizer are
+Runs in a child that can be killed (`corpora.guard`): expat and mwparserfromhell's tokenizer are
 parsers in C. expat sees one `<page>` element at a time, with no document type before it: no entity
 can be declared, so none can be expanded.
 """
@@ -12,50 +12,64 @@ import re
 from dataclasses import dataclass
 from xml.parsers import expat
 
-from corpora.document import Skip
+from corpora.document import Refusal
 from corpora.wikipedia.paragraphs import count_words
 from corpora.wikipedia.templates import fold_name
 from corpora.wikipedia.wikitext import Style, read_prose
 
 MAX_WIKITEXT_BYTES = 3_000_000
-"""UTF-8 bytes of a page's wikitext; MediaWiki itself takes 2,097,152. The worst text known takes 10
-s of it."""
+"""Limit of a page's wikitext in UTF-8; MediaWiki's own is 2,097,152. The worst text known of this
+size takes 10 s."""
 
 MAX_XML_DEPTH = 20
 
 _REDIRECT = re.compile(
-    r"\s*#\s*(?:redirect|redirection|redirección|redirecionamento|redirect[a-z]*|weiterleitung|rinvia|doorverwijzing|patrz|przekieruj|tam|omdirigering|omdiriger|ohjaus|uudelleenohjaus|"
-    r"yönlendirme|přesměruj|átirányítás|pāradresācija|suunav|перенаправление|перенапр|перенаправлення|виклик|пренасочване|ανακατευθυνση|リダイレクト|転送|重定向|넘겨주기|تحويل|تغییر[_ ]مسیر|הפניה)"
-    r"\s*:?\s*\[\[",
+    r"\s*#\s*(?:"
+    r"redirect|redirection|redirección|redirecionamento|redirect[a-z]*|weiterleitung|rinvia|"
+    r"doorverwijzing|patrz|przekieruj|tam|omdirigering|omdiriger|ohjaus|uudelleenohjaus|"
+    r"yönlendirme|přesměruj|átirányítás|pāradresācija|suunav|перенаправление|перенапр|"
+    r"перенаправлення|виклик|пренасочване|ανακατευθυνση|リダイレクト|転送|重定向|넘겨주기|تحويل|"
+    r"تغییر[_ ]مسیر|הפניה"
+    r")\s*:?\s*\[\[",
     re.IGNORECASE,
 )
 
 _TEMPLATE_NAME = re.compile(r"\{\{\s*([^{}|\[\]\n<>]{1,80}?)\s*[|}\n]")
 
 _DISAMBIGUATIONS = frozenset(
-    """disambig;disambiguation;disamb;dab;disambiguation page;disambig-cleanup;hndis;hndisambig;human name disambiguation;hndis-cleanup;geodis;geo-dis;place name disambiguation;surname;
-    letter-number combination disambiguation;letter disambiguation;letter-number combination disambig;airport disambiguation;biology disambiguation;call sign disambiguation;callsigndis;mathdab;
-    mathematical disambiguation;numberdis;number disambiguation;roaddis;road disambiguation;schooldis;school disambiguation;hospitaldis;hospital disambiguation;church disambiguation;chinese title disambiguation;
-    species latin name disambiguation;species latin name abbreviation disambiguation;taxonomic authority disambiguation;taxonomy disambiguation;station disambiguation;stationdis;genus disambiguation;
-    political party disambiguation;synagogue disambiguation;phonetics disambiguation;portal disambiguation;tndis;wp disambig;caselaw disambiguation;dab-cleanup;given name disambiguation;
-    begriffsklärung;bkl;homonymie;homonyme;desambiguación;desambig;disambigua;desambiguação;dp;doorverwijspagina;ujednoznacznienie;förgrening;gren;неоднозначность;многозначность;пояснение;
-    багатозначність;неоднозначність;aimai;曖昧さ回避;消歧义;消歧義;disambig-dab;rozcestník;egyért;täsmennyssivu;anlam ayrımı;flertydig;peker;nozīmju atdalīšana;dezambiguizare;동음이의""".replace(
-        "\n", ""
-    )
-    .replace("    ", "")
+    """
+    disambig;disambiguation;disamb;dab;disambiguation page;disambig-cleanup;hndis;hndisambig;
+    human name disambiguation;hndis-cleanup;geodis;geo-dis;place name disambiguation;surname;
+    letter-number combination disambiguation;letter disambiguation;
+    letter-number combination disambig;airport disambiguation;biology disambiguation;
+    call sign disambiguation;callsigndis;mathdab;mathematical disambiguation;numberdis;
+    number disambiguation;roaddis;road disambiguation;schooldis;school disambiguation;
+    hospitaldis;hospital disambiguation;church disambiguation;chinese title disambiguation;
+    species latin name disambiguation;species latin name abbreviation disambiguation;
+    taxonomic authority disambiguation;taxonomy disambiguation;station disambiguation;
+    stationdis;genus disambiguation;political party disambiguation;synagogue disambiguation;
+    phonetics disambiguation;portal disambiguation;tndis;wp disambig;caselaw disambiguation;
+    dab-cleanup;given name disambiguation;begriffsklärung;bkl;homonymie;homonyme;desambiguación;
+    desambig;disambigua;desambiguação;dp;doorverwijspagina;ujednoznacznienie;förgrening;gren;
+    неоднозначность;многозначность;пояснение;багатозначність;неоднозначність;aimai;曖昧さ回避;消歧义;
+    消歧義;disambig-dab;rozcestník;egyért;täsmennyssivu;anlam ayrımı;flertydig;peker;
+    nozīmju atdalīšana;dezambiguizare;동음이의
+    """.replace("\n    ", "")
+    .strip()
     .split(";")
 )
 
 _TITLE = re.compile(
-    r"\((?:disambiguation|begriffsklärung|homonymie|desambiguación|disambigua|desambiguação|doorverwijspagina|ujednoznacznienie|значения|пояснение)\)$",
+    r"\((?:disambiguation|begriffsklärung|homonymie|desambiguación|disambigua|desambiguação"
+    r"|doorverwijspagina|ujednoznacznienie|значения|пояснение)\)$",
     re.IGNORECASE,
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Article:
-    """`digest`: of the wikitext. `date`: of the revision. The counts are those of
-    `corpora.wikipedia.wikitext.Prose`."""
+    """The prose of a page. `digest`: of its wikitext. `date`: of its revision. The counts are those
+    of `corpora.wikipedia.wikitext.Prose`."""
 
     text: str
     title: str
@@ -75,27 +89,29 @@ def extract_page(
     namespaces: tuple[int, ...] = (0,),
     disambiguation: bool = False,
     min_words: int = 0,
-) -> tuple[Article | Skip, str | None]:
-    """(the prose of a `<page>` element, or why there is none; the page's title where it is
-    known)."""
+) -> tuple[Article | Refusal, str | None]:
+    """(the prose of a `<page>` element, or why there is none; the page's title if it is known)."""
     try:
         xml = content.decode(encoding)
     except UnicodeError as error:
-        return Skip(reason="bad_encoding", detail=str(error)[:200]), None
+        return Refusal("bad_encoding", str(error)[:200]), None
+
     fields = _Fields()
     try:
         fields.read(xml)
     except expat.ExpatError as error:
-        unknown_entity = (
-            getattr(error, "code", None)
-            == expat.errors.codes[expat.errors.XML_ERROR_UNDEFINED_ENTITY]
-        )
-        detail, known_title = str(error)[:200], fields.get("title") or None
-        if unknown_entity:
-            return Skip(reason="entity", detail=detail, text=xml[:1000]), known_title
-        return Skip(reason="bad_xml", detail=detail, text=xml[:1000]), known_title
+        return _refuse_xml(error, xml), fields.get("title") or None
+
     title = " ".join(fields.get("title").replace("_", " ").split())
     return _article(fields, title, style, namespaces, disambiguation, min_words), title or None
+
+
+def _refuse_xml(error: expat.ExpatError, xml: str) -> Refusal:
+    detail = str(error)[:200]
+    undefined_entity = expat.errors.codes[expat.errors.XML_ERROR_UNDEFINED_ENTITY]
+    if getattr(error, "code", None) == undefined_entity:
+        return Refusal("entity", detail, text=xml[:1000])
+    return Refusal("bad_xml", detail, text=xml[:1000])
 
 
 def _article(
@@ -105,33 +121,24 @@ def _article(
     namespaces: tuple[int, ...],
     disambiguation: bool,
     min_words: int,
-) -> Article | Skip:
+) -> Article | Refusal:
     text = fields.get("revision/text")
-    namespace = _number(fields.get("ns"))
-    if (namespace or 0) not in namespaces:
-        return Skip(reason="namespace", detail=str(namespace))
-    if fields.redirect is not None or _REDIRECT.match(text):
-        return Skip(reason="redirect", detail=f"to {fields.redirect or text.strip()[:200]}")
-    if not text.strip():
-        return Skip(reason="empty", detail="deleted" if fields.deleted else "no wikitext")
-    model = fields.get("revision/model").strip()
-    if model not in ("", "wikitext"):
-        return Skip(reason="not_wikitext", detail=model[:100])
-    if len(text) > MAX_WIKITEXT_BYTES or len(text.encode()) > MAX_WIKITEXT_BYTES:
-        return Skip(
-            reason="too_large",
-            detail=f"more than {MAX_WIKITEXT_BYTES:,} bytes of wikitext",
-            text=text[:1000],
-        )
-    if not disambiguation and (why := _disambiguates(title, text)):
-        return Skip(reason="disambiguation", detail=why[:200], text=text[:1000])
+    refusal = _refuse_page(fields, text, namespaces)
+    if refusal is not None:
+        return refusal
+
+    reason_to_skip = "" if disambiguation else _disambiguates(title, text)
+    if reason_to_skip:
+        return Refusal("disambiguation", reason_to_skip[:200], text=text[:1000])
+
     prose = read_prose(text, style, title)
-    if isinstance(prose, Skip):
+    if isinstance(prose, Refusal):
         return prose
     if not prose.text:
-        return Skip(reason="empty", detail="no prose", text=text[:1000])
-    if (words := count_words(prose.text)) < min_words:
-        return Skip(reason="too_short", detail=f"{words} words", text=prose.text)
+        return Refusal("empty", "no prose", text=text[:1000])
+    words = count_words(prose.text)
+    if words < min_words:
+        return Refusal("too_short", f"{words} words", text=prose.text)
     return Article(
         text=prose.text,
         title=title,
@@ -144,9 +151,27 @@ def _article(
     )
 
 
+def _refuse_page(fields: "_Fields", text: str, namespaces: tuple[int, ...]) -> Refusal | None:
+    """Why a page is not an article, whatever its wikitext says; None if it is one."""
+    namespace = _number(fields.get("ns"))
+    if (namespace or 0) not in namespaces:
+        return Refusal("namespace", str(namespace))
+    if fields.redirect is not None or _REDIRECT.match(text):
+        return Refusal("redirect", f"to {fields.redirect or text.strip()[:200]}")
+    if not text.strip():
+        return Refusal("empty", "deleted" if fields.deleted else "no wikitext")
+    model = fields.get("revision/model").strip()
+    if model not in ("", "wikitext"):
+        return Refusal("not_wikitext", model[:100])
+    if len(text) > MAX_WIKITEXT_BYTES or len(text.encode()) > MAX_WIKITEXT_BYTES:
+        detail = f"more than {MAX_WIKITEXT_BYTES:,} bytes of wikitext"
+        return Refusal("too_large", detail, text=text[:1000])
+    return None
+
+
 class _Fields:
-    """The texts of a page's elements, by their path below `<page>`; of several revisions the
-    last."""
+    """The texts of a page's elements, by their path below `<page>`. Of several revisions the last
+    one counts."""
 
     def __init__(self) -> None:
         self._texts: dict[str, list[str]] = {}
@@ -155,8 +180,8 @@ class _Fields:
         self.deleted = False
 
     def read(self, xml: str) -> None:
-        """Raises ExpatError for what is no XML, for entities that XML does not know, and for
-        elements deeper than MAX_XML_DEPTH."""
+        """Raises ExpatError for malformed XML, for entities that XML does not define, and for
+        elements deeper than `MAX_XML_DEPTH`."""
         parser = expat.ParserCreate()
         parser.buffer_text = True
         parser.StartElementHandler = self._start
@@ -198,7 +223,7 @@ def _date(timestamp: str) -> datetime.date | None:
 
 
 def _disambiguates(title: str, text: str) -> str:
-    """What says that a page only tells titles apart; "" where nothing does."""
+    """The sign that a page only tells titles apart; "" if there is none."""
     if _TITLE.search(title):
         return "the title"
     if "__DISAMBIG__" in text:

@@ -1,5 +1,6 @@
-"""Step 6 of `corpora.wikipedia.wikitext`: lines to paragraphs: quote marks of markup, brackets that removals
-left empty, lists, headings."""
+"""Step 6 of `corpora.wikipedia.wikitext`: lines become paragraphs. Quote marks of markup, and
+brackets that removals left empty, are removed; lists and headings are treated as the style says.
+"""
 
 import re
 
@@ -24,97 +25,117 @@ _BLANKS = re.compile(r"[ \t\u00a0]+")
 _SENTENCE_END = re.compile(r"[.!?…。！？।]['\"”’»)\]]{0,3}$")
 
 _UNSPACED = re.compile(
-    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
+    "\uf900-\ufaff\U00020000-\U0003ffff]"
 )
+"""Letters of scripts that set no spaces between words."""
 
 
 def paragraphs(lines: list[str], lists: str = "prose") -> tuple[list[str], int]:
-    """(paragraphs, cleaned; how many pairs of empty brackets were taken out). `lists`: drop, prose
-    or keep. Headings stay where text follows."""
-    empty_brackets = 0
-    found: list[str] = []
-    held: list[str] = []
-    in_list = False
-
-    def clean(line: str) -> str:
-        nonlocal empty_brackets
-        line, count = clean_line(line)
-        empty_brackets += count
-        return line
-
-    def close() -> None:
-        nonlocal held, in_list
-        text = "\n".join(held) if in_list else clean(" ".join(held))
-        text = "\n".join(
-            part
-            for part in (piece.strip() for piece in text.replace(BREAK, "\n").split("\n"))
-            if part
-        )
-        if any(character.isalnum() for character in text):
-            found.append(text)
-        held, in_list = [], False
-
+    """(cleaned paragraphs; how many pairs of empty brackets were removed). `lists`: drop, prose or
+    keep. A heading stays only if text follows it."""
+    builder = _Paragraphs(lists)
     for line in lines:
+        builder.add(line)
+    builder.close()
+    builder.drop_headings()
+    texts = [text[2:] if text.startswith(HEADING) else text for text in builder.done]
+    return texts, builder.empty_brackets
+
+
+class _Paragraphs:
+    """The finished paragraphs and headings, and the lines of the open paragraph or list."""
+
+    def __init__(self, lists: str) -> None:
+        self._lists = lists
+        self._open: list[str] = []
+        self._in_list = False
+        self.done: list[str] = []
+        self.empty_brackets = 0
+
+    def add(self, line: str) -> None:
+        """Take the next line."""
         if line.startswith(HEADING):
-            close()
-            while found and found[-1].startswith(HEADING) and found[-1][1] >= line[1]:
-                found.pop()
-            found.append(line)
-            continue
+            self.close()
+            self.drop_headings(level=line[1])
+            self.done.append(line)
+            return
         if not line.strip():
-            close()
-            continue
+            self.close()
+            return
+
         typed = line.startswith(TYPED)
         line = line.removeprefix(TYPED)
         marked = line.lstrip(f" \t{GONE}")[:1] in tuple("*#:;")
         text = strip_quotes(line.lstrip(f" \t*#:;{GONE}") if marked else line)
         if not marked and not text.strip(f" \t{GONE}{BREAK}"):
-            continue  # only what was removed: neither a paragraph nor its end
+            return  # all of it was removed: it is neither a paragraph nor the end of one
         if marked or typed:
-            if not in_list:
-                close()
-                in_list = True
-            text = clean(text)
-            if text and (lists == "keep" or (lists == "prose" and _is_sentence(text))):
-                held.append(text)
-            continue
-        if in_list:
-            close()
-        held.append(text)
-    close()
-    while found and found[-1].startswith(HEADING):
-        found.pop()
-    return [text[2:] if text.startswith(HEADING) else text for text in found], empty_brackets
+            self._add_item(text)
+            return
+        if self._in_list:
+            self.close()
+        self._open.append(text)
+
+    def _add_item(self, text: str) -> None:
+        if not self._in_list:
+            self.close()
+            self._in_list = True
+        text = self._clean(text)
+        if text and (self._lists == "keep" or (self._lists == "prose" and _is_sentence(text))):
+            self._open.append(text)
+
+    def close(self) -> None:
+        """End the open paragraph or list."""
+        text = "\n".join(self._open) if self._in_list else self._clean(" ".join(self._open))
+        pieces = [piece.strip() for piece in text.replace(BREAK, "\n").split("\n")]
+        text = "\n".join(filter(None, pieces))
+        if any(character.isalnum() for character in text):
+            self.done.append(text)
+        self._open = []
+        self._in_list = False
+
+    def drop_headings(self, level: str = "") -> None:
+        """Remove the headings at the end, which have no text: those of this level and below, or
+        all."""
+        while self.done and self.done[-1].startswith(HEADING) and self.done[-1][1] >= level:
+            self.done.pop()
+
+    def _clean(self, line: str) -> str:
+        line, count = clean_line(line)
+        self.empty_brackets += count
+        return line
 
 
 def clean_line(line: str) -> tuple[str, int]:
-    """(a line without the marks of what was removed, and without what only it had needed; how many
-    pairs of empty brackets that were)."""
-    found = 0
+    """(a line without the marks of what was removed, and without the brackets and commas that only
+    it had needed; how many pairs of empty brackets that were)."""
+    empty_brackets = 0
     if GONE in line or "(" in line or "[" in line or "（" in line:
-        for _ in range(3):  # a pair inside of another
+        for _ in range(3):  # one pair may be inside another
             shorter = _EMPTY.sub(_empty, line)
             if shorter == line:
                 break
-            found += (
-                line.count("(")
-                + line.count("[")
-                + line.count("（")
-                - shorter.count("(")
-                - shorter.count("[")
-                - shorter.count("（")
-            )
+            empty_brackets += _opening_brackets(line) - _opening_brackets(shorter)
             line = shorter
-        line = _AFTER_OPENING.sub(lambda match: match[1] if GONE in match[0] else match[0], line)
-        line = _BEFORE_CLOSING.sub(lambda match: match[1] if GONE in match[0] else match[0], line)
-        line = _DOUBLED.sub(lambda match: match[1] if GONE in match[0] else match[0], line)
+        for pattern in (_AFTER_OPENING, _BEFORE_CLOSING, _DOUBLED):
+            line = pattern.sub(_without_gap, line)
     if GONE in line:
         line = _RUN.sub(_blank, line)
-    return _BLANKS.sub(" ", line).strip(), found
+    return _BLANKS.sub(" ", line).strip(), empty_brackets
+
+
+def _opening_brackets(line: str) -> int:
+    return line.count("(") + line.count("[") + line.count("（")
+
+
+def _without_gap(match: "re.Match[str]") -> str:
+    """The bracket or comma alone if something was removed beside it, else the text as it is."""
+    return match[1] if GONE in match[0] else match[0]
 
 
 def _blank(match: "re.Match[str]") -> str:
-    """One blank for a run of them; none where it held a mark and a mark of punctuation follows."""
+    """One blank for a run of them; none before punctuation if something was removed here."""
     run = match[0]
     if GONE in run and match.string[match.end() : match.end() + 1] in _PUNCTUATION:
         return ""
@@ -122,8 +143,8 @@ def _blank(match: "re.Match[str]") -> str:
 
 
 def _empty(match: "re.Match[str]") -> str:
-    """What a removal left, or what was never filled in: `( , )`. `()` and `(–)` as they stand are
-    text."""
+    """Brackets that a removal left empty, or that nobody filled in, as `( , )`, are removed; `()`
+    and `(–)` without a removal are text."""
     inside = match[0].strip()[1:-1]
     if GONE not in inside and (not inside or inside.strip(" \t,;:")):
         return match[0]
@@ -131,14 +152,16 @@ def _empty(match: "re.Match[str]") -> str:
 
 
 def count_words(text: str) -> int:
-    """Words by white space that hold a letter or digit; of scripts without spaces two letters are
-    one."""
+    """The number of runs between white space that hold a letter or a digit. In scripts without
+    spaces two letters count as one word."""
     unspaced = len(_UNSPACED.findall(text))
     spaced = _UNSPACED.sub(" ", text) if unspaced else text
-    return (
-        sum(any(character.isalnum() for character in word) for word in spaced.split())
-        + (unspaced + 1) // 2
-    )
+    words = sum(1 for word in spaced.split() if _has_alphanumeric(word))
+    return words + (unspaced + 1) // 2
+
+
+def _has_alphanumeric(word: str) -> bool:
+    return any(character.isalnum() for character in word)
 
 
 def _is_sentence(text: str) -> bool:
@@ -147,33 +170,40 @@ def _is_sentence(text: str) -> bool:
 
 
 def strip_quotes(line: str) -> str:
-    """A line without the quote marks of markup, as MediaWiki pairs them: where bold and italic are
-    both odd, one `'''` is an apostrophe before italic, as in `l'''amour''`. What is left of longer
-    runs is one apostrophe: nobody writes more as text."""
+    """A line without the quote marks of markup, as MediaWiki pairs them.
+
+    If bold and italic are both odd, one `'''` is an apostrophe before italic, as in
+    `l'''amour''`. The rest of a longer run is one apostrophe: nobody writes more as text.
+    """
     if "''" not in line:
         return line
-    parts = re.split(r"('{2,})", line)
+    parts = re.split(r"('{2,})", line)  # the odd ones are the quotes
     bold = italic = 0
     for index in range(1, len(parts), 2):
-        length = len(parts[index])
-        if length == 4 or length > 5:
-            parts[index - 1] += "'" * (length - (3 if length == 4 else 5))
-            length = 3 if length == 4 else 5
-            parts[index] = "'" * length
+        length = _markup_length(parts[index])
+        parts[index - 1] += "'" * (len(parts[index]) - length)
+        parts[index] = "'" * length
         bold += length in (3, 5)
         italic += length in (2, 5)
     if bold % 2 and italic % 2:
-        threes = [index for index in range(1, len(parts), 2) if len(parts[index]) == 3]
-        before = {index: parts[index - 1] for index in threes}
-        chosen = (
-            [
-                index
-                for index in threes
-                if before[index][-1:] not in (" ", "") and before[index][-2:-1] == " "
-            ]  # after a word of one letter
-            or [index for index in threes if before[index][-1:] not in (" ", "")]
-            or [index for index in threes if before[index][-1:] == " "]
-        )
-        if chosen:
-            parts[chosen[0] - 1] += "'"
+        index = _apostrophe(parts)
+        if index:
+            parts[index - 1] += "'"
     return re.sub("''+", "'", "".join(parts[::2]))
+
+
+def _markup_length(quotes: str) -> int:
+    """How many of a run of two or more quotes are markup: 2, 3 or 5. The others stand before."""
+    if len(quotes) < 4:
+        return len(quotes)
+    return 3 if len(quotes) == 4 else 5
+
+
+def _apostrophe(parts: list[str]) -> int:
+    """The index of the run of three whose first quote is an apostrophe, 0 if there is none: the
+    first after a word of one letter, else after a longer word, else after a blank."""
+    threes = [index for index in range(1, len(parts), 2) if len(parts[index]) == 3]
+    after_word = [index for index in threes if parts[index - 1][-1:] not in (" ", "")]
+    after_letter = [index for index in after_word if parts[index - 1][-2:-1] == " "]
+    after_blank = [index for index in threes if parts[index - 1][-1:] == " "]
+    return next(iter([*after_letter, *after_word, *after_blank]), 0)

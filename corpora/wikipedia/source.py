@@ -19,12 +19,12 @@ from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import quote
 
-from corpora.document import Document, Part, Reject, Skip, Slice, Source, SourceOptions
-from corpora.guard import Failure, Guard, shared_guard
+from corpora.document import Document, Part, Refusal, Reject, Slice, Source, SourceOptions
+from corpora.guard import Guard, shared_guard
 from corpora.inputs.find import find, group
-from corpora.inputs.streams import DAMAGE
+from corpora.inputs.streams import DAMAGE, what_broke
 from corpora.text.language import known_languages
-from corpora.wikipedia.dump import Head, Lost, RawPage, compression_of, read_head, read_pages
+from corpora.wikipedia.dump import Head, RawPage, compression_of, read_head, read_pages
 from corpora.wikipedia.page import Article
 from corpora.wikipedia.templates import fold_name
 from corpora.wikipedia.wikitext import Style
@@ -227,18 +227,9 @@ def read(options: WikipediaOptions, piece: Slice) -> Iterator[Document | Reject]
                 yield record
         except (PermissionError, FileNotFoundError, IsADirectoryError, UnicodeEncodeError) as error:
             if not part.start:
-                yield Reject(
-                    path=part.path,
-                    position=position,
-                    reason="unreadable",
-                    detail=getattr(error, "strerror", None) or str(error),
-                )
+                yield what_broke(error).at(part.path, position)
         except DAMAGE as error:
-            cut = isinstance(error, EOFError) or "Truncated" in str(
-                error
-            )  # the latter is Arrow's word for a cut .zst
-            reason = "truncated" if cut else "damaged"
-            yield Reject(path=part.path, position=position, reason=reason, detail=str(error)[:200])
+            yield what_broke(error).at(part.path, position)
 
 
 def _read_part(options: WikipediaOptions, guard: Guard, part: Part) -> Iterator[Document | Reject]:
@@ -251,20 +242,15 @@ def _read_part(options: WikipediaOptions, guard: Guard, part: Part) -> Iterator[
     head = read_head(part.address, compression)
     if not head.is_dump:
         if not part.start:
-            yield Reject(
-                path=part.path,
-                position=0,
-                reason="not_a_dump",
-                detail="neither <mediawiki> nor <page> in its beginning",
-            )
+            refusal = Refusal("not_a_dump", "neither <mediawiki> nor <page> in its beginning")
+            yield refusal.at(part.path, 0)
         return
     if head.declares and not part.start:
-        yield Reject(
-            path=part.path,
-            position=0,
-            reason="document_type",
-            detail="a document type declaration is never read: its entities are unknown",
+        refusal = Refusal(
+            "document_type",
+            "a document type declaration is never read: its entities are unknown",
         )
+        yield refusal.at(part.path, 0)
     style = _style(options, head)
     for page in read_pages(part, compression, head.encoding):
         yield _outcome(options, guard, part.path, head, style, page)
@@ -276,16 +262,10 @@ def _outcome(
     path: str,
     head: Head,
     style: Style,
-    page: RawPage | Lost,
+    page: RawPage | Reject,
 ) -> Document | Reject:
-    if isinstance(page, Lost):
-        return Reject(
-            path=path,
-            position=page.position,
-            reason=page.reason,
-            detail=page.detail,
-            text=page.start.decode(head.encoding, "replace"),
-        )
+    if isinstance(page, Reject):
+        return page
     found = guard.call(
         page.content,
         encoding=head.encoding,
@@ -294,19 +274,12 @@ def _outcome(
         disambiguation=options.disambiguation,
         min_words=options.min_words,
     )
-    if isinstance(found, Failure):
-        return Reject(path=path, position=page.position, reason=found.reason, detail=found.detail)
+    if isinstance(found, Refusal):
+        return found.at(path, page.position)
     article, title = found
     url = page_url(head.base, title)
-    if isinstance(article, Skip):
-        return Reject(
-            path=path,
-            position=page.position,
-            reason=article.reason,
-            detail=article.detail,
-            url=url,
-            text=article.text,
-        )
+    if isinstance(article, Refusal):
+        return article.at(path, page.position, url)
     return _document(path, page.position, head, article, url)
 
 

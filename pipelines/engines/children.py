@@ -23,6 +23,7 @@ from typing import Any, Protocol
 
 import pebble
 
+from pipelines.engines import interrupt
 from pipelines.progress.ticks import Tick, new_tick_file, open_ticks, read_tick, tell_peak
 from shards.errors import UserError
 
@@ -37,12 +38,6 @@ the parser's safety deadline of 100 s, tried twice."""
 _PR_SET_PDEATHSIG = 1
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-interrupted = threading.Event()
-"""Set by Ctrl-C and SIGTERM: an engine may have made another error of it."""
-
-starting = False
-"""True while children are begun: who handles Ctrl-C then only sets `interrupted`."""
 
 _pool: tuple[int, pebble.ProcessPool] | None = None
 
@@ -220,13 +215,13 @@ def _get_pool(workers: int) -> pebble.ProcessPool:
 
 
 def _started_pool(workers: int) -> pebble.ProcessPool:
-    global _pool, starting
+    global _pool
     if _pool is None or _pool[0] != workers or not _pool[1].active:
         stop()
         # Children, and the threads that start more of them, are begun with the signals blocked and
         # not raised here: a
         # Ctrl-C meanwhile would leave a child half made. `_start_child` unblocks them.
-        starting = True
+        interrupt.starting = True
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         try:
             for attempt in range(MAX_STARTS):
@@ -239,8 +234,8 @@ def _started_pool(workers: int) -> pebble.ProcessPool:
                         raise
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
-            starting = False
-        if interrupted.is_set():
+            interrupt.starting = False
+        if interrupt.interrupted.is_set():
             raise KeyboardInterrupt
     assert _pool is not None
     return _pool[1]
@@ -280,6 +275,9 @@ def stop() -> None:
             _pool[1].stop()
             _pool[1].join()
             _pool = None
+
+
+interrupt.at_end(stop)
 
 
 def _start_child(parent: int, path: list[str]) -> None:

@@ -12,6 +12,7 @@ No Beam here: the options are read as they stand on the command line.
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 STALL_S = float(os.environ.get("CORPUSMILL_ENGINE_STALL_S", "0"))
@@ -88,7 +89,7 @@ class Engine:
         return STALL_S or (1200.0 if self.runner == "DataflowRunner" else 90.0)
 
 
-def engine_of(arguments: list[str]) -> Engine:
+def engine_of(arguments: Sequence[str]) -> Engine:
     """The engine that a command line's options for Beam name."""
     options = {}
     for argument, following in zip(arguments, [*arguments[1:], "--"]):

@@ -5,7 +5,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from pipelines.engines.session import Session, this_worker
 from pipelines.home.layout import Home
@@ -82,7 +81,7 @@ def _beat(home_root: str, session: Session) -> None:
 # in the driver
 
 
-def read_beats(home: Home, session: Session) -> list[dict[str, Any]]:
+def read_beats(home: Home, session: Session) -> list[board.Beat]:
     """What the workers of a job said last."""
     found = []
     for address in files.list_files(home.file("work", "beats"), ".json"):

@@ -1,4 +1,4 @@
-"""TODO-DOC pipelines/engines/pool.py."""
+"""The DoFn that hands tasks to the pool of child processes, and waits for them."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ from pipelines.engines.errors import wire
 from pipelines.engines.heartbeat import begin_beating, end_beating
 from pipelines.engines.session import Session, check_worker, read_token
 from pipelines.home.layout import Home
-from pipelines.home.set_aside import set_aside, write_error
+from pipelines.home.set_aside import Aside, set_aside, write_error
 from pipelines.home.summaries import Summary
 from pipelines.progress import board
 from shards.errors import UserError
@@ -29,24 +29,26 @@ def left_for_driver(home: str, session: Session | None, error: UserError) -> Exc
 
 
 class Pool(beam.DoFn):
-    """Runs `function(task)` in child processes: `process` submits, `finish_bundle` waits. At most
-    twice as many tasks as children are under way, so that memory does not grow with the bundle. A
-    task whose child dies, stalls or raises is tried once more, then set aside; what a user can mend
-    ends the job."""
+    """Runs `function(task)` in child processes: `process` submits, `finish_bundle` waits.
+
+    `name` is that of the pass. At most twice as many tasks as children are under way, so that
+    memory does not grow with the bundle. A task whose child dies, stalls or raises is tried once
+    more, then set aside; an error that a user can mend ends the job.
+    """
 
     def __init__(
         self,
         home: str,
+        name: str,
         function: Callable[[Any], Summary],
         num_workers: int,
         session: Session | None = None,
     ) -> None:
-        self.home, self.function, self.num_workers, self.session = (
-            home,
-            function,
-            num_workers,
-            session,
-        )
+        self.home = home
+        self.name = name
+        self.function = function
+        self.num_workers = num_workers
+        self.session = session
         self.jobs: list[children.Job] = []
         self.beating = False
 
@@ -88,7 +90,7 @@ class Pool(beam.DoFn):
                 elif job.future.running():
                     if not job.began:
                         job.began = time.monotonic()
-                        board.board.running[id(job)] = (
+                        board.board.running[id(job)] = board.Running(
                             f"{job.task.source}/{job.task.name[:12]}",
                             job.task.size,
                             job.ticks,
@@ -115,15 +117,15 @@ class Pool(beam.DoFn):
                 return
             reason, trace = children.why(error, job)
             record = f"{reached.path} @ {reached.position}" if reached.path else ""
-            set_aside(
-                Home(self.home),
-                job.task.stage,
-                job.task.source,
-                job.task.name,
-                reason,
-                record,
-                trace,
+            aside = Aside(
+                stage=self.name,
+                source=job.task.source,
+                slice=job.task.name,
+                why=reason,
+                record=record,
+                trace=trace,
             )
+            set_aside(Home(self.home), aside)
         else:
             yield summary
         board.board.finish(job.task.size, reached.records, reached.peak)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from pipelines.engines import spark
+from pipelines.engines import interrupt, spark
 from pipelines.engines.engine import DOCS, Engine
 from pipelines.engines.heartbeat import read_beats
 from pipelines.engines.probe import PROBE_S
@@ -23,10 +23,6 @@ BEGIN_S = 110.0
 
 GRACE_S = 15.0
 """What the driver has to stop in, once a job is ended; then the process is."""
-
-abandoned = False
-"""True when a job was ended that may still hold threads of this process: it must then be left
-without waiting for them."""
 
 
 class Watch:
@@ -120,10 +116,10 @@ class Watch:
             threading.Thread(target=self._end, args=(verdict,), daemon=True).start()
 
     def _end(self, verdict: UserError) -> None:
-        global abandoned
         if self._stop.is_set():
             return
-        self.verdict, abandoned = verdict, True
+        self.verdict = verdict
+        interrupt.abandoned = True
         handled = signal.getsignal(signal.SIGTERM)
         signal.pthread_kill(
             threading.main_thread().ident or 0,

@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from corpora.guard import Failure, Guard
+from corpora.document import Refusal
+from corpora.guard import Guard
 from shards.errors import UserError
 
 
@@ -74,9 +75,9 @@ def test_what_goes_wrong_is_named_and_the_next_call_works(
     with Guard(f"test_guard:{name}", deadline_s=0.5) as guard:
         start = time.monotonic()
         outcome = guard.call()
-        assert isinstance(outcome, Failure) and outcome.reason == reason and word in outcome.detail
+        assert isinstance(outcome, Refusal) and outcome.reason == reason and word in outcome.detail
         assert time.monotonic() - start < 10
-        assert isinstance(guard.call(), Failure)
+        assert isinstance(guard.call(), Refusal)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +139,7 @@ def test_the_deadline_holds_for_each_try() -> None:
         start = time.monotonic()
         outcome = guard.call(30)
         assert (
-            isinstance(outcome, Failure)
+            isinstance(outcome, Refusal)
             and outcome.reason == "timeout"
             and 0.8 <= time.monotonic() - start < 10
         )
@@ -149,8 +150,10 @@ def test_a_child_does_not_outlive_its_parent(busy: bool) -> None:
     """Killed without a chance to clean up: an idle child sees its pipe close, a busy one is ended
     by its alarm or at its next answer."""
     code = (
-        "import sys, threading, time; from corpora.guard import Guard; guard = Guard('test_guard:sleep', deadline_s=2); guard.call(0);"
-        f"threading.Thread(target=guard.call, args=({3 if busy else 0},), daemon=True).start(); time.sleep(0.3); print(guard.pid, flush=True); time.sleep(60)"
+        "import sys, threading, time; from corpora.guard import Guard; guard = "
+        "Guard('test_guard:sleep', deadline_s=2); guard.call(0);"
+        f"threading.Thread(target=guard.call, args=({3 if busy else 0},), "
+        "daemon=True).start(); time.sleep(0.3); print(guard.pid, flush=True); time.sleep(60)"
     )
     path = os.pathsep.join(sys.path)
     with subprocess.Popen(

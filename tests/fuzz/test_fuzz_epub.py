@@ -24,7 +24,7 @@ from corpora.books.gutenberg import strip
 from corpora.books.notices import trim_text
 from corpora.books.source import BooksOptions
 from corpora.books.unwrap import unwrap
-from corpora.document import Document, Part, Reject, Skip, Slice
+from corpora.document import Document, Part, Refusal, Reject, Slice
 from corpora.inputs.archives import Member, tar_members
 
 BOOK = b"A book of one line, which is in English, as everybody can see."
@@ -150,7 +150,7 @@ def test_any_body_is_text_without_tags(body: str) -> None:
         epub({"a.xhtml": ""}, files={"OEBPS/a.xhtml": body.encode("utf-8", "replace")}),
     ):
         found = read_epub(content)
-        assert isinstance(found, (Epub, Skip))
+        assert isinstance(found, (Epub, Refusal))
         if isinstance(found, Epub) and "CDATA" not in body:
             assert not any(
                 tag in text for text in found.items for tag in ("<p>", "<div>", "<script>", "</")
@@ -159,12 +159,15 @@ def test_any_body_is_text_without_tags(body: str) -> None:
 
 @given(BODY | st.text(max_size=200))
 def test_any_package_is_a_book_or_a_reject(body: str) -> None:
-    opf = f'<package xmlns="http://www.idpf.org/2007/opf"><manifest><item id="a" href="a.xhtml" media-type="text/html"/>{body}</manifest><spine><itemref idref="a"/></spine></package>'
+    opf = (
+        '<package xmlns="http://www.idpf.org/2007/opf"><manifest><item id="a" href="a.xhtml" '
+        f'media-type="text/html"/>{body}</manifest><spine><itemref idref="a"/></spine></package>'
+    )
     for content in (
         epub({"a.xhtml": "<p>x</p>"}, files={"OEBPS/book.opf": opf}),
         epub({"a.xhtml": "<p>x</p>"}, files={"META-INF/container.xml": page(body)}),
     ):
-        assert isinstance(read_epub(content), (Epub, Skip))
+        assert isinstance(read_epub(content), (Epub, Refusal))
 
 
 @given(st.lists(LINES | st.text(max_size=80), max_size=60).map("\n".join))

@@ -12,6 +12,7 @@ import random
 import time
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import archives
@@ -21,13 +22,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from corpora.document import Skip
+from corpora.document import Refusal
 from corpora.text.charset import codec_of, decode_page
 from corpora.text.urls import canonical_url, domain_of, host_of
 from corpora.web import gzip_members, warc
 from corpora.web.extract import extract_page
 from corpora.web.http_body import decode_body
-from corpora.web.page import MAX_PAGE_BYTES, Page
+from corpora.web.page import MAX_PAGE_BYTES, Page, PageSettings
 from corpora.web.warc import Damage, Record
 
 EFFORT = float(os.environ.get("CORPUSMILL_FUZZ", "1"))
@@ -265,7 +266,8 @@ TEXTS = {
 )
 def test_a_declared_charset_is_the_text(codec: str, times: int, how: str) -> None:
     """Declared by the header, by the page, by both; valid UTF-8 beats a header that lies."""
-    text = f"<html><head>{'' if how == 'header' else f'<meta charset={chr(34)}{codec}{chr(34)}>'}</head><body><p>{TEXTS[codec] * times}</p></body></html>"
+    meta = "" if how == "header" else f'<meta charset="{codec}">'
+    text = f"<html><head>{meta}</head><body><p>{TEXTS[codec] * times}</p></body></html>"
     header = (
         "" if how == "meta" else "text/html; charset=" + ("iso-8859-5" if how == "lie" else codec)
     )
@@ -290,7 +292,10 @@ def test_any_bytes_have_a_text_or_none(content: bytes, label: str, cut: bool) ->
 # --- pages ---
 
 _tag = st.sampled_from(
-    "html head body p div span a b i table tr td li ul ol dl dt script style br hr img form input select svg math h1 section article aside title meta base frameset iframe".split()
+    (
+        "html head body p div span a b i table tr td li ul ol dl dt script style br hr img form "
+        "input select svg math h1 section article aside title meta base frameset iframe"
+    ).split()
 )
 _attribute = st.sampled_from(
     [
@@ -342,23 +347,21 @@ def test_any_markup_is_a_page_or_has_its_reason(
     content = ("<html>" + "".join(pieces) * (1 + times // max(1, len(pieces)))).encode(
         "utf-8", "replace"
     )
+    page_settings = PageSettings(language=language, min_characters=1)
     outcome = extract_page(
         content,
         content_type="text/html",
         url="http://a.example/2018/2/5/x",
-        language=language,
-        min_characters=1,
+        settings=page_settings,
     )
-    assert isinstance(outcome, Page) or (isinstance(outcome, Skip) and outcome.reason)
+    assert isinstance(outcome, Page) or (isinstance(outcome, Refusal) and outcome.reason)
     if isinstance(outcome, Page):
         outcome.text.encode()
     assert outcome == extract_page(
         content,
         content_type="text/html",
         url="http://a.example/2018/2/5/x",
-        language=language,
-        min_characters=1,
-        accelerated=False,
+        settings=replace(page_settings, accelerated=False),
     )
 
 

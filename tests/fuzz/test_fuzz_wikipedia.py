@@ -13,7 +13,7 @@ from dumps import END, head, page
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpora.document import Document, Reject, Skip
+from corpora.document import Document, Refusal, Reject
 from corpora.wikipedia.page import Article, extract_page
 from corpora.wikipedia.source import WikipediaOptions, read, slices
 from corpora.wikipedia.wikitext import Prose, Style, read_prose
@@ -44,7 +44,7 @@ _MARKS = re.compile("[\ufdd0-\ufdef]")
 )
 def test_any_wikitext_gives_prose_without_markup(wikitext: str, style: Style) -> None:
     found = read_prose(wikitext, style, "Title")
-    if isinstance(found, Skip):
+    if isinstance(found, Refusal):
         assert found.reason == "too_deep"
         return
     assert isinstance(found, Prose) and not _MARKS.search(found.text)
@@ -118,13 +118,13 @@ XML = st.lists(
 @given(XML)
 def test_any_xml_is_a_page_or_a_reject(xml: str) -> None:
     found, title = extract_page(xml.encode(), encoding="utf-8", style=Style())
-    assert isinstance(found, (Article, Skip)) and (title is None or isinstance(title, str))
+    assert isinstance(found, (Article, Refusal)) and (title is None or isinstance(title, str))
 
 
 @given(st.binary(max_size=400), st.sampled_from(["utf-8", "utf-16-le", "utf-16-be", "cp1252"]))
 def test_any_bytes_are_a_page_or_a_reject(content: bytes, encoding: str) -> None:
     found, _ = extract_page(content, encoding=encoding, style=Style())
-    assert isinstance(found, (Article, Skip))
+    assert isinstance(found, (Article, Refusal))
 
 
 class InThisProcess:

@@ -4,7 +4,7 @@ The kernel reads the memory-mapped shards by their addresses, since a split has 
 It trusts the index (`formats.index` checks it once) and returns a status for damage that the index
 cannot see. Cost: tens of millions of tokens a second on one core, some hundred times what a GPU
 trains on, so that one thread suffices. Twins in plain Python are in
-`tests/trainer/trainer_twins.py`.
+`tests/helpers/trainer_twins.py`.
 """
 
 import ctypes

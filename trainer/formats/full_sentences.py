@@ -7,7 +7,7 @@ into pieces of that size, each a sample of its own, and the rest of it is packed
 every token is used exactly once an epoch.
 
 Packing costs about 1 ns a sentence. The twin in plain Python is in
-`tests/trainer/trainer_twins.py`.
+`tests/helpers/trainer_twins.py`.
 """
 
 import numpy as np

@@ -3,7 +3,7 @@
 Two styles: `exact` masks a fixed share of the tokens that are not special; `fairseq` repeats what
 fairseq does, so that perplexities can be compared with those in its papers. All chance comes from
 one key per sample, so the masks of a sample do not depend on the batch it is in. The twin in plain
-Python is in `tests/trainer/trainer_twins.py`.
+Python is in `tests/helpers/trainer_twins.py`.
 """
 
 import numpy as np

@@ -1,5 +1,6 @@
 "use strict";
-// The page can be read without this: a switch for the theme, and filters over pairs and examples.
+// The page can be read without this script, which only switches the theme and filters the reasons
+// and the pairs.
 const root = document.documentElement;
 const toggle = document.getElementById("theme");
 toggle.hidden = false;
