@@ -363,6 +363,8 @@ def show_fill(options: Show) -> int:
 
 def show_sample(options: Show, place: int) -> int:
     """`trainer show RUN --sample N`."""
+    if not options.run and not options.shards:
+        raise UserError("RUN: missing", "name a run, or give --shards")
     directories = options.shards or tuple(read_run_info(Path(options.run)).shards)
     of_run = f"{options.run}/recipe.toml" if options.run else "roberta-base"
     recipe = load_recipe(options.recipe or of_run)

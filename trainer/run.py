@@ -1,4 +1,4 @@
-"""Before the first step: open the data, complete the recipe, begin or continue the run, and make the
+"""Before the first step: open the data, complete the recipe, begin or continue the run, make the
 model.
 
 Each function does its part for all ranks and leaves them equal. Rank 0 alone writes to the

@@ -100,7 +100,6 @@ def test_resumed_on_another_number_of_ranks(
 
 
 # --- checkpoints
-# -------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -269,7 +268,6 @@ def test_a_full_disk_keeps_the_checkpoint_before(
 
 
 # --- what may not change on resume
-# -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,8 @@ class Layer(nn.Module):
         dropout = self.attention_dropout if self.training else 0.0
         mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=keep, dropout_p=dropout)
 
-        mixed = output["dense"](mixed.transpose(1, 2).reshape(B, T, H))  # type: ignore[operator, index]
+        mixed = mixed.transpose(1, 2).reshape(B, T, H)
+        mixed = output["dense"](mixed)  # type: ignore[operator, index]
         x = output["LayerNorm"](x + self.dropout(mixed))  # type: ignore[operator, index]
         inner = self.output["dense"](F.gelu(self.intermediate["dense"](x)))
         out: Tensor = self.output["LayerNorm"](x + self.dropout(inner))

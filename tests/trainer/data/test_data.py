@@ -294,7 +294,6 @@ def test_an_error_in_the_thread_reaches_the_training(tmp_path: Path) -> None:
 
 
 # --- masking over ten million tokens
-# ---------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
