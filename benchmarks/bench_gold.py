@@ -26,13 +26,14 @@ from benchmarks.gold import DATA, SETS, GoldPage, Score, gold_pages, score
 from benchmarks.web_peers import HOW_TO_MAKE_ONE, Peers
 from corpora.text.normalise import normalise
 from corpora.web.extract import extract_page
-from corpora.web.page import PAGE_PACKAGES, Page
+from corpora.web.page import PAGE_PACKAGES, Page, PageSettings
 
 PEERS = ("datatrove", "datatrove without fallback", "resiliparse")
 
 
 def ours(page: GoldPage) -> str:
-    outcome = extract_page(page.content, content_type=page.content_type, min_characters=1)
+    settings = PageSettings(min_characters=1)
+    outcome = extract_page(page.content, content_type=page.content_type, settings=settings)
     return normalise(outcome.text) if isinstance(outcome, Page) else ""  # as `ingest` writes it
 
 

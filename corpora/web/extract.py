@@ -1,26 +1,27 @@
-"""The text of a web page: `extract_page(content, ...) -> Page | Refusal`, pure, and every skip has its
-reason.
+"""The text of a web page: `extract_page(content, ...) -> Page | Refusal`, a pure function.
 
-The steps, cheapest first, since most pages of a crawl end before the costly one:
+The steps, cheapest first, since most pages of a crawl are refused before the costly one:
 
-    1. limits, counted in the bytes: kind, size, tags, attributes         too_large, binary, feed, not_html, too_many_*
-    2. charset (corpora.text.charset)                                          charset
-    3. language gate on a sample of the paragraphs                        language
-    4. one parse; depth                                                   not_html, too_deep
-    5. title, date, address of the head
-    6. trafilatura, fast, without comments; short texts                   empty, too_short
-    7. langdetect on the text                                             language
+    1. limits, counted in the bytes             too_large, binary, feed, not_html, too_many_*
+    2. charset (corpora.text.charset)           charset
+    3. language of a sample of the paragraphs   language
+    4. one parse, and its depth                 not_html, too_deep
+    5. title, date and address of the head
+    6. trafilatura on the tree, and its length  empty, too_short
+    7. langdetect on the text                   language
 
-trafilatura's `deduplicate` is never on: it drops what the process saw before, so that a page's text
-would depend on its neighbours. Comments are off: they cost accuracy (F1 .962 -> .955 on 181 news
-pages). `fast` is as accurate as the default there at 0.7 of its cost. Its steps are those of
-corpora.web.fast_trafilatura, which give the same text sooner. Runs in a child that can be killed
-(corpora.guard): lxml is a parser in C.
+trafilatura's `deduplicate` is never on: it drops what the process saw before, so that the text of a
+page would depend on its neighbours. Comments are left out, since they cost accuracy (F1 .962 ->
+.955 on 181 news pages); `fast` is as accurate as the default there at 0.7 of its cost. The steps
+are those of corpora.web.fast_trafilatura, which give the same text sooner.
+
+lxml is a parser in C, which may crash or never return: run this in a child that can be killed
+(corpora.guard).
 """
 
 import datetime
 import re
-from typing import Any
+from dataclasses import dataclass, field
 from urllib.parse import urljoin
 
 import lxml.etree
@@ -31,33 +32,42 @@ from corpora.document import Refusal
 from corpora.text.charset import decode_page
 from corpora.text.language import ANY, certainly_not, detect_language
 from corpora.web import fast_trafilatura
-from corpora.web.page import MIN_CHARACTERS, Page, refuse, refuse_tags
+from corpora.web.page import Page, PageSettings, refuse, refuse_tags
 
 MAX_DEPTH = 1_000
-"""Elements one in the other: libxml2 drops all text below 256 unless asked, and fails near
+"""Elements inside each other: libxml2 drops all text below 256 unless asked, and fails near
 2,048."""
 
 FIRST_DATE = datetime.date(1990, 1, 1)
+"""No page of the web is older."""
 
 _PARAGRAPH = re.compile(r"<p(?:\s[^<>]{0,1000})?>([^<]{80,4000})", re.IGNORECASE)
 
-_SAMPLE_FROM, _SAMPLE_CHARACTERS = 500_000, 1_500
+_SAMPLE_FROM = 500_000
+"""Characters of a page in which paragraphs are looked for."""
+
+_SAMPLE_CHARACTERS = 1_500
 
 _SAMPLE_ENOUGH = 200
+"""A shorter sample may be one message to the reader, which is not the page."""
 
 _MOJIBAKE = re.compile(
-    "\u00e2\u20ac[\u0080-\u00ff\u02dc\u0153\u2018-\u203a\u2122\u0152\u017d\u017e\u0178]|\u00c3[\u0080-\u00bf]"
+    "\u00e2\u20ac[\u0080-\u00ff\u02dc\u0153\u2018-\u203a\u2122\u0152\u017d\u017e\u0178]"
+    "|\u00c3[\u0080-\u00bf]"
 )
+"""UTF-8 decoded as Windows-1252 and encoded again: `\u00e2\u20ac\u2122` for an apostrophe."""
 
 _SPACE = re.compile(r"\s+")
 
 _DATE_NAMES = frozenset(
     """
-    article:published_time og:published_time og:article:published_time datepublished date dc.date dc.date.issued dc.date.created
-    dcterms.date dcterms.created dcterms.issued pubdate publishdate publish-date publish_date publication_date date.published
-    parsely-pub-date sailthru.date cxenseparse:recs:publishtime citation_publication_date originalpublicationdate
+    article:published_time og:published_time og:article:published_time datepublished date dc.date
+    dc.date.issued dc.date.created dcterms.date dcterms.created dcterms.issued pubdate publishdate
+    publish-date publish_date publication_date date.published parsely-pub-date sailthru.date
+    cxenseparse:recs:publishtime citation_publication_date originalpublicationdate
     """.split()
 )
+"""The names of meta elements that hold the day of publication."""
 
 _DATE = re.compile(r"(?<!\d)(\d{4})(?:-(\d\d)-(\d\d)|/(\d\d?)/(\d\d?)|(\d\d)(\d\d))(?!\d)")
 
@@ -67,8 +77,8 @@ _DATE_IN_URL = re.compile(r"/(\d{4}[/-]\d\d?[/-]\d\d?)(?:[/-]|$)")
 
 
 def _parser() -> lxml.html.HTMLParser:
-    """Elements of one class each, looked up in C: lxml.html's own look-up in Python takes 7 % of an
-    extraction."""
+    """A parser whose elements have one class each, looked up in C: lxml.html's own look-up in
+    Python takes 7 % of an extraction."""
     parser = lxml.html.HTMLParser(
         collect_ids=False,
         default_doctype=False,
@@ -97,48 +107,60 @@ def extract_page(
     url: str | None = None,
     crawled: datetime.datetime | None = None,
     cut: bool = False,
-    language: str = ANY,
-    min_characters: int = MIN_CHARACTERS,
-    fast: bool = True,
-    precision: bool = False,
-    accelerated: bool = True,
+    settings: PageSettings = PageSettings(),
 ) -> Page | Refusal:
-    """The text of a page's bytes, or why there is none. `cut`: its end is missing. `crawled`:
-    bounds the date it may claim. `fast`, `precision`: trafilatura's switches. `accelerated`: see
-    corpora.web.fast_trafilatura; changes no character."""
-    if (refused := refuse(content, content_type, url)) is not None:
-        return refused
+    """The text of a page's bytes, or why there is none.
+
+    `content_type` and `url` are what the server said of the bytes. `crawled` bounds the date that
+    the page may claim; without it no date is checked. `cut` tells that the end of the page is
+    missing, perhaps inside a character.
+    """
+    refusal = refuse(content, content_type, url)
+    if refusal is not None:
+        return refusal
+
     decoded = decode_page(content, content_type, cut=cut)
     if decoded is None:
         return Refusal(
-            "charset",
-            "no usable declaration, and the bytes are not of a Latin alphabet",
+            "charset", "no usable declaration, and the bytes are not of a Latin alphabet"
         )
     text = decoded.text.replace("\x00", "")
-    if (refused := refuse_tags(text)) is not None:
-        return refused
-    if (other := certainly_not(_sample(text), language)) is not None:
+    refusal = refuse_tags(text)
+    if refusal is not None:
+        return refusal
+    other = certainly_not(_sample(text), settings.language)
+    if other is not None:
         return Refusal("language", other)
-    tree = _parse(text, accelerated)
+
+    tree = _parse(text, settings.accelerated)
     if tree is None:
         return Refusal("not_html", "no element can be parsed")
-    if (depth := _depth(tree)) > MAX_DEPTH:
+    depth = _depth(tree)
+    if depth > MAX_DEPTH:
         return Refusal("too_deep", f"{depth:,} elements one in the other")
-    title, date, canonical = _head(tree, text, url, crawled)
+
+    # Before the extraction, which takes the tree apart.
+    head = _read_head(tree)
+    date = _page_date(tree, head, text, url, crawled)
     body = fast_trafilatura.extract(
-        tree, url=url, fast=fast, precision=precision, accelerated=accelerated
+        tree,
+        url=url,
+        fast=settings.fast,
+        precision=settings.precision,
+        accelerated=settings.accelerated,
     ).strip()
-    if len(body) < min_characters:
-        return Refusal("too_short" if body else "empty", f"{len(body)} characters", text=body)
-    found = detect_language(body, language)
-    if language not in (ANY, found):
-        return Refusal("language", found, text=body[:1000])
+    if len(body) < settings.min_characters:
+        return Refusal("too_short" if body else "empty", f"{len(body)} characters", body)
+
+    language = detect_language(body, settings.language)
+    if settings.language not in (ANY, language):
+        return Refusal("language", language, body[:1000])
     return Page(
         text=body,
-        title=title,
+        title=head.title,
         date=date,
-        canonical=canonical,
-        language=found,
+        canonical=_absolute(head.link, url),
+        language=language,
         charset=decoded.charset,
         evidence=decoded.evidence,
         replaced=decoded.replaced,
@@ -147,8 +169,7 @@ def extract_page(
 
 
 def _sample(text: str) -> str:
-    """Beginnings of paragraphs, for the gate; "" where they are too few to judge by: one message to
-    the reader is not the page."""
+    """The beginnings of paragraphs, to tell the language by; "" when they are too short."""
     parts: list[str] = []
     size = 0
     for match in _PARAGRAPH.finditer(text, 0, _SAMPLE_FROM):
@@ -159,87 +180,129 @@ def _sample(text: str) -> str:
     return "\n".join(parts)[:_SAMPLE_CHARACTERS] if size >= _SAMPLE_ENOUGH else ""
 
 
-def _parse(text: str, accelerated: bool = True) -> Any | None:
-    """The tree as trafilatura's own `load_html` makes it, repairs included, but for the depth at
-    which libxml2 gives up."""
+def _parse(text: str, accelerated: bool = True) -> lxml.html.HtmlElement | None:
+    """The tree that trafilatura's own `load_html` makes, repairs included, but with all levels."""
     start = text[:50].lower()
+    repaired = fast_trafilatura.repair(text, start, accelerated)
     try:
-        tree = lxml.html.fromstring(
-            fast_trafilatura.repair(text, start, accelerated), parser=_PARSER
-        )
+        tree = lxml.html.fromstring(repaired, parser=_PARSER)
     except (lxml.etree.LxmlError, ValueError, AssertionError):
         return None
-    return (
-        None
-        if tree is None
-        or ("html" not in start and len(tree) < 2 and not len(tree.xpath("//p|//div|//body")))
-        else tree
-    )
+    if tree is None:
+        return None
+
+    # trafilatura's test for bytes that are no page: one element, and none that holds text.
+    is_bare = "html" not in start and len(tree) < 2
+    if is_bare and not len(tree.xpath("//p|//div|//body")):
+        return None
+    return tree
 
 
-def _depth(tree: Any) -> int:
+def _depth(tree: lxml.html.HtmlElement) -> int:
     """Levels of elements, by one walk that stops past the limit."""
-    depth, level = 0, [tree]
+    depth = 0
+    level = [tree]
     while level and depth <= MAX_DEPTH:
         depth += 1
         level = [child for element in level for child in element]
     return depth
 
 
-def _head(
-    tree: Any, text: str, url: str | None, crawled: datetime.datetime | None
-) -> tuple[str | None, datetime.date | None, str | None]:
-    """Title, publication date and canonical address, from one pass over the head; htmldate is asked
-    only where there is no date, not even an impossible one."""
-    latest = crawled.date() + datetime.timedelta(days=2) if crawled is not None else None
-    titles: dict[str, str] = {}
-    links: dict[str, str] = {}
-    date, claimed = None, False
+@dataclass
+class _Head:
+    """The head of a page, by the names of its elements; the first of each name counts."""
+
+    titles: dict[str, str] = field(default_factory=dict)
+    links: dict[str, str] = field(default_factory=dict)
+    dates: list[str] = field(default_factory=list)
+
+    @property
+    def title(self) -> str | None:
+        return self.titles.get("og") or self.titles.get("title") or None
+
+    @property
+    def link(self) -> str | None:
+        return self.links.get("canonical") or self.links.get("og") or None
+
+
+def _read_head(tree: lxml.html.HtmlElement) -> _Head:
+    """Titles, addresses and days of publication, from one pass over the head."""
+    head = _Head()
     for element in tree.iterfind("head/*"):
         if element.tag == "meta":
-            name = (
-                (element.get("property") or element.get("name") or element.get("itemprop") or "")
-                .strip()
-                .lower()
-            )
-            value = element.get("content") or ""
-            if name == "og:title":
-                titles.setdefault("og", _SPACE.sub(" ", value).strip())
-            elif name == "og:url":
-                links.setdefault("og", value.strip())
-            elif name in _DATE_NAMES and date is None:
-                claimed = claimed or _DATE.search(value) is not None
-                date = _date(value, latest)
+            _read_meta(element, head)
         elif element.tag == "title":
-            titles.setdefault("title", _SPACE.sub(" ", element.text_content()).strip())
+            head.titles.setdefault("title", _SPACE.sub(" ", element.text_content()).strip())
         elif element.tag == "link" and "canonical" in (element.get("rel") or "").lower().split():
-            links.setdefault("canonical", (element.get("href") or "").strip())
-    if date is None and (match := _DATE_IN_SCRIPT.search(text)):
-        date = _date(match[1], latest)
-    if date is None and (element := tree.find(".//time[@datetime]")) is not None:
+            head.links.setdefault("canonical", (element.get("href") or "").strip())
+    return head
+
+
+def _read_meta(element: lxml.html.HtmlElement, head: _Head) -> None:
+    label = element.get("property") or element.get("name") or element.get("itemprop") or ""
+    name = label.strip().lower()
+    value = element.get("content") or ""
+
+    if name == "og:title":
+        head.titles.setdefault("og", _SPACE.sub(" ", value).strip())
+    elif name == "og:url":
+        head.links.setdefault("og", value.strip())
+    elif name in _DATE_NAMES:
+        head.dates.append(value)
+
+
+def _page_date(
+    tree: lxml.html.HtmlElement,
+    head: _Head,
+    text: str,
+    url: str | None,
+    crawled: datetime.datetime | None,
+) -> datetime.date | None:
+    """The day of publication, from the first place that names a possible one.
+
+    The places, surest first: the head, a script, a time element, the address, and htmldate.
+    """
+    latest = None
+    if crawled is not None:
+        latest = crawled.date() + datetime.timedelta(days=2)  # clocks and time zones differ
+
+    for value in head.dates:
+        date = _date(value, latest)
+        if date is not None:
+            return date
+
+    in_script = _DATE_IN_SCRIPT.search(text)
+    date = _date(in_script[1], latest) if in_script else None
+    element = tree.find(".//time[@datetime]") if date is None else None
+    if element is not None:
         date = _date(element.get("datetime") or "", latest)
-    if date is None and url is not None and (match := _DATE_IN_URL.search(url)):
-        date = _date(match[1], latest)
-    if (
-        date is None and latest is not None and not claimed
-    ):  # without a bound htmldate would take today's date for one
-        last = datetime.datetime.combine(latest, datetime.time())
-        first = datetime.datetime.combine(FIRST_DATE, datetime.time())
-        date = _date(
-            find_date(
-                tree,
-                extensive_search=False,
-                original_date=True,
-                url=url,
-                min_date=first,
-                max_date=last,
-            )
-            or "",
-            latest,
-        )
-    title = titles.get("og") or titles.get("title") or None
-    link = links.get("canonical") or links.get("og") or None
-    return title, date, _absolute(link, url)
+    in_url = _DATE_IN_URL.search(url) if date is None and url is not None else None
+    if in_url:
+        date = _date(in_url[1], latest)
+    if date is not None or latest is None:
+        # Without a bound htmldate would take today's date for one.
+        return date
+
+    # A head that names an impossible day is not asked again: htmldate would guess.
+    if any(_DATE.search(value) for value in head.dates):
+        return None
+    return _guessed_date(tree, url, latest)
+
+
+def _guessed_date(
+    tree: lxml.html.HtmlElement, url: str | None, latest: datetime.date
+) -> datetime.date | None:
+    """The day that htmldate finds in a page."""
+    midnight = datetime.time()
+    guess = find_date(
+        tree,
+        extensive_search=False,
+        original_date=True,
+        url=url,
+        min_date=datetime.datetime.combine(FIRST_DATE, midnight),
+        max_date=datetime.datetime.combine(latest, midnight),
+    )
+    return _date(guess or "", latest)
 
 
 def _absolute(link: str | None, url: str | None) -> str | None:
@@ -250,12 +313,16 @@ def _absolute(link: str | None, url: str | None) -> str | None:
 
 
 def _date(value: str, latest: datetime.date | None) -> datetime.date | None:
-    """The first day written in a text, if it lies in 1990 or later and not after `latest`."""
-    if (match := _DATE.search(value)) is None:
+    """The first day written in a text, if it is in 1990 or later and not after `latest`."""
+    match = _DATE.search(value)
+    if match is None:
         return None
+
     numbers = [int(group) for group in match.groups() if group is not None]
     try:
         date = datetime.date(*numbers)
     except ValueError:
         return None
-    return date if FIRST_DATE <= date and (latest is None or date <= latest) else None
+    if date < FIRST_DATE or (latest is not None and date > latest):
+        return None
+    return date

@@ -401,7 +401,7 @@ def test_pages_that_stop_the_child_cost_themselves(
         ],
     )
     with Guard("hostile:extract_or_fail", deadline_s=1) as guard:
-        monkeypatch.setattr("corpora.cc_news.source.shared_guard", lambda function: guard)
+        monkeypatch.setattr("corpora.web.records.shared_guard", lambda function: guard)
         outcomes = read(path)
     assert [outcome.reason if isinstance(outcome, Reject) else None for outcome in outcomes] == [
         "crash",

@@ -25,7 +25,7 @@ from benchmarks.gold import SETS, gold_pages
 from corpora.text.charset import decode_page
 from corpora.web import extract, fast_trafilatura
 from corpora.web.fast_trafilatura import OnePass, Unreadable
-from corpora.web.page import refuse, refuse_tags
+from corpora.web.page import PageSettings, refuse, refuse_tags
 
 EXPRESSIONS = [
     *(expression for expression in xpaths.BODY_XPATH if "re:test" in expression.path),
@@ -168,8 +168,8 @@ def test_what_is_remembered_stays_small() -> None:
         SubElement(tree, "div").set("class", f"x{number}")
     SubElement(tree, "div").set("class", "y" * 201 + "share")
     assert passes(tree) == xpaths.OVERALL_DISCARD_XPATH[0](tree)
-    assert len(passes._single["class"][1]) <= fast_trafilatura._REMEMBERED
-    assert all(len(value) <= fast_trafilatura._LONGEST for value in passes._single["class"][1])
+    assert len(passes._single["class"].answers) <= fast_trafilatura._REMEMBERED
+    assert all(len(value) <= fast_trafilatura._LONGEST for value in passes._single["class"].answers)
 
 
 starts = st.sampled_from(
@@ -255,7 +255,7 @@ def test_the_switch_runs_the_package_as_it_is(monkeypatch: pytest.MonkeyPatch) -
         fast_trafilatura, "bare_extraction", lambda *args, **kwargs: asked.append(kwargs)
     )
     content = archives.page(archives.english(1))
-    extract.extract_page(content, accelerated=False)
+    extract.extract_page(content, settings=PageSettings(accelerated=False))
     assert len(asked) == 1 and asked[0]["fast"] is True and asked[0]["include_comments"] is False
     extract.extract_page(content)
     assert len(asked) == 1

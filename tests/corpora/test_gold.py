@@ -7,7 +7,7 @@ import trafilatura
 from benchmarks.gold import GoldPage, Score, gold_pages, score
 from corpora.text.normalise import normalise
 from corpora.web.extract import extract_page
-from corpora.web.page import MAX_PAGE_BYTES, Page
+from corpora.web.page import MAX_PAGE_BYTES, Page, PageSettings
 
 
 def test_the_scorer_counts_runs_of_four_words() -> None:
@@ -21,7 +21,8 @@ def test_the_scorer_counts_runs_of_four_words() -> None:
 
 
 def text_of(page: GoldPage) -> str:
-    outcome = extract_page(page.content, content_type=page.content_type, min_characters=1)
+    settings = PageSettings(min_characters=1)
+    outcome = extract_page(page.content, content_type=page.content_type, settings=settings)
     return normalise(outcome.text) if isinstance(outcome, Page) else ""
 
 

@@ -22,7 +22,7 @@ from corpora.document import Refusal
 from corpora.text.charset import decode_page
 from corpora.web.extract import extract_page
 from corpora.web.http_body import decode_body
-from corpora.web.page import MAX_PAGE_BYTES, Page
+from corpora.web.page import MAX_PAGE_BYTES, Page, PageSettings
 
 CRAWLED = datetime.datetime(2018, 3, 30, tzinfo=datetime.timezone.utc)
 
@@ -82,8 +82,8 @@ def test_kinds_that_are_pages(content_type: str) -> None:
 
 def test_minimum_length() -> None:
     content = archives.page("x" * 199 + "y")
-    assert isinstance(extract_page(content, min_characters=200), Page)
-    short = extract_page(content, min_characters=201)
+    assert isinstance(extract_page(content, settings=PageSettings(min_characters=200)), Page)
+    short = extract_page(content, settings=PageSettings(min_characters=201))
     assert (
         isinstance(short, Refusal) and short.reason == "too_short" and short.text.startswith("xxx")
     )
@@ -163,12 +163,13 @@ def test_the_lang_attribute_never_decides() -> None:
         f'<html lang="en"><body><p>{spanish}</p></body></html>',
         f'<html lang="en"><body><div>{spanish}</div><p>x</p></body></html>',
     ):
-        outcome = extract_page(content.encode(), language="en")
+        outcome = extract_page(content.encode(), settings=PageSettings(language="en"))
         assert (
             isinstance(outcome, Refusal) and outcome.reason == "language" and outcome.detail == "es"
         )
     english = extract_page(
-        archives.page(archives.english(1, 20)).replace(b"<html", b'<html lang="es"'), language="en"
+        archives.page(archives.english(1, 20)).replace(b"<html", b'<html lang="es"'),
+        settings=PageSettings(language="en"),
     )
     assert isinstance(english, Page) and english.language == "en"
 
@@ -180,7 +181,7 @@ def test_one_message_in_another_language_does_not_decide() -> None:
     article = "<br>".join(archives.english(number, 3) for number in range(4))
     outcome = extract_page(
         f"<html><body><p>{notice}</p><article><div>{article}</div></article></body></html>".encode(),
-        language="en",
+        settings=PageSettings(language="en"),
     )
     assert isinstance(outcome, Page) and archives.english(1, 3) in outcome.text
 
@@ -262,7 +263,7 @@ def test_the_text_is_that_of_stock_trafilatura_on_the_decoded_page(archive: str)
     not refused."""
     compared = 0
     for name, content in real_pages(archive):
-        outcome = extract_page(content, min_characters=1)
+        outcome = extract_page(content, settings=PageSettings(min_characters=1))
         if isinstance(outcome, Refusal):
             assert outcome.reason in ("empty", "too_large", "not_html"), (name, outcome)
             continue

@@ -374,7 +374,7 @@ def test_every_kind_of_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
             calls.append(1)
             return guard.call(*given, **named)
 
-    monkeypatch.setattr(guard, "shared_guard", lambda name: Counting())
+    monkeypatch.setattr("corpora.web.records.shared_guard", lambda name: Counting())
     monkeypatch.setattr("corpora.files.source.shared_guard", lambda name: Counting())
     home = home_of(
         tmp_path,
@@ -638,7 +638,7 @@ def test_no_questions_named(tmp_path: Path) -> None:
     options = stories_source.StoriesOptions(input=(str(tmp_path),))
     with pytest.raises(UserError, match="no questions named") as raised:
         list(stories_source.slices(options))
-    assert "a question a line" in raised.value.hint
+    assert "one question per line" in raised.value.hint
 
 
 @pytest.mark.parametrize(

@@ -348,7 +348,7 @@ def test_status_names_what_the_safety_net_ended(
         )
     )
     with Guard("hostile:extract_or_fail", deadline_s=20) as guard:
-        monkeypatch.setattr("corpora.cc_news.source.shared_guard", lambda function: guard)
+        monkeypatch.setattr("corpora.web.records.shared_guard", lambda function: guard)
         assert (
             corpus(
                 "ingest",

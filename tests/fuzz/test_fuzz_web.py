@@ -12,6 +12,7 @@ import random
 import time
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import archives
@@ -27,7 +28,7 @@ from corpora.text.urls import canonical_url, domain_of, host_of
 from corpora.web import gzip_members, warc
 from corpora.web.extract import extract_page
 from corpora.web.http_body import decode_body
-from corpora.web.page import MAX_PAGE_BYTES, Page
+from corpora.web.page import MAX_PAGE_BYTES, Page, PageSettings
 from corpora.web.warc import Damage, Record
 
 EFFORT = float(os.environ.get("CORPUSMILL_FUZZ", "1"))
@@ -342,12 +343,12 @@ def test_any_markup_is_a_page_or_has_its_reason(
     content = ("<html>" + "".join(pieces) * (1 + times // max(1, len(pieces)))).encode(
         "utf-8", "replace"
     )
+    page_settings = PageSettings(language=language, min_characters=1)
     outcome = extract_page(
         content,
         content_type="text/html",
         url="http://a.example/2018/2/5/x",
-        language=language,
-        min_characters=1,
+        settings=page_settings,
     )
     assert isinstance(outcome, Page) or (isinstance(outcome, Refusal) and outcome.reason)
     if isinstance(outcome, Page):
@@ -356,9 +357,7 @@ def test_any_markup_is_a_page_or_has_its_reason(
         content,
         content_type="text/html",
         url="http://a.example/2018/2/5/x",
-        language=language,
-        min_characters=1,
-        accelerated=False,
+        settings=replace(page_settings, accelerated=False),
     )
 
 
