@@ -286,8 +286,8 @@ class _Run:
     def _receive(self, item: Item, partial: Partial) -> None:
         """Bring the partial file to its end. Raises `Again` if something is missing."""
         self._wait(0)
-        if not item.digest and partial.told is None:
-            partial.told = http.stat(item.address, self.patience, self._wait, self._note).size
+        if not item.digest and partial.head_size is None:
+            partial.head_size = http.stat(item.address, self.patience, self._wait, self._note).size
         start = partial.have
         validator = partial.remote.validator
         with (
@@ -331,7 +331,7 @@ class _Run:
 
     def _check_size(self, item: Item, partial: Partial, out: io.FileIO) -> None:
         """Raises `Again` for another size than the one that the server names."""
-        size = partial.told if partial.remote.size is None else partial.remote.size
+        size = partial.head_size if partial.remote.size is None else partial.remote.size
         if size is None:
             if not item.digest:
                 self._note(
@@ -377,14 +377,14 @@ class _Run:
 
 
 def _doubt(partial: Partial) -> str:
-    """Why the size of an answer is not to be believed, "" if it is. Without a checksum the size must
-    be the one that HEAD gave."""
-    told = partial.told
+    """Why the size of an answer is doubtful, "" if it is not. Without a checksum the size must be
+    the one that HEAD gives."""
+    head_size = partial.head_size
     size = partial.remote.size
-    if told is None or size is None or told == size:
+    if head_size is None or size is None or head_size == size:
         return ""
-    partial.told = None  # it is asked for again: the file may have changed in between
-    return f"says {size:,} bytes, and {told:,} when asked by HEAD"
+    partial.head_size = None  # it is asked for again: the file may have changed in between
+    return f"says {size:,} bytes, and {head_size:,} when asked by HEAD"
 
 
 def _wrong_digest(path: str, item: Item) -> str:

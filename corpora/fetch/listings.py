@@ -127,7 +127,8 @@ def _is_archive(key: str, folder: str) -> bool:
 
 def months(start: str, end: str) -> list[str]:
     """`2016/09`, ... of the months from `start` to `end`. Raises `UserError`."""
-    first, last = _month("--start", start), _month("--end", end)
+    first = _month("--start", start)
+    last = _month("--end", end)
     if first > last:
         raise UserError(
             f"--start {start} is after --end {end}", "both are months, and both are fetched"

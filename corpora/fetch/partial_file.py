@@ -1,5 +1,5 @@
-"""A file whose download has not finished: its bytes under a name that begins with `.tmp-`, and beside
-them a note of what the server says of the file."""
+"""A file whose download has not finished: its bytes, under a name that begins with `.tmp-`, and
+beside them a note of what the server says of the file."""
 
 import io
 import json
@@ -36,13 +36,13 @@ class Partial:
     """A file whose download has not finished, and the note beside it.
 
     `have`: bytes that are stored; `received`: those of this run; `remote`: what the server says of
-    the file; `told`: the size that it gave when asked by HEAD.
+    the file; `head_size`: the size that it gives when asked by HEAD.
     """
 
     def __init__(self, path: str, item: Item) -> None:
         self.path = part_of(path)
         self.received = 0
-        self.told: int | None = None
+        self.head_size: int | None = None
         self._note = part_of(path) + ".json"
         self._item = item
         self._restarts = 0
