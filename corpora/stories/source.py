@@ -1,5 +1,5 @@
-"""The source `stories`: the documents with the highest overlap with questions of common sense (Trinh
-& Le 2018).
+"""The source `stories`: the documents with the highest overlap with questions of common sense
+(Trinh & Le 2018).
 
 `input` is web archives (`.warc`, `.arc`), their extracted text (`.wet`), or any file that the
 source `files` reads; the name's ending decides. The input is read twice:
