@@ -162,6 +162,7 @@ class Board:
         self.done_bytes += size
         self.done_records += records
         self.peak = max(self.peak, peak)
+        # ticks count records: a slice that only proved to be done has none
         if records:
             self.worked_slices += 1
             self.worked_bytes += size
@@ -170,6 +171,7 @@ class Board:
         """What this process knows, for the other machines."""
         now = time.monotonic()
         running: list[RunningSlice] = []
+        # a copy: the engine's thread changes the dictionary meanwhile
         for entry in list(self.running.values()):
             tick = read_tick(entry.ticks)
             running.append(
