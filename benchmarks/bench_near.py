@@ -248,7 +248,10 @@ def bench_memory(folder: str, counts: list[int], num_workers: int) -> None:
             }
         )
         print(
-            f"{count:>12,} documents: peak {peak / 1e6:,.0f} MB, {seconds:,.0f} s, {removed:,} removed, {compared:,} pairs compared, work {work / 1e6:,.0f} MB",
+            (
+                f"{count:>12,} documents: peak {peak / 1e6:,.0f} MB, {seconds:,.0f} s, "
+                f"{removed:,} removed, {compared:,} pairs compared, work {work / 1e6:,.0f} MB"
+            ),
             flush=True,
         )
         files.remove(home.root)

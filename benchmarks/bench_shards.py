@@ -218,7 +218,10 @@ def bench_build(rounds: int) -> None:
             for copy in range(COPIES):
                 Path(folder, "texts", f"{copy}-{name}").write_bytes(text)
         home = os.path.join(folder, "home")
-        recipe = '[sources.novels]\nkind = "files"\ninput = "texts/*.txt"\nlanguage = "en"\nslice_bytes = 4_000_000\n[dedup]\nexact = false\n'
+        recipe = (
+            '[sources.novels]\nkind = "files"\ninput = "texts/*.txt"\nlanguage = "en"\n'
+            "slice_bytes = 4_000_000\n[dedup]\nexact = false\n"
+        )
         adopt_recipe(home, parse_recipe(recipe, "recipe", folder), lambda _: True, quiet)
         run_stages(job_of(home, 2), tuple(name for name in ALL if name != TOKENIZE))
 

@@ -38,7 +38,8 @@ def main() -> None:
     asked = questions()
     words = [overlap.tokens(question) for question in asked]
     print(
-        f"{len(texts):,} texts, {size / 1e6:.1f} MB, mean {size / len(texts):,.0f} bytes; {len(asked)} questions, {sum(map(len, words)):,} words"
+        f"{len(texts):,} texts, {size / 1e6:.1f} MB, mean {size / len(texts):,.0f} bytes; "
+        f"{len(asked)} questions, {sum(map(len, words)):,} words"
     )
 
     def every(query: overlap.Query, of: list[str]) -> Callable[[], object]:

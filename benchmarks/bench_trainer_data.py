@@ -68,12 +68,22 @@ def compare(
         other.append(b)
         ratios.append(b / a)
     found = {
-        "name": name, "aim": aim, "min": min(ratios), "median": statistics.median(ratios), "max": max(ratios),
-        "ours_million_tokens_per_second": 1e-6 / statistics.median(mine), "peer_million_tokens_per_second": 1e-6 / statistics.median(other),
-    }  # fmt: skip
+        "name": name,
+        "aim": aim,
+        "min": min(ratios),
+        "median": statistics.median(ratios),
+        "max": max(ratios),
+        "ours_million_tokens_per_second": 1e-6 / statistics.median(mine),
+        "peer_million_tokens_per_second": 1e-6 / statistics.median(other),
+    }
     mark = "ok " if found["median"] >= aim else "MISSED"
     print(
-        f"{mark} {name}: median {found['median']:.1f}x (min {found['min']:.1f}, max {found['max']:.1f}), aim {aim:g}x; ours {found['ours_million_tokens_per_second']:.1f} M tokens/s, peer {found['peer_million_tokens_per_second']:.2f}",
+        (
+            f"{mark} {name}: median {found['median']:.1f}x (min {found['min']:.1f}, max "
+            f"{found['max']:.1f}), aim {aim:g}x; ours "
+            f"{found['ours_million_tokens_per_second']:.1f} M tokens/s, peer "
+            f"{found['peer_million_tokens_per_second']:.2f}"
+        ),
         flush=True,
     )
     return found
@@ -358,7 +368,11 @@ def start(folder: Path, rounds: int) -> dict[str, Any]:
         "uncached": seconds[0],
     }
     print(
-        f"{'ok ' if found['median'] < 2 else 'MISSED'} start with 1,000 shards, cached: median {found['median']:.2f} s (min {found['min']:.2f}, max {found['max']:.2f}), aim < 2 s; uncached {found['uncached']:.2f} s",
+        (
+            f"{'ok ' if found['median'] < 2 else 'MISSED'} start with 1,000 shards, cached: "
+            f"median {found['median']:.2f} s (min {found['min']:.2f}, max {found['max']:.2f}), "
+            f"aim < 2 s; uncached {found['uncached']:.2f} s"
+        ),
         flush=True,
     )
     return found

@@ -2,9 +2,9 @@
 """A training step against transformers' RobertaForMaskedLM on the same batches: interleaved, ratios
 with min, median, max.
 
-    python benchmarks/bench_trainer_step.py                                            # CPU: a small model, fp32
+    python benchmarks/bench_trainer_step.py      # CPU: a small model, fp32
     python benchmarks/bench_trainer_step.py --device cuda --recipe roberta-base --batch 64
---precision bf16 [--compile]
+        --precision bf16 [--compile]
 
 Both sides do forward, backward and AdamW (fused) on the same masked samples, dropout on. On a GPU
 it also prints MFU by `model.flops_per_token`, which counts the head on the masked tokens only; the
@@ -185,7 +185,9 @@ def measure(options: Any, device: torch.device, shape: ModelConfig, data: Any) -
             "mfu": tokens / seconds * flops / peak if peak else None,
         }
     print(
-        f"a training step: median {found['median']:.2f}x (min {found['min']:.2f}, max {found['max']:.2f}) transformers'; aim 1.2x on a CPU; ours {found['ours']}, theirs {found['theirs']}"
+        f"a training step: median {found['median']:.2f}x (min {found['min']:.2f}, max "
+        f"{found['max']:.2f}) transformers'; aim 1.2x on a CPU; ours {found['ours']}, theirs "
+        f"{found['theirs']}"
     )
     return found
 

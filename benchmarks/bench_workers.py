@@ -104,7 +104,10 @@ def bench_tokenize(folder: str, seconds: float, rounds: int, compared: bool) -> 
         return Path(folder, "0.jsonl").stat().st_size
 
     def adopt_sized(size: int) -> None:
-        source = f'[sources.novels]\nkind = "files"\ninput = "*.jsonl"\nlanguage = "en"\nslice_bytes = {size}\n'
+        source = (
+            '[sources.novels]\nkind = "files"\ninput = "*.jsonl"\nlanguage = "en"\nslice_bytes = '
+            f"{size}\n"
+        )
         adopt(
             home,
             source + "[dedup]\nexact = false\nnear = false\n[tokenizer]\nsample_bytes = 20000000\n",
@@ -218,11 +221,15 @@ def measure(
     (RESULTS / f"workers_{name}.json").write_text(json.dumps(result, indent=1) + "\n")
     print("  seconds:", ", ".join(f"{way} {value:.1f}" for way, value in seconds.items()))
     print(
-        f"  start of the pool: 1 worker {starts[1]:.2f} s, 2 workers {starts[2]:.2f} s; with it two workers are {result['two_workers_with_start']:.2f}x of one"
+        f"  start of the pool: 1 worker {starts[1]:.2f} s, 2 workers {starts[2]:.2f} s; with "
+        f"it two workers are {result['two_workers_with_start']:.2f}x of one"
     )
     if compared:
         print(
-            f"  pool and Beam over by hand, slices of {seconds['by hand'] / NUM_SLICES:.0f} s: {100 * result['overhead']:+.1f} %",
+            (
+                f"  pool and Beam over by hand, slices of {seconds['by hand'] / NUM_SLICES:.0f} "
+                f"s: {100 * result['overhead']:+.1f} %"
+            ),
             flush=True,
         )
 

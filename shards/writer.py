@@ -1,7 +1,7 @@
 """Writing a shard: arrays in, one Arrow file out, with its entry for the manifest.
 
-Memory: the arrays of one shard (2 or 4 bytes a token) and nothing else, since a shard is one record
-batch.
+Memory: the arrays of one shard (2 or 4 bytes per token) and nothing else, since a shard is one
+record batch.
 """
 
 import numpy as np
@@ -21,11 +21,11 @@ def token_batch(
     sentence_ends: NDArray[np.int64],
     schema: pa.Schema,
 ) -> pa.RecordBatch:
-    """The record batch of D documents.
+    """The record batch of D documents with T tokens in S sentences.
 
-    `ids`: D strings; `tokens` (T,) uint16 or uint32 of all documents; `token_ends` (D + 1,) offsets
-    into it, from 0; `sentences` (S,) lengths in tokens; `sentence_ends` (D + 1,) offsets into
-    those, from 0.
+    `ids`: D strings; `tokens` (T,) uint16 or uint32, of all documents; `token_ends` (D + 1,) int64
+    offsets into them, from 0; `sentences` (S,) uint32 lengths in tokens; `sentence_ends` (D + 1,)
+    int64 offsets into those, from 0; `schema`: `token_schema` of the tokens' type.
     """
     token_list = pa.LargeListArray.from_arrays(
         pa.array(token_ends, pa.int64()), pa.array(tokens), type=schema.field("tokens").type

@@ -55,7 +55,7 @@ _MOJIBAKE = re.compile(
     "\u00e2\u20ac[\u0080-\u00ff\u02dc\u0153\u2018-\u203a\u2122\u0152\u017d\u017e\u0178]"
     "|\u00c3[\u0080-\u00bf]"
 )
-"""UTF-8 that was decoded as Windows-1252 and encoded again: `\u00e2\u20ac\u2122` for an apostrophe."""
+"""UTF-8 decoded as Windows-1252 and encoded again: `\u00e2\u20ac\u2122` for an apostrophe."""
 
 _SPACE = re.compile(r"\s+")
 
@@ -169,7 +169,7 @@ def extract_page(
 
 
 def _sample(text: str) -> str:
-    """The beginnings of paragraphs, to tell the language by; "" when they are too short for that."""
+    """The beginnings of paragraphs, to tell the language by; "" when they are too short."""
     parts: list[str] = []
     size = 0
     for match in _PARAGRAPH.finditer(text, 0, _SAMPLE_FROM):

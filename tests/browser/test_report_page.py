@@ -201,15 +201,26 @@ def test_it_fits_and_can_be_read(width: int, theme: str, browser: Any) -> None:
 
 
 CONTRAST = """
-const light = (color) => { const [r, g, b] = color.match(/[\\d.]+/g).map(Number).map((v) => { v /= 255; return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; });
-  return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
-const behind = (element) => { for (let at = element; at; at = at.parentElement) { const color = getComputedStyle(at).backgroundColor;
-  if (color.startsWith("rgb(")) return color; } return "rgb(255, 255, 255)"; };
+const linear = (value) => value <= 0.03928 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
+const light = (color) => {
+  const [r, g, b] = color.match(/[\\d.]+/g).map((value) => linear(Number(value) / 255));
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+};
+const behind = (element) => {
+  for (let at = element; at; at = at.parentElement) {
+    const color = getComputedStyle(at).backgroundColor;
+    if (color.startsWith("rgb(")) return color;
+  }
+  return "rgb(255, 255, 255)";
+};
 const weak = [];
 for (const element of document.querySelectorAll("body *")) {
-  if (![...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim()) || !element.getClientRects().length) continue;
-  const [a, b] = [light(getComputedStyle(element).color), light(behind(element))].sort((x, y) => y - x);
-  if ((a + 0.05) / (b + 0.05) < 4.5) weak.push(`${element.tagName}.${element.className}: ${((a + 0.05) / (b + 0.05)).toFixed(2)}`);
+  const hasText = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+  if (!hasText || !element.getClientRects().length) continue;
+  const colors = [light(getComputedStyle(element).color), light(behind(element))];
+  const [a, b] = colors.sort((x, y) => y - x);
+  const ratio = (a + 0.05) / (b + 0.05);
+  if (ratio < 4.5) weak.push(`${element.tagName}.${element.className}: ${ratio.toFixed(2)}`);
 }
 return [...new Set(weak)];
 """

@@ -11,7 +11,10 @@ from looked import documents, stats
 from pipelines.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
-RECIPE = '[sources.novels]\nkind = "files"\ninput = "{folder}/*.txt"\ndocument = "blank-line"\n[tokenizer]\nvocab_size = 400\nsample_bytes = 50000\n'
+RECIPE = (
+    '[sources.novels]\nkind = "files"\ninput = "{folder}/*.txt"\ndocument = "blank-line"\n'
+    "[tokenizer]\nvocab_size = 400\nsample_bytes = 50000\n"
+)
 
 
 def contents(home: Path) -> dict[str, bytes]:

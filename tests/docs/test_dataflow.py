@@ -25,7 +25,10 @@ from pipelines.recipe import load_recipe
 TRANSFORMS = [name for name in stages.__all__ if name != "options"]
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/dataflow.md").read_text("utf-8")
-RECIPE = '[sources.novels]\nkind = "files"\ninput = "{folder}/*.txt"\n[tokenizer]\nvocab_size = 400\nsample_bytes = 50000\n'
+RECIPE = (
+    '[sources.novels]\nkind = "files"\ninput = "{folder}/*.txt"\n[tokenizer]\nvocab_size = 400\n'
+    "sample_bytes = 50000\n"
+)
 
 
 class Functions(PipelineVisitor):

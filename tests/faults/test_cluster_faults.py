@@ -289,7 +289,10 @@ def test_a_worker_that_dies_where_the_engine_does_not_try_again(job: Job) -> Non
     ]  # the other worker's trace is Beam's
     one_line(
         "\n".join(ours),
-        "FnApiRunner: Worker subprocess exited with return code 137: this engine tries no task again",
+        (
+            "FnApiRunner: Worker subprocess exited with return code 137: this engine tries no "
+            "task again"
+        ),
         "run the same command again",
     )
     cluster.kill_marked(job.mark)

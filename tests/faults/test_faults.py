@@ -110,7 +110,11 @@ def test_two_builds_of_one_home(texts: Path, corpus: Corpus) -> None:
     from pipelines.home.lock import locked
 
     recipe = write_recipe(texts, "files")
-    script = "import sys, time\nfrom pipelines.home.layout import Home\nfrom pipelines.home.lock import locked\nwith locked(Home(sys.argv[1])):\n    print('held', flush=True)\n    sys.stdin.read()\n"
+    script = (
+        "import sys, time\nfrom pipelines.home.layout import Home\nfrom pipelines.home.lock "
+        "import locked\nwith locked(Home(sys.argv[1])):\n    print('held', flush=True)\n    "
+        "sys.stdin.read()\n"
+    )
     holder = subprocess.Popen(
         [sys.executable, "-c", script, str(texts / "home")],
         cwd=ROOT,

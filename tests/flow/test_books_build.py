@@ -114,7 +114,10 @@ def test_the_same_bytes(flags: list[object], tmp_path: Path, corpus: Corpus) -> 
     (tmp_path / "in").mkdir()
     for number in range(6):
         chapters = {
-            f"{chapter}.xhtml": f"<p>{' '.join(words[3000 * number + 700 * chapter :][:700])} and so they went home, said she.</p>"
+            f"{chapter}.xhtml": (
+                f"<p>{' '.join(words[3000 * number + 700 * chapter :][:700])} and so they went "
+                "home, said she.</p>"
+            )
             for chapter in range(3)
         }
         (tmp_path / "in" / f"{number}.epub").write_bytes(epub(chapters))

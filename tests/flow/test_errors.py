@@ -285,7 +285,12 @@ def test_no_write_permission(tmp_path: Path) -> None:
             [
                 sys.executable,
                 "-c",
-                "import os, sys, tomli_w, typeguard, tyro, corpora.files.source, pipelines.build, pipelines.engines.children, pipelines.home.lock; os.setgid(65534); os.setuid(65534); from pipelines.cli import main; sys.exit(main(sys.argv[1:]))",
+                (
+                    "import os, sys, tomli_w, typeguard, tyro, corpora.files.source, "
+                    "pipelines.build, pipelines.engines.children, pipelines.home.lock; "
+                    "os.setgid(65534); os.setuid(65534); from pipelines.cli import main; "
+                    "sys.exit(main(sys.argv[1:]))"
+                ),
                 "build",
                 str(recipe),
                 "--home",
@@ -311,9 +316,12 @@ def test_a_source_with_a_bug_is_named(
 ) -> None:
     """A user's own source that yields out of order is told so."""
     (tmp_path / "disorder.py").write_text(
-        "from corpora.document import Document, Source, SourceOptions\nfrom corpora.files.source import find, group\n"
-        "def source():\n    return Source(options=SourceOptions, slices=lambda o: group(find(o.input), o.slice_bytes), read=read)\n"
-        "def read(options, piece):\n    for position in (1, 0):\n        yield Document(path=piece.parts[0].path, position=position, text='text')\n"
+        "from corpora.document import Document, Source, SourceOptions\nfrom "
+        "corpora.files.source import find, group\n"
+        "def source():\n    return Source(options=SourceOptions, slices=lambda o: "
+        "group(find(o.input), o.slice_bytes), read=read)\n"
+        "def read(options, piece):\n    for position in (1, 0):\n        yield "
+        "Document(path=piece.parts[0].path, position=position, text='text')\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "in").mkdir()
@@ -384,7 +392,7 @@ def test_a_vocabulary_with_holes(tmp_path: Path, corpus: Corpus) -> None:
         for number, letter in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))
     }
     holes = Tokenizer(models.BPE(vocabulary, []))
-    holes.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)  # type: ignore[assignment]
+    holes.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     (tmp_path / "holes.json").write_text(holes.to_str())
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.txt").write_text("some text")

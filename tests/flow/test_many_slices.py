@@ -21,7 +21,10 @@ from pipelines.stages.source_tasks import SourceTask
 from shards.storage import files
 
 Corpus = Callable[..., tuple[int, str, str]]
-RECIPE = '[sources.a]\nkind = "files"\ninput = "{folder}/in/*.txt"\nslice_bytes = 1\n[tokenizer]\nvocab_size = 300\n'
+RECIPE = (
+    '[sources.a]\nkind = "files"\ninput = "{folder}/in/*.txt"\nslice_bytes = 1\n[tokenizer]\n'
+    "vocab_size = 300\n"
+)
 READS_A_SLICE = 30
 """Files of the home that a build opens for each slice, all stages and plans together: 26 are."""
 
@@ -177,7 +180,8 @@ def test_a_hundred_thousand_slices(tmp_path: Path) -> None:
     before = peak_mb()
     figures = plans(tmp_path, 100_000)
     print(
-        f"100,000 slices: { ({name: round(value, 1) for name, value in figures.items()}) }; peak {peak_mb():.0f} MB, {before:.0f} before"
+        f"100,000 slices: { ({name: round(value, 1) for name, value in figures.items()}) }; "
+        f"peak {peak_mb():.0f} MB, {before:.0f} before"
     )
     assert all(value < 1300 for name, value in figures.items() if name.endswith("task bytes"))
     assert sum(value for name, value in figures.items() if "bytes" not in name) < 600

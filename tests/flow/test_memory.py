@@ -8,7 +8,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
-RECIPE = '[sources.a]\nkind = "files"\ninput = "{folder}/*.txt"\nslice_bytes = 1000000000\n[tokenizer]\npath = "{tokenizer}"\n'
+RECIPE = (
+    '[sources.a]\nkind = "files"\ninput = "{folder}/*.txt"\nslice_bytes = 1000000000\n'
+    '[tokenizer]\npath = "{tokenizer}"\n'
+)
 
 # One slice through one stage in a process of its own; prints the peak in kB.
 SCRIPT = """

@@ -14,7 +14,10 @@ from plain_build import plain_build
 
 ROOT = Path(__file__).resolve().parents[2]
 Corpus = Callable[..., tuple[int, str, str]]
-TEXT = '[sources.my-texts]\nkind = "files"\ninput = "{folder}/in/*.txt"\n{more}[tokenizer]\nvocab_size = {size}\n'
+TEXT = (
+    '[sources.my-texts]\nkind = "files"\ninput = "{folder}/in/*.txt"\n{more}[tokenizer]\n'
+    "vocab_size = {size}\n"
+)
 
 
 def write(folder: Path, texts: int = 6, more: str = "", size: int = 300) -> Path:
@@ -141,7 +144,10 @@ def test_a_wrong_value_names_the_source(name: str, tmp_path: Path, corpus: Corpu
 
 
 def test_a_source_that_is_gone_leaves_nothing(tmp_path: Path, corpus: Corpus) -> None:
-    more = f'[sources.old]\nkind = "files"\ninput = "{tmp_path}/in/0.txt"\n[dedup]\nmax_removed = 1.0\n'
+    more = (
+        f'[sources.old]\nkind = "files"\ninput = "{tmp_path}/in/0.txt"\n[dedup]\nmax_removed = '
+        "1.0\n"
+    )
     home = tmp_path / "home"
     assert build(tmp_path, write(tmp_path, more=more), corpus)[0] == 0
     assert len([path for path in home.rglob("old") if path.is_dir()]) > 3
@@ -191,7 +197,11 @@ def test_no_right_to_read(tmp_path: Path) -> None:
         at.chmod(at.stat().st_mode | (0o055 if at.is_dir() else 0o044))
     (path,) = Path(home, "documents", "my-texts").iterdir()
     path.chmod(0)
-    script = "import os, sys, typeguard, tyro, corpora.files.source, pipelines.look.show, pipelines.look.stats; os.setgid(65534); os.setuid(65534); from pipelines.cli import main; sys.exit(main(sys.argv[1:]))"
+    script = (
+        "import os, sys, typeguard, tyro, corpora.files.source, pipelines.look.show, "
+        "pipelines.look.stats; os.setgid(65534); os.setuid(65534); from pipelines.cli import "
+        "main; sys.exit(main(sys.argv[1:]))"
+    )
     done = subprocess.run(
         [sys.executable, "-c", script, "show", home],
         cwd=ROOT,

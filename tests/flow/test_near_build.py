@@ -132,7 +132,10 @@ def test_settings_and_what_they_redo(
         path: path.stat().st_mtime_ns
         for path in (tmp_path / "home" / "work" / "scores").rglob("*.bin")
     }
-    line = "changed: sources.second.dedup.threshold from none to 0.95; redone: dedup, tokenizer, tokenize"
+    line = (
+        "changed: sources.second.dedup.threshold from none to 0.95; redone: dedup, tokenizer, "
+        "tokenize"
+    )
     assert line in corpus(*build, "--dry-run", "--sources.second.dedup.threshold", 0.95)[2]
     code, _, err = corpus(*build, "--sources.second.dedup.threshold", 0.95)
     assert code == 0 and line in err

@@ -276,7 +276,10 @@ def test_a_new_source_leaves_the_others_alone(
         (["--seed", "1"], "changed: seed from 0 to 1; redone: tokenizer, tokenize"),
         (
             ["--sources.novels.rules.min-words", "100"],
-            "changed: sources.novels.rules.min_words from none to 100; redone: dedup, tokenizer, tokenize",
+            (
+                "changed: sources.novels.rules.min_words from none to 100; redone: dedup, "
+                "tokenizer, tokenize"
+            ),
         ),
         (
             ["--limit", "3"],
@@ -284,7 +287,10 @@ def test_a_new_source_leaves_the_others_alone(
         ),
         (
             ["--sources.novels.document", "line"],
-            'changed: sources.novels.document from "blank-line" to "line"; redone: ingest, dedup, tokenizer, tokenize of novels',
+            (
+                'changed: sources.novels.document from "blank-line" to "line"; redone: ingest, '
+                "dedup, tokenizer, tokenize of novels"
+            ),
         ),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",

@@ -78,9 +78,9 @@ def rows(home: Path, kind: str, columns: list[str]) -> list[dict[str, Any]]:
 
 
 SHORT = (
-    "Parliamentary representatives unanimously condemned yesterday's controversial telecommunications legislation. "
-    * 2
-)
+    "Parliamentary representatives unanimously condemned yesterday's controversial "
+    "telecommunications legislation. "
+) * 2
 """Long enough for a page and under 50 words: the profile of cc_news takes it."""
 
 
@@ -309,16 +309,17 @@ def test_html_files_in_the_source_files(tmp_path: Path, corpus: Corpus) -> None:
     texts = tmp_path / "texts"
     texts.mkdir()
     german = (
-        "Der Ausschuss hat gestern beschlossen, die Brücke für drei Monate zu sperren, weil das Geländer nicht mehr sicher ist. "
-        * 3
-    )
+        "Der Ausschuss hat gestern beschlossen, die Brücke für drei Monate zu sperren, weil "
+        "das Geländer nicht mehr sicher ist. "
+    ) * 3
     (texts / "a.html").write_bytes(archives.page(archives.english(1), title="A title"))
     (texts / "b.htm").write_bytes(archives.page(german))
     (texts / "c.html").write_bytes(b"<html><body>" + b"<p>x" * 100_000)
     (texts / "d.txt").write_text(archives.english(2))
     (texts / "e.txt").write_text(german)
     (tmp_path / "recipe.toml").write_text(
-        '[sources.mine]\nkind = "files"\ninput = "texts/*"\nlanguage = "en"\n[tokenizer]\nvocab_size = 300\n'
+        '[sources.mine]\nkind = "files"\ninput = "texts/*"\nlanguage = "en"\n[tokenizer]\n'
+        "vocab_size = 300\n"
     )
     assert (
         corpus("ingest", tmp_path / "recipe.toml", "--home", tmp_path / "home", "--workers", 0)[0]

@@ -45,7 +45,10 @@ def english(number: int, sentences: int = 12) -> str:
     """A paragraph of English that no other number gives."""
     draw = random.Random(number)
     lines = [
-        f"{draw.choice(_SUBJECTS)} {draw.choice(_VERBS)} {draw.choice(_OBJECTS)} {draw.choice(_ENDS)}."
+        (
+            f"{draw.choice(_SUBJECTS)} {draw.choice(_VERBS)} {draw.choice(_OBJECTS)} "
+            f"{draw.choice(_ENDS)}."
+        )
         for _ in range(sentences)
     ]
     return f"Report {number}: " + " ".join(line[0].upper() + line[1:] for line in lines)
@@ -53,7 +56,10 @@ def english(number: int, sentences: int = 12) -> str:
 
 def page(text: str, head: str = "", title: str = "A page") -> bytes:
     """A page with the text as one paragraph, in UTF-8."""
-    return f"<!DOCTYPE html><html><head><title>{title}</title>{head}</head><body><article><p>{text}</p></article></body></html>".encode()
+    return (
+        f"<!DOCTYPE html><html><head><title>{title}</title>{head}</head>"
+        f"<body><article><p>{text}</p></article></body></html>"
+    ).encode()
 
 
 def record(

@@ -5,9 +5,19 @@ from collections.abc import Iterable
 from xml.sax.saxutils import escape
 
 HEAD = (
-    '<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.{version}/" version="0.{version}" xml:lang="{language}">\n  <siteinfo>\n    <sitename>Wikipedia</sitename>\n    <dbname>{language}wiki</dbname>\n'
-    '    <base>https://{language}.wikipedia.org/wiki/Main_Page</base>\n    <namespaces>\n      <namespace key="-2" case="first-letter">Media</namespace>\n      <namespace key="0" case="first-letter" />\n'
-    '      <namespace key="6" case="first-letter">{file}</namespace>\n      <namespace key="14" case="first-letter">{category}</namespace>\n    </namespaces>\n  </siteinfo>\n'
+    '<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.{version}/" '
+    'version="0.{version}" xml:lang="{language}">\n'
+    "  <siteinfo>\n"
+    "    <sitename>Wikipedia</sitename>\n"
+    "    <dbname>{language}wiki</dbname>\n"
+    "    <base>https://{language}.wikipedia.org/wiki/Main_Page</base>\n"
+    "    <namespaces>\n"
+    '      <namespace key="-2" case="first-letter">Media</namespace>\n'
+    '      <namespace key="0" case="first-letter" />\n'
+    '      <namespace key="6" case="first-letter">{file}</namespace>\n'
+    '      <namespace key="14" case="first-letter">{category}</namespace>\n'
+    "    </namespaces>\n"
+    "  </siteinfo>\n"
 )
 END = "</mediawiki>\n"
 
@@ -36,8 +46,11 @@ def page(
         else f"<text{attributes} />"
     )
     return (
-        f"  <page>\n    <title>{escape(title)}</title>\n    <ns>{namespace}</ns>\n    <id>{number}</id>\n{to}    <revision>\n      <id>{number + 1000}</id>\n"
-        f"      <timestamp>2018-12-{number % 28 + 1:02}T10:00:00Z</timestamp>\n      <model>{model}</model>\n      <format>text/x-wiki</format>\n      {body}\n    </revision>\n  </page>\n"
+        f"  <page>\n    <title>{escape(title)}</title>\n    <ns>{namespace}</ns>\n"
+        f"    <id>{number}</id>\n{to}    <revision>\n      <id>{number + 1000}</id>\n"
+        f"      <timestamp>2018-12-{number % 28 + 1:02}T10:00:00Z</timestamp>\n"
+        f"      <model>{model}</model>\n      <format>text/x-wiki</format>\n      {body}\n"
+        "    </revision>\n  </page>\n"
     )
 
 

@@ -5,7 +5,10 @@ import tarfile
 import zipfile
 from collections.abc import Mapping, Sequence
 
-CONTAINER = '<container xmlns="urn:oasis:names:tc:opendocument:xmlns:container"><rootfiles><rootfile full-path="{}" media-type="application/oebps-package+xml"/></rootfiles></container>'
+CONTAINER = (
+    '<container xmlns="urn:oasis:names:tc:opendocument:xmlns:container"><rootfiles><rootfile '
+    'full-path="{}" media-type="application/oebps-package+xml"/></rootfiles></container>'
+)
 
 
 def zipped(files: Mapping[str, str | bytes]) -> bytes:
@@ -29,7 +32,11 @@ def tarred(files: Mapping[str, bytes], extra: Sequence[tarfile.TarInfo] = ()) ->
 
 
 def page(body: str, attributes: str = "") -> str:
-    return f'<?xml version="1.0" encoding="utf-8"?><html xmlns="http://www.w3.org/1999/xhtml" xmlns:epub="http://www.idpf.org/2007/ops"><head><title>no text</title></head><body {attributes}>{body}</body></html>'
+    return (
+        '<?xml version="1.0" encoding="utf-8"?><html xmlns="http://www.w3.org/1999/xhtml" '
+        'xmlns:epub="http://www.idpf.org/2007/ops"><head><title>no text</title></head><body '
+        f"{attributes}>{body}</body></html>"
+    )
 
 
 def package(
@@ -49,8 +56,10 @@ def package(
         f'<itemref idref="{name}" linear="{(linear or {}).get(name, "yes")}"/>' for name in spine
     )
     return (
-        f'<package xmlns="http://www.idpf.org/2007/opf" version="3.0"><metadata xmlns:dc="http://purl.org/dc/elements/1.1/">{metadata}</metadata>'
-        f"<manifest>{items}{manifest}</manifest><spine>{references}</spine><guide>{guide}</guide></package>"
+        '<package xmlns="http://www.idpf.org/2007/opf" version="3.0"><metadata '
+        f'xmlns:dc="http://purl.org/dc/elements/1.1/">{metadata}</metadata>'
+        f"<manifest>{items}{manifest}</manifest><spine>{references}</spine>"
+        f"<guide>{guide}</guide></package>"
     )
 
 

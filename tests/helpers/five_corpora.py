@@ -120,9 +120,13 @@ def write(folder: Path, with_data: bool = True) -> Path:
         (folder / name).mkdir(parents=True)
         inputs = [str(folder / name / PLANT[name](folder / name, planted(name)))]
         inputs += [str(DATA / INPUTS[name])] if with_data else []
-        tables += f'[sources.{name}]\nlanguage = "en"\ninput = {json.dumps(inputs)}\n{TABLES[name].format(fraction=0.5 if with_data else 1.0)}'
+        tables += (
+            f'[sources.{name}]\nlanguage = "en"\ninput = {json.dumps(inputs)}\n'
+            f"{TABLES[name].format(fraction=0.5 if with_data else 1.0)}"
+        )
     path = folder / "recipe.toml"
     path.write_text(
-        f"{tables}[dedup]\npriority = {json.dumps(CORPORA)}\nmax_removed = 0.9\n[tokenizer]\nvocab_size = 1000\nsample_bytes = 200000\n"
+        f"{tables}[dedup]\npriority = {json.dumps(CORPORA)}\nmax_removed = 0.9\n[tokenizer]\n"
+        "vocab_size = 1000\nsample_bytes = 200000\n"
     )
     return path

@@ -59,7 +59,10 @@ def pages() -> dict[str, tuple[bytes, str | None]]:
         "a word of 1 MB": (_body(f"<p>{'QUJD' * 250_000}</p><p>{many}</p>"), None),
         "1 MB of &amp;": (_body("<p>" + "&amp;" * 200_000), None),
         "entity bomb": (
-            b'<!DOCTYPE html [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]><html><body><p>'
+            (
+                b'<!DOCTYPE html [<!ENTITY a "aaaaaaaaaa"><!ENTITY b '
+                b'"&a;&a;&a;&a;&a;&a;&a;&a;">]><html><body><p>'
+            )
             + b"&b;" * 90_000,
             None,
         ),

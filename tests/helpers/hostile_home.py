@@ -8,7 +8,10 @@ from typing import Any
 from plain_build import plain_build
 
 HOSTILE = [
-    "<script>document.title = 'broken'</script> and after it </script> again, with <!-- and --> and ]]> and {{ 7 * 7 }} and {% raw %}",
+    (
+        "<script>document.title = 'broken'</script> and after it </script> again, with <!-- and "
+        "--> and ]]> and {{ 7 * 7 }} and {% raw %}"
+    ),
     "<img src=x onerror=\"document.title='broken'\"> 'quoted' \"twice\" &amp; &lt; `back` | pipe",
     "שלום עולם \u202e reversed? مرحبا بالعالم \u2066 isolated",
     "A" * 5000 + " one long word and then a few short ones",
@@ -47,7 +50,9 @@ def write_home(
     ]
     (folder / "in" / "b.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
     (folder / "recipe.toml").write_text(
-        f'[sources.a]\nkind = "files"\ninput = "{folder}/in/a.jsonl"\nlanguage = "en"\ntitle_field = "title"\nurl_field = "url"\n'
-        f'[sources.b]\nkind = "files"\ninput = "{folder}/in/b.jsonl"\n[dedup]\nmax_removed = 1.0\n[tokenizer]\nvocab_size = 300\n'
+        f'[sources.a]\nkind = "files"\ninput = "{folder}/in/a.jsonl"\nlanguage = "en"\n'
+        'title_field = "title"\nurl_field = "url"\n'
+        f'[sources.b]\nkind = "files"\ninput = "{folder}/in/b.jsonl"\n[dedup]\nmax_removed = '
+        "1.0\n[tokenizer]\nvocab_size = 300\n"
     )
     return plain_build(folder / "recipe.toml", folder / "home", until)

@@ -1,4 +1,4 @@
-"""The measures of `corpora.quality.measures` again, slowly, in plain Python: strings, sets and regular
+"""The measures of `corpora.quality.measures` again, in plain Python: strings, sets and regular
 expressions."""
 
 import re

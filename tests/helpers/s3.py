@@ -110,7 +110,10 @@ class Store:
         body = (
             b""
             if method == "HEAD"
-            else f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>as asked</Message></Error>".encode()
+            else (
+                f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>as "
+                "asked</Message></Error>"
+            ).encode()
         )
         start_response(
             status, [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))]

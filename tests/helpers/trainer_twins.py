@@ -1,4 +1,4 @@
-"""Plain Python twins of `trainer.data.gather`, written from the definitions, not from the kernels."""
+"""Plain Python twins of the trainer's kernels, written from the definitions."""
 
 import math
 

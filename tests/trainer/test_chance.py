@@ -1,4 +1,4 @@
-"""Keyed draws equal their independent twins; order is a bijection that cannot be told from chance."""
+"""Keyed draws equal their twins; order is a bijection that cannot be told from chance."""
 
 import numpy as np
 import pytest

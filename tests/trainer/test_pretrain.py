@@ -191,10 +191,9 @@ def test_many_losses_that_are_not_finite_end_the_run(
     )
     said = capsys.readouterr().err
     assert (
-        "error: 3 batches with a loss or gradient that is not finite; the last checkpoint is step-00000002"
-        in said
-        and "hint: " in said
-    )
+        "error: 3 batches with a loss or gradient that is not finite; the last checkpoint is "
+        "step-00000002"
+    ) in said and "hint: " in said
 
 
 def test_spike_guard(tmp_path: Path) -> None:

@@ -293,7 +293,10 @@ def test_a_run_without_its_tokenizer_is_named(
 def test_a_second_trainer_in_a_run_is_refused(
     small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    script = "import sys\nfrom shards.storage.lock import locked_folder\nwith locked_folder(sys.argv[1]):\n    print('held', flush=True)\n    sys.stdin.read()\n"
+    script = (
+        "import sys\nfrom shards.storage.lock import locked_folder\nwith "
+        "locked_folder(sys.argv[1]):\n    print('held', flush=True)\n    sys.stdin.read()\n"
+    )
     holder = subprocess.Popen(
         [sys.executable, "-c", script, str(tmp_path / "run")],
         stdin=subprocess.PIPE,
@@ -464,7 +467,11 @@ def test_show(small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 
 
 def test_help_is_quick_and_light() -> None:
-    code = "import sys, time\nfrom trainer.cli import main\nmain(['--help'])\nassert time.process_time() < 0.5, time.process_time()\nassert not {'torch', 'numba', 'apache_beam', 'pyarrow'} & set(sys.modules), sorted(sys.modules)"
+    code = (
+        "import sys, time\nfrom trainer.cli import main\nmain(['--help'])\nassert "
+        "time.process_time() < 0.5, time.process_time()\nassert not {'torch', 'numba', "
+        "'apache_beam', 'pyarrow'} & set(sys.modules), sorted(sys.modules)"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code],
         env=runs.environment(),
@@ -475,7 +482,10 @@ def test_help_is_quick_and_light() -> None:
     assert done.returncode == 0, done.stderr
     for command in ("pretrain", "evaluate", "export", "show", "recipes"):
         assert command in done.stdout
-        light = f"import sys\nfrom trainer.cli import main\ntry:\n    main(['{command}', '--help'])\nexcept SystemExit:\n    pass\nassert 'torch' not in sys.modules"
+        light = (
+            f"import sys\nfrom trainer.cli import main\ntry:\n    main(['{command}', '--help'])\n"
+            "except SystemExit:\n    pass\nassert 'torch' not in sys.modules"
+        )
         helped = subprocess.run(
             [sys.executable, "-c", light],
             env=runs.environment(),

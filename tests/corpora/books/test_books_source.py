@@ -23,15 +23,18 @@ from corpora.books.source import BooksOptions, majority, read, slices
 from corpora.document import Document, Reject
 from corpora.inputs import archives
 
-BOOK = "The first line of a book.\n\nAnd a second paragraph, which is in English as everybody can see who reads it."
+BOOK = (
+    "The first line of a book.\n\nAnd a second paragraph, which is in English as everybody can "
+    "see who reads it."
+)
 GERMAN = (
-    "Es war einmal ein König, der hatte drei Töchter, und die jüngste war so schön, daß die Sonne selber sich verwunderte. "
-    * 40
-)
+    "Es war einmal ein König, der hatte drei Töchter, und die jüngste war so schön, daß die "
+    "Sonne selber sich verwunderte. "
+) * 40
 ENGLISH = (
-    "Once upon a time there was a king who had three daughters, and the youngest was so beautiful that the sun itself wondered at her. "
-    * 40
-)
+    "Once upon a time there was a king who had three daughters, and the youngest was so "
+    "beautiful that the sun itself wondered at her. "
+) * 40
 
 
 def records(folder: Path, **options: Any) -> list[Document | Reject]:
@@ -307,9 +310,9 @@ def test_windows_take_the_majority() -> None:
     assert majority(third[:2000] + GERMAN[:4000] + GERMAN[:4000], "any", 3) == "de"
     assert majority("", "any", 3) == "und"
     french = (
-        "Il était une fois un roi qui avait trois filles, et la plus jeune était si belle que le soleil lui-même s'en étonnait. "
-        * 34
-    )
+        "Il était une fois un roi qui avait trois filles, et la plus jeune était si belle que "
+        "le soleil lui-même s'en étonnait. "
+    ) * 34
     assert majority(third + french[:4000] + GERMAN[:4000], "any", 3) == "und"
 
 
@@ -329,10 +332,17 @@ def test_wrong_options(wrong: dict[str, int]) -> None:
 
 def test_notices_go_as_whole_short_blocks_at_either_end() -> None:
     chapter = "\n\n".join(
-        f"Paragraph {number} of a story that is told at some length, and in which nobody says a word about rights."
+        (
+            f"Paragraph {number} of a story that is told at some length, and in which nobody says "
+            "a word about rights."
+        )
         for number in range(100)
     )
-    front = "A TITLE\n\nBy Somebody\n\nCopyright 2012. All rights reserved.\n\nSmashwords Edition, License Notes\n\nThis ebook is licensed for your personal enjoyment only.\n\nFor my mother"
+    front = (
+        "A TITLE\n\nBy Somebody\n\nCopyright 2012. All rights reserved.\n\nSmashwords Edition, "
+        "License Notes\n\nThis ebook is licensed for your personal enjoyment only.\n\nFor my "
+        "mother"
+    )
     back = "THE END\n\nAbout the author\n\nShe lives in a house.\n\nConnect with her at example.org"
     assert (
         trim_text(f"{front}\n\n{chapter}\n\n{back}")
@@ -341,7 +351,10 @@ def test_notices_go_as_whole_short_blocks_at_either_end() -> None:
     assert trim_text(chapter) == chapter
     inside = chapter.replace("Paragraph 50 of", "All rights reserved, ISBN 12345, 50 of")
     assert trim_text(inside) == inside
-    spoken = f"{chapter}\n\nHe could not connect with the ball. About the author of the letter he said nothing."
+    spoken = (
+        f"{chapter}\n\nHe could not connect with the ball. About the author of the letter he said "
+        "nothing."
+    )
     assert trim_text(spoken) == spoken
     items = [
         "Copyright. ISBN 978-3",
@@ -357,8 +370,14 @@ def test_notices_go_as_whole_short_blocks_at_either_end() -> None:
 
 
 def test_gutenberg_in_an_epub_goes_too(tmp_path: Path) -> None:
-    head = "<div>The Project Gutenberg eBook of X</div><p>Title: X</p><div>*** START OF THE PROJECT GUTENBERG EBOOK X ***</div>"
-    foot = "<div>*** END OF THE PROJECT GUTENBERG EBOOK X ***</div><p>Updated editions will replace the previous one.</p>"
+    head = (
+        "<div>The Project Gutenberg eBook of X</div><p>Title: X</p><div>*** START OF THE PROJECT "
+        "GUTENBERG EBOOK X ***</div>"
+    )
+    foot = (
+        "<div>*** END OF THE PROJECT GUTENBERG EBOOK X ***</div><p>Updated editions will replace "
+        "the previous one.</p>"
+    )
     (tmp_path / "a.epub").write_bytes(
         epub(
             {

@@ -17,7 +17,10 @@ from corpora.document import Refusal
 from corpora.guard import Guard
 
 FONT = "http://www.idpf.org/2008/embedding"
-ENCRYPTION = '<encryption xmlns="urn:oasis:names:tc:opendocument:xmlns:container" xmlns:e="http://www.w3.org/2001/04/xmlenc#">{}</encryption>'
+ENCRYPTION = (
+    '<encryption xmlns="urn:oasis:names:tc:opendocument:xmlns:container" '
+    'xmlns:e="http://www.w3.org/2001/04/xmlenc#">{}</encryption>'
+)
 DATA = '<e:EncryptedData><e:EncryptionMethod Algorithm="{}"/></e:EncryptedData>'
 
 
@@ -63,7 +66,10 @@ def test_the_spine_and_nothing_else_gives_the_order_each_item_once() -> None:
 
 
 def test_missing_items_are_counted_and_other_kinds_passed_over() -> None:
-    manifest = '<item id="gone" href="gone.xhtml" media-type="application/xhtml+xml"/><item id="picture" href="p.jpg" media-type="image/jpeg"/>'
+    manifest = (
+        '<item id="gone" href="gone.xhtml" media-type="application/xhtml+xml"/><item id="picture" '
+        'href="p.jpg" media-type="image/jpeg"/>'
+    )
     opf = package(["a.xhtml"], manifest=manifest).replace(
         "</spine>",
         '<itemref idref="gone"/><itemref idref="nowhere"/><itemref idref="picture"/></spine>',
@@ -157,7 +163,8 @@ def test_navigation_and_what_guide_or_landmarks_name_is_passed_over() -> None:
         )
     )
     nav = page(
-        '<nav epub:type="toc"><a href="one.xhtml">One</a></nav><nav epub:type="landmarks"><a epub:type="copyright-page" href="landmark.xhtml">x</a></nav>'
+        '<nav epub:type="toc"><a href="one.xhtml">One</a></nav><nav epub:type="landmarks"><a '
+        'epub:type="copyright-page" href="landmark.xhtml">x</a></nav>'
     )
     opf = package(list(pages), guide=guide).replace(
         'id="nav.xhtml"', 'id="nav.xhtml" properties="scripted nav"'
@@ -175,10 +182,15 @@ def test_a_book_in_one_item_is_the_book_whatever_the_guide_calls_it() -> None:
 
 def test_parts_of_an_item_that_are_no_text_go_and_a_dedication_stays() -> None:
     body = (
-        '<section epub:type="titlepage"><h1>Title</h1><p epub:type="dedication">For <i>her</i></p><p>Publisher</p></section>'
-        '<nav epub:type="toc"><ol><li>One</li></ol></nav><section epub:type="copyright-page">(c)</section>'
-        '<p>One<a epub:type="noteref" href="#n1">1</a> word<sup><a href="#n2">[2]</a></sup><span epub:type="pagebreak" title="7">7</span>.<span class="lnum">10</span></p>'
-        '<script>x</script><aside epub:type="footnote" id="n1">A note.</aside><p hidden="hidden">hidden</p><p><ruby>字<rt>zi</rt></ruby></p>'
+        '<section epub:type="titlepage"><h1>Title</h1><p epub:type="dedication">For '
+        "<i>her</i></p><p>Publisher</p></section>"
+        '<nav epub:type="toc"><ol><li>One</li></ol></nav><section '
+        'epub:type="copyright-page">(c)</section>'
+        '<p>One<a epub:type="noteref" href="#n1">1</a> word<sup><a '
+        'href="#n2">[2]</a></sup><span epub:type="pagebreak" title="7">7</span>.<span '
+        'class="lnum">10</span></p>'
+        '<script>x</script><aside epub:type="footnote" id="n1">A note.</aside><p '
+        'hidden="hidden">hidden</p><p><ruby>字<rt>zi</rt></ruby></p>'
     )
     assert text(body) == "For her\n\nOne word.\n\nA note.\n\n字"
     assert text(body, footnotes=False) == "For her\n\nOne word.\n\n字"
@@ -200,7 +212,10 @@ def test_parts_of_an_item_that_are_no_text_go_and_a_dedication_stays() -> None:
         ('<div class="drop-cap">“A</div><p>lice was</p>', "“Alice was"),
         ('<p class="initial">It was long.</p><p>So</p>', "It was long.\n\nSo"),
         (
-            '<p><img class="dropcap" alt="A" src="a.png"/>lice <img alt="a picture" src="b.png"/>was</p>',
+            (
+                '<p><img class="dropcap" alt="A" src="a.png"/>lice <img alt="a picture" '
+                'src="b.png"/>was</p>'
+            ),
             "Alice was",
         ),
         (
@@ -219,8 +234,12 @@ def test_blocks_lines_drop_caps_and_entities(body: str, wanted: str) -> None:
 
 def test_metadata() -> None:
     metadata = (
-        '<dc:identifier>x1</dc:identifier><dc:title>A <b>Title</b></dc:title><dc:title>Sub</dc:title><dc:creator xmlns:o="http://www.idpf.org/2007/opf" o:role="aut">A. Uthor</dc:creator>'
-        '<dc:creator xmlns:o="http://www.idpf.org/2007/opf" o:role="ill">I. Ll</dc:creator><dc:creator>B. Other</dc:creator><dc:language>en-GB</dc:language><dc:date>1999-12-31</dc:date>'
+        "<dc:identifier>x1</dc:identifier><dc:title>A "
+        "<b>Title</b></dc:title><dc:title>Sub</dc:title><dc:creator "
+        'xmlns:o="http://www.idpf.org/2007/opf" o:role="aut">A. Uthor</dc:creator>'
+        '<dc:creator xmlns:o="http://www.idpf.org/2007/opf" o:role="ill">I. '
+        "Ll</dc:creator><dc:creator>B. "
+        "Other</dc:creator><dc:language>en-GB</dc:language><dc:date>1999-12-31</dc:date>"
     )
     book = read_epub(epub({"a.xhtml": "<p>x</p>"}, metadata=metadata))
     assert isinstance(book, Epub)

@@ -477,7 +477,9 @@ def test_gold() -> None:
     by_hand = by_hand_counts(entries)
     assert found["ours with"] >= by_hand["with"] and found["ours without"] <= by_hand["without"]
     print(
-        f"snippets: {found['ours with']} of {found['with']} wanted ones, by hand {by_hand['with']}; {found['ours without']} of {found['without']} unwanted, by hand {by_hand['without']}"
+        f"snippets: {found['ours with']} of {found['with']} wanted ones, by hand "
+        f"{by_hand['with']}; {found['ours without']} of {found['without']} unwanted, by hand "
+        f"{by_hand['without']}"
     )
     assert found["ours with"] >= 0.97 * found["with"]
 
@@ -541,7 +543,8 @@ from corpora.cc_news.source import CcNewsOptions, source
 options = CcNewsOptions(input=(sys.argv[1],))
 marks = [int(mark) for mark in sys.argv[2].split(",")]
 def rss(pid, name="VmRSS"):
-    return int(next(line for line in open(f"/proc/{pid}/status") if line.startswith(name)).split()[1])
+    status = open(f"/proc/{pid}/status")
+    return int(next(line for line in status if line.startswith(name)).split()[1])
 count = 0
 from corpora.guard import shared_guard
 for piece in source().slices(options):
@@ -577,7 +580,8 @@ def test_memory_does_not_grow_with_pages(tmp_path: Path, pages: int, first: int)
     records = []
     for number in range(pages):
         rows = "".join(
-            f"<div class='c{draw.randrange(999)}'><p>{archives.english(number * 50 + i, 3)}</p></div>"
+            f"<div class='c{draw.randrange(999)}'>"
+            f"<p>{archives.english(number * 50 + i, 3)}</p></div>"
             for i in range(draw.randrange(3, 30))
         )
         records.append(

@@ -43,7 +43,10 @@ ROOT = Path(__file__).resolve().parents[3]
 Corpus = Callable[..., tuple[int, str, str]]
 MONTHS = ("2016/09", "2017/11", "2018/03", "2019/02")
 QUICK = ("--retry-s", "0.001", "--timeout-s", "0.25", "--attempts", "4")
-ERROR_PAGE = b'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>'
+ERROR_PAGE = (
+    b'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>AccessDenied</Code><Message>Access '
+    b"Denied</Message></Error>"
+)
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +58,8 @@ def news() -> dict[str, bytes]:
             found[str(path.relative_to(DATA / "cc-news"))] = path.read_bytes()
         return found
     for number, month in enumerate(MONTHS):
-        key = f"crawl-data/CC-NEWS/{month}/CC-NEWS-{month.replace('/', '')}08141502-{number:05}.warc.gz"
+        name = f"CC-NEWS-{month.replace('/', '')}08141502-{number:05}.warc.gz"
+        key = f"crawl-data/CC-NEWS/{month}/{name}"
         found[key] = gzip.compress(random.Random(number).randbytes(600_000), 1)
         found[f"crawl-data/CC-NEWS/{month}/warc.paths.gz"] = gzip.compress(f"{key}\n".encode())
     return found
@@ -380,7 +384,8 @@ def test_a_list_of_addresses(site: Site, tmp_path: Path, corpus: Corpus) -> None
     site.files["gone"] = b""
     digest = hashlib.sha256(b"one").hexdigest()
     (tmp_path / "list").write_text(
-        f"# mine\n\n{site.url}/a%20b/x%3F.txt sha256:{digest}\n{site.url}/{archive(site)}\n{site.url}/nowhere\n"
+        f"# mine\n\n{site.url}/a%20b/x%3F.txt sha256:{digest}\n{site.url}/{archive(site)}\n"
+        f"{site.url}/nowhere\n"
     )
     code, out, err = corpus("fetch", "urls", tmp_path / "list", tmp_path / "to", *QUICK)
     host = site.url.removeprefix("http://").replace(":", "_")
@@ -536,7 +541,10 @@ def test_a_break_costs_only_what_was_not_received(
         (stalled(0), "stalled: no byte for 0.25 s (4 tries)"),
         (
             in_place(ERROR_PAGE),
-            'no .gz file: it begins with \'<?xml version="1.0" encoding="UTF-8"?> <Error><Code>AccessDenied</Code>',
+            (
+                'no .gz file: it begins with \'<?xml version="1.0" encoding="UTF-8"?> '
+                "<Error><Code>AccessDenied</Code>"
+            ),
         ),
         (in_place(b""), "no .gz file: it begins with nothing: it is empty"),
         (redirect("ftp://elsewhere.example/x"), "not an address that can be asked"),
@@ -715,7 +723,7 @@ def test_no_server_at_all(tmp_path: Path, corpus: Corpus) -> None:
     code, out, err = corpus(*one_month(site, tmp_path))
     assert code == 3 and err.splitlines()[-2:] == [
         f"error: {site.url}/crawl-data/CC-NEWS/2016/09/warc.paths.gz: Connection refused (4 tries)",
-        "hint: check the network; the same command goes on where it stopped",
+        "hint: check the network; run the same command again to resume",
     ]
 
 

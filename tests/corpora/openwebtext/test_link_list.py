@@ -164,13 +164,17 @@ draw, addresses = np.random.default_rng(0), []
 for number in range(0, count, 500_000):
     which = draw.integers(0, count, 500_000)
     high = which.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    urls = pa.array([f"http://www.example-{one % 9973}.com/2017/11/12/a-story-of-some-{one}-words-and-more-of-them.html" for one in which.tolist()])
-    columns = [pa.array(high), pa.array(which.astype(np.uint64)), pa.array(draw.integers(3, 500, 500_000).astype(np.int32)), urls]
+    form = "http://www.example-{}.com/2017/11/12/a-story-of-some-{}-words-and-more-of-them.html"
+    urls = pa.array([form.format(one % 9973, one) for one in which.tolist()])
+    scores = draw.integers(3, 500, 500_000).astype(np.int32)
+    columns = [pa.array(high), pa.array(which.astype(np.uint64)), pa.array(scores), urls]
     addresses.append(f"{folder}/{number}.parquet")
-    pq.write_table(pa.table(columns, schema=link_list.NOTE_SCHEMA), addresses[-1], row_group_size=100_000, compression="zstd")
-del columns, urls, high, which
+    table = pa.table(columns, schema=link_list.NOTE_SCHEMA)
+    pq.write_table(table, addresses[-1], row_group_size=100_000, compression="zstd")
+del table, columns, scores, urls, high, which
 def peak():
-    return re.search("VmHWM:\\s+(\\d+)", open("/proc/self/status").read()).group(1)  # ru_maxrss would be the parent's
+    # ru_maxrss would be the parent's
+    return re.search("VmHWM:\\s+(\\d+)", open("/proc/self/status").read()).group(1)
 base = peak()
 start = time.monotonic()
 with open(f"{folder}/list.arrow", "wb") as output:

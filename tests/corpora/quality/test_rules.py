@@ -30,7 +30,8 @@ from corpora.text import characters
 from corpora.text.unicode_table import UNICODE
 
 FRODO = (
-    "I wish it need not have happened in my time,' said Frodo. 'So do I,' said Gandalf, 'and so do all who live to see such times. But that is not for them "
+    "I wish it need not have happened in my time,' said Frodo. 'So do I,' said Gandalf, 'and "
+    "so do all who live to see such times. But that is not for them "
     "to decide. All we have to decide is what to do with the time that is given us.'"
 )
 
@@ -372,12 +373,18 @@ def test_vectors_of_c4_lines(text: str, kept: list[str]) -> None:
     ("text", "rule"),
     [
         (
-            "This page starts out with some text.\nBut then there's a bunch of code like the next block.\nfn foo(a) { bar = a + 10; }.",
+            (
+                "This page starts out with some text.\nBut then there's a bunch of code like the "
+                "next block.\nfn foo(a) { bar = a + 10; }."
+            ),
             "max_braces",
         ),
         ("Lorem ipsum dolor sit amet, consectetur adipiscing elit.\n" + FRODO, "max_lorem_ipsum"),
         (
-            "This first line has one sentence.\nThis line looks like it has three sentences...but it's actually just 1.",
+            (
+                "This first line has one sentence.\nThis line looks like it has three "
+                "sentences...but it's actually just 1."
+            ),
             "min_c4_sentences",
         ),
         ("One sentence is here. " * 5, None),
@@ -451,9 +458,9 @@ def test_thresholds_off_and_order() -> None:
 
 def test_the_stop_words_are_asked_of_english_alone() -> None:
     german = (
-        "Der Ausschuss hat gestern beschlossen die Brücke für drei Monate zu sperren weil das Geländer nicht mehr sicher ist "
-        * 4
-    )
+        "Der Ausschuss hat gestern beschlossen die Brücke für drei Monate zu sperren weil das "
+        "Geländer nicht mehr sicher ist "
+    ) * 4
     paper = RulesConfig(profile="paper")
     rules, table = asked(paper), columns(german, german, german)
     table["english"] = np.array([1, 0, -1])

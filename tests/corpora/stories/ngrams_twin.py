@@ -1,4 +1,4 @@
-"""The slow twin of corpora/stories/overlap.py: the definition of §3.1 in plain Python, in fractions."""
+"""The slow twin of corpora/stories/overlap.py: its definition in plain Python, in fractions."""
 
 import re
 from collections import Counter

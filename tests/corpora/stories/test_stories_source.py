@@ -327,9 +327,9 @@ def test_every_kind_of_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     """Archives, their extracted text, pages, lines and plain texts; each record is accounted for in
     both readings, and pages are extracted again only when they are chosen."""
     german = (
-        "Der Ausschuss hat am Dienstag den neuen Plan f\u00fcr den Hafen abgelehnt, wie ein Sprecher der Stadt sagte. "
-        * 5
-    )
+        "Der Ausschuss hat am Dienstag den neuen Plan f\u00fcr den Hafen abgelehnt, wie ein "
+        "Sprecher der Stadt sagte. "
+    ) * 5
     question = QUESTION + " "
     folder = tmp_path / "in"
     folder.mkdir()
@@ -659,7 +659,8 @@ def test_settings_out_of_range(setting: dict[str, Any]) -> None:
 def test_a_pattern_of_ones_own(tmp_path: Path) -> None:
     """Words of other alphabets: the slow path, the same formula."""
     (tmp_path / "asked.txt").write_text(
-        "\u041a\u0443\u0431\u043e\u043a \u043d\u0435 \u0432\u043b\u0435\u0437 \u0432 \u0447\u0435\u043c\u043e\u0434\u0430\u043d\n"
+        "\u041a\u0443\u0431\u043e\u043a \u043d\u0435 \u0432\u043b\u0435\u0437 \u0432 "
+        "\u0447\u0435\u043c\u043e\u0434\u0430\u043d\n"
     )
     write_lines(
         tmp_path / "lines",

@@ -1,7 +1,8 @@
 """Languages on real text: accuracy beside plain langdetect, one answer in any process, thread and
 order, what the gate loses.
 
-`pytest -m long -s tests/corpora/text/test_language_accuracy.py` prints the table of docs/corpora.md.
+`pytest -m long -s tests/corpora/text/test_language_accuracy.py` prints the table of
+docs/corpora.md.
 """
 
 import json
@@ -105,9 +106,12 @@ def test_one_answer_in_any_process_thread_and_order() -> None:
         thread.join()
     assert found == dict.fromkeys(range(3), wanted)
     code = (
-        "import json, sys, random\nfrom corpora.text.language import certainly_not as gate, detect_language as detect\n"
-        "random.seed(int(sys.argv[1]))\ntexts = json.load(sys.stdin)\norder = random.sample(range(len(texts)), len(texts))\n"
-        "answers = {place: (detect(texts[place]), detect(texts[place], 'en'), gate(texts[place], 'en')) for place in order}\n"
+        "import json, sys, random\nfrom corpora.text.language import certainly_not as gate, "
+        "detect_language as detect\n"
+        "random.seed(int(sys.argv[1]))\ntexts = json.load(sys.stdin)\norder = "
+        "random.sample(range(len(texts)), len(texts))\n"
+        "answers = {place: (detect(texts[place]), detect(texts[place], 'en'), "
+        "gate(texts[place], 'en')) for place in order}\n"
         "print(json.dumps([answers[place] for place in range(len(texts))]))"
     )
     for seed in ("1", "2"):
@@ -196,11 +200,17 @@ def test_the_gate_loses_no_page_of_480(wanted: str) -> None:
 def test_a_notice_of_the_site_does_not_decide_for_the_page() -> None:
     """Pages seen in the test data: an English text on a German blog whose only paragraph is a
     notice, and a German one with an English comment."""
-    notice = "Fehler: Twitter hat nicht geantwortet. Bitte warte einige Minuten und aktualisiere dann diese Seite."
+    notice = (
+        "Fehler: Twitter hat nicht geantwortet. Bitte warte einige Minuten und aktualisiere dann "
+        "diese Seite."
+    )
     assert certainly_not(notice, "en") is None and certainly_not(notice * 2, "en") == "de"
     assert (
         certainly_not(
-            "Great post, I like your blog and I just followed you. Would you like to visit my blog?",
+            (
+                "Great post, I like your blog and I just followed you. Would you like to visit my "
+                "blog?"
+            ),
             "de",
         )
         is None
@@ -218,7 +228,8 @@ def test_the_table_of_languages(together: int) -> None:
         lambda text: detect_language(text, "en"),
     )
     print(
-        f"\nsentences a text: {together}; texts: {len(texts)}; right: ours {ours.total()}, langdetect {theirs.total()}"
+        f"\nsentences a text: {together}; texts: {len(texts)}; right: ours {ours.total()}, "
+        f"langdetect {theirs.total()}"
     )
     for code in sorted(count):
         if ours[code] != count[code] or theirs[code] != count[code]:
@@ -229,7 +240,8 @@ def test_the_table_of_languages(together: int) -> None:
     english = [text for code, text in texts if code == "en"]
     gate = sum(certainly_not(text, "en") is not None for text in english)
     print(
-        f"en: {len(english)} texts, the gate loses {gate}; asked for en alone, right {sum(detect_language(text, 'en') == 'en' for text in english)}"
+        f"en: {len(english)} texts, the gate loses {gate}; asked for en alone, right "
+        f"{sum(detect_language(text, 'en') == 'en' for text in english)}"
     )
     assert (
         ours.total() >= 0.995 * theirs.total()

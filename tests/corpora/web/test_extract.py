@@ -75,8 +75,14 @@ def test_refused_by_name(content: bytes, content_type: str, url: str | None, rea
 def test_kinds_that_are_pages(content_type: str) -> None:
     text = archives.english(1)
     assert text_of(extract_page(archives.page(text), content_type=content_type)) == text
-    xhtml = b'<?xml version="1.0" encoding="utf-8"?>\n<!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0 Strict//EN" "http://www.w3.org/x.dtd">\n'
-    xhtml += f'<html xmlns="http://www.w3.org/1999/xhtml"><head><title>T</title></head><body><p>{text}</p></body></html>'.encode()
+    xhtml = (
+        b'<?xml version="1.0" encoding="utf-8"?>\n<!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0 '
+        b'Strict//EN" "http://www.w3.org/x.dtd">\n'
+    )
+    xhtml += (
+        '<html xmlns="http://www.w3.org/1999/xhtml"><head><title>T</title></head>'
+        f"<body><p>{text}</p></body></html>"
+    ).encode()
     assert text_of(extract_page(xhtml, content_type=content_type)) == text
 
 
@@ -135,11 +141,14 @@ def test_boilerplate_does_not_make_a_page_depend_on_its_neighbours() -> None:
     """Row 32: the same text from every page, in any order, however often; trafilatura's own
     deduplication would drop it."""
     boilerplate = (
-        "The Daily Example is a newspaper from the province that has been printed every day since the year 1884, in four editions. "
-        * 2
-    )
+        "The Daily Example is a newspaper from the province that has been printed every day "
+        "since the year 1884, in four editions. "
+    ) * 2
     pages = [
-        f"<html><body><article><p>{archives.english(number)}</p><p>{boilerplate}</p></article></body></html>".encode()
+        (
+            f"<html><body><article><p>{archives.english(number)}</p>"
+            f"<p>{boilerplate}</p></article></body></html>"
+        ).encode()
         for number in range(12)
     ]
     wanted = {content: text_of(extract_page(content)) for content in pages}
@@ -156,9 +165,9 @@ def test_the_lang_attribute_never_decides() -> None:
     """Row 34: Spanish that claims to be English is dropped, at the gate or at the end; English that
     claims to be Spanish stays."""
     spanish = (
-        "El comité anunció ayer que el puente quedará cerrado durante tres meses porque la barandilla ya no es segura para los niños. "
-        * 6
-    )
+        "El comité anunció ayer que el puente quedará cerrado durante tres meses porque la "
+        "barandilla ya no es segura para los niños. "
+    ) * 6
     for content in (
         f'<html lang="en"><body><p>{spanish}</p></body></html>',
         f'<html lang="en"><body><div>{spanish}</div><p>x</p></body></html>',
@@ -177,7 +186,10 @@ def test_the_lang_attribute_never_decides() -> None:
 def test_one_message_in_another_language_does_not_decide() -> None:
     """A page whose only long paragraph is a German notice, and whose English article stands between
     line breaks."""
-    notice = "Fehler: Der Dienst hat nicht geantwortet. Bitte warten Sie einige Minuten und laden Sie dann diese Seite noch einmal."
+    notice = (
+        "Fehler: Der Dienst hat nicht geantwortet. Bitte warten Sie einige Minuten und laden Sie "
+        "dann diese Seite noch einmal."
+    )
     article = "<br>".join(archives.english(number, 3) for number in range(4))
     outcome = extract_page(
         f"<html><body><p>{notice}</p><article><div>{article}</div></article></body></html>".encode(),
@@ -187,7 +199,10 @@ def test_one_message_in_another_language_does_not_decide() -> None:
 
 
 def test_title_date_and_canonical_address() -> None:
-    head = '<meta property="og:title" content=" A  title &amp; more "><link rel="canonical" href="/story"><meta property="article:published_time" content="2018-03-29T08:00:00Z">'
+    head = (
+        '<meta property="og:title" content=" A  title &amp; more "><link rel="canonical" '
+        'href="/story"><meta property="article:published_time" content="2018-03-29T08:00:00Z">'
+    )
     outcome = extract_page(
         archives.page(archives.english(1), head), url="https://a.com/x?y=1", crawled=CRAWLED
     )
@@ -280,7 +295,8 @@ def test_the_text_is_that_of_stock_trafilatura_on_the_decoded_page(archive: str)
 def test_another_process_and_hash_seed_give_the_same_text() -> None:
     pages = [content for _, content in real_pages("readability-test-pages")][:12]
     code = (
-        "import pickle, sys; from corpora.web.extract import extract_page; pages = pickle.load(sys.stdin.buffer);"
+        "import pickle, sys; from corpora.web.extract import extract_page; pages = "
+        "pickle.load(sys.stdin.buffer);"
         "sys.stdout.buffer.write(pickle.dumps([extract_page(page) for page in pages]))"
     )
     wanted = [extract_page(content) for content in pages]

@@ -138,7 +138,8 @@ def test_one_pass_finds_what_the_expressions_find(shapes: list[Any]) -> None:
 
 def test_the_first_of_two_attributes_decides() -> None:
     tree = lxml.html.fromstring(
-        "<html><body><div class='cookie' id='x'></div><div id='x' class='cookie'></div><p id='cookie' class='x'></p></body></html>"
+        "<html><body><div class='cookie' id='x'></div><div id='x' class='cookie'></div><p "
+        "id='cookie' class='x'></p></body></html>"
     )
     found = OnePass(xpaths.OVERALL_DISCARD_XPATH[0])(tree)
     assert [element.tag for element in found] == [
@@ -168,8 +169,8 @@ def test_what_is_remembered_stays_small() -> None:
         SubElement(tree, "div").set("class", f"x{number}")
     SubElement(tree, "div").set("class", "y" * 201 + "share")
     assert passes(tree) == xpaths.OVERALL_DISCARD_XPATH[0](tree)
-    assert len(passes._single["class"][1]) <= fast_trafilatura._REMEMBERED
-    assert all(len(value) <= fast_trafilatura._LONGEST for value in passes._single["class"][1])
+    assert len(passes._single["class"].answers) <= fast_trafilatura._REMEMBERED
+    assert all(len(value) <= fast_trafilatura._LONGEST for value in passes._single["class"].answers)
 
 
 starts = st.sampled_from(
@@ -273,7 +274,8 @@ del trafilatura.external.justext_rescue
 from corpora.web import extract, fast_trafilatura
 import archives
 page = extract.extract_page(archives.page(archives.english(1)))
-print(json.dumps([fast_trafilatura.is_known(), hasattr(fast_trafilatura._Steps, "lists"), page.text]))
+patched = hasattr(fast_trafilatura._Steps, "lists")
+print(json.dumps([fast_trafilatura.is_known(), patched, page.text]))
 """
     output = subprocess.run(
         [sys.executable, "-c", code],

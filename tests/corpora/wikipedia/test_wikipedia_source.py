@@ -76,7 +76,10 @@ def test_every_page_is_a_document_or_a_reject_with_a_reason(tmp_path: Path) -> N
             10,
             "Not one",
             prose(10)
-            + " [[Mercury]]{{disambiguation needed|date=May 2018}}{{about||others|A (disambiguation)}}",
+            + (
+                " [[Mercury]]{{disambiguation needed|date=May 2018}}{{about||others|A "
+                "(disambiguation)}}"
+            ),
         ),
         page(11, "List of things", prose(11) + "\n* a\n* b"),
         page(12, "Empty", ""),
@@ -596,7 +599,10 @@ EXPECTED: dict[str, tuple[str, ...]] = {
     "Anarchism": ("Anarchism is a political philosophy",),
     "Andorra": ("over 175 km of ski ground",),
     "Ayn Rand": (
-        "(born Alisa Zinov'yevna Rosenbaum, Russian: Али́са Зино́вьевна Розенба́ум; February 2 [O.S. January 20] 1905 – March 6, 1982)",
+        (
+            "(born Alisa Zinov'yevna Rosenbaum, Russian: Али́са Зино́вьевна Розенба́ум; February "
+            "2 [O.S. January 20] 1905 – March 6, 1982)"
+        ),
     ),
     "Analysis of variance": ("See also Lack-of-fit sum of squares.",),
 }

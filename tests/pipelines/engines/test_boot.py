@@ -15,11 +15,15 @@ from engines.tools import ROOT
 BOOT = """#!{python}
 import os, subprocess, sys
 while True:  # a boot program: it starts its worker again whenever that ends
-    worker = subprocess.Popen([sys.executable, "-c", "import sys, time; time.sleep(600)", *sys.argv[1:]], preexec_fn=os.setpgrp)
+    command = [sys.executable, "-c", "import sys, time; time.sleep(600)", *sys.argv[1:]]
+    worker = subprocess.Popen(command, preexec_fn=os.setpgrp)
     open("worker", "a").write(f"{{worker.pid}}\\n")
     worker.wait()
 """
-EXECUTOR = "import subprocess, sys; subprocess.Popen([sys.executable, '-m', 'pipelines.engines.boot', '--id=1']).wait()"
+EXECUTOR = (
+    "import subprocess, sys; subprocess.Popen([sys.executable, '-m', 'pipelines.engines.boot', "
+    "'--id=1']).wait()"
+)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="it looks into /proc")
@@ -82,7 +86,7 @@ def test_no_boot_program(tmp_path: Path) -> None:
         stdin=subprocess.DEVNULL,
     )
     assert done.returncode == 3
-    assert (
-        done.stderr
-        == f"error: {tmp_path}/none: no boot program\nhint: name it by CORPUSMILL_BOOT; docs/spark.md\n"
+    assert done.stderr == (
+        f"error: {tmp_path}/none: no boot program\nhint: name it by CORPUSMILL_BOOT; "
+        "docs/spark.md\n"
     )

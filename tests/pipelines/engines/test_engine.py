@@ -153,12 +153,18 @@ java.base/java.lang.Thread.run(Thread.java:840)
         (
             STOPPED,
             [],
-            "the cluster did not take the application, or ended it: Cannot call methods on a stopped SparkContext.",
+            (
+                "the cluster did not take the application, or ended it: Cannot call methods on a "
+                "stopped SparkContext."
+            ),
             "minor version (3.5)",
         ),
         ("first\nlast line", [], "last line", "what is done is kept"),
         (
-            "java.io.IOException: No space left\n\tat a.b.C$D.run(C.java:1)\njava.base/java.lang.Thread.run(Thread.java:840)\n",
+            (
+                "java.io.IOException: No space left\n\tat a.b.C$D.run(C.java:1)\n"
+                "java.base/java.lang.Thread.run(Thread.java:840)\n"
+            ),
             [],
             "No space left",
             "kept",

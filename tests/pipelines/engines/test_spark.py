@@ -12,7 +12,10 @@ import pytest
 from pipelines.engines import spark
 from shards.errors import UserError
 
-HEAD = "<!DOCTYPE html><html>\n<head><title>Spark Master at spark://127.0.0.1:49163</title></head><body>\n"
+HEAD = (
+    "<!DOCTYPE html><html>\n<head><title>Spark Master at "
+    "spark://127.0.0.1:49163</title></head><body>\n"
+)
 PAGES = {
     "3.4.4": HEAD + '<span class="version" style="margin-right: 15px;">3.4.4</span>\n',
     "4.0.1": HEAD

@@ -29,7 +29,10 @@ RECORD_BYTES = 24
 RECORDS_A_DOCUMENT = 4
 TASK_BYTES = 2000
 """Of a task or a summary, with its key: one a slice. A task of ingest also names its files."""
-NOVELS = '[sources.novels]\nkind = "files"\ninput = "{folder}/*.txt"\ndocument = "blank-line"\nslice_bytes = 20000\n'
+NOVELS = (
+    '[sources.novels]\nkind = "files"\ninput = "{folder}/*.txt"\ndocument = "blank-line"\n'
+    "slice_bytes = 20000\n"
+)
 RULES = '[sources.novels.rules]\nprofile = "none"\nmax_words = 150\n'
 RECIPE = (
     NOVELS + "[tokenizer]\nvocab_size = 400\nsample_bytes = 50000\n[shards]\nshard_tokens = 20000\n"
@@ -146,7 +149,8 @@ def test_only_keys_and_tasks_cross_a_shuffle(
             counts.update({f"{stage_name} {key}": value for key, value in summary.counts.items()})
     documents, removed = counts["ingest documents"], counts["exact removed"]
     print(
-        f"{documents} documents of {counts['ingest bytes']} bytes in {slices} slices; shuffled: {by_stage}"
+        f"{documents} documents of {counts['ingest bytes']} bytes in {slices} slices; "
+        f"shuffled: {by_stage}"
     )
     assert slices > 5 and documents > 20 * slices and removed > 20
     rules = removed_by_rules(home)

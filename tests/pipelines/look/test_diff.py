@@ -42,7 +42,10 @@ def test_equal_homes(tmp_path: Path, corpus: Corpus) -> None:
     code, out, err = corpus("diff", left, right)
     assert code == 0 and "equal" in err
     assert out.splitlines() == [
-        f'setting sources.a.input: ["{tmp_path}/1/in/a.jsonl"] | ["{tmp_path}/2/in/a.jsonl"]  (changes no byte)'
+        (
+            f'setting sources.a.input: ["{tmp_path}/1/in/a.jsonl"] | ["{tmp_path}/2/in/a.jsonl"]  '
+            "(changes no byte)"
+        )
     ]
     found = json.loads(corpus("diff", left, right, "--json")[1])
     assert found["equal"] and found["documents"]["equal"] == 31 and found["schema_version"] == 1

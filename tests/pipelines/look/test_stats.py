@@ -38,7 +38,8 @@ def write(folder: Path, texts: dict[str, list[str]], priority: list[str], more: 
     )
     path = folder / "recipe.toml"
     path.write_text(
-        f"{tables}[dedup]\nmax_removed = 1.0\npriority = {json.dumps(priority)}\n{more}[tokenizer]\nvocab_size = 300\n"
+        f"{tables}[dedup]\nmax_removed = 1.0\npriority = {json.dumps(priority)}\n"
+        f"{more}[tokenizer]\nvocab_size = 300\n"
     )
     return path
 

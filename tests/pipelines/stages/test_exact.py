@@ -41,7 +41,7 @@ def write_home(
     """A home whose documents are cut into slices after every `cuts` of a source."""
     home = Home(str(root))
     sources = {name: FilesOptions(input=("x",)) for name in priority}
-    write_recipe(home, Recipe(sources=sources, dedup=DedupConfig(priority=priority)))  # type: ignore[arg-type]
+    write_recipe(home, Recipe(sources=sources, dedup=DedupConfig(priority=priority)))
     for source in sources:
         rows = sorted(
             (f"{path}", position, crawled, text)

@@ -155,7 +155,7 @@ def test_tokens_of_a_given_vocabulary(tmp_path: Path) -> None:
 
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
     tokenizer = Tokenizer(models.BPE({letter: number for number, letter in enumerate(letters)}, []))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)  # type: ignore[assignment]
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.save(str(tmp_path / "t.json"))
     bound = len(SHORT.encode()) + 1
     home = make_home(tmp_path, RulesConfig(min_tokens=bound))
@@ -343,8 +343,10 @@ def test_the_digest_of_lists_is_that_of_what_they_name(tmp_path: Path) -> None:
 
 def test_own_functions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "my_rules.py").write_text(
-        "def shouting(document):\n    return sum(map(str.isupper, document.text)) / len(document.text)\n\n"
-        "def second(document):\n    return document.path == '1.jsonl.gz' and document.crawled is None and document.title == 'A title'\n\n"
+        "def shouting(document):\n    return sum(map(str.isupper, document.text)) / "
+        "len(document.text)\n\n"
+        "def second(document):\n    return document.path == '1.jsonl.gz' and document.crawled "
+        "is None and document.title == 'A title'\n\n"
         "def broken(document):\n    return 1 / 0\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -400,8 +402,10 @@ def test_the_profile_of_a_kind_and_thresholds_as_flags(tmp_path: Path, corpus: C
     (tmp_path / "blocked.txt").write_text("bad.example.com\n")
     path = tmp_path / "recipe.toml"
     path.write_text(
-        '[sources.news]\nkind = "cc_news"\ninput = "a.warc.gz"\n[sources.news.rules]\nmin_words = 60\nexclude_domains = "blocked.txt"\n'
-        '[sources.other]\nkind = "cc_news"\ninput = "a.warc.gz"\nrules.profile = "c4"\n[sources.texts]\nkind = "files"\ninput = "*.txt"\n'
+        '[sources.news]\nkind = "cc_news"\ninput = "a.warc.gz"\n[sources.news.rules]\n'
+        'min_words = 60\nexclude_domains = "blocked.txt"\n'
+        '[sources.other]\nkind = "cc_news"\ninput = "a.warc.gz"\nrules.profile = "c4"\n'
+        '[sources.texts]\nkind = "files"\ninput = "*.txt"\n'
     )
     recipe = load_recipe(str(path))
     assert [options.rules.profile for options in recipe.sources.values()] == ["paper", "c4", "none"]

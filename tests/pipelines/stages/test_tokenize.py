@@ -185,7 +185,7 @@ def test_a_given_tokenizer_json_is_kept(tokenizer_file: str, tmp_path: Path) -> 
 
 def test_tokenizers_that_cannot_serve_are_refused(tmp_path: Path) -> None:
     prefixed = Tokenizer(models.BPE())
-    prefixed.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)  # type: ignore[assignment]
+    prefixed.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
     (tmp_path / "prefix.json").write_text(prefixed.to_str())
     (tmp_path / "noise.json").write_text("{}")
     (tmp_path / "empty").mkdir()

@@ -262,7 +262,8 @@ def test_a_list_of_inputs_of_several_servers(site: Site, tmp_path: Path) -> None
     (tmp_path / "z.txt").write_text("three")
     listing = tmp_path / "list"
     listing.write_text(
-        f"# remote\n{site.url}/a/x.txt sha1:{'0' * 40}\n{site.url}/a/b/y.txt\n{site.url}/a/x.txt\n{site.url}/gone.txt\n"
+        f"# remote\n{site.url}/a/x.txt sha1:{'0' * 40}\n{site.url}/a/b/y.txt\n"
+        f"{site.url}/a/x.txt\n{site.url}/gone.txt\n"
     )
     assert [(part.path, part.size) for part in find((f"@{listing}",))] == [
         ("a/b/y.txt", 4),

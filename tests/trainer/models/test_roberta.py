@@ -83,7 +83,7 @@ def run_ours(
     loss = masked_lm_sum(logits, targets) / len(places)
     loss.backward()
     rows = model.config.vocab_size
-    assert not model.roberta.embeddings.word_embeddings.weight.grad[rows:].any()  # type: ignore[index]
+    assert not model.roberta.embeddings.word_embeddings.weight.grad[rows:].any()
     gradients = {
         name: parameter.grad[:rows] if name == WORDS else parameter.grad
         for name, parameter in model.named_parameters()

@@ -1,5 +1,5 @@
-"""What `pipelines.stages.near.kernels` and the decision of `pipelines.stages.near.signatures` must give, in plain Python that
-shares nothing with them."""
+"""The twins of `pipelines.stages.near.kernels` and of the decision, in plain Python that shares
+nothing with them."""
 
 import re
 from collections.abc import Iterable, Sequence

@@ -48,7 +48,7 @@ def twin_words(text: str) -> list[int]:
 
 
 # --- words
-# --------------------------------------------------------------------------------------------------------
+# ----------------------------------------------------------------------------
 
 
 def test_the_table_is_right_for_every_code_point() -> None:
@@ -79,7 +79,10 @@ def test_words_with_every_code_point() -> None:
     codes = [code for code in range(sys.maxunicode + 1) if not 0xD800 <= code < 0xE000]
     for begin in range(0, len(codes), 5000):
         text = " ".join(
-            f"a{chr(code)}b {chr(code)} A{chr(code)}\u03a3 \u03a3{chr(code)}A B\u03a3{chr(code)} {chr(code)}\u03a3"
+            (
+                f"a{chr(code)}b {chr(code)} A{chr(code)}\u03a3 \u03a3{chr(code)}A "
+                f"B\u03a3{chr(code)} {chr(code)}\u03a3"
+            )
             for code in codes[begin : begin + 5000]
         )
         assert kernel_words(text) == twin_words(text), hex(codes[begin])

@@ -364,7 +364,7 @@ def test_a_short_text_is_no_edition(words: int, least: int, goes: bool, tmp_path
 
 
 # --- settings
-# -----------------------------------------------------------------------------------------------------
+# ----------------------------------------------------------------------------
 
 
 def pair_of(jaccard_words: int, novels: Path) -> list[str]:
@@ -516,7 +516,7 @@ def test_records_are_24_bytes() -> None:
 
 
 # --- real data
-# ----------------------------------------------------------------------------------------------------
+# ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("size", [100, 1000])
@@ -603,7 +603,8 @@ def test_reuters_against_brute_force(reuters: Path, tmp_path: Path) -> None:
     assert verified <= true.keys()
     recall = len(verified & true.keys()) / max(len(true), 1)
     print(
-        f"{len(bodies)} bodies, {len(true)} pairs at 0.8 and over, recall {recall:.4f}, {len(found)} removed"
+        f"{len(bodies)} bodies, {len(true)} pairs at 0.8 and over, recall {recall:.4f}, "
+        f"{len(found)} removed"
     )
     assert recall >= 0.98
     scores_by_hand(documents, found)

@@ -50,7 +50,8 @@ def test_50_000_nearly_identical_pages(words: list[str], tmp_path: Path) -> None
     home = write_home(tmp_path / "home", documents, 10_000)
     seconds, peak = watched(home.root)
     print(
-        f"50,000 nearly identical pages: {seconds:.0f} s, {peak:.0f} MB, {counts(home, 'pairs', 'left_out'):,} pairs left out"
+        f"50,000 nearly identical pages: {seconds:.0f} s, {peak:.0f} MB, "
+        f"{counts(home, 'pairs', 'left_out'):,} pairs left out"
     )
     assert seconds < 180 and peak < 1500
     assert counts(home, "near", "removed") == 49_999 and counts(home, "pairs", "left_out") > 10**9
