@@ -13,7 +13,7 @@ Table = list[tuple[str, ...]]
 
 
 def stats(home: HomeFolder, /, json: bool = False) -> int:
-    """Count the records read, the documents kept, and what was dropped and why.
+    """Count what was read and kept, and what was dropped and why.
 
     Args:
         json: Print one JSON object.
