@@ -481,7 +481,7 @@ def reasons() -> list[str]:
                 found |= {
                     str(part.value)
                     for part in ast.walk(node.value)
-                    if isinstance(part, ast.Constant)
+                    if isinstance(part, ast.Constant) and str(part.value).isidentifier()
                 }
     if found | COMPUTED != set(REASONS):
         raise SystemExit(
