@@ -462,32 +462,28 @@ def commands() -> Iterator[tuple[str, str]]:
 
 def reasons() -> list[str]:
     """Every reject reason that the code gives, sorted; one without a text here is an error."""
-    found = set()
+    found: set[str] = set()
     for file in REJECT_FILES:
         for node in ast.walk(tree(file)):
-            if (
-                isinstance(node, ast.keyword)
-                and node.arg == "reason"
-                and isinstance(node.value, ast.Constant)
-            ):
-                found.add(str(node.value.value))
-            if isinstance(node, ast.Call) and ast.unparse(node.func) == "Refusal":
-                reason = node.args[0]
-                choices = (
-                    [reason.body, reason.orelse] if isinstance(reason, ast.IfExp) else [reason]
-                )
-                found |= {str(part.value) for part in choices if isinstance(part, ast.Constant)}
-            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "reason":
-                found |= {
-                    str(part.value)
-                    for part in ast.walk(node.value)
-                    if isinstance(part, ast.Constant)
-                }
+            if isinstance(node, ast.keyword) and node.arg == "reason":
+                found |= constants(node.value)
+            elif isinstance(node, ast.Call) and ast.unparse(node.func) == "Refusal":
+                found |= constants(node.args[0])
+            elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "reason":
+                found |= constants(node.value)
+
     if found | COMPUTED != set(REASONS):
+        differences = sorted((found | COMPUTED) ^ set(REASONS))
         raise SystemExit(
-            f"error: docs/make_reference.py: REASONS and the code differ: {sorted((found | COMPUTED) ^ set(REASONS))}"
+            f"error: docs/make_reference.py: REASONS and the code differ: {differences}"
         )
     return sorted(REASONS)
+
+
+def constants(value: ast.expr) -> set[str]:
+    """The constants that an expression may be: itself, or either side of a conditional."""
+    choices = [value.body, value.orelse] if isinstance(value, ast.IfExp) else [value]
+    return {str(choice.value) for choice in choices if isinstance(choice, ast.Constant)}
 
 
 def checked_stats() -> tuple[tuple[str, str], ...]:
