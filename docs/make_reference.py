@@ -185,6 +185,7 @@ REASONS = {
 """The reject reasons. `reasons` fails when the code has others."""
 
 COMPUTED = {
+    "bad_csv",
     "error",
     "http_Nxx",
     "memory",
