@@ -9,9 +9,12 @@ default; the texts must be equal. What is remembered of attributes is forgotten 
 .warc.gz a set, about a third of them English; each variant reads all, wants English, and names what
 it keeps.
 
-    ours              the source cc_news, extractor in its child, isal where installed, text to Parquet
-    stock             warcio, trafilatura.extract(fast, no comments) on each body, langdetect on 1,000 characters, Parquet; no gate
-    datatrove         its WARC reader and Trafilatura extractor as configured (precision, fallback, deduplication); no language step
+    ours              the source cc_news, extractor in its child, isal where installed, text to
+                      Parquet
+    stock             warcio, trafilatura.extract(fast, no comments) on each body, langdetect on
+                      1,000 characters, Parquet; no gate
+    datatrove         its WARC reader and Trafilatura extractor as configured (precision, fallback,
+                      deduplication); no language step
     without fallback  the same, no_fallback and no deduplication
 
 The last two run with --peers (the head of `benchmarks/web_peers.py` says how to make that
@@ -133,7 +136,8 @@ def texts(pages: Sequence[GoldPage], rounds: int) -> None:
             "differing": differing,
         }
         print(
-            f"  {mode:8} ours {ours_ms['median']:6.2f}  stock {stock_ms['median']:6.2f}   {form(ratio)}; texts that differ: {differing}"
+            f"  {mode:8} ours {ours_ms['median']:6.2f}  stock {stock_ms['median']:6.2f}   "
+            f"{form(ratio)}; texts that differ: {differing}"
         )
     (RESULTS / "texts.json").write_text(json.dumps(result, indent=1) + "\n")
 
@@ -176,7 +180,8 @@ def path(sets: dict[str, list[GoldPage]], rounds: int, python: str | None) -> No
             peers.close()
     if not python:
         print(
-            f"skipped: datatrove, datatrove without fallback; they need an environment of their own:\n    {HOW_TO_MAKE_ONE}"
+            "skipped: datatrove, datatrove without fallback; they need an environment of "
+            f"their own:\n    {HOW_TO_MAKE_ONE}"
         )
     show_path({name: of_rounds[1:] for name, of_rounds in runs.items()}, count, rounds)
 
@@ -293,13 +298,16 @@ def show_path(runs: dict[str, list[Run]], count: int, rounds: int) -> None:
             "kept": len(kept),
         }
         print(
-            f"  {name:26} {rate['median']:6.1f} pages a second of CPU, {clock['median']:6.1f} by the clock; ours is {form(ratio)} of it, "
-            f"by the clock {form(by_clock)}; kept {len(kept)}, {len(kept - mine_kept)} that ours does not, {len(mine_kept - kept)} that only ours does"
+            f"  {name:26} {rate['median']:6.1f} pages a second of CPU, {clock['median']:6.1f} "
+            f"by the clock; ours is {form(ratio)} of it, "
+            f"by the clock {form(by_clock)}; kept {len(kept)}, {len(kept - mine_kept)} that "
+            f"ours does not, {len(mine_kept - kept)} that only ours does"
         )
     rate_of_ours = result["variants"]["ours"]["rate"]["median"]
     hours = [responses / rate_of_ours / 3600 for responses in WINDOW_RESPONSES]
     print(
-        f"  CC-News 2016-09 to 2019-02, {WINDOW_RESPONSES[0]:,} to {WINDOW_RESPONSES[1]:,} responses at ours: {hours[0]:,.0f} to {hours[1]:,.0f} core-hours"
+        f"  CC-News 2016-09 to 2019-02, {WINDOW_RESPONSES[0]:,} to {WINDOW_RESPONSES[1]:,} "
+        f"responses at ours: {hours[0]:,.0f} to {hours[1]:,.0f} core-hours"
     )
     (RESULTS / "path.json").write_text(json.dumps(result, indent=1) + "\n")
 

@@ -65,7 +65,8 @@ def main() -> None:
     peers = Peers(arguments.peers) if arguments.peers else None
     if peers is None:
         print(
-            f"skipped: {', '.join(PEERS)}; they need an environment of their own:\n    {HOW_TO_MAKE_ONE}"
+            f"skipped: {', '.join(PEERS)}; they need an environment of their own:\n    "
+            f"{HOW_TO_MAKE_ONE}"
         )
     rows: dict[str, dict[str, Score]] = {}
     seconds: dict[str, float] = {}

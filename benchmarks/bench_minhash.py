@@ -53,7 +53,8 @@ def main() -> None:
         kernels.sign, np.frombuffer(content, np.uint8), ends, chosen, 5, word_table(), keys, words
     )
     print(
-        f"{len(texts):,} texts, {len(content) / 1e6:.1f} MB, mean {len(content) / len(texts):,.0f} bytes"
+        f"{len(texts):,} texts, {len(content) / 1e6:.1f} MB, mean "
+        f"{len(content) / len(texts):,.0f} bytes"
     )
     variants = [Variant(name="corpusmill", work=len(content) / 1e6, run=ours)]
     peers = []

@@ -11,9 +11,9 @@ all: its first step takes two milliseconds a document and core, or ten). Timed i
 from documents to attributes; its files are removed before each round. Targets: 1.7x for two
 workers, 10x against datatrove.
 
-`memory`: N documents (default 1, 3 and 10 million) of 24 words each, a fifth of them near-copies:
-the peak of driver and children together while the stage runs, with what it took. Target: 10 million
-on two cores within 4 GB.
+`memory`: N documents (default 1, 3 and 10 million) of 24 words each, a fifth of them
+near-duplicates: the peak of driver and children together while the stage runs, with what it took.
+Target: 10 million on two cores within 4 GB.
 
 PYTHON: an interpreter with `datatrove[processing]`, `xxhash<4` and spacy. Needs an idle machine,
 and room below TMPDIR: 1 GB, and 0.7 kB a document for `memory`.
@@ -40,19 +40,19 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from benchmarks.bench_minhash import real_texts
 from benchmarks.common import RESULTS, Variant, compare, machine
 from pipelines.engines import children as engines_children
-from pipelines.engines import transforms
 from pipelines.engines.run import run_stage
-from pipelines.home.layout import Home, write_recipe
+from pipelines.home.layout import NEAR, Home, open_home, write_recipe
 from pipelines.home.summaries import Summary, summaries, write_summary
 from pipelines.recipe import parse_recipe
-from pipelines.stages.near import groups
+from pipelines.stages.job import Job
 from pipelines.stages.near.groups import DECISION, SCORES
+from pipelines.stages.near.stage import STAGE
 from shards.storage import files
 
 OUTPUTS = [
     f"{folder}/{stage}"
     for folder in ("work", "summaries")
-    for stage in (*transforms.NEAR_STEPS, DECISION)
+    for stage in (*(step.name for step in STAGE.passes), DECISION)
 ] + ["attributes/near"]
 SLICE_DOCUMENTS = 20_000
 
@@ -98,16 +98,14 @@ def bench_stage(
     print(f"{count:,} documents, {size:.0f} MB")
 
     def prepare(num_workers: int) -> None:
-        run_stage(
-            home.root, transforms.DeduplicateNear, num_workers, []
-        )  # brings up the children, compiled
+        run_near(home, num_workers)  # brings up the children, compiled
         clear(home)
 
     variants = [
         Variant(
             name=f"{number} workers",
             work=count,
-            run=partial(run_stage, home.root, transforms.DeduplicateNear, number, []),
+            run=partial(run_near, home, number),
             prepare=partial(prepare, number),
         )
         for number in (2, 1)
@@ -127,7 +125,7 @@ def bench_stage(
         warm=False,
         packages=("apache-beam", "numba", "numpy"),
     )
-    removed = sum(summary.counts["removed"] for summary in summaries(home, groups.STAGE))
+    removed = sum(summary.counts["removed"] for summary in summaries(home, NEAR))
     print(f"  {removed:,} of {count:,} removed")
 
 
@@ -139,12 +137,12 @@ def mutations(count: int) -> list[str]:
     texts: list[str] = []
     sources: list[list[str]] = []
     while len(texts) < count:
-        near_copy = bool(sources) and draw.random() < 0.2
-        words = list(draw.choice(sources) if near_copy else draw.choice(bases))
+        near_duplicate = bool(sources) and draw.random() < 0.2
+        words = list(draw.choice(sources) if near_duplicate else draw.choice(bases))
         for place in range(len(words)):
-            if draw.random() < (0.02 if near_copy else 0.6):
+            if draw.random() < (0.02 if near_duplicate else 0.6):
                 words[place] = draw.choice(vocabulary)
-        if not near_copy and len(sources) < 20_000:
+        if not near_duplicate and len(sources) < 20_000:
             sources.append(words)
         texts.append(" ".join(words))
     return texts
@@ -193,6 +191,12 @@ def write_slice(home: Home, number: int, texts: Any, size: int) -> None:
     write_summary(home, summary)
 
 
+def run_near(home: Home, num_workers: int) -> None:
+    """The stage, as a build runs it."""
+    _, recipe = open_home(home.root)
+    run_stage(Job(home, recipe, num_workers, (), print), STAGE)
+
+
 def clear(home: Home) -> None:
     """Remove what the stage wrote."""
     for gone in OUTPUTS:
@@ -225,12 +229,10 @@ def bench_memory(folder: str, counts: list[int], num_workers: int) -> None:
     for count in counts:
         home = synthetic_home(files.join(folder, f"home-{count}"), count)
         engines_children.stop()
-        peak, seconds = watched(
-            partial(run_stage, home.root, transforms.DeduplicateNear, num_workers, [])
-        )
+        peak, seconds = watched(partial(run_near, home, num_workers))
         removed, compared = (
             sum(summary.counts[key] for summary in summaries(home, stage))
-            for stage, key in ((groups.STAGE, "removed"), (SCORES, "compared"))
+            for stage, key in ((NEAR, "removed"), (SCORES, "compared"))
         )
         work = sum(
             path.stat().st_size for path in Path(home.file("work")).rglob("*") if path.is_file()
@@ -246,7 +248,10 @@ def bench_memory(folder: str, counts: list[int], num_workers: int) -> None:
             }
         )
         print(
-            f"{count:>12,} documents: peak {peak / 1e6:,.0f} MB, {seconds:,.0f} s, {removed:,} removed, {compared:,} pairs compared, work {work / 1e6:,.0f} MB",
+            (
+                f"{count:>12,} documents: peak {peak / 1e6:,.0f} MB, {seconds:,.0f} s, "
+                f"{removed:,} removed, {compared:,} pairs compared, work {work / 1e6:,.0f} MB"
+            ),
             flush=True,
         )
         files.remove(home.root)

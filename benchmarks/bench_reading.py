@@ -171,7 +171,8 @@ def show_stages(
     }
     kept = taken[0][1]
     print(
-        f"stages: ms of CPU a page, {count} pages, {kept} of them kept as {language}, {rounds} rounds"
+        f"stages: ms of CPU a page, {count} pages, {kept} of them kept as {language}, "
+        f"{rounds} rounds"
     )
     for name, figures in stages.items():
         print(
@@ -272,7 +273,8 @@ def show_gates(contents: list[bytes], language: str) -> None:
     )
     for name, (dropped, lost, cost, saved) in gates.items():
         print(
-            f"  {name:24} drops {dropped:4}, lost {lost:2}, costs {1000 * cost / len(pages):6.3f}, saves {1000 * saved / len(pages):6.3f}"
+            f"  {name:24} drops {dropped:4}, lost {lost:2}, costs "
+            f"{1000 * cost / len(pages):6.3f}, saves {1000 * saved / len(pages):6.3f}"
         )
 
 

@@ -24,7 +24,7 @@ import tempfile
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -38,6 +38,9 @@ from shards.format import TOKENIZER, token_schema
 from shards.manifest import Manifest, ShardEntry, TokenizerInfo, write_manifest
 from shards.storage import files
 from shards.writer import token_batch, write_shard
+
+if TYPE_CHECKING:
+    from pipelines.stages.job import Job
 
 WINDOW = 512
 BATCH = 32
@@ -200,13 +203,12 @@ def novels() -> Iterator[tuple[str, bytes]]:
 
 def bench_build(rounds: int) -> None:
     """MB of documents a second, to shards."""
-    from pipelines import build
     from pipelines.adopt import adopt_recipe
+    from pipelines.build import ALL, run_stages
     from pipelines.engines import children
-    from pipelines.home.layout import Home, open_home
+    from pipelines.home.layout import TOKENIZE, Home, open_home
     from pipelines.home.summaries import summaries
     from pipelines.recipe import parse_recipe
-    from pipelines.stages import tokenize
     from pipelines.stages.encoder import read_tokenizer, split_sentences
 
     logging.getLogger().setLevel(logging.CRITICAL)  # Beam's warnings are not of our figures
@@ -216,22 +218,23 @@ def bench_build(rounds: int) -> None:
             for copy in range(COPIES):
                 Path(folder, "texts", f"{copy}-{name}").write_bytes(text)
         home = os.path.join(folder, "home")
-        recipe = '[sources.novels]\nkind = "files"\ninput = "texts/*.txt"\nlanguage = "en"\nslice_bytes = 4_000_000\n[dedup]\nexact = false\n'
+        recipe = (
+            '[sources.novels]\nkind = "files"\ninput = "texts/*.txt"\nlanguage = "en"\n'
+            "slice_bytes = 4_000_000\n[dedup]\nexact = false\n"
+        )
         adopt_recipe(home, parse_recipe(recipe, "recipe", folder), lambda _: True, quiet)
-        for stage in (build.run_ingest, build.run_dedup, build.run_tokenizer):
-            stage(home, 2, [], quiet)
+        run_stages(job_of(home, 2), tuple(name for name in ALL if name != TOKENIZE))
 
         def prepare(num_workers: int) -> None:
             for gone in ("shards", "work/tokenize", "summaries/tokenize", "summaries/shards"):
                 files.remove(files.join(home, gone))
-            build.run_ingest(
-                home, num_workers, [], quiet
-            )  # all done already, so it only brings up the children
+            # All is done already, so this only brings up the children.
+            run_stages(job_of(home, num_workers), ("ingest",))
 
         prepare(1)
-        build.run_tokenize(home, 1, [], quiet)
+        run_stages(job_of(home, 1), (TOKENIZE,))
         megabytes = (
-            sum(summary.counts["bytes"] for summary in summaries(Home(home), tokenize.STAGE)) / 1e6
+            sum(summary.counts["bytes"] for summary in summaries(Home(home), TOKENIZE)) / 1e6
         )
         tokenizer = read_tokenizer(files.join(home, "tokenizer", "tokenizer.json"))
         sentences = list(
@@ -254,7 +257,7 @@ def bench_build(rounds: int) -> None:
                     Variant(
                         name=f"tokenize --workers {num_workers}",
                         work=megabytes,
-                        run=partial(build.run_tokenize, home, num_workers, [], quiet),
+                        run=partial(run_stages, job_of(home, num_workers), (TOKENIZE,)),
                         prepare=partial(prepare, num_workers),
                     ),
                     Variant(
@@ -269,11 +272,21 @@ def bench_build(rounds: int) -> None:
         children.stop()
 
 
+def job_of(home: str, num_workers: int) -> "Job":
+    """A run over a home that holds a recipe; it says nothing."""
+    from pipelines.home.layout import open_home
+    from pipelines.stages.job import Job
+
+    return Job(*open_home(home), num_workers, (), quiet)
+
+
 def kept_sentences(home: str, whitespace: str, split: Any) -> Iterator[str]:
     """Every sentence that the stage encodes."""
-    from pipelines.look.show import documents
+    from pipelines.home.layout import open_home
+    from pipelines.look.show import show
+    from pipelines.look.wanted import Wanted
 
-    for record in documents(home, None, False):
+    for record in show(*open_home(home), Wanted()):
         yield from split(record["text"], "en", whitespace)
 
 

@@ -16,7 +16,8 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent.parent / "tests")]
+ROOT = Path(__file__).parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "helpers")]
 
 import archives  # noqa: E402
 from engines import cluster  # noqa: E402
@@ -55,7 +56,8 @@ def main() -> None:
             shutil.rmtree(home, ignore_errors=True)
             recipe = folder / f"{name}.toml"
             recipe.write_text(
-                f'[sources.news]\nkind = "cc_news"\ninput = "{folder}/{name}/*.warc.gz"\nslice_bytes = 1\n'
+                f'[sources.news]\nkind = "cc_news"\ninput = "{folder}/{name}/*.warc.gz"\n'
+                "slice_bytes = 1\n"
             )
             command = [
                 str(made.python),
@@ -84,7 +86,10 @@ def main() -> None:
             if done.returncode:
                 sys.exit(done.stderr)
             print(
-                f"  {name}, {workers}: {time.perf_counter() - started:.1f} s; {[line for line in done.stderr.splitlines() if 'worker processes' in line]}",
+                (
+                    f"  {name}, {workers}: {time.perf_counter() - started:.1f} s; "
+                    f"{[line for line in done.stderr.splitlines() if 'worker processes' in line]}"
+                ),
                 flush=True,
             )
             return time.perf_counter() - started
@@ -118,7 +123,8 @@ def main() -> None:
     (RESULTS / "spark.json").write_text(json.dumps(result, indent=1) + "\n")
     ratio = result["speed_up"]
     print(
-        f"Spark, 2 Python workers against 1: {ratio['median']:.2f}x [{ratio['min']:.2f} to {ratio['max']:.2f}], {machine(())['cores']} cores"
+        f"Spark, 2 Python workers against 1: {ratio['median']:.2f}x [{ratio['min']:.2f} to "
+        f"{ratio['max']:.2f}], {machine(())['cores']} cores"
     )  # type: ignore[index]
 
 

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-sys.path.append(str(Path(__file__).parent.parent / "tests"))
-sys.path.append(str(Path(__file__).parent.parent / "tests" / "corpora"))
+sys.path.append(str(Path(__file__).parent.parent / "tests" / "helpers"))
+sys.path.append(str(Path(__file__).parent.parent / "tests" / "corpora" / "stories"))
 
 
 def main() -> None:
@@ -38,7 +38,8 @@ def main() -> None:
     asked = questions()
     words = [overlap.tokens(question) for question in asked]
     print(
-        f"{len(texts):,} texts, {size / 1e6:.1f} MB, mean {size / len(texts):,.0f} bytes; {len(asked)} questions, {sum(map(len, words)):,} words"
+        f"{len(texts):,} texts, {size / 1e6:.1f} MB, mean {size / len(texts):,.0f} bytes; "
+        f"{len(asked)} questions, {sum(map(len, words)):,} words"
     )
 
     def every(query: overlap.Query, of: list[str]) -> Callable[[], object]:

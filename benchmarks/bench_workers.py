@@ -1,12 +1,13 @@
-"""The pool: two workers against one, and one against calling `process` by hand, on `ingest` and on
+"""The pool: two workers against one, and one against calling `run_task` by hand, on `ingest` and on
 `tokenize`.
 
 Four equal slices of about a minute of one worker's work each, so that one worker works for four
 minutes. `ingest`: four web archives, each the clean archive of the test data again and again;
 `tokenize`: four files of the 24 novels. The children are there before a round begins (their start
 is measured apart, and the ratio with it printed too), as is everything that a stage reads. `by
-hand`: a loop over `plan` and `process` in this process, without Beam and without children. Targets:
-two workers at least 1.7x of one; pool and Beam at most 3 % over by hand. Needs an idle machine.
+hand`: a loop over `plan` and `run_task` in this process, without Beam and without children.
+Targets: two workers at least 1.7x of one; pool and Beam at most 3 % over by hand. Needs an idle
+machine.
 
     python benchmarks/bench_workers.py [--rounds N] [--seconds S] [--only ingest|tokenize]
 """
@@ -18,21 +19,22 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from benchmarks.bench_shards import DATA, novels, quiet
+from benchmarks.bench_shards import DATA, job_of, novels, quiet
 from benchmarks.common import RESULTS, Variant, compare
-from pipelines import build
 from pipelines.adopt import adopt_recipe
-from pipelines.engines import children, transforms
+from pipelines.build import ALL, run_stages
+from pipelines.engines import children
 from pipelines.engines.run import run_stage
+from pipelines.home.layout import open_home
 from pipelines.recipe import parse_recipe
-from pipelines.stages import ingest, shards, tokenize
+from pipelines.stages import ingest, tokenize
+from pipelines.stages.stage import Pass, Stage, run_task
 from shards.storage import files
 
 NUM_SLICES = 4
@@ -74,17 +76,16 @@ def bench_ingest(folder: str, seconds: float, rounds: int, compared: bool) -> No
         '[sources.news]\nkind = "cc_news"\ninput = "*.warc.gz"\nlanguage = "en"\nslice_bytes = 1\n',
         folder,
     )
-    steps, outputs = [(ingest.plan, ingest.process)], ["documents", "rejects", "summaries/ingest"]
+    stage, outputs = ingest.STAGE, ["documents", "rejects", "summaries/ingest"]
     write(8, 1)
-    by_hand(home, steps)  # starts the parser's child and compiles
+    by_hand(home, stage)  # starts the parser's child and compiles
     clear(home, outputs)
-    copies = round(8 * seconds / timed(partial(by_hand, home, steps)))
+    copies = round(8 * seconds / timed(partial(by_hand, home, stage)))
     write(copies, NUM_SLICES)
     measure(
         "ingest",
         home,
-        transforms.Ingest,
-        steps,
+        stage,
         outputs,
         len(archive) * copies * NUM_SLICES / 1e6,
         rounds,
@@ -104,30 +105,32 @@ def bench_tokenize(folder: str, seconds: float, rounds: int, compared: bool) -> 
         return Path(folder, "0.jsonl").stat().st_size
 
     def adopt_sized(size: int) -> None:
-        source = f'[sources.novels]\nkind = "files"\ninput = "*.jsonl"\nlanguage = "en"\nslice_bytes = {size}\n'
+        source = (
+            '[sources.novels]\nkind = "files"\ninput = "*.jsonl"\nlanguage = "en"\nslice_bytes = '
+            f"{size}\n"
+        )
         adopt(
             home,
             source + "[dedup]\nexact = false\nnear = false\n[tokenizer]\nsample_bytes = 20000000\n",
             folder,
         )
-        for stage in (build.run_ingest, build.run_dedup, build.run_tokenizer):
-            stage(home, children.default_workers(), [], quiet)
+        job = job_of(home, children.default_workers())
+        run_stages(job, tuple(name for name in ALL if name != stage.name))
 
     home = files.join(folder, "home")
-    steps: list[Any] = [(tokenize.plan, tokenize.process), (shards.plan, shards.process)]
+    stage = tokenize.STAGE
     outputs = ["shards", "work/tokenize", "summaries/tokenize", "summaries/shards"]
     adopt_sized(write(1, 1))
-    by_hand(home, steps)  # compiles and loads once
+    by_hand(home, stage)  # compiles and loads once
     clear(home, outputs)
-    copies = round(seconds / timed(partial(by_hand, home, steps)))
+    copies = round(seconds / timed(partial(by_hand, home, stage)))
     size = write(copies, NUM_SLICES)
     adopt_sized(size)
     measure(
         "tokenize",
         home,
-        transforms.Tokenize,
-        steps,
-        ["shards", "work/tokenize", "summaries/tokenize", "summaries/shards"],
+        stage,
+        outputs,
         size * NUM_SLICES / 1e6,
         rounds,
         compared,
@@ -139,20 +142,21 @@ def adopt(home: str, recipe: str, folder: str) -> None:
     adopt_recipe(home, parse_recipe(recipe, "recipe", folder), lambda _: True, quiet)
 
 
-def by_hand(
-    home: str, steps: Iterable[tuple[Callable[[str], list[Any]], Callable[[Any], object]]]
-) -> None:
+def by_hand(home: str, stage: Stage) -> None:
     """The same work as a stage: no Beam, no children."""
-    for plan, process in steps:
-        for task in plan(home):
-            process(task)
+    opened = open_home(home)
+    for step in stage.passes:
+        assert isinstance(step, Pass)
+        for task in step.plan(*opened):
+            run_task(step, task)
+        if step.finish is not None:
+            step.finish(*opened)
 
 
 def measure(
     name: str,
     home: str,
-    stage: Any,
-    steps: Any,
+    stage: Stage,
     outputs: list[str],
     megabytes: float,
     rounds: int,
@@ -162,25 +166,27 @@ def measure(
     idle = files.join(os.path.dirname(home), "idle")
     Path(os.path.dirname(home), "idle.txt").write_text("A home of one text, ingested.")
     adopt(idle, '[sources.one]\nkind = "files"\ninput = "idle.txt"\n', os.path.dirname(home))
-    by_hand(idle, [(ingest.plan, ingest.process)])
+    by_hand(idle, ingest.STAGE)
+
+    def run(num_workers: int) -> None:
+        run_stage(job_of(home, num_workers), stage)
 
     def prepare(num_workers: int) -> None:
-        run_stage(
-            idle, transforms.Ingest, num_workers, []
-        )  # done already, so it only brings up the children
+        # Done already, so it only brings up the children.
+        run_stage(job_of(idle, num_workers), ingest.STAGE)
         clear(home, outputs)
 
     ways = [
         Variant(
             name="2 workers",
             work=megabytes,
-            run=partial(run_stage, home, stage, 2, []),
+            run=partial(run, 2),
             prepare=partial(prepare, 2),
         ),
         Variant(
             name="1 worker",
             work=megabytes,
-            run=partial(run_stage, home, stage, 1, []),
+            run=partial(run, 1),
             prepare=partial(prepare, 1),
         ),
     ]
@@ -189,7 +195,7 @@ def measure(
             Variant(
                 name="by hand",
                 work=megabytes,
-                run=partial(by_hand, home, steps),
+                run=partial(by_hand, home, stage),
                 prepare=partial(clear, home, outputs),
             )
         )
@@ -204,8 +210,8 @@ def measure(
     starts = {}
     for num_workers in (1, 2):
         children.stop()
-        both = timed(partial(run_stage, home, stage, num_workers, []))
-        starts[num_workers] = both - timed(partial(run_stage, home, stage, num_workers, []))
+        both = timed(partial(run, num_workers))
+        starts[num_workers] = both - timed(partial(run, num_workers))
     seconds = {way: megabytes / row["rate"]["median"] for way, row in result["variants"].items()}
     result["seconds"], result["start_of_the_pool"] = seconds, starts
     if compared:
@@ -216,11 +222,15 @@ def measure(
     (RESULTS / f"workers_{name}.json").write_text(json.dumps(result, indent=1) + "\n")
     print("  seconds:", ", ".join(f"{way} {value:.1f}" for way, value in seconds.items()))
     print(
-        f"  start of the pool: 1 worker {starts[1]:.2f} s, 2 workers {starts[2]:.2f} s; with it two workers are {result['two_workers_with_start']:.2f}x of one"
+        f"  start of the pool: 1 worker {starts[1]:.2f} s, 2 workers {starts[2]:.2f} s; with "
+        f"it two workers are {result['two_workers_with_start']:.2f}x of one"
     )
     if compared:
         print(
-            f"  pool and Beam over by hand, slices of {seconds['by hand'] / NUM_SLICES:.0f} s: {100 * result['overhead']:+.1f} %",
+            (
+                f"  pool and Beam over by hand, slices of {seconds['by hand'] / NUM_SLICES:.0f} "
+                f"s: {100 * result['overhead']:+.1f} %"
+            ),
             flush=True,
         )
 

@@ -82,14 +82,18 @@ def spread(values: Sequence[float]) -> dict[str, float]:
 def show(result: dict[str, Any]) -> None:
     """The table of one comparison."""
     print(
-        f"{result['name']}: {result['unit']}, {result['rounds']} rounds, {result['machine']['cores']} cores"
+        f"{result['name']}: {result['unit']}, {result['rounds']} rounds, "
+        f"{result['machine']['cores']} cores"
     )
     width = max(map(len, result["variants"]))
     for name, row in result["variants"].items():
         rate, ratio = row["rate"], row["ratio_of_rounds"]
         form = ",.0f" if rate["median"] >= 1000 else ".3g"
         figures = f"{rate['median']:12{form}} [{rate['min']:{form}} to {rate['max']:{form}}]"
-        against = f"ours is {row['ratio_of_medians']:.2f}x of it; by round {ratio['median']:.2f}x [{ratio['min']:.2f} to {ratio['max']:.2f}]"
+        against = (
+            f"ours is {row['ratio_of_medians']:.2f}x of it; by round {ratio['median']:.2f}x "
+            f"[{ratio['min']:.2f} to {ratio['max']:.2f}]"
+        )
         print(f"  {name.ljust(width)}  {figures}   {against}", flush=True)
 
 

@@ -1,8 +1,10 @@
 """Pages with a known text, and how an extraction is scored against it: what `bench_gold.py` prints
-and `tests/corpora/test_gold.py` holds.
+and `tests/corpora/web/test_gold.py` holds.
 
-bodies     the whole article is known: shares of its runs of four words, by the rule of article-extraction-benchmark's scorer
-snippets   sentences that belong to the article, and some that do not: found or not found, after white space is collapsed
+bodies     the whole article is known: shares of its runs of four words, by the rule of
+           article-extraction-benchmark's scorer
+snippets   sentences that belong to the article, and some that do not: found or not found, after
+           white space is collapsed
 """
 
 import gzip

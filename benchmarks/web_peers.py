@@ -44,7 +44,8 @@ class Peers:
         answer = self._process.stdout.readline()
         if not answer:
             sys.exit(
-                f"error: the peers' process ended with code {self._process.wait()}\nhint: {HOW_TO_MAKE_ONE}"
+                f"error: the peers' process ended with code {self._process.wait()}\nhint: "
+                f"{HOW_TO_MAKE_ONE}"
             )
         return dict(json.loads(answer))
 

@@ -140,6 +140,7 @@ class Slice:
         slices there are."""
         lines = [f"{part.path}\t{part.start}\t{part.stop}" for part in self.parts]
         text = "\n".join(lines)
+        # The name of a file may hold lone surrogates.
         return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
     @property

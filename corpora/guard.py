@@ -13,6 +13,7 @@ must be counted in its bytes, since time and memory differ between machines (law
 """
 
 import atexit
+import functools
 import gc
 import importlib
 import json
@@ -22,6 +23,7 @@ import resource
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -239,12 +241,7 @@ def serve(
 
         # Without a handler the kernel ends the process, even inside C.
         signal.alarm(int(deadline_s) + _ALARM_S)
-        try:
-            answer = (_RESULT, call(*args, **kwargs))
-        except MemoryError:
-            answer = ("memory", f"more than {memory_bytes:,} bytes")
-        except Exception as error:
-            answer = ("error", f"{type(error).__name__}: {error}"[:500])
+        answer = _answer(functools.partial(call, *args, **kwargs), memory_bytes)
         signal.alarm(0)
         answers.send(answer)
 
@@ -252,6 +249,16 @@ def serve(
         if calls == _WARM_AFTER:
             gc.collect()
             gc.freeze()
+
+
+def _answer(call: Callable[[], object], memory_bytes: int) -> tuple[str, object]:
+    """(`_RESULT`, the result), or the reason and detail of a failure."""
+    try:
+        return _RESULT, call()
+    except MemoryError:
+        return "memory", f"more than {memory_bytes:,} bytes"
+    except Exception as error:  # a parser may raise anything
+        return "error", f"{type(error).__name__}: {error}"[:500]
 
 
 def _limit_memory(memory_bytes: int) -> None:

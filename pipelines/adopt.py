@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterator
 
 from corpora.document import LATER_FIELDS, LOCATION_FIELDS
-from pipelines.build import Say
 from pipelines.home import layout as homes
-from pipelines.home.layout import Home, open_home, write_recipe
+from pipelines.home.layout import INGEST, Home, open_home, write_recipe
 from pipelines.home.summaries import summaries
 from pipelines.recipe import LIST_FIELDS, Recipe, flat, recipe_digest, said
 from pipelines.stages import ingest, rules
 from pipelines.stages.given_tokenizer import load_given
+from pipelines.stages.job import Say
 from shards.config import to_dict
 from shards.errors import UserError
 from shards.storage import files
@@ -38,14 +38,14 @@ def adopt_recipe(
         if changed:
             for line in changed:
                 say(line)
-            size = sum(summary.counts["bytes"] for summary in summaries(home, ingest.STAGE))
+            size = sum(summary.counts["bytes"] for summary in summaries(home, INGEST))
             if size > MUCH_BYTES and not confirm(changed):
                 raise UserError(
                     f"{home_root}: was built by another recipe",
                     "--yes to go on, or name another home",
                 )
     for options in recipe.sources.values():
-        rules.check(options.rules, recipe.tokenizer.path)  # now, not after hours of ingest
+        rules.check_rules(options.rules, recipe.tokenizer.path)  # now, not after hours of ingest
         if options.ftfy:
             ingest.ftfy_fix()
     if recipe.tokenizer.path:

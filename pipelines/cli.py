@@ -1,9 +1,8 @@
-"""The command `corpus`. What a command does stands in its own module; here are names, flags and
-what is printed.
+"""The command line `corpus`: its commands, and how their errors are reported.
 
-stdout is data, stderr is progress and errors. Exit: 0 done, 1 incomplete or a check failed, 2
-usage, recipe or input, 3 environment, 130 interrupted. Nothing heavy is imported before it is
-needed.
+Each command is a function in its own file of `pipelines/commands`. stdout is data, stderr is
+progress and errors. Exit codes: 0 done, 1 incomplete or a check failed, 2 usage, recipe or input,
+3 environment, 130 interrupted. Nothing heavy is imported before it is needed.
 """
 
 import errno
@@ -12,189 +11,191 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
 
-from pipelines.commands.build import build, dedup, ingest, tokenize, train_tokenizer, urls
+from pipelines.commands.build import build
 from pipelines.commands.clean import clean
+from pipelines.commands.dedup import dedup
 from pipelines.commands.diff import diff
 from pipelines.commands.export import export
-from pipelines.commands.flags import parse_with_recipe, refuse_unknown
+from pipelines.commands.fetch import fetch
+from pipelines.commands.flags import (
+    call_with_arguments,
+    call_with_flags,
+    call_with_home,
+    call_with_recipe,
+)
+from pipelines.commands.ingest import ingest
 from pipelines.commands.recipes import recipes
 from pipelines.commands.report import report
-from pipelines.commands.show import show, why
+from pipelines.commands.show import show
 from pipelines.commands.stats import stats
 from pipelines.commands.status import status
+from pipelines.commands.tokenize import tokenize
+from pipelines.commands.train_tokenizer import train_tokenizer
+from pipelines.commands.urls import urls
 from pipelines.commands.verify import verify
+from pipelines.commands.why import why
+from pipelines.engines import interrupt
 from shards.errors import UserError, nearest
 
-if TYPE_CHECKING:
-    pass
+
+@dataclass(frozen=True)
+class Command:
+    """One command: its arguments as the help shows them, its function, and who parses them."""
+
+    arguments: str
+    function: Callable[..., int]
+    call: Callable[[str, Callable[..., int], list[str]], int]
+
+
+COMMANDS: dict[str, Command] = {
+    "build": Command("RECIPE --home DIR", build, call_with_recipe),
+    "ingest": Command("RECIPE --home DIR", ingest, call_with_recipe),
+    "urls": Command("RECIPE --home DIR", urls, call_with_recipe),
+    "dedup": Command("HOME", dedup, call_with_home),
+    "train-tokenizer": Command("HOME", train_tokenizer, call_with_home),
+    "tokenize": Command("HOME", tokenize, call_with_home),
+    "status": Command("HOME", status, call_with_flags),
+    "stats": Command("HOME", stats, call_with_flags),
+    "show": Command("HOME", show, call_with_flags),
+    "why": Command("HOME ID", why, call_with_flags),
+    "diff": Command("HOME HOME", diff, call_with_flags),
+    "verify": Command("HOME | SHARDS", verify, call_with_flags),
+    "export": Command("HOME OUT", export, call_with_flags),
+    "report": Command("HOME", report, call_with_flags),
+    "clean": Command("HOME", clean, call_with_flags),
+    "fetch": Command("KIND ... DIR", fetch, call_with_arguments),
+    "recipes": Command("[NAME]", recipes, call_with_flags),
+}
 
 USAGE = """usage: corpus COMMAND ...
 
-From your archives to deduplicated, tokenized, memory-mapped shards.
+Turn text archives into deduplicated, tokenized, memory-mapped shards.
 
 {commands}
-corpus COMMAND --help explains one. Options that corpus does not know go to Beam (--runner=SparkRunner ...).
+`corpus COMMAND --help` explains a command. Unknown options of `build`, `ingest`, `urls`, `dedup`,
+`train-tokenizer` and `tokenize` are passed to Apache Beam (such as --runner=SparkRunner).
 """
+
+_NO_FOLDER = (
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.EEXIST,
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
+    errno.EINVAL,
+)
+"""Errors of the operating system about an address that cannot be the folder it should be."""
+
+_NO_ROOM_OR_RIGHT = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     arguments = sys.argv[1:] if argv is None else argv
+    # Python allows handlers in the main thread only; tests and programs call this from others
     if threading.current_thread() is threading.main_thread():
+        interrupt.interrupted.clear()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, _interrupt)
-    sys.path.append(os.getcwd())  # so that a recipe's own module:function is found
+
+    sys.path.append(os.getcwd())  # a recipe may name a module:function of the user's own
+
     try:
         if sys.platform == "win32":
             raise UserError("Windows is not supported", "use Linux, macOS or WSL 2", 3)
         return _dispatch(arguments)
     except UserError as error:
-        print(
-            f"error: {error.what}" + (f"\nhint: {error.hint}" if error.hint else ""),
-            file=sys.stderr,
-        )
-        return error.exit_code
+        return _fail(error.what, error.hint, error.exit_code)
     except KeyboardInterrupt:
-        print("interrupted: the same command goes on where it stopped", file=sys.stderr)
+        print("interrupted: run the same command again to resume", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader of our output has gone, as `head` does
+    except BrokenPipeError:  # the reader of stdout has ended, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except FileNotFoundError as error:
-        print(
-            f"error: {error.filename or str(error).splitlines()[0]}: not there\nhint: corpus build makes again what is missing in a home",
-            file=sys.stderr,
+        name = error.filename or str(error).splitlines()[0]
+        return _fail(
+            f"{name}: no such file", "corpus build restores the missing files of a home", 1
         )
-        return 1
-    except OSError as error:
-        if error.errno is None:  # an object store's
-            print(
-                f"error: {str(error).splitlines()[0]}\nhint: check the address, the network and your rights there",
-                file=sys.stderr,
-            )
-            return 3
-        if error.errno in (
-            errno.ENOTDIR,
-            errno.EISDIR,
-            errno.EEXIST,
-            errno.ENAMETOOLONG,
-            errno.ELOOP,
-            errno.EINVAL,
-        ):
-            print(
-                f"error: {error.filename}: {error.strerror}\nhint: name a folder", file=sys.stderr
-            )
-            return 2
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS):
-            raise
-        print(
-            f"error: {error.filename or 'output'}: {error.strerror}\nhint: {_remedy(error)}",
-            file=sys.stderr,
-        )
-        return 3
+    except OSError as error:  # after its subclasses above
+        return _fail_of_system(error)
     finally:
-        if "pipelines.engines.children" in sys.modules:
-            sys.modules["pipelines.engines.children"].stop()
+        interrupt.end()  # the children, even after an error
+
+
+def _fail(what: str, hint: str, code: int) -> int:
+    """Report an error; returns its exit code."""
+    print(f"error: {what}", file=sys.stderr)
+    if hint:
+        print(f"hint: {hint}", file=sys.stderr)
+    return code
+
+
+def _fail_of_system(error: OSError) -> int:
+    """Report an error of the operating system or of an object store; raise one that is a bug."""
+    if error.errno is None:  # an object store's
+        hint = "check the address, the network and your access rights"
+        return _fail(str(error).splitlines()[0], hint, 3)
+    if error.errno in _NO_FOLDER:
+        return _fail(f"{error.filename}: {error.strerror}", "name a folder", 2)
+    if error.errno in _NO_ROOM_OR_RIGHT:
+        return _fail(f"{error.filename or 'output'}: {error.strerror}", _remedy(error), 3)
+    raise error
 
 
 def _remedy(error: OSError) -> str:
-    """What mends a disk without room or a lack of rights: to read what is there, or to write."""
+    """The hint for a full disk or a missing right to read or to write."""
     name = os.fspath(error.filename) if isinstance(error.filename, (str, os.PathLike)) else ""
-    cannot_read = os.path.exists(name) and not os.access(name, os.R_OK)
-    if (
-        error.errno in (errno.EACCES, errno.EPERM)
-        and name
-        and (cannot_read or not os.path.isdir(os.path.dirname(name) or "."))
-    ):
-        return "give yourself the right to read it, and the folders above it"
-    return "make room, or name a folder that you may write to"
+    is_unreadable = os.path.exists(name) and not os.access(name, os.R_OK)
+    is_in_no_folder = not os.path.isdir(os.path.dirname(name) or ".")
+
+    no_right = error.errno in (errno.EACCES, errno.EPERM)
+    if no_right and name and (is_unreadable or is_in_no_folder):
+        return "give yourself the right to read it and to enter the folders above it"
+    return "free some space, or name a folder that you may write to"
 
 
 def _interrupt(*_: object) -> None:
-    """Ctrl-C and SIGTERM end a build alike."""
-    if "pipelines.engines.children" in sys.modules:
-        workers = sys.modules["pipelines.engines.children"]
-        workers.interrupted.set()
-        if workers.starting:  # it raises when that is done
-            return
-    raise KeyboardInterrupt
+    """Handle Ctrl-C and SIGTERM, which end a build alike."""
+    interrupt.interrupted.set()
+    if not interrupt.starting:  # else `children` raises it as soon as they are started
+        raise KeyboardInterrupt
 
 
 def _dispatch(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
-        lines = (
-            f"  {name:16} {(function.__doc__ or '').strip().splitlines()[0]}\n"
-            for name, function in COMMANDS.items()
-        )
-        print(USAGE.format(commands="".join(lines)))
+        print(_usage())
         return 0 if arguments else 2
     if arguments[0] == "--version":
         from shards import __version__
 
         print(f"corpusmill {__version__}")
         return 0
+
     name, *rest = arguments
     if name not in COMMANDS:
         raise UserError(f"{name}: no such command", nearest(name, COMMANDS))
-    if name == "fetch":
-        return fetch(rest)
     command = COMMANDS[name]
-    if name in ("build", "ingest", "urls"):
-        recipe, run, beam_arguments = parse_with_recipe(name, command.__doc__ or "", rest)
-        return int(command(recipe, run, beam_arguments))
-    import tyro
-
-    if name in ON_BEAM:
-        parsed, beam_arguments = tyro.cli(
-            command, args=rest, prog=f"corpus {name}", return_unknown_args=True
-        )
-        refuse_unknown(command, name, beam_arguments)
-        return parsed(beam_arguments)  # type: ignore[no-any-return]
-    return int(tyro.cli(command, args=rest, prog=f"corpus {name}"))
+    return command.call(name, command.function, rest)
 
 
-def fetch(arguments: list[str]) -> int:
-    """cc-news DIR | wikipedia DIR | urls LIST DIR: download a corpus into a folder of yours."""
-    from pipelines.commands.fetch import main as run
-
-    return run(arguments)
-
-
-COMMANDS: dict[str, Callable[..., Any]] = {
-    "build": build,
-    "ingest": ingest,
-    "urls": urls,
-    "dedup": dedup,
-    "train-tokenizer": train_tokenizer,
-    "tokenize": tokenize,
-    "status": status,
-    "stats": stats,
-    "show": show,
-    "why": why,
-    "diff": diff,
-    "verify": verify,
-    "export": export,
-    "report": report,
-    "clean": clean,
-    "fetch": fetch,
-    "recipes": recipes,
-}
-
-ON_BEAM = ("dedup", "train-tokenizer", "tokenize")
+def _usage() -> str:
+    lines = []
+    for name, command in COMMANDS.items():
+        purpose = (command.function.__doc__ or "").strip().splitlines()[0]
+        lines.append(f"  {name + ' ' + command.arguments:26} {purpose}\n")
+    return USAGE.format(commands="".join(lines))
 
 
 def entry() -> None:
     """The console script."""
     code = main()
-    if (
-        "pipelines.engines.watch" in sys.modules
-        and sys.modules["pipelines.engines.watch"].abandoned
-    ):
+    if interrupt.abandoned:  # do not wait for threads that an engine left hanging
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(code)  # threads that an engine left hanging are not waited for
+        os._exit(code)
     sys.exit(code)
 
 

@@ -1,9 +1,17 @@
-"""TODO-DOC pipelines/wording.py."""
+"""Numbers, durations, tables and JSON as people and programs read them.
 
+Used by commands, reports and the progress display alike, so that a figure looks the same
+everywhere. Imports nothing heavy.
+"""
+
+import dataclasses
 import json as jsonlib
 import sys
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Protocol, runtime_checkable
+
+IF_ANY = {"json": "if any"}
+"""Metadata of a dataclass field that `json_value` leaves out when it is empty or None."""
 
 
 def duration(seconds: float | None) -> str:
@@ -29,18 +37,18 @@ def several(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
-def number(value: float | None) -> str:
-    """A whole number with thousands separators; a dash for what is not known."""
-    return "–" if value is None else f"{value:,}"
+def number(value: float | None, unknown: str = "–") -> str:
+    """A number with thousands separators; a dash when it is not known."""
+    return unknown if value is None else f"{value:,}"
 
 
 def decimal(value: float | None, digits: int = 2) -> str:
-    """A number with some digits; a dash for what is not known."""
+    """A number with a fixed number of decimals; a dash when it is not known."""
     return "–" if value is None else f"{value:,.{digits}f}"
 
 
 def share(part: float | None, whole: float | None) -> str:
-    """A percentage that never says 0 % of something, nor 100 % of less than all."""
+    """A percentage that is 0 % only for nothing and 100 % only for everything."""
     if part is None or not whole:
         return "–"
     percent = 100 * part / whole
@@ -52,26 +60,54 @@ def share(part: float | None, whole: float | None) -> str:
 
 
 def say(line: str) -> None:
-    """A line about the progress."""
+    """Print a line of progress on stderr."""
     print(line, file=sys.stderr, flush=True)
 
 
-def print_json(value: Any) -> None:
-    print(jsonlib.dumps(value, ensure_ascii=False, indent=1))
+@runtime_checkable
+class HasJson(Protocol):
+    """A value whose JSON differs from its fields."""
+
+    def as_json(self) -> object:
+        """The value as JSON types."""
+
+
+def json_value(value: object) -> object:
+    """Dataclasses, mappings and sequences as JSON types.
+
+    A field that is None becomes null, unless its metadata is `IF_ANY`.
+    """
+    if isinstance(value, HasJson):
+        return json_value(value.as_json())
+    if dataclasses.is_dataclass(value):
+        row: dict[str, object] = {}
+        for field in dataclasses.fields(value):
+            item = getattr(value, field.name)
+            if item or field.metadata != IF_ANY:
+                row[field.name] = json_value(item)
+        return row
+    if isinstance(value, Mapping):
+        return {key: json_value(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [json_value(item) for item in value]
+    return value
+
+
+def print_json(value: object) -> None:
+    """Print a value as one JSON object, indented."""
+    print(jsonlib.dumps(json_value(value), ensure_ascii=False, indent=1))
 
 
 def table_lines(rows: list[tuple[str, ...]]) -> Iterator[str]:
-    """The lines of a table: the first column to the left, the others to the right."""
+    """The lines of a table: the first column aligned left, the others right."""
     widths = [max(map(len, column)) for column in zip(*rows)]
     for row in rows:
-        yield "  ".join(
-            [
-                row[0].ljust(widths[0]),
-                *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:])),
-            ]
-        ).rstrip()
+        first = row[0].ljust(widths[0])
+        others = [cell.rjust(width) for cell, width in zip(row[1:], widths[1:])]
+        yield "  ".join([first, *others]).rstrip()
 
 
 def print_table(rows: list[tuple[str, ...]]) -> None:
+    """Print a table on stdout."""
     for line in table_lines(rows):
         print(line)

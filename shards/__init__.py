@@ -1,11 +1,10 @@
-"""The files between the pipelines and the trainer: Arrow shards, their manifest, and how both are
-read.
+"""The format between the pipelines and the trainer: Arrow shards, their manifest, and their reader.
 
-`shards.open(directory, split)` is all that most readers need; `docs/format.md` has the bytes.
-Nothing is imported until it is asked for, so that `corpus --help` stays quick.
+`shards.open(directory, split)` is all that most readers need; `docs/format.md` specifies the bytes.
+The reader is imported when it is first asked for, so that `corpus --help` stays quick.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from shards.reader import Shard, open
@@ -14,7 +13,7 @@ __version__ = "0.1.0"
 __all__ = ["Shard", "open"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name in __all__:
         from shards import reader
 

@@ -1,9 +1,9 @@
-"""Strict TOML <-> frozen dataclasses, and the one error class for what a user can cause.
+"""Strict TOML to frozen dataclasses and back.
 
-A key that no field has, a value of the wrong type, a required key that is missing: each is a
-`UserError` that names the key's path and the nearest right name. The dataclasses stay plain, so
-that tyro can read them too and flags override the recipe. Supported field types: bool, int, float,
-str, Literal, X | None, tuple[X, ...], dict[str, X] and nested dataclasses.
+An unknown key, a value of the wrong type and a missing required key are each a `UserError` that
+names the path of the key; for an unknown key the hint names the nearest known one. The dataclasses
+stay plain, so that tyro can read them too and flags override the recipe. Supported field types:
+bool, int, float, str, Literal, X | None, tuple[X, ...], dict[str, X] and nested dataclasses.
 """
 
 import dataclasses
@@ -23,29 +23,39 @@ else:
 
 T = TypeVar("T")
 
+TYPE_WORDS: dict[type, str] = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "a string",
+    dict: "a table",
+}
+"""The types of TOML in the words of an error."""
+
 
 def parse_toml(text: str, where: str) -> dict[str, Any]:
-    """The tables of a TOML text; a syntax error is a `UserError` that names `where`."""
+    """The tables of a TOML text. Raises `UserError`, which names `where`, for a syntax error."""
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UserError(
-            f"{where}: not TOML: {error}", "see docs/reference.md for the keys of a recipe"
+            f"{where}: not valid TOML: {error}",
+            "docs/reference.md lists the keys of a recipe",
         ) from None
 
 
-def dump_toml(value: Any) -> str:
+def dump_toml(value: object) -> str:
     """TOML of a dataclass, every default written out; None is left out (TOML has no null)."""
     import tomli_w
 
     return tomli_w.dumps(to_dict(value))
 
 
-def to_dict(value: Any) -> Any:
-    """Dataclasses, mappings and tuples as dicts and lists; fields that are None are left out."""
+def to_dict(value: object) -> Any:
+    """Dataclasses and mappings as dicts, tuples as lists; fields that are None are left out."""
     if dataclasses.is_dataclass(value):
-        fields = ((f.name, getattr(value, f.name)) for f in dataclasses.fields(value))
-        return {name: to_dict(inner) for name, inner in fields if inner is not None}
+        named = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        return to_dict(named)
     if isinstance(value, Mapping):
         return {name: to_dict(inner) for name, inner in value.items() if inner is not None}
     if isinstance(value, (list, tuple)):
@@ -53,27 +63,29 @@ def to_dict(value: Any) -> Any:
     return value
 
 
-def from_dict(cls: type[T], data: Mapping[str, Any], where: str = "") -> T:
-    """Build the dataclass `cls` from a table; raises `UserError` naming the path of whatever is
-    wrong."""
+def from_dict(cls: type[T], data: Mapping[str, object], where: str = "") -> T:
+    """Build the dataclass `cls` from a table.
+
+    Raises `UserError`, which names the key's path below `where`, for an unknown key, a missing key
+    and a value that does not fit its field.
+    """
     return typing.cast(T, _convert(cls, data, where))
 
 
 def _convert(kind: Any, value: Any, path: str) -> Any:
+    """`value`, read from TOML or JSON, as the type `kind` of a field."""
     if dataclasses.is_dataclass(kind):
         return _build(typing.cast(type, kind), value, path)
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+
+    origin = typing.get_origin(kind)
+    arguments = typing.get_args(kind)
     if origin is typing.Literal:
-        if value not in arguments or isinstance(value, bool):
-            raise UserError(
-                f"{path}: {value!r} is not one of {', '.join(map(repr, arguments))}",
-                nearest(str(value), map(str, arguments)),
-            )
-        return value
+        return _choice(arguments, value, path)
     if origin is typing.Union or origin is types.UnionType:
         inner = [argument for argument in arguments if argument is not type(None)]
         return _convert(inner[0], value, path)
     if origin is tuple:
+        # One text may stand for a list of one: `input = "a.txt"`.
         values = [value] if isinstance(value, str) else value
         if not isinstance(values, list):
             raise UserError(f"{path}: {value!r} is not a list")
@@ -81,6 +93,7 @@ def _convert(kind: Any, value: Any, path: str) -> Any:
     if origin is dict:
         _require(value, dict, path)
         return {key: _convert(arguments[1], item, f"{path}.{key}") for key, item in value.items()}
+
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if kind is Any:
@@ -88,62 +101,71 @@ def _convert(kind: Any, value: Any, path: str) -> Any:
     return _require(value, kind, path)
 
 
-def _given(field: dataclasses.Field[Any], kind: Any, value: Any, path: str) -> Any:
-    """The value of a field. Of a table inside a table the keys that are not given keep what the
-    field has by default, which a kind of source may set."""
-    found = _convert(kind, value, path)
-    if (
-        not dataclasses.is_dataclass(kind)
-        or field.default_factory is dataclasses.MISSING
-        or field.default_factory is kind
-    ):
-        return found
-    try:
-        return dataclasses.replace(
-            field.default_factory(), **{key: getattr(found, key) for key in value}
+def _choice(choices: tuple[object, ...], value: object, path: str) -> object:
+    """A value of a Literal. True equals 1 in Python, and is no choice of a number."""
+    if value not in choices or isinstance(value, bool):
+        raise UserError(
+            f"{path}: {value!r} is not one of {', '.join(map(repr, choices))}",
+            nearest(str(value), map(str, choices)),
         )
-    except ValueError as error:
-        raise UserError(f"{path}.{error}") from None
-
-
-def _require(value: Any, kind: type, path: str) -> Any:
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        names = {
-            bool: "true or false",
-            int: "a whole number",
-            float: "a number",
-            str: "a text",
-            dict: "a table",
-        }
-        raise UserError(f"{path}: {value!r} is not {names.get(kind, kind.__name__)}")
     return value
 
 
-_hints = functools.lru_cache(maxsize=None)(
-    typing.get_type_hints
-)  # a summary is read for every slice, many times
+def _require(value: T, kind: type, path: str) -> T:
+    """`value`, which must be a `kind`. A bool is an int in Python, but not in TOML."""
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise UserError(f"{path}: {value!r} is not {TYPE_WORDS.get(kind, kind.__name__)}")
+    return value
 
 
-def _build(cls: type, value: Any, path: str) -> Any:
-    _require(value, dict, path or "the recipe")
+# The summary of every slice is read many times; working out the hints anew would take most of it.
+_hints = functools.lru_cache(maxsize=None)(typing.get_type_hints)
+
+
+def _build(cls: type, table: dict[str, object], path: str) -> object:
+    """The dataclass `cls` from its table at `path`."""
+    _require(table, dict, path or "the recipe")
     prefix = f"{path}." if path else ""
-    hints = _hints(cls)
     fields = {field.name: field for field in dataclasses.fields(cls)}
-    for key in value:
+
+    for key in table:
         if key not in fields:
             raise UserError(f"{prefix}{key}: unknown key", nearest(key, fields))
     for name, field in fields.items():
-        required = (
-            field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-        )
-        if required and name not in value:
-            raise UserError(
-                f"{prefix}{name}: missing", f"set {name} in [{path}]" if path else f"set {name}"
-            )
+        if name not in table and _is_required(field):
+            remedy = f"set {name} in [{path}]" if path else f"set {name}"
+            raise UserError(f"{prefix}{name}: missing", remedy)
+
+    hints = _hints(cls)
     arguments = {
-        key: _given(fields[key], hints[key], item, prefix + key) for key, item in value.items()
+        key: _field_value(fields[key], hints[key], item, prefix + key)
+        for key, item in table.items()
     }
     try:
         return cls(**arguments)
-    except ValueError as error:
+    except ValueError as error:  # from the dataclass's own __post_init__, which names the key
         raise UserError(f"{prefix}{error}") from None
+
+
+def _is_required(field: dataclasses.Field[Any]) -> bool:
+    """Does a field have no default?"""
+    missing = dataclasses.MISSING
+    return field.default is missing and field.default_factory is missing
+
+
+def _field_value(field: dataclasses.Field[Any], kind: Any, value: Any, path: str) -> object:
+    """The value of a field from the item of a table.
+
+    A table inside a table may have other defaults than its dataclass: those of the field's factory,
+    which a kind of source sets. The keys that are not given keep them.
+    """
+    converted = _convert(kind, value, path)
+    factory = field.default_factory
+    if not dataclasses.is_dataclass(kind) or factory is dataclasses.MISSING or factory is kind:
+        return converted
+
+    given = {key: getattr(converted, key) for key in value}
+    try:
+        return dataclasses.replace(factory(), **given)
+    except ValueError as error:
+        raise UserError(f"{path}.{error}") from None

@@ -1,15 +1,21 @@
-"""TODO-DOC shards/errors.py."""
+"""The one exception for what a user can cause, and the hint that names the nearest right word.
+
+Every package raises `UserError` for a mistake in a command, a recipe, an input or the environment,
+and each command prints it as two lines. Any other exception is a defect of the program and keeps
+its traceback. Nothing but the standard library is imported here, so that every module can use it.
+"""
 
 import difflib
 from collections.abc import Iterable
-from typing import Any
 
 
 class UserError(Exception):
-    """Something a user can cause and mend: shown as `error: what` and `hint: remedy`, never as a
+    """A mistake that a user can mend, shown as `error: what` and `hint: remedy`, never as a
     traceback.
 
-    `exit_code`: 1 ran but incomplete or a check failed, 2 usage or recipe or input, 3 environment.
+    `what` names the thing and the place, `hint` the remedy in one imperative sentence. `exit_code`:
+    1 the work ran but is incomplete, or a check failed; 2 the command, the recipe or an input is
+    wrong; 3 the environment is at fault.
     """
 
     def __init__(self, what: str, hint: str = "", exit_code: int = 2) -> None:
@@ -18,18 +24,18 @@ class UserError(Exception):
         self.hint = hint
         self.exit_code = exit_code
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (UserError, (self.what, self.hint, self.exit_code))
+    # Children send errors to their parent: exceptions pickle by `args`, which hold `what` alone.
+    def __reduce__(self) -> tuple[type["UserError"], tuple[object, ...]]:
+        return UserError, (self.what, self.hint, self.exit_code)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """A hint that names the nearest of `known`, or all of them when none is near."""
     names = sorted(known)
+    if not names:
+        return "none is known"
+
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-    return (
-        f"did you mean {close[0]}?"
-        if close
-        else f"known: {', '.join(names)}"
-        if names
-        else "none is known"
-    )
+    if close:
+        return f"did you mean {close[0]}?"
+    return f"known: {', '.join(names)}"

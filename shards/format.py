@@ -1,17 +1,19 @@
-"""The shard: an Arrow IPC file with one uncompressed record batch, a row a document. Version 1;
+"""The shard: an Arrow IPC file of one uncompressed record batch, one row per document. Version 1;
 `docs/format.md`.
 
 Columns: `id: string` (32 hex digits), `tokens: large_list<uint16 | uint32>`, `sentences:
 large_list<uint32>` (lengths in tokens, which add up to the document's tokens). The schema's
 metadata names the format, the source, the split and the tokenizer's digest, so that a file that was
-swapped with another can be told. No special id is ever in a shard.
+swapped with another is recognised. A shard never contains a special id: the trainer adds them.
 """
 
 import pyarrow as pa
 
 FORMAT = 1
+"""The version that this code writes; it reads all up to it."""
 
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
+"""The special tokens of RoBERTa, by the order of fairseq's dictionary."""
 
 SPLITS = ("train", "valid")
 
@@ -26,26 +28,22 @@ def token_dtype(vocab_size: int) -> str:
 
 
 def token_schema(dtype: str) -> pa.Schema:
-    """The three columns of a shard; `dtype` is that of the tokens."""
+    """The three columns of a shard; `dtype` is the type of the tokens."""
+
+    def lengths_or_ids(type_: pa.DataType) -> pa.DataType:
+        return pa.large_list(pa.field("item", type_, nullable=False))
+
     return pa.schema(
         [
             pa.field("id", pa.string(), nullable=False),
-            pa.field(
-                "tokens",
-                pa.large_list(pa.field("item", pa.type_for_alias(dtype), nullable=False)),
-                nullable=False,
-            ),
-            pa.field(
-                "sentences",
-                pa.large_list(pa.field("item", pa.uint32(), nullable=False)),
-                nullable=False,
-            ),
+            pa.field("tokens", lengths_or_ids(pa.type_for_alias(dtype)), nullable=False),
+            pa.field("sentences", lengths_or_ids(pa.uint32()), nullable=False),
         ]
     )
 
 
 def shard_schema(dtype: str, source: str, split: str, tokenizer_digest: str) -> pa.Schema:
-    """`token_schema` with what the file says of itself."""
+    """`token_schema` with the metadata by which a file is recognised."""
     metadata = {
         "corpusmill.format": str(FORMAT),
         "corpusmill.source": source,
@@ -56,5 +54,5 @@ def shard_schema(dtype: str, source: str, split: str, tokenizer_digest: str) -> 
 
 
 def shard_name(split: str, source: str, number: int) -> str:
-    """`train-news-00000.arrow`."""
+    """The name of a shard file, such as `train-news-00000.arrow`."""
     return f"{split}-{source}-{number:05d}.arrow"

@@ -1,5 +1,7 @@
-"""`manifest.json`: what lies in a shards folder, with digests; nothing in it depends on time, host
-or path."""
+"""`manifest.json`: the files of a shards folder with their sizes, digests and counts.
+
+Nothing in it depends on time, host or path, so that equal shards have equal manifests.
+"""
 
 import json
 from dataclasses import dataclass
@@ -10,10 +12,17 @@ from shards.errors import UserError
 from shards.format import FORMAT, MANIFEST
 from shards.storage import files
 
+COPY_AGAIN = "copy the shards folder again, or rebuild: corpus build RECIPE --home DIR"
+
 
 @dataclass(frozen=True, kw_only=True)
 class TokenizerInfo:
-    """The vocabulary that the ids belong to. `special` maps each special token to its id."""
+    """The vocabulary that the ids belong to. `special` maps each special token to its id.
+
+    `digest`: blake2b-32, in hex, of `tokenizer.json`. `lossless`: decoding gives back every byte
+    that was encoded. `whitespace`: what decoding gives between two sentences: one space ("space"),
+    nothing ("strip"), or the white space of the text ("keep").
+    """
 
     digest: str
     vocab_size: int
@@ -24,7 +33,7 @@ class TokenizerInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class ShardEntry:
-    """One shard file: its size in bytes, its digest (blake2b-32, hex) and what it holds."""
+    """One shard file: its size in bytes, its digest (blake2b-32, in hex) and its counts."""
 
     file: str
     split: Literal["train", "valid"]
@@ -55,8 +64,10 @@ def write_manifest(directory: str, manifest: Manifest) -> None:
 
 
 def read_manifest(directory: str) -> Manifest:
-    """Read `manifest.json`. Raises `UserError`: not there, not JSON, a wrong key, or a newer
-    format."""
+    """Read `manifest.json`.
+
+    Raises `UserError` when it is missing, is not JSON, has a wrong key, or has a newer format.
+    """
     address = files.join(directory, MANIFEST)
     try:
         data = json.loads(files.read_bytes(address))
@@ -67,21 +78,17 @@ def read_manifest(directory: str) -> Manifest:
         ) from None
     except ValueError as error:
         what = "it is empty" if not files.size(address) else error
-        raise UserError(
-            f"{address}: not a manifest: {what}",
-            "copy the shards folder again, or rebuild: corpus build RECIPE --home DIR",
-        ) from None
+        raise UserError(f"{address}: not a manifest: {what}", COPY_AGAIN) from None
+
     version = data.get("format") if isinstance(data, dict) else None
     if version is None:
-        raise UserError(
-            f"{address}: not a manifest: it has no format",
-            "copy the shards folder again, or rebuild: corpus build RECIPE --home DIR",
-        )
+        raise UserError(f"{address}: not a manifest: it has no format", COPY_AGAIN)
     if not isinstance(version, int) or not 1 <= version <= FORMAT:
         raise UserError(
             f"{address}: format {version!r} is not one this version reads (1 to {FORMAT})",
             "upgrade corpusmill",
         )
+
     try:
         return from_dict(Manifest, data)
     except UserError as error:
@@ -89,14 +96,12 @@ def read_manifest(directory: str) -> Manifest:
 
 
 def shards_directory(directory: str) -> str:
-    """The folder with the manifest, or where it should be: `directory` itself, or the `shards/` of
-    a home."""
+    """The folder that has the manifest, or should have it: `directory`, or the `shards/` of a
+    home."""
     if files.exists(files.join(directory, MANIFEST)):
         return directory
+
     inner = files.join(directory, "shards")
-    return (
-        inner
-        if files.exists(files.join(inner, MANIFEST))
-        or files.exists(files.join(directory, "recipe.toml"))
-        else directory
-    )
+    has_manifest = files.exists(files.join(inner, MANIFEST))
+    is_home = has_manifest or files.exists(files.join(directory, "recipe.toml"))
+    return inner if is_home else directory

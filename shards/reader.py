@@ -1,8 +1,8 @@
 """Reading shards: numpy views on the memory map. No copy, no `take`, no `as_py`.
 
-`open` reads the manifest and maps the files of a split: a few system calls and one schema a file;
-no token is read until it is touched. What is checked: the manifest's version, each file's size and
-schema. What is not: digests and values, which `corpus verify` reads in full.
+`open` reads the manifest and maps the files of a split: a few system calls and one schema per file;
+no token is read until it is touched. It checks the manifest's version and each file's size and
+schema. It does not check digests and values, which `corpus verify` reads in full.
 """
 
 from collections.abc import Iterator
@@ -44,7 +44,7 @@ class Shard:
 
 @dataclass(frozen=True)
 class Shards:
-    """The shards of one split, in the manifest's order. `directory` is where the manifest lies."""
+    """The shards of one split, in the manifest's order. `directory` is the manifest's folder."""
 
     directory: str
     manifest: Manifest
@@ -61,36 +61,39 @@ class Shards:
 
 
 def open(directory: str, split: str = "train", source: str | None = None) -> Shards:
-    """Map the shards of `split` (and of one source, where named) below `directory`, a home or its
-    `shards/`.
+    """Map the shards of `split`, or only those of `source`, below a home or its `shards/`.
 
-    Raises `UserError`: an unknown split or source, no manifest, a newer format, a file missing, of
-    another size or of another schema.
+    Raises `UserError` for an unknown split or source, a missing manifest, a newer format, and a
+    file that is missing or has another size or schema than the manifest says.
     """
     directory = shards_directory(str(directory))
     if files.is_remote(directory):
         raise UserError(
-            f"{directory}: shards are memory-mapped and must lie on this machine",
+            f"{directory}: shards are memory-mapped and must be on this machine",
             f"copy them first: aws s3 cp --recursive {directory} shards/",
         )
+
     manifest = read_manifest(directory)
     if split not in SPLITS:
         raise UserError(f"{directory}: no split {split!r}", nearest(split, SPLITS))
-    if source is not None and source not in (names := {entry.source for entry in manifest.shards}):
-        raise UserError(f"{directory}: no source {source!r}", nearest(source, names))
+    sources = {entry.source for entry in manifest.shards}
+    if source is not None and source not in sources:
+        raise UserError(f"{directory}: no source {source!r}", nearest(source, sources))
+
     entries = [
         entry
         for entry in manifest.shards
         if entry.split == split and source in (None, entry.source)
     ]
-    return Shards(
-        directory, manifest, tuple(open_shard(directory, manifest, entry) for entry in entries)
-    )
+    shards = tuple(open_shard(directory, manifest, entry) for entry in entries)
+    return Shards(directory, manifest, shards)
 
 
 def open_shard(directory: str, manifest: Manifest, entry: ShardEntry) -> Shard:
     """Map one shard. Raises `UserError` like `open`."""
     address = files.join(directory, entry.file)
+    remedy = f"corpus verify {directory}"
+
     try:
         length = files.size(address)
     except FileNotFoundError:
@@ -98,24 +101,22 @@ def open_shard(directory: str, manifest: Manifest, entry: ShardEntry) -> Shard:
             f"{address}: missing", "copy the shards folder again, or rebuild: corpus build", 1
         ) from None
     if length != entry.bytes:
-        raise UserError(
-            f"{address}: {length} bytes, the manifest says {entry.bytes}",
-            f"corpus verify {directory}",
-            1,
-        )
+        what = f"{address}: {length} bytes, the manifest says {entry.bytes}"
+        raise UserError(what, remedy, 1)
+
     try:
         reader = pa.ipc.open_file(files.map_file(address))
         batch = reader.get_batch(0)
     except (pa.ArrowException, OSError) as error:
-        raise UserError(
-            f"{address}: not a shard: {error}", f"corpus verify {directory}", 1
-        ) from None
+        raise UserError(f"{address}: not a shard: {error}", remedy, 1) from None
+
+    # The metadata names the source, the split and the vocabulary: a swapped file differs in it.
     expected = shard_schema(manifest.dtype, entry.source, entry.split, manifest.tokenizer.digest)
     if not reader.schema.equals(expected, check_metadata=True) or batch.num_rows != entry.documents:
-        raise UserError(
-            f"{address}: not the file that the manifest describes", f"corpus verify {directory}", 1
-        )
-    tokens, sentences = batch.column("tokens"), batch.column("sentences")
+        raise UserError(f"{address}: not the file that the manifest describes", remedy, 1)
+
+    tokens = batch.column("tokens")
+    sentences = batch.column("sentences")
     return Shard(
         entry,
         batch.column("id"),

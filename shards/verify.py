@@ -1,5 +1,9 @@
-"""Is a shards folder whole? Every byte is read once: digests, lengths, ids; all that is wrong is
-named."""
+"""Is a shards folder whole? Every byte is read once, and everything that is wrong is named.
+
+Checked: the digest and size of each file, that the lengths of the sentences add up to the
+documents, that each id is in the vocabulary and none is special, and that the folder has no shard
+that the manifest does not name. Memory: one shard, and the cumulated lengths of its sentences.
+"""
 
 import os
 from collections.abc import Iterator
@@ -14,7 +18,7 @@ from shards.storage import files
 
 
 def verify(directory: str) -> list[str]:
-    """The faults of a shards folder (or of a home's `shards/`), a line each; empty when it is
+    """The faults of a shards folder (or of a home's `shards/`), one line each; empty when it is
     whole.
 
     Raises `UserError` when there is no manifest that can be read.
@@ -22,25 +26,26 @@ def verify(directory: str) -> list[str]:
     directory = shards_directory(directory)
     manifest = read_manifest(directory)
     faults = list(_tokenizer_faults(directory, manifest))
+
     names = [entry.file for entry in manifest.shards]
     faults += [f"{name}: named twice" for name in sorted(set(names)) if names.count(name) > 1]
     for entry in manifest.shards:
         if "/" in entry.file:
-            faults.append(f"{entry.file}: lies outside the folder")
-            continue
-        faults += _shard_faults(directory, manifest, entry)
-    named = {entry.file for entry in manifest.shards} | {MANIFEST, TOKENIZER}
-    found = {address.rsplit("/", 1)[1] for address in files.list_files(directory)}
-    faults += [
-        f"{name}: not in the manifest" for name in sorted(found - named) if name.endswith(".arrow")
-    ]
+            faults.append(f"{entry.file}: outside the folder")
+        else:
+            faults += _shard_faults(directory, manifest, entry)
+
+    shards = {address.rsplit("/", 1)[1] for address in files.list_files(directory, ".arrow")}
+    faults += [f"{name}: not in the manifest" for name in sorted(shards - set(names))]
     return faults
 
 
 def _tokenizer_faults(directory: str, manifest: Manifest) -> Iterator[str]:
+    size = manifest.tokenizer.vocab_size
     for token, number in manifest.tokenizer.special.items():
-        if not 0 <= number < manifest.tokenizer.vocab_size:
-            yield f"{MANIFEST}: {token} has the id {number}, beyond the vocabulary of {manifest.tokenizer.vocab_size}"
+        if not 0 <= number < size:
+            yield f"{MANIFEST}: {token} has the id {number}, beyond the vocabulary of {size}"
+
     address = files.join(directory, TOKENIZER)
     if not files.exists(address):
         yield f"{TOKENIZER}: missing"
@@ -50,19 +55,21 @@ def _tokenizer_faults(directory: str, manifest: Manifest) -> Iterator[str]:
 
 def _shard_faults(directory: str, manifest: Manifest, entry: ShardEntry) -> list[str]:
     address = files.join(directory, entry.file)
-    try:  # the digest first: Arrow is not asked to make sense of damaged bytes
+    try:
         length = files.size(address)
         if length != entry.bytes:
             return [f"{entry.file}: {length} bytes, the manifest says {entry.bytes}"]
+
+        # The digest comes first: Arrow must not parse damaged bytes.
         with files.local_copy(address) as path:
             if files.digest(path) != entry.digest:
                 return [f"{entry.file}: its digest is not the manifest's"]
             shard = open_shard(os.path.dirname(path), manifest, entry)
             return [f"{entry.file}: {fault}" for fault in _value_faults(manifest, entry, shard)]
+    except FileNotFoundError:
+        return [f"{entry.file}: missing"]
     except OSError as error:
-        return [
-            f"{entry.file}: {'missing' if isinstance(error, FileNotFoundError) else error.strerror}"
-        ]
+        return [f"{entry.file}: {error.strerror}"]
     except UserError as error:
         if error.exit_code == 3:  # the store's fault, not the shard's
             raise
@@ -70,21 +77,25 @@ def _shard_faults(directory: str, manifest: Manifest, entry: ShardEntry) -> list
 
 
 def _value_faults(manifest: Manifest, entry: ShardEntry, shard: Shard) -> Iterator[str]:
-    if len(shard.tokens) != entry.tokens or len(shard.sentences) != entry.sentences:
-        yield f"{len(shard.tokens)} tokens in {len(shard.sentences)} sentences, the manifest says {entry.tokens} in {entry.sentences}"
+    vocab_size = manifest.tokenizer.vocab_size
+    tokens = len(shard.tokens)
+    sentences = len(shard.sentences)
+    if tokens != entry.tokens or sentences != entry.sentences:
+        yield (
+            f"{tokens} tokens in {sentences} sentences, "
+            f"the manifest says {entry.tokens} in {entry.sentences}"
+        )
+
+    # Document d ends at sentence_offsets[d + 1], and there its last token must end too.
     ends = np.concatenate([[0], np.cumsum(shard.sentences, dtype=np.int64)])
     if not np.array_equal(ends[shard.sentence_offsets], shard.token_offsets):
         yield "the sentence lengths do not add up to the documents' tokens"
-    if len(shard.tokens) and int(shard.tokens.max()) >= manifest.tokenizer.vocab_size:
-        yield f"an id beyond the vocabulary of {manifest.tokenizer.vocab_size}"
-    special = np.array(
-        [
-            number
-            for number in manifest.tokenizer.special.values()
-            if 0 <= number < manifest.tokenizer.vocab_size
-        ],
-        dtype=shard.tokens.dtype,
-    )
+
+    if tokens and int(shard.tokens.max()) >= vocab_size:
+        yield f"an id beyond the vocabulary of {vocab_size}"
+
+    numbers = [number for number in manifest.tokenizer.special.values() if 0 <= number < vocab_size]
+    special = np.array(numbers, dtype=shard.tokens.dtype)
     count = int(np.isin(shard.tokens, special).sum())
     if count:
         yield f"{count} special ids among the tokens"

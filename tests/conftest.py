@@ -7,7 +7,6 @@ import lzma
 import os
 import pydoc
 import random
-import sys
 import tarfile
 import tempfile
 from collections.abc import Callable
@@ -22,8 +21,6 @@ os.environ.setdefault(
     "NUMBA_CACHE_DIR", str(Path(tempfile.gettempdir()) / f"corpusmill-numba-{os.getuid()}")
 )
 
-sys.path.insert(0, str(Path(__file__).parent))  # `reuters:source` is a user's module to the recipes
-
 from realdata import data_file  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -34,6 +31,16 @@ settings.register_profile(
     max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "100")),
 )
 settings.load_profile("ours")
+
+
+BUILD_FOLDERS = {"browser", "docs", "engines", "faults", "flow", "fuzz"}
+"""Folders of tests/ whose tests build homes, or are as slow: all are marked `builds`."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.relative_to(ROOT / "tests").parts[0] in BUILD_FOLDERS:
+            item.add_marker(pytest.mark.builds)
 
 
 def python_documentation(module: str) -> str:
@@ -80,7 +87,7 @@ def some_novels(novels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def reuters(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with Reuters-21578 SGML files, as the module tests/reuters.py reads them."""
+    """A folder with Reuters-21578 SGML files, as the module tests/helpers/reuters.py reads them."""
     folder = tmp_path_factory.mktemp("reuters")
     archive = data_file("dedup/reuters21578_part.tar.xz")
     if archive:
@@ -104,7 +111,8 @@ def reuters(tmp_path_factory: pytest.TempPathFactory) -> Path:
                     "" if story % 9 == 4 else f"<BODY>{body.replace('<', '&lt;')}</BODY>"
                 )  # some of the real ones have none
                 stories.append(
-                    f'<REUTERS NEWID="{number * 50 + story}">\n<TEXT><TITLE>STORY</TITLE>{content}</TEXT>\n</REUTERS>\n'
+                    f'<REUTERS NEWID="{number * 50 + story}">\n'
+                    f"<TEXT><TITLE>STORY</TITLE>{content}</TEXT>\n</REUTERS>\n"
                 )
             (folder / f"reut2-{number:03d}.sgm").write_text("".join(stories), "latin-1", "replace")
     return folder

@@ -10,7 +10,7 @@ import pytest
 
 from shards.config import parse_toml
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def instructions() -> list[tuple[str, str]]:
@@ -73,8 +73,9 @@ def test_every_copied_file_is_there_and_not_ignored() -> None:
 
 def test_every_package_of_the_project_is_copied() -> None:
     copied = {source for image, names in copies() if image is None for source in names}
-    packages = {name.split(".")[0] for name in project()["tool"]["setuptools"]["packages"]}
-    assert packages <= copied
+    patterns = project()["tool"]["setuptools"]["packages"]["find"]["include"]
+    packages = {pattern.removesuffix("*") for pattern in patterns}
+    assert packages and packages <= copied
 
 
 def test_what_the_build_of_the_project_reads_is_copied() -> None:

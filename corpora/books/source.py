@@ -133,6 +133,7 @@ def read(options: BooksOptions, piece: Slice) -> Iterator[Document | Reject]:
     for part in piece.parts:
         position = -1
         for found in in_file(part, LAYOUT):
+            # Members of an inner archive share its offset.
             position = max(found.offset, position + 1)
             yield _outcome(options, part.path, position, found)
 
@@ -204,6 +205,7 @@ def _epub(options: BooksOptions, content: bytes) -> _Book | Refusal:
 
 def _plain(options: BooksOptions, content: bytes) -> _Book | Refusal:
     """The book of a plain text."""
+    # Latin letters in UTF-16 have a NUL in every other byte.
     is_utf16 = content.startswith((b"\xff\xfe", b"\xfe\xff"))
     if not is_utf16 and 100 * content.count(0) > len(content):
         return Refusal("binary", "more than one byte in a hundred is NUL")
@@ -226,6 +228,7 @@ def _plain(options: BooksOptions, content: bytes) -> _Book | Refusal:
 def _cleaned(options: BooksOptions, book: _Book, *, is_wrapped: bool) -> _Book:
     """The book without header and notices, and with what the header says about it."""
     text = book.text
+    # The search for headers and wrapped lines takes seconds for a text of very many lines.
     is_prose = text.count("\n") <= MAX_LINES
     header = strip(text) if options.gutenberg and is_prose else None
     if header is not None:
@@ -302,6 +305,7 @@ def majority(text: str, wanted: str, windows: int) -> str:
     places = [0.5]
     if windows > 1:
         places = [0.2 + 0.6 * i / (windows - 1) for i in range(windows)]
+    # Places inside the text: the ends of a book hold notices, contents and indexes.
     languages = []
     for place in places:
         start = min(int(len(text) * place), len(text) - _WINDOW)

@@ -246,6 +246,7 @@ def _paragraphs(
     lines: list[bytes] = []
     begin = 0
     size = 0  # bytes with one line end per line; 0 when no paragraph is open
+    # A blank line after the last one closes the last paragraph.
     end_mark: list[tuple[int, bytes | None]] = [(0, b"")]
     for offset, line in itertools.chain(read_lines(stream), end_mark):
         if line is None or line.strip():
@@ -253,7 +254,7 @@ def _paragraphs(
                 begin = offset
             size += 1 + (MAX_DOCUMENT_BYTES + 1 if line is None else len(line))
             if size > MAX_DOCUMENT_BYTES + 1:
-                lines = []
+                lines = []  # memory stays that of one document
             elif line is not None:
                 lines.append(line)
         elif size:
@@ -277,6 +278,7 @@ def _json_record(
 def _json_fields(options: FilesOptions, line: bytes) -> Fields | Refusal:
     beginning = line[:1000].decode("utf-8", "replace")
     try:
+        # A file may begin with a byte order mark.
         fields = json.loads(line.decode(options.encoding).removeprefix("\ufeff"))
     except UnicodeError as error:
         return Refusal("bad_encoding", str(error)[:200], beginning)

@@ -176,6 +176,7 @@ def _sorted(notes: pa.Table) -> _Sorted:
     urls = notes.column("url").combine_chunks()
     length = pc.binary_length(urls).to_numpy()
 
+    # lexsort sorts by its last key first.
     order = np.lexsort((length, -rank, low, high))
     return _Sorted(
         high=high[order],
@@ -200,6 +201,7 @@ def _merged(notes: pa.Table, min_score: int, score_of: ScoreOf) -> pa.RecordBatc
     starts = np.flatnonzero(begins)
     count = np.diff([*starts, len(notes)])
 
+    # The best submission of an address is the first of its group.
     if score_of == "submission":
         address_score = by_key.rank[starts]
     else:
@@ -254,6 +256,7 @@ class Links:
         """(score, submissions) of an address in any spelling; None when it is not listed."""
         high, low = key_of(canonical_url(url))
         highs, lows = self._keys[high >> 56]
+        # Keys with the same first half, which are rare, follow each other.
         at = int(np.searchsorted(highs, np.uint64(high)))
         while at < len(highs) and int(highs[at]) == high:
             if int(lows[at]) == low:

@@ -73,6 +73,7 @@ def read_part(part: Part) -> Iterator[Document | Reject]:
     for found in in_file(part, LAYOUT):
         if found.offset == full:
             continue
+        # Members of an inner archive share its offset.
         position = max(found.offset, position + 1)
         if found.extent and position + 1 >= found.offset + found.extent:
             full = found.offset

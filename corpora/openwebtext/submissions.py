@@ -121,10 +121,10 @@ def _read_lines(
 
 def _read_json(wanted: Wanted, path: str, position: int, line: bytes) -> Link | Reject:
     try:
-        record = json.loads(line.decode("utf-8-sig"))
+        record = json.loads(line.decode("utf-8-sig"))  # a file may begin with a byte order mark
     except UnicodeError as error:
         return _unreadable("bad_encoding", error, line).at(path, position)
-    except (ValueError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a line may nest a million lists
         return _unreadable("bad_json", error, line).at(path, position)
     if not isinstance(record, dict):
         return _unreadable("bad_json", "not an object", line).at(path, position)
@@ -180,7 +180,7 @@ def _values(row: bytes | None, comma: str) -> list[str] | Refusal:
     if row is None:
         return Refusal("too_large", f"a row of more than {MAX_LINE_BYTES:,} bytes")
     try:
-        text = row.decode("utf-8-sig").replace("\0", "")
+        text = row.decode("utf-8-sig").replace("\0", "")  # csv refuses NULs in Python 3.10
         (values,) = csv.reader([text], delimiter=comma, strict=True)
     except UnicodeError as error:
         return _unreadable("bad_encoding", error, row)

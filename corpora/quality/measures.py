@@ -8,7 +8,7 @@ scripts without spaces each letter is a word. A line is what line feeds separate
 its ends, unless it is empty; a paragraph is what empty lines separate.
 
 Time and memory are linear in the text; `REPETITION_WORDS` bounds the memory of n-grams. The kernels
-are numba over code points; their slow twin in plain Python is tests/measures_twin.py.
+are numba over code points; their slow twin in plain Python is tests/helpers/measures_twin.py.
 """
 
 import datetime

@@ -43,6 +43,7 @@ def split_words(
     Two characters beyond ASCII have a lower case in ASCII: U+212A (Kelvin) is a k; U+0130 is an i
     and a combining mark, which ends the word.
     """
+    # One step past the end, so that the last word ends as all others do.
     count = at = begin = end = 0
     hashed = np.uint64(SEED)
     while at <= len(text):
@@ -51,6 +52,7 @@ def split_words(
             byte = text[at]
             letter = classes[byte]
             last = letter == 0
+            # U+212A is E2 84 AA in UTF-8; U+0130 is C4 B0.
             if (
                 byte == 0xE2
                 and at + 2 < len(text)
@@ -208,6 +210,7 @@ def overlaps(
             if gram < 0:
                 break
             rank = seen[gram]
+            # Holders are sorted by their counts: only the first ones have it once more.
             if rank < most[gram]:
                 seen[gram] = rank + 1
                 for place in range(starts[gram], starts[gram + 1]):

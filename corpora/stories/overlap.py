@@ -132,16 +132,13 @@ def make_query(
         words.setdefault(word, len(words))
     grams = _count_grams(questions, words, as_sets)
 
-    holder_starts = [0]
-    holders: list[int] = []
-    counts: list[int] = []
     totals = np.zeros((len(questions), MOST), np.int64)
-    for gram, count_of in enumerate(grams.counts):
-        for index, count in sorted(count_of.items(), key=lambda item: (-item[1], item[0])):
-            holders.append(index)
-            counts.append(count)
-            totals[index, grams.lengths[gram] - 1] += count
-        holder_starts.append(len(holders))
+    holders: list[tuple[int, int]] = []  # (question, count), by n-gram
+    for length, count_of in zip(grams.lengths, grams.counts):
+        for index, count in count_of.items():
+            totals[index, length - 1] += count
+        # The kernel stops at the first question that contains the n-gram too rarely.
+        holders += sorted(count_of.items(), key=lambda item: (-item[1], item[0]))
 
     spelled = [word.encode("utf-8", "surrogatepass") for word in words]
     word_hashes, word_numbers = _table([_hash(word) for word in spelled], range(len(spelled)))
@@ -160,9 +157,9 @@ def make_query(
         gram_numbers=gram_numbers,
         lengths=np.array(grams.lengths, np.uint8),
         most=np.array([max(count_of.values()) for count_of in grams.counts], np.int32),
-        holder_starts=np.array(holder_starts, np.int64),
-        holders=np.array(holders, np.int32),
-        counts=np.array(counts, np.int32),
+        holder_starts=np.cumsum([0, *map(len, grams.counts)]),
+        holders=np.array([index for index, _ in holders], np.int32),
+        counts=np.array([count for _, count in holders], np.int32),
         totals=totals,
     )
 
@@ -340,6 +337,7 @@ def _set_sizes(words: NDArray[np.int32], different: int) -> list[int]:
 
 def _best(shared: NDArray[np.int64], sizes: Sequence[int], totals: NDArray[np.int64]) -> int:
     """The highest score with any question."""
+    # Floats pick the questions that may be the best; whole numbers decide between them.
     rows = [0]
     if len(shared) > 1:
         both = np.maximum(totals + np.array(sizes, np.int64), 1)

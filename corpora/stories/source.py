@@ -277,6 +277,7 @@ def _judged(options: StoriesOptions, record: Document | Reject) -> Document | Re
 
     language = record.language
     if language is None and options.language != ANY:
+        # The cheap test first: most texts of a crawl are in another language.
         language = certainly_not(text[:_SAMPLE], options.language)
         if language is None:
             language = detect_language(text, options.language)

@@ -1,22 +1,27 @@
-"""TODO-DOC pipelines/commands/clean.py."""
+"""`corpus clean`: remove what a killed build left behind."""
 
 from contextlib import nullcontext
 
+from pipelines.commands.arguments import HomeFolder
 
-def clean(home: str, /, work: bool = False, lock: bool = False, dry_run: bool = False) -> int:
-    """HOME: remove what a killed build left behind.
+
+def clean(
+    home: HomeFolder, /, work: bool = False, lock: bool = False, dry_run: bool = False
+) -> int:
+    """Remove the temporary files of killed builds.
 
     Args:
-        home: The folder of a build.
-        work: Also remove work/, which the next build would make again.
-        lock: Also remove the lock of a build that has ended, on an object store.
-        dry_run: Only say what would go.
+        work: Also remove work/, which the next build restores as needed.
+        lock: Also remove the lock that a killed build left on an object store. Make sure that no
+            build is running.
+        dry_run: Only print what would be removed.
     """
     from pipelines.home.layout import open_home
     from pipelines.home.lock import locked
     from pipelines.home.sweep import clean as sweep
 
-    with nullcontext() if dry_run or lock else locked(open_home(home, for_reading=True)[0]):
+    opened, _ = open_home(home, for_reading=True)
+    with nullcontext() if dry_run or lock else locked(opened):
         for address in sweep(home, work, lock, dry_run):
             print(address)
     return 0

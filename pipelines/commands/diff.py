@@ -1,24 +1,25 @@
-"""TODO-DOC pipelines/commands/diff.py."""
+"""`corpus diff`: what differs between two homes, as lines or JSON."""
 
+from pipelines.commands.arguments import HomeFolder
 from pipelines.wording import print_json, say
 
 
-def diff(left: str, right: str, /, json: bool = False) -> int:
-    """HOME1 HOME2: what differs between two homes; exit 0 when nothing does, 1 when something does.
+def diff(left: HomeFolder, right: HomeFolder, /, json: bool = False) -> int:
+    """Compare two homes. Exit code 0: they are equal, 1: they differ.
 
     Args:
-        left: The folder of a build.
-        right: The folder of another.
         json: Print one JSON object.
     """
+    from pipelines.home.layout import open_home
     from pipelines.look.diff import diff as compare
     from pipelines.look.diff import lines
 
-    found = compare(left, right)
+    found = compare(open_home(left, for_reading=True), open_home(right, for_reading=True))
     if json:
         print_json(found)
-    else:
-        for line in lines(found):
-            print(line)
-        say("equal: the same documents, vocabulary and shards" if found["equal"] else "different")
-    return 0 if found["equal"] else 1
+        return 0 if found.equal else 1
+
+    for line in lines(found):
+        print(line)
+    say("equal: the same documents, vocabulary and shards" if found.equal else "different")
+    return 0 if found.equal else 1

@@ -1,98 +1,44 @@
-"""TODO-DOC pipelines/commands/dry_run.py."""
+"""`--dry-run`: what a build would read, and what its recipe expects of it."""
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+import itertools
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeVar
 
 from pipelines.commands.flags import Run
-from pipelines.recipe import Recipe
-from pipelines.wording import amount, print_json, say, table_lines
+from pipelines.wording import amount, print_json, say, several, table_lines
 from shards.errors import UserError
 
 if TYPE_CHECKING:
-    from corpora.document import Slice
+    from corpora.document import Slice, SourceOptions
     from pipelines.recipe import ExpectedConfig, Recipe
 
-
-def print_plan(recipe: "Recipe", run: Run) -> int:
-    """What a build would read, a line a source, what the recipe says of the whole, of several
-    sources as a table with the share of each beside that of the inputs at hand, and the whole
-    recipe as TOML that can be fed back. A source with expected figures need not be there yet."""
-    from corpora.sources import load_source, survey_of
-    from pipelines.adopt import changes
-    from pipelines.home.layout import Home, open_home
-    from pipelines.recipe import recipe_text
-
-    pass
-    from shards.config import to_dict
-    from shards.storage import files
-
-    if files.exists(Home(run.home).file("recipe.toml")):
-        for line in changes(open_home(run.home)[1], recipe):
-            say(line)
-    reading: dict[str, dict[str, Any]] = {}
-    for name, options in recipe.sources.items():
-        expected = (recipe.expected or {}).get(name)
-        survey = survey_of(options)
-        own_slices = survey.slices if survey else None
-        try:
-            slices = list(load_source(options.kind).slices(options))
-        except UserError as error:
-            if expected is None and own_slices is None:
-                raise
-            say(f"{name}: not there yet: {error.what}")
-            slices = []
-        reading[name] = _size_of(slices)
-        say(f"{name}: {_said(reading[name])}")
-        if survey and (slices or (own_slices and expected is None)):
-            reading[name]["survey"] = _size_of(list(own_slices(options)) if own_slices else slices)
-            say(f"{name}: first read: {_said(reading[name]['survey'])}")
-        if expected is not None:
-            reading[name]["expected"] = to_dict(expected)
-            say(f"{name}: expected of the whole: {_expectation(expected)}")
-    reckoned = reckon(recipe, {name: figures["bytes"] for name, figures in reading.items()})
-    if recipe.expected and len(recipe.sources) > 1:
-        for line in table_lines(rows(reckoned)):
-            say(line)
-    for name in recipe.expected or ():
-        reading[name]["reckoned"] = asdict(reckoned[name])
-    if run.json:
-        print_json({"schema_version": 1, "sources": reading, "recipe": to_dict(recipe)})
-    else:
-        print(recipe_text(recipe), end="")
-    return 0
+Number = TypeVar("Number", int, float)
 
 
-def _size_of(slices: "list[Slice]") -> dict[str, Any]:
-    return {
-        "files": len({part.path for piece in slices for part in piece.parts}),
-        "slices": len(slices),
-        "bytes": sum(piece.bytes for piece in slices),
-    }
+@dataclass(frozen=True, kw_only=True)
+class Size:
+    """The size of a source's input as far as it is known before reading."""
 
+    files: int
+    slices: int
+    bytes: int
 
-def _said(size: dict[str, Any]) -> str:
-    from pipelines.wording import several
-
-    return f"{several(size['files'], 'file')}, {several(size['bytes'], 'byte')}, in {several(size['slices'], 'slice')}"
-
-
-def _expectation(expected: "ExpectedConfig") -> str:
-    figures = (
-        (expected.input_bytes, "{:,} bytes of input"),
-        (expected.documents, "about {:,} documents"),
-        (expected.text_bytes, "{:,} bytes of text"),
-        (expected.core_hours, "{:,.3g} core-hours of ingest"),
-    )
-    said = ", ".join(pattern.format(figure) for figure, pattern in figures if figure is not None)
-    return said + (f" ({expected.note})" if expected.note else "")
+    def __str__(self) -> str:
+        return (
+            f"{several(self.files, 'file')}, {several(self.bytes, 'byte')}, "
+            f"in {several(self.slices, 'slice')}"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reckoned:
-    """Of one source. `expected_bytes`: of the whole's text, and its share of that of all sources;
-    `input_bytes`: at hand; `text_bytes`, `core_hours`: what those give and take, in proportion.
-    None where the recipe does not say enough; a share where that is so of any source."""
+    """What a source is expected to give and take, for its whole input and for the input at hand.
+
+    `expected_bytes`, `expected_share`, `expected_hours`: text, share of all sources' text and
+    core-hours for the whole input; `input_bytes`: at hand; `text_bytes`, `share`, `core_hours`: in
+    proportion to it. None where the recipe does not tell enough; of a share, for any source.
+    """
 
     expected_bytes: int | None
     expected_share: float | None
@@ -103,28 +49,143 @@ class Reckoned:
     core_hours: float | None
 
 
-def reckon(recipe: Recipe, at_hand: dict[str, int]) -> dict[str, Reckoned]:
-    """Source -> what is expected of it beside what its bytes at hand give."""
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """What a build would read of a source; `survey`: in its first reading, if it is read twice."""
+
+    size: Size
+    survey: Size | None = None
+    expected: "ExpectedConfig | None" = None
+    reckoned: Reckoned | None = None
+
+    def as_json(self) -> object:
+        """The size on the first level; what is not known is left out."""
+        from shards.config import to_dict
+
+        row = {"files": self.size.files, "slices": self.size.slices, "bytes": self.size.bytes}
+        others = {
+            "survey": self.survey,
+            "expected": to_dict(self.expected) if self.expected else None,
+            "reckoned": self.reckoned,
+        }
+        return row | {name: value for name, value in others.items() if value is not None}
+
+
+def print_plan(recipe: "Recipe", run: Run) -> int:
+    """Print what a build would read, and the whole recipe as TOML or JSON.
+
+    Lines about the sources are on stderr: what a changed recipe redoes, the sizes, what the recipe
+    expects, and how the sources at hand would mix. A source with expected figures may be missing.
+    """
+    from pipelines.recipe import recipe_text
+    from shards.config import to_dict
+
+    _say_changes(recipe, run)
+    readings = {name: _reading(recipe, name) for name in recipe.sources}
+    if recipe.expected:
+        reckoned = reckon(recipe, {name: reading.size.bytes for name, reading in readings.items()})
+        if len(recipe.sources) > 1:
+            for line in table_lines(rows(reckoned)):
+                say(line)
+        for name in recipe.expected:
+            readings[name] = replace(readings[name], reckoned=reckoned[name])
+
+    if run.json:
+        print_json({"schema_version": 1, "sources": readings, "recipe": to_dict(recipe)})
+    else:
+        print(recipe_text(recipe), end="")
+    return 0
+
+
+def _say_changes(recipe: "Recipe", run: Run) -> None:
+    """Tell what the recipe changes in a home that is there."""
+    from pipelines.adopt import changes
+    from pipelines.home.layout import Home, open_home
+    from shards.storage import files
+
+    if files.exists(Home(run.home).file("recipe.toml")):
+        for line in changes(open_home(run.home)[1], recipe):
+            say(line)
+
+
+def _reading(recipe: "Recipe", name: str) -> Reading:
+    """Tell and return what a build would read of a source."""
+    from corpora.sources import survey_of
+
+    options = recipe.sources[name]
+    expected = (recipe.expected or {}).get(name)
+    survey = survey_of(options)
+    survey_slices = survey.slices if survey else None
+
+    # a recipe of large corpora can be read before they are downloaded
+    may_be_missing = expected is not None or survey_slices is not None
+    slices = _slices(name, options, may_be_missing)
+    reading = Reading(size=_size(slices), expected=expected)
+    say(f"{name}: {reading.size}")
+
+    if survey and (slices or (survey_slices and expected is None)):
+        surveyed = list(survey_slices(options)) if survey_slices else slices
+        reading = replace(reading, survey=_size(surveyed))
+        say(f"{name}: survey (first reading): {reading.survey}")
+    if expected is not None:
+        say(f"{name}: expected of the whole input: {_expectation(expected)}")
+    return reading
+
+
+def _slices(name: str, options: "SourceOptions", may_be_missing: bool) -> "list[Slice]":
+    from corpora.sources import load_source
+
+    try:
+        return list(load_source(options.kind).slices(options))
+    except UserError as error:
+        if not may_be_missing:
+            raise
+        say(f"{name}: no input yet: {error.what}")
+        return []
+
+
+def _size(slices: "list[Slice]") -> Size:
+    parts = itertools.chain.from_iterable(piece.parts for piece in slices)
+    paths = {part.path for part in parts}  # a file may be cut into several slices
+    size = sum(piece.bytes for piece in slices)
+    return Size(files=len(paths), slices=len(slices), bytes=size)
+
+
+def _expectation(expected: "ExpectedConfig") -> str:
+    parts = []
+    if expected.input_bytes is not None:
+        parts.append(f"{expected.input_bytes:,} bytes of input")
+    if expected.documents is not None:
+        parts.append(f"about {expected.documents:,} documents")
+    if expected.text_bytes is not None:
+        parts.append(f"{expected.text_bytes:,} bytes of text")
+    if expected.core_hours is not None:
+        parts.append(f"{expected.core_hours:,.3g} core-hours of ingest")
+    note = f" ({expected.note})" if expected.note else ""
+    return ", ".join(parts) + note
+
+
+def reckon(recipe: "Recipe", at_hand: dict[str, int]) -> dict[str, Reckoned]:
+    """What each source is expected to give and take; `at_hand`: bytes of input by source."""
     expected = {name: (recipe.expected or {}).get(name) for name in recipe.sources}
-    whole = {name: table.text_bytes if table else None for name, table in expected.items()}
+    whole_texts = {name: table.text_bytes if table else None for name, table in expected.items()}
     texts: dict[str, int | None] = {}
     hours: dict[str, float | None] = {}
     for name, table in expected.items():
-        part = at_hand[name] / table.input_bytes if table and table.input_bytes else None
-        texts[name] = (
-            round(table.text_bytes * part)
-            if table and table.text_bytes and part is not None
-            else None
-        )
-        hours[name] = (
-            round(table.core_hours * part, 3)
-            if table and table.core_hours and part is not None
-            else None
-        )
-    whole_shares, shares = _shares(whole), _shares(texts)
+        texts[name] = None
+        hours[name] = None
+        if table and table.input_bytes:
+            part = at_hand[name] / table.input_bytes
+            if table.text_bytes:
+                texts[name] = round(table.text_bytes * part)
+            if table.core_hours:
+                hours[name] = round(table.core_hours * part, 3)
+
+    whole_shares = _shares(whole_texts)
+    shares = _shares(texts)
     return {
         name: Reckoned(
-            expected_bytes=whole[name],
+            expected_bytes=whole_texts[name],
             expected_share=whole_shares[name],
             expected_hours=table.core_hours if table else None,
             input_bytes=at_hand[name],
@@ -137,62 +198,72 @@ def reckon(recipe: Recipe, at_hand: dict[str, int]) -> dict[str, Reckoned]:
 
 
 def _shares(parts: dict[str, int | None]) -> dict[str, float | None]:
-    known = [part for part in parts.values() if part is not None]
-    total = sum(known)
-    if len(known) < len(parts) or not total:
+    """Each part's share of their sum, with six digits; None for all where one is not known."""
+    total = _sum(parts.values())
+    if not total:
         return dict.fromkeys(parts)
     return {name: round((part or 0) / total, 6) for name, part in parts.items()}
 
 
-def rows(found: dict[str, Reckoned]) -> list[tuple[str, ...]]:
-    """A table for people: the whole on the left, what is at hand on the right."""
-    head = (
-        "source",
-        "text of the whole",
-        "share",
-        "core-hours",
-        "input at hand",
-        "text it gives",
-        "share",
-        "core-hours",
-    )
-    lines = [
+def rows(reckoned: dict[str, Reckoned]) -> list[tuple[str, ...]]:
+    """A table for people: the whole input on the left, the input at hand on the right."""
+    table: list[tuple[str, ...]] = [
         (
-            name,
-            _known(row.expected_bytes, amount),
-            _percent(row.expected_share),
-            _known(row.expected_hours, _hours),
-            amount(row.input_bytes),
-            _known(row.text_bytes, amount),
-            _percent(row.share),
-            _known(row.core_hours, _hours),
+            "source",
+            "text of the whole input",
+            "share",
+            "core-hours",
+            "input at hand",
+            "its text",
+            "share",
+            "core-hours",
         )
-        for name, row in found.items()
     ]
-    sums = [
-        [getattr(row, key) for row in found.values()]
-        for key in ("expected_bytes", "expected_hours", "input_bytes", "text_bytes", "core_hours")
-    ]
-    text, hours, size, gives, takes = (None if None in column else sum(column) for column in sums)
-    total = (
-        "total",
-        _known(text, amount),
-        "",
-        _known(hours, _hours),
-        amount(size or 0),
-        _known(gives, amount),
-        "",
-        _known(takes, _hours),
+    for name, row in reckoned.items():
+        table.append(
+            (
+                name,
+                _known(row.expected_bytes, amount),
+                _known(row.expected_share, _percent),
+                _known(row.expected_hours, _hours),
+                amount(row.input_bytes),
+                _known(row.text_bytes, amount),
+                _known(row.share, _percent),
+                _known(row.core_hours, _hours),
+            )
+        )
+    every = list(reckoned.values())
+    table.append(
+        (
+            "total",
+            _known(_sum(row.expected_bytes for row in every), amount),
+            "",
+            _known(_sum(row.expected_hours for row in every), _hours),
+            amount(sum(row.input_bytes for row in every)),
+            _known(_sum(row.text_bytes for row in every), amount),
+            "",
+            _known(_sum(row.core_hours for row in every), _hours),
+        )
     )
-    return [head, *lines, total]
+    return table
+
+
+def _sum(values: Iterable[Number | None]) -> Number | None:
+    """The sum; None where any value is not known."""
+    known: list[Number] = []
+    for value in values:
+        if value is None:
+            return None
+        known.append(value)
+    return sum(known)
 
 
 def _known(value: float | None, form: Callable[[float], str]) -> str:
     return "-" if value is None else form(value)
 
 
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.1f} %"
+def _percent(part: float) -> str:
+    return f"{100 * part:.1f} %"
 
 
 def _hours(value: float) -> str:

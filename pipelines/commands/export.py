@@ -1,20 +1,28 @@
-"""TODO-DOC pipelines/commands/export.py."""
+"""`corpus export`: the kept text for other tools."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pipelines.wording import say
+import tyro
+
+from pipelines.commands.arguments import HomeFolder
+from pipelines.wording import say, several
 
 
-def export(home: str, out: str, /, format: Literal["jsonl.zst", "parquet"] = "parquet") -> int:
-    """HOME OUT: the kept text for other tools, with a data card.
+def export(
+    home: HomeFolder,
+    out: Annotated[str, tyro.conf.arg(metavar="OUT")],
+    /,
+    format: Literal["jsonl.zst", "parquet"] = "parquet",
+) -> int:
+    """Export the kept documents as Parquet or JSON lines, with a data card.
 
     Args:
-        home: The folder of a build.
-        out: A new folder.
-        format: Of the files.
+        out: The folder to write, new or empty.
+        format: The format of the files.
     """
+    from pipelines.home.layout import open_home
     from pipelines.look.export import export as write
-    from pipelines.wording import several
 
-    say(f"exported {several(write(home, out, format), 'document')} to {out}")
+    count = write(*open_home(home, for_reading=True), out, format)
+    say(f"exported {several(count, 'document')} to {out}")
     return 0

@@ -1,25 +1,30 @@
-"""TODO-DOC pipelines/commands/report.py."""
+"""`corpus report`: the figures of a home as a page or JSON."""
 
+from pipelines.commands.arguments import HomeFolder
 from pipelines.wording import print_json, say
 
 
-def report(home: str, /, out: str | None = None, json: bool = False) -> int:
-    """HOME: one page that shows what went in, what went and why, with examples.
+def report(home: HomeFolder, /, out: str | None = None, json: bool = False) -> int:
+    """Write one HTML page about a home: counts, reasons, charts and examples.
 
     Args:
-        home: The folder of a build. out: The HTML file to write; default report.html in the home.
-        json: Print the figures as one JSON object; the page is then written only where --out names
-        it.
+        out: The HTML file to write. Default: report.html in the home.
+        json: Print the figures as one JSON object. Then the page is only written if --out is given.
     """
-    if json and out is None:
-        from pipelines.look.report.figures import figures
+    from pipelines.home.layout import open_home
+    from pipelines.look.report.figures import figures
+    from pipelines.look.report.page import refuse_place, write_report
 
-        print_json(figures(home))
-        return 0
-    from pipelines.look.report.page import report as write
+    address = home.rstrip("/") + "/report.html" if out is None else out
+    writes_page = out is not None or not json
+    if writes_page:
+        refuse_place(address)
 
-    found = write(home, out)
+    opened, recipe = open_home(home, for_reading=True)
+    found = figures(opened, recipe)
+    if writes_page:
+        write_report(opened, found, address)
+        say(f"report: {address}")
     if json:
         print_json(found)
-    say(f"report: {out or home.rstrip('/') + '/report.html'}")
     return 0

@@ -1,100 +1,127 @@
-"""TODO-DOC pipelines/commands/stats.py."""
+"""`corpus stats`: the figures of a home as tables or JSON."""
 
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from pipelines.wording import print_json, print_table
+from pipelines.commands.arguments import HomeFolder
+from pipelines.wording import number, print_json, print_table, share
+
+if TYPE_CHECKING:
+    from pipelines.look.stats import SourceStats, Stats
+
+Table = list[tuple[str, ...]]
 
 
-def stats_of(home: str) -> dict[str, Any]:
-    """The figures of `corpus stats`."""
-    from pipelines.look.stats import stats
-
-    return stats(home)
-
-
-def stats(home: str, /, json: bool = False) -> int:
-    """HOME: what went in, what came out, what was dropped and why.
+def stats(home: HomeFolder, /, json: bool = False) -> int:
+    """Count what was read and kept, and what was dropped and why.
 
     Args:
-        home: The folder of a build.
         json: Print one JSON object.
     """
-    from pipelines.look.stats import removals
+    from pipelines.home.layout import open_home
+    from pipelines.look.stats import stats as sum_up
 
-    figures = stats_of(home)
+    figures = sum_up(*open_home(home, for_reading=True))
     if json:
         print_json(figures)
         return 0
-    keys = ("records", "rejected", "documents", "removed", "kept", "bytes", "sentences", "tokens")
-    rows: list[tuple[str, ...]] = [("source", *keys)]
-    for name, row in [*figures["sources"].items(), ("total", figures["total"])]:
-        flat = {
-            **row,
-            "rejected": sum(row["rejects"].values()),
-            "removed": None if None in row["removed"].values() else sum(row["removed"].values()),
-        }
-        rows.append((name, *("-" if flat[key] is None else f"{flat[key]:,}" for key in keys)))
-    print_table(rows)
-    if len(figures["sources"]) > 1:
-        for table in (_shares(figures), _overlap(figures)):
-            if len(table) > 1:
-                print()
-                print_table(table)
-    for name, row in figures["sources"].items():
-        for what, counts in (("survey", row.get("survey")), ("marks", row.get("marks"))):
-            if counts:
-                flat = {
-                    **{key: count for key, count in counts.items() if key != "rejects"},
-                    **counts.get("rejects", {}),
-                }
-                print()
-                print_table(
-                    [
-                        (f"{name}: {what}", "records"),
-                        *(
-                            (key, "-" if count is None else f"{count:,}")
-                            for key, count in flat.items()
-                        ),
-                    ]
-                )
-    dropped = [
-        (f"rejected: {reason}", f"{count:,}")
-        for reason, count in figures["total"]["rejects"].items()
-    ]
-    dropped += [(f"removed: {what}", f"{count:,}") for what, count in removals(figures["total"])]
-    if dropped:
-        print()
-        print_table([("dropped", "records"), *dropped])
+    for place, table in enumerate(_tables(figures)):
+        if place:
+            print()
+        print_table(table)
     return 0
 
 
-def _shares(figures: dict[str, Any]) -> list[tuple[str, ...]]:
-    """The table of each source's part of the total."""
-    from pipelines.look.stats import SHARED
-    from pipelines.wording import share
+def _tables(figures: "Stats") -> Iterator[Table]:
+    yield _counts(figures)
+    if len(figures.sources) > 1:
+        for table in (_shares(figures), _overlap(figures)):
+            if len(table) > 1:
+                yield table
+    for name, row in figures.sources.items():
+        yield from _details(name, row)
 
-    known = [
-        key for key in SHARED if all(row[key] is not None for row in figures["shares"].values())
-    ]
-    rows = (
-        [
-            (name, *(share(row[key], figures["total"][key]) for key in known))
-            for name, row in figures["sources"].items()
-        ]
-        if known
-        else []
+    # one table for rejects and removals: both answer why a record is not in the shards
+    dropped = [(f"rejected: {reason}", count) for reason, count in figures.total.rejects.items()]
+    dropped += _removed(figures.total)
+    if dropped:
+        yield [("dropped", "records"), *((what, f"{count:,}") for what, count in dropped)]
+
+
+def _removed(total: "SourceStats") -> list[tuple[str, int]]:
+    from pipelines.look.stats import removals
+
+    return [(f"removed: {what}", count) for what, count in removals(total)]
+
+
+def _counts(figures: "Stats") -> Table:
+    """One row for each source, and the total."""
+    head = (
+        "source",
+        "records",
+        "rejected",
+        "documents",
+        "removed",
+        "kept",
+        "bytes",
+        "sentences",
+        "tokens",
     )
-    return [("share of", *known), *rows]
+    table: Table = [head]
+    for name, row in [*figures.sources.items(), ("total", figures.total)]:
+        counts = (
+            row.records,
+            row.rejected,
+            row.documents,
+            row.removed_in_all,
+            row.kept,
+            row.bytes,
+            row.sentences,
+            row.tokens,
+        )
+        table.append((name, *(number(count, "-") for count in counts)))
+    return table
 
 
-def _overlap(figures: dict[str, Any]) -> list[tuple[str, ...]]:
-    """The table of removed documents by their source and their twins'."""
-    stages = {stage: rows for stage, rows in figures["overlap"].items() if rows is not None}
-    names = list(figures["sources"])
-    found = []
-    for name in names:
-        for other in names:
+def _shares(figures: "Stats") -> Table:
+    """Each source's share of the totals that are known."""
+    total = figures.total
+    rows = figures.sources.values()
+    columns = [
+        ("documents", total.documents, [row.documents for row in rows]),
+        ("kept", total.kept, [row.kept for row in rows]),
+        ("bytes", total.bytes, [row.bytes for row in rows]),
+        ("tokens", total.tokens, [row.tokens for row in rows]),
+    ]
+    # a share is only meaningful once every source has been counted
+    known = [column for column in columns if column[1] and None not in column[2]]
+    if not known:
+        return []
+
+    table: Table = [("share of total", *(name for name, _, _ in known))]
+    for place, name in enumerate(figures.sources):
+        table.append((name, *(share(parts[place], whole) for _, whole, parts in known)))
+    return table
+
+
+def _overlap(figures: "Stats") -> Table:
+    """Removed documents by their source and the source of the document kept in their place."""
+    stages = {stage: rows for stage, rows in figures.overlap.items() if rows is not None}
+    table: Table = [("removed documents", *stages)]
+    for name in figures.sources:
+        for other in figures.sources:
             counts = [rows.get(name, {}).get(other, 0) for rows in stages.values()]
             if any(counts):
-                found.append((f"{name}, twin in {other}", *(f"{count:,}" for count in counts)))
-    return [("removed of", *stages), *found]
+                table.append((f"from {name}, kept in {other}", *map(number, counts)))
+    return table
+
+
+def _details(name: str, row: "SourceStats") -> Iterator[Table]:
+    """The survey of a source and the marks of its documents, where it has any."""
+    if row.survey:
+        survey = row.survey
+        counts = {"records": survey.records, **survey.concluded, **survey.rejects}
+        rows = ((key, number(count, "-")) for key, count in counts.items())
+        yield [(f"{name}: survey", "records"), *rows]
+    if row.marks:
+        yield [(f"{name}: marks", "documents"), *((k, number(n)) for k, n in row.marks.items())]

@@ -1,54 +1,69 @@
-"""TODO-DOC pipelines/commands/status.py."""
+"""`corpus status`: how far a build is, as lines or JSON."""
 
 import shutil
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
+from pipelines.commands.arguments import HomeFolder
 from pipelines.wording import print_json
 
+if TYPE_CHECKING:
+    from pipelines.look.status import Status
 
-def status(home: str, /, json: bool = False) -> int:
-    """HOME: how far a build is.
+BY_SLICE = ("ingest", "exact", "near", "tokenize")
+"""Stages whose work is every slice; the others do it for some slices, or for all at once."""
+
+
+def status(home: HomeFolder, /, json: bool = False) -> int:
+    """Show how far a build is.
 
     Args:
-        home: The folder of a build.
         json: Print one JSON object.
     """
-    from pipelines.look.status import status as figures
+    from pipelines.home.layout import open_home
+    from pipelines.look.status import status as look_up
 
-    found = figures(home)
+    figures = look_up(*open_home(home, for_reading=True))
     if json:
-        print_json(found)
-    else:
-        for stage, count in found["done"].items():
-            print(
-                f"{stage:10} {count}"
-                + (
-                    f" of {found['slices']} slices"
-                    if stage in ("ingest", "exact", "near", "tokenize")
-                    else ""
-                )
-            )
-        for note in found["set_aside"]:
-            print(
-                f"set aside: {note['stage']} {note['source']}/{note['slice']}: {note['why']}"
-                + (f", in or after {note['record']}" if note["record"] else "")
-            )
-            print(note["trace"], end="")
-        for reason, count in found["safety_net"].items():
-            print(
-                f"safety net: {count} rejected by {reason}, which another machine might not reach: corpus show {home} --rejects --reason {reason}"
-            )
-        if found["running"]:
-            from pipelines.progress.display import lines
-
-            print("\n".join(lines(found["running"], shutil.get_terminal_size().columns)))
-        elif found["at_work"]:
-            print(f"{found['at_work']} is at work in it")
-        else:
-            if found["stopped"]:
-                print(f"stopped: {found['stopped']}")
-            print(
-                "complete: the manifest is there"
-                if found["complete"]
-                else f"not complete: corpus build {home}/recipe.toml --home {home}"
-            )
+        print_json(figures)
+        return 0
+    for line in _lines(figures, home):
+        print(line)
     return 0
+
+
+def _lines(figures: "Status", home: str) -> Iterator[str]:
+    for stage, count in figures.done.items():
+        whole = f" of {figures.slices} slices" if stage in BY_SLICE else ""
+        yield f"{stage:10} {count}{whole}"
+
+    for note in figures.set_aside:
+        place = f", at or after record {note.record}" if note.record else ""
+        yield f"set aside: {note.stage} {note.source}/{note.slice}: {note.why}{place}"
+        yield from note.trace.splitlines()
+
+    for reason, count in figures.safety_net.items():
+        yield (
+            f"safety net: {count} rejected by {reason}, a limit that another machine might not "
+            f"reach: corpus show {home} --rejects --reason {reason}"
+        )
+
+    yield from _state(figures, home)
+
+
+def _state(figures: "Status", home: str) -> Iterator[str]:
+    """Whether the build runs, has ended or was stopped."""
+    from pipelines.progress.display import lines
+
+    if figures.running:
+        yield from lines(figures.running, shutil.get_terminal_size().columns)
+        return
+    if figures.at_work:
+        yield f"running: {figures.at_work}"
+        return
+    if figures.stopped:
+        yield f"stopped: {figures.stopped}"
+    if figures.complete:
+        yield "complete: the shards and their manifest are written"
+    else:
+        yield f"not complete: run corpus build {home}/recipe.toml --home {home}"

@@ -1,34 +1,39 @@
-"""TODO-DOC pipelines/commands/verify.py."""
+"""`corpus verify`: check the shards against their manifest."""
 
-from pipelines.wording import print_json
+from typing import Annotated
+
+import tyro
+
+from pipelines.wording import print_json, several
 from shards.errors import UserError
 
 
-def verify(folder: str, /, json: bool = False) -> int:
-    """HOME or SHARDS: is every byte of the shards as it was written?
+def verify(
+    folder: Annotated[str, tyro.conf.arg(metavar="HOME|SHARDS")], /, json: bool = False
+) -> int:
+    """Check every byte of the shards against the digests in their manifest.
 
     Args:
         folder: A home, or a folder of shards.
         json: Print one JSON object.
     """
-    from pipelines.wording import several
     from shards.manifest import read_manifest, shards_directory
     from shards.verify import verify as check
 
     faults = check(folder)
     if json:
         print_json({"schema_version": 1, "whole": not faults, "faults": faults})
+    elif faults:
+        print("\n".join(faults))
     else:
-        for fault in faults:
-            print(fault)
         entries = read_manifest(shards_directory(folder)).shards
-        if not faults:
-            documents, tokens = (
-                sum(getattr(entry, key) for entry in entries) for key in ("documents", "tokens")
-            )
-            print(
-                f"whole: {several(len(entries), 'shard')}, {several(documents, 'document')}, {several(tokens, 'token')}"
-            )
+        documents = sum(entry.documents for entry in entries)
+        tokens = sum(entry.tokens for entry in entries)
+        print(
+            f"whole: {several(len(entries), 'shard')}, {several(documents, 'document')}, "
+            f"{several(tokens, 'token')}"
+        )
+
     if faults:
         raise UserError(
             f"{folder}: {several(len(faults), 'fault')}",

@@ -1,121 +1,169 @@
-"""TODO-DOC pipelines/engines/run.py."""
+"""Runs a stage as a Beam pipeline, in this process or on an engine elsewhere, and waits for its
+end.
+
+    probe -> session -> pipeline -> (watch) -> the error of a worker, of the engine, or none
+
+In this process an error of a worker is left in the home and taken from there. On an engine
+elsewhere the job is also watched over, and the engine's own errors are explained.
+"""
 
 import logging
 import signal
 import sys
 import threading
 from collections import deque
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import apache_beam as beam
+from apache_beam.runners.runner import PipelineResult
 
 from corpora.sources import load_source
-from pipelines.engines import children
-from pipelines.engines import engine as engines
-from pipelines.engines.engine import Engine
+from pipelines.engines import interrupt
+from pipelines.engines.engine import Engine, engine_of
 from pipelines.engines.errors import explain
 from pipelines.engines.heartbeat import forget_beats
 from pipelines.engines.options import options
 from pipelines.engines.probe import PROBE_S, java_arguments, probe
 from pipelines.engines.session import Session, new_session
-from pipelines.engines.transforms import DISPLAYED, READ_AGAIN, STAGES_OF, Build, Ingest, Survey
+from pipelines.engines.transforms import BuildTransform, StageTransform
 from pipelines.engines.watch import Watch, within
-from pipelines.home.layout import Home, open_home
+from pipelines.home.layout import Home
 from pipelines.home.set_aside import forget_aside, take_error
 from pipelines.home.summaries import collect
-from pipelines.progress import board
+from pipelines.progress.board import write_figures
 from pipelines.progress.display import display
+from pipelines.recipe import Recipe
+from pipelines.stages.job import Job
+from pipelines.stages.stage import Pass, Stage
 from shards.errors import UserError
 
+_JOB_SERVER_LOGGERS = (
+    "apache_beam.utils.subprocess_server",
+    "SparkJarJobServer",
+    "FlinkJarJobServer",
+    "PrismJobServer",
+)
 
-def run_stage(
-    home: str, stage: type[beam.PTransform], num_workers: int, beam_arguments: list[str]
-) -> None:
-    """Run one stage as a pipeline of its own and wait for its end. Raises `UserError` for what a
-    user can mend."""
-    _, recipe = open_home(home)
-    engine = engines.engine_of(beam_arguments)
+_LOG_LINES = 2000
+
+
+def run_stage(job: Job, stage: Stage) -> None:
+    """Run one stage as a pipeline of its own. Raises `UserError` for what a user can mend."""
+    engine, session = _begin(job, (stage,))
+    # Elsewhere a worker lists the inputs, and a graph with every slice in it would be large.
+    slices = None
+    if engine.in_process and reads_inputs(stage):
+        slices = job.slices
+
+    transform = StageTransform(stage, job.home.root, job.workers, session, slices)
+    _run(job, transform, stage.name, engine, session)
+    # Later stages read the summaries of the last pass alone.
+    collect(job.home, stage.passes[-1].name)
+
+
+def reads_inputs(stage: Stage) -> bool:
+    """Whether a pass of the stage reads the sources themselves."""
+    return any(isinstance(step, Pass) and step.reads_inputs for step in stage.passes)
+
+
+def run_build(job: Job, stages: tuple[Stage, ...]) -> None:
+    """Write all stages as one jar, where the options ask for that. Raises `UserError`."""
+    engine, session = _begin(job, stages)
+    transform = BuildTransform(stages, job.home.root, job.workers, session)
+    _run(job, transform, "build", engine, session)
+
+
+def _begin(job: Job, stages: tuple[Stage, ...]) -> tuple[Engine, Session | None]:
+    """Check that the engine is there, and remove what an earlier run left about these stages.
+
+    There is a session only on an engine elsewhere.
+    """
+    engine = engine_of(job.beam_arguments)
     probe(engine)
-    take_error(Home(home))
-    forget_aside(Home(home), STAGES_OF[stage])
-    session = None
-    if not engine.in_process:
-        forget_beats(Home(home))
-        session = new_session(
-            Home(home),
-            {
-                name
-                for options_ in recipe.sources.values()
-                for name in load_source(options_.kind).packages
-            },
-        )
-    with java_arguments(engine) as more:
-        _run_stage(home, stage, num_workers, [*more, *beam_arguments], engine, session)
-    for name in READ_AGAIN.get(stage, ()):
-        collect(Home(home), name)
+    take_error(job.home)
+    for stage in stages:
+        forget_aside(job.home, tuple(step.name for step in stage.passes))
+
+    if engine.in_process:
+        return engine, None
+    forget_beats(job.home)
+    return engine, new_session(job.home, _source_packages(job.recipe))
 
 
-def _run_stage(
-    home: str,
-    stage: type[beam.PTransform],
-    num_workers: int,
-    beam_arguments: list[str],
-    engine: Engine,
-    session: Session | None,
+def _source_packages(recipe: Recipe) -> set[str]:
+    """The distributions that the recipe's sources depend on."""
+    packages: set[str] = set()
+    for source_options in recipe.sources.values():
+        packages.update(load_source(source_options.kind).packages)
+    return packages
+
+
+def _run(
+    job: Job, transform: beam.PTransform, name: str, engine: Engine, session: Session | None
 ) -> None:
+    """Run a transform to its end under the display; `name` is shown there."""
+    workers: set[str] = set()
+    with java_arguments(engine) as java:
+        pipeline = _pipeline([*java, *job.beam_arguments])
+        pipeline | transform.label >> transform
+
+        with display(job.home, name):
+            if session is None:
+                _run_in_process(job.home, pipeline)
+            else:
+                workers = _run_on_engine(job.home, pipeline, engine, session)
+
+    if session is None:
+        write_figures(job.home, job.workers)
+    elif engine.jar is None:
+        machines = {worker.rpartition("-")[0] for worker in workers}
+        line = f"{name}: worker processes {len(workers)}, machines {len(machines)}"
+        print(line, file=sys.stderr, flush=True)
+
+
+def _pipeline(arguments: list[str]) -> beam.Pipeline:
+    """An empty pipeline. Raises `UserError` for options that Beam refuses."""
     try:
-        pipeline = beam.Pipeline(options=options(beam_arguments))
+        return beam.Pipeline(options=options(arguments))
     except (ValueError, ImportError, AttributeError) as refusal:
         raise UserError(
             f"Beam: {str(refusal).splitlines()[0]}",
-            "see docs of the runner; without --runner the build runs on this machine",
+            "see the documentation of the runner; without --runner the build runs on this machine",
         ) from None
-    start: Any = (
-        pipeline if stage in (Survey, Ingest, Build) else pipeline | "Start" >> beam.Create([0])
-    )
-    start | stage.__name__ >> stage(home, num_workers, session)  # type: ignore[call-arg]
-    if session is None:
-        with display(Home(home), DISPLAYED[stage]):
-            _run_in_process(home, pipeline)
-        board.write_figures(Home(home), num_workers)
-    else:
-        with display(Home(home), DISPLAYED[stage]):
-            spread = _run_on_engine(home, pipeline, engine, session)
-        if engine.jar is None:
-            hosts = {worker.rpartition("-")[0] for worker in spread}
-            print(
-                f"{DISPLAYED[stage]}: worker processes {len(spread)}, machines {len(hosts)}",
-                file=sys.stderr,
-                flush=True,
-            )
 
 
-def _run_in_process(home: str, pipeline: beam.Pipeline) -> None:
+def _run_in_process(home: Home, pipeline: beam.Pipeline) -> None:
     try:
         pipeline.run().wait_until_finish()
-    except Exception:  # an engine wraps every error in its own; each way out raises again
-        if children.interrupted.is_set():
+    except Exception:
+        # The engine wraps every error in its own, also a Ctrl-C. The worker's is in the home.
+        if interrupt.interrupted.is_set():
             raise KeyboardInterrupt from None
-        error = take_error(Home(home))
+        error = take_error(home)
         if error is None:
             raise
         raise error from None
 
 
 def _run_on_engine(
-    home: str, pipeline: beam.Pipeline, engine: Engine, session: Session
+    home: Home, pipeline: beam.Pipeline, engine: Engine, session: Session
 ) -> set[str]:
-    """Run a pipeline elsewhere than here, watched over; the workers ("host-pid") that did its
-    slices. Raises `UserError`."""
-    watch = Watch(Home(home), engine, session)
+    """Run a pipeline elsewhere, watched over; returns the workers ("host-pid") that did its slices.
+
+    Raises `UserError`: the verdict of the watch, the error of a worker, or that of the engine,
+    explained.
+    """
+    watch = Watch(home, engine, session)
     handler = signal.getsignal(signal.SIGINT)
-    result: Any = None
+    result: PipelineResult | None = None
     with _job_server_log() as log:
         try:
             with watch.over():
                 result = pipeline.run()
+                # Beam's job server takes the handler of Ctrl-C away.
                 if threading.current_thread() is threading.main_thread():
-                    signal.signal(signal.SIGINT, handler)  # Beam's job server takes it
+                    signal.signal(signal.SIGINT, handler)
                 result.wait_until_finish()
         except KeyboardInterrupt:
             if result is not None:
@@ -123,46 +171,41 @@ def _run_on_engine(
             if watch.verdict is None:
                 raise
             raise watch.verdict from None
-        except Exception as error:  # an engine wraps every error in its own
+        except Exception as error:
             if watch.verdict is not None:
                 raise watch.verdict from None
-            if children.interrupted.is_set():
+            if interrupt.interrupted.is_set():
                 raise KeyboardInterrupt from None
-            raise take_error(Home(home)) or explain(error, engine, [*log, *watch.said]) from None
+            raise take_error(home) or explain(error, engine, [*log, *watch.deaths]) from None
         finally:
-            forget_beats(Home(home))
+            forget_beats(home)
     return watch.workers
 
 
-class _job_server_log(logging.Handler):
-    """The last lines that Beam's own job server writes; an engine's error often says less than they
-    do."""
+@contextmanager
+def _job_server_log() -> Iterator[deque[str]]:
+    """The last lines that Beam's own job server logs during the block: an engine's error often says
+    less than they do."""
+    handler = _LastLines()
+    for name in _JOB_SERVER_LOGGERS:
+        logger = logging.getLogger(name)
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
+    try:
+        yield handler.lines
+    finally:
+        for name in _JOB_SERVER_LOGGERS:
+            logger = logging.getLogger(name)
+            logger.removeHandler(handler)
+            # What a job server logs while it is ended interests nobody.
+            logger.addHandler(logging.NullHandler())
 
-    NAMES = (
-        "apache_beam.utils.subprocess_server",
-        "SparkJarJobServer",
-        "FlinkJarJobServer",
-        "PrismJobServer",
-    )
 
+class _LastLines(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.INFO)
-        self.lines: deque[str] = deque(maxlen=2000)
-
-    def __enter__(self) -> deque[str]:
-        for name in self.NAMES:
-            logger = logging.getLogger(name)
-            logger.addHandler(self)
-            logger.setLevel(logging.INFO)
-            logger.propagate = False
-        return self.lines
-
-    def __exit__(self, *_: object) -> None:
-        for name in self.NAMES:
-            logging.getLogger(name).removeHandler(self)
-            logging.getLogger(name).addHandler(
-                logging.NullHandler()
-            )  # what it says when it is ended is no news
+        self.lines: deque[str] = deque(maxlen=_LOG_LINES)
 
     def emit(self, record: logging.LogRecord) -> None:
         self.lines.append(record.getMessage())

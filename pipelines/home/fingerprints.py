@@ -1,9 +1,14 @@
-"""TODO-DOC pipelines/home/fingerprints.py."""
+"""Fingerprints: what a task depends on, so that it is done again when that changes, and only then.
+
+A fingerprint is text, `name:digest` for each part, so that two can be compared part by part and the
+user learns what has changed.
+"""
 
 import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
-from typing import Any
+from typing import Protocol
 
 from pipelines.home.layout import Home
 from pipelines.home.summaries import bulk
@@ -12,28 +17,41 @@ from shards import __version__
 
 
 def package_versions(*names: str) -> dict[str, str]:
-    """Versions of installed distributions, for fingerprints and the manifest."""
-    return {
-        name: __version__ if name == "corpusmill" else _installed(version, name) for name in names
-    }
+    """The versions of installed distributions. Raises `PackageNotFoundError`."""
+    versions = {}
+    for name in names:
+        # A checkout need not be installed, so our own version does not come from the metadata.
+        versions[name] = __version__ if name == "corpusmill" else _installed(version, name)
+    return versions
 
 
 @functools.cache
 def _installed(look_up: Callable[[str], str], name: str) -> str:
-    """Looked up once: each time the metadata of the whole distribution is parsed, and a plan asks
-    for every slice."""
+    """`look_up(name)`, once per process: it parses the metadata of the whole distribution, and a
+    plan asks for every slice. `look_up` is part of the key so that tests can replace it."""
     return look_up(name)
 
 
-def fingerprint(**parts: Any) -> str:
-    """The identity of a piece of work: a digest of each part that can change what it gives, so that
-    two can be compared by part."""
+def fingerprint(**parts: object) -> str:
+    """A fingerprint of anything that JSON can hold: a digest of each part that can change the
+    result."""
     return " ".join(f"{name}:{digest_of(part)[:16]}" for name, part in parts.items())
 
 
+class Planned(Protocol):
+    """What a task says about its fingerprint."""
+
+    @property
+    def source(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def fingerprint(self) -> str: ...
+
+
 PARTS = {
-    "stage": "this version of corpusmill does it otherwise",
-    "source": "this version of corpusmill reads it otherwise",
+    "stage": "this version of corpusmill does it differently",
+    "source": "this version of corpusmill reads it differently",
     "module": "the module of the source changed",
     "settings": "its settings changed",
     "limit": "the limit changed",
@@ -41,43 +59,44 @@ PARTS = {
     "packages": "another version of a package",
     "inputs": "its input files changed",
     "contents": "a file that its settings name changed",
-    "survey": "its first reading came to something else",
+    "survey": "its survey has another result",
     "documents": "its documents changed",
     "attributes": "other documents are removed",
     "tokenizer": "another vocabulary",
-    "before": "the stages before keep other documents",
-    "bands": "other bands serve the thresholds",
+    "before": "earlier stages keep other documents",
+    "bands": "the thresholds need other bands",
     "slices": "other documents are compared",
-    "pairs": "other pairs are proposed",
+    "pairs": "other pairs are candidates",
+    "pieces": "other tokens belong in them",
+    "threshold": "another share of the documents is chosen",
     "candidates": "other documents are compared",
     "removals": "other documents are removed",
 }
-"""What it means when a part of a fingerprint is another; a part that is not here says its name."""
+"""What to tell the user when a part of a fingerprint differs. A part that is not listed here is
+named as it stands."""
 
 
-def stale(home: Home, tasks: Iterable[Any]) -> Iterator[str]:
-    """A line for each source of which slices that were done must be done again, and why. `tasks`:
-    of one stage; those without a fingerprint are passed over."""
-    found: dict[tuple[str, str], list[list[str]]] = {}
-    planned: dict[tuple[str, str], int] = {}
-    there = bulk(home)
+def stale(home: Home, stage: str, tasks: Sequence[Planned]) -> Iterator[str]:
+    """One line for each source that has finished slices to do again, with the reasons."""
+    reasons: dict[str, list[str]] = {}
+    redone = Counter[str]()
+    planned = Counter[str]()
+    read = bulk(home)
+
     for task in tasks:
-        if not hasattr(task, "fingerprint"):
+        planned[task.source] += 1
+        before = read(stage, task.source, task.name)
+        if before is None or before.fingerprint == task.fingerprint:
             continue
-        key = (task.stage, task.source)
-        planned[key] = planned.get(key, 0) + 1
-        before = there(task.stage, task.source, task.name)
-        if before is not None and before.fingerprint != task.fingerprint:
-            old, new = set(before.fingerprint.split()), task.fingerprint.split()
-            found.setdefault(key, []).append(
-                [
-                    PARTS.get(name := part.split(":")[0], f"{name} changed")
-                    for part in new
-                    if part not in old
-                ]
-            )
-    for (stage, source), reasons in found.items():
-        why = ", ".join(
-            dict.fromkeys(reason for slice_reasons in reasons for reason in slice_reasons)
-        )
-        yield f"{stage} {source}: {len(reasons)} of {planned[stage, source]} slices are done again: {why}"
+
+        redone[task.source] += 1
+        unchanged = set(before.fingerprint.split())
+        for part in task.fingerprint.split():
+            if part not in unchanged:
+                name = part.split(":")[0]
+                reasons.setdefault(task.source, []).append(PARTS.get(name, f"{name} changed"))
+
+    for source, found in reasons.items():
+        why = ", ".join(dict.fromkeys(found))
+        counted = f"{redone[source]} of {planned[source]} slices"
+        yield f"{stage} {source}: {counted} are done again: {why}"

@@ -1,24 +1,44 @@
-"""The home: where everything of a build lies, what counts as done, and what a slice left behind.
+"""The layout of a home: the folder, local or on an object store, that holds one build.
 
     recipe.toml  survey/  documents/  rejects/  attributes/  summaries/  tokenizer/  work/  shards/
 
-A slice's summary is written last and means done, for as long as its fingerprint is the one wanted.
-Every later stage finds its input by the summaries of the earlier one, never by listing files.
+Most folders have one folder per source, with one file per slice in it. The summary of a slice is
+written last and marks the slice as done for as long as its fingerprint is the wanted one. Every
+stage finds its input by the summaries of an earlier stage, never by listing files. Everything in
+`work` can be restored by a build.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol
 
 from pipelines.recipe import Recipe, digest_of, parse_recipe, recipe_text
 from shards.config import to_dict
 from shards.errors import UserError
 from shards.storage import files
 
-SURVEY, CONCLUSION = "survey", "conclusion"
-"""Stages before ingest, of the sources that are read twice; the second has one task a source, of
-its own name."""
+# Folders of summaries that other code reads than the pass that writes them.
+
+SURVEY = "survey"
+
+CONCLUSION = "conclusion"
+"""One task per surveyed source, of this name."""
+
+INGEST = "ingest"
+
+RULES = "rules"
+
+EXACT = "exact"
+
+NEAR = "near"
+
+TOKENIZER = "tokenizer"
+
+TOKENIZE = "tokenize"
+
+SHARDS = "shards"
 
 RECIPE_MARK = "# As built by corpusmill: this folder is a home.\n"
+"""The first line of a home's recipe.toml. A recipe that a user wrote does not have it."""
 
 
 @dataclass(frozen=True)
@@ -40,79 +60,101 @@ class Home:
         return self.file("rejects", source, f"{slice_name}.parquet")
 
     def attributes(self, stage: str, source: str, slice_name: str) -> str:
-        """What a stage found out about each document of a slice, row by row."""
+        """The attributes that a stage gave to the documents of a slice, row by row."""
         return self.file("attributes", stage, source, f"{slice_name}.parquet")
 
     def survey(self, source: str, name: str) -> str:
-        """What the first reading of a slice noted."""
+        """The notes of a slice's first reading."""
         return self.file(SURVEY, source, f"{name}.parquet")
 
     def conclusion(self, source: str, form: str) -> str:
-        """What the first reading came to."""
+        """The result of a source's first reading; `form` is the file's extension."""
         return self.file(SURVEY, source, f"{CONCLUSION}.{form}")
 
     def summary(self, stage: str, source: str, slice_name: str) -> str:
-        """The summary that makes a slice done."""
+        """The summary that marks a slice as done."""
         return self.file("summaries", stage, source, f"{slice_name}.json")
 
     def work(self, stage: str, source: str, name: str) -> str:
-        """A file that a later stage needs and that can be made again."""
+        """A file that a later stage needs and that a build can restore."""
         return self.file("work", stage, source, name)
 
 
 def open_home(root: str, for_reading: bool = False) -> tuple[Home, Recipe]:
-    """A home that a build made, and its recipe; `for_reading` as in `parse_recipe`. Raises
-    `UserError` where there is none, or one of a newer format."""
+    """Open a home that a build made: its addresses and its recipe.
+
+    `for_reading` is passed to `parse_recipe`. Raises `UserError` when there is no home, when a
+    newer version wrote it, or when its recipe is damaged.
+    """
     home = Home(root)
+    address = home.file("recipe.toml")
     try:
-        content = files.read_bytes(home.file("recipe.toml"))
+        content = files.read_bytes(address)
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         raise UserError(
             f"{root}: no home here (no recipe.toml)",
             f"build one: corpus build RECIPE --home {root}",
         ) from None
+
     try:
-        return home, parse_recipe(content.decode(), home.file("recipe.toml"), root, for_reading)
+        return home, parse_recipe(content.decode(), address, root, for_reading)
     except UnicodeDecodeError:
-        what, hint = f"{home.file('recipe.toml')}: not UTF-8", ""
+        raise UserError(f"{address}: not UTF-8", _restore_recipe(root)) from None
     except UserError as error:
-        what, hint = error.what, error.hint
-        if " is not one this version reads" in what or not is_home(root):
+        # A newer format is not damage, and a user's own recipe is not ours to restore.
+        if " is not one this version reads" in error.what or not is_home(root):
             raise
-    again = f"it is the home's copy: corpus build RECIPE --home {root} --yes, with your own recipe, writes it again"
-    raise UserError(what, f"{hint}; {again}" if hint else again)
+        hint = f"{error.hint}; {_restore_recipe(root)}" if error.hint else _restore_recipe(root)
+        raise UserError(error.what, hint) from None
 
 
-_held: dict[tuple[str, str], Recipe] = {}
+def _restore_recipe(root: str) -> str:
+    return (
+        "it is the home's copy of the recipe; restore it from your own: "
+        f"corpus build RECIPE --home {root} --yes"
+    )
 
 
-def task_home(task: Any) -> tuple[Home, Recipe]:
-    """`open_home` for a task: a process reads the recipe once for all tasks that were planned by
-    it."""
-    held = _held.get((task.home, task.recipe))
-    if held is not None:
-        return Home(task.home), held
+class PlannedTask(Protocol):
+    """A task, as far as it tells where it belongs: the home's root and the `recipe_key`."""
+
+    @property
+    def home(self) -> str: ...
+    @property
+    def recipe(self) -> str: ...
+
+
+_last_recipe: dict[tuple[str, str], Recipe] = {}
+"""(root of a home, `recipe_key`) -> the recipe that this process read last."""
+
+
+def task_home(task: PlannedTask) -> tuple[Home, Recipe]:
+    """`open_home` for a task; a process reads a recipe once for all tasks planned by it."""
+    recipe = _last_recipe.get((task.home, task.recipe))
+    if recipe is not None:
+        return Home(task.home), recipe
+
     home, recipe = open_home(task.home)
     if recipe_key(recipe) == task.recipe:
-        _held.clear()
-        _held[task.home, task.recipe] = recipe
+        _last_recipe.clear()
+        _last_recipe[task.home, task.recipe] = recipe
     return home, recipe
 
 
 def recipe_key(recipe: Recipe) -> str:
-    """What tells a recipe from any other, whatever setting differs."""
+    """A digest that differs between any two recipes, whichever setting differs."""
     return digest_of(to_dict(recipe))[:16]
 
 
 def write_recipe(home: Home, recipe: Recipe) -> None:
-    """Keep the recipe as built, every default written out. Its first line tells it from a recipe
-    that a user wrote."""
+    """Keep the recipe as built, with every default written out."""
     files.write_bytes(home.file("recipe.toml"), (RECIPE_MARK + recipe_text(recipe)).encode())
 
 
 def is_home(root: str) -> bool:
     """True for a folder whose recipe.toml a build wrote."""
     try:
-        return files.read_bytes(Home(root).file("recipe.toml")).startswith(RECIPE_MARK.encode())
+        content = files.read_bytes(Home(root).file("recipe.toml"))
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return False
+    return content.startswith(RECIPE_MARK.encode())

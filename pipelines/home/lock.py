@@ -1,5 +1,9 @@
-"""One writer in a home: locally a lock of the operating system; on an object store an object that
-says who, which only a person can call stale."""
+"""Allows one writer in a home at a time.
+
+A local home is locked by the operating system, which frees the lock when its process ends. On an
+object store the lock is an object that names its owner; only a person can tell whether it is stale,
+and two builds that start within the same moment may both get it.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,39 +16,42 @@ from shards.storage.lock import folder_holder, locked_folder, me
 
 @contextmanager
 def locked(home: Home) -> Iterator[None]:
-    """Hold the home's lock for the block. Raises `UserError` (exit 3) naming the owner when it is
-    held."""
-    with _advisory(home) if files.is_remote(home.root) else locked_folder(home.root):
+    """Hold the home's lock for the block.
+
+    Raises `UserError` (exit 3), which names the owner, when another process holds it.
+    """
+    with _locked_object(home) if files.is_remote(home.root) else locked_folder(home.root):
         yield
 
 
 def holder(home: Home) -> str | None:
-    """Who is at work in the home: "process N on HOST (since ...)"; None: nobody."""
+    """The owner of the home's lock; None when it is free.
+
+    "process N on HOST (since ...)" for a local home, JSON with pid, host and since on a store.
+    """
     if not files.is_remote(home.root):
         return folder_holder(home.root)
-    return (
-        files.read_bytes(home.file("lock")).decode() or None
-        if files.exists(home.file("lock"))
-        else None
-    )
+    if not files.exists(home.file("lock")):
+        return None
+    return files.read_bytes(home.file("lock")).decode() or None
 
 
 @contextmanager
-def _advisory(home: Home) -> Iterator[None]:
+def _locked_object(home: Home) -> Iterator[None]:
     address = home.file("lock")
-    if files.exists(address):
-        content = files.read_bytes(address).decode()
-        if content:
-            raise UserError(
-                f"{home.root}: locked by {content}",
-                f"when that has ended: corpus clean {home.root} --lock",
-                3,
-            )
+    owner = holder(home)
+    if owner:
+        raise UserError(
+            f"{home.root}: locked by {owner}",
+            f"when that process has ended, run: corpus clean {home.root} --lock",
+            3,
+        )
+
     files.write_bytes(address, me().encode())
     try:
         yield
     finally:
-        with suppress(
-            UserError
-        ):  # the store is gone: what ended the build has said so, and the next one names the lock
+        # If the store is away, the error that ended the build has already said so, and the next
+        # build names the lock.
+        with suppress(UserError):
             files.remove(address)

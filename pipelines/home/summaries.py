@@ -1,11 +1,17 @@
-"""TODO-DOC pipelines/home/summaries.py."""
+"""Summaries: the small JSON files that mark slices as done and count what became of their records.
+
+`summaries/STAGE/SOURCE/SLICE.json` is written after everything else that a task writes. Stages find
+their input by the summaries of earlier stages. Cost: one small file per slice and stage. On an
+object store each file is a request, so the summaries of a finished stage are also collected in one
+file, `work/collected/STAGE.json`, which `summaries` reads in their place.
+"""
 
 import json
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from pipelines.home.layout import Home
+from pipelines.home.layout import INGEST, Home
 from pipelines.recipe import Recipe
 from shards.config import from_dict, to_dict
 from shards.errors import UserError
@@ -14,11 +20,14 @@ from shards.storage import files
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """What one slice of one stage gave. `path`, `start`: where the slice stands in its source's
-    order; `output`: digest of the file it wrote, `output_bytes` its size; `inputs`: digests of the
-    files of earlier stages it was made from; `counts` and `rejects` (by reason): whole numbers that
-    add up; `marks`: how many documents bear each; `twins_in`: of the documents that a stage removes
-    for a twin, how many have it in each source."""
+    """The result of one task: what one stage did to one slice.
+
+    `path` and `start` are the slice's place in the order of its source. `output` is the digest of
+    the file that the task wrote, `output_bytes` its size; `inputs` are digests of the files of
+    earlier stages that it was made from. `counts` and `rejects` (by reason) are whole numbers that
+    add up over slices; `marks` counts the documents that carry each mark. `twins_in` counts, for
+    the documents that the stage removes as duplicates, the sources of the kept documents.
+    """
 
     stage: str
     source: str
@@ -36,19 +45,21 @@ class Summary:
 
     @property
     def key(self) -> tuple[str, int]:
-        """Where the slice stands in its source's order."""
+        """The slice's place in the order of its source."""
         return self.path, self.start
 
 
 @dataclass(frozen=True, kw_only=True)
 class SliceTask:
-    """What a stage after ingest does to one ingested slice; a stage's own task is a subclass.
-    `recipe`: `recipe_key` of the plan's."""
+    """The task of a stage after `ingest`: one ingested slice. A task that needs more is a subclass.
+
+    `recipe` is the `recipe_key` of the recipe it was planned by.
+    """
 
     home: str
+    recipe: str
     ingested: Summary
-    stage: str
-    recipe: str = ""
+    fingerprint: str
 
     @property
     def source(self) -> str:
@@ -61,44 +72,26 @@ class SliceTask:
         return self.ingested.slice
 
     @property
+    def key(self) -> tuple[str, int]:
+        """The slice's place in the order of its source."""
+        return self.ingested.key
+
+    @property
     def size(self) -> int:
         """Bytes of text."""
         return self.ingested.counts["bytes"]
 
 
-def slice_summary(
-    stage: str,
-    ingested: Summary,
-    wanted: str,
-    written: files.Output,
-    counts: dict[str, int],
-    inputs: tuple[str, ...] = (),
-) -> Summary:
-    """The summary of what a stage wrote about an ingested slice."""
-    return Summary(
-        stage=stage,
-        source=ingested.source,
-        slice=ingested.slice,
-        path=ingested.path,
-        start=ingested.start,
-        fingerprint=wanted,
-        output=written.digest,
-        output_bytes=written.bytes,
-        counts=counts,
-        inputs=inputs,
-    )
-
-
 def write_summary(home: Home, summary: Summary) -> None:
-    """Write a slice's summary: from now on it is done."""
-    files.write_bytes(
-        home.summary(summary.stage, summary.source, summary.slice),
-        (json.dumps(to_dict(summary), ensure_ascii=True) + "\n").encode(),
-    )
+    """Write a slice's summary, which marks it as done."""
+    text = json.dumps(to_dict(summary), ensure_ascii=True) + "\n"
+    address = home.summary(summary.stage, summary.source, summary.slice)
+    files.write_bytes(address, text.encode())
 
 
 def read_summary(address: str) -> Summary | None:
-    """A summary, or None where there is none that can be read (then the slice is not done)."""
+    """Read a summary; None when there is none, or none that can be read. Then the slice is not
+    done."""
     try:
         return from_dict(Summary, json.loads(files.read_bytes(address)))
     except (FileNotFoundError, ValueError, UserError):
@@ -108,103 +101,156 @@ def read_summary(address: str) -> Summary | None:
 def done(
     home: Home, stage: str, source: str, slice_name: str, wanted: str, output: str
 ) -> Summary | None:
-    """The summary of a slice that need not be done again: the wanted fingerprint, and its output
-    there byte for byte (reading it again costs a second a gigabyte; a file that was changed by hand
-    is found). On an object store the size must do: objects are put as a whole, and reading them all
-    again would cost more than it can find."""
+    """The summary of a slice that need not be done again, else None.
+
+    It has the `wanted` fingerprint, and the file at the address `output` is as it was written. A
+    local file is read and its digest compared, which costs about one second per gigabyte and finds
+    files that were changed by hand. On an object store only the size is compared: an object is
+    always whole, and reading all of them would cost more than it can find.
+    """
     summary = read_summary(home.summary(stage, source, slice_name))
     if summary is None or summary.fingerprint != wanted:
         return None
+
     try:
         if files.size(output) != summary.output_bytes:
             return None
-        return (
-            summary if files.is_remote(output) or files.digest(output) == summary.output else None
-        )
+        if files.is_remote(output) or files.digest(output) == summary.output:
+            return summary
     except FileNotFoundError:
-        return None
+        pass
+    return None
 
 
 def summaries(home: Home, stage: str, source: str | None = None) -> list[Summary]:
-    """The summaries of a stage in the order of their slices; of all sources in the order of their
-    names unless one is named."""
-    listed = [
-        entry
-        for entry in files.walk(home.file("summaries", stage))
-        if entry[0].endswith(".json") and source in (None, entry[0].split("/")[0])
-    ]
-    held = _collected(home, stage) if len(listed) > 1 else {}
-    known = [
-        held[name][2] if held.get(name, ())[:2] == (size, written) else None
-        for name, size, written in listed
-    ]
-    missing = iter(
-        files.each(
-            home.root,
-            read_summary,
-            [
-                home.file("summaries", stage, entry[0])
-                for entry, summary in zip(listed, known)
-                if summary is None
-            ],
-        )
-    )
-    found = [next(missing) if summary is None else summary for summary in known]
-    return sorted(
-        (summary for summary in found if summary), key=lambda summary: (summary.source, summary.key)
-    )
+    """The summaries of a stage, of one source or of all, ordered by the names of the sources and
+    the places of the slices."""
+    listed = []
+    for entry in _listed(home, stage):
+        name, _, _ = entry
+        if source in (None, name.split("/")[0]):
+            listed.append(entry)
+
+    # A single file is read as quickly as the collection.
+    known: dict[Entry, Summary | None] = {}
+    if len(listed) > 1:
+        known.update(_read_collection(home, stage))
+
+    missing = [entry for entry in listed if entry not in known]
+    addresses = [home.file("summaries", stage, name) for name, _, _ in missing]
+    known.update(zip(missing, files.each(home.root, read_summary, addresses)))
+
+    readable = []
+    for entry in listed:
+        summary = known[entry]
+        if summary:
+            readable.append(summary)
+    return sorted(readable, key=lambda summary: (summary.source, summary.key))
 
 
 Read = Callable[[str, str, str], Summary | None]
-"""(stage, source, slice) -> its summary, None where there is none."""
+"""(stage, source, slice) -> its summary; None when there is none."""
 
 
 def summary_reader(home: Home) -> Read:
+    """A `Read` that reads each summary when it is asked for."""
     return lambda stage, source, slice_name: read_summary(home.summary(stage, source, slice_name))
 
 
 def bulk(home: Home) -> Read:
-    """For plans, which ask for every slice's: the summaries of a stage are read together when the
-    first is asked for."""
-    lock, held = threading.Lock(), dict[str, dict[tuple[str, str], Summary]]()
+    """A `Read` for plans, which ask for every slice: it reads all summaries of a stage together
+    when the first is asked for."""
+    lock = threading.Lock()
+    by_stage: dict[str, dict[tuple[str, str], Summary]] = {}
 
     def read(stage: str, source: str, slice_name: str) -> Summary | None:
         with lock:
-            if stage not in held:
-                held[stage] = {
+            if stage not in by_stage:
+                by_stage[stage] = {
                     (summary.source, summary.slice): summary for summary in summaries(home, stage)
                 }
-        return held[stage].get((source, slice_name))
+        return by_stage[stage].get((source, slice_name))
 
     return read
 
 
+def ordered_slices(home: Home, recipe: Recipe) -> list[Summary]:
+    """The ingested slices of the recipe's sources: sources in the recipe's order, slices in that of
+    their source."""
+    by_source: dict[str, list[Summary]] = {name: [] for name in recipe.sources}
+    for summary in summaries(home, INGEST):
+        if summary.source in by_source:
+            by_source[summary.source].append(summary)
+
+    return [summary for slices in by_source.values() for summary in slices]
+
+
+def prune(home: Home, stage: str, wanted: set[tuple[str, str]], folders: tuple[str, ...]) -> int:
+    """Remove the summaries of a stage, and its files in `folders`, of slices that no longer exist.
+
+    `wanted` has (source, slice) of those that do. `folders` are relative to the home and have one
+    folder per source. Returns the number of removed summaries.
+    """
+    # A store's clock counts whole seconds, so a summary that is written again within one second
+    # would look unchanged to `summaries`.
+    if files.is_remote(home.root) and _read_collection(home, stage):
+        files.write_bytes(_collection(home, stage), b"[]")
+
+    removed = _prune_folder(home.file("summaries", stage), wanted, suffix=".json")
+    for folder in folders:
+        _prune_folder(home.file(folder), wanted, suffix="")
+    return removed
+
+
+def _prune_folder(folder: str, wanted: set[tuple[str, str]], suffix: str) -> int:
+    """Remove files that end with `suffix` and belong to no wanted slice; how many."""
+    removed = 0
+    for name, _, _ in files.walk(folder):
+        source, _, file_name = name.rpartition("/")
+        slice_name = file_name.rsplit(".", 1)[0]
+        if (source, slice_name) not in wanted and file_name.endswith(suffix):
+            files.remove(files.join(folder, name))
+            removed += 1
+
+    sources = {source for source, _ in wanted}
+    for source in set(files.list_folders(folder)) - sources:
+        if not files.list_files(files.join(folder, source)):
+            files.remove(files.join(folder, source))
+
+    return removed
+
+
+# --- the summaries of a stage in one file
+
+Entry = tuple[str, int, int]
+"""A listed summary: its path below the stage's folder, its bytes, and its time of writing in ns."""
+
+
 def collect(home: Home, stage: str) -> None:
-    """Copy the summaries of a stage that is over into one file, which `summaries` reads in their
-    place: a store is asked for one file, not for one a slice. An entry counts only as long as the
-    summary itself is listed with the same bytes and time; and `prune`, in every plan, empties a
-    store's."""
-    listed = [
-        entry for entry in files.walk(home.file("summaries", stage)) if entry[0].endswith(".json")
-    ]
-    held = _collected(home, stage)
-    if len(listed) < 2 or {
-        (name, size, written) for name, (size, written, _) in held.items()
-    } == set(listed):
+    """Copy the summaries of a finished stage into one file.
+
+    A copy counts only as long as the summary itself is listed with the same size and time.
+    """
+    listed = _listed(home, stage)
+    if len(listed) < 2 or set(_read_collection(home, stage)) == set(listed):
         return
-    found = files.each(
-        home.root, read_summary, [home.file("summaries", stage, name) for name, *_ in listed]
-    )
+
+    addresses = [home.file("summaries", stage, name) for name, _, _ in listed]
+    found = files.each(home.root, read_summary, addresses)
     content = [[*entry, to_dict(summary)] for entry, summary in zip(listed, found) if summary]
     files.write_bytes(_collection(home, stage), json.dumps(content).encode())
 
 
-def _collected(home: Home, stage: str) -> dict[str, tuple[int, int, Summary]]:
-    """Path below the stage's summaries -> bytes and time it had, and the summary."""
+def _listed(home: Home, stage: str) -> list[Entry]:
+    entries = files.walk(home.file("summaries", stage))
+    return [entry for entry in entries if entry[0].endswith(".json")]
+
+
+def _read_collection(home: Home, stage: str) -> dict[Entry, Summary]:
     try:
         content = json.loads(files.read_bytes(_collection(home, stage)))
         return {
-            name: (size, written, from_dict(Summary, summary))
+            (name, size, written): from_dict(Summary, summary)
             for name, size, written, summary in content
         }
     except (FileNotFoundError, ValueError, TypeError, UserError):
@@ -213,33 +259,3 @@ def _collected(home: Home, stage: str) -> dict[str, tuple[int, int, Summary]]:
 
 def _collection(home: Home, stage: str) -> str:
     return home.file("work", "collected", f"{stage}.json")
-
-
-def ordered_slices(home: Home, recipe: Recipe) -> list[Summary]:
-    """Every ingested slice: sources in the recipe's order, slices in their source's."""
-    by_source: dict[str, list[Summary]] = {name: [] for name in recipe.sources}
-    for summary in summaries(home, "ingest"):
-        if summary.source in by_source:
-            by_source[summary.source].append(summary)
-    return [summary for found in by_source.values() for summary in found]
-
-
-def prune(home: Home, stage: str, wanted: set[tuple[str, str]], folders: tuple[str, ...]) -> int:
-    """Remove what slices left that are no more: their summary, and their files in `folders`
-    (relative to the home, a folder a source below them). Returns how many summaries went."""
-    if files.is_remote(home.root) and _collected(home, stage):  # a store's clock counts seconds
-        files.write_bytes(_collection(home, stage), b"[]")
-    sources = {source for source, _ in wanted}
-    gone = 0
-    for number, folder in enumerate((home.file("summaries", stage), *map(home.file, folders))):
-        for name, *_ in files.walk(folder):
-            source, _, last = name.rpartition("/")
-            if (source, last.rsplit(".", 1)[0]) not in wanted and (
-                number or last.endswith(".json")
-            ):
-                files.remove(files.join(folder, name))
-                gone += number == 0
-        for source in set(files.list_folders(folder)) - sources:  # of a source that is no more
-            if not files.list_files(files.join(folder, source)):
-                files.remove(files.join(folder, source))
-    return gone

@@ -1,24 +1,29 @@
-"""Data cards in the Hugging Face form, of an export and of a shards folder, from the figures of the
-report.
+"""Data cards in the Hugging Face form: of an export, and of a folder of shards.
 
-The card of the shards is a part of the build's output: it holds no time, host or place.
+The card of the shards is part of the build's output: it holds no time, host or place, and is
+written from summaries and manifest alone.
 """
 
 import json
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 from pipelines.home.layout import Home
-from pipelines.look.stats import removals, stats
+from pipelines.look.stats import SourceStats, removals, stats
+from pipelines.recipe import Recipe
 from pipelines.wording import decimal, number, share
-from shards.config import to_dict
-from shards.manifest import read_manifest
+from shards.manifest import Manifest, read_manifest
 from shards.storage import files
+
+if TYPE_CHECKING:  # a build imports this module for the other card
+    from pipelines.look.report.distributions import Fertility, Histogram, ValueCount
+    from pipelines.look.report.figures import ReportFigures
 
 CARD = "README.md"
 
 FIVE_DIGITS = "[0-9]" * 5
-"""In a pattern: so that the files of a source `a` are not those of `a-1` too."""
+"""The number in a file's name, as a pattern: `*` would take the files of a source `a-1` for those
+of `a` too."""
 
 SIZES = (
     (10**3, "n<1K"),
@@ -29,250 +34,234 @@ SIZES = (
     (10**8, "10M<n<100M"),
     (10**9, "100M<n<1B"),
 )
+"""The hub's categories of size, by the number of documents they are below."""
 
 MARKS = 10
-"""Of each source, of what its documents were marked with (such as what they give away of a test):
-the most frequent."""
+"""Marks that are listed of each source, the most frequent first."""
 
 LICENCE = (
     "Text is NFC in UTF-8. The licence of the text is that of its sources; this card grants none."
 )
 
-_TWO_LETTERS = {"zh-cn": "zh", "zh-tw": "zh"}
-
-Figures = dict[str, Any]
-
-
-def export_card(figures: Figures, form: str) -> str:
-    """The card of an export: its text, a configuration a source, and the figures of the report."""
-    sources = [name for name, row in figures["stats"]["sources"].items() if row["kept"]]
-    configs = [
-        ("default", [("train", f"data/*.{form}")]),
-        *((name, [("train", f"data/{name}-{FIVE_DIGITS}.{form}")]) for name in _named(sources)),
-    ]
-    languages = {
-        _TWO_LETTERS.get(row["language"], row["language"])
-        for row in figures["languages"]
-        if row["language"] not in (None, "other") and row["kept"]
-    }
-    lines = [
-        *_front_matter(configs, sorted(languages), figures["stats"]["total"]["kept"] or 0),
-        *_tables(figures["stats"], figures["reasons"]),
-    ]
-    lines += [
-        "",
-        "## Lengths",
-        "",
-        "Characters a document.",
-        "",
-        *_table(("from", "kept", "removed"), _bins(figures["lengths"]["total"])),
-    ]
-    if figures["languages"]:
-        rows = (
-            (row["language"] or "unknown", number(row["kept"]), number(row["removed"]))
-            for row in figures["languages"]
-        )
-        lines += ["", "## Languages", "", *_table(("language", "kept", "removed"), rows)]
-    if figures["hosts"]["different"]:
-        rows = (
-            (row["host"] or "none", number(row["kept"]), number(row["removed"]))
-            for row in figures["hosts"]["rows"]
-        )
-        lines += [
-            "",
-            "## Hosts",
-            "",
-            f"{figures['hosts']['different']:,} different ones.",
-            "",
-            *_table(("host", "kept", "removed"), rows),
-        ]
-    if figures["tokens"]["by_source"]:
-        by_source = figures["tokens"]["by_source"].items()
-        cells = (
-            (
-                name,
-                number(row["words"]),
-                number(row["tokens"]),
-                decimal(row["tokens_per_word"]),
-                decimal(row["bytes_per_token"]),
-            )
-            for name, row in by_source
-        )
-        lines += [
-            "",
-            "## Tokens",
-            "",
-            *_table(("source", "words", "tokens", "tokens a word", "bytes a token"), cells),
-        ]
-    lines += ["", "## Columns", "", *_table(("column", "what it is"), COLUMNS)]
-    return "\n".join([*lines, "", LICENCE, ""])
-
-
 COLUMNS = (
     ("id", "32 hex digits, from source, path and position"),
     ("text", "the document"),
-    ("url, title, date, language, crawled", "as far as they are known"),
-    ("path, position", "where in the input it stood"),
+    ("url, title, date, language, crawled", "where known"),
+    ("path, position", "where the document was in the input"),
     ("digest", "of the payload it was made from"),
-    ("extra", "anything else that its source knows, as JSON"),
+    ("extra", "everything else that the source knows, as JSON"),
 )
 
+SPLITS = {"train": "train", "valid": "validation"}
+"""Our names of the splits, and the hub's."""
 
-def write_shards_card(home_root: str) -> None:
-    """Write `shards/README.md`, unless it stands there already."""
-    home = Home(home_root)
-    content = shards_card(home_root).encode()
+_TWO_LETTERS = {"zh-cn": "zh", "zh-tw": "zh"}
+
+Cells = tuple[str, ...]
+
+Configuration = tuple[str, list[tuple[str, str]]]
+"""A name, and (split, pattern of its files)."""
+
+
+def export_card(figures: "ReportFigures", form: str) -> str:
+    """The card of an export: its files by source, and the figures of the report."""
+    totals = figures.stats
+    sources = [name for name, row in totals.sources.items() if row.kept]
+    # without configurations the hub would take every file for one split of one table
+    configurations: list[Configuration] = [("default", [("train", f"data/*.{form}")])]
+    for name in _named(sources):
+        configurations.append((name, [("train", f"data/{name}-{FIVE_DIGITS}.{form}")]))
+
+    dropped = [(reason.stage, reason.reason, reason.count) for reason in figures.reasons]
+    lines = [
+        *_front_matter(configurations, _languages(figures.languages), totals.total.kept or 0),
+        *_funnel(totals.sources, totals.total),
+        *_dropped(dropped, totals.total),
+        *_marks(totals.sources),
+        *_section("Lengths", "Characters per document."),
+        *_table(("from", "kept", "removed"), _bins(figures.lengths.total)),
+    ]
+    if figures.languages:
+        lines += _section("Languages")
+        lines += _table(("language", "kept", "removed"), _values(figures.languages, "unknown"))
+    if figures.hosts.different:
+        lines += _section("Hosts", f"The most frequent of {figures.hosts.different:,} hosts.")
+        lines += _table(("host", "kept", "removed"), _values(figures.hosts.rows, "none"))
+    if figures.tokens.by_source:
+        head = ("source", "words", "tokens", "tokens per word", "bytes per token")
+        lines += _section("Tokens")
+        lines += _table(head, map(_fertility, figures.tokens.by_source.items()))
+    lines += _section("Columns")
+    lines += _table(("column", "content"), COLUMNS)
+    return "\n".join([*lines, "", LICENCE, ""])
+
+
+def _languages(rows: "list[ValueCount]") -> list[str]:
+    """The two-letter codes of the kept documents' languages."""
+    codes = set()
+    for row in rows:
+        if row.value is not None and row.values is None and row.kept:
+            codes.add(_TWO_LETTERS.get(row.value, row.value))
+    return sorted(codes)
+
+
+def write_shards_card(home: Home, recipe: Recipe) -> None:
+    """Write `shards/README.md`, unless the same card is there already."""
+    content = shards_card(home, recipe).encode()
     address = home.file("shards", CARD)
     if not files.exists(address) or files.read_bytes(address) != content:
         files.write_bytes(address, content)
 
 
-def shards_card(home_root: str) -> str:
-    """The card of a home's shards: counts, vocabulary, digests; from summaries and manifest
-    alone."""
-    figures, manifest = stats(home_root), read_manifest(Home(home_root).file("shards"))
-    splits = [
-        split
-        for split in ("train", "valid")
-        if any(entry.split == split for entry in manifest.shards)
-    ]
-    names = {"train": "train", "valid": "validation"}
+def shards_card(home: Home, recipe: Recipe) -> str:
+    """The card of a home's shards: counts, vocabulary, digests."""
+    figures = stats(home, recipe)
+    total = figures.total
+    manifest = read_manifest(home.file("shards"))
     sources = list(dict.fromkeys(entry.source for entry in manifest.shards))
-    configs = [("default", [(names[split], f"{split}-*.arrow") for split in splits])]
+
+    dropped = [("ingest", reason, count) for reason, count in total.rejects.items()]
+    dropped += [(what, "", count) for what, count in removals(total)]
+    versions = [f"{name} {version}" for name, version in manifest.created_by.items()]
+    lines = [
+        *_front_matter(_shard_configurations(manifest, sources), [], total.kept or 0),
+        *_funnel(figures.sources, total),
+        *_dropped(dropped, total),
+        *_marks(figures.sources),
+        *_section("Splits"),
+        *_table(
+            ("source", "split", "documents", "sentences", "tokens"), _splits(manifest, sources)
+        ),
+        *_section("Vocabulary", *_vocabulary(manifest)),
+        *_section("Built with", f"{', '.join(versions)}; recipe `{manifest.recipe_digest}`."),
+    ]
+    return "\n".join([*lines, "", LICENCE, ""])
+
+
+def _shard_configurations(manifest: Manifest, sources: list[str]) -> list[Configuration]:
+    """All shards by split, and those of each source where there are several."""
+
+    def splits_of(source: str | None) -> list[str]:
+        found = {entry.split for entry in manifest.shards if source in (None, entry.source)}
+        return [split for split in SPLITS if split in found]
+
+    every = [(SPLITS[split], f"{split}-*.arrow") for split in splits_of(None)]
+    configurations: list[Configuration] = [("default", every)]
     for source in _named(sources):
-        there = [
-            split
-            for split in splits
-            if any(entry.split == split and entry.source == source for entry in manifest.shards)
+        patterns = [
+            (SPLITS[split], f"{split}-{source}-{FIVE_DIGITS}.arrow") for split in splits_of(source)
         ]
-        configs.append(
-            (source, [(names[split], f"{split}-{source}-{FIVE_DIGITS}.arrow") for split in there])
-        )
-    reasons = [
-        {"stage": "ingest", "reason": reason, "count": count}
-        for reason, count in figures["total"]["rejects"].items()
-    ]
-    reasons += [
-        {"stage": what, "reason": "", "count": count} for what, count in removals(figures["total"])
-    ]
-    lines = [*_front_matter(configs, [], figures["total"]["kept"] or 0), *_tables(figures, reasons)]
-    cells = []
+        configurations.append((source, patterns))
+    return configurations
+
+
+def _splits(manifest: Manifest, sources: list[str]) -> Iterator[Cells]:
+    """What the shards of each source and split hold."""
     for source in sources:
-        for split in splits:
+        for split in SPLITS:
             entries = [
                 entry for entry in manifest.shards if (entry.source, entry.split) == (source, split)
             ]
             if entries:
-                cells.append(
-                    (
-                        source,
-                        split,
-                        *(
-                            number(sum(getattr(entry, key) for entry in entries))
-                            for key in ("documents", "sentences", "tokens")
-                        ),
-                    )
-                )
-    lines += [
-        "",
-        "## Splits",
-        "",
-        *_table(("source", "split", "documents", "sentences", "tokens"), cells),
-    ]
+                documents = sum(entry.documents for entry in entries)
+                sentences = sum(entry.sentences for entry in entries)
+                tokens = sum(entry.tokens for entry in entries)
+                yield source, split, number(documents), number(sentences), number(tokens)
+
+
+def _vocabulary(manifest: Manifest) -> Iterator[str]:
     tokenizer = manifest.tokenizer
-    lines += [
-        "",
-        "## Vocabulary",
-        "",
-        f"{tokenizer.vocab_size:,} ids as {manifest.dtype}, in `tokenizer.json`; special ones: {', '.join(f'`{name}` {number}' for name, number in tokenizer.special.items())}.",
-    ]
-    lines += [
-        "No special id is in a shard. Each row is a document: `id`, `tokens`, `sentences` (lengths in tokens). `manifest.json` has a digest for each file; `corpus verify` checks them."
-    ]
-    versions = ", ".join(
-        f"{name} {version}" for name, version in to_dict(manifest)["created_by"].items()
+    special = ", ".join(f"`{name}` {identity}" for name, identity in tokenizer.special.items())
+    yield (
+        f"{tokenizer.vocab_size:,} ids as {manifest.dtype}, in `tokenizer.json`; "
+        f"special ones: {special}."
     )
-    lines += ["", "## Made by", "", f"{versions}; recipe `{manifest.recipe_digest}`."]
-    return "\n".join([*lines, "", LICENCE, ""])
+    yield (
+        "The shards hold no special ids. Each row is one document: `id`, `tokens`, and "
+        "`sentences`, their lengths in tokens. `manifest.json` has a digest for each file; "
+        "`corpus verify` checks them."
+    )
 
 
 def _named(sources: list[str]) -> list[str]:
-    """The sources with a configuration of their own, where there are several."""
+    """The sources with a configuration of their own: none where there is only one source."""
     return [name for name in sources if name != "default"] if len(sources) > 1 else []
 
 
 def _front_matter(
-    configs: list[tuple[str, list[tuple[str, str]]]], languages: list[str], documents: int
+    configurations: list[Configuration], languages: list[str], documents: int
 ) -> Iterator[str]:
     """What the Hugging Face hub reads: YAML, every text in quotes."""
     yield from ("---", "configs:")
-    for name, parts in configs:
+    for name, patterns in configurations:
         yield from (f"- config_name: {json.dumps(name)}", "  data_files:")
-        for split, path in parts:
+        for split, path in patterns:
             yield from (f"  - split: {split}", f"    path: {json.dumps(path)}")
     if languages:
-        yield from ("language:", *(f"- {json.dumps(code)}" for code in languages))
+        yield "language:"
+        yield from (f"- {json.dumps(code)}" for code in languages)
     yield from ("task_categories:", "- fill-mask", "tags:", '- "corpusmill"', "size_categories:")
-    yield from (
-        f"- {next((label for bound, label in SIZES if documents < bound), 'n>1B')}",
-        "---",
-        "",
-    )
+    # the hub shows this category beside the name of the data set
+    size = next((category for bound, category in SIZES if documents < bound), "n>1B")
+    yield from (f"- {size}", "---", "")
 
 
-def _tables(figures: Figures, reasons: list[dict[str, Any]]) -> Iterator[str]:
-    """The funnel by source, and why records went."""
+def _section(title: str, *paragraph: str) -> list[str]:
+    """A heading, and a paragraph under it."""
+    lines = ["", f"## {title}", ""]
+    return [*lines, *paragraph, ""] if paragraph else lines
+
+
+def _funnel(sources: dict[str, SourceStats], total: SourceStats) -> Iterator[str]:
+    """Records, documents and tokens by source."""
     yield from ("# Corpus built by corpusmill", "")
-    keys = ("records", "documents", "kept", "bytes", "sentences", "tokens")
-    rows = [
-        (name, *(number(row[key]) for key in keys))
-        for name, row in [*figures["sources"].items(), ("total", figures["total"])]
-    ]
-    yield from _table(("source", *keys), rows)
-    if reasons:
-        total = figures["total"]
-        cells = (
-            (
-                f"rejected: {reason['reason']}",
-                number(reason["count"]),
-                share(reason["count"], total["records"]),
-            )
-            if reason["stage"] == "ingest"
-            else (
-                f"removed: {reason['stage']}{', ' if reason['reason'] else ''}{reason['reason']}",
-                number(reason["count"]),
-                share(reason["count"], total["documents"]),
-            )
-            for reason in reasons
-        )
-        yield from (
-            "",
-            "## What was dropped",
-            "",
-            "Rejects as a share of records, removed documents as a share of documents.",
-            "",
-            *_table(("why", "records", "share"), cells),
-        )
-    marks = [
-        (name, mark, number(count))
-        for name, row in figures["sources"].items()
-        for mark, count in sorted(
-            row.get("marks", {}).items(), key=lambda item: (-item[1], item[0])
-        )[:MARKS]
-    ]
-    if marks:
-        yield from (
-            "",
-            "## Marked documents",
-            "",
-            "What was noted of documents while they were read, such as what they give away of a test.",
-            "",
-        )
-        yield from _table(("source", "mark", "documents"), marks)
+    rows = []
+    for name, row in [*sources.items(), ("total", total)]:
+        counts = (row.records, row.documents, row.kept, row.bytes, row.sentences, row.tokens)
+        rows.append((name, *map(number, counts)))
+    head = ("source", "records", "documents", "kept", "bytes", "sentences", "tokens")
+    yield from _table(head, rows)
 
 
-def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
-    """A Markdown table; numbers to the right."""
+def _dropped(dropped: list[tuple[str, str, int]], total: SourceStats) -> Iterator[str]:
+    """Why records were rejected and documents removed, by (stage, reason, count)."""
+    if not dropped:
+        return
+    rows = []
+    for stage, reason, count in dropped:
+        if stage == "ingest":
+            rows.append((f"rejected: {reason}", number(count), share(count, total.records)))
+        else:
+            what = f"{stage}, {reason}" if reason else stage
+            rows.append((f"removed: {what}", number(count), share(count, total.documents)))
+    yield from _section(
+        "What was dropped",
+        "Rejects as a share of all records, removed documents as a share of all documents.",
+    )
+    yield from _table(("reason", "records", "share"), rows)
+
+
+def _marks(sources: dict[str, SourceStats]) -> Iterator[str]:
+    """The most frequent marks of each source."""
+
+    def order(item: tuple[str, int]) -> tuple[int, str]:
+        return -item[1], item[0]
+
+    rows = []
+    for name, row in sources.items():
+        for mark, count in sorted(row.marks.items(), key=order)[:MARKS]:
+            rows.append((name, mark, number(count)))
+    if rows:
+        yield from _section(
+            "Marked documents",
+            "Properties that the source noted of documents, such as the questions of a benchmark "
+            "that they contain.",
+        )
+        yield from _table(("source", "mark", "documents"), rows)
+
+
+def _table(head: Cells, rows: Iterable[Cells]) -> Iterator[str]:
+    """A Markdown table; all columns but the first are aligned right."""
     yield f"| {' | '.join(head)} |"
     yield f"|{'|'.join(['---', *['---:'] * (len(head) - 1)])}|"
     for row in rows:
@@ -280,11 +269,27 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[s
 
 
 def _plain(cell: str) -> str:
-    """A cell that is text to Markdown, whatever is in it."""
+    """A cell that Markdown shows as it is, whatever it holds."""
     text = " ".join(cell.split())
     return "".join(f"\\{sign}" if sign in "\\`*_[]<>|#&~$" else sign for sign in text)
 
 
-def _bins(bins: dict[str, Any]) -> Iterator[tuple[str, ...]]:
-    for edge, kept, removed in zip(bins["edges"], bins["kept"], bins["removed"]):
+def _bins(histogram: "Histogram") -> Iterator[Cells]:
+    for edge, kept, removed in zip(histogram.edges, histogram.kept, histogram.removed):
         yield number(edge), number(kept), number(removed)
+
+
+def _values(rows: "list[ValueCount]", unknown: str) -> Iterator[Cells]:
+    for row in rows:
+        yield row.value or unknown, number(row.kept), number(row.removed)
+
+
+def _fertility(item: "tuple[str, Fertility]") -> Cells:
+    name, row = item
+    return (
+        name,
+        number(row.words),
+        number(row.tokens),
+        decimal(row.tokens_per_word),
+        decimal(row.bytes_per_token),
+    )

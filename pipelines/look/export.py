@@ -1,37 +1,35 @@
-"""The kept text for other tools: jsonl.zst or Parquet, with a data card in the Hugging Face
-form."""
+"""The kept text for other tools: JSON lines or Parquet, with a Hugging Face data card."""
 
 import json
 import os
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Literal
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from pipelines.home.decisions import kept_rows
 from pipelines.home.documents import DOCUMENT_SCHEMA, open_parquet
-from pipelines.home.layout import open_home
+from pipelines.home.layout import Home
 from pipelines.home.summaries import ordered_slices
 from pipelines.look.cards import export_card
 from pipelines.look.report.figures import figures
+from pipelines.recipe import Recipe
 from shards.errors import UserError
 from shards.storage import files
 
 Format = Literal["jsonl.zst", "parquet"]
 
 
-def export(home_root: str, out: str, form: Format) -> int:
-    """Write the kept documents, a file a slice, and `README.md` into the folder `out`, which must
-    be new or empty. Returns how many documents. Raises `UserError`: not empty, dedup has not
-    run."""
-    home, recipe = open_home(home_root, for_reading=True)
-    if os.path.abspath(out).startswith(os.path.abspath(home_root) + os.sep):
-        raise UserError(f"{out}: lies inside the home", "name a folder elsewhere")
-    if files.exists(out) and not files.is_folder(out):
-        raise UserError(f"{out}: a file", "name a new folder")
-    if files.list_files(out) or files.list_folders(out):
-        raise UserError(f"{out}: not empty", "name a new folder")
+def export(home: Home, recipe: Recipe, out: str, form: Format) -> int:
+    """Write the kept documents, one file per slice, and `README.md` into the folder `out`.
+
+    Returns how many documents. Raises `UserError` when the folder is in the home or not empty, and
+    when dedup has not run.
+    """
+    _refuse_place(home, out)
     count = 0
     for number, summary in enumerate(ordered_slices(home, recipe)):
         name = f"{summary.source}-{number:05d}.{form}"
@@ -41,26 +39,36 @@ def export(home_root: str, out: str, form: Format) -> int:
             files.open_output(files.join(out, "data", name)) as output,
         ):
             tables = _kept_tables(documents, kept)
-            count += (
-                _write_parquet(output, tables)
-                if form == "parquet"
-                else _write_jsonl(output, tables)
-            )
-    files.write_bytes(files.join(out, "README.md"), export_card(figures(home_root), form).encode())
+            if form == "parquet":
+                count += _write_parquet(output, tables)
+            else:
+                count += _write_jsonl(output, tables)
+
+    card = export_card(figures(home, recipe), form)
+    files.write_bytes(files.join(out, "README.md"), card.encode())
     return count
 
 
-def _kept_tables(documents: pq.ParquetFile, kept: Any) -> Iterator[pa.Table]:
+def _refuse_place(home: Home, out: str) -> None:
+    if os.path.abspath(out).startswith(os.path.abspath(home.root) + os.sep):
+        raise UserError(f"{out}: is inside the home", "name a folder outside of it")
+    if files.exists(out) and not files.is_folder(out):
+        raise UserError(f"{out}: a file", "name a new folder")
+    if files.list_files(out) or files.list_folders(out):
+        raise UserError(f"{out}: not empty", "name a new folder")
+
+
+def _kept_tables(documents: pq.ParquetFile, kept: NDArray[np.bool_]) -> Iterator[pa.Table]:
+    """The kept documents, one table per row group; `kept`: (D,) of the whole file."""
     row = 0
     for group in range(documents.num_row_groups):
-        table = documents.read_row_group(group).cast(
-            DOCUMENT_SCHEMA
-        )  # Parquet itself has no seconds
+        # Parquet has no seconds: times come back in milliseconds
+        table = documents.read_row_group(group).cast(DOCUMENT_SCHEMA)
         yield table.filter(pa.array(kept[row : row + table.num_rows]))
         row += table.num_rows
 
 
-def _write_parquet(output: Any, tables: Iterator[pa.Table]) -> int:
+def _write_parquet(output: files.Output, tables: Iterator[pa.Table]) -> int:
     count = 0
     with pq.ParquetWriter(output, DOCUMENT_SCHEMA, compression="zstd") as writer:
         for table in tables:
@@ -69,7 +77,7 @@ def _write_parquet(output: Any, tables: Iterator[pa.Table]) -> int:
     return count
 
 
-def _write_jsonl(output: Any, tables: Iterator[pa.Table]) -> int:
+def _write_jsonl(output: files.Output, tables: Iterator[pa.Table]) -> int:
     count = 0
     with pa.CompressedOutputStream(pa.PythonFile(output, mode="w"), "zstd") as stream:
         for table in tables:
@@ -78,11 +86,7 @@ def _write_jsonl(output: Any, tables: Iterator[pa.Table]) -> int:
                     name: value.isoformat() if hasattr(value, "isoformat") else value
                     for name, value in record.items()
                 }
-                stream.write(
-                    json.dumps(
-                        {**plain, "extra": json.loads(plain["extra"])}, ensure_ascii=False
-                    ).encode()
-                    + b"\n"
-                )
+                plain["extra"] = json.loads(plain["extra"])
+                stream.write(json.dumps(plain, ensure_ascii=False).encode() + b"\n")
                 count += 1
     return count

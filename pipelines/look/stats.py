@@ -1,193 +1,302 @@
-"""What went in, what came out, what was dropped and why: the figures of a home, from its summaries
-alone."""
+"""The figures of a home: records read, documents kept, and everything that was dropped.
 
+They come from the summaries alone, so that even a home of many slices takes seconds.
+"""
+
+import itertools
 import re
-from typing import Any
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
-from pipelines.home import layout as homes
 from pipelines.home.decisions import (
     REMOVING_STAGES,
-    RULES,
     current,
     removed_by_rule,
     removed_count,
     removing_stages,
 )
-from pipelines.home.layout import Home, open_home
+from pipelines.home.layout import (
+    CONCLUSION,
+    INGEST,
+    RULES,
+    SHARDS,
+    SURVEY,
+    TOKENIZE,
+    TOKENIZER,
+    Home,
+)
 from pipelines.home.summaries import Summary, bulk, read_summary, summaries
 from pipelines.recipe import Recipe
-from pipelines.stages import ingest, shards, tokenize
+from pipelines.wording import IF_ANY
 from shards.storage import files
 
 SCHEMA_VERSION = 1
 
-STAGES = (ingest.STAGE, *REMOVING_STAGES, "tokenizer", tokenize.STAGE, shards.STAGE)
-
-SHARED = ("documents", "kept", "bytes", "tokens")
-"""Of what `stats` gives each source's share."""
+COUNTED = (INGEST, *REMOVING_STAGES, TOKENIZER, TOKENIZE, SHARDS)
+"""Folders of summaries whose slices are counted, in the order of a build."""
 
 Overlap = dict[str, dict[str, dict[str, int]] | None]
-"""Stage -> source -> source of the twins -> removed documents, pairs without any left out; None for
-a stage that has not counted them all."""
+"""Stage -> source of the removed documents -> source of the documents kept in their place ->
+count. Pairs without any are left out. None for a stage that has not counted all of them yet."""
 
 
-def stats(home_root: str) -> dict[str, Any]:
-    """`{"schema_version": 1, "sources": {NAME: X}, "total": X, "shares": {NAME: S}, "overlap":
-    {stage: {NAME: {NAME: n}}}}`.
+@dataclass(frozen=True, kw_only=True)
+class SurveyStats:
+    """The first reading of a source that is read twice; `concluded`: what the source counted."""
 
-    X = records, rejects {reason: n}, documents, removed {stage: n}, rules {rule: n} (of
-    removed.rules, by the first rule that fired), kept, bytes (UTF-8 of the kept text), sentences,
-    tokens. S: a source's part of the total, of each of `SHARED`. Overlap: of the first source's
-    removed documents, those whose twin is of the second. What no stage has counted yet is null.
-    Only where there are any: marks {mark: n} of the documents; survey {records, rejects {reason:
-    n}, and what it counted} of the first reading.
+    records: int | None
+    rejects: dict[str, int]
+    concluded: dict[str, int]
+
+    def as_json(self) -> object:
+        """The counts of `concluded` beside the others."""
+        return {"records": self.records, "rejects": self.rejects, **self.concluded}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceStats:
+    """The figures of one source, or of all together. None: no stage has counted it yet.
+
+    `rejects`: records by reason; `removed`: documents by stage; `rules`: the documents that
+    `removed["rules"]` counts, by the first rule that fired; `marks`: documents by the mark that
+    their source gave them; `bytes`, `sentences`, `tokens`: of the kept text, in UTF-8.
     """
-    home, recipe = open_home(home_root, for_reading=True)
-    overlap: Overlap = {stage: {} for stage in removing_stages(recipe) if stage != RULES}
+
+    records: int | None
+    rejects: dict[str, int]
+    documents: int | None
+    removed: dict[str, int | None]
+    rules: dict[str, int]
+    marks: dict[str, int] = field(default_factory=dict, metadata=IF_ANY)
+    kept: int | None
+    bytes: int | None
+    sentences: int | None
+    tokens: int | None
+    survey: SurveyStats | None = field(default=None, metadata=IF_ANY)
+
+    @property
+    def rejected(self) -> int:
+        """Rejects of all reasons."""
+        return sum(self.rejects.values())
+
+    @property
+    def removed_in_all(self) -> int | None:
+        """Documents that any stage removes; None unless every stage has counted."""
+        return _sum_of_all(self.removed.values())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shares:
+    """One source's shares of the totals, from 0 to 1 with six digits.
+
+    None: the count is not known for every source.
+    """
+
+    documents: float | None
+    kept: float | None
+    bytes: float | None
+    tokens: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stats:
+    """The figures of a home; `sources` and `shares` by the name of the source."""
+
+    schema_version: int = SCHEMA_VERSION
+    sources: dict[str, SourceStats]
+    total: SourceStats
+    shares: dict[str, Shares]
+    overlap: Overlap
+
+
+def stats(home: Home, recipe: Recipe) -> Stats:
+    """Sum up the summaries of a home."""
+    deduplicating = [stage for stage in removing_stages(recipe) if stage != RULES]
+    overlap: Overlap = {stage: {} for stage in deduplicating}
     sources = {name: source_stats(home, recipe, name, overlap) for name in recipe.sources}
-    for name in files.list_folders(home.file("summaries", homes.SURVEY)):
-        if name in sources:
-            sources[name]["survey"] = _survey_stats(home, name)
-    total: dict[str, Any] = {}
-    for figures in sources.values():
-        total = _add(total, figures)
+    total = _total(list(sources.values()))
+
+    rows = sources.values()
+    documents = _sum_of_all(row.documents for row in rows)
+    kept = _sum_of_all(row.kept for row in rows)
+    size = _sum_of_all(row.bytes for row in rows)
+    tokens = _sum_of_all(row.tokens for row in rows)
     shares = {
-        name: {key: _share(figures[key], total[key], sources, key) for key in SHARED}
-        for name, figures in sources.items()
+        name: Shares(
+            documents=_share(row.documents, documents),
+            kept=_share(row.kept, kept),
+            bytes=_share(row.bytes, size),
+            tokens=_share(row.tokens, tokens),
+        )
+        for name, row in sources.items()
     }
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "sources": sources,
-        "total": total,
-        "shares": shares,
-        "overlap": overlap,
-    }
+    return Stats(sources=sources, total=total, shares=shares, overlap=overlap)
 
 
-def _share(part: int | None, whole: int | None, sources: dict[str, Any], key: str) -> float | None:
-    """A source's part of the total, to six digits; None where any source's is not known yet."""
-    if not whole or part is None or any(figures[key] is None for figures in sources.values()):
+def _share(part: int | None, whole: int | None) -> float | None:
+    if part is None or not whole:
         return None
     return round(part / whole, 6)
 
 
 def source_stats(
     home: Home, recipe: Recipe, name: str, overlap: Overlap | None = None
-) -> dict[str, Any]:
-    """The figures of a source; its row of `overlap` is written."""
-    ingested, encoded = (
-        summaries(home, ingest.STAGE, name),
-        current(home, recipe, tokenize.STAGE, name),
-    )
-    rejects: dict[str, int] = {}
-    for summary in ingested:
-        rejects = _add(rejects, summary.rejects)
-    removed = {
-        stage: _removed(home, recipe, stage, name, ingested, overlap)
-        for stage in removing_stages(recipe, source=name)
-    }
-    by_rule: dict[str, int] = {}
+) -> SourceStats:
+    """The figures of one source; its rows are added to `overlap`, if given."""
+    ingested = summaries(home, INGEST, name)
+    # of slices whose documents have changed since, nothing is known yet
+    encoded = current(home, recipe, TOKENIZE, name)
+    is_encoded = len(encoded) == len(ingested)
+
+    stages = removing_stages(recipe, source=name)
+    found = {stage: current(home, recipe, stage, name) for stage in {*stages, *(overlap or ())}}
+
+    removed: dict[str, int | None] = dict.fromkeys(stages)
+    for stage in stages:
+        if ingested and len(found[stage]) == len(ingested):  # else not every slice is decided
+            removed[stage] = _removed(home, recipe, stage, ingested, found[stage])
+
+    # the rules are reckoned from the measures: reading all summaries at once saves a read per slice
+    by_rule = Counter[str]()
     if removed.get(RULES) is not None:
         read = bulk(home)
         for summary in ingested:
-            by_rule = _add(by_rule, removed_by_rule(home, recipe, summary, read))
-    figures: dict[str, Any] = {
-        "records": _sum(ingested, "records"),
-        "rejects": dict(sorted(rejects.items())),
-        "documents": _sum(ingested, "documents"),
-        "removed": removed,
-        "rules": by_rule,
-    }
-    marks: dict[str, int] = {}
-    for summary in ingested:
-        marks = _add(marks, summary.marks)
-    if marks:
-        figures["marks"] = dict(
-            sorted(
-                marks.items(),
-                key=lambda item: [
-                    int(word) if word.isdigit() else word for word in re.split(r"(\d+)", item[0])
-                ],
-            )
-        )
-    return figures | {
-        key: _sum_of_all(encoded, key, ingested) for key in ("kept", "bytes", "sentences", "tokens")
-    }
+            by_rule.update(removed_by_rule(home, recipe, summary, read))
 
+    if overlap is not None:
+        for stage in overlap:
+            is_counted = removed.get(stage) is not None
+            _add_overlap(overlap, stage, name, recipe, found[stage] if is_counted else None)
 
-def _survey_stats(home: Home, name: str) -> dict[str, Any]:
-    looked, concluded = (
-        summaries(home, homes.SURVEY, name),
-        read_summary(home.summary(homes.CONCLUSION, name, homes.CONCLUSION)),
+    return SourceStats(
+        records=_sum(ingested, "records"),
+        rejects=dict(sorted(_added(summary.rejects for summary in ingested).items())),
+        documents=_sum(ingested, "documents"),
+        removed=removed,
+        rules=dict(by_rule),
+        marks=_in_natural_order(_added(summary.marks for summary in ingested)),
+        kept=_sum(encoded, "kept") if is_encoded else None,
+        bytes=_sum(encoded, "bytes") if is_encoded else None,
+        sentences=_sum(encoded, "sentences") if is_encoded else None,
+        tokens=_sum(encoded, "tokens") if is_encoded else None,
+        survey=_survey_stats(home, name),
     )
-    rejects: dict[str, int] = {}
-    for summary in looked:
-        rejects = _add(rejects, summary.rejects)
-    return {
-        "records": _sum(looked, "records"),
-        "rejects": dict(sorted(rejects.items())),
-        **(concluded.counts if concluded else {}),
-    }
+
+
+def _survey_stats(home: Home, name: str) -> SurveyStats | None:
+    """The figures of a source's first reading; None for a source that is read once."""
+    if name not in files.list_folders(home.file("summaries", SURVEY)):
+        return None
+    looked = summaries(home, SURVEY, name)
+    concluded = read_summary(home.summary(CONCLUSION, name, CONCLUSION))
+    return SurveyStats(
+        records=_sum(looked, "records"),
+        rejects=dict(sorted(_added(summary.rejects for summary in looked).items())),
+        concluded=concluded.counts if concluded else {},
+    )
 
 
 def _removed(
-    home: Home,
-    recipe: Recipe,
-    stage: str,
-    name: str,
-    ingested: list[Summary],
-    overlap: Overlap | None,
-) -> int | None:
-    """How many documents a stage removes; None until it has gone over every slice that is there
-    now."""
-    found = current(home, recipe, stage, name)
-    known = bool(ingested) and len(found) == len(ingested)
+    home: Home, recipe: Recipe, stage: str, ingested: list[Summary], found: list[Summary]
+) -> int:
+    """How many documents of a source a stage removes; `found`: its summaries."""
     if stage == RULES:
         read = bulk(home)
-        return (
-            sum(removed_count(home, recipe, stage, summary, read) for summary in ingested)
-            if known
-            else None
-        )
+        return sum(removed_count(home, recipe, stage, summary, read) for summary in ingested)
+    return sum(summary.counts["removed"] for summary in found)
+
+
+def _add_overlap(
+    overlap: Overlap, stage: str, name: str, recipe: Recipe, found: list[Summary] | None
+) -> None:
+    """Add the row of one source to the overlap of one stage.
+
+    `found`: the stage's summaries of the source; None when it has not seen every slice.
+    """
+    rows = overlap[stage]
+    if rows is None or found is None:
+        overlap[stage] = None
+        return
+
     removed = sum(summary.counts["removed"] for summary in found)
-    if overlap is not None:
-        twins_in: dict[str, int] = {}
-        for summary in found:
-            twins_in = _add(twins_in, summary.twins_in)
-        row = overlap[stage]
-        if (
-            not known or row is None or sum(twins_in.values()) < removed
-        ):  # a home of an earlier version did not count them
-            overlap[stage] = None
-        elif twins_in:
-            row[name] = {other: twins_in[other] for other in recipe.sources if other in twins_in}
-    return removed if known else None
+    twins_in = _added(summary.twins_in for summary in found)
+    if sum(twins_in.values()) < removed:  # a home of an early version did not count them
+        overlap[stage] = None
+    elif twins_in:
+        rows[name] = {other: twins_in[other] for other in recipe.sources if other in twins_in}
+
+
+def removals(figures: SourceStats) -> list[tuple[str, int]]:
+    """(what removed them, number of documents): each rule by name, then the other stages."""
+    by_rule = [(f"{RULES} {rule}", count) for rule, count in sorted(figures.rules.items())]
+    by_stage = [
+        (stage, count) for stage, count in figures.removed.items() if count and stage != RULES
+    ]
+    return by_rule + by_stage
+
+
+def _total(sources: Sequence[SourceStats]) -> SourceStats:
+    """The sums over all sources, of what is known of each."""
+    # a source may lack a stage that others have, such as the rules
+    removed: dict[str, int | None] = {}
+    for stage in itertools.chain.from_iterable(source.removed for source in sources):
+        removed[stage] = _sum_of_known(source.removed.get(stage) for source in sources)
+    surveys = [source.survey for source in sources if source.survey]
+    return SourceStats(
+        records=_sum_of_known(source.records for source in sources),
+        rejects=_added(source.rejects for source in sources),
+        documents=_sum_of_known(source.documents for source in sources),
+        removed=removed,
+        rules=_added(source.rules for source in sources),
+        marks=_added(source.marks for source in sources),
+        kept=_sum_of_known(source.kept for source in sources),
+        bytes=_sum_of_known(source.bytes for source in sources),
+        sentences=_sum_of_known(source.sentences for source in sources),
+        tokens=_sum_of_known(source.tokens for source in sources),
+        survey=SurveyStats(
+            records=_sum_of_known(survey.records for survey in surveys),
+            rejects=_added(survey.rejects for survey in surveys),
+            concluded=_added(survey.concluded for survey in surveys),
+        )
+        if surveys
+        else None,
+    )
 
 
 def _sum(found: list[Summary], key: str) -> int | None:
+    """The sum of a count over slices; None when there are none."""
     return sum(summary.counts[key] for summary in found) if found else None
 
 
-def _sum_of_all(found: list[Summary], key: str, ingested: list[Summary]) -> int | None:
-    """None until the stage has gone over every slice that is there now."""
-    return _sum(found, key) if len(found) == len(ingested) else None
+def _sum_of_known(values: Iterable[int | None]) -> int | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
 
 
-def _add(left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]:
-    """The sums of two figures, key by key."""
-    total = dict(left)
-    for key, value in right.items():
-        if isinstance(value, dict):
-            total[key] = _add(total.get(key, {}), value)
-        elif value is not None or key not in total:
-            total[key] = value if total.get(key) is None else total[key] + (value or 0)
+def _sum_of_all(values: Iterable[int | None]) -> int | None:
+    """The sum; None when any value is not known."""
+    total = 0
+    for value in values:
+        if value is None:
+            return None
+        total += value
     return total
 
 
-def removals(figures: dict[str, Any]) -> list[tuple[str, int]]:
-    """(what removed them, how many documents) of a source's figures: the rules one by one, in the
-    order of their names, and the stages."""
-    rows = [(f"{RULES} {rule}", count) for rule, count in sorted(figures["rules"].items())]
-    return rows + [
-        (stage, count) for stage, count in figures["removed"].items() if count and stage != RULES
-    ]
+def _added(counts: Iterable[dict[str, int]]) -> dict[str, int]:
+    """Sums by key, in the order in which the keys first appear."""
+    total: dict[str, int] = {}
+    for row in counts:
+        for key, count in row.items():
+            total[key] = total.get(key, 0) + count
+    return total
+
+
+def _in_natural_order(marks: dict[str, int]) -> dict[str, int]:
+    """Sorted so that `question 2` comes before `question 10`."""
+
+    def order(mark: str) -> list[int | str]:
+        return [int(word) if word.isdigit() else word for word in re.split(r"(\d+)", mark)]
+
+    return {mark: marks[mark] for mark in sorted(marks, key=order)}

@@ -1,105 +1,132 @@
-"""TODO-DOC pipelines/look/status.py."""
+"""How far a build is: slices done by stage, what was set aside, and whether the shards are there.
 
-import functools
-from collections.abc import Callable
-from typing import Any
+Read from summaries, notes and the manifest; no document is opened.
+"""
 
-from pipelines.home import layout as homes
+from dataclasses import dataclass
+
+from pipelines.build import STAGES
 from pipelines.home.decisions import REMOVING_STAGES, current, removing_stages
-from pipelines.home.layout import Home, open_home
+from pipelines.home.layout import INGEST, SURVEY, TOKENIZE, Home, open_home
 from pipelines.home.lock import holder
-from pipelines.home.set_aside import slices_aside
+from pipelines.home.set_aside import Aside, slices_aside
 from pipelines.home.summaries import summaries
-from pipelines.look.stats import SCHEMA_VERSION, STAGES, source_stats
+from pipelines.look.stats import COUNTED, SCHEMA_VERSION, source_stats
+from pipelines.progress.board import Progress
 from pipelines.progress.display import read_snapshot
 from pipelines.recipe import Recipe, recipe_digest
-from pipelines.stages import ingest, tokenize
 from shards.errors import UserError
 from shards.format import MANIFEST
 from shards.manifest import Manifest, read_manifest
 from shards.storage import files
 
 SAFETY_NET = ("crash", "memory", "timeout")
+"""Reasons of rejects that the limits of time and memory give: they are meant never to decide, since
+another machine might not reach them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """How far a build is.
+
+    `done`: slices by stage; `stopped`: why the shards are not what the recipe asks for, which is
+    a guard or a changed setting; `safety_net`: rejects by the reasons of `SAFETY_NET`; `at_work`:
+    who holds the lock; `running`: what that build's display shows.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    slices: int
+    done: dict[str, int]
+    complete: bool
+    stopped: str | None
+    set_aside: list[Aside]
+    safety_net: dict[str, int]
+    at_work: str | None
+    running: Progress | None
+
+
+def status(home: Home, recipe: Recipe) -> Status:
+    """Find out how far a build is."""
+    ingested = summaries(home, INGEST)
+    set_aside = slices_aside(home)
+    manifest = _manifest(home)
+    stopped = _stopped(home, recipe, manifest)
+    at_work = holder(home)
+
+    safety_net = {}
+    for reason in SAFETY_NET:
+        count = sum(summary.rejects.get(reason, 0) for summary in ingested)
+        if count:
+            safety_net[reason] = count
+
+    return Status(
+        slices=len(ingested),
+        done=_done(home, recipe),
+        complete=not set_aside and not stopped and _is_complete(home, recipe, manifest),
+        stopped=stopped,
+        set_aside=set_aside,
+        safety_net=safety_net,
+        at_work=at_work,
+        running=read_snapshot(home) if at_work else None,
+    )
+
+
+def _manifest(home: Home) -> Manifest | None:
+    if not files.exists(home.file("shards", MANIFEST)):
+        return None
+    return read_manifest(home.file("shards"))
+
+
+def _done(home: Home, recipe: Recipe) -> dict[str, int]:
+    """Slices done by each stage that the recipe has switched on."""
+    switched_off = set(REMOVING_STAGES) - set(removing_stages(recipe))
+    done = {}
+    surveyed = summaries(home, SURVEY)
+    if surveyed:
+        done[SURVEY] = len(surveyed)
+    for stage in COUNTED:
+        if stage in switched_off:
+            continue
+        if stage in REMOVING_STAGES or stage == TOKENIZE:
+            # a summary of documents that have changed since is not counted
+            done[stage] = sum(len(current(home, recipe, stage, name)) for name in recipe.sources)
+        else:
+            done[stage] = len(summaries(home, stage))
+    return done
+
+
+def _is_complete(home: Home, recipe: Recipe, manifest: Manifest | None) -> bool:
+    """True when the shards hold as many documents as are kept."""
+    if manifest is None or not manifest.shards:
+        return False
+    kept = 0
+    for name in recipe.sources:
+        count = source_stats(home, recipe, name).kept
+        if count is None:
+            return False
+        kept += count
+    return kept == sum(entry.documents for entry in manifest.shards)
 
 
 def _stopped(home: Home, recipe: Recipe, manifest: Manifest | None) -> str | None:
-    from pipelines.stages import exact
-    from pipelines.stages.near import groups
-    from pipelines.stages.near.guard import guard
+    """Why the shards are not what the recipe asks for; None when nothing speaks against it."""
+    for stage in STAGES:
+        if stage.guard is None or not stage.wanted(recipe):
+            continue
+        done = sum(len(current(home, recipe, stage.name, name)) for name in recipe.sources)
+        slices = sum(len(summaries(home, INGEST, name)) for name in recipe.sources)
+        if done < slices:
+            return None  # this stage has not ended
+        try:
+            stage.guard(home, recipe, lambda line: None)
+        except UserError as error:
+            return error.what
 
-    guards: dict[str, Callable[..., None]] = {
-        exact.STAGE: exact.guard,
-        groups.STAGE: functools.partial(guard, say=lambda _: None),
-    }
-    for stage in removing_stages(recipe):
-        if stage in guards:
-            found = [
-                summary for name in recipe.sources for summary in current(home, recipe, stage, name)
-            ]
-            if len(found) < sum(
-                len(summaries(home, ingest.STAGE, name)) for name in recipe.sources
-            ):
-                return None  # not there yet
-            try:
-                guards[stage](home, recipe, found)
-            except UserError as error:
-                return error.what
     try:
-        _, whole = open_home(
-            home.root
-        )  # with the options of a user's own source, which need its module
+        # with the options of a user's own source too, for which its module must be there
+        _, whole = open_home(home.root)
     except UserError:
         return None
     if manifest and manifest.recipe_digest != recipe_digest(whole):
-        return "the shards are of other settings"
+        return "the shards were built with other settings"
     return None
-
-
-def status(home_root: str) -> dict[str, Any]:
-    """How far a build is: slices done of each stage and whether the shards are there.
-
-    `stopped`: why the shards are not what the recipe asks for: a guard, or settings changed since.
-    `safety_net`: records that the limits of time and memory ended, by reason. Those are meant never
-    to decide, and on another machine they might not.
-    """
-    home, recipe = open_home(home_root, for_reading=True)
-    ingested = summaries(home, ingest.STAGE)
-    slices = len(ingested)
-    done = {stage: len(summaries(home, stage)) for stage in STAGES}
-    for stage in (
-        *REMOVING_STAGES,
-        tokenize.STAGE,
-    ):  # not those of documents that are no more
-        done[stage] = sum(len(current(home, recipe, stage, name)) for name in recipe.sources)
-    aside = slices_aside(home)
-    surveyed = summaries(home, homes.SURVEY)
-    if surveyed:
-        done = {homes.SURVEY: len(surveyed), **done}
-    off = set(REMOVING_STAGES) - set(removing_stages(recipe))
-    kept = [source_stats(home, recipe, name)["kept"] for name in recipe.sources]
-    manifest = (
-        read_manifest(home.file("shards")) if files.exists(home.file("shards", MANIFEST)) else None
-    )
-    entries = manifest.shards if manifest else ()
-    in_shards = sum(entry.documents for entry in entries)
-    stopped = _stopped(home, recipe, manifest)
-    at_work = holder(home)
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "slices": slices,
-        "done": {stage: count for stage, count in done.items() if stage not in off},
-        "complete": bool(entries)
-        and not aside
-        and not stopped
-        and None not in kept
-        and in_shards == sum(kept),
-        "stopped": stopped,
-        "set_aside": aside,
-        "safety_net": {
-            reason: count
-            for reason in SAFETY_NET
-            if (count := sum(summary.rejects.get(reason, 0) for summary in ingested))
-        },
-        "at_work": at_work,
-        "running": read_snapshot(home) if at_work else None,
-    }

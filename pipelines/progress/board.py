@@ -1,29 +1,144 @@
-"""How far a build is: what each child does, in a small mapped file it writes as it goes; and the
-display made of them.
+"""How far the running stage is: what each child has done, summed up for the display.
 
-A child's `tick` costs a microsecond and survives its death: so a slice that kills its child is
-named with the record it had reached. The driver sums the ticks, shows them (live on a terminal, a
-line per half minute in a log) and keeps a snapshot below the home, from which `corpus status` shows
-the same elsewhere.
+Each child ticks into a small mapped file (`ticks`), which survives its death. The driver's board
+adds up the ticks of the slices under way, the slices that are done and, on a cluster, the boards of
+the other workers. What a stage cost in the end is kept below `work/figures`.
 """
 
+import itertools
 import json
 import time
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Any
+from typing import NamedTuple, TypedDict
 
-from pipelines.home.layout import Home
+from pipelines.home.layout import (
+    EXACT,
+    INGEST,
+    NEAR,
+    RULES,
+    SURVEY,
+    TOKENIZE,
+    TOKENIZER,
+    Home,
+)
 from pipelines.progress.ticks import read_tick
+from shards.config import from_dict, to_dict
+from shards.errors import UserError
 from shards.storage import files
 
 RATE_WINDOW_S = 60.0
+"""Rates are those of the last minute."""
+
+STAGE_ORDER = (SURVEY, INGEST, RULES, "dedup", EXACT, NEAR, TOKENIZER, TOKENIZE)
+"""`dedup` is what early versions called the stages that remove duplicates."""
+
+# A board travels between machines as JSON: these are its types.
+
+
+class RunningSlice(TypedDict):
+    """One slice under way. `at`: the record it has reached; `share`: of its bytes, from 0 to 1;
+    `done`: those bytes; `s`: seconds since it began."""
+
+    slice: str
+    at: str
+    records: int
+    share: float
+    done: int
+    s: float
+
+
+class BoardState(TypedDict):
+    """What one process knows. `expected`: [slices, bytes]; `finished`: [slices, bytes, records]."""
+
+    expected: list[int]
+    finished: list[int]
+    running: list[RunningSlice]
+
+
+class Beat(BoardState):
+    """What a worker on another machine says. `beat`: a number that grows; `worker`: its name."""
+
+    beat: int
+    worker: str
+
+
+class Running(NamedTuple):
+    """A slice under way in a child of this process; `start`: by the monotonic clock."""
+
+    label: str
+    size: int
+    ticks: str
+    start: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerProgress:
+    """One slice under way, as the display shows it. The fields are those of `RunningSlice`."""
+
+    slice: str
+    at: str
+    records: int
+    share: float
+    done: int
+    s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """Everything the display shows of a stage. `left_s`: estimated by bytes; None: not known."""
+
+    stage: str
+    slices: int
+    slices_done: int
+    bytes: int
+    bytes_done: int
+    records: int
+    records_per_s: float
+    bytes_per_s: float
+    s: float
+    left_s: float | None = None
+    workers: tuple[WorkerProgress, ...]
+
+    @property
+    def combines(self) -> bool:
+        """True while one worker combines the results of all slices, as in training a vocabulary.
+
+        No rate tells how long that takes.
+        """
+        return 0 < self.slices == self.slices_done and not self.workers
+
+    @property
+    def share(self) -> float:
+        """The share of the bytes that are done, from 0 to 1."""
+        return self.bytes_done / self.bytes if self.bytes else 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageCost:
+    """What a stage cost when it last had work to do.
+
+    `slices_worked`, `bytes`: done then, not before; `peak_bytes`: memory of the worker that took
+    most, with its parser; None where it is not known.
+    """
+
+    stage: str
+    slices: int
+    slices_worked: int
+    bytes: int
+    records: int
+    seconds: float
+    workers: int
+    peak_bytes: int | None = None
 
 
 @dataclass
 class Board:
-    """The state of the running stage, in the driver. `running`: (label, tick file, start) of each
-    slice under way; `worked`: done now, not before; `peak`: bytes of the worker that took most."""
+    """The state of the running stage in this process.
+
+    `worked`: slices done by this run, not by an earlier one; `peak`: bytes of memory of the worker
+    that took most; `others`: on a cluster, the boards of its workers.
+    """
 
     stage: str = ""
     started: float = 0.0
@@ -35,129 +150,147 @@ class Board:
     worked_slices: int = 0
     worked_bytes: int = 0
     peak: int = 0
-    running: dict[int, tuple[str, int, str, float]] = field(default_factory=dict)
-    others: list[dict[str, Any]] = field(default_factory=list)
-    """On a cluster: what the boards of its workers hold, `own` of each."""
+    running: dict[int, Running] = field(default_factory=dict)
+    others: list[BoardState] = field(default_factory=list)
     history: deque[tuple[float, int, int]] = field(default_factory=deque)
+    """(time, bytes, records) of the last minute."""
 
     def begin(self, stage: str) -> None:
-        """A new stage: nothing is known yet."""
+        """Start a new stage."""
         self.__init__()  # type: ignore[misc]
-        self.stage, self.started = stage, time.monotonic()
+        self.stage = stage
+        self.started = time.monotonic()
 
     def expect(self, slices: int, size: int) -> None:
-        """More work is planned."""
+        """Add planned work."""
         self.total_slices += slices
         self.total_bytes += size
 
     def finish(self, size: int, records: int, peak: int = 0) -> None:
-        """A slice is done; one that never ticked was done before."""
+        """Count a slice as done. One without records was done by an earlier run."""
         self.done_slices += 1
         self.done_bytes += size
         self.done_records += records
         self.peak = max(self.peak, peak)
+        # ticks count records: a slice that only proved to be done has none
         if records:
             self.worked_slices += 1
             self.worked_bytes += size
 
-    def own(self) -> dict[str, Any]:
-        """What this process knows, as JSON types: `expected` [slices, bytes], `finished` [slices,
-        bytes, records], `running`."""
+    def own(self) -> BoardState:
+        """What this process knows, for the other machines."""
         now = time.monotonic()
-        workers = []
-        for label, size, path, start in list(self.running.values()):
-            tick_ = read_tick(path)
-            workers.append(
-                {
-                    "slice": label,
-                    "at": f"{tick_.path} @ {tick_.position}" if tick_.path else "",
-                    "records": tick_.records,
-                    "share": min(1.0, tick_.done / size) if size else 0.0,
-                    "done": min(tick_.done, size),
-                    "s": now - start,
-                }
+        running: list[RunningSlice] = []
+        # a copy: the engine's thread changes the dictionary meanwhile
+        for entry in list(self.running.values()):
+            tick = read_tick(entry.ticks)
+            running.append(
+                RunningSlice(
+                    slice=entry.label,
+                    at=f"{tick.path} @ {tick.position}" if tick.path else "",
+                    records=tick.records,
+                    share=min(1.0, tick.done / entry.size) if entry.size else 0.0,
+                    done=min(tick.done, entry.size),
+                    s=now - entry.start,
+                )
             )
-        return {
-            "expected": [self.total_slices, self.total_bytes],
-            "finished": [self.done_slices, self.done_bytes, self.done_records],
-            "running": workers,
-        }
+        return BoardState(
+            expected=[self.total_slices, self.total_bytes],
+            finished=[self.done_slices, self.done_bytes, self.done_records],
+            running=running,
+        )
 
-    def figures(self) -> dict[str, Any]:
-        """Everything the display shows, as JSON types. Rates are of the last minute, `left_s` by
-        bytes."""
+    def figures(self) -> Progress:
+        """Everything the display shows, now."""
         now = time.monotonic()
         boards = [self.own(), *self.others]
-        slices, size = (sum(board["expected"][index] for board in boards) for index in range(2))
-        slices_done, done, records = (
-            sum(board["finished"][index] for board in boards) for index in range(3)
-        )
-        workers = [worker for board in boards for worker in board["running"]]
-        done += sum(worker["done"] for worker in workers)
+        workers = list(itertools.chain.from_iterable(board["running"] for board in boards))
+        size = sum(board["expected"][1] for board in boards)
+
+        size_done = sum(board["finished"][1] for board in boards)
+        size_done += sum(worker["done"] for worker in workers)
+        records = sum(board["finished"][2] for board in boards)
         records += sum(worker["records"] for worker in workers)
-        self.history.append((now, done, records))
+
+        byte_rate, record_rate = self._rates(now, size_done, records)
+        return Progress(
+            stage=self.stage,
+            slices=sum(board["expected"][0] for board in boards),
+            slices_done=sum(board["finished"][0] for board in boards),
+            bytes=size,
+            bytes_done=size_done,
+            records=records,
+            records_per_s=record_rate,
+            bytes_per_s=byte_rate,
+            s=now - self.started,
+            left_s=(size - size_done) / byte_rate if byte_rate > 0 else None,
+            workers=tuple(_worker_progress(worker) for worker in workers),
+        )
+
+    def _rates(self, now: float, size_done: int, records: int) -> tuple[float, float]:
+        """Bytes and records per second: of the last minute, or since the stage began."""
+        self.history.append((now, size_done, records))
         while len(self.history) > 2 and self.history[1][0] < now - RATE_WINDOW_S:
             self.history.popleft()
-        then, done_then, records_then = self.history[0]
-        span = max(now - then, 1e-9) if now - then > 0.5 else max(now - self.started, 1e-9)
-        if now - then <= 0.5:
-            done_then = records_then = 0
-        byte_rate = max(done - done_then, 0) / span
-        left = (size - done) / byte_rate if byte_rate > 0 else None
-        return {
-            "stage": self.stage,
-            "slices": slices,
-            "slices_done": slices_done,
-            "bytes": size,
-            "bytes_done": done,
-            "records": records,
-            "records_per_s": max(records - records_then, 0) / span,
-            "bytes_per_s": byte_rate,
-            "s": now - self.started,
-            "left_s": left,
-            "workers": workers,
-        }
+
+        then, size_then, records_then = self.history[0]
+        if now - then <= 0.5:  # too short for a rate
+            then = self.started
+            size_then = 0
+            records_then = 0
+        span = max(now - then, 1e-9)
+        return max(size_done - size_then, 0) / span, max(records - records_then, 0) / span
+
+
+def _worker_progress(worker: RunningSlice) -> WorkerProgress:
+    return WorkerProgress(
+        slice=worker["slice"],
+        at=worker["at"],
+        records=worker["records"],
+        share=worker["share"],
+        done=worker["done"],
+        s=worker["s"],
+    )
 
 
 def write_figures(home: Home, workers: int) -> None:
-    """Keep what the stage that has just ended cost, below `work/`: no part of any output, and not
-    compared. A run in which nothing was left to do changes nothing."""
+    """Keep the cost of the stage that has just ended, unless it had no work to do.
+
+    It is written below `work/`, is part of no output, and `corpus diff` does not compare it.
+    """
     if not board.worked_slices:
         return
-    found = {
-        "stage": board.stage,
-        "slices": board.done_slices,
-        "slices_worked": board.worked_slices,
-        "bytes": board.worked_bytes,
-        "records": board.done_records,
-        "seconds": round(time.monotonic() - board.started, 3),
-        "workers": workers,
-        "peak_bytes": board.peak or None,
-    }
-    files.write_bytes(
-        home.file("work", "figures", f"{board.stage}.json"), json.dumps(found).encode()
+    cost = StageCost(
+        stage=board.stage,
+        slices=board.done_slices,
+        slices_worked=board.worked_slices,
+        bytes=board.worked_bytes,
+        records=board.done_records,
+        seconds=round(time.monotonic() - board.started, 3),
+        workers=workers,
+        peak_bytes=board.peak or None,
     )
+    address = home.file("work", "figures", f"{board.stage}.json")
+    files.write_bytes(address, json.dumps(to_dict(cost)).encode())
 
 
-def read_figures(home: Home) -> list[dict[str, Any]]:
-    """What each stage cost when it last had work to do, in the order of the stages; none after
-    `corpus clean --work`."""
+def read_figures(home: Home) -> list[StageCost]:
+    """The cost of each stage, in the order of the stages; none after `corpus clean --work`."""
     found = []
     for address in files.list_files(home.file("work", "figures"), ".json"):
         try:
-            found.append(json.loads(files.read_bytes(address)))
-        except ValueError:
+            content = json.loads(files.read_bytes(address))
+            known = {key: value for key, value in dict(content).items() if value is not None}
+            found.append(from_dict(StageCost, known))
+        except (ValueError, TypeError, UserError):  # cut, or of another version
             continue
-    order = ("survey", "ingest", "rules", "dedup", "exact", "near", "tokenizer", "tokenize")
-    known = [row for row in found if isinstance(row, dict) and isinstance(row.get("stage"), str)]
-    return sorted(
-        known,
-        key=lambda row: (
-            order.index(row["stage"]) if row["stage"] in order else len(order),
-            row["stage"],
-        ),
-    )
+
+    def order(cost: StageCost) -> tuple[int, str]:
+        known = cost.stage in STAGE_ORDER
+        return STAGE_ORDER.index(cost.stage) if known else len(STAGE_ORDER), cost.stage
+
+    return sorted(found, key=order)
 
 
 board = Board()
-"""The one of this process: an in-process runner's DoFns report to it."""
+"""The board of this process: the engine's workers in it report here."""

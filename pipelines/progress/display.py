@@ -1,81 +1,93 @@
-"""TODO-DOC pipelines/progress/display.py."""
+"""The progress of a stage on stderr: live on a terminal, one line per half minute in a log.
+
+A snapshot of the same figures is kept below a local home, from which `corpus status` shows them in
+another terminal. A display never ends a build: what it cannot write it leaves out.
+"""
 
 import json
 import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from pipelines.home.layout import Home
-from pipelines.progress.board import board
+from pipelines.progress.board import Progress, WorkerProgress, board
 from pipelines.wording import amount, duration
+from shards.config import from_dict, to_dict
+from shards.errors import UserError
 from shards.storage import files
 
 LOG_EVERY_S = 30.0
 
 SNAPSHOT_EVERY_S = 2.0
 
+LOOK_EVERY_S = 0.5
 
-def _together(figures: dict[str, Any]) -> bool:
-    """True while one worker does what needs every slice, as the training of a vocabulary: no rate
-    tells how long that takes."""
-    return 0 < figures["slices"] == figures["slices_done"] and not figures["workers"]
+Update = Callable[[Progress], None]
 
 
-def line(figures: dict[str, Any]) -> str:
-    """One line: stage, share by bytes, slices, records and rate, time left."""
-    if _together(figures):
-        return f"{figures['stage']}: {figures['slices']:,} slices done, now what needs all of them together, {duration(figures['s'])} gone"
-    share = figures["bytes_done"] / figures["bytes"] if figures["bytes"] else 0.0
+def line(progress: Progress) -> str:
+    """One line for a log: share by bytes, slices, records, rates and time left."""
+    if progress.combines:
+        return (
+            f"{progress.stage}: {progress.slices:,} slices done; combining them, "
+            f"{duration(progress.s)} elapsed"
+        )
     return (
-        f"{figures['stage']}: {share:4.0%}, {figures['slices_done']:,} of {figures['slices']:,} slices, {amount(figures['bytes_done'])} of {amount(figures['bytes'])}, "
-        f"{figures['records']:,} records, {figures['records_per_s']:,.0f}/s, {amount(figures['bytes_per_s'])}/s, {duration(figures['left_s'])} left"
+        f"{progress.stage}: {progress.share:4.0%}, {progress.slices_done:,} of "
+        f"{progress.slices:,} slices, {_volume(progress)}, {duration(progress.left_s)} left"
     )
 
 
-def lines(figures: dict[str, Any], width: int) -> list[str]:
-    """The display: a bar, the rates, a line for each worker; none longer than `width`."""
-    if _together(figures):
-        return [
-            text[:width]
-            for text in (
-                f"{figures['stage']:10} {figures['slices']:,} slices done,",
-                f"{'':10} now what needs all of them together, {duration(figures['s'])} gone",
-            )
+def lines(progress: Progress, width: int) -> list[str]:
+    """The display for a terminal: a bar, the rates, one line per worker; none is longer than
+    `width`."""
+    indent = " " * 10
+    if progress.combines:
+        shown = [
+            f"{progress.stage:10} {progress.slices:,} slices done;",
+            f"{indent} combining them, {duration(progress.s)} elapsed",
         ]
-    share = figures["bytes_done"] / figures["bytes"] if figures["bytes"] else 0.0
+        return [text[:width] for text in shown]
+
     cells = max(10, min(40, width - 50))
-    bar = "█" * int(share * cells) + "░" * (cells - int(share * cells))
+    filled = int(progress.share * cells)
+    bar = "█" * filled + "░" * (cells - filled)
     shown = [
-        f"{figures['stage']:10} {bar} {share:4.0%}  {figures['slices_done']:,}/{figures['slices']:,} slices",
-        f"{'':10} {amount(figures['bytes_done'])} of {amount(figures['bytes'])}, {figures['records']:,} records, {figures['records_per_s']:,.0f}/s, {amount(figures['bytes_per_s'])}/s",
-        f"{'':10} {duration(figures['s'])} gone, {duration(figures['left_s'])} left",
+        f"{progress.stage:10} {bar} {progress.share:4.0%}  "
+        f"{progress.slices_done:,}/{progress.slices:,} slices",
+        f"{indent} {_volume(progress)}",
+        f"{indent} {duration(progress.s)} elapsed, {duration(progress.left_s)} left",
     ]
-    for worker in figures["workers"]:
-        head = f"  {worker['slice']} {worker['share']:4.0%} {duration(worker['s']):>6}  "
-        room = width - len(head)
-        shown.append(
-            head
-            + (
-                worker["at"]
-                if len(worker["at"]) <= room
-                else "…" + worker["at"][-(room - 1) :]
-                if room > 8
-                else ""
-            )
-        )
+    shown += [_worker_line(worker, width) for worker in progress.workers]
     return [text[:width] for text in shown]
+
+
+def _volume(progress: Progress) -> str:
+    return (
+        f"{amount(progress.bytes_done)} of {amount(progress.bytes)}, "
+        f"{progress.records:,} records, {progress.records_per_s:,.0f}/s, "
+        f"{amount(progress.bytes_per_s)}/s"
+    )
+
+
+def _worker_line(worker: WorkerProgress, width: int) -> str:
+    """A slice and the record it has reached; of a long address the end is shown."""
+    head = f"  {worker.slice} {worker.share:4.0%} {duration(worker.s):>6}  "
+    room = width - len(head)
+    if len(worker.at) <= room:
+        return head + worker.at
+    return head + "…" + worker.at[-(room - 1) :] if room > 8 else head
 
 
 @contextmanager
 def display(home: Home, stage: str) -> Iterator[None]:
-    """Show the board on stderr while the block runs: live on a terminal, else a line now and
-    then."""
+    """Show the board on stderr while the block runs."""
     board.begin(stage)
     stop = threading.Event()
+    # a thread of its own: the engine has this one until the stage ends
     thread = threading.Thread(target=_show, args=(home, stop), daemon=True)
     thread.start()
     try:
@@ -88,59 +100,68 @@ def display(home: Home, stage: str) -> Iterator[None]:
 
 
 def _show(home: Home, stop: threading.Event) -> None:
-    live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
-    last_log = last_snapshot = time.monotonic()
-    with _screen() if live else _no_screen() as update:
-        while not stop.wait(0.5):
+    is_terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    with _screen() if is_terminal else _log() as update:
+        last_snapshot = time.monotonic()
+        while not stop.wait(LOOK_EVERY_S):
+            progress = board.figures()
+            update(progress)
             now = time.monotonic()
-            figures = board.figures()
-            if live:
-                update(figures)
-            elif now - last_log >= LOG_EVERY_S:
-                print(line(figures), file=sys.stderr, flush=True)
-                last_log = now
             if now - last_snapshot >= SNAPSHOT_EVERY_S and not files.is_remote(home.root):
-                _write_snapshot(home, figures)
+                _write_snapshot(home, progress)
                 last_snapshot = now
 
 
 @contextmanager
-def _screen() -> Iterator[Any]:
+def _screen() -> Iterator[Update]:
+    """A display that is drawn anew in place."""
     from rich.console import Console
     from rich.live import Live
     from rich.text import Text
 
     console = Console(file=sys.stderr)
     with Live(console=console, transient=True, auto_refresh=False) as view:
-        yield lambda figures: view.update(
-            Text("\n".join(lines(figures, console.width)), no_wrap=True), refresh=True
-        )
+
+        def update(progress: Progress) -> None:
+            text = "\n".join(lines(progress, console.width))
+            view.update(Text(text, no_wrap=True), refresh=True)
+
+        yield update
 
 
 @contextmanager
-def _no_screen() -> Iterator[Any]:
-    yield None
+def _log() -> Iterator[Update]:
+    """A line now and then."""
+    last = time.monotonic()
+
+    def update(progress: Progress) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= LOG_EVERY_S:
+            print(line(progress), file=sys.stderr, flush=True)
+            last = now
+
+    yield update
 
 
 def _snapshot(home: Home) -> str:
     return home.file("work", "progress.json")
 
 
-def _write_snapshot(home: Home, figures: dict[str, Any]) -> None:
+def _write_snapshot(home: Home, progress: Progress) -> None:
     path = _snapshot(home)
-    try:  # a display must not end a build: a full disk is found by those who write
+    try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path + ".new", "w", encoding="utf-8") as stream:
-            json.dump(figures, stream)
-        os.replace(path + ".new", path)
-    except OSError:
+            json.dump(to_dict(progress), stream)
+        os.replace(path + ".new", path)  # a reader sees the old one or the new one, never a part
+    except OSError:  # a full disk is reported by the stage that writes
         return
 
 
-def read_snapshot(home: Home) -> dict[str, Any] | None:
-    """What the display of a running build shows; None when none runs (or its home is remote)."""
+def read_snapshot(home: Home) -> Progress | None:
+    """What the display of a running build shows; None when there is none, as of a remote home."""
     try:
-        found: dict[str, Any] = json.loads(files.read_bytes(_snapshot(home)))
-    except (OSError, ValueError):
+        return from_dict(Progress, json.loads(files.read_bytes(_snapshot(home))))
+    except (OSError, ValueError, UserError):
         return None
-    return found

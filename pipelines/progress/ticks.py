@@ -1,4 +1,10 @@
-"""TODO-DOC pipelines/progress/ticks.py."""
+"""Ticks: how far a slice is, in a small file that the child maps into memory and writes as it goes.
+
+A tick costs about a microsecond, and the last one survives the child's death: a slice that kills
+its child is reported with the record it had reached. The file holds three whole numbers (records,
+bytes, position), a path that ends with NUL, and the peak of memory at its end. A reader may see a
+tick half written, which a display can bear.
+"""
 
 import mmap
 import os
@@ -19,9 +25,11 @@ _tick_map: mmap.mmap | None = None
 
 @dataclass(frozen=True)
 class Tick:
-    """What a child said last: records so far, bytes of its input done, and the record it had
-    reached. `peak`: bytes of memory that the slice took at most, its parser's with it; 0 until it
-    ends."""
+    """How far a slice is.
+
+    `records`, `done`: records and bytes of input so far; `path`, `position`: the record it has
+    reached; `peak`: bytes of memory the slice took at most, with its parser's; 0 until it ends.
+    """
 
     records: int = 0
     done: int = 0
@@ -31,8 +39,10 @@ class Tick:
 
 
 def new_tick_file(home_root: str) -> str:
-    """A file for one run of one slice, on this machine: below a local home, where a sweep finds
-    what a killed build left."""
+    """Create a tick file for one try of one slice, on this machine; returns its path.
+
+    Below a local home, where a sweep removes the files of a killed build.
+    """
     folder = None
     if not files.is_remote(home_root):
         folder = os.path.abspath(files.join(home_root, "work"))
@@ -44,7 +54,7 @@ def new_tick_file(home_root: str) -> str:
 
 
 def open_ticks(path: str | None) -> None:
-    """In the child: from now on `tick` writes to this file; None: nowhere."""
+    """Let `tick` write to this file from now on; None: nowhere. Called in the child."""
     global _tick_map
     if path is None:
         _tick_map = None
@@ -54,7 +64,7 @@ def open_ticks(path: str | None) -> None:
 
 
 def tick(records: int, done: int, path: str = "", position: int = 0) -> None:
-    """Say how far the running slice is; costs about a microsecond."""
+    """Write how far the running slice is; costs about a microsecond."""
     if _tick_map is not None:
         name = path.encode("utf-8", "replace")[: _SIZE - _FIELDS.size - _PEAK.size - 2]
         _FIELDS.pack_into(_tick_map, 0, records, done, position)
@@ -62,13 +72,13 @@ def tick(records: int, done: int, path: str = "", position: int = 0) -> None:
 
 
 def tell_peak(peak: int) -> None:
-    """Say how much memory the slice took."""
+    """Write how much memory the slice took, in bytes."""
     if _tick_map is not None:
         _PEAK.pack_into(_tick_map, _SIZE - _PEAK.size, peak)
 
 
 def read_tick(path: str) -> Tick:
-    """What the child wrote last."""
+    """The last tick in the file; an empty one when there is no file."""
     try:
         with open(path, "rb") as stream:
             content = stream.read()
@@ -76,12 +86,8 @@ def read_tick(path: str) -> Tick:
         return Tick()
     if len(content) < _FIELDS.size:
         return Tick()
+
     records, done, position = _FIELDS.unpack_from(content)
     name = content[_FIELDS.size : -_PEAK.size].split(b"\0", 1)[0]
-    return Tick(
-        records,
-        done,
-        position,
-        name.decode("utf-8", "replace"),
-        _PEAK.unpack_from(content, len(content) - _PEAK.size)[0],
-    )
+    peak = _PEAK.unpack_from(content, len(content) - _PEAK.size)[0]
+    return Tick(records, done, position, name.decode("utf-8", "replace"), peak)

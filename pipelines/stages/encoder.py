@@ -1,4 +1,8 @@
-"""TODO-DOC pipelines/stages/encoder.py."""
+"""From texts to sentences, and from sentences to token ids.
+
+sentencex finds the sentences. `tokenizers` is the reference for the ids; fastokens gives the same
+about 15 times as fast, for the versions that the tests compare.
+"""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -14,12 +18,20 @@ from shards.format import token_schema
 from shards.storage import files
 from shards.writer import token_batch
 
+PACKAGES = ("sentencex", "tokenizers")
+"""Distributions that decide sentences and ids."""
+
 FASTOKENS_VERSIONS = ("0.3.5",)
+"""Those whose ids the tests compare with `tokenizers`; any other is not used."""
 
 COMPARED_SENTENCES = 1000
+"""How many sentences each process compares, to be safe with any vocabulary."""
 
-Encoder = Callable[[list[str]], tuple[NDArray[np.uint32], NDArray[np.int64]]]
-"""S sentences -> (T,) ids of all, (S + 1,) offsets into them."""
+Encoded = tuple[NDArray[np.uint32], NDArray[np.int64]]
+"""(T,) ids of S sentences, and (S + 1,) offsets into them."""
+
+Encoder = Callable[[list[str]], Encoded]
+"""Encodes S sentences."""
 
 
 def read_tokenizer(address: str) -> Tokenizer:
@@ -32,33 +44,42 @@ def read_tokenizer(address: str) -> Tokenizer:
 
 
 def vocab_size(tokenizer: Tokenizer) -> int:
-    """The highest id and one: a given vocabulary may leave ids out."""
+    """One more than the highest id: a given vocabulary may leave ids out."""
     return max(tokenizer.get_vocab().values()) + 1
 
 
 def split_sentences(text: str, language: str, whitespace: str) -> list[str]:
-    """The sentences of a normalised text, as they are encoded; `whitespace` is that of the recipe.
+    """The sentences of a normalised text, as they are encoded.
 
-    `keep`: their concatenation is the text. `space`: runs of white space are one space, and a
-    sentence after the first begins with one where white space is before it (in Chinese there is
-    none). `strip`: the same without that space. `language`: a langdetect code; unknown is split as
-    English.
+    `whitespace` is that of the recipe. With `keep`, the sentences joined are the text. With
+    `space`, a run of white space is one space, and a sentence after the first begins with one where
+    white space is before it (in Chinese there is none). `strip` is the same without that space.
+    `language` is a langdetect code; an unknown one is split like English.
     """
     code = {"zh-cn": "zh", "zh-tw": "zh", "any": "en"}.get(language, language)
-    sentences = []
+    spans = list(_sentence_spans(text, code))
+    if whitespace == "keep":
+        return _whole_text(text, spans)
+
+    sentences: list[str] = []
     end = 0
-    for begin, stop in _sentence_spans(text, code):
-        if whitespace == "keep":
-            sentences.append(text[end:stop])
-        else:
-            bare = " ".join(text[begin:stop].split())
-            sentences.append(
-                " " + bare if whitespace == "space" and end < begin and sentences else bare
-            )
+    for begin, stop in spans:
+        sentence = " ".join(text[begin:stop].split())
+        if whitespace == "space" and end < begin and sentences:
+            sentence = " " + sentence
+        sentences.append(sentence)
         end = stop
-    if whitespace == "keep" and sentences and end < len(text):
-        sentences[-1] += text[end:]
     return sentences
+
+
+def _whole_text(text: str, spans: list[tuple[int, int]]) -> list[str]:
+    """The text in pieces: each begins where the one before ends, the last reaches to the end."""
+    if not spans:
+        return []
+
+    ends = [stop for _, stop in spans[:-1]] + [len(text)]
+    begins = [0, *ends[:-1]]
+    return [text[begin:end] for begin, end in zip(begins, ends)]
 
 
 def _sentence_spans(text: str, language: str) -> Iterator[tuple[int, int]]:
@@ -80,18 +101,19 @@ def encode(
 ) -> pa.RecordBatch:
     """The shard columns of D documents, each a list of sentences; a sentence without tokens is left
     out."""
-    tokens, ends = encoder([sentence for sentences in documents for sentence in sentences])
+    sentences = list(itertools.chain.from_iterable(documents))
+    tokens, ends = encoder(sentences)
     lengths = np.diff(ends)
-    sentence_ends = _ends(np.fromiter(map(len, documents), np.int64, len(documents)))
-    token_ends = ends[sentence_ends]
-    filled = lengths > 0
-    sentence_ends = _ends(filled)[sentence_ends]
+    is_filled = lengths > 0
+
+    # Where each document begins, counted in sentences, then in tokens and in filled sentences.
+    first_sentences = _ends(np.fromiter(map(len, documents), np.int64, len(documents)))
     return token_batch(
         pa.array(identities, pa.string()),
         tokens.astype(dtype),
-        token_ends,
-        lengths[filled].astype(np.uint32),
-        sentence_ends,
+        ends[first_sentences],
+        lengths[is_filled].astype(np.uint32),
+        _ends(is_filled)[first_sentences],
         token_schema(dtype),
     )
 
@@ -99,21 +121,22 @@ def encode(
 def plain_encoder(tokenizer: Tokenizer) -> Encoder:
     """Sentences by `tokenizers`: the reference."""
 
-    def encode_sentences(sentences: list[str]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
-        ids = [
-            encoding.ids
-            for encoding in tokenizer.encode_batch_fast(sentences, add_special_tokens=False)
-        ]
+    def encode_sentences(sentences: list[str]) -> Encoded:
+        encodings = tokenizer.encode_batch_fast(sentences, add_special_tokens=False)
+        ids = [encoding.ids for encoding in encodings]
         ends = _ends(np.fromiter(map(len, ids), np.int64, len(ids)))
-        return np.fromiter(itertools.chain.from_iterable(ids), np.uint32, int(ends[-1])), ends
+        flat = itertools.chain.from_iterable(ids)
+        return np.fromiter(flat, np.uint32, int(ends[-1])), ends
 
     return encode_sentences
 
 
 def fastest_encoder(address: str) -> Encoder:
-    """The same ids by fastokens, about 15 times as fast, where the version that the tests compare
-    is installed and it knows the vocabulary; the first sentences of each process are compared with
-    `tokenizers`, else that encodes all."""
+    """Sentences by fastokens where it can be trusted, else by `tokenizers`; the same ids.
+
+    It is trusted in a version that the tests compare, for a vocabulary that it can read, and once
+    the first sentences of the process came out the same.
+    """
     plain = plain_encoder(read_tokenizer(address))
     try:
         import fastokens
@@ -123,28 +146,33 @@ def fastest_encoder(address: str) -> Encoder:
         fast = fastokens.Tokenizer.from_json_str(files.read_bytes(address).decode())
     except (ImportError, ValueError, RuntimeError):
         return plain
-    compared = 0
-    equal = True
 
-    def encode_sentences(sentences: list[str]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
-        nonlocal compared, equal
-        if not equal:
+    compared = 0
+    is_equal = True
+
+    def encode_sentences(sentences: list[str]) -> Encoded:
+        nonlocal compared, is_equal
+        if not is_equal:
             return plain(sentences)
-        ids, ends = fast.encode_batch_flat(
+
+        content, offsets = fast.encode_batch_flat(
             sentences, add_special_tokens=False, split_special_tokens=True
         )
-        found = np.frombuffer(ids, np.uint32), np.frombuffer(ends, np.uint64).astype(np.int64)
+        ids = np.frombuffer(content, np.uint32)
+        ends = np.frombuffer(offsets, np.uint64).astype(np.int64)
         if compared < COMPARED_SENTENCES:
             compared += len(sentences)
-            expected = plain(sentences[:COMPARED_SENTENCES])
-            count = len(expected[1])
-            equal = np.array_equal(found[1][:count], expected[1]) and np.array_equal(
-                found[0][: expected[1][-1]], expected[0]
-            )
-            return found if equal else plain(sentences)
-        return found
+            is_equal = _begins_with(ids, ends, plain(sentences[:COMPARED_SENTENCES]))
+        return (ids, ends) if is_equal else plain(sentences)
 
     return encode_sentences
+
+
+def _begins_with(ids: NDArray[np.uint32], ends: NDArray[np.int64], expected: Encoded) -> bool:
+    """Whether the first sentences have the expected ids."""
+    expected_ids, expected_ends = expected
+    same_ends = np.array_equal(ends[: len(expected_ends)], expected_ends)
+    return same_ends and np.array_equal(ids[: expected_ends[-1]], expected_ids)
 
 
 def _ends(lengths: NDArray[np.generic]) -> NDArray[np.int64]:

@@ -1,7 +1,6 @@
-"""Stage `ingest`: slices of the sources become documents and rejects; every record is one or the
-other.
+"""Stage `ingest`: the records of every source become documents or rejects; none is lost.
 
-Text is normalised here, once, for every source. Memory is one row group (about 16 MB of text) and
+Text is normalised here, once, for all sources. Memory is one row group (about 16 MB of text) and
 one document.
 """
 
@@ -10,7 +9,7 @@ import datetime
 import functools
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -29,142 +28,171 @@ from corpora.document import (
 from corpora.sources import load_source, survey_of
 from corpora.text.normalise import normalise
 from pipelines.home.documents import DOCUMENT_SCHEMA, REJECT_SCHEMA
-from pipelines.home.layout import CONCLUSION, Home, open_home, task_home
-from pipelines.home.summaries import Summary, done, prune, read_summary, write_summary
+from pipelines.home.layout import CONCLUSION, INGEST, SURVEY, Home
+from pipelines.home.summaries import Summary, prune, read_summary, summaries
 from pipelines.progress.ticks import tick
-from pipelines.stages.source_tasks import Task, bytes_until, plan_slices, storable
+from pipelines.recipe import Recipe
+from pipelines.stages import survey
+from pipelines.stages.accounts import check, check_disk, listed, sums, total
+from pipelines.stages.job import Job
+from pipelines.stages.source_tasks import (
+    Reading,
+    SourceTask,
+    bytes_until,
+    plan_slices,
+    storable,
+)
+from pipelines.stages.stage import Pass, Result, Stage
+from pipelines.wording import several
 from shards.errors import UserError
 from shards.storage import files
-
-STAGE = "ingest"
 
 VERSION = 1
 
 ROW_GROUP_BYTES = 16_000_000
+"""Text that is held and written together."""
+
+ROW_GROUP_REJECTS = 10_000
 
 REJECT_TEXT = 500
 """Characters of a reject's text that are kept."""
 
+UNREADABLE = {*survey.DAMAGE, "unknown_format", "not_an_archive", "not_a_dump"}
+"""Where a source has no other rejects and no document, none of its files could be read."""
 
-def plan(home_root: str) -> list[Task]:
-    """The slices of every source of the home's recipe, in order; what slices that are no more left
-    is removed.
+SAID_MARKS = 4
+"""The most frequent marks of documents are named after a build, this many of them."""
 
-    With a `limit` each source is one slice, since the first N records are counted in the source's
-    order. Raises `UserError`: no file matches, a folder is missing.
+
+def plan(
+    home: Home, recipe: Recipe, slices: Mapping[str, list[Slice]] | None = None
+) -> list[SourceTask]:
+    """The slices of every source, in order; removes the files of slices that no longer exist.
+
+    `slices` are those of the sources, where they are listed already. Raises `UserError`: no file
+    matches, a folder is missing, a source was not surveyed.
     """
-    home, recipe = open_home(home_root)
     tasks = []
     for name, options in recipe.sources.items():
-        source = load_source(options.kind)
         if options.ftfy:
             ftfy_fix()
-        decided: dict[str, Any] = {"stage": VERSION}
+
+        depends: dict[str, Any] = {"stage": VERSION}
         if survey_of(options):
             concluded = read_summary(home.summary(CONCLUSION, name, CONCLUSION))
             if concluded is None:
                 raise UserError(
-                    f"{home_root}: {name} was not surveyed",
-                    f"corpus build {home_root}/recipe.toml --home {home_root}",
+                    f"{home.root}: {name} was not surveyed",
+                    f"corpus build {home.root}/recipe.toml --home {home.root}",
                 )
-            decided["survey"] = concluded.output
-        tasks += plan_slices(home_root, recipe, name, source.slices, STAGE, decided)
-    prune(home, STAGE, {(task.source, task.slice.name) for task in tasks}, ("documents", "rejects"))
+            depends["survey"] = concluded.output
+
+        pieces = load_source(options.kind).slices(options) if slices is None else slices[name]
+        tasks += plan_slices(home, recipe, Reading(name, pieces, depends))
+
+    wanted = {(task.source, task.name) for task in tasks}
+    prune(home, INGEST, wanted, ("documents", "rejects"))
     return tasks
 
 
-def process(task: Task) -> Summary:
-    """Read one slice into documents and rejects, unless that is done. Returns its summary, written
-    last."""
-    home, recipe = task_home(task)
-    name, piece = task.source, task.slice
-    address = home.documents(name, piece.name)
-    finished = done(home, STAGE, name, piece.name, task.fingerprint, address)
-    if finished and (not finished.rejects or files.exists(home.rejects(name, piece.name))):
-        return finished
-    options = recipe.sources[name]
+def documents_address(home: Home, recipe: Recipe, task: SourceTask) -> str:
+    """Where the documents of a slice are stored."""
+    return home.documents(task.source, task.name)
+
+
+def rejects_beside(home: Home, summary: Summary) -> tuple[str, ...]:
+    """The file of a slice's rejects, where it has any."""
+    return (home.rejects(summary.source, summary.slice),) if summary.rejects else ()
+
+
+class Batches:
+    """Collects the documents or rejects of a slice and writes them batch by batch."""
+
+    def __init__(self, output: files.Output, schema: pa.Schema) -> None:
+        self.writer = pq.ParquetWriter(output, schema, compression="zstd")
+        self.schema = schema
+        self.rows: list[tuple[Any, ...]] = []
+        self.size = 0
+
+    def add(self, row: tuple[Any, ...], size: int, limit: int) -> None:
+        """Add a row of `size`; a batch is written once the sizes reach `limit`."""
+        self.rows.append(row)
+        self.size += size
+        if self.size >= limit:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is held."""
+        if self.rows:
+            columns = zip(zip(*self.rows), self.schema)
+            arrays = [pa.array(column, field.type) for column, field in columns]
+            self.writer.write_batch(pa.record_batch(arrays, schema=self.schema))
+        self.rows, self.size = [], 0
+
+    def __enter__(self) -> "Batches":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self.flush()
+        self.writer.close()
+
+
+def read(home: Home, recipe: Recipe, task: SourceTask, output: files.Output) -> Result:
+    """Read every record of one slice; documents go to `output`, rejects to a file beside it."""
+    source = task.source
+    options = recipe.sources[source]
     mend = ftfy_fix() if options.ftfy else None
-    counts, rejects, marks = (
-        Counter[str](records=0, documents=0, bytes=0),
-        Counter[str](),
-        Counter[str](),
-    )
-    reached = bytes_until(piece)
+    counts = Counter[str](records=0, documents=0, bytes=0)
+    rejects, marks = Counter[str](), Counter[str]()
+    reached = bytes_until(task.slice)
+    last: tuple[str, int] | None = None
+
     with (
-        files.open_output(address) as good,
-        files.open_output(home.rejects(name, piece.name)) as bad,
+        files.open_output(home.rejects(source, task.name)) as rejects_output,
+        Batches(output, DOCUMENT_SCHEMA) as kept,
+        Batches(rejects_output, REJECT_SCHEMA) as rejected,
     ):
-        with (
-            pq.ParquetWriter(good, DOCUMENT_SCHEMA, compression="zstd") as documents,
-            pq.ParquetWriter(bad, REJECT_SCHEMA, compression="zstd") as rejected,
-        ):
-            held: list[Document] = []
-            held_rejects: list[Reject] = []
-            held_bytes = 0
-            last: tuple[str, int] | None = None
-            for record in _records(home, name, options, piece):
-                record = _normalised(record, mend)
-                counts["records"] += 1
-                tick(
-                    counts["records"],
-                    reached(record.path, record.position),
-                    record.path,
-                    record.position,
-                )
-                if isinstance(record, Document):
-                    last = _ordered(name, last, (record.path, record.position))
-                    size = len(record.text.encode())
-                    counts["documents"] += 1
-                    counts["bytes"] += size
-                    marks.update(record.marks)
-                    held.append(record)
-                    held_bytes += size
-                    if held_bytes >= ROW_GROUP_BYTES:
-                        documents.write_batch(_document_batch(name, held))
-                        held, held_bytes = [], 0
-                else:
-                    rejects[record.reason] += 1
-                    held_rejects.append(record)
-                    if len(held_rejects) >= 10_000:
-                        rejected.write_batch(_reject_batch(name, held_rejects))
-                        held_rejects = []
-                if counts["records"] == recipe.limit:
-                    break
-            if held:
-                documents.write_batch(_document_batch(name, held))
-            if held_rejects:
-                rejected.write_batch(_reject_batch(name, held_rejects))
-    path, start = piece.key
-    summary = Summary(
-        stage=STAGE,
-        source=name,
-        slice=piece.name,
-        path=path,
-        start=start,
-        fingerprint=task.fingerprint,
-        output=good.digest,
-        output_bytes=good.bytes,
+        for record in _records(home, source, options, task.slice):
+            record = _normalised(record, mend)
+            counts["records"] += 1
+            begin = reached(record.path, record.position)
+            tick(counts["records"], begin, record.path, record.position)
+
+            if isinstance(record, Document):
+                last = _in_order(source, last, (record.path, record.position))
+                size = len(record.text.encode())
+                counts["documents"] += 1
+                counts["bytes"] += size
+                marks.update(record.marks)
+                kept.add(_document_row(source, record), size, ROW_GROUP_BYTES)
+            else:
+                rejects[record.reason] += 1
+                rejected.add(_reject_row(source, record), 1, ROW_GROUP_REJECTS)
+
+            if counts["records"] == recipe.limit:
+                break
+
+    return Result(
         counts=dict(counts),
         rejects=dict(sorted(rejects.items())),
         marks=dict(sorted(marks.items())),
     )
-    write_summary(home, summary)
-    return summary
 
 
 def _records(
     home: Home, name: str, options: SourceOptions, piece: Slice
 ) -> Iterator[Document | Reject]:
-    source, survey = load_source(options.kind), survey_of(options)
-    if survey is None:
+    source, reading = load_source(options.kind), survey_of(options)
+    if reading is None:
         return source.read(options, piece)
-    notes = None if survey.slices else home.survey(name, piece.name)
-    return source.read(
-        options, piece, Findings(conclusion=home.conclusion(name, survey.form), notes=notes)
-    )
+
+    notes = None if reading.slices else home.survey(name, piece.name)
+    conclusion = home.conclusion(name, reading.form)
+    return source.read(options, piece, Findings(conclusion=conclusion, notes=notes))
 
 
-def _ordered(source: str, last: tuple[str, int] | None, key: tuple[str, int]) -> tuple[str, int]:
+def _in_order(source: str, last: tuple[str, int] | None, key: tuple[str, int]) -> tuple[str, int]:
     """`key`, which must come after `last`: the survivor order and the ids rest on it."""
     if last is not None and key <= last:
         raise UserError(
@@ -176,14 +204,17 @@ def _ordered(source: str, last: tuple[str, int] | None, key: tuple[str, int]) ->
 
 
 def ftfy_fix() -> Callable[[str], str]:
-    """ftfy's `fix_text`, for encodings and broken escapes alone: quotes and the rest stay. Raises
-    `UserError` where it is not installed."""
+    """ftfy's `fix_text`, for encodings and broken escapes alone: quotes and the rest stay.
+
+    Raises `UserError` (exit 3) where the package is not installed.
+    """
     try:
         import ftfy
     except ImportError:
         raise UserError(
             "ftfy = true needs the package ftfy", "pip install 'corpusmill[ftfy]'", 3
         ) from None
+
     config = ftfy.TextFixerConfig(
         unescape_html=False,
         uncurl_quotes=False,
@@ -197,74 +228,140 @@ def ftfy_fix() -> Callable[[str], str]:
 def _normalised(
     record: Document | Reject, mend: Callable[[str], str] | None = None
 ) -> Document | Reject:
-    """The record with clean text; a document without text, or with too much, is a reject."""
+    """The record with clean text; a document without text, or with too much, becomes a reject."""
     if isinstance(record, Reject):
         return record
+
     text = normalise(mend(record.text) if mend else record.text)
     if not text:
         return Refusal("empty").at(record.path, record.position, record.url)
+
     if len(text.encode()) > MAX_DOCUMENT_BYTES:
         refusal = Refusal("too_large", f"over {MAX_DOCUMENT_BYTES} bytes", text[:REJECT_TEXT])
         return refusal.at(record.path, record.position, record.url)
-    return replace_text(record, text)
+
+    return dataclasses.replace(record, text=text)
 
 
-def replace_text(document: Document, text: str) -> Document:
-    """The same document with another text."""
-    return dataclasses.replace(document, text=text)
+def _document_row(source: str, document: Document) -> tuple[Any, ...]:
+    """The fields of `DOCUMENT_SCHEMA`, in its order."""
+    return (
+        document_id(source, document.path, document.position),
+        document.text,
+        _clean(document.url),
+        _clean(document.title),
+        document.date,
+        document.language and storable(document.language),
+        _utc(document.crawled),
+        storable(document.path),
+        document.position,
+        document.digest,
+        json.dumps(document.extra, ensure_ascii=True, sort_keys=True),
+    )
+
+
+def _reject_row(source: str, reject: Reject) -> tuple[Any, ...]:
+    """The fields of `REJECT_SCHEMA`, in its order."""
+    return (
+        document_id(source, reject.path, reject.position),
+        storable(reject.path),
+        reject.position,
+        reject.reason,
+        storable(reject.detail),
+        _clean(reject.url),
+        _clean(reject.text[:REJECT_TEXT]),
+    )
 
 
 def _clean(text: str | None) -> str | None:
     """Normalised metadata; None where nothing is left."""
-    return normalise(text) or None if text is not None else None
-
-
-def _document_batch(source: str, documents: Iterable[Document]) -> pa.RecordBatch:
-    rows = [
-        (
-            document_id(source, document.path, document.position),
-            document.text,
-            _clean(document.url),
-            _clean(document.title),
-            document.date,
-            document.language and storable(document.language),
-            _utc(document.crawled),
-            storable(document.path),
-            document.position,
-            document.digest,
-            json.dumps(document.extra, ensure_ascii=True, sort_keys=True),
-        )
-        for document in documents
-    ]
-    return pa.record_batch(
-        [pa.array(column, field.type) for column, field in zip(zip(*rows), DOCUMENT_SCHEMA)],
-        schema=DOCUMENT_SCHEMA,
-    )
-
-
-def _reject_batch(source: str, rejects: Iterable[Reject]) -> pa.RecordBatch:
-    rows = [
-        (
-            document_id(source, reject.path, reject.position),
-            storable(reject.path),
-            reject.position,
-            reject.reason,
-            storable(reject.detail),
-            _clean(reject.url),
-            _clean(reject.text[:REJECT_TEXT]),
-        )
-        for reject in rejects
-    ]
-    return pa.record_batch(
-        [pa.array(column, field.type) for column, field in zip(zip(*rows), REJECT_SCHEMA)],
-        schema=REJECT_SCHEMA,
-    )
+    if text is None:
+        return None
+    return normalise(text) or None
 
 
 def _utc(moment: datetime.datetime | None) -> datetime.datetime | None:
     """A moment without a zone is taken as UTC."""
-    return (
-        moment.replace(tzinfo=datetime.timezone.utc)
-        if moment is not None and moment.tzinfo is None
-        else moment
-    )
+    if moment is None or moment.tzinfo is not None:
+        return moment
+    return moment.replace(tzinfo=datetime.timezone.utc)
+
+
+READ = Pass(
+    name=INGEST,
+    plan=plan,
+    address=documents_address,
+    work=read,
+    beside=rejects_beside,
+    reads_inputs=True,
+)
+
+
+# --- the stage
+
+
+def prepare(job: Job) -> None:
+    """Check that the disk can hold the documents; remove the survey of an earlier recipe.
+
+    How much a surveyed source stores is known only after its reading, so it does not count.
+    """
+    survey.forget(job.home, job.recipe)
+
+    stored = 0
+    for name, slices in job.slices.items():
+        if name not in survey.surveyed(job.recipe):
+            stored += sum(piece.bytes for piece in slices)
+
+    check_disk(job.home, stored // 2, "half the bytes of the inputs")
+
+
+def account(job: Job) -> None:
+    """Check that every record is a document or a reject, and say how many there are.
+
+    Raises `UserError` where no source gave a document.
+    """
+    documents = 0
+    for name in job.recipe.sources:
+        found = summaries(job.home, INGEST, name)
+        documents += total(found, "documents")
+        _account_source(job, name, found)
+
+    if not documents:
+        raise UserError(
+            f"{job.home.root}: no input could be read: not one document",
+            f"corpus show {job.home.root} --rejects",
+        )
+
+
+def _account_source(job: Job, name: str, found: list[Summary]) -> None:
+    records, documents = total(found, "records"), total(found, "documents")
+    rejects = sums(summary.rejects for summary in found)
+    marks = sums(summary.marks for summary in found)
+    check(f"{name}: records", records, documents + sum(rejects.values()))
+
+    counted = f"{several(records, 'record')}, {several(documents, 'document')}"
+    job.say(f"ingest {name}: {counted}{listed(rejects)}")
+
+    if marks:
+        by_count = sorted(marks.items(), key=lambda item: (-item[1], item[0]))
+        named = dict(by_count[:SAID_MARKS])
+        others = len(marks) - len(named)
+        more = f" and {others} other marks: corpus stats {job.home.root}" if others else ""
+        job.say(f"ingest {name}: of the documents{listed(named)}{more}")
+
+    if records and not documents and set(rejects) <= UNREADABLE:
+        job.say(
+            f"warning: {name}: nothing in its {several(len(found), 'slice')} could be read; "
+            f"corpus show {job.home.root} --rejects --source {name}"
+        )
+
+
+STAGE = Stage(
+    name=INGEST,
+    transform="Ingest",
+    passes=(READ,),
+    prepare=prepare,
+    account=account,
+    needs=(SURVEY, CONCLUSION),
+    loses_slices=True,
+)

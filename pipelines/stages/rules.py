@@ -1,110 +1,105 @@
-"""Stage `rules`: the measures that the rules of quality read (`corpora.quality.rules`), beside the
-documents of a slice.
+"""Stage `rules`: the measures that the rules of quality read (`corpora.quality.rules`), stored
+beside the documents of a slice.
 
-Measured once; thresholds are no part of it. Which documents go, and by which rule,
-`home.rule_verdicts` reckons from the measures whenever it is asked, so a changed threshold reads no
-text again. Memory is one row group.
+Texts are measured once, whatever the thresholds. Which documents are removed, and by which rule,
+`pipelines.home.decisions` works out from the measures whenever it is asked, so that a changed
+threshold reads no text again. Memory is one row group.
 """
 
 import datetime
 import importlib
 import json
 import math
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from tokenizers import Tokenizer
 
 from corpora.document import Document
 from corpora.quality.exclusions import LIST_MEASURES, Lists, read_lists
 from corpora.quality.rules import MEASURES, RECORD_MEASURES, TOKENS, RulesConfig, asked
+from pipelines.home.decisions import removed_by_rule, removing_stages
+from pipelines.home.documents import row_groups
 from pipelines.home.fingerprints import fingerprint, package_versions
-from pipelines.home.layout import open_home, recipe_key, task_home
-from pipelines.home.summaries import (
-    SliceTask,
-    Summary,
-    done,
-    ordered_slices,
-    prune,
-    slice_summary,
-    write_summary,
-)
+from pipelines.home.layout import INGEST, RULES, Home, recipe_key
+from pipelines.home.summaries import SliceTask, bulk, ordered_slices, prune, summaries
 from pipelines.progress.ticks import tick
+from pipelines.recipe import Recipe
+from pipelines.stages.accounts import check, listed, total
+from pipelines.stages.given_tokenizer import given_digest, load_given
+from pipelines.stages.job import Job
+from pipelines.stages.stage import Pass, Result, Stage
 from shards.errors import UserError
 from shards.storage import files
-
-STAGE = "rules"
 
 VERSION = 1
 
 COLUMNS = ("english", *RECORD_MEASURES[1:], *LIST_MEASURES, *MEASURES)
+"""The measures that every text gets, in the order of the file."""
+
+OwnFunction = Callable[[Document], Any]
+"""A rule of the user's own: gives a number, or true to remove the document."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Task(SliceTask):
-    """One ingested slice to measure."""
+def plan(home: Home, recipe: Recipe) -> list[SliceTask]:
+    """Every ingested slice of the sources that have rules, in order.
 
-    fingerprint: str
-    stage: str = STAGE
-
-
-def plan(home_root: str) -> list[Task]:
-    """Every ingested slice of the sources that have rules, in order. Raises `UserError`: a list or
-    function that cannot be read."""
+    Raises `UserError`: a list or function that cannot be read.
+    """
     from corpora.quality.measures import VERSION as MEASURES_VERSION
 
-    home, recipe = open_home(home_root)
-    version = [VERSION, MEASURES_VERSION]
-    settings = {
-        name: _settings(options.rules, recipe.tokenizer.path)
-        for name, options in recipe.sources.items()
-        if asked(options.rules)
-    }
+    settings = {}
+    for name, options in recipe.sources.items():
+        if asked(options.rules):
+            settings[name] = _settings(options.rules, recipe.tokenizer.path)
+
     slices = [summary for summary in ordered_slices(home, recipe) if summary.source in settings]
-    prune(
-        home,
-        STAGE,
-        {(summary.source, summary.slice) for summary in slices},
-        (f"attributes/{STAGE}",),
-    )
+    wanted = {(summary.source, summary.slice) for summary in slices}
+    prune(home, RULES, wanted, (f"attributes/{RULES}",))
+
     key = recipe_key(recipe)
-    return [
-        Task(
-            home=home_root,
-            recipe=key,
-            ingested=summary,
-            fingerprint=fingerprint(
-                stage=version, settings=settings[summary.source], documents=summary.output
-            ),
+    tasks = []
+    for summary in slices:
+        wanted_now = fingerprint(
+            stage=[VERSION, MEASURES_VERSION],
+            settings=settings[summary.source],
+            documents=summary.output,
         )
-        for summary in slices
-    ]
+        task = SliceTask(home=home.root, recipe=key, ingested=summary, fingerprint=wanted_now)
+        tasks.append(task)
+    return tasks
 
 
-def check(rules: RulesConfig, vocabulary: str | None) -> None:
-    """Raises `UserError` for a list that cannot be read, a function that cannot be imported, and
-    tokens to be counted without a given vocabulary."""
+def check_rules(rules: RulesConfig, vocabulary: str | None) -> None:
+    """Raise `UserError` for a list that cannot be read, a function that cannot be imported, and
+    tokens that are to be counted without a given vocabulary."""
     _settings(rules, vocabulary)
 
 
 def _settings(rules: RulesConfig, vocabulary: str | None) -> dict[str, Any]:
-    """What of the rules decides measures; the thresholds do not."""
-    own = [(rule.name, own_function(rule.name)) for rule, _ in asked(rules) if rule.own]
-    modules = {
-        name: getattr(importlib.import_module(name.partition(":")[0]), "__file__", None)
-        for name, _ in own
-    }
-    return {
+    """The part of the rules that decides measures; thresholds do not."""
+    functions = {}
+    for rule, _ in asked(rules):
+        if rule.own:
+            own_function(rule.name)  # raises where there is none
+            module = importlib.import_module(rule.name.partition(":")[0])
+            path = getattr(module, "__file__", None)
+            functions[rule.name] = files.digest(path) if path else ""
+
+    needs_tokenizers = rules.exclude_hashes or counts_tokens(rules)
+    settings: dict[str, Any] = {
         "c4_line_words": rules.c4_line_words,
         "lists": read_lists(rules).digest(),
-        "functions": {name: files.digest(path) if path else "" for name, path in modules.items()},
-        "packages": package_versions("tokenizers")
-        if rules.exclude_hashes or counts_tokens(rules)
-        else {},
-        **({"vocabulary": _vocabulary_digest(vocabulary)} if counts_tokens(rules) else {}),
+        "functions": functions,
+        "packages": package_versions("tokenizers") if needs_tokenizers else {},
     }
+    if counts_tokens(rules):
+        settings["vocabulary"] = _vocabulary_digest(vocabulary)
+    return settings
 
 
 def counts_tokens(rules: RulesConfig) -> bool:
@@ -115,15 +110,13 @@ def counts_tokens(rules: RulesConfig) -> bool:
 def _vocabulary_digest(path: str | None) -> str:
     if path is None:
         raise UserError(
-            "rules: min_tokens: there is no vocabulary before it is known which texts are kept",
+            "rules: min_tokens: a vocabulary is trained only after the rules have removed texts",
             "give one: [tokenizer] path; or set min_words",
         )
-    from pipelines.stages.given_tokenizer import given_digest
-
     return given_digest(path)
 
 
-def own_function(name: str) -> Callable[[Document], Any]:
+def own_function(name: str) -> OwnFunction:
     """The user's `module:function`. Raises `UserError`."""
     module, _, attribute = name.partition(":")
     try:
@@ -133,99 +126,107 @@ def own_function(name: str) -> Callable[[Document], Any]:
             f"rules: {name}: {type(error).__name__}: {error}",
             "name an importable module:function; docs/corpora.md shows one",
         ) from None
+
     if not callable(function):
         raise UserError(
-            f"rules: {name}: is no function",
+            f"rules: {name}: is not a function",
             "it takes a corpora.document.Document and returns a number, or true to remove it",
         )
     return function  # type: ignore[no-any-return]
 
 
-def process(task: Task) -> Summary:
-    """Write the measures of a slice's documents: `id`, `COLUMNS`, and those of the recipe's own
-    functions."""
-    home, recipe = task_home(task)
-    ingested, rules = task.ingested, recipe.sources[task.source].rules
-    address = home.attributes(STAGE, ingested.source, ingested.slice)
-    finished = done(home, STAGE, ingested.source, ingested.slice, task.fingerprint, address)
-    if finished:
-        return finished
-    lists, functions = (
-        read_lists(rules),
-        {rule.name: own_function(rule.name) for rule, _ in asked(rules) if rule.own},
-    )
-    tokenizer = _vocabulary(recipe.tokenizer.path) if counts_tokens(rules) else None
-    schema = pa.schema(
-        [
-            pa.field("id", pa.string(), nullable=False),
-            *(pa.field(name, pa.int64(), nullable=False) for name in COLUMNS),
-        ]
-        + ([pa.field(TOKENS, pa.int64(), nullable=False)] if tokenizer else [])
-        + [pa.field(name, pa.float64(), nullable=False) for name in functions]
-    ).with_metadata({"corpusmill.documents": ingested.output})
+@dataclass(frozen=True)
+class Measuring:
+    """What the documents of one source are measured with."""
+
+    rules: RulesConfig
+    lists: Lists
+    functions: dict[str, OwnFunction]
+    tokenizer: Tokenizer | None
+
+    def schema(self, documents: str) -> pa.Schema:
+        """Columns of the attributes of a slice whose documents' file has this digest."""
+        fields = [pa.field("id", pa.string(), nullable=False)]
+        fields += [pa.field(name, pa.int64(), nullable=False) for name in COLUMNS]
+        if self.tokenizer:
+            fields.append(pa.field(TOKENS, pa.int64(), nullable=False))
+        fields += [pa.field(name, pa.float64(), nullable=False) for name in self.functions]
+        return pa.schema(fields).with_metadata({"corpusmill.documents": documents})
+
+
+def measuring(recipe: Recipe, source: str) -> Measuring:
+    """What the documents of a source are measured with. Raises `UserError`."""
+    rules = recipe.sources[source].rules
+    functions = {rule.name: own_function(rule.name) for rule, _ in asked(rules) if rule.own}
+    tokenizer = None
+    if counts_tokens(rules):
+        assert recipe.tokenizer.path is not None
+        tokenizer = load_given(recipe.tokenizer.path)
+    return Measuring(rules, read_lists(rules), functions, tokenizer)
+
+
+def attributes_address(home: Home, recipe: Recipe, task: SliceTask) -> str:
+    """Where the measures of a slice are stored."""
+    return home.attributes(RULES, task.source, task.name)
+
+
+def measure(home: Home, recipe: Recipe, task: SliceTask, output: files.Output) -> Result:
+    """Write the measures of a slice's documents: `id`, `COLUMNS`, and those of own functions."""
+    by = measuring(recipe, task.source)
+    documents = task.ingested.counts["documents"]
+    schema = by.schema(task.ingested.output)
     rows = 0
-    with (
-        files.open_input(home.documents(ingested.source, ingested.slice)) as stream,
-        files.open_output(address) as output,
-    ):
-        documents = pq.ParquetFile(stream)
-        with pq.ParquetWriter(output, schema, compression="zstd") as writer:
-            for group in range(documents.num_row_groups):
-                table = documents.read_row_group(group)
-                writer.write_table(_measured(table, rules, lists, functions, tokenizer, schema))
-                rows += table.num_rows
-                tick(rows, task.size * rows // max(documents.metadata.num_rows, 1))
-    summary = slice_summary(
-        STAGE, ingested, task.fingerprint, output, {"documents": rows}, (ingested.output,)
-    )
-    write_summary(home, summary)
-    return summary
+
+    with pq.ParquetWriter(output, schema, compression="zstd") as writer:
+        for first, table in row_groups(home, task.ingested):
+            writer.write_table(_measured(table, by, schema))
+            rows = first + table.num_rows
+            tick(rows, task.size * rows // max(documents, 1))
+
+    return Result(counts={"documents": rows}, inputs=(task.ingested.output,))
 
 
-def _vocabulary(path: str | None) -> Any:
-    from pipelines.stages.given_tokenizer import load_given
-
-    assert path is not None
-    return load_given(path)
-
-
-def _measured(
-    table: pa.Table,
-    rules: RulesConfig,
-    lists: Lists,
-    functions: dict[str, Callable[[Document], Any]],
-    tokenizer: Any,
-    schema: pa.Schema,
-) -> pa.Table:
-    from corpora.quality.measures import (  # they import numba: not for the sake of `corpus stats`
-        measure_all,
-        measure_record,
-    )
+def _measured(table: pa.Table, by: Measuring, schema: pa.Schema) -> pa.Table:
+    """The measures of the documents of one row group."""
+    # They import numba, which `corpus stats` need not wait for.
+    from corpora.quality.measures import measure_all, measure_record
 
     texts = table.column("text").to_pylist()
-    beside = [
-        table.column(name).to_pylist()
-        for name in ("language", "date", "title", "url", "id", "digest")
-    ]
-    of_record = [measure_record(*row) for row in zip(*beside[:4])]
-    of_lists = [
-        lists.measure(identity, digest, url, text)
-        for url, identity, digest, text in zip(*beside[3:], texts)
-    ]
-    columns = [*zip(*of_record), *zip(*of_lists), *measure_all(texts, rules.c4_line_words).T]
-    if tokenizer:
-        columns.append(
-            [len(tokenizer.encode(text, add_special_tokens=False).ids) for text in texts]
-        )
-    own = [
-        [_number(name, function, document) for document in map(_document, table.to_pylist())]
-        for name, function in functions.items()
-    ]
-    arrays = [
-        *(pa.array(column, pa.int64()) for column in columns),
-        *(pa.array(column, pa.float64()) for column in own),
-    ]
-    return pa.table([table.column("id").combine_chunks(), *arrays], schema=schema)
+    urls = table.column("url").to_pylist()
+    of_record = map(
+        measure_record,
+        table.column("language").to_pylist(),
+        table.column("date").to_pylist(),
+        table.column("title").to_pylist(),
+        urls,
+    )
+    of_lists = map(
+        by.lists.measure,
+        table.column("id").to_pylist(),
+        table.column("digest").to_pylist(),
+        urls,
+        texts,
+    )
+    measures: list[Sequence[Any]] = [*zip(*of_record), *zip(*of_lists)]
+    measures += list(measure_all(texts, by.rules.c4_line_words).T)
+
+    if by.tokenizer is not None:
+        measures.append([_token_count(by.tokenizer, text) for text in texts])
+
+    columns = [table.column("id").combine_chunks()]
+    columns += [pa.array(column, pa.int64()) for column in measures]
+
+    if by.functions:
+        documents = [_document(row) for row in table.to_pylist()]
+        for name, function in by.functions.items():
+            numbers = [_number(name, function, document) for document in documents]
+            columns.append(pa.array(numbers, pa.float64()))
+
+    return pa.table(columns, schema=schema)
+
+
+def _token_count(tokenizer: Tokenizer, text: str) -> int:
+    return len(tokenizer.encode(text, add_special_tokens=False).ids)
 
 
 def _document(row: dict[str, Any]) -> Document:
@@ -238,7 +239,7 @@ def _document(row: dict[str, Any]) -> Document:
     )
 
 
-def _number(name: str, function: Callable[[Document], Any], document: Document) -> float:
+def _number(name: str, function: OwnFunction, document: Document) -> float:
     where = f"rules: {name}: {document.path} @ {document.position}"
     try:
         value = float(function(document))
@@ -248,6 +249,46 @@ def _number(name: str, function: Callable[[Document], Any], document: Document) 
             "it returns a number, or true to remove the document",
             1,
         ) from None
+
     if not math.isfinite(value):
-        raise UserError(f"{where}: {value} is not a number to compare", "return a finite one", 1)
+        raise UserError(f"{where}: {value} cannot be compared", "return a finite number", 1)
     return value
+
+
+MEASURE = Pass(name=RULES, plan=plan, address=attributes_address, work=measure)
+
+
+# --- the stage
+
+
+def is_wanted(recipe: Recipe) -> bool:
+    """True where a source of the recipe has rules."""
+    return RULES in removing_stages(recipe)
+
+
+def account(job: Job) -> None:
+    """Check that every document was measured, and say what each rule removes."""
+    home, recipe, read = job.home, job.recipe, bulk(job.home)
+    for name in recipe.sources:
+        if RULES not in removing_stages(recipe, source=name):
+            continue
+
+        ingested = summaries(home, INGEST, name)
+        documents = total(ingested, "documents")
+        check(f"{name}: documents", documents, total(summaries(home, RULES, name), "documents"))
+
+        removed = Counter[str]()
+        for summary in ingested:
+            removed.update(removed_by_rule(home, recipe, summary, read))
+
+        by_count = dict(sorted(removed.items(), key=lambda item: -item[1]))
+        count = removed.total()
+        job.say(f"rules {name}: {count:,} of {documents:,} documents are removed{listed(by_count)}")
+        if 2 * count > documents:
+            job.say(
+                f"warning: {name}: the rules remove more than half; "
+                f"corpus show {home.root} --removed --source {name}"
+            )
+
+
+STAGE = Stage(name=RULES, transform="Measure", passes=(MEASURE,), wanted=is_wanted, account=account)

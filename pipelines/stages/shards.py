@@ -1,35 +1,36 @@
-"""Stage `shards`: the token work files become shards, cut by cumulative tokens, and the manifest,
-written last.
+"""The second half of stage `tokenize`: token work files become shards, cut by cumulative tokens, and
+the manifest, which is written last.
 
-Shards belong to one source and split and hold documents in the source's order. Which document goes
-where is a function of the tokens alone: a document belongs to the shard `offset // shard_tokens` of
-its first token's offset in its source and split. Planning reads the offsets of one work file at a
-time; writing holds one shard.
+Shards belong to one source and split and hold documents in the source's order. The tokens alone
+decide where a document is stored: in shard `offset // shard_tokens`, by the offset of its first
+token among those of its source and split. Planning reads the offsets of one work file at a time;
+writing holds one shard.
 """
 
+import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+from tokenizers.pre_tokenizers import ByteLevel
 
 from corpora.sources import load_source
 from pipelines.chance import CHANCES
 from pipelines.home.fingerprints import fingerprint, package_versions
-from pipelines.home.layout import Home, open_home
-from pipelines.home.summaries import Summary, collect, done, prune, summaries, write_summary
+from pipelines.home.layout import SHARDS, TOKENIZE, Home, recipe_key
+from pipelines.home.summaries import Summary, collect, prune, summaries
 from pipelines.progress.ticks import tick
 from pipelines.recipe import Recipe, recipe_digest
-from pipelines.stages.encoder import read_tokenizer, vocab_size
-from pipelines.stages.tokenize import PACKAGES
-from pipelines.stages.tokenize import STAGE as TOKENIZE
+from pipelines.stages.accounts import total
+from pipelines.stages.encoder import PACKAGES, read_tokenizer, vocab_size
+from pipelines.stages.stage import Pass, Result
 from shards.errors import UserError
 from shards.format import MANIFEST, SPLITS, TOKENIZER, shard_name, token_dtype, token_schema
 from shards.manifest import Manifest, ShardEntry, TokenizerInfo, write_manifest
 from shards.storage import files
-from shards.writer import token_batch, write_shard
-
-STAGE = "shards"
+from shards.writer import token_batch, write_batch
 
 VERSION = 1
 
@@ -47,10 +48,11 @@ class Piece:
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """One shard: the rows it takes, and the draw under which a document is for validation (in every
-    piece the same)."""
+    """One shard. `threshold` is the draw under which a document is for validation, the same in all
+    pieces; `tokenizer` is the digest of the vocabulary."""
 
     home: str
+    recipe: str
     source: str
     split: str
     number: int
@@ -58,7 +60,21 @@ class Task:
     threshold: int
     dtype: str
     tokenizer: str
-    stage: str = STAGE
+
+    @property
+    def file(self) -> str:
+        """The shard's file name."""
+        return shard_name(self.split, self.source, self.number)
+
+    @property
+    def name(self) -> str:
+        """The file name without its ending."""
+        return self.file.removesuffix(".arrow")
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """Split and number."""
+        return self.split, self.number
 
     @property
     def size(self) -> int:
@@ -66,57 +82,65 @@ class Task:
         return sum(piece.tokens for piece in self.pieces) * np.dtype(self.dtype).itemsize
 
     @property
-    def name(self) -> str:
-        """The shard's file name."""
-        return shard_name(self.split, self.source, self.number)
+    def fingerprint(self) -> str:
+        """Of everything that the shard depends on."""
+        return fingerprint(
+            stage=VERSION,
+            pieces=[[piece.output, piece.start, piece.stop] for piece in self.pieces],
+            split=self.split,
+            threshold=self.threshold,
+            tokenizer=self.tokenizer,
+        )
 
 
-def plan(home_root: str) -> list[Task]:
-    """The shards of every source; what is no longer one is removed."""
-    home, recipe = open_home(home_root)
+def plan(home: Home, recipe: Recipe) -> list[Task]:
+    """The shards of every source; removes files of the folder that are no longer one."""
     tokenizer_file = home.file("tokenizer", "tokenizer.json")
     dtype = token_dtype(vocab_size(read_tokenizer(tokenizer_file)))
     digest = files.digest(tokenizer_file)
+    key = recipe_key(recipe)
     tasks = []
     collect(home, TOKENIZE)
+
     for source in recipe.sources:
         encoded = summaries(home, TOKENIZE, source)
         threshold = _valid_threshold(home, recipe, encoded)
-        for split, cut in _cut(home, encoded, threshold, recipe.shards.shard_tokens).items():
-            for number, pieces in enumerate(cut):
-                tasks.append(
-                    Task(
-                        home=home_root,
-                        source=source,
-                        split=split,
-                        number=number,
-                        pieces=pieces,
-                        threshold=threshold,
-                        dtype=dtype,
-                        tokenizer=digest,
-                    )
-                )
-    wanted = {(task.source, task.name.removesuffix(".arrow")) for task in tasks}
-    prune(home, STAGE, wanted, ())
-    named = {task.name for task in tasks} | {MANIFEST, TOKENIZER, "README.md"}
+        pieces_of = _cut(home, encoded, threshold, recipe.shards.shard_tokens)
+
+        for split, number, pieces in pieces_of:
+            task = Task(
+                home=home.root,
+                recipe=key,
+                source=source,
+                split=split,
+                number=number,
+                pieces=pieces,
+                threshold=threshold,
+                dtype=dtype,
+                tokenizer=digest,
+            )
+            tasks.append(task)
+
+    prune(home, SHARDS, {(task.source, task.name) for task in tasks}, ())
+    wanted = {task.file for task in tasks} | {MANIFEST, TOKENIZER, "README.md"}
     for address in files.list_files(home.file("shards")):
-        if address.rsplit("/", 1)[1] not in named:
+        if address.rsplit("/", 1)[1] not in wanted:
             files.remove(address)
     return tasks
 
 
 def _valid_threshold(home: Home, recipe: Recipe, encoded: list[Summary]) -> int:
-    """Documents whose draw is under this are for validation: the wanted share, and at least one
+    """The draw under which documents are for validation: the wanted share, and at least one
     document where a source has two or more (one alone is trained on)."""
-    if recipe.shards.valid_fraction == 0 or sum(summary.counts["kept"] for summary in encoded) < 2:
+    if recipe.shards.valid_fraction == 0 or total(encoded, "kept") < 2:
         return 0
+
     threshold, lowest = int(recipe.shards.valid_fraction * CHANCES), CHANCES
     for summary in encoded:
         for batch in _batches(home, summary.source, summary.slice):
             lowest = min(lowest, int(batch.column("chance").to_numpy().min()))
-            if (
-                lowest < threshold
-            ):  # found in one of the first slices, unless there are few documents
+            # One is found in the first slices, unless there are few documents.
+            if lowest < threshold:
                 return threshold
     return lowest + 1
 
@@ -136,83 +160,74 @@ def _in_split(batch: pa.RecordBatch, split: str, threshold: int) -> NDArray[np.b
 
 def _cut(
     home: Home, encoded: list[Summary], threshold: int, shard_tokens: int
-) -> dict[str, list[tuple[Piece, ...]]]:
-    """The pieces of each shard of one source, by split, in order; each work file is opened once."""
+) -> Iterator[tuple[str, int, tuple[Piece, ...]]]:
+    """(split, number, pieces) of each shard of one source, in order.
+
+    Numbers count from 0 without a gap, also where a document longer than a shard passes one over.
+    Each work file is opened once.
+    """
     shards: dict[str, dict[int, list[Piece]]] = {split: {} for split in SPLITS}
     offsets = dict.fromkeys(SPLITS, 0)
+
     for summary in encoded:
         batches = _batches(home, summary.source, summary.slice)
         for split in SPLITS:
-            lengths = [
-                np.diff(batch.column("tokens").offsets.to_numpy())[
-                    _in_split(batch, split, threshold)
-                ]
-                for batch in batches
-            ]
-            all_lengths = np.concatenate([*lengths, np.zeros(0, np.int64)])
-            if not len(all_lengths):
+            lengths = _lengths(batches, split, threshold)
+            if not len(lengths):
                 continue
-            begins = offsets[split] + np.concatenate([[0], np.cumsum(all_lengths[:-1])])
-            offsets[split] = int(begins[-1] + all_lengths[-1])
-            numbers, starts = np.unique(begins // shard_tokens, return_index=True)
-            for number, start, stop in zip(
-                numbers.tolist(), starts.tolist(), [*starts[1:].tolist(), len(begins)]
-            ):
-                tokens = int(all_lengths[start:stop].sum())
-                shards[split].setdefault(int(number), []).append(
-                    Piece(
-                        slice=summary.slice,
-                        output=summary.output,
-                        start=start,
-                        stop=stop,
-                        tokens=tokens,
-                    )
+
+            begins = offsets[split] + np.concatenate([[0], np.cumsum(lengths[:-1])])
+            offsets[split] = int(begins[-1] + lengths[-1])
+            places, starts = np.unique(begins // shard_tokens, return_index=True)
+            stops = [*starts[1:].tolist(), len(begins)]
+
+            for place, start, stop in zip(places.tolist(), starts.tolist(), stops):
+                piece = Piece(
+                    slice=summary.slice,
+                    output=summary.output,
+                    start=start,
+                    stop=stop,
+                    tokens=int(lengths[start:stop].sum()),
                 )
-    return {
-        split: [tuple(of_split[number]) for number in sorted(of_split)]
-        for split, of_split in shards.items()
-    }
+                shards[split].setdefault(place, []).append(piece)
+
+    for split, by_place in shards.items():
+        for number, place in enumerate(sorted(by_place)):
+            yield split, number, tuple(by_place[place])
 
 
-def process(task: Task) -> Summary:
+def _lengths(batches: list[pa.RecordBatch], split: str, threshold: int) -> NDArray[np.int64]:
+    """(D,) the tokens of each document of a split in one work file."""
+    lengths: list[NDArray[np.int64]] = [np.zeros(0, np.int64)]
+    for batch in batches:
+        of_batch = np.diff(batch.column("tokens").offsets.to_numpy())
+        lengths.append(of_batch[_in_split(batch, split, threshold)])
+    return np.concatenate(lengths)
+
+
+def shard_address(home: Home, recipe: Recipe, task: Task) -> str:
+    """Where a shard is stored."""
+    return home.file("shards", task.file)
+
+
+def write_shard(home: Home, recipe: Recipe, task: Task, output: files.Output) -> Result:
     """Write one shard."""
-    home = Home(task.home)
-    address = home.file("shards", task.name)
-    name = task.name.removesuffix(".arrow")
-    wanted = fingerprint(
-        stage=VERSION,
-        pieces=[[piece.output, piece.start, piece.stop] for piece in task.pieces],
-        split=task.split,
-        threshold=task.threshold,
-        tokenizer=task.tokenizer,
-    )
-    finished = done(home, STAGE, task.source, name, wanted, address)
-    if finished:
-        return finished
-    entry = write_shard(
-        home.file("shards"), task.name, _gather(home, task), task.split, task.source, task.tokenizer
-    )
-    counts = {"documents": entry.documents, "sentences": entry.sentences, "tokens": entry.tokens}
-    summary = Summary(
-        stage=STAGE,
-        source=task.source,
-        slice=name,
-        path=task.split,
-        start=task.number,
-        fingerprint=wanted,
-        output=entry.digest,
-        output_bytes=entry.bytes,
-        counts=counts,
-    )
-    write_summary(home, summary)
-    return summary
+    batch = _gather(home, task)
+    write_batch(output, batch, task.split, task.source, task.tokenizer)
+    counts = {
+        "documents": batch.num_rows,
+        "sentences": len(batch.column("sentences").flatten()),
+        "tokens": len(batch.column("tokens").flatten()),
+    }
+    return Result(counts=counts)
 
 
 def _gather(home: Home, task: Task) -> pa.RecordBatch:
     """The record batch of a shard, from the rows of its pieces."""
     schema = token_schema(task.dtype)
-    held: list[pa.RecordBatch] = []
+    batches: list[pa.RecordBatch] = []
     written = 0
+
     for piece in task.pieces:
         row = 0
         for batch in _batches(home, task.source, piece.slice):
@@ -221,99 +236,109 @@ def _gather(home: Home, task: Task) -> pa.RecordBatch:
             row += len(rows)
             if len(wanted):
                 written += len(wanted)
-                tick(written, 0, task.name, written)
-                held.append(batch.select(schema.names).take(pa.array(wanted)))
-    table = pa.Table.from_batches(held).combine_chunks()
-    tokens, sentences = (
-        table.column("tokens").combine_chunks(),
-        table.column("sentences").combine_chunks(),
-    )
+                tick(written, 0, task.file, written)
+                batches.append(batch.select(schema.names).take(pa.array(wanted)))
+
+    table = pa.Table.from_batches(batches).combine_chunks()
+    tokens = table.column("tokens").combine_chunks()
+    sentences = table.column("sentences").combine_chunks()
+
     # Arrays of our own making: no validity bitmap, offsets from 0, so that equal values are equal
     # bytes.
-    ids = pa.array(table.column("id").to_pylist(), pa.string())
     return token_batch(
-        ids,
+        pa.array(table.column("id").to_pylist(), pa.string()),
         tokens.flatten().to_numpy(),
-        _lengths_to_ends(tokens),
+        _ends(tokens),
         sentences.flatten().to_numpy(),
-        _lengths_to_ends(sentences),
+        _ends(sentences),
         schema,
     )
 
 
-def _lengths_to_ends(column: pa.LargeListArray) -> NDArray[np.int64]:
+def _ends(column: pa.LargeListArray) -> NDArray[np.int64]:
+    """(D + 1,) offsets of the lists, from 0."""
     offsets: NDArray[np.int64] = column.offsets.to_numpy()
     ends: NDArray[np.int64] = offsets - offsets[0]
     return ends
 
 
-def write_shards_manifest(home_root: str) -> Manifest:
+def finish(home: Home, recipe: Recipe) -> list[Summary]:
     """Copy the vocabulary beside the shards and write the manifest: from now on the folder is
-    whole."""
-    home, recipe = open_home(home_root)
+    whole. Raises `UserError` (exit 1) where no document is kept."""
     tokenizer_file = home.file("tokenizer", "tokenizer.json")
-    tokenizer = read_tokenizer(tokenizer_file)
     files.write_bytes(home.file("shards", TOKENIZER), files.read_bytes(tokenizer_file))
-    special = {
-        added.content: number
-        for number, added in sorted(tokenizer.get_added_tokens_decoder().items())
-        if added.special
-    }
-    entries = []
+
+    written = []
     for source in recipe.sources:
-        for summary in summaries(home, STAGE, source):
-            entries.append(
-                ShardEntry(
-                    file=f"{summary.slice}.arrow",
-                    split=summary.path,  # type: ignore[arg-type]
-                    source=source,
-                    bytes=summary.output_bytes,
-                    digest=summary.output,
-                    documents=summary.counts["documents"],
-                    sentences=summary.counts["sentences"],
-                    tokens=summary.counts["tokens"],
-                )
-            )
-    if not entries:
+        written += summaries(home, SHARDS, source)
+    if not written:
         raise UserError(
-            f"{home_root}: no document is kept, so there is no shard",
-            f"corpus stats {home_root} shows where they went",
+            f"{home.root}: no document is kept, so there is no shard",
+            f"corpus stats {home.root} shows where they went",
             1,
         )
+
+    write_manifest(home.file("shards"), manifest(home, recipe, written))
+    return written
+
+
+def manifest(home: Home, recipe: Recipe, written: list[Summary]) -> Manifest:
+    """The manifest of the shards that were written."""
+    tokenizer_file = home.file("tokenizer", "tokenizer.json")
+    tokenizer = read_tokenizer(tokenizer_file)
     size = vocab_size(tokenizer)
-    source_packages = [
-        name for options in recipe.sources.values() for name in load_source(options.kind).packages
-    ]
-    manifest = Manifest(
-        created_by=package_versions(
-            *sorted({"corpusmill", "pyarrow", *PACKAGES, *source_packages})
-        ),
-        recipe_digest=recipe_digest(recipe),
-        tokenizer=TokenizerInfo(
-            digest=files.digest(tokenizer_file),
-            vocab_size=size,
-            special=special,
-            lossless=is_lossless(tokenizer_file),
-            whitespace=recipe.shards.whitespace,
-        ),
-        dtype=token_dtype(size),  # type: ignore[arg-type]
-        shards=tuple(entries),
+    special = {}
+    for number, added in sorted(tokenizer.get_added_tokens_decoder().items()):
+        if added.special:
+            special[added.content] = number
+
+    packages = {"corpusmill", "pyarrow", *PACKAGES}
+    for options in recipe.sources.values():
+        packages.update(load_source(options.kind).packages)
+
+    info = TokenizerInfo(
+        digest=files.digest(tokenizer_file),
+        vocab_size=size,
+        special=special,
+        lossless=is_lossless(tokenizer_file),
+        whitespace=recipe.shards.whitespace,
     )
-    write_manifest(home.file("shards"), manifest)
-    return manifest
+    return Manifest(
+        created_by=package_versions(*sorted(packages)),
+        recipe_digest=recipe_digest(recipe),
+        tokenizer=info,
+        dtype=token_dtype(size),  # type: ignore[arg-type]
+        shards=tuple(map(_entry, written)),
+    )
+
+
+def _entry(summary: Summary) -> ShardEntry:
+    return ShardEntry(
+        file=f"{summary.slice}.arrow",
+        split=summary.path,  # type: ignore[arg-type]
+        source=summary.source,
+        bytes=summary.output_bytes,
+        digest=summary.output,
+        documents=summary.counts["documents"],
+        sentences=summary.counts["sentences"],
+        tokens=summary.counts["tokens"],
+    )
 
 
 def is_lossless(tokenizer_file: str) -> bool:
     """True when decoding gives every text back: byte-level BPE with all 256 bytes, and nothing that
     changes the text first."""
-    import json
-
-    from tokenizers.pre_tokenizers import ByteLevel
-
     data = json.loads(files.read_bytes(tokenizer_file))
-    kinds = json.dumps(data.get("pre_tokenizer"))
-    return (
-        data.get("normalizer") is None
-        and '"ByteLevel"' in kinds
-        and set(ByteLevel.alphabet()) <= set(data["model"]["vocab"])
-    )
+    is_byte_level = '"ByteLevel"' in json.dumps(data.get("pre_tokenizer"))
+    has_all_bytes = set(ByteLevel.alphabet()) <= set(data["model"]["vocab"])
+    return data.get("normalizer") is None and is_byte_level and has_all_bytes
+
+
+WRITE_SHARDS = Pass(
+    name=SHARDS,
+    plan=plan,
+    address=shard_address,
+    work=write_shard,
+    finish=finish,
+    label="Shards",
+)

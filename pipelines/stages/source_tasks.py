@@ -1,15 +1,15 @@
-"""TODO-DOC pipelines/stages/source_tasks.py."""
+"""Tasks of the stages that read the sources themselves, `survey` and `ingest`: one per slice."""
 
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
 
 from corpora.document import LATER_FIELDS, LOCATION_FIELDS, Part, Slice, SourceOptions
 from corpora.sources import load_source, module_file
 from pipelines.home.fingerprints import fingerprint, package_versions
-from pipelines.home.layout import recipe_key
+from pipelines.home.layout import Home, recipe_key
 from pipelines.recipe import Recipe
 from shards.config import to_dict
 from shards.errors import UserError
@@ -17,16 +17,14 @@ from shards.storage import files
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
-    """One slice of one source, and the fingerprint its summary must have. `recipe`: `recipe_key` of
-    the plan's."""
+class SourceTask:
+    """One slice of one source. `recipe` is the `recipe_key` of the recipe it was planned by."""
 
     home: str
+    recipe: str
     source: str
     slice: Slice
     fingerprint: str
-    stage: str
-    recipe: str = ""
 
     @property
     def name(self) -> str:
@@ -34,53 +32,74 @@ class Task:
         return self.slice.name
 
     @property
+    def key(self) -> tuple[str, int]:
+        """The slice's place in the order of its source."""
+        return self.slice.key
+
+    @property
     def size(self) -> int:
         """Bytes of input."""
         return self.slice.bytes
 
 
-def plan_slices(
-    home_root: str,
-    recipe: Recipe,
-    name: str,
-    slices: Callable[[Any], Iterable[Slice]],
-    stage: str,
-    decided: dict[str, Any],
-    beside: frozenset[str] = frozenset(),
-) -> list[Task]:
-    """The tasks of a stage that reads the input of a source. `decided`: its own parts of their
-    fingerprints; `beside`: options that it does not depend on."""
-    options = recipe.sources[name]
-    pieces = list(slices(options))
-    _refuse_the_home(home_root, name, pieces)
-    if recipe.limit is not None and pieces:
-        pieces = [Slice(parts=tuple(part for piece in pieces for part in piece.parts))]
-    parts = list({part.address: part for piece in pieces for part in piece.parts}.values())
-    root = parts[0].address if parts else ""
-    identities = dict(zip((part.address for part in parts), files.each(root, _identity, parts)))
-    common = fingerprint(**decided, **source_parts(recipe, options, beside))
+@dataclass(frozen=True)
+class Reading:
+    """How a stage reads one source: its slices, and what its results depend on.
+
+    `depends` holds the stage's own parts of the fingerprints; `ignores` names options that do not
+    matter to it.
+    """
+
+    source: str
+    slices: Iterable[Slice]
+    depends: dict[str, Any]
+    ignores: frozenset[str] = field(default_factory=frozenset)
+
+
+def plan_slices(home: Home, recipe: Recipe, reading: Reading) -> list[SourceTask]:
+    """The tasks of one source, in order.
+
+    With a `limit` a source is one slice, since its first records are counted in its own order.
+    Raises `UserError` where an input lies inside the home.
+    """
+    slices = list(reading.slices)
+    _refuse_the_home(home, reading.source, slices)
+
+    if recipe.limit is not None and slices:
+        slices = [Slice(parts=_parts(slices))]
+
+    identities = _identities(slices)
+    options = recipe.sources[reading.source]
+    of_source = fingerprint(**reading.depends, **source_parts(recipe, options, reading.ignores))
     key = recipe_key(recipe)
-    return [
-        Task(
-            home=home_root,
+    tasks = []
+
+    for piece in slices:
+        of_slice = fingerprint(inputs=_inputs(piece, identities))
+        task = SourceTask(
+            home=home.root,
             recipe=key,
-            source=name,
+            source=reading.source,
             slice=piece,
-            stage=stage,
-            fingerprint=f"{common} {fingerprint(inputs=_inputs(piece, identities))}",
+            fingerprint=f"{of_source} {of_slice}",
         )
-        for piece in pieces
-    ]
+        tasks.append(task)
+
+    return tasks
 
 
-def _refuse_the_home(home_root: str, name: str, pieces: list[Slice]) -> None:
-    """A glob that takes in the home would read its own output at the next build."""
-    root = _place(home_root) + "/"
-    for part in (part for piece in pieces for part in piece.parts):
+def _parts(slices: list[Slice]) -> tuple[Part, ...]:
+    return tuple(part for piece in slices for part in piece.parts)
+
+
+def _refuse_the_home(home: Home, source: str, slices: list[Slice]) -> None:
+    """Refuse inputs inside the home: the next build would read its own output."""
+    root = _place(home.root) + "/"
+    for part in _parts(slices):
         if _place(part.address).startswith(root):
             raise UserError(
-                f"sources.{name}.input takes in the home: {part.address}",
-                "name a home outside of the inputs",
+                f"sources.{source}.input matches a file inside the home: {part.address}",
+                "choose a home outside of the inputs",
             )
 
 
@@ -89,36 +108,59 @@ def _place(address: str) -> str:
 
 
 def source_parts(
-    recipe: Recipe, options: SourceOptions, beside: frozenset[str] = frozenset()
+    recipe: Recipe, options: SourceOptions, ignores: frozenset[str] = frozenset()
 ) -> dict[str, Any]:
-    """Parts of a fingerprint: what decides what is read of a source, but for its input; `beside`:
-    options that do not."""
+    """Parts of a fingerprint: everything that decides what is read of a source, except its inputs.
+
+    `ignores` names options that do not matter to the stage that asks.
+    """
     source = load_source(options.kind)
-    left_out = {*LOCATION_FIELDS, *LATER_FIELDS, *options.place_fields, *beside}
-    own = module_file(options.kind)
-    contents = {
-        name: [files.digest(address) for address in named(options, name)]
-        for name in options.content_fields
-        if name not in beside
-    }
-    return {
+    module = module_file(options.kind)
+    packages = ["tokenizers", *source.packages]
+    if options.ftfy:
+        packages.append("ftfy")
+
+    # Where files are and what later stages do with the documents change nothing here.
+    left_out = {*LOCATION_FIELDS, *LATER_FIELDS, *options.place_fields, *ignores}
+    settings = {name: value for name, value in to_dict(options).items() if name not in left_out}
+
+    contents = {}
+    for name in options.content_fields:
+        if name not in ignores:
+            contents[name] = [files.digest(address) for address in addresses_in(options, name)]
+
+    parts = {
         "source": source.version,
-        "module": files.digest(own) if own else "",
-        "settings": {
-            name: value for name, value in to_dict(options).items() if name not in left_out
-        },
+        "module": files.digest(module) if module else "",
+        "settings": settings,
         "limit": recipe.limit,
-        "packages": package_versions(
-            "tokenizers", *source.packages, *(("ftfy",) if options.ftfy else ())
-        ),
-        **({"contents": contents} if contents else {}),
+        "packages": package_versions(*packages),
     }
+    if contents:
+        parts["contents"] = contents
+
+    return parts
 
 
-def named(options: SourceOptions, name: str) -> tuple[str, ...]:
-    """The addresses that an option holds, one or several or none."""
+def addresses_in(options: SourceOptions, name: str) -> tuple[str, ...]:
+    """The addresses that an option holds: none, one or several."""
     value = getattr(options, name)
     return (value,) if isinstance(value, str) else tuple(value or ())
+
+
+def _identities(slices: list[Slice]) -> dict[str, str]:
+    """Address -> identity of its content, for every input file, each asked for once."""
+    by_address = {part.address: part for part in _parts(slices)}
+    addresses, parts = list(by_address), list(by_address.values())
+    root = addresses[0] if addresses else ""
+    return dict(zip(addresses, files.each(root, _identity, parts)))
+
+
+def _identity(part: Part) -> str:
+    try:
+        return files.identity(part.address, part.size)
+    except (OSError, UnicodeError) as error:  # the stage that reads it makes the reject
+        return f"unreadable: {type(error).__name__}"
 
 
 def _inputs(piece: Slice, identities: dict[str, str]) -> list[list[Any]]:
@@ -128,28 +170,19 @@ def _inputs(piece: Slice, identities: dict[str, str]) -> list[list[Any]]:
     ]
 
 
-def _identity(part: Part) -> str:
-    try:
-        return files.identity(part.address, part.size)
-    except (OSError, UnicodeError) as error:  # reading it makes the reject
-        return f"unreadable: {type(error).__name__}"
-
-
 def bytes_until(piece: Slice) -> Callable[[str, int], int]:
-    """A function of (path, position): about how many bytes of the slice come before."""
+    """A function of (path, position) that tells about how many bytes of the slice come before."""
     sizes = [part.size if part.share is None else part.share for part in piece.parts]
-    begins = {
-        part.path: (begin, size)
-        for part, begin, size in zip(piece.parts, accumulate(sizes, initial=0), sizes)
-    }
+    begins = accumulate(sizes, initial=0)
+    places = {part.path: (begin, size) for part, begin, size in zip(piece.parts, begins, sizes)}
 
     def reached(path: str, position: int) -> int:
-        begin, length = begins.get(path, (0, 0))
+        begin, length = places.get(path, (0, 0))
         return begin + min(position, length)
 
     return reached
 
 
 def storable(text: str) -> str:
-    """Text that UTF-8 can hold (a file's name may hold lone surrogates)."""
+    """Text that UTF-8 can hold: the name of a file may contain lone surrogates."""
     return text.encode("utf-8", "backslashreplace").decode()

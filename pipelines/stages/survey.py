@@ -1,35 +1,43 @@
-"""Stage `survey`: the first reading of sources that are read twice (`corpora.document.Survey`),
-before `ingest`.
+"""Stage `survey`: a first reading of the sources that are read twice (`corpora.document.Survey`).
 
-    slices -> look -> survey/NAME/SLICE.parquet -> conclude -> survey/NAME/conclusion.parquet (or
-.arrow)
+    slices -> look -> survey/NAME/SLICE.parquet -> conclude -> survey/NAME/conclusion.parquet|arrow
 
-No text is kept: of each record a row of at most 24 bytes, and strings beside it. The conclusion is
-one task a source, that reads the rows of all slices in bounded memory. Its digest is in the
-fingerprint of each of the source's slices at ingest: what it came to decides what is read there. A
-recipe without such a source has no such stage.
+No text is kept: only a row of at most 24 bytes for each record, and strings beside it. The
+conclusion is one task per source, which reads the rows of all slices in bounded memory. Its digest
+is part of the fingerprint of every slice of the source at ingest, since it decides what is read
+there. A recipe without such a source has no survey.
 """
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from corpora.document import Survey
+from corpora.document import Slice, Survey
 from corpora.sources import load_source, survey_of
 from pipelines.home.fingerprints import fingerprint
-from pipelines.home.layout import CONCLUSION, SURVEY, Home, open_home, task_home
-from pipelines.home.summaries import Summary, done, prune, summaries, write_summary
+from pipelines.home.layout import CONCLUSION, SURVEY, Home, recipe_key
+from pipelines.home.summaries import Summary, prune, read_summary, summaries
 from pipelines.progress.ticks import tick
 from pipelines.recipe import Recipe
-from pipelines.stages.source_tasks import Task, bytes_until, plan_slices, source_parts, storable
+from pipelines.stages import url_table
+from pipelines.stages.accounts import check, listed, sums, total
+from pipelines.stages.job import Job
+from pipelines.stages.source_tasks import (
+    Reading,
+    SourceTask,
+    bytes_until,
+    plan_slices,
+    source_parts,
+    storable,
+)
+from pipelines.stages.stage import Pass, Result, Stage
 from shards.errors import UserError
 from shards.storage import files
-
-STAGE = SURVEY
 
 VERSION = 1
 
@@ -39,187 +47,234 @@ RECORD_BYTES = 24
 ROWS = 100_000
 """Rows that are held and written together."""
 
-
-@dataclass(frozen=True, kw_only=True)
-class Conclude:
-    """What all slices of a source come to, and the fingerprint its summary must have. `size`: bytes
-    of what they noted."""
-
-    home: str
-    source: str
-    size: int
-    fingerprint: str
-    stage: str = CONCLUSION
-    name: str = CONCLUSION
+DAMAGE = ("damaged", "truncated", "unreadable")
+"""Reasons of rejects that concern a file rather than a record."""
 
 
 def surveyed(recipe: Recipe) -> dict[str, Survey]:
     """The sources that are read twice, in the recipe's order, and how."""
-    found = {name: survey_of(options) for name, options in recipe.sources.items()}
-    return {name: survey for name, survey in found.items() if survey}
+    surveys = {name: survey_of(options) for name, options in recipe.sources.items()}
+    return {name: survey for name, survey in surveys.items() if survey is not None}
 
 
-def plan(home_root: str) -> list[Task]:
-    """The slices to be looked at, in order; what slices that are no more left is removed. With a
-    `limit` each source is one slice.
+def survey_in(recipe: Recipe, source: str) -> Survey:
+    """How a source that is read twice is surveyed."""
+    survey = survey_of(recipe.sources[source])
+    assert survey is not None
+    return survey
 
-    Raises `UserError`: no file matches, a schema that is too wide.
+
+# --- the first pass: look at every slice
+
+
+def plan(
+    home: Home, recipe: Recipe, slices: Mapping[str, list[Slice]] | None = None
+) -> list[SourceTask]:
+    """The slices to look at, in order; removes the files of slices that no longer exist.
+
+    `slices` are those of the sources, where they are listed already. With a `limit` each source is
+    one slice. Raises `UserError`: no file matches, a schema that is too wide.
     """
-    home, recipe = open_home(home_root)
     tasks = []
     for name, survey in surveyed(recipe).items():
-        source = load_source(recipe.sources[name].kind)
+        options = recipe.sources[name]
         _check_schema(name, survey.schema)
-        tasks += plan_slices(
-            home_root,
-            recipe,
-            name,
-            survey.slices or source.slices,
-            STAGE,
-            {"stage": VERSION},
-            survey.conclude_fields,
-        )
+
+        if survey.slices is not None:
+            pieces = survey.slices(options)
+        elif slices is not None:
+            pieces = slices[name]
+        else:
+            pieces = load_source(options.kind).slices(options)
+
+        reading = Reading(name, pieces, {"stage": VERSION}, survey.conclude_fields)
+        tasks += plan_slices(home, recipe, reading)
+
     wanted = {(task.source, task.name) for task in tasks}
-    sources = {(task.source, CONCLUSION) for task in tasks}
-    prune(home, CONCLUSION, sources, ())
-    prune(home, STAGE, wanted | sources, (SURVEY,))
+    conclusions = {(task.source, CONCLUSION) for task in tasks}
+    prune(home, CONCLUSION, conclusions, ())
+    prune(home, SURVEY, wanted | conclusions, (SURVEY,))
     return tasks
 
 
-def forget(home: Home, recipe: Recipe) -> None:
-    """Remove what a recipe that had surveys left."""
-    if not surveyed(recipe) and files.exists(home.file(SURVEY)):
-        prune(home, CONCLUSION, set(), ())
-        prune(home, STAGE, set(), (SURVEY,))
-
-
 def _check_schema(name: str, schema: pa.Schema) -> None:
-    fixed = [
-        field.type.bit_width
-        for field in schema
-        if not (pa.types.is_string(field.type) or pa.types.is_large_string(field.type))
-    ]
-    if sum(fixed) > 8 * RECORD_BYTES:
+    bits = 0
+    for field in schema:
+        is_text = pa.types.is_string(field.type) or pa.types.is_large_string(field.type)
+        bits += 0 if is_text else field.type.bit_width
+
+    if bits > 8 * RECORD_BYTES:
         raise UserError(
-            f"source {name}: its survey keeps {sum(fixed) // 8} bytes a record",
+            f"source {name}: its survey keeps {bits // 8} bytes per record",
             f"keep at most {RECORD_BYTES}, and strings beside them",
         )
 
 
-def process(task: Task) -> Summary:
-    """Look at one slice and write what is noted of it, unless that is done. Returns its summary,
-    written last."""
-    home, recipe = task_home(task)
-    name, piece = task.source, task.slice
-    address = home.survey(name, piece.name)
-    finished = done(home, STAGE, name, piece.name, task.fingerprint, address)
-    if finished:
-        return finished
-    options = recipe.sources[name]
-    survey = survey_of(options)
-    assert survey is not None
-    schema = survey.schema.with_metadata(
-        {"corpusmill.paths": json.dumps([part.path for part in piece.parts])}
-    )
-    counts, rejects = Counter[str](records=0, passed=0, bytes=0), Counter[str]()
-    reached = bytes_until(piece)
-    with (
-        files.open_output(address) as output,
-        pq.ParquetWriter(output, schema, compression="zstd") as writer,
-    ):
-        held: list[tuple[Any, ...]] = []
-        for note in survey.look(options, piece):
+def rows_address(home: Home, recipe: Recipe, task: SourceTask) -> str:
+    """Where the rows of a slice are stored."""
+    return home.survey(task.source, task.name)
+
+
+def look(home: Home, recipe: Recipe, task: SourceTask, output: files.Output) -> Result:
+    """Look at every record of one slice and write the rows that are kept of it."""
+    survey = survey_in(recipe, task.source)
+    paths = json.dumps([part.path for part in task.slice.parts])
+    schema = survey.schema.with_metadata({"corpusmill.paths": paths})
+    counts = Counter[str](records=0, passed=0, bytes=0)
+    rejects = Counter[str]()
+    reached = bytes_until(task.slice)
+    rows: list[tuple[Any, ...]] = []
+
+    with pq.ParquetWriter(output, schema, compression="zstd") as writer:
+        for note in survey.look(recipe.sources[task.source], task.slice):
             counts["records"] += 1
             tick(counts["records"], reached(note.path, note.position), note.path, note.position)
+
             if note.reason:
                 rejects[note.reason] += 1
             else:
                 counts["passed"] += 1
+
             if note.values is not None:
-                held.append(note.values)
-            if len(held) >= ROWS:
-                writer.write_batch(_batch(held, schema))
-                held = []
+                rows.append(note.values)
+            if len(rows) >= ROWS:
+                writer.write_batch(_batch(rows, schema))
+                rows = []
             if counts["records"] == recipe.limit:
                 break
-        if held:
-            writer.write_batch(_batch(held, schema))
-    path, start = piece.key
-    summary = Summary(
-        stage=STAGE,
-        source=name,
-        slice=piece.name,
-        path=path,
-        start=start,
-        fingerprint=task.fingerprint,
-        output=output.digest,
-        output_bytes=output.bytes,
-        counts=dict(counts),
-        rejects=dict(sorted(rejects.items())),
-    )
-    write_summary(home, summary)
-    return summary
+
+        if rows:
+            writer.write_batch(_batch(rows, schema))
+
+    return Result(counts=dict(counts), rejects=dict(sorted(rejects.items())))
 
 
 def _batch(rows: list[tuple[Any, ...]], schema: pa.Schema) -> pa.RecordBatch:
-    columns = (
-        [storable(value) if isinstance(value, str) else value for value in column]
-        for column in zip(*rows)
-    )
-    return pa.record_batch(
-        [pa.array(column, field.type) for column, field in zip(columns, schema)], schema=schema
-    )
+    columns = []
+    for values, field in zip(zip(*rows), schema):
+        kept = [storable(value) if isinstance(value, str) else value for value in values]
+        columns.append(pa.array(kept, field.type))
+    return pa.record_batch(columns, schema=schema)
 
 
-def plan_conclusions(home_root: str) -> list[Conclude]:
+LOOK = Pass(name=SURVEY, plan=plan, address=rows_address, work=look, reads_inputs=True)
+
+
+# --- the second pass: one conclusion per source
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConcludeTask:
+    """One surveyed source. `size`: bytes of the rows that its slices kept."""
+
+    home: str
+    recipe: str
+    source: str
+    size: int
+    fingerprint: str
+    name: str = CONCLUSION
+    key: tuple[str, int] = (CONCLUSION, 0)
+
+
+def plan_conclusions(home: Home, recipe: Recipe) -> list[ConcludeTask]:
     """One task for each surveyed source."""
-    home, recipe = open_home(home_root)
+    key = recipe_key(recipe)
     tasks = []
     for name in surveyed(recipe):
-        found = summaries(home, STAGE, name)
+        looked = summaries(home, SURVEY, name)
         wanted = fingerprint(
             stage=VERSION,
             **source_parts(recipe, recipe.sources[name]),
-            slices=[(*summary.key, summary.output) for summary in found],
+            slices=[(*summary.key, summary.output) for summary in looked],
         )
-        tasks.append(
-            Conclude(
-                home=home_root,
-                source=name,
-                size=sum(summary.output_bytes for summary in found),
-                fingerprint=wanted,
-            )
-        )
+        size = sum(summary.output_bytes for summary in looked)
+        task = ConcludeTask(home=home.root, recipe=key, source=name, size=size, fingerprint=wanted)
+        tasks.append(task)
     return tasks
 
 
-def conclude(task: Conclude) -> Summary:
-    """Make one file of what all slices of a source noted, unless that is done. Returns its summary,
-    written last."""
-    home, recipe = open_home(task.home)
+def conclusion_address(home: Home, recipe: Recipe, task: ConcludeTask) -> str:
+    """Where the conclusion about a source is stored."""
+    return home.conclusion(task.source, survey_in(recipe, task.source).form)
+
+
+def conclude(home: Home, recipe: Recipe, task: ConcludeTask, output: files.Output) -> Result:
+    """Write one file from the rows of all slices of a source."""
     name = task.source
-    options = recipe.sources[name]
-    survey = survey_of(options)
-    assert survey is not None
-    address = home.conclusion(name, survey.form)
-    finished = done(home, CONCLUSION, name, CONCLUSION, task.fingerprint, address)
-    if finished:
-        return finished
-    found = summaries(home, STAGE, name)
-    addresses = [home.survey(name, summary.slice) for summary in found]
-    with files.open_output(address) as output:
-        counts = survey.conclude(options, addresses, output, lambda done: tick(done, 0))
-    summary = Summary(
-        stage=CONCLUSION,
-        source=name,
-        slice=CONCLUSION,
-        path=CONCLUSION,
-        start=0,
-        fingerprint=task.fingerprint,
-        output=output.digest,
-        output_bytes=output.bytes,
-        counts=counts,
-        inputs=tuple(summary.output for summary in found),
-    )
-    write_summary(home, summary)
-    return summary
+    looked = summaries(home, SURVEY, name)
+    addresses = [home.survey(name, summary.slice) for summary in looked]
+
+    def progress(number: int) -> None:
+        tick(number, 0)
+
+    survey = survey_in(recipe, name)
+    counts = survey.conclude(recipe.sources[name], addresses, output, progress)
+    return Result(counts=counts, inputs=tuple(summary.output for summary in looked))
+
+
+CONCLUDE = Pass(
+    name=CONCLUSION,
+    plan=plan_conclusions,
+    address=conclusion_address,
+    work=conclude,
+    label="Conclude",
+)
+
+
+# --- the stage
+
+
+def is_wanted(recipe: Recipe) -> bool:
+    """True where a source of the recipe is read twice."""
+    return bool(surveyed(recipe))
+
+
+def forget(home: Home, recipe: Recipe) -> None:
+    """Remove what an earlier recipe with surveyed sources left in the home."""
+    if not is_wanted(recipe) and files.exists(home.file(SURVEY)):
+        prune(home, CONCLUSION, set(), ())
+        prune(home, SURVEY, set(), (SURVEY,))
+
+
+def prepare(job: Job) -> None:
+    """List the inputs of both readings: what the second cannot find is said before the first, which
+    may take hours. Raises `UserError`."""
+    _ = job.slices
+
+
+def account(job: Job) -> None:
+    """Check that every record was counted, and say what the survey found in each source."""
+    home = job.home
+    for name in surveyed(job.recipe):
+        looked = summaries(home, SURVEY, name)
+        concluded = read_summary(home.summary(CONCLUSION, name, CONCLUSION))
+        assert concluded is not None
+
+        records, passed = total(looked, "records"), total(looked, "passed")
+        rejects = sums(summary.rejects for summary in looked)
+        check(f"{name}: records surveyed", records, passed + sum(rejects.values()))
+        counts = listed(rejects | concluded.counts)
+        job.say(f"survey {name}: {records:,} records, {passed:,} passed{counts}")
+        _say_damage(job, looked)
+
+        # A table that `corpus urls` wrote must not be older than the survey.
+        if files.exists(url_table.table(home, name)):
+            url_table.write_table(home, name)
+
+
+def _say_damage(job: Job, looked: list[Summary]) -> None:
+    for summary in looked:
+        damage = {reason: n for reason, n in summary.rejects.items() if reason in DAMAGE}
+        if damage:
+            where = f"{summary.path}, or a later file of its slice"
+            job.say(f"warning: {summary.source}: in {where}{listed(damage)}")
+
+
+STAGE = Stage(
+    name=SURVEY,
+    transform="Survey",
+    passes=(LOOK, CONCLUDE),
+    wanted=is_wanted,
+    prepare=prepare,
+    account=account,
+)

@@ -1,33 +1,41 @@
-"""Stage `tokenize`: the kept documents become sentences, and sentences token ids, in a work file a
-slice.
+"""Stage `tokenize`: the kept documents become sentences, sentences become token ids in one work
+file per slice, and these become the shards (`pipelines.stages.shards`).
 
 Sentences are found by sentencex, paragraph by paragraph, and encoded one by one, as text: a page
-that holds `</s>` gives ordinary ids. Memory is one row group of documents and its tokens.
+that contains `</s>` gives ordinary ids. Memory is one row group of documents and its tokens.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipelines.chance import chance
-from pipelines.home.decisions import attribute_digests, kept_rows
+from pipelines.home.decisions import (
+    attribute_digests,
+    kept_rows,
+    removed_count,
+    removing_stages,
+)
+from pipelines.home.documents import row_groups
 from pipelines.home.fingerprints import fingerprint, package_versions
-from pipelines.home.layout import open_home, recipe_key, task_home
+from pipelines.home.layout import INGEST, SHARDS, TOKENIZE, TOKENIZER, Home, recipe_key
 from pipelines.home.summaries import (
     SliceTask,
     Summary,
     bulk,
-    done,
     ordered_slices,
     prune,
     read_summary,
-    write_summary,
+    summaries,
 )
 from pipelines.progress.ticks import tick
+from pipelines.recipe import Recipe
+from pipelines.stages.accounts import check, check_disk, total
 from pipelines.stages.encoder import (
+    PACKAGES,
     Encoder,
     encode,
     fastest_encoder,
@@ -35,125 +43,114 @@ from pipelines.stages.encoder import (
     split_sentences,
     vocab_size,
 )
+from pipelines.stages.job import Job
+from pipelines.stages.shards import WRITE_SHARDS
+from pipelines.stages.stage import Pass, Result, Stage
+from pipelines.wording import several
 from shards.errors import UserError
 from shards.format import token_dtype, token_schema
 from shards.storage import files
 
-STAGE = "tokenize"
-
 VERSION = 1
-
-PACKAGES = ("sentencex", "tokenizers")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Task(SliceTask):
-    """One ingested slice to encode; `tokenizer`: digest of the vocabulary; `attributes`: digests of
-    what decides which documents are kept."""
+    """One ingested slice to encode. `tokenizer` is the digest of the vocabulary; `attributes` are
+    the digests of what decides which documents are kept."""
 
-    fingerprint: str
     tokenizer: str
     attributes: tuple[str, ...]
-    stage: str = STAGE
 
 
-def plan(home_root: str) -> list[Task]:
-    """Every ingested slice, in order. Raises `UserError` when dedup has not run or there is no
-    vocabulary."""
-    home, recipe = open_home(home_root)
-    vocabulary = read_summary(home.summary("tokenizer", "all", "tokenizer"))
+def plan(home: Home, recipe: Recipe) -> list[Task]:
+    """Every ingested slice, in order.
+
+    Raises `UserError` when dedup has not run or there is no vocabulary.
+    """
+    vocabulary = read_summary(home.summary(TOKENIZER, "all", "tokenizer"))
     if vocabulary is None:
-        raise UserError(f"{home_root}: no vocabulary yet", f"corpus train-tokenizer {home_root}")
+        raise UserError(f"{home.root}: no vocabulary yet", f"corpus train-tokenizer {home.root}")
+
     slices = ordered_slices(home, recipe)
-    prune(home, STAGE, {(summary.source, summary.slice) for summary in slices}, (f"work/{STAGE}",))
-    read, key = bulk(home), recipe_key(recipe)
-    attributes = files.each(
-        home.root, lambda summary: attribute_digests(home, recipe, summary, read=read), slices
-    )
-    return [
-        Task(
-            home=home_root,
+    wanted = {(summary.source, summary.slice) for summary in slices}
+    prune(home, TOKENIZE, wanted, (f"work/{TOKENIZE}",))
+    read = bulk(home)
+
+    def digests(summary: Summary) -> list[str]:
+        return attribute_digests(home, recipe, summary, read=read)
+
+    packages = package_versions(*PACKAGES)
+    key = recipe_key(recipe)
+    tasks = []
+
+    for summary, attributes in zip(slices, files.each(home.root, digests, slices)):
+        wanted_now = fingerprint(
+            stage=VERSION,
+            seed=recipe.seed,
+            whitespace=recipe.shards.whitespace,
+            language=recipe.sources[summary.source].language,
+            packages=packages,
+            tokenizer=vocabulary.output,
+            documents=summary.output,
+            attributes=attributes,
+        )
+        task = Task(
+            home=home.root,
             recipe=key,
             ingested=summary,
+            fingerprint=wanted_now,
             tokenizer=vocabulary.output,
-            attributes=tuple(digests),
-            fingerprint=fingerprint(
-                stage=VERSION,
-                seed=recipe.seed,
-                whitespace=recipe.shards.whitespace,
-                language=recipe.sources[summary.source].language,
-                packages=package_versions(*PACKAGES),
-                tokenizer=vocabulary.output,
-                documents=summary.output,
-                attributes=digests,
-            ),
+            attributes=tuple(attributes),
         )
-        for summary, digests in zip(slices, attributes)
-    ]
+        tasks.append(task)
+
+    return tasks
 
 
-def process(task: Task) -> Summary:
+def tokens_address(home: Home, recipe: Recipe, task: Task) -> str:
+    """Where the tokens of a slice are stored."""
+    return home.work(TOKENIZE, task.source, f"{task.name}.arrow")
+
+
+def tokenize(home: Home, recipe: Recipe, task: Task, output: files.Output) -> Result:
     """Encode the kept documents of one slice: an Arrow file with a shard's columns and `chance`,
     the document's draw for the validation split."""
-    home, recipe = task_home(task)
-    ingested = task.ingested
-    address = home.work(STAGE, ingested.source, f"{ingested.slice}.arrow")
-    finished = done(home, STAGE, ingested.source, ingested.slice, task.fingerprint, address)
-    if finished:
-        return finished
-    tokenizer_file = home.file("tokenizer", "tokenizer.json")
-    encoder, vocab_size = _loaded(tokenizer_file, task.tokenizer)
-    dtype = token_dtype(vocab_size)
-    language = recipe.sources[ingested.source].language
-    kept = kept_rows(home, recipe, ingested)
-    counts = dict.fromkeys(("kept", "bytes", "sentences", "tokens"), 0)
+    encoder, size = _loaded(home.file("tokenizer", "tokenizer.json"), task.tokenizer)
+    dtype = token_dtype(size)
     schema = work_schema(dtype)
-    row = 0
-    with (
-        files.open_input(home.documents(ingested.source, ingested.slice)) as stream,
-        files.open_output(address, flush=False) as output,
-    ):
-        documents = pq.ParquetFile(stream)
-        with pa.ipc.new_file(output, schema) as writer:
-            for group in range(documents.num_row_groups):
-                table = documents.read_row_group(group, columns=["id", "text", "language"])
-                table = table.filter(pa.array(kept[row : row + table.num_rows]))
-                row += documents.metadata.row_group(group).num_rows
-                tick(row, task.size * row // max(documents.metadata.num_rows, 1))
-                if not table.num_rows:
-                    continue
-                texts = table.column("text").to_pylist()
-                languages = [found or language for found in table.column("language").to_pylist()]
-                pieces = [
-                    split_sentences(text, code, recipe.shards.whitespace)
-                    for text, code in zip(texts, languages)
-                ]
-                identities = table.column("id").to_pylist()
-                batch = encode(encoder, identities, pieces, dtype)
-                chances = np.array(
-                    [chance(recipe.seed, "valid", identity) for identity in identities], np.uint64
-                )
-                writer.write_batch(
-                    pa.record_batch([*batch.columns, pa.array(chances)], schema=schema)
-                )
-                counts["kept"] += len(texts)
-                counts["bytes"] += sum(len(text.encode()) for text in texts)
-                counts["sentences"] += sum(map(len, pieces))
-                counts["tokens"] += len(batch.column("tokens").flatten())
-    summary = Summary(
-        stage=STAGE,
-        source=ingested.source,
-        slice=ingested.slice,
-        path=ingested.path,
-        start=ingested.start,
-        fingerprint=task.fingerprint,
-        output=output.digest,
-        output_bytes=output.bytes,
-        counts=counts,
-        inputs=(ingested.output, *task.attributes),
-    )
-    write_summary(home, summary)
-    return summary
+    kept = kept_rows(home, recipe, task.ingested)
+    language = recipe.sources[task.source].language
+    documents = task.ingested.counts["documents"]
+    counts = Counter[str](kept=0, bytes=0, sentences=0, tokens=0)
+
+    with pa.ipc.new_file(output, schema) as writer:
+        for first, group in row_groups(home, task.ingested, ("id", "text", "language")):
+            rows = first + group.num_rows
+            tick(rows, task.size * rows // max(documents, 1))
+
+            table = group.filter(pa.array(kept[first:rows]))
+            if not table.num_rows:
+                continue
+
+            texts = table.column("text").to_pylist()
+            languages = [found or language for found in table.column("language").to_pylist()]
+            identities = table.column("id").to_pylist()
+            sentences = [
+                split_sentences(text, code, recipe.shards.whitespace)
+                for text, code in zip(texts, languages)
+            ]
+            batch = encode(encoder, identities, sentences, dtype)
+            draws = [chance(recipe.seed, "valid", identity) for identity in identities]
+            columns = [*batch.columns, pa.array(np.array(draws, np.uint64))]
+            writer.write_batch(pa.record_batch(columns, schema=schema))
+
+            counts["kept"] += len(texts)
+            counts["bytes"] += sum(len(text.encode()) for text in texts)
+            counts["sentences"] += sum(map(len, sentences))
+            counts["tokens"] += len(batch.column("tokens").flatten())
+
+    return Result(counts=dict(counts), inputs=(task.ingested.output, *task.attributes))
 
 
 def work_schema(dtype: str) -> pa.Schema:
@@ -163,7 +160,52 @@ def work_schema(dtype: str) -> pa.Schema:
 
 @lru_cache(maxsize=1)
 def _loaded(address: str, digest: str) -> tuple[Encoder, int]:
-    """The encoder of a vocabulary and its number of ids; loaded once a process, since that takes
-    longer than a small slice. `digest` is the file's, so that another vocabulary at the same place
-    is noticed."""
+    """The encoder of a vocabulary and its number of ids.
+
+    Loaded once per process, since that takes longer than a small slice. `digest` is the file's, so
+    that another vocabulary at the same place is noticed.
+    """
     return fastest_encoder(address), vocab_size(read_tokenizer(address))
+
+
+ENCODE = Pass(name=TOKENIZE, plan=plan, address=tokens_address, work=tokenize, flush=False)
+
+
+# --- the stage
+
+
+def prepare(job: Job) -> None:
+    """Check that the disk can hold the tokens."""
+    size = total(summaries(job.home, INGEST), "bytes")
+    check_disk(job.home, size, "one byte for each byte of text")
+
+
+def account(job: Job) -> None:
+    """Check that every kept document and every token is in a shard, and say how many there are."""
+    home, recipe, read = job.home, job.recipe, bulk(job.home)
+    for name in recipe.sources:
+        ingested = summaries(home, INGEST, name)
+        encoded, written = summaries(home, TOKENIZE, name), summaries(home, SHARDS, name)
+        kept, tokens = total(encoded, "kept"), total(encoded, "tokens")
+
+        removed = 0
+        for stage in removing_stages(recipe, source=name):
+            for summary in ingested:
+                removed += removed_count(home, recipe, stage, summary, read)
+
+        check(f"{name}: documents", total(ingested, "documents"), kept + removed)
+        check(f"{name}: kept documents", kept, total(written, "documents"))
+        check(f"{name}: tokens", tokens, total(written, "tokens"))
+        job.say(
+            f"tokenize {name}: {several(kept, 'document')} kept, "
+            f"{several(tokens, 'token')} in {several(len(written), 'shard')}"
+        )
+
+
+STAGE = Stage(
+    name=TOKENIZE,
+    transform="Tokenize",
+    passes=(ENCODE, WRITE_SHARDS),
+    prepare=prepare,
+    account=account,
+)

@@ -13,15 +13,15 @@ _ROWS = 10_000
 
 
 def table(home: Home, source: str) -> str:
-    """Where the table of a source lies."""
+    """Where the table of a source is stored."""
     return home.file("urls", f"{source}.csv")
 
 
 def write_table(home: Home, name: str) -> int:
-    """Write the addresses of a source's conclusion as a table; how many.
+    """Write the addresses of a source's conclusion as a table; returns how many there are.
 
-    Rows are in the order of the keys' hashes: no order of time or place, so that no host gets all
-    its requests in a row.
+    Rows are in the order of the hashes of their keys, neither by time nor by host, so that no host
+    gets all its requests in a row.
     """
     with (
         open_links(home.conclusion(name, "arrow")) as listed,

@@ -1,11 +1,11 @@
-"""Files by address, local or on an object store, over `pyarrow.fs`; nothing half-written is ever
-seen (law 3).
+"""Files by address, local or on an object store, over `pyarrow.fs`; no reader ever sees a file half
+written (law 3).
 
 An address is a path or a URI (`s3://bucket/key`, the key as it stands: nothing in it is unquoted).
-Locally a file is written beside its final name, flushed and renamed; for an object store it is
-written to a temporary file of this machine, and its bytes go up in one put of the final name
-(`shards.storage.object_store`). Streams are closed on every path out. `https://` addresses are read by
-`shards.storage.http_file`, and never written.
+A local file is written beside its final name, flushed and renamed. For an object store the bytes
+are written to a temporary file of this machine and uploaded by one put of the final name
+(`shards.storage.object_store`). Addresses of `https://` are read by `shards.storage.http_file` and
+never written. Streams are closed on every path out.
 """
 
 import errno
@@ -18,7 +18,7 @@ import stat
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import IO, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Protocol, TypeVar
 
 import pyarrow as pa
 from pyarrow import fs as pafs
@@ -26,61 +26,62 @@ from pyarrow import fs as pafs
 from shards.errors import UserError
 from shards.storage import http, http_file, object_store
 
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
 T = TypeVar("T")
 
 R = TypeVar("R")
 
 TEMPORARY = ".tmp-"
+"""The beginning of the name of a file that is not finished; listings leave such files out."""
 
 SPECIAL = "a pipe, a socket or a device, not a file"
 
 _CHUNK = 1 << 20
 
 
+# --- addresses
+
+
 def is_remote(address: str) -> bool:
-    """True for a URI of an object store, False for a path of this machine."""
-    return re.match(r"^[a-z][a-z0-9+.-]+://", address) is not None and not address.startswith(
-        "file://"
-    )
-
-
-def resolve(address: str) -> tuple[pafs.FileSystem, str]:
-    """The file system of an address and the path inside it. Raises `UserError` for a scheme nobody
-    knows."""
-    if not is_remote(address):
-        return _local(), os.path.abspath(address.removeprefix("file://"))
-    if http.is_web(address):
-        raise UserError(
-            f"{address}: files over HTTP can only be read", "name a folder, s3://, gs:// or hdfs://"
-        )
-    return object_store.file_system(address)
-
-
-def file_info(address: str) -> pafs.FileInfo:
-    file_system, path = resolve(address)
-    if not is_remote(address):
-        return file_system.get_file_info(path)
-    return object_store.ask(address, lambda: file_system.get_file_info(path))
-
-
-def listing(
-    address: str, recursive: bool = False, allow_not_found: bool = True
-) -> list[pafs.FileInfo]:
-    """What lies in a folder of a store (pages of 1,000 are all asked for)."""
-    file_system, path = resolve(address)
-    selector = pafs.FileSelector(path, recursive=recursive, allow_not_found=allow_not_found)
-    if not is_remote(address):
-        return list(file_system.get_file_info(selector))
-    return object_store.ask(address, lambda: list(file_system.get_file_info(selector)))
-
-
-def _local() -> pafs.LocalFileSystem:
-    return pafs.LocalFileSystem()
+    """True for a URI of a store or a server, False for a path of this machine."""
+    has_scheme = re.match(r"^[a-z][a-z0-9+.-]+://", address) is not None
+    return has_scheme and not address.startswith("file://")
 
 
 def join(base: str, *names: str) -> str:
     """An address below `base`."""
     return "/".join((base.rstrip("/"), *names)) if base != "/" else "/" + "/".join(names)
+
+
+def resolve(address: str) -> tuple[pafs.FileSystem, str]:
+    """The file system of an address and the path inside it.
+
+    Raises `UserError` for an unknown scheme, and for `https://`, which has no file system.
+    """
+    if not is_remote(address):
+        return pafs.LocalFileSystem(), os.path.abspath(address.removeprefix("file://"))
+    if http.is_web(address):
+        raise _read_only(address)
+    return object_store.file_system(address)
+
+
+def _read_only(address: str) -> UserError:
+    return UserError(
+        f"{address}: files over HTTP can only be read", "name a folder, s3://, gs:// or hdfs://"
+    )
+
+
+# --- looking
+
+
+def file_info(address: str) -> pafs.FileInfo:
+    """Type, size and time of a file or folder; the type is NotFound where there is none."""
+    file_system, path = resolve(address)
+    if not is_remote(address):
+        return file_system.get_file_info(path)
+    return object_store.ask(address, lambda: file_system.get_file_info(path))
 
 
 def exists(address: str) -> bool:
@@ -105,33 +106,41 @@ def size(address: str) -> int:
     """Bytes of a file. Raises FileNotFoundError."""
     if http.is_web(address):
         return http_file.stat(address).size or 0
+
     info = file_info(address)
     if info.type != pafs.FileType.File:
         raise FileNotFoundError(address)
     return int(info.size)
 
 
+def listing(
+    address: str, recursive: bool = False, allow_not_found: bool = True
+) -> list[pafs.FileInfo]:
+    """The entries of a folder; a store is asked for page after page of 1,000."""
+    file_system, path = resolve(address)
+    selector = pafs.FileSelector(path, recursive=recursive, allow_not_found=allow_not_found)
+    if not is_remote(address):
+        return list(file_system.get_file_info(selector))
+    return object_store.ask(address, lambda: list(file_system.get_file_info(selector)))
+
+
 def list_files(address: str, suffix: str = "") -> list[str]:
-    """Addresses of the files directly in a folder, sorted; a folder that is not there is empty.
-    Temporary files are left out."""
-    if not is_remote(address):  # Arrow stops at a name that is no UTF-8
-        path = resolve(address)[1]
-        found = (
-            [entry.name for entry in os.scandir(path) if entry.is_file()]
-            if os.path.isdir(path)
-            else []
-        )
-        return [
-            join(address, name)
-            for name in sorted(found)
-            if name.endswith(suffix) and not name.startswith(TEMPORARY)
-        ]
-    names = [info.base_name for info in listing(address) if info.type == pafs.FileType.File]
-    return [
-        join(address, name)
-        for name in sorted(names)
-        if name.endswith(suffix) and not name.startswith(TEMPORARY)
-    ]
+    """Addresses of the files directly in a folder, sorted; empty for a missing folder. Temporary
+    files are left out."""
+    if is_remote(address):
+        names = [info.base_name for info in listing(address) if info.type == pafs.FileType.File]
+    else:
+        names = _local_names(resolve(address)[1])
+
+    wanted = [name for name in names if name.endswith(suffix) and not name.startswith(TEMPORARY)]
+    return [join(address, name) for name in sorted(wanted)]
+
+
+def _local_names(folder: str) -> list[str]:
+    """Names of the files in a folder of this machine. Arrow fails at a name that is not UTF-8."""
+    if not os.path.isdir(folder):
+        return []
+    return [entry.name for entry in os.scandir(folder) if entry.is_file()]
 
 
 def list_folders(address: str) -> list[str]:
@@ -142,66 +151,75 @@ def list_folders(address: str) -> list[str]:
 
 
 def walk(address: str) -> list[tuple[str, int, int]]:
-    """(path below a folder, bytes, when it was written in ns) of every file below it, sorted;
-    nothing where there is no folder. Temporary files are left out. On a store one request for each
-    thousand."""
+    """(path below a folder, bytes, time of writing in ns) of every file below it, sorted; empty for
+    a missing folder. Local temporary files are left out. One request per thousand files of a
+    store."""
     root = resolve(address)[1].rstrip("/")
-    if is_remote(address):
-        found = [
-            (info.path[len(root) :].strip("/"), int(info.size), int(info.mtime_ns or 0))
-            for info in listing(address, recursive=True)
-            if info.is_file
-        ]
-        return sorted(found)
-    there = []
+    if not is_remote(address):
+        return sorted(_walk_local(root))
+
+    return sorted(
+        (info.path[len(root) :].strip("/"), int(info.size), int(info.mtime_ns or 0))
+        for info in listing(address, recursive=True)
+        if info.is_file
+    )
+
+
+def _walk_local(root: str) -> Iterator[tuple[str, int, int]]:
     for folder, _, names in os.walk(root):
         for name in names:
-            if not name.startswith(TEMPORARY):
-                path = os.path.join(folder, name)
-                try:
-                    stat = os.stat(path)
-                except FileNotFoundError:  # gone since it was listed
-                    continue
-                there.append(
-                    (
-                        os.path.relpath(path, root).replace(os.sep, "/"),
-                        stat.st_size,
-                        stat.st_mtime_ns,
-                    )
-                )
-    return sorted(there)
+            if name.startswith(TEMPORARY):
+                continue
+
+            path = os.path.join(folder, name)
+            try:
+                status = os.stat(path)
+            except FileNotFoundError:  # removed since it was listed
+                continue
+            relative = os.path.relpath(path, root).replace(os.sep, "/")
+            yield relative, status.st_size, status.st_mtime_ns
+
+
+def each(root: str, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
+    """`function` of each item, in order.
+
+    Many run at a time when `root` is on a store, since each of them waits for an answer.
+    """
+    if is_remote(root):
+        return object_store.side_by_side(function, list(items))
+    return [function(item) for item in items]
+
+
+# --- reading
 
 
 def read_bytes(address: str) -> bytes:
-    """The whole file."""
+    """The whole file. Raises like `open_input`."""
+    if http.is_web(address):
+        with http_file.open_input(address) as web:
+            return web.read()
     if is_remote(address):
-        with (
-            http_file.open_input(address) if http.is_web(address) else open_input(address) as stream
-        ):  # Arrow's own asks for the size first
+        with open_input(address) as stream:
             return bytes(stream.read())
+
+    # Not by Arrow, whose stream asks for the size first.
     path = address.removeprefix("file://")
     _refuse_special(path, address)
     with open(path, "rb") as local:
         return local.read()
 
 
-def each(root: str, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
-    """`function` of each item, in order; many at a time where `root` is a store, since there each
-    waits for an answer."""
-    return (
-        object_store.side_by_side(function, list(items))
-        if is_remote(root)
-        else [function(item) for item in items]
-    )
-
-
 def open_input(address: str) -> pa.NativeFile:
-    """A seekable stream over a file. Raises FileNotFoundError, PermissionError; `UserError` where a
-    store fails."""
+    """A seekable stream over a file.
+
+    Raises FileNotFoundError, PermissionError, IsADirectoryError for a pipe and its like, and
+    `UserError` when a store fails.
+    """
     if http.is_web(address):
         return pa.PythonFile(http_file.open_input(address), mode="r")
     if is_remote(address):
         return pa.PythonFile(object_store.Reader(address), mode="r")
+
     file_system, path = resolve(address)
     _refuse_special(path, address)
     try:
@@ -211,35 +229,76 @@ def open_input(address: str) -> pa.NativeFile:
 
 
 def _refuse_special(path: str, address: str) -> None:
-    """Raise IsADirectoryError, since it is as little a file, for what would make a reader wait for
-    ever or never end."""
+    """Raise IsADirectoryError for a pipe, a socket or a device: reading one may wait for ever or
+    never end."""
     try:
         mode = os.stat(path).st_mode
     except OSError:
-        return  # opening it says why
+        return  # opening it raises the error to show
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, SPECIAL, address)
 
 
-def open_ranges(address: str) -> Any:
-    """A file of which a few ranges are read, by `read_at(count, offset)` and `size()`: of a store's
-    no more is asked for than these."""
-    return object_store.Ranges(address) if is_remote(address) else open_input(address)
+class RangeFile(Protocol):
+    """A file that is read by ranges."""
+
+    def size(self) -> int:
+        """Bytes of the file."""
+
+    def read_at(self, count: int, offset: int) -> bytes:
+        """`count` bytes from `offset` on, fewer only at the file's end."""
+
+    def __enter__(self) -> "RangeFile": ...
+
+    def __exit__(self, *error: object) -> object: ...
+
+
+def open_ranges(address: str) -> RangeFile:
+    """A file of which a few ranges are read; a store is asked for these alone, not for blocks."""
+    if is_remote(address):
+        return object_store.Ranges(address)
+    ranges: RangeFile = open_input(address)
+    return ranges
+
+
+def map_file(address: str) -> pa.MemoryMappedFile:
+    """A local file as a read-only memory map."""
+    return pa.memory_map(resolve(address)[1], "r")
+
+
+@contextmanager
+def local_copy(address: str) -> Iterator[str]:
+    """A path of this machine with a file's bytes: the file itself, or a copy of a store's file
+    which is removed at the end of the block."""
+    if not is_remote(address):
+        yield address
+        return
+
+    with tempfile.TemporaryDirectory(prefix="corpusmill-") as folder:
+        path = os.path.join(folder, address.rsplit("/", 1)[1])
+        with open_input(address) as stream, open(path, "wb") as copy:
+            while block := stream.read(object_store.BLOCK):
+                copy.write(block)
+        yield path
+
+
+# --- writing
 
 
 class Output(io.BufferedIOBase):
-    """What `open_output` gives: a file that only grows, and knows what was written to it. `bytes`:
-    how much."""
+    """The stream of `open_output`: it can only be appended to. `bytes`: how many were written."""
 
     def __init__(self, stream: IO[bytes]) -> None:
-        self._stream, self._state, self.bytes = stream, hashlib.blake2b(digest_size=32), 0
+        self._stream = stream
+        self._state = hashlib.blake2b(digest_size=32)
+        self.bytes = 0
 
     def writable(self) -> bool:
         """True."""
         return True
 
-    def write(self, content: Any) -> int:
-        """Append bytes."""
+    def write(self, content: "ReadableBuffer") -> int:
+        """Append bytes, or anything with a buffer of them."""
         view = memoryview(content).cast("B")
         self._state.update(view)
         self._stream.write(view)
@@ -252,7 +311,7 @@ class Output(io.BufferedIOBase):
 
     @property
     def digest(self) -> str:
-        """As `files.digest` of the file; saves reading it again."""
+        """As `files.digest` of the file, without reading it again."""
         return self._state.hexdigest()
 
 
@@ -260,18 +319,17 @@ class Output(io.BufferedIOBase):
 def open_output(address: str, flush: bool = True) -> Iterator[Output]:
     """A stream whose bytes appear under `address` only when the block ends without an error.
 
-    `flush` False does not wait for the disk: for large files that can be made again and whose
-    digest is looked at before use.
+    `flush` False does not wait for the disk: for large files that can be built again and whose
+    digest is checked before use.
     """
     if http.is_web(address):
-        raise UserError(
-            f"{address}: files over HTTP can only be read", "name a folder, s3://, gs:// or hdfs://"
-        )
+        raise _read_only(address)
     if is_remote(address):
         with tempfile.TemporaryFile() as stream:
             yield Output(stream)
             object_store.put(address, stream)
         return
+
     path = resolve(address)[1]
     folder, name = os.path.split(path)
     os.makedirs(folder, exist_ok=True)
@@ -303,16 +361,21 @@ def write_bytes(address: str, content: bytes) -> None:
 
 
 def remove(address: str) -> None:
-    """Remove a file or a folder with all below it; nothing there is fine."""
+    """Remove a file, or a folder with everything below it; a missing one is no error."""
     file_system, path = resolve(address)
     kind = file_info(address).type
     if kind == pafs.FileType.NotFound:
         return
-    gone = file_system.delete_dir if kind == pafs.FileType.Directory else file_system.delete_file
+
+    is_directory = kind == pafs.FileType.Directory
+    delete = file_system.delete_dir if is_directory else file_system.delete_file
     if is_remote(address):
-        object_store.ask(address, lambda: gone(path))
+        object_store.ask(address, lambda: delete(path))
     else:
-        gone(path)
+        delete(path)
+
+
+# --- digests
 
 
 def digest(address: str) -> str:
@@ -325,24 +388,26 @@ def digest(address: str) -> str:
 
 
 def digest_of_bytes(content: bytes) -> str:
-    """As `digest` of a file that holds them."""
+    """As `digest` of a file with these bytes."""
     return hashlib.blake2b(content, digest_size=32).hexdigest()
 
 
 def identity(address: str, length: int) -> str:
-    """A cheap identity of an input's content: a store's or a web server's ETag, where it gives one,
+    """A cheap identity of an input's content: the ETag of a store or a web server that gives one,
     else `both_ends_digest`."""
     if http.is_web(address):
         return http_file.identity(address) or both_ends_digest(address, length)
     if is_remote(address):
         with object_store.Reader(address) as stream:
-            if etag := stream.etag():
-                return f"etag {etag}"
+            etag = stream.etag()
+        if etag:
+            return f"etag {etag}"
     return both_ends_digest(address, length)
 
 
 def both_ends_digest(address: str, length: int) -> str:
-    """A cheap identity of an input: blake2b-16 over its size and its first and last MiB."""
+    """A cheap identity of an input: blake2b-16, in hex, over its size and its first and last
+    MiB."""
     state = hashlib.blake2b(length.to_bytes(8, "little"), digest_size=16)
     with open_input(address) as stream:
         state.update(stream.read(_CHUNK))
@@ -350,23 +415,3 @@ def both_ends_digest(address: str, length: int) -> str:
             stream.seek(max(_CHUNK, length - _CHUNK))
             state.update(stream.read(_CHUNK))
     return state.hexdigest()
-
-
-def map_file(address: str) -> Any:
-    """A local file as a read-only memory map (pyarrow buffer protocol)."""
-    return pa.memory_map(resolve(address)[1], "r")
-
-
-@contextmanager
-def local_copy(address: str) -> Iterator[str]:
-    """A path of this machine with a file's bytes: its own, or of a store's file a copy that goes
-    with the block."""
-    if not is_remote(address):
-        yield address
-        return
-    with tempfile.TemporaryDirectory(prefix="corpusmill-") as folder:
-        path = os.path.join(folder, address.rsplit("/", 1)[1])
-        with open_input(address) as stream, open(path, "wb") as copy:
-            while block := stream.read(object_store.BLOCK):
-                copy.write(block)
-        yield path

@@ -1,19 +1,22 @@
 """Files over HTTP: asked for by ranges, patiently, and never mistaken for another.
 
-A server may be slow, busy, broken off, or be changed between two requests. What will pass (no
-answer, 429, 5xx, a body that breaks off or stalls) is `Again`: it is waited for as `Patience` says,
-and as long as Retry-After says. What will not (404, 403, redirects in circles) is `WebError`, an
-OSError, so that a reader counts the file as it counts a damaged one. Patience that has run out is
-`Unreachable`: the work ends, and is taken up there by the same command.
+A server may be slow or busy, a connection may break, and a file may change between two requests. A
+failure that will pass (no answer, 429, 5xx, a body that breaks off or stalls) is `Again`: the
+request is repeated after the waits of `Patience`, or after the server's Retry-After. One that will
+not pass (404, 403, redirects in circles) is `WebError`, an OSError, so that a reader counts the
+file as it counts a damaged one. When the tries are used up the error is `Unreachable`: the work
+ends, and the same command resumes it.
 """
 
+import dataclasses
 import re
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from types import ModuleType
+from typing import TYPE_CHECKING, TypeVar
 
 from shards.errors import UserError
 
@@ -21,10 +24,10 @@ if TYPE_CHECKING:
     import requests
 
 MIN_PROGRESS = 1 << 16
-"""Bytes that an attempt must bring to count as more than another failure."""
+"""Bytes that an attempt must bring so that the count of failures starts anew."""
 
 BUSY = frozenset({408, 425, 429, 500, 502, 503, 504, *range(520, 531)})
-"""Answers that will pass; past 504 those of a well-known network of proxies."""
+"""Statuses that will pass; those past 504 are Cloudflare's."""
 
 _PIECE = 1 << 18
 
@@ -37,7 +40,7 @@ _own = threading.local()
 
 @dataclass(frozen=True, kw_only=True)
 class Patience:
-    """How long a server is waited for."""
+    """How long to wait for a server, and how often to ask it again."""
 
     connect_s: float = 20.0
     """For a connection."""
@@ -60,38 +63,40 @@ class Patience:
 
 
 PATIENCE = Patience(attempts=10, max_retry_after_s=240.0)
-"""Of inputs that are read directly: four minutes, since a slice that does not move for five is
-ended."""
+"""For inputs that are read directly: four minutes, since a slice that stalls for five is ended."""
 
 
 class WebError(OSError):
-    """The server's last word on a file."""
+    """A server's final refusal of a file."""
 
 
 class Again(Exception):
-    """Something that will pass: why, and the seconds that the server asks to wait."""
+    """A failure that will pass: why, the seconds that the server asks to wait, and whether it
+    answered at all."""
 
     def __init__(self, why: str, after_s: float | None = None, answered: bool = True) -> None:
         super().__init__(why)
-        self.why, self.after_s, self.answered = why, after_s, answered
+        self.why = why
+        self.after_s = after_s
+        self.answered = answered
 
 
 class Unreachable(UserError):
-    """Patience has run out."""
+    """A server that failed in every try."""
 
     def __init__(self, address: str, why: str) -> None:
-        super().__init__(
-            f"{address}: {why}", "check the network; the same command goes on where it stopped", 3
-        )
-        self.address, self.why = address, why
+        remedy = "check the network; run the same command again to resume"
+        super().__init__(f"{address}: {why}", remedy, 3)
+        self.address = address
+        self.why = why
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (Unreachable, (self.address, self.why))
+    def __reduce__(self) -> tuple[type[UserError], tuple[object, ...]]:
+        return Unreachable, (self.address, self.why)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Remote:
-    """What a server says of a file; None where it does not say."""
+    """What a server states about a file; None where it does not."""
 
     size: int | None = None
     etag: str | None = None
@@ -99,25 +104,24 @@ class Remote:
 
     @property
     def validator(self) -> str | None:
-        """What If-Range may hold: a strong ETag, else the date."""
+        """The value for If-Range: a strong ETag, else the date."""
         return self.etag if self.etag and not self.etag.startswith("W/") else self.modified
 
     def differs(self, other: "Remote") -> bool:
-        """True when the two cannot be the same bytes; what one of them does not say is no
-        difference."""
+        """True when the two cannot be the same bytes.
+
+        A value that one of them does not state is no difference, nor is the date beside an ETag.
+        """
         pairs = (
             (self.etag, other.etag),
             (self.size, other.size),
             (self.modified if not self.etag else None, other.modified),
         )
-        return any(
-            mine is not None and theirs is not None and mine != theirs for mine, theirs in pairs
-        )
+        return any(mine != theirs for mine, theirs in pairs if None not in (mine, theirs))
 
 
 class Answer:
-    """A body that is open: its bytes begin at `start` of the file. `partial`: the server gives
-    ranges."""
+    """An open body whose bytes begin at `start` of the file. `partial`: the server gives ranges."""
 
     def __init__(
         self,
@@ -127,21 +131,22 @@ class Answer:
         remote: Remote,
         patience: Patience,
     ) -> None:
-        self._response, self.start, self.partial, self.remote, self._patience = (
-            response,
-            start,
-            partial,
-            remote,
-            patience,
-        )
+        self._response = response
+        self.start = start
+        self.partial = partial
+        self.remote = remote
+        self._patience = patience
 
     def pieces(self) -> Iterator[bytes]:
-        """The bytes as they come. Raises `Again` when they break off or stall; a body that is too
-        short just ends."""
+        """The bytes as they arrive.
+
+        Raises `Again` when they break off or stall; a body that is too short just ends.
+        """
         import urllib3
 
         raw = self._response.raw
-        since, bytes_since = time.monotonic(), 0
+        since = time.monotonic()
+        bytes_since = 0
         try:
             while piece := raw.read1(_PIECE, decode_content=False):
                 yield piece
@@ -150,17 +155,18 @@ class Answer:
                 if span > self._patience.read_s:
                     if bytes_since < span * self._patience.slow_bytes_per_s:
                         raise Again(f"stalled: {bytes_since:,} bytes in {span:.0f} s")
-                    since, bytes_since = time.monotonic(), 0
+                    since = time.monotonic()
+                    bytes_since = 0
         except urllib3.exceptions.TimeoutError:
             raise Again(f"stalled: no byte for {self._patience.read_s:g} s") from None
         except (urllib3.exceptions.HTTPError, OSError) as error:
             if "IncompleteRead" not in repr(error):
                 raise Again(f"broken off: {_cause(error)}") from None
-            if self.remote.size is None:  # with a size, whoever counts sees it
+            if self.remote.size is None:  # with a size, the caller counts the bytes
                 raise Again("broken off") from None
 
     def close(self) -> None:
-        """Give the connection back, or end it where bytes are left."""
+        """Return the connection to its pool, or close it when bytes are left."""
         self._response.close()
 
 
@@ -171,36 +177,41 @@ class Tries:
         self,
         address: str,
         patience: Patience,
-        wait: Callable[[float], Any],
-        note: Callable[[str], Any] | None = None,
+        wait: Callable[[float], object],
+        note: Callable[[str], object] | None = None,
     ) -> None:
-        self._address, self._patience, self._wait, self._note = address, patience, wait, note
+        self._address = address
+        self._patience = patience
+        self._wait = wait
+        self._note = note
         self._failures = 0
         self._answered = False
 
     def progress(self) -> None:
-        """The last attempt brought something."""
-        self._failures, self._answered = 0, True
+        """The last attempt brought bytes: count the failures anew."""
+        self._failures = 0
+        self._answered = True
 
     def again(self, failure: Again) -> None:
         """Wait for the next try. Raises `Unreachable` when there is none."""
+        patience = self._patience
         self._failures += 1
         self._answered = self._answered or failure.answered
-        if self._failures >= (
-            self._patience.attempts
-            if self._answered
-            else min(self._patience.attempts, self._patience.first_attempts)
-        ):
+        most = patience.attempts
+        if not self._answered:
+            most = min(most, patience.first_attempts)
+        if self._failures >= most:
             raise Unreachable(self._address, f"{failure.why} ({self._failures} tries)")
-        seconds = min(
-            self._patience.first_wait_s * 2.0 ** (self._failures - 1), self._patience.max_wait_s
-        )
-        if failure.after_s is not None:
-            if failure.after_s > self._patience.max_retry_after_s:
-                raise Unreachable(
-                    self._address, f"{failure.why}: it asks to wait for {failure.after_s:,.0f} s"
-                )
-            seconds = max(failure.after_s, 0.0 if failure.after_s == 0 else seconds)
+
+        seconds = min(patience.first_wait_s * 2.0 ** (self._failures - 1), patience.max_wait_s)
+        if failure.after_s == 0:
+            seconds = 0.0  # the server asks for it at once
+        elif failure.after_s is not None:
+            if failure.after_s > patience.max_retry_after_s:
+                why = f"{failure.why}: it asks to wait for {failure.after_s:,.0f} s"
+                raise Unreachable(self._address, why)
+            seconds = max(failure.after_s, seconds)
+
         if self._note:
             self._note(f"{self._address}: {failure.why}; again in {seconds:.0f} s")
         self._wait(seconds)
@@ -218,50 +229,52 @@ def ask(
     stop: int | None = None,
     validator: str | None = None,
 ) -> Answer:
-    """One request for the bytes [start, stop). Raises `Again`, `WebError` (FileNotFoundError,
-    PermissionError are its kin).
+    """One request for the bytes [start, stop).
 
-    With a `validator` a changed file comes whole, from 0; so it does from a server without ranges.
+    With a `validator`, a file that has changed is answered whole, from 0, and so is any request by
+    a server without ranges. Raises `Again` and `WebError`, whose kinds are a FileNotFoundError and
+    a PermissionError.
     """
     headers = {"Range": f"bytes={start}-{'' if stop is None else stop - 1}"}
     if validator and start:
         headers["If-Range"] = validator
+
     response = _send("GET", address, headers, patience)
     try:
         remote = _remote(response)
         if response.status_code == 206:
-            found = re.fullmatch(
-                r"bytes (\d+)-(\d+)/(\d+|\*)", response.headers.get("Content-Range", "").strip()
-            )
-            if not found or int(found[1]) != start:
-                raise Again("the answer is another range than the one asked for")
-            size = None if found[3] == "*" else int(found[3])
-            return Answer(
-                response,
-                start,
-                True,
-                Remote(size=size, etag=remote.etag, modified=remote.modified),
-                patience,
-            )
+            remote = dataclasses.replace(remote, size=_size_of_range(response, start))
+            return Answer(response, start, True, remote, patience)
         if response.status_code == 416:
-            found = re.fullmatch(
-                r"bytes \*/(\d+)", response.headers.get("Content-Range", "").strip()
-            )
-            if not found or int(found[1]) > start:
-                raise WebError(f"{address}: HTTP 416, no bytes from {start:,} on")
-            response.raw.read(MIN_PROGRESS)  # its text is no part of the file
+            remote = dataclasses.replace(remote, size=_size_before(response, address, start))
+            response.raw.read(MIN_PROGRESS)  # the text of the refusal, so that it can be reused
             response.raw.close()
-            return Answer(
-                _Nothing(),
-                start,
-                True,
-                Remote(size=int(found[1]), etag=remote.etag, modified=remote.modified),
-                patience,
-            )
+            return Answer(_Nothing(), start, True, remote, patience)
         return Answer(response, 0, False, remote, patience)
     except BaseException:  # Ctrl-C too: close the connection, then raise again
         response.close()
         raise
+
+
+def _content_range(response: "requests.Response") -> str:
+    header: str = response.headers.get("Content-Range", "")
+    return header.strip()
+
+
+def _size_of_range(response: "requests.Response", start: int) -> int | None:
+    """Bytes of the whole file by the header of a 206, whose range must begin at `start`."""
+    match = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", _content_range(response))
+    if not match or int(match[1]) != start:
+        raise Again("the answer is another range than the one asked for")
+    return None if match[3] == "*" else int(match[3])
+
+
+def _size_before(response: "requests.Response", address: str, start: int) -> int:
+    """Bytes of the whole file by the header of a 416, when it ends before `start`."""
+    match = re.fullmatch(r"bytes \*/(\d+)", _content_range(response))
+    if not match or int(match[1]) > start:
+        raise WebError(f"{address}: HTTP 416, no bytes from {start:,} on")
+    return int(match[1])
 
 
 class _Nothing:
@@ -269,22 +282,24 @@ class _Nothing:
 
     @property
     def raw(self) -> "_Nothing":
-        """Itself."""
+        """The body itself."""
         return self
 
-    def read1(self, *_: Any, **__: Any) -> bytes:
-        """The end."""
+    def read1(self, *_: object, **__: object) -> bytes:
+        """No bytes: the end."""
         return b""
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing, since nothing is open."""
 
 
 def _send(
     method: str, address: str, headers: dict[str, str], patience: Patience
 ) -> "requests.Response":
-    """The answer of a server that gives the file, its body not yet read. Raises `Again`,
-    `WebError`."""
+    """The answer of a server that gives the file, its body not yet read.
+
+    Raises `Again` and `WebError`.
+    """
     requests = _requests()
     try:
         response = _session(patience).request(
@@ -295,17 +310,15 @@ def _send(
             timeout=(patience.connect_s, patience.read_s),
         )
     except requests.TooManyRedirects:
-        raise WebError(
-            f"{address}: redirects in circles, or more than {_MAX_REDIRECTS} of them"
-        ) from None
+        what = f"{address}: redirects in circles, or more than {_MAX_REDIRECTS} of them"
+        raise WebError(what) from None
     except (
         requests.exceptions.InvalidURL,
         requests.exceptions.MissingSchema,
         requests.exceptions.InvalidSchema,
     ) as error:
-        raise WebError(
-            f"{address}: not an address that can be asked: {_first_line(error)}"
-        ) from None
+        what = f"{address}: not an address that can be asked: {_first_line(error)}"
+        raise WebError(what) from None
     except requests.exceptions.SSLError as error:
         if "CERTIFICATE_VERIFY_FAILED" in str(error):
             raise WebError(f"{address}: the server's certificate is not valid here") from None
@@ -314,18 +327,25 @@ def _send(
         raise Again(f"no answer for {patience.read_s:g} s", answered=False) from None
     except (requests.RequestException, OSError) as error:
         raise Again(_cause(error), answered=False) from None
+
     status = response.status_code
     if status in (200, 203, 206) or (status == 416 and method == "GET"):
         return response
     response.close()
-    said = f"HTTP {status} {response.reason or ''}".rstrip()
+    raise _refusal(response, address)
+
+
+def _refusal(response: "requests.Response", address: str) -> Again | WebError:
+    """The error of an answer that does not give the file."""
+    status = response.status_code
+    words = f"HTTP {status} {response.reason or ''}".rstrip()
     if status in BUSY:
-        raise Again(said, _retry_after(response.headers.get("Retry-After")))
+        return Again(words, _retry_after(response.headers.get("Retry-After")))
     if status in (404, 410):
-        raise WebFileNotFound(f"{address}: {said}")
+        return WebFileNotFound(f"{address}: {words}")
     if status in (401, 403, 407, 451):
-        raise WebForbidden(f"{address}: {said}")
-    raise WebError(f"{address}: {said}")
+        return WebForbidden(f"{address}: {words}")
+    return WebError(f"{address}: {words}")
 
 
 class WebFileNotFound(WebError, FileNotFoundError):
@@ -336,7 +356,7 @@ class WebForbidden(WebError, PermissionError):
     """401, 403, 407, 451."""
 
 
-def _requests() -> Any:
+def _requests() -> ModuleType:
     try:
         import requests
     except ImportError:
@@ -347,11 +367,12 @@ def _requests() -> Any:
 
 
 def _session(patience: Patience) -> "requests.Session":
-    """One a thread: `requests` shares none of its own between threads. Proxies and certificates
-    come from the environment."""
+    """The session of this thread: one of `requests` must not be shared between threads. Proxies and
+    certificates come from the environment."""
     if not hasattr(_own, "session"):
         _own.session = _requests().Session()
         _own.session.max_redirects = _MAX_REDIRECTS
+
     session: requests.Session = _own.session
     session.headers.update(
         {"User-Agent": user_agent(patience.contact), "Accept-Encoding": "identity", "Accept": "*/*"}
@@ -360,25 +381,28 @@ def _session(patience: Patience) -> "requests.Session":
 
 
 def user_agent(contact: str = "") -> str:
-    """Who we are; Wikimedia refuses the names of libraries, and asks for a way to reach who runs
-    the program."""
+    """The User-Agent. Wikimedia refuses the names of libraries, and asks for a way to reach whoever
+    runs the program (its User-Agent policy)."""
     from shards import __version__
 
-    return f"corpusmill/{__version__}" + (
-        f" ({contact})" if contact else " (corpus fetch; text for training language models)"
-    )
+    purpose = "corpus fetch; text for training language models"
+    return f"corpusmill/{__version__} ({contact or purpose})"
 
 
 def _retry_after(text: str | None) -> float | None:
+    """Seconds of a Retry-After header, which may be a date; None when there is none to read."""
     import urllib3
 
+    if text is None:
+        return None
     try:
-        return None if text is None else float(urllib3.util.Retry().parse_retry_after(text))
+        return float(urllib3.util.Retry().parse_retry_after(text))
     except urllib3.exceptions.HTTPError:
         return None
 
 
 def _remote(response: "requests.Response") -> Remote:
+    # The Content-Length of a chunked body, where a proxy left one, is not the file's.
     length = response.headers.get("Content-Length", "")
     coded = response.headers.get("Transfer-Encoding", "").lower() == "chunked"
     return Remote(
@@ -393,26 +417,23 @@ def _first_line(error: BaseException) -> str:
 
 
 def _cause(error: BaseException) -> str:
-    """The system's word at the bottom of a pile of wrapped exceptions."""
-    seen: BaseException = error
-    while isinstance(
-        inner := seen.__cause__
-        or seen.__context__
-        or next((a for a in seen.args if isinstance(a, BaseException)), None),
-        BaseException,
-    ):
-        seen = inner
-    return getattr(seen, "strerror", None) or _first_line(seen)
+    """The operating system's words at the bottom of a pile of wrapped exceptions."""
+    inner: BaseException | None = error
+    while inner is not None:
+        error = inner
+        wrapped = [value for value in error.args if isinstance(value, BaseException)]
+        inner = error.__cause__ or error.__context__ or next(iter(wrapped), None)
+    return getattr(error, "strerror", None) or _first_line(error)
 
 
 def retried(
     address: str,
     attempt: Callable[[], _T],
     patience: Patience,
-    wait: Callable[[float], Any],
-    note: Callable[[str], Any] | None = None,
+    wait: Callable[[float], object],
+    note: Callable[[str], object] | None = None,
 ) -> _T:
-    """What `attempt` returns once it raises no more `Again`."""
+    """The value of `attempt`, repeated while it raises `Again`. Raises `Unreachable`."""
     tries = Tries(address, patience, wait, note)
     while True:
         try:
@@ -424,11 +445,13 @@ def retried(
 def stat(
     address: str,
     patience: Patience | None = None,
-    wait: Callable[[float], Any] = time.sleep,
-    note: Callable[[str], Any] | None = None,
+    wait: Callable[[float], object] = time.sleep,
+    note: Callable[[str], object] | None = None,
 ) -> Remote:
-    """Size and ETag of a file, by HEAD; by a range of one byte from a server that answers no
-    HEAD."""
+    """Size and ETag of a file, by HEAD, or by a range of one byte when the server refuses HEAD.
+
+    Raises `WebError` and `Unreachable`.
+    """
     patience = patience or PATIENCE
 
     def attempt() -> Remote:
@@ -440,7 +463,7 @@ def stat(
         except WebFileNotFound:
             raise
         except WebError:
-            pass  # addresses that are signed for GET forbid HEAD
+            pass  # an address that is signed for GET forbids HEAD
         with closing(ask(address, patience, 0, 1)) as answer:
             return answer.remote
 
@@ -451,10 +474,11 @@ def read_bytes(
     address: str,
     limit: int,
     patience: Patience | None = None,
-    wait: Callable[[float], Any] = time.sleep,
-    note: Callable[[str], Any] | None = None,
+    wait: Callable[[float], object] = time.sleep,
+    note: Callable[[str], object] | None = None,
 ) -> bytes:
-    """A small file whole, in one request. Raises `WebError` past `limit` bytes."""
+    """A small file whole, in one request. Raises `WebError`, also past `limit` bytes, and
+    `Unreachable`."""
     patience = patience or PATIENCE
 
     def attempt() -> bytes:

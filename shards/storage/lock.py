@@ -1,5 +1,9 @@
 """One writer in a folder of this machine: a lock of the operating system, which ends with its
-process however that ends."""
+process however that ends.
+
+The file FOLDER/lock says who holds the lock; whether it is held is asked of the operating system,
+so that a file left by a killed process is in nobody's way.
+"""
 
 import fcntl
 import json
@@ -18,9 +22,11 @@ GLANCES = 3
 
 @contextmanager
 def locked_folder(folder: str) -> Iterator[None]:
-    """Hold FOLDER/lock for the block. The folder is made where it is not; where nothing but the
-    lock is in it at the end, both go again. Raises `UserError` (exit 3): another process holds it,
-    which is named."""
+    """Hold FOLDER/lock for the block.
+
+    A missing folder is made; it is removed at the end when it holds nothing but the lock. Raises
+    `UserError` (exit 3), which names the holder, when another process holds the lock.
+    """
     with _open_lock(folder) as stream:
         stream.truncate(0)
         stream.write(me())
@@ -36,31 +42,35 @@ def locked_folder(folder: str) -> Iterator[None]:
 
 @contextmanager
 def _open_lock(folder: str) -> Iterator[IO[str]]:
+    """The file of the lock, open and locked."""
     path = os.path.join(folder, "lock")
     while True:
         os.makedirs(folder, exist_ok=True)
         with open(path, "a+", encoding="utf-8") as stream:
-            for attempt in range(GLANCES):
-                try:
-                    fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except OSError:
-                    if attempt == GLANCES - 1:
-                        raise UserError(
-                            f"{folder}: {_owner(stream)} is at work in it",
-                            "wait for it, or end it",
-                            3,
-                        ) from None
-                    time.sleep(0.02)
-            if os.path.exists(path) and os.path.samestat(os.fstat(stream.fileno()), os.stat(path)):
+            _take(stream, folder)
+            status = os.fstat(stream.fileno())
+            if os.path.exists(path) and os.path.samestat(status, os.stat(path)):
                 yield stream
                 return
 
-        # The one before removed the file between our opening and our locking it.
+        # The holder before us removed the file between our opening and our locking it: again.
+
+
+def _take(stream: IO[str], folder: str) -> None:
+    """Lock an open file. Raises `UserError` when another process holds it."""
+    for attempt in range(GLANCES):
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except OSError:
+            if attempt == GLANCES - 1:
+                what = f"{folder}: {_owner(stream)} is at work in it"
+                raise UserError(what, "wait for it, or end it", 3) from None
+            time.sleep(0.02)
 
 
 def folder_holder(folder: str) -> str | None:
-    """Who holds FOLDER/lock, None where nobody does."""
+    """The holder of FOLDER/lock, in words; None when the lock is free."""
     try:
         with open(os.path.join(folder, "lock"), encoding="utf-8") as stream:
             try:
@@ -73,7 +83,7 @@ def folder_holder(folder: str) -> str | None:
 
 
 def me() -> str:
-    """This process as JSON: pid, host, since when."""
+    """This process as JSON: its pid, its host, and the present time (UTC)."""
     return json.dumps(
         {
             "pid": os.getpid(),
@@ -84,9 +94,10 @@ def me() -> str:
 
 
 def _owner(stream: IO[str]) -> str:
+    """The process that a lock's file names."""
     stream.seek(0)
     try:
-        found = json.loads(stream.read())
-        return f"process {found['pid']} on {found['host']} (since {found['since']})"
+        owner = json.loads(stream.read())
+        return f"process {owner['pid']} on {owner['host']} (since {owner['since']})"
     except (ValueError, KeyError):
         return "another process"

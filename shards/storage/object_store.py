@@ -1,15 +1,15 @@
-"""Object stores behind `files`, over `pyarrow.fs`: one client a store, whole blocks, one put, and
+"""Object stores behind `files`, over `pyarrow.fs`: one client per store, whole blocks, one put, and
 errors in words.
 
-What is sent again: every request that met a 5xx answer, a throttle, a reset or silence, up to
-`MAX_TRIES` times with a back-off that doubles (25 ms, 50 ms, ...: a quarter of a minute in all).
-After that the store counts as down and whoever asks is told so at once for `DOWN_S`, so that a
-build ends with one line within two minutes and not after every request's tries.
+A request that met a 5xx answer, a throttle, a reset or silence is sent again, up to `MAX_TRIES`
+times with a back-off that doubles (25 ms, 50 ms, ...: a quarter of a minute in all). After that the
+store counts as down, and further requests fail at once for `DOWN_S`, so that a build ends with one
+line within two minutes and not after every request's tries.
 
-Cost: opening a file is one request (its size) and reading it one for each `BLOCK` bytes, forward; a
-file that fits into a block is read by one request whatever is asked of it. Writing is one request
-up to 5 MB, else one for each 10 MB and two. Credentials, region and endpoint come from where every
-tool takes them: AWS_ACCESS_KEY_ID, AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL.
+Cost: opening a file is one request (its size), and reading it forward one per `BLOCK` bytes; a file
+that fits into a block is read by one request, whatever the reader asks for. Writing is one request
+up to 5 MB, else one per 10 MB and two more. Credentials, region and endpoint come from the usual
+variables: AWS_ACCESS_KEY_ID, AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL.
 """
 
 import errno
@@ -22,13 +22,16 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import IO, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 import pyarrow as pa
 from pyarrow import fs as pafs
 
 from shards.errors import UserError
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 T = TypeVar("T")
 
@@ -39,9 +42,10 @@ MAX_TRIES = 10
 CONNECT_TIMEOUT_S = 3.0
 
 REQUEST_TIMEOUT_S = 8.0
-"""Of silence, not of the whole transfer; after sending something curl needs 5 s more to notice."""
+"""Silence, not the whole transfer; after sending something curl needs 5 s more to notice it."""
 
 DOWN_S = 60.0
+"""How long a store that answered none of the tries is not asked again."""
 
 BLOCK = 32 << 20
 """Bytes read by one request and held by a reader."""
@@ -51,8 +55,8 @@ ANONYMOUS = "anonymous@"
 credentials there are."""
 
 SMALL = 5 << 20
-"""Bytes up to which a file goes up by one request. A larger one must not: where its first part
-fails, such a client would show an empty object when it is closed."""
+"""Bytes up to which a file is uploaded by one request. A larger one must not be: when its first
+part fails, such a client publishes an empty object as it is closed."""
 
 THREADS = 32
 """Requests under way where many small files are read."""
@@ -66,7 +70,7 @@ _SETTINGS = (
     "AWS_PROFILE",
 )
 
-_CREDENTIALS = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, say who asks"
+_CREDENTIALS = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
 
 _RIGHTS = (
     "reading needs s3:GetObject and s3:ListBucket, a home s3:PutObject and s3:DeleteObject too"
@@ -82,78 +86,86 @@ _BAD_CREDENTIALS = (
 )
 
 _down: dict[str, tuple[float, UserError]] = {}
+"""When a store was found to be down and the error to raise, by the root of its addresses."""
 
 
 def file_system(address: str, at_once: bool = False) -> tuple[pafs.FileSystem, str]:
-    """The client of an address's store, and the path that the client knows it by: the rest of the
-    address as it stands. Raises `UserError` for a scheme nobody knows and an address without a
-    bucket.
+    """The client of an address's store, and the path of the address in it, as it stands.
 
-    `at_once`: a client that sends what it is given when its stream is closed, by one request; only
-    for `SMALL` files.
+    `at_once`: a client that sends everything when its stream is closed, by one request; only for
+    `SMALL` files. Raises `UserError` for an unknown scheme and an address without a bucket.
     """
-    root, _, path = address.partition("://")
+    scheme, _, path = address.partition("://")
     authority, _, rest = path.partition("/")
     if not authority:
-        raise UserError(f"{address}: names no bucket", f"write {root}://BUCKET/FOLDER")
-    client = _client(
-        root, authority, tuple(os.environ.get(name, "") for name in _SETTINGS), at_once
-    )
-    return client, "/" + rest if root == "hdfs" else path.removeprefix(
-        ANONYMOUS
-    ) if root == "s3" else path
+        raise UserError(f"{address}: names no bucket", f"write {scheme}://BUCKET/FOLDER")
+
+    settings = tuple(os.environ.get(name, "") for name in _SETTINGS)
+    client = _client(scheme, authority, settings, at_once)
+    if scheme == "hdfs":
+        return client, "/" + rest
+    if scheme == "s3":
+        return client, path.removeprefix(ANONYMOUS)
+    return client, path
 
 
 @functools.lru_cache(maxsize=64)
 def _client(
     scheme: str, authority: str, settings: tuple[str, ...], at_once: bool
 ) -> pafs.FileSystem:
-    """Kept, since each has its own connections and looks for credentials when it is made."""
+    """A new client, cached: each has its own connections and looks for credentials as it is made.
+
+    `settings` are the values of `_SETTINGS`, so that a changed environment gets another client.
+    """
     address = f"{scheme}://{authority}"
     try:
-        return (
-            _s3(authority, dict(zip(_SETTINGS, settings)), at_once)
-            if scheme == "s3"
-            else pafs.FileSystem.from_uri(address + "/")[0]
-        )
+        if scheme == "s3":
+            return _s3(authority, dict(zip(_SETTINGS, settings)), at_once)
+        return pafs.FileSystem.from_uri(address + "/")[0]
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise UserError(
             f"{address}: cannot open this address: {error}", "use a path, s3://, gs:// or hdfs://"
         ) from None
     except OSError as error:
-        raise _explained(address, error) from None
+        raise _in_words(address, error) from None
 
 
-def _s3(user: str, settings: dict[str, str], at_once: bool) -> pafs.S3FileSystem:
-    """`user`: the bucket, behind `anonymous@` where nothing is to be signed."""
-    bucket = user.removeprefix(ANONYMOUS)
+def _s3(authority: str, settings: dict[str, str], at_once: bool) -> pafs.S3FileSystem:
+    """`authority`: the bucket, after `anonymous@` when requests are not to be signed."""
+    bucket = authority.removeprefix(ANONYMOUS)
     endpoint = urlsplit(settings["AWS_ENDPOINT_URL_S3"] or settings["AWS_ENDPOINT_URL"])
     region = settings["AWS_REGION"] or settings["AWS_DEFAULT_REGION"]
-    chosen: dict[str, Any] = {
-        "region": region or ("us-east-1" if endpoint.netloc else pafs.resolve_s3_region(bucket)),
+    if not region:
+        region = "us-east-1" if endpoint.netloc else pafs.resolve_s3_region(bucket)
+
+    options: dict[str, Any] = {
+        "region": region,
         "retry_strategy": pafs.AwsDefaultS3RetryStrategy(max_attempts=MAX_TRIES - 1),
         "connect_timeout": CONNECT_TIMEOUT_S,
         "request_timeout": REQUEST_TIMEOUT_S,
-        "anonymous": user.startswith(ANONYMOUS),
+        "anonymous": authority.startswith(ANONYMOUS),
     }
     if endpoint.netloc:
-        chosen |= {"endpoint_override": endpoint.netloc, "scheme": endpoint.scheme}
+        options |= {"endpoint_override": endpoint.netloc, "scheme": endpoint.scheme}
+
     try:
-        return pafs.S3FileSystem(**chosen, allow_delayed_open=at_once)
+        return pafs.S3FileSystem(**options, allow_delayed_open=at_once)
     except TypeError:  # older pyarrow: a small file takes three requests
-        return pafs.S3FileSystem(**chosen)
+        return pafs.S3FileSystem(**options)
 
 
 def ask(address: str, request: Callable[[], R]) -> R:
-    """What `request()` gives; a refusal, or no answer at all, is an error in words. Raises
-    FileNotFoundError, `UserError` (exit 3)."""
-    with _in_words(address):
+    """The result of `request()`; a refusal, or no answer at all, is an error in words.
+
+    Raises FileNotFoundError and `UserError` (exit 3).
+    """
+    with _errors_in_words(address):
         for attempt in range(MAX_TRIES - 1):
             try:
                 return request()
-            # two that the client does not ask again about: a read whose refusal is longer than what
-            # it asked for, and 429
             except OSError as error:
+                # The client does not repeat these two itself: a read whose refusal is longer than
+                # the range it asked for, and 429.
                 if not re.search(r"Failed to flush response stream|HTTP status 429", str(error)):
                     raise
                 time.sleep(0.025 * 2**attempt)
@@ -161,38 +173,35 @@ def ask(address: str, request: Callable[[], R]) -> R:
 
 
 @contextmanager
-def _in_words(address: str) -> Iterator[None]:
+def _errors_in_words(address: str) -> Iterator[None]:
+    """Raise errors of the client as those of `_in_words`; at once for a store that is down."""
     root = "/".join(address.split("/", 3)[:3])
     since, error = _down.get(root, (0.0, None))
     if error is not None and time.monotonic() - since < DOWN_S:
         raise error
+
     try:
         yield
     except (OSError, pa.ArrowException) as error:
-        told = _explained(address, error)
-        if isinstance(told, UserError) and "curlCode" in str(
-            error
-        ):  # nobody there, for whatever is asked
-            _down[root] = time.monotonic(), told
-        raise told from None
+        explained = _in_words(address, error)
+        unreachable = "curlCode" in str(error)  # no connection, so that any request would fail
+        if unreachable and isinstance(explained, UserError):
+            _down[root] = time.monotonic(), explained
+        raise explained from None
 
 
-def _explained(address: str, error: Exception) -> Exception:
-    """An error of the client in words. A missing file stays a FileNotFoundError; all else ends a
-    build: what a store refuses now it may give tomorrow, so that it must not be taken for a damaged
-    file."""
+def _in_words(address: str, error: Exception) -> Exception:
+    """An error of the client in words.
+
+    A missing file stays a FileNotFoundError; everything else ends a build. A store may give
+    tomorrow what it refuses now, so a refused file must not be counted as a damaged one.
+    """
     text = str(error)
     bucket = "/".join(address.split("/", 3)[:3])
-    code, status = re.search(r"AWS Error ([A-Z_]+)", text), re.search(r"HTTP status (\d+)", text)
-    said = re.search(r"ExceptionName: (\w+)", text)
-    name = (
-        said[1]
-        if said
-        else "".join(word.capitalize() for word in code[1].split("_"))
-        if code and code[1] != "UNKNOWN"
-        else ""
-    )
+    status = re.search(r"HTTP status (\d+)", text)
     number = int(status[1]) if status else 0
+    name = _error_name(text)
+
     if name == "NoSuchBucket" or re.search(r"Bucket '.*' not found", text):
         return no_bucket(bucket)
     if name in _BAD_CREDENTIALS:
@@ -207,6 +216,7 @@ def _explained(address: str, error: Exception) -> Exception:
         return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), address)
     if isinstance(error, (IsADirectoryError, NotADirectoryError)):
         return error
+
     if name == "AccessDenied" or number in (401, 403):
         return UserError(
             f"{address}: the store refuses: no rights there, or wrong credentials",
@@ -217,26 +227,45 @@ def _explained(address: str, error: Exception) -> Exception:
         what = f"{number} {name}".strip()
         return UserError(
             f"{address}: the store refuses: {what}",
-            f"the region (AWS_REGION) may be another's, the credentials too old; {_CREDENTIALS}",
+            f"check the region (AWS_REGION) and the age of the credentials; {_CREDENTIALS}",
             3,
         )
-    first = " ".join(text.split("\n")[0].split())
-    if "curlCode" in first:
-        why = re.sub(r"^.*?curlCode: \d+, ", "", first).split("; Details")[0]
-    else:
-        why = f"{number or ''} {name}".strip() or first[:200]
+
     return UserError(
-        f"{address}: no answer in {MAX_TRIES} tries: {why}",
-        "check AWS_ENDPOINT_URL and the network; the same command goes on where it stopped",
+        f"{address}: no answer in {MAX_TRIES} tries: {_reason(text, number, name)}",
+        "check AWS_ENDPOINT_URL and the network; run the same command again to resume",
         3,
     )
 
 
+def _error_name(text: str) -> str:
+    """The store's name of an error, such as NoSuchKey; "" when it gave none.
+
+    Arrow quotes the name that the answer gave, or the SDK's own, in capitals: NO_SUCH_KEY.
+    """
+    quoted = re.search(r"ExceptionName: (\w+)", text)
+    if quoted:
+        return quoted[1]
+
+    code = re.search(r"AWS Error ([A-Z_]+)", text)
+    if code is None or code[1] == "UNKNOWN":
+        return ""
+    return "".join(word.capitalize() for word in code[1].split("_"))
+
+
+def _reason(text: str, number: int, name: str) -> str:
+    """Why there was no answer: curl's words for a connection, else the status and the name."""
+    first = " ".join(text.split("\n")[0].split())
+    if "curlCode" in first:
+        return re.sub(r"^.*?curlCode: \d+, ", "", first).split("; Details")[0]
+    return f"{number or ''} {name}".strip() or first[:200]
+
+
 def no_bucket(bucket: str) -> UserError:
-    """The error of a bucket that is not there."""
+    """The error for a missing bucket."""
     return UserError(
         f"{bucket}: no such bucket",
-        "make it, or name another; AWS_ENDPOINT_URL and AWS_REGION say which store is asked",
+        "make it, or name another; AWS_ENDPOINT_URL and AWS_REGION choose the store",
         3,
     )
 
@@ -250,8 +279,9 @@ class Reader(io.RawIOBase):
         client, path = file_system(address)
         self._stream = ask(address, lambda: client.open_input_file(path))
         self._size = int(self._stream.size())
-        self._at = self._start = 0
-        self._held: Any = b""
+        self._at = 0
+        self._start = 0
+        self._block = memoryview(b"")  # the bytes of the file from `_start` on
 
     def readable(self) -> bool:
         """True."""
@@ -262,12 +292,12 @@ class Reader(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Move to an offset; no request."""
+        """Move to an offset; the store is asked when bytes are read."""
         self._at = offset + (0, self._at, self._size)[whence]
         return self._at
 
     def tell(self) -> int:
-        """Where the next byte is read."""
+        """The position of the next byte."""
         return self._at
 
     def size(self) -> int:
@@ -279,53 +309,52 @@ class Reader(io.RawIOBase):
         stop = self._size if size is None or size < 0 else min(self._at + size, self._size)
         parts = []
         while self._at < stop:
-            if not self._start <= self._at < self._start + len(self._held):
+            if not self._start <= self._at < self._start + len(self._block):
                 self._load(stop - self._at)
-            part = self._held[self._at - self._start : stop - self._start]
+            part = self._block[self._at - self._start : stop - self._start]
             parts.append(part)
             self._at += len(part)
         return b"".join(parts)
 
-    def readinto(self, target: Any) -> int:
+    def readinto(self, target: "WriteableBuffer") -> int:
         """Fill a buffer."""
         view = memoryview(target).cast("B")
-        found = self.read(len(view))
-        view[: len(found)] = found
-        return len(found)
+        content = self.read(len(view))
+        view[: len(content)] = content
+        return len(content)
 
     def _load(self, wanted: int) -> None:
-        """The whole of a small file, else a block from here on."""
+        """Load the whole of a small file, else a block from the position on."""
         start = 0 if self._size <= BLOCK else self._at
         count = min(max(wanted, BLOCK), self._size - start)
-        self._held = memoryview(ask(self.address, lambda: self._stream.read_at(count, start)))
+        content = ask(self.address, lambda: self._stream.read_at(count, start))
+        self._block = memoryview(content)
         self._start = start
-        if not len(self._held):
-            raise UserError(
-                f"{self.address}: became shorter while it was read",
-                "leave inputs alone while a build runs",
-                3,
-            )
+        if not len(self._block):
+            what = f"{self.address}: became shorter while it was read"
+            raise UserError(what, "leave inputs alone while a build runs", 3)
 
     def etag(self) -> str:
-        """What the store says of the content's identity; "" where it says nothing."""
-        found = self._stream.metadata() or {}
-        return next(
-            (value.decode().strip('"') for name, value in found.items() if name.lower() == "etag"),
-            "",
-        )
+        """The store's identity of the content; "" when it gives none."""
+        metadata: dict[str, bytes] = self._stream.metadata() or {}
+        for name, value in metadata.items():
+            if name.lower() == "etag":
+                return value.decode().strip('"')
+        return ""
 
     def close(self) -> None:
-        """Let go of the block."""
+        """Free the block and close the stream."""
         if not self.closed:
-            self._held = b""
+            self._block = memoryview(b"")
             self._stream.close()
         super().close()
 
 
 class Ranges:
-    """A file of a store of which a few ranges are read by `read_at`: each is a request of just its
-    bytes, but for those in the file's last `TAIL`, where directories stand, which are read at
-    once."""
+    """A file of a store of which a few ranges are read, each by a request of just its bytes.
+
+    The file's last `TAIL` bytes, which hold its tables, are read by one request and kept.
+    """
 
     TAIL = 1 << 14
 
@@ -341,8 +370,7 @@ class Ranges:
         return self._size
 
     def read_at(self, count: int, offset: int) -> bytes:
-        """`count` bytes from `offset` on, fewer only at the file's end; nothing is asked for
-        none."""
+        """`count` bytes from `offset` on, fewer only at the file's end; none take no request."""
         begin = max(self._size - self.TAIL, 0)
         if offset < begin and count:
             return self._read(count, offset)
@@ -361,19 +389,18 @@ class Ranges:
 
 
 def put(address: str, content: IO[bytes]) -> None:
-    """Write all of a local file under an address: it is there as a whole or not at all.
+    """Write all of a local file under an address: it appears there whole or not at all.
 
     The client publishes what it has when its stream is closed, even by the garbage collector, and
     cannot be told to give up. So the bytes are handed over by one call: after it they are all
-    there, or a part of them failed and the client does not publish. It is done in a thread, where
-    no Ctrl-C comes between.
+    there, or a part of them failed and the client does not publish. The call runs in a thread,
+    which Ctrl-C does not interrupt.
     """
     content.flush()
     length = os.fstat(content.fileno()).st_size
-    # Not closed here: the client may still hold it; it goes with the last who does.
-    buffer = pa.py_buffer(
-        mmap.mmap(content.fileno(), length, access=mmap.ACCESS_READ) if length else b""
-    )
+    # The map is not closed here, since the client may still use it: it ends with its last user.
+    mapped = mmap.mmap(content.fileno(), length, access=mmap.ACCESS_READ) if length else b""
+    buffer = pa.py_buffer(mapped)
     pool = ThreadPoolExecutor(1)
     try:
         pool.submit(ask, address, lambda: _put(address, buffer, length)).result()
@@ -383,9 +410,8 @@ def put(address: str, content: IO[bytes]) -> None:
 
 def _put(address: str, buffer: pa.Buffer, length: int) -> None:
     client, path = file_system(address, at_once=length <= SMALL)
-    stream = client.open_output_stream(
-        path, compression=None
-    )  # by default it would go by the name's ending
+    # By default Arrow compresses by the ending of the name.
+    stream = client.open_output_stream(path, compression=None)
     try:
         stream.write(buffer)
     finally:

@@ -6,13 +6,14 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import looked
 import pytest
 from hostile_home import write_home
 
-from pipelines.look.report.figures import figures
 from pipelines.look.report.page import page
+from pipelines.wording import json_value
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
@@ -50,9 +51,9 @@ def open_browser(javascript: bool = True) -> Any:
 def report(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """A report over hostile texts, and its figures."""
     folder = tmp_path_factory.mktemp("browser")
-    found = figures(write_home(folder))
+    found = looked.gathered(write_home(folder))
     (folder / "report.html").write_text(page(found, "<b>home</b>"), "utf-8")
-    return folder / "report.html", found
+    return folder / "report.html", cast(dict[str, Any], json_value(found))
 
 
 @pytest.fixture(scope="module")
@@ -200,15 +201,26 @@ def test_it_fits_and_can_be_read(width: int, theme: str, browser: Any) -> None:
 
 
 CONTRAST = """
-const light = (color) => { const [r, g, b] = color.match(/[\\d.]+/g).map(Number).map((v) => { v /= 255; return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; });
-  return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
-const behind = (element) => { for (let at = element; at; at = at.parentElement) { const color = getComputedStyle(at).backgroundColor;
-  if (color.startsWith("rgb(")) return color; } return "rgb(255, 255, 255)"; };
+const linear = (value) => value <= 0.03928 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
+const light = (color) => {
+  const [r, g, b] = color.match(/[\\d.]+/g).map((value) => linear(Number(value) / 255));
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+};
+const behind = (element) => {
+  for (let at = element; at; at = at.parentElement) {
+    const color = getComputedStyle(at).backgroundColor;
+    if (color.startsWith("rgb(")) return color;
+  }
+  return "rgb(255, 255, 255)";
+};
 const weak = [];
 for (const element of document.querySelectorAll("body *")) {
-  if (![...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim()) || !element.getClientRects().length) continue;
-  const [a, b] = [light(getComputedStyle(element).color), light(behind(element))].sort((x, y) => y - x);
-  if ((a + 0.05) / (b + 0.05) < 4.5) weak.push(`${element.tagName}.${element.className}: ${((a + 0.05) / (b + 0.05)).toFixed(2)}`);
+  const hasText = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+  if (!hasText || !element.getClientRects().length) continue;
+  const colors = [light(getComputedStyle(element).color), light(behind(element))];
+  const [a, b] = colors.sort((x, y) => y - x);
+  const ratio = (a + 0.05) / (b + 0.05);
+  if (ratio < 4.5) weak.push(`${element.tagName}.${element.className}: ${ratio.toFixed(2)}`);
 }
 return [...new Set(weak)];
 """

@@ -150,8 +150,10 @@ def test_a_child_does_not_outlive_its_parent(busy: bool) -> None:
     """Killed without a chance to clean up: an idle child sees its pipe close, a busy one is ended
     by its alarm or at its next answer."""
     code = (
-        "import sys, threading, time; from corpora.guard import Guard; guard = Guard('test_guard:sleep', deadline_s=2); guard.call(0);"
-        f"threading.Thread(target=guard.call, args=({3 if busy else 0},), daemon=True).start(); time.sleep(0.3); print(guard.pid, flush=True); time.sleep(60)"
+        "import sys, threading, time; from corpora.guard import Guard; guard = "
+        "Guard('test_guard:sleep', deadline_s=2); guard.call(0);"
+        f"threading.Thread(target=guard.call, args=({3 if busy else 0},), "
+        "daemon=True).start(); time.sleep(0.3); print(guard.pid, flush=True); time.sleep(60)"
     )
     path = os.pathsep.join(sys.path)
     with subprocess.Popen(

@@ -6,12 +6,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+from looked import documents, stats
+
 from pipelines.cli import main
-from pipelines.look.show import documents
-from pipelines.look.stats import stats
 
 ROOT = Path(__file__).resolve().parents[2]
-RECIPE = '[sources.novels]\nkind = "files"\ninput = "{folder}/*.txt"\ndocument = "blank-line"\n[tokenizer]\nvocab_size = 400\nsample_bytes = 50000\n'
+RECIPE = (
+    '[sources.novels]\nkind = "files"\ninput = "{folder}/*.txt"\ndocument = "blank-line"\n'
+    "[tokenizer]\nvocab_size = 400\nsample_bytes = 50000\n"
+)
 
 
 def contents(home: Path) -> dict[str, bytes]:

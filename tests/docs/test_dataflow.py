@@ -10,29 +10,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from apache_beam import PTransform
 from apache_beam.internal import pickler
 from apache_beam.options.pipeline_options import GoogleCloudOptions, SetupOptions, WorkerOptions
 from apache_beam.pipeline import PipelineVisitor
 
+from pipelines import beam as stages
 from pipelines.cli import main
 from pipelines.commands.flags import parse_with_recipe
 from pipelines.engines import options as engines_options
-from pipelines.engines import transforms as stages
 from pipelines.engines.options import DEFAULT_RUNNER, known_options
 from pipelines.home.layout import Home, write_recipe
 from pipelines.recipe import load_recipe
 
-STAGES = [
-    value
-    for value in vars(stages).values()
-    if isinstance(value, type)
-    and issubclass(value, PTransform)
-    and value.__module__ == stages.__name__
-]
+TRANSFORMS = [name for name in stages.__all__ if name != "options"]
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/dataflow.md").read_text("utf-8")
-RECIPE = '[sources.novels]\nkind = "files"\ninput = "{folder}/*.txt"\n[tokenizer]\nvocab_size = 400\nsample_bytes = 50000\n'
+RECIPE = (
+    '[sources.novels]\nkind = "files"\ninput = "{folder}/*.txt"\n[tokenizer]\nvocab_size = 400\n'
+    "sample_bytes = 50000\n"
+)
 
 
 class Functions(PipelineVisitor):
@@ -144,9 +140,9 @@ def test_the_template_s_program_builds_the_same_shards(some_novels: Path, tmp_pa
     } == built
 
 
-@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.__name__)
+@pytest.mark.parametrize("name", TRANSFORMS)
 def test_dataflow_s_runner_builds_the_graph(
-    stage: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of each stage, and of a whole build with rules and near dedup; every step's function as Beam
     pickles it. Only where apache-beam[gcp] is installed: development does without."""
@@ -156,7 +152,7 @@ def test_dataflow_s_runner_builds_the_graph(
     monkeypatch.setenv("NO_GCE_CHECK", "true")  # else it waits for a machine of the cloud to answer
 
     home = "gs://bucket1/home"
-    if stage is stages.Build:  # its graph depends on the recipe
+    if name == "Build":  # its graph depends on the recipe
         home = str(tmp_path / "home")
         (tmp_path / "all.toml").write_text(
             RECIPE.format(folder=tmp_path).replace(
@@ -169,16 +165,15 @@ def test_dataflow_s_runner_builds_the_graph(
     )
     start = (
         pipeline
-        if stage in (stages.Survey, stages.Ingest, stages.Build)
+        if name in ("Survey", "Ingest", "Build")
         else pipeline | "Start" >> beam.Create([0])
     )
-    start | stage.__name__ >> stage(home)
+    start | name >> getattr(stages, name)(home)
     functions = Functions()
     pipeline.visit(functions)
     for label, function in functions.found.items():
         assert type(pickler.loads(pickler.dumps(function))) is type(function), label
-    if stage is stages.Build:
-        assert {label.split("/")[1] for label in functions.found} >= {
-            other.__name__ for other in STAGES
-        } - {"Build", "Survey"}  # no source is read twice
+    if name == "Build":
+        built = {label.split("/")[1] for label in functions.found}
+        assert built >= set(TRANSFORMS) - {"Build", "Survey"}  # no source is read twice
     assert str(pipeline.run().state) == "DONE"

@@ -13,7 +13,9 @@ import pytest
 import shards
 from pipelines import build
 from pipelines.adopt import adopt_recipe
+from pipelines.home.layout import open_home
 from pipelines.recipe import load_recipe
+from pipelines.stages.job import Job
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -38,17 +40,16 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (folder / "recipe.toml").write_text(table + "\n[tokenizer]\nvocab_size = 300\n")
     sys.path.insert(0, str(folder))
     try:
-        adopt_recipe(
-            str(folder / "home"), load_recipe(str(folder / "recipe.toml")), lambda _: True, print
-        )
-        build.build(str(folder / "home"), 0, [], print)
+        recipe = load_recipe(str(folder / "recipe.toml"))
+        adopt_recipe(str(folder / "home"), recipe, lambda _: True, print)
+        build.build(Job(*open_home(str(folder / "home")), 0, (), print))
         yield folder / "home"
     finally:
         sys.path.remove(str(folder))
 
 
 def test_the_example_source_gives_its_documents_and_rejects(home: Path) -> None:
-    from pipelines.look.show import documents, rejects
+    from looked import documents, rejects
 
     assert [record["text"] for record in documents(str(home), None, False)] == [
         "To be, or not to be.\nThat is the question.",
@@ -63,7 +64,7 @@ def test_the_example_source_gives_its_documents_and_rejects(home: Path) -> None:
 def test_a_shard_opens_in_five_lines_of_plain_pyarrow(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code = blocks("docs/format.md", "python")[0]
+    code = blocks("docs/format.md", "python")[1]
     assert len(code.splitlines()) == 5 and "shards" not in code
     for shard in [*shards.open(str(home), "train"), *shards.open(str(home), "valid")]:
         capsys.readouterr()
@@ -77,7 +78,7 @@ def test_shards_open_as_the_page_says(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(home.parent)
-    exec(blocks("docs/format.md", "python")[1], {})
+    exec(blocks("docs/format.md", "python")[0], {})
     assert "'<mask>'" in capsys.readouterr().out
 
 
@@ -103,8 +104,15 @@ def test_the_tree_in_the_readme_names_files_that_are_there() -> None:
         (ROOT / "README.md").read_text("utf-8"),
         re.MULTILINE,
     )
-    folder = ""
+    folders = {0: ROOT}  # the folder that each depth of indentation lists
+    named = 0
     for line in tree.splitlines():
-        folder = match[1] if (match := re.match(r" {4}(\w+)/", line)) else folder
-        for name in re.findall(r"\b\w+\.(?:py|toml)\b", line):
-            assert (ROOT / folder / name).exists(), f"{folder}/{name}"
+        depth = (len(line) - len(line.lstrip())) // 2 - 2
+        first, *others = re.findall(r"\b\w+(?:/|\.py\b|\.toml\b)", line)
+        folders[depth + 1] = folders[depth] / first
+        # A package's own line goes on with what is in it, every other line with its siblings.
+        beside = folders[1] if depth == 0 else folders[depth]
+        for path in (folders[depth] / first, *(beside / name for name in others)):
+            assert path.exists(), f"{path.relative_to(ROOT)}: {line}"
+            named += 1
+    assert named > 50

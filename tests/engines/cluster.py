@@ -31,7 +31,7 @@ def environment(tools: Tools, mark: str, **more: str) -> dict[str, str]:
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith("PYTEST")},
         "PATH": f"{tools.python.parent}:{os.environ['PATH']}",
-        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")]),
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests" / "helpers")]),
         "RUN_PYTHON_SDK_IN_DEFAULT_ENVIRONMENT": "1",
         "SPARK_HOME": str(tools.pyspark),
         "SPARK_SCALA_VERSION": "2.12",

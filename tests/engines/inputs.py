@@ -12,7 +12,7 @@ from realdata import data_file
 
 NOVELS, NOVEL_BYTES = 6, 60_000
 MORE = ("books", "openwebtext", "stories")
-"""The corpora of which planted texts are there (tests/five_corpora.py)."""
+"""The corpora of which planted texts are there (tests/helpers/five_corpora.py)."""
 
 RECIPE = """
 [sources.news]

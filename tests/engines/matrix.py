@@ -21,7 +21,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parents[1])]
+TESTS = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(TESTS.parent), str(TESTS), str(TESTS / "helpers")]
 
 from engines import cluster, digest, inputs  # noqa: E402
 from engines.tools import ROOT, Missing, Tools, tools  # noqa: E402
@@ -97,7 +98,8 @@ def run(bench: Bench, row: Row, command: list[str], env: dict[str, str]) -> str:
     said = bench.log(row.name).read_bytes()[begin:].decode("utf-8", "replace")
     if code:
         raise Failed(
-            f"exit {code}: {said.strip().splitlines()[-1][:300] if said.strip() else ''}; {bench.log(row.name)}"
+            f"exit {code}: {said.strip().splitlines()[-1][:300] if said.strip() else ''}; "
+            f"{bench.log(row.name)}"
         )
     return said
 
@@ -133,7 +135,8 @@ def build(
         found = re.search(r"^ingest: worker processes (\d+)", said, re.MULTILINE)
         if not found or int(found[1]) != row.processes:
             raise Failed(
-                f"the slices of ingest were done in {found[1] if found else 'no'} worker processes, not {row.processes}"
+                f"the slices of ingest were done in {found[1] if found else 'no'} worker "
+                f"processes, not {row.processes}"
             )
 
 
@@ -278,8 +281,10 @@ def versions(python: str) -> str:
     """The versions that a row's environment has, for the table."""
     script = (
         "from importlib.metadata import version, PackageNotFoundError\nimport sys\n"
-        "print('Python {}.{}, Beam '.format(*sys.version_info) + version('apache-beam') + ', pyarrow ' + version('pyarrow'), end='')\n"
-        "try:\n    print(', Spark ' + version('pyspark'))\nexcept PackageNotFoundError:\n    print()\n"
+        "print('Python {}.{}, Beam '.format(*sys.version_info) + version('apache-beam') + ', "
+        "pyarrow ' + version('pyarrow'), end='')\n"
+        "try:\n    print(', Spark ' + version('pyspark'))\nexcept PackageNotFoundError:\n    "
+        "print()\n"
     )
     return subprocess.run(
         [python, "-c", script], capture_output=True, text=True, check=True, timeout=60
@@ -391,12 +396,13 @@ def bytes_agree(bench: Bench, rows: list[Row]) -> bool:
             first = found[of_kind[0].name]
             if digests != first:
                 good = False
-                print(
-                    f"{name}: other bytes than {of_kind[0].name} in {sorted(key for key in first.keys() | digests.keys() if first.get(key) != digests.get(key))}"
-                )
+                keys = sorted(first.keys() | digests.keys())
+                other = [key for key in keys if first.get(key) != digests.get(key)]
+                print(f"{name}: other bytes than {of_kind[0].name} in {other}")
         if good and found:
             print(
-                f"{len(found)} engines with {kind} versions: {len(next(iter(found.values())))} files in shards/ equal byte for byte"
+                f"{len(found)} engines with {kind} versions: "
+                f"{len(next(iter(found.values())))} files in shards/ equal byte for byte"
             )
     return good
 

@@ -270,7 +270,7 @@ def test_a_worker_that_stands_still_ends_the_job(job: Job) -> None:
     one_line(
         said,
         "FnApiRunner: no worker has made progress for 12 s: the job is ended",
-        "run the same command again: what is done is kept",
+        "run the same command again to resume",
     )
     cluster.kill_marked(job.mark)
     completes(job)
@@ -289,7 +289,10 @@ def test_a_worker_that_dies_where_the_engine_does_not_try_again(job: Job) -> Non
     ]  # the other worker's trace is Beam's
     one_line(
         "\n".join(ours),
-        "FnApiRunner: Worker subprocess exited with return code 137: this engine tries no task again",
+        (
+            "FnApiRunner: Worker subprocess exited with return code 137: this engine tries no "
+            "task again"
+        ),
         "run the same command again",
     )
     cluster.kill_marked(job.mark)
@@ -445,7 +448,7 @@ def test_a_job_server_dies(spark_job: Job) -> None:
         one_line(
             said,
             "PortableRunner: the job server has gone",
-            "run the same command: what is done is kept",
+            "run the same command again to resume",
         )
     cluster.kill_marked(job.mark)
     completes(job)
@@ -499,7 +502,7 @@ def test_a_pool_of_another_version(spark_job: Job) -> None:
         shutil.copytree(ROOT / name, other / name)
     path = other / "shards" / "__init__.py"
     path.write_text(re.sub(r'__version__ = ".*"', '__version__ = "0.0.1"', path.read_text()))
-    code, said = with_pool(job, {**job.env, "PYTHONPATH": f"{other}:{ROOT / 'tests'}"})
+    code, said = with_pool(job, {**job.env, "PYTHONPATH": f"{other}:{ROOT / 'tests' / 'helpers'}"})
     assert code == 3
     one_line(said, "has corpusmill 0.0.1, the submitter", "one constraints file for both")
     completes(job)

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import looked
 import pytest
 from epubs import epub, tarred, zipped
 from realdata import DATA, data_file
 
-from pipelines.look import show
 from shards.manifest import read_manifest
 
 Corpus = Callable[..., tuple[int, str, str]]
@@ -86,7 +86,7 @@ def test_exact_tallies(home: Path, corpus: Corpus) -> None:
 def test_one_of_each_book_survives(home: Path) -> None:
     """The same file by another name is an exact copy; pg11, pg84 and pg1342 are there in two
     editions."""
-    removed = list(show.documents(str(home), "books", removed=True))
+    removed = list(looked.documents(str(home), "books", removed=True))
     assert [record["stage"] for record in removed].count("exact") == 1
     near = {
         json.loads(record["extra"])["member"]
@@ -114,7 +114,10 @@ def test_the_same_bytes(flags: list[object], tmp_path: Path, corpus: Corpus) -> 
     (tmp_path / "in").mkdir()
     for number in range(6):
         chapters = {
-            f"{chapter}.xhtml": f"<p>{' '.join(words[3000 * number + 700 * chapter :][:700])} and so they went home, said she.</p>"
+            f"{chapter}.xhtml": (
+                f"<p>{' '.join(words[3000 * number + 700 * chapter :][:700])} and so they went "
+                "home, said she.</p>"
+            )
             for chapter in range(3)
         }
         (tmp_path / "in" / f"{number}.epub").write_bytes(epub(chapters))

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import looked
 import numpy as np
 import pytest
 from realdata import data_file
 
 import shards
 from corpora.text.normalise import casefold, normalise
-from pipelines.look import show
 from pipelines.stages.encoder import read_tokenizer
 from shards.verify import verify
 
@@ -63,7 +63,7 @@ def home(
 
 @pytest.fixture(scope="module")
 def figures(home: str) -> dict[str, Any]:
-    from pipelines.look.stats import stats
+    from looked import stats
 
     return stats(home)
 
@@ -122,7 +122,7 @@ def test_exact_duplicates_equal_an_independent_count(
 
 def test_every_kept_document_comes_back_exactly(home: str, figures: dict[str, Any]) -> None:
     expected = {
-        record["id"]: record["text"] for record in show.documents(home, None, removed=False)
+        record["id"]: record["text"] for record in looked.documents(home, None, removed=False)
     }
     tokenizer = read_tokenizer(f"{home}/shards/tokenizer.json")
     found = {}
@@ -143,7 +143,7 @@ def test_every_kept_document_comes_back_exactly(home: str, figures: dict[str, An
 def test_shards_hold_their_source_in_order(home: str, figures: dict[str, Any]) -> None:
     order = {
         record["id"]: number
-        for number, record in enumerate(show.documents(home, None, removed=False))
+        for number, record in enumerate(looked.documents(home, None, removed=False))
     }
     for split in ("train", "valid"):
         for name in figures["sources"]:
@@ -219,7 +219,7 @@ def test_status_show_why_and_clean(home: str, corpus: Callable[..., tuple[int, s
 
 
 def test_the_user_s_own_id_is_found(home: str, corpus: Callable[..., tuple[int, str, str]]) -> None:
-    own = next(show.documents(home, "sentences", False))["extra"]["id"]
+    own = next(looked.documents(home, "sentences", False))["extra"]["id"]
     code, out, _ = corpus("why", home, own, "--json")
     (record,) = json.loads(out)["records"]
     assert code == 0 and record["source"] == "sentences" and record["extra"] == {"id": own}
@@ -251,7 +251,7 @@ def test_export_holds_the_kept_text(
             for line in pa.input_stream(str(path), compression="zstd").read().splitlines()
         ]
     assert {record["id"]: record["text"] for record in records} == {
-        record["id"]: record["text"] for record in show.documents(home, None, False)
+        record["id"]: record["text"] for record in looked.documents(home, None, False)
     }
     card = (tmp_path / "out" / "README.md").read_text()
     assert f"{figures['total']['tokens']:,}" in card and card.startswith("---\n")

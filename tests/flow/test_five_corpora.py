@@ -5,13 +5,12 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import looked
 import pytest
 from five_corpora import CORPORA, equal_text, near_text, write
+from looked import stats
 from plain_build import plain_build
 from realdata import data_file
-
-from pipelines.look import show
-from pipelines.look.stats import stats
 
 Corpus = Callable[..., tuple[int, str, str]]
 
@@ -24,7 +23,7 @@ def planted_overlap() -> dict[str, dict[str, dict[str, int]]]:
 
 def kept_texts(home: str) -> dict[str, list[str]]:
     return {
-        name: [record["text"] for record in show.documents(home, name, removed=False)]
+        name: [record["text"] for record in looked.documents(home, name, removed=False)]
         for name in CORPORA
     }
 

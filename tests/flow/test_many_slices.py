@@ -2,6 +2,7 @@
 large."""
 
 import dataclasses
+import functools
 import pickle
 import resource
 import time
@@ -16,11 +17,14 @@ from pipelines.home.layout import Home, open_home, write_recipe
 from pipelines.home.summaries import Summary, summaries
 from pipelines.recipe import load_recipe
 from pipelines.stages import exact, ingest, tokenize, train_tokenizer
-from pipelines.stages.source_tasks import Task
+from pipelines.stages.source_tasks import SourceTask
 from shards.storage import files
 
 Corpus = Callable[..., tuple[int, str, str]]
-RECIPE = '[sources.a]\nkind = "files"\ninput = "{folder}/in/*.txt"\nslice_bytes = 1\n[tokenizer]\nvocab_size = 300\n'
+RECIPE = (
+    '[sources.a]\nkind = "files"\ninput = "{folder}/in/*.txt"\nslice_bytes = 1\n[tokenizer]\n'
+    "vocab_size = 300\n"
+)
 READS_A_SLICE = 30
 """Files of the home that a build opens for each slice, all stages and plans together: 26 are."""
 
@@ -70,7 +74,7 @@ def test_reads_grow_with_the_slices_and_not_with_their_square(
     assert sum(reads[60].values()) < 60 * READS_A_SLICE + 100
 
 
-def write_summaries(home: Home, tasks: list[Task]) -> None:
+def write_summaries(home: Home, tasks: list[SourceTask]) -> None:
     """What ingest and dedup leave behind, without the work; unsynced, since only the plans are
     looked at."""
     import json
@@ -130,7 +134,7 @@ def plans(folder: Path, count: int) -> dict[str, float]:
     write_recipe(
         home, dataclasses.replace(recipe, dedup=dataclasses.replace(recipe.dedup, near=False))
     )
-    tasks = measured(lambda: ingest.plan(home.root), figures, "ingest.plan")
+    tasks = measured(lambda: ingest.plan(*open_home(home.root)), figures, "ingest.plan")
     assert len(tasks) == count
     write_summaries(home, tasks)
     vocabulary = Summary(
@@ -151,12 +155,11 @@ def plans(folder: Path, count: int) -> dict[str, float]:
     assert len(found) == count and [summary.key for summary in found] == [
         task.slice.key for task in tasks
     ]
-    for module in (exact, train_tokenizer, tokenize):
-        planned = measured(
-            lambda module=module: module.plan(home.root), figures, f"{module.STAGE}.plan"
-        )  # type: ignore[misc]
+    for stage in (exact.STAGE, train_tokenizer.STAGE, tokenize.STAGE):
+        plan = functools.partial(stage.passes[0].plan, *open_home(home.root))
+        planned = measured(plan, figures, f"{stage.name}.plan")
         assert len(planned) == count
-        figures[f"{module.STAGE} task bytes"] = len(pickle.dumps(planned[count // 2]))
+        figures[f"{stage.name} task bytes"] = len(pickle.dumps(planned[count // 2]))
         del planned
     assert open_home(home.root)[1].sources.keys() == {"a"}
     return figures
@@ -177,7 +180,8 @@ def test_a_hundred_thousand_slices(tmp_path: Path) -> None:
     before = peak_mb()
     figures = plans(tmp_path, 100_000)
     print(
-        f"100,000 slices: { ({name: round(value, 1) for name, value in figures.items()}) }; peak {peak_mb():.0f} MB, {before:.0f} before"
+        f"100,000 slices: { ({name: round(value, 1) for name, value in figures.items()}) }; "
+        f"peak {peak_mb():.0f} MB, {before:.0f} before"
     )
     assert all(value < 1300 for name, value in figures.items() if name.endswith("task bytes"))
     assert sum(value for name, value in figures.items() if "bytes" not in name) < 600

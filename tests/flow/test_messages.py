@@ -14,7 +14,10 @@ from plain_build import plain_build
 
 ROOT = Path(__file__).resolve().parents[2]
 Corpus = Callable[..., tuple[int, str, str]]
-TEXT = '[sources.my-texts]\nkind = "files"\ninput = "{folder}/in/*.txt"\n{more}[tokenizer]\nvocab_size = {size}\n'
+TEXT = (
+    '[sources.my-texts]\nkind = "files"\ninput = "{folder}/in/*.txt"\n{more}[tokenizer]\n'
+    "vocab_size = {size}\n"
+)
 
 
 def write(folder: Path, texts: int = 6, more: str = "", size: int = 300) -> Path:
@@ -124,7 +127,7 @@ def test_status_of_shards_of_other_settings(tmp_path: Path, corpus: Corpus) -> N
         Home(str(tmp_path / "home")), load_recipe(str(write(tmp_path, size=290)))
     )  # as a build that was ended early leaves it
     found = json.loads(corpus("status", tmp_path / "home", "--json")[1])
-    assert not found["complete"] and found["stopped"] == "the shards are of other settings"
+    assert not found["complete"] and found["stopped"] == "the shards were built with other settings"
 
 
 @pytest.mark.parametrize("name", ["my-texts", "2016", "class", "2016-a"])
@@ -141,7 +144,10 @@ def test_a_wrong_value_names_the_source(name: str, tmp_path: Path, corpus: Corpu
 
 
 def test_a_source_that_is_gone_leaves_nothing(tmp_path: Path, corpus: Corpus) -> None:
-    more = f'[sources.old]\nkind = "files"\ninput = "{tmp_path}/in/0.txt"\n[dedup]\nmax_removed = 1.0\n'
+    more = (
+        f'[sources.old]\nkind = "files"\ninput = "{tmp_path}/in/0.txt"\n[dedup]\nmax_removed = '
+        "1.0\n"
+    )
     home = tmp_path / "home"
     assert build(tmp_path, write(tmp_path, more=more), corpus)[0] == 0
     assert len([path for path in home.rglob("old") if path.is_dir()]) > 3
@@ -191,7 +197,11 @@ def test_no_right_to_read(tmp_path: Path) -> None:
         at.chmod(at.stat().st_mode | (0o055 if at.is_dir() else 0o044))
     (path,) = Path(home, "documents", "my-texts").iterdir()
     path.chmod(0)
-    script = "import os, sys, typeguard, tyro, corpora.files.source, pipelines.look.show, pipelines.look.stats; os.setgid(65534); os.setuid(65534); from pipelines.cli import main; sys.exit(main(sys.argv[1:]))"
+    script = (
+        "import os, sys, typeguard, tyro, corpora.files.source, pipelines.look.show, "
+        "pipelines.look.stats; os.setgid(65534); os.setuid(65534); from pipelines.cli import "
+        "main; sys.exit(main(sys.argv[1:]))"
+    )
     done = subprocess.run(
         [sys.executable, "-c", script, "show", home],
         cwd=ROOT,
@@ -255,15 +265,18 @@ def test_a_report_to_a_place_where_none_can_be(tmp_path: Path, corpus: Corpus) -
     home = plain_build(write(tmp_path), tmp_path / "home")
     (tmp_path / "file").write_text("mine")
     for out, what in (
-        (tmp_path / "file" / "report.html", f"cannot be written: {tmp_path}/file is not a folder"),
+        (
+            tmp_path / "file" / "report.html",
+            f"cannot write the report: {tmp_path}/file is not a folder",
+        ),
         (
             tmp_path / "file" / "deep" / "report.html",
-            f"cannot be written: {tmp_path}/file is not a folder",
+            f"cannot write the report: {tmp_path}/file is not a folder",
         ),
-        ("/proc/none/report.html", "/proc/none/report.html: cannot be written: "),
+        ("/proc/none/report.html", "/proc/none/report.html: cannot write the report: "),
         (tmp_path, "a folder"),
         ("", "--out: no file named"),
-        (tmp_path / ("x" * 300), "cannot be written: File name too long"),
+        (tmp_path / ("x" * 300), "cannot write the report: File name too long"),
     ):
         code, _, err = corpus("report", home, "--out", out)
         assert (

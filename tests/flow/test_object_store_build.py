@@ -35,7 +35,10 @@ sample_bytes = 60000
 [shards]
 shard_tokens = 40000
 """
-SMALL = '[sources.mine]\nkind = "files"\ninput = "{inputs}/small/*.txt"\n[tokenizer]\nvocab_size = 300\n'
+SMALL = (
+    '[sources.mine]\nkind = "files"\ninput = "{inputs}/small/*.txt"\n[tokenizer]\nvocab_size = '
+    "300\n"
+)
 REQUESTS_A_SLICE = 155
 """All that a build of a few slices asks for, with rules and near dedup: 142 here; 62 for each slice
 more: docs/scale.md."""
@@ -182,7 +185,11 @@ def test_the_same_build(local: Path, bucket: Store, tmp_path: Path, corpus: Corp
     ]
     slices = sum(name.startswith("summaries/ingest/") for name in remote)
     counts = bucket.counts()
-    said = f"requests of a build of {slices} slices and {sum(name.endswith('.arrow') for name in shards_of(bucket))} shards: {dict(counts)}, {sum(counts.values()) / slices:.1f} a slice"
+    said = (
+        f"requests of a build of {slices} slices and "
+        f"{sum(name.endswith('.arrow') for name in shards_of(bucket))} shards: {dict(counts)}, "
+        f"{sum(counts.values()) / slices:.1f} a slice"
+    )
     assert slices >= 8 and sum(counts.values()) < REQUESTS_A_SLICE * slices
 
     before = bucket.objects()
@@ -370,7 +377,7 @@ def test_a_glob_that_takes_in_the_home_is_refused(
         tmp_path, SMALL.replace("{inputs}/small/*.txt", f"s3://{BUCKET}/**/*.txt")
     )
     code, _, err = corpus("build", recipe, "--home", f"s3://{BUCKET}/in/small", "--workers", 0)
-    assert code == 2 and ("takes in the home" in err or "not empty" in err)
+    assert code == 2 and ("matches a file inside the home" in err or "not empty" in err)
 
 
 def test_shards_there_must_be_copied_first(

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import archives
+import looked
 import pyarrow.parquet as pq
 import pytest
 from realdata import DATA, data_file
 
 from corpora.text.urls import canonical_url
-from pipelines.look import show
 from shards.manifest import read_manifest
 
 Corpus = Callable[..., tuple[int, str, str]]
@@ -54,7 +54,7 @@ def figures(corpus: Corpus, home: Path) -> dict[str, Any]:
 
 
 # --- the release
-# ----------------------------------------------------------------------------------------------------
+# ----------------------------------------------------------------------------
 
 
 def rows_of_gold() -> dict[str, dict[str, str]]:
@@ -69,7 +69,7 @@ def removed(home: Path, stage: str) -> list[str]:
     gold = rows_of_gold()
     return sorted(
         gold[row["extra"]["member"]]["source"]
-        for row in show.documents(str(home), "owt", removed=True)
+        for row in looked.documents(str(home), "owt", removed=True)
         if row["stage"] == stage
     )
 
@@ -111,7 +111,7 @@ def test_near_copies_within_the_release_only_when_asked(release: Path, corpus: C
     assert removed(release / "home", "exact") == planted("exact") and len(planted("exact")) == 3
     excluded = next(
         row
-        for row in show.documents(str(release / "home"), "owt", removed=False)
+        for row in looked.documents(str(release / "home"), "owt", removed=False)
         if row["extra"]["member"].startswith("0000091")
     )
     (release / "hashes.txt").write_text(excluded["digest"] + "\n")

@@ -65,8 +65,9 @@ def recipe(
 @pytest.fixture(scope="module")
 def reference(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Digests and figures of the undisturbed build."""
+    from looked import stats
+
     from pipelines.cli import main
-    from pipelines.look.stats import stats
 
     home = tmp_path_factory.mktemp("reference") / "home"
     assert main(["build", str(recipe), "--home", str(home), "--workers", "0"]) == 0
@@ -78,7 +79,7 @@ def reference(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
 
 
 def same(home: Path, reference: dict[str, Any]) -> None:
-    from pipelines.look.stats import stats
+    from looked import stats
 
     assert digests(home) == reference["digests"]
     assert stats(str(home)) == reference["stats"]
@@ -158,7 +159,7 @@ def test_twice_in_one_home_and_after_a_move_of_it(
 def test_another_hash_seed(
     seed: str, recipe: Path, reference: dict[str, Any], tmp_path: Path
 ) -> None:
-    path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    path = os.pathsep.join([str(ROOT), str(ROOT / "tests" / "helpers")])
     subprocess.run(
         [
             sys.executable,
@@ -275,7 +276,10 @@ def test_a_new_source_leaves_the_others_alone(
         (["--seed", "1"], "changed: seed from 0 to 1; redone: tokenizer, tokenize"),
         (
             ["--sources.novels.rules.min-words", "100"],
-            "changed: sources.novels.rules.min_words from none to 100; redone: dedup, tokenizer, tokenize",
+            (
+                "changed: sources.novels.rules.min_words from none to 100; redone: dedup, "
+                "tokenizer, tokenize"
+            ),
         ),
         (
             ["--limit", "3"],
@@ -283,7 +287,10 @@ def test_a_new_source_leaves_the_others_alone(
         ),
         (
             ["--sources.novels.document", "line"],
-            'changed: sources.novels.document from "blank-line" to "line"; redone: ingest, dedup, tokenizer, tokenize of novels',
+            (
+                'changed: sources.novels.document from "blank-line" to "line"; redone: ingest, '
+                "dedup, tokenizer, tokenize of novels"
+            ),
         ),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
@@ -328,8 +335,7 @@ def test_much_is_asked_about(
 def test_a_limit_takes_the_first_records_of_each_source(
     recipe: Path, reference: dict[str, Any], tmp_path: Path, corpus: Corpus
 ) -> None:
-    from pipelines.look.show import documents
-    from pipelines.look.stats import stats
+    from looked import documents, stats
 
     assert (
         corpus("build", recipe, "--home", tmp_path / "home", "--workers", 2, "--limit", 40)[0] == 0
@@ -395,7 +401,7 @@ def test_another_version_of_a_package_is_said_and_redone(
     shutil.copytree(reference["home"], home)
     before = {path: path.stat().st_mtime_ns for path in (home / "documents").rglob("*.parquet")}
     monkeypatch.setattr(
-        "pipelines.home.layout.version",
+        "pipelines.home.fingerprints.version",
         lambda name: "9.9" if name == "sentencex" else version(name),
     )
     code, _, err = corpus("build", recipe, "--home", home, "--workers", 0)

@@ -127,7 +127,8 @@ def test_the_same_bytes(flags: list[object], tmp_path: Path, corpus: Corpus) -> 
     """Also of generated texts, so that this runs everywhere."""
     (tmp_path / "in").mkdir()
     (tmp_path / "questions.txt").write_text(
-        "The minister had always known how the money was spent.\nNobody would believe what the children had seen.\n"
+        "The minister had always known how the money was spent.\nNobody would believe what "
+        "the children had seen.\n"
     )
     (tmp_path / "in" / "a.warc.gz").write_bytes(members(*articles(12)))
     for name, first in (("b.warc.wet", 20), ("c.warc.wet", 30)):

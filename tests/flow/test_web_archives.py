@@ -78,9 +78,9 @@ def rows(home: Path, kind: str, columns: list[str]) -> list[dict[str, Any]]:
 
 
 SHORT = (
-    "Parliamentary representatives unanimously condemned yesterday's controversial telecommunications legislation. "
-    * 2
-)
+    "Parliamentary representatives unanimously condemned yesterday's controversial "
+    "telecommunications legislation. "
+) * 2
 """Long enough for a page and under 50 words: the profile of cc_news takes it."""
 
 
@@ -128,8 +128,9 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def reference(small: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    from looked import stats
+
     from pipelines.cli import main
-    from pipelines.look.stats import stats
 
     folder = tmp_path_factory.mktemp("reference")
     recipe = write_recipe(folder, [f"{small}/**/*.warc.gz"])
@@ -250,7 +251,7 @@ def test_the_same_bytes_without_isal(reference: dict[str, Any], tmp_path: Path) 
     probe = [
         sys.executable,
         "-c",
-        "from corpora import members; assert members._isal_engine is None",
+        "from corpora.web import gzip_members; assert gzip_members._isal_engine is None",
     ]
     subprocess.run(probe, env=environment, check=True, cwd=tmp_path)
     command = [
@@ -308,16 +309,17 @@ def test_html_files_in_the_source_files(tmp_path: Path, corpus: Corpus) -> None:
     texts = tmp_path / "texts"
     texts.mkdir()
     german = (
-        "Der Ausschuss hat gestern beschlossen, die Brücke für drei Monate zu sperren, weil das Geländer nicht mehr sicher ist. "
-        * 3
-    )
+        "Der Ausschuss hat gestern beschlossen, die Brücke für drei Monate zu sperren, weil "
+        "das Geländer nicht mehr sicher ist. "
+    ) * 3
     (texts / "a.html").write_bytes(archives.page(archives.english(1), title="A title"))
     (texts / "b.htm").write_bytes(archives.page(german))
     (texts / "c.html").write_bytes(b"<html><body>" + b"<p>x" * 100_000)
     (texts / "d.txt").write_text(archives.english(2))
     (texts / "e.txt").write_text(german)
     (tmp_path / "recipe.toml").write_text(
-        '[sources.mine]\nkind = "files"\ninput = "texts/*"\nlanguage = "en"\n[tokenizer]\nvocab_size = 300\n'
+        '[sources.mine]\nkind = "files"\ninput = "texts/*"\nlanguage = "en"\n[tokenizer]\n'
+        "vocab_size = 300\n"
     )
     assert (
         corpus("ingest", tmp_path / "recipe.toml", "--home", tmp_path / "home", "--workers", 0)[0]

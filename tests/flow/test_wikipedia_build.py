@@ -71,8 +71,9 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def reference(small: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    from looked import stats
+
     from pipelines.cli import main
-    from pipelines.look.stats import stats
 
     folder = tmp_path_factory.mktemp("reference")
     recipe = write_recipe(folder, [f"{small}/*"])

@@ -17,7 +17,6 @@ from epubs import epub, page, tarred, zipped
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpora import guard
 from corpora.books import source
 from corpora.books.epub import Epub, read_epub
 from corpora.books.gutenberg import strip
@@ -64,7 +63,7 @@ class InThisProcess:
 @pytest.fixture(autouse=True, scope="module")
 def no_child() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(guard, "shared_guard", lambda _: InThisProcess())
+        patch.setattr("corpora.books.source.shared_guard", lambda _: InThisProcess())
         yield
 
 
@@ -159,7 +158,10 @@ def test_any_body_is_text_without_tags(body: str) -> None:
 
 @given(BODY | st.text(max_size=200))
 def test_any_package_is_a_book_or_a_reject(body: str) -> None:
-    opf = f'<package xmlns="http://www.idpf.org/2007/opf"><manifest><item id="a" href="a.xhtml" media-type="text/html"/>{body}</manifest><spine><itemref idref="a"/></spine></package>'
+    opf = (
+        '<package xmlns="http://www.idpf.org/2007/opf"><manifest><item id="a" href="a.xhtml" '
+        f'media-type="text/html"/>{body}</manifest><spine><itemref idref="a"/></spine></package>'
+    )
     for content in (
         epub({"a.xhtml": "<p>x</p>"}, files={"OEBPS/book.opf": opf}),
         epub({"a.xhtml": "<p>x</p>"}, files={"META-INF/container.xml": page(body)}),

@@ -266,7 +266,8 @@ TEXTS = {
 )
 def test_a_declared_charset_is_the_text(codec: str, times: int, how: str) -> None:
     """Declared by the header, by the page, by both; valid UTF-8 beats a header that lies."""
-    text = f"<html><head>{'' if how == 'header' else f'<meta charset={chr(34)}{codec}{chr(34)}>'}</head><body><p>{TEXTS[codec] * times}</p></body></html>"
+    meta = "" if how == "header" else f'<meta charset="{codec}">'
+    text = f"<html><head>{meta}</head><body><p>{TEXTS[codec] * times}</p></body></html>"
     header = (
         "" if how == "meta" else "text/html; charset=" + ("iso-8859-5" if how == "lie" else codec)
     )
@@ -291,7 +292,10 @@ def test_any_bytes_have_a_text_or_none(content: bytes, label: str, cut: bool) ->
 # --- pages ---
 
 _tag = st.sampled_from(
-    "html head body p div span a b i table tr td li ul ol dl dt script style br hr img form input select svg math h1 section article aside title meta base frameset iframe".split()
+    (
+        "html head body p div span a b i table tr td li ul ol dl dt script style br hr img form "
+        "input select svg math h1 section article aside title meta base frameset iframe"
+    ).split()
 )
 _attribute = st.sampled_from(
     [

@@ -3,12 +3,10 @@
 busy machine end."""
 
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-sys.path.insert(0, str(Path(__file__).parent))
 
 import pytest
 import torch

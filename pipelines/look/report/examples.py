@@ -1,14 +1,15 @@
-"""Examples for a report: rejects and removed documents by reason, and removed documents beside
-their twins with the differences marked. Which ones is decided by keyed chance on their ids; only
-their texts are read."""
+"""Examples for a report: rejects and removed documents by reason, and removed documents beside the
+ones kept in their place.
 
-import re
+Keyed chance on their ids decides which ones are shown, so that a home always shows the same; only
+their texts are read.
+"""
+
+import itertools
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
-from difflib import SequenceMatcher
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
 from heapq import nsmallest
-from typing import Any
 
 import pyarrow as pa
 
@@ -16,6 +17,7 @@ from pipelines.chance import chance
 from pipelines.home.documents import open_parquet
 from pipelines.home.layout import Home
 from pipelines.home.summaries import Summary
+from pipelines.look.report.differences import Segment, marked
 from pipelines.recipe import Recipe
 
 PER_REASON = 5
@@ -23,35 +25,34 @@ PER_REASON = 5
 PAIRS = 24
 
 IDENTICAL = 4
-"""Pairs that are the same to the letter and so have nothing to mark."""
+"""Pairs of identical texts that are shown: they have nothing to mark."""
 
-HELD = 24
-"""Candidates that are held for each reason of removal."""
+CANDIDATES = 24
+"""Documents that are kept in mind for each reason of removal."""
 
 EXCERPT = 500
 """Characters of an example that are shown."""
 
-WINDOW = 400
-"""Words of a pair that are compared, from a little before the first difference on."""
-
-CONTEXT = 40
-"""Words around a difference that are shown; longer equal stretches are left out."""
-
 FIELD = 300
-"""Characters of an address, a title or a path."""
+"""Characters of an address, a title or a path that are shown."""
 
 LOOK_REJECTS = 300_000
+"""Rejects that are looked at for examples."""
 
-_WORD = re.compile(r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|\w{1,32}|\s+|[^\w\s]")
-"""A word, a sign, white space; a character where words are not separated."""
+Spot = tuple[str, str, int]
+"""(source, slice, row) of a document."""
 
-Segment = tuple[str, str]
-"""("same", "only" or "gap", text)."""
+Row = dict[str, object]
+"""A row of a documents or rejects file."""
 
 
 @dataclass(frozen=True, order=True)
-class Place:
-    """Where a removed document lies; ordered by its draw."""
+class Candidate:
+    """A removed document that may be shown; ordered by its draw.
+
+    `twin`, `score`: the id of the document kept in its place, and their similarity; `value`,
+    `threshold`: what a quality rule measured, and its bound.
+    """
 
     draw: int
     source: str
@@ -62,238 +63,258 @@ class Place:
     value: float | None
     threshold: float | None
 
-
-def with_examples(
-    home: Home,
-    recipe: Recipe,
-    slices: list[Summary],
-    reasons: list[dict[str, Any]],
-    candidates: dict[tuple[str, str], list[Place]],
-) -> list[dict[str, Any]]:
-    """`reasons`, each with `examples`: `PER_REASON` records of source, id, path, position, url,
-    title, detail, text (cut)."""
-    rejected = _rejects(home, recipe, slices)
-    chosen = {key: held[:PER_REASON] for key, held in candidates.items()}
-    texts = fetch(
-        home, ((place.source, place.slice, place.row) for held in chosen.values() for place in held)
-    )
-    found = []
-    for reason in reasons:
-        if reason["stage"] == "ingest":
-            shown = rejected.get(reason["reason"], [])
-        else:
-            held = chosen.get((reason["stage"], reason["reason"]), [])
-            shown = [
-                {
-                    **excerpt(texts[place.source, place.slice, place.row]),
-                    "source": place.source,
-                    "twin": place.twin,
-                    "score": place.score,
-                    "value": place.value,
-                    "threshold": place.threshold,
-                }
-                for place in held
-            ]
-        found.append({**reason, "examples": shown})
-    return found
+    @property
+    def spot(self) -> Spot:
+        """Where the document is."""
+        return self.source, self.slice, self.row
 
 
-def pairs(
-    home: Home,
-    recipe: Recipe,
-    slices: list[Summary],
-    candidates: dict[tuple[str, str], list[Place]],
-    places: dict[str, tuple[str, str, int]],
-) -> list[dict[str, Any]]:
-    """Up to `PAIRS` removed documents and their twins, all kinds in turn; those that differ come
-    first, few that do not after them."""
-    held = {
-        key: [place for place in found if place.twin in places] for key, found in candidates.items()
-    }
-    in_turn = [
-        (key, found[turn])
-        for turn in range(HELD)
-        for key, found in sorted(held.items())
-        if turn < len(found)
-    ][:PAIRS]
-    records = fetch(
-        home,
-        [(place.source, place.slice, place.row) for _, place in in_turn]
-        + [places[str(place.twin)] for _, place in in_turn],
-    )
-    shown = []
-    for (stage, kind), place in in_turn:
-        removed, twin = (
-            records[place.source, place.slice, place.row],
-            records[places[str(place.twin)]],
-        )
-        left, right = marked(removed["text"], twin["text"])
-        shown.append(
-            {
-                "stage": stage,
-                "kind": kind,
-                "score": place.score,
-                "identical": removed["text"] == twin["text"],
-                "removed": {**excerpt(removed, 0), "source": place.source, "marked": left},
-                "kept": {**excerpt(twin, 0), "source": places[str(place.twin)][0], "marked": right},
-            }
-        )
-    return [pair for pair in shown if not pair["identical"]] + [
-        pair for pair in shown if pair["identical"]
-    ][:IDENTICAL]
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """What tells a document or reject from others, as far as it is known; long values are cut.
+
+    `characters`: of its whole text.
+    """
+
+    source: str
+    id: str | None
+    path: str | None
+    url: str | None
+    title: str | None
+    date: str | None
+    language: str | None
+    crawled: str | None
+    detail: str | None
+    position: int
+    characters: int
 
 
-def excerpt(record: dict[str, Any], characters: int = EXCERPT) -> dict[str, Any]:
-    """What is shown of a document or reject: its identity, and the beginning of its text with the
-    whole's length."""
-    text = record.get("text") or ""
-    names = ("id", "path", "url", "title", "date", "language", "crawled", "detail")
-    found: dict[str, Any] = {
-        name: str(record[name])[:FIELD] if record.get(name) else None for name in names
-    }
-    found |= {"position": record["position"], "characters": len(text)}
-    return found | ({"text": text[:characters]} if characters else {})
+@dataclass(frozen=True, kw_only=True)
+class Removal:
+    """Why a document was removed: for its likeness to `twin`, or for the value of a rule."""
+
+    twin: str | None
+    score: float | None
+    value: float | None
+    threshold: float | None
 
 
-def fetch(
-    home: Home, wanted: Iterable[tuple[str, str, int]]
-) -> dict[tuple[str, str, int], dict[str, Any]]:
-    """The documents at (source, slice, row): only their row groups are read."""
-    by_slice: dict[tuple[str, str], set[int]] = defaultdict(set)
-    for source, slice_name, row in wanted:
-        by_slice[source, slice_name].add(row)
-    found: dict[tuple[str, str, int], dict[str, Any]] = {}
-    for (source, slice_name), rows in by_slice.items():
-        with open_parquet(home, home.documents(source, slice_name)) as documents:
-            begin = 0
-            for group in range(documents.num_row_groups):
-                count = documents.metadata.row_group(group).num_rows
-                here = sorted(row for row in rows if begin <= row < begin + count)
-                if here:
-                    records = (
-                        documents.read_row_group(group)
-                        .take(pa.array([row - begin for row in here]))
-                        .to_pylist()
-                    )
-                    found |= {
-                        (source, slice_name, row): record for row, record in zip(here, records)
-                    }
-                begin += count
-    return found
+@dataclass(frozen=True, kw_only=True)
+class Example:
+    """A reject or a removed document, with the beginning of its text."""
+
+    identity: Identity
+    text: str
+    removal: Removal | None = None
+
+    def as_json(self) -> object:
+        """All on one level."""
+        removal = asdict(self.removal) if self.removal else {}
+        return {**asdict(self.identity), "text": self.text, **removal}
 
 
-def _rejects(home: Home, recipe: Recipe, slices: list[Summary]) -> dict[str, list[dict[str, Any]]]:
-    """Examples of each reason; of the first `LOOK_REJECTS` rejects of slices in an order that
-    chance decides."""
-    held: dict[str, list[tuple[int, int, dict[str, Any]]]] = defaultdict(list)
-    looked = 0
-    for summary in sorted(
-        slices,
-        key=lambda summary: chance(recipe.seed, "report", f"{summary.source}/{summary.slice}"),
-    ):
-        if not summary.rejects or (
-            looked > LOOK_REJECTS
-            and all(len(held[reason]) == PER_REASON for reason in summary.rejects)
-        ):
+@dataclass(frozen=True, kw_only=True)
+class Side:
+    """One document of a pair; `marked`: its text around the differences."""
+
+    identity: Identity
+    marked: list[Segment]
+
+    def as_json(self) -> object:
+        """All on one level."""
+        return {**asdict(self.identity), "marked": self.marked}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """A removed document and the one kept in its place.
+
+    `kind`: of the likeness (text, address, near, contained); `score`: their similarity.
+    """
+
+    stage: str
+    kind: str
+    score: float | None
+    identical: bool
+    removed: Side
+    kept: Side
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reason:
+    """Why records were rejected or documents removed; `sources`: how many of each source."""
+
+    stage: str
+    reason: str
+    count: int
+    sources: dict[str, int]
+    examples: list[Example] = field(default_factory=list)
+
+
+Candidates = dict[tuple[str, str], list[Candidate]]
+"""By stage and reason, ordered."""
+
+
+def examples_of_rejects(
+    home: Home, recipe: Recipe, slices: list[Summary]
+) -> dict[str, list[Example]]:
+    """`PER_REASON` rejects of each reason, from slices in an order that chance decides.
+
+    A slice is passed over once `LOOK_REJECTS` were seen and its reasons have all their examples.
+    """
+
+    def order(summary: Summary) -> int:
+        return chance(recipe.seed, "report", f"{summary.source}/{summary.slice}")
+
+    drawn: dict[str, list[tuple[int, int, Example]]] = defaultdict(list)
+    looked_at = 0
+    for summary in sorted(slices, key=order):
+        is_full = all(len(drawn[reason]) == PER_REASON for reason in summary.rejects)
+        if not summary.rejects or (looked_at > LOOK_REJECTS and is_full):
             continue
         with open_parquet(home, home.rejects(summary.source, summary.slice)) as rejects:
             for batch in rejects.iter_batches(batch_size=10_000):
-                draws = [
-                    chance(recipe.seed, "report", identity)
-                    for identity in batch.column("id").to_pylist()
-                ]
-                by_reason: dict[str, list[tuple[int, int]]] = defaultdict(list)
-                for row, reason in enumerate(batch.column("reason").to_pylist()):
-                    by_reason[reason].append((draws[row], row))
-                for reason, rows in by_reason.items():
-                    new = [
-                        (
-                            draw,
-                            row,
-                            {"source": summary.source, **batch.slice(row, 1).to_pylist()[0]},
-                        )
-                        for draw, row in nsmallest(PER_REASON, rows)
-                    ]
-                    held[reason] = nsmallest(
-                        PER_REASON, held[reason] + new, key=lambda item: item[:2]
+                looked_at += batch.num_rows
+                for reason, rows in _drawn_rows(recipe.seed, batch).items():
+                    # only the rows that may be shown are converted to Python
+                    for draw, row in nsmallest(PER_REASON, rows):
+                        record = batch.slice(row, 1).to_pylist()[0]
+                        drawn[reason].append((draw, row, _example(summary.source, record)))
+                    drawn[reason] = nsmallest(
+                        PER_REASON, drawn[reason], key=lambda entry: entry[:2]
                     )
-                looked += batch.num_rows
-    return {
-        reason: [{**excerpt(record), "source": record["source"]} for _, _, record in found]
-        for reason, found in held.items()
-    }
+
+    examples: dict[str, list[Example]] = {}
+    for reason, found in drawn.items():
+        examples[reason] = [example for _, _, example in found]
+    return examples
 
 
-def marked(removed: str, twin: str) -> tuple[list[Segment], list[Segment]]:
-    """Both texts around their differences, as segments: `same`, `only` (in this one), `gap` (left
-    out). At most `WINDOW` words of each are compared, so that no text takes long."""
-    left_start, right_start = _aligned(removed, twin) if removed != twin else (0, 0)
-    left, right = words(removed[left_start:]), words(twin[right_start:])
-    segments: tuple[list[Segment], list[Segment]] = (
-        [("gap", "")] if left_start else [],
-        [("gap", "")] if right_start else [],
+def _drawn_rows(seed: int, batch: pa.RecordBatch) -> dict[str, list[tuple[int, int]]]:
+    """Reason -> (draw, row) of the rejects of a batch."""
+    ids = batch.column("id").to_pylist()
+    reasons = batch.column("reason").to_pylist()
+    rows: dict[str, list[tuple[int, int]]] = defaultdict(list)
+    for row, (identity, reason) in enumerate(zip(ids, reasons)):
+        rows[reason].append((chance(seed, "report", identity), row))
+    return rows
+
+
+def examples_of_removed(home: Home, candidates: Candidates) -> dict[tuple[str, str], list[Example]]:
+    """The first `PER_REASON` candidates of each stage and reason, with their texts."""
+    chosen = {key: found[:PER_REASON] for key, found in candidates.items()}
+    every = itertools.chain.from_iterable(chosen.values())
+    records = read_documents(home, [candidate.spot for candidate in every])
+
+    examples: dict[tuple[str, str], list[Example]] = {}
+    for key, found in chosen.items():
+        examples[key] = []
+        for candidate in found:
+            removal = Removal(
+                twin=candidate.twin,
+                score=candidate.score,
+                value=candidate.value,
+                threshold=candidate.threshold,
+            )
+            record = records[candidate.spot]
+            examples[key].append(_example(candidate.source, record, removal))
+    return examples
+
+
+def pairs(home: Home, candidates: Candidates, spots: dict[str, Spot]) -> list[Pair]:
+    """Up to `PAIRS` removed documents and the kept ones, all kinds in turn.
+
+    `spots`: of the kept documents, by id. Pairs that differ come first; of the identical ones at
+    most `IDENTICAL` follow.
+    """
+    in_turn = _in_turn(candidates, spots)
+    wanted = [candidate.spot for _, candidate in in_turn]
+    wanted += [spots[str(candidate.twin)] for _, candidate in in_turn]
+    records = read_documents(home, wanted)
+
+    different: list[Pair] = []
+    identical: list[Pair] = []
+    for (stage, kind), candidate in in_turn:
+        spot = spots[str(candidate.twin)]
+        removed = records[candidate.spot]
+        kept = records[spot]
+        left, right = marked(str(removed["text"]), str(kept["text"]))
+        pair = Pair(
+            stage=stage,
+            kind=kind,
+            score=candidate.score,
+            identical=removed["text"] == kept["text"],
+            removed=Side(identity=_identity(candidate.source, removed), marked=left),
+            kept=Side(identity=_identity(spot[0], kept), marked=right),
+        )
+        if pair.identical:
+            identical.append(pair)
+        else:
+            different.append(pair)
+    return different + identical[:IDENTICAL]
+
+
+def _in_turn(
+    candidates: Candidates, spots: dict[str, Spot]
+) -> list[tuple[tuple[str, str], Candidate]]:
+    """The first candidate of each kind whose twin is there, then the second of each, and so on."""
+    there: Candidates = {}
+    for key in sorted(candidates):
+        there[key] = [candidate for candidate in candidates[key] if candidate.twin in spots]
+
+    found = []
+    for turn in range(CANDIDATES):
+        for key, of_kind in there.items():
+            if turn < len(of_kind):
+                found.append((key, of_kind[turn]))
+    return found[:PAIRS]
+
+
+def _example(source: str, record: Row, removal: Removal | None = None) -> Example:
+    text = str(record.get("text") or "")
+    return Example(identity=_identity(source, record), text=text[:EXCERPT], removal=removal)
+
+
+def _identity(source: str, record: Row) -> Identity:
+    def known(name: str) -> str | None:
+        return str(record[name])[:FIELD] if record.get(name) else None
+
+    return Identity(
+        source=source,
+        id=known("id"),
+        path=known("path"),
+        url=known("url"),
+        title=known("title"),
+        date=known("date"),
+        language=known("language"),
+        crawled=known("crawled"),
+        detail=known("detail"),
+        position=int(str(record["position"])),
+        characters=len(str(record.get("text") or "")),
     )
-    one, other = ([" " if word.isspace() else word for word in side] for side in (left, right))
-    if one == other:  # where other things differ, white space is not worth a mark
-        one, other = left, right
-    operations = SequenceMatcher(None, one, other, autojunk=False).get_opcodes()
-    for number, (operation, i, j, k, m) in enumerate(operations):
-        if operation == "equal":
-            for side, equal in ((segments[0], left[i:j]), (segments[1], right[k:m])):
-                same = _shortened(equal, first=number == 0, last=number == len(operations) - 1)
-                side.extend(same[1:] if side[-1:] == same[:1] == [("gap", "")] else same)
-        else:
-            segments[0].extend([("only", "".join(left[i:j]))] if j > i else [])
-            segments[1].extend([("only", "".join(right[k:m]))] if m > k else [])
-    for side, shown, text, start in (
-        (segments[0], left, removed, left_start),
-        (segments[1], right, twin, right_start),
-    ):
-        if start + sum(map(len, shown)) < len(text) and side[-1:] != [("gap", "")]:
-            side.append(("gap", ""))
-    return segments
 
 
-def words(text: str) -> list[str]:
-    """The first `WINDOW` words of a text, white space with the word before it."""
-    return [match.group() for _, match in zip(range(WINDOW), _WORD.finditer(text))]
+def read_documents(home: Home, wanted: Iterable[Spot]) -> dict[Spot, Row]:
+    """The documents at these spots; only their row groups are read."""
+    by_slice: dict[tuple[str, str], set[int]] = defaultdict(set)
+    for source, slice_name, row in wanted:
+        by_slice[source, slice_name].add(row)
+
+    found: dict[Spot, Row] = {}
+    for (source, slice_name), rows in by_slice.items():
+        for row, record in _read_rows(home, home.documents(source, slice_name), rows):
+            found[source, slice_name, row] = record
+    return found
 
 
-def _shortened(equal: list[str], first: bool, last: bool) -> list[Segment]:
-    if len(equal) <= (CONTEXT if first or last else 2 * CONTEXT) + 8 or (first and last):
-        return [
-            ("same", "".join(equal[: 4 * CONTEXT])),
-            *([("gap", "")] if len(equal) > 4 * CONTEXT else []),
-        ]
-    head = "" if first else "".join(equal[:CONTEXT])
-    tail = "" if last else "".join(equal[-CONTEXT:])
-    return [*([("same", head)] if head else []), ("gap", ""), *([("same", tail)] if tail else [])]
-
-
-def _aligned(removed: str, twin: str) -> tuple[int, int]:
-    """Where to begin in each text: a little before their first difference; or, where already the
-    beginnings differ, at a passage of the removed one that the twin has somewhere (an excerpt, an
-    edition)."""
-    equal = _common_prefix(removed, twin)
-    if equal >= min(len(removed), len(twin), 40):
-        start = removed.rfind(" ", 0, max(equal - 200, 0)) + 1
-        return start, start
-    for begin in range(0, min(len(removed), 20_000), 500):
-        passage = removed[begin : begin + 60]
-        at = twin.find(passage) if len(passage) == 60 else -1
-        if at >= 0:
-            back = min(begin, at, 200)
-            return begin - back, at - back
-    return 0, 0
-
-
-def _common_prefix(left: str, right: str) -> int:
-    """Characters that both texts begin with; by halves, since comparing is quick."""
-    low, high = 0, min(len(left), len(right))
-    while low < high:
-        middle = (low + high + 1) // 2
-        if left[:middle] == right[:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low
+def _read_rows(home: Home, address: str, rows: set[int]) -> Iterator[tuple[int, Row]]:
+    with open_parquet(home, address) as documents:
+        begin = 0
+        for group in range(documents.num_row_groups):
+            count = documents.metadata.row_group(group).num_rows
+            here = sorted(row for row in rows if begin <= row < begin + count)
+            if here:
+                places = pa.array([row - begin for row in here])
+                table = documents.read_row_group(group).take(places)
+                yield from zip(here, table.to_pylist())
+            begin += count

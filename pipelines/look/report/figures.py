@@ -1,522 +1,466 @@
-"""The figures of a report, gathered from a home by streaming columns: counts from all of it,
-distributions from all of it or, where that is much, from slices chosen by keyed chance (`looked_at`
-says how many).
+"""The figures of a report, gathered from a home: counts from all of it, distributions from all of
+it or from a sample of its slices.
 
-Memory is one row group and the counters.
+Memory is one row group and the counters. `looked_at` tells how much of the home was read for the
+distributions.
 """
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from pipelines.chance import chance
-from pipelines.home.decisions import decided, fates, removing_stages
+from pipelines.home.decisions import decided, removing_stages
 from pipelines.home.documents import document_tables
-from pipelines.home.layout import Home, open_home
+from pipelines.home.fates import fates
+from pipelines.home.layout import Home
+from pipelines.home.set_aside import Aside
 from pipelines.home.summaries import Summary, ordered_slices
-from pipelines.look.report import examples
-from pipelines.look.stats import Overlap, stats
+from pipelines.look.report.distributions import (
+    Bins,
+    Distributions,
+    Fertility,
+    Histogram,
+    Split,
+    ValueCount,
+    distributions,
+)
+from pipelines.look.report.examples import (
+    CANDIDATES,
+    Candidate,
+    Candidates,
+    Pair,
+    Reason,
+    Spot,
+    examples_of_rejects,
+    examples_of_removed,
+    pairs,
+)
+from pipelines.look.stats import Overlap, Shares, SourceStats, Stats, stats
 from pipelines.look.status import status
-from pipelines.progress.board import read_figures
+from pipelines.progress.board import StageCost, read_figures
 from pipelines.recipe import Recipe
-from pipelines.stages import tokenize
 from shards.config import to_dict
 from shards.errors import UserError
 from shards.format import MANIFEST
-from shards.manifest import Manifest, read_manifest
+from shards.manifest import Manifest, ShardEntry, TokenizerInfo, read_manifest
 from shards.storage import files
 
 SCHEMA_VERSION = 1
 
-LOOK_BYTES = 4_000_000_000
-
-LOOK_DOCUMENTS = 3_000_000
-"""Distributions are of slices with about this much text, chosen by the hash of their names."""
-
-MAX_KEYS = 50_000
-"""Hosts, languages and months that are counted at a time: past it the rarest are dropped."""
-
 MAX_SHARDS = 200
+"""Shards that are listed."""
 
-HOST = r"^[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@]*@)?(?P<host>[^/?#:@]+)"
+MAX_COLUMNS = 48
+"""Columns of a chart over time."""
 
-LENGTHS = [0] + [step * 10**power for power in range(1, 8) for step in (1, 2, 5)]
-"""Lower edges of the bins of lengths, in characters."""
+LANGUAGES = 30
+
+HOSTS = 25
 
 SCORES = [round(number / 50, 2) for number in range(51)]
-"""Lower edges of the bins of similarity; the last is of 1.0 alone."""
-
-_SPACE = np.isin(np.arange(256), list(b" \t\n\r\v\f"))
+"""Lower edges of the bins of similarity; the last bin is of 1.0 alone."""
 
 
-@dataclass
-class Split:
-    """How often each value occurs among kept and among removed documents."""
+@dataclass(frozen=True, kw_only=True)
+class Totals:
+    """What `corpus stats` counts, without the overlap."""
 
-    kept: Counter[Any] = field(default_factory=Counter)
-    removed: Counter[Any] = field(default_factory=Counter)
-
-    def add(self, values: Any, gone: NDArray[np.bool_]) -> None:
-        """Count the values of an Arrow column, a row a document."""
-        for counter, rows in ((self.kept, ~gone), (self.removed, gone)):
-            for pair in pc.value_counts(values.filter(pa.array(rows))).to_pylist():
-                counter[pair["values"]] += pair["counts"]
-            if len(counter) > 2 * MAX_KEYS:
-                for value, _ in counter.most_common()[MAX_KEYS:]:
-                    del counter[value]
-
-    def rows(self, name: str, most: int) -> list[dict[str, Any]]:
-        """`[{name, kept, removed}]` of the most frequent values and of None; the rest together as
-        `other`."""
-        values = sorted(
-            (self.kept | self.removed).keys() - {None},
-            key=lambda value: (-self.kept[value] - self.removed[value], value),
-        )
-        found = [
-            {name: value, "kept": self.kept[value], "removed": self.removed[value]}
-            for value in values[:most]
-        ]
-        rest = values[most:]
-        if rest:
-            found.append(
-                {
-                    name: "other",
-                    "values": len(rest),
-                    "kept": sum(self.kept[value] for value in rest),
-                    "removed": sum(self.removed[value] for value in rest),
-                }
-            )
-        if self.kept[None] or self.removed[None]:
-            found.append({name: None, "kept": self.kept[None], "removed": self.removed[None]})
-        return found
+    sources: dict[str, SourceStats]
+    total: SourceStats
+    shares: dict[str, Shares]
 
 
-@dataclass
-class Bins:
-    """Two histograms over the same edges."""
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """How far the build is; `decided`: every stage that removes documents has seen all of them."""
 
-    edges: list[Any]
-    kept: NDArray[np.int64] = field(init=False)
-    removed: NDArray[np.int64] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.kept, self.removed = (
-            np.zeros(len(self.edges), np.int64),
-            np.zeros(len(self.edges), np.int64),
-        )
-
-    def add(self, values: NDArray[np.generic], gone: NDArray[np.bool_]) -> None:
-        """Count D values; `gone`: which of them are of removed documents."""
-        numbers = np.searchsorted(np.array(self.edges), values, side="right") - 1
-        self.kept += np.bincount(numbers[~gone], minlength=len(self.edges))
-        self.removed += np.bincount(numbers[gone], minlength=len(self.edges))
-
-    def figures(self) -> dict[str, Any]:
-        """Lower edges and counts, without the empty bins at both ends."""
-        filled = np.flatnonzero(self.kept + self.removed)
-        first, last = (int(filled[0]), int(filled[-1]) + 1) if len(filled) else (0, 0)
-        return {
-            "edges": self.edges[first:last],
-            "kept": self.kept[first:last].tolist(),
-            "removed": self.removed[first:last].tolist(),
-        }
+    complete: bool
+    decided: bool
+    set_aside: list[Aside]
+    safety_net: dict[str, int]
 
 
-@dataclass
-class Words:
-    """Of kept documents whose tokens are known one by one: for fertility."""
+@dataclass(frozen=True, kw_only=True)
+class LookedAt:
+    """How much of the home was read for the distributions."""
+
+    slices: int
+    of_slices: int
+    documents: int
+    of_documents: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lengths:
+    """Histograms of the lengths of documents."""
+
+    unit: str = "characters"
+    total: Histogram
+    sources: dict[str, Histogram]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Similarity:
+    """A histogram of the similarity of removed documents and the ones kept in their place."""
+
+    stage: str
+    kind: str
+    edges: list[float]
+    removed: list[int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OverlapFigures:
+    """Removed documents by their source and the source of the document kept in their place.
+
+    `removed`: of all stages together; `counted`: those in it; `of`: all that were removed as
+    duplicates, more where a stage has not counted the sources.
+    """
+
+    sources: list[str]
+    removed: dict[str, dict[str, int]]
+    stages: Overlap
+    counted: int
+    of: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hosts:
+    """Hosts of the documents' addresses; `different`: how many there are."""
+
+    different: int
+    rows: list[ValueCount]
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeptRemoved:
+    """How many documents are kept and removed."""
+
+    kept: int
+    removed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timeline:
+    """Documents by month, year, decade or century, without a gap; `unknown`: without a date."""
+
+    unit: str
+    rows: list[ValueCount]
+    unknown: KeptRemoved
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dates:
+    """When documents were published and crawled."""
+
+    published: Timeline
+    crawled: Timeline
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitCounts:
+    """What the shards of one source and split hold."""
 
     documents: int = 0
-    bytes: int = 0
-    words: int = 0
+    sentences: int = 0
     tokens: int = 0
 
-    def figures(self) -> dict[str, Any]:
-        """The sums, tokens a word and bytes a token."""
+    def plus(self, entry: ShardEntry) -> "SplitCounts":
+        """With one more shard."""
+        return SplitCounts(
+            documents=self.documents + entry.documents,
+            sentences=self.sentences + entry.sentences,
+            tokens=self.tokens + entry.tokens,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tokens:
+    """What the shards hold, by source and split, and the fertility of the vocabulary."""
+
+    splits: dict[str, dict[str, SplitCounts]]
+    by_source: dict[str, Fertility]
+    by_language: dict[str, Fertility]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ManifestFigures:
+    """The manifest with at most `MAX_SHARDS` shards; `shards_in_all`: how many there are."""
+
+    manifest: Manifest
+    shards: tuple[ShardEntry, ...]
+    shards_in_all: int
+
+    @property
+    def tokenizer(self) -> TokenizerInfo:
+        """What the manifest says of the vocabulary."""
+        return self.manifest.tokenizer
+
+    def as_json(self) -> object:
+        """The keys of the manifest, and `shards_in_all`."""
         return {
-            "documents": self.documents,
-            "bytes": self.bytes,
-            "words": self.words,
-            "tokens": self.tokens,
-            "tokens_per_word": round(self.tokens / self.words, 4) if self.words else None,
-            "bytes_per_token": round(self.bytes / self.tokens, 4) if self.tokens else None,
+            **to_dict(self.manifest),
+            "shards": to_dict(self.shards),
+            "shards_in_all": self.shards_in_all,
         }
 
 
-@dataclass
-class Gathered:
-    """What one walk over the looked-at slices counts."""
+@dataclass(frozen=True, kw_only=True)
+class ReportFigures:
+    """Everything a report shows; `docs/report.md` explains the keys of its JSON."""
 
-    lengths: dict[str, Bins]
-    total: Bins = field(default_factory=lambda: Bins(LENGTHS))
-    languages: Split = field(default_factory=Split)
-    hosts: Split = field(default_factory=Split)
-    published: Split = field(default_factory=Split)
-    crawled: Split = field(default_factory=Split)
-    words_by_source: dict[str, Words] = field(default_factory=dict)
-    words_by_language: dict[str, Words] = field(default_factory=dict)
-    slices: int = 0
-    documents: int = 0
+    schema_version: int = SCHEMA_VERSION
+    stats: Totals
+    state: State
+    looked_at: LookedAt
+    reasons: list[Reason]
+    pairs: list[Pair]
+    lengths: Lengths
+    languages: list[ValueCount]
+    similarity: list[Similarity]
+    overlap: OverlapFigures
+    hosts: Hosts
+    dates: Dates
+    tokens: Tokens
+    stages: list[StageCost]
+    manifest: ManifestFigures | None
+    recipe: str
 
 
-def figures(home_root: str) -> dict[str, Any]:
-    """Everything a report shows, as JSON types; `docs/report.md` names the keys. Raises
-    `UserError`: no home, damage in it."""
-    home, recipe = open_home(home_root, for_reading=True)
+def figures(home: Home, recipe: Recipe) -> ReportFigures:
+    """Gather the figures of a home. Raises `UserError` for a damaged file."""
     slices = ordered_slices(home, recipe)
-    ready = {
-        (summary.source, summary.slice) for summary in slices if decided(home, recipe, summary)
-    }
-    counts = stats(home_root)
-    state = status(home_root)
+    ready = [summary for summary in slices if decided(home, recipe, summary)]
     verdicts = Verdicts(recipe)
-    for summary in slices:
-        if (summary.source, summary.slice) in ready:
-            verdicts.add(summary, fates(home, recipe, summary))
-    gathered = _walk(home, recipe, _looked_at(recipe, slices), ready)
-    places = _places(home, slices, verdicts)
-    rejected: Counter[str] = Counter(counts["total"].get("rejects", {}))
-    reasons = [
-        {
-            "stage": "ingest",
-            "reason": reason,
-            "count": count,
-            "sources": {
-                name: row["rejects"][reason]
-                for name, row in counts["sources"].items()
-                if reason in row["rejects"]
-            },
-        }
-        for reason, count in rejected.most_common()
-    ] + verdicts.reasons()
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "stats": {key: counts[key] for key in ("sources", "total", "shares")},
-        "state": {
-            "complete": state["complete"],
-            "decided": len(ready) == len(slices),
-            "set_aside": state["set_aside"],
-            "safety_net": state["safety_net"],
-        },
-        "looked_at": {
-            "slices": gathered.slices,
-            "of_slices": len(slices),
-            "documents": gathered.documents,
-            "of_documents": sum(summary.counts["documents"] for summary in slices),
-        },
-        "reasons": examples.with_examples(home, recipe, slices, reasons, verdicts.candidates),
-        "pairs": examples.pairs(home, recipe, slices, verdicts.candidates, places),
-        "lengths": {
-            "unit": "characters",
-            "total": gathered.total.figures(),
-            "sources": {name: bins.figures() for name, bins in gathered.lengths.items()},
-        },
-        "languages": gathered.languages.rows("language", 30),
-        "similarity": verdicts.similarity(),
-        "overlap": _overlap(list(recipe.sources), counts["overlap"], verdicts.copies),
-        "hosts": {
-            "different": len((gathered.hosts.kept | gathered.hosts.removed).keys() - {None}),
-            "rows": gathered.hosts.rows("host", 25),
-        },
-        "dates": {"published": _by_time(gathered.published), "crawled": _by_time(gathered.crawled)},
-        "tokens": _tokens(home, gathered),
-        "stages": read_figures(home),
-        "manifest": _manifest(home),
-        "recipe": files.read_bytes(home.file("recipe.toml")).decode(),
-    }
+    for summary in ready:
+        verdicts.add(summary, fates(home, recipe, summary))
+
+    counts = stats(home, recipe)
+    state = status(home, recipe)
+    is_ready = {(summary.source, summary.slice) for summary in ready}
+    found = distributions(home, recipe, slices, is_ready)
+    spots = _spots_of_kept(home, slices, verdicts)
+    manifest = _read_manifest(home)
+
+    return ReportFigures(
+        stats=Totals(sources=counts.sources, total=counts.total, shares=counts.shares),
+        state=State(
+            complete=state.complete,
+            decided=len(ready) == len(slices),
+            set_aside=state.set_aside,
+            safety_net=state.safety_net,
+        ),
+        looked_at=LookedAt(
+            slices=found.slices,
+            of_slices=len(slices),
+            documents=found.documents,
+            of_documents=sum(summary.counts["documents"] for summary in slices),
+        ),
+        reasons=[
+            *_reasons_of_rejects(home, recipe, slices, counts),
+            *_reasons_of_removed(home, verdicts),
+        ],
+        pairs=pairs(home, verdicts.candidates, spots),
+        lengths=Lengths(
+            total=found.total.histogram(),
+            sources={name: bins.histogram() for name, bins in found.lengths.items()},
+        ),
+        languages=found.languages.rows("language", LANGUAGES),
+        similarity=verdicts.similarity(),
+        overlap=_overlap(list(recipe.sources), counts.overlap, verdicts.duplicates),
+        hosts=Hosts(different=len(found.hosts.values()), rows=found.hosts.rows("host", HOSTS)),
+        dates=Dates(published=_by_time(found.published), crawled=_by_time(found.crawled)),
+        tokens=_tokens(manifest, found),
+        stages=read_figures(home),
+        manifest=_manifest_figures(manifest),
+        recipe=files.read_bytes(home.file("recipe.toml")).decode(),
+    )
 
 
 class Verdicts:
-    """What the removing stages say, summed over all slices: reasons, scores, copies, and candidates
-    to be shown."""
+    """The removed documents, summed over all slices by stage and reason.
+
+    `counts`: by source; `scores`: similarities; `candidates`: documents that may be shown;
+    `duplicates`: documents that were removed as duplicates or near-duplicates.
+    """
 
     def __init__(self, recipe: Recipe) -> None:
         self.seed = recipe.seed
         self.stages = removing_stages(recipe)
         self.counts: dict[tuple[str, str], Counter[str]] = {}
         self.scores: dict[tuple[str, str], Bins] = {}
-        self.candidates: dict[tuple[str, str], list[examples.Place]] = {}
-        self.copies = 0
+        self.candidates: Candidates = {}
+        self.duplicates = 0
 
     def add(self, ingested: Summary, table: pa.Table) -> None:
-        """Take in the fates of a slice."""
+        """Add the removed documents of a slice; `table`: the fates of all of them."""
         rows = np.flatnonzero(pc.is_valid(table.column("stage")).to_numpy())
-        if not len(rows):
-            return
-        table = table.take(pa.array(rows))
-        keys = list(zip(table.column("stage").to_pylist(), table.column("reason").to_pylist()))
-        scores = table.column("score").to_pylist()
-        twins = table.column("twin").to_pylist()
-        measured = list(
-            zip(table.column("value").to_pylist(), table.column("threshold").to_pylist())
+        removed = table.take(pa.array(rows))
+        for row, fate in zip(rows.tolist(), removed.to_pylist()):
+            key = (fate["stage"], fate["reason"])
+            self.counts.setdefault(key, Counter())[ingested.source] += 1
+            self.candidates.setdefault(key, []).append(self._candidate(ingested, row, fate))
+            self.duplicates += fate["twin"] is not None
+
+        # cut after each slice, so that memory does not grow with the home
+        for key in self.candidates:
+            self.candidates[key] = sorted(self.candidates[key])[:CANDIDATES]
+        self._add_scores(removed)
+
+    def _candidate(self, ingested: Summary, row: int, fate: dict[str, object]) -> Candidate:
+        def measured(name: str) -> float | None:
+            value = fate[name]
+            return value if isinstance(value, float) else None
+
+        return Candidate(
+            draw=chance(self.seed, "report", str(fate["id"])),
+            source=ingested.source,
+            slice=ingested.slice,
+            row=row,
+            twin=str(fate["twin"]) if fate["twin"] is not None else None,
+            score=measured("score"),
+            value=measured("value"),
+            threshold=measured("threshold"),
         )
-        draws = [
-            chance(self.seed, "report", identity) for identity in table.column("id").to_pylist()
-        ]
-        for key in dict.fromkeys(keys):
-            of_key = np.array([found == key for found in keys])
-            self.counts.setdefault(key, Counter())[ingested.source] += int(of_key.sum())
-            known = np.array(
-                [scores[row] for row in np.flatnonzero(of_key) if scores[row] is not None]
+
+    def _add_scores(self, removed: pa.Table) -> None:
+        by_key: dict[tuple[str, str], list[float]] = {}
+        for fate in removed.select(["stage", "reason", "score"]).to_pylist():
+            if fate["score"] is not None:
+                by_key.setdefault((fate["stage"], fate["reason"]), []).append(fate["score"])
+        for key, scores in by_key.items():
+            is_removed = np.ones(len(scores), np.bool_)
+            self.scores.setdefault(key, Bins(SCORES)).add(np.array(scores), is_removed)
+
+    def keys(self) -> list[tuple[str, str]]:
+        """(stage, reason) in the order of the stages, the most frequent reasons first."""
+
+        def order(key: tuple[str, str]) -> tuple[int, int, str]:
+            stage, reason = key
+            return self.stages.index(stage), -self.counts[key].total(), reason
+
+        return sorted(self.counts, key=order)
+
+    def similarity(self) -> list[Similarity]:
+        """Histograms of the scores, by stage and kind."""
+        found = []
+        for stage, kind in sorted(self.scores, key=lambda key: (self.stages.index(key[0]), key[1])):
+            histogram = self.scores[stage, kind].histogram()
+            found.append(
+                Similarity(stage=stage, kind=kind, edges=histogram.edges, removed=histogram.removed)
             )
-            if len(known):
-                self.scores.setdefault(key, Bins(SCORES)).add(known, np.ones(len(known), np.bool_))
-            held = self.candidates.setdefault(key, [])
-            held += [
-                examples.Place(
-                    draws[row],
-                    ingested.source,
-                    ingested.slice,
-                    int(rows[row]),
-                    twins[row],
-                    scores[row],
-                    *measured[row],
-                )
-                for row in np.flatnonzero(of_key)
-            ]
-            self.candidates[key] = sorted(held)[: examples.HELD]
-        self.copies += sum(twin is not None for twin in twins)
+        return found
 
-    def reasons(self) -> list[dict[str, Any]]:
-        """Stage, reason and counts, in the order of the stages, the most frequent first."""
-        keys = sorted(
-            self.counts,
-            key=lambda key: (self.stages.index(key[0]), -sum(self.counts[key].values()), key[1]),
+
+def _reasons_of_rejects(
+    home: Home, recipe: Recipe, slices: list[Summary], counts: Stats
+) -> list[Reason]:
+    """The reasons of rejects, the most frequent first, with examples."""
+    examples = examples_of_rejects(home, recipe, slices)
+    found = []
+    for reason, count in Counter(counts.total.rejects).most_common():
+        by_source = {
+            name: row.rejects[reason]
+            for name, row in counts.sources.items()
+            if reason in row.rejects
+        }
+        found.append(
+            Reason(
+                stage="ingest",
+                reason=reason,
+                count=count,
+                sources=by_source,
+                examples=examples.get(reason, []),
+            )
         )
-        return [
-            {
-                "stage": stage,
-                "reason": reason,
-                "count": sum(self.counts[stage, reason].values()),
-                "sources": dict(self.counts[stage, reason]),
-            }
-            for stage, reason in keys
-        ]
-
-    def similarity(self) -> list[dict[str, Any]]:
-        """Histograms of the scores of removed documents and their twins, by stage and kind."""
-        keys = sorted(self.scores, key=lambda key: (self.stages.index(key[0]), key[1]))
-        return [
-            {
-                "stage": stage,
-                "kind": kind,
-                **{
-                    name: value
-                    for name, value in self.scores[stage, kind].figures().items()
-                    if name != "kept"
-                },
-            }
-            for stage, kind in keys
-        ]
+    return found
 
 
-def _looked_at(recipe: Recipe, slices: list[Summary]) -> list[Summary]:
-    """The slices whose documents are read, in order; at least one of each source."""
-    drawn = sorted(
-        slices,
-        key=lambda summary: chance(recipe.seed, "report", f"{summary.source}/{summary.slice}"),
-    )
-    chosen, seen, size, documents = set(), set(), 0, 0
-    for summary in drawn:
-        if summary.source not in seen or (size < LOOK_BYTES and documents < LOOK_DOCUMENTS):
-            chosen.add((summary.source, summary.slice))
-            seen.add(summary.source)
-            size += summary.counts["bytes"]
-            documents += summary.counts["documents"]
-    return [summary for summary in slices if (summary.source, summary.slice) in chosen]
+def _reasons_of_removed(home: Home, verdicts: Verdicts) -> list[Reason]:
+    """The reasons of removal, with examples."""
+    examples = examples_of_removed(home, verdicts.candidates)
+    return [
+        Reason(
+            stage=stage,
+            reason=reason,
+            count=verdicts.counts[stage, reason].total(),
+            sources=dict(verdicts.counts[stage, reason]),
+            examples=examples.get((stage, reason), []),
+        )
+        for stage, reason in verdicts.keys()
+    ]
 
 
-def _walk(
-    home: Home, recipe: Recipe, slices: list[Summary], ready: set[tuple[str, str]]
-) -> Gathered:
-    found = Gathered({name: Bins(LENGTHS) for name in recipe.sources})
+def _spots_of_kept(home: Home, slices: list[Summary], verdicts: Verdicts) -> dict[str, Spot]:
+    """Where the documents are that were kept in place of the candidates, by id."""
+    ids: set[bytes] = set()
+    for candidates in verdicts.candidates.values():
+        ids.update(candidate.twin.encode() for candidate in candidates if candidate.twin)
+    if not ids:
+        return {}
+
+    wanted = np.array(sorted(ids), "S32")
+    found: dict[str, Spot] = {}
     for summary in slices:
-        rows = summary.counts["documents"]
-        is_decided = (summary.source, summary.slice) in ready
-        gone = (
-            pc.is_valid(fates(home, recipe, summary).column("stage")).to_numpy()
-            if is_decided
-            else np.zeros(rows, np.bool_)
-        )
-        tokens = _token_counts(home, summary, int((~gone).sum())) if is_decided else None
-        of_kept = np.cumsum(~gone) - 1  # the row among the kept ones
         begin = 0
-        for table in document_tables(home, summary, ["text", "url", "date", "language", "crawled"]):
-            of_group = gone[begin : begin + table.num_rows]
-            text = table.column("text")
-            lengths = pc.utf8_length(text).to_numpy()
-            for bins in (found.total, found.lengths[summary.source]):
-                bins.add(lengths, of_group)
-            languages = table.column("language")
-            found.languages.add(languages, of_group)
-            found.hosts.add(
-                pc.struct_field(pc.extract_regex(pc.utf8_lower(table.column("url")), HOST), "host"),
-                of_group,
-            )
-            found.published.add(
-                pc.strftime(table.column("date").cast(pa.timestamp("s")), "%Y-%m"), of_group
-            )
-            found.crawled.add(
-                pc.strftime(table.column("crawled").cast(pa.timestamp("s")), "%Y-%m"), of_group
-            )
-            if tokens is not None:
-                counted = (
-                    np.where(
-                        of_group, 0, tokens[np.maximum(of_kept[begin : begin + table.num_rows], 0)]
-                    )
-                    if len(tokens)
-                    else np.zeros(table.num_rows, np.int64)
-                )
-                _add_words(
-                    found,
-                    summary.source,
-                    languages.to_pylist(),
-                    pc.binary_length(text).to_numpy(),
-                    word_counts(text),
-                    counted,
-                    ~of_group,
-                )
-            begin += table.num_rows
-        found.slices += 1
-        found.documents += rows
-    return found
-
-
-def _add_words(
-    found: Gathered,
-    source: str,
-    languages: list[str | None],
-    sizes: Any,
-    words: Any,
-    tokens: Any,
-    kept: NDArray[np.bool_],
-) -> None:
-    codes = np.array([code or "" for code in languages])
-    for by, key, rows in [
-        (found.words_by_source, source, kept),
-        *(
-            (found.words_by_language, str(code), kept & (codes == code))
-            for code in np.unique(codes)
-        ),
-    ]:
-        held = by.setdefault(key, Words())
-        held.documents += int(rows.sum())
-        held.bytes += int(sizes[rows].sum())
-        held.words += int(words[rows].sum())
-        held.tokens += int(tokens[rows].sum())
-
-
-def word_counts(texts: pa.ChunkedArray) -> NDArray[np.int64]:
-    """(D,) runs of anything but ASCII white space in each text."""
-    counts = []
-    for chunk in texts.chunks:
-        buffers = chunk.cast(pa.large_string()).buffers()
-        offsets = np.frombuffer(buffers[1], np.int64)[chunk.offset : chunk.offset + len(chunk) + 1]
-        content = np.frombuffer(buffers[2] or b"", np.uint8)[offsets[0] : offsets[-1]]
-        space = _SPACE[content]
-        starts = ~space
-        starts[1:] &= space[:-1]
-        offsets = offsets - offsets[0]
-        filled = offsets[:-1] < offsets[1:]
-        heads = offsets[:-1][filled]
-        starts[heads] = ~space[heads]  # a text begins anew, whatever the one before ended in
-        found = np.zeros(len(chunk), np.int64)
-        if len(heads):
-            found[filled] = np.add.reduceat(starts.view(np.uint8), heads, dtype=np.int64)
-        counts.append(found)
-    return np.concatenate([*counts, np.zeros(0, np.int64)])
-
-
-def _token_counts(home: Home, ingested: Summary, kept: int) -> NDArray[np.int64] | None:
-    """(kept,) tokens of each kept document, from the work files; None where they are not there, or
-    of other documents."""
-    address = home.work(tokenize.STAGE, ingested.source, f"{ingested.slice}.arrow")
-    if files.is_remote(home.root) or not files.exists(address):
-        return None
-    try:
-        reader = pa.ipc.open_file(files.map_file(address))
-        lengths = [
-            np.diff(reader.get_batch(number).column("tokens").offsets.to_numpy())
-            for number in range(reader.num_record_batches)
-        ]
-    except (pa.ArrowInvalid, OSError):  # cut: the next build makes it again
-        return None
-    counts = np.concatenate([*lengths, np.zeros(0, np.int64)])
-    return counts if len(counts) == kept else None
-
-
-def _places(
-    home: Home, slices: list[Summary], verdicts: Verdicts
-) -> dict[str, tuple[str, str, int]]:
-    """Where the twins to be shown lie: source, slice and row by id."""
-    wanted = np.array(
-        sorted(
-            {
-                place.twin.encode()
-                for places in verdicts.candidates.values()
-                for place in places
-                if place.twin
-            }
-        ),
-        "S32",
-    )
-    found: dict[str, tuple[str, str, int]] = {}
-    for summary in slices if len(wanted) else ():
-        row = 0
         for table in document_tables(home, summary, ["id"]):
-            ids = table.column("id").to_numpy(zero_copy_only=False).astype("S32")
-            at = np.searchsorted(wanted, ids)
-            at[at == len(wanted)] = 0
-            for hit in np.flatnonzero(wanted[at] == ids):
-                found[ids[hit].decode()] = (summary.source, summary.slice, row + int(hit))
-            row += table.num_rows
+            own = table.column("id").to_numpy(zero_copy_only=False).astype("S32")
+            # an id past all wanted ones is compared with the first, and differs
+            place = np.searchsorted(wanted, own)
+            place[place == len(wanted)] = 0
+            for row in np.flatnonzero(wanted[place] == own).tolist():
+                found[own[row].decode()] = (summary.source, summary.slice, begin + row)
+            begin += table.num_rows
     return found
 
 
-def _overlap(sources: list[str], stages: Overlap, copies: int) -> dict[str, Any]:
-    """How many removed documents of each source have their twin in each source, by stage and
-    together; `counted` of `of`, all documents that went for a twin: of a stage that has not counted
-    its twins, none."""
+def _overlap(sources: list[str], stages: Overlap, duplicates: int) -> OverlapFigures:
     together: dict[str, dict[str, int]] = {}
+    counted = 0
     for rows in stages.values():
         for source, row in (rows or {}).items():
-            held = together.setdefault(source, {})
+            of_source = together.setdefault(source, {})
             for other, count in row.items():
-                held[other] = held.get(other, 0) + count
-    counted = sum(sum(row.values()) for row in together.values())
-    return {
-        "sources": sources,
-        "removed": together,
-        "stages": stages,
-        "counted": counted,
-        "of": copies,
-    }
+                of_source[other] = of_source.get(other, 0) + count
+                counted += count
+    return OverlapFigures(
+        sources=sources, removed=together, stages=stages, counted=counted, of=duplicates
+    )
 
 
-def _by_time(split: Split) -> dict[str, Any]:
-    """Counts by month, or by the shortest of year, decade, century that gives at most 48 columns;
-    those between the first and the last without a document too."""
-    months = (split.kept.keys() | split.removed.keys()) - {None}
-    for unit, digits in (("month", 7), ("year", 4), ("decade", 3), ("century", 2)):  # noqa: B007
+UNITS = (("month", 7), ("year", 4), ("decade", 3), ("century", 2))
+"""Units of time, and the characters of `2017-11` that name one."""
+
+
+def _by_time(split: Split) -> Timeline:
+    """Counts by the shortest unit that gives at most `MAX_COLUMNS`, empty columns included."""
+    unit, numbers = _unit(split.values())
+    rows: dict[int, ValueCount] = {}
+    if numbers:
+        for number in range(min(numbers.values()), max(numbers.values()) + 1):
+            rows[number] = ValueCount(name=unit, value=_label(unit, number), kept=0, removed=0)
+    for month, number in numbers.items():
+        row = rows[number]
+        rows[number] = replace(
+            row, kept=row.kept + split.kept[month], removed=row.removed + split.removed[month]
+        )
+    unknown = KeptRemoved(kept=split.kept[None], removed=split.removed[None])
+    return Timeline(unit=unit, rows=list(rows.values()), unknown=unknown)
+
+
+def _unit(months: set[str]) -> tuple[str, dict[str, int]]:
+    """The unit of time that a chart shows, and the number of each month in it."""
+    numbers: dict[str, int] = {}
+    for unit, digits in UNITS:
         numbers = {month: _number(month[:digits]) for month in months}
-        if not numbers or max(numbers.values()) - min(numbers.values()) < 48:
-            break
-    columns = range(min(numbers.values()), max(numbers.values()) + 1) if numbers else range(0)
-    rows = [{unit: _label(unit, number), "kept": 0, "removed": 0} for number in columns]
-    for series, counter in (("kept", split.kept), ("removed", split.removed)):
-        for month, number in numbers.items():
-            rows[number - columns[0]][series] += counter[month]  # type: ignore[operator]
-    return {
-        "unit": unit,
-        "rows": rows,
-        "unknown": {"kept": split.kept[None], "removed": split.removed[None]},
-    }
+        if not numbers or max(numbers.values()) - min(numbers.values()) < MAX_COLUMNS:
+            return unit, numbers
+    return UNITS[-1][0], numbers
 
 
 def _number(text: str) -> int:
@@ -525,53 +469,43 @@ def _number(text: str) -> int:
 
 
 def _label(unit: str, number: int) -> str:
-    return (
-        f"{number // 12:04}-{number % 12 + 1:02}"
-        if unit == "month"
-        else str(number).rjust({"year": 4, "decade": 3, "century": 2}[unit], "0").ljust(4, "0")
+    """`2017-11` for a month, else the first year of the unit."""
+    if unit == "month":
+        return f"{number // 12:04}-{number % 12 + 1:02}"
+    digits = dict(UNITS)[unit]
+    return str(number).rjust(digits, "0").ljust(4, "0")
+
+
+def _tokens(manifest: Manifest | None, found: Distributions) -> Tokens:
+    splits: dict[str, dict[str, SplitCounts]] = {}
+    shards: Sequence[ShardEntry] = manifest.shards if manifest else ()
+    for entry in shards:
+        of_source = splits.setdefault(entry.source, {})
+        of_source[entry.split] = of_source.get(entry.split, SplitCounts()).plus(entry)
+
+    languages = sorted(found.words_by_language.items(), key=lambda item: (-item[1].tokens, item[0]))
+    return Tokens(
+        splits=splits,
+        by_source={name: words.fertility() for name, words in found.words_by_source.items()},
+        by_language={name: words.fertility() for name, words in languages[:LANGUAGES]},
     )
 
 
-def _tokens(home: Home, gathered: Gathered) -> dict[str, Any]:
-    manifest = _read_manifest(home)
-    splits: dict[str, dict[str, dict[str, int]]] = {}
-    for entry in manifest.shards if manifest else ():
-        row = splits.setdefault(entry.source, {}).setdefault(
-            entry.split, {"documents": 0, "sentences": 0, "tokens": 0}
-        )
-        for key in row:
-            row[key] += getattr(entry, key)
-    return {
-        "splits": splits,
-        "by_source": {name: words.figures() for name, words in gathered.words_by_source.items()},
-        "by_language": {
-            name: words.figures()
-            for name, words in sorted(
-                gathered.words_by_language.items(), key=lambda item: (-item[1].tokens, item[0])
-            )[:30]
-        },
-    }
-
-
 def _read_manifest(home: Home) -> Manifest | None:
+    """The manifest of the shards; None when there is none that can be read."""
+    if not files.exists(home.file("shards", MANIFEST)):
+        return None
     try:
-        return (
-            read_manifest(home.file("shards"))
-            if files.exists(home.file("shards", MANIFEST))
-            else None
-        )
+        return read_manifest(home.file("shards"))
     except UserError:
         return None
 
 
-def _manifest(home: Home) -> dict[str, Any] | None:
-    """The manifest, its shards cut at `MAX_SHARDS`; null where there is none that can be read."""
-    manifest = _read_manifest(home)
+def _manifest_figures(manifest: Manifest | None) -> ManifestFigures | None:
     if manifest is None:
         return None
-    shards: Iterable[Any] = manifest.shards
-    return {
-        **to_dict(manifest),
-        "shards": to_dict(tuple(shards)[:MAX_SHARDS]),
-        "shards_in_all": len(manifest.shards),
-    }
+    return ManifestFigures(
+        manifest=manifest,
+        shards=tuple(manifest.shards)[:MAX_SHARDS],
+        shards_in_all=len(manifest.shards),
+    )

@@ -1,6 +1,5 @@
-"""TODO-DOC pipelines/stages/near/attributes.py."""
+"""The last pass of stage `near`: the decision, and from it the attributes of every slice."""
 
-import dataclasses
 import hashlib
 from dataclasses import dataclass
 from typing import Any
@@ -11,61 +10,53 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipelines.home.decisions import attribute_digests, kept_rows, twins
-from pipelines.home.documents import ATTRIBUTE_SCHEMA
+from pipelines.home.documents import write_attributes
 from pipelines.home.fingerprints import fingerprint
-from pipelines.home.layout import Home, open_home, recipe_key, task_home
-from pipelines.home.summaries import (
-    SliceTask,
-    Summary,
-    bulk,
-    done,
-    ordered_slices,
-    slice_summary,
-    write_summary,
-)
+from pipelines.home.layout import EXACT, NEAR, Home, recipe_key
+from pipelines.home.summaries import SliceTask, Summary, bulk, ordered_slices
 from pipelines.recipe import Recipe
 from pipelines.stages.near.decision import CONTAINED, REMOVAL, decide
-from pipelines.stages.near.groups import DECISION, STAGE, grouped, write_if_new
+from pipelines.stages.near.groups import DECISION, grouped, write_if_new
+from pipelines.stages.stage import Pass, Result
 from shards.storage import files
 
 DECISION_VERSION = 3
-"""Of which documents go, and of what `apply` writes."""
+"""Of which documents are removed, and of what `apply` writes."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Task(SliceTask):
-    """One ingested slice to write the attributes of, from the removals in the file of its group,
-    from number `first` on: as many as `twins_in` says for the first source of the recipe, whose
-    twins are there, then for the second, and so on. `before`: `attribute_digests` of the stages
-    before."""
+    """One ingested slice to write the attributes of.
 
-    fingerprint: str
+    Its removals are in the file of its group, beginning with number `first`: as many as `twins_in`
+    says for the first source of the recipe, whose documents are their twins, then for the second,
+    and so on. `before` holds the `attribute_digests` of the stages before.
+    """
+
     group: str
     first: int
     twins_in: tuple[int, ...]
     before: tuple[str, ...]
-    stage: str = STAGE
 
 
-def plan_apply(home_root: str) -> list[Task]:
-    """Decide, and every slice to write the attributes of."""
-    home, recipe = open_home(home_root)
-    by_group = decide(home, recipe)
-    found, read, key = ordered_slices(home, recipe), bulk(home), recipe_key(recipe)
-    digests = iter(
-        files.each(
-            home.root,
-            lambda summary: attribute_digests(home, recipe, summary, before=STAGE, read=read),
-            found,
-        )
-    )
+def plan(home: Home, recipe: Recipe) -> list[Task]:
+    """Decide, and list every slice to write the attributes of."""
+    removals_of = decide(home, recipe)
+    slices, read = ordered_slices(home, recipe), bulk(home)
+
+    def digests_before(summary: Summary) -> list[str]:
+        return attribute_digests(home, recipe, summary, before=NEAR, read=read)
+
+    digests = iter(files.each(home.root, digests_before, slices))
+    nothing_removed = (np.zeros(0, REMOVAL), np.zeros(0, np.uint16))
+    key = recipe_key(recipe)
     tasks = []
-    for index, members in enumerate(grouped(found)):
-        (removals, sources), held = (
-            by_group.get(index, (np.zeros(0, REMOVAL), np.zeros(0, np.uint16))),
-            list[NDArray[Any]](),
-        )
+
+    for index, members in enumerate(grouped(slices)):
+        removals, sources = removals_of.get(index, nothing_removed)
+        by_slice: list[NDArray[Any]] = []
         row = first = 0
+
         for summary in members:
             end = row + summary.counts["documents"]
             here = slice(*np.searchsorted(removals["row"], [row, end]))
@@ -76,87 +67,90 @@ def plan_apply(home_root: str) -> list[Task]:
             wanted = fingerprint(
                 stage=DECISION_VERSION, documents=summary.output, before=before, removals=decided
             )
-            tasks.append(
-                Task(
-                    home=home_root,
-                    recipe=key,
-                    ingested=summary,
-                    fingerprint=wanted,
-                    group=members[0].slice,
-                    first=first,
-                    twins_in=tuple(
-                        np.bincount(sources[here], minlength=len(recipe.sources)).tolist()
-                    ),
-                    before=tuple(before),
-                )
+            twins_in = np.bincount(sources[here], minlength=len(recipe.sources))
+            task = Task(
+                home=home.root,
+                recipe=key,
+                ingested=summary,
+                fingerprint=wanted,
+                group=members[0].slice,
+                first=first,
+                twins_in=tuple(twins_in.tolist()),
+                before=tuple(before),
             )
+            tasks.append(task)
+
             row, first = end, first + len(of_slice)
-            held.append(of_slice[np.argsort(sources[here], kind="stable")])
-        write_if_new(
-            home.work(DECISION, members[0].source, f"{members[0].slice}.bin"),
-            np.concatenate(held).tobytes(),
-        )
+            by_slice.append(of_slice[np.argsort(sources[here], kind="stable")])
+
+        address = home.work(DECISION, members[0].source, f"{members[0].slice}.bin")
+        write_if_new(address, np.concatenate(by_slice).tobytes())
+
     return tasks
 
 
-def apply(task: Task) -> Summary:
-    """Write the attributes of a slice from the decision about it."""
-    home, recipe = task_home(task)
-    ingested = task.ingested
-    address = home.attributes(STAGE, ingested.source, ingested.slice)
-    finished = done(home, STAGE, ingested.source, ingested.slice, task.fingerprint, address)
-    if finished:
-        return finished
-    ids = _ids(home, recipe, ingested)
-    names: list[str | None] = [None] * len(ids)
+def attributes_address(home: Home, recipe: Recipe, task: Task) -> str:
+    """Where the attributes of a slice are stored."""
+    return home.attributes(NEAR, task.source, task.name)
+
+
+def apply(home: Home, recipe: Recipe, task: Task, output: files.Output) -> Result:
+    """Write, for each document of a slice, its twin or null."""
+    ids = _ids(home, recipe, task.ingested)
+    twin_ids: list[str | None] = [None] * len(ids)
     scores: list[float | None] = [None] * len(ids)
     kinds: list[str | None] = [None] * len(ids)
-    removals: NDArray[Any] = np.zeros(0, REMOVAL)
-    sources = np.repeat(np.arange(len(task.twins_in)), task.twins_in)
-    if len(sources):
-        with files.open_ranges(home.work(DECISION, ingested.source, f"{task.group}.bin")) as stream:
-            removals = np.frombuffer(
-                stream.read_at(len(sources) * REMOVAL.itemsize, task.first * REMOVAL.itemsize),
-                REMOVAL,
-            )
-    if recipe.sources[ingested.source].dedup.before_rules:  # a rule's is the rule's
-        ours = kept_rows(home, recipe, ingested, before=STAGE)[removals["row"]]
-        removals, sources = removals[ours], sources[ours]
+    removals, sources = _removals(home, recipe, task)
+
     for row, score, twin in removals.tolist():
-        names[row] = twin.ljust(16, b"\0").hex()  # numpy's S16 drops trailing zero bytes
+        twin_ids[row] = twin.ljust(16, b"\0").hex()  # numpy's S16 drops trailing zero bytes
         scores[row] = score % CONTAINED / 1e9
         kinds[row] = "contained" if score >= CONTAINED else "near"
+
     columns = [
         ids,
-        pa.array(names, pa.string()),
+        pa.array(twin_ids, pa.string()),
         pa.array(scores, pa.float64()),
         pa.array(kinds, pa.string()),
     ]
-    table = pa.table(
-        columns, schema=ATTRIBUTE_SCHEMA.with_metadata({"corpusmill.documents": ingested.output})
+    write_attributes(output, columns, task.ingested.output)
+
+    names = list(recipe.sources)
+    numbers, counted = np.unique(sources, return_counts=True)
+    return Result(
+        counts={
+            "documents": len(ids),
+            "removed": len(removals),
+            "contained": int((removals["score"] >= CONTAINED).sum()),
+        },
+        twins_in={names[number]: int(count) for number, count in zip(numbers, counted)},
+        inputs=(task.ingested.output, *task.before),
     )
-    with files.open_output(address) as output:
-        pq.write_table(table, output, compression="zstd")
-    counts = {
-        "documents": len(ids),
-        "removed": len(removals),
-        "contained": int((removals["score"] >= CONTAINED).sum()),
-    }
-    named = list(recipe.sources)
-    twins_in = {
-        named[number]: int(count) for number, count in zip(*np.unique(sources, return_counts=True))
-    }
-    summary = slice_summary(
-        STAGE, ingested, task.fingerprint, output, counts, (ingested.output, *task.before)
-    )
-    summary = dataclasses.replace(summary, twins_in=twins_in)
-    write_summary(home, summary)
-    return summary
+
+
+def _removals(home: Home, recipe: Recipe, task: Task) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """The `REMOVAL`s of a slice and the numbers of their twins' sources in the recipe."""
+    sources = np.repeat(np.arange(len(task.twins_in)), task.twins_in)
+    if not len(sources):
+        return np.zeros(0, REMOVAL), sources
+
+    with files.open_ranges(home.work(DECISION, task.source, f"{task.group}.bin")) as stream:
+        size, begin = len(sources) * REMOVAL.itemsize, task.first * REMOVAL.itemsize
+        removals = np.frombuffer(stream.read_at(size, begin), REMOVAL)
+
+    # Where documents are compared before the rules, one that a rule removes counts as the rule's.
+    if recipe.sources[task.source].dedup.before_rules:
+        ours = kept_rows(home, recipe, task.ingested, before=NEAR)[removals["row"]]
+        removals, sources = removals[ours], sources[ours]
+    return removals, sources
 
 
 def _ids(home: Home, recipe: Recipe, ingested: Summary) -> pa.ChunkedArray:
     """(D,) the ids of a slice's documents, from where the least is read."""
     if recipe.dedup.exact:
-        return twins(home, "exact", ingested).column("id")
+        return twins(home, EXACT, ingested).column("id")
     with files.open_input(home.documents(ingested.source, ingested.slice)) as stream:
         return pq.read_table(stream, columns=["id"]).column("id")
+
+
+APPLY = Pass(name=NEAR, plan=plan, address=attributes_address, work=apply, label="Apply")

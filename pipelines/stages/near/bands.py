@@ -1,15 +1,24 @@
-"""TODO-DOC pipelines/stages/near/bands.py."""
+"""How the 256 values of a signature are divided into bands, and what that finds.
+
+A band of r values is equal in two signatures with the chance s**r, where s is the Jaccard similarity
+of the texts; so a pair meets in at least one of b bands with the chance 1 - (1 - s**r)**b (Leskovec,
+Rajaraman, Ullman, Mining of Massive Datasets, 3.4.2).
+"""
 
 from pipelines.recipe import Recipe
 
 BINS = 256
+"""Values of a signature."""
+
+WANTED_CHANCE = 0.98
+"""A pair at the threshold is compared with at least this chance."""
 
 
 def band_scheme(threshold: float) -> tuple[int, int]:
-    """(bands, rows of each) of 256 values: the most selective in which a pair at the threshold
-    meets with a chance of 0.98."""
+    """(bands, rows per band): the most selective scheme in which a pair at the threshold meets with
+    a chance of `WANTED_CHANCE`."""
     for rows in (16, 8, 4, 2, 1):
-        if found_chance(threshold, BINS // rows, rows) >= 0.98:
+        if found_chance(threshold, BINS // rows, rows) >= WANTED_CHANCE:
             return BINS // rows, rows
     raise ValueError(f"no scheme for {threshold}")
 
@@ -20,25 +29,29 @@ def found_chance(similarity: float, bands: int, rows: int) -> float:
 
 
 def lowest_threshold(rows: int) -> float:
-    """The lowest threshold, in steps of 0.01, that a scheme of these rows serves."""
-    return next(
-        step / 100 for step in range(1, 101) if found_chance(step / 100, BINS // rows, rows) >= 0.98
-    )
+    """The lowest threshold, in steps of 0.01, that a scheme with these rows per band serves."""
+    for step in range(1, 101):
+        if found_chance(step / 100, BINS // rows, rows) >= WANTED_CHANCE:
+            return step / 100
+    raise ValueError(f"no threshold for {rows} rows per band")
 
 
 def s_curve(bands: int, rows: int) -> str:
     """The S-curve as a line for people."""
-    points = ", ".join(
-        f"{similarity} {found_chance(similarity, bands, rows):.3f}"
-        for similarity in (0.3, 0.5, 0.6, 0.7, 0.8, 0.9)
-    )
-    return f"{bands} bands of {rows}; chance that a pair is compared, by its similarity: {points}"
+    points = []
+    for similarity in (0.3, 0.5, 0.6, 0.7, 0.8, 0.9):
+        points.append(f"{similarity} {found_chance(similarity, bands, rows):.3f}")
+    listed = ", ".join(points)
+    return f"{bands} bands of {rows}; chance that a pair is compared, by its similarity: {listed}"
 
 
 def thresholds(recipe: Recipe) -> dict[str, float]:
-    """The threshold of each source."""
-    own = {name: options.dedup.threshold for name, options in recipe.sources.items()}
-    return {name: recipe.dedup.threshold if value is None else value for name, value in own.items()}
+    """The threshold of each source: its own, else that of the recipe."""
+    found = {}
+    for name, options in recipe.sources.items():
+        own = options.dedup.threshold
+        found[name] = recipe.dedup.threshold if own is None else own
+    return found
 
 
 def billionths(share: float) -> int:

@@ -1,124 +1,124 @@
-"""TODO-DOC pipelines/stages/near/candidates.py."""
+"""The third pass of stage `near`: each group gets its candidate pairs, each once, and the shingles
+of those of its documents that are in a pair.
+
+So the comparison reads no text. Memory is one row group of documents and the pairs of a group.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
+import pyarrow as pa
 from numpy.typing import NDArray
 
+from pipelines.home.documents import open_parquet
 from pipelines.home.fingerprints import fingerprint
-from pipelines.home.layout import Home, open_home, recipe_key, task_home
-from pipelines.home.summaries import Summary, done, ordered_slices, summaries, write_summary
+from pipelines.home.layout import Home
+from pipelines.home.summaries import ordered_slices, summaries
 from pipelines.progress.ticks import tick
-from pipelines.stages.near import groups as near_groups
+from pipelines.recipe import Recipe
 from pipelines.stages.near import signatures
 from pipelines.stages.near.groups import (
     CANDIDATES,
     PAIRS,
+    VERSION,
+    GroupTask,
     Listed,
-    Task,
-    group_summary,
+    group_tasks,
     grouped,
     read_list,
 )
 from pipelines.stages.near.pairs import LATER, PAIR_ROOM
+from pipelines.stages.stage import Pass, Result
 from shards.storage import files
 
 FACT = np.dtype([("order", "<u4"), ("id", "S16")])
-"""What the decision asks about a document that is in a pair."""
-
-# --- candidates
-# ---------------------------------------------------------------------------------------------------
+"""What the decision needs to know about a document that is in a pair."""
 
 
-def plan_candidates(home_root: str) -> list[Task]:
+def plan(home: Home, recipe: Recipe) -> list[GroupTask]:
     """Every group, to gather its pairs and shingles."""
-    home, recipe = open_home(home_root)
-    pairs = fingerprint(
-        stage=near_groups.VERSION,
-        ngram=recipe.dedup.ngram,
-        pairs=[summary.output for summary in summaries(home, PAIRS, "all")],
-    )
-    key = recipe_key(recipe)
-    return [
-        Task(
-            home=home_root,
-            recipe=key,
-            members=members,
-            index=index,
-            stage=CANDIDATES,
-            fingerprint=fingerprint(pairs=pairs, documents=[summary.output for summary in members]),
-        )
-        for index, members in enumerate(grouped(ordered_slices(home, recipe)))
-    ]
+    proposed = [summary.output for summary in summaries(home, PAIRS, "all")]
+    pairs = fingerprint(stage=VERSION, ngram=recipe.dedup.ngram, pairs=proposed)
+    fingerprints = []
+    for members in grouped(ordered_slices(home, recipe)):
+        documents = [summary.output for summary in members]
+        fingerprints.append(fingerprint(pairs=pairs, documents=documents))
+    return group_tasks(home, recipe, fingerprints)
 
 
-def gather(task: Task) -> Summary:
-    """Write what a group needs to be compared: the shingles of its documents that are in a pair,
-    sorted sets end to end (uint64); pairs (P, 2) uint64, later place here; C `FACT`s; (C + 1,)
-    int64 where each set begins; rows, counted through the group, and words (C,) uint32; C and P."""
+def candidates_address(home: Home, recipe: Recipe, task: GroupTask) -> str:
+    """Where the pairs and shingles of a group are stored."""
+    return home.work(CANDIDATES, task.source, f"{task.name}.bin")
+
+
+def gather(home: Home, recipe: Recipe, task: GroupTask, output: files.Output) -> Result:
+    """Write what a group needs to be compared.
+
+    The file is the shingles of its C documents that are in a pair, sorted sets end to end (uint64);
+    pairs (P, 2) uint64 whose later place is here; C `FACT`s; (C + 1,) int64 where each set begins;
+    rows, counted through the group, and words, (C,) uint32; C and P.
+    """
     from pipelines.stages.near import kernels
     from pipelines.stages.near.word_table import word_table
 
-    home, recipe = task_home(task)
-    address = home.work(CANDIDATES, task.source, f"{task.name}.bin")
-    finished = done(home, CANDIDATES, task.source, task.name, task.fingerprint, address)
-    if finished:
-        return finished
+    ngram = recipe.dedup.ngram
     pairs, rows = _own_pairs(home, task.index)
-    facts, words = np.zeros(len(rows), FACT), np.zeros(len(rows), np.uint32)
+    facts = np.zeros(len(rows), FACT)
+    words = np.zeros(len(rows), np.uint32)
     ends = np.zeros(len(rows) + 1, np.int64)
-    with files.open_output(address) as output:
-        for number, (row, text, order, identity) in enumerate(_documents(home, task, rows)):
-            shingles = kernels.shingles_of(text, recipe.dedup.ngram, word_table())
-            facts[number], words[number] = (order, identity), len(shingles) + recipe.dedup.ngram - 1
-            shingles.sort()
-            shingles = shingles[np.concatenate([[True], shingles[1:] != shingles[:-1]])]
-            output.write(shingles.tobytes())
-            ends[number + 1] = ends[number] + len(shingles)
-            tick(number, task.size * row // max(task.documents, 1))
-        for array in (
-            pairs,
-            facts,
-            ends,
-            rows.astype(np.uint32),
-            words,
-            np.array([len(rows), len(pairs)], np.uint64),
-        ):
-            output.write(array.tobytes())
-    summary = group_summary(task, output, {"candidates": len(rows), "pairs": len(pairs)})
-    write_summary(home, summary)
-    return summary
+
+    for number, (row, text, order, identity) in enumerate(_documents(home, task, rows)):
+        shingles = kernels.shingles_of(text, ngram, word_table())
+        facts[number] = (order, identity)
+        words[number] = len(shingles) + ngram - 1
+
+        shingles.sort()
+        is_new = np.concatenate([[True], shingles[1:] != shingles[:-1]])
+        distinct = shingles[is_new]
+        output.write(distinct.tobytes())
+        ends[number + 1] = ends[number] + len(distinct)
+        tick(number, task.size * row // max(task.documents, 1))
+
+    counts = np.array([len(rows), len(pairs)], np.uint64)
+    for array in (pairs, facts, ends, rows.astype(np.uint32), words, counts):
+        output.write(array.tobytes())
+
+    return Result(counts={"candidates": len(rows), "pairs": len(pairs)}, inputs=task.inputs)
 
 
 def _own_pairs(home: Home, index: int) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    """(P, 2) the pairs whose later document lies in a group, each once, sorted; and the rows of it
-    that are in any pair."""
+    """(P, 2) the pairs whose later document is in a group, each once, sorted; and the rows of the
+    group that are in any pair."""
     pairs: NDArray[np.uint64] = np.zeros((0, 2), np.uint64)
     rows: NDArray[np.uint64] = np.zeros(0, np.uint64)
-    held, waiting = [pairs], 0
+    blocks, waiting = [pairs], 0
     groups = len(read_list(home))
+
     for number, proposed in enumerate(summaries(home, PAIRS, "all")):
-        for block in _blocks(home.work(PAIRS, "all", f"{proposed.slice}.bin"), index, groups):
+        address = home.work(PAIRS, "all", f"{proposed.slice}.bin")
+        for block in _blocks(address, index, groups):
             rows = np.union1d(rows, block[:, 0] & np.uint64(0xFFFFFFFF))
-            held.append(block[block[:, 0] >= np.uint64(LATER)] & np.uint64(LATER - 1))
-            waiting += len(held[-1])
+            is_later = block[:, 0] >= np.uint64(LATER)
+            blocks.append(block[is_later] & np.uint64(LATER - 1))
+            waiting += len(blocks[-1])
+
             if waiting > PAIR_ROOM + len(pairs):  # most pairs come again from other bands
-                pairs = _each_once(held)
-                held, waiting = [pairs], 0
+                pairs = _each_once(blocks)
+                blocks, waiting = [pairs], 0
         tick(number, 0)
-    return _each_once(held), rows.astype(np.int64)
+
+    return _each_once(blocks), rows.astype(np.int64)
 
 
-def _each_once(held: list[NDArray[np.uint64]]) -> NDArray[np.uint64]:
-    """(P, 2) sorted, each once."""
-    pairs: NDArray[np.uint64] = np.concatenate(held)
+def _each_once(blocks: list[NDArray[np.uint64]]) -> NDArray[np.uint64]:
+    """(P, 2) the pairs of all blocks, sorted, each once."""
+    pairs: NDArray[np.uint64] = np.concatenate(blocks)
     pairs = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
-    new = np.ones(len(pairs), np.bool_)
-    new[1:] = (pairs[1:] != pairs[:-1]).any(axis=1)
-    return pairs[new]
+    is_new = np.ones(len(pairs), np.bool_)
+    is_new[1:] = (pairs[1:] != pairs[:-1]).any(axis=1)
+    return pairs[is_new]
 
 
 def _blocks(address: str, index: int, groups: int) -> Iterator[NDArray[np.uint64]]:
@@ -126,91 +126,108 @@ def _blocks(address: str, index: int, groups: int) -> Iterator[NDArray[np.uint64
     with files.open_ranges(address) as stream:
         size = stream.size()
         count = int.from_bytes(stream.read_at(8, size - 8), "little")
-        begin = size - 8 - count * (groups + 1) * 8
-        bounds = np.frombuffer(
-            stream.read_at(2 * count * 8, begin + index * count * 8), np.uint64
-        ).reshape(2, count)
-        for low, high in bounds.T.tolist():
-            if low < high:
-                yield np.frombuffer(stream.read_at(high - low, low), np.uint64).reshape(-1, 2)
+        directory = size - 8 - count * (groups + 1) * 8
+        content = stream.read_at(2 * count * 8, directory + index * count * 8)
+        begins, ends = np.frombuffer(content, np.uint64).reshape(2, count).tolist()
+
+        for begin, end in zip(begins, ends):
+            if begin < end:
+                records = stream.read_at(end - begin, begin)
+                yield np.frombuffer(records, np.uint64).reshape(-1, 2)
 
 
 def _documents(
-    home: Home, task: Task, rows: NDArray[np.int64]
+    home: Home, task: GroupTask, rows: NDArray[np.int64]
 ) -> Iterator[tuple[int, NDArray[np.uint8], int, bytes]]:
-    """(row, bytes of the text, crawl order, id) of some documents of a group, in order; slices and
-    row groups without any are not read."""
+    """(row, bytes of the text, crawl order, id) of some documents of a group, in order.
+
+    `rows` count through the group. Slices and row groups without any of them are not read.
+    """
     first = 0
     for ingested in task.members:
         end = first + ingested.counts["documents"]
-        if np.searchsorted(rows, first) == np.searchsorted(rows, end):
+        if not len(_between(rows, first, end)):
             first = end
             continue
-        with files.open_input(home.documents(ingested.source, ingested.slice)) as stream:
-            documents = pq.ParquetFile(stream)
-            for group in range(documents.num_row_groups):
-                count = documents.metadata.row_group(group).num_rows
-                wanted = rows[np.searchsorted(rows, first) : np.searchsorted(rows, first + count)]
+
+        with open_parquet(home, home.documents(ingested.source, ingested.slice)) as file:
+            for group in range(file.num_row_groups):
+                count = file.metadata.row_group(group).num_rows
+                wanted = _between(rows, first, first + count)
                 if len(wanted):
-                    table = documents.read_row_group(group, columns=["id", "text", "crawled"])
-                    text, ends = signatures.text_buffer(table.column("text"))
-                    order, ids = signatures.crawl_order(table.column("crawled")), table.column("id")
-                    for row in (wanted - first).tolist():
-                        yield (
-                            first + row,
-                            text[ends[row] : ends[row + 1]],
-                            int(order[row]),
-                            bytes.fromhex(ids[row].as_py()),
-                        )
+                    table = file.read_row_group(group, columns=["id", "text", "crawled"])
+                    for row, text, order, identity in _chosen(table, wanted - first):
+                        yield first + row, text, order, identity
                 first += count
 
 
-# --- scores
-# -------------------------------------------------------------------------------------------------------
+def _between(rows: NDArray[np.int64], begin: int, end: int) -> NDArray[np.int64]:
+    """Those of some rising rows that are in [begin, end)."""
+    return rows[np.searchsorted(rows, begin) : np.searchsorted(rows, end)]
+
+
+def _chosen(
+    table: pa.Table, rows: NDArray[np.int64]
+) -> Iterator[tuple[int, NDArray[np.uint8], int, bytes]]:
+    """(row, bytes of the text, crawl order, id) of some documents of a row group."""
+    text, ends = signatures.text_buffer(table.column("text"))
+    order = signatures.crawl_order(table.column("crawled"))
+    ids = table.column("id")
+    for row in rows.tolist():
+        identity = bytes.fromhex(ids[row].as_py())
+        yield row, text[ends[row] : ends[row + 1]], int(order[row]), identity
+
+
+GATHER = Pass(
+    name=CANDIDATES, plan=plan, address=candidates_address, work=gather, label="Candidates"
+)
+
+
+# --- reading what was gathered
 
 
 @dataclass(frozen=True)
 class Sets:
-    """The directory of a file of candidates: where the shingles of each document begin, (C + 1,),
-    their rows and words (C,)."""
+    """The directory of a file of candidates: (C + 1,) where the shingles of each document begin,
+    (C,) their rows and words."""
 
     ends: NDArray[np.int64]
     rows: NDArray[np.uint32]
     words: NDArray[np.uint32]
 
 
-def candidates_file(home: Home, piece: Listed) -> str:
-    """Where `gather` wrote."""
-    return home.work(CANDIDATES, piece.source, f"{piece.name}.bin")
+def candidates_file(home: Home, group: Listed) -> str:
+    """Where `gather` wrote the pairs and shingles of a group."""
+    return home.work(CANDIDATES, group.source, f"{group.name}.bin")
 
 
-def read_sets(stream: Any) -> Sets:
-    """The directory of what `gather` wrote."""
-    count, _, begin = _layout(stream)
-    content = stream.read_at(count * 16 + 8, begin)
-    ends, at = np.frombuffer(content, np.int64, count + 1), count * 8 + 8
+def read_sets(stream: files.RangeFile) -> Sets:
+    """The directory of a file that `gather` wrote."""
+    count, _, directory = _layout(stream)
+    content = stream.read_at(count * 16 + 8, directory)
+    begin_rows = count * 8 + 8
     return Sets(
-        ends=ends,
-        rows=np.frombuffer(content, np.uint32, count, at),
-        words=np.frombuffer(content, np.uint32, count, at + count * 4),
+        ends=np.frombuffer(content, np.int64, count + 1),
+        rows=np.frombuffer(content, np.uint32, count, begin_rows),
+        words=np.frombuffer(content, np.uint32, count, begin_rows + count * 4),
     )
 
 
-def read_facts(stream: Any) -> NDArray[Any]:
-    """(C,) `FACT`s of what `gather` wrote."""
-    count, _, begin = _layout(stream)
-    return np.frombuffer(stream.read_at(count * FACT.itemsize, begin - count * FACT.itemsize), FACT)
+def read_facts(stream: files.RangeFile) -> NDArray[Any]:
+    """(C,) `FACT`s of a file that `gather` wrote."""
+    count, _, directory = _layout(stream)
+    size = count * FACT.itemsize
+    return np.frombuffer(stream.read_at(size, directory - size), FACT)
 
 
-def read_pairs(stream: Any) -> NDArray[np.uint64]:
-    """(P, 2) of what `gather` wrote."""
-    count, pairs, begin = _layout(stream)
-    return np.frombuffer(
-        stream.read_at(pairs * 16, begin - count * FACT.itemsize - pairs * 16), np.uint64
-    ).reshape(-1, 2)
+def read_pairs(stream: files.RangeFile) -> NDArray[np.uint64]:
+    """(P, 2) pairs of a file that `gather` wrote."""
+    count, pairs, directory = _layout(stream)
+    begin = directory - count * FACT.itemsize - pairs * 16
+    return np.frombuffer(stream.read_at(pairs * 16, begin), np.uint64).reshape(-1, 2)
 
 
-def _layout(stream: Any) -> tuple[int, int, int]:
+def _layout(stream: files.RangeFile) -> tuple[int, int, int]:
     """C, P, and where the directory begins."""
     size = stream.size()
     count, pairs = np.frombuffer(stream.read_at(16, size - 16), np.uint64).tolist()

@@ -1,10 +1,14 @@
-"""The decision of stage `near` (pipelines/stages/near/signatures.py says how its steps hang together): which
-documents go, and for which twin, from all verified pairs; then the attributes, slice by slice, and
-the guard."""
+"""The decision of stage `near`: which documents are removed, and for which twin, from all verified
+pairs.
+
+It is made in one worker, since a document may only be removed for one that is kept. Memory is some
+220 bytes per pair of a part; where the pairs are too many for one part, also 8 bytes per document.
+"""
 
 import os
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -31,200 +35,136 @@ CONTAINED = 1 << 31
 """Set in a removal's score where the document is contained in its twin."""
 
 REMOVAL = np.dtype([("row", "<u4"), ("score", "<u4"), ("twin", "S16")])
-"""What the decision says: a removed row, its score (`CONTAINED`), and its twin's id."""
+"""What is decided: a removed row, its score (`CONTAINED`), and its twin's id."""
+
+LOW32 = np.uint64(0xFFFFFFFF)
 
 
-def decide(home: Home, recipe: Recipe) -> dict[int, tuple[NDArray[Any], NDArray[np.uint16]]]:
-    """Index of group -> its `REMOVAL`s by row, and the numbers of their twins' sources in the
-    recipe, from all verified pairs that count."""
+@dataclass(frozen=True)
+class Context:
+    """What every step of the decision needs: the groups in order, and their thresholds."""
+
+    home: Home
+    recipe: Recipe
+    listed: list[Listed]
+    limits: NDArray[np.uint32]
+    """(groups,) the threshold of each group's source, in billionths."""
+
+
+def context(home: Home, recipe: Recipe) -> Context:
+    """Of a home whose pairs are verified."""
     listed = read_list(home)
-    limits = group_limits(recipe, listed)
-    found: dict[int, list[tuple[NDArray[Any], NDArray[np.uint16]]]] = {}
-    for edges in edge_parts(home, recipe, listed, limits):
-        for index, removed, sources in decide_part(home, recipe, listed, limits, edges):
-            found.setdefault(index, []).append((removed, sources))
-    joined = {
-        index: [np.concatenate(parts) for parts in zip(*of_group)]
-        for index, of_group in found.items()
-    }
-    return {
-        index: (removed[by_row], sources[by_row])
-        for index, (removed, sources) in joined.items()
-        for by_row in [np.argsort(removed["row"])]
-    }
+    limits = thresholds(recipe)
+    of_group = [billionths(limits[group.source]) for group in listed]
+    return Context(home, recipe, listed, np.array(of_group, np.uint32))
 
 
-def edge_parts(
-    home: Home, recipe: Recipe, listed: list[Listed], limits: NDArray[np.uint32]
-) -> Iterator[NDArray[Any]]:
-    """All verified pairs that count, in one part, or in several on disk that no pair connects: each
-    can be decided alone. Memory: some 220 bytes a pair of a part, and where there are several, 8
-    bytes a document."""
-    from pipelines.stages.near import kernels
+Removals = tuple[NDArray[Any], NDArray[np.uint16]]
+"""(R,) `REMOVAL`s of a group by row, and (R,) the numbers of their twins' sources in the recipe."""
 
-    def of_group(piece: Listed) -> NDArray[Any]:
-        edges = np.frombuffer(
-            files.read_bytes(home.work(SCORES, piece.source, f"{piece.name}.bin")), EDGE
-        )
-        return counting_edges(recipe, listed, limits, edges)
 
-    def counting() -> Iterator[NDArray[Any]]:
-        yield from map(of_group, listed)
+def decide(home: Home, recipe: Recipe) -> dict[int, Removals]:
+    """Index of group -> its removals, from all verified pairs that count."""
+    of = context(home, recipe)
+    parts: dict[int, list[Removals]] = {}
+    for edges in edge_parts(of):
+        for index, removals in decide_part(of, edges):
+            parts.setdefault(index, []).append(removals)
 
+    decided = {}
+    for index, of_group in parts.items():
+        removed = np.concatenate([removals for removals, _ in of_group])
+        sources = np.concatenate([numbers for _, numbers in of_group])
+        by_row = np.argsort(removed["row"])
+        decided[index] = (removed[by_row], sources[by_row])
+    return decided
+
+
+# --- the pairs that count
+
+
+def edge_parts(of: Context) -> Iterator[NDArray[Any]]:
+    """All verified pairs that count, in one part, or in several that no pair connects: each can be
+    decided alone."""
     total = 0
     held: list[NDArray[Any]] = [np.zeros(0, EDGE)]
-    for edges in counting():
+    for edges in counting_parts(of):
         total += len(edges)
         if total <= PART_EDGES:
             held.append(edges)
         else:
             held.clear()
+
     if total <= PART_EDGES:
         yield np.concatenate(held)
-        return
-    bases = np.concatenate([[0], np.cumsum([piece.documents for piece in listed])])
+    else:
+        yield from _connected_parts(of, total // PART_EDGES + 1)
+
+
+def _connected_parts(of: Context, parts: int) -> Iterator[NDArray[Any]]:
+    """The pairs in parts of about equal size, so that documents connected by pairs are in one part;
+    the parts are kept on disk."""
+    from pipelines.stages.near import kernels
+
+    bases = np.concatenate([[0], np.cumsum([group.documents for group in of.listed])])
     root = np.arange(bases[-1])
-    for edges in counting():
+    for edges in counting_parts(of):
         kernels.unite(root, *_numbers(edges, bases).T)
+
     with tempfile.TemporaryDirectory() as folder:
-        parts = total // PART_EDGES + 1
-        for edges in counting():
-            of = kernels.roots(root, _numbers(edges, bases)[:, 0]) % parts
-            for part in np.unique(of):
+        for edges in counting_parts(of):
+            part_of = kernels.roots(root, _numbers(edges, bases)[:, 0]) % parts
+            for part in np.unique(part_of):
                 with open(os.path.join(folder, str(part)), "ab") as stream:
-                    stream.write(edges[of == part].tobytes())
+                    stream.write(edges[part_of == part].tobytes())
+
         for name in sorted(os.listdir(folder)):
             yield np.fromfile(os.path.join(folder, name), EDGE)
+
+
+def counting_parts(of: Context) -> Iterator[NDArray[Any]]:
+    """The verified pairs that count, group by group."""
+    for group in of.listed:
+        address = of.home.work(SCORES, group.source, f"{group.name}.bin")
+        edges = np.frombuffer(files.read_bytes(address), EDGE)
+        yield counting_edges(of, edges)
+
+
+def counting_edges(of: Context, edges: NDArray[Any]) -> NDArray[Any]:
+    """Those of some verified pairs that count by the thresholds and scopes of their sources."""
+    pairs = edge_pairs(edges)
+    limit = pair_limits(of.limits, pairs)
+    is_near = edges["jaccard"] >= limit
+    is_contained = edges["contained"] >= containment_limits(of.recipe, limit)
+
+    names = list(of.recipe.sources)
+    source_of_group = np.array([names.index(group.source) for group in of.listed], np.int64)
+    sources = source_of_group[(pairs >> np.uint64(32)).astype(np.int64)]
+    scopes = [options.scope for options in of.recipe.sources.values()]
+    only_within = np.array([scope == "within" for scope in scopes], np.bool_)
+    only_others = np.array([scope == "others" for scope in scopes], np.bool_)
+
+    is_one_source = sources[:, 0] == sources[:, 1]
+    any_within = only_within[sources].any(axis=1)
+    any_others = only_others[sources].any(axis=1)
+    in_scope = np.where(is_one_source, ~any_others, ~any_within)
+    counted: NDArray[Any] = edges[(is_near | is_contained) & in_scope]
+    return counted
+
+
+def edge_pairs(edges: NDArray[Any]) -> NDArray[np.uint64]:
+    """(P, 2) the places (later, earlier) of verified pairs."""
+    later = edges["later"] & np.uint64(EARLIER_IS_CONTAINED - 1)
+    return np.stack([later, edges["earlier"]], 1)
 
 
 def _numbers(edges: NDArray[Any], bases: NDArray[np.int64]) -> NDArray[np.int64]:
     """(P, 2) the documents of pairs, counted through all groups."""
     pairs = edge_pairs(edges)
-    numbers: NDArray[np.int64] = bases[(pairs >> np.uint64(32)).astype(np.int64)] + (
-        pairs & np.uint64(0xFFFFFFFF)
-    ).astype(np.int64)
+    groups = (pairs >> np.uint64(32)).astype(np.int64)
+    rows: NDArray[np.int64] = (pairs & LOW32).astype(np.int64)
+    numbers: NDArray[np.int64] = rows + bases[groups]
     return numbers
-
-
-def edge_pairs(edges: NDArray[Any]) -> NDArray[np.uint64]:
-    """(P, 2) the places (later, earlier) of verified pairs."""
-    return np.stack([edges["later"] & np.uint64(EARLIER_IS_CONTAINED - 1), edges["earlier"]], 1)
-
-
-def decide_part(
-    home: Home,
-    recipe: Recipe,
-    listed: list[Listed],
-    limits: NDArray[np.uint32],
-    edges: NDArray[Any],
-) -> Iterator[tuple[int, NDArray[Any], NDArray[np.uint16]]]:
-    """(index of group, `REMOVAL`s by row, the numbers of their twins' sources) from verified pairs
-    that count."""
-    earlier_is_contained = edges["later"] >= np.uint64(EARLIER_IS_CONTAINED)
-    pairs = edge_pairs(edges)
-    places, numbers = np.unique(pairs, return_inverse=True)
-    order, words, ids = _read_documents(home, recipe, listed, places)
-    by_survivor = np.lexsort((places, order))
-    rank = _inverse(by_survivor)
-    places, words, ids = places[by_survivor], words[by_survivor], ids[by_survivor]
-    later, earlier = rank[numbers.reshape(-1, 2)].T
-    is_near = edges["jaccard"] >= pair_limits(limits, pairs)
-    small, large = (
-        np.where(earlier_is_contained, earlier, later),
-        np.where(earlier_is_contained, later, earlier),
-    )
-    contained = ~is_near & (words[small] >= recipe.dedup.containment_words)
-    twin, score = settle(
-        (later[is_near], earlier[is_near], edges["jaccard"][is_near]),
-        (small[contained], large[contained], edges["contained"][contained]),
-        _inverse(np.argsort(-words.astype(np.int64), kind="stable")),
-    )
-    removed = np.flatnonzero(twin >= 0)
-    removed = removed[np.argsort(places[removed])]
-    records = np.zeros(len(removed), REMOVAL)
-    records["row"], records["score"] = places[removed] & np.uint64(0xFFFFFFFF), score[removed]
-    records["twin"] = ids[twin[removed]]
-    names = {name: number for number, name in enumerate(recipe.sources)}
-    source_of = np.array([names[piece.source] for piece in listed], np.uint16)
-    sources = source_of[(places[twin[removed]] >> np.uint64(32)).astype(np.int64)]
-    groups = places[removed] >> np.uint64(32)
-    for index in np.unique(groups):
-        of_group = slice(*np.searchsorted(groups, [index, index + np.uint64(1)]))
-        yield int(index), records[of_group], sources[of_group]
-
-
-def _read_documents(
-    home: Home, recipe: Recipe, listed: list[Listed], places: NDArray[np.uint64]
-) -> tuple[NDArray[np.uint64], NDArray[np.uint32], NDArray[np.bytes_]]:
-    """(N,) the survivor order of documents that are in pairs (with the place it is total), their
-    words and ids; `places` rising."""
-    groups, rows = places >> np.uint64(32), (places & np.uint64(0xFFFFFFFF)).astype(np.uint32)
-    order, words, ids = (
-        priorities(recipe, listed)[groups.astype(np.int64)],
-        np.empty(len(places), np.uint32),
-        np.empty(len(places), "S16"),
-    )
-    for index in np.unique(groups):
-        with files.open_ranges(candidates_file(home, listed[int(index)])) as stream:
-            sets, facts = read_sets(stream), read_facts(stream)
-        begin, end = np.searchsorted(groups, [index, index + np.uint64(1)])
-        at = np.searchsorted(sets.rows, rows[begin:end])
-        order[begin:end] |= facts["order"][at]
-        words[begin:end], ids[begin:end] = sets.words[at], facts["id"][at]
-    return order, words, ids
-
-
-Pairs = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint32]]
-
-
-def settle(
-    near_pairs: Pairs, contained: Pairs, by_words: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
-    """(N,) the twin of each of N documents, numbered in survivor order, and its score; -1 and 0 for
-    one that stays.
-
-    Near pairs are (later, earlier, score); contained ones (the one of fewer words, the other,
-    score). `by_words` (N,): the place of each document in the order of the first pass: words, most
-    first, then survivor order.
-    """
-    from pipelines.stages.near import kernels
-
-    count = len(by_words)
-    small, large, part = (
-        values[np.lexsort((by_words[contained[1]], by_words[contained[0]]))] for values in contained
-    )
-    later, earlier, jaccard = (
-        values[np.lexsort((near_pairs[1], near_pairs[0]))] for values in near_pairs
-    )
-    inside: NDArray[np.bool_] = np.zeros(count, np.bool_)
-    best, near_best = np.empty(count, np.int64), np.empty(count, np.int64)
-    kernels.removals(small, large, part, inside, best)
-    while True:
-        inside = best >= 0
-        kernels.removals(later, earlier, jaccard, inside, near_best)
-        kernels.best_kept(small, large, part, inside, near_best, best)
-        if not (inside & (best < 0)).any():
-            break
-    twin, score = np.full(count, -1, np.int64), np.zeros(count, np.uint32)
-    for chosen, others, values, flag in (
-        (near_best, earlier, jaccard, 0),
-        (best, large, part, CONTAINED),
-    ):
-        at = np.flatnonzero(chosen >= 0)
-        twin[at], score[at] = others[chosen[at]], values[chosen[at]] | np.uint32(flag)
-    return twin, score
-
-
-def _inverse(permutation: NDArray[np.int64]) -> NDArray[np.int64]:
-    places = np.empty(len(permutation), np.int64)
-    places[permutation] = np.arange(len(permutation))
-    return places
-
-
-def group_limits(recipe: Recipe, listed: list[Listed]) -> NDArray[np.uint32]:
-    """(groups,) the threshold of each group's source, in billionths."""
-    limits = thresholds(recipe)
-    return np.array([billionths(limits[piece.source]) for piece in listed], np.uint32)
 
 
 def pair_limits(limits: NDArray[np.uint32], pairs: NDArray[np.uint64]) -> NDArray[np.uint32]:
@@ -234,31 +174,134 @@ def pair_limits(limits: NDArray[np.uint32], pairs: NDArray[np.uint64]) -> NDArra
 
 
 def containment_limits(recipe: Recipe, limit: NDArray[np.uint32]) -> NDArray[np.int64]:
-    """(P,) what part of the one of fewer words must be in the other: `dedup.containment`, or where
-    the pair's threshold is so high that texts of one length would go for less, what those share at
-    it: 2 t / (1 + t)."""
+    """(P,) the share of a document's shingles that the longer one must hold: `dedup.containment`.
+
+    Where the pair's threshold t is so high that texts of equal length would be removed for less, it
+    is what such texts share at the threshold: 2 t / (1 + t).
+    """
     threshold = limit.astype(np.int64)
-    least: NDArray[np.int64] = np.maximum(
-        2 * threshold * 10**9 // (10**9 + threshold), billionths(recipe.dedup.containment)
-    )
+    of_equal_length = 2 * threshold * 10**9 // (10**9 + threshold)
+    least: NDArray[np.int64] = np.maximum(of_equal_length, billionths(recipe.dedup.containment))
     return least
 
 
-def counting_edges(
-    recipe: Recipe, listed: list[Listed], limits: NDArray[np.uint32], edges: NDArray[Any]
-) -> NDArray[Any]:
-    """The verified pairs that count by the thresholds and scopes of their sources."""
+# --- who is removed
+
+
+def decide_part(of: Context, edges: NDArray[Any]) -> Iterator[tuple[int, Removals]]:
+    """(index of group, its removals) from verified pairs that count."""
+    earlier_is_contained = edges["later"] >= np.uint64(EARLIER_IS_CONTAINED)
     pairs = edge_pairs(edges)
-    limit = pair_limits(limits, pairs)
-    counts = (edges["jaccard"] >= limit) | (edges["contained"] >= containment_limits(recipe, limit))
-    names = list(recipe.sources)
-    source = np.array([names.index(piece.source) for piece in listed], np.int64)[
-        (pairs >> np.uint64(32)).astype(np.int64)
-    ]
-    scopes = [recipe.sources[name].scope for name in names]
-    within, others = (
-        np.array([scope == wanted for scope in scopes], np.bool_)[source].any(axis=1)
-        for wanted in ("within", "others")
+    places, numbers = np.unique(pairs, return_inverse=True)
+    order, words, ids = _read_documents(of, places)
+
+    # From here on documents are numbered in survivor order.
+    by_survivor = np.lexsort((places, order))
+    rank = _inverse(by_survivor)
+    places, words, ids = places[by_survivor], words[by_survivor], ids[by_survivor]
+    later, earlier = rank[numbers.reshape(-1, 2)].T
+
+    is_near = edges["jaccard"] >= pair_limits(of.limits, pairs)
+    small = np.where(earlier_is_contained, earlier, later)
+    large = np.where(earlier_is_contained, later, earlier)
+    is_contained = ~is_near & (words[small] >= of.recipe.dedup.containment_words)
+    twin, score = settle(
+        (later[is_near], earlier[is_near], edges["jaccard"][is_near]),
+        (small[is_contained], large[is_contained], edges["contained"][is_contained]),
+        _inverse(np.argsort(-words.astype(np.int64), kind="stable")),
     )
-    counts &= np.where(source[:, 0] == source[:, 1], ~others, ~within)
-    return edges[counts]
+
+    removed = np.flatnonzero(twin >= 0)
+    removed = removed[np.argsort(places[removed])]
+    records = np.zeros(len(removed), REMOVAL)
+    records["row"] = places[removed] & LOW32
+    records["score"] = score[removed]
+    records["twin"] = ids[twin[removed]]
+
+    names = list(of.recipe.sources)
+    source_of_group = np.array([names.index(group.source) for group in of.listed], np.uint16)
+    sources = source_of_group[(places[twin[removed]] >> np.uint64(32)).astype(np.int64)]
+    groups = places[removed] >> np.uint64(32)
+    for index in np.unique(groups):
+        of_group = slice(*np.searchsorted(groups, [index, index + np.uint64(1)]))
+        yield int(index), (records[of_group], sources[of_group])
+
+
+def _read_documents(
+    of: Context, places: NDArray[np.uint64]
+) -> tuple[NDArray[np.uint64], NDArray[np.uint32], NDArray[np.bytes_]]:
+    """(N,) the survivor order of documents that are in pairs (with the place it is total), their
+    words and ids; `places` are sorted."""
+    groups = places >> np.uint64(32)
+    rows = (places & LOW32).astype(np.uint32)
+    order = priorities(of.recipe, of.listed)[groups.astype(np.int64)]
+    words = np.empty(len(places), np.uint32)
+    ids = np.empty(len(places), "S16")
+
+    for index in np.unique(groups):
+        with files.open_ranges(candidates_file(of.home, of.listed[int(index)])) as stream:
+            sets, facts = read_sets(stream), read_facts(stream)
+
+        begin, end = np.searchsorted(groups, [index, index + np.uint64(1)])
+        at = np.searchsorted(sets.rows, rows[begin:end])
+        order[begin:end] |= facts["order"][at]
+        words[begin:end] = sets.words[at]
+        ids[begin:end] = facts["id"][at]
+
+    return order, words, ids
+
+
+Pairs = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint32]]
+"""(P,) the document that may be removed, the other one, and the score of each pair."""
+
+
+def settle(
+    near_pairs: Pairs, contained_pairs: Pairs, by_words: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
+    """(N,) the twin of each of N documents and its score; -1 and 0 for one that is kept.
+
+    Documents are numbered in survivor order. Of near pairs the later document may be removed, of
+    contained ones that of fewer words. `by_words` (N,) is the place of each document in the order
+    in which contained ones are settled: words, most first, then survivor order.
+    """
+    from pipelines.stages.near import kernels
+
+    small, large, part = _sorted(contained_pairs, by_words)
+    later, earlier, jaccard = _sorted(near_pairs, np.arange(len(by_words)))
+    inside: NDArray[np.bool_] = np.zeros(len(by_words), np.bool_)
+    best = np.empty(len(by_words), np.int64)
+    near_best = np.empty(len(by_words), np.int64)
+    kernels.removals(small, large, part, inside, best)
+
+    # A contained document whose containers all turn out to be near-duplicates of others is taken
+    # back, and the near pairs are settled again with it.
+    while True:
+        inside = best >= 0
+        kernels.removals(later, earlier, jaccard, inside, near_best)
+        kernels.best_kept(small, large, part, inside, near_best, best)
+        if not (inside & (best < 0)).any():
+            break
+
+    twin = np.full(len(by_words), -1, np.int64)
+    score = np.zeros(len(by_words), np.uint32)
+    near = np.flatnonzero(near_best >= 0)
+    twin[near] = earlier[near_best[near]]
+    score[near] = jaccard[near_best[near]]
+
+    contained = np.flatnonzero(best >= 0)
+    twin[contained] = large[best[contained]]
+    score[contained] = part[best[contained]] | np.uint32(CONTAINED)
+    return twin, score
+
+
+def _sorted(pairs: Pairs, place: NDArray[np.int64]) -> Pairs:
+    """The pairs by the places of their documents in an order."""
+    document, other, score = pairs
+    order = np.lexsort((place[other], place[document]))
+    return document[order], other[order], score[order]
+
+
+def _inverse(permutation: NDArray[np.int64]) -> NDArray[np.int64]:
+    places = np.empty(len(permutation), np.int64)
+    places[permutation] = np.arange(len(permutation))
+    return places

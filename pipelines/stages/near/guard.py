@@ -1,66 +1,75 @@
-"""TODO-DOC pipelines/stages/near/guard.py."""
+"""Stops a build in which near dedup would remove suspiciously much of a source."""
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
 
 import pyarrow.parquet as pq
 
 from pipelines.home.decisions import removed_count, removing_stages
-from pipelines.home.layout import Home
-from pipelines.home.summaries import Summary, bulk, ordered_slices
+from pipelines.home.layout import INGEST, NEAR, Home
+from pipelines.home.summaries import Summary, bulk, summaries
 from pipelines.recipe import Recipe
-from pipelines.stages.near.groups import STAGE
+from pipelines.stages.accounts import total
+from pipelines.stages.job import Say
 from shards.errors import UserError
 from shards.storage import files
 
-# --- the guard
-# ----------------------------------------------------------------------------------------------------
 
+def guard(home: Home, recipe: Recipe, say: Say) -> None:
+    """Stop a build that would remove more of a source than `dedup.max_removed`, counted from what
+    the stages before leave of it; says first what is removed and why.
 
-def guard(home: Home, recipe: Recipe, found: list[Summary], say: Callable[[str], None]) -> None:
-    """Stop a build in which more of what the stages before leave of a source would go than
-    `dedup.max_removed`, after a table of why. Raises `UserError` (exit 1)."""
-    slices, read = ordered_slices(home, recipe), bulk(home)
+    Raises `UserError` (exit 1).
+    """
+    read = bulk(home)
     for name in recipe.sources:
-        of_source, ingested = (
-            [summary for summary in of_all if summary.source == name] for of_all in (found, slices)
-        )
-        documents = sum(summary.counts["documents"] for summary in ingested)
-        documents -= sum(
-            removed_count(home, recipe, stage, summary, read)
-            for stage in removing_stages(recipe, STAGE, name)
-            for summary in ingested
-        )
-        removed = sum(summary.counts["removed"] for summary in of_source)
+        decided, ingested = summaries(home, NEAR, name), summaries(home, INGEST, name)
+        documents, removed = total(ingested, "documents"), total(decided, "removed")
+
+        for stage in removing_stages(recipe, NEAR, name):
+            for summary in ingested:
+                documents -= removed_count(home, recipe, stage, summary, read)
+
         if removed > recipe.dedup.max_removed * documents:
-            for line in why_table(home, of_source):
+            for line in why_table(home, decided):
                 say(line)
+
             share = removed / documents
+            allowed = min(1.0, int(share * 100 + 1) / 100)
             raise UserError(
-                f"{name}: {removed} of {documents} documents ({share:.0%}) are near-copies, more than dedup.max_removed = {recipe.dedup.max_removed}",
-                f"look: corpus show {home.root} --removed --source {name}; to go on: --dedup.max-removed {min(1.0, int(share * 100 + 1) / 100)}",
+                f"{name}: {removed} of {documents} documents ({share:.0%}) are near-duplicates, "
+                f"more than dedup.max_removed = {recipe.dedup.max_removed}",
+                f"look: corpus show {home.root} --removed --source {name}; "
+                f"to build all the same: --dedup.max-removed {allowed}",
                 1,
             )
 
 
-def why_table(home: Home, found: list[Summary]) -> Iterator[str]:
-    """Lines: how many of a source go by kind and similarity, and the twins that most of them
-    have."""
-    kinds: dict[str, int] = {}
-    copies: dict[str, int] = {}
-    for summary in found:
-        with files.open_input(home.attributes(STAGE, summary.source, summary.slice)) as stream:
-            table = pq.read_table(stream, columns=["twin", "score", "kind"]).to_pylist()
-        for row in table:
+def why_table(home: Home, decided: list[Summary]) -> Iterator[str]:
+    """Lines: how many documents of a source are removed by kind and similarity, and the documents
+    that most of them duplicate."""
+    kinds = Counter[str]()
+    twins = Counter[str]()
+    for summary in decided:
+        with files.open_input(home.attributes(NEAR, summary.source, summary.slice)) as stream:
+            rows = pq.read_table(stream, columns=["twin", "score", "kind"]).to_pylist()
+
+        for row in rows:
             if row["twin"]:
-                key = (
-                    "contained"
-                    if row["kind"] == "contained"
-                    else f"similarity {int(row['score'] * 20) / 20:.2f} and up"
-                )
-                kinds[key] = kinds.get(key, 0) + 1
-                copies[row["twin"]] = copies.get(row["twin"], 0) + 1
-    yield f"{found[0].source}: what goes, and why"
-    for key in sorted(kinds):
-        yield f"  {key:26} {kinds[key]:>9,}"
-    for twin, count in sorted(copies.items(), key=lambda item: (-item[1], item[0]))[:5]:
-        yield f"  copies of {twin} {count:>5,}"
+                kinds[_kind(row)] += 1
+                twins[row["twin"]] += 1
+
+    yield f"{decided[0].source}: documents removed, and why"
+    for kind in sorted(kinds):
+        yield f"  {kind:26} {kinds[kind]:>9,}"
+
+    most = sorted(twins.items(), key=lambda item: (-item[1], item[0]))[:5]
+    for twin, count in most:
+        yield f"  duplicates of {twin} {count:>5,}"
+
+
+def _kind(row: dict[str, Any]) -> str:
+    if row["kind"] == "contained":
+        return "contained"
+    return f"similarity {int(row['score'] * 20) / 20:.2f} and up"

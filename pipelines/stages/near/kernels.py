@@ -1,29 +1,25 @@
 """The numba kernels of near-deduplication: words and shingles from UTF-8 bytes, sketches, band
 keys, runs, exact Jaccard.
 
-**What is compared** (the plain twin, `tests/pipelines/minhash_twins.py`): the words of a text are
-`re.findall(r"\\w+", text.lower())`, digits as they are; a shingle is `ngram` words in a row; a text
-is the set of its shingles, each as 64 bits. Shorter texts have none: they are left to the exact
-rule.
+**What is compared** (the plain twin: `tests/pipelines/stages/near/minhash_twins.py`): the words of a
+text are `re.findall(r"\\w+", text.lower())`, digits as they are; a shingle is `ngram` words in a
+row; a text is the set of its shingles, each as 64 bits. Shorter texts have none: they are left to
+the stage `exact`.
 
-**The sketch** is fast similarity sketching (Dahlgaard, Knudsen, Thorup 2017) with `BINS` values: in
-round 0 a shingle goes to the bin of its top bits and the least of a bin stays; while bins are
-empty, each round hashes all shingles anew and fills only bins that were empty when it began; the
-rounds after `BINS` send every shingle to one bin, so that it ends. Two sketches agree in each place
+**The sketch** is fast similarity sketching (Dahlgaard, Knudsen, Thorup 2017) with `BINS` values. In
+round 0 the top bits of a shingle choose its bin, and the least shingle of a bin stays. While bins
+are empty, each round hashes all shingles anew and fills only bins that were empty when it began; the
+rounds after `BINS` put every shingle into one bin, so that it ends. Two sketches agree in each place
 with the chance of the texts' Jaccard similarity, whatever their lengths.
 
-The kernels call each other, so they share one file (numba's cache watches only a function's own
-file). Arrays in, arrays out; serial and `nogil`.
+The kernels call each other, so they share one file: numba's cache watches only a function's own
+file. Arrays in, arrays out; serial and `nogil`.
 """
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
-
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
-F = TypeVar("F", bound=Callable[..., Any])
+from corpora.text.jit import jit
 
 U64 = NDArray[np.uint64]
 
@@ -47,15 +43,6 @@ GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 EMPTY = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 
-def jit(function: F) -> F:
-    """Compile, with a cache on disk where one can be written (numba refuses at import where none
-    can)."""
-    try:
-        return cast(F, numba.njit(cache=True, nogil=True)(function))
-    except RuntimeError:
-        return cast(F, numba.njit(nogil=True)(function))
-
-
 @jit
 def mix(x: np.uint64) -> np.uint64:
     """MurmurHash3's finalizer: a bijection of 64 bits."""
@@ -69,12 +56,16 @@ def mix(x: np.uint64) -> np.uint64:
 
 @jit
 def decode(text: NDArray[np.uint8], i: Int) -> Int:
-    """The code point that begins at byte i of UTF-8; of a character cut by the end, what is
-    there."""
+    """The code point that begins at byte i of UTF-8; of a character that the end cuts, its first
+    bits."""
     byte = np.int64(text[i])
     if byte < 0xC0:
         return byte
-    length = 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
+    length = 2
+    if byte >= 0xF0:
+        length = 4
+    elif byte >= 0xE0:
+        length = 3
     code = byte & (0x7F >> length)
     for j in range(i + 1, min(i + length, len(text))):
         code = code << 6 | (np.int64(text[j]) & 0x3F)
@@ -83,8 +74,8 @@ def decode(text: NDArray[np.uint8], i: Int) -> Int:
 
 @jit
 def is_final_sigma(text: NDArray[np.uint8], i: Int, table: NDArray[np.uint32]) -> bool:
-    """Whether the sigma at byte i ends a word as `str.lower` sees it: a cased letter before it and
-    none after it, what is ignorable passed over."""
+    """Whether the sigma at byte i ends a word as `str.lower` sees it: a cased letter is before it
+    and none after it; ignorable characters are passed over."""
     before = i - 1
     while before >= 0:
         while before > 0 and text[before] & 0xC0 == 0x80:
@@ -109,13 +100,13 @@ def is_final_sigma(text: NDArray[np.uint8], i: Int, table: NDArray[np.uint32]) -
 
 @jit
 def hash_words(text: NDArray[np.uint8], table: NDArray[np.uint32], out: U64) -> Int:
-    """Write a hash of each word of a text in valid UTF-8, in order; returns how many. `out`: room
+    """Write a hash of each word of a text in valid UTF-8, in order; returns how many. `out` has room
     for half the bytes and 2 more.
 
-    The hash is a polynomial over the lowered code points, not mixed yet. No branch on a word's end:
-    that is 2.4 times as fast. Unsigned indices and a mask in place of a choice: a third faster
-    again, since numba tests a signed index for being negative, and the choice would wait for the
-    product.
+    The hash is a polynomial over the lowered code points, not mixed yet. There is no branch on a
+    word's end, which makes it 2.4 times as fast. Unsigned indices, and a mask in place of a choice,
+    make it a third faster again: numba tests a signed index for being negative, and the choice
+    would wait for the product.
     """
     n = np.uint64(0)
     i, size, one = np.uint64(0), np.uint64(len(text)), np.uint64(1)
@@ -128,13 +119,11 @@ def hash_words(text: NDArray[np.uint8], table: NDArray[np.uint32], out: U64) -> 
             i += one
         else:
             code = np.uint64(decode(text, np.int64(i)))
-            i += (
-                np.uint64(2)
-                if byte < np.uint32(0xE0)
-                else np.uint64(3)
-                if byte < np.uint32(0xF0)
-                else np.uint64(4)
-            )
+            i += np.uint64(2)
+            if byte >= np.uint32(0xE0):
+                i += one
+            if byte >= np.uint32(0xF0):
+                i += one
         entry = table[code]
         if entry & np.uint32(1 << 30):
             if code == np.uint64(0x130):  # i, and a dot that ends the word
@@ -160,8 +149,8 @@ def hash_words(text: NDArray[np.uint8], table: NDArray[np.uint32], out: U64) -> 
 
 @jit
 def hash_shingles(words: U64, n: Int, ngram: Int) -> Int:
-    """Turn the hashes of n words into those of their shingles, in place; returns how many. `words`:
-    room for n + 1."""
+    """Turn the hashes of n words into those of their shingles, in place; returns how many. `words`
+    has room for n + 1."""
     if n < ngram:
         return 0
     power = np.uint64(1)
@@ -232,11 +221,11 @@ def sign(
     keys: U64,
     words: NDArray[np.uint32],
 ) -> None:
-    """The band keys of D texts: `text` their bytes, `ends` (D + 1,) offsets into them, `chosen`
-    (D,) which to do.
+    """The band keys of those of D texts that are `chosen` (D,). `text` holds their bytes, `ends`
+    (D + 1,) the offsets into them.
 
-    Writes `keys` (D, bands) and `words` (D,) how many words each has; a text of fewer than `ngram`
-    has no keys.
+    Writes `keys` (D, bands) and the number of words of each text, `words` (D,); a text of fewer
+    words than `ngram` gets no keys.
     """
     room = 0
     for d in range(len(chosen)):
@@ -335,13 +324,12 @@ def removals(
     gone: NDArray[np.bool_],
     best: NDArray[np.int64],
 ) -> None:
-    """Which documents go, in one pass over the verified pairs: those of the first document that is
-    decided first, and so on.
+    """Which documents are removed, in one walk over the verified pairs.
 
-    A document goes when a pair names another that is kept: of such pairs the one with the highest
-    score, then the first, is written to `best` (its index; -1 where the document stays). Documents
-    that are `gone` already take no part. Every document that a pair names as the other is decided
-    before.
+    The pairs of a document come together, and every document that a pair names as the other is
+    decided before. A document is removed when a pair names another that is kept: of such pairs the
+    index of the one with the highest score, then the first, is written to `best`, or -1 where the
+    document is kept. Documents that are `gone` already take no part.
     """
     best[:] = -1
     for p in range(len(document)):
@@ -361,8 +349,10 @@ def best_kept(
     near: NDArray[np.int64],
     best: NDArray[np.int64],
 ) -> None:
-    """The best pair of each document that is `gone` whose other is not, neither by `gone` nor by
-    `near` (-1: it is not): highest score, then first; -1 where there is none."""
+    """The best pair of each document that is `gone`: highest score, then first; -1 where it has none.
+
+    Only pairs count whose other document is kept: not `gone`, and -1 in `near`.
+    """
     best[:] = -1
     for p in range(len(document)):
         d, o = document[p], other[p]
@@ -372,7 +362,7 @@ def best_kept(
 
 @jit
 def root_of(root: NDArray[np.int64], i: Int) -> Int:
-    """The least document that i is connected with, as far as is known; halves the way to it."""
+    """The lowest document that i is connected with so far; halves the path to it."""
     while root[i] != i:
         root[i] = root[root[i]]
         i = root[i]
@@ -418,7 +408,7 @@ def may_repeat(keys: U64, slots: NDArray[np.uint8], out: NDArray[np.bool_]) -> N
     """`out` (N,): False for keys that occur once, True for all others and for about one in nine of
     those that occur once.
 
-    `slots`: zeros, 2**k of them, more than 8 N: what cannot repeat need not be sorted.
+    `slots` are 2**k zeros, more than 8 N. Keys that cannot repeat need not be sorted.
     """
     mask = np.uint64(len(slots) - 1)
     for i in range(len(keys)):

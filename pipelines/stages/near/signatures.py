@@ -1,44 +1,21 @@
-"""Stage `near`: of documents that share most of their shingles (5 words in a row), the first in
-survivor order stays.
+"""The first pass of stage `near`: the band keys of every document that takes part.
 
-LSH proposes, evidence decides: whatever is proposed is compared by the exact Jaccard similarity of
-the shingle sets, and a document goes only for a named, kept, verified twin. There is no closure: of
-a chain A ~ B ~ C in which A and C differ, B goes for A, and C stays.
-
-    signatures   a group: band keys of each document that `exact` keeps; texts of fewer than `ngram` words have none
-    pairs        bands, a part of the keys: records of equal keys meet, each run gives pairs       (pipelines/stages/near/pairs.py)
-    candidates   a group: its pairs, each once, and the shingles of its documents that are in any  (pipelines/stages/near/scores.py)
-    scores       a group: the similarity of its pairs
-    decision     one worker: which documents go, and for which twin                              (pipelines/stages/near/decision.py)
-    near         a slice: the attributes
-
-**Contained documents** (an edition with parts left out, a page that quotes another whole) go in a
-pass before: of a pair that is no near-duplicate, the one of fewer words goes when the other holds
-`containment` of its shingles. Order: words, most first, then survivor order. Where the container
-itself goes in the later pass and no other is kept, the removal is taken back and the pass made
-again, so that every twin is a kept one.
-
-Law 1: what passes from worker to worker are packed arrays in files below `work/`, partitioned by
-key or by group and read by ranges: records of 16 bytes a band (key, row, order; a pass is four
-bands), pairs of 16 bytes, verified pairs of 24. Settings that only choose among verified pairs (a
-raised threshold, scope) redo the decision alone.
-
-**Groups.** Each part of the keys reads a file of every group, so the number of groups decides how
-many reads there are: slices of a source that follow one another are a group, of 4 MB of text at
-least, and of many gigabytes a 256th of all. What is decided does not depend on it.
+A signature is 256 MinHash values of a document's shingles; a band is some of them in a row, and its
+key is their hash. Documents that share a key of any band are compared later. Texts of fewer words
+than a shingle has (`ngram`) get no signature. Memory is one row group, and the keys of a segment.
 """
 
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipelines.home.decisions import attribute_digests, kept_rows, twins
+from pipelines.home.documents import row_groups
 from pipelines.home.fingerprints import fingerprint
-from pipelines.home.layout import Home, open_home, recipe_key, task_home
-from pipelines.home.summaries import Summary, bulk, done, ordered_slices, prune, write_summary
+from pipelines.home.layout import EXACT, NEAR, Home
+from pipelines.home.summaries import Summary, bulk, ordered_slices, prune
 from pipelines.progress.ticks import tick
 from pipelines.recipe import Recipe
 from pipelines.stages.near.bands import band_scheme, thresholds
@@ -48,12 +25,12 @@ from pipelines.stages.near.groups import (
     RECORD,
     SCORES,
     SIGNATURES,
-    STAGE,
     VERSION,
-    Task,
-    group_summary,
+    GroupTask,
+    group_tasks,
     grouped,
 )
+from pipelines.stages.stage import Pass, Result
 from shards.errors import UserError
 from shards.storage import files
 
@@ -63,188 +40,173 @@ SEGMENT_DOCUMENTS = 250_000
 UNKNOWN_TIME = (1 << 32) - 1
 """The order of a document without a crawl time: the last of its source."""
 
-# --- signatures
-# ---------------------------------------------------------------------------------------------------
 
+def plan(home: Home, recipe: Recipe) -> list[GroupTask]:
+    """Every group, to be signed; removes the files of groups and slices that no longer exist.
 
-def plan(home_root: str) -> list[Task]:
-    """Every group, to be signed; what slices that are no more left is removed. Raises `UserError`
-    when a stage before has not run."""
-    home, recipe = open_home(home_root)
-    found = ordered_slices(home, recipe)
-    if not found:
-        raise UserError(f"{home_root}: nothing is ingested", "corpus build RECIPE --home DIR")
-    groups = grouped(found)
+    Raises `UserError` when a stage before has not run.
+    """
+    slices = ordered_slices(home, recipe)
+    if not slices:
+        raise UserError(f"{home.root}: nothing is ingested", "corpus build RECIPE --home DIR")
+
+    groups = grouped(slices)
     wanted = {(members[0].source, members[0].slice) for members in groups}
-    for stage, folders in (
-        (SIGNATURES, (SIGNATURES,)),
-        (CANDIDATES, (CANDIDATES,)),
-        (SCORES, (SCORES, DECISION)),
-    ):
-        prune(home, stage, wanted, tuple(f"work/{folder}" for folder in folders))
-    prune(
-        home,
-        STAGE,
-        {(summary.source, summary.slice) for summary in found},
-        (f"attributes/{STAGE}",),
-    )
+    prune(home, SIGNATURES, wanted, (f"work/{SIGNATURES}",))
+    prune(home, CANDIDATES, wanted, (f"work/{CANDIDATES}",))
+    prune(home, SCORES, wanted, (f"work/{SCORES}", f"work/{DECISION}"))
+    every_slice = {(summary.source, summary.slice) for summary in slices}
+    prune(home, NEAR, every_slice, (f"attributes/{NEAR}",))
+
     bands, rows = band_scheme(min(thresholds(recipe).values()))
-    settings: dict[str, Any] = {
-        "stage": VERSION,
-        "bands": bands,
-        "rows": rows,
-        "ngram": recipe.dedup.ngram,
-    }
-    read, key = bulk(home), recipe_key(recipe)
-    digests = iter(
-        files.each(
-            home.root,
-            lambda summary: attribute_digests(home, recipe, summary, before=STAGE, read=read),
-            found,
-        )
-    )
-    tasks = []
-    for index, members in enumerate(groups):
-        before = [
-            *([*next(digests)] for _ in members),
-            recipe.sources[members[0].source].dedup.before_rules,
-        ]
+    settings = {"stage": VERSION, "bands": bands, "rows": rows, "ngram": recipe.dedup.ngram}
+    read = bulk(home)
+
+    def digests_before(summary: Summary) -> list[str]:
+        return attribute_digests(home, recipe, summary, before=NEAR, read=read)
+
+    digests = iter(files.each(home.root, digests_before, slices))
+    fingerprints = []
+    for members in groups:
+        before = [[*next(digests)] for _ in members]
         wanted_now = fingerprint(
-            **settings, documents=[summary.output for summary in members], before=before
+            **settings,
+            documents=[summary.output for summary in members],
+            before=[*before, recipe.sources[members[0].source].dedup.before_rules],
         )
-        tasks.append(
-            Task(home=home_root, recipe=key, members=members, index=index, fingerprint=wanted_now)
-        )
-    return tasks
+        fingerprints.append(wanted_now)
+
+    return group_tasks(home, recipe, fingerprints)
 
 
-def process(task: Task) -> Summary:
-    """Write the band keys of a group: segments of (bands, S) `RECORD`s, those of a band by the top
-    8 bits of the keys; then where each of the 256 begins, (bands, 257, segments) uint32, and the
-    number of segments."""
+def signatures_address(home: Home, recipe: Recipe, task: GroupTask) -> str:
+    """Where the band keys of a group are stored."""
+    return home.work(SIGNATURES, task.source, f"{task.name}.bin")
+
+
+def sign(home: Home, recipe: Recipe, task: GroupTask, output: files.Output) -> Result:
+    """Write the band keys of a group.
+
+    The file is segments of (bands, S) `RECORD`s, those of a band sorted by the top 8 bits of their
+    keys; then where each of the 256 begins, (bands, 257, segments) uint32, and the number of
+    segments.
+    """
+    bands, _ = band_scheme(min(thresholds(recipe).values()))
+    waiting = row = signed = 0
+    segment: list[tuple[NDArray[Any], ...]] = []
+    bounds: list[NDArray[np.uint32]] = []
+
+    for ingested in task.members:
+        compared = compared_rows(home, recipe, ingested)
+        for first, table in row_groups(home, ingested, ("text", "crawled")):
+            asked = compared[first : first + table.num_rows]
+            keys, rows, order = _signatures(table, asked, recipe.dedup.ngram, bands)
+            segment.append((keys, rows + np.uint32(row), order))
+            row += table.num_rows
+            waiting += len(rows)
+            tick(row, task.size * row // max(task.documents, 1))
+
+            if waiting >= SEGMENT_DOCUMENTS:
+                bounds.append(_write_segment(output, bands, segment))
+                segment, signed, waiting = [], signed + waiting, 0
+
+    if waiting:
+        bounds.append(_write_segment(output, bands, segment))
+    if bounds:
+        output.write(np.stack(bounds, 2).tobytes())
+    output.write(len(bounds).to_bytes(8, "little"))
+
+    return Result(counts={"documents": row, "signed": signed + waiting}, inputs=task.inputs)
+
+
+def _signatures(
+    table: pa.Table, asked: NDArray[np.bool_], ngram: int, bands: int
+) -> tuple[NDArray[np.uint64], NDArray[np.uint32], NDArray[np.uint32]]:
+    """(S, bands) keys, (S,) rows in the table and (S,) crawl order of those documents of a row
+    group that are asked for and long enough."""
     from pipelines.stages.near import kernels
     from pipelines.stages.near.word_table import word_table
 
-    home, recipe = task_home(task)
-    address = home.work(SIGNATURES, task.source, f"{task.name}.bin")
-    finished = done(home, SIGNATURES, task.source, task.name, task.fingerprint, address)
-    if finished:
-        return finished
-    bands, _ = band_scheme(min(thresholds(recipe).values()))
-    waiting = row = signed = 0
-    held: list[tuple[NDArray[Any], ...]] = []
-    bounds: list[NDArray[np.uint32]] = []
-    with files.open_output(address) as output:
-        for ingested in task.members:
-            kept, begin = compared_rows(home, recipe, ingested), row
-            with files.open_input(home.documents(ingested.source, ingested.slice)) as stream:
-                documents = pq.ParquetFile(stream)
-                for group in range(documents.num_row_groups):
-                    table = documents.read_row_group(group, columns=["text", "crawled"])
-                    text, ends = text_buffer(table.column("text"))
-                    keys = np.zeros((table.num_rows, bands), np.uint64)
-                    words = np.zeros(table.num_rows, np.uint32)
-                    kernels.sign(
-                        text,
-                        ends,
-                        kept[row - begin : row - begin + table.num_rows],
-                        recipe.dedup.ngram,
-                        word_table(),
-                        keys,
-                        words,
-                    )
-                    found = np.flatnonzero(words >= recipe.dedup.ngram)
-                    held.append(
-                        (
-                            keys[found],
-                            (found + row).astype(np.uint32),
-                            crawl_order(table.column("crawled"))[found],
-                        )
-                    )
-                    row += table.num_rows
-                    waiting += len(found)
-                    tick(row, task.size * row // max(task.documents, 1))
-                    if waiting >= SEGMENT_DOCUMENTS:
-                        bounds.append(_write_segment(output, bands, held))
-                        held, signed, waiting = [], signed + waiting, 0
-        if waiting:
-            bounds.append(_write_segment(output, bands, held))
-        if bounds:
-            output.write(np.stack(bounds, 2).tobytes())
-        output.write(len(bounds).to_bytes(8, "little"))
-    summary = group_summary(task, output, {"documents": row, "signed": signed + waiting})
-    write_summary(home, summary)
-    return summary
+    text, ends = text_buffer(table.column("text"))
+    keys = np.zeros((table.num_rows, bands), np.uint64)
+    words = np.zeros(table.num_rows, np.uint32)
+    kernels.sign(text, ends, asked, ngram, word_table(), keys, words)
+
+    signed = np.flatnonzero(words >= ngram)
+    order = crawl_order(table.column("crawled"))
+    return keys[signed], signed.astype(np.uint32), order[signed]
 
 
 def compared_rows(home: Home, recipe: Recipe, ingested: Summary) -> NDArray[np.bool_]:
     """(D,) which documents of a slice take part: those that the stages before keep, or with
-    `before_rules` all but those that `exact` removes."""
+    `before_rules` all except those that `exact` removes."""
     if not recipe.sources[ingested.source].dedup.before_rules:
-        return kept_rows(home, recipe, ingested, before=STAGE)
+        return kept_rows(home, recipe, ingested, before=NEAR)
     if not recipe.dedup.exact:
         return np.ones(ingested.counts["documents"], np.bool_)
-    equal: NDArray[np.bool_] = twins(home, "exact", ingested).column("twin").is_null().to_numpy()
-    return equal
+
+    kept: NDArray[np.bool_] = twins(home, EXACT, ingested).column("twin").is_null().to_numpy()
+    return kept
 
 
 def _write_segment(
-    output: files.Output, bands: int, held: list[tuple[NDArray[Any], ...]]
+    output: files.Output, bands: int, segment: list[tuple[NDArray[Any], ...]]
 ) -> NDArray[np.uint32]:
-    """Write what row groups gave (keys, rows and order of the signed); (bands, 257) where each top
-    byte begins."""
+    """Write the keys, rows and order of signed documents, row group by row group; returns
+    (bands, 257) where each top byte begins."""
     from pipelines.stages.near import kernels
 
-    keys, rows, order = zip(*held)
+    keys, rows, order = zip(*segment)
     all_rows, all_order = np.concatenate(rows), np.concatenate(order)
     bounds = np.zeros((bands, 257), np.uint32)
     places = np.empty(len(all_rows), np.int64)
+
     for band in range(bands):
         of_band = np.concatenate([part[:, band] for part in keys])
         kernels.bucket_sort(of_band, places, bounds[band])
         records = np.empty(len(places), RECORD)
-        records["key"], records["row"], records["order"] = (
-            of_band[places],
-            all_rows[places],
-            all_order[places],
-        )
+        records["key"] = of_band[places]
+        records["row"] = all_rows[places]
+        records["order"] = all_order[places]
         output.write(records.tobytes())
+
     return bounds
+
+
+SIGN = Pass(name=SIGNATURES, plan=plan, address=signatures_address, work=sign)
 
 
 def text_buffer(column: pa.ChunkedArray) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """The bytes of D texts end to end, and their (D + 1,) offsets."""
     array = column.combine_chunks().cast(pa.large_string())
-    if isinstance(array, pa.ChunkedArray):
+    if isinstance(array, pa.ChunkedArray):  # what older versions of pyarrow give
         array = array.chunk(0) if array.num_chunks else pa.array([], pa.large_string())
+
     _, offsets, data = array.buffers()
-    ends = (
-        np.frombuffer(offsets, np.int64)[array.offset : array.offset + len(array) + 1]
-        if offsets
-        else np.zeros(1, np.int64)
-    )
-    return np.frombuffer(data or b"", np.uint8), ends
+    text = np.frombuffer(data or b"", np.uint8)
+    if not offsets:  # an array without rows may have no buffers
+        return text, np.zeros(1, np.int64)
+
+    first = array.offset
+    return text, np.frombuffer(offsets, np.int64)[first : first + len(array) + 1]
 
 
 def crawl_order(crawled: pa.ChunkedArray) -> NDArray[np.uint32]:
     """(D,) the survivor order of documents within a source, before path and position: seconds since
-    1970, unknown last. What was crawled before that, or after 2106, is taken for the nearest that
-    can be."""
+    1970, unknown last. Times before 1970 or after 2106 count as the nearest that 32 bits can hold.
+    """
     seconds = crawled.cast(pa.timestamp("s", "UTC")).cast(pa.int64())
     order: NDArray[np.int64] = np.clip(seconds.fill_null(0).to_numpy(), 0, UNKNOWN_TIME - 1)
     order[seconds.is_null().to_numpy()] = UNKNOWN_TIME
     return order.astype(np.uint32)
 
 
-def read_bounds(stream: Any, bands: int, first: int, count: int) -> NDArray[np.int64]:
-    """(segments, `count`, 257) of a signatures file: of the bands from `first` on."""
+def read_bounds(stream: files.RangeFile, bands: int, first: int, count: int) -> NDArray[np.int64]:
+    """(segments, `count`, 257) where each top byte begins, of `count` bands of a signatures file,
+    beginning with `first`."""
     size = stream.size()
     segments = int.from_bytes(stream.read_at(8, size - 8), "little")
     of_band = 257 * segments * 4
     content = stream.read_at(count * of_band, size - 8 - (bands - first) * of_band)
-    return (
-        np.frombuffer(content, np.uint32)
-        .reshape(count, 257, segments)
-        .transpose(2, 0, 1)
-        .astype(np.int64)
-    )
+    bounds = np.frombuffer(content, np.uint32).reshape(count, 257, segments)
+    return bounds.transpose(2, 0, 1).astype(np.int64)

@@ -1,10 +1,12 @@
 "use strict";
-// The page can be read without this: a switch for the theme, and filters over pairs and examples.
+// The page can be read without this script, which only switches the theme and filters the reasons
+// and the pairs.
 const root = document.documentElement;
 const toggle = document.getElementById("theme");
 toggle.hidden = false;
 toggle.addEventListener("click", () => {
-  const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  const prefersDark = matchMedia("(prefers-color-scheme: dark)").matches;
+  const dark = root.dataset.theme ? root.dataset.theme === "dark" : prefersDark;
   root.dataset.theme = dark ? "light" : "dark";
 });
 
@@ -30,7 +32,8 @@ function filter(form, cards, attributes) {
   apply();
 }
 
-filter(document.getElementById("pair-filter"), document.querySelectorAll(".pair"), ["kind", "source"]);
+const pairs = document.getElementById("pair-filter");
+filter(pairs, document.querySelectorAll(".pair"), ["kind", "source"]);
 const reasons = document.getElementById("reason-filter");
 filter(reasons, document.querySelectorAll(".reason"), ["stage"]);
 if (reasons) {

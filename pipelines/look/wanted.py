@@ -1,0 +1,19 @@
+"""Which records `corpus show` shows. Stands apart since the command line reads it too."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """Which records to show. By default kept documents of all sources."""
+
+    source: str | None = None
+    """Only show records of this source."""
+    rejects: bool = False
+    """Show rejects: the records that became no document."""
+    removed: bool = False
+    """Show removed documents: those that fail a quality rule, with the measured value, and
+    duplicates, with the id of the document that is kept instead."""
+    reason: str | None = None
+    """Only show rejects of this reason; with --removed, documents that this rule, this stage or
+    this kind of duplicate removes."""
