@@ -63,10 +63,12 @@ def kill_and_resume(shards: Path, tmp_path: Path, ranks: int, kills: int, steps:
         ).read_bytes()
 
 
+@pytest.mark.builds
 def test_killed_twice(small: Path, tmp_path: Path) -> None:
     kill_and_resume(small, tmp_path, 1, 2, STEPS)
 
 
+@pytest.mark.builds
 def test_killed_once_on_two_ranks(small: Path, tmp_path: Path) -> None:
     kill_and_resume(small, tmp_path, 2, 1, STEPS)
 
@@ -87,6 +89,7 @@ def on_other_ranks(small: Path, tmp_path: Path, before: int, after: int) -> None
     )
 
 
+@pytest.mark.builds
 def test_resumed_on_two_ranks(small: Path, tmp_path: Path) -> None:
     on_other_ranks(small, tmp_path, 1, 2)
 
@@ -100,7 +103,6 @@ def test_resumed_on_another_number_of_ranks(
 
 
 # --- checkpoints
-# -------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -269,7 +271,6 @@ def test_a_full_disk_keeps_the_checkpoint_before(
 
 
 # --- what may not change on resume
-# -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -277,7 +278,7 @@ def test_a_full_disk_keeps_the_checkpoint_before(
     [
         (
             ["--steps", "40"],
-            "--steps 40: the run was started for 28, and its learning rate follows that horizon",
+            "--steps 40: the run was started with 28, and its learning rate depends on that",
         ),
         (["--seed", "1"], "seed: 1, the run was started with 0"),
         (["--batch", "16"], "batch: 16, the run was started with 32"),
