@@ -14,7 +14,7 @@ PARALLEL := --numprocesses $(JOBS) --dist loadfile
 
 setup: $(STAMP)
 
-# uv where it is, else pip
+# Uses uv where it is installed, else pip.
 $(STAMP): pyproject.toml constraints.txt
 	if command -v uv >/dev/null; then \
 	  uv venv --quiet --allow-existing --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" $(VENV) && \
@@ -25,7 +25,7 @@ $(STAMP): pyproject.toml constraints.txt
 	fi
 	touch $(STAMP)
 
-# The main job on Python's own documentation: no network, no data needed.
+# A whole build and a training run on Python's own documentation; needs no network and no data.
 demo: setup
 	$(BIN)/python docs/demo.py demo
 
@@ -46,11 +46,11 @@ test: lint
 matrix: setup
 	$(BIN)/python tests/engines/matrix.py
 
-# Hostile input into every reader, a minute of it; CORPUSMILL_FUZZ=100 for hours.
+# Feeds hostile input to every reader, for about a minute; CORPUSMILL_FUZZ=100 takes hours.
 fuzz: setup
 	CORPUSMILL_FUZZ=$${CORPUSMILL_FUZZ:-4} $(BIN)/pytest -q $(PARALLEL) tests/fuzz
 
-# Minutes to hours: everything, and the tests on each other Python that is found.
+# Runs everything, which takes minutes to hours, and the tests on each other Python that is found.
 test-long: setup
 	CORPUSMILL_FUZZ=20 $(BIN)/pytest -q -m 'long or not long'
 	sh tests/pythons.sh 3.10 3.12 3.13

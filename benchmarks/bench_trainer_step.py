@@ -2,49 +2,56 @@
 """A training step against transformers' RobertaForMaskedLM on the same batches: interleaved, ratios
 with min, median, max.
 
-    python benchmarks/bench_trainer_step.py      # CPU: a small model, fp32
+    python benchmarks/bench_trainer_step.py          # on a CPU: a small model, fp32
     python benchmarks/bench_trainer_step.py --device cuda --recipe roberta-base --batch 64
-        --precision bf16 [--compile]
 
-Both sides do forward, backward and AdamW (fused) on the same masked samples, dropout on. On a GPU
-it also prints MFU by `model.flops_per_token`, which counts the head on the masked tokens only; the
-same count is used for both.
+`--precision bf16` and `--compile` act on both sides.
+
+Both sides do the forward and backward pass and AdamW (fused) on the same masked samples, dropout
+on. On a GPU it also prints MFU by `flops_per_token`, which counts the head on the masked tokens
+only; the same count is used for both.
 """
 
 import argparse
 import contextlib
+import dataclasses
 import json
 import os
 import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "helpers")]
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
-import dataclasses
-
 import torch
+from torch import Tensor
 from trainer_fixtures import random_documents, small_tokenizer, write_shards
 
 from trainer import export
 from trainer.config import MaskingConfig, ModelConfig, load_recipe
 from trainer.data.gather import Masker
-from trainer.data.loader import Loader
+from trainer.data.loader import Loader, Share
 from trainer.data.order import make_order
-from trainer.data.samples import open_data
+from trainer.data.samples import Data, open_data
 from trainer.masking.tokens import IGNORED
 from trainer.metrics import peak_flops
-from trainer.models.roberta import build, flops_per_token, published_state
+from trainer.models.roberta import MaskedLM, build, flops_per_token, published_state
 from trainer.objectives.masked_lm import masked_lm_sum
 from trainer.optim import flatten_gradients, make_adamw
 
+Step = Callable[[Tensor, Tensor, Tensor, int], None]
+
+SMALL = ModelConfig(layers=4, hidden=256, intermediate=1024, heads=4, positions=128)
+
 
 def main() -> None:
+    """Measure the steps; print the ratio and write it as JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", default="cpu")
     parser.add_argument(
@@ -56,140 +63,133 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--json", default="")
     options = parser.parse_args()
-    device = torch.device(options.device)
-    shape = (
-        load_recipe(options.recipe).model
-        if options.recipe
-        else ModelConfig(layers=4, hidden=256, intermediate=1024, heads=4, positions=128)
-    )
+    shape = load_recipe(options.recipe).model if options.recipe else SMALL
+
     with tempfile.TemporaryDirectory() as name:
         os.environ["CORPUSMILL_CACHE"] = f"{name}/cache"
         tokenizer = small_tokenizer(1000)
         tokenizer.add_tokens([f"word{i}" for i in range(50_265 - tokenizer.get_vocab_size())])
-        folder = write_shards(
-            Path(name) / "shards", tokenizer, {("train", "a"): [random_documents(0, 1500, 50_265)]}
-        )
+        documents = random_documents(0, 1500, 50_265)
+        folder = write_shards(Path(name) / "shards", tokenizer, {("train", "a"): [documents]})
         data = open_data([str(folder)], "train", shape.positions, True)
-        found = measure(
-            options, device, dataclasses.replace(shape, vocab_size=data.tokenizer.vocab_size), data
-        )
+        shape = dataclasses.replace(shape, vocab_size=data.tokenizer.vocab_size)
+        result = measure(options, shape, data)
+
     if options.json:
-        Path(options.json).write_text(json.dumps({"schema_version": 1, **found}, indent=1) + "\n")
+        Path(options.json).write_text(json.dumps({"schema_version": 1, **result}, indent=1) + "\n")
 
 
-def measure(options: Any, device: torch.device, shape: ModelConfig, data: Any) -> dict[str, Any]:
-    """Interleaved steps of both; prints and returns the ratios."""
+def models(shape: ModelConfig, device: torch.device) -> tuple[MaskedLM, torch.nn.Module]:
+    """Our model and transformers' with the same weights."""
     from transformers import RobertaConfig, RobertaForMaskedLM
 
-    recipe = load_recipe("roberta-base")
-    masker = Masker(data, MaskingConfig(), 0)
-    loader = Loader(
-        masker,
-        make_order(data, 0, {}),
-        options.batch,
-        options.batch,
-        0,
-        1,
-        0,
-        pinned=device.type == "cuda",
-    )
-    ours = build(shape, 0).to(device).train()
-    fields = {
-        key: value
-        for key, value in export.hugging_face_config(shape, {"<s>": 0, "</s>": 2}).items()
-        if key not in ("torch_dtype", "architectures", "model_type")
-    }
-    theirs = RobertaForMaskedLM(RobertaConfig(**fields))
-    theirs.load_state_dict(published_state(ours.cpu()), strict=False)
-    theirs.to(device).train()
-    ours.to(device)
-    flat = flatten_gradients(ours)
-    own_adam, their_adam = (
-        make_adamw(ours, recipe.optim),
-        torch.optim.AdamW(theirs.parameters(), lr=1e-4, fused=True),
-    )
+    ours = build(shape, 0)
+    config = export.hugging_face_config(shape, {"<s>": 0, "</s>": 2})
+    for key in ("torch_dtype", "architectures", "model_type"):
+        del config[key]
+    theirs = RobertaForMaskedLM(RobertaConfig(**config))
+    theirs.load_state_dict(published_state(ours), strict=False)
+    return ours.to(device).train(), theirs.to(device).train()
+
+
+def steps(options: argparse.Namespace, shape: ModelConfig) -> tuple[Step, Step]:
+    """One training step of ours and one of transformers', as functions of ids (B, L), places and
+    labels (M,) and the number of masked tokens."""
+    device = torch.device(options.device)
+    ours, theirs = models(shape, device)
+    gradient = flatten_gradients(ours)
+    our_adam = make_adamw(ours, load_recipe("roberta-base").optim)
+    their_adam = torch.optim.AdamW(theirs.parameters(), lr=1e-4, fused=True)
     if options.compile:
         ours.compile()
         theirs.compile()
 
-    def autocast() -> Any:
-        return (
-            torch.autocast(device.type, torch.bfloat16)
-            if options.precision == "bf16"
-            else contextlib.nullcontext()
-        )
+    def autocast() -> AbstractContextManager[None]:
+        if options.precision == "bf16":
+            return torch.autocast(device.type, torch.bfloat16)
+        return contextlib.nullcontext()
 
-    def our_step(
-        ids: torch.Tensor, places: torch.Tensor, labels: torch.Tensor, masked: int
-    ) -> None:
-        flat.zero_()
+    def our_step(ids: Tensor, places: Tensor, labels: Tensor, masked: int) -> None:
+        gradient.zero_()
         with autocast():
             logits = ours(ids, places)
         (masked_lm_sum(logits, labels) / masked).backward()
-        own_adam.step()
+        our_adam.step()
 
-    def their_step(
-        ids: torch.Tensor, places: torch.Tensor, labels: torch.Tensor, masked: int
-    ) -> None:
+    def their_step(ids: Tensor, places: Tensor, labels: Tensor, masked: int) -> None:
         their_adam.zero_grad()
+        # Their labels are for every place, not for the masked ones.
         full = torch.full((ids.numel(),), IGNORED, device=device)
         real = labels != IGNORED
         full[places[real]] = labels[real]
+        full = full.reshape(ids.shape)
         with autocast():
-            loss = theirs(
-                input_ids=ids, attention_mask=(ids != 1).long(), labels=full.reshape(ids.shape)
-            ).loss
+            loss = theirs(input_ids=ids, attention_mask=(ids != 1).long(), labels=full).loss
         loss.backward()
         their_adam.step()
 
-    def clock(step: Any) -> float:
+    return our_step, their_step
+
+
+def measure(options: argparse.Namespace, shape: ModelConfig, data: Data) -> dict[str, object]:
+    """Interleave steps of both; print and return the ratios."""
+    device = torch.device(options.device)
+    on_gpu = device.type == "cuda"
+    repeat = 10 if on_gpu else 1
+    masker = Masker(data, MaskingConfig(), 0)
+    share = Share(options.batch, options.batch)
+    loader = Loader(masker, make_order(data, 0, {}), share, 0, pinned=on_gpu)
+    our_step, their_step = steps(options, shape)
+
+    def clock(step: Step) -> float:
         batch = loader.next()
-        moved = [tensor.clone().to(device) for tensor in (batch.ids, batch.places, batch.labels)]
+        ids, places, labels = [
+            tensor.clone().to(device) for tensor in (batch.ids, batch.places, batch.labels)
+        ]
         masked = batch.masked
         loader.release(batch)
-        if device.type == "cuda":
+        if on_gpu:
             torch.cuda.synchronize()
         begun = time.perf_counter()
         for _ in range(repeat):
-            step(*moved, masked)
-        if device.type == "cuda":
+            step(ids, places, labels, masked)
+        if on_gpu:
             torch.cuda.synchronize()
         return (time.perf_counter() - begun) / repeat
 
-    repeat = 10 if device.type == "cuda" else 1
     for _ in range(3):
-        clock(our_step), clock(their_step)
+        clock(our_step)
+        clock(their_step)
     pairs = [(clock(our_step), clock(their_step)) for _ in range(options.rounds)]
     loader.close()
-    ratios = [b / a for a, b in pairs]
-    tokens, flops, peak = (
-        options.batch * shape.positions,
-        flops_per_token(shape, shape.positions, 0.15),
-        peak_flops(device),
+
+    tokens = options.batch * shape.positions
+    flops = flops_per_token(shape, shape.positions, 0.15)
+    peak = peak_flops(device)
+
+    def figures(seconds: list[float]) -> dict[str, float | None]:
+        speed = tokens / statistics.median(seconds)
+        mfu = speed * flops / peak if peak else None
+        return {"seconds": tokens / speed, "tokens_per_second": speed, "mfu": mfu}
+
+    ratios = [theirs / ours for ours, theirs in pairs]
+    median = statistics.median(ratios)
+    our_figures = figures([ours for ours, _ in pairs])
+    their_figures = figures([theirs for _, theirs in pairs])
+    print(
+        f"a training step: median {median:.2f}x (min {min(ratios):.2f}, max {max(ratios):.2f}) "
+        f"transformers'; aim 1.2x on a CPU; ours {our_figures}, theirs {their_figures}"
     )
-    found: dict[str, Any] = {
+    return {
         "name": "a training step: transformers",
         "min": min(ratios),
-        "median": statistics.median(ratios),
+        "median": median,
         "max": max(ratios),
         "options": vars(options),
         "torch": torch.__version__,
+        "ours": our_figures,
+        "theirs": their_figures,
     }
-    for side, seconds in (
-        ("ours", statistics.median(a for a, _ in pairs)),
-        ("theirs", statistics.median(b for _, b in pairs)),
-    ):
-        found[side] = {
-            "seconds": seconds,
-            "tokens_per_second": tokens / seconds,
-            "mfu": tokens / seconds * flops / peak if peak else None,
-        }
-    print(
-        f"a training step: median {found['median']:.2f}x (min {found['min']:.2f}, max "
-        f"{found['max']:.2f}) transformers'; aim 1.2x on a CPU; ours {found['ours']}, theirs "
-        f"{found['theirs']}"
-    )
-    return found
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""The recipe: every setting of a build, as frozen dataclasses. Their docstrings are `--help` and
-`docs/reference.md`.
+"""The recipe: every setting of a build, as frozen dataclasses.
 
+The docstrings of the classes and fields are the text of `--help` and of `docs/reference.md`.
 Nothing heavy is imported here, so that `corpus --help` stays quick.
 """
 
@@ -24,40 +24,41 @@ FORMAT = 1
 """Version of the recipe and of the home's layout."""
 
 LIST_FIELDS = ("exclude_urls", "exclude_domains", "exclude_hashes", "only_domains")
-"""Settings of a source's rules that name files: places, outside of the digest as well; the lists'
-contents are in the fingerprints."""
+"""Settings of a source's rules that name files. They are places and not part of the recipe's
+digest; the contents of the lists are part of the fingerprints."""
 
 NO_EFFECT_ON_BYTES = {("tokenizer", "path"), ("dedup", "max_removed")}
 """Settings outside the recipe's digest: a path is a place (the vocabulary's digest is in the
-manifest), a guard only stops."""
+manifest), and a guard only stops a build."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DedupConfig:
-    """Which copies go. Of equal documents the first in survivor order stays: priority, crawl time,
-    path, position."""
+    """How duplicates are removed. Of equal documents the first is kept, ordered by the priority of
+    the source, crawl time, path and position."""
 
     exact: bool = True
-    """Remove documents whose text is equal but for case and white space."""
+    """Remove documents whose text is equal, apart from case and white space."""
     by_address: bool = True
-    """With exact: remove also pages crawled from the address of an earlier one, whatever its
-    spelling."""
+    """With exact: also remove pages crawled from the same URL as an earlier one, however the URL is
+    spelled."""
     near: bool = True
-    """Remove documents that share most of their shingles with an earlier one."""
+    """Remove near-duplicates: documents that share most of their shingles with an earlier one."""
     threshold: float = 0.8
-    """Two documents are near-copies from this Jaccard similarity of their sets of shingles on."""
+    """Documents whose shingle sets have at least this Jaccard similarity are near-duplicates."""
     ngram: int = 5
-    """Words of a shingle; texts of fewer have none and are left to exact."""
+    """Number of words in a shingle. Documents with fewer words have no shingles and are compared by
+    exact only."""
     containment: float = 0.9
-    """Of two documents compared that are no near-copies the one of fewer words goes when the other
-    holds this share of its shingles."""
+    """A document is also removed when a longer one contains at least this share of its shingles."""
     containment_words: int = 50
-    """Documents of fewer words never go for that: a notice or a quotation stands in another text by
-    its nature, and is no edition of it."""
+    """Documents with fewer words are never removed for being contained in another: short notices
+    and quotations appear in other texts without being copies of them."""
     priority: tuple[str, ...] = ()
-    """Sources, the one whose copy stays first; default: the order of the recipe's tables."""
+    """Names of sources, the one whose duplicates are kept first. Default: the order of the sources
+    in the recipe."""
     max_removed: float = 0.5
-    """A build stops when a larger share of a source would go; 1.0 allows everything."""
+    """Stop the build when more than this share of a source would be removed. 1.0 never stops."""
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.max_removed <= 1.0:
@@ -74,22 +75,24 @@ class DedupConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TokenizerConfig:
-    """The vocabulary: trained (byte-level BPE), or given."""
+    """The tokenizer: byte-level BPE, trained on the kept documents or given."""
 
     vocab_size: int = 50265
-    """Ids of a trained vocabulary, with its five special tokens; the paper's size."""
+    """Number of ids in a trained vocabulary, including its five special tokens. The default is the
+    RoBERTa paper's."""
     path: str | None = None
-    """A given vocabulary: tokenizer.json, or a folder with it, with vocab.json and merges.txt, or
-    with encoder.json, vocab.bpe (and dict.txt)."""
+    """A given tokenizer: a tokenizer.json, or a folder that holds tokenizer.json, or vocab.json and
+    merges.txt, or encoder.json and vocab.bpe (and dict.txt)."""
     sources: tuple[str, ...] = ()
-    """Train on these sources only; default all."""
+    """Train on these sources only. Default: all sources."""
     sample_bytes: int = 1_000_000_000
-    """Train on about this much text, chosen by the hash of each document's id."""
+    """Train on about this many bytes of text, sampled by the hash of each document's id."""
 
     def __post_init__(self) -> None:
         if self.vocab_size < 261:
             raise ValueError(
-                f"vocab_size: {self.vocab_size} is less than 261, the 256 bytes and five special tokens"
+                f"vocab_size: {self.vocab_size} is less than 261, "
+                "the 256 bytes and five special tokens"
             )
         if self.sample_bytes < 1:
             raise ValueError(f"sample_bytes: {self.sample_bytes} is less than 1")
@@ -97,16 +100,17 @@ class TokenizerConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ShardsConfig:
-    """How text becomes tokens, and tokens files."""
+    """How documents are tokenized and written to shards."""
 
     shard_tokens: int = 100_000_000
-    """A shard is cut after this many tokens."""
+    """Start a new shard after this many tokens."""
     valid_fraction: float = 0.005
-    """Share of documents held out for validation, chosen by the hash of their id; at least one of a
-    source that has two."""
+    """Share of documents held out for validation, sampled by the hash of their id. A source with at
+    least two documents always has one held out."""
     whitespace: Literal["space", "strip", "keep"] = "space"
-    """space: runs collapse, a sentence after the first begins with one where the text has any
-    before it; strip: bare sentences, as RoBERTa's own data; keep: the text comes back exactly."""
+    """space: collapse white space, and keep one space before a sentence that follows another;
+    strip: no white space around sentences, as in RoBERTa's own data; keep: all white space, so that
+    decoding gives back the exact text."""
 
     def __post_init__(self) -> None:
         if self.shard_tokens < 1:
@@ -117,55 +121,55 @@ class ShardsConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ExpectedConfig:
-    """What a whole build of a source takes and gives, said by `--dry-run`. Facts for people: they
-    change nothing."""
+    """What a build of the whole source is expected to read and give, printed by `--dry-run`.
+    Informative only: changes nothing."""
 
     input_bytes: int | None = None
     """Bytes of the whole input."""
     documents: int | None = None
-    """Documents, about."""
+    """Approximate number of documents."""
     text_bytes: int | None = None
-    """Bytes of their text, about."""
+    """Approximate bytes of their text."""
     core_hours: float | None = None
-    """Hours of one core for ingest, about."""
+    """Approximate hours of ingest on one core."""
     note: str | None = None
-    """Where the figures come from, where the input is to be had."""
+    """Where the figures come from, or where to get the input."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Everything that decides what a build gives."""
+    """Every setting of a build."""
 
     format: int = FORMAT
-    """Version of this file's layout."""
+    """Version of the recipe's format."""
     seed: int = 0
-    """Of every draw: the tokenizer's sample, the validation split."""
+    """Seed of every random draw: the tokenizer's sample and the validation split."""
     limit: int | None = None
-    """Only the first N records of each source, for a first look."""
+    """Read only the first N records of each source, for a first look."""
     sources: dict[str, SourceOptions]
-    """A table for each source; its keys depend on its kind."""
+    """One table for each source. Its keys depend on its kind."""
     dedup: DedupConfig = field(default_factory=DedupConfig)
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
     shards: ShardsConfig = field(default_factory=ShardsConfig)
     expected: dict[str, ExpectedConfig] | None = None
-    """For people: what each whole source takes and gives."""
+    """What each whole source is expected to read and give. Informative only."""
 
 
 def load_recipe(path: str, packaged: Mapping[str, Path] | None = None) -> Recipe:
-    """Read a recipe; relative inputs are relative to its folder, those of a recipe in the package
-    (`packaged`: name -> file) to the current one. Raises `UserError` naming the key that is
-    wrong."""
+    """Read a recipe from a file, or one in the package (`packaged`: name -> file).
+
+    Relative inputs are relative to the recipe's folder; those of a packaged recipe to the current
+    folder. Raises `UserError` naming the key that is wrong.
+    """
     if packaged and path in packaged:
         return parse_recipe(packaged[path].read_text("utf-8"), path, os.getcwd())
     try:
         text = Path(path).read_text("utf-8")
     except FileNotFoundError:
-        like = difflib.get_close_matches(path, packaged or (), 1)
-        hint = (
-            f"did you mean {like[0]}?"
-            if like
-            else "corpus recipes lists the ones in the package; README.md shows a short one"
-        )
+        close = difflib.get_close_matches(path, packaged or (), 1)
+        hint = "run corpus recipes for the packaged ones; README.md shows a short recipe"
+        if close:
+            hint = f"did you mean {close[0]}?"
         raise UserError(f"{path}: no such recipe", hint) from None
     except PermissionError:
         raise UserError(
@@ -180,17 +184,17 @@ def load_recipe(path: str, packaged: Mapping[str, Path] | None = None) -> Recipe
         ) from None
     except (OSError, UnicodeError) as error:
         raise UserError(
-            f"{path}: cannot read this recipe: {error}", "a recipe is a TOML text in UTF-8"
+            f"{path}: cannot read this recipe: {error}", "write the recipe as TOML in UTF-8"
         ) from None
     return parse_recipe(text, path, os.path.dirname(os.path.abspath(path)))
 
 
 def parse_recipe(text: str, where: str, folder: str, for_reading: bool = False) -> Recipe:
-    """The recipe of a TOML text; `where` names it in errors, relative inputs are relative to
-    `folder`.
+    """The recipe of a TOML text. Raises `UserError` naming the key that is wrong.
 
-    `for_reading`: of a home that is only looked at; then the module of a user's own source need not
-    be there.
+    `where`: names the text in errors; `folder`: that relative inputs are relative to;
+    `for_reading`: the home is only looked at, so that the module of a user's own source may be
+    missing.
     """
     data = parse_toml(text, where)
     version = data.get("format", FORMAT)
@@ -216,7 +220,7 @@ def parse_recipe(text: str, where: str, folder: str, for_reading: bool = False) 
 
 
 def _source_options(
-    name: str, table: dict[str, Any], folder: str, for_reading: bool
+    name: str, table: dict[str, object], folder: str, for_reading: bool
 ) -> SourceOptions:
     from corpora.sources import KINDS, load_source
 
@@ -226,132 +230,141 @@ def _source_options(
             f"sources.{name}.kind: missing",
             'set kind = "files", another kind, or "module:function"',
         )
+    # the module of a user's own source may be missing where a home is only looked at
     if for_reading and kind not in KINDS:
         common = {field.name for field in dataclasses.fields(SourceOptions)}
-        return from_dict(
-            SourceOptions,
-            {key: value for key, value in table.items() if key in common},
-            f"sources.{name}",
-        )
+        known = {key: value for key, value in table.items() if key in common}
+        return from_dict(SourceOptions, known, f"sources.{name}")
     options = from_dict(load_source(kind).options, table, f"sources.{name}")
     return with_absolute_paths(options, folder)
 
 
 def with_absolute_paths(options: SourceOptions, folder: str) -> SourceOptions:
     """The options with the paths of inputs, lists and `place_fields` relative to `folder`."""
+    # The names of fields are data here: their types cannot be known.
     lists: dict[str, Any] = {
-        name: tuple(_absolute(item, folder) for item in getattr(options.rules, name))
-        for name in LIST_FIELDS
+        name: _absolute_each(getattr(options.rules, name), folder) for name in LIST_FIELDS
     }
-    places = {
+    places: dict[str, Any] = {
         name: _absolute_each(getattr(options, name), folder)
         for name in ("input", *options.place_fields)
     }
-    return dataclasses.replace(options, rules=dataclasses.replace(options.rules, **lists), **places)
+    rules = dataclasses.replace(options.rules, **lists)
+    return dataclasses.replace(options, rules=rules, **places)
 
 
-def _absolute_each(value: Any, folder: str) -> Any:
-    """An address, several, or None."""
+def _absolute_each(
+    value: str | tuple[str, ...] | None, folder: str
+) -> str | tuple[str, ...] | None:
+    """The absolute form of an address, of several, or of None."""
     if isinstance(value, tuple):
         return tuple(_absolute(item, folder) for item in value)
     return value and _absolute(value, folder)
 
 
 def _absolute(address: str, folder: str) -> str:
-    """The address, a path without `.` and `..`: one file has one name, and its documents' ids do
-    not depend on where the recipe lies."""
+    """The address, a path as an absolute one without `.` and `..`.
+
+    One file thus has one name, and the ids of its documents do not depend on the recipe's folder.
+    """
     if address.startswith("@"):  # a list of inputs
         return "@" + _absolute(address[1:], folder)
-    return (
-        address
-        if re.match(r"^[a-z][a-z0-9+.-]+://", address)
-        else os.path.normpath(os.path.join(folder, os.path.expanduser(address)))
-    )
+    if re.match(r"^[a-z][a-z0-9+.-]+://", address):
+        return address
+    return os.path.normpath(os.path.join(folder, os.path.expanduser(address)))
 
 
 def complete(recipe: Recipe, folder: str) -> Recipe:
-    """Check what concerns several tables, and write out the defaults that depend on others. Raises
-    `UserError`."""
-    names = list(recipe.sources)
+    """Check what concerns several tables, and fill in the defaults that depend on others.
+
+    Raises `UserError`.
+    """
+    _check_source_names(list(recipe.sources))
+    _check_references(recipe)
+    if recipe.limit is not None and recipe.limit < 1:
+        raise UserError(f"limit: {recipe.limit} is less than 1", "remove it to read every record")
+
+    others = [name for name in recipe.sources if name not in recipe.dedup.priority]
+    path = recipe.tokenizer.path
+    return dataclasses.replace(
+        recipe,
+        sources={name: _with_profile(options) for name, options in recipe.sources.items()},
+        dedup=dataclasses.replace(recipe.dedup, priority=(*recipe.dedup.priority, *others)),
+        tokenizer=dataclasses.replace(
+            recipe.tokenizer, path=_absolute(path, folder) if path else None
+        ),
+    )
+
+
+def _check_source_names(names: list[str]) -> None:
     if not names:
         raise UserError(
             "the recipe names no source",
             'add a table: [sources.mine] with kind = "files" and input = "texts/*.txt"',
         )
+    # the command line makes a flag of each name, and flags do not tell - and _ apart
+    flags: dict[str, str] = {}
     for name in names:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
-            raise UserError(f"sources.{name}: not a name for files", "use letters, digits, - and _")
+            raise UserError(
+                f"sources.{name}: not usable as a file name", "use letters, digits, - and _"
+            )
         if name == "total":
             raise UserError(
-                "sources.total: the name of the sum of all sources in stats", "rename it"
+                "sources.total: the name that stats gives to the sum of all sources", "rename it"
             )
-        twin = next(
-            (
-                other
-                for other in names
-                if other != name and other.replace("-", "_") == name.replace("-", "_")
-            ),
-            None,
-        )
-        if twin:
+        twin = flags.setdefault(name.replace("-", "_"), name)
+        if twin != name:
             raise UserError(
-                f"sources.{name} and sources.{twin}: names that differ only in - and _",
+                f"sources.{twin} and sources.{name}: names that differ only in - and _",
                 "rename one: on the command line they are the same flag",
             )
-    for key, listed in (
+
+
+def _check_references(recipe: Recipe) -> None:
+    """Raise `UserError` for a key that names a source that is not there."""
+    references = (
         ("dedup.priority", recipe.dedup.priority),
         ("tokenizer.sources", recipe.tokenizer.sources),
-        ("expected", recipe.expected or ()),
-    ):
-        for name in listed:
-            if name not in names:
-                raise UserError(f"{key}: no source {name!r}", nearest(name, names))
-    if recipe.limit is not None and recipe.limit < 1:
-        raise UserError(f"limit: {recipe.limit} is less than 1", "leave it out for everything")
-    order = (*recipe.dedup.priority, *(name for name in names if name not in recipe.dedup.priority))
-    path = recipe.tokenizer.path
-    sources = {name: _with_profile(options) for name, options in recipe.sources.items()}
-    tokenizer = dataclasses.replace(
-        recipe.tokenizer, path=_absolute(path, folder) if path else None
+        ("expected", tuple(recipe.expected or ())),
     )
-    return dataclasses.replace(
-        recipe,
-        sources=sources,
-        dedup=dataclasses.replace(recipe.dedup, priority=order),
-        tokenizer=tokenizer,
-    )
+    for key, names in references:
+        for name in names:
+            if name not in recipe.sources:
+                raise UserError(f"{key}: no source {name!r}", nearest(name, recipe.sources))
 
 
 def _with_profile(options: SourceOptions) -> SourceOptions:
-    """The profile of its kind where none is named."""
+    """The options with the profile of their kind, unless they name another."""
     if options.rules.profile != "default":
         return options
-    return dataclasses.replace(
-        options, rules=dataclasses.replace(options.rules, profile=options.default_profile)
-    )
+    rules = dataclasses.replace(options.rules, profile=options.default_profile)
+    return dataclasses.replace(options, rules=rules)
 
 
 def recipe_text(recipe: Recipe) -> str:
-    """The recipe as TOML, every default written out; the thresholds of a profile as comments, so
-    that a flag can still name another."""
+    """The recipe as TOML, with every default written out.
+
+    The thresholds of a profile are comments, so that a flag can still name another profile.
+    """
     lines = [dump_toml(recipe)]
     for name, options in recipe.sources.items():
-        asks = [
-            f"{rule.name} = {str(threshold).lower()}"
+        comments = [
+            f"#   {rule.name} = {str(threshold).lower()}\n"
             for rule, threshold in asked(options.rules)
             if not rule.own
         ]
-        if asks:
-            lines.append(
-                f"\n# The rules of {name}, in the order in which they are asked:\n"
-                + "".join(f"#   {line}\n" for line in asks)
-            )
+        if comments:
+            lines.append(f"\n# The rules of {name}, in the order in which they are asked:\n")
+            lines += comments
     return "".join(lines)
 
 
 def recipe_digest(recipe: Recipe) -> str:
-    """blake2b-16, in hex, of the settings that can change a byte: not of where inputs lie, nor of
-    slice sizes."""
+    """blake2b-16, in hex, of the settings that can change a byte of the output.
+
+    Places of inputs and sizes of slices are left out.
+    """
     data = to_dict(recipe)
     for source, table in data["sources"].items():
         for name in (*LOCATION_FIELDS, *recipe.sources[source].place_fields):
@@ -364,16 +377,18 @@ def recipe_digest(recipe: Recipe) -> str:
     return digest_of(data)
 
 
-def digest_of(value: Any) -> str:
-    """blake2b-16, in hex, of anything JSON can hold; the order of keys counts (it is the sources'
-    priority)."""
+def digest_of(value: object) -> str:
+    """blake2b-16, in hex, of anything JSON can hold.
+
+    The order of keys counts: that of the sources is their priority.
+    """
     text = json.dumps(to_dict(value), ensure_ascii=True, separators=(",", ":"))
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def said(value: Any) -> str:
-    """A setting's value as the recipe would have it, on one line; `none`, for which TOML has no
-    word, where it is not set."""
+def said(value: object) -> str:
+    """A setting's value on one line, as the recipe would write it; `none` when it is not set, since
+    TOML has no word for that."""
     import tomli_w
 
     if isinstance(value, (list, tuple)):
@@ -381,7 +396,7 @@ def said(value: Any) -> str:
     return "none" if value is None else tomli_w.dumps({"": value}).partition(" = ")[2].strip()
 
 
-def flat(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flat(value: object, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """(dotted key, value) of everything in nested tables."""
     if isinstance(value, dict):
         for key, item in value.items():

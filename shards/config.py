@@ -1,9 +1,9 @@
 """Strict TOML to frozen dataclasses and back.
 
-A key that no field has, a value of the wrong type, a required key that is missing: each is a
-`UserError` that names the key's path and the nearest right name. The dataclasses stay plain, so
-that tyro can read them too and flags override the recipe. Supported field types: bool, int, float,
-str, Literal, X | None, tuple[X, ...], dict[str, X] and nested dataclasses.
+An unknown key, a value of the wrong type and a missing required key are each a `UserError` that
+names the path of the key; for an unknown key the hint names the nearest known one. The dataclasses
+stay plain, so that tyro can read them too and flags override the recipe. Supported field types:
+bool, int, float, str, Literal, X | None, tuple[X, ...], dict[str, X] and nested dataclasses.
 """
 
 import dataclasses
@@ -27,7 +27,7 @@ TYPE_WORDS: dict[type, str] = {
     bool: "true or false",
     int: "a whole number",
     float: "a number",
-    str: "a text",
+    str: "a string",
     dict: "a table",
 }
 """The types of TOML in the words of an error."""
@@ -39,7 +39,8 @@ def parse_toml(text: str, where: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UserError(
-            f"{where}: not TOML: {error}", "see docs/reference.md for the keys of a recipe"
+            f"{where}: not valid TOML: {error}",
+            "docs/reference.md lists the keys of a recipe",
         ) from None
 
 

@@ -1,11 +1,81 @@
-"""What a run will cost, and what is refused before it starts."""
+"""What a run will cost, worked out before it starts: epochs, memory, arithmetic and time.
 
-from typing import Any
+Memory is an estimate and leaves out what the libraries take for themselves; the rest is exact.
+"""
+
+from dataclasses import dataclass
 
 from trainer.config import Recipe, micro_batch
 from trainer.data.order import Order
 from trainer.data.samples import Data
 from trainer.models.roberta import count_parameters, flops_per_token
+
+# The share of a GPU's peak that a run is assumed to reach where no speed is given.
+ASSUMED_MFU = 0.4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """The figures of `--dry-run`, by the keys that `--json` and the log's `start` line give them.
+
+    `tokens` in the training split; `fill` the share of the samples that is not padding; `epochs`
+    how often each source is seen; `tokens_per_step` with padding; `tokens_per_second` and `hours`
+    None where the speed is not known.
+    """
+
+    samples: int
+    tokens: int
+    fill: float
+    tokens_per_step: int
+    steps: int
+    warmup_steps: int
+    epochs: dict[str, float]
+    parameters: int
+    ranks: int
+    micro_batch: int
+    accumulation: int
+    memory_per_device_bytes: int
+    flops_per_token: float
+    tokens_per_second: float | None
+    hours: float | None
+
+
+def plan(
+    recipe: Recipe, data: Data, order: Order, ranks: int, rate: float, peak: float | None
+) -> Budget:
+    """The figures of a run.
+
+    `rate` is the speed to assume in tokens per second; 0 assumes 40 % of the device's `peak` in
+    FLOP/s, where that is known.
+    """
+    micro = micro_batch(recipe, ranks)
+    tokens = sum(data.tokens.values())
+    tokens_per_step = recipe.batch * recipe.data.length
+    flops = flops_per_token(recipe.model, recipe.data.length, recipe.masking.rate)
+
+    speed: float | None = None
+    if rate:
+        speed = rate
+    elif peak:
+        speed = ASSUMED_MFU * peak * ranks / flops
+
+    return Budget(
+        samples=len(data),
+        tokens=tokens,
+        fill=tokens / (len(data) * recipe.data.length),
+        tokens_per_step=tokens_per_step,
+        steps=recipe.steps,
+        warmup_steps=recipe.optim.warmup_steps,
+        epochs={name: round(value, 4) for name, value in epochs(recipe, data, order).items()},
+        parameters=count_parameters(recipe.model),
+        ranks=ranks,
+        micro_batch=micro,
+        accumulation=recipe.batch // ranks // micro,
+        memory_per_device_bytes=memory_per_device(recipe, micro),
+        flops_per_token=flops,
+        tokens_per_second=speed,
+        hours=tokens_per_step * recipe.steps / speed / 3600 if speed else None,
+    )
 
 
 def epochs(recipe: Recipe, data: Data, order: Order) -> dict[str, float]:
@@ -13,73 +83,49 @@ def epochs(recipe: Recipe, data: Data, order: Order) -> dict[str, float]:
     seen = recipe.steps * recipe.batch
     if not order.counts:
         return {name: seen / len(data) for name in data.sources}
-    total = sum(order.counts)
-    return {
-        name: seen * count / total / (end - start)
-        for (name, (start, end)), count in zip(data.sources.items(), order.counts, strict=True)
-    }
+
+    block = sum(order.counts)
+    found = {}
+    for (name, (start, end)), count in zip(data.sources.items(), order.counts, strict=True):
+        found[name] = seen * count / block / (end - start)
+    return found
 
 
 def memory_per_device(recipe: Recipe, micro: int) -> int:
-    """Bytes a device needs, estimated: 16 a parameter (weight, gradient, two moments, fp32) and the
-    activations.
+    """The bytes that a device needs, estimated: the parameters and the activations.
 
-    A layer keeps about 11 * width + 2 * intermediate numbers a token (inputs of each product,
-    norms, dropout masks of one byte); the head keeps logits, their softmax and gradient for the
-    masked tokens in fp32.
+    A parameter takes 16 bytes (weight, gradient and two moments in fp32). A layer keeps about
+    11 * width + 2 * intermediate numbers per token for the backward pass: the input of each
+    product, the norms, and the dropout masks at one byte. The head keeps logits, their softmax and
+    the gradient of the masked tokens, two of them in fp32.
     """
     model = recipe.model
     width = 4 if recipe.precision == "fp32" else 2
     tokens = micro * recipe.data.length
+
     layers = model.layers * tokens * (11 * model.hidden + 2 * model.intermediate) * width
     head = tokens * recipe.masking.rate * model.vocab_size * (4 + 4 + width)
     return int(16 * count_parameters(model) + layers + head)
 
 
-def plan(
-    recipe: Recipe, data: Data, order: Order, ranks: int, rate: float, peak: float | None
-) -> dict[str, Any]:
-    """The figures of `--dry-run`. `rate`: tokens a second stated by the user, 0 for 40 % of the
-    device's `peak`, where it is known."""
-    micro = micro_batch(recipe, ranks)
-    tokens = recipe.batch * recipe.data.length
-    flops = flops_per_token(recipe.model, recipe.data.length, recipe.masking.rate)
-    stated = rate or (0.4 * peak * ranks / flops if peak else 0.0)
-    found = epochs(recipe, data, order)
-    return {
-        "samples": len(data),
-        "tokens": sum(data.tokens.values()),
-        "fill": sum(data.tokens.values()) / (len(data) * recipe.data.length),
-        "tokens_per_step": tokens,
-        "steps": recipe.steps,
-        "warmup_steps": recipe.optim.warmup_steps,
-        "epochs": {name: round(value, 4) for name, value in found.items()},
-        "parameters": count_parameters(recipe.model),
-        "ranks": ranks,
-        "micro_batch": micro,
-        "accumulation": recipe.batch // ranks // micro,
-        "memory_per_device_bytes": memory_per_device(recipe, micro),
-        "flops_per_token": flops,
-        "tokens_per_second": stated or None,
-        "hours": tokens * recipe.steps / stated / 3600 if stated else None,
-    }
+def describe(budget: Budget) -> str:
+    """The figures as lines of text."""
+    epochs_text = ", ".join(f"{name} {value:.2f}" for name, value in budget.epochs.items())
+    time_text = "give --tokens-per-second for an estimate"
+    if budget.hours is not None:
+        time_text = f"{budget.hours:,.1f} hours at {budget.tokens_per_second:,.0f} tokens/s"
 
-
-def describe(figures: dict[str, Any]) -> str:
-    """The figures of `plan` as lines for people."""
-    hours = figures["hours"]
-    lines = [
-        f"data         {figures['tokens']:,} tokens in {figures['samples']:,} samples, {figures['fill']:.1%} full",
-        f"step         {figures['tokens_per_step']:,} tokens: {figures['ranks']} ranks x {figures['accumulation']} micro-batches of {figures['micro_batch']}",
-        f"run          {figures['steps']:,} steps, {figures['warmup_steps']:,} of warmup; epochs: "
-        + ", ".join(f"{name} {value:.2f}" for name, value in figures["epochs"].items()),
-        f"model        {figures['parameters']:,} parameters, {figures['flops_per_token'] / 1e6:,.0f} MFLOP a token",
-        f"memory       about {figures['memory_per_device_bytes'] / 2**30:.1f} GiB per device",
-        "time         "
-        + (
-            f"{hours:,.1f} hours at {figures['tokens_per_second']:,.0f} tokens/s"
-            if hours
-            else "give --tokens-per-second for an estimate"
-        ),
-    ]
-    return "\n".join(lines)
+    return "\n".join(
+        [
+            f"data         {budget.tokens:,} tokens in {budget.samples:,} samples, "
+            f"{budget.fill:.1%} full",
+            f"step         {budget.tokens_per_step:,} tokens: {budget.ranks} ranks x "
+            f"{budget.accumulation} micro-batches of {budget.micro_batch} samples",
+            f"run          {budget.steps:,} steps, {budget.warmup_steps:,} of them warmup; "
+            f"epochs: {epochs_text}",
+            f"model        {budget.parameters:,} parameters, "
+            f"{budget.flops_per_token / 1e6:,.0f} MFLOP per token",
+            f"memory       about {budget.memory_per_device_bytes / 2**30:.1f} GiB per device",
+            f"time         {time_text}",
+        ]
+    )

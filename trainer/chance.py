@@ -2,26 +2,28 @@
 
 A draw is a pure function of a key and a counter (SplitMix64 by position, Steele et al. 2014), and a
 key is made by drawing from keys: `draw(draw(draw(mix(seed), purpose), epoch), index)`. No generator
-has a state, so nothing depends on what was drawn before and a checkpoint need not hold any of it.
+has a state, so nothing depends on what was drawn before, and a checkpoint stores none of it.
 
 All numbers are 64 bits wide and wrap around. Each kernel has an independent twin in plain Python in
-`tests/trainer/trainer_twins.py`.
+`tests/helpers/trainer_twins.py`.
 """
 
 import numpy as np
 
 from trainer.jit import Int, Int64, jit
 
-# Purposes: the first thing a key is drawn for.
+# The purposes of draws, which are the first part of a key. Their numbers decide which samples and
+# masks a seed gives, so they never change.
 ORDER, MASK, DROPOUT, WEIGHTS, MIX = range(1, 6)
 
-# below it a real shuffle: a Feistel walk over so few indices can be told from chance
-# (docs/trainer.md)
+# Fewer samples than this are really shuffled: a Feistel network over so few indices can be told
+# from chance (docs/trainer.md).
 SHUFFLED_BELOW = 10_000
 
 ROUNDS = 8
 
-REPLACEMENTS = 1 << 32  # counters of the replacements, far from those of the selection
+# Masking draws the replacements from these counters on, far from those of the selection.
+REPLACEMENTS = 1 << 32
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
@@ -41,58 +43,69 @@ def mix(x: np.uint64) -> np.uint64:
 
 @jit
 def draw(key: np.uint64, counter: Int) -> np.uint64:
-    """64 bits of chance: a pure function of key and counter."""
+    """64 bits of chance: draw number `counter` of `key`."""
     return mix(np.uint64(key) + (np.uint64(counter) + np.uint64(1)) * GOLDEN)
 
 
 @jit
 def make_key(seed: Int, purpose: Int, epoch: Int, index: Int) -> np.uint64:
-    """The key of one draw's purpose: (seed, purpose, epoch, index)."""
+    """The key of everything that is drawn for one purpose, epoch and index."""
     return draw(draw(draw(mix(np.uint64(seed)), purpose), epoch), index)
 
 
 @jit
 def below(bits: np.uint64, n: Int) -> Int:
-    """A number in [0, n) from the upper 32 bits, n <= 2^32; the bias is below n / 2^32."""
+    """A number in [0, n) from the upper 32 bits, for n <= 2^32; the bias is below n / 2^32."""
     return np.int64(((np.uint64(bits) >> np.uint64(32)) * np.uint64(n)) >> np.uint64(32))
 
 
-# --- order
-# --------------------------------------------------------------------------------------------------------
+# --- the order of samples
 
 
 @jit
 def shuffle(n: Int, key: np.uint64) -> Int64:
-    """A keyed Fisher-Yates shuffle of 0..n-1."""
+    """0 to n - 1 in an order decided by `key` (Fisher-Yates), (n,) int64."""
     table = np.arange(n)
+
     for i in range(n - 1, 0, -1):
         j = below(draw(key, i), i + 1)
         table[i], table[j] = table[j], table[i]
+
     return table
 
 
 @jit
 def sides(n: Int) -> tuple[Int, Int]:
-    """a = ceil(sqrt(n)), b = ceil(n / a): the two radices of the Feistel walk."""
+    """The two radices of the Feistel network: a = ceil(sqrt(n)) and b = ceil(n / a)."""
     a = np.int64(np.sqrt(n))
+
+    # A float64 root can be off by one for a large n.
     while a * a < n:
         a += 1
     while (a - 1) * (a - 1) >= n and a > 1:
         a -= 1
+
     return a, (n + a - 1) // a
 
 
 @jit
 def permute(x: Int, n: Int, a: Int, b: Int, key: np.uint64) -> Int:
-    """Where x of [0, n) goes: a Feistel network over the mixed radix (a, b), walked again while it
-    lands at n or above."""
+    """The image of x under a keyed permutation of [0, n), computed without a table.
+
+    A Feistel network over the mixed radix (a, b) permutes [0, a * b). Where the result is not below
+    n the network is applied again until it is ("cycle walking", Black and Rogaway 2002), which
+    happens rarely since a * b exceeds n by less than a + b.
+    """
     while True:
-        left, right = x // b, x % b
+        left = x // b
+        right = x % b
+
         for i in range(ROUNDS):
             if i % 2 == 0:
                 left = (left + below(mix(draw(key, i) + np.uint64(right)), a)) % a
             else:
                 right = (right + below(mix(draw(key, i) + np.uint64(left)), b)) % b
+
         x = left * b + right
         if x < n:
             return x
@@ -100,22 +113,26 @@ def permute(x: Int, n: Int, a: Int, b: Int, key: np.uint64) -> Int:
 
 @jit
 def order(positions: Int64, n: Int, seed: Int, stream: Int, epochs: Int64, indices: Int64) -> None:
-    """For each place in the endless order of n samples: its epoch and its sample, each sample once
-    an epoch.
+    """For each position in the endless order of n samples: its epoch and its sample.
 
-    `positions` (P,) >= 0, rising. `stream` tells orders of one seed apart (one for each source when
-    they are mixed).
+    Every sample occurs once in each epoch. `positions` (P,) are at least 0 and rising; the results
+    go to `epochs` and `indices`, both (P,). `stream` tells the orders of one seed apart: there is
+    one for each source when sources are mixed.
     """
     a, b = sides(n)
     current = np.int64(-1)
     key = np.uint64(0)
     table: Int64 = np.arange(0)
+
     for i in range(len(positions)):
-        epoch, place = positions[i] // n, positions[i] % n
+        epoch = positions[i] // n
+        place = positions[i] % n
+
         if epoch != current:
             current = epoch
             key = make_key(seed, ORDER, epoch, stream)
             if n < SHUFFLED_BELOW:
                 table = shuffle(n, key)
+
         epochs[i] = epoch
         indices[i] = table[place] if n < SHUFFLED_BELOW else permute(place, n, a, b, key)

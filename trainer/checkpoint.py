@@ -1,14 +1,14 @@
-"""Checkpoints: one folder each, whole or not there, every file digested.
+"""Checkpoints: one folder each, whole or absent, every file digested.
 
     RUN/checkpoints/step-00000020/
         model.safetensors       weights by their published names
         optimizer.safetensors   exp_avg.NAME and exp_avg_sq.NAME
-        state.json              step, skipped batches, recipe, identity of data and tokenizer, loss scale, losses
+        state.json              the fields of `State`
         digests.json            size and blake2b-32 of each file above; written last
 
-A checkpoint is made under a name that begins with `.tmp-`, flushed, and renamed. `digests.json` is
-a pure function of the other files: reading a checkpoint computes it again and compares every byte,
-so any cut or flipped byte is found and its file named.
+A checkpoint is written under a name that begins with `.tmp-`, flushed, and renamed. `digests.json`
+is a pure function of the other files: reading a checkpoint computes it again and compares every
+byte, so any cut or flipped byte is noticed and its file is named.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import safetensors.torch
 import torch
@@ -28,153 +28,274 @@ from torch import Tensor
 
 from shards.errors import UserError
 from shards.storage.files import TEMPORARY
-from trainer.models.roberta import WORDS, MaskedLM, load_published, published_state
+from trainer.config import ModelConfig
+from trainer.models.roberta import WORDS, MaskedLM, build, load_published, published_state
 
 FORMAT = 1
 
-FILES = ("model.safetensors", "optimizer.safetensors", "state.json")
+WEIGHTS = "model.safetensors"
+
+OPTIMIZER = "optimizer.safetensors"
+
+STATE = "state.json"
+
+FILES = (WEIGHTS, OPTIMIZER, STATE)
 
 DIGESTS = "digests.json"
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
 
+NAME_A_RUN = "name the --run of trainer pretrain"
+
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """What a run is, but for its tensors. `data` and `tokenizer` are digests; `recipe` the flat
-    fixed keys; `model` its shape."""
+    """Everything a run is, except its tensors."""
 
     step: int = 0
+    """Updates done."""
     skipped: int = 0
+    """Batches left out, because the loss or the gradient was not finite."""
     nonfinite: int = 0
+    """Those of them that were not an overflow of fp16."""
     tokens: int = 0
+    """Tokens trained on, without padding."""
     scale: float = 128.0
+    """The loss scale of fp16."""
     good: int = 0
+    """Steps since the loss scale last changed."""
     losses: tuple[float, ...] = ()
+    """The past losses that the spike guard compares with."""
     spikes: int = 0
+    """Spikes in a row."""
     micro_batch: int = 0
+    """Samples at once on a device."""
     data: str = ""
+    """The digest of tokenizer and shards."""
     tokenizer: str = ""
+    """The digest of the tokenizer."""
     recipe: dict[str, Any]
+    """The recipe's settings that decide which model is trained, flat: `config.fixed_keys`."""
     model: dict[str, Any]
+    """The fields of `ModelConfig`."""
 
     @property
     def batches(self) -> int:
-        """Batches drawn from the order; the next one is this."""
+        """Batches taken from the endless order so far, which is the number of the next one."""
         return self.step + self.skipped
 
 
+class FileDigest(TypedDict):
+    """What `digests.json` holds for one file."""
+
+    bytes: int
+    digest: str
+
+
+# --- names
+
+
 def folder_name(step: int) -> str:
-    """`step-00000020`."""
+    """The folder of a checkpoint: `step-00000020`."""
     return f"step-{step:08d}"
 
 
 def list_checkpoints(run: Path) -> list[Path]:
-    """The checkpoints of a run, newest first; whether they are whole is not looked at."""
+    """The checkpoints of a run, newest first, whether whole or damaged."""
     folder = run / "checkpoints"
     if not folder.is_dir():
         return []
-    return sorted(
-        (path for path in folder.iterdir() if re.fullmatch(r"step-\d{8,}", path.name)),
-        key=lambda path: int(path.name[5:]),
-        reverse=True,
-    )
+
+    found = [path for path in folder.iterdir() if re.fullmatch(r"step-\d{8,}", path.name)]
+    return sorted(found, key=lambda path: int(path.name[5:]), reverse=True)
+
+
+def last_checkpoint(run: Path) -> str:
+    """A clause for errors that names the newest checkpoint."""
+    checkpoints = list_checkpoints(run)
+    if not checkpoints:
+        return "there is no checkpoint yet"
+    return f"the last checkpoint is {checkpoints[0].name}"
+
+
+# --- writing
 
 
 def save(
     run: Path, model: MaskedLM, optimizer: torch.optim.Optimizer, state: State, keep: int
 ) -> Path:
-    """Write a checkpoint and drop all but the last `keep`. Raises `UserError` (exit 3) when it
-    cannot be written; older ones stay."""
+    """Write a checkpoint, remove all but the last `keep`, and return its folder.
+
+    Raises `UserError` (exit 3) when it cannot be written; the older ones stay then.
+    """
     parent = run / "checkpoints"
     target = parent / folder_name(state.step)
     temporary = parent / f"{TEMPORARY}{target.name}"
     try:
         parent.mkdir(parents=True, exist_ok=True)
-        _clear(parent)
+        remove_temporary(parent)
         temporary.mkdir()
-        weights = {name: tensor.contiguous() for name, tensor in published_state(model).items()}
-        safetensors.torch.save_file(weights, temporary / FILES[0], {"format": "pt"})
-        safetensors.torch.save_file(
-            _moments(model, optimizer), temporary / FILES[1], {"format": "pt"}
-        )
-        content = {"format": FORMAT, **vars(state), "losses": list(state.losses)}
-        (temporary / FILES[2]).write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
-        (temporary / DIGESTS).write_text(_digests(temporary))
-        for path in (*temporary.iterdir(), temporary):
-            _flush(path)
-        if target.exists():  # a damaged one of the same step
+        write_files(temporary, model, optimizer, state)
+        if target.exists():  # a damaged checkpoint of the same step
             os.replace(target, parent / f"{TEMPORARY}old-{target.name}")
         os.replace(temporary, target)
-        _flush(parent)
+        flush(parent)
     except (OSError, safetensors.SafetensorError) as error:
         shutil.rmtree(temporary, ignore_errors=True)
-        left = list_checkpoints(run)
-        whole = f"the last checkpoint is {left[0].name}" if left else "there is no checkpoint yet"
         raise UserError(
-            f"{target}: cannot be saved: {error}; {whole}", "make room, then go on with --resume", 3
+            f"{target}: cannot be saved: {error}; {last_checkpoint(run)}",
+            "make room, then run the command again with --resume",
+            3,
         ) from None
+
     for path in list_checkpoints(run)[keep:]:
         shutil.rmtree(path, ignore_errors=True)
-    _clear(parent)
+    remove_temporary(parent)
     return target
 
 
+def write_files(
+    folder: Path, model: MaskedLM, optimizer: torch.optim.Optimizer, state: State
+) -> None:
+    """Write the files of a checkpoint and flush them to the disk."""
+    weights = {name: tensor.contiguous() for name, tensor in published_state(model).items()}
+    safetensors.torch.save_file(weights, folder / WEIGHTS, {"format": "pt"})
+    safetensors.torch.save_file(moments(model, optimizer), folder / OPTIMIZER, {"format": "pt"})
+
+    content = {"format": FORMAT, **vars(state), "losses": list(state.losses)}
+    (folder / STATE).write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
+    (folder / DIGESTS).write_text(digests(folder))
+
+    for path in (*folder.iterdir(), folder):
+        flush(path)
+
+
+def moments(model: MaskedLM, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Adam's moments by name, without the rows beyond the vocabulary."""
+    found = {}
+    for name, parameter in model.named_parameters():
+        if parameter not in optimizer.state:
+            continue
+        for moment in MOMENTS:
+            tensor = optimizer.state[parameter][moment]
+            if name == WORDS:
+                tensor = tensor[: model.config.vocab_size]
+            found[f"{moment}.{name}"] = tensor.contiguous()
+    return found
+
+
+def flush(path: Path) -> None:
+    """Make the system write a file or folder to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove_temporary(parent: Path) -> None:
+    """Remove what a killed save left behind."""
+    for path in parent.glob(f"{TEMPORARY}*"):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+# --- reading
+
+
 def newest_whole(run: Path, warn: Callable[[str], None]) -> tuple[Path, State] | None:
-    """The newest whole checkpoint; each damaged one on the way is named through `warn`. None: there
-    is no whole one."""
+    """The newest whole checkpoint, None where there is none; `warn` is told of each damaged one."""
     for path in list_checkpoints(run):
         try:
             return path, read_state(path)
         except UserError as error:
-            warn(f"{error.what}; trying the one before")
+            warn(error.what)
     return None
 
 
 def choose(run: Path, step: int | None) -> tuple[Path, State]:
-    """The checkpoint of `step`, or the newest whole one, damaged ones named on stderr. Raises
-    `UserError`."""
+    """The checkpoint of `step`, or the newest whole one; damaged ones are named on stderr.
+
+    Raises `UserError` when there is none.
+    """
     if step is not None:
         path = run / "checkpoints" / folder_name(step)
         if not path.is_dir():
-            names = [found.name for found in list_checkpoints(run)]
+            names = [checkpoint.name for checkpoint in list_checkpoints(run)]
             raise UserError(
                 f"{path}: no such checkpoint", f"there are: {', '.join(names) or 'none'}"
             )
         return path, read_state(path)
+
     faults: list[str] = []
-    found = newest_whole(run, faults.append)
-    if found is None:
-        raise UserError(
-            faults[0].removesuffix("; trying the one before")
-            if faults
-            else f"{run}: no checkpoint in it",
-            "name a run: trainer pretrain --run RUN",
-            1 if faults else 2,
-        )
+    newest = newest_whole(run, faults.append)
+    if newest is None and faults:
+        raise UserError(faults[0], NAME_A_RUN, 1)
+    if newest is None:
+        raise UserError(f"{run}: no checkpoint in it", NAME_A_RUN)
+
     for fault in faults:
-        print(f"warning: {fault}", file=sys.stderr)
-    return found
+        print(f"warning: {fault}; trying the one before", file=sys.stderr)
+    return newest
 
 
 def read_state(path: Path) -> State:
-    """Verify every byte of a checkpoint and return its state. Raises `UserError` (exit 1) naming
-    the damaged file."""
+    """Verify every byte of a checkpoint and return its state.
+
+    Raises `UserError`: exit 1 naming the damaged file, exit 2 for another format.
+    """
     fault = damage(path)
     if fault:
         raise UserError(
             f"{path}: damaged checkpoint: {fault}",
-            "use another one, or --resume, which takes the newest whole one",
+            "use another checkpoint; --resume takes the newest whole one",
             1,
         )
-    content = json.loads((path / FILES[2]).read_text())
+
+    content = json.loads((path / STATE).read_text())
     version = content.pop("format", None)
     if version != FORMAT:
         raise UserError(
-            f"{path}: checkpoint format {version!r} is not one this version reads ({FORMAT})",
+            f"{path}: checkpoint format {version!r} is not one that this version reads ({FORMAT})",
             "upgrade corpusmill",
         )
     return State(**{**content, "losses": tuple(content["losses"])})
+
+
+def load_model(path: Path, state: State) -> MaskedLM:
+    """The model of a verified checkpoint, on the CPU in fp32, in training mode."""
+    model = build(ModelConfig(**state.model), 0)
+    load_published(model, safetensors.torch.load_file(path / WEIGHTS))
+    return model
+
+
+def restore(path: Path, model: MaskedLM, optimizer: torch.optim.Optimizer) -> None:
+    """Copy weights and moments of a verified checkpoint into `model` and `optimizer`, exactly."""
+    load_published(model, safetensors.torch.load_file(path / WEIGHTS))
+    stored = safetensors.torch.load_file(path / OPTIMIZER)
+    step = torch.tensor(float(json.loads((path / STATE).read_text())["step"]))
+
+    for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        state = {"step": step.clone().to(parameter.device)}
+        for moment in MOMENTS:
+            # Zeros first: the rows beyond the vocabulary are not stored.
+            state[moment] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
+            tensor = stored[f"{moment}.{name}"]
+            state[moment][: tensor.shape[0]].copy_(tensor)
+        optimizer.state[parameter] = state
+
+
+def empty_moments(model: MaskedLM, optimizer: torch.optim.Optimizer) -> None:
+    """Make room for the moments, on a rank that receives them from rank 0."""
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            zeros = {moment: torch.zeros_like(parameter) for moment in MOMENTS}
+            step = torch.zeros((), device=parameter.device)
+            optimizer.state[parameter] = {"step": step, **zeros}
+
+
+# --- digests
 
 
 def damage(path: Path) -> str:
@@ -184,85 +305,42 @@ def damage(path: Path) -> str:
         missing = [name for name in FILES if not (path / name).is_file()]
         if missing:
             return f"{missing[0]} is missing"
-        expected = _digests(path)
+        expected = digests(path)
     except OSError as error:
         return f"{Path(error.filename or path).name} cannot be read: {error.strerror}"
+
     if stored == expected.encode():
         return ""
-    try:
-        before, now = json.loads(stored), json.loads(expected)["files"]
-        intact = before["self"] == _self(before["files"])
-        wrong = [name for name in FILES if intact and before["files"][name] != now[name]]
-    except (ValueError, KeyError, TypeError):
-        wrong = []
+    wrong = changed_files(stored, expected)
     return f"{', '.join(wrong) or DIGESTS} is not as it was written"
 
 
-def restore(path: Path, model: MaskedLM, optimizer: torch.optim.Optimizer) -> None:
-    """Weights and moments of a verified checkpoint into `model` and `optimizer`, exactly."""
-    load_published(model, safetensors.torch.load_file(path / FILES[0]))
-    moments = safetensors.torch.load_file(path / FILES[1])
-    step = torch.tensor(float(json.loads((path / FILES[2]).read_text())["step"]))
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            state = {"step": step.clone().to(parameter.device)}
-            for moment in MOMENTS:
-                # zeros first: the rows beyond the vocabulary are not stored
-                state[moment] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
-                stored = moments[f"{moment}.{name}"]
-                state[moment][: stored.shape[0]].copy_(stored)
-            optimizer.state[parameter] = state
+def changed_files(stored: bytes, expected: str) -> list[str]:
+    """The files whose digests differ; none where `digests.json` itself is damaged."""
+    try:
+        before = json.loads(stored)
+        now = json.loads(expected)["files"]
+        if before["self"] != digest_of_digests(before["files"]):
+            return []
+        return [name for name in FILES if before["files"][name] != now[name]]
+    except (ValueError, KeyError, TypeError):
+        return []
 
 
-def empty_moments(model: MaskedLM, optimizer: torch.optim.Optimizer) -> None:
-    """Room for the moments, for a rank that receives them."""
-    for parameter in model.parameters():
-        if parameter.requires_grad:
-            optimizer.state[parameter] = {
-                "step": torch.zeros((), device=parameter.device),
-                **{moment: torch.zeros_like(parameter) for moment in MOMENTS},
-            }
-
-
-def _moments(model: MaskedLM, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    found = {}
-    for name, parameter in model.named_parameters():
-        for moment in MOMENTS:
-            if parameter in optimizer.state:
-                tensor = optimizer.state[parameter][moment]
-                found[f"{moment}.{name}"] = (
-                    tensor[: model.config.vocab_size] if name == WORDS else tensor
-                ).contiguous()
-    return found
-
-
-def _digests(path: Path) -> str:
+def digests(path: Path) -> str:
     """The text of `digests.json` for the files as they are now."""
-    found = {}
+    found: dict[str, FileDigest] = {}
     for name in FILES:
+        state = hashlib.blake2b(digest_size=32)
         with open(path / name, "rb") as stream:
-            state = hashlib.blake2b(digest_size=32)
             while block := stream.read(1 << 20):
                 state.update(block)
         found[name] = {"bytes": (path / name).stat().st_size, "digest": state.hexdigest()}
-    return json.dumps({"format": FORMAT, "files": found, "self": _self(found)}, indent=1) + "\n"
+
+    content = {"format": FORMAT, "files": found, "self": digest_of_digests(found)}
+    return json.dumps(content, indent=1) + "\n"
 
 
-def _self(found: Any) -> str:
-    """The digest of the digests: tells a file that was damaged from damage to what is said of
-    it."""
+def digest_of_digests(found: dict[str, FileDigest]) -> str:
+    """Tells damage to a file from damage to what `digests.json` says of it."""
     return hashlib.blake2b(json.dumps(found).encode(), digest_size=16).hexdigest()
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _clear(parent: Path) -> None:
-    """Remove what a killed save left."""
-    for path in parent.glob(f"{TEMPORARY}*"):
-        shutil.rmtree(path, ignore_errors=True)

@@ -1,21 +1,27 @@
-"""`trainer`: pretrain, evaluate, export, show, recipes. Heavy imports wait until a command needs
-them."""
+"""`trainer`: pretrain, evaluate, export, show, recipes.
+
+The options of a command are a frozen dataclass whose docstrings are its help; tyro reads it, and
+breaks the help where a docstring does. Heavy imports wait until a command needs them, so that help
+is quick.
+"""
 
 import dataclasses
 import json
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import tyro
 
 from shards.config import dump_toml
 from shards.errors import UserError, nearest
 from trainer.config import MaskingConfig, Recipe, check, load_recipe, recipe_names, with_steps
+from trainer.run_info import read_run_info
 
-C = TypeVar("C")
+Options = TypeVar("Options")
 
 Repeated = Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
 
@@ -23,211 +29,158 @@ Device = Literal["auto", "cpu", "cuda"]
 
 HELP = """usage: trainer COMMAND [OPTIONS]
 
-From shards to a RoBERTa.
+Pretrain a RoBERTa on shards.
 
-  pretrain   train on shards:             trainer pretrain --shards DIR --run RUN --recipe roberta-base
-  evaluate   validation perplexity:       trainer evaluate --shards DIR --run RUN
-  export     to a Hugging Face directory: trainer export --run RUN --out DIR
-  show       curves, or one sample:       trainer show RUN [--sample N]
-  recipes    the recipes that come along
+  pretrain   train on shards:               trainer pretrain --shards DIR --run RUN
+  evaluate   compute validation perplexity: trainer evaluate --run RUN
+  export     write a Hugging Face model:    trainer export --run RUN --out DIR
+  show       draw curves, print a sample, or fill in masks: trainer show RUN
+  recipes    list the built-in recipes, or print one: trainer recipes [NAME]
 
-trainer COMMAND --help tells the rest. On several GPUs (the -- keeps torchrun from reading our flags):
-torchrun --nproc-per-node 8 -m trainer.cli -- pretrain --shards DIR --run RUN
+trainer COMMAND --help lists the options of a command. On several GPUs (the -- keeps torchrun from
+reading the trainer's options):
+
+  torchrun --nproc-per-node 8 -m trainer.cli -- pretrain --shards DIR --run RUN
 """
+
+COPY_TOOLS = {"s3": "aws s3 cp --recursive", "gs": "gcloud storage cp -r", "hdfs": "hdfs dfs -get"}
+
+
+# --- options
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pretrain:
-    """Train on shards, from a recipe; flags override the recipe."""
+    """Train on shards. Every setting of the recipe is also an option, which overrides it."""
 
     shards: Repeated = ()
-    """A home, or its shards/ folder; can be given several times."""
+    """A home, or its shards/ folder. Repeat the option to train on several."""
     run: str = ""
-    """Where checkpoints and the log go."""
+    """Folder for the checkpoints and the log."""
     recipe: str = ""
-    """A recipe's name or the path of a .toml; default roberta-base, with --resume that of the
-    run."""
+    """Name of a recipe or path of a .toml file.
+    The default is roberta-base, or with --resume the recipe of the run."""
     resume: bool = False
-    """Go on from the newest whole checkpoint; from step 0 where there is none."""
+    """Continue from the newest whole checkpoint, or start at step 0 if there is none."""
     init: str | None = None
-    """First weights: a Hugging Face directory of a RoBERTa, or a hub id."""
+    """Start from the weights of this RoBERTa: a Hugging Face directory or a hub id."""
     mix: Repeated = ()
-    """NAME=2: show the samples of this source twice as often; can be given several times."""
+    """NAME=2 shows the samples of source NAME twice as often; repeat it for several sources."""
     device: Device = "auto"
-    """auto is CUDA where there is one."""
+    """auto is CUDA if there is a GPU, otherwise the CPU."""
     dry_run: bool = False
-    """Say what the run would be, and stop."""
+    """Print what the run will need (epochs, memory, time) and do not train."""
     tokens_per_second: float = 0.0
-    """For --dry-run: the speed to reckon with; default 40 % of the GPU's peak."""
+    """With --dry-run: the speed to assume. The default is 40 % of the GPU's peak."""
     json: bool = False
-    """--dry-run as one JSON object on stdout."""
+    """With --dry-run: print one JSON object on stdout."""
     track: Annotated[tuple[Literal["tensorboard", "wandb"], ...], tyro.conf.UseAppendAction] = ()
-    """Log there as well."""
+    """Also log to this tracker. Repeat the option for both."""
     settings: Annotated[Recipe, tyro.conf.arg(name="")] = Recipe()
-    """The recipe's own settings."""
+    """The settings of the recipe."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluate:
-    """Validation perplexity and masked accuracy by source, on stored masks in one fixed format."""
+    """Compute validation perplexity and masked accuracy by source. The masked samples are stored
+    and their format is fixed, so the figures of different runs can be compared."""
 
     run: str
-    """The run; its newest whole checkpoint is read."""
+    """Folder of the run."""
     shards: Repeated = ()
-    """Shards with a validation split; default those of the run."""
+    """Shards with a validation split. The default is those of the run."""
     step: int | None = None
-    """Another checkpoint than the newest."""
+    """Step of the checkpoint. The default is the newest whole one."""
     samples: int = 0
-    """At most so many samples of a source; default as in training."""
+    """Use at most this many samples of each source. The default is the number used in training."""
     masks: Literal["exact", "fairseq"] = "exact"
-    """fairseq masks as fairseq does, which the papers' perplexities count: special ids can be
-    masked."""
+    """fairseq masks as fairseq does, special tokens too, to compare with its papers."""
     device: Device = "auto"
-    """auto is CUDA where there is one."""
+    """auto is CUDA if there is a GPU, otherwise the CPU."""
     json: bool = False
-    """One JSON object on stdout."""
+    """Print one JSON object on stdout."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Export:
-    """Write a checkpoint as a Hugging Face directory, read it back and compare."""
+    """Write a checkpoint as a Hugging Face directory, then read it back and compare."""
 
     run: str
-    """The run; its newest whole checkpoint is read."""
+    """Folder of the run."""
     out: str
-    """A directory that is empty or not there."""
+    """Folder to write to; it must be empty or not exist."""
     step: int | None = None
-    """Another checkpoint than the newest."""
+    """Step of the checkpoint. The default is the newest whole one."""
     json: bool = False
-    """One JSON object on stdout."""
+    """Print one JSON object on stdout."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Show:
-    """Draw the curves of a run as a PNG, print a training sample with its masks, or fill masked
-    words in."""
+    """Draw the curves of a run as a PNG. With --sample: print a training sample with its masks.
+    With --fill: print what the model fills in."""
 
     run: tyro.conf.Positional[str] = ""
-    """The run."""
+    """Folder of the run."""
     out: str = ""
-    """Where the PNG goes; default RUN/curves.png."""
+    """Path of the PNG. The default is RUN/curves.png."""
     sample: int | None = None
-    """Print this sample of the endless training order: what the model sees, and what was there."""
+    """Print this sample of the endless training order, counted from 0, with its masks."""
     shards: Repeated = ()
-    """For --sample: default those of the run."""
+    """With --sample: the shards. The default is those of the run."""
     recipe: str = ""
-    """For --sample: default that of the run."""
+    """With --sample: the recipe. The default is that of the run."""
     fill: str = ""
-    """Print the likeliest tokens for each <mask> of this text, by the newest whole checkpoint."""
+    """Print the likeliest tokens for each <mask> in this text, by the newest whole checkpoint."""
     json: bool = False
-    """One JSON object on stdout."""
+    """Print one JSON object on stdout."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipes:
-    """List the recipes that come along, with their source; or print one as TOML."""
+    """List the built-in recipes and where their numbers come from, or print one as TOML."""
 
     name: tyro.conf.Positional[str] = ""
-    """Print this one with every default written out."""
+    """Print this recipe, with every default written out."""
     json: bool = False
-    """One JSON object on stdout."""
+    """Print the list as one JSON object on stdout."""
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run a command; returns the exit code: 0 done, 1 incomplete, 2 usage, 3 environment, 130
-    interrupted."""
-    arguments = sys.argv[1:] if argv is None else argv
-    arguments = (
-        arguments[1:] if arguments[:1] == ["--"] else arguments
-    )  # torchrun's separator, where it is left in
-    commands = {
-        "pretrain": pretrain,
-        "evaluate": evaluate,
-        "export": export,
-        "show": show,
-        "recipes": recipes,
-    }
-    try:
-        if not arguments or arguments[0] in ("-h", "--help"):
-            print(HELP, end="")
-            return 0 if arguments else 2
-        if arguments[0] == "--version":
-            from importlib.metadata import version
-
-            print(version("corpusmill"))
-            return 0
-        if arguments[0] not in commands:
-            raise UserError(
-                f"trainer {arguments[0]}: no such command", nearest(arguments[0], commands)
-            )
-        return commands[arguments[0]](arguments[1:])
-    except UserError as error:
-        rank = os.environ.get("RANK", "0")
-        if (
-            rank == "0" or error.exit_code != 2
-        ):  # what is wrong with the call is the same on every rank
-            print(f"{'' if rank == '0' else f'rank {rank}: '}error: {error.what}", file=sys.stderr)
-            if error.hint:
-                print(f"hint: {error.hint}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
-    except OSError as error:
-        if isinstance(error, BrokenPipeError):  # the reader of our output has gone, as `head` does
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 0
-        print(
-            f"error: {error}\nhint: check the path, its rights and the room on its disk",
-            file=sys.stderr,
-        )
-        return 3
+def parse(kind: type[Options], arguments: list[str], default: Options | None = None) -> Options:
+    """Read the options of a command; `default` overrides the defaults of the dataclass."""
+    name = f"trainer {kind.__name__.lower()}"
+    style = (tyro.conf.FlagCreatePairsOff,)
+    if default is None:
+        return tyro.cli(kind, prog=name, args=arguments, config=style)
+    return tyro.cli(kind, prog=name, args=arguments, config=style, default=default)
 
 
-def _parse(kind: type[C], arguments: list[str], default: C | None = None) -> C:
-    name = kind.__name__.lower()
-    settings: dict[str, Any] = {} if default is None else {"default": default}
-    parsed: C = tyro.cli(
-        kind,
-        prog=f"trainer {name}",
-        args=arguments,
-        config=(tyro.conf.FlagCreatePairsOff,),
-        **settings,
-    )
-    return parsed
+def print_json(content: dict[str, object]) -> None:
+    """Print the one object of `--json`."""
+    print(json.dumps({"schema_version": 1, **content}))
 
 
-def _need(value: Any, flag: str, what: str) -> None:
-    if not value:
-        raise UserError(
-            f"{flag}: missing", f"name {what}: {flag} {'DIR' if flag != '--run' else 'RUN'}"
-        )
+# --- pretrain
 
 
 def pretrain(arguments: list[str]) -> int:
     """`trainer pretrain`."""
-    base = load_recipe(_recipe_name(arguments))
-    options = _parse(Pretrain, arguments, Pretrain(settings=base))
-    _need(options.shards, "--shards", "a home or its shards/ folder")
-    recipe = with_steps(
-        options.settings,
-        base,
-        any(word.replace("_", "-").startswith("--optim.warmup-steps") for word in arguments),
-    )
-    if options.mix:
-        recipe = dataclasses.replace(
-            recipe, data=dataclasses.replace(recipe.data, mix=_mix(options.mix))
-        )
-    check(recipe)
+    base = load_recipe(recipe_name(arguments))
+    options = parse(Pretrain, arguments, Pretrain(settings=base))
+    if not options.shards:
+        raise UserError("--shards: missing", "name a home or its shards/ folder: --shards DIR")
     for directory in options.shards:
-        _refuse_remote(directory)
+        refuse_remote(directory)
+    recipe = complete_recipe(options, base, arguments)
     if options.dry_run:
-        return _dry_run(options, recipe)
-    _need(options.run, "--run", "a folder for the run")
-    from trainer.pretrain import pretrain
+        return dry_run(options, recipe)
+    if not options.run:
+        raise UserError("--run: missing", "name a folder for the run: --run RUN")
+
+    from trainer import pretrain
     from trainer.run import Job
 
-    return pretrain(
+    return pretrain.pretrain(
         Job(
             shards=options.shards,
             run=Path(options.run),
@@ -240,20 +193,38 @@ def pretrain(arguments: list[str]) -> int:
     )
 
 
-def _recipe_name(arguments: list[str]) -> str:
-    """The recipe must be known before the flags that override it can be read."""
+def recipe_name(arguments: list[str]) -> str:
+    """The recipe that the arguments name. It must be known before its settings can be options, so
+    these few are read by hand."""
     values = {"--recipe": "", "--run": ""}
-    for word, following in zip(arguments, [*arguments, ""][1:], strict=True):
+    for word, following in zip(arguments, [*arguments[1:], ""], strict=True):
         flag, equals, value = word.partition("=")
         if flag in values:
             values[flag] = value if equals else following
+    if values["--recipe"]:
+        return values["--recipe"]
+
     stored = Path(values["--run"]) / "recipe.toml"
-    if not values["--recipe"] and values["--run"] and "--resume" in arguments and stored.exists():
+    if values["--run"] and "--resume" in arguments and stored.exists():
         return str(stored)
-    return values["--recipe"] or "roberta-base"
+    return "roberta-base"
 
 
-def _mix(words: tuple[str, ...]) -> dict[str, float]:
+def complete_recipe(options: Pretrain, base: Recipe, arguments: list[str]) -> Recipe:
+    """The recipe with all options applied to it; checked."""
+    flags = [word.replace("_", "-") for word in arguments]
+    warmup_given = any(flag.startswith("--optim.warmup-steps") for flag in flags)
+    recipe = with_steps(options.settings, base, warmup_given)
+    if options.mix:
+        data = dataclasses.replace(recipe.data, mix=parse_mix(options.mix))
+        recipe = dataclasses.replace(recipe, data=data)
+
+    check(recipe)
+    return recipe
+
+
+def parse_mix(words: tuple[str, ...]) -> dict[str, float]:
+    """Weights by source from words of the form NAME=WEIGHT. Raises `UserError`."""
     weights = {}
     for word in words:
         name, _, weight = word.partition("=")
@@ -264,62 +235,52 @@ def _mix(words: tuple[str, ...]) -> dict[str, float]:
     return weights
 
 
-def _refuse_remote(directory: str) -> None:
-    if "://" in directory and not directory.startswith("file://"):
-        raise UserError(
-            f"--shards {directory}: shards are memory-mapped and must lie on this machine",
-            f"copy them first: {_copy(directory)}",
-        )
+def refuse_remote(directory: str) -> None:
+    """Raise `UserError` for shards in an object store, with the command that copies them."""
+    if "://" not in directory or directory.startswith("file://"):
+        return
+
+    tool = COPY_TOOLS.get(directory.split("://")[0], "copy")
+    raise UserError(
+        f"--shards {directory}: shards are memory-mapped and must be on this machine",
+        f"copy them first: {tool} {directory} shards/",
+    )
 
 
-def _copy(directory: str) -> str:
-    tools = {"s3": "aws s3 cp --recursive", "gs": "gcloud storage cp -r", "hdfs": "hdfs dfs -get"}
-    return f"{tools.get(directory.split('://')[0], 'copy')} {directory} shards/"
-
-
-def _dry_run(options: Pretrain, recipe: Recipe) -> int:
+def dry_run(options: Pretrain, recipe: Recipe) -> int:
+    """Print what a run will cost."""
     from trainer import budget
-    from trainer import export as exports
     from trainer.data.order import make_order
     from trainer.data.samples import open_data
     from trainer.metrics import peak_flops
+    from trainer.pretrained import find_pretrained
     from trainer.ranks import choose_device
     from trainer.run import resolve
 
     device = choose_device(options.device)
     data = open_data(options.shards, "train", recipe.data.length, recipe.data.sentence_eos)
-    init = None if options.init is None else str(exports.find_pretrained(options.init))
+    init = None if options.init is None else str(find_pretrained(options.init))
     recipe = resolve(recipe, data, device, init)
     order = make_order(data, recipe.seed, recipe.data.mix)
-    figures = budget.plan(
-        recipe,
-        data,
-        order,
-        int(os.environ.get("WORLD_SIZE", "1")),
-        options.tokens_per_second,
-        peak_flops(device),
-    )
+    ranks = int(os.environ.get("WORLD_SIZE", "1"))
+    peak = peak_flops(device)
+
+    figures = budget.plan(recipe, data, order, ranks, options.tokens_per_second, peak)
     if options.json:
-        print(json.dumps({"schema_version": 1, **figures}))
+        print_json(vars(figures))
     else:
         print(budget.describe(figures))
     return 0
 
 
-def _of_run(run: str) -> dict[str, Any]:
-    try:
-        return dict(json.loads((Path(run) / "run.json").read_text()))
-    except (OSError, ValueError):
-        raise UserError(
-            f"{run}: no run in it (no run.json that can be read)",
-            "name the --run of trainer pretrain, or give --shards",
-        ) from None
+# --- the other commands
 
 
 def evaluate(arguments: list[str]) -> int:
     """`trainer evaluate`."""
-    options = _parse(Evaluate, arguments)
-    directories = options.shards or tuple(_of_run(options.run)["shards"])
+    options = parse(Evaluate, arguments)
+    directories = options.shards or tuple(read_run_info(Path(options.run)).shards)
+
     from trainer.evaluate import evaluate_run
     from trainer.ranks import choose_device
 
@@ -332,102 +293,178 @@ def evaluate(arguments: list[str]) -> int:
         choose_device(options.device),
     )
     if options.json:
-        print(
-            json.dumps(
-                {
-                    "schema_version": 1,
-                    "step": step,
-                    "masks": options.masks,
-                    "sources": {name: vars(score) for name, score in scores.items()},
-                }
-            )
-        )
+        sources = {name: vars(score) for name, score in scores.items()}
+        print_json({"step": step, "masks": options.masks, "sources": sources})
         return 0
+
     print(f"step {step}")
     for name, score in scores.items():
         print(
-            f"{name:20} perplexity {score.perplexity:10.3f}   accuracy {score.accuracy:.4f}   of {score.masked:,} masked tokens"
+            f"{name:20} perplexity {score.perplexity:10.3f}   accuracy {score.accuracy:.4f}   "
+            f"on {score.masked:,} masked tokens"
         )
     return 0
 
 
 def export(arguments: list[str]) -> int:
     """`trainer export`."""
-    options = _parse(Export, arguments)
+    options = parse(Export, arguments)
+
     from trainer.export import export
 
     done = export(Path(options.run), Path(options.out), options.step)
     if options.json:
-        print(json.dumps({"schema_version": 1, **done}))
+        print_json(vars(done))
         return 0
-    checked = (
-        f"transformers' logits differ by {done['difference']:.1g}"
-        if done["transformers"]
-        else "transformers is not installed, so only our own reading was compared"
-    )
+
+    checked = "transformers is not installed, so its logits were not compared"
+    if done.difference is not None:
+        checked = f"the logits of transformers differ by {done.difference:.1g}"
     print(
-        f"{options.out}: step {done['step']}, {done['parameters']:,} parameters; read back, equal to the bit; {checked}"
+        f"{options.out}: step {done.step}, {done.parameters:,} parameters; read back, equal to the "
+        f"bit; {checked}"
     )
     return 0
 
 
 def show(arguments: list[str]) -> int:
     """`trainer show`."""
-    options = _parse(Show, arguments)
-    if options.fill:
-        _need(options.run, "RUN", "a run")
-        from trainer.show import as_json, as_lines, fill
+    options = parse(Show, arguments)
+    if options.sample is not None and not options.fill:
+        return show_sample(options, options.sample)
+    if not options.run:
+        raise UserError("RUN: missing", "name a run: trainer show RUN")
+    return show_fill(options) if options.fill else show_curves(options)
 
-        filled = fill(Path(options.run), options.fill)
-        print(
-            json.dumps({"schema_version": 1, "masks": as_json(filled)})
-            if options.json
-            else "\n".join(as_lines(filled))
-        )
-        return 0
-    if options.sample is None:
-        _need(options.run, "RUN", "a run")
-        from trainer.show import curves
 
-        path = curves(Path(options.run), Path(options.out or f"{options.run}/curves.png"))
-        print(json.dumps({"schema_version": 1, "png": str(path)}) if options.json else path)
-        return 0
-    directories = options.shards or tuple(_of_run(options.run)["shards"])
-    recipe = load_recipe(
-        options.recipe or (f"{options.run}/recipe.toml" if options.run else "roberta-base")
-    )
+def show_curves(options: Show) -> int:
+    """`trainer show RUN`."""
+    from trainer.show import curves
+
+    path = curves(Path(options.run), Path(options.out or f"{options.run}/curves.png"))
+    if options.json:
+        print_json({"png": str(path)})
+    else:
+        print(path)
+    return 0
+
+
+def show_fill(options: Show) -> int:
+    """`trainer show RUN --fill TEXT`."""
+    from trainer.show import as_json, describe_guesses, fill
+
+    masks = fill(Path(options.run), options.fill)
+    if options.json:
+        print_json({"masks": [as_json(guesses) for guesses in masks]})
+    else:
+        print(describe_guesses(masks))
+    return 0
+
+
+def show_sample(options: Show, place: int) -> int:
+    """`trainer show RUN --sample N`."""
+    if not options.run and not options.shards:
+        raise UserError("RUN: missing", "name a run, or give --shards")
+    directories = options.shards or tuple(read_run_info(Path(options.run)).shards)
+    of_run = f"{options.run}/recipe.toml" if options.run else "roberta-base"
+    recipe = load_recipe(options.recipe or of_run)
+
     from trainer.show import sample
 
-    found = sample(directories, recipe, options.sample)
+    shown = sample(directories, recipe, place)
     if options.json:
-        print(json.dumps({"schema_version": 1, **found}))
-    else:
-        print(
-            f"sample {found['sample']}: epoch {found['epoch']}, index {found['index']}, {len(found['ids'])} tokens, {len(found['masked'])} masked\n{found['text']}"
-        )
+        print_json(vars(shown))
+        return 0
+
+    print(
+        f"sample {shown.sample}: epoch {shown.epoch}, index {shown.index}, "
+        f"{len(shown.ids)} tokens, {len(shown.masked)} masked\n{shown.text}"
+    )
     return 0
 
 
 def recipes(arguments: list[str]) -> int:
     """`trainer recipes`."""
-    options = _parse(Recipes, arguments)
+    options = parse(Recipes, arguments)
     if options.name:
         print(dump_toml(load_recipe(options.name)), end="")
         return 0
-    found = {name: load_recipe(name) for name in recipe_names()}
+
+    sources = {name: load_recipe(name).source for name in recipe_names()}
     if options.json:
-        print(
-            json.dumps(
-                {
-                    "schema_version": 1,
-                    "recipes": {name: recipe.source for name, recipe in found.items()},
-                }
-            )
-        )
+        print_json({"recipes": sources})
         return 0
-    for name, recipe in found.items():
-        print(f"{name:22} {recipe.source}")
+    for name, source in sources.items():
+        print(f"{name:22} {source}")
     return 0
+
+
+# --- the command line
+
+COMMANDS: dict[str, Callable[[list[str]], int]] = {
+    "pretrain": pretrain,
+    "evaluate": evaluate,
+    "export": export,
+    "show": show,
+    "recipes": recipes,
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command; return the exit code: 0 done, 1 incomplete, 2 usage, 3 environment, 130
+    interrupted."""
+    arguments = sys.argv[1:] if argv is None else argv
+    # torchrun passes its separator on.
+    if arguments[:1] == ["--"]:
+        arguments = arguments[1:]
+
+    try:
+        return run_command(arguments)
+    except UserError as error:
+        report(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader of our output has ended, as `head` does. Python would complain when it flushes
+        # stdout at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        print(f"error: {error}", file=sys.stderr)
+        print("hint: check the path, its rights and the room on its disk", file=sys.stderr)
+        return 3
+
+
+def run_command(arguments: list[str]) -> int:
+    """Run the command that the arguments name; return its exit code."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(HELP, end="")
+        return 0 if arguments else 2
+    if arguments[0] == "--version":
+        from importlib.metadata import version
+
+        print(version("corpusmill"))
+        return 0
+
+    name = arguments[0]
+    if name not in COMMANDS:
+        raise UserError(f"trainer {name}: no such command", nearest(name, COMMANDS))
+    return COMMANDS[name](arguments[1:])
+
+
+def report(error: UserError) -> None:
+    """Print an error and its hint. What is wrong with the call is the same on every rank, so only
+    rank 0 prints it."""
+    rank = os.environ.get("RANK", "0")
+    if rank != "0" and error.exit_code == 2:
+        return
+
+    prefix = "" if rank == "0" else f"rank {rank}: "
+    print(f"{prefix}error: {error.what}", file=sys.stderr)
+    if error.hint:
+        print(f"hint: {error.hint}", file=sys.stderr)
 
 
 def entry() -> None:

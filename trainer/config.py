@@ -1,9 +1,11 @@
 """What a pretraining run is made of, as frozen dataclasses; recipes are TOML files of the same
 keys.
 
-Nothing heavy is imported here, so that `trainer --help` stays quick. `load_recipe` reads a recipe
-by name or path, `resolve` fills in what only the data can tell, `check` refuses what cannot work
-before anything starts.
+The docstrings of the fields are the help of the command line and the reference; tyro breaks the
+help where a docstring does, so each line of one holds whole sentences. Nothing heavy is imported
+here, so that `trainer --help` stays quick. `load_recipe` reads a recipe by name or path;
+`check` refuses what cannot work before anything starts; `run.resolve` fills in what only the data
+and the device can tell.
 """
 
 import dataclasses
@@ -11,7 +13,7 @@ import math
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from shards.config import from_dict, parse_toml, to_dict
 from shards.errors import UserError, nearest
@@ -22,23 +24,23 @@ class ModelConfig:
     """The shape of a RoBERTa encoder (post-LN, learned positions, tied head)."""
 
     layers: int = 12
-    """Encoder layers."""
+    """Number of encoder layers."""
     hidden: int = 768
-    """Width of the residual stream."""
+    """Width of the hidden states."""
     intermediate: int = 3072
-    """Width of the feed-forward layer."""
+    """Width inside the feed-forward layers."""
     heads: int = 12
-    """Attention heads; they divide the width."""
+    """Number of attention heads; the width must be a multiple of it."""
     positions: int = 512
-    """The longest sequence in tokens; the position table has pad_id + 1 rows more."""
+    """Longest sequence in tokens; the position table has pad_id + 1 rows more."""
     vocab_size: int = 0
-    """Rows of the vocabulary; 0 takes the size of the shards' vocabulary."""
+    """Size of the vocabulary; 0 takes that of the shards."""
     pad_id: int = 1
-    """Id of <pad>, which the positions are counted from; taken from the shards."""
+    """Id of <pad>, from which positions are counted. Always taken from the shards."""
     dropout: float = 0.1
-    """After the embeddings and each sublayer."""
+    """Dropout after the embeddings and after each sublayer."""
     attention_dropout: float = 0.1
-    """On the attention weights."""
+    """Dropout on the attention weights."""
     layer_norm_eps: float = 1e-5
     """Epsilon of every LayerNorm."""
 
@@ -48,25 +50,25 @@ class DataConfig:
     """How documents become samples (FULL-SENTENCES) and how sources are mixed."""
 
     length: int = 512
-    """Tokens in a sample, with <s> and </s>."""
+    """Tokens in a sample, including <s> and </s>."""
     sentence_eos: bool = True
-    """</s> after every sentence and one more between documents, as the published checkpoints saw
-    it; false: only between documents and at the end."""
+    """Whether </s> follows every sentence, as in the data of the published checkpoints.
+    If false, </s> stands only between documents and at the end of a sample."""
     mix: dict[str, float] = dataclasses.field(default_factory=dict)
-    """Weight of a source: 2 shows its samples twice as often as those of a source of weight 1 (the
-    default), 0 never."""
+    """Weights of sources; a source without one has weight 1.
+    Samples of a source with weight 2 are shown twice as often; those with weight 0, never."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MaskingConfig:
-    """Which tokens are hidden (RoBERTa paper, section 3.1: 15 %, of them 80 % <mask>, 10 % random,
-    10 % kept)."""
+    """Which tokens are masked (RoBERTa paper, section 3.1: 15 %; 80 % of them become <mask>, 10 % a
+    random token, 10 % stay)."""
 
     rate: float = 0.15
-    """Share of the tokens to predict; the count in a sample is exact."""
+    """Share of the tokens that the model predicts."""
     style: Literal["exact", "fairseq"] = "exact"
-    """fairseq: special ids can be masked, the count is rounded at random, random ids are from [4,
-    V): for comparing perplexities with its papers."""
+    """exact: mask the rounded share of the tokens that are not special.
+    fairseq: mask as fairseq does, special tokens too, to compare with its papers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,74 +78,76 @@ class OptimConfig:
     lr: float = 6e-4
     """Peak learning rate."""
     warmup_steps: int = 24000
-    """Steps of the warmup; scaled along when --steps changes the horizon."""
+    """Steps of warmup; if --steps changes and this does not, it is scaled by the same factor."""
     beta1: float = 0.9
-    """Decay of the first moment."""
+    """Decay rate of the first moment."""
     beta2: float = 0.98
-    """Decay of the second moment."""
+    """Decay rate of the second moment."""
     eps: float = 1e-6
     """Added to the root of the second moment, after its bias correction."""
     weight_decay: float = 0.01
-    """Decoupled decay, times the learning rate."""
+    """Decoupled weight decay; it is multiplied by the learning rate."""
     decay: Literal["all", "matrices"] = "all"
-    """all: every parameter, as fairseq trained RoBERTa; matrices: neither biases nor LayerNorm, as
-    BERT."""
+    """all: decay every parameter, as fairseq trained RoBERTa.
+    matrices: decay neither biases nor LayerNorm, as BERT."""
     clip: float = 0.0
-    """Largest norm of the gradient; 0 is off, as in the paper."""
+    """Largest norm of the gradient; larger ones are scaled down. 0 is off, as in the paper."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationConfig:
-    """Validation on stored masks: FULL-SENTENCES, </s> after sentences, 15 % exact, whatever the
-    training format."""
+    """Validation during training. Its format is fixed (FULL-SENTENCES with </s> after sentences,
+    exact masks at 15 %), whatever the training format."""
 
     every: int = 1000
-    """Steps between validations; 0 only at the end."""
+    """Steps between validations; 0 validates only at the end."""
     samples: int = 512
-    """At most so many samples of a source."""
+    """Validate on at most this many samples of each source."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class GuardConfig:
-    """When a run ends because the loss went wrong."""
+    """When a run is ended because its loss went wrong."""
 
     nonfinite_limit: int = 20
-    """Batches with a loss or gradient that is not finite are skipped; so many end the run."""
+    """End the run after this many batches with a loss or gradient that is not finite.
+    Until then such batches are skipped."""
     spike_window: int = 200
-    """Steps whose losses say what is usual; 0 turns the spike guard off."""
+    """Number of past losses that each loss is compared with; 0 turns the spike guard off."""
     spike_deviations: float = 12.0
-    """A spike lies so many median absolute deviations (at least 0.02 each) above the median."""
+    """A loss this many median absolute deviations above the median is a spike.
+    The deviation counts as at least 0.02."""
     spike_limit: int = 50
-    """So many spikes in a row end the run."""
+    """End the run after this many spikes in a row."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """A whole pretraining run but for where its data lies."""
+    """Everything that decides a pretraining run except the data and the folder of the run."""
 
     source: str = ""
-    """Where the numbers come from."""
+    """Where the numbers come from, for the reader."""
     steps: int = 500_000
-    """The horizon: updates until the learning rate is 0."""
+    """Number of updates; the learning rate reaches 0 at the last one."""
     batch: int = 8192
     """Samples in one update, over all ranks."""
     micro_batch: int = 32
-    """At most so many samples at once on a device; the largest divisor of a rank's share is
-    taken."""
+    """Compute at most this many samples at once on a device.
+    The largest divisor of a rank's share of the batch is used."""
     seed: int = 0
-    """Keys order, masks, dropout and the first weights."""
+    """Decides the order of the samples, the masks, dropout and the first weights."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """auto: bf16 on CUDA, fp32 on a CPU. Weights and their moments are always fp32."""
     compile: bool = False
-    """Compile the model (torch.compile)."""
+    """Compile the model with torch.compile."""
     save_every: int = 1000
-    """Steps between checkpoints; one is always made at the end."""
+    """Steps between checkpoints; the last step is always saved."""
     keep: int = 3
-    """Checkpoints kept."""
+    """Number of checkpoints to keep."""
     log_every: int = 10
     """Steps between lines of the log."""
     max_hours: float = 0.0
-    """Save and stop after so many hours; 0 is never."""
+    """Save and stop after this many hours; 0 never stops."""
     model: ModelConfig = ModelConfig()
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
     masking: MaskingConfig = MaskingConfig()
@@ -152,9 +156,8 @@ class Recipe:
     guard: GuardConfig = GuardConfig()
 
 
-# What may change when a run is resumed: it changes neither samples nor masks nor the model that is
-# trained.
-# (Another micro_batch draws other dropout; the loop says so.)
+# The settings that may change when a run is resumed, since they change neither the samples nor the
+# masks nor the trained model. (Another micro_batch draws other dropout; `run.start` warns of it.)
 RUNTIME = (
     "source",
     "micro_batch",
@@ -169,112 +172,132 @@ RUNTIME = (
 
 
 def recipe_names() -> list[str]:
-    """Names of the recipes that come along, sorted."""
+    """The names of the built-in recipes, sorted."""
     folder = resources.files("trainer") / "recipes"
-    return sorted(
-        entry.name.removesuffix(".toml")
-        for entry in folder.iterdir()
-        if entry.name.endswith(".toml")
-    )
+    files = [entry.name for entry in folder.iterdir()]
+    return sorted(name.removesuffix(".toml") for name in files if name.endswith(".toml"))
 
 
 def load_recipe(name: str) -> Recipe:
-    """The recipe of this name, or of this path when it ends in `.toml`. Raises `UserError`."""
-    if name.endswith(".toml"):
-        try:
-            text = Path(name).read_text()
-        except OSError as error:
-            raise UserError(
-                f"{name}: cannot be read: {error.strerror}",
-                "give a recipe's name or its path: trainer recipes",
-            ) from None
-    else:
-        if name not in recipe_names():
-            raise UserError(f"{name}: no such recipe", nearest(name, recipe_names()))
-        text = (resources.files("trainer") / "recipes" / f"{name}.toml").read_text()
+    """The built-in recipe of this name, or the file at this path if it ends in `.toml`.
+
+    Raises `UserError` when there is none, or when a key or a value in it is wrong.
+    """
+    text = read_recipe(name)
     try:
         return from_dict(Recipe, parse_toml(text, name))
     except UserError as error:
-        raise UserError(
-            f"{name}: {error.what}" if not error.what.startswith(name) else error.what, error.hint
-        ) from None
+        what = error.what if error.what.startswith(name) else f"{name}: {error.what}"
+        raise UserError(what, error.hint) from None
+
+
+def read_recipe(name: str) -> str:
+    """The TOML text of a recipe. Raises `UserError` when there is none."""
+    if name.endswith(".toml"):
+        try:
+            return Path(name).read_text()
+        except OSError as error:
+            raise UserError(
+                f"{name}: cannot be read: {error.strerror}",
+                "give the name or the path of a recipe; trainer recipes lists the names",
+            ) from None
+
+    if name not in recipe_names():
+        raise UserError(f"{name}: no such recipe", nearest(name, recipe_names()))
+    return (resources.files("trainer") / "recipes" / f"{name}.toml").read_text()
 
 
 def with_steps(recipe: Recipe, base: Recipe, warmup_given: bool) -> Recipe:
-    """`recipe` with its warmup scaled to the new horizon, unless the warmup itself was given."""
-    if (
-        warmup_given
-        or recipe.steps == base.steps
-        or recipe.optim.warmup_steps != base.optim.warmup_steps
-    ):
+    """`recipe` with its warmup scaled to the new number of steps, unless the warmup was given."""
+    same_steps = recipe.steps == base.steps
+    if warmup_given or same_steps or recipe.optim.warmup_steps != base.optim.warmup_steps:
         return recipe
+
     warmup = base.optim.warmup_steps * recipe.steps // base.steps
     return dataclasses.replace(recipe, optim=dataclasses.replace(recipe.optim, warmup_steps=warmup))
 
 
 def check(recipe: Recipe) -> None:
     """Refuse what cannot work, whatever the data. Raises `UserError` naming the key."""
-    model, optim = recipe.model, recipe.optim
     for name in ("steps", "batch", "micro_batch", "save_every", "keep", "log_every"):
-        _require(getattr(recipe, name) >= 1, name, getattr(recipe, name), "at least 1")
-    for name in ("layers", "hidden", "intermediate", "heads", "positions"):
-        _require(getattr(model, name) >= 1, f"model.{name}", getattr(model, name), "at least 1")
-    _require(
-        model.hidden % model.heads == 0,
-        "model.hidden",
-        model.hidden,
-        f"a multiple of model.heads ({model.heads})",
-    )
-    _require(0 <= recipe.seed < 2**63, "seed", recipe.seed, "from 0 to 2^63 - 1")
-    _require(
-        8 <= recipe.data.length <= model.positions,
-        "data.length",
-        recipe.data.length,
-        f"from 8 to model.positions ({model.positions})",
-    )
-    _require(0 < recipe.masking.rate <= 0.9, "masking.rate", recipe.masking.rate, "in (0, 0.9]")
-    for name in ("dropout", "attention_dropout"):
-        _require(0 <= getattr(model, name) < 1, f"model.{name}", getattr(model, name), "in [0, 1)")
+        value = getattr(recipe, name)
+        require(value >= 1, name, value, "at least 1")
+
+    require(0 <= recipe.seed < 2**63, "seed", recipe.seed, "from 0 to 2^63 - 1")
+    require(0 < recipe.masking.rate <= 0.9, "masking.rate", recipe.masking.rate, "in (0, 0.9]")
     for source, weight in recipe.data.mix.items():
-        _require(weight >= 0 and math.isfinite(weight), f"data.mix.{source}", weight, "at least 0")
-    _require(optim.lr > 0 and math.isfinite(optim.lr), "optim.lr", optim.lr, "above 0")
-    for name in ("warmup_steps", "weight_decay", "clip", "eps"):
-        _require(getattr(optim, name) >= 0, f"optim.{name}", getattr(optim, name), "at least 0")
-    for name in ("beta1", "beta2"):
-        _require(0 <= getattr(optim, name) < 1, f"optim.{name}", getattr(optim, name), "in [0, 1)")
-    if optim.warmup_steps >= recipe.steps:
+        require(weight >= 0 and math.isfinite(weight), f"data.mix.{source}", weight, "at least 0")
+
+    check_model(recipe.model)
+    length, positions = recipe.data.length, recipe.model.positions
+    bound = f"from 8 to model.positions ({positions})"
+    require(8 <= length <= positions, "data.length", length, bound)
+
+    check_optim(recipe.optim)
+    if recipe.optim.warmup_steps >= recipe.steps:
         raise UserError(
-            f"optim.warmup_steps: {optim.warmup_steps} is not shorter than the horizon of {recipe.steps} steps",
+            f"optim.warmup_steps: {recipe.optim.warmup_steps} steps of warmup are not fewer than "
+            f"the run's {recipe.steps} steps",
             "raise --steps or lower --optim.warmup-steps",
         )
 
 
-def _require(holds: bool, key: str, value: Any, bound: str) -> None:
+def check_model(model: ModelConfig) -> None:
+    """Refuse a shape that cannot be built. Raises `UserError` naming the key."""
+    for name in ("layers", "hidden", "intermediate", "heads", "positions"):
+        value = getattr(model, name)
+        require(value >= 1, f"model.{name}", value, "at least 1")
+
+    bound = f"a multiple of model.heads ({model.heads})"
+    require(model.hidden % model.heads == 0, "model.hidden", model.hidden, bound)
+
+    for name in ("dropout", "attention_dropout"):
+        value = getattr(model, name)
+        require(0 <= value < 1, f"model.{name}", value, "in [0, 1)")
+
+
+def check_optim(optim: OptimConfig) -> None:
+    """Refuse numbers that AdamW cannot use. Raises `UserError` naming the key."""
+    require(optim.lr > 0 and math.isfinite(optim.lr), "optim.lr", optim.lr, "above 0")
+
+    for name in ("warmup_steps", "weight_decay", "clip", "eps"):
+        value = getattr(optim, name)
+        require(value >= 0, f"optim.{name}", value, "at least 0")
+
+    for name in ("beta1", "beta2"):
+        value = getattr(optim, name)
+        require(0 <= value < 1, f"optim.{name}", value, "in [0, 1)")
+
+
+def require(holds: bool, key: str, value: float, bound: str) -> None:
+    """Raise `UserError` naming the key unless its bound holds."""
     if not holds:
         raise UserError(f"{key}: {value} is not {bound}", "change the recipe or the flag")
 
 
 def micro_batch(recipe: Recipe, ranks: int) -> int:
-    """Samples at once on a device: the largest divisor of a rank's share of the batch, at most
-    `recipe.micro_batch`."""
+    """Samples at once on a device: the largest divisor of a rank's share of the batch that is at
+    most `recipe.micro_batch`. Raises `UserError` when the ranks cannot share the batch."""
     if recipe.batch % ranks:
         raise UserError(
             f"batch: {recipe.batch} samples cannot be shared among {ranks} ranks",
             "change --batch or the number of ranks",
         )
+
     share = recipe.batch // ranks
     return max(size for size in range(1, min(share, recipe.micro_batch) + 1) if share % size == 0)
 
 
-def fixed_keys(recipe: Recipe) -> dict[str, Any]:
-    """The settings that decide which model is trained, flat: {"optim.lr": 0.0006, ...}; equal in a
-    run and its resumption."""
-    flat: dict[str, Any] = {}
+def fixed_keys(recipe: Recipe) -> dict[str, object]:
+    """The settings that decide which model is trained, flat: {"optim.lr": 0.0006, ...}. They are
+    equal in a run and its resumption."""
+    flat: dict[str, object] = {}
     for key, value in to_dict(recipe).items():
         if key in RUNTIME:
             continue
         if isinstance(value, dict):
-            flat.update({f"{key}.{inner}": item for inner, item in value.items()})
+            for inner, item in value.items():
+                flat[f"{key}.{inner}"] = item
         else:
             flat[key] = value
     return flat

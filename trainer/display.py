@@ -1,55 +1,68 @@
-"""TODO-DOC trainer/display.py."""
+"""Progress on stderr: a live line on a terminal, otherwise a plain line every half minute."""
 
 import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+# Seconds between plain lines.
+INTERVAL = 30
 
 
 class Display:
-    """Progress on stderr: a live line when a person watches, else a line each half minute."""
+    """Shows `steps` steps of training and prints messages between them; silent unless `enabled`."""
 
-    def __init__(self, steps: int, first: int, enabled: bool) -> None:
-        self._last = 0.0
-        self._live: Any = None
+    def __init__(self, steps: int, enabled: bool) -> None:
         self._enabled = enabled
-        if enabled and sys.stderr.isatty():
-            from rich.console import Console
-            from rich.progress import (
-                BarColumn,
-                MofNCompleteColumn,
-                Progress,
-                TextColumn,
-                TimeRemainingColumn,
-            )
+        self._last = 0.0
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
 
-            self._live = Progress(
-                TextColumn("train"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TimeRemainingColumn(),
-                TextColumn("{task.fields[line]}"),
-                console=Console(stderr=True),
-            )
-            self._live.start()
-            self._task = self._live.add_task("train", total=steps, completed=first, line="")
+        if enabled and sys.stderr.isatty():
+            self._bar = make_bar()
+            self._bar.start()
+            self._task = self._bar.add_task("train", total=steps, line="")
 
     def step(self, step: int, steps: int, line: str) -> None:
-        """Show that a step is done; `line` says how it goes."""
+        """Show that `step` of `steps` is done, with its figures."""
         now = time.monotonic()
-        if self._live is not None:
-            self._live.update(self._task, completed=step, line=line)
-        elif self._enabled and (now - self._last > 30 or step == steps):
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, completed=step, line=line)
+        elif self._enabled and (now - self._last > INTERVAL or step == steps):
             self._last = now
             self.say(f"step {step}/{steps}  {line}")
 
     def say(self, text: str) -> None:
-        """A line of its own."""
-        if self._live is not None:
-            self._live.console.print(text, highlight=False, markup=False)
+        """Print a message on a line of its own."""
+        if self._bar is not None:
+            self._bar.console.print(text, highlight=False, markup=False)
         elif self._enabled:
             print(text, file=sys.stderr, flush=True)
 
     def close(self) -> None:
         """End the live line."""
-        if self._live is not None:
-            self._live.stop()
+        if self._bar is not None:
+            self._bar.stop()
+
+
+def make_bar() -> "Progress":
+    """The live line of rich, which is imported only where a person watches."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    return Progress(
+        TextColumn("train"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[line]}"),
+        console=Console(stderr=True),
+    )

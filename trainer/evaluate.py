@@ -1,9 +1,10 @@
-"""Validation on stored masks, in one fixed format, per source: numbers of two runs on the same
+"""Validation on stored masks, in one fixed format, by source: the figures of two runs on the same
 shards compare.
 
-The format is FULL-SENTENCES with </s> after every sentence, of the run's length; 15 % of the tokens
-are masked, exactly, keyed by seed 0 and the place in the source. The masked samples are stored at
-the first validation (`RUN/validation/SOURCE.safetensors`) and read from there after.
+The format is FULL-SENTENCES with </s> after every sentence, at the run's length; exactly 15 % of
+the tokens are masked, keyed by seed 0 and the place in the source. The masked samples are stored at
+the first validation (`RUN/validation/SOURCE.safetensors`) and read from there afterwards, so that
+later versions score the same ones.
 """
 
 import contextlib
@@ -15,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 import safetensors.numpy
-import safetensors.torch
 import torch
 from numpy.typing import NDArray
 
@@ -23,14 +23,17 @@ import shards
 from shards.errors import UserError
 from shards.storage import files
 from trainer import checkpoint
-from trainer.config import EvaluationConfig, MaskingConfig, ModelConfig, load_recipe
+from trainer.config import EvaluationConfig, MaskingConfig, load_recipe
 from trainer.data.gather import Masker
 from trainer.data.order import make_order
-from trainer.data.samples import open_data
+from trainer.data.samples import Data, open_data
 from trainer.masking.tokens import IGNORED
 from trainer.metrics import perplexity
-from trainer.models.roberta import MaskedLM, build, load_published
+from trainer.models.roberta import MaskedLM
 from trainer.objectives.masked_lm import hits, masked_lm_sum
+from trainer.ranks import World
+
+VERSION = 1
 
 FIXED_SEED = 0
 
@@ -41,8 +44,8 @@ BATCH = 32
 
 @dataclass(frozen=True)
 class ValidationSet:
-    """N masked samples of a source: `ids` (N, L), `places` (N, K) in the row, `labels` (N, K) with
-    IGNORED, all int32."""
+    """N masked samples of a source: `ids` (N, L), `places` (N, K) in the row, and `labels` (N, K)
+    with IGNORED where there is none, all int32."""
 
     source: str
     ids: NDArray[np.int32]
@@ -52,13 +55,16 @@ class ValidationSet:
 
 @dataclass(frozen=True)
 class Score:
-    """`loss` in nats a masked token, `accuracy` the share of masked tokens named, `masked` how many
-    there were."""
+    """`loss` in nats per masked token, `accuracy` the share of the masked tokens that the model
+    ranks first, `masked` their number."""
 
     loss: float
     perplexity: float
     accuracy: float
     masked: int
+
+
+# --- the samples
 
 
 def validation_sets(
@@ -68,132 +74,144 @@ def validation_sets(
     store: Path | None = None,
     masking: MaskingConfig = FIXED_MASKING,
 ) -> list[ValidationSet]:
-    """The masked validation samples of each source; kept in `store` and read from there when they
-    are of these shards."""
-    names = dict.fromkeys(
-        shard.entry.source for directory in directories for shard in shards.open(directory, "valid")
-    )
+    """The masked validation samples of each source that has any.
+
+    Read from `store` when those there are of the same shards and settings; otherwise made, and put
+    into `store` where it holds none for the source.
+    """
+    names: dict[str, None] = {}
+    for directory in directories:
+        for shard in shards.open(directory, "valid"):
+            names[shard.entry.source] = None
+
     sets = []
     for name in names:
         data = open_data(directories, "valid", length, True, name)
         if not len(data):
             continue
-        state = "\n".join(
-            (
-                *data.identity,
-                data.tokenizer.digest,
-                f"{length} {config.samples} {FIXED_SEED} {masking} 1",
-            )
-        )
-        identity = hashlib.blake2b(state.encode(), digest_size=16).hexdigest()
-        file = (
-            f"{name}.safetensors"
-            if masking == FIXED_MASKING
-            else f"{name}-{masking.style}.safetensors"
-        )
-        path = None if store is None else store / file
-        found = None if path is None else _read(path, name, identity)
-        if found is None:
-            found = _make(name, Masker(data, masking, FIXED_SEED), config.samples)
+
+        identity = identify(data, config.samples, masking)
+        path = None if store is None else store / file_name(name, masking)
+        part = None if path is None else read_set(path, name, identity)
+        if part is None:
+            part = make_set(name, Masker(data, masking, FIXED_SEED), config.samples)
             if path is not None and not path.exists():
-                path.parent.mkdir(parents=True, exist_ok=True)
-                with files.open_output(str(path)) as stream:
-                    stream.write(
-                        safetensors.numpy.save(
-                            {"ids": found.ids, "places": found.places, "labels": found.labels},
-                            {"identity": identity},
-                        )
-                    )
-        sets.append(found)
+                write_set(path, part, identity)
+        sets.append(part)
     return sets
 
 
-def _read(path: Path, name: str, identity: str) -> ValidationSet | None:
+def file_name(source: str, masking: MaskingConfig) -> str:
+    """The file of a source's samples; those with other masks than the fixed ones have their own."""
+    if masking == FIXED_MASKING:
+        return f"{source}.safetensors"
+    return f"{source}-{masking.style}.safetensors"
+
+
+def identify(data: Data, samples: int, masking: MaskingConfig) -> str:
+    """A digest of all that decides the samples of a validation set."""
+    settings = f"{data.length} {samples} {FIXED_SEED} {masking} {VERSION}"
+    lines = [*data.identity, data.tokenizer.digest, settings]
+    return hashlib.blake2b("\n".join(lines).encode(), digest_size=16).hexdigest()
+
+
+def read_set(path: Path, name: str, identity: str) -> ValidationSet | None:
+    """A stored validation set; None where there is none, or it is damaged or of other data."""
     try:
         with safetensors.safe_open(path, "numpy") as stored:
-            if (stored.metadata() or {}).get("identity") == identity:
-                return ValidationSet(
-                    name,
-                    stored.get_tensor("ids"),
-                    stored.get_tensor("places"),
-                    stored.get_tensor("labels"),
-                )
+            if (stored.metadata() or {}).get("identity") != identity:
+                return None
+            return ValidationSet(
+                name,
+                stored.get_tensor("ids"),
+                stored.get_tensor("places"),
+                stored.get_tensor("labels"),
+            )
     except (OSError, safetensors.SafetensorError):
-        pass
-    return None
+        return None
 
 
-def _make(name: str, masker: Masker, most: int) -> ValidationSet:
+def write_set(path: Path, part: ValidationSet, identity: str) -> None:
+    """Store a validation set."""
+    tensors = {"ids": part.ids, "places": part.places, "labels": part.labels}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with files.open_output(str(path)) as stream:
+        stream.write(safetensors.numpy.save(tensors, {"identity": identity}))
+
+
+def make_set(name: str, masker: Masker, most: int) -> ValidationSet:
+    """Mask the first `most` samples of a source in the order of the fixed seed."""
     count = min(most, len(masker.data))
     epochs, samples = make_order(masker.data, FIXED_SEED, {}).samples(0, count)
-    ids = np.empty((count, masker.data.length), np.int64)
-    places, labels = (
-        np.empty((count, masker.most), np.int64),
-        np.empty((count, masker.most), np.int64),
-    )
-    masker.fill(epochs, samples, ids, places, labels, np.empty(count, np.int64))
+    buffers = masker.buffers(count)
+    masker.fill(epochs, samples, buffers)
+
     # Flat places in the whole set become places in the row; padding has place 0 in both.
-    local = np.where(labels == IGNORED, 0, places - np.arange(count)[:, None] * masker.data.length)
+    row_starts = np.arange(count)[:, None] * masker.data.length
+    places = np.where(buffers.labels == IGNORED, 0, buffers.places - row_starts)
     return ValidationSet(
-        name, ids.astype(np.int32), local.astype(np.int32), labels.astype(np.int32)
+        name,
+        buffers.ids.astype(np.int32),
+        places.astype(np.int32),
+        buffers.labels.astype(np.int32),
     )
+
+
+# --- the scores
 
 
 @torch.no_grad()
 def evaluate(
     model: MaskedLM,
     sets: Sequence[ValidationSet],
-    device: torch.device,
+    world: World,
     autocast: AbstractContextManager[None],
-    rank: int = 0,
-    ranks: int = 1,
 ) -> dict[str, Score]:
-    """Scores by source, and `all` over every masked token. With several ranks each does its part;
-    all return the same."""
-    totals = torch.zeros((len(sets), 3), dtype=torch.float64, device=device)
+    """The score of each source, and `all` over every masked token.
+
+    Each rank scores its part of the samples, and all of them return the same.
+    """
+    # Rows: sum of losses, hits, masked tokens.
+    totals = torch.zeros((len(sets), 3), dtype=torch.float64, device=world.device)
     model.eval()
     for number, part in enumerate(sets):
-        for ids, places, labels in _batches(part, rank, ranks):
+        for ids, places, labels in batches(part, world.rank, world.ranks):
+            labels = labels.to(world.device)
             with autocast:
-                # `forward`, not the call: a compiled model would be compiled again for this mode
-                # and shape
-                logits = model.forward(ids.to(device), places.to(device))
-            labels = labels.to(device)
+                # `forward` and not a call: a compiled model would be compiled again for this mode
+                # and shape.
+                logits = model.forward(ids.to(world.device), places.to(world.device))
             masked = (labels != IGNORED).sum()
-            totals[number] += torch.stack(
-                [
-                    masked_lm_sum(logits, labels).double(),
-                    hits(logits, labels).double(),
-                    masked.double(),
-                ]
-            )
+            sums = [masked_lm_sum(logits, labels), hits(logits, labels), masked]
+            totals[number] += torch.stack([value.double() for value in sums])
     model.train()
-    if ranks > 1:
-        torch.distributed.all_reduce(totals)
-    scores = {part.source: _score(row) for part, row in zip(sets, totals.tolist(), strict=True)}
-    return (
-        {**scores, "all": _score(totals.sum(0).tolist())}
-        if len(sets) != 1
-        else {**scores, "all": next(iter(scores.values()))}
-    )
+    world.sum(totals)
+
+    scores = {}
+    for part, row in zip(sets, totals.tolist(), strict=True):
+        scores[part.source] = make_score(row)
+    return {**scores, "all": make_score(totals.sum(0).tolist())}
 
 
-def _batches(
+def batches(
     part: ValidationSet, rank: int, ranks: int
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+    """A rank's part of a validation set: ids (B, L), flat places and labels (B * K,), all int64."""
     mine = np.arange(rank, len(part.ids), ranks)
     for start in range(0, len(mine), BATCH):
         rows = mine[start : start + BATCH]
-        ids, labels = part.ids[rows], part.labels[rows]
+        ids = part.ids[rows]
         flat = part.places[rows] + np.arange(len(rows))[:, None] * ids.shape[1]
+        arrays = (ids, flat.reshape(-1), part.labels[rows].reshape(-1))
         yield (
-            torch.from_numpy(ids.astype(np.int64)),
-            torch.from_numpy(flat.reshape(-1).astype(np.int64)),
-            torch.from_numpy(labels.reshape(-1).astype(np.int64)),
+            torch.from_numpy(arrays[0].astype(np.int64)),
+            torch.from_numpy(arrays[1].astype(np.int64)),
+            torch.from_numpy(arrays[2].astype(np.int64)),
         )
 
 
-def _score(row: list[float]) -> Score:
+def make_score(row: list[float]) -> Score:
+    """The score for a sum of losses, a number of hits and a number of masked tokens."""
     loss_sum, right, masked = row
     loss = loss_sum / max(masked, 1)
     return Score(loss, perplexity(loss), right / max(masked, 1), int(masked))
@@ -207,27 +225,29 @@ def evaluate_run(
     masking: MaskingConfig,
     device: torch.device,
 ) -> tuple[int, dict[str, Score]]:
-    """`trainer evaluate`: the step and the scores of a checkpoint in fp32. Raises `UserError`."""
+    """`trainer evaluate`: the step and the scores of a checkpoint in fp32.
+
+    `samples` 0 takes as many as the run's recipe. Raises `UserError` when there is no checkpoint,
+    or no validation shards of the run's tokenizer.
+    """
     path, state = checkpoint.choose(run, step)
-    config = ModelConfig(**state.model)
     for directory in directories:
         if shards.open(directory, "valid").manifest.tokenizer.digest != state.tokenizer:
             raise UserError(
                 f"{directory}: its tokenizer is not that of {path}",
-                "evaluate on shards of the run's tokenizer",
+                "give shards that were built with the run's tokenizer",
             )
+
     recipe = load_recipe(str(run / "recipe.toml"))
-    sets = validation_sets(
-        directories,
-        recipe.data.length,
-        EvaluationConfig(samples=samples or recipe.evaluation.samples),
-        run / "validation",
-        masking,
-    )
+    config = EvaluationConfig(samples=samples or recipe.evaluation.samples)
+    store = run / "validation"
+    sets = validation_sets(directories, recipe.data.length, config, store, masking)
     if not sets:
         raise UserError(
-            f"{', '.join(directories)}: no validation shards", "build them: [shards] valid_fraction"
+            f"{', '.join(directories)}: no validation shards",
+            "build them: set valid_fraction in [shards] and run corpus build",
         )
-    model = build(config, 0)
-    load_published(model, safetensors.torch.load_file(path / checkpoint.FILES[0]))
-    return state.step, evaluate(model.to(device), sets, device, contextlib.nullcontext())
+
+    model = checkpoint.load_model(path, state).to(device)
+    world = World(0, 1, 0, device)
+    return state.step, evaluate(model, sets, world, contextlib.nullcontext())

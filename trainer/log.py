@@ -1,61 +1,73 @@
-"""TODO-DOC trainer/log.py."""
+"""The log of a run: `RUN/log.jsonl`, one JSON object per line, and the trackers beside it.
+
+A `train` line holds the fields of `metrics.TrainLine`, a `valid` line a source and the fields of
+`evaluate.Score`, the `start` line the fields of `budget.Budget`. Other kinds: `skip` (a batch
+without an update), `spike`, `stop`. Every line has `kind` and `step`. docs/trainer.md lists all
+keys.
+"""
 
 import json
 import math
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from shards.errors import UserError
+
+NAME = "log.jsonl"
+
+Tracker = Callable[[int, dict[str, float]], None]
+
 
 def read_log(run: Path) -> list[dict[str, Any]]:
-    """The lines of a run's log; a last line that was cut is left out."""
+    """The lines of a run's log, none where it has no log; a line that was cut is left out."""
     try:
-        lines = (run / "log.jsonl").read_text().splitlines()
+        lines = (run / NAME).read_text().splitlines()
     except FileNotFoundError:
         return []
-    found = []
+
+    entries = []
     for line in lines:
         try:
-            found.append(json.loads(line))
+            entries.append(json.loads(line))
         except ValueError:
             continue
-    return found
+    return entries
 
 
 class Log:
-    """Writes lines to `RUN/log.jsonl` and to TensorBoard and W&B where they are asked for; one rank
-    holds it.
+    """Appends lines to the log and passes their numbers to TensorBoard or W&B. Rank 0 has one.
 
-    `resumed`: lines past that step are dropped, so that the log is that of a run never killed.
+    `resumed` is the step of the checkpoint that the run continues from: later lines are dropped, so
+    that the log is that of a run never killed. Raises `UserError` when a tracker is not installed.
     """
 
     def __init__(self, run: Path, resumed: int, trackers: tuple[str, ...] = ()) -> None:
-        self.run = run
-        kept = [line for line in read_log(run) if line.get("step", 0) <= resumed] if resumed else []
-        temporary = run / ".tmp-log.jsonl"
+        kept = []
+        if resumed:
+            kept = [line for line in read_log(run) if line.get("step", 0) <= resumed]
+        temporary = run / f".tmp-{NAME}"
         temporary.write_text("".join(json.dumps(line) + "\n" for line in kept))
-        os.replace(temporary, run / "log.jsonl")
-        self._stream = open(run / "log.jsonl", "a")  # noqa: SIM115  (closed by close)
-        self._trackers = [_tracker(name, run) for name in trackers]
+        os.replace(temporary, run / NAME)
 
-    def write(self, kind: str, step: int, **values: Any) -> None:
-        """Append a line and flush it; numbers that JSON has no sign for become null."""
+        self._stream = open(run / NAME, "a")  # noqa: SIM115  (closed by close)
+        self._trackers = [make_tracker(name, run) for name in trackers]
+
+    def write(self, kind: str, step: int, **values: object) -> None:
+        """Append a line and flush it; nan and the infinities, which JSON lacks, become null."""
         line = {"kind": kind, "step": step, **values}
-        self._stream.write(
-            json.dumps(
-                {
-                    key: None if isinstance(value, float) and not math.isfinite(value) else value
-                    for key, value in line.items()
-                }
-            )
-            + "\n"
-        )
+        for key, value in line.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                line[key] = None
+        self._stream.write(json.dumps(line) + "\n")
         self._stream.flush()
-        numbers = {
-            f"{kind}/{values['source']}/{key}" if kind == "valid" else f"{kind}/{key}": float(value)
-            for key, value in values.items()
-            if isinstance(value, (int, float))
-        }
+
+        prefix = f"{kind}/{values['source']}" if kind == "valid" else kind
+        numbers = {}
+        for key, value in values.items():
+            if isinstance(value, (int, float)):
+                numbers[f"{prefix}/{key}"] = float(value)
         for track in self._trackers:
             track(step, numbers)
 
@@ -64,26 +76,32 @@ class Log:
         self._stream.close()
 
 
-def _tracker(name: str, run: Path) -> Any:
-    """A function (step, numbers) -> None for TensorBoard or W&B. Raises `UserError` when the
-    package is missing."""
-    from shards.errors import UserError
-
+def make_tracker(name: str, run: Path) -> Tracker:
+    """A function that sends numbers to `tensorboard` or `wandb`. Raises `UserError` (exit 3) when
+    the package is not installed."""
     try:
-        if name == "tensorboard":
-            from torch.utils.tensorboard import SummaryWriter  # type: ignore[attr-defined, unused-ignore]
-
-            writer = SummaryWriter(str(run / "tensorboard"))
-
-            def track(step: int, numbers: dict[str, float]) -> None:
-                for key, value in numbers.items():
-                    writer.add_scalar(key, value, step)
-                writer.flush()
-
-            return track
-        import wandb
-
-        wandb.init(dir=str(run), name=run.name)
-        return lambda step, numbers: wandb.log(numbers, step=step)
+        return tensorboard_tracker(run) if name == "tensorboard" else wandb_tracker(run)
     except ImportError:
         raise UserError(f"--track {name}: not installed", f"pip install {name}", 3) from None
+
+
+def tensorboard_tracker(run: Path) -> Tracker:
+    """Writes to `RUN/tensorboard`. Raises `ImportError`."""
+    from torch.utils.tensorboard import SummaryWriter  # type: ignore[attr-defined, unused-ignore]
+
+    writer = SummaryWriter(str(run / "tensorboard"))  # type: ignore[no-untyped-call]
+
+    def track(step: int, numbers: dict[str, float]) -> None:
+        for key, value in numbers.items():
+            writer.add_scalar(key, value, step)  # type: ignore[no-untyped-call]
+        writer.flush()  # type: ignore[no-untyped-call]
+
+    return track
+
+
+def wandb_tracker(run: Path) -> Tracker:
+    """Sends to Weights & Biases under the name of the run's folder. Raises `ImportError`."""
+    import wandb
+
+    wandb.init(dir=str(run), name=run.name)
+    return lambda step, numbers: wandb.log(numbers, step=step)

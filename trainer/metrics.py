@@ -1,25 +1,22 @@
-"""The log of a run (`RUN/log.jsonl`, one JSON object a line) and what is shown meanwhile.
+"""The figures of a `train` line of the log: loss, speed and the share of the device's peak.
 
-A `train` line: step, loss (nats a masked token, mean since the line before), perplexity,
-learning_rate, gradient_norm, tokens_per_second (without padding), mfu, data_wait (share of the
-time), memory_bytes, seconds_left, skipped, epoch, samples. A `valid` line: step, source, loss,
-perplexity, accuracy, masked. Other kinds: `start`, `skip`, `spike`, `stop`.
-
-MFU = tokens a second with padding * `model.flops_per_token` / (peak of the device * ranks): only
-what must be done counts.
+MFU (model FLOP utilisation) is tokens per second with padding * `flops_per_token` / (the peak of
+the device * ranks): only arithmetic that the model needs counts, so recomputing does not raise it.
 """
 
 import math
+import resource
 import sys
 import time
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 
 from trainer.config import Recipe
 from trainer.models.roberta import flops_per_token
 
-# Dense bf16 peaks in FLOP/s, by a part of the device's name; makers' data sheets.
+# Dense bf16 peaks in FLOP/s by a part of the device's name, from the makers' data sheets. The first
+# that fits counts, so a longer name stands before its beginning.
 PEAKS = {
     "H200": 989e12,
     "H100 PCIe": 756e12,
@@ -36,11 +33,15 @@ PEAKS = {
 
 
 def peak_flops(device: torch.device) -> float | None:
-    """The device's peak in FLOP/s, None where it is not known (a CPU)."""
+    """The device's peak in FLOP/s; None where it is not known, as on a CPU."""
     if device.type != "cuda":
         return None
+
     name = torch.cuda.get_device_name(device)
-    return next((peak for part, peak in PEAKS.items() if part in name), None)
+    for part, peak in PEAKS.items():
+        if part in name:
+            return peak
+    return None
 
 
 def perplexity(loss: float) -> float:
@@ -49,65 +50,103 @@ def perplexity(loss: float) -> float:
 
 
 def memory_bytes(device: torch.device) -> int:
-    """The peak of memory: on the GPU, or of this process."""
+    """The peak of the memory used so far, on the GPU or by this process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    import resource
 
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (
-        1 if sys.platform == "darwin" else 1024
-    )
+    # Linux counts in KiB, macOS in bytes.
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainLine:
+    """A `train` line. Means and speeds are over the steps since the line before.
+
+    `loss` in nats per masked token; `gradient_norm` before clipping; `tokens_per_second` without
+    padding; `mfu` None where the device's peak is not known; `data_wait` the share of the time
+    spent waiting for data; `memory_bytes` the peak; `skipped` batches without an update so far;
+    `epoch` and `samples` how much of the data has been seen so far.
+    """
+
+    loss: float
+    perplexity: float
+    learning_rate: float
+    gradient_norm: float
+    tokens_per_second: float
+    mfu: float | None
+    data_wait: float
+    memory_bytes: int
+    seconds_left: float
+    skipped: int
+    epoch: float
+    samples: int
 
 
 class Meter:
-    """Adds up what a line of the log needs since the line before; `restart` leaves validation and
-    saving out of the speed."""
+    """Adds up what the next `train` line needs.
+
+    `restart` begins to measure time anew, so that validation and saving do not count as training.
+    Times are in seconds; `waited` is the loader's sum so far.
+    """
 
     def __init__(self, recipe: Recipe, device: torch.device, ranks: int) -> None:
-        self.recipe, self.device, self.ranks = recipe, device, ranks
+        self.recipe = recipe
+        self.device = device
         self.flops = flops_per_token(recipe.model, recipe.data.length, recipe.masking.rate)
-        self.peak = peak_flops(device)
-        self.loss = self.masked = self.tokens = self.seconds = self.waited = 0.0
-        self.steps = 0
+        peak = peak_flops(device)
+        self.peak = None if peak is None else peak * ranks
+
+        self._clear()
         self.restart(0.0)
 
+    def _clear(self) -> None:
+        self.loss = 0.0
+        self.masked = 0.0
+        self.tokens = 0.0
+        self.seconds = 0.0
+        self.waited = 0.0
+        self.steps = 0
+
     def restart(self, waited: float) -> None:
-        """Begin to measure time now; `waited` is the loader's sum of seconds so far."""
-        self.began, self.waited_before = time.perf_counter(), waited
+        """Begin to measure time now."""
+        self.began = time.perf_counter()
+        self.waited_before = waited
 
     def add(self, loss: float, masked: float, tokens: float, waited: float) -> None:
-        """A step is done."""
+        """Count a step: the sum of its losses, and its masked and real tokens, over all ranks."""
         self.seconds += time.perf_counter() - self.began
         self.waited += waited - self.waited_before
         self.restart(waited)
-        self.loss, self.masked, self.tokens, self.steps = (
-            self.loss + loss,
-            self.masked + masked,
-            self.tokens + tokens,
-            self.steps + 1,
-        )
 
-    def line(
-        self, step: int, batches: int, rate: float, norm: float, samples: int
-    ) -> dict[str, Any]:
-        """The values of a `train` line; begins the next one."""
-        recipe, seconds = self.recipe, max(self.seconds, 1e-9)
+        self.loss += loss
+        self.masked += masked
+        self.tokens += tokens
+        self.steps += 1
+
+    def line(self, step: int, batches: int, rate: float, norm: float, samples: int) -> TrainLine:
+        """The line after `step` updates of `batches` batches; begins the next one.
+
+        `rate` and `norm` are the last learning rate and gradient norm, `samples` those of an epoch.
+        """
+        recipe = self.recipe
+        seconds = max(self.seconds, 1e-9)
         mean = self.loss / max(self.masked, 1.0)
         padded = self.steps * recipe.batch * recipe.data.length
-        line = {
-            "loss": mean,
-            "perplexity": perplexity(mean),
-            "learning_rate": rate,
-            "gradient_norm": norm,
-            "tokens_per_second": self.tokens / seconds,
-            "mfu": padded / seconds * self.flops / (self.peak * self.ranks) if self.peak else None,
-            "data_wait": self.waited / seconds,
-            "memory_bytes": memory_bytes(self.device),
-            "seconds_left": seconds / self.steps * (recipe.steps - step),
-            "skipped": batches - step,
-            "epoch": batches * recipe.batch / samples,
-            "samples": batches * recipe.batch,
-        }
-        self.loss = self.masked = self.tokens = self.seconds = self.waited = 0.0
-        self.steps = 0
+
+        line = TrainLine(
+            loss=mean,
+            perplexity=perplexity(mean),
+            learning_rate=rate,
+            gradient_norm=norm,
+            tokens_per_second=self.tokens / seconds,
+            mfu=padded / seconds * self.flops / self.peak if self.peak else None,
+            data_wait=self.waited / seconds,
+            memory_bytes=memory_bytes(self.device),
+            seconds_left=seconds / self.steps * (recipe.steps - step),
+            skipped=batches - step,
+            epoch=batches * recipe.batch / samples,
+            samples=batches * recipe.batch,
+        )
+        self._clear()
         return line

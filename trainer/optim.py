@@ -1,7 +1,7 @@
-"""AdamW over one flat gradient, the schedule, and the loss scale of fp16.
+"""AdamW over one flat gradient, the learning rate, and the loss scale of fp16.
 
-The gradients of all parameters are views of one buffer. So a rank sums its micro-batches with no
-copy, ranks meet in one all-reduce a step, in the same order of additions every time
+The gradients of all parameters are views of one buffer. So a rank adds up its micro-batches without
+a copy, ranks meet in one all-reduce per step, in the same order of additions every time
 (DistributedDataParallel rebuilds its buckets after the first step, so a resumed run would add in
 another order than one never killed), and the norm is one reduction.
 """
@@ -14,56 +14,55 @@ from torch import Tensor, nn
 
 from trainer.config import OptimConfig
 
-_ALIGN = 64  # elements; every view begins at a multiple of 256 bytes
+# Every view begins at a multiple of this many elements, which is 256 bytes.
+ALIGNMENT = 64
 
 
 def flatten_gradients(model: nn.Module) -> Tensor:
-    """Give every trained parameter a gradient that is a view of one zeroed fp32 buffer; returns the
-    buffer."""
+    """Make the gradient of every trained parameter a view of one zeroed buffer; return the buffer,
+    (P,) in the parameters' dtype, P their number with padding."""
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    sizes = [-(-parameter.numel() // _ALIGN) * _ALIGN for parameter in parameters]
+    sizes = [-(-parameter.numel() // ALIGNMENT) * ALIGNMENT for parameter in parameters]
     flat = torch.zeros(sum(sizes), dtype=parameters[0].dtype, device=parameters[0].device)
+
     for parameter, part in zip(parameters, torch.split(flat, sizes), strict=True):
         parameter.grad = part[: parameter.numel()].view_as(parameter)
     return flat
 
 
 def decays(name: str, config: OptimConfig) -> bool:
-    """Does weight decay act on this parameter? `all`: yes (fairseq's RoBERTa); `matrices`: not on
-    biases and LayerNorm (BERT)."""
-    return config.decay == "all" or not (
-        name.endswith("bias") or "LayerNorm" in name or "layer_norm" in name
-    )
+    """Whether weight decay acts on the parameter of this name.
+
+    `all`: always, as fairseq trained RoBERTa; `matrices`: not on biases and LayerNorm, as BERT.
+    """
+    is_vector = name.endswith("bias") or "LayerNorm" in name or "layer_norm" in name
+    return config.decay == "all" or not is_vector
 
 
 def make_adamw(model: nn.Module, config: OptimConfig) -> torch.optim.AdamW:
-    """torch's AdamW (eps after the bias correction; fairseq adds it before, which differs in the
-    first 100 steps only)."""
-    named = [
-        (name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad
-    ]
-    groups = [
-        {
-            "params": [parameter for name, parameter in named if decays(name, config)],
-            "weight_decay": config.weight_decay,
-        },
-        {
-            "params": [parameter for name, parameter in named if not decays(name, config)],
-            "weight_decay": 0.0,
-        },
-    ]
+    """torch's AdamW over the trained parameters, in one group that decays and one that does not.
+
+    torch adds eps after the bias correction and fairseq before it, which makes a difference in the
+    first hundred steps or so (docs/trainer.md).
+    """
+    decayed: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            group = decayed if decays(name, config) else others
+            group.append(parameter)
+
+    groups: list[dict[str, object]] = [{"params": decayed, "weight_decay": config.weight_decay}]
+    if others:
+        groups.append({"params": others, "weight_decay": 0.0})
     return torch.optim.AdamW(
-        [group for group in groups if group["params"]],
-        lr=config.lr,
-        betas=(config.beta1, config.beta2),
-        eps=config.eps,
-        fused=True,
+        groups, lr=config.lr, betas=(config.beta1, config.beta2), eps=config.eps, fused=True
     )
 
 
 def learning_rate(step: int, steps: int, config: OptimConfig) -> float:
-    """The rate of update `step` (from 0): rising by lr / warmup to lr, then a straight line that
-    reaches 0 at `steps`."""
+    """The learning rate of update `step` (counted from 0): up to `lr` in equal parts during the
+    warmup, then along a straight line that reaches 0 at `steps`."""
     if step < config.warmup_steps:
         return config.lr * (step + 1) / config.warmup_steps
     return config.lr * (steps - step) / (steps - config.warmup_steps)
@@ -71,16 +70,19 @@ def learning_rate(step: int, steps: int, config: OptimConfig) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class LossScale:
-    """Dynamic loss scale of fp16 as fairseq's: from 2^7, halved on overflow, doubled after a window
-    without one."""
+    """fairseq's dynamic loss scale for fp16: halved on overflow, doubled after a window without."""
 
     scale: float = 128.0
+    """The factor of the loss."""
     good: int = 0
+    """Steps since the last overflow or doubling."""
     window: int = 2000
+    """Steps without an overflow after which the scale doubles."""
     floor: float = 1e-4
+    """At this scale or below it, training has failed."""
 
     def after(self, finite: bool) -> "LossScale":
-        """The scale for the next step."""
+        """The scale for the next step, given whether the gradient of this one was finite."""
         if not finite:
             return dataclasses.replace(self, scale=self.scale / 2, good=0)
         if self.good + 1 >= self.window:

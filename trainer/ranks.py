@@ -1,4 +1,9 @@
-"""TODO-DOC trainer/ranks.py."""
+"""This process among its ranks: the device, the meeting, and failing together.
+
+`torchrun` starts one process for each device and tells it its rank by environment variables;
+without them there is one rank. Ranks meet in the same order of collective calls, so an error on one
+of them must end all: `World.agree` is how.
+"""
 
 import contextlib
 import os
@@ -18,12 +23,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class World:
-    """This process among its ranks (`torchrun` sets them by environment variables)."""
+    """One rank of `ranks`, number `local_rank` on its host, with its device."""
 
     rank: int
     ranks: int
     local_rank: int
     device: torch.device
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this is rank 0, which alone writes and prints."""
+        return self.rank == 0
 
     def sum(self, tensor: Tensor) -> None:
         """Add a tensor up over all ranks, in place."""
@@ -31,26 +41,40 @@ class World:
             dist.all_reduce(tensor)
 
     def agree(self, work: Callable[[], T]) -> T:
-        """Do what a `UserError` can end on all ranks or on none: where it ends one, it alone says
-        why, and all end."""
-        error, result = None, None
+        """Do work that a `UserError` may end, on all ranks together.
+
+        Where it ends the work of one rank, that rank raises it, and the others exit with its code
+        without a word.
+        """
+        error: UserError | None = None
+        result: T | None = None
         try:
             result = work()
         except UserError as caught:
             error = caught
+
         if self.ranks > 1:
             codes: list[int | None] = [None] * self.ranks
             dist.all_gather_object(codes, None if error is None else error.exit_code)
-            if error is None and any(code is not None for code in codes):
-                raise SystemExit(max(code or 0 for code in codes))
+            failed = [code for code in codes if code is not None]
+            if error is None and failed:
+                raise SystemExit(max(failed))
         if error is not None:
             raise error
         return cast(T, result)
 
+    def on_rank_0(self, work: Callable[[], T]) -> T | None:
+        """Do work on rank 0 while the others wait for it; None on the others. All end together, as
+        in `agree`."""
+        return self.agree(lambda: work() if self.is_first else None)
+
 
 def choose_device(name: str) -> torch.device:
-    """`auto` is CUDA where there is one. Raises `UserError` (exit 3) when CUDA is asked for and is
-    not there."""
+    """The device for `auto`, `cpu` or `cuda`; on CUDA the GPU of this rank.
+
+    Raises `UserError` (exit 3) when CUDA is asked for and there is none, or when this host has more
+    ranks than GPUs.
+    """
     if name == "cuda" and not torch.cuda.is_available():
         raise UserError(
             "--device cuda: no GPU that torch can use",
@@ -61,11 +85,13 @@ def choose_device(name: str) -> torch.device:
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cpu":
         return torch.device("cpu")
+
     local = int(os.environ.get("LOCAL_RANK", "0"))
-    if local >= torch.cuda.device_count():
+    gpus = torch.cuda.device_count()
+    if local >= gpus:
         raise UserError(
-            f"rank {local} of this host has no GPU: there are {torch.cuda.device_count()}",
-            f"torchrun --nproc-per-node {torch.cuda.device_count()}",
+            f"rank {local} of this host has no GPU: there are {gpus}",
+            f"start at most {gpus} ranks: torchrun --nproc-per-node {gpus}",
             3,
         )
     return torch.device("cuda", local)
@@ -73,28 +99,32 @@ def choose_device(name: str) -> torch.device:
 
 @contextlib.contextmanager
 def join(device: torch.device) -> Iterator[World]:
-    """Meet the other ranks: nccl on GPUs, gloo on CPUs; nothing is set up for one process."""
-    rank, ranks, local = (
-        int(os.environ.get(name, default))
-        for name, default in (("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_RANK", "0"))
-    )
-    if device.type == "cuda":
+    """Meet the other ranks: by nccl on GPUs, by gloo on CPUs; nothing is set up for one rank.
+
+    Raises `UserError` (exit 1) when the connection to the others is lost inside.
+    """
+    rank = int(os.environ.get("RANK", "0"))
+    ranks = int(os.environ.get("WORLD_SIZE", "1"))
+    local_rank = int(os.environ.get("LOCAL_RANK", "0"))
+
+    on_gpu = device.type == "cuda"
+    if on_gpu:
         torch.cuda.set_device(device)
     if ranks > 1:
-        dist.init_process_group(
-            "nccl" if device.type == "cuda" else "gloo",
-            device_id=device if device.type == "cuda" else None,
-        )
+        dist.init_process_group("nccl" if on_gpu else "gloo", device_id=device if on_gpu else None)
+
     try:
-        yield World(rank, ranks, local, device)
+        yield World(rank, ranks, local_rank, device)
     except RuntimeError as error:
         if ranks > 1 and re.search("gloo|nccl|connection", str(error), re.IGNORECASE):
             raise UserError(
                 f"the connection to the other ranks was lost: {str(error).splitlines()[0]}",
-                "see what the other ranks said, then go on with --resume",
+                "read the errors of the other ranks, then run the command again with --resume",
                 1,
             ) from None
         raise
-    # Only here: after an error the other ranks may never come to it, and it would wait for them.
+
+    # Not in a `finally`: after an error the other ranks may never come here, and this would wait
+    # for them.
     if ranks > 1:
         dist.destroy_process_group()

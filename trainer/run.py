@@ -1,5 +1,9 @@
-"""Before the first step: the ranks meet, the data is opened, the run is begun or gone on with, the
-model is made."""
+"""Before the first step: open the data, complete the recipe, begin or continue the run, make the
+model.
+
+Each function does its part for all ranks and leaves them equal. Rank 0 alone writes to the
+folder of the run.
+"""
 
 import contextlib
 import dataclasses
@@ -9,7 +13,7 @@ import os
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import torch
 import torch.distributed as dist
@@ -18,21 +22,25 @@ from torch import Tensor
 from shards.config import dump_toml
 from shards.errors import UserError
 from shards.storage import files
-from trainer import checkpoint, evaluate, export
+from trainer import checkpoint, evaluate, pretrained, run_info
 from trainer.checkpoint import State
-from trainer.config import Recipe, check, fixed_keys, load_recipe
+from trainer.config import ModelConfig, Recipe, check, fixed_keys, load_recipe
+from trainer.data.gather import SPECIAL
 from trainer.data.samples import Data, open_data
 from trainer.display import Display
 from trainer.models.roberta import MaskedLM, build
 from trainer.optim import flatten_gradients, make_adamw
 from trainer.ranks import World
+from trainer.run_info import RunInfo
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """A recipe and where its data, its run and its first weights lie."""
+    """A recipe, and where its data, its run and its first weights are stored."""
 
     shards: tuple[str, ...]
     run: Path
@@ -43,108 +51,181 @@ class Job:
     track: tuple[str, ...] = ()
 
 
+# --- the data and the recipe
+
+
 def open_on_host(job: Job, world: World) -> Data:
-    """The training data; the first rank of each host builds the index, the others find it."""
-    settings = (job.shards, "train", job.recipe.data.length, job.recipe.data.sentence_eos)
-    first = world.agree(lambda: open_data(*settings) if world.local_rank == 0 else None)
-    return world.agree(lambda: first or open_data(*settings))
+    """The training data. The first rank of each host makes the index, and the others read it."""
+
+    def open_train() -> Data:
+        return open_data(job.shards, "train", job.recipe.data.length, job.recipe.data.sentence_eos)
+
+    data = world.agree(lambda: open_train() if world.local_rank == 0 else None)
+    return world.agree(lambda: data or open_train())
 
 
 def resolve(recipe: Recipe, data: Data, device: torch.device, init: str | None) -> Recipe:
-    """The recipe with what only the data, the device and the first weights can tell; checked."""
-    model = dataclasses.replace(recipe.model, pad_id=data.tokenizer.special.get("<pad>", 1))
-    if init is not None:
-        model = export.read_config(Path(init), recipe.model)
-        export.check_tokenizer(Path(init), data.directories[0])
-        if model.pad_id != data.tokenizer.special.get("<pad>"):
-            raise UserError(
-                f"{init}: its <pad> is {model.pad_id}, the shards' is {data.tokenizer.special.get('<pad>')}",
-                "build the shards with the model's tokenizer",
-            )
-    elif model.vocab_size == 0:
-        model = dataclasses.replace(model, vocab_size=data.tokenizer.vocab_size)
-    precision = (
-        recipe.precision
-        if recipe.precision != "auto"
-        else "bf16"
-        if device.type == "cuda"
-        else "fp32"
-    )
+    """The recipe with what only the data, the device and the first weights can tell.
+
+    Raises `UserError` for what cannot work, see `check` and `check_data`.
+    """
+    model = resolve_model(recipe.model, data, init)
+
+    precision: Precision = recipe.precision
+    if precision == "auto":
+        precision = "bf16" if device.type == "cuda" else "fp32"
+
     recipe = dataclasses.replace(recipe, model=model, precision=precision)
     check(recipe)
     check_data(recipe, data)
     return recipe
 
 
+def resolve_model(model: ModelConfig, data: Data, init: str | None) -> ModelConfig:
+    """The shape of the model: that of the first weights, or with the vocabulary of the shards.
+
+    Raises `UserError` when the first weights have another vocabulary than the shards.
+    """
+    pad_id = data.tokenizer.special.get("<pad>", 1)
+    if init is None:
+        vocab_size = model.vocab_size or data.tokenizer.vocab_size
+        return dataclasses.replace(model, pad_id=pad_id, vocab_size=vocab_size)
+
+    model = pretrained.read_config(Path(init), model)
+    pretrained.check_tokenizer(Path(init), data.directories[0])
+    if model.pad_id != pad_id:
+        raise UserError(
+            f"{init}: the id of its <pad> is {model.pad_id}, in the shards it is {pad_id}",
+            "build the shards with the model's tokenizer: [tokenizer] path",
+        )
+    return model
+
+
+def stored_precision(run: Path) -> Precision | None:
+    """The precision of the recipe that a run has stored, None where it has stored none yet."""
+    path = run / "recipe.toml"
+    return load_recipe(str(path)).precision if path.exists() else None
+
+
+def check_data(recipe: Recipe, data: Data) -> None:
+    """Refuse data that does not fit the recipe. Raises `UserError`."""
+    directories = ", ".join(data.directories)
+    if not len(data):
+        raise UserError(f"{directories}: no training shards", "run corpus build to make them")
+
+    missing = [name for name in SPECIAL if name not in data.tokenizer.special]
+    if missing:
+        raise UserError(
+            f"{directories}: the tokenizer has no {missing[0]}",
+            "build the shards again: corpus build",
+        )
+    if len(data) < recipe.batch:
+        raise UserError(
+            f"{len(data)} samples of {recipe.data.length} tokens are fewer than one batch of "
+            f"{recipe.batch}",
+            f"lower --batch to {len(data)} or less, or give more --shards",
+        )
+    if recipe.model.vocab_size < data.tokenizer.vocab_size:
+        raise UserError(
+            f"the shards' vocabulary of {data.tokenizer.vocab_size} is larger than the model's of "
+            f"{recipe.model.vocab_size}",
+            "build the shards with the model's tokenizer, or leave model.vocab_size at 0",
+        )
+
+
+def data_digest(data: Data) -> str:
+    """The identity of the training data: a digest of the tokenizer and the shards, in order."""
+    lines = [data.tokenizer.digest, *data.identity]
+    return hashlib.blake2b("\n".join(lines).encode(), digest_size=16).hexdigest()
+
+
+# --- begin or continue
+
+
 def start(
     job: Job, world: World, data: Data, micro: int, display: Display
 ) -> tuple[State, Path | None]:
-    """The state to begin with and the checkpoint it is from; rank 0 looks and tells the others."""
-    answer: list[Any] = [
-        world.agree(lambda: _start(job, data, micro, display) if world.rank == 0 else None)
-    ]
+    """The state to begin with, and the checkpoint that it is from, None for a new run.
+
+    Rank 0 reads and writes the run and tells the others. Raises `UserError` when the run exists
+    and is not to be resumed, cannot be written, or does not fit the job.
+    """
+    answer = [world.on_rank_0(lambda: begin_or_continue(job, data, micro, display))]
     if world.ranks > 1:
         dist.broadcast_object_list(answer, 0)
-    state, found = answer[0]
-    return state, found
+
+    begun = answer[0]
+    assert begun is not None  # rank 0 has told
+    return begun
 
 
-def _start(job: Job, data: Data, micro: int, display: Display) -> tuple[State, Path | None]:
-    recipe = job.recipe
+def begin_or_continue(
+    job: Job, data: Data, micro: int, display: Display
+) -> tuple[State, Path | None]:
+    """`start` on rank 0."""
+    fresh = first_state(job.recipe, data, micro)
+    info = RunInfo(
+        shards=list(data.directories),
+        sources=data.tokens,
+        data=fresh.data,
+        identity=list(data.identity),
+    )
+
+    if not job.resume:
+        refuse_existing(job.run)
+        begin(job, data, info)
+        return fresh, None
+
+    def warn(fault: str) -> None:
+        display.say(f"warning: {fault}; trying the one before")
+
+    newest = checkpoint.newest_whole(job.run, warn)
+    if newest is None:
+        display.say(f"{job.run}: no whole checkpoint, starting at step 0")
+        begin(job, data, info)
+        return fresh, None
+
+    path, state = newest
+    refuse_other(path, state, fresh)
+    if state.micro_batch != micro:
+        display.say(
+            f"note: micro-batches of {micro} samples instead of {state.micro_batch}: the samples "
+            "and masks stay the same, dropout differs"
+        )
+    write_info(job.run, info)
+    display.say(f"{path}: going on after step {state.step}")
+    return dataclasses.replace(state, micro_batch=micro), path
+
+
+def first_state(recipe: Recipe, data: Data, micro: int) -> State:
+    """The state of a new run."""
     # To JSON and back, so that it compares with what a checkpoint holds.
-    keys, shape = json.loads(json.dumps([fixed_keys(recipe), dataclasses.asdict(recipe.model)]))
-    fresh = State(
+    plain = json.dumps([fixed_keys(recipe), dataclasses.asdict(recipe.model)])
+    keys, shape = json.loads(plain)
+    return State(
         data=data_digest(data),
         tokenizer=data.tokenizer.digest,
         recipe=keys,
         model=shape,
         micro_batch=micro,
     )
-    about = (
-        json.dumps(
-            {
-                "shards": list(data.directories),
-                "sources": data.tokens,
-                "data": fresh.data,
-                "identity": list(data.identity),
-            },
-            indent=1,
-        )
-        + "\n"
-    ).encode()
-    # What was refused before its first checkpoint and its first line of log is no run.
-    if (
-        (job.run / "recipe.toml").exists()
-        and not job.resume
-        and (checkpoint.list_checkpoints(job.run) or (job.run / "log.jsonl").exists())
-    ):
+
+
+def refuse_existing(run: Path) -> None:
+    """Raise `UserError` when a folder holds a run: a recipe, and a checkpoint or a log. What was
+    refused before its first line of log left only the recipe, and can be begun again."""
+    begun = bool(checkpoint.list_checkpoints(run)) or (run / "log.jsonl").exists()
+    if begun and (run / "recipe.toml").exists():
         raise UserError(
-            f"{job.run}: there is a run in it", "go on with --resume, or name another --run"
+            f"{run}: there is a run in it", "continue it with --resume, or name another --run"
         )
-    found = (
-        checkpoint.newest_whole(job.run, lambda text: display.say(f"warning: {text}"))
-        if job.resume
-        else None
-    )
-    if found is None:
-        if job.resume:
-            display.say(f"{job.run}: no whole checkpoint, starting at step 0")
-        try:
-            job.run.mkdir(parents=True, exist_ok=True)
-            tokenizer = files.join(data.directories[0], "tokenizer.json")
-            if os.path.exists(tokenizer):
-                files.write_bytes(str(job.run / "tokenizer.json"), files.read_bytes(tokenizer))
-            files.write_bytes(str(job.run / "run.json"), about)
-            files.write_bytes(str(job.run / "recipe.toml"), dump_toml(recipe).encode())
-        except OSError as error:
-            raise UserError(
-                f"{job.run}: cannot be written: {error.strerror}", "name another --run", 3
-            ) from None
-        return fresh, None
-    path, state = found
+
+
+def refuse_other(path: Path, state: State, fresh: State) -> None:
+    """Raise `UserError` naming what differs between a checkpoint and the run as it would be new."""
     if state.tokenizer != fresh.tokenizer:
         raise UserError(
-            f"{path}: trained with another tokenizer than the shards'",
+            f"{path}: trained with another tokenizer than that of the shards",
             "give the shards that the run was started with",
         )
     if state.data != fresh.data:
@@ -152,112 +233,96 @@ def _start(job: Job, data: Data, micro: int, display: Display) -> tuple[State, P
             f"{path}: trained on other shards than these",
             "give the shards that the run was started with, in the same order",
         )
-    if state.recipe.get("steps") != recipe.steps:
+
+    before = state.recipe
+    now = fresh.recipe
+    if before.get("steps") != now["steps"]:
         raise UserError(
-            f"--steps {recipe.steps}: the run was started for {state.recipe.get('steps')}, and its learning rate follows that horizon",
-            f"--steps {state.recipe.get('steps')}, or a new --run with --init",
+            f"--steps {now['steps']}: the run was started with {before.get('steps')}, and its "
+            "learning rate depends on that",
+            f"use --steps {before.get('steps')}, or a new --run with --init",
         )
-    changed = sorted(
-        key for key in {*keys, *state.recipe} if keys.get(key) != state.recipe.get(key)
-    )
-    if changed:
-        raise UserError(
-            f"{changed[0]}: {keys.get(changed[0])!r}, the run was started with {state.recipe.get(changed[0])!r}",
-            "leave --recipe and its flags away: --resume takes those of the run",
-        )
-    if state.micro_batch != micro:
-        display.say(
-            f"note: micro-batches of {micro}, before of {state.micro_batch}: same samples and masks, other dropout"
-        )
-    if (job.run / "run.json").read_bytes() != about:  # the same shards in another place
-        files.write_bytes(str(job.run / "run.json"), about)
-    display.say(f"{path}: going on after step {state.step}")
-    return dataclasses.replace(state, micro_batch=micro), path
+    for key in sorted({*now, *before}):
+        if now.get(key) != before.get(key):
+            raise UserError(
+                f"{key}: {now.get(key)!r}, the run was started with {before.get(key)!r}",
+                "leave out --recipe and its flags: --resume takes those of the run",
+            )
 
 
-def stored_precision(run: Path) -> Any:
-    """The precision that a run was started with, None where there is no whole checkpoint's recipe
-    yet."""
-    return (
-        load_recipe(str(run / "recipe.toml")).precision if (run / "recipe.toml").exists() else None
-    )
+def begin(job: Job, data: Data, info: RunInfo) -> None:
+    """Write the tokenizer, `run.json` and `recipe.toml` of a new run. Raises `UserError` (exit 3)
+    when the folder cannot be written."""
+    try:
+        job.run.mkdir(parents=True, exist_ok=True)
+        tokenizer = files.join(data.directories[0], "tokenizer.json")
+        if os.path.exists(tokenizer):
+            files.write_bytes(str(job.run / "tokenizer.json"), files.read_bytes(tokenizer))
+        files.write_bytes(str(job.run / run_info.NAME), info.to_bytes())
+        files.write_bytes(str(job.run / "recipe.toml"), dump_toml(job.recipe).encode())
+    except OSError as error:
+        raise UserError(
+            f"{job.run}: cannot be written: {error.strerror}", "name another --run", 3
+        ) from None
+
+
+def write_info(run: Path, info: RunInfo) -> None:
+    """Write `run.json` again where the same shards are now stored in another place."""
+    path = run / run_info.NAME
+    if path.read_bytes() != info.to_bytes():
+        files.write_bytes(str(path), info.to_bytes())
+
+
+# --- the model
 
 
 def prepare(
     job: Job, world: World, found: Path | None
 ) -> tuple[MaskedLM, torch.optim.AdamW, Tensor]:
-    """Model, optimizer and flat gradient on the device: new, imported, or as the checkpoint has
-    them; equal on all ranks."""
+    """The model in training mode, its optimizer and its flat gradient, on the device.
+
+    The weights are new, those of `--init`, or those of the checkpoint `found`; all ranks have the
+    same. Raises `UserError` when the first weights do not fit.
+    """
     recipe = job.recipe
     model = build(recipe.model, recipe.seed)
     if job.init is not None and found is None:
-        export.load_pretrained(Path(job.init), model)
+        pretrained.load_pretrained(Path(job.init), model)
     model.to(world.device)
-    flat = flatten_gradients(model)
+    gradient = flatten_gradients(model)
     optimizer = make_adamw(model, recipe.optim)
-    if found is not None:
-        if world.rank == 0:
-            checkpoint.restore(found, model, optimizer)
-        elif world.ranks > 1:
-            checkpoint.empty_moments(model, optimizer)
+
+    if found is not None and world.is_first:
+        checkpoint.restore(found, model, optimizer)
+    elif found is not None:
+        checkpoint.empty_moments(model, optimizer)
     if world.ranks > 1:
-        for tensor in (
-            *model.parameters(),
-            *(value for state in optimizer.state.values() for value in state.values()),
-        ):
-            dist.broadcast(tensor.data, 0)
-    return model.train(), optimizer, flat
+        broadcast(model, optimizer)
+    return model.train(), optimizer, gradient
+
+
+def broadcast(model: MaskedLM, optimizer: torch.optim.AdamW) -> None:
+    """Give all ranks the weights and moments of rank 0."""
+    tensors: list[Tensor] = list(model.parameters())
+    for state in optimizer.state.values():
+        tensors += state.values()
+    for tensor in tensors:
+        dist.broadcast(tensor.data, 0)
 
 
 def make_autocast(recipe: Recipe, device: torch.device) -> AbstractContextManager[None]:
-    """Products in bf16 or fp16 where the recipe asks for it; a context that can be entered again
-    and again."""
+    """A context that computes products in bf16 or fp16 where the recipe asks for it. It can be
+    entered any number of times."""
     if recipe.precision == "fp32":
         return contextlib.nullcontext()
     return torch.autocast(device.type, DTYPES[recipe.precision])
 
 
 def validation(job: Job, world: World) -> list[evaluate.ValidationSet]:
-    """The stored validation samples; rank 0 makes them, the others read them or make the same."""
-    settings = (job.shards, job.recipe.data.length, job.recipe.evaluation)
-    sets = world.agree(
-        lambda: (
-            evaluate.validation_sets(*settings, job.run / "validation") if world.rank == 0 else None
-        )
-    )
-    return sets if sets is not None else evaluate.validation_sets(*settings)
+    """The validation samples. Rank 0 reads or makes and stores them; the others make the same."""
+    length = job.recipe.data.length
+    config = job.recipe.evaluation
+    store = job.run / "validation"
 
-
-def data_digest(data: Data) -> str:
-    """The identity of the training data: tokenizer and shards, in order."""
-    return hashlib.blake2b(
-        "\n".join((data.tokenizer.digest, *data.identity)).encode(), digest_size=16
-    ).hexdigest()
-
-
-def check_data(recipe: Recipe, data: Data) -> None:
-    """Refuse data that does not fit the recipe. Raises `UserError`."""
-    if not len(data):
-        raise UserError(
-            f"{', '.join(data.directories)}: no training shards", "corpus build makes them"
-        )
-    missing = [
-        name
-        for name in ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
-        if name not in data.tokenizer.special
-    ]
-    if missing:
-        raise UserError(
-            f"{', '.join(data.directories)}: the tokenizer has no {missing[0]}",
-            "build the shards again: corpus build",
-        )
-    if len(data) < recipe.batch:
-        raise UserError(
-            f"{len(data)} samples of {recipe.data.length} tokens are fewer than one batch of {recipe.batch}",
-            f"lower --batch to {len(data)} or less, or give more --shards",
-        )
-    if recipe.model.vocab_size < data.tokenizer.vocab_size:
-        raise UserError(
-            f"the shards' vocabulary of {data.tokenizer.vocab_size} is larger than the model's of {recipe.model.vocab_size}",
-            "build the shards with the model's tokenizer, or leave model.vocab_size 0",
-        )
+    sets = world.on_rank_0(lambda: evaluate.validation_sets(job.shards, length, config, store))
+    return evaluate.validation_sets(job.shards, length, config) if sets is None else sets

@@ -1,31 +1,42 @@
-"""What a run looks like: its curves as a PNG, and its training samples with their masks."""
+"""What a run looks like: its curves as a PNG, a training sample with its masks, and the tokens that
+its model fills in."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import safetensors.torch
 import torch
 from tokenizers import Tokenizer
 
 from shards.errors import UserError
+from shards.manifest import shards_directory
 from trainer import checkpoint
-from trainer.config import ModelConfig, Recipe
+from trainer.config import Recipe
 from trainer.data.gather import Masker
 from trainer.data.order import make_order
 from trainer.data.samples import open_data
 from trainer.log import read_log
 from trainer.masking.tokens import IGNORED
-from trainer.models.roberta import build, load_published
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Line = dict[str, Any]
+
+# --- curves
 
 
 def curves(run: Path, out: Path) -> Path:
-    """Draw loss, validation perplexity by source, learning rate and speed; returns the PNG. Raises
-    `UserError`."""
+    """Draw loss, validation perplexity by source, learning rate and speed; return the PNG.
+
+    Raises `UserError` when the run has no log, or matplotlib is not installed (exit 3).
+    """
     lines = read_log(run)
     train = [line for line in lines if line["kind"] == "train"]
+    valid = [line for line in lines if line["kind"] == "valid"]
     if not train:
-        raise UserError(f"{run}: nothing is logged in it", "name a run: trainer pretrain --run RUN")
+        raise UserError(f"{run}: nothing is logged in it", "name the --run of trainer pretrain")
     try:
         import matplotlib
 
@@ -37,144 +48,200 @@ def curves(run: Path, out: Path) -> Path:
             "pip install matplotlib",
             3,
         ) from None
+
     figure, axes = plt.subplots(2, 2, figsize=(11, 7), layout="constrained")
-    steps = [line["step"] for line in train]
-    for axis, key, name in (
-        (axes[0, 0], "loss", "training loss, nats a masked token"),
-        (axes[1, 0], "learning_rate", "learning rate"),
-        (axes[1, 1], "tokens_per_second", "tokens a second"),
-    ):
-        axis.plot(
-            steps, [line[key] if line[key] is not None else np.nan for line in train], linewidth=1
-        )
-        axis.set(title=name, xlabel="step")
-    valid = [line for line in lines if line["kind"] == "valid"]
-    sources = list(dict.fromkeys(line["source"] for line in valid))
-    for source in [name for name in sources if name != "all"] or sources:
-        own = [line for line in valid if line["source"] == source]
-        axes[0, 1].plot(
-            [line["step"] for line in own],
-            [line["perplexity"] if line["perplexity"] is not None else np.nan for line in own],
-            marker="o",
-            markersize=3,
-            linewidth=1,
-            label=source,
-        )
-    axes[0, 1].set(title="validation perplexity", xlabel="step", yscale="log")
-    if valid:
-        axes[0, 1].legend()
+    draw(axes[0, 0], train, "loss", "training loss, nats per masked token")
+    draw_validation(axes[0, 1], valid)
+    draw(axes[1, 0], train, "learning_rate", "learning rate")
+    draw(axes[1, 1], train, "tokens_per_second", "tokens per second")
     for axis in axes.flat:
         axis.grid(alpha=0.3)
+
     figure.savefig(out, dpi=110)
     plt.close(figure)
     return out
 
 
-def sample(directories: tuple[str, ...], recipe: Recipe, place: int) -> dict[str, Any]:
-    """Sample `place` of the endless training order: its ids as the model sees them, what is masked,
-    and both as text."""
+def draw(axis: "Axes", lines: list[Line], key: str, title: str) -> None:
+    """Draw one key of the `train` lines by step."""
+    axis.plot([line["step"] for line in lines], values(lines, key), linewidth=1)
+    axis.set(title=title, xlabel="step")
+
+
+def draw_validation(axis: "Axes", lines: list[Line]) -> None:
+    """Draw the validation perplexity of each source, or of all together where there are none."""
+    axis.set(title="validation perplexity", xlabel="step", yscale="log")
+    if not lines:
+        return
+
+    sources = list(dict.fromkeys(line["source"] for line in lines))
+    named = [source for source in sources if source != "all"]
+    for source in named or sources:
+        own = [line for line in lines if line["source"] == source]
+        steps = [line["step"] for line in own]
+        perplexities = values(own, "perplexity")
+        axis.plot(steps, perplexities, marker="o", markersize=3, linewidth=1, label=source)
+    axis.legend()
+
+
+def values(lines: list[Line], key: str) -> list[float]:
+    """The numbers of a key; null, which the log writes for what is not finite, becomes nan."""
+    return [np.nan if line[key] is None else line[key] for line in lines]
+
+
+# --- a training sample
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShownSample:
+    """A training sample, by the keys of `--json`.
+
+    `sample` is the place in the endless order, `index` the number within the epoch, `shard` the
+    source and digest; `ids` as the model sees them; `masked` the places in `ids` and the true ids;
+    `text` shows both.
+    """
+
+    sample: int
+    epoch: int
+    index: int
+    shard: str
+    ids: list[int]
+    masked: list[tuple[int, int]]
+    text: str
+
+
+def sample(directories: tuple[str, ...], recipe: Recipe, place: int) -> ShownSample:
+    """The sample at `place` of the endless training order, with its masks.
+
+    Raises `UserError` when there are no training shards or `place` is below 0.
+    """
     data = open_data(directories, "train", recipe.data.length, recipe.data.sentence_eos)
     if not len(data):
-        raise UserError(f"{', '.join(directories)}: no training shards", "corpus build makes them")
+        raise UserError(
+            f"{', '.join(directories)}: no training shards", "run corpus build to make them"
+        )
     if place < 0:
         raise UserError(f"--sample {place}: not a place in the order", "count from 0")
+
     masker = Masker(data, recipe.masking, recipe.seed)
     epochs, samples = make_order(data, recipe.seed, recipe.data.mix).samples(place, 1)
-    ids = np.empty((1, data.length), np.int64)
-    places, labels = np.empty((1, masker.most), np.int64), np.empty((1, masker.most), np.int64)
-    lengths = np.empty(1, np.int64)
-    masker.fill(epochs, samples, ids, places, labels, lengths)
-    masked = sorted(
-        (int(where), int(label))
-        for where, label in zip(places[0], labels[0], strict=True)
-        if label != IGNORED
-    )
-    row = ids[0, : lengths[0]].tolist()
+    buffers = masker.buffers(1)
+    masker.fill(epochs, samples, buffers)
+
+    masked = []
+    for where, label in zip(buffers.places[0], buffers.labels[0], strict=True):
+        if label != IGNORED:
+            masked.append((int(where), int(label)))
+    masked.sort()
+
+    ids = buffers.ids[0, : buffers.lengths[0]].tolist()
     shard = int(np.searchsorted(data.starts, samples[0], side="right") - 1)
-    return {
-        "sample": place,
-        "epoch": int(epochs[0]),
-        "index": int(samples[0]),
-        "shard": data.identity[shard],
-        "ids": row,
-        "masked": masked,
-        **_text(directories[0], row, masked),
-    }
+    path = f"{shards_directory(directories[0])}/tokenizer.json"
+    return ShownSample(
+        sample=place,
+        epoch=int(epochs[0]),
+        index=int(samples[0]),
+        shard=data.identity[shard],
+        ids=ids,
+        masked=masked,
+        text=sample_text(Tokenizer.from_file(path), ids, dict(masked)),
+    )
 
 
-def _text(directory: str, row: list[int], masked: list[tuple[int, int]]) -> dict[str, Any]:
-    """The sample as text: what was there is in brackets after what the model sees."""
-    import tokenizers
+def sample_text(tokenizer: Tokenizer, ids: list[int], truth: dict[int, int]) -> str:
+    """A sample as text; a masked token is shown as ` [what the model sees <- the true token]`.
 
-    from shards.manifest import shards_directory
+    Tokens between masks are decoded together, since one character can be several tokens.
+    """
 
-    tokenizer = tokenizers.Tokenizer.from_file(f"{shards_directory(directory)}/tokenizer.json")
-    truth = dict(masked)
-    parts: list[str] = []
-    run: list[int] = []
-    for place, number in enumerate([*row, -1]):
-        if place in truth or number == -1:
-            parts.append(tokenizer.decode(run, skip_special_tokens=False))
-            run = []
-        if place in truth:
-            parts.append(
-                f" [{tokenizer.decode([number], skip_special_tokens=False)} <- {tokenizer.decode([truth[place]], skip_special_tokens=False)}]"
-            )
-        elif number != -1:
-            run.append(number)
-    return {"text": "".join(parts)}
+    def decode(some: list[int]) -> str:
+        text: str = tokenizer.decode(some, skip_special_tokens=False)
+        return text
+
+    parts = []
+    between: list[int] = []
+    for place, number in enumerate(ids):
+        if place not in truth:
+            between.append(number)
+            continue
+        parts.append(decode(between))
+        parts.append(f" [{decode([number])} <- {decode([truth[place]])}]")
+        between = []
+    parts.append(decode(between))
+    return "".join(parts)
+
+
+# --- masks filled in
+
+
+@dataclass(frozen=True)
+class Guess:
+    """A token that the model may fill in, and its probability."""
+
+    token: str
+    probability: float
 
 
 @torch.no_grad()
-def fill(
-    run: Path, text: str, step: int | None = None, most: int = 5
-) -> list[list[tuple[str, float]]]:
-    """For each `<mask>` of `text` the `most` likely tokens with their probabilities, by a run's
-    newest whole checkpoint.
+def fill(run: Path, text: str, step: int | None = None, most: int = 5) -> list[list[Guess]]:
+    """For each `<mask>` of `text` the `most` likely tokens, likeliest first, by the checkpoint of
+    `step` or the newest whole one.
 
-    Raises `UserError`: no checkpoint, no `<mask>` in the text, a text longer than the model's
-    positions.
+    Raises `UserError` when there is no checkpoint, no `<mask>`, or when the text is too long for
+    the model.
     """
     path, state = checkpoint.choose(run, step)
-    try:
-        tokenizer = Tokenizer.from_file(str(run / "tokenizer.json"))
-    except Exception as error:  # the library raises plain Exception
-        raise UserError(
-            f"{run}/tokenizer.json: cannot be read: {error}",
-            f"copy it from the shards: cp SHARDS/tokenizer.json {run}",
-            1,
-        ) from None
+    tokenizer = read_tokenizer(run)
     start, end, mask = (tokenizer.token_to_id(token) for token in ("<s>", "</s>", "<mask>"))
+
     ids = [start, *tokenizer.encode(text, add_special_tokens=False).ids, end]
     places = [place for place, number in enumerate(ids) if number == mask]
     if not places:
         raise UserError(
             f"--fill {text!r}: no <mask> in it", "trainer show RUN --fill 'The <mask> is here.'"
         )
-    config = ModelConfig(**state.model)
-    if len(ids) > config.positions:
+    positions = state.model["positions"]
+    if len(ids) > positions:
         raise UserError(
-            f"--fill: {len(ids)} tokens, the model takes {config.positions}", "give a shorter text"
+            f"--fill: {len(ids)} tokens are more than the model's {positions}",
+            "give a shorter text",
         )
-    model = build(config, 0)
-    load_published(model, safetensors.torch.load_file(path / checkpoint.FILES[0]))
-    model.eval()
+
+    model = checkpoint.load_model(path, state).eval()
     logits = model.forward(torch.tensor([ids]), torch.tensor(places))
     best = torch.topk(torch.softmax(logits.float(), -1), most)
-    return [
-        [(tokenizer.decode([number]), share) for number, share in zip(row, shares, strict=True)]
-        for row, shares in zip(best.indices.tolist(), best.values.tolist(), strict=True)
-    ]
+
+    found = []
+    for row, shares in zip(best.indices.tolist(), best.values.tolist(), strict=True):
+        pairs = zip(row, shares, strict=True)
+        found.append([Guess(tokenizer.decode([number]), share) for number, share in pairs])
+    return found
 
 
-def as_lines(found: list[list[tuple[str, float]]]) -> list[str]:
-    """A line a mask."""
-    return [
-        ", ".join(f"{token.strip() or repr(token)} {share:.0%}" for token, share in row)
-        for row in found
-    ]
+def read_tokenizer(run: Path) -> Tokenizer:
+    """The run's tokenizer. Raises `UserError` (exit 1) when it cannot be read."""
+    try:
+        return Tokenizer.from_file(str(run / "tokenizer.json"))
+    except Exception as error:  # the library raises plain Exception
+        raise UserError(
+            f"{run}/tokenizer.json: cannot be read: {error}",
+            f"copy it from the shards: cp SHARDS/tokenizer.json {run}",
+            1,
+        ) from None
 
 
-def as_json(found: list[list[tuple[str, float]]]) -> list[list[dict[str, Any]]]:
-    """The same as JSON types."""
-    return [[{"token": token, "probability": share} for token, share in row] for row in found]
+def as_json(guesses: list[Guess]) -> list[dict[str, object]]:
+    """The guesses for one mask as JSON types."""
+    return [vars(guess) for guess in guesses]
+
+
+def describe_guesses(masks: list[list[Guess]]) -> str:
+    """One line per mask: its tokens with their probabilities in percent."""
+    lines = []
+    for guesses in masks:
+        words = [
+            f"{guess.token.strip() or repr(guess.token)} {guess.probability:.0%}"
+            for guess in guesses
+        ]
+        lines.append(", ".join(words))
+    return "\n".join(lines)

@@ -1,13 +1,12 @@
-"""The text of an item of an EPUB as a page shows it: blocks begin new lines, `pre` keeps its own,
-what is no text of the book is left out.
+"""The text of an item of an EPUB as a page shows it: blocks begin new lines, and `pre` keeps those
+that it has.
 
-Left out: numbers of pages and lines, marks of notes, navigation, contents, copyright pages; of a
-title page all but dedication and epigraph.
+Left out is what is not text of the book: numbers of pages and lines, marks of notes, navigation,
+contents, copyright pages; and all of a title page but dedication and epigraph.
 """
 
 import re
 from itertools import islice
-from typing import Any
 
 import lxml.etree
 
@@ -15,16 +14,26 @@ _SPACES = re.compile("[ \t\r\n\f]+")
 
 _EPUB_TYPE = ("{http://www.idpf.org/2007/ops}type", "epub:type", "role")
 
+# a blank line around these
 _PARAGRAPHS = frozenset(
-    "p h1 h2 h3 h4 h5 h6 blockquote section article aside table ul ol dl pre figure hr body header footer nav main details fieldset hgroup".split()
+    """
+    p h1 h2 h3 h4 h5 h6 blockquote section article aside table ul ol dl pre figure hr body header
+    footer nav main details fieldset hgroup
+    """.split()
 )
 
+# a line of their own for these
 _LINES = frozenset(
-    "div li tr dt dd figcaption caption address center form summary tbody thead tfoot legend".split()
+    """
+    div li tr dt dd figcaption caption address center form summary tbody thead tfoot legend
+    """.split()
 )
 
 _SILENT = frozenset(
-    "head script style template svg rt rp audio video object iframe noscript select annotation annotation-xml map title".split()
+    """
+    head script style template svg rt rp audio video object iframe noscript select annotation
+    annotation-xml map title
+    """.split()
 )
 
 _UNREAD = frozenset(
@@ -50,7 +59,8 @@ _KEPT = frozenset({"dedication", "epigraph"})
 _NOTES = frozenset({"footnote", "footnotes", "endnote", "endnotes", "rearnote", "rearnotes"})
 
 _NUMBER_CLASS = re.compile(
-    r"(?:^|[\s_-])(?:page-?_?(?:num(?:ber)?|no|break)|pg-?num|l(?:ine)?-?_?num(?:ber)?)s?(?:$|[\s_-])",
+    r"(?:^|[\s_-])(?:page-?_?(?:num(?:ber)?|no|break)|pg-?num|l(?:ine)?-?_?num(?:ber)?)s?"
+    r"(?:$|[\s_-])",
     re.IGNORECASE,
 )
 
@@ -62,12 +72,14 @@ _MARKER = re.compile(r"\s*[\[(]?(?:\d{1,4}|[*†‡§¶]{1,3}|[ivx]{1,4})[\])]?\
 
 
 class _Text:
-    """Collects text and breaks; a break counts only between two texts."""
+    """Collects text and breaks. A break counts only between two texts."""
 
     def __init__(self) -> None:
         self._parts: list[str] = []
-        self._gap = self._lines = 0
-        self._space = self._joined = False
+        self._gap = 0
+        self._lines = 0
+        self._space = False
+        self._joined = False
 
     def gap(self, lines: int) -> None:
         """A break before the next text: 0 none, 1 a new line, 2 a blank line."""
@@ -82,7 +94,7 @@ class _Text:
         self._space = True
 
     def join(self) -> None:
-        """The last text was a drop cap: a block that follows goes on with its word."""
+        """The last text was a drop cap: a block that follows continues its word."""
         self._joined = True
 
     def add(self, text: str, preformatted: bool = False) -> None:
@@ -94,40 +106,42 @@ class _Text:
             return
         before = body[0] == " " and not preformatted
         after = body[-1] == " " and not preformatted
-        body = body if preformatted else body.strip(" ")
-        gap = max(self._gap, min(self._lines, 2))
+        if not preformatted:
+            body = body.strip(" ")
         if self._parts:
-            if gap:
-                if not (self._joined and body[0].isalpha()):
-                    self._parts.append("\n" * gap)
-            elif before or self._space:
-                self._parts.append(" ")
+            self._parts.append(self._separator(body, before))
         self._parts.append(body)
-        self._gap = self._lines = 0
-        self._space, self._joined = after, False
+        self._gap = 0
+        self._lines = 0
+        self._space = after
+        self._joined = False
+
+    def _separator(self, body: str, space: bool) -> str:
+        """What stands between the last text and the next."""
+        gap = max(self._gap, min(self._lines, 2))
+        if not gap:
+            return " " if space or self._space else ""
+        return "" if self._joined and body[0].isalpha() else "\n" * gap
 
     def finished(self) -> str:
-        """All of it."""
+        """The text so far."""
         return "".join(self._parts)
 
 
-def local_name(element: Any) -> str:
-    """The name of an element without its namespace, in small letters; "" for what is none."""
+def local_name(element: lxml.etree._Element) -> str:
+    """The name of an element in lower case, without its namespace; "" for a comment and the
+    like."""
     return element.tag.rpartition("}")[2].lower() if isinstance(element.tag, str) else ""
 
 
-def epub_types(element: Any) -> frozenset[str]:
-    """The words of `epub:type` and `role`, in small letters, without `doc-`."""
-    said = " ".join(element.get(name) or "" for name in _EPUB_TYPE).lower()
-    return (
-        frozenset(word.removeprefix("doc-") for word in said.split())
-        if said.strip()
-        else frozenset()
-    )
+def epub_types(element: lxml.etree._Element) -> frozenset[str]:
+    """The words of `epub:type` and `role`, in lower case, without `doc-`."""
+    words = " ".join(element.get(name) or "" for name in _EPUB_TYPE).lower().split()
+    return frozenset(word.removeprefix("doc-") for word in words)
 
 
-def item_text(root: Any, footnotes: bool, whole: frozenset[str]) -> str:
-    """The text of an item. `whole`: what the book calls all of it."""
+def item_text(root: lxml.etree._Element, footnotes: bool, whole: frozenset[str]) -> str:
+    """The text of an item. `whole`: what the book calls the item as a whole."""
     text = _Text()
     if whole & TITLE_PAGES:
         _write_kept(text, root, footnotes)
@@ -136,9 +150,9 @@ def item_text(root: Any, footnotes: bool, whole: frozenset[str]) -> str:
     return text.finished()
 
 
-def _write_kept(text: _Text, root: Any, footnotes: bool) -> None:
-    """Dedication and epigraph of a title page."""
-    inside: set[Any] = set()
+def _write_kept(text: _Text, root: lxml.etree._Element, footnotes: bool) -> None:
+    """Write the dedication and the epigraph of a title page."""
+    inside: set[lxml.etree._Element | None] = set()
     for element in root.iter():
         if element.getparent() in inside:
             inside.add(element)
@@ -149,76 +163,94 @@ def _write_kept(text: _Text, root: Any, footnotes: bool) -> None:
             text.gap(2)
 
 
-def _write(text: _Text, root: Any, footnotes: bool) -> None:
+def _write(text: _Text, root: lxml.etree._Element, footnotes: bool) -> None:
     walker = lxml.etree.iterwalk(root, events=("start", "end"))
-    preformatted = 0
+    preformatted = 0  # levels of <pre>
     for event, element in walker:
         name = local_name(element)
-        gap = 2 if name in _PARAGRAPHS else 1 if name in _LINES else 0
-        if event == "start":
-            types = epub_types(element)
-            if element is not root and types & TITLE_PAGES:
-                text.gap(2)
-                _write_kept(text, element, footnotes)
-                walker.skip_subtree()
-                continue
-            if (
-                name in _SILENT
-                or types & _UNREAD
-                or (not footnotes and types & _NOTES)
-                or element.get("hidden") is not None
-                or _is_marker(element, name)
-            ):
-                walker.skip_subtree()
-                continue
-            preformatted += name == "pre"
-            text.gap(gap)
-            if name == "br":
-                text.line()
-            elif name in ("td", "th"):
-                text.space()
-            elif (
-                name == "img"
-                and _DROP_CAP.search(element.get("class") or "")
-                and len((element.get("alt") or "").strip()) == 1
-            ):
-                text.add(element.get("alt").strip())
-                text.join()
-            if element.text:
-                text.add(element.text, preformatted > 0)
-        else:
-            silent = name in _SILENT or (
-                element is not root and bool(epub_types(element) & (_UNREAD | TITLE_PAGES))
-            )
-            preformatted -= name == "pre" and preformatted > 0 and not silent
-            text.gap(gap)
+        types = epub_types(element) if element is not root else frozenset()
+        if event == "end":
+            # A skipped element ends without having begun, so its <pre> was not counted.
+            skipped = name in _SILENT or bool(types & (_UNREAD | TITLE_PAGES))
+            if name == "pre" and preformatted > 0 and not skipped:
+                preformatted -= 1
+            text.gap(_gap(name))
             if _is_drop_cap(element):
                 text.join()
             if element.tail and element is not root:
                 text.add(element.tail, preformatted > 0)
+        elif types & TITLE_PAGES:
+            text.gap(2)
+            _write_kept(text, element, footnotes)
+            walker.skip_subtree()
+        elif _is_left_out(element, name, footnotes):
+            walker.skip_subtree()
+        else:
+            preformatted += name == "pre"
+            text.gap(_gap(name))
+            _write_start(text, element, name)
+            if element.text:
+                text.add(element.text, preformatted > 0)
 
 
-def _is_drop_cap(element: Any) -> bool:
+def _gap(name: str) -> int:
+    """The break around an element, as in `_Text.gap`."""
+    if name in _PARAGRAPHS:
+        return 2
+    return 1 if name in _LINES else 0
+
+
+def _is_left_out(element: lxml.etree._Element, name: str, footnotes: bool) -> bool:
+    types = epub_types(element)
+    return bool(
+        name in _SILENT
+        or types & _UNREAD
+        or (not footnotes and types & _NOTES)
+        or element.get("hidden") is not None
+        or _is_marker(element, name)
+    )
+
+
+def _write_start(text: _Text, element: lxml.etree._Element, name: str) -> None:
+    """Write what an element shows besides its text: a line break, a space, the letter of an
+    image."""
+    if name == "br":
+        text.line()
+    elif name in ("td", "th"):
+        text.space()
+    elif name == "img" and _DROP_CAP.search(element.get("class") or ""):
+        letter = (element.get("alt") or "").strip()
+        if len(letter) == 1:
+            text.add(letter)
+            text.join()
+
+
+def _beginning(element: lxml.etree._Element) -> str:
+    """The first texts in an element: enough to judge a short one."""
+    return "".join(islice(element.itertext(), 8))
+
+
+def _is_drop_cap(element: lxml.etree._Element) -> bool:
     if not _DROP_CAP.search(element.get("class") or ""):
         return False
-    text = "".join(islice(element.itertext(), 8)).strip()
+    text = _beginning(element).strip()
     return 0 < len(text) <= 3 and any(letter.isalpha() for letter in text)
 
 
-def _is_marker(element: Any, name: str) -> bool:
-    """Numbers of pages and lines, and the marks of notes: no part of the text."""
-    if name == "a" and "#" in (element.get("href") or ""):
-        parent = element.getparent()
-        raised = (parent is not None and local_name(parent) == "sup") or any(
-            local_name(child) == "sup" for child in islice(element, 3)
-        )
-        if (raised or "noteref" in (element.get("class") or "")) and _MARKER.fullmatch(
-            "".join(islice(element.itertext(), 8))
-        ):
-            return True
-    found = element.get("class")
-    return (
-        found is not None
-        and _NUMBER_CLASS.search(found) is not None
-        and _NUMBER.fullmatch("".join(islice(element.itertext(), 8))) is not None
-    )
+def _is_marker(element: lxml.etree._Element, name: str) -> bool:
+    """Whether an element is the number of a page or line, or the mark of a note."""
+    if name == "a" and "#" in (element.get("href") or "") and _is_note_mark(element):
+        return True
+    css_class = element.get("class") or ""
+    if not _NUMBER_CLASS.search(css_class):
+        return False
+    return _NUMBER.fullmatch(_beginning(element)) is not None
+
+
+def _is_note_mark(link: lxml.etree._Element) -> bool:
+    parent = link.getparent()
+    raised = parent is not None and local_name(parent) == "sup"
+    raised = raised or any(local_name(child) == "sup" for child in islice(link, 3))
+    if not raised and "noteref" not in (link.get("class") or ""):
+        return False
+    return _MARKER.fullmatch(_beginning(link)) is not None

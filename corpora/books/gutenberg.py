@@ -1,27 +1,28 @@
-"""Project Gutenberg's header, licence and credits taken off, by its markers in every generation,
-and nothing else.
+"""Removes the header, licence and credits of Project Gutenberg by its markers, in every generation
+of them, and nothing else.
 
-    since 2001   *** START OF (THE|THIS) PROJECT GUTENBERG EBOOK ... ***  and the same with END: the first and the last count.
-                 The first may go on in the next line. Behind it credits (`Produced by ...`), before
-the second `End of Project Gutenberg's ...`
-    before       a greeting, and the licence between *START**THE SMALL PRINT! and *END*THE SMALL PRINT!; `End of the Project Gutenberg Etext` or nothing
+    since 2001   *** START OF (THE|THIS) PROJECT GUTENBERG EBOOK ... *** and the same with END. The
+                 first START and the last END count. START may continue on the next line. Credits
+                 follow it (`Produced by ...`); before END there is `End of Project Gutenberg's ...`
+    before       a greeting, and the licence between *START**THE SMALL PRINT! and *END*THE SMALL
+                 PRINT!; at the end `End of the Project Gutenberg Etext`, or nothing
 
-With a pair of markers all outside of it goes. One marker alone is not to be trusted: it takes at
-most a fifth of the text. Credits are looked for only directly behind the header, in 20 lines. The
-usual stripper looks for some fifty beginnings of lines in the first 600 lines instead: a line
+With a pair of markers all outside of it is removed. A single marker is not trusted: it removes at
+most a fifth of the text. Credits are searched for only directly behind the header, in 20 lines. The
+usual stripper searches the first 600 lines for some fifty beginnings of lines instead, so a line
 `Produced by` at 200 costs the text before it. Transcribers' notes, and whatever the book itself
 says of the project, stay.
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 MAX_UNPAIRED = 0.2
-"""Share of the text that markers without their counterpart may take."""
+"""Share of the text that markers without their counterpart may remove."""
 
 CREDIT_LINES = 20
-"""Lines behind the header in which credits are looked for."""
+"""Lines behind the header in which credits are searched for."""
 
 _BLOCK_LINES = 8
 
@@ -49,13 +50,16 @@ _GREETING = re.compile(
 )
 
 _CREDIT = re.compile(
-    r"\s*(?:Produced by|E-?(?:text|book) (?:was )?(?:prepared|produced|created|transcribed)|This e-?(?:text|book) (?:was )?(?:prepared|produced|created|transcribed)"
-    r"|Credits:|\(This (?:file|book|e-?text) was produced from|Note: Project Gutenberg (?:also )?has|(?:Online )?Distributed Proofread)",
+    r"\s*(?:Produced by|E-?(?:text|book) (?:was )?(?:prepared|produced|created|transcribed)"
+    r"|This e-?(?:text|book) (?:was )?(?:prepared|produced|created|transcribed)|Credits:"
+    r"|\(This (?:file|book|e-?text) was produced from|Note: Project Gutenberg (?:also )?has"
+    r"|(?:Online )?Distributed Proofread)",
     re.IGNORECASE,
 )
 
 _MAYBE_CREDIT = re.compile(
-    r"\s*(?:Transcribed|Prepared|Scanned|Digiti[sz]ed|Proof(?:ed|read)|HTML (?:version|file)|Updated)\b",
+    r"\s*(?:Transcribed|Prepared|Scanned|Digiti[sz]ed|Proof(?:ed|read)|HTML (?:version|file)"
+    r"|Updated)\b",
     re.IGNORECASE,
 )
 
@@ -67,20 +71,23 @@ _FIELD = re.compile(r"(Title|Author|Language|Character set encoding):[ \t]*(.*)"
 
 _NUMBER = re.compile(r"\[(?:e-?book|e-?text) ?#\s?(\d{1,7})\]", re.IGNORECASE)
 
-_FROM_NAME = """
-Afrikaans=af Arabic=ar Bulgarian=bg Bengali=bn Catalan=ca Czech=cs Welsh=cy Danish=da German=de Greek=el English=en Spanish=es Estonian=et Persian=fa Farsi=fa Finnish=fi French=fr Hebrew=he Hindi=hi
-Croatian=hr Hungarian=hu Indonesian=id Italian=it Japanese=ja Korean=ko Lithuanian=lt Latvian=lv Dutch=nl Norwegian=no Polish=pl Portuguese=pt Romanian=ro Russian=ru Slovak=sk Slovenian=sl Albanian=sq
-Swedish=sv Tamil=ta Telugu=te Thai=th Tagalog=tl Turkish=tr Ukrainian=uk Urdu=ur Vietnamese=vi Chinese=zh-cn
+_CODES = """
+Afrikaans=af Arabic=ar Bulgarian=bg Bengali=bn Catalan=ca Czech=cs Welsh=cy Danish=da German=de
+Greek=el English=en Spanish=es Estonian=et Persian=fa Farsi=fa Finnish=fi French=fr Hebrew=he
+Hindi=hi Croatian=hr Hungarian=hu Indonesian=id Italian=it Japanese=ja Korean=ko Lithuanian=lt
+Latvian=lv Dutch=nl Norwegian=no Polish=pl Portuguese=pt Romanian=ro Russian=ru Slovak=sk
+Slovenian=sl Albanian=sq Swedish=sv Tamil=ta Telugu=te Thai=th Tagalog=tl Turkish=tr Ukrainian=uk
+Urdu=ur Vietnamese=vi Chinese=zh-cn
 """
 
-LANGUAGES = dict(pair.split("=") for pair in _FROM_NAME.lower().split())
-"""langdetect's code by the English name of a language, in small letters."""
+LANGUAGES = dict(pair.split("=") for pair in _CODES.lower().split())
+"""langdetect's code by the English name of a language, both in lower case."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stripped:
-    """A text and what its header said. `markers`: pair, small_print or one, by what was found;
-    None: no header, and the text is whole."""
+    """A text and what its header says. `markers`: pair, small_print or one, by what was found; None
+    without a header, and then the text is whole."""
 
     text: str
     markers: str | None = None
@@ -90,101 +97,126 @@ class Stripped:
     number: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """The lines of the book: the first, and the one behind the last; `markers` as in `Stripped`."""
+
+    begin: int
+    end: int
+    markers: str
+
+
 def strip(text: str) -> Stripped:
     """The book in a text of Project Gutenberg; any other text whole. Line ends are `\\n`, without
     byte order mark."""
     lines = text.split("\n")
-    begin, end, markers = _pair(lines)
-    if not markers:
-        begin, end, markers = _older(lines)
-    if not markers:
+    span = _between_pair(lines) or _between_older(lines)
+    if span is None:
         return Stripped(text=text)
-    head = "\n".join(lines[:begin]) + "\n"
-    begin = _behind_credits(lines, begin, end)
-    end = _before_end_words(lines, begin, end)
-    return Stripped(text="\n".join(lines[begin:end]).strip("\n"), markers=markers, **_said(head))
+
+    begin = _behind_credits(lines, span.begin, span.end)
+    end = _before_end_words(lines, begin, span.end)
+    fields = _header_fields(lines[: span.begin])
+    return Stripped(
+        text="\n".join(lines[begin:end]).strip("\n"),
+        markers=span.markers,
+        title=_short(fields.get("title", "")),
+        author=_short(fields.get("author", "")),
+        language=LANGUAGES.get(_first_language(fields.get("language", ""))),
+        number=_number("\n".join(lines[: span.begin])),
+    )
 
 
 def declared_charset(head: bytes) -> str:
-    """The label in a header's `Character set encoding:`, "" where there is none."""
-    found = re.search(
+    """The label in a header's `Character set encoding:`, "" if there is none."""
+    label = re.search(
         rb"^Character set encoding:[ \t]*([A-Za-z0-9_-]{2,40})",
         head[:5000],
         re.IGNORECASE | re.MULTILINE,
     )
-    return found[1].decode("ascii") if found else ""
+    return label[1].decode("ascii") if label else ""
 
 
-def _pair(lines: list[str]) -> tuple[int, int, str]:
-    """(first line of the book, line behind it, "pair"); "" without both markers."""
-    start = next((i for i, line in enumerate(lines) if "***" in line and _START.match(line)), None)
-    end = next(
-        (i for i in range(len(lines) - 1, -1, -1) if "***" in lines[i] and _END.match(lines[i])),
-        None,
-    )
+def _first_match(lines: list[str], places: Iterable[int], pattern: re.Pattern[str]) -> int | None:
+    """The first of these lines that the pattern matches."""
+    return next((place for place in places if pattern.match(lines[place])), None)
+
+
+def _between_pair(lines: list[str]) -> _Span | None:
+    """The lines between the first START and the last END; None without both."""
+    # the test for stars saves the regular expression on nearly all lines
+    starred = [place for place, line in enumerate(lines) if "***" in line]
+    start = _first_match(lines, starred, _START)
+    end = _first_match(lines, reversed(starred), _END)
     if start is None or end is None or end < start:
-        return 0, len(lines), ""
-    return min(_behind_start(lines, start), end), end, "pair"
+        return None
+    return _Span(min(_behind_start(lines, start), end), end, "pair")
 
 
 def _behind_start(lines: list[str], start: int) -> int:
-    """The line behind a START marker, which may go on for two more lines until its `***`."""
-    for i in range(start, min(start + 3, len(lines))):
-        tail = lines[i].rstrip()
-        if tail.endswith("***") and (i > start or len(tail.strip("* ")) > 0):
-            return i + 1
+    """The line behind a START marker, which may continue on two more lines up to its `***`."""
+    for place in range(start, min(start + 3, len(lines))):
+        tail = lines[place].rstrip()
+        if tail.endswith("***") and (place > start or tail.strip("* ")):
+            return place + 1
         if not tail:
             break
     return start + 1
 
 
-def _older(lines: list[str]) -> tuple[int, int, str]:
-    """The same by the small print, or by a marker that is alone."""
-    total = sum(map(len, lines)) + len(lines)
-    allowed = MAX_UNPAIRED * total
-    greeted = (
-        "project gutenberg"
-        in " ".join([line for line in lines if line.strip()][:_GREETING_LINES]).lower()
-    )
-    begin, end, markers = 0, len(lines), ""
-    small = next(
-        (i for i, line in enumerate(lines[:_SMALL_PRINT_FROM]) if _SMALL_START.match(line)), None
-    )
-    last = (small or 0) + _SMALL_PRINT_LINES
-    closed = next(
-        (
-            i + 1
-            for i, line in enumerate(lines[: last if small is not None else len(lines)])
-            if _SMALL_END.match(line) and i >= (small or 0)
-        ),
-        None,
-    )
-    lone = next((i for i, line in enumerate(lines) if _START.match(line)), None)
-    if greeted and small is not None and closed is not None:
-        begin, markers = closed, "small_print"
+def _between_older(lines: list[str]) -> _Span | None:
+    """The lines between the small print and the end, or behind or before a single marker."""
+    allowed = MAX_UNPAIRED * _size(lines, 0, len(lines))
+    first_lines = [line for line in lines if line.strip()][:_GREETING_LINES]
+    greeted = "project gutenberg" in " ".join(first_lines).lower()
+
+    begin = 0
+    markers = ""
+    small_start, small_end = _small_print(lines)
+    if greeted and small_start is not None and small_end is not None:
+        begin = small_end
+        markers = "small_print"
     else:
-        head = (
-            closed
-            if greeted and closed is not None
-            else _behind_start(lines, lone)
-            if lone is not None
-            else 0
-        )
+        head = _unpaired_head(lines, small_end if greeted else None)
         size = _size(lines, 0, head)
         if head and size <= allowed:
-            begin, markers, allowed = head, "one", allowed - size
-    tail = next(
-        (
-            i
-            for i in range(len(lines) - 1, begin, -1)
-            if _END.match(lines[i])
-            or (_END_WORDS.match(lines[i]) and (greeted or len(lines) - i <= 4))
-        ),
-        None,
-    )
+            begin = head
+            markers = "one"
+            allowed -= size
+
+    end = len(lines)
+    tail = _unpaired_tail(lines, begin, greeted)
     if tail is not None and _size(lines, tail, len(lines)) <= allowed:
-        end, markers = tail, markers or "one"
-    return begin, end, markers
+        end = tail
+        markers = markers or "one"
+    return _Span(begin, end, markers) if markers else None
+
+
+def _small_print(lines: list[str]) -> tuple[int | None, int | None]:
+    """(the line in which the small print begins, the line behind it), each None if not found."""
+    start = _first_match(lines, range(min(_SMALL_PRINT_FROM, len(lines))), _SMALL_START)
+    stop = len(lines) if start is None else min(start + _SMALL_PRINT_LINES, len(lines))
+    end = _first_match(lines, range(start or 0, stop), _SMALL_END)
+    return start, None if end is None else end + 1
+
+
+def _unpaired_head(lines: list[str], small_end: int | None) -> int:
+    """The line behind the small print, else behind a START; 0 if there is neither."""
+    if small_end is not None:
+        return small_end
+    start = _first_match(lines, range(len(lines)), _START)
+    return 0 if start is None else _behind_start(lines, start)
+
+
+def _unpaired_tail(lines: list[str], begin: int, greeted: bool) -> int | None:
+    """The last line that ends the book. Without a greeting `End of Project Gutenberg` counts only
+    in the last four lines: a book may speak of it."""
+    for place in range(len(lines) - 1, begin, -1):
+        if _END.match(lines[place]):
+            return place
+        if (greeted or len(lines) - place <= 4) and _END_WORDS.match(lines[place]):
+            return place
+    return None
 
 
 def _size(lines: list[str], begin: int, end: int) -> int:
@@ -192,8 +224,8 @@ def _size(lines: list[str], begin: int, end: int) -> int:
 
 
 def _block(lines: list[str], begin: int, end: int) -> tuple[int, int]:
-    """(first line, line behind it) of the first run of lines that are not blank; equal where there
-    is none."""
+    """(first line, line behind it) of the first run of lines that are not blank; equal if there is
+    none."""
     while begin < end and not lines[begin].strip():
         begin += 1
     stop = begin
@@ -203,15 +235,16 @@ def _block(lines: list[str], begin: int, end: int) -> tuple[int, int]:
 
 
 def _behind_credits(lines: list[str], begin: int, end: int) -> int:
-    """Where the book begins: behind the credits, which stand before its first line; placeholders of
-    pictures among them go with them."""
-    limit, at, book = begin + CREDIT_LINES, begin, begin
+    """The line in which the book begins: behind the credits, and the placeholders of pictures among
+    them."""
+    limit = begin + CREDIT_LINES
+    at = book = begin
     while at < end:
         first, stop = _block(lines, at, end)
-        block = "\n".join(lines[first:stop])
         if first >= limit or stop - first > _BLOCK_LINES:
             break
-        if _CREDIT.match(block) or (_MAYBE_CREDIT.match(block) and _EVIDENCE.search(block)):
+        block = "\n".join(lines[first:stop])
+        if _is_credit(block):
             book = stop
         elif not _PLACEHOLDER.fullmatch(block):
             break
@@ -219,55 +252,72 @@ def _behind_credits(lines: list[str], begin: int, end: int) -> int:
     return book
 
 
+def _is_credit(block: str) -> bool:
+    if _CREDIT.match(block):
+        return True
+    return _MAYBE_CREDIT.match(block) is not None and _EVIDENCE.search(block) is not None
+
+
 def _before_end_words(lines: list[str], begin: int, end: int) -> int:
-    """Where the book ends: before `End of the Project Gutenberg EBook of ...`, the last block
-    before the marker."""
+    """The line behind the book: before `End of the Project Gutenberg EBook of ...`, which is the
+    last block before the marker."""
     stop = end
     while stop > begin and not lines[stop - 1].strip():
         stop -= 1
     first = stop
     while first > begin and lines[first - 1].strip():
         first -= 1
-    return (
-        first
-        if stop - first <= _BLOCK_LINES and first < stop and _END_WORDS.match(lines[first])
-        else stop
-    )
+    if first < stop <= first + _BLOCK_LINES and _END_WORDS.match(lines[first]):
+        return first
+    return stop
 
 
-def _said(head: str) -> dict[str, Any]:
-    """Title, author, language and number, by the fields of the header or by its greeting."""
+def _header_fields(lines: list[str]) -> dict[str, str]:
+    """The fields of a header by their names in lower case; title and author of an older one by its
+    greeting."""
     fields: dict[str, str] = {}
-    lines = head.split("\n")
-    for i, line in enumerate(lines):
-        if found := _FIELD.match(line):
-            value = [found[2].strip()]
-            for more in lines[i + 1 :]:  # `Title: ...` goes on in indented lines
-                if not more.startswith(("  ", "\t")) or not more.strip():
-                    break
-                value.append(more.strip())
-            fields.setdefault(found[1].lower(), " ".join(value).strip())
+    for place, line in enumerate(lines):
+        match = _FIELD.match(line)
+        if match:
+            value = " ".join([match[2].strip(), *_continued(lines[place + 1 :])])
+            fields.setdefault(match[1].lower(), value.strip())
+    if "title" not in fields:
+        fields |= _greeting_fields(lines)
+    return fields
+
+
+def _continued(lines: list[str]) -> list[str]:
+    """The indented lines in which a field continues."""
+    values = []
+    for line in lines:
+        if not line.startswith(("  ", "\t")) or not line.strip():
+            break
+        values.append(line.strip())
+    return values
+
+
+def _greeting_fields(lines: list[str]) -> dict[str, str]:
+    """Title and author by `The Project Gutenberg Etext of TITLE, by AUTHOR`, on one line or two."""
     first, stop = _block(lines, 0, len(lines))
-    if (
-        "title" not in fields
-        and first < stop
-        and (
-            greeting := _GREETING.search(
-                " ".join(
-                    lines[first : min(stop, first + 2)]
-                    if not lines[first].rstrip().endswith("*")
-                    else lines[first : first + 1]
-                )
-            )
-        )
-    ):
-        title, _, author = greeting[1].strip(" *").partition(", by ")
-        fields |= {"title": title, **({"author": author} if author else {})}
-    number = _NUMBER.search(head)
-    language = re.split(r"[,;(/]| and ", fields.get("language", "").lower())[0].strip()
-    return {
-        "title": " ".join(fields.get("title", "").split())[:500] or None,
-        "author": " ".join(fields.get("author", "").split())[:500] or None,
-        "language": LANGUAGES.get(language),
-        "number": int(number[1]) if number else None,
-    }
+    if first == stop:
+        return {}
+    ended = lines[first].rstrip().endswith("*")
+    greeting = " ".join(lines[first : first + 1 if ended else min(stop, first + 2)])
+    match = _GREETING.search(greeting)
+    if match is None:
+        return {}
+    title, _, author = match[1].strip(" *").partition(", by ")
+    return {"title": title, "author": author} if author else {"title": title}
+
+
+def _short(text: str) -> str | None:
+    return " ".join(text.split())[:500] or None
+
+
+def _first_language(names: str) -> str:
+    return re.split(r"[,;(/]| and ", names.lower())[0].strip()
+
+
+def _number(head: str) -> int | None:
+    match = _NUMBER.search(head)
+    return int(match[1]) if match else None

@@ -1,21 +1,21 @@
-"""Hard-wrapped prose made whole again; verse, headings, lists and tables keep their lines.
+"""Hard-wrapped prose is made whole again; verse, headings, lists and tables keep their lines.
 
 A line that a typist or a program broke at a margin is one whose next word would not have fitted:
-`len(line) + 1 + len(next word) > margin`. So the break after it is forced, and only forced breaks
-are joined; a line of verse is ended by its poet, as a rule long before the margin. What cannot be
-told by that alone is told by the neighbours: where most breaks of a block are forced, a looser one
-before a small letter is one too; a block whose lines all begin with capitals and are not all full
-is verse. Text that is not wrapped (a line a paragraph) comes back as it is. Counting only, no
-model.
+`len(line) + 1 + len(next word) > margin`. The break after it is called forced, and only forced
+breaks are joined: a line of verse is ended by its poet, usually long before the margin. Where that
+alone does not decide, the neighbours do. If most breaks of a block are forced, a looser one before
+a small letter is forced too; a block whose lines all begin with capitals and are not all full is
+verse. Text that is not wrapped (one line per paragraph) is unchanged. All of this is counting;
+there is no model.
 """
 
 import re
 
 MIN_WIDTH, MAX_WIDTH = 40, 100
-"""Columns: the margins that books were wrapped at lie between."""
+"""Columns. Books were wrapped at margins between these two."""
 
 PARAGRAPH_LINES = 50
-"""Lines of a block from which on it may be more than one paragraph."""
+"""A block of so many lines may be more than one paragraph."""
 
 _TABLE = re.compile(r"[^\s.!?\"'”’] {4,}\S")
 
@@ -33,64 +33,61 @@ _DASHES = ("--", "—", "–", "-")
 
 
 def unwrap(text: str) -> str:
-    """The text with a line a paragraph, paragraphs as far apart as they were: one blank line
-    between blocks, however many there were."""
+    """The text with one line per paragraph, and one blank line between blocks, however many there
+    were."""
     blocks = split_blocks(text)
     margin, wrapped = _margin(blocks)
-    return "\n\n".join(
-        "\n".join(_join(block, margin, wrapped) if margin else _dedent(block)) for block in blocks
-    )
+    joined = [_join(block, margin, wrapped) if margin else _dedent(block) for block in blocks]
+    return "\n\n".join("\n".join(lines) for lines in joined)
 
 
 def split_blocks(text: str) -> list[list[str]]:
     """The lines of each run between blank lines, without white space at their ends."""
     blocks: list[list[str]] = []
-    held: list[str] = []
+    block: list[str] = []
     for line in text.split("\n"):
-        if line := line.rstrip():
-            held.append(line.expandtabs(4) if "\t" in line else line)
-        elif held:
-            blocks.append(held)
-            held = []
-    if held:
-        blocks.append(held)
+        line = line.rstrip()
+        if line:
+            block.append(line.expandtabs(4) if "\t" in line else line)
+        elif block:
+            blocks.append(block)
+            block = []
+    if block:
+        blocks.append(block)
     return blocks
 
 
 def _margin(blocks: list[list[str]]) -> tuple[int, bool]:
-    """(the column that most lines were broken at or 0, whether the text as a whole is wrapped
+    """(the column that most lines were broken at, or 0; whether the text as a whole is wrapped
     there)."""
-    breaks = [
-        (len(a), a, b)
-        for block in blocks
-        if max(map(len, block)) <= MAX_WIDTH
-        for a, b in zip(block, block[1:])
-    ]
-    lengths = sorted(length for length, _, _ in breaks if length >= MIN_WIDTH)
-    if not lengths:
+    breaks: list[tuple[str, str]] = []  # (line, next line)
+    for block in blocks:
+        if max(map(len, block)) <= MAX_WIDTH:
+            breaks += zip(block, block[1:])
+    long_breaks = [(a, b) for a, b in breaks if len(a) >= MIN_WIDTH]
+    if not long_breaks:
         return 0, False
+
+    lengths = sorted(len(a) for a, _ in long_breaks)
     margin = lengths[(len(lengths) - 1) * 19 // 20]
-    forced = [b for _, a, b in breaks if _forced(a, b, margin)]
-    if 5 * sum(map(_begins_verse, forced)) > 3 * len(forced):  # of prose a sixth, of German a third
+    # In prose a sixth of the forced breaks is before a capital, in German a third: more is verse.
+    forced = [b for a, b in breaks if _forced(a, b, margin)]
+    if 5 * sum(map(_begins_verse, forced)) > 3 * len(forced):
         return 0, False
-    full = sum(
-        _forced(a, b, margin) or _soft(a, b, margin)
-        for length, a, b in breaks
-        if length >= MIN_WIDTH
-    )
-    return margin, 2 * full >= len(lengths)
+    full = sum(_forced(a, b, margin) or _soft(a, b, margin) for a, b in long_breaks)
+    return margin, 2 * full >= len(long_breaks)
 
 
 def _forced(a: str, b: str, margin: int) -> bool:
-    """Whether the first word of `b` would not have fitted behind `a`, with a twelfth of the margin
-    for uneven typing."""
+    """Whether the first word of line `b` would not have fitted behind line `a`. A twelfth of the
+    margin allows for uneven typing."""
     word = b.split(None, 1)[0]
     return len(a) + 1 + len(word) > margin - max(2, margin // 12)
 
 
 def _soft(a: str, b: str, margin: int) -> bool:
-    """Whether a line of two thirds of the margin and more breaks off before a small letter: an
-    editor's doing, where not a modern poet's."""
+    """Whether a line of two thirds of the margin or more breaks off before a small letter, as
+    editors do it, and some modern poets."""
     word = b.lstrip(_BEFORE_A_WORD)[:1]
     return 3 * len(a) >= 2 * margin and word.islower() and not a.endswith((".", ":"))
 
@@ -106,42 +103,38 @@ def _indent(line: str) -> int:
 
 
 def _dedent(block: list[str]) -> list[str]:
-    """Without the indent that all lines share."""
+    """The lines without the indent that all of them share."""
     shared = min(map(_indent, block))
     return [line[shared:] for line in block] if shared else block
 
 
 def _join(block: list[str], margin: int, wrapped: bool) -> list[str]:
-    """The block's paragraphs: its lines, joined where their breaks are the margin's."""
+    """The paragraphs of a block: its lines, joined where their breaks are the margin's."""
     block = _dedent(block)
-    if len(block) == 1 or 4 * sum(len(line) > MAX_WIDTH for line in block) >= len(block):
+    too_long = sum(len(line) > MAX_WIDTH for line in block)
+    if len(block) == 1 or 4 * too_long >= len(block):
         return block
+
     pairs = list(zip(block, block[1:]))
-    small = sum(not _begins_verse(b) for _, b in pairs)
-    own = max(map(len, block))
-    if (
-        len(pairs) >= 3
-        and own < margin
-        and 2 * small >= len(pairs)
-        and 4 * sum(_forced(a, b, own) for a, b in pairs) >= 3 * len(pairs)
-    ):
-        margin = own  # a quotation in a narrower column
+    small = sum(not _begins_verse(b) for _, b in pairs)  # breaks before a small letter
+    margin = _own_margin(block, pairs, small, margin)
     forced = [_forced(a, b, margin) for a, b in pairs]
     if len(pairs) >= 2 and 5 * small <= len(pairs) and not all(forced):
         return block  # verse
-    mostly = 5 * sum(full or _soft(a, b, margin) for (a, b), full in zip(pairs, forced)) >= 3 * len(
-        pairs
-    )
-    if (
-        wrapped and mostly and 3 * small >= len(pairs) and len(block) < PARAGRAPH_LINES
-    ):  # a paragraph, some of its lines ended early
-        forced = [full or 3 * len(a) >= 2 * margin for (a, _), full in zip(pairs, forced)]
+
+    soft = [_soft(a, b, margin) for a, b in pairs]
+    broken = sum(full or loose for full, loose in zip(forced, soft))
+    mostly = 5 * broken >= 3 * len(pairs)
     if not wrapped and not (len(pairs) >= 2 and mostly and 2 * small >= len(pairs)):
         return block
+    if wrapped and mostly and 3 * small >= len(pairs) and len(block) < PARAGRAPH_LINES:
+        # one paragraph, some of its lines ended early
+        forced = [full or 3 * len(a) >= 2 * margin for (a, _), full in zip(pairs, forced)]
+
     joined = [block[0]]
-    for (a, b), full in zip(pairs, forced):
+    for (a, b), full, loose in zip(pairs, forced, soft):
         if _belongs(a, b, full, mostly and len(pairs) >= 3, margin) or (
-            wrapped and _belongs(a, b, _soft(a, b, margin), False, margin)
+            wrapped and _belongs(a, b, loose, False, margin)
         ):
             joined[-1] = _glue(joined[-1], b.lstrip(" "))
         else:
@@ -149,14 +142,28 @@ def _join(block: list[str], margin: int, wrapped: bool) -> list[str]:
     return _dedent(joined) if len(joined) > 1 else [joined[0].lstrip(" ")]
 
 
+def _own_margin(block: list[str], pairs: list[tuple[str, str]], small: int, margin: int) -> int:
+    """The margin of a block, which is narrower for a quotation in a column of its own."""
+    own = max(map(len, block))
+    if len(pairs) < 3 or own >= margin or 2 * small < len(pairs):
+        return margin
+    forced = sum(_forced(a, b, own) for a, b in pairs)
+    return own if 4 * forced >= 3 * len(pairs) else margin
+
+
 def _belongs(a: str, b: str, full: bool, mostly: bool, margin: int) -> bool:
-    """Whether line `b` goes on with the sentence of line `a`."""
+    """Whether line `b` continues the sentence of line `a`. `full`: the break between them is
+    forced; `mostly`: most breaks of the block are."""
     begins = _begins_verse(b)
-    if begins and _indent(b) > _indent(a) or max(len(a), len(b)) > MAX_WIDTH or _in_table(a, b):
+    if begins and _indent(b) > _indent(a):
+        return False
+    if max(len(a), len(b)) > MAX_WIDTH or _in_table(a, b):
         return False
     if _ITEM.match(b.lstrip(" ")) and a.endswith(_ENDED):
         return False
-    return full or (
+    if full:
+        return True
+    return (
         mostly
         and 2 * len(a) >= margin
         and not begins
@@ -166,18 +173,15 @@ def _belongs(a: str, b: str, full: bool, mostly: bool, margin: int) -> bool:
 
 
 def _in_table(a: str, b: str) -> bool:
-    """Whether one has a gap as between columns, or both have one of any kind: some typists leave
-    four spaces behind a sentence."""
-    return (
-        _TABLE.search(a) is not None
-        or _TABLE.search(b) is not None
-        or (_GAP.search(a) is not None and _GAP.search(b) is not None)
-    )
+    """Whether one line has a gap as between columns, or both have one of any kind: some typists
+    leave four spaces behind a sentence."""
+    if _TABLE.search(a) or _TABLE.search(b):
+        return True
+    return _GAP.search(a) is not None and _GAP.search(b) is not None
 
 
 def _glue(a: str, b: str) -> str:
-    """Two lines as one: no space beside a dash or hyphen that had none."""
-    tight = (a.endswith(_DASHES) and not a.endswith((" -", " --", " —", " –"))) or (
-        b.startswith(("--", "—")) and not b.startswith(("-- ", "— "))
-    )
-    return a + b if tight else f"{a} {b}"
+    """Two lines as one. There is no space beside a dash or hyphen that had none."""
+    tight_end = a.endswith(_DASHES) and not a.endswith((" -", " --", " —", " –"))
+    tight_start = b.startswith(("--", "—")) and not b.startswith(("-- ", "— "))
+    return a + b if tight_end or tight_start else f"{a} {b}"

@@ -102,8 +102,8 @@ class _Inflated(io.RawIOBase):
 def read_lines(
     stream: IO[bytes], start: int = 0, stop: int | None = None, limit: int = MAX_DOCUMENT_BYTES
 ) -> Iterator[tuple[int, bytes | None]]:
-    """(offset, line without its `\\n`) of each line that begins in [start, stop); None in place of a
-    line of more than `limit` bytes.
+    """(offset, line without its `\\n`) of each line that begins in [start, stop); None in place of
+    a line of more than `limit` bytes.
 
     Slices meet without a gap: a line that begins before `start` belongs to the slice before it, and
     the last line is read to its end beyond `stop`.

@@ -46,8 +46,8 @@ _NEW_UPPER = re.compile(
 
 
 def normalise(text: str) -> str:
-    """NFC text without invisible characters, with spaces as U+0020, lines that end with `\\n`, and no
-    white space at either end.
+    """NFC text without invisible characters, with spaces as U+0020, lines that end with `\\n`, and
+    no white space at either end.
 
     Tabs, variation selectors and joiners between letters that need them are kept. Never fails; lone
     surrogates are removed.

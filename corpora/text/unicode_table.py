@@ -1,6 +1,6 @@
 """Properties of every code point, frozen as of Unicode 14.0.0 in `unicode_table.npz`.
 
-    python -m corpora.text.unicode_table    # writes the file anew; needs an interpreter of Unicode 14, as 3.11 is
+    python -m corpora.text.unicode_table    # writes the file anew; Python 3.11 has Unicode 14
 
 Python's own tables differ from one release to the next. Whatever decides about a byte of the
 output reads this file instead, so that every interpreter counts, cuts and compares alike.

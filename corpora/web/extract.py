@@ -55,7 +55,7 @@ _MOJIBAKE = re.compile(
     "\u00e2\u20ac[\u0080-\u00ff\u02dc\u0153\u2018-\u203a\u2122\u0152\u017d\u017e\u0178]"
     "|\u00c3[\u0080-\u00bf]"
 )
-"""UTF-8 that was decoded as Windows-1252 and encoded again: `\u00e2\u20ac\u2122` for an apostrophe."""
+"""UTF-8 decoded as Windows-1252 and encoded again: `\u00e2\u20ac\u2122` for an apostrophe."""
 
 _SPACE = re.compile(r"\s+")
 
@@ -124,20 +124,10 @@ def extract_page(
         return Refusal(
             "charset", "no usable declaration, and the bytes are not of a Latin alphabet"
         )
-    text = decoded.text.replace("\x00", "")
-    refusal = refuse_tags(text)
-    if refusal is not None:
-        return refusal
-    other = certainly_not(_sample(text), settings.language)
-    if other is not None:
-        return Refusal("language", other)
-
-    tree = _parse(text, settings.accelerated)
-    if tree is None:
-        return Refusal("not_html", "no element can be parsed")
-    depth = _depth(tree)
-    if depth > MAX_DEPTH:
-        return Refusal("too_deep", f"{depth:,} elements one in the other")
+    text = decoded.text.replace("\x00", "")  # the parser would make U+FFFD of each
+    tree = _checked_tree(text, settings)
+    if isinstance(tree, Refusal):
+        return tree
 
     # Before the extraction, which takes the tree apart.
     head = _read_head(tree)
@@ -152,6 +142,7 @@ def extract_page(
     if len(body) < settings.min_characters:
         return Refusal("too_short" if body else "empty", f"{len(body)} characters", body)
 
+    # The sample said that the page may be in the language; the whole text decides.
     language = detect_language(body, settings.language)
     if settings.language not in (ANY, language):
         return Refusal("language", language, body[:1000])
@@ -168,8 +159,26 @@ def extract_page(
     )
 
 
+def _checked_tree(text: str, settings: PageSettings) -> lxml.html.HtmlElement | Refusal:
+    """The tree of a page that is in the language and not too large to be extracted."""
+    refusal = refuse_tags(text)
+    if refusal is not None:
+        return refusal
+    other = certainly_not(_sample(text), settings.language)
+    if other is not None:
+        return Refusal("language", other)
+
+    tree = _parse(text, settings.accelerated)
+    if tree is None:
+        return Refusal("not_html", "no element can be parsed")
+    depth = _depth(tree)
+    if depth > MAX_DEPTH:
+        return Refusal("too_deep", f"{depth:,} elements one in the other")
+    return tree
+
+
 def _sample(text: str) -> str:
-    """The beginnings of paragraphs, to tell the language by; "" when they are too short for that."""
+    """The beginnings of paragraphs, to tell the language by; "" when they are too short."""
     parts: list[str] = []
     size = 0
     for match in _PARAGRAPH.finditer(text, 0, _SAMPLE_FROM):
@@ -204,7 +213,10 @@ def _depth(tree: lxml.html.HtmlElement) -> int:
     level = [tree]
     while level and depth <= MAX_DEPTH:
         depth += 1
-        level = [child for element in level for child in element]
+        children: list[lxml.html.HtmlElement] = []
+        for element in level:
+            children.extend(element)
+        level = children
     return depth
 
 
@@ -271,6 +283,7 @@ def _page_date(
         if date is not None:
             return date
 
+    # JSON-LD, which many pages have instead of meta elements.
     in_script = _DATE_IN_SCRIPT.search(text)
     date = _date(in_script[1], latest) if in_script else None
     element = tree.find(".//time[@datetime]") if date is None else None

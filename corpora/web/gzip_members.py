@@ -1,32 +1,53 @@
 """The gzip members of a file, each with its offset, however damaged the file is.
 
-A `.warc.gz` is a row of gzip members, one a record as a rule. Readers that trust the row end at the
-first damaged byte and say nothing (warcio drops the rest of the file without an exception). Here a
-member that breaks costs that member: CRC and length are checked, and after damage the scan goes on
-at the next place that looks like a member *and* inflates to the beginning of a record, so that the
-magic bytes `1f 8b 08` inside compressed data fool nobody.
+A `.warc.gz` is a sequence of gzip members, usually one per record. Readers that trust the sequence
+end at the first damaged byte without an error (warcio drops the rest of the file). Here a damaged
+member costs that member only: CRC and length are checked, and after damage the scan resumes at the
+next place that looks like a member *and* inflates to the beginning of a record, so that the magic
+bytes `1f 8b 08` inside compressed data are not taken for one.
 
-Memory is flat: a member comes in pieces of at most 1 MB, whatever it inflates to. With the package
-`isal` the same bytes come about twice as fast; a member that isal does not like is read again by
-zlib, whose word is the one that counts.
+Memory is constant: a member comes in pieces of at most 1 MB, whatever it inflates to. With the
+package `isal` the same bytes come about twice as fast; a member that isal refuses is read again by
+zlib, whose verdict counts.
 """
 
 import zlib
 from collections.abc import Callable, Generator, Iterator
-from typing import Any, Protocol
+from typing import Protocol
 
 MAGIC = b"\x1f\x8b\x08"
 
 PIECE = 1 << 20
-"""Bytes: the most that one piece of inflated data holds."""
+"""The largest number of bytes in one piece of inflated data."""
 
 _CHUNK = 1 << 15
+"""Bytes that are inflated at once."""
 
 _BLOCK = 1 << 20
+"""Bytes that are read from the file at once."""
 
 _HEAD = 2048
 
-_isal_engine: Callable[[int], Any] | None = None
+_GZIP = 31
+"""zlib's window bits for the gzip format, with its checks."""
+
+
+class Engine(Protocol):
+    """A decompressor of zlib or isal."""
+
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def unused_data(self) -> bytes: ...
+
+    @property
+    def unconsumed_tail(self) -> bytes: ...
+
+    def decompress(self, data: bytes, max_length: int = ..., /) -> bytes: ...
+
+
+_isal_engine: Callable[[int], Engine] | None = None
 
 _isal_error: type[Exception] = zlib.error
 
@@ -35,15 +56,16 @@ try:
 except ImportError:
     pass
 else:
-    _isal_engine, _isal_error = isal_zlib.decompressobj, isal_zlib.error  # type: ignore[assignment]
+    _isal_engine = isal_zlib.decompressobj
+    _isal_error = isal_zlib.error  # type: ignore[assignment]
 
 
 class Stream(Protocol):
-    """What is read: any seekable binary file."""
+    """Any seekable binary file."""
 
     def read(self, size: int, /) -> bytes: ...
 
-    def seek(self, offset: int, /) -> Any: ...
+    def seek(self, offset: int, /) -> object: ...
 
 
 class Cut(Exception):
@@ -56,61 +78,67 @@ class Window:
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
         self._start = 0
-        self._held = b""
+        self._block = b""
         self._next = 0
 
     def at(self, offset: int, count: int) -> bytes:
         """Up to `count` bytes from `offset`, fewer only at the end of the file or of the block; b""
-        is the end."""
-        if not self._start <= offset < self._start + len(self._held):
+        at the end of the file."""
+        if not self._start <= offset < self._start + len(self._block):
             self._load(offset)
-        found = self._held[offset - self._start : offset - self._start + count]
-        return found
+        begin = offset - self._start
+        return self._block[begin : begin + count]
 
     def exactly(self, offset: int, count: int) -> bytes:
         """`count` bytes from `offset`, fewer only at the end of the file."""
-        found = self.at(offset, count)
-        while len(found) < count and (more := self.at(offset + len(found), count - len(found))):
-            found += more
-        return found
+        content = self.at(offset, count)
+        while len(content) < count:
+            following = self.at(offset + len(content), count - len(content))
+            if not following:
+                break
+            content += following
+        return content
 
     def _load(self, offset: int) -> None:
         if offset != self._next:
             self._stream.seek(offset)
-        self._held = self._stream.read(_BLOCK)
-        self._start, self._next = offset, offset + len(self._held)
+        self._block = self._stream.read(_BLOCK)
+        self._start = offset
+        self._next = offset + len(self._block)
 
 
 def member(window: Window, offset: int) -> Generator[bytes, None, int]:
     """The inflated bytes of the member at `offset`; returns the offset where it ends.
 
-    Raises `Cut` where the file ends inside it and `zlib.error` where it is damaged, in both cases
+    Raises `Cut` when the file ends inside it and `zlib.error` when it is damaged, in both cases
     after the longest prefix that can be read.
     """
     given = 0
     if _isal_engine is not None:
+        pieces = _Inflation(window, offset, _isal_engine)
         try:
-            for piece in (pieces := _Inflation(window, offset, _isal_engine)):
+            for piece in pieces:
                 given += len(piece)
                 yield piece
             return pieces.end
         except (Cut, EOFError, _isal_error):
             pass  # read again by zlib, whose verdict and longest prefix count
-    for piece in (pieces := _Inflation(window, offset, zlib.decompressobj)):
+
+    pieces = _Inflation(window, offset, zlib.decompressobj)
+    for piece in pieces:
         old = min(given, len(piece))
         given -= old
-        if piece := piece[old:]:
-            yield piece
+        if len(piece) > old:
+            yield piece[old:]
     return pieces.end
 
 
 class _Inflation:
-    """Iterates over the inflated bytes of one member; `end` is its end once the iteration is
-    over."""
+    """Iterates over the inflated bytes of one member; `end` is its end after the last of them."""
 
-    def __init__(self, window: Window, offset: int, engine: Callable[[int], Any]) -> None:
+    def __init__(self, window: Window, offset: int, engine: Callable[[int], Engine]) -> None:
         self._window = window
-        self._engine = engine(31)  # 31: gzip, with its checks
+        self._engine = engine(_GZIP)
         self.end = offset
 
     def __iter__(self) -> Iterator[bytes]:
@@ -125,6 +153,7 @@ class _Inflation:
     def _feed(self, chunk: bytes) -> Iterator[bytes]:
         engine = self._engine
         while True:
+            # zlib throws away what it inflated in the call that fails; isal cannot be copied.
             before = engine.copy() if hasattr(engine, "copy") else None
             try:
                 piece = engine.decompress(chunk, PIECE)
@@ -139,10 +168,10 @@ class _Inflation:
                 return
 
 
-def _longest_prefix(engine: Any, chunk: bytes) -> Iterator[bytes]:
-    """What a decompressor can still give of a chunk that it fails on: zlib throws away what it
-    inflated in the failing call."""
-    parts, size = [], 0
+def _longest_prefix(engine: Engine, chunk: bytes) -> Iterator[bytes]:
+    """What a decompressor can still give of a chunk that it fails on, fed byte by byte."""
+    parts: list[bytes] = []
+    size = 0
     for i in range(len(chunk)):
         try:
             part = engine.decompress(chunk[i : i + 1])
@@ -152,36 +181,40 @@ def _longest_prefix(engine: Any, chunk: bytes) -> Iterator[bytes]:
         size += len(part)
         if size >= PIECE:
             yield b"".join(parts)
-            parts, size = [], 0
+            parts = []
+            size = 0
     if size:
         yield b"".join(parts)
 
 
 def head(window: Window, offset: int) -> bytes | None:
-    """The first inflated bytes (up to 2,048) of the member at `offset`, however it goes on; None
-    where no member begins."""
+    """The first inflated bytes (up to 2,048) of the member at `offset`, even if it is damaged after
+    them; None when no member begins there."""
     if window.exactly(offset, 3) != MAGIC:
         return None
+
     start = window.exactly(offset, _HEAD)
-    engine = zlib.decompressobj(31)
+    engine = zlib.decompressobj(_GZIP)
     try:
         first = bytes(engine.decompress(start, _HEAD))
         return first if first or engine.eof else None
     except zlib.error:
-        return b"".join(_longest_prefix(zlib.decompressobj(31), start))[:_HEAD] or None
+        prefix = b"".join(_longest_prefix(zlib.decompressobj(_GZIP), start))
+        return prefix[:_HEAD] or None
 
 
-def find(window: Window, offset: int, wanted: Callable[[bytes], Any]) -> int | None:
+def find(window: Window, offset: int, wanted: Callable[[bytes], bool]) -> int | None:
     """The offset, from `offset` on, of the next member whose first inflated bytes satisfy `wanted`;
-    None: there is none."""
-    while held := window.exactly(offset, _BLOCK):
-        at = held.find(MAGIC)
+    None when there is none."""
+    while block := window.exactly(offset, _BLOCK):
+        at = block.find(MAGIC)
         while at >= 0:
             first = head(window, offset + at)
             if first and wanted(first):
                 return offset + at
-            at = held.find(MAGIC, at + 1)
-        if len(held) < _BLOCK:
+            at = block.find(MAGIC, at + 1)
+
+        if len(block) < _BLOCK:
             return None
-        offset += len(held) - len(MAGIC) + 1
+        offset += len(block) - len(MAGIC) + 1  # the magic bytes may cross the blocks
     return None

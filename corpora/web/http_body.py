@@ -1,29 +1,33 @@
-"""The body of an HTTP response as the page it is, decoded by its content and not by headers that
-lie.
+"""The body of an HTTP response as the page it is, decoded by its content, since headers lie.
 
 The archives of CC-News keep `Content-Encoding`, `Transfer-Encoding` and `Content-Length` of the
-transfer although they store the body without them (every file before 2019-05-16); others store it
-as it came. So a header never decides alone: chunks are taken off only where the chain of their
-sizes holds, gzip and zlib are known by their first bytes, and what a header names but the bytes do
-not bear out is left as it is. A body is never inflated by more than one byte past `limit`.
+transfer although they store the body without them (every file before 2019-05-16); other archives
+store the body as it came. So a header never decides alone: chunks are removed only when the chain
+of their sizes holds, gzip and zlib are recognised by their first bytes, and an encoding that only a
+header names is undone only when the bytes agree. A body is never inflated by more than one byte
+past `limit`.
 """
 
 import re
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from corpora.web import gzip_members
 
 _LAYERS = 3
-"""Encodings taken off, one in the other: chunks, and gzip twice as some servers send it."""
+"""Encodings inside each other that are undone: chunks, and gzip twice, as some servers send it."""
 
 _FEED = 1 << 16
+"""Bytes that are inflated at once."""
+
+_EMPTY_BYTES = 32
+"""A chunked body without content has fewer."""
 
 _CHUNK_SIZE = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]{0,1000})?\r?\n")
 
 _ZLIB_FLAGS = (0x01, 0x9C, 0xDA)
+"""The second byte of a zlib stream, by its level of compression."""
 
 _BROTLI = re.compile(r"(^|[\s,])br\b", re.IGNORECASE)
 
@@ -32,8 +36,8 @@ _UNREADABLE = {b"\x28\xb5\x2f\xfd": "zstd", b"\x1f\x9d": "compress"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Body:
-    """`cut`: the stored bytes end inside an encoding. `unsupported`: the encoding nothing here can
-    undo, or ""."""
+    """A decoded body. `cut`: the stored bytes end inside an encoding. `unsupported`: the encoding
+    that cannot be undone, or ""."""
 
     content: bytes
     cut: bool = False
@@ -43,109 +47,138 @@ class Body:
 def decode_body(stored: bytes, headers: dict[str, str], limit: int) -> Body:
     """The page of a stored body: at most `limit` + 1 bytes of it, one more than a page may have.
     Names in `headers` are lower case."""
-    content, cut = stored, False
+    content = stored
+    cut = False
     named = headers.get("content-encoding", "").lower()
     for _ in range(_LAYERS):
-        found = _undo_known(content, headers, limit)
-        if found is None and named and not _looks_like_text(content):
-            found = _undo_named(content, named, limit)
-            named = ""  # what only a header tells of is taken off once
-        if found is None:
+        body = _undo_known(content, headers, limit)
+        if body is None and named and not _looks_like_text(content):
+            body = _undo_named(content, named, limit)
+            named = ""  # an encoding that only a header names is undone once
+        if body is None:
             break
-        if found.unsupported:
-            return found
-        content, cut = found.content, cut or found.cut
+        if body.unsupported:
+            return body
+        content = body.content
+        cut = cut or body.cut
+
     for magic, name in _UNREADABLE.items():
         if content.startswith(magic):
             return Body(content=b"", unsupported=name)
+    # Some servers send empty lines before the page.
     return Body(content=content.lstrip(b"\r\n")[: limit + 1], cut=cut)
 
 
 def _undo_known(content: bytes, headers: dict[str, str], limit: int) -> Body | None:
+    """The content without an encoding that its own bytes show; None when they show none."""
     if content.startswith(gzip_members.MAGIC):
-        return _inflate(content, lambda: zlib.decompressobj(31), limit)
+        return _inflate(content, lambda: zlib.decompressobj(31), limit)  # 31: gzip, with checks
     if content[:1] == b"\x78" and content[1:2] and content[1] in _ZLIB_FLAGS:
         return _inflate(content, zlib.decompressobj, limit)
     return _join_chunks(content, "chunked" in headers.get("transfer-encoding", "").lower())
 
 
 def _undo_named(content: bytes, encoding: str, limit: int) -> Body | None:
+    """The content without an encoding that has no mark of its own: raw deflate, or Brotli."""
     if "deflate" in encoding:
-        return _inflate(content, lambda: zlib.decompressobj(-15), limit)
+        return _inflate(content, lambda: zlib.decompressobj(-15), limit)  # -15: no header
     return _undo_brotli(content, limit) if _BROTLI.search(encoding) else None
 
 
 def _looks_like_text(content: bytes) -> bool:
-    start = content[:256]
-    return (
-        b"\x00" not in start
-        and sum(byte < 32 and byte not in b"\t\n\r\f\x1b" for byte in start) == 0
-        and b"<" in content[:4096]
-    )
+    if b"<" not in content[:4096]:
+        return False
+    return all(byte >= 32 or byte in b"\t\n\r\f\x1b" for byte in content[:256])
 
 
-def _inflate(content: bytes, engine: Callable[[], Any], limit: int) -> Body | None:
-    """All members of a compressed body, up to the limit; None where not a byte comes out, so that
-    it was no such body."""
+def _inflate(content: bytes, engine: Callable[[], gzip_members.Engine], limit: int) -> Body | None:
+    """All members of a compressed body, up to the limit; None when not a byte comes out, so that
+    the body was not compressed."""
     parts: list[bytes] = []
     size = 0
     while content and size <= limit:
         inflater = engine()
-        fed = 0
-        try:
-            while (
-                not inflater.eof
-                and size <= limit
-                and (chunk := inflater.unconsumed_tail or content[fed : fed + _FEED])
-            ):
-                if not inflater.unconsumed_tail:
-                    fed += len(chunk)
-                part = inflater.decompress(chunk, limit + 1 - size)
-                parts.append(part)
-                size += len(part)
-        except zlib.error:
-            break
+        inflated, fed = _inflate_member(inflater, content, limit + 1 - size)
+        parts += inflated
+        size += sum(map(len, inflated))
         if not inflater.eof:
             break
         content = inflater.unused_data + content[fed:]
         if not content.startswith(gzip_members.MAGIC):
             return Body(content=b"".join(parts))  # what follows the last member is padding
+
     if not size:
         return None
     return Body(content=b"".join(parts), cut=size <= limit)
 
 
+def _inflate_member(
+    inflater: gzip_members.Engine, content: bytes, most: int
+) -> tuple[list[bytes], int]:
+    """The inflated bytes of one member, at most `most`, up to its end or to damage; and how many
+    bytes of the content were fed."""
+    parts: list[bytes] = []
+    size = 0
+    fed = 0
+    while not inflater.eof and size < most:
+        chunk = inflater.unconsumed_tail
+        if not chunk:
+            chunk = content[fed : fed + _FEED]
+            fed += len(chunk)
+        if not chunk:
+            break
+        try:
+            part = inflater.decompress(chunk, most - size)
+        except zlib.error:
+            break
+        parts.append(part)
+        size += len(part)
+    return parts, fed
+
+
 def _join_chunks(content: bytes, announced: bool) -> Body | None:
-    """The body of a chunked transfer; None where the chain of sizes does not hold.
+    """The body of a chunked transfer; None when the chain of sizes does not hold.
 
     A page may begin with a line such as `abc` that reads as a size, so a chain must run to its last
-    chunk. Where the header announces chunks, one that is cut by the end of the body will do, after
-    one whole chunk at least, and so will one that breaks later: what follows the break is kept as
-    it stands.
+    chunk. When the header announces chunks (`announced`), a chain that the end of the body cuts is
+    accepted after at least one whole chunk, and so is one that breaks later: what follows the break
+    is kept as it is.
     """
     parts: list[bytes] = []
     at = 0
-    while (size_line := _CHUNK_SIZE.match(content, at)) is not None:
+    while True:
+        size_line = _CHUNK_SIZE.match(content, at)
+        if size_line is None:
+            break
         size = int(size_line[1], 16)
         if size == 0:
-            return Body(content=b"".join(parts)) if parts or len(content) < 32 else None
-        start, end = size_line.end(), size_line.end() + size
+            whole = parts or len(content) < _EMPTY_BYTES
+            return Body(content=b"".join(parts)) if whole else None
+
+        start = size_line.end()
+        end = start + size
         if end >= len(content):
-            return (
-                Body(content=b"".join([*parts, content[start:]]), cut=True)
-                if announced and parts
-                else None
-            )
-        ending = (
-            2 if content.startswith(b"\r\n", end) else 1 if content.startswith(b"\n", end) else 0
-        )
-        if not ending:
+            if not announced or not parts:
+                return None
+            return Body(content=b"".join([*parts, content[start:]]), cut=True)
+
+        # Without a line end behind the chunk the size was none: text that looks like a number.
+        line_end = _line_end(content, end)
+        if not line_end:
             break
         parts.append(content[start:end])
-        at = end + ending
+        at = end + line_end
+
     if announced and parts:
         return Body(content=b"".join([*parts, content[at:]]), cut=at >= len(content))
     return None
+
+
+def _line_end(content: bytes, at: int) -> int:
+    """Bytes of the line end at an offset; 0 when there is none."""
+    if content.startswith(b"\r\n", at):
+        return 2
+    return 1 if content.startswith(b"\n", at) else 0
 
 
 def _undo_brotli(content: bytes, limit: int) -> Body | None:
@@ -153,14 +186,15 @@ def _undo_brotli(content: bytes, limit: int) -> Body | None:
         import brotli
     except ImportError:
         return Body(content=b"", unsupported="br")
+
     engine = brotli.Decompressor()
     parts: list[bytes] = []
     size = 0
     try:
         for start in range(0, len(content), _FEED):
-            part = engine.process(
-                content[start : start + _FEED], output_buffer_limit=limit + 1 - size
-            )
+            chunk = content[start : start + _FEED]
+            part = engine.process(chunk, output_buffer_limit=limit + 1 - size)
+            # The limit of the buffer may hold bytes back: an empty input fetches them.
             while part and size + len(part) <= limit:
                 parts.append(part)
                 size += len(part)
@@ -170,7 +204,7 @@ def _undo_brotli(content: bytes, limit: int) -> Body | None:
             if size > limit or engine.is_finished():
                 break
     except brotli.error:
-        return (
-            Body(content=b"".join(parts), cut=True) if size else Body(content=b"", unsupported="br")
-        )
+        if not size:
+            return Body(content=b"", unsupported="br")
+        return Body(content=b"".join(parts), cut=True)
     return Body(content=b"".join(parts), cut=not engine.is_finished() and size <= limit)

@@ -1,4 +1,4 @@
-"""A web page, the settings of its extraction, and the limits that refuse a page before it is parsed.
+"""A web page, the settings of its extraction, and the limits that refuse one before it is parsed.
 
 The limits decide what becomes a document, so they count bytes, tags and attributes: time and memory
 differ between machines. Each limit is several times what real news pages have, and together they
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from corpora.document import Refusal
 
 MAX_PAGE_BYTES = 2_000_000
-"""Bytes of a page after every encoding is undone; 99 % of real news pages have fewer than 1.1 MB."""
+"""Bytes of a page after every encoding is undone; 99 % of real news pages have under 1.1 MB."""
 
 MAX_TAGS = 60_000
 """Characters `<` of a page: real pages have up to 7,800, and trafilatura takes 9 s for 100,000
@@ -62,7 +62,8 @@ _UNTYPED_START_BYTES = 1024
 """The same for a page without a content type, which must look more like one."""
 
 _MARKUP = re.compile(
-    rb"<(?:!doctype\s+html|html|head|body|title|meta|div|p|article|h1|table|a|span|br|script)[\s>/]",
+    rb"<(?:!doctype\s+html|html|head|body|title|meta|div|p|article|h1|table|a|span|br|script)"
+    rb"[\s>/]",
     re.IGNORECASE,
 )
 
@@ -140,6 +141,7 @@ def refuse(content: bytes, content_type: str = "", url: str | None = None) -> Re
     if len(content) > MAX_PAGE_BYTES:
         return Refusal("too_large", f"more than {MAX_PAGE_BYTES:,} bytes")
 
+    # A page without a content type must show a tag of HTML instead, below.
     mime = content_type.partition(";")[0].strip().lower()
     if mime and mime not in _HTML_TYPES:
         return Refusal("not_html", mime[:100])

@@ -1,8 +1,8 @@
 """WARC and ARC archives as records, in one forward pass, with every byte accounted for.
 
-Read: `.warc`, `.warc.gz` (a member a record, one member for all, or anything between), `.arc`,
-`.arc.gz`; known by their first bytes, not by their names. The bytes of a record are parsed by
-warcio, from memory. What is no record comes out as `Damage`, with the bytes that were skipped:
+Read are `.warc`, `.warc.gz` (one member per record, one for all, or anything between), `.arc` and
+`.arc.gz`, recognised by their first bytes and not by their names. warcio parses the bytes of a
+record, from memory. Bytes that are no record come out as `Damage`, with their number:
 
     damaged          a gzip member that breaks or fails its checksum: the record in it is lost
     truncated        the file ends, or a new record begins, inside a record's own header
@@ -10,36 +10,40 @@ warcio, from memory. What is no record comes out as `Damage`, with the bytes tha
     not_an_archive   a file without a single record; other formats are refused by name
 
 A record that lacks bytes at its end is a record, marked by `cut`. Its position is the offset in the
-(compressed) file where its member begins; the k-th further record of the same member stands at that
-offset + k. Memory: 8 MB of a record are kept, whatever it claims to hold; the rest is read over
-(`cut` says so).
+(compressed) file where its member begins; the k-th further record of the same member has that
+offset + k. Memory: at most 8 MB of a record are kept, whatever it claims to hold; the rest is
+skipped, and `cut` says so.
 """
 
 import datetime
 import logging
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field, replace
 from io import BytesIO
-from typing import Any
 
 from warcio.exceptions import ArchiveLoadFailed
-from warcio.recordloader import ArcWarcRecordLoader
+from warcio.recordloader import ArcWarcRecord, ArcWarcRecordLoader
 from warcio.statusandheaders import StatusAndHeadersParser
 
 from corpora.document import Refusal
 from corpora.web import gzip_members
 
 BLOCK_LIMIT = 8_000_000
-"""Bytes of one record that are kept: four times the largest page, for transfer encodings that blow
-it up."""
+"""Bytes of one record that are kept: four times the largest page, since transfer encodings may
+enlarge it."""
 
 _HEADER_LIMIT = 1 << 18
+"""Bytes of the header of a record."""
 
 _PIECE = 1 << 20
 
 _FIRST_LINE = 9000
+"""Bytes that hold the first line of any record: an address of ARC may have 8 KB."""
+
+_CUT = "cut"
+"""The fault of a stretch whose file ends inside a member."""
 
 _WARC_START = re.compile(rb"(?m)^WARC/\d\.\d{1,2}\s{1,4}[A-Za-z]")
 
@@ -58,9 +62,10 @@ _OTHER_FORMATS = {
     b"\x89HDF": "HDF5",
 }
 
-logging.getLogger("warcio").setLevel(logging.ERROR)  # it warns of every address with a blank in it
+# warcio warns about every address with a blank in it.
+logging.getLogger("warcio").setLevel(logging.ERROR)
 
-# What warcio raises on bytes that are no record; it was not written for hostile input.
+# What warcio raises on bytes that are no record: it was not written for hostile input.
 _NOT_A_RECORD = (
     ArchiveLoadFailed,
     EOFError,
@@ -74,11 +79,12 @@ _NOT_A_RECORD = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """One record. `kind`: its WARC-Type, in lower case. `headers`: of HTTP, names in lower case.
-    `body`: after them, as stored.
+    """One record of an archive.
 
-    `cut`: why bytes are missing at its end (`file`: the archive ends; `record`: fewer than it
-    claims; `limit`: more than is kept; or the value of its WARC-Truncated), else "".
+    `kind` is its WARC-Type in lower case; `headers` are those of HTTP, with names in lower case,
+    and `body` follows them, as stored. `cut` says why bytes are missing at its end: `file` (the
+    archive ends), `record` (it has fewer than it claims), `limit` (it has more than is kept), or
+    the value of its WARC-Truncated; "" when none are missing.
     """
 
     position: int
@@ -106,22 +112,19 @@ class Damage(Refusal):
 
 
 def read_archive(stream: gzip_members.Stream) -> Iterator[Record | Damage]:
-    """Every record of an archive, in the order of the file, and all that is none."""
+    """Every record of an archive and every stretch of damage, in the order of the file."""
     window = gzip_members.Window(stream)
     first = window.exactly(0, 16)
     for magic, name in _OTHER_FORMATS.items():
         if first.startswith(magic):
-            yield Damage(
-                position=0,
-                reason="not_an_archive",
-                detail=f"{name} is not read: recompress it as .warc.gz",
-                skipped=0,
-            )
+            detail = f"{name} is not read: recompress it as .warc.gz"
+            yield Damage(reason="not_an_archive", detail=detail, position=0, skipped=0)
             return
+
     items = _read_plain(window) if _is_plain(window, first) else _read_gzip(window)
-    garbage: list[
-        Damage
-    ] = []  # garbage before the first record: where no record follows, the file is no archive
+
+    # Garbage at the start waits: a file in which no record follows is no archive.
+    garbage: list[Damage] = []
     for item in items:
         if isinstance(item, Damage) and item.reason == "garbage":
             garbage.append(item)
@@ -130,34 +133,37 @@ def read_archive(stream: gzip_members.Stream) -> Iterator[Record | Damage]:
         yield item
         yield from items
         return
+
     if garbage:
-        what = f"begins with {first!r}; WARC or ARC was expected"
         yield Damage(
-            position=0,
             reason="not_an_archive",
-            detail=what,
+            detail=f"begins with {first!r}; WARC or ARC was expected",
+            position=0,
             skipped=sum(item.skipped for item in garbage),
         )
 
 
 def _is_plain(window: gzip_members.Window, first: bytes) -> bool:
+    """Whether an archive is not compressed."""
     if first.startswith(gzip_members.MAGIC) or not first:
         return False
-    return (
-        _starts_record(window.exactly(0, _FIRST_LINE))
-        or gzip_members.find(window, 0, _starts_record) is None
-    )
+    if _starts_record(window.exactly(0, _FIRST_LINE)):
+        return True
+    return gzip_members.find(window, 0, _starts_record) is None
 
 
 def _starts_record(first: bytes) -> bool:
-    return _WARC_START.match(first) is not None or (
-        (line := _ARC_LINE.match(first)) is not None and _is_arc_header(line[0])
-    )
+    if _WARC_START.match(first):
+        return True
+    line = _ARC_LINE.match(first)
+    return line is not None and _is_arc_header(line[0])
 
 
 def _is_arc_header(line: bytes) -> bool:
-    """ARC's header is one line: address, IP address, time, type, length; blanks in the address
-    happen, and so do lengths that are no numbers."""
+    """Whether a line is the header of an ARC record: address, IP address, time, type, length.
+
+    Split from its end: blanks in the address happen. The length may be no number.
+    """
     parts = line.rstrip().rsplit(b" ", 4)
     return (
         len(parts) == 5
@@ -169,76 +175,110 @@ def _is_arc_header(line: bytes) -> bool:
 
 
 def _next_start(content: bytes, start: int) -> int | None:
-    """Where, from `start` on, a line of `content` begins a record."""
-    found = [match.start() for match in (_WARC_START.search(content, start),) if match]
-    found += [
-        line.start() for line in _ARC_LINE.finditer(content, start) if _is_arc_header(line[0])
-    ][:1]
-    return min(found, default=None)
+    """The offset, from `start` on, of the first line of `content` that begins a record."""
+    starts = []
+    warc_line = _WARC_START.search(content, start)
+    if warc_line:
+        starts.append(warc_line.start())
+    for line in _ARC_LINE.finditer(content, start):
+        if _is_arc_header(line[0]):
+            starts.append(line.start())
+            break
+    return min(starts, default=None)
 
 
 def _read_plain(window: gzip_members.Window) -> Iterator[Record | Damage]:
-    def pieces() -> Iterator[bytes]:
-        offset = 0
-        while piece := window.at(offset, _PIECE):
-            offset += len(piece)
-            yield piece
+    yield from _read_stretch(_Stretch(0, _plain_pieces(window), counts_bytes=True))
 
-    yield from _read_stretch(_Stretch(0, pieces(), counts_bytes=True))
+
+def _plain_pieces(window: gzip_members.Window) -> Iterator[bytes]:
+    offset = 0
+    while piece := window.at(offset, _PIECE):
+        offset += len(piece)
+        yield piece
 
 
 def _read_gzip(window: gzip_members.Window) -> Iterator[Record | Damage]:
-    """A run of sound members is one stretch, as long as they do not begin a record: so both a
-    member a record and one for all can be read, and a record that claims too many bytes cannot
-    swallow the next one."""
     offset = 0
     while window.at(offset, 1):
         first = gzip_members.head(window, offset)
-        if first is None or not (first == b"" or _starts_record(first)):
-            following = gzip_members.find(window, offset + 1, _starts_record)
-            end = _file_end(window, offset) if following is None else following
-            yield Damage(
-                position=offset,
-                reason="garbage",
-                detail=_skipped("no record begins here", end - offset),
-                skipped=end - offset,
-            )
-            offset = end
+        if first is not None and (first == b"" or _starts_record(first)):
+            offset = yield from _read_members(window, offset)
             continue
-        stretch = _Stretch(offset, iter(()))
-        stretch.pieces = _stretch_pieces(window, stretch)
-        last: Record | Damage | None = None
-        for item in _read_stretch(stretch):
-            if last is not None:
-                yield last
-            last = item
-        if stretch.fault in ("", "cut"):
-            if isinstance(last, Record) and stretch.fault == "cut":
-                last = replace(last, cut="file")
-            if last is not None:
-                yield last
-            offset = stretch.end
-            continue
-        following = gzip_members.find(window, stretch.end + 1, _starts_record)
-        end = _file_end(window, stretch.end) if following is None else following
-        position, url = offset, None
-        if last is not None:
-            position, url = last.position, last.url
-            if isinstance(last, Damage) or not (last.cut or stretch.fault.endswith("check)")):
-                yield last  # whole before the damage, which is then beyond it
-                position, url = position + 1, None
+
+        end = _next_member(window, offset)
         yield Damage(
-            position=position,
-            reason="damaged",
-            detail=_skipped(stretch.fault, end - stretch.end),
-            skipped=end - stretch.end,
-            url=url,
+            reason="garbage",
+            detail=_skipped("no record begins here", end - offset),
+            position=offset,
+            skipped=end - offset,
         )
         offset = end
 
 
+def _read_members(
+    window: gzip_members.Window, offset: int
+) -> Generator[Record | Damage, None, int]:
+    """The records of the members from `offset` up to the next member that begins a record; returns
+    the offset to read on at.
+
+    Members that do not begin a record continue the last one. So both one member per record and one
+    for all can be read, and a record that claims too many bytes cannot swallow the next one.
+    """
+    stretch = _Stretch(offset, iter(()))
+    stretch.pieces = _member_pieces(window, stretch)
+
+    # The last item waits: the fault of the stretch, known at its end, may be inside it.
+    last: Record | Damage | None = None
+    for item in _read_stretch(stretch):
+        if last is not None:
+            yield last
+        last = item
+
+    if stretch.fault in ("", _CUT):
+        if isinstance(last, Record) and stretch.fault == _CUT:
+            last = replace(last, cut="file")
+        if last is not None:
+            yield last
+        return stretch.end
+
+    position = offset
+    url = None
+    if last is not None and _is_before_fault(last, stretch.fault):
+        yield last
+        position = last.position + 1
+    elif last is not None:
+        position = last.position
+        url = last.url
+    end = _next_member(window, stretch.end)
+    yield Damage(
+        reason="damaged",
+        detail=_skipped(stretch.fault, end - stretch.end),
+        position=position,
+        skipped=end - stretch.end,
+        url=url,
+    )
+    return end
+
+
+def _is_before_fault(last: Record | Damage, fault: str) -> bool:
+    """Whether the last item of a stretch is whole, so that the fault is behind it.
+
+    A failed check is found only after the last byte, so it may be in any byte of a whole record.
+    """
+    if isinstance(last, Damage):
+        return True
+    return not last.cut and not fault.endswith("check)")
+
+
 def _skipped(what: str, count: int) -> str:
     return f"{what}; {count:,} bytes skipped"
+
+
+def _next_member(window: gzip_members.Window, offset: int) -> int:
+    """The offset, after `offset`, of the next member that begins a record; else the file's end."""
+    following = gzip_members.find(window, offset + 1, _starts_record)
+    return _file_end(window, offset) if following is None else following
 
 
 def _file_end(window: gzip_members.Window, offset: int) -> int:
@@ -247,27 +287,37 @@ def _file_end(window: gzip_members.Window, offset: int) -> int:
     return offset
 
 
-def _stretch_pieces(window: gzip_members.Window, stretch: "_Stretch") -> Iterator[bytes]:
+def _member_pieces(window: gzip_members.Window, stretch: "_Stretch") -> Iterator[bytes]:
     """The inflated bytes of the members from `stretch.end` on, up to the next that begins a record,
     damage, or the end.
 
-    On damage `stretch.end` is the beginning of the bad member, else the end of the last one."""
+    On damage `stretch.end` is the beginning of the bad member, else the end of the last one.
+    """
     while True:
         try:
             stretch.end = yield from gzip_members.member(window, stretch.end)
         except gzip_members.Cut:
-            stretch.fault, stretch.end = "cut", _file_end(window, stretch.end)
+            stretch.fault = _CUT
+            stretch.end = _file_end(window, stretch.end)
             return
         except zlib.error as error:
-            stretch.fault = f"the gzip member at byte {stretch.end:,} is damaged ({str(error).rpartition(': ')[2]})"
+            # zlib says "Error -3 while decompressing data: incorrect data check".
+            reason = str(error).rpartition(": ")[2]
+            stretch.fault = f"the gzip member at byte {stretch.end:,} is damaged ({reason})"
             return
+
         first = gzip_members.head(window, stretch.end)
         if first is None or _starts_record(first):
             return
 
 
 class _Stretch:
-    """Bytes that hold records one after the other, read forward; warcio sees it as a file."""
+    """Bytes that hold records one after the other, read forward; warcio sees them as a file.
+
+    `offset` is where the stretch begins in the file and `end` how far it was read; `fault` says
+    what ended it, "" nothing. `counts_bytes`: the bytes are those of the file itself, so that
+    positions are offsets.
+    """
 
     def __init__(self, offset: int, pieces: Iterator[bytes], *, counts_bytes: bool = False) -> None:
         self.offset = offset
@@ -281,7 +331,7 @@ class _Stretch:
         self._at = 0
 
     def fill(self, count: int) -> int:
-        """The number of bytes held, at least `count` unless the stretch ends before."""
+        """The number of bytes in memory: at least `count`, unless the stretch ends before."""
         while len(self._held) - self._at < count:
             piece = next(self.pieces, b"")
             if not piece:
@@ -315,7 +365,7 @@ class _Stretch:
         return line
 
     def skip(self, count: int) -> int:
-        """Read over `count` bytes; the number of them that were there."""
+        """Skip `count` bytes; returns the number of them that were there."""
         left = count
         while left > 0 and self.fill(1):
             step = min(left, len(self._held) - self._at)
@@ -333,22 +383,22 @@ class _Stretch:
             self._step(1)
 
     def skip_to_record(self) -> int:
-        """Go to the next beginning of a record; the number of bytes passed over."""
-        passed = 0
+        """Skip to the next beginning of a record; returns the number of bytes skipped."""
+        skipped = 0
         while True:
-            there = self.fill(_PIECE)
+            available = self.fill(_PIECE)
             start = _next_start(self._held, self._at)
-            step = (
-                start - self._at
-                if start is not None
-                else there - _FIRST_LINE
-                if there >= _PIECE
-                else there
-            )
-            passed += step
+            if start is not None:
+                step = start - self._at
+            elif available < _PIECE:
+                step = available
+            else:
+                step = available - _FIRST_LINE  # a first line may begin in these last bytes
+
+            skipped += step
             self._step(step)
-            if start is not None or there < _PIECE:
-                return passed
+            if start is not None or available < _PIECE:
+                return skipped
 
     def _step(self, count: int) -> None:
         self._at += count
@@ -360,19 +410,22 @@ def _read_stretch(stretch: _Stretch) -> Iterator[Record | Damage]:
     count = 0
     while True:
         stretch.skip_blank_lines()
-        if not (first := stretch.peek(_FIRST_LINE)):
+        first = stretch.peek(_FIRST_LINE)
+        if not first:
             return
+
         position = stretch.consumed if stretch.counts_bytes else stretch.offset + count
         count += 1
         if not _starts_record(first):
             skipped = stretch.skip_to_record()
             yield Damage(
-                position=position,
                 reason="garbage",
                 detail=_skipped("no record begins here", skipped),
+                position=position,
                 skipped=skipped,
             )
             continue
+
         start = stretch.consumed
         stretch.header_budget = _HEADER_LIMIT
         try:
@@ -380,42 +433,33 @@ def _read_stretch(stretch: _Stretch) -> Iterator[Record | Damage]:
         except _NOT_A_RECORD as error:
             stretch.skip_to_record()
             skipped = stretch.consumed - start
+            what = f"the header of a record cannot be read ({type(error).__name__})"
             yield Damage(
-                position=position,
                 reason="truncated",
-                detail=_skipped(
-                    f"the header of a record cannot be read ({type(error).__name__})", skipped
-                ),
+                detail=_skipped(what, skipped),
+                position=position,
                 skipped=skipped,
             )
             continue
-        yield _finish(stretch, parsed, position)
+        yield _record(stretch, parsed, position)
 
 
-def _finish(stretch: _Stretch, parsed: Any, position: int) -> Record:
-    length = parsed.length
-    block = stretch.read(BLOCK_LIMIT if length is None else min(length, BLOCK_LIMIT))
-    cut = parsed.rec_headers.get_header("WARC-Truncated") or ""
-    if length is None or len(block) < min(length, BLOCK_LIMIT):
-        cut = cut or "record"
-        if following := _WARC_START.search(block, 1):
-            stretch.push_back(block[following.start() :])
-            block = block[: following.start()]
-        elif stretch.counts_bytes:
-            cut = "file"
-    elif length > len(block):
-        cut = "limit"
-        stretch.skip(length - len(block))
-    # reaches the end of a member, and so the check of its CRC, before the record is given out
+def _record(stretch: _Stretch, parsed: ArcWarcRecord, position: int) -> Record:
+    """The record whose header was parsed; its block is read from the stretch."""
+    block, cut = _read_block(stretch, parsed.length)
+    if cut in ("", "record"):
+        cut = parsed.rec_headers.get_header("WARC-Truncated") or cut
+
+    # The end of a member is reached, and so the check of its CRC, before the record is given out.
     stretch.skip_blank_lines()
+
     headers, body, status = _http(block)
-    kind = (parsed.rec_type or "").lower()
-    content_type = (
-        headers.get("content-type", "") if status is not None else (parsed.content_type or "")
-    )
+    content_type = parsed.content_type or ""
+    if status is not None:
+        content_type = headers.get("content-type", "")
     return Record(
         position=position,
-        kind=kind,
+        kind=(parsed.rec_type or "").lower(),
         url=parsed.rec_headers.get_header("WARC-Target-URI"),
         crawled=_date(parsed.rec_headers.get_header("WARC-Date")),
         status=status,
@@ -426,10 +470,32 @@ def _finish(stretch: _Stretch, parsed: Any, position: int) -> Record:
     )
 
 
+def _read_block(stretch: _Stretch, length: int | None) -> tuple[bytes, str]:
+    """The block of a record that claims `length` bytes, and why bytes are missing: "", record, file
+    or limit."""
+    wanted = BLOCK_LIMIT if length is None else min(length, BLOCK_LIMIT)
+    block = stretch.read(wanted)
+
+    if length is not None and len(block) >= wanted:
+        if length == wanted:
+            return block, ""
+        stretch.skip(length - wanted)
+        return block, "limit"
+
+    # The record claims more than is there: it may have read into the next record.
+    following = _WARC_START.search(block, 1)
+    if following:
+        stretch.push_back(block[following.start() :])
+        return block[: following.start()], "record"
+    return block, "file" if stretch.counts_bytes else "record"
+
+
 def _http(block: bytes) -> tuple[dict[str, str], bytes, int | None]:
-    """HTTP headers, the body after them, and the status. Some crawlers put a second head (of a
-    proxy, or `100 Continue`) before the real one, or an empty line after it: both are passed over.
-    Of headers given twice the last one counts."""
+    """HTTP headers, the body after them, and the status.
+
+    Some crawlers put a second head (of a proxy, or `100 Continue`) before the real one, or an empty
+    line after it; both are skipped. The last of several headers with one name counts.
+    """
     headers: dict[str, str] = {}
     status = None
     for _ in range(3):
@@ -440,21 +506,23 @@ def _http(block: bytes) -> tuple[dict[str, str], bytes, int | None]:
             parsed = StatusAndHeadersParser([], verify=False).parse(stream)
         except _NOT_A_RECORD:
             break
+
         match = _STATUS.match(f"{parsed.protocol} {parsed.statusline}")
         status = int(match[1]) if match else None
-        headers.update((name.lower(), value) for name, value in parsed.headers)
+        for name, value in parsed.headers:
+            headers[name.lower()] = value
         block = block[stream.tell() :].lstrip(b"\r\n")
     return headers, block, status
 
 
 def _date(value: str | None) -> datetime.datetime | None:
+    """The moment of a WARC-Date, in UTC; None when it is none."""
     match = re.match(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)", value or "")
+    if match is None:
+        return None
+    year, month, day, hour, minute, second = map(int, match.groups())
+    utc = datetime.timezone.utc
     try:
-        if match is None:
-            return None
-        year, month, day, hour, minute, second = map(int, match.groups())
-        return datetime.datetime(
-            year, month, day, hour, minute, second, tzinfo=datetime.timezone.utc
-        )
+        return datetime.datetime(year, month, day, hour, minute, second, tzinfo=utc)
     except ValueError:
         return None

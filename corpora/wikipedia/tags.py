@@ -20,8 +20,8 @@ HEADING = "\ufdd3"
 """Begins a heading."""
 
 TYPED = "\ufdef"
-"""Begins a line that began with a blank. It is shown as typed, so it is usually code or a table, and
-is treated like a line of a list."""
+"""Begins a line that began with a blank. It is shown as typed, so it is usually code or a table,
+and is treated like a line of a list."""
 
 LITERAL = {
     ord(character): chr(0xFDD4 + number) for number, character in enumerate("'[]{}|<>=*#:;_-~")

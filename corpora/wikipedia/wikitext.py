@@ -1,22 +1,22 @@
-"""Wikitext to prose: `read_prose(text, style, title)`. Linear in the text's length, whatever it
-holds.
+"""Wikitext to prose: `read_prose(wikitext, style, title)`. Time is linear in the length of the
+text, whatever it holds.
 
-    1. what is opaque goes: comments, <math>, <syntaxhighlight>, ...; <nowiki> becomes letters that
-no later step takes for markup
-    2. tags: <ref> and <table> go with their content, the rest leave their content
-    3. brackets are paired by one stack; those without a partner are taken out and counted. Of the
-outermost pairs the
-       ones without text go now (infoboxes, citations, files, categories, tables)
-    4. lines, sections; the sections of references, links and notes go
-    5. mwparserfromhell reads what is left in brackets, and one walk over its nodes writes the text:
-links, templates of the table
-    6. quote marks of markup, brackets that the removals left empty, lists, paragraphs, entities
-(decoded once)
+    1. Opaque tags are removed: comments, <math>, <syntaxhighlight>, ...; <nowiki> becomes letters
+       that no later step takes for markup.
+    2. Tags: <ref> and <table> are removed with their content, the others leave their content.
+    3. Brackets are paired by one stack; those without a partner are removed and counted. The
+       outermost pairs without text are removed now (infoboxes, citations, files, categories,
+       tables).
+    4. Lines and sections: the sections of references, links and notes are removed.
+    5. mwparserfromhell reads the remaining brackets, and one walk over its nodes writes the text of
+       links and of the templates in the table.
+    6. Quote marks of markup, brackets that the removals left empty, lists, paragraphs, entities
+       (decoded once).
 
-mwparserfromhell alone is not linear in hostile text (an opening that never closes is tried to the
-end of the page), so it sees lines whose brackets are paired, and no tags. Where something was
-removed a mark stays until step 6, so that `(; )` goes where a template stood, and `main()` stays.
-Marks are noncharacters, which no text may hold.
+mwparserfromhell alone is not linear in hostile text, since it searches the whole page for the end
+of an opening that never closes. So it is given lines whose brackets are paired, and no tags. Where
+something was removed a mark stays until step 6, so that `(; )` is removed where a template stood,
+and `main()` stays. Marks are noncharacters, which no text may hold.
 """
 
 import html
@@ -30,6 +30,7 @@ from mwparserfromhell.nodes import (
     Comment,
     ExternalLink,
     Heading,
+    Node,
     Tag,
     Template,
     Text,
@@ -54,10 +55,10 @@ from corpora.wikipedia.tags import (
 from corpora.wikipedia.templates import Args, bears_text, expand, fold_name, parser_function
 
 MAX_DEPTH = 30
-"""Templates and links one in the other: real pages have up to ten; mwparserfromhell gives up at
-40."""
+"""Levels of templates and links: real pages have up to ten; mwparserfromhell gives up at 40."""
 
 _CHUNK = 4_000
+"""Characters that are parsed at once: a call of the parser is costly in itself."""
 
 _SPACES = re.compile("&(?:nbsp|thinsp|ensp|emsp|#160|#8201|#x0*a0|#x2009);", re.IGNORECASE)
 
@@ -75,41 +76,52 @@ _FILE = re.compile(
 )
 
 _LANGUAGE_CODES = frozenset(
-    """aa ab ace ady af ak als alt am ami an ang ar arc ary arz as ast atj av avk awa ay az azb ba ban bar bat-smg bcl be be-tarask be-x-old bg bh bi bjn bm bn bo bpy br bs bug bxr ca cbk-zam
-    cdo ce ceb ch chr chy ckb co cr crh cs csb cu cv cy da dag de din diq dsb dty dv dz ee el eml en eo es et eu ext fa ff fi fiu-vro fj fo fr frp frr fur fy ga gag gan gcr gd gl glk gn gom gor got gu
-    gv ha hak haw he hi hif hr hsb ht hu hy hyw ia id ie ig ik ilo inh io is it iu ja jam jbo jv ka kaa kab kbd kbp kg ki kk kl km kn ko koi krc ks ksh ku kv kw ky la lad lb lbe lez lfn lg li lij lld lmo ln
-    lo lrc lt ltg lv mad mai map-bms mdf mg mhr mi min mk ml mn mni mnw mr mrj ms mt mwl my myv mzn na nah nap nb nds nds-nl ne new nia nl nn no nov nqo nrm nso nv ny oc olo om or os pa pag pam pap pcd pdc pfl
-    pi pl pms pnb pnt ps pt qu rm rmy rn ro roa-rup roa-tara ru rue rw sa sah sat sc scn sco sd se sg sh shi shn si simple sk skr sl sm smn sn so sq sr srn ss st stq su sv sw szl szy ta tay tcy te tet tg th ti tk
-    tl tn to tpi tr trv ts tt tum tw ty tyv udm ug uk ur uz ve vec vep vi vls vo wa war wo wuu xal xh xmf yi yo za zea zh zh-classical zh-min-nan zh-yue zu""".split()
+    """
+    aa ab ace ady af ak als alt am ami an ang ar arc ary arz as ast atj av avk awa ay az azb ba
+    ban bar bat-smg bcl be be-tarask be-x-old bg bh bi bjn bm bn bo bpy br bs bug bxr ca cbk-zam
+    cdo ce ceb ch chr chy ckb co cr crh cs csb cu cv cy da dag de din diq dsb dty dv dz ee el
+    eml en eo es et eu ext fa ff fi fiu-vro fj fo fr frp frr fur fy ga gag gan gcr gd gl glk gn
+    gom gor got gu gv ha hak haw he hi hif hr hsb ht hu hy hyw ia id ie ig ik ilo inh io is it
+    iu ja jam jbo jv ka kaa kab kbd kbp kg ki kk kl km kn ko koi krc ks ksh ku kv kw ky la lad
+    lb lbe lez lfn lg li lij lld lmo ln lo lrc lt ltg lv mad mai map-bms mdf mg mhr mi min mk ml
+    mn mni mnw mr mrj ms mt mwl my myv mzn na nah nap nb nds nds-nl ne new nia nl nn no nov nqo
+    nrm nso nv ny oc olo om or os pa pag pam pap pcd pdc pfl pi pl pms pnb pnt ps pt qu rm rmy
+    rn ro roa-rup roa-tara ru rue rw sa sah sat sc scn sco sd se sg sh shi shn si simple sk skr
+    sl sm smn sn so sq sr srn ss st stq su sv sw szl szy ta tay tcy te tet tg th ti tk tl tn to
+    tpi tr trv ts tt tum tw ty tyv udm ug uk ur uz ve vec vep vi vls vo wa war wo wuu xal xh xmf
+    yi yo za zea zh zh-classical zh-min-nan zh-yue zu
+    """.split()
 )
 
 _PLAIN_PREFIXES = frozenset(
-    (
-        "wikt",
-        "wiktionary",
-        "w",
-        "s",
-        "wikisource",
-        "q",
-        "wikiquote",
-        "b",
-        "wikibooks",
-        "commons",
-        "d",
-        "species",
-        "n",
-        "v",
-        "voy",
-        "m",
-        "meta",
-    )
+    """
+    wikt wiktionary w s wikisource q wikiquote b wikibooks commons d species n v voy m meta
+    """.split()
 )
+"""Sister projects: a link to one shows its target without the prefix."""
+
+_CONVERTED = frozenset("zh gan sr kk ku iu shi tg uz crh".split())
+"""Languages whose wikis convert between scripts."""
+
+_AND = re.compile(r"\s*(?:,|&|/|;|\band\b|\bund\b|\bet\b|\by\b|\be\b|\ben\b|\bи\b)\s*")
+
+_FILE_OPTION = re.compile(
+    r"\s*(?:thumb|thumbnail|frame|frameless|left|right|center|none|upright|(?:alt|link)\s*=.*"
+    r"|[\dx]+px|upright\s*=.*)\s*"
+)
+
+_BLANKS = f" \t{GONE}{BREAK}"
+
+_LIST_MARKS = "*#:; \t"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Style:
-    """What is kept, and what the wiki calls things. `cut_sections`, `file_names`, `category_names`:
-    lower case; `own_templates`: name and text."""
+    """What is kept, and what the wiki calls things.
+
+    `cut_sections`, `file_names`, `category_names`: in lower case. `lists`: drop, prose or keep.
+    `own_templates`: name and text of each.
+    """
 
     headings: bool = False
     lists: str = "prose"
@@ -128,8 +140,8 @@ class Style:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prose:
-    """Paragraphs with a blank line between them. `empty_brackets`: pairs taken out because what
-    they held was; `unbalanced`: brackets and tags without a partner, taken out."""
+    """Paragraphs with a blank line between them. `empty_brackets`: pairs that were removed because
+    their content was; `unbalanced`: brackets and tags without a partner, which were removed."""
 
     text: str
     empty_brackets: int = 0
@@ -137,12 +149,13 @@ class Prose:
 
 
 def read_prose(wikitext: str, style: Style, title: str = "") -> Prose | Refusal:
-    """The prose of a page's wikitext; `Refusal` where brackets lie too deep in each other."""
+    """The prose of a page's wikitext; a `Refusal` if brackets are nested too deep."""
     page = _Page(style, title)
     text = _SPACES.sub(" ", MARKS.sub("", wikitext).replace("\r\n", "\n"))
     text, opaque = without_opaque(text, style.math)
     text, tags = without_tags(text, style.references, style.headings)
     text = _VARIANT.sub(page.variant, _MAGIC.sub(GONE, text))
+
     skeleton = page.skeleton(text)
     if skeleton is None:
         return Refusal(
@@ -151,10 +164,10 @@ def read_prose(wikitext: str, style: Style, title: str = "") -> Prose | Refusal:
             text=wikitext[:1000],
         )
     lines = page.rendered(list(page.wanted_lines(skeleton)))
-    found, empty_brackets = paragraphs(lines, style.lists)
+    texts, empty_brackets = paragraphs(lines, style.lists)
     if style.categories and page.categories:
-        found.append("\n".join(page.categories))
-    text = "\n\n".join(found).translate(FROM_LITERAL)
+        texts.append("\n".join(page.categories))
+    text = "\n\n".join(texts).translate(FROM_LITERAL)
     return Prose(
         text=_ENTITY.sub(lambda match: html.unescape(match[0]), text),
         empty_brackets=empty_brackets,
@@ -162,93 +175,100 @@ def read_prose(wikitext: str, style: Style, title: str = "") -> Prose | Refusal:
     )
 
 
+def _outermost_spans(
+    spans: list[tuple[int, int, str]],
+) -> Iterator[tuple[int, int, str, int]]:
+    """(begin, end, kind, depth) of each pair of brackets that is in no other. `depth`: the levels
+    of brackets, itself included."""
+    spans = sorted(spans, key=lambda span: (span[0], -span[1]))
+    number = 0
+    while number < len(spans):
+        begin, end, kind = spans[number]
+        number += 1
+        open_ends: list[int] = []
+        depth = 1
+        while number < len(spans) and spans[number][0] < end:
+            inner_begin, inner_end, _ = spans[number]
+            while open_ends and open_ends[-1] <= inner_begin:
+                open_ends.pop()
+            open_ends.append(inner_end)
+            depth = max(depth, 1 + len(open_ends))
+            number += 1
+        yield begin, end, kind, depth
+
+
+class _Copier:
+    """Copies ranges of a text from left to right, without what is dropped from it."""
+
+    def __init__(self, text: str, dropped: list[tuple[int, int]]) -> None:
+        self._text = text
+        self._dropped = sorted(dropped)
+        self._next = 0  # the first dropped range that is not passed yet
+
+    def copy(self, begin: int, end: int) -> str:
+        pieces = []
+        while self._next < len(self._dropped) and self._dropped[self._next][0] < end:
+            first, last = self._dropped[self._next]
+            self._next += 1
+            if first >= begin:
+                pieces.append(self._text[begin:first])
+                begin = last
+        pieces.append(self._text[begin:end])
+        return "".join(pieces)
+
+
 class _Page:
-    """One page on its way through the steps; counts what was taken out."""
+    """One page on its way through the steps. Counts what is removed."""
 
     def __init__(self, style: Style, title: str) -> None:
-        self.style, self.title = style, title
+        self.style = style
+        self.title = title
         self.own = dict(style.own_templates)
         self.categories: list[str] = []
         self.unbalanced = 0
 
     def variant(self, match: "re.Match[str]") -> str:
-        """`-{zh-hans:a;zh-hant:b}-`: the first of a wiki that converts between its scripts; a stray
-        of any other goes."""
+        """`-{zh-hans:a;zh-hant:b}-`: the first variant, on a wiki that converts between scripts. A
+        stray one on any other wiki is removed."""
         rules = match[1].rpartition("|")[2]
         if ":" not in rules:
             return rules
-        if self.style.language.split("-")[0] not in (
-            "zh",
-            "gan",
-            "sr",
-            "kk",
-            "ku",
-            "iu",
-            "shi",
-            "tg",
-            "uz",
-            "crh",
-        ):
+        if self.style.language.split("-")[0] not in _CONVERTED:
             return GONE
         return rules.partition(";")[0].partition(":")[2]
 
     # step 3
 
     def skeleton(self, text: str) -> str | None:
-        """The text with its outermost brackets either gone or on one line; None where they lie too
-        deep."""
+        """The text with each outermost pair of brackets either removed or on one line; None if
+        brackets are nested too deep."""
         spans, dropped = pair(text, self._is_file)
         self.unbalanced += len(dropped)
-        spans.sort(key=lambda span: (span[0], -span[1]))
-        dropped.sort()
+        copier = _Copier(text, dropped)
         pieces: list[str] = []
-        at = drop = 0
-
-        def copy(begin: int, end: int) -> str:
-            nonlocal drop
-            held, here = [], begin
-            while drop < len(dropped) and dropped[drop][0] < end:
-                first, last = dropped[drop]
-                drop += 1
-                if first >= here:
-                    held.append(text[here:first])
-                    here = last
-            held.append(text[here:end])
-            return "".join(held)
-
-        number = 0
-        while number < len(spans):
-            begin, end, kind = spans[number]
-            number += 1
-            ends: list[int] = []
-            depth = 1
-            while number < len(spans) and spans[number][0] < end:
-                while ends and ends[-1] <= spans[number][0]:
-                    ends.pop()
-                ends.append(spans[number][1])
-                depth = max(depth, 1 + len(ends))
-                number += 1
-            pieces.append(copy(at, begin))
-            inside = copy(begin, end)
+        at = 0
+        for begin, end, kind, depth in _outermost_spans(spans):
+            pieces.append(copier.copy(at, begin))
+            inside = copier.copy(begin, end)
             at = end
-            outcome = self._outermost(kind, inside)
-            if outcome is None:
+            replacement = self._replacement(kind, inside)
+            if replacement is None:
                 if depth > MAX_DEPTH:
                     return None
-                outcome = inside.replace("\n", NEWLINE)
-            pieces.append(outcome)
-        pieces.append(copy(at, len(text)))
+                replacement = inside.replace("\n", NEWLINE)
+            pieces.append(replacement)
+        pieces.append(copier.copy(at, len(text)))
         return "".join(pieces)
 
     def _is_file(self, start: str) -> bool:
         return self.link_kind(re.split(r"[|\]\n]", start, maxsplit=1)[0]) == "file"
 
-    def _outermost(self, kind: str, inside: str) -> str | None:
-        """What stands for an outermost pair of brackets; None: it is read by the parser."""
+    def _replacement(self, kind: str, inside: str) -> str | None:
+        """What stands for an outermost pair of brackets; None if the parser has to read it."""
         if kind == "{|":
-            return (
-                "\n\n" + "\n\n".join(self._rows(inside)) + "\n\n" if self.style.tables else "\n\n"
-            )
+            if not self.style.tables:
+                return "\n\n"
+            return "\n\n" + "\n\n".join(self._rows(inside)) + "\n\n"
         if kind == "{{{":
             return GONE
         if kind == "{{":
@@ -256,30 +276,29 @@ class _Page:
             return None if bears_text(name, self.own, self.style.templates) else GONE
         if kind == "[[":
             target = inside[2:-2].partition("|")[0]
-            what = self.link_kind(target)
-            if what == "category":
+            link_kind = self.link_kind(target)
+            if link_kind == "category":
                 self.categories.append(target.partition(":")[2].strip())
                 return GONE
-            if what == "language" or (what == "file" and not self.style.captions):
+            if link_kind == "language" or (link_kind == "file" and not self.style.captions):
                 return GONE
         return None
 
     def link_kind(self, target: str) -> str:
-        """file, category, language (all three are not shown where they stand), or text."""
+        """file, category, language (these three are not shown where they stand), or text."""
         prefix, colon, _ = target.partition(":")
         prefix = prefix.replace("_", " ").strip().lower()
         if not colon or not prefix:
             return "text"
-        if prefix in self.style.file_names or _FILE.search(
-            target
-        ):  # the head of a dump does not name the aliases
+        # The head of a dump does not list the aliases of the file namespace.
+        if prefix in self.style.file_names or _FILE.search(target):
             return "file"
         if prefix in self.style.category_names:
             return "category"
         return "language" if prefix in _LANGUAGE_CODES else "text"
 
     def _rows(self, table: str) -> Iterator[str]:
-        """The rows of a table, their cells on one line each; tables inside of it too."""
+        """The rows of a table and of the tables in it, each with its cells on one line."""
         cells: list[str] = []
         for line in table.split("\n"):
             line = line.strip()
@@ -288,15 +307,7 @@ class _Page:
                     yield " | ".join(cells)
                 cells = []
             elif line.startswith(("|", "!")):
-                for cell in re.split(r"\|\||!!", line.lstrip("|!+")):
-                    attributes, bar, rest = cell.partition("|")
-                    cells.append(
-                        (
-                            rest
-                            if bar and "[[" not in attributes and "{{" not in attributes
-                            else cell
-                        ).strip()
-                    )
+                cells += [_cell_text(cell) for cell in re.split(r"\|\||!!", line.lstrip("|!+"))]
             elif cells and line:
                 cells[-1] += " " + line
         if cells:
@@ -305,119 +316,106 @@ class _Page:
     # steps 4 and 5
 
     def wanted_lines(self, skeleton: str) -> Iterator[str]:
-        """The lines of the sections that stay; headings as lines of their own where the style keeps
+        """The lines of the sections that stay. Headings are lines of their own if the style keeps
         them."""
-        cut = 0
+        cut_level = 0  # of the section that is being removed
         broken_table = False
         for line in skeleton.split("\n"):
-            bare = line.rstrip(f" \t{GONE}{BREAK}")
-            if bare.startswith("=") and bare.endswith("=") and len(bare) > 2:
-                level = min(
-                    len(bare) - len(bare.lstrip("=")),
-                    len(bare) - len(bare.rstrip("=")),
-                    6,
-                    (len(bare) - 1) // 2,
-                )
-                title = bare[level:-level].strip()
+            level = _heading_level(line)
+            if level:
                 broken_table = False
-                if cut and level > cut:
+                if cut_level and level > cut_level:
                     continue
+                title = line.rstrip(_BLANKS)[level:-level].strip()
                 plain = MARKS.sub("", strip_quotes(self.render(title))).strip()
-                cut = level if self._is_cut(plain) else 0
-                if not cut:
+                cut_level = level if self._is_cut(plain) else 0
+                if not cut_level:
                     yield HEADING + str(level) + plain if self.style.headings else ""
                 continue
-            if cut:
+            if cut_level:
                 continue
-            start = line.lstrip(f" \t{GONE}{BREAK}")[:2]
-            if start[:1] in ("|", "!") and (
-                broken_table or start[:1] == "|"
-            ):  # what a broken table or template left
+
+            start = line.lstrip(_BLANKS)[:2]
+            if start[:1] == "|" or (start[:1] == "!" and broken_table):
+                # a row of a table or template whose brackets were broken
                 broken_table = True
                 yield ""
-            elif start == "--" and not line.strip(f"- \t{GONE}{BREAK}"):
+            elif start == "--" and not line.strip("-" + _BLANKS):
                 yield ""
             else:
                 yield TYPED + line if line.startswith(" ") and start else line
 
     def _is_cut(self, title: str) -> bool:
+        """Whether a section is removed: "References", "Notes and references"."""
         title = html.unescape(title).lower().strip(" :.")
         if title in self.style.cut_sections:
             return True
-        parts = [
-            part
-            for part in re.split(
-                r"\s*(?:,|&|/|;|\band\b|\bund\b|\bet\b|\by\b|\be\b|\ben\b|\bи\b)\s*", title
-            )
-            if part
-        ]
+        parts = list(filter(None, _AND.split(title)))
         return bool(parts) and all(part in self.style.cut_sections for part in parts)
 
     def rendered(self, lines: list[str]) -> list[str]:
-        """The lines with links and templates as their text. Many go through the parser at once: a
-        call has its price."""
-        found = list(lines)
-        held: list[tuple[int, str, str]] = []
+        """The lines with links and templates as their text."""
+        result = list(lines)
+        batch: list[int] = []
         size = 0
         for number, line in enumerate(lines):
             if "[" in line or "{" in line:
-                body = line.lstrip("*#:; \t")
-                held.append((number, line[: len(line) - len(body)], body))
-                size += len(body)
-            if held and (size > _CHUNK or number == len(lines) - 1):
-                rendered = self.render("\n".join(body for _, _, body in held)).split("\n")
-                if len(rendered) != len(
-                    held
-                ):  # never seen; a parser that eats a line end would shift all that follow
-                    rendered = [self.render(body).replace("\n", NEWLINE) for _, _, body in held]
-                for (index, prefix, _), body in zip(held, rendered):
-                    found[index] = prefix + body
-                held, size = [], 0
-        return [part for line in found for part in line.split(NEWLINE)]
+                batch.append(number)
+                size += len(line.lstrip(_LIST_MARKS))
+            if batch and (size > _CHUNK or number == len(lines) - 1):
+                for index, text in zip(batch, self._render_lines([lines[n] for n in batch])):
+                    result[index] = text
+                batch = []
+                size = 0
+
+        pieces: list[str] = []
+        for line in result:
+            pieces += line.split(NEWLINE)
+        return pieces
+
+    def _render_lines(self, lines: list[str]) -> list[str]:
+        """The lines with their text, by one call of the parser."""
+        bodies = [line.lstrip(_LIST_MARKS) for line in lines]
+        texts = self.render("\n".join(bodies)).split("\n")
+        if len(texts) != len(lines):
+            # Never seen: a parser that loses the end of a line would shift all that follow.
+            texts = [self.render(body).replace("\n", NEWLINE) for body in bodies]
+        prefixes = [line[: len(line) - len(body)] for line, body in zip(lines, bodies)]
+        return [prefix + text for prefix, text in zip(prefixes, texts)]
 
     def render(self, text: str) -> str:
-        """Wikitext in paired brackets as text."""
+        """The text of wikitext in paired brackets."""
         if "[" not in text and "{" not in text:
             return text
         return self._walk(mwparserfromhell.parse(text, skip_style_tags=True))
 
     def _walk(self, code: Wikicode | None) -> str:
-        if code is None:
-            return ""
-        pieces: list[str] = []
-        for node in code.nodes:
-            if isinstance(node, Text):
-                pieces.append(
-                    node.value
-                    if "[[" not in node.value and "{{" not in node.value
-                    else self._not_parsed(node.value)
-                )
-            elif isinstance(node, Wikilink):
-                pieces.append(self._link(node))
-            elif isinstance(node, Template):
-                pieces.append(self._template(node))
-            elif isinstance(node, ExternalLink):
-                pieces.append(
-                    (self._walk(node.title) if node.title else GONE)
-                    if node.brackets
-                    else self._walk(node.url)
-                )
-            elif isinstance(node, Tag):
-                pieces.append(
-                    str(node.wiki_markup)
-                    if node.wiki_markup and node.self_closing
-                    else self._walk(node.contents)
-                )
-            elif isinstance(node, Heading):
-                pieces.append(self._walk(node.title))
-            elif isinstance(node, (Comment, Argument)):
-                pieces.append(GONE)
-            else:  # HTMLEntity
-                pieces.append(str(node))
-        return "".join(pieces)
+        return "".join(map(self._node, code.nodes)) if code is not None else ""
 
-    def _not_parsed(self, text: str) -> str:
-        """Paired brackets that the parser takes for text, as `[[a [b]]`: a title or name that no
+    def _node(self, node: Node) -> str:
+        if isinstance(node, Text):
+            parsed = "[[" not in node.value and "{{" not in node.value
+            return str(node.value) if parsed else self._unparsed(node.value)
+        if isinstance(node, Wikilink):
+            return self._link(node)
+        if isinstance(node, Template):
+            return self._template(node)
+        if isinstance(node, ExternalLink):
+            if not node.brackets:
+                return self._walk(node.url)
+            return self._walk(node.title) if node.title else GONE
+        if isinstance(node, Tag):
+            if node.wiki_markup and node.self_closing:
+                return str(node.wiki_markup)
+            return self._walk(node.contents)
+        if isinstance(node, Heading):
+            return self._walk(node.title)
+        if isinstance(node, (Comment, Argument)):
+            return GONE
+        return str(node)  # HTMLEntity
+
+    def _unparsed(self, text: str) -> str:
+        """Paired brackets that the parser takes for text, as in `[[a [b]]`: a title or name that no
         page can have."""
         text, count = _BRACKETS.subn("", text)
         self.unbalanced += count
@@ -425,69 +423,93 @@ class _Page:
 
     def _link(self, link: Wikilink) -> str:
         target = self._walk(link.title).strip()
-        what = self.link_kind(target)
-        if what == "file":
-            last = (
-                str(link.text).rpartition("|")[2]
-                if link.text is not None and self.style.captions
-                else ""
-            )
-            caption = (
-                self.render(last)
-                if "[[" not in last and "{{" not in last
-                else self._walk(link.text).rpartition("|")[2]
-            )
-            plain = not caption or re.fullmatch(
-                r"\s*(?:thumb|thumbnail|frame|frameless|left|right|center|none|upright|(?:alt|link)\s*=.*|[\dx]+px|upright\s*=.*)\s*",
-                caption,
-            )
-            return GONE if plain else f"{NEWLINE}{NEWLINE}{caption}{NEWLINE}{NEWLINE}"
-        if what != "text":
+        kind = self.link_kind(target)
+        if kind == "file":
+            return self._caption(link)
+        if kind != "text":
             return GONE
         if SCHEME.match(target):  # [[http://x label]]
             return target.partition(" ")[2] or GONE
+
         target = target.removeprefix(":").strip()
         if link.text is None:
-            return (
-                target.partition(":")[2]
-                if target.partition(":")[0].lower() in _PLAIN_PREFIXES
-                else target
-            ) or GONE
+            prefix, _, rest = target.partition(":")
+            return (rest if prefix.lower() in _PLAIN_PREFIXES else target) or GONE
         text = self._walk(link.text)
         return text if text.strip(f" {GONE}") else _pipe_trick(target)
+
+    def _caption(self, link: Wikilink) -> str:
+        """The caption of a file, which is its last parameter, as a block of its own."""
+        last = ""
+        if link.text is not None and self.style.captions:
+            last = str(link.text).rpartition("|")[2]
+        # A bar inside a link or template of the caption does not end a parameter of the file.
+        if "[[" in last or "{{" in last:
+            caption = self._walk(link.text).rpartition("|")[2]
+        else:
+            caption = self.render(last)
+        if not caption or _FILE_OPTION.fullmatch(caption):
+            return GONE
+        return f"{NEWLINE}{NEWLINE}{caption}{NEWLINE}{NEWLINE}"
 
     def _template(self, template: Template) -> str:
         name = fold_name(MARKS.sub("", str(template.name)))
         if not bears_text(name, self.own, self.style.templates):
             return GONE
+
+        # The first parameter of a parser function stands in its name, so the others move on by one.
         values: dict[str, str] = {}
         shift = 0
-        if (function := parser_function(name)) is not None:
-            raw = self._walk(template.name).partition(":")[2].strip()
-            name, shift, values["1"] = function[0], 1, raw
+        function = parser_function(name)
+        if function is not None:
+            name = function[0]
+            shift = 1
+            values["1"] = self._walk(template.name).partition(":")[2].strip()
+
         place = shift
         for parameter in template.params:
             if parameter.showkey:
                 key = str(parameter.name).strip()
-                values[
-                    str(int(key) + shift)
-                    if key.isascii() and key.isdigit() and len(key) < 9
-                    else key
-                ] = self._walk(parameter.value).strip(f" \t\n{NEWLINE}")
+                if key.isascii() and key.isdigit() and len(key) < 9:
+                    key = str(int(key) + shift)
             else:
                 place += 1
-                values[str(place)] = self._walk(parameter.value).strip(f" \t\n{NEWLINE}")
+                key = str(place)
+            values[key] = self._walk(parameter.value).strip(f" \t\n{NEWLINE}")
+
         args = Args(
             {key: value.replace(GONE, "") for key, value in values.items()},
-            self.style.language in ("en", "simple"),
+            english=self.style.language in ("en", "simple"),
         )
         text = expand(name, args, self.own, self.title)
         return text.replace("\n", NEWLINE) or GONE
 
 
+def _heading_level(line: str) -> int:
+    """1 to 6 for a heading, else 0."""
+    bare = line.rstrip(_BLANKS)
+    if not (bare.startswith("=") and bare.endswith("=") and len(bare) > 2):
+        return 0
+    left = len(bare) - len(bare.lstrip("="))
+    right = len(bare) - len(bare.rstrip("="))
+    return min(left, right, 6, (len(bare) - 1) // 2)
+
+
+def _cell_text(cell: str) -> str:
+    """A cell without its attributes, which end with a bar."""
+    attributes, bar, rest = cell.partition("|")
+    if bar and "[[" not in attributes and "{{" not in attributes:
+        return rest.strip()
+    return cell.strip()
+
+
 def _pipe_trick(target: str) -> str:
     """[[Rome (city)|]] is Rome; [[Boston, Massachusetts|]] is Boston; [[Help:Contents|]] is
     Contents."""
-    name = target.rpartition(":")[2] if ":" in target and not target.startswith(":") else target
+    name = target
+    if ":" in target and not target.startswith(":"):
+        name = target.rpartition(":")[2]
     shorter = re.sub(r"\s*[(（][^()（）]{0,200}[)）]\s*$", "", name)
-    return shorter if shorter != name else name.partition(", ")[0] or target
+    if shorter != name:
+        return shorter
+    return name.partition(", ")[0] or target

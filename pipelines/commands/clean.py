@@ -2,12 +2,15 @@
 
 from contextlib import nullcontext
 
+from pipelines.commands.arguments import HomeFolder
 
-def clean(home: str, /, work: bool = False, lock: bool = False, dry_run: bool = False) -> int:
+
+def clean(
+    home: HomeFolder, /, work: bool = False, lock: bool = False, dry_run: bool = False
+) -> int:
     """Remove the temporary files of killed builds.
 
     Args:
-        home: The folder of a build.
         work: Also remove work/, which the next build restores as needed.
         lock: Also remove the lock that a killed build left on an object store. Make sure that no
             build is running.

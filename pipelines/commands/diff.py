@@ -1,14 +1,13 @@
 """`corpus diff`: what differs between two homes, as lines or JSON."""
 
+from pipelines.commands.arguments import HomeFolder
 from pipelines.wording import print_json, say
 
 
-def diff(left: str, right: str, /, json: bool = False) -> int:
+def diff(left: HomeFolder, right: HomeFolder, /, json: bool = False) -> int:
     """Compare two homes. Exit code 0: they are equal, 1: they differ.
 
     Args:
-        left: The folder of a build.
-        right: The folder of another build.
         json: Print one JSON object.
     """
     from pipelines.home.layout import open_home

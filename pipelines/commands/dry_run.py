@@ -1,5 +1,6 @@
 """`--dry-run`: what a build would read, and what its recipe expects of it."""
 
+import itertools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
@@ -116,6 +117,7 @@ def _reading(recipe: "Recipe", name: str) -> Reading:
     survey = survey_of(options)
     survey_slices = survey.slices if survey else None
 
+    # a recipe of large corpora can be read before they are downloaded
     may_be_missing = expected is not None or survey_slices is not None
     slices = _slices(name, options, may_be_missing)
     reading = Reading(size=_size(slices), expected=expected)
@@ -143,7 +145,8 @@ def _slices(name: str, options: "SourceOptions", may_be_missing: bool) -> "list[
 
 
 def _size(slices: "list[Slice]") -> Size:
-    paths = {part.path for piece in slices for part in piece.parts}
+    parts = itertools.chain.from_iterable(piece.parts for piece in slices)
+    paths = {part.path for part in parts}  # a file may be cut into several slices
     size = sum(piece.bytes for piece in slices)
     return Size(files=len(paths), slices=len(slices), bytes=size)
 

@@ -1,15 +1,22 @@
 """`corpus export`: the kept text for other tools."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
+import tyro
+
+from pipelines.commands.arguments import HomeFolder
 from pipelines.wording import say, several
 
 
-def export(home: str, out: str, /, format: Literal["jsonl.zst", "parquet"] = "parquet") -> int:
+def export(
+    home: HomeFolder,
+    out: Annotated[str, tyro.conf.arg(metavar="OUT")],
+    /,
+    format: Literal["jsonl.zst", "parquet"] = "parquet",
+) -> int:
     """Export the kept documents as Parquet or JSON lines, with a data card.
 
     Args:
-        home: The folder of a build.
         out: The folder to write, new or empty.
         format: The format of the files.
     """

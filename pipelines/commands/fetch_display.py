@@ -48,7 +48,8 @@ class Lines(Watcher):
     def line(self) -> str:
         """Files, bytes, rate and time left."""
         rate = self.received / max(time.monotonic() - self.began, 1e-9)
-        total, left = "?", None
+        total = "?"
+        left = None
         if self.total is not None:
             total = amount(self.total)
             if rate:

@@ -69,7 +69,7 @@ class CcNews(Fetching):
     folder: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="DIR")]
     """The folder to write: DIR/crawl-data/CC-NEWS/YYYY/MM/..., as `kind = "cc_news"` reads it."""
     start: str = listings.PAPER_WINDOW[0]
-    """The first month, as YYYY/MM."""
+    """The first month, as YYYY-MM."""
     end: str = listings.PAPER_WINDOW[1]
     """The last month, inclusive."""
     base: str = listings.CC_NEWS

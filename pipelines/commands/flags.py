@@ -14,6 +14,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
+import tyro
+
+from pipelines.commands.arguments import HomeFolder
 from pipelines.commands.recipes import packaged_recipes
 from shards.errors import UserError, nearest
 
@@ -50,11 +53,10 @@ class HomeFlags:
     workers: int | None = None
 
 
-def home_flags(home: str, /, workers: int | None = None) -> HomeFlags:
+def home_flags(home: HomeFolder, /, workers: int | None = None) -> HomeFlags:
     """Bind the arguments of a command that runs one stage on a home.
 
     Args:
-        home: The folder of a build.
         workers: Number of child processes; 0 does all work in this process. Default: one per core;
             on a cluster, one per Python worker of the engine.
     """
@@ -69,8 +71,6 @@ def call_with_recipe(name: str, command: Command, arguments: list[str]) -> int:
 
 def call_with_home(name: str, command: Command, arguments: list[str]) -> int:
     """Run `command(flags, beam_arguments)`."""
-    import tyro
-
     with whole_help():
         flags, beam_arguments = tyro.cli(
             home_flags,
@@ -85,8 +85,6 @@ def call_with_home(name: str, command: Command, arguments: list[str]) -> int:
 
 def call_with_flags(name: str, command: Command, arguments: list[str]) -> int:
     """Run a command whose parameters are its flags."""
-    import tyro
-
     with whole_help():
         return tyro.cli(
             command,
@@ -113,8 +111,6 @@ def parse_with_recipe(
     `name`, `text`: of the command, for `--help`. Returns the recipe, the flags that are no keys of
     it, and Beam's options. Raises `UserError`: no recipe, a wrong key or value, an unknown option.
     """
-    import tyro
-
     from pipelines.recipe import Recipe, complete, load_recipe, with_absolute_paths
 
     path = _recipe_argument(arguments)
@@ -142,6 +138,7 @@ def parse_with_recipe(
         raise UserError(str(error), f"corpus {name} --help") from None
     refuse_unknown(_fields(parser), name, beam_arguments)
 
+    # the class was made above: its fields have no names that mypy could know
     values = vars(parsed)
     sources = {
         source: with_absolute_paths(values["sources"][source], os.getcwd())
@@ -156,8 +153,7 @@ def _parser_of(recipe: "Recipe") -> tuple[type, list[str]]:
 
     Returns it and the names of the recipe's keys among its fields, `sources` left out.
     """
-    import tyro
-
+    # a TypedDict, since the name of a source need not be an identifier
     kinds = {name: type(options) for name, options in recipe.sources.items()}
     sources = typing.TypedDict("Sources", kinds)  # type: ignore[misc]  # takes any name
     path = Annotated[
@@ -170,6 +166,7 @@ def _parser_of(recipe: "Recipe") -> tuple[type, list[str]]:
         for field in dataclasses.fields(recipe)
         if field.name not in ("sources", "format", "expected")
     ]
+    # tyro reads docstrings of fields from the source text, which this class does not have
     helps = {
         "seed": "Seed of every random draw: the tokenizer's sample and the validation split.",
         "limit": "Read only the first N records of each source, for a first look.",
@@ -200,25 +197,33 @@ def _parser_of(recipe: "Recipe") -> tuple[type, list[str]]:
 def whole_help() -> Iterator[None]:
     """Let the help of a flag flow freely.
 
-    tyro keeps the line breaks of a field's docstring wherever a line is indented, as all but the
-    first are.
+    tyro keeps the line breaks of a docstring wherever a line is indented, as all but the first of a
+    field or parameter are.
     """
     import docstring_parser
 
-    parse = docstring_parser.parse_from_object
     style = docstring_parser.DocstringStyle.AUTO
+    parse = docstring_parser.parse
+    parse_object = docstring_parser.parse_from_object
 
-    def parse_and_join(obj: object, style: "DocstringStyle" = style) -> "Docstring":
-        docstring = parse(obj, style)
+    def joined(docstring: "Docstring") -> "Docstring":
         for parameter in docstring.params:
             parameter.description = " ".join((parameter.description or "").split())
         return docstring
 
-    docstring_parser.parse_from_object = parse_and_join
+    def joined_text(text: str | None, style: "DocstringStyle" = style) -> "Docstring":
+        return joined(parse(text, style))
+
+    def joined_object(obj: object, style: "DocstringStyle" = style) -> "Docstring":
+        return joined(parse_object(obj, style))
+
+    docstring_parser.parse = joined_text
+    docstring_parser.parse_from_object = joined_object
     try:
         yield
     finally:
-        docstring_parser.parse_from_object = parse
+        docstring_parser.parse = parse
+        docstring_parser.parse_from_object = parse_object
 
 
 def _recipe_argument(arguments: list[str]) -> str | None:
@@ -250,6 +255,7 @@ def refuse_unknown(ours: Iterator[str], name: str, unknown: list[str]) -> None:
     quiet_beam()
     from pipelines.engines.options import known_options
 
+    # an argument after an unknown option is taken for its value
     known = known_options()
     for before, argument in zip(["", *unknown], unknown):
         option = argument.split("=", 1)[0]
@@ -282,7 +288,7 @@ def _fields(table: type, prefix: str = "") -> Iterator[str]:
             yield from _fields(Run)
         elif dataclasses.is_dataclass(kind) or typing.is_typeddict(kind):
             yield from _fields(typing.cast(type, kind), f"{name}.")
-        elif field.default is True:
+        elif field.default is True:  # a switch that is on has only the flag to turn it off
             table_name, dot, switch = name.rpartition(".")
             yield f"--{table_name}{dot}no-{switch}"
         else:

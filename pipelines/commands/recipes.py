@@ -1,13 +1,16 @@
 """`corpus recipes`: the recipes in the package."""
 
 from pathlib import Path
+from typing import Annotated
+
+import tyro
 
 from shards.errors import UserError, nearest
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 
 
-def recipes(name: str | None = None, /) -> int:
+def recipes(name: Annotated[str | None, tyro.conf.arg(metavar="[NAME]")] = None, /) -> int:
     """List the recipes in the package, or print one.
 
     Args:

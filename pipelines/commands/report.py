@@ -1,13 +1,13 @@
 """`corpus report`: the figures of a home as a page or JSON."""
 
+from pipelines.commands.arguments import HomeFolder
 from pipelines.wording import print_json, say
 
 
-def report(home: str, /, out: str | None = None, json: bool = False) -> int:
+def report(home: HomeFolder, /, out: str | None = None, json: bool = False) -> int:
     """Write one HTML page about a home: counts, reasons, charts and examples.
 
     Args:
-        home: The folder of a build.
         out: The HTML file to write. Default: report.html in the home.
         json: Print the figures as one JSON object. Then the page is only written if --out is given.
     """

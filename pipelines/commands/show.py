@@ -3,6 +3,7 @@
 import itertools
 from typing import TYPE_CHECKING
 
+from pipelines.commands.arguments import HomeFolder
 from pipelines.look.wanted import Wanted
 from pipelines.wording import print_json, say
 from shards.errors import UserError
@@ -14,11 +15,10 @@ EXCERPT = 600
 """Characters of a text that are printed."""
 
 
-def show(home: str, /, records: Wanted, n: int = 3, json: bool = False) -> int:
+def show(home: HomeFolder, /, records: Wanted, n: int = 3, json: bool = False) -> int:
     """Show documents, rejects or removed documents.
 
     Args:
-        home: The folder of a build.
         n: The number of records to show.
         json: Print one JSON object, with the texts in full.
     """

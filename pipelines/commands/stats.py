@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from pipelines.commands.arguments import HomeFolder
 from pipelines.wording import number, print_json, print_table, share
 
 if TYPE_CHECKING:
@@ -11,11 +12,10 @@ if TYPE_CHECKING:
 Table = list[tuple[str, ...]]
 
 
-def stats(home: str, /, json: bool = False) -> int:
-    """Count the records read, the documents kept, and what was dropped and why.
+def stats(home: HomeFolder, /, json: bool = False) -> int:
+    """Count what was read and kept, and what was dropped and why.
 
     Args:
-        home: The folder of a build.
         json: Print one JSON object.
     """
     from pipelines.home.layout import open_home
@@ -41,6 +41,7 @@ def _tables(figures: "Stats") -> Iterator[Table]:
     for name, row in figures.sources.items():
         yield from _details(name, row)
 
+    # one table for rejects and removals: both answer why a record is not in the shards
     dropped = [(f"rejected: {reason}", count) for reason, count in figures.total.rejects.items()]
     dropped += _removed(figures.total)
     if dropped:
@@ -92,6 +93,7 @@ def _shares(figures: "Stats") -> Table:
         ("bytes", total.bytes, [row.bytes for row in rows]),
         ("tokens", total.tokens, [row.tokens for row in rows]),
     ]
+    # a share is only meaningful once every source has been counted
     known = [column for column in columns if column[1] and None not in column[2]]
     if not known:
         return []

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from pipelines.commands.arguments import HomeFolder
 from pipelines.wording import print_json
 
 if TYPE_CHECKING:
@@ -13,11 +14,10 @@ BY_SLICE = ("ingest", "exact", "near", "tokenize")
 """Stages whose work is every slice; the others do it for some slices, or for all at once."""
 
 
-def status(home: str, /, json: bool = False) -> int:
+def status(home: HomeFolder, /, json: bool = False) -> int:
     """Show how far a build is.
 
     Args:
-        home: The folder of a build.
         json: Print one JSON object.
     """
     from pipelines.home.layout import open_home

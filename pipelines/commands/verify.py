@@ -1,10 +1,16 @@
 """`corpus verify`: check the shards against their manifest."""
 
+from typing import Annotated
+
+import tyro
+
 from pipelines.wording import print_json, several
 from shards.errors import UserError
 
 
-def verify(folder: str, /, json: bool = False) -> int:
+def verify(
+    folder: Annotated[str, tyro.conf.arg(metavar="HOME|SHARDS")], /, json: bool = False
+) -> int:
     """Check every byte of the shards against the digests in their manifest.
 
     Args:

@@ -1,7 +1,10 @@
 """`corpus why`: what became of one record."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+import tyro
+
+from pipelines.commands.arguments import HomeFolder
 from pipelines.commands.show import print_record
 from pipelines.wording import print_json
 
@@ -12,11 +15,12 @@ EXCERPT = 200
 """Characters of a text that are printed."""
 
 
-def why(home: str, identity: str, /, json: bool = False) -> int:
+def why(
+    home: HomeFolder, identity: Annotated[str, tyro.conf.arg(metavar="ID")], /, json: bool = False
+) -> int:
     """Show what became of one record, and why.
 
     Args:
-        home: The folder of a build.
         identity: The record's id: 32 hex digits, the first 6 or more of them, or your own id if the
             recipe sets id_field.
         json: Print one JSON object.

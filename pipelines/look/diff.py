@@ -141,7 +141,8 @@ class Differences:
 
 def diff(left: tuple[Home, Recipe], right: tuple[Home, Recipe]) -> Differences:
     """Compare two homes. Raises `UserError` for a damaged file."""
-    left_manifest, right_manifest = _manifest(left[0]), _manifest(right[0])
+    left_manifest = _manifest(left[0])
+    right_manifest = _manifest(right[0])
     settings = list(_settings(left[1], right[1]))
     counts = list(_counts(stats(*left), stats(*right)))
     documents = _documents([left, right])
@@ -243,11 +244,13 @@ KINDS = ("only_left", "only_right", "changed_text", "changed_fate")
 def _documents(homes: list[tuple[Home, Recipe]]) -> DocumentDifferences:
     """Compare the documents of two homes; without reading them where their digests are equal."""
     slices = [ordered_slices(home, recipe) for home, recipe in homes]
-    totals = [sum(summary.counts["documents"] for summary in found) for found in slices]
+    totals = [_sum_of_documents(found) for found in slices]
+
+    # builds of the same input by the same recipe: no document need be read
     if _identities(homes[0], slices[0]) == _identities(homes[1], slices[1]):
         return DocumentDifferences(equal=totals[0])
 
-    names = list(dict.fromkeys(name for _, recipe in homes for name in recipe.sources))
+    names = list(dict.fromkeys([*homes[0][1].sources, *homes[1][1].sources]))
     partitions = max(totals) // PARTITION_RECORDS + 1
     with tempfile.TemporaryDirectory() as folder:
         spill = _Spill(Path(folder), partitions)
@@ -260,8 +263,12 @@ def _documents(homes: list[tuple[Home, Recipe]]) -> DocumentDifferences:
         return _compared(spill, names)
 
 
+def _sum_of_documents(slices: list[Summary]) -> int:
+    return sum(summary.counts["documents"] for summary in slices)
+
+
 class _Numbers:
-    """Numbers for the names of sources and for (stage, reason); 0 is the fate of a kept document."""
+    """Numbers for the names of sources and for (stage, reason); 0 is that of a kept document."""
 
     def __init__(self, sources: list[str]) -> None:
         self.sources = sources
@@ -281,6 +288,7 @@ class _Spill:
 
     def write(self, name: str, key: str, records: NDArray[np.void]) -> None:
         """Append the records to the files of their partitions."""
+        # the keys are digests: their first word is as good as random
         partition = records[key][:, 0] % np.uint64(self.partitions)
         for place in np.unique(partition):
             with open(self.folder / f"{name}-{place}", "ab") as stream:
@@ -304,6 +312,7 @@ def _compared(spill: _Spill, names: list[str]) -> DocumentDifferences:
     examples: dict[str, list[str]] = {kind: [] for kind in KINDS}
 
     for partition in range(spill.partitions):
+        # equal ids are in the same partition of both homes
         left = spill.read("0-id", "id", partition)
         right = spill.read("1-id", "id", partition)
         place, is_there = _places(left["id"], right["id"])
@@ -326,6 +335,7 @@ def _compared(spill: _Spill, names: list[str]) -> DocumentDifferences:
             for record in records[: EXAMPLES - len(examples[kind])]:
                 examples[kind].append(record["id"].astype("<u8").tobytes().hex())
 
+        # a text may be kept twice: of the missing ones each counts once
         kept = [spill.read(f"{side}-text", "text", partition) for side in (0, 1)]
         for side in (0, 1):
             texts = kept[side]["text"]
@@ -416,13 +426,14 @@ def lines(found: Differences) -> Iterator[str]:
     for package in found.packages:
         yield f"package {package.package}: {package.left} | {package.right}"
     for count in found.counts:
-        left, right = number(count.left, "-"), number(count.right, "-")
-        yield f"count {count.source} {count.key}: {left} | {right}"
+        values = f"{number(count.left, '-')} | {number(count.right, '-')}"
+        yield f"count {count.source} {count.key}: {values}"
 
     yield from _document_lines(found.documents)
 
     if not found.tokenizer.equal:
-        left, right = _vocabulary(found.tokenizer.left), _vocabulary(found.tokenizer.right)
+        left = _vocabulary(found.tokenizer.left)
+        right = _vocabulary(found.tokenizer.right)
         yield f"vocabulary: {left} | {right}"
     shards = found.shards
     if shards.any:

@@ -1,4 +1,4 @@
-"""The kept text for other tools: JSON lines or Parquet, with a data card in the Hugging Face form."""
+"""The kept text for other tools: JSON lines or Parquet, with a Hugging Face data card."""
 
 import json
 import os

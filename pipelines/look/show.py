@@ -3,6 +3,7 @@
 Rows are read in the order of the home, one row group at a time.
 """
 
+import itertools
 import json
 from collections.abc import Iterable, Iterator
 from typing import TypedDict, cast
@@ -85,6 +86,7 @@ def _documents(home: Home, recipe: Recipe, wanted: Wanted) -> Iterator[Record]:
         if wanted.removed and not any(_fits(fate, wanted.reason) for fate in removed.values()):
             continue
         row = 0
+        # small batches: the first few records are shown without reading a row group in full
         with open_parquet(home, home.documents(summary.source, summary.slice)) as file:
             for batch in file.iter_batches(batch_size=64):
                 for record in batch.to_pylist():
@@ -100,7 +102,7 @@ def _fits(fate: dict[str, object], reason: str | None) -> bool:
 
 def _rejects(home: Home, recipe: Recipe, wanted: Wanted) -> Iterator[Record]:
     slices = _slices(home, recipe, wanted.source)
-    reasons = {reason for summary in slices for reason in summary.rejects}
+    reasons = set(itertools.chain.from_iterable(summary.rejects for summary in slices))
     if wanted.reason is not None and wanted.reason not in reasons:
         raise UserError(
             f"no reject has the reason {wanted.reason!r}", nearest(wanted.reason, reasons)
@@ -158,6 +160,7 @@ def _documents_with_id(
 
 
 def _rejects_with_id(home: Home, summary: Summary, identity: str) -> Iterator[Record]:
+    # read whole: rejects hold only the beginning of their text
     with open_parquet(home, home.rejects(summary.source, summary.slice)) as file:
         table = file.read()
     for record in table.to_pylist():
@@ -171,6 +174,7 @@ def _matches(own: str, identity: str) -> bool:
 
 def _matching_rows(table: pq.ParquetFile, identity: str) -> list[tuple[int, dict[str, object]]]:
     """The rows of the documents with this id; only their row groups are read in full."""
+    # the user's own id is in `extra`
     columns = table.read(columns=["id", "extra"])
     ids = columns.column("id").to_pylist()
     extras = columns.column("extra").to_pylist()
@@ -206,7 +210,7 @@ def _add_twin(home: Home, recipe: Recipe, record: Record) -> None:
     for summary in _slices(home, recipe, None):
         with open_parquet(home, home.documents(summary.source, summary.slice)) as file:
             rows = _matching_rows(file, record["twin"])
-        for _, row in rows:
+        for _, row in rows:  # at most one: ids are unique in a home
             twin = _record(summary.source, row, {})
             removed, kept = marked(record["text"], twin["text"])
             record["twin_record"] = twin

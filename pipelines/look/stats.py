@@ -3,6 +3,7 @@
 They come from the summaries alone, so that even a home of many slices takes seconds.
 """
 
+import itertools
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -116,20 +117,24 @@ def stats(home: Home, recipe: Recipe) -> Stats:
     sources = {name: source_stats(home, recipe, name, overlap) for name in recipe.sources}
     total = _total(list(sources.values()))
 
+    rows = sources.values()
+    documents = _sum_of_all(row.documents for row in rows)
+    kept = _sum_of_all(row.kept for row in rows)
+    size = _sum_of_all(row.bytes for row in rows)
+    tokens = _sum_of_all(row.tokens for row in rows)
     shares = {
         name: Shares(
-            documents=_share(row.documents, [source.documents for source in sources.values()]),
-            kept=_share(row.kept, [source.kept for source in sources.values()]),
-            bytes=_share(row.bytes, [source.bytes for source in sources.values()]),
-            tokens=_share(row.tokens, [source.tokens for source in sources.values()]),
+            documents=_share(row.documents, documents),
+            kept=_share(row.kept, kept),
+            bytes=_share(row.bytes, size),
+            tokens=_share(row.tokens, tokens),
         )
         for name, row in sources.items()
     }
     return Stats(sources=sources, total=total, shares=shares, overlap=overlap)
 
 
-def _share(part: int | None, parts: Sequence[int | None]) -> float | None:
-    whole = _sum_of_all(parts)
+def _share(part: int | None, whole: int | None) -> float | None:
     if part is None or not whole:
         return None
     return round(part / whole, 6)
@@ -140,6 +145,7 @@ def source_stats(
 ) -> SourceStats:
     """The figures of one source; its rows are added to `overlap`, if given."""
     ingested = summaries(home, INGEST, name)
+    # of slices whose documents have changed since, nothing is known yet
     encoded = current(home, recipe, TOKENIZE, name)
     is_encoded = len(encoded) == len(ingested)
 
@@ -151,6 +157,7 @@ def source_stats(
         if ingested and len(found[stage]) == len(ingested):  # else not every slice is decided
             removed[stage] = _removed(home, recipe, stage, ingested, found[stage])
 
+    # the rules are reckoned from the measures: reading all summaries at once saves a read per slice
     by_rule = Counter[str]()
     if removed.get(RULES) is not None:
         read = bulk(home)
@@ -231,16 +238,16 @@ def removals(figures: SourceStats) -> list[tuple[str, int]]:
 
 def _total(sources: Sequence[SourceStats]) -> SourceStats:
     """The sums over all sources, of what is known of each."""
-    stages = dict.fromkeys(stage for source in sources for stage in source.removed)
+    # a source may lack a stage that others have, such as the rules
+    removed: dict[str, int | None] = {}
+    for stage in itertools.chain.from_iterable(source.removed for source in sources):
+        removed[stage] = _sum_of_known(source.removed.get(stage) for source in sources)
     surveys = [source.survey for source in sources if source.survey]
     return SourceStats(
         records=_sum_of_known(source.records for source in sources),
         rejects=_added(source.rejects for source in sources),
         documents=_sum_of_known(source.documents for source in sources),
-        removed={
-            stage: _sum_of_known(source.removed.get(stage) for source in sources)
-            for stage in stages
-        },
+        removed=removed,
         rules=_added(source.rules for source in sources),
         marks=_added(source.marks for source in sources),
         kept=_sum_of_known(source.kept for source in sources),

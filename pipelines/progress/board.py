@@ -5,13 +5,23 @@ adds up the ticks of the slices under way, the slices that are done and, on a cl
 the other workers. What a stage cost in the end is kept below `work/figures`.
 """
 
+import itertools
 import json
 import time
 from collections import deque
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypedDict
 
-from pipelines.home.layout import Home
+from pipelines.home.layout import (
+    EXACT,
+    INGEST,
+    NEAR,
+    RULES,
+    SURVEY,
+    TOKENIZE,
+    TOKENIZER,
+    Home,
+)
 from pipelines.progress.ticks import read_tick
 from shards.config import from_dict, to_dict
 from shards.errors import UserError
@@ -20,7 +30,8 @@ from shards.storage import files
 RATE_WINDOW_S = 60.0
 """Rates are those of the last minute."""
 
-STAGE_ORDER = ("survey", "ingest", "rules", "dedup", "exact", "near", "tokenizer", "tokenize")
+STAGE_ORDER = (SURVEY, INGEST, RULES, "dedup", EXACT, NEAR, TOKENIZER, TOKENIZE)
+"""`dedup` is what early versions called the stages that remove duplicates."""
 
 # A board travels between machines as JSON: these are its types.
 
@@ -161,6 +172,7 @@ class Board:
         self.done_bytes += size
         self.done_records += records
         self.peak = max(self.peak, peak)
+        # ticks count records: a slice that only proved to be done has none
         if records:
             self.worked_slices += 1
             self.worked_bytes += size
@@ -169,6 +181,7 @@ class Board:
         """What this process knows, for the other machines."""
         now = time.monotonic()
         running: list[RunningSlice] = []
+        # a copy: the engine's thread changes the dictionary meanwhile
         for entry in list(self.running.values()):
             tick = read_tick(entry.ticks)
             running.append(
@@ -191,7 +204,7 @@ class Board:
         """Everything the display shows, now."""
         now = time.monotonic()
         boards = [self.own(), *self.others]
-        workers = [worker for board in boards for worker in board["running"]]
+        workers = list(itertools.chain.from_iterable(board["running"] for board in boards))
         size = sum(board["expected"][1] for board in boards)
 
         size_done = sum(board["finished"][1] for board in boards)
@@ -222,7 +235,9 @@ class Board:
 
         then, size_then, records_then = self.history[0]
         if now - then <= 0.5:  # too short for a rate
-            then, size_then, records_then = self.started, 0, 0
+            then = self.started
+            size_then = 0
+            records_then = 0
         span = max(now - then, 1e-9)
         return max(size_done - size_then, 0) / span, max(records - records_then, 0) / span
 

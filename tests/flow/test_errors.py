@@ -67,7 +67,7 @@ def write_recipe(folder: Path, text: str = GOOD, **values: Any) -> Path:
         ('[sources.mine]\nkind = "files"', "sources.mine.input: missing", "set input"),
         ('[sources."a/b"]\nkind = "files"\ninput = "in/*"', "sources.a/b: not a name", "letters"),
         ("seed = 1", "names no source", "[sources.mine]"),
-        ("[sources", "not TOML", "reference.md"),
+        ("[sources", "not valid TOML", "reference.md"),
         ("format = 9", "format 9 is not one this version reads", "upgrade"),
         (
             '[sources.mine]\nkind = "files"\ninput = "in/*"\n[tokenizer]\nvocab_size = 10',
@@ -125,11 +125,11 @@ def test_wrong_recipes(recipe: str, what: str, hint: str, tmp_path: Path, corpus
         (
             ["build", "RECIPE", "--home", "HOME", "--workers", "-1"],
             "--workers -1",
-            "0 works in this process",
+            "use 0 to work in this process",
         ),
         (["build", "RECIPE", "--home", "HOME", "--limit", "0"], "limit: 0 is less than 1", ""),
         (["build", "RECIPE", "--home", "IN"], "not empty and not a home", "new folder"),
-        (["build", "RECIPE", "--home", ""], "--home: no folder named", "--home DIR"),
+        (["build", "RECIPE", "--home", ""], "--home: missing", "--home DIR"),
         (["build", "--home", "texts"], "no recipe named", "recipes in the package: "),
         (["build", "RECIPE", "--home", "HOME", "--runner=Nope"], "Beam: ", "without --runner"),
         (["build", "RECIPE", "--home", "FILE"], "File exists", "name a folder"),
@@ -344,7 +344,7 @@ def test_a_home_inside_the_input_is_refused(tmp_path: Path, corpus: Corpus) -> N
     (tmp_path / "in" / "a.txt").write_text("some text")
     text = GOOD.replace("{input}", f"{tmp_path}/in/**")
     code, _, err = build_of(tmp_path, corpus, text=text, home="in/home")
-    assert code == 2 and "sources.mine.input takes in the home" in err
+    assert code == 2 and "sources.mine.input matches a file inside the home" in err
 
 
 def test_links_that_go_in_circles_and_names_that_are_no_utf8(
@@ -488,7 +488,7 @@ def test_a_refused_build_leaves_nothing_behind(tmp_path: Path, corpus: Corpus) -
     recipe = tmp_path / "recipe.toml"
     recipe.write_text('[sources.a]\nkind = "files"\ninput = "in"\n')
     code, _, err = corpus("build", recipe, "--home", tmp_path / "in" / "home", "--workers", 0)
-    assert code == 2 and "takes in the home" in err
+    assert code == 2 and "matches a file inside the home" in err
     recipe.write_text('[sources.a]\nkind = "files"\ninput = "nothing/*.txt"\n')
     assert corpus("build", recipe, "--home", tmp_path / "home", "--workers", 0)[0] == 2
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["a.txt", "in", "recipe.toml"]
@@ -500,7 +500,7 @@ def test_a_dry_run_needs_no_home_and_a_build_does(tmp_path: Path, corpus: Corpus
     (tmp_path / "in" / "a.txt").write_text("A text.")
     assert corpus("build", recipe, "--dry-run")[0] == 0
     code, _, err = corpus("build", recipe)
-    assert code == 2 and "--home: no folder named" in err
+    assert code == 2 and "--home: missing" in err
     code, _, err = corpus("build", "wikipedia-ne", "--dry-run")
     assert code == 2 and "did you mean wikipedia-en?" in err
 

@@ -127,7 +127,7 @@ def test_status_of_shards_of_other_settings(tmp_path: Path, corpus: Corpus) -> N
         Home(str(tmp_path / "home")), load_recipe(str(write(tmp_path, size=290)))
     )  # as a build that was ended early leaves it
     found = json.loads(corpus("status", tmp_path / "home", "--json")[1])
-    assert not found["complete"] and found["stopped"] == "the shards are of other settings"
+    assert not found["complete"] and found["stopped"] == "the shards were built with other settings"
 
 
 @pytest.mark.parametrize("name", ["my-texts", "2016", "class", "2016-a"])
@@ -265,15 +265,18 @@ def test_a_report_to_a_place_where_none_can_be(tmp_path: Path, corpus: Corpus) -
     home = plain_build(write(tmp_path), tmp_path / "home")
     (tmp_path / "file").write_text("mine")
     for out, what in (
-        (tmp_path / "file" / "report.html", f"cannot be written: {tmp_path}/file is not a folder"),
+        (
+            tmp_path / "file" / "report.html",
+            f"cannot write the report: {tmp_path}/file is not a folder",
+        ),
         (
             tmp_path / "file" / "deep" / "report.html",
-            f"cannot be written: {tmp_path}/file is not a folder",
+            f"cannot write the report: {tmp_path}/file is not a folder",
         ),
-        ("/proc/none/report.html", "/proc/none/report.html: cannot be written: "),
+        ("/proc/none/report.html", "/proc/none/report.html: cannot write the report: "),
         (tmp_path, "a folder"),
         ("", "--out: no file named"),
-        (tmp_path / ("x" * 300), "cannot be written: File name too long"),
+        (tmp_path / ("x" * 300), "cannot write the report: File name too long"),
     ):
         code, _, err = corpus("report", home, "--out", out)
         assert (

@@ -70,7 +70,7 @@ def test_round_trip() -> None:
         ("count = 1\nflag = 1", "flag: 1 is not true or false", ""),
         ("count = 1\nlimit = 'x'", "limit: 'x' is not a whole number", ""),
         ("count = 1\n[inner]\nrate = 2", "inner.rate: 2.0 is not in [0, 1]", ""),
-        ("count = 1\n[inner]\nnames = [1]", "inner.names[0]: 1 is not a text", ""),
+        ("count = 1\n[inner]\nnames = [1]", "inner.names[0]: 1 is not a string", ""),
         ("count = 1\n[inner]\nnames = 1", "inner.names: 1 is not a list", ""),
         ("count = 1\ninner = 3", "inner: 3 is not a table", ""),
         ("count = 1\n[table.x]\nrat = 1", "table.x.rat: unknown key", "did you mean rate?"),
@@ -87,7 +87,7 @@ def test_one_text_may_stand_for_a_list() -> None:
 
 
 def test_bad_toml_is_named() -> None:
-    with pytest.raises(UserError, match="recipe.toml: not TOML"):
+    with pytest.raises(UserError, match="recipe.toml: not valid TOML"):
         parse_toml("a = [", "recipe.toml")
 
 

@@ -103,7 +103,6 @@ def test_resumed_on_another_number_of_ranks(
 
 
 # --- checkpoints
-# -------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -272,7 +271,6 @@ def test_a_full_disk_keeps_the_checkpoint_before(
 
 
 # --- what may not change on resume
-# -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -280,7 +278,7 @@ def test_a_full_disk_keeps_the_checkpoint_before(
     [
         (
             ["--steps", "40"],
-            "--steps 40: the run was started for 28, and its learning rate follows that horizon",
+            "--steps 40: the run was started with 28, and its learning rate depends on that",
         ),
         (["--seed", "1"], "seed: 1, the run was started with 0"),
         (["--batch", "16"], "batch: 16, the run was started with 32"),

@@ -251,7 +251,7 @@ def test_a_signal_saves_and_stops(
 def test_max_hours(small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = tmp_path / "run"
     assert main(arguments(small, run, "--max-hours", "1e-5", steps=20000)) == 1
-    assert "(--max-hours), saved; go on with --resume" in capsys.readouterr().err
+    assert "(--max-hours) and saved; continue with --resume" in capsys.readouterr().err
     assert checkpoint.list_checkpoints(run)
 
 

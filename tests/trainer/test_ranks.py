@@ -84,12 +84,13 @@ def test_masked_counts_are_uneven(uneven: Path) -> None:
     """The proof below holds for micro-batches of unequal counts, one of them zero."""
     from trainer.config import MaskingConfig
     from trainer.data.gather import Masker
-    from trainer.data.loader import Loader
+    from trainer.data.loader import Loader, Share
     from trainer.data.order import make_order
     from trainer.data.samples import open_data
 
     data = open_data([str(uneven)], "train", 32, True)
-    loader = Loader(Masker(data, MaskingConfig(), 0), make_order(data, 0, {}), 32, 4, 0, 1, 0)
+    masker = Masker(data, MaskingConfig(), 0)
+    loader = Loader(masker, make_order(data, 0, {}), Share(32, 4), 0)
     counts = []
     for _ in range(8 * STEPS):
         batch = loader.next()

@@ -49,7 +49,7 @@ def base(shards: Path, tmp_path: Path, *more: str) -> list[str]:
         (
             ["--optim.warmup-steps", "10"],
             2,
-            "optim.warmup_steps: 10 is not shorter than the horizon of 10 steps",
+            "optim.warmup_steps: 10 steps of warmup are not fewer than the run's 10 steps",
             "raise --steps",
         ),
         (["--model.vocab-size", "100"], 2, "is larger than the model's of 100", "tokenizer"),
@@ -215,7 +215,7 @@ def test_unknown_flags_and_recipe_keys(
     for text, what in (
         ("stepz = 3", "stepz: unknown key"),
         ("[optim]\nlr = 'a'", "optim.lr: 'a' is not a number"),
-        ("steps = ", "not TOML"),
+        ("steps = ", "not valid TOML"),
     ):
         path = tmp_path / "r.toml"
         path.write_text(text)

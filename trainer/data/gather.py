@@ -1,16 +1,14 @@
-"""The numba kernels between shards and batches: keyed chance, order, packing, gathering, masking.
+"""From sample numbers to masked micro-batches: one fused kernel, and the object that calls it.
 
-They call each other, so they share one file (numba's cache watches only a function's own file).
-Arrays in, arrays out; status codes instead of exceptions; serial and `nogil`, so that the loader's
-thread runs beside the training step. Each has an independent twin in plain Python in
+The kernel reads the memory-mapped shards by their addresses, since a split has any number of them.
+It trusts the index (`formats.index` checks it once) and returns a status for damage that the index
+cannot see. Cost: tens of millions of tokens a second on one core, some hundred times what a GPU
+trains on, so that one thread suffices. Twins in plain Python are in
 `tests/helpers/trainer_twins.py`.
-
-Chance is counter-based: `draw(key, counter)` is SplitMix64 by position, and keys are made by
-drawing from keys: `draw(draw(draw(mix(seed), purpose), epoch), index)`. Nothing depends on what was
-drawn before.
 """
 
 import ctypes
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,22 +26,25 @@ from trainer.formats.full_sentences import TOO_LARGE, unpack
 from trainer.jit import Int, Int64, jit
 from trainer.masking.tokens import IGNORED, mask
 
-# --- a batch
-# ------------------------------------------------------------------------------------------------------
+SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 
 if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
 
-    def _pointer(address: int) -> Any:
+    def pointer(address: Int) -> ctypes.c_void_p:
+        """The same for kernels that run as plain Python (NUMBA_DISABLE_JIT=1)."""
         return ctypes.c_void_p(int(address))
 
 else:
 
     @intrinsic
-    def _pointer(typing_context: Any, address: Any) -> Any:
-        """An integer as a pointer: the shards of a split are any number of memory maps, named by
-        their addresses."""
+    def pointer(
+        typing_context: object, address: types.Type
+    ) -> tuple[object, Callable[..., object]]:
+        """An integer as a pointer, for `carray`."""
 
-        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        def generate(
+            context: object, builder: Any, signature: object, arguments: list[object]
+        ) -> object:
             return builder.inttoptr(arguments[0], cgutils.voidptr_t)
 
         return types.voidptr(address), generate
@@ -51,38 +52,42 @@ else:
 
 @jit
 def fill(
-    samples: Int64, epochs: Int64, seed: Int, starts: Int64, table: Int64, wide: bool, sentence_eos: bool, special: Int64, vocab_size: Int,
-    rate: float, fairseq: bool, scratch: Int64, ids: Int64, places: Int64, labels: Int64, lengths: Int64,
+    samples: Int64, epochs: Int64, seed: Int, starts: Int64, table: Int64, wide: bool,
+    sentence_eos: bool, special: Int64, vocab_size: Int, rate: float, fairseq: bool,
+    scratch: Int64, ids: Int64, places: Int64, labels: Int64, lengths: Int64,
 ) -> Int:  # fmt: skip
-    """Gather and mask a micro-batch of B samples into buffers; returns the number of masked tokens,
-    or a status below 0.
+    """Gather and mask B samples; return the number of masked tokens, or a status below 0.
 
-    `samples`, `epochs` (B,); `starts` (N + 1,) first sample of each shard; `table` (N, 7) per shard
-    the addresses of tokens, sentences, document ends and index, and the counts of tokens, sentences
-    and document ends; `special`: the ids of <s>, <pad>, </s>, <unk>, <mask>, then all special ids
-    rising. Out: `ids` (B, L), `places` and `labels` (B, K): flat places in the batch of the masked
-    tokens and their ids, the rest of a row 0 and IGNORED; `lengths` (B,) tokens without padding.
-    `rate` 0 masks nothing.
+    `samples`, `epochs` (B,); `starts` (N + 1,) the first sample of each shard; `table` (N, 7) for
+    each shard the addresses of its tokens, sentences, document ends and index, then the counts of
+    tokens, sentences and document ends; `wide` whether tokens are uint32; `special` the ids of
+    SPECIAL, then all special ids, rising; `scratch` (L,) is overwritten. `rate` 0 masks nothing.
+
+    Written: `ids` (B, L), padded; `places` and `labels` (B, K), the flat places in the batch of the
+    masked tokens and their true ids, the rest of a row 0 and IGNORED; `lengths` (B,) tokens without
+    padding.
     """
     total: Int = 0
     width = ids.shape[1]
     bos, pad, eos, mask_id = special[0], special[1], special[2], special[4]
+
     for i in range(len(samples)):
         shard = np.searchsorted(starts, samples[i], side="right") - 1
         local = samples[i] - starts[shard]
+        count_here = starts[shard + 1] - starts[shard]
+        sentences = carray(pointer(table[shard, 1]), (table[shard, 5],), np.uint32)
+        ends = carray(pointer(table[shard, 2]), (table[shard, 6],), np.int64)
+        index = carray(pointer(table[shard, 3]), (count_here + 1, 4), np.int64)
         row = ids[i]
-        sentences = carray(_pointer(table[shard, 1]), (table[shard, 5],), np.uint32)
-        ends = carray(_pointer(table[shard, 2]), (table[shard, 6],), np.int64)
-        index = carray(
-            _pointer(table[shard, 3]), (starts[shard + 1] - starts[shard] + 1, 4), np.int64
-        )
+
+        # The two calls differ in the type of the tokens, which numba must know when it compiles.
         if wide:
-            tokens32 = carray(_pointer(table[shard, 0]), (table[shard, 4],), np.uint32)
+            tokens32 = carray(pointer(table[shard, 0]), (table[shard, 4],), np.uint32)
             n = unpack(
                 tokens32, sentences, ends, index, local, sentence_eos, bos, eos, vocab_size, row
             )
         else:
-            tokens16 = carray(_pointer(table[shard, 0]), (table[shard, 4],), np.uint16)
+            tokens16 = carray(pointer(table[shard, 0]), (table[shard, 4],), np.uint16)
             n = unpack(
                 tokens16, sentences, ends, index, local, sentence_eos, bos, eos, vocab_size, row
             )
@@ -90,75 +95,84 @@ def fill(
             return n
         lengths[i] = n
         row[n:] = pad
+
         count: Int = 0
         if rate > 0:
             key = make_key(seed, MASK, epochs[i], samples[i])
             count = mask(
-                row,
-                n,
-                key,
-                rate,
-                fairseq,
-                vocab_size,
-                special[5:],
-                mask_id,
-                scratch,
-                places[i],
-                labels[i],
-            )
+                row, n, key, rate, fairseq, vocab_size,
+                special[5:], mask_id, scratch, places[i], labels[i],
+            )  # fmt: skip
         for j in range(count):
             places[i, j] += i * width
         places[i, count:] = 0
         labels[i, count:] = IGNORED
         total += count
+
     return total
 
 
 @dataclass(frozen=True)
+class Buffers:
+    """Room for B samples, all int64: `ids` (B, L), `places` and `labels` (B, K), `lengths` (B,)."""
+
+    ids: Int64
+    places: Int64
+    labels: Int64
+    lengths: Int64
+
+
+@dataclass(frozen=True)
 class Masker:
-    """Gathers and masks: the fused kernel with all that does not change from batch to batch."""
+    """The fused kernel with all that does not change from batch to batch."""
 
     data: Data
     masking: MaskingConfig
     seed: int
 
     @property
-    def most(self) -> int:
-        """K: the most masked tokens a sample can have, the width of `places` and `labels`."""
+    def most_masked(self) -> int:
+        """K: the most masked tokens that a sample can have."""
         if self.masking.style == "fairseq":
             return int(self.masking.rate * self.data.length) + 1
         return max(1, int(self.masking.rate * (self.data.length - 2) + 0.5))
 
     def special(self) -> Int64:
-        """The special ids in the order <s>, <pad>, </s>, <unk>, <mask>, then all of them rising."""
+        """The special ids in the order of SPECIAL, then all of them, rising."""
         ids = self.data.tokenizer.special
-        named = [ids[name] for name in ("<s>", "<pad>", "</s>", "<unk>", "<mask>")]
+        named = [ids[name] for name in SPECIAL]
         return np.array(named + sorted(set(ids.values())), np.int64)
 
-    def fill(
-        self,
-        epochs: Int64,
-        samples: Int64,
-        ids: Int64,
-        places: Int64,
-        labels: Int64,
-        lengths: Int64,
-    ) -> int:
-        """Fill the buffers, see `kernels.fill`; returns the number of masked tokens. Raises
-        `UserError` on damaged shards."""
+    def buffers(self, count: int) -> Buffers:
+        """Buffers for `count` samples, not filled."""
+        return Buffers(
+            ids=np.empty((count, self.data.length), np.int64),
+            places=np.empty((count, self.most_masked), np.int64),
+            labels=np.empty((count, self.most_masked), np.int64),
+            lengths=np.empty(count, np.int64),
+        )
+
+    def fill(self, epochs: Int64, samples: Int64, buffers: Buffers) -> int:
+        """Gather and mask `samples` (B,) of `epochs` (B,) into `buffers`, as `fill` describes it.
+
+        Returns the number of masked tokens. Raises `UserError` when the shards are damaged.
+        """
         data = self.data
         scratch = np.empty(data.length, np.int64)
         status = fill(
-            samples, epochs, self.seed, data.starts, data.table, data.wide, data.sentence_eos, self.special(), data.tokenizer.vocab_size,
-            self.masking.rate, self.masking.style == "fairseq", scratch, ids, places, labels, lengths,
+            samples, epochs, self.seed, data.starts, data.table, data.wide,
+            data.sentence_eos, self.special(), data.tokenizer.vocab_size,
+            self.masking.rate, self.masking.style == "fairseq",
+            scratch, buffers.ids, buffers.places, buffers.labels, buffers.lengths,
         )  # fmt: skip
-        if status < 0:
-            what = (
-                "an id beyond the vocabulary"
-                if status == TOO_LARGE
-                else "sentence lengths that do not fit the tokens"
-            )
-            raise UserError(
-                f"{', '.join(data.directories)}: {what}", f"corpus verify {data.directories[0]}", 1
-            )
-        return int(status)
+        if status >= 0:
+            return int(status)
+
+        fault = "sentence lengths that do not fit the tokens"
+        if status == TOO_LARGE:
+            fault = "an id beyond the vocabulary"
+        raise UserError(
+            f"{', '.join(data.directories)}: {fault}",
+            f"run corpus verify {data.directories[0]}, then build or copy the shards again",
+            1,
+        )

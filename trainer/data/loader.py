@@ -1,4 +1,9 @@
-"""TODO-DOC trainer/data/loader.py."""
+"""Micro-batches in training order, made by one background thread that stays a few ahead.
+
+The kernels release the GIL, so one thread keeps up with any GPU; there are no worker processes, and
+no order that depends on them. Buffers are allocated once and used in a ring: a micro-batch belongs
+to the training thread from `next` until `release`.
+"""
 
 import queue
 import threading
@@ -8,14 +13,44 @@ from dataclasses import dataclass
 
 import torch
 
-from trainer.data.gather import Masker
+from trainer.data.gather import Buffers, Masker
 from trainer.data.order import Order
+
+
+@dataclass(frozen=True)
+class Share:
+    """One rank's part of every batch: `batch` samples in all, `micro` at once on a device."""
+
+    batch: int
+    micro: int
+    rank: int = 0
+    ranks: int = 1
+
+    @property
+    def accumulation(self) -> int:
+        """Micro-batches that a rank computes in one step."""
+        return self.batch // self.ranks // self.micro
+
+    def places(self, first: int) -> Iterator[int]:
+        """Where in the endless order each micro-batch begins, from batch `first` on, for ever.
+
+        Batch s is the places [s * batch, (s + 1) * batch), and rank r takes the r-th part of it.
+        """
+        part = self.batch // self.ranks
+        batch = first
+        while True:
+            start = batch * self.batch + self.rank * part
+            yield from range(start, start + part, self.micro)
+            batch += 1
 
 
 @dataclass
 class MicroBatch:
-    """B samples of length L: `ids` (B, L), `places` and `labels` (B * K,), all int64; `masked`
-    labels count, `tokens` are no padding."""
+    """B samples of length L: `ids` (B, L), `places` and `labels` (B * K,), `lengths` (B,), int64.
+
+    `masked` counts the labels, `tokens` what is not padding. `copied` is recorded on the GPU's
+    stream when the tensors have been copied and the buffer may be filled again.
+    """
 
     ids: torch.Tensor
     places: torch.Tensor
@@ -26,77 +61,81 @@ class MicroBatch:
     copied: "torch.cuda.Event | None" = None
 
 
-def make_buffer(samples: int, length: int, most: int, pinned: bool) -> MicroBatch:
-    """An empty micro-batch; pinned memory is what a GPU can copy from while it computes."""
-    shapes = ((samples, length), (samples * most,), (samples * most,), (samples,))
-    ids, places, labels, lengths = (
-        torch.zeros(shape, dtype=torch.int64, pin_memory=pinned) for shape in shapes
+def make_buffer(samples: int, length: int, most_masked: int, pinned: bool) -> MicroBatch:
+    """An empty micro-batch; a GPU can copy from pinned memory while it computes."""
+
+    def zeros(*shape: int) -> torch.Tensor:
+        return torch.zeros(shape, dtype=torch.int64, pin_memory=pinned)
+
+    return MicroBatch(
+        ids=zeros(samples, length),
+        places=zeros(samples * most_masked),
+        labels=zeros(samples * most_masked),
+        lengths=zeros(samples),
     )
-    return MicroBatch(ids, places, labels, lengths)
 
 
 class Loader:
-    """Micro-batches of one rank in training order, made by one thread in a ring of buffers.
+    """The micro-batches of one rank from batch `first` on, made by a thread in a ring of buffers.
 
-    Batch s is places [s * batch, (s + 1) * batch); rank r takes the r-th part, in micro-batches of
-    `micro` samples. `waited` adds up the seconds in which nothing was ready.
+    `waited` is the sum of the seconds in which the training thread waited for a micro-batch.
     """
 
     def __init__(
         self,
         masker: Masker,
         order: Order,
-        batch: int,
-        micro: int,
-        rank: int,
-        ranks: int,
+        share: Share,
         first: int,
         ahead: int = 4,
         pinned: bool = False,
     ) -> None:
-        self.masker, self.order = masker, order
-        self.batch, self.micro, self.rank, self.ranks, self.first = batch, micro, rank, ranks, first
+        self.masker = masker
+        self.order = order
+        self.share = share
         self.waited = 0.0
+
         self._ready: queue.Queue[MicroBatch | BaseException] = queue.Queue()
         self._free: queue.Queue[MicroBatch | None] = queue.Queue()
         for _ in range(ahead):
-            self._free.put(make_buffer(micro, masker.data.length, masker.most, pinned))
-        self._thread = threading.Thread(target=self._run, name="loader", daemon=True)
+            self._free.put(make_buffer(share.micro, masker.data.length, masker.most_masked, pinned))
+
+        self._thread = threading.Thread(target=self._run, args=[first], name="loader", daemon=True)
         self._thread.start()
 
-    def _run(self) -> None:
+    def _run(self, first: int) -> None:
         try:
-            for place in self._places():
+            for place in self.share.places(first):
                 buffer = self._free.get()
                 if buffer is None:
                     return
                 if buffer.copied is not None:
                     buffer.copied.synchronize()
-                epochs, samples = self.order.samples(place, self.micro)
-                arrays = (
-                    buffer.ids.numpy(),
-                    buffer.places.numpy().reshape(self.micro, -1),
-                    buffer.labels.numpy().reshape(self.micro, -1),
-                    buffer.lengths.numpy(),
-                )
-                buffer.masked = self.masker.fill(epochs, samples, *arrays)
-                buffer.tokens = int(arrays[3].sum())
+                self._fill(buffer, place)
                 self._ready.put(buffer)
         except BaseException as error:  # handed to the training thread, which raises it
             self._ready.put(error)
 
-    def _places(self) -> Iterator[int]:
-        share, batch = self.batch // self.ranks, self.first
-        while True:
-            start = batch * self.batch + self.rank * share
-            yield from range(start, start + share, self.micro)
-            batch += 1
+    def _fill(self, buffer: MicroBatch, place: int) -> None:
+        """Fill a buffer with the micro-batch that begins at `place`."""
+        micro = self.share.micro
+        arrays = Buffers(
+            ids=buffer.ids.numpy(),
+            places=buffer.places.numpy().reshape(micro, -1),
+            labels=buffer.labels.numpy().reshape(micro, -1),
+            lengths=buffer.lengths.numpy(),
+        )
+
+        epochs, samples = self.order.samples(place, micro)
+        buffer.masked = self.masker.fill(epochs, samples, arrays)
+        buffer.tokens = int(arrays.lengths.sum())
 
     def next(self) -> MicroBatch:
-        """The next micro-batch; give it back by `release` when it is no longer read."""
+        """The next micro-batch. Raises what the thread could not handle, such as `UserError`."""
         start = time.perf_counter()
         item = self._ready.get()
         self.waited += time.perf_counter() - start
+
         if isinstance(item, BaseException):
             raise item
         return item

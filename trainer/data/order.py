@@ -1,4 +1,10 @@
-"""TODO-DOC trainer/data/order.py."""
+"""The endless order of samples: any part of it is computed from its place alone.
+
+Without weights all samples form one order, each of them once an epoch. With weights the sources are
+mixed in blocks, each with an exact count of every source, and each source has its own order and its
+own epochs. Nothing is stored and nothing depends on what was drawn before, so resuming costs as
+little as starting. Memory: O(1) per request, or one epoch's table below 10,000 samples.
+"""
 
 from dataclasses import dataclass
 
@@ -6,20 +12,17 @@ import numpy as np
 
 from shards.errors import UserError, nearest
 from trainer.chance import MIX, make_key, order, shuffle
-from trainer.data.samples import Data, Int64
+from trainer.data.samples import Data
+from trainer.jit import Int64
 
-MIX_BLOCK = 4096  # samples in a block of mixed sources; shares are exact to 1 in so many
+# Samples in a block of mixed sources; the shares of the sources are exact to one in so many.
+MIX_BLOCK = 4096
 
 
 @dataclass(frozen=True)
 class Order:
-    """The endless order of samples: each source's own, mixed in keyed blocks where weights are
-    given.
-
-    Without weights all samples form one order, each once an epoch. With weights every block of
-    MIX_BLOCK samples holds an exact count of each source (`counts`), shuffled by a key of the
-    block; each source has its own epochs.
-    """
+    """The order for one seed. `ranges` are the samples [start, end) of each source, `counts` how
+    many of a block are from each source; no counts where the sources are not mixed."""
 
     seed: int
     ranges: tuple[tuple[int, int], ...]
@@ -28,62 +31,83 @@ class Order:
     def samples(self, first: int, count: int) -> tuple[Int64, Int64]:
         """Epochs and samples, both (count,) int64, of the places [first, first + count)."""
         places = np.arange(first, first + count, dtype=np.int64)
-        epochs, samples = np.empty(count, np.int64), np.empty(count, np.int64)
+        epochs = np.empty(count, np.int64)
+        samples = np.empty(count, np.int64)
         if not self.counts:
             order(places, self.ranges[-1][1], self.seed, 0, epochs, samples)
             return epochs, samples
-        chosen, within = self._mixed(places)
+
+        sources, own_places = self._mixed(places)
         for source, (start, end) in enumerate(self.ranges):
-            mine = np.flatnonzero(chosen == source)
-            # `order` wants rising places (within a block they are shuffled), so it is asked in
-            # their order.
-            mine = mine[np.argsort(within[mine], kind="stable")]
-            if len(mine):
-                own_epochs, own = np.empty(len(mine), np.int64), np.empty(len(mine), np.int64)
-                order(within[mine], end - start, self.seed, source + 1, own_epochs, own)
-                epochs[mine], samples[mine] = own_epochs, own + start
+            mine = np.flatnonzero(sources == source)
+            # `order` needs rising places, and within a block they are shuffled.
+            mine = mine[np.argsort(own_places[mine], kind="stable")]
+            if not len(mine):
+                continue
+
+            own_epochs = np.empty(len(mine), np.int64)
+            own_samples = np.empty(len(mine), np.int64)
+            stream = source + 1
+            order(own_places[mine], end - start, self.seed, stream, own_epochs, own_samples)
+            epochs[mine] = own_epochs
+            samples[mine] = own_samples + start
+
         return epochs, samples
 
     def _mixed(self, places: Int64) -> tuple[Int64, Int64]:
-        """For each place: its source, and its place in that source's own endless order."""
+        """For each of `places` (P,): its source, and its place in the order of that source."""
+        counts = np.array(self.counts, np.int64)
+        # Slots [bounds[s], bounds[s + 1]) of a block belong to source s, before the shuffle.
         bounds = np.concatenate([[0], np.cumsum(self.counts)]).astype(np.int64)
-        chosen, within = np.empty_like(places), np.empty_like(places)
-        for block in range(int(places[0]) // MIX_BLOCK, int(places[-1]) // MIX_BLOCK + 1):
+        sources = np.empty_like(places)
+        own_places = np.empty_like(places)
+
+        first_block = int(places[0]) // MIX_BLOCK
+        last_block = int(places[-1]) // MIX_BLOCK
+        for block in range(first_block, last_block + 1):
             here = (places // MIX_BLOCK) == block
             table = shuffle(MIX_BLOCK, np.uint64(make_key(self.seed, MIX, block, 0)))
             slots = table[places[here] % MIX_BLOCK]
             source = np.searchsorted(bounds, slots, side="right") - 1
-            chosen[here] = source
-            within[here] = block * np.array(self.counts, np.int64)[source] + slots - bounds[source]
-        return chosen, within
+            sources[here] = source
+            own_places[here] = block * counts[source] + slots - bounds[source]
+
+        return sources, own_places
 
 
 def make_order(data: Data, seed: int, mix: dict[str, float]) -> Order:
-    """The order of `data`; `mix` maps sources to weights. Raises `UserError` for a source that is
-    not there."""
+    """The order of `data`; `mix` maps sources to weights, and a source without one has weight 1.
+
+    Raises `UserError` for a source that the shards do not have, or when no weight is above 0.
+    """
     for name in mix:
         if name not in data.sources:
             raise UserError(
                 f"--mix {name}: no such source in the shards", nearest(name, data.sources)
             )
+
     ranges = tuple(data.sources.values())
     if not mix:
         return Order(seed, ranges, ())
-    sizes = [end - start for start, end in ranges]
-    wanted = [size * mix.get(name, 1.0) for name, size in zip(data.sources, sizes)]
+
+    wanted = [(end - start) * mix.get(name, 1.0) for name, (start, end) in data.sources.items()]
     if sum(wanted) <= 0:
         raise UserError(
             "--mix: no source has a weight above 0", "give at least one source a weight"
         )
-    return Order(seed, ranges, _shares(wanted))
+    return Order(seed, ranges, shares(wanted))
 
 
-def _shares(wanted: list[float]) -> tuple[int, ...]:
-    """Counts in a block, by largest remainder; whatever is wanted at all is there at least once."""
+def shares(wanted: list[float]) -> tuple[int, ...]:
+    """How many samples of a block each source gets: in proportion to `wanted`, rounded by largest
+    remainder, and at least one where anything is wanted."""
     exact = [value * MIX_BLOCK / sum(wanted) for value in wanted]
     counts = [max(int(value), 1) if value > 0 else 0 for value in exact]
+
     while sum(counts) != MIX_BLOCK:
         step = 1 if sum(counts) < MIX_BLOCK else -1
         able = [i for i, value in enumerate(exact) if value > 0 and (step > 0 or counts[i] > 1)]
-        counts[max(able, key=lambda i: step * (exact[i] - counts[i]))] += step
+        furthest = max(able, key=lambda i: step * (exact[i] - counts[i]))
+        counts[furthest] += step
+
     return tuple(counts)

@@ -1,57 +1,43 @@
-"""The index of a shard: where each sample begins. Packed by a kernel from the sentence lengths,
-cached by digest.
+"""The index of a shard: where each sample begins. Packed from the sentence lengths, cached on disk.
 
-FULL-SENTENCES (paper, section 4.2): whole sentences, across documents, up to the length; about 4 %
-of a sample is padding at 26 tokens a sentence. Packing ends at a shard's end, so a shard's index
-depends on that shard alone, and its cache file is named by the shard's digest and the format. Cost:
-about 1 ns a sentence; 32 bytes a sample.
+Packing ends at a shard's end, so the index of a shard depends on that shard alone, and its cache
+file is named by the shard's digest and the format. Cost: about 1 ns a sentence; 32 bytes a sample.
 """
 
 import os
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from shards.errors import UserError
 from shards.reader import Shard
 from shards.storage import files
 from trainer.formats.full_sentences import pack
+from trainer.jit import Int64
 
 VERSION = 1
 
 
 def cache_folder() -> Path:
-    """`$CORPUSMILL_CACHE`, else `corpusmill` below `$XDG_CACHE_HOME` or `~/.cache`."""
+    """`$CORPUSMILL_CACHE`, else `corpusmill` in `$XDG_CACHE_HOME` or `~/.cache`."""
     base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     return Path(os.environ.get("CORPUSMILL_CACHE") or os.path.join(base, "corpusmill"))
 
 
-def shard_index(shard: Shard, length: int, sentence_eos: bool, name: str = "") -> NDArray[np.int64]:
-    """The index of a shard (N + 1, 4) int64, see `kernels.pack`: read from the cache, else packed
-    and put there.
+def shard_index(shard: Shard, length: int, sentence_eos: bool, name: str = "") -> Int64:
+    """The index of a shard, (N + 1, 4) int64 as `full_sentences.pack` writes it.
 
-    Where no cache can be written it stays in memory. Raises `UserError` when the lengths do not fit
-    the tokens.
+    Read from the cache; otherwise packed and stored there. Where the cache cannot be written the
+    index stays in memory. `name` is what an error calls the shard. Raises `UserError` when the
+    sentence lengths do not fit the tokens.
     """
-    path = (
-        cache_folder()
-        / "index"
-        / f"{shard.entry.digest}-{length}-{'eos' if sentence_eos else 'doc'}-{VERSION}.npy"
-    )
-    try:
-        # A memory map, so that the ranks of a host share its pages.
-        index: NDArray[np.int64] = np.load(path, mmap_mode="r")
-        if (
-            index.ndim == 2
-            and index.shape[1:] == (4,)
-            and index.dtype == np.int64
-            and len(index)
-            and index[-1, 0] == len(shard.tokens)
-        ):
-            return index
-    except (OSError, ValueError, EOFError):
-        pass
+    ends = "eos" if sentence_eos else "doc"
+    path = cache_folder() / "index" / f"{shard.entry.digest}-{length}-{ends}-{VERSION}.npy"
+
+    index = read_index(path, len(shard.tokens))
+    if index is not None:
+        return index
+
     index = pack_shard(shard, length, sentence_eos, name)
     try:
         with files.open_output(str(path)) as stream:
@@ -61,20 +47,38 @@ def shard_index(shard: Shard, length: int, sentence_eos: bool, name: str = "") -
     return index
 
 
-def pack_shard(shard: Shard, length: int, sentence_eos: bool, name: str = "") -> NDArray[np.int64]:
-    """The index of a shard, packed now."""
+def read_index(path: Path, tokens: int) -> Int64 | None:
+    """A stored index of a shard of so many tokens, memory-mapped so that the ranks of a host share
+    its pages; None where there is none or it is damaged."""
+    try:
+        index: Int64 = np.load(path, mmap_mode="r")
+    except (OSError, ValueError, EOFError):
+        return None
+
+    right_form = index.ndim == 2 and index.shape[1:] == (4,) and index.dtype == np.int64
+    # A file that was cut ends before the last token.
+    if right_form and len(index) and index[-1, 0] == tokens:
+        return index
+    return None
+
+
+def pack_shard(shard: Shard, length: int, sentence_eos: bool, name: str = "") -> Int64:
+    """The index of a shard, (N + 1, 4) int64, packed now. Raises `UserError` like `shard_index`."""
     ends = shard.sentence_offsets
-    # Checked here, once, since the kernels that read by this index trust it.
-    if (
-        int(shard.sentences.sum(dtype=np.int64)) != len(shard.tokens)
-        or int(ends[-1]) != len(shard.sentences)
-        or np.any(np.diff(ends) < 0)
-    ):
+
+    # Checked here, once: the kernels that read by this index trust it.
+    fits = (
+        int(shard.sentences.sum(dtype=np.int64)) == len(shard.tokens)
+        and int(ends[-1]) == len(shard.sentences)
+        and not np.any(np.diff(ends) < 0)
+    )
+    if not fits:
         raise UserError(
             f"{name or shard.entry.file}: the sentence lengths do not add up to the tokens",
-            "corpus verify the shards, then build or copy them again",
+            "run corpus verify on the shards, then build or copy them again",
             1,
         )
+
     count = pack(shard.sentences, ends, length, sentence_eos, np.zeros((0, 4), np.int64))
     index = np.zeros((count + 1, 4), np.int64)
     pack(shard.sentences, ends, length, sentence_eos, index)

@@ -1,37 +1,34 @@
-"""TODO-DOC trainer/masking/tokens.py."""
+"""Masking single tokens, anew in each epoch (RoBERTa paper, section 3.1: dynamic masking).
+
+Two styles: `exact` masks a fixed share of the tokens that are not special; `fairseq` repeats what
+fairseq does, so that perplexities can be compared with those in its papers. All chance comes from
+one key per sample, so the masks of a sample do not depend on the batch it is in. The twin in plain
+Python is in `tests/helpers/trainer_twins.py`.
+"""
 
 import numpy as np
 
 from trainer.chance import LOW32, REPLACEMENTS, below, draw
 from trainer.jit import Int, Int64, jit
 
-IGNORED = -100  # label of a place that holds no masked token; torch's cross entropy leaves it out
-
-# --- masking
-# ------------------------------------------------------------------------------------------------------
+# The label of a place that holds no masked token; torch's cross entropy leaves it out.
+IGNORED = -100
 
 
 @jit
 def mask(
-    row: Int64,
-    length: Int,
-    key: np.uint64,
-    rate: float,
-    fairseq: bool,
-    vocab_size: Int,
-    specials: Int64,
-    mask_id: Int,
-    scratch: Int64,
-    places: Int64,
-    labels: Int64,
-) -> Int:
-    """Hide tokens of `row[:length]` in place; returns how many (paper, section 3.1).
+    row: Int64, length: Int, key: np.uint64, rate: float, fairseq: bool, vocab_size: Int,
+    specials: Int64, mask_id: Int, scratch: Int64, places: Int64, labels: Int64,
+) -> Int:  # fmt: skip
+    """Hide tokens of `row[:length]` in place and return how many.
 
-    Exactly floor(rate * candidates + 0.5) are chosen, by a partial Fisher-Yates shuffle; candidates
-    are the ids not in `specials` (rising). Of the chosen 80 % become `mask_id`, 10 % a random id
-    that is not special, 10 % stay. `places` and `labels` receive the places in the row and the true
-    ids; `scratch` has room for a row. `fairseq`: every id is a candidate, the count is floor(rate *
-    length + u), random ids are from [4, vocab_size).
+    `row` (L,) ids; `specials` all special ids, rising; `scratch` (L,) is overwritten. `places` and
+    `labels` receive the places in the row and the true ids of the hidden tokens.
+
+    Exactly floor(rate * candidates + 0.5) tokens are chosen by a partial Fisher-Yates shuffle; the
+    candidates are the ids that are not special. Of the chosen ones 80 % become `mask_id`, 10 % a
+    random id that is not special, and 10 % stay. With `fairseq` every id is a candidate, the count
+    is floor(rate * length + u) for a uniform u, and random ids are from [4, vocab_size).
     """
     candidates = 0
     for i in range(length):
@@ -41,15 +38,21 @@ def mask(
         if fairseq or not special:
             scratch[candidates] = i
             candidates += 1
+
     rounding = 0.5
     if fairseq:
+        # 53 bits over 2^53: a uniform float64 in [0, 1).
         rounding = np.float64(draw(key, REPLACEMENTS - 1) >> np.uint64(11)) / 9007199254740992.0
     count = np.int64(rate * candidates + rounding)
+
     for j in range(count):
         other = j + below(draw(key, j), candidates - j)
         scratch[j], scratch[other] = scratch[other], scratch[j]
         place = scratch[j]
-        places[j], labels[j] = place, row[place]
+        places[j] = place
+        labels[j] = row[place]
+
+        # One draw serves twice: its upper half decides what happens, its lower half the random id.
         bits = draw(key, REPLACEMENTS + j)
         fate = np.float64(bits >> np.uint64(32)) / 4294967296.0
         if fate < 0.8:
@@ -59,9 +62,11 @@ def mask(
             if fairseq:
                 row[place] = 4 + below(low, vocab_size - 4)
             else:
+                # Count over the ids that are not special: step past each special id on the way.
                 drawn = below(low, vocab_size - len(specials))
                 for k in range(len(specials)):
                     if drawn >= specials[k]:
                         drawn += 1
                 row[place] = drawn
+
     return count

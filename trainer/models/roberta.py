@@ -1,13 +1,13 @@
-"""RoBERTa in one file: post-LN encoder, learned positions, head tied to the embeddings and applied
-to masked tokens only.
+"""RoBERTa in one file: a post-LN encoder with learned positions, and a head that is tied to the
+embeddings and applied to masked tokens only.
 
-Parameters carry the published names (`roberta.encoder.layer.0.attention.self.query.weight`), so a
+Parameters have the published names (`roberta.encoder.layer.0.attention.self.query.weight`), so a
 state dict is a Hugging Face checkpoint (`published_state`). Shape letters: B samples, T tokens, H
-width, N heads, M masked, V vocabulary.
+width, M masked, V vocabulary.
 
-The word embeddings hold V rounded up to 64 rows: products with an odd V miss the tensor cores. The
-rows beyond V are zero, their logits are pinned to the lowest number, so they get no share of the
-softmax and no gradient.
+The word embeddings have V rounded up to a multiple of 64 rows: products with an odd V miss the
+tensor cores. The rows beyond V are zero and their logits are pinned to the lowest number, so they
+get no share of the softmax and no gradient.
 """
 
 import math
@@ -21,31 +21,33 @@ from trainer.config import ModelConfig
 
 WORDS = "roberta.embeddings.word_embeddings.weight"
 
+# Published copies of tied weights, which are left out when a checkpoint is read.
 TIED = ("lm_head.decoder.weight", "lm_head.decoder.bias")
 
-_MULTIPLE = 64
+# The rows of the word embeddings are a multiple of this.
+ROWS_MULTIPLE = 64
 
 
 class Embeddings(nn.Module):
-    """Word + position + token type, LayerNorm, dropout: ids (B, T) -> (B, T, H)."""
+    """Word + position + token type, LayerNorm, dropout: ids (B, T) int64 -> (B, T, H)."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        rows = math.ceil(config.vocab_size / _MULTIPLE) * _MULTIPLE
+        rows = math.ceil(config.vocab_size / ROWS_MULTIPLE) * ROWS_MULTIPLE
+        positions = config.positions + config.pad_id + 1
+
         self.pad_id = config.pad_id
-        self.word_embeddings = _table(rows, config.hidden, config.pad_id)
-        self.position_embeddings = _table(
-            config.positions + config.pad_id + 1, config.hidden, config.pad_id
-        )
-        self.token_type_embeddings = _table(1, config.hidden, None)
+        self.word_embeddings = make_table(rows, config.hidden, config.pad_id)
+        self.position_embeddings = make_table(positions, config.hidden, config.pad_id)
+        self.token_type_embeddings = make_table(1, config.hidden, None)
         self.LayerNorm = nn.LayerNorm(config.hidden, eps=config.layer_norm_eps)
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, ids_BT: Tensor) -> Tensor:
+        # fairseq counts positions from pad_id + 1 over real tokens; padding stays at pad_id.
         real = (ids_BT != self.pad_id).long()
-        # Positions are counted from pad + 1 over real tokens; padding stays at pad (trainer-peers:
-        # first real token 2).
         positions_BT = real.cumsum(1) * real + self.pad_id
+
         x = (
             self.word_embeddings(ids_BT)
             + self.position_embeddings(positions_BT)
@@ -55,50 +57,49 @@ class Embeddings(nn.Module):
         return out
 
 
-def _table(rows: int, width: int, pad_id: int | None) -> nn.Embedding:
-    # `_weight` skips torch's own draw of the weights: `build` makes them
+def make_table(rows: int, width: int, pad_id: int | None) -> nn.Embedding:
+    """An embedding without weights: `_weight` skips torch's own draw, since `build` makes them."""
     return nn.Embedding(rows, width, padding_idx=pad_id, _weight=torch.empty(rows, width))
 
 
 class Layer(nn.Module):
-    """Self-attention and feed-forward, each LN(x + dropout(sublayer(x))): (B, T, H) -> (B, T,
-    H)."""
+    """Self-attention and feed-forward, each LN(x + dropout(sublayer(x))): (B, T, H) -> same."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        H, D = config.hidden, config.intermediate
-        self.heads, self.attention_dropout = config.heads, config.attention_dropout
-        # Containers only give the published names; the computation is all in `forward`.
-        self.attention = nn.ModuleDict(
-            {
-                "self": nn.ModuleDict(
-                    {"query": nn.Linear(H, H), "key": nn.Linear(H, H), "value": nn.Linear(H, H)}
-                ),
-                "output": nn.ModuleDict(
-                    {
-                        "dense": nn.Linear(H, H),
-                        "LayerNorm": nn.LayerNorm(H, eps=config.layer_norm_eps),
-                    }
-                ),
-            }
+        H = config.hidden
+        D = config.intermediate
+        eps = config.layer_norm_eps
+        self.heads = config.heads
+        self.attention_dropout = config.attention_dropout
+
+        # The containers only give the published names; the computation is all in `forward`.
+        projections = nn.ModuleDict(
+            {"query": nn.Linear(H, H), "key": nn.Linear(H, H), "value": nn.Linear(H, H)}
         )
+        mixed = nn.ModuleDict({"dense": nn.Linear(H, H), "LayerNorm": nn.LayerNorm(H, eps=eps)})
+        self.attention = nn.ModuleDict({"self": projections, "output": mixed})
         self.intermediate = nn.ModuleDict({"dense": nn.Linear(H, D)})
         self.output = nn.ModuleDict(
-            {"dense": nn.Linear(D, H), "LayerNorm": nn.LayerNorm(H, eps=config.layer_norm_eps)}
+            {"dense": nn.Linear(D, H), "LayerNorm": nn.LayerNorm(H, eps=eps)}
         )
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, x: Tensor, keep: Tensor) -> Tensor:
-        """`keep` (B, 1, 1, T) is True where a token may be looked at."""
+        """`keep` (B, 1, 1, T) bool is True for tokens that may be attended to."""
         B, T, H = x.shape
-        attention, output = self.attention["self"], self.attention["output"]
+        attention = self.attention["self"]
+        output = self.attention["output"]
+
         shape = (B, T, self.heads, H // self.heads)
         q = attention["query"](x).view(shape).transpose(1, 2)  # type: ignore[operator, index]
         k = attention["key"](x).view(shape).transpose(1, 2)  # type: ignore[operator, index]
         v = attention["value"](x).view(shape).transpose(1, 2)  # type: ignore[operator, index]
         dropout = self.attention_dropout if self.training else 0.0
         mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=keep, dropout_p=dropout)
-        mixed = output["dense"](mixed.transpose(1, 2).reshape(B, T, H))  # type: ignore[operator, index]
+
+        mixed = mixed.transpose(1, 2).reshape(B, T, H)
+        mixed = output["dense"](mixed)  # type: ignore[operator, index]
         x = output["LayerNorm"](x + self.dropout(mixed))  # type: ignore[operator, index]
         inner = self.output["dense"](F.gelu(self.intermediate["dense"](x)))
         out: Tensor = self.output["LayerNorm"](x + self.dropout(inner))
@@ -130,8 +131,8 @@ class Roberta(nn.Module):
 
 
 class MaskedLMHead(nn.Module):
-    """dense, GELU, LayerNorm; the tied product with the word embeddings is in
-    `MaskedLM.forward`."""
+    """Dense, GELU, LayerNorm: (M, H) -> (M, H). `MaskedLM.forward` does the tied product with the
+    word embeddings."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -145,97 +146,119 @@ class MaskedLMHead(nn.Module):
 
 
 class MaskedLM(nn.Module):
-    """RoBERTa with its masked-language-model head."""
+    """RoBERTa with its masked-language-model head: ids and places -> logits."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
         self.roberta = Roberta(config)
         self.lm_head = MaskedLMHead(config)
-        # fairseq has no token types: the row stays zero, or as imported. It is exported, never
+        # fairseq has no token types: the row stays zero, or as imported. It is exported but never
         # trained.
         self.roberta.embeddings.token_type_embeddings.weight.requires_grad_(False)
 
     def forward(self, ids_BT: Tensor, places_M: Tensor) -> Tensor:
-        """Logits (M, V rounded up) at flat places of the batch; projecting 15 % of the places saves
-        a third of the step."""
+        """Logits (M, V rounded up) at flat places of the batch.
+
+        `ids_BT` and `places_M` are int64. Only the masked places are projected to the vocabulary,
+        which saves a third of a training step at 15 %.
+        """
         hidden = self.roberta(ids_BT).reshape(-1, self.config.hidden)
+        masked = self.lm_head(hidden.index_select(0, places_M))
+
         words = self.roberta.embeddings.word_embeddings.weight
         bias = self.lm_head.bias
-        lowest = torch.finfo(torch.float16).min if words.shape[0] > bias.shape[0] else 0.0
-        return F.linear(
-            self.lm_head(hidden.index_select(0, places_M)),
-            words,
-            F.pad(bias, (0, words.shape[0] - bias.shape[0]), value=lowest),
-        )
+        # fp16's lowest number, so that the pinned logits stay finite in every precision.
+        added = words.shape[0] - bias.shape[0]
+        lowest = torch.finfo(torch.float16).min if added else 0.0
+        return F.linear(masked, words, F.pad(bias, (0, added), value=lowest))
 
 
+# --- weights
+
+
+@torch.no_grad()
 def build(config: ModelConfig, seed: int) -> MaskedLM:
-    """A new model on the CPU, fp32. Weights as fairseq's `init_bert_params`, each tensor from its
-    own key."""
+    """A new model on the CPU in fp32, its weights as fairseq's `init_bert_params` draws them.
+
+    Each tensor comes from its own key, so the weights do not depend on the order of the draws.
+    """
     with torch.device("meta"):
         model = MaskedLM(config)
     model = model.to_empty(device="cpu")
-    padding = (
-        model.roberta.embeddings.word_embeddings.weight,
-        model.roberta.embeddings.position_embeddings.weight,
-    )
+
     for number, (name, parameter) in enumerate(model.named_parameters()):
+        # torch takes seeds of 63 bits.
         generator = torch.Generator().manual_seed(int(make_key(seed, WEIGHTS, 0, number)) >> 1)
-        with torch.no_grad():
-            if name.endswith("bias") or "token_type" in name:
-                parameter.zero_()
-            elif "LayerNorm" in name or "layer_norm" in name:
-                parameter.fill_(1.0)
-            else:
-                parameter.normal_(0.0, 0.02, generator=generator)
-    with torch.no_grad():
-        for embedding in padding:
-            embedding[config.pad_id].zero_()
-        padding[0][config.vocab_size :].zero_()
+        if name.endswith("bias") or "token_type" in name:
+            parameter.zero_()
+        elif "LayerNorm" in name or "layer_norm" in name:
+            parameter.fill_(1.0)
+        else:
+            parameter.normal_(0.0, 0.02, generator=generator)
+
+    words = model.roberta.embeddings.word_embeddings.weight
+    positions = model.roberta.embeddings.position_embeddings.weight
+    words[config.pad_id].zero_()
+    positions[config.pad_id].zero_()
+    words[config.vocab_size :].zero_()
     return model
 
 
 def published_state(model: MaskedLM) -> dict[str, Tensor]:
-    """The weights by their published names and shapes, without the rows beyond the vocabulary
-    (views, not copies)."""
-    return {
-        name: tensor.detach()[: model.config.vocab_size] if name == WORDS else tensor.detach()
-        for name, tensor in model.state_dict().items()
-    }
+    """The weights by their published names and shapes, without the rows beyond the vocabulary.
+
+    The tensors are views, not copies.
+    """
+    state = {name: tensor.detach() for name, tensor in model.state_dict().items()}
+    state[WORDS] = state[WORDS][: model.config.vocab_size]
+    return state
 
 
+@torch.no_grad()
 def load_published(model: MaskedLM, state: dict[str, Tensor]) -> None:
-    """Copy published weights into the model, exactly. Names and shapes must fit: see
-    `export.read_pretrained`."""
-    own = model.state_dict()
-    with torch.no_grad():
-        for name, tensor in own.items():
-            if name == WORDS:
-                tensor.zero_()
-                tensor = tensor[: model.config.vocab_size]
-            if state[name].shape != tensor.shape:
-                raise ValueError(
-                    f"{name}: shape {tuple(state[name].shape)}, the model has {tuple(tensor.shape)}"
-                )
-            tensor.copy_(state[name])
+    """Copy published weights into the model, exactly.
+
+    `state` must hold every weight (`pretrained.read_pretrained`). Raises `ValueError` for a shape
+    that does not fit.
+    """
+    for name, tensor in model.state_dict().items():
+        if name == WORDS:
+            tensor.zero_()
+            tensor = tensor[: model.config.vocab_size]
+        if state[name].shape != tensor.shape:
+            raise ValueError(
+                f"{name}: shape {tuple(state[name].shape)}, the model has {tuple(tensor.shape)}"
+            )
+        tensor.copy_(state[name])
+
+
+# --- sizes
 
 
 def count_parameters(config: ModelConfig) -> int:
-    """Parameters as published: without the rows that round the vocabulary up."""
-    H, D, L = config.hidden, config.intermediate, config.layers
-    embeddings = (config.vocab_size + config.positions + config.pad_id + 1 + 1 + 2) * H
+    """The number of parameters as published, without the rows that round the vocabulary up."""
+    H = config.hidden
+    D = config.intermediate
+
+    # Word, position and token type embeddings, and a LayerNorm.
+    positions = config.positions + config.pad_id + 1
+    embeddings = (config.vocab_size + positions + 1 + 2) * H
+    # Four projections, two feed-forward products, two LayerNorms.
     layer = 4 * (H * H + H) + 2 * H * D + D + H + 4 * H
-    return embeddings + L * layer + H * H + 3 * H + config.vocab_size
+    head = H * H + 3 * H + config.vocab_size
+    return embeddings + config.layers * layer + head
 
 
 def flops_per_token(config: ModelConfig, length: int, rate: float) -> float:
-    """Floating-point operations of a training step a token, forward and backward (a multiply-add
-    counts two).
+    """Floating-point operations per token of a training step, forward and backward; a multiply-add
+    counts two.
 
     6 * weights of the layers + 12 * layers * width * length (attention) + rate * 6 * (H * V + H *
-    H) (the head, on the masked tokens only, counted as what is done).
+    H) (the head, on the masked tokens only).
     """
-    H, L = config.hidden, config.layers
+    H = config.hidden
+    V = config.vocab_size
     layer = 4 * H * H + 2 * H * config.intermediate
-    return 6.0 * L * layer + 12.0 * L * H * length + rate * 6.0 * (H * config.vocab_size + H * H)
+    attention = 12.0 * config.layers * H * length
+    return 6.0 * config.layers * layer + attention + rate * 6.0 * (H * V + H * H)

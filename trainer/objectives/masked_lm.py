@@ -1,5 +1,8 @@
-"""Losses as sums, never means: `loop` divides once, by the count over all ranks and
-micro-batches."""
+"""The masked-language-model loss as a sum, never a mean.
+
+`pretrain` divides once, by the number of masked tokens over all ranks and micro-batches: a mean of
+means would weigh the tokens of sparse micro-batches more. Shape letters: M masked, V vocabulary.
+"""
 
 import torch
 import torch.nn.functional as F
@@ -9,16 +12,15 @@ from trainer.masking.tokens import IGNORED
 
 
 def masked_lm_sum(logits_MV: Tensor, labels_M: Tensor) -> Tensor:
-    """Sum of the cross entropies (nats, fp32 or wider) over labels that are not IGNORED; 0.0 where
-    there is none."""
-    return F.cross_entropy(
-        logits_MV if logits_MV.dtype == torch.float64 else logits_MV.float(),
-        labels_M,
-        ignore_index=IGNORED,
-        reduction="sum",
-    )
+    """The sum of the cross entropies in nats over labels that are not IGNORED, a 0-dim tensor.
+
+    Computed in fp32, or in float64 when the logits are; 0.0 where no label counts.
+    """
+    if logits_MV.dtype != torch.float64:
+        logits_MV = logits_MV.float()
+    return F.cross_entropy(logits_MV, labels_M, ignore_index=IGNORED, reduction="sum")
 
 
 def hits(logits_MV: Tensor, labels_M: Tensor) -> Tensor:
-    """How many masked tokens the model names, a 0-dim int64 tensor."""
+    """How many masked tokens the model ranks first, a 0-dim int64 tensor."""
     return ((logits_MV.argmax(-1) == labels_M) & (labels_M != IGNORED)).sum()

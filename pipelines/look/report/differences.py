@@ -59,7 +59,9 @@ def _operations(left: list[str], right: list[str]) -> Sequence[tuple[str, int, i
     one = [" " if word.isspace() else word for word in left]
     other = [" " if word.isspace() else word for word in right]
     if one == other:
-        one, other = left, right
+        one = left
+        other = right
+    # without autojunk, which would ignore every word of a text that repeats itself
     return SequenceMatcher(None, one, other, autojunk=False).get_opcodes()
 
 
@@ -105,6 +107,7 @@ def _aligned(removed: str, kept: str) -> tuple[int, int]:
         start = removed.rfind(" ", 0, max(equal - 200, 0)) + 1
         return start, start
 
+    # a passage every 500 characters, for at most 40 searches
     for begin in range(0, min(len(removed), 20_000), 500):
         passage = removed[begin : begin + 60]
         place = kept.find(passage) if len(passage) == 60 else -1

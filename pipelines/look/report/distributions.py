@@ -4,6 +4,7 @@ Columns are streamed: memory is one row group and the counters. Where a home hol
 that keyed chance draws are read, about `LOOK_BYTES` of text.
 """
 
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -32,7 +33,7 @@ so that memory stays bounded."""
 
 HOST = r"^[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@]*@)?(?P<host>[^/?#:@]+)"
 
-LENGTHS = [0] + [step * 10**power for power in range(1, 8) for step in (1, 2, 5)]
+LENGTHS = [0, *(step * 10**power for power, step in itertools.product(range(1, 8), (1, 2, 5)))]
 """Lower edges of the bins of lengths, in characters."""
 
 COLUMNS = ["text", "url", "date", "language", "crawled"]
@@ -76,6 +77,7 @@ class Split:
         for counter, rows in ((self.kept, ~is_removed), (self.removed, is_removed)):
             for pair in pc.value_counts(values.filter(pa.array(rows))).to_pylist():
                 counter[pair["values"]] += pair["counts"]
+            # an approximation only for homes with more hosts than this
             if len(counter) > 2 * MAX_KEYS:
                 for value, _ in counter.most_common()[MAX_KEYS:]:
                     del counter[value]
@@ -275,6 +277,7 @@ def _drawn(recipe: Recipe, slices: list[Summary]) -> list[Summary]:
     size = 0
     documents = 0
     for summary in sorted(slices, key=draw):
+        # every source is looked at, however small the sample
         has_room = size < LOOK_BYTES and documents < LOOK_DOCUMENTS
         if has_room or summary.source not in sources:
             chosen.add((summary.source, summary.slice))
@@ -305,6 +308,7 @@ def _tokens_of_documents(
     of_kept = np.concatenate([*lengths, np.zeros(0, np.int64)])
     if len(of_kept) != int(is_kept.sum()):
         return None
+    # the work files hold kept documents only, in the same order
     tokens = np.zeros(len(is_kept), np.int64)
     tokens[is_kept] = of_kept
     return tokens
@@ -317,6 +321,7 @@ def word_counts(texts: pa.ChunkedArray) -> NDArray[np.int64]:
         buffers = chunk.cast(pa.large_string()).buffers()
         offsets = np.frombuffer(buffers[1], np.int64)[chunk.offset : chunk.offset + len(chunk) + 1]
         content = np.frombuffer(buffers[2] or b"", np.uint8)[offsets[0] : offsets[-1]]
+        # a word starts at a byte that is no space and follows one
         space = _SPACE[content]
         starts = ~space
         starts[1:] &= space[:-1]
@@ -326,6 +331,7 @@ def word_counts(texts: pa.ChunkedArray) -> NDArray[np.int64]:
         heads = offsets[:-1][is_filled]
         starts[heads] = ~space[heads]  # a text begins anew, whatever the one before ended with
 
+        # reduceat cannot sum an empty range: empty texts are left out
         found = np.zeros(len(chunk), np.int64)
         if len(heads):
             found[is_filled] = np.add.reduceat(starts.view(np.uint8), heads, dtype=np.int64)

@@ -5,6 +5,7 @@ Keyed chance on their ids decides which ones are shown, so that a home always sh
 their texts are read.
 """
 
+import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -175,13 +176,18 @@ def examples_of_rejects(
             for batch in rejects.iter_batches(batch_size=10_000):
                 looked_at += batch.num_rows
                 for reason, rows in _drawn_rows(recipe.seed, batch).items():
+                    # only the rows that may be shown are converted to Python
                     for draw, row in nsmallest(PER_REASON, rows):
                         record = batch.slice(row, 1).to_pylist()[0]
                         drawn[reason].append((draw, row, _example(summary.source, record)))
                     drawn[reason] = nsmallest(
                         PER_REASON, drawn[reason], key=lambda entry: entry[:2]
                     )
-    return {reason: [example for _, _, example in found] for reason, found in drawn.items()}
+
+    examples: dict[str, list[Example]] = {}
+    for reason, found in drawn.items():
+        examples[reason] = [example for _, _, example in found]
+    return examples
 
 
 def _drawn_rows(seed: int, batch: pa.RecordBatch) -> dict[str, list[tuple[int, int]]]:
@@ -197,8 +203,8 @@ def _drawn_rows(seed: int, batch: pa.RecordBatch) -> dict[str, list[tuple[int, i
 def examples_of_removed(home: Home, candidates: Candidates) -> dict[tuple[str, str], list[Example]]:
     """The first `PER_REASON` candidates of each stage and reason, with their texts."""
     chosen = {key: found[:PER_REASON] for key, found in candidates.items()}
-    spots = [candidate.spot for found in chosen.values() for candidate in found]
-    records = read_documents(home, spots)
+    every = itertools.chain.from_iterable(chosen.values())
+    records = read_documents(home, [candidate.spot for candidate in every])
 
     examples: dict[tuple[str, str], list[Example]] = {}
     for key, found in chosen.items():
@@ -241,7 +247,10 @@ def pairs(home: Home, candidates: Candidates, spots: dict[str, Spot]) -> list[Pa
             removed=Side(identity=_identity(candidate.source, removed), marked=left),
             kept=Side(identity=_identity(spot[0], kept), marked=right),
         )
-        (identical if pair.identical else different).append(pair)
+        if pair.identical:
+            identical.append(pair)
+        else:
+            different.append(pair)
     return different + identical[:IDENTICAL]
 
 
@@ -249,10 +258,10 @@ def _in_turn(
     candidates: Candidates, spots: dict[str, Spot]
 ) -> list[tuple[tuple[str, str], Candidate]]:
     """The first candidate of each kind whose twin is there, then the second of each, and so on."""
-    there = {
-        key: [candidate for candidate in candidates[key] if candidate.twin in spots]
-        for key in sorted(candidates)
-    }
+    there: Candidates = {}
+    for key in sorted(candidates):
+        there[key] = [candidate for candidate in candidates[key] if candidate.twin in spots]
+
     found = []
     for turn in range(CANDIDATES):
         for key, of_kind in there.items():

@@ -307,6 +307,7 @@ class Verdicts:
             self.candidates.setdefault(key, []).append(self._candidate(ingested, row, fate))
             self.duplicates += fate["twin"] is not None
 
+        # cut after each slice, so that memory does not grow with the home
         for key in self.candidates:
             self.candidates[key] = sorted(self.candidates[key])[:CANDIDATES]
         self._add_scores(removed)
@@ -397,12 +398,9 @@ def _reasons_of_removed(home: Home, verdicts: Verdicts) -> list[Reason]:
 
 def _spots_of_kept(home: Home, slices: list[Summary], verdicts: Verdicts) -> dict[str, Spot]:
     """Where the documents are that were kept in place of the candidates, by id."""
-    ids = {
-        candidate.twin.encode()
-        for candidates in verdicts.candidates.values()
-        for candidate in candidates
-        if candidate.twin
-    }
+    ids: set[bytes] = set()
+    for candidates in verdicts.candidates.values():
+        ids.update(candidate.twin.encode() for candidate in candidates if candidate.twin)
     if not ids:
         return {}
 
@@ -412,6 +410,7 @@ def _spots_of_kept(home: Home, slices: list[Summary], verdicts: Verdicts) -> dic
         begin = 0
         for table in document_tables(home, summary, ["id"]):
             own = table.column("id").to_numpy(zero_copy_only=False).astype("S32")
+            # an id past all wanted ones is compared with the first, and differs
             place = np.searchsorted(wanted, own)
             place[place == len(wanted)] = 0
             for row in np.flatnonzero(wanted[place] == own).tolist():

@@ -72,6 +72,7 @@ def _refuse_local_place(address: str) -> None:
     except OSError as error:
         raise _cannot_write(address, error.strerror or str(error)) from None
 
+    # missing folders are created: the nearest one that is there must be writable
     folder = os.path.dirname(path)
     while not os.path.lexists(folder):
         folder = os.path.dirname(folder)
@@ -91,6 +92,7 @@ def _cannot_write(address: str, why: str, code: int = 3) -> UserError:
 
 def page(figures: ReportFigures, name: str) -> str:
     """The HTML of the figures, smaller than `MAX_BYTES`; `name`: of the home, for the title."""
+    # rendered again with less until it fits: the size of a page is not known before
     text = _render(figures, name)
     for characters, most in ((200, 12), (80, 6), (20, 2), (0, 0)):
         if len(text.encode()) < MAX_BYTES:
@@ -119,6 +121,7 @@ def _shortened(figures: ReportFigures, characters: int, most: int) -> ReportFigu
 
 def _render(figures: ReportFigures, name: str) -> str:
     template, style, script = _template()
+    # the policy of the page allows the script with this digest and no other
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return template.render(
         f=figures,
@@ -142,6 +145,7 @@ def _template() -> tuple[jinja2.Template, str, str]:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    # jinja2 escapes <, >, & and ' in this JSON, so that no text can end the script element
     environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False}
     environment.filters |= {
         "n": number,
@@ -320,6 +324,7 @@ def _funnel(name: str, row: SourceStats, stages: list[str]) -> FunnelRow:
 
     records = row.records or 0
     undecided = records - sum(count for _, _, count in parts)
+    # the report shows documents that no stage has decided yet apart from the kept ones
     parts.insert(0, ("undecided", "not decided yet", undecided))
     bars = [
         Bar(kind, label, count, 100 * count / records)
@@ -331,7 +336,8 @@ def _funnel(name: str, row: SourceStats, stages: list[str]) -> FunnelRow:
 
 def _columns(bins: Histogram, label: Callable[[float], str]) -> Chart:
     """A histogram as columns of the shares of all kept and of all removed documents."""
-    kept_total, removed_total = sum(bins.kept), sum(bins.removed)
+    kept_total = sum(bins.kept)
+    removed_total = sum(bins.removed)
     kept = [count / kept_total if kept_total else 0.0 for count in bins.kept]
     removed = [count / removed_total if removed_total else 0.0 for count in bins.removed]
     highest = max([*kept, *removed], default=0.0) or 1.0

@@ -121,11 +121,9 @@ def test_the_papers_window_names_the_months_that_are_missing_and_a_second_run_fe
     lost = [entry["why"] for entry in figures["missing"]]
     assert len(lost) == 30 - 4 and lost[0] == "2016/10: no listing: HTTP 404 Not Found"
     assert err.splitlines()[-2:] == [
-        f"error: {tmp_path}: 26 listings could not be had",
-        (
-            "hint: hours and days without an archive are normal, a month without is not: check "
-            "--start, --end and --base"
-        ),
+        f"error: {tmp_path}: 26 listings could not be fetched",
+        "hint: some hours and days have no archive, but every month has: "
+        "check --start, --end and --base",
     ]
     assert files_below(tmp_path) == of_month(news, *MONTHS)
     archives = {
@@ -270,7 +268,11 @@ def test_a_dump_with_its_index_checked_by_its_sums(
         *QUICK,
         "--check",
     )
-    assert code == 0 and "1 fetched now" in out and f"{names[0]}: is not what the server has" in err
+    assert (
+        code == 0
+        and "1 fetched now" in out
+        and f"{names[0]}: differs from the server's file" in err
+    )
     assert wrong.read_bytes() == dumps.files[f"ltgwiki/20181220/{names[0]}"]
 
 
@@ -389,8 +391,7 @@ def test_a_list_of_addresses(site: Site, tmp_path: Path, corpus: Corpus) -> None
     host = site.url.removeprefix("http://").replace(":", "_")
     assert code == 1 and f"missing: {host}/nowhere: HTTP 404 Not Found\n" in out
     assert err.endswith(
-        f"error: {tmp_path / 'to'}: 1 file could not be had\nhint: the same command tries "
-        "them again\n"
+        f"error: {tmp_path / 'to'}: 1 file could not be fetched\nhint: run the same command again to try them again\n"
     )
     assert files_below(tmp_path / "to") == {
         f"{host}/a b/x%3F.txt": b"one",
@@ -578,7 +579,7 @@ def test_a_fault_that_stays_is_named_and_the_other_file_comes(
     assert not (tmp_path / key).exists() and (tmp_path / other).read_bytes() == site.files[other]
     assert (
         "Traceback" not in err
-        and err.splitlines()[-2] == f"error: {tmp_path}: 1 file could not be had"
+        and err.splitlines()[-2] == f"error: {tmp_path}: 1 file could not be fetched"
     )
     del site.for_good[key]
     assert corpus(*one_month(site, tmp_path))[0] == 0
@@ -643,7 +644,7 @@ def test_a_file_that_is_another_each_time_is_given_up(
 
     site.for_good[key] = change
     code, out, _ = corpus(*one_month(site, tmp_path))
-    assert code == 1 and "is another file at each request" in out
+    assert code == 1 and "differs at each request" in out
 
 
 def test_a_server_without_ranges_begins_again(site: Site, tmp_path: Path, corpus: Corpus) -> None:
@@ -689,7 +690,7 @@ def test_nobody_is_hammered(site: Site, tmp_path: Path, corpus: Corpus) -> None:
     why = [entry["why"] for entry in json.loads(out)["missing"]]
     assert code == 1 and why == ["HTTP 403 Forbidden"] * 10 + ["not tried"] * 30
     assert sum(method == "GET" and path in keys for method, path, _ in site.requests) == 10
-    assert "stopped: 10 files in a row could not be had" in err and "--contact" in err
+    assert "stopped: 10 files in a row failed" in err and "--contact" in err
 
 
 def test_addresses_that_are_gone_do_not_stop_a_list(
@@ -782,7 +783,7 @@ def test_a_killed_run_is_gone_on_with(
     assert not (tmp_path / key).exists()
     site.sent.clear()
     code, out, err = corpus(*one_month(site, tmp_path))
-    assert code == 0 and "0.4 MB of it are here" in err.replace("400 kB", "0.4 MB")
+    assert code == 0 and "of which 0.4 MB are here" in err.replace("400 kB", "0.4 MB")
     assert (tmp_path / key).read_bytes() == content
     assert site.sent[key] == len(content) - 400_000 and site.gets(key)[-1] == "bytes=400000-"
     assert set(files_below(tmp_path)) == {key, "crawl-data/CC-NEWS/2016/09/warc.paths.gz"}
@@ -862,9 +863,7 @@ def test_a_full_disk_is_said_before_the_work(
 ) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 1000}))
     code, _, err = corpus(*one_month(site, tmp_path))
-    assert (
-        code == 3 and " are missing and 1.0 kB are free\n" in err and site.gets(archive(site)) == []
-    )
+    assert code == 3 and " to fetch, 1.0 kB free\n" in err and site.gets(archive(site)) == []
 
 
 def test_a_disk_that_fills_up_keeps_the_part(

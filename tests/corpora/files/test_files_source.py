@@ -168,7 +168,7 @@ def test_text_by_file_line_and_paragraph(tmp_path: Path) -> None:
 def test_too_large_is_a_reject_and_the_next_is_read(
     document: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(document, "MAX_DOCUMENT_BYTES", 1000)
+    monkeypatch.setattr(files_source, "MAX_DOCUMENT_BYTES", 1000)
     (tmp_path / "a.txt").write_bytes(
         b"x" * 1000
         if document is None

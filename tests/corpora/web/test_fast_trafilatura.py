@@ -169,8 +169,8 @@ def test_what_is_remembered_stays_small() -> None:
         SubElement(tree, "div").set("class", f"x{number}")
     SubElement(tree, "div").set("class", "y" * 201 + "share")
     assert passes(tree) == xpaths.OVERALL_DISCARD_XPATH[0](tree)
-    assert len(passes._single["class"][1]) <= fast_trafilatura._REMEMBERED
-    assert all(len(value) <= fast_trafilatura._LONGEST for value in passes._single["class"][1])
+    assert len(passes._single["class"].answers) <= fast_trafilatura._REMEMBERED
+    assert all(len(value) <= fast_trafilatura._LONGEST for value in passes._single["class"].answers)
 
 
 starts = st.sampled_from(

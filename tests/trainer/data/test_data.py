@@ -15,7 +15,7 @@ import shards
 from shards.errors import UserError
 from trainer.config import MaskingConfig
 from trainer.data.gather import Masker
-from trainer.data.loader import Loader
+from trainer.data.loader import Loader, Share
 from trainer.data.order import MIX_BLOCK, make_order
 from trainer.data.samples import Data, open_data
 from trainer.formats import index
@@ -31,14 +31,10 @@ def gather(
     masking: MaskingConfig = NOTHING,
     seed: int = 0,
 ) -> tuple[np.ndarray, ...]:
-    masker, count = Masker(data, masking, seed), len(samples)
-    ids, lengths = np.empty((count, data.length), np.int64), np.empty(count, np.int64)
-    places, labels = (
-        np.empty((count, masker.most), np.int64),
-        np.empty((count, masker.most), np.int64),
-    )
-    masker.fill(epochs, samples, ids, places, labels, lengths)
-    return ids, places, labels, lengths
+    masker = Masker(data, masking, seed)
+    buffers = masker.buffers(len(samples))
+    masker.fill(epochs, samples, buffers)
+    return buffers.ids, buffers.places, buffers.labels, buffers.lengths
 
 
 def unmasked(ids: np.ndarray, places: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -153,7 +149,7 @@ def loaded(
     order, masker = make_order(data, seed, mix), Masker(data, NOTHING, seed)
     parts: list[list[tuple[np.ndarray, ...]]] = [[] for _ in range(steps)]
     for rank in range(ranks):
-        loader = Loader(masker, order, batch, micro, rank, ranks, first)
+        loader = Loader(masker, order, Share(batch, micro, rank, ranks), first)
         for step in range(steps):
             for _ in range(batch // ranks // micro):
                 got = loader.next()
@@ -292,13 +288,12 @@ def test_an_error_in_the_thread_reaches_the_training(tmp_path: Path) -> None:
         tmp_path / "b", small_tokenizer(), {("train", "a"): [[[np.array([5, 60_000, 7])]]]}
     )
     data = open_data([str(beyond)], "train", 16, True)
-    loader = Loader(Masker(data, NOTHING, 0), make_order(data, 0, {}), 1, 1, 0, 1, 0)
+    loader = Loader(Masker(data, NOTHING, 0), make_order(data, 0, {}), Share(1, 1), 0)
     with pytest.raises(UserError, match="an id beyond the vocabulary"):
         loader.next()
 
 
 # --- masking over ten million tokens
-# ---------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import torch
 from trainer_fixtures import batch
 
 from shards.errors import UserError
-from trainer import export
+from trainer import export, pretrained
 from trainer.config import ModelConfig, load_recipe
 from trainer.models.roberta import (
     WORDS,
@@ -147,7 +147,7 @@ def test_exported_config_loads_with_every_field(tmp_path: Path) -> None:
     for key, value in config.items():
         if key not in ("torch_dtype", "position_embedding_type"):
             assert getattr(loaded, key) == value, key
-    assert export.read_config(tmp_path, SHAPE) == SHAPE
+    assert pretrained.read_config(tmp_path, SHAPE) == SHAPE
 
 
 def test_import_and_export_are_exact(tmp_path: Path) -> None:
@@ -155,9 +155,9 @@ def test_import_and_export_are_exact(tmp_path: Path) -> None:
     transformers wrote."""
     model = theirs(SHAPE)
     model.save_pretrained(tmp_path)
-    config = export.read_config(tmp_path, SHAPE)
+    config = pretrained.read_config(tmp_path, SHAPE)
     own = build(config, 3)
-    export.load_pretrained(tmp_path, own)
+    pretrained.load_pretrained(tmp_path, own)
     stored = safetensors.torch.load_file(tmp_path / "model.safetensors")
     back = published_state(own)
     assert set(back) == set(stored) and all(
@@ -181,7 +181,7 @@ def test_import_of_a_pickled_checkpoint(tmp_path: Path) -> None:
     }
     torch.save(state, tmp_path / "pytorch_model.bin")
     own = build(SHAPE, 0)
-    export.load_pretrained(tmp_path, own)
+    pretrained.load_pretrained(tmp_path, own)
     assert torch.equal(published_state(own)[WORDS], model.state_dict()[WORDS])
 
 
@@ -201,14 +201,14 @@ def test_what_cannot_be_imported_is_named(tmp_path: Path) -> None:
         )
         safetensors.torch.save_file(state, path)
         with pytest.raises(UserError, match=name):
-            export.load_pretrained(tmp_path, own)
+            pretrained.load_pretrained(tmp_path, own)
     path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(UserError, match="cannot be read"):
-        export.load_pretrained(tmp_path, own)
+        pretrained.load_pretrained(tmp_path, own)
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps({**config, "model_type": "bert"}))
     with pytest.raises(UserError, match="model_type is 'bert'"):
-        export.read_config(tmp_path, SHAPE)
+        pretrained.read_config(tmp_path, SHAPE)
 
 
 def test_published_sizes() -> None:

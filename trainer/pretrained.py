@@ -1,0 +1,183 @@
+"""Weights from Hugging Face directories, for `--init` and to read an export back.
+
+Weights keep their published names, so reading is a copy. What does not fit is refused by the name
+of the field or tensor: another architecture, another shape, another vocabulary.
+"""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from shards.errors import UserError
+from trainer.config import ModelConfig
+from trainer.models.roberta import TIED, MaskedLM, load_published, published_state
+
+WEIGHTS = "model.safetensors"
+
+PICKLED = "pytorch_model.bin"
+
+GIVE_A_DIRECTORY = "give a Hugging Face directory of a RoBERTa"
+
+# What `config.json` must say, where it says it, for our encoder to be the same model.
+REQUIRED = {
+    "model_type": "roberta",
+    "hidden_act": "gelu",
+    "type_vocab_size": 1,
+    "position_embedding_type": "absolute",
+}
+
+
+def find_pretrained(name: str) -> Path:
+    """A directory as it is; any other name is fetched from the Hugging Face hub.
+
+    Raises `UserError` (exit 3) when huggingface_hub is not installed or does not find it.
+    """
+    if Path(name).is_dir():
+        return Path(name)
+    if importlib.util.find_spec("huggingface_hub") is None:
+        raise UserError(
+            f"--init {name}: no such directory",
+            "give a Hugging Face directory, or pip install huggingface_hub to fetch hub ids",
+            3,
+        )
+
+    from huggingface_hub import snapshot_download
+
+    patterns = ["config.json", "*.safetensors", PICKLED, "tokenizer.json", "vocab.json"]
+    try:
+        return Path(snapshot_download(name, allow_patterns=[*patterns, "merges.txt"]))
+    except (
+        Exception
+    ) as error:  # the client raises dozens of kinds: no network, no such id, no rights
+        raise UserError(
+            f"--init {name}: no such directory, and the hub did not give it: "
+            f"{str(error).splitlines()[0]}",
+            "give a Hugging Face directory",
+            3,
+        ) from None
+
+
+def read_config(directory: Path, base: ModelConfig) -> ModelConfig:
+    """The shape of the RoBERTa in a Hugging Face directory, with the dropout of `base`.
+
+    Raises `UserError` when `config.json` cannot be read or is of another architecture.
+    """
+    path = directory / "config.json"
+    try:
+        content = json.loads(path.read_text())
+        pad_id = content.get("pad_token_id", 1)
+        config = ModelConfig(
+            layers=content["num_hidden_layers"],
+            hidden=content["hidden_size"],
+            intermediate=content["intermediate_size"],
+            heads=content["num_attention_heads"],
+            # The table also has a row for each id up to that of <pad>.
+            positions=content["max_position_embeddings"] - pad_id - 1,
+            vocab_size=content["vocab_size"],
+            pad_id=pad_id,
+            dropout=base.dropout,
+            attention_dropout=base.attention_dropout,
+            layer_norm_eps=content["layer_norm_eps"],
+        )
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}", GIVE_A_DIRECTORY) from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"{path}: not the configuration of a RoBERTa: {error}", GIVE_A_DIRECTORY
+        ) from None
+
+    for key, value in REQUIRED.items():
+        if content.get(key, value) != value:
+            raise UserError(
+                f"{path}: {key} is {content[key]!r}, a RoBERTa has {value!r}", GIVE_A_DIRECTORY
+            )
+    return config
+
+
+def read_pretrained(directory: Path) -> dict[str, Tensor]:
+    """The weights in a Hugging Face directory by their published names, without tied copies and
+    without what pretraining does not use. Raises `UserError`."""
+    try:
+        if (directory / WEIGHTS).exists():
+            state = safetensors.torch.load_file(directory / WEIGHTS)
+        else:
+            state = torch.load(directory / PICKLED, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise UserError(
+            f"{directory}: neither {WEIGHTS} nor {PICKLED} in it", GIVE_A_DIRECTORY
+        ) from None
+    except Exception as error:  # each reader raises its own kinds for damaged files
+        raise UserError(
+            f"{directory}: its weights cannot be read: {str(error).splitlines()[0]}",
+            "copy the directory again",
+        ) from None
+
+    wanted = {}
+    for name, tensor in state.items():
+        # Position ids are a buffer in old files; the pooler is not trained here.
+        unused = ".pooler." in name or name.endswith("position_ids")
+        if name not in TIED and not unused:
+            wanted[name] = tensor
+    return wanted
+
+
+def load_pretrained(directory: Path, model: MaskedLM) -> None:
+    """Copy the weights of a Hugging Face directory into `model`. Raises `UserError` naming the
+    first tensor that does not fit."""
+    state = read_pretrained(directory)
+    own = published_state(model)
+    for name in own:
+        if name not in state:
+            raise UserError(
+                f"{directory}: no tensor {name}",
+                "give a directory of RobertaForMaskedLM (with its lm_head)",
+            )
+    for name in state:
+        if name not in own:
+            raise UserError(
+                f"{directory}: a tensor that RoBERTa does not have: {name}",
+                "give a directory of RobertaForMaskedLM",
+            )
+
+    try:
+        load_published(model, state)
+    except ValueError as error:
+        raise UserError(
+            f"{directory}: {error}", "give a directory whose config.json fits its weights"
+        ) from None
+
+
+def check_tokenizer(directory: Path, shards_directory: str) -> None:
+    """Refuse weights whose vocabulary is not that of the shards, where both are there to compare.
+
+    Raises `UserError` naming the first token that differs.
+    """
+    theirs = read_vocabulary(directory)
+    ours = read_vocabulary(Path(shards_directory))
+    if theirs is None or ours is None:
+        return
+
+    for token, number in ours.items():
+        if theirs.get(token) != number:
+            raise UserError(
+                f"{directory}: its tokenizer is not the shards': the id of {token!r} is "
+                f"{theirs.get(token)}, not {number}",
+                "build the shards with the model's tokenizer: [tokenizer] path",
+            )
+
+
+def read_vocabulary(directory: Path) -> dict[str, int] | None:
+    """Token -> id from `tokenizer.json` or `vocab.json`; None where neither can be read."""
+    try:
+        if not (directory / "tokenizer.json").exists():
+            return dict(json.loads((directory / "vocab.json").read_text()))
+
+        content = json.loads((directory / "tokenizer.json").read_text())
+        added = {token["content"]: token["id"] for token in content["added_tokens"]}
+        return {**content["model"]["vocab"], **added}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
