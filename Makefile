@@ -1,14 +1,20 @@
-# make setup | demo | test | matrix | fuzz | test-long | bench. Each sets up what it needs; PYTHON chooses the interpreter.
+# make setup | check | test | demo | matrix | fuzz | test-long | bench
+#
+# Each target sets up what it needs. PYTHON chooses the interpreter, JOBS the number of processes
+# that run the tests.
 PYTHON ?= python3
 VENV ?= .venv
+JOBS ?= 2
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# One file's tests share its homes, so they stay in one process.
+PARALLEL := --numprocesses $(JOBS) --dist loadfile
 
-.PHONY: setup demo test lint matrix fuzz test-long bench clean
+.PHONY: setup demo check test lint matrix fuzz test-long bench clean
 
 setup: $(STAMP)
 
-# uv where it is, else pip
+# Uses uv where it is installed, else pip.
 $(STAMP): pyproject.toml constraints.txt
 	if command -v uv >/dev/null; then \
 	  uv venv --quiet --allow-existing --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" $(VENV) && \
@@ -19,7 +25,7 @@ $(STAMP): pyproject.toml constraints.txt
 	fi
 	touch $(STAMP)
 
-# The main job on Python's own documentation: no network, no data needed.
+# A whole build and a training run on Python's own documentation; needs no network and no data.
 demo: setup
 	$(BIN)/python docs/demo.py demo
 
@@ -28,18 +34,23 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test: lint
-	$(BIN)/pytest -q --durations=10
+# While you work, under two minutes: no test that builds a home, fewer examples per property.
+check: lint
+	HYPOTHESIS_EXAMPLES=$${HYPOTHESIS_EXAMPLES:-20} $(BIN)/pytest -q $(PARALLEL) -m 'not builds and not long'
 
-# The same home on every engine, one digest. Makes what it needs (Beam 2.62 with pyspark, a jar, Prism) in ~/.cache/corpusmill/engines.
+test: lint
+	$(BIN)/pytest -q $(PARALLEL) --durations=10
+
+# The same home on every engine, one digest. Makes what it needs (Beam 2.62 with pyspark, a jar,
+# Prism) in ~/.cache/corpusmill/engines.
 matrix: setup
 	$(BIN)/python tests/engines/matrix.py
 
-# Hostile input into every reader, a minute of it; CORPUSMILL_FUZZ=100 for hours.
+# Feeds hostile input to every reader, for about a minute; CORPUSMILL_FUZZ=100 takes hours.
 fuzz: setup
-	CORPUSMILL_FUZZ=$${CORPUSMILL_FUZZ:-4} $(BIN)/pytest -q tests/fuzz
+	CORPUSMILL_FUZZ=$${CORPUSMILL_FUZZ:-4} $(BIN)/pytest -q $(PARALLEL) tests/fuzz
 
-# Minutes to hours: everything, and the tests on each other Python that is found.
+# Runs everything, which takes minutes to hours, and the tests on each other Python that is found.
 test-long: setup
 	CORPUSMILL_FUZZ=20 $(BIN)/pytest -q -m 'long or not long'
 	sh tests/pythons.sh 3.10 3.12 3.13

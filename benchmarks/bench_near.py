@@ -11,9 +11,9 @@ all: its first step takes two milliseconds a document and core, or ten). Timed i
 from documents to attributes; its files are removed before each round. Targets: 1.7x for two
 workers, 10x against datatrove.
 
-`memory`: N documents (default 1, 3 and 10 million) of 24 words each, a fifth of them near-duplicates:
-the peak of driver and children together while the stage runs, with what it took. Target: 10 million
-on two cores within 4 GB.
+`memory`: N documents (default 1, 3 and 10 million) of 24 words each, a fifth of them
+near-duplicates: the peak of driver and children together while the stage runs, with what it took.
+Target: 10 million on two cores within 4 GB.
 
 PYTHON: an interpreter with `datatrove[processing]`, `xxhash<4` and spacy. Needs an idle machine,
 and room below TMPDIR: 1 GB, and 0.7 kB a document for `memory`.

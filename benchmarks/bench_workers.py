@@ -5,8 +5,9 @@ Four equal slices of about a minute of one worker's work each, so that one worke
 minutes. `ingest`: four web archives, each the clean archive of the test data again and again;
 `tokenize`: four files of the 24 novels. The children are there before a round begins (their start
 is measured apart, and the ratio with it printed too), as is everything that a stage reads. `by
-hand`: a loop over `plan` and `run_task` in this process, without Beam and without children. Targets:
-two workers at least 1.7x of one; pool and Beam at most 3 % over by hand. Needs an idle machine.
+hand`: a loop over `plan` and `run_task` in this process, without Beam and without children.
+Targets: two workers at least 1.7x of one; pool and Beam at most 3 % over by hand. Needs an idle
+machine.
 
     python benchmarks/bench_workers.py [--rounds N] [--seconds S] [--only ingest|tokenize]
 """

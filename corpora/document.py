@@ -1,4 +1,4 @@
-"""The nouns: document, reject, slice, source. A corpus is a `Source`; read this before writing your
+"""The nouns of a corpus: document, reject, slice, source. Read this before writing a source of your
 own.
 
 A source says how its input is cut into slices (`slices`) and turns a slice into records (`read`).
@@ -15,19 +15,19 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from corpora.quality.rules import Profile, RulesConfig
 
-if TYPE_CHECKING:  # Arrow: not for the sake of `--help`
+if TYPE_CHECKING:  # Arrow takes too long to import for `--help`
     import pyarrow as pa
 
     from shards.storage.files import Output
 
 MAX_DOCUMENT_BYTES = 50_000_000
-"""A document of more bytes (inflated) is the reject `too_large`."""
+"""A document with more bytes (inflated) is the reject `too_large`."""
 
 LOCATION_FIELDS = frozenset({"input", "slice_bytes", "accelerated"})
-"""Options that cannot change a byte of the output: left out of the recipe's digest."""
+"""Options that cannot change a byte of the output: they are not in the recipe's digest."""
 
 LATER_FIELDS = frozenset({"dedup", "rules"})
-"""Options that concern what comes after the documents: `ingest` does not depend on them."""
+"""Options of later stages: `ingest` does not depend on them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,10 +35,10 @@ class Document:
     """One text. `path` (below the glob's fixed part) and `position` (in that file) identify it;
     unknown is None.
 
-    `text` may be raw: `ingest` normalises it. `digest`: of the payload it was made from, in hex.
-    `language`: a langdetect code. `crawled`: UTC. `extra`: anything JSON can hold; the user's own
-    id goes to `extra["id"]`. `marks`: words that are counted and shown by `corpus stats`, as the
-    reasons of rejects are; stored nowhere else.
+    `text` may be raw: `ingest` normalises it. `digest` is that of the payload the text was made
+    from, in hex. `language` is a langdetect code; `crawled` is in UTC. `extra` is anything that
+    JSON can hold; the user's own id is in `extra["id"]`. `marks` are words that `corpus stats`
+    counts and shows, as it does the reasons of rejects; they are stored nowhere else.
     """
 
     path: str
@@ -59,8 +59,8 @@ class Refusal:
     """Why bytes or a text become no document.
 
     `reason` is a word that is counted, such as `too_large`; `detail` tells a reader more; `text` is
-    the beginning of the text, where there is one. Functions that judge content without knowing where
-    it comes from return it; `at` adds the place.
+    the beginning of the text, if there is one. Functions that judge content without knowing its
+    place return it; `at` adds the place.
     """
 
     reason: str
@@ -103,7 +103,8 @@ class Refused(Exception):
 class Part:
     """The records of one file whose position is in [start, stop); `stop` None is the end.
 
-    `size`: bytes of the whole file; `share`: bytes of this range, where it is not the whole.
+    `address` opens the file and `path` identifies it. `size` is the bytes of the whole file;
+    `share` the bytes of this range, when it is not the whole.
     """
 
     address: str
@@ -124,26 +125,27 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slice:
-    """Work for one worker for minutes: a range of the source's order, as parts of files in that
-    order."""
+    """Work of minutes for one worker: a range of the source's order, as parts of files in it."""
 
     parts: tuple[Part, ...]
 
     @property
     def key(self) -> tuple[str, int]:
-        """Where the slice stands in its source's order."""
+        """The place of the slice in its source's order."""
         return self.parts[0].path, self.parts[0].start
 
     @property
     def name(self) -> str:
         """16 hex digits of its parts' paths and ranges: the same for the same cut, whatever other
         slices there are."""
-        text = "\n".join(f"{part.path}\t{part.start}\t{part.stop}" for part in self.parts)
+        lines = [f"{part.path}\t{part.start}\t{part.stop}" for part in self.parts]
+        text = "\n".join(lines)
+        # The name of a file may hold lone surrogates.
         return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
     @property
     def bytes(self) -> int:
-        """Bytes of input, as far as they are known."""
+        """Bytes of input."""
         return sum(part.size if part.share is None else part.share for part in self.parts)
 
 
@@ -152,13 +154,14 @@ class SourceDedup:
     """How a source takes part in near-deduplication."""
 
     threshold: float | None = None
-    """Its own in place of dedup.threshold; a pair of two sources counts at the higher of theirs."""
+    """A threshold of its own instead of dedup.threshold; for documents of two sources the higher of
+    theirs counts."""
     scope: Literal["across", "within", "others", "default"] = "across"
-    """across: compared with all sources; within: only with itself; others: with all but itself;
-    default, of openwebtext: others for its release, else across."""
+    """The documents that its own are compared with. across: those of all sources; within: only its
+    own; others: all but its own; default, for openwebtext: others for its release, else across."""
     before_rules: bool = False
-    """Its documents are compared before the rules remove any, so that one may go for a twin that a
-    rule then removes."""
+    """Compare its documents before the rules of quality remove any. A document may then be removed
+    as the near-duplicate of one that a rule removes."""
 
     def __post_init__(self) -> None:
         if self.threshold is not None and not 0.1 <= self.threshold <= 1.0:
@@ -173,44 +176,44 @@ class SourceOptions:
     """files, cc_news, wikipedia, books, openwebtext, stories, or the `module:function` of your own
     source."""
     input: tuple[str, ...]
-    """Files, folders or globs; `**` crosses folders. `https://...` is one file, `@LIST` the files
-    that a list names. Relative to the recipe."""
+    """Files, folders or globs, relative to the recipe; `**` crosses folders. `https://...` is one
+    file, `@LIST` the files that a list names."""
     language: str = "any"
-    """A langdetect code (en, de, zh-cn), or any. Of web pages, books and stories only those in it
-    are kept; other texts are split into sentences by its rules."""
+    """A langdetect code (en, de, zh-cn), or any. Web pages, books and stories in another language
+    are rejected; other texts are split into sentences by the rules of this language."""
     slice_bytes: int = 64_000_000
-    """About how many bytes of input one slice of work holds; changes no result."""
+    """About how many bytes of input one slice of work has. Changes no result."""
     dedup: SourceDedup = field(default_factory=SourceDedup)
-    """How it takes part in near-deduplication."""
+    """How the source takes part in near-deduplication."""
     ftfy: bool = False
-    """Mend text that was decoded wrongly somewhere on its way (\u00e2\u20ac\u2122), with the
-    package ftfy, before it is normalised."""
+    """Repair text that was decoded wrongly before it reached you (\u00e2\u20ac\u2122), with the
+    package ftfy, before the text is normalised."""
     rules: RulesConfig = field(default_factory=RulesConfig)
-    """Which documents go for their quality."""
+    """The rules of quality that remove documents."""
     default_profile: ClassVar[Profile] = "none"
     place_fields: ClassVar[tuple[str, ...]] = ()
-    """Further options that name files or folders, as a string or a tuple: relative to the recipe,
-    and out of its digest as `input` is."""
+    """Further options that name files or folders, as a string or a tuple. They are relative to the
+    recipe and not in its digest, as `input` is."""
     content_fields: ClassVar[tuple[str, ...]] = ()
-    """Those of `place_fields` whose files are read whole beside the input: what they hold decides,
-    so a change of it redoes the source."""
+    """Those of `place_fields` whose files are read whole beside the input: a change of their
+    content redoes the source."""
 
     @property
     def scope(self) -> Literal["across", "within", "others"]:
-        """What `dedup.scope` comes to."""
+        """What `dedup.scope` means for this source."""
         return "across" if self.dedup.scope == "default" else self.dedup.scope
 
     def __post_init__(self) -> None:
         if not all(self.input) or not self.input:
             raise ValueError("input: at least one file or glob")
         if self.language != "any":
-            from corpora.text.language import (
-                known_languages,  # a library in C: not for the sake of `--help`
-            )
+            # Imported here, since its libraries in C take too long for `--help`.
+            from corpora.text.language import known_languages
 
-            if self.language not in known_languages():
+            known = known_languages()
+            if self.language not in known:
                 raise ValueError(
-                    f"language: {self.language!r} is not known; known: any, {', '.join(known_languages())}"
+                    f"language: {self.language!r} is not known; known: any, {', '.join(known)}"
                 )
         if self.slice_bytes < 1:
             raise ValueError(f"slice_bytes: {self.slice_bytes} is less than 1")
@@ -218,20 +221,25 @@ class SourceOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
-    """What a survey says of one record: `values`, a row of its schema, or None where nothing need
-    be kept; and of a record that is turned down the `reason`, counted as that of a reject."""
+    """What a survey keeps of one record.
+
+    `values` is a row of its schema, None when nothing need be kept. `reason` is set for a record
+    that is refused, and counted as that of a reject.
+    """
 
     path: str
     position: int
-    values: tuple[Any, ...] | None = None
+    values: tuple[object, ...] | None = None
     reason: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Findings:
-    """What `read` gets of a survey, as addresses of files. `conclusion`: what `Survey.conclude`
-    wrote. `notes`: in Parquet, what was noted of this very slice, row by row; None where the survey
-    has slices of its own."""
+    """What `read` gets from a survey, as addresses of files.
+
+    `conclusion` is what `Survey.conclude` wrote. `notes` is a Parquet file with the notes of this
+    slice, row by row; None when the survey has slices of its own.
+    """
 
     conclusion: str
     notes: str | None = None
@@ -239,19 +247,21 @@ class Findings:
 
 @dataclass(frozen=True, kw_only=True)
 class Survey:
-    """A first reading of a source, before `ingest`, for what no slice can know alone: the best of
-    all, or which of all are linked to.
+    """A first reading of a source, before `ingest`, for what no slice can know alone: which records
+    are the best of all, or which are linked to.
 
     `look(options, slice)` yields a `Note` for each record, in the order of the source, as `read`
-    does. The rows of a slice are kept in one Parquet file of `schema`: fields of fixed width,
-    together at most 24 bytes (law 1), and beside them strings. Its metadata `corpusmill.paths`
-    holds, as JSON, the paths of the slice's parts. `conclude(options, addresses, output, tick)`
-    makes one file of all of them, of the format `form`, in bounded memory: `addresses` in the order
-    of the source; `tick(n)` is to be called now and then with a number that grows, since a task
-    that says nothing for ten minutes is ended. What it writes must not depend on how slices were
-    cut. It returns counts to be shown. `slices`: those of the source, or of another input;
-    `conclude_fields`: options that `look` does not depend on; `asked(options)`: whether the source
-    is read twice at all.
+    does. The rows of a slice are stored in one Parquet file with `schema`: fields of fixed width,
+    together at most 24 bytes (law 1), and strings beside them. Its metadata `corpusmill.paths`
+    holds the paths of the slice's parts, as JSON.
+
+    `conclude(options, addresses, output, tick)` makes one file of them all, in the format `form`
+    and in bounded memory. `addresses` are in the order of the source; call `tick(n)` now and then
+    with a growing number, since a task that is silent for ten minutes is ended. What it writes must
+    not depend on how slices were cut. It returns counts to be shown.
+
+    `slices` cuts another input than the source's own; `conclude_fields` names options that `look`
+    does not depend on; `asked(options)` tells whether the source is read twice at all.
     """
 
     look: Callable[[Any, Slice], Iterator[Note]]
@@ -265,11 +275,11 @@ class Survey:
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """A corpus: its options, how its input is cut, how a slice is read.
+    """A corpus: its options, how its input is cut, and how a slice is read.
 
-    `read(options, slice)`; with a `survey` it is `read(options, slice, findings)`, with its
-    `Findings`. `version` goes up when the same input gives other records; `packages` names the
-    distributions that decide them.
+    Without a `survey`, `read(options, slice)` is called; with one, `read(options, slice, findings)`
+    with its `Findings`. Raise `version` when the same input gives other records. `packages` names
+    the distributions whose versions decide the records.
     """
 
     options: type[SourceOptions]

@@ -1,26 +1,29 @@
-"""A function run in a child process that may be killed: one bad input costs one input, never the
+"""A function run in a child process that can be killed: one bad input costs one input, never the
 worker.
 
-A parser in C cannot be stopped from inside: a signal waits until it returns, and a crash takes the
-process with it. So `Guard` keeps one child alive, sends it the arguments and waits for the answer,
-at most `deadline_s` seconds and with at most `memory_bytes` of address space. A child that outlasts
-either, or dies, is replaced, and the same call is tried once more alone, in the fresh child; then
-the answer is a `Refusal`. A call costs about 0.1 ms and the copy of what is sent; a child starts in less
-than a second.
+A parser in C cannot be stopped from inside: a signal waits until it returns, and a crash ends its
+process. So `Guard` keeps one child alive, sends it the arguments and waits for the answer, at most
+`deadline_s` seconds and with at most `memory_bytes` of address space. A child that exceeds either,
+or dies, is replaced, and the same call is tried once more in the fresh child; if that fails too,
+the answer is a `Refusal`. A call costs about 0.1 ms and a copy of what is sent; a child starts in
+less than a second.
 
-These limits are a safety net, set ten times wider than anything measured: what decides about an
-input must be counted in its bytes, since time and memory differ between machines (law 2 of the
-design).
+These limits are a safety net, ten times wider than anything measured. What decides about an input
+must be counted in its bytes, since time and memory differ between machines (law 2 of the design).
 """
 
 import atexit
+import functools
 import gc
 import importlib
 import json
+import logging
 import os
+import resource
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -28,25 +31,38 @@ from corpora.document import Refusal
 from shards.errors import UserError
 
 DEADLINE_S = 100.0
+"""Seconds that a call may take."""
 
 MEMORY_BYTES = 1_500_000_000
+"""Address space of a child."""
 
 _START_S = 120.0
+"""Seconds that a child may take to start."""
+
+_ORPHAN_CHECK_S = 10.0
+"""Seconds after which an idle child looks whether its parent is alive."""
+
+_ALARM_S = 10
+"""Seconds after the deadline at which a child ends itself, if its parent has not ended it."""
+
+_WARM_AFTER = 20
+"""Calls after which a function has loaded what it loads lazily, such as the profiles of languages:
+the garbage collector need not look at it again."""
 
 _READY = "ready"
 
 _RESULT = "result"
 
-_ORPHAN_CHECK_S = 10.0
-
-_WARM_AFTER = 20
-"""Calls after which what a function loads lazily is there, such as the profiles of languages: the
-collector need not look at it again."""
+_CHILD = (
+    "import json, sys; setup = json.loads(sys.argv[1]); sys.path[:] = setup[0]; "
+    "from corpora.guard import serve; serve(*setup[1:])"
+)
+"""The program of a child; its argument is the path of imports and the arguments of `serve`."""
 
 
 class Guard:
-    """Calls of one function, given as `module:name`, in a child. Use as a context manager, from one
-    thread."""
+    """Calls of one function, given as `module:name`, in a child. Use it as a context manager, from
+    one thread."""
 
     def __init__(
         self, function: str, *, deadline_s: float = DEADLINE_S, memory_bytes: int = MEMORY_BYTES
@@ -89,7 +105,8 @@ class Guard:
 
     def close(self) -> None:
         """End the child."""
-        process, self._process = self._process, None
+        process = self._process
+        self._process = None
         for connection in (self._requests, self._answers):
             if connection is not None:
                 connection.close()
@@ -121,22 +138,18 @@ class Guard:
         return (True, value) if kind == _RESULT else (False, Refusal(kind, value))
 
     def _start(self) -> None:
-        """A plain interpreter and pipes, not `multiprocessing`: a worker of a pool may be a daemon,
-        which may have no children."""
+        """Start a child, as a plain interpreter with pipes.
+
+        Not with `multiprocessing`: a worker of a pool may be a daemon, which may have no children.
+        """
         request_out, request_in = os.pipe()
         answer_out, answer_in = os.pipe()
         setup = json.dumps(
             [sys.path, request_out, answer_in, self._function, self._memory_bytes, self._deadline_s]
         )
-        command = [
-            sys.executable,
-            "-c",
-            "import json, sys; setup = json.loads(sys.argv[1]); sys.path[:] = setup[0]; from corpora.guard import serve; serve(*setup[1:])",
-            setup,
-        ]
         try:
             self._process = subprocess.Popen(
-                command,
+                [sys.executable, "-c", _CHILD, setup],
                 pass_fds=(request_out, answer_in),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -147,21 +160,24 @@ class Guard:
             os.close(answer_in)
             self._requests = Connection(request_in, readable=False)
             self._answers = Connection(answer_out, writable=False)
-        try:
-            said = (
-                self._answers.recv()
-                if self._answers.poll(_START_S)
-                else f"it did not start in {_START_S:g} s"
-            )
-        except (EOFError, OSError):
-            said = self._how_it_died()
-        if said != _READY:
+
+        greeting = self._greeting(self._answers)
+        if greeting != _READY:
             self.close()
             raise UserError(
-                f"the parser's process, {self._function}: {said}",
+                f"the parser's process, {self._function}: {greeting}",
                 "pip install 'corpusmill[pipelines]'; check ulimit -v and the free memory",
                 3,
             )
+
+    def _greeting(self, answers: Connection) -> str:
+        """`_READY`, or why a new child cannot be used."""
+        try:
+            if answers.poll(_START_S):
+                return str(answers.recv())
+            return f"it did not start in {_START_S:g} s"
+        except (EOFError, OSError):
+            return self._how_it_died()
 
     def _how_it_died(self) -> str:
         if self._process is None:
@@ -170,19 +186,18 @@ class Guard:
             code = self._process.wait(5)
         except subprocess.TimeoutExpired:
             return "the child closed its pipe"
-        return (
-            f"the child was ended by {signal.Signals(-code).name}"
-            if code < 0
-            else f"the child ended with code {code}"
-        )
+        if code < 0:
+            return f"the child was ended by {signal.Signals(-code).name}"
+        return f"the child ended with code {code}"
 
 
 _shared: dict[tuple[int, str], Guard] = {}
 
 
 def shared_guard(function: str) -> Guard:
-    """This process's own guard for a function: one child for all the slices that it reads, ended
+    """This process's guard for a function: one child for all slices that the process reads, ended
     when it exits."""
+    # By the process id too: a forked worker must not use its parent's child.
     key = (os.getpid(), function)
     if key not in _shared:
         _shared[key] = Guard(function)
@@ -193,24 +208,22 @@ def shared_guard(function: str) -> Guard:
 def serve(
     request_fd: int, answer_fd: int, function: str, memory_bytes: int, deadline_s: float
 ) -> None:
-    """The child: answers calls until its parent is gone. If that happens during a call, an alarm
-    ends it."""
-    import logging
+    """The program of a child: answer calls until the parent is gone.
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    logging.disable(
-        logging.CRITICAL
-    )  # libraries report on every bad page; the answer says what there is to say
-    requests, answers = (
-        Connection(request_fd, writable=False),
-        Connection(answer_fd, readable=False),
-    )
+    If the parent dies during a call, an alarm ends the child.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
+    logging.disable(logging.CRITICAL)  # libraries report every bad page; the answer says enough
+    requests = Connection(request_fd, writable=False)
+    answers = Connection(answer_fd, readable=False)
+
     module, _, name = function.partition(":")
     try:
         call = getattr(importlib.import_module(module), name)
     except Exception as error:  # whatever a broken installation raises
         answers.send(f"{type(error).__name__}: {error}")
         return
+
     _limit_memory(memory_bytes)
     gc.collect()
     gc.freeze()
@@ -225,27 +238,33 @@ def serve(
             args, kwargs = requests.recv()
         except EOFError:
             return
-        signal.alarm(int(deadline_s) + 10)  # no handler: the kernel ends the process, even inside C
-        try:
-            answer = (_RESULT, call(*args, **kwargs))
-        except MemoryError:
-            answer = ("memory", f"more than {memory_bytes:,} bytes")
-        except Exception as error:
-            answer = ("error", f"{type(error).__name__}: {error}"[:500])
+
+        # Without a handler the kernel ends the process, even inside C.
+        signal.alarm(int(deadline_s) + _ALARM_S)
+        answer = _answer(functools.partial(call, *args, **kwargs), memory_bytes)
         signal.alarm(0)
         answers.send(answer)
+
         calls += 1
         if calls == _WARM_AFTER:
             gc.collect()
             gc.freeze()
 
 
-def _limit_memory(memory_bytes: int) -> None:
-    import resource
+def _answer(call: Callable[[], object], memory_bytes: int) -> tuple[str, object]:
+    """(`_RESULT`, the result), or the reason and detail of a failure."""
+    try:
+        return _RESULT, call()
+    except MemoryError:
+        return "memory", f"more than {memory_bytes:,} bytes"
+    except Exception as error:  # a parser may raise anything
+        return "error", f"{type(error).__name__}: {error}"[:500]
 
+
+def _limit_memory(memory_bytes: int) -> None:
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
     soft = memory_bytes if hard == resource.RLIM_INFINITY else min(memory_bytes, hard)
     try:
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
     except (OSError, ValueError):
-        pass  # macOS takes no limit below what is in use: there the deadline alone guards
+        pass  # macOS accepts no limit below what is in use: there only the deadline guards

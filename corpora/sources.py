@@ -1,5 +1,5 @@
-"""Kind -> source: ours by name, the user's by `module:function` (a function without arguments that
-returns a `Source`)."""
+"""The sources by kind: ours by name, the user's own by `module:function`, a function without
+arguments that returns a `Source`."""
 
 import importlib
 
@@ -14,18 +14,22 @@ KINDS = {
     "stories": "corpora.stories.source:source",
     "wikipedia": "corpora.wikipedia.source:source",
 }
-"""Each kind and where its source lives."""
+"""Each kind and the function that returns its source."""
 
 
 def load_source(kind: str) -> Source:
-    """The source of a kind. Raises `UserError`: an unknown kind, a module that does not import, a
-    function that is no source."""
+    """The source of a kind.
+
+    Raises `UserError` for an unknown kind, a module that does not import, and a function that
+    returns no source.
+    """
     address = KINDS.get(kind, kind)
     if ":" not in address:
         raise UserError(
             f"kind = {kind!r}: no such kind of source",
             nearest(kind, KINDS) + ", or your own as module:function",
         )
+
     module_name, function_name = address.split(":", 1)
     try:
         module = importlib.import_module(module_name)
@@ -35,6 +39,7 @@ def load_source(kind: str) -> Source:
             f"kind = {kind!r}: {type(error).__name__}: {error}",
             "name an importable module:function; docs/sources.md shows one",
         ) from None
+
     if not isinstance(source, Source) or not issubclass(source.options, SourceOptions):
         raise UserError(
             f"kind = {kind!r}: {function_name} does not return a corpora.document.Source",
@@ -44,13 +49,13 @@ def load_source(kind: str) -> Source:
 
 
 def survey_of(options: SourceOptions) -> Survey | None:
-    """How a source is read the first time, where these options ask for two readings."""
+    """The survey of a source, when these options ask for one."""
     survey = load_source(options.kind).survey
     return survey if survey is not None and survey.asked(options) else None
 
 
 def module_file(kind: str) -> str | None:
-    """The file of the user's own module, so that a change of it is noticed; None for our kinds."""
+    """The file of the user's own module, whose change redoes the source; None for our kinds."""
     if kind in KINDS:
         return None
     return getattr(importlib.import_module(kind.split(":", 1)[0]), "__file__", None)

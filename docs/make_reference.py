@@ -1,11 +1,10 @@
-"""Writes docs/reference.md from the source: dataclasses and the docstrings under their fields, read
-with `ast`.
+"""Writes docs/reference.md from the source.
 
-    python docs/make_reference.py            # write it
-    python docs/make_reference.py --check    # exit 1 when it is not what would be written
+    python docs/make_reference.py            # write the page
+    python docs/make_reference.py --check    # exit 1 if the page is out of date
 
-Nothing of the project is imported, so that neither Beam nor torch is needed, nor anything
-installed.
+It reads the dataclasses, and the docstrings below their fields, with `ast`. It imports nothing of
+the project, so it needs neither Beam nor torch nor any other package.
 """
 
 import ast
@@ -45,100 +44,146 @@ KINDS = {
 MANIFEST = (("", "Manifest"), ("tokenizer", "TokenizerInfo"), ("shards[]", "ShardEntry"))
 
 REJECT_FILES = (
-    *(
-        "corpora/files/source.py",
-        "corpora/cc_news/source.py",
-        "corpora/guard.py",
-        "corpora/web/extract.py",
-        "corpora/web/page.py",
-        "corpora/web/records.py",
-        "corpora/web/warc.py",
-    ),
-    *(
-        "corpora/wikipedia/source.py",
-        "corpora/wikipedia/page.py",
-        "corpora/wikipedia/wikitext.py",
-        "corpora/wikipedia/dump.py",
-    ),
-    *(
-        "corpora/books/source.py",
-        "corpora/books/epub.py",
-        "corpora/inputs/archives.py",
-        "corpora/inputs/nested_archives.py",
-    ),
-    *(
-        "corpora/openwebtext/source.py",
-        "corpora/openwebtext/release.py",
-        "corpora/openwebtext/submissions.py",
-    ),
+    "corpora/files/source.py",
+    "corpora/cc_news/source.py",
+    "corpora/guard.py",
+    "corpora/web/extract.py",
+    "corpora/web/page.py",
+    "corpora/web/records.py",
+    "corpora/web/warc.py",
+    "corpora/wikipedia/source.py",
+    "corpora/wikipedia/page.py",
+    "corpora/wikipedia/wikitext.py",
+    "corpora/wikipedia/dump.py",
+    "corpora/books/source.py",
+    "corpora/books/epub.py",
+    "corpora/inputs/archives.py",
+    "corpora/inputs/nested_archives.py",
+    "corpora/openwebtext/source.py",
+    "corpora/openwebtext/release.py",
+    "corpora/openwebtext/submissions.py",
     "corpora/stories/source.py",
     "pipelines/stages/ingest.py",
 )
+"""The files that reject records."""
+
 REASONS = {
     "bad_encoding": "bytes that are not valid in the source's `encoding`",
-    "bad_csv": "a row of a table with an open quotation mark, or with more or fewer values than the first one has names",
+    "bad_csv": (
+        "a row of a table with an open quotation mark, or with more or fewer values than the "
+        "header has names"
+    ),
     "bad_json": "a line that is not a JSON object",
-    "bad_score": "a submission whose score is no number",
-    "bad_url": "a link that is no address of a page: not http(s), no host, control characters, over 4,096 characters",
+    "bad_score": "a submission whose score is not a number",
+    "bad_url": (
+        "a link that is not the address of a page: not http(s), no host, control characters, over "
+        "4,096 characters"
+    ),
     "bad_xml": "a page of a dump that is not well-formed XML",
-    "binary": "a body that begins as an image, a PDF, an archive, or is a fifth control characters",
-    "bomb": "bytes that inflate to more than text ever does: 200 for each stored one, 200,000,000 of an EPUB; in an archive the next member is read, of one compressed as a whole no more",
+    "binary": (
+        "a body that begins as an image, a PDF or an archive, or of which a fifth is control "
+        "characters"
+    ),
+    "bomb": (
+        "bytes that inflate to more than text ever does: 200 bytes for each stored one, or "
+        "200,000,000 bytes in an EPUB; reading resumes at the next member of an archive, but not "
+        "inside a file compressed as a whole"
+    ),
     "comment": "a line of a list of addresses that begins with #",
-    "charset": "a page or plain text in a legacy charset that nothing declares, and of no Latin alphabet",
-    "crash": "the parser's process died of the page, twice",
-    "damaged": "the decoder refuses the bytes; what was before them is kept, and in a web archive what comes after",
+    "charset": (
+        "a page or plain text in a legacy charset that nothing declares, and without a Latin "
+        "alphabet"
+    ),
+    "crash": "the parser's process died on the page, twice",
+    "damaged": (
+        "bytes that the decoder refuses; what came before them is kept, and in a web archive also "
+        "what comes after"
+    ),
     "deleted": "a submission that was deleted, or whose author was",
-    "disambiguation": "a wiki page that only tells titles apart, or is about a surname; the detail says by what",
+    "disambiguation": (
+        "a wiki page that only distinguishes titles, or is about a surname; the detail says how "
+        "this was recognised"
+    ),
     "document_type": "a dump with a document type declaration, which is never read",
-    "empty": "no text is left after normalisation, or none is found in a page",
+    "empty": "no text is left after normalisation, or none was found in a page",
     "encrypted": "a book with DRM, or an encrypted member of a zip",
     "entity": "a page of a dump with an entity that XML itself does not know: none can be declared",
     "excluded_domain": "a link to a domain that `excluded_domains` names",
-    "excluded_extension": "a link whose path ends as `excluded_extensions` says",
+    "excluded_extension": "a link whose path has an ending that `excluded_extensions` names",
     "error": "the extractor failed on the page",
     "feed": "RSS, Atom or a sitemap served as a page",
     "garbage": "bytes of a web archive that belong to no record; the detail counts them",
-    "holds_question": "a document that holds a whole question, with `exclude_questions`; the detail names the first",
-    "http_Nxx": "a response with another status than 200: `http_2xx`, `http_3xx`, `http_4xx`, ...; the detail names it",
-    "language": "a page, a book or a document of stories in another language than the wanted one; the detail names it",
-    "low_score": "a submission under `min_score`",
-    "memory": "the parser's process took more than 1.5 GB for the page, twice",
-    "namespace": "a wiki page of another namespace than the wanted ones; the detail names its number",
+    "holds_question": (
+        "a document that contains a whole question, with `exclude_questions`; the detail names the "
+        "first one"
+    ),
+    "http_Nxx": (
+        "a response with a status other than 200: `http_2xx`, `http_3xx`, `http_4xx`, ...; the "
+        "detail names it"
+    ),
+    "language": (
+        "a page, a book or a document of stories in another language than the wanted one; the "
+        "detail names it"
+    ),
+    "low_score": "a submission with a score below `min_score`",
+    "memory": "the parser's process used more than 1.5 GB for the page, twice",
+    "namespace": "a wiki page of a namespace that is not wanted; the detail has its number",
     "no_url": "a submission without an address",
-    "no_text": "the field or column of the text is not there, or holds no string",
-    "not_a_dump": "a file without `<mediawiki>` or `<page>` in its beginning",
+    "no_text": "the field or column of the text is missing, or is not a string",
+    "not_a_dump": "a file without `<mediawiki>` or `<page>` at its beginning",
     "not_a_file": "a link, device, pipe or sparse file in a tar: named, never followed",
-    "not_an_archive": "a file without a single WARC or ARC record, or in another format, which the detail names",
+    "not_an_archive": (
+        "a file without a single WARC or ARC record, or in another format, which the detail names"
+    ),
     "not_epub": "a zip named .epub without container and package document",
     "not_html": "a response that is no page, by its type, its address or its first bytes",
     "not_listed": "a page whose address no wanted submission names",
     "nul": "a text of which more than one byte in a hundred is NUL",
-    "over_18": "a submission that is marked so",
-    "not_selected": "a document of stories that others score more than; no text of it is kept",
-    "not_text": "a converted record of an archive that is no plain text; the detail names its type",
+    "over_18": "a submission that is marked as such",
+    "not_selected": (
+        "a document of stories that scores less than the chosen ones; its text is not stored"
+    ),
+    "not_text": (
+        "a converted record of an archive that is not plain text; the detail names its type"
+    ),
     "not_wikitext": "a wiki page of another content model (Scribunto, JSON); the detail names it",
     "not_http": "a response record that is neither HTTP nor HTML",
     "other_record": "a record of a type that WARC does not know; the detail names it",
     "outside_window": "a page crawled before `start`, or not before `end`",
-    "redirect": "a wiki page that leads to another, by its tag or its text",
-    "self_post": "a submission that is a text of its own and no link",
-    "short_url": "a link of fewer characters than `min_url_characters`",
-    "timeout": "the parser's process gave no answer in 100 s for the page, twice",
-    "too_deep": "a page or a chapter of more than 1,000 elements one in the other; archives more than three deep; a wiki page of more than 30 templates and links",
-    "too_large": "a document over the limit of bytes, a page over 2,000,000, a wiki page over 3,000,000",
+    "redirect": "a wiki page that leads to another one, by its tag or its text",
+    "self_post": "a submission that is a text of its own, not a link",
+    "short_url": "a link with fewer characters than `min_url_characters`",
+    "timeout": "the parser's process gave no answer for the page within 100 s, twice",
+    "too_deep": (
+        "a page or chapter with more than 1,000 nested elements; archives nested more than three "
+        "deep; a wiki page with more than 30 nested templates and links"
+    ),
+    "too_large": (
+        "a document over the limit of bytes, a page over 2,000,000, a wiki page over 3,000,000"
+    ),
     "too_long": "a book with more words than `max_words`",
     "too_many_attributes": "a page or chapter with more than 5,000 attributes in one tag",
     "too_many_elements": "a page with more than 60,000 `<`, an EPUB with more than a million",
-    "too_short": "a page with less text than `min_characters`, a wiki page, a book or a document of stories with fewer words than `min_words`",
-    "truncated": "the file ends too early; what was before is kept; or the header of an archive's record cannot be read, or a wiki page has no end",
+    "too_short": (
+        "a page with less text than `min_characters`; a wiki page, a book or a document of stories "
+        "with fewer words than `min_words`"
+    ),
+    "truncated": (
+        "a file that ends too early (what came before is kept), the header of a record of an "
+        "archive that is cut off, or a wiki page without an end"
+    ),
     "undated": "a page that names no possible day of its own, with `require_date`",
-    "unknown_format": "the file's name has no ending that the source reads",
-    "unreadable": "no permission, or the file has gone",
+    "unknown_format": "a file whose name has no ending that the source reads",
+    "unreadable": "a file without read permission, or that no longer exists",
     "unsupported_compression": "a member of a zip that is neither stored nor deflated",
-    "unsupported_encoding": "a body in an encoding that cannot be undone; the detail names it",
-    "warcinfo": "a record that is no response, by its type; also `request`, `revisit`, `metadata`, `resource`, `conversion`, `continuation`",
+    "unsupported_encoding": "a body in an encoding that cannot be decoded; the detail names it",
+    "warcinfo": (
+        "a record whose type is not `response`; also `request`, `revisit`, `metadata`, `resource`, "
+        "`conversion`, `continuation`"
+    ),
 }
-"""Reject reasons; the check fails when the code has others."""
+"""The reject reasons. `reasons` fails when the code has others."""
+
 COMPUTED = {
     "error",
     "http_Nxx",
@@ -150,12 +195,12 @@ COMPUTED = {
     "unsupported_compression",
     "warcinfo",
 }
-"""Those that the code does not write as they are."""
+"""The reasons that the code does not write out as constants."""
 
 STATS = (
     ("schema_version", "1"),
     ("sources.NAME.records", "records that ingest read: documents + rejects"),
-    ("sources.NAME.rejects.REASON", "records that gave no document"),
+    ("sources.NAME.rejects.REASON", "records that became no document"),
     ("sources.NAME.documents", "documents: kept + removed"),
     (
         "sources.NAME.removed.rules",
@@ -163,20 +208,22 @@ STATS = (
     ),
     (
         "sources.NAME.removed.exact",
-        "documents that exact dedup removes, of those that the rules keep",
+        "documents that exact dedup removes from those that the rules keep",
     ),
     (
         "sources.NAME.removed.near",
-        "documents that near dedup removes, of those that exact dedup keeps",
+        "documents that near dedup removes from those that exact dedup keeps",
     ),
-    ("sources.NAME.rules.RULE", "of `removed.rules`, by the first rule that fires"),
+    ("sources.NAME.rules.RULE", "the documents in `removed.rules`, by the first rule that applies"),
     (
         "sources.NAME.marks.MARK",
-        "documents that bear a mark of their source, where any does: of stories what they hold of the questions",
+        "documents that have a mark of their source, if any have: for stories, what they "
+        "contain of the questions",
     ),
     (
         "sources.NAME.survey",
-        "of a source that is read twice: `records` and `rejects` of the first reading, and what it came to: of stories `candidates` and `chosen`",
+        "for a source that is read twice: `records` and `rejects` of the first reading, and "
+        "the counts of its conclusion: for stories `candidates` and `chosen`",
     ),
     ("sources.NAME.kept", "documents in the shards"),
     ("sources.NAME.bytes", "UTF-8 bytes of their text"),
@@ -185,15 +232,17 @@ STATS = (
     ("total", "the same keys, summed over the sources"),
     (
         "shares.NAME.documents",
-        "the source's part of the total's documents, from 0 to 1, six digits; so `kept`, `bytes`, `tokens`",
+        "the source's share of the total's documents, from 0 to 1, six digits; likewise "
+        "`kept`, `bytes`, `tokens`",
     ),
     (
         "overlap.exact.NAME.OTHER",
-        "documents of NAME that exact dedup removes because their twin is in OTHER, which may be NAME; pairs without any are left out",
+        "documents of NAME that exact dedup removes because the kept document is in OTHER, "
+        "which may be NAME; pairs without any are left out",
     ),
     (
         "overlap.near.NAME.OTHER",
-        "the same of near dedup; the sum over OTHER is `sources.NAME.removed.near`",
+        "the same for near dedup; the sum over OTHER is `sources.NAME.removed.near`",
     ),
 )
 STATS_CODE = (
@@ -228,13 +277,14 @@ def main(arguments: list[str]) -> int:
         if TARGET.exists() and TARGET.read_text("utf-8") == text:
             return 0
         print(
-            "error: docs/reference.md is not what the source says\nhint: python docs/make_reference.py",
+            "error: docs/reference.md is out of date\nhint: python docs/make_reference.py",
             file=sys.stderr,
         )
         return 1
     if arguments:
         print(
-            f"error: {arguments[0]}: unknown argument\nhint: python docs/make_reference.py [--check]",
+            f"error: {arguments[0]}: unknown argument\n"
+            "hint: python docs/make_reference.py [--check]",
             file=sys.stderr,
         )
         return 2
@@ -254,19 +304,17 @@ def page() -> str:
     ]
     lines += table(("command", "what it does"), commands())
     lines += [
-        "`corpus COMMAND --help` lists the flags. Every key of a recipe is a flag of `build` and `ingest`: `--limit 100`, `--tokenizer.vocab-size 8000`, `--sources.NAME.language de`; "
-    ]
-    lines[-1] += (
-        "`--no-` instead of `--` before a switch's own name turns it off (`--dedup.no-exact`). A flag that `corpus` does not know is Beam's; one that neither knows is an error."
-    )
-    lines += [
+        "`corpus COMMAND --help` lists the flags. Every key of a recipe is a flag of `build` and",
+        "`ingest`: `--limit 100`, `--tokenizer.vocab-size 8000`, `--sources.NAME.language de`. To",
+        "turn a switch off, put `no-` before its own name (`--dedup.no-exact`). A flag that",
+        "`corpus` does not know is passed to Beam; one that neither knows is an error.",
         "",
         "## Exit codes",
         "",
         *table(("code", "meaning"), EXIT_CODES),
         "## Recipe keys",
         "",
-        "TOML. An unknown key is an error. A key without a default is required.",
+        "A recipe is TOML. An unknown key is an error. A key without a default is required.",
         "",
     ]
     for name, file, cls in TABLES:
@@ -285,14 +333,14 @@ def page() -> str:
     ]
     lines += ["A source of your own adds its reasons.", "", "## `corpus stats HOME --json`", ""]
     lines += [
-        "One object on stdout. A number that no stage has counted yet is null.",
+        "The command prints one object. A number that no stage has counted yet is null.",
         "",
         *table(("key", "meaning"), [(f"`{key}`", text) for key, text in checked_stats()]),
     ]
     lines += [
         "## Manifest keys",
         "",
-        "`shards/manifest.json`; [format.md](format.md) has the rest of the format.",
+        "These are the keys of `shards/manifest.json`. [format.md](format.md) describes the rest.",
         "",
     ]
     for name, cls in MANIFEST:
@@ -343,18 +391,16 @@ def fields(file: str, name: str) -> list[str]:
             or (own_options(name) and ast.unparse(node.target) == "kind")
         ):
             continue
-        text = (
-            after.value.value
-            if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
-            else ""
-        )
+        text = ""
+        if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
+            text = str(after.value.value)
         default = "" if node.value is None else shown_default(file, node.value)
         rows.append(
             (
                 f"`{ast.unparse(node.target)}`",
                 shown_type(node.annotation),
                 default,
-                " ".join(str(text).split()),
+                " ".join(text.split()),
             )
         )
     head = ("key", "type", "default", "text")
@@ -366,7 +412,7 @@ def fields(file: str, name: str) -> list[str]:
 
 
 def own_options(name: str) -> bool:
-    """True for a source's own options: their `kind` is that of the heading."""
+    """True for the options of one kind of source, whose `kind` is in the heading."""
     return name.endswith("Options") and name != "SourceOptions"
 
 
@@ -429,13 +475,11 @@ def shown_default(file: str, value: ast.expr) -> str:
 
 def toml(value: object) -> str:
     """A text in double quotes, a large whole number with underscores."""
-    return (
-        f'"{value}"'
-        if isinstance(value, str)
-        else f"{value:_}"
-        if isinstance(value, int) and value >= 100_000
-        else str(value)
-    )
+    if isinstance(value, str):
+        return f'"{value}"'
+    if isinstance(value, int) and value >= 100_000:
+        return f"{value:_}"
+    return str(value)
 
 
 def commands() -> Iterator[tuple[str, str]]:
@@ -461,37 +505,33 @@ def commands() -> Iterator[tuple[str, str]]:
 
 
 def reasons() -> list[str]:
-    """Every reject reason that the code gives, sorted; one without a text here is an error."""
-    found = set()
+    """Every reject reason in the code, sorted; one without a text in `REASONS` is an error."""
+    found: set[str] = set()
     for file in REJECT_FILES:
         for node in ast.walk(tree(file)):
-            if (
-                isinstance(node, ast.keyword)
-                and node.arg == "reason"
-                and isinstance(node.value, ast.Constant)
-            ):
-                found.add(str(node.value.value))
-            if isinstance(node, ast.Call) and ast.unparse(node.func) == "Refusal":
-                reason = node.args[0]
-                choices = (
-                    [reason.body, reason.orelse] if isinstance(reason, ast.IfExp) else [reason]
-                )
-                found |= {str(part.value) for part in choices if isinstance(part, ast.Constant)}
-            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "reason":
-                found |= {
-                    str(part.value)
-                    for part in ast.walk(node.value)
-                    if isinstance(part, ast.Constant)
-                }
+            if isinstance(node, ast.keyword) and node.arg == "reason":
+                found |= constants(node.value)
+            elif isinstance(node, ast.Call) and ast.unparse(node.func) == "Refusal":
+                found |= constants(node.args[0])
+            elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "reason":
+                found |= constants(node.value)
+
     if found | COMPUTED != set(REASONS):
+        differences = sorted((found | COMPUTED) ^ set(REASONS))
         raise SystemExit(
-            f"error: docs/make_reference.py: REASONS and the code differ: {sorted((found | COMPUTED) ^ set(REASONS))}"
+            f"error: docs/make_reference.py: REASONS and the code differ: {differences}"
         )
     return sorted(REASONS)
 
 
+def constants(value: ast.expr) -> set[str]:
+    """The constants that an expression may be: itself, or either side of a conditional."""
+    choices = [value.body, value.orelse] if isinstance(value, ast.IfExp) else [value]
+    return {str(choice.value) for choice in choices if isinstance(choice, ast.Constant)}
+
+
 def checked_stats() -> tuple[tuple[str, str], ...]:
-    """`STATS`, once the code is seen to hold its keys."""
+    """`STATS`, after a check that the code has its keys."""
     text = (ROOT / "pipelines/look/stats.py").read_text("utf-8")
     missing = [key for key in STATS_CODE if f"    {key}: " not in text]
     if missing:

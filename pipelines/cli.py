@@ -94,6 +94,7 @@ _NO_ROOM_OR_RIGHT = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errn
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     arguments = sys.argv[1:] if argv is None else argv
+    # Python allows handlers in the main thread only; tests and programs call this from others
     if threading.current_thread() is threading.main_thread():
         interrupt.interrupted.clear()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -118,10 +119,10 @@ def main(argv: list[str] | None = None) -> int:
         return _fail(
             f"{name}: no such file", "corpus build restores the missing files of a home", 1
         )
-    except OSError as error:
+    except OSError as error:  # after its subclasses above
         return _fail_of_system(error)
     finally:
-        interrupt.end()
+        interrupt.end()  # the children, even after an error
 
 
 def _fail(what: str, hint: str, code: int) -> int:

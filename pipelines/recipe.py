@@ -230,6 +230,7 @@ def _source_options(
             f"sources.{name}.kind: missing",
             'set kind = "files", another kind, or "module:function"',
         )
+    # the module of a user's own source may be missing where a home is only looked at
     if for_reading and kind not in KINDS:
         common = {field.name for field in dataclasses.fields(SourceOptions)}
         known = {key: value for key, value in table.items() if key in common}
@@ -301,6 +302,7 @@ def _check_source_names(names: list[str]) -> None:
             "the recipe names no source",
             'add a table: [sources.mine] with kind = "files" and input = "texts/*.txt"',
         )
+    # the command line makes a flag of each name, and flags do not tell - and _ apart
     flags: dict[str, str] = {}
     for name in names:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):

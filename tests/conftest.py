@@ -33,6 +33,16 @@ settings.register_profile(
 settings.load_profile("ours")
 
 
+BUILD_FOLDERS = {"browser", "docs", "engines", "faults", "flow", "fuzz"}
+"""Folders of tests/ whose tests build homes, or are as slow: all are marked `builds`."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.relative_to(ROOT / "tests").parts[0] in BUILD_FOLDERS:
+            item.add_marker(pytest.mark.builds)
+
+
 def python_documentation(module: str) -> str:
     """The plain documentation of a standard module: real text that every machine has."""
     return pydoc.plain(pydoc.render_doc(module))
@@ -101,7 +111,8 @@ def reuters(tmp_path_factory: pytest.TempPathFactory) -> Path:
                     "" if story % 9 == 4 else f"<BODY>{body.replace('<', '&lt;')}</BODY>"
                 )  # some of the real ones have none
                 stories.append(
-                    f'<REUTERS NEWID="{number * 50 + story}">\n<TEXT><TITLE>STORY</TITLE>{content}</TEXT>\n</REUTERS>\n'
+                    f'<REUTERS NEWID="{number * 50 + story}">\n'
+                    f"<TEXT><TITLE>STORY</TITLE>{content}</TEXT>\n</REUTERS>\n"
                 )
             (folder / f"reut2-{number:03d}.sgm").write_text("".join(stories), "latin-1", "replace")
     return folder

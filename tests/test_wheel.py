@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.builds
+
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("corpora", "pipelines", "shards", "trainer")
 METADATA_FILES = ("pyproject.toml", "README.md", "LICENSE")

@@ -1,4 +1,5 @@
-"""The text of an item of an EPUB as a page shows it: blocks begin new lines, and `pre` keeps its own.
+"""The text of an item of an EPUB as a page shows it: blocks begin new lines, and `pre` keeps those
+that it has.
 
 Left out is what is not text of the book: numbers of pages and lines, marks of notes, navigation,
 contents, copyright pages; and all of a title page but dedication and epigraph.

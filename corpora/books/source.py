@@ -1,15 +1,15 @@
-"""The source `books`: EPUB and plain text, a document a book, alone or in archives.
+"""The source `books`: EPUB and plain text, one document per book, alone or in archives.
 
-`input` is `.epub` and `.txt`, plain or compressed, and `.zip` and `.tar` of them, as Project
-Gutenberg's mirrors (a zip a book) and the archives of books (one tar) have them; an archive may
-hold archives, three deep. Every file and every member comes out once: as a book, or as a reject
-with its reason. Nothing is unpacked to disk. No rule made for web pages is asked, and none of
-editions: the near-duplicate stage compares whole books.
+`input` is `.epub` and `.txt`, plain or compressed, and `.zip` and `.tar` of them, as the mirrors of
+Project Gutenberg (one zip per book) and archives of books (one tar) have them; archives may be
+inside each other, three deep. Every file and every member becomes a book, or a reject with its
+reason. Nothing is unpacked to disk. No rule for web pages applies, and none for editions: the
+near-duplicate stage compares whole books.
 
 The position of a book is 0 in a file of its own, else the offset of its member in the (inflated)
-archive; members of an archive in the archive, which have no offset of their own there, follow it
+archive; members of an archive inside an archive, which have no offset of their own there, follow it
 one by one. `extra` has `format`, `author`, `member` (the name in the archive), `gutenberg` (the
-number) and `markers`, `identifier`, `missing` (items that an EPUB names and does not hold),
+number) and `markers`, `identifier`, `missing` (items that an EPUB names and does not contain), and
 `charset`.
 """
 
@@ -17,8 +17,8 @@ import datetime
 import hashlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from corpora.books.epub import MAX_EPUB_BYTES, Epub
 from corpora.books.gutenberg import LANGUAGES, declared_charset, strip
@@ -41,24 +41,35 @@ from corpora.text.charset import decode_page
 from corpora.text.language import ANY, UNKNOWN, detect_language, known_languages
 
 LAYOUT = Layout(leaves={".epub": MAX_EPUB_BYTES, ".txt": MAX_DOCUMENT_BYTES})
-"""What is read of files and members."""
+"""The formats of files and members that are read, and the bytes that one may have."""
 
 MAX_LINES = 2_000_000
-"""Of a text that is looked through line by line: 50 MB of wrapped prose have 700,000. One of more
-is no prose, and stays as it is."""
+"""Lines of a text that is searched line by line: 50 MB of wrapped prose have 700,000. A text with
+more lines is no prose, and stays as it is."""
+
+_READER = "corpora.books.epub:read_epub"
 
 _PIECE = 1 << 20
+"""Characters whose words are counted at once."""
 
 _WINDOW = 1_000
+"""Characters of a place by which the language is told."""
 
 _SHORT = 3_000
+"""A shorter text is one place."""
+
+_BEGINNING = 1_000
+"""Characters of a text that are kept with its reject."""
 
 _ISO_639_2 = """
-eng=en fre=fr fra=fr ger=de deu=de spa=es ita=it dut=nl nld=nl por=pt rus=ru swe=sv dan=da nor=no nob=no nno=no fin=fi pol=pl cze=cs ces=cs hun=hu
-tur=tr gre=el ell=el lat=la heb=he ara=ar per=fa fas=fa hin=hi ben=bn jpn=ja kor=ko chi=zh zho=zh cat=ca rum=ro ron=ro bul=bg ukr=uk hrv=hr slv=sl slk=sk slo=sk
+    eng=en fre=fr fra=fr ger=de deu=de spa=es ita=it dut=nl nld=nl por=pt rus=ru swe=sv dan=da
+    nor=no nob=no nno=no fin=fi pol=pl cze=cs ces=cs hun=hu tur=tr gre=el ell=el lat=la heb=he
+    ara=ar per=fa fas=fa hin=hi ben=bn jpn=ja kor=ko chi=zh zho=zh cat=ca rum=ro ron=ro bul=bg
+    ukr=uk hrv=hr slv=sl slk=sk slo=sk
 """
 
 _SHORTER = dict(pair.split("=") for pair in _ISO_639_2.split()) | {"nb": "no", "nn": "no"}
+"""Codes of two letters for codes of three, and for the two kinds of Norwegian."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,29 +79,29 @@ class BooksOptions(SourceOptions):
     kind: str = "books"
     """books."""
     min_words: int = 0
-    """Shorter books are rejects, `too_short`: BookCorpus took those of more than 20,000 words; for
-    Project Gutenberg 1,000 is usual. 0 keeps every one."""
+    """Reject shorter books, as `too_short`: BookCorpus took books of more than 20,000 words; for
+    Project Gutenberg 1,000 is usual. 0 keeps all."""
     max_words: int = 0
-    """Longer books are rejects, `too_long`; 0: no such rule."""
+    """Reject longer books, as `too_long`; 0 keeps all."""
     language_by: Literal["both", "text", "metadata"] = "both"
-    """What must be `language`: what the book says of itself (where it says anything) and its text,
-    or one of them."""
+    """What must be in `language`: the text, the book's own metadata (when it names a language), or
+    both."""
     language_windows: int = 3
-    """Places in the text, from a fifth to four fifths, whose majority is the language of the
-    text."""
+    """The number of places in the text, from a fifth to four fifths of it, whose majority decides
+    the language of the text."""
     gutenberg: bool = True
-    """Take off Project Gutenberg's header, licence and credits."""
+    """Remove Project Gutenberg's header, licence and credits."""
     unwrap: bool = True
-    """Make hard-wrapped prose of .txt whole: a line a paragraph. Verse, headings and tables keep
-    their lines."""
+    """Join the lines of hard-wrapped prose in .txt: one line per paragraph. Verse, headings and
+    tables keep their lines."""
     trim: bool = True
-    """Take off notices of rights, licence notes and advertisements at both ends, as whole short
-    blocks; not of Project Gutenberg's books."""
+    """Remove copyright notices, licences and advertisements at both ends, as whole short blocks;
+    not in books of Project Gutenberg."""
     footnotes: bool = True
-    """Keep the notes of an EPUB; their numbers in the text never stay."""
+    """Keep the notes of an EPUB; their numbers in the text are always removed."""
     dedup: SourceDedup = field(default_factory=lambda: SourceDedup(threshold=0.5))
-    """How it takes part in near-deduplication, whole books as always: editions of one work share
-    from half to nearly all of their shingles."""
+    """How the source takes part in near-deduplication, always by whole books: editions of one work
+    share from half to nearly all of their shingles."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -113,186 +124,204 @@ def source() -> Source:
 
 
 def slices(options: BooksOptions) -> Iterator[Slice]:
-    """The files in the order of their paths, grouped; an archive is never cut."""
+    """The files ordered by path, grouped; an archive is never cut."""
     return group(find(options.input), options.slice_bytes)
 
 
 def read(options: BooksOptions, piece: Slice) -> Iterator[Document | Reject]:
-    """Every book of a slice, in order. What is damaged is one reject, and the next one is read."""
+    """Every book of a slice, in order. A damaged one is one reject, and the next one is read."""
     for part in piece.parts:
         position = -1
         for found in in_file(part, LAYOUT):
+            # Members of an inner archive share its offset.
             position = max(found.offset, position + 1)
-            yield _record(options, part.path, position, found)
+            yield _outcome(options, part.path, position, found)
 
 
-def _record(options: BooksOptions, path: str, position: int, found: Found) -> Document | Reject:
-    extra: dict[str, Any] = {"member": found.name} if found.name else {}
-    if isinstance(found.content, Refusal):
-        return found.refuse(found.content).at(path, position)
+def _outcome(options: BooksOptions, path: str, position: int, found: Found) -> Document | Reject:
+    content = found.content
+    if isinstance(content, Refusal):
+        return found.refuse(content).at(path, position)
+
     form = form_of(os.path.basename(found.name or path))[0]
-    book = _epub(options, found.content) if form == ".epub" else _plain(options, found.content)
-    if isinstance(book, Document):
-        book = _judged(options, book)
+    book = _epub(options, content) if form == ".epub" else _plain(options, content)
     if isinstance(book, Refusal):
         return found.refuse(book).at(path, position)
+    language = _language(options, book)
+    if isinstance(language, Refusal):
+        return found.refuse(language).at(path, position)
+
+    extra: dict[str, object] = {"format": form[1:]}
+    if found.name:
+        extra["member"] = found.name
+    for name, value in book.extra.items():
+        if value:
+            extra[name] = value
     return Document(
         path=path,
         position=position,
         text=book.text,
         title=book.title,
         date=book.date,
-        language=book.language,
-        digest=hashlib.blake2b(found.content, digest_size=16).hexdigest(),
+        language=language or None,
+        digest=hashlib.blake2b(content, digest_size=16).hexdigest(),
+        extra=extra,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Book:
+    """A book before it is judged. `language` is the one that the book names."""
+
+    text: str
+    title: str | None = None
+    date: datetime.date | None = None
+    language: str | None = None
+    extra: dict[str, object]
+
+
+def _epub(options: BooksOptions, content: bytes) -> _Book | Refusal:
+    """The book of an EPUB."""
+    answer: Epub | Refusal = shared_guard(_READER).call(content, footnotes=options.footnotes)
+    if isinstance(answer, Refusal):
+        return answer
+
+    items = list(answer.items)
+    if options.trim:
+        items = trim_items(items)
+    book = _Book(
+        text="\n\n".join(items),
+        title=answer.title,
+        date=_day(answer.date),
+        language=_code(answer.language),
         extra={
-            **extra,
-            "format": form[1:],
-            **{name: value for name, value in book.extra.items() if value},
+            "author": answer.author,
+            "identifier": answer.identifier,
+            "missing": answer.missing,
         },
     )
+    return _cleaned(options, book, is_wrapped=False)
 
 
-def _epub(options: BooksOptions, content: bytes) -> Document | Refusal:
-    """The book of an EPUB; path and position are filled in later."""
-    book = shared_guard("corpora.books.epub:read_epub").call(content, footnotes=options.footnotes)
-    if isinstance(book, Refusal):
-        return book
-    if not isinstance(book, Epub):
-        return Refusal("error")
-    items = trim_items(list(book.items)) if options.trim else list(book.items)
-    extra = {"author": book.author, "identifier": book.identifier, "missing": book.missing}
-    said = _code(book.language)
-    return _finished(
-        options,
-        "\n\n".join(items),
-        False,
-        Document(
-            path="",
-            position=0,
-            text="",
-            title=book.title,
-            date=_day(book.date),
-            language=said,
-            extra=extra,
-        ),
-    )
-
-
-def _plain(options: BooksOptions, content: bytes) -> Document | Refusal:
+def _plain(options: BooksOptions, content: bytes) -> _Book | Refusal:
     """The book of a plain text."""
-    if not content.startswith((b"\xff\xfe", b"\xfe\xff")) and 100 * content.count(0) > len(content):
+    # Latin letters in UTF-16 have a NUL in every other byte.
+    is_utf16 = content.startswith((b"\xff\xfe", b"\xfe\xff"))
+    if not is_utf16 and 100 * content.count(0) > len(content):
         return Refusal("binary", "more than one byte in a hundred is NUL")
+
     label = declared_charset(content)
     decoded = decode_page(content, f"text/plain; charset={label}" if label else "")
     if decoded is None:
         return Refusal(
-            "charset",
-            "no usable declaration, and the bytes are not of a Latin alphabet",
+            "charset", "no usable declaration, and the bytes are not of a Latin alphabet"
         )
-    text = (
-        decoded.text.removeprefix("\ufeff")
-        .replace("\r\n", "\n")
-        .replace("\r", "\n")
-        .replace("\f", "\n")
+
+    text = decoded.text.removeprefix("\ufeff").replace("\r\n", "\n")
+    book = _Book(
+        text=text.replace("\r", "\n").replace("\f", "\n"),
+        extra={"charset": decoded.charset, "replaced": decoded.replaced},
     )
-    extra = {"charset": decoded.charset, "replaced": decoded.replaced}
-    return _finished(
-        options, text, options.unwrap, Document(path="", position=0, text="", extra=extra)
-    )
+    return _cleaned(options, book, is_wrapped=options.unwrap)
 
 
-def _finished(options: BooksOptions, text: str, wrapped: bool, book: Document) -> Document:
-    """The book with its text, without header and notices, and with what a header said."""
-    long = text.count("\n") > MAX_LINES
-    stripped = strip(text) if options.gutenberg and not long else None
-    text = stripped.text if stripped is not None else text
-    text = unwrap(text) if wrapped and not long else text
-    if options.trim and (stripped is None or stripped.markers is None):
+def _cleaned(options: BooksOptions, book: _Book, *, is_wrapped: bool) -> _Book:
+    """The book without header and notices, and with what the header says about it."""
+    text = book.text
+    # The search for headers and wrapped lines takes seconds for a text of very many lines.
+    is_prose = text.count("\n") <= MAX_LINES
+    header = strip(text) if options.gutenberg and is_prose else None
+    if header is not None:
+        text = header.text
+    if is_wrapped and is_prose:
+        text = unwrap(text)
+    if options.trim and (header is None or header.markers is None):
         text = trim_text(text)
-    said: dict[str, Any] = {}
-    if stripped is not None and stripped.markers is not None:
-        said = {
-            "gutenberg": stripped.number,
-            "markers": stripped.markers,
-            "author": book.extra.get("author") or stripped.author,
-        }
-    return Document(
-        path="",
-        position=0,
+    if header is None:
+        return replace(book, text=text)
+
+    extra = dict(book.extra)
+    if header.markers is not None:
+        extra["gutenberg"] = header.number
+        extra["markers"] = header.markers
+        extra["author"] = book.extra.get("author") or header.author
+    return _Book(
         text=text,
-        title=book.title or (stripped.title if stripped is not None else None),
+        title=book.title or header.title,
         date=book.date,
-        language=book.language or (stripped.language if stripped is not None else None),
-        extra={**book.extra, **said},
+        language=book.language or header.language,
+        extra=extra,
     )
 
 
-def _judged(options: BooksOptions, book: Document) -> Document | Refusal:
-    """The book with the language it is in, or why it is not wanted."""
+def _language(options: BooksOptions, book: _Book) -> str | Refusal:
+    """The language of a book, "" when it is unknown, or why the book is not wanted."""
     words = count_words(book.text)
+    beginning = book.text[:_BEGINNING]
     if not words:
         return Refusal("empty")
     if words < options.min_words:
-        return Refusal("too_short", f"{words:,} words", text=book.text[:1000])
+        return Refusal("too_short", f"{words:,} words", beginning)
     if 0 < options.max_words < words:
-        return Refusal("too_long", f"{words:,} words", text=book.text[:1000])
-    wanted, said = options.language, book.language
-    found = (
-        majority(book.text, wanted, options.language_windows)
-        if options.language_by != "metadata" or said is None
-        else said
-    )
-    if wanted != ANY:
-        wrong = [f"the text: {found}"] if found != wanted else []
-        wrong += (
-            [f"it says: {said}"]
-            if said not in (None, wanted) and options.language_by == "both"
-            else []
-        )
-        if wrong:
-            return Refusal("language", ", ".join(wrong), text=book.text[:1000])
-    language = said if found == UNKNOWN else found
-    return Document(
-        path="",
-        position=0,
-        text=book.text,
-        title=book.title,
-        date=book.date,
-        language=language,
-        extra=book.extra,
-    )
+        return Refusal("too_long", f"{words:,} words", beginning)
+
+    wanted = options.language
+    named = book.language
+    if named is not None and options.language_by == "metadata":
+        language = named
+    else:
+        language = majority(book.text, wanted, options.language_windows)
+
+    wrong = []
+    if wanted != ANY and language != wanted:
+        wrong.append(f"the text: {language}")
+    if wanted != ANY and named not in (None, wanted) and options.language_by == "both":
+        wrong.append(f"it says: {named}")
+    if wrong:
+        return Refusal("language", ", ".join(wrong), beginning)
+    return (named or "") if language == UNKNOWN else language
 
 
 def count_words(text: str) -> int:
-    """Runs of what is no white space; a piece at a time, since a list of all of them may be many
-    times the text."""
+    """The number of runs without white space.
+
+    Counted piece by piece, since a list of all runs may be many times larger than the text.
+    """
     count = 0
     for start in range(0, len(text), _PIECE):
         count += len(text[start : start + _PIECE].split())
-        count -= start > 0 and not text[start - 1].isspace() and not text[start].isspace()
+        # A word across the border of two pieces is counted in both.
+        if start > 0 and not text[start - 1].isspace() and not text[start].isspace():
+            count -= 1
     return count
 
 
 def majority(text: str, wanted: str, windows: int) -> str:
     """The language of more than half of the windows, each of 1,000 characters, spread from 20 % to
-    80 % of a text; `und` without one."""
+    80 % of a text; `und` when no language has more than half."""
     if len(text) < _SHORT:
         return detect_language(text.strip(), wanted)
-    places = [0.2 + 0.6 * i / (windows - 1) for i in range(windows)] if windows > 1 else [0.5]
-    found = []
+
+    places = [0.5]
+    if windows > 1:
+        places = [0.2 + 0.6 * i / (windows - 1) for i in range(windows)]
+    # Places inside the text: the ends of a book hold notices, contents and indexes.
+    languages = []
     for place in places:
         start = min(int(len(text) * place), len(text) - _WINDOW)
         start = max(text.find(" ", start, start + 100), start)  # not inside a word
-        found.append(detect_language(text[start : start + _WINDOW].strip(), wanted))
-    best = max(sorted(set(found)), key=found.count)
-    return best if 2 * found.count(best) > len(found) else UNKNOWN
+        languages.append(detect_language(text[start : start + _WINDOW].strip(), wanted))
+
+    best = max(sorted(set(languages)), key=languages.count)
+    return best if 2 * languages.count(best) > len(languages) else UNKNOWN
 
 
 def _code(label: str | None) -> str | None:
-    """langdetect's code for what a book calls its language: en-GB, eng, English; None for what it
-    does not know."""
+    """langdetect's code for the name that a book gives its language (en-GB, eng, English); None
+    when langdetect does not know it."""
     if not label:
         return None
+
     parts = label.strip().lower().replace("_", "-").split("-")
     base = LANGUAGES.get(parts[0], _SHORTER.get(parts[0], parts[0]))
     if base == "zh":

@@ -5,8 +5,8 @@ A line that a typist or a program broke at a margin is one whose next word would
 breaks are joined: a line of verse is ended by its poet, usually long before the margin. Where that
 alone does not decide, the neighbours do. If most breaks of a block are forced, a looser one before
 a small letter is forced too; a block whose lines all begin with capitals and are not all full is
-verse. Text that is not wrapped (one line per paragraph) is unchanged. All of this is counting; there
-is no model.
+verse. Text that is not wrapped (one line per paragraph) is unchanged. All of this is counting;
+there is no model.
 """
 
 import re

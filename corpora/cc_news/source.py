@@ -1,5 +1,5 @@
-"""The source `cc_news`: news pages from Common Crawl's WARC archives, or any WARC and ARC archives of
-web pages.
+"""The source `cc_news`: news pages from Common Crawl's WARC archives, or web pages from any WARC or
+ARC archives.
 
 `input` names archives in any layout; the bucket's own is
 `crawl-data/CC-NEWS/YYYY/MM/CC-NEWS-YYYYMMDDhhmmss-NNNNN.warc.gz`, and its listing `warc.paths.gz`

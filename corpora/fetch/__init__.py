@@ -1,3 +1,1 @@
-"""Downloads: files by their address, resumed where they stopped, and the listings that name
-them.
-"""
+"""Downloads of files by their address, resumed where they stopped, and the listings of files."""

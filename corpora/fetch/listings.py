@@ -1,9 +1,9 @@
 """What there is to fetch: the archives of CC-News by month, a dump of a wiki, a list of addresses.
 
-Each gives `Wanted`: files, each with the address it comes from, the place below the user's folder
-where its source reads it, and its checksum where the server publishes one; and in words what should
-be there and is not. What a server says is not trusted: a path that would leave the folder is a
-fault, a listing that is no listing too.
+Each gives `Wanted`: the files, each with its address, its place below the user's folder where the
+source reads it, and its checksum if the server publishes one; and in words what should exist and
+does not. A server is not trusted: a path that would leave the folder is an error, and so is a
+listing of another format.
 """
 
 import datetime
@@ -22,17 +22,21 @@ CC_NEWS = "https://data.commoncrawl.org"
 WIKIMEDIA = "https://dumps.wikimedia.org"
 
 ARCHIVE = "https://archive.org/download/{wiki}-{date}"
-"""Where dumps of former years lie, that of the paper's time (20181220) among them."""
+"""The archive of former dumps, among them that of the paper's time (20181220)."""
 
 PAPER_WINDOW = ("2016-09", "2019-02")
-"""The months of RoBERTa's CC-News, both included."""
+"""The first and the last month of RoBERTa's CC-News."""
 
 MAX_LISTING_BYTES = 1 << 26
 
 Read = Callable[[str], bytes]
-"""A small file of a server, whole. Raises `WebError`, `web.Unreachable`."""
+"""Reads a small file of a server, whole. Raises `WebError`, `Unreachable`."""
 
 _SAFE = re.compile(r"[A-Za-z0-9_+=@,%!()-][A-Za-z0-9._+=@,%!()-]*")
+
+_DIGEST = re.compile(r"md5:[0-9a-f]{32}|sha1:[0-9a-f]{40}|sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
+
+_LIST_HINT = "write one address per line; a line that begins with # is skipped"
 
 _SUMS = (("sha1", 40), ("md5", 32))
 
@@ -52,8 +56,8 @@ _WIKI_FILES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Item:
-    """A file to fetch. `path`: below the user's folder; `digest`: `sha1:...` and the like, or ""
-    where none is published; `group`: what it is counted under, such as its month."""
+    """A file to fetch. `path`: below the user's folder; `digest`: `sha1:...` and the like, "" if
+    none is published; `group`: what it is counted under, such as its month."""
 
     address: str
     path: str
@@ -63,8 +67,8 @@ class Item:
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """What to fetch. `missing`: what should be there and is not, a line each; `notes`: what a user
-    should know; `listings`: small files that come with it, path -> bytes."""
+    """What to fetch. `missing`: what should exist and does not, one line for each; `notes`: what a
+    user should know; `listings`: small files that belong to it, content by path."""
 
     items: tuple[Item, ...]
     missing: tuple[str, ...] = ()
@@ -74,21 +78,23 @@ class Wanted:
 
 def cc_news(start: str, end: str, base: str, read: Read) -> Wanted:
     """The archives of the months from `start` to `end`, as 2016-09, both included, by the listing
-    `warc.paths.gz` of each.
+    `warc.paths.gz` of each month.
 
     A month without a listing is missing; hours and days without an archive are normal. Raises
     `UserError`.
     """
     base = base.rstrip("/")
     items: dict[str, Item] = {}
-    missing, listings = [], {}
+    missing: list[str] = []
+    listings: dict[str, bytes] = {}
     for month in months(start, end):
         folder = f"crawl-data/CC-NEWS/{month}"
         address = f"{base}/{folder}/warc.paths.gz"
         try:
             content = read(address)
         except http.WebError as error:
-            missing.append(f"{month}: no listing: {_reason(address, error)}")
+            reason = str(error).removeprefix(f"{address}: ")
+            missing.append(f"{month}: no listing: {reason}")
             continue
         keys = _keys(content)
         if keys is None:
@@ -96,25 +102,33 @@ def cc_news(start: str, end: str, base: str, read: Read) -> Wanted:
                 f"{month}: {address} is no listing: it begins with {_beginning(content)}"
             )
             continue
+
         listings[f"{folder}/warc.paths.gz"] = content
-        good = [
-            key for key in keys if _is_below(key, folder) and key.endswith((".warc.gz", ".warc"))
-        ]
-        if len(good) < len(keys):
-            strange = next(key for key in keys if key not in good)
-            missing.append(
-                f"{month}: {len(keys) - len(good)} of {len(keys)} lines of its listing name no archive of the month, such as {strange[:100]!r}"
-            )
-        if not keys:
-            missing.append(f"{month}: its listing is empty")
+        good = [key for key in keys if _is_archive(key, folder)]
         for key in good:
             items[key] = Item(address=f"{base}/{quote(key)}", path=key, group=month)
+        if not keys:
+            missing.append(f"{month}: its listing is empty")
+        elif len(good) < len(keys):
+            strange = next(key for key in keys if key not in good)
+            missing.append(
+                f"{month}: {len(keys) - len(good)} of {len(keys)} lines of its listing name "
+                f"no archive of the month, such as {strange[:100]!r}"
+            )
     return Wanted(items=tuple(items.values()), missing=tuple(missing), listings=listings)
+
+
+def _is_archive(key: str, folder: str) -> bool:
+    """Whether a line of a listing is an archive below a folder, with a name that is safe."""
+    if not key.startswith(folder + "/") or not key.endswith((".warc.gz", ".warc")):
+        return False
+    return all(_SAFE.fullmatch(name) for name in key.split("/"))
 
 
 def months(start: str, end: str) -> list[str]:
     """`2016/09`, ... of the months from `start` to `end`. Raises `UserError`."""
-    first, last = _month("--start", start), _month("--end", end)
+    first = _month("--start", start)
+    last = _month("--end", end)
     if first > last:
         raise UserError(
             f"--start {start} is after --end {end}", "both are months, and both are fetched"
@@ -123,19 +137,21 @@ def months(start: str, end: str) -> list[str]:
 
 
 def _month(flag: str, text: str) -> int:
-    found = re.fullmatch(r"(\d{4})[-/](\d\d)", text)
-    if not found or not 1 <= int(found[2]) <= 12:
+    """The number of a month, counted from the year 0."""
+    match = re.fullmatch(r"(\d{4})[-/](\d\d)", text)
+    if not match or not 1 <= int(match[2]) <= 12:
         raise UserError(f"{flag} {text}: not a month", "write it as 2016-09")
-    if int(found[1]) < 2016 or int(found[1]) > datetime.date.today().year:
+    year = int(match[1])
+    if year < 2016 or year > datetime.date.today().year:
         raise UserError(
-            f"{flag} {text}: CC-News begins in 2016-08 and goes on to this month",
+            f"{flag} {text}: CC-News begins in 2016-08 and ends with this month",
             f"the paper's window is {' to '.join(PAPER_WINDOW)}",
         )
-    return int(found[1]) * 12 + int(found[2]) - 1
+    return year * 12 + int(match[2]) - 1
 
 
 def _keys(content: bytes) -> list[str] | None:
-    """The lines of a `warc.paths.gz`; None for anything else."""
+    """The lines of a `warc.paths.gz`; None for any other content."""
     try:
         engine = zlib.decompressobj(31)
         text = engine.decompress(content, MAX_LISTING_BYTES).decode()
@@ -143,58 +159,31 @@ def _keys(content: bytes) -> list[str] | None:
             return None
     except (zlib.error, UnicodeError):
         return None
-    return list(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))
+    lines = (line.strip() for line in text.splitlines())
+    return list(dict.fromkeys(line for line in lines if line))
 
 
 def wikipedia(wiki: str, date: str, form: str, base: str, read: Read) -> Wanted:
-    """A dump's articles, with their index where they have one, by the dump's own list of checksums.
+    """The articles of a dump, and their index if they have one, by the dump's list of checksums.
 
-    `wiki`: enwiki, or just the language; `date`: YYYYMMDD, or latest; `base`: the site, below which
-    lies WIKI/DATE/, or an address with {wiki} and {date}. Raises `UserError`: no such dump, nothing
-    of that form in it.
+    `wiki`: enwiki, or just the language; `date`: YYYYMMDD, or latest; `form`: a key of
+    `_WIKI_FILES`; `base`: the site, which holds WIKI/DATE/, or an address with {wiki} and {date}.
+    Raises `UserError` for a dump that does not exist, and for one without files of the form.
     """
-    wiki = wiki if re.search(r"wik", wiki) else wiki.replace("-", "_") + "wiki"
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", wiki):
-        raise UserError(
-            f"--wiki {wiki}: not the name of a wiki",
-            "a language such as en, or a name such as enwiki, dewiki, simplewiki",
-        )
-    notes = []
+    wiki = _wiki_name(wiki)
+    notes: list[str] = []
     if date == "latest":
         date = _latest(wiki, base, read)
         notes.append(f"the latest dump of {wiki} is {date}: --date {date} names it for good")
     if not re.fullmatch(r"\d{8}", date):
         raise UserError(f"--date {date}: not the date of a dump", "write it as 20181220, or latest")
+
     folder = _folder(base, wiki, date)
-    sums, algorithm = _sums(folder, f"{wiki}-{date}", read)
-    wanted = [re.compile(re.escape(f"{wiki}-{date}-") + pattern) for pattern in _WIKI_FILES[form]]
+    prefix = f"{wiki}-{date}"
+    sums, algorithm = _sums(folder, prefix, read)
     if not sums:
         notes.append(f"{folder}: no checksums are published here, so sizes alone are checked")
-        if form.endswith("-parts"):
-            raise UserError(
-                f"{folder}: no list of checksums, so the names of the parts are not known",
-                "take --files multistream or plain, or another --base",
-            )
-        names = [f"{wiki}-{date}-" + pattern.replace("\\", "") for pattern in _WIKI_FILES[form]]
-        sums = dict.fromkeys(names, "")
-    found = [
-        name
-        for pattern in wanted
-        for name in sorted(sums, key=_by_number)
-        if pattern.fullmatch(name)
-    ]
-    if not found or not all(any(pattern.fullmatch(name) for name in found) for pattern in wanted):
-        there = [
-            name
-            for name, patterns in _WIKI_FILES.items()
-            if all(any(re.search(f"-{pattern}$", file) for file in sums) for pattern in patterns)
-        ]
-        raise UserError(
-            f"{folder}: no {form} files in this dump",
-            f"--files {there[0]}"
-            if there
-            else "the dump may still be in the making: take an earlier date",
-        )
+        sums = dict.fromkeys(_usual_names(folder, prefix, form), "")
     items = [
         Item(
             address=f"{folder}/{name}",
@@ -202,30 +191,77 @@ def wikipedia(wiki: str, date: str, form: str, base: str, read: Read) -> Wanted:
             digest=f"{algorithm}:{sums[name]}" if sums[name] else "",
             group=f"{wiki} {date}",
         )
-        for name in found
+        for name in _dump_names(folder, prefix, form, sums)
     ]
     return Wanted(items=tuple(items), notes=tuple(notes))
 
 
+def _wiki_name(wiki: str) -> str:
+    """enwiki for en; a name is unchanged. Raises `UserError`."""
+    name = wiki if "wik" in wiki else wiki.replace("-", "_") + "wiki"
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+        raise UserError(
+            f"--wiki {name}: not the name of a wiki",
+            "give a language such as en, or a name such as enwiki, dewiki, simplewiki",
+        )
+    return name
+
+
+def _usual_names(folder: str, prefix: str, form: str) -> list[str]:
+    """The names of the files of a form in a dump without checksums. Raises `UserError` for parts:
+    their names hold numbers of pages."""
+    if form.endswith("-parts"):
+        raise UserError(
+            f"{folder}: no list of checksums, so the names of the parts are not known",
+            "take --files multistream or plain, or another --base",
+        )
+    return [f"{prefix}-" + pattern.replace("\\", "") for pattern in _WIKI_FILES[form]]
+
+
+def _dump_names(folder: str, prefix: str, form: str, sums: dict[str, str]) -> list[str]:
+    """The names of the files of a form, of each of its patterns in the order of their numbers.
+    Raises `UserError` if a pattern matches none."""
+    names: list[str] = []
+    for pattern in _WIKI_FILES[form]:
+        matches = re.compile(re.escape(f"{prefix}-") + pattern).fullmatch
+        of_pattern = [name for name in sorted(sums, key=_by_number) if matches(name)]
+        if not of_pattern:
+            raise UserError(f"{folder}: no {form} files in this dump", _other_form(sums))
+        names += of_pattern
+    return names
+
+
+def _other_form(sums: dict[str, str]) -> str:
+    """The hint for a dump without files of the wanted form."""
+    for form, patterns in _WIKI_FILES.items():
+        if all(_any_ends(sums, pattern) for pattern in patterns):
+            return f"--files {form}"
+    return "the dump may still be incomplete: take an earlier date"
+
+
+def _any_ends(names: dict[str, str], pattern: str) -> bool:
+    return any(re.search(f"-{pattern}$", name) for name in names)
+
+
 def _folder(base: str, wiki: str, date: str) -> str:
     base = base.rstrip("/")
-    return (
-        base.replace("{wiki}", wiki).replace("{date}", date)
-        if "{wiki}" in base or "{date}" in base
-        else f"{base}/{wiki}/{date}"
-    )
+    if "{wiki}" in base or "{date}" in base:
+        return base.replace("{wiki}", wiki).replace("{date}", date)
+    return f"{base}/{wiki}/{date}"
 
 
 def _by_number(name: str) -> list[tuple[int, str]]:
-    """Parts in the order of their numbers."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
+    """The key that sorts parts by their numbers."""
+    parts = re.split(r"(\d+)", name)
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
 
 
 def _latest(wiki: str, base: str, read: Read) -> str:
     """The date of the latest dump, from the names in its list of checksums."""
     folder = _folder(base, wiki, "latest")
     sums, _ = _sums(folder, f"{wiki}-latest", read)
-    dates = {found[1] for name in sums if (found := re.match(rf"{wiki}-(\d{{8}})-", name))}
+    matches = [re.match(rf"{wiki}-(\d{{8}})-", name) for name in sums]
+    dates = [match[1] for match in matches if match]
     if not dates:
         raise UserError(
             f"{folder}: does not say which dump is the latest", "name one: --date 20181220"
@@ -234,8 +270,8 @@ def _latest(wiki: str, base: str, read: Read) -> str:
 
 
 def _sums(folder: str, prefix: str, read: Read) -> tuple[dict[str, str], str]:
-    """Name -> checksum of a dump's files, and the algorithm; nothing where none is published.
-    Raises `UserError`: no such dump."""
+    """(checksum by name, algorithm) of a dump's files; empty if none is published. Raises
+    `UserError` for a dump that does not exist."""
     for algorithm, length in _SUMS:
         address = f"{folder}/{prefix}-{algorithm}sums.txt"
         try:
@@ -245,14 +281,11 @@ def _sums(folder: str, prefix: str, read: Read) -> tuple[dict[str, str], str]:
         except http.WebError as error:
             raise UserError(
                 str(error),
-                "Wikimedia asks for a way to reach you: --contact you@example.org; or --base of a mirror",
+                "give Wikimedia a way to reach you with --contact you@example.org, "
+                "or take the --base of a mirror",
                 3,
             ) from None
-        lines = (
-            re.fullmatch(rf"([0-9a-f]{{{length}}}) [ *](\S+)", line.strip())
-            for line in text.splitlines()
-        )
-        sums = {line[2]: line[1] for line in lines if line and _SAFE.fullmatch(line[2])}
+        sums = _parse_sums(text, length)
         if not sums:
             raise UserError(
                 f"{address}: no list of checksums: it begins with {_beginning(text.encode())}",
@@ -260,10 +293,24 @@ def _sums(folder: str, prefix: str, read: Read) -> tuple[dict[str, str], str]:
                 1,
             )
         return sums, algorithm
+
     if not _is_there(f"{folder}/", read) and not prefix.endswith("-latest"):
-        hint = f"Wikimedia keeps the dumps of some months only: take a later --date or latest, or one that an archive has kept: --base '{ARCHIVE}'"
-        raise UserError(f"{folder}: no such dump", hint)
+        raise UserError(
+            f"{folder}: no such dump",
+            "Wikimedia keeps the dumps of some months only: take a later --date or latest, "
+            f"or one that an archive has kept: --base '{ARCHIVE}'",
+        )
     return {}, ""
+
+
+def _parse_sums(text: str, length: int) -> dict[str, str]:
+    """The checksums of `length` hex digits by the names of their files, as sha1sum writes them."""
+    sums: dict[str, str] = {}
+    for line in text.splitlines():
+        match = re.fullmatch(rf"([0-9a-f]{{{length}}}) [ *](\S+)", line.strip())
+        if match and _SAFE.fullmatch(match[2]):
+            sums[match[2]] = match[1]
+    return sums
 
 
 def _is_there(address: str, read: Read) -> bool:
@@ -271,93 +318,90 @@ def _is_there(address: str, read: Read) -> bool:
         read(address)
     except FileNotFoundError:
         return False
-    except http.WebError:  # a server may keep its folders to itself
+    except http.WebError:  # a server may refuse to list its folders
         pass
     return True
 
 
 def url_list(listing: str) -> Wanted:
-    """The files that a list names: an address a line, with a checksum behind it if you have one
+    """The files that a list names, with one address per line, and optionally a checksum behind it
     (`sha256:...`, sha1, md5).
 
-    Each lies below the folder as HOST/PATH. Raises `UserError` for a line that is no such address.
+    Each file is stored below the folder as HOST/PATH. Raises `UserError` for a line that is not
+    such an address.
     """
     items: dict[str, Item] = {}
     for line in lists.read(listing):
-        address, _, digest = line.partition(" ")
-        digest = digest.strip().lower()
-        if not http.is_web(address):
+        item = _listed(listing, line)
+        twin = items.get(item.path)
+        if twin and (twin.address, twin.digest) != (item.address, item.digest):
             raise UserError(
-                f"{listing}: {address[:200]!r} is no http:// or https:// address",
-                "an address a line; a line that begins with # is passed over",
-            )
-        if digest and not re.fullmatch(
-            r"(md5:[0-9a-f]{32}|sha1:[0-9a-f]{40}|sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})", digest
-        ):
-            raise UserError(
-                f"{listing}: {digest[:150]!r} is no checksum",
-                "write it behind the address as sha256:..., sha1:... or md5:...",
-            )
-        try:
-            path = place(address)
-        except ValueError as error:
-            raise UserError(
-                f"{listing}: {address[:200]!r} is no address: {error}",
-                "correct the line, or put a # before it",
-            ) from None
-        twin = items.get(path)
-        if twin and (twin.address, twin.digest) != (address, digest):
-            raise UserError(
-                f"{listing}: {twin.address} and {address} would be the same file {path}",
+                f"{listing}: {twin.address} and {item.address} would be the same file {item.path}",
                 "keep one of the two",
             )
-        items[path] = Item(address=address, path=path, digest=digest, group=path.split("/", 1)[0])
+        items[item.path] = item
     if not items:
-        raise UserError(
-            f"{listing}: names no address",
-            "an address a line; a line that begins with # is passed over",
-        )
+        raise UserError(f"{listing}: names no address", _LIST_HINT)
     return Wanted(items=tuple(items.values()))
 
 
-def place(address: str) -> str:
-    """HOST/PATH of an address as a path below a folder: no step up, no hidden name, no name that is
-    a wildcard or too long for a file.
+def _listed(listing: str, line: str) -> Item:
+    """The file of one line of a list."""
+    address, _, digest = line.partition(" ")
+    digest = digest.strip().lower()
+    if not http.is_web(address):
+        raise UserError(
+            f"{listing}: {address[:200]!r} is no http:// or https:// address", _LIST_HINT
+        )
+    if digest and not _DIGEST.fullmatch(digest):
+        raise UserError(
+            f"{listing}: {digest[:150]!r} is no checksum",
+            "write it behind the address as sha256:..., sha1:... or md5:...",
+        )
+    try:
+        path = place(address)
+    except ValueError as error:
+        raise UserError(
+            f"{listing}: {address[:200]!r} is no address: {error}",
+            "correct the line, or put a # before it",
+        ) from None
+    return Item(address=address, path=path, digest=digest, group=path.split("/", 1)[0])
 
-    Raises ValueError where it has no host.
+
+def place(address: str) -> str:
+    """HOST/PATH of an address as a path below a folder. It has no step up, no hidden name, and no
+    name that is a wildcard or too long for a file.
+
+    Raises ValueError if the address has no host.
     """
     parts = urlsplit(address)
     if not parts.hostname:
         raise ValueError("it names no host")
     host = parts.netloc.rsplit("@", 1)[-1].replace(":", "_")
-    names = [name for name in unquote(parts.path).split("/") if name not in ("", ".", "..")] or [
-        "index.html"
-    ]
-    if parts.path.endswith("/") and names != ["index.html"]:
+    names = [name for name in unquote(parts.path).split("/") if name not in ("", ".", "..")]
+    if not names:
+        names = ["index.html"]
+    elif parts.path.endswith("/") and names != ["index.html"]:
         names.append("index.html")
-    names[-1] += f"?{parts.query}" if parts.query else ""
+    if parts.query:
+        names[-1] += f"?{parts.query}"
     return "/".join(_name(name) for name in [host, *names])
 
 
 def _name(name: str) -> str:
-    clean = re.sub(r"[\x00-\x1f\x7f*?\[\]\\/]", lambda found: f"%{ord(found[0]):02X}", name)
-    clean = "%2E" + clean[1:] if clean.startswith(".") else clean
-    return (
-        clean
-        if len(clean.encode()) <= 200
-        else clean.encode()[:180].decode("utf-8", "ignore") + f"-{zlib.crc32(name.encode()):08x}"
-    )
-
-
-def _is_below(key: str, folder: str) -> bool:
-    return key.startswith(folder + "/") and all(_SAFE.fullmatch(name) for name in key.split("/"))
-
-
-def _reason(address: str, error: BaseException) -> str:
-    return str(error).removeprefix(f"{address}: ")
+    """A name that every file system accepts, and no glob or archive takes for something else."""
+    clean = re.sub(r"[\x00-\x1f\x7f*?\[\]\\/]", lambda match: f"%{ord(match[0]):02X}", name)
+    if clean.startswith("."):
+        clean = "%2E" + clean[1:]
+    if len(clean.encode()) <= 200:
+        return clean
+    beginning = clean.encode()[:180].decode("utf-8", "ignore")
+    return f"{beginning}-{zlib.crc32(name.encode()):08x}"
 
 
 def _beginning(content: bytes) -> str:
     if content[:2] == b"\x1f\x8b":
         return "gzip that breaks"
-    return repr(content[:60].decode("utf-8", "replace")) if content else "nothing: it is empty"
+    if not content:
+        return "nothing: it is empty"
+    return repr(content[:60].decode("utf-8", "replace"))

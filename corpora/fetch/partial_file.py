@@ -1,5 +1,5 @@
-"""A file that is not whole yet: its bytes under a name that begins with `.tmp-`, and beside them a
-note of what the server said of it."""
+"""A file whose download has not finished: its bytes, under a name that begins with `.tmp-`, and
+beside them a note of what the server says of the file."""
 
 import io
 import json
@@ -12,7 +12,7 @@ from corpora.fetch.listings import Item
 from shards.storage import files, http
 
 MAX_RESTARTS = 3
-"""Times that one file is begun again because it is another one."""
+"""A file that has changed is started again this often; then it is given up."""
 
 _HEAD_BYTES = 256
 
@@ -26,42 +26,53 @@ _BEGINNINGS = {
     ".parquet": b"PAR1",
     ".warc": b"WARC/",
 }
-"""What a file of such a name begins with."""
+"""The first bytes of a file, by the ending of its name."""
 
 _PASSING = (b"SlowDown", b"InternalError", b"ServiceUnavailable", b"RequestTimeout")
-"""Codes of an object store's error page that pass."""
+"""Codes in the error page of an object store for errors that pass."""
 
 
 class Partial:
-    """A file that is not whole yet, and the note beside it of what the server said of it."""
+    """A file whose download has not finished, and the note beside it.
+
+    `have`: bytes that are stored; `received`: those of this run; `remote`: what the server says of
+    the file; `head_size`: the size that it gives when asked by HEAD.
+    """
 
     def __init__(self, path: str, item: Item) -> None:
-        self.path, self._note, self._item = part_of(path), part_of(path) + ".json", item
-        self.remote = http.Remote()
-        self.have = self.received = self._restarts = 0
-        self.told: int | None = None
+        self.path = part_of(path)
+        self.received = 0
+        self.head_size: int | None = None
+        self._note = part_of(path) + ".json"
+        self._item = item
+        self._restarts = 0
         self._looked = False
+        self.remote, self.have = self._resume()
+
+    def _resume(self) -> tuple[http.Remote, int]:
+        """What an earlier run left: what the server said then, and the bytes. Nothing counts
+        without a whole note, since it tells which file the bytes belong to."""
         try:
             with open(self._note, encoding="utf-8") as stream:
-                said = json.load(stream)
-            if said.pop("address") == item.address:
-                self.remote, self.have = http.Remote(**said), os.path.getsize(self.path)
-        except (
-            OSError,
-            ValueError,
-            KeyError,
-            TypeError,
-            AttributeError,
-        ):  # no note, or one that was cut: what it was of is not known
-            self.remote, self.have = http.Remote(), 0
-        if self.remote.size is not None and self.have > self.remote.size:
-            self.have = 0
-        if self.have == 0:
-            self.remote = http.Remote()
+                values = json.load(stream)
+            if values.pop("address") != self._item.address:
+                return http.Remote(), 0
+            remote = http.Remote(**values)
+            have = os.path.getsize(self.path)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return http.Remote(), 0
+        if have == 0 or (remote.size is not None and have > remote.size):
+            return http.Remote(), 0
+        return remote, have
+
+    def _reset(self) -> None:
+        self.remote = http.Remote()
+        self.have = 0
+        self._looked = False
 
     @contextmanager
     def open(self) -> Iterator[io.FileIO]:
-        """The file, at the end of what is there. Unbuffered: what was written survives the
+        """The file, at the end of its bytes. It is unbuffered, so written bytes survive the
         process."""
         with open(self.path, "r+b" if os.path.exists(self.path) else "x+b", buffering=0) as stream:
             stream.truncate(self.have)
@@ -69,7 +80,7 @@ class Partial:
             yield stream
 
     def write(self, out: io.FileIO, piece: bytes) -> None:
-        """All of a piece, which the system may take in several."""
+        """Write all of a piece; the system may take it in several parts."""
         rest = memoryview(piece)
         while rest:
             rest = rest[out.write(rest) :]
@@ -77,62 +88,61 @@ class Partial:
         self.received += len(piece)
 
     def restart(self, out: io.FileIO) -> None:
-        """Nothing of it counts. Raises `WebError` the `MAX_RESTARTS`th time."""
+        """Discard the part downloaded so far. Raises `WebError` the `MAX_RESTARTS`th time."""
         self._restarts += 1
         if self._restarts == MAX_RESTARTS:
             raise http.WebError(
-                f"{self._item.address}: is another file at each request, or of another size than it says"
+                f"{self._item.address}: differs at each request, or has another size than it says"
             )
         out.truncate(0)
         out.seek(0)
-        self.have, self._looked, self.remote = 0, False, http.Remote()
+        self._reset()
 
     def learn(self, remote: http.Remote) -> None:
-        """Keep what the server says, before the first byte is written."""
+        """Store what the server says of the file, before its first byte is written."""
         self.remote = remote
-        files.write_bytes(
-            self._note, json.dumps({"address": self._item.address, **asdict(remote)}).encode()
-        )
+        values = {"address": self._item.address, **asdict(remote)}
+        files.write_bytes(self._note, json.dumps(values).encode())
 
     def look(self, out: io.FileIO, at_end: bool = False) -> None:
-        """Does it begin as its name says? Raises `WebError` for an error page under the name of an
-        archive, `Again` for a busy store's."""
+        """Check once that the file begins as its name promises. Raises `WebError` for an error page
+        under the name of an archive, `Again` for that of a busy store."""
         ending = os.path.splitext(self._item.path.lower())[1]
-        wanted = _BEGINNINGS.get(ending)
-        if self._looked or not wanted or (self.have < len(wanted) and not at_end):
+        expected = _BEGINNINGS.get(ending)
+        if self._looked or not expected or (self.have < len(expected) and not at_end):
             return
         head = os.pread(out.fileno(), _HEAD_BYTES, 0)
-        if not head.startswith(wanted):
-            self.remove()
-            if any(code in head for code in _PASSING):
-                raise http.Again(f"an error page in place of the file: {_shown(head)}")
-            raise http.WebError(
-                f"{self._item.address}: no {ending} file: it begins with {_shown(head)}"
-            )
-        self._looked = True
+        if head.startswith(expected):
+            self._looked = True
+            return
+
+        self.remove()
+        if any(code in head for code in _PASSING):
+            raise http.Again(f"an error page in place of the file: {_shown(head)}")
+        raise http.WebError(
+            f"{self._item.address}: no {ending} file: it begins with {_shown(head)}"
+        )
 
     def finish(self, path: str) -> None:
-        """Its own name."""
+        """Give the file its own name."""
         os.replace(self.path, path)
         os.unlink(self._note)
 
     def remove(self) -> None:
-        """Nothing is left of it."""
+        """Delete the file and its note."""
         for path in (self.path, self._note):
             if os.path.exists(path):
                 os.unlink(path)
-        self.have, self._looked, self.remote = 0, False, http.Remote()
+        self._reset()
 
 
 def part_of(path: str) -> str:
-    """Where the bytes of a file lie until it is whole."""
+    """The path of a file's bytes until the file is whole."""
     folder, name = os.path.split(path)
     return os.path.join(folder, f"{files.TEMPORARY}{name}")
 
 
 def _shown(head: bytes) -> str:
-    return (
-        repr(" ".join(head.decode("utf-8", "replace").split())[:120])
-        if head
-        else "nothing: it is empty"
-    )
+    if not head:
+        return "nothing: it is empty"
+    return repr(" ".join(head.decode("utf-8", "replace").split())[:120])

@@ -2,8 +2,9 @@
 
 A document is a file, a line, a paragraph or a row; of a web page its main text. Its position is its
 offset in bytes in the inflated file, or its row number in Parquet. Memory is that of one document
-(`MAX_DOCUMENT_BYTES`), whatever the file's size: a longer line is skipped as the reject `too_large`
-and the next one read. A file that is damaged gives its records up to the damage and one reject.
+(`MAX_DOCUMENT_BYTES`), whatever the size of the file: a longer line is skipped as the reject
+`too_large` and the next one is read. A damaged file gives its records up to the damage, and one
+reject.
 """
 
 import datetime
@@ -12,9 +13,9 @@ import itertools
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import IO, Any, Literal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import IO, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -44,29 +45,37 @@ from shards.storage import files
 
 FORMATS = (".txt", ".jsonl", ".parquet", ".html", ".htm")
 
+_BATCH_ROWS = 64
+"""Rows of Parquet that are in memory at once: each may be a large document."""
+
+Fields = dict[str, object]
+"""A JSON object or a row of Parquet."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class FilesOptions(SourceOptions):
     """Your own texts: .txt, .jsonl, .parquet, .html, plain or compressed."""
 
     kind: str = "files"
+    """files."""
     text_field: str = "text"
     """The JSON key or Parquet column that holds the text."""
     id_field: str | None = None
-    """A key or column with your own id; it goes to extra.id, and `corpus why` finds it."""
+    """A key or column with your own id, which is stored in extra.id; `corpus why` finds it."""
     url_field: str | None = None
     """A key or column with the address of the text."""
     title_field: str | None = None
-    """A key or column with its title."""
+    """A key or column with the title of the text."""
     date_field: str | None = None
-    """A key or column with its date, as YYYY-MM-DD..."""
+    """A key or column with the date of the text, which begins YYYY-MM-DD."""
     document: Literal["file", "line", "blank-line"] | None = None
-    """What a document is in .txt: the file (default), each line, or what blank lines separate. In
-    .jsonl always the line."""
+    """What one document is in .txt: the whole file (the default), each line, or each text between
+    blank lines. In .jsonl always each line."""
     encoding: str = "utf-8"
-    """Of .txt and .jsonl; text that is not valid in it is the reject `bad_encoding`."""
+    """The encoding of .txt and .jsonl; text that is not valid in it is rejected as
+    `bad_encoding`."""
     min_characters: int = MIN_CHARACTERS
-    """Of .html: pages of less text are rejects, `too_short`."""
+    """Reject .html pages with less text, as `too_short`."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -86,67 +95,52 @@ def source() -> Source:
 
 
 def slices(options: FilesOptions) -> Iterator[Slice]:
-    """Files in the order of their paths; small ones grouped, large ones cut where their format
-    allows it."""
-    parts = [piece for part in find(options.input) for piece in cut(options, part)]
+    """Files ordered by path; small ones are grouped, large ones are cut if their format allows
+    it."""
+    parts: list[Part] = []
+    for part in find(options.input):
+        parts += cut(options, part)
     return group(parts, options.slice_bytes)
 
 
 def cut(options: FilesOptions, part: Part) -> Iterator[Part]:
-    """A large plain file by lines or by row groups; any other file whole."""
+    """A large plain file in parts, by lines or by row groups; any other file whole."""
     form, compression = kind_of(part.path)
-    if part.size > options.slice_bytes and not compression:
-        if form == ".jsonl" or (form == ".txt" and options.document == "line"):
-            edges = list(range(0, part.size, options.slice_bytes)) + [part.size]
-            for start, stop in zip(edges[:-1], edges[1:]):
-                yield Part(
-                    address=part.address,
-                    path=part.path,
-                    size=part.size,
-                    start=start,
-                    stop=stop,
-                    share=stop - start,
-                )
-            return
-        if form == ".parquet":
-            yield from _row_ranges(options, part)
-            return
-    yield part
+    by_lines = form == ".jsonl" or (form == ".txt" and options.document == "line")
+    if part.size <= options.slice_bytes or compression:
+        yield part
+    elif by_lines:
+        yield from part.ranges(options.slice_bytes)
+    elif form == ".parquet":
+        yield from _row_ranges(options, part)
+    else:
+        yield part
 
 
 def _row_ranges(options: FilesOptions, part: Part) -> Iterator[Part]:
+    groups: list[tuple[int, int]] = []  # (rows, bytes) of each row group
     try:
         with files.open_input(part.address) as stream:
             metadata = pq.ParquetFile(stream).metadata
-            groups = [
-                (metadata.row_group(i).num_rows, metadata.row_group(i).total_byte_size)
-                for i in range(metadata.num_row_groups)
-            ]
+            for index in range(metadata.num_row_groups):
+                row_group = metadata.row_group(index)
+                groups.append((row_group.num_rows, row_group.total_byte_size))
     except (OSError, pa.ArrowException):
         yield part  # reading it will name the damage
         return
-    start = rows = share = 0
+
+    start = 0
+    rows = 0
+    share = 0
     for count, size in groups:
-        rows, share = rows + count, share + size
+        rows += count
+        share += size
         if share >= options.slice_bytes:
-            yield Part(
-                address=part.address,
-                path=part.path,
-                size=part.size,
-                start=start,
-                stop=rows,
-                share=share,
-            )
-            start, share = rows, 0
+            yield replace(part, start=start, stop=rows, share=share)
+            start = rows
+            share = 0
     if rows > start or not groups:
-        yield Part(
-            address=part.address,
-            path=part.path,
-            size=part.size,
-            start=start,
-            stop=None,
-            share=share,
-        )
+        yield replace(part, start=start, stop=None, share=share)
 
 
 def read(options: FilesOptions, piece: Slice) -> Iterator[Document | Reject]:
@@ -170,39 +164,34 @@ def read_part(options: FilesOptions, part: Part) -> Iterator[Document | Reject]:
 def _records(options: FilesOptions, part: Part) -> Iterator[Document | Reject]:
     form, compression = kind_of(part.path)
     if form not in FORMATS:
-        yield Reject(
-            path=part.path, position=0, reason="unknown_format", detail=f"not {', '.join(FORMATS)}"
-        )
+        yield Refusal("unknown_format", f"not {', '.join(FORMATS)}").at(part.path, 0)
     elif form == ".parquet":
         yield from _parquet(options, part, compression)
     elif form == ".jsonl" and "\n".encode(options.encoding) != b"\n":
-        yield Reject(
-            path=part.path,
-            position=0,
-            reason="bad_encoding",
-            detail=f"{options.encoding} cannot be read by lines; convert the file to utf-8",
-        )
+        detail = f"{options.encoding} cannot be read by lines; convert the file to utf-8"
+        yield Refusal("bad_encoding", detail).at(part.path, 0)
     else:
         with open_inflated(part.address, compression) as stream:
-            if form in (".html", ".htm"):
-                yield _page(options, part, stream.read(MAX_PAGE_BYTES + 1))
-            elif form == ".jsonl":
-                yield from _json_lines(options, part, stream)
-            elif options.document == "line":
-                yield from _text_lines(options, part, stream)
-            elif options.document == "blank-line":
-                yield from _paragraphs(options, part, stream)
-            else:
-                yield _text(options, part, 0, stream.read(MAX_DOCUMENT_BYTES + 1))
+            yield from _stream_records(options, part, stream, form)
+
+
+def _stream_records(
+    options: FilesOptions, part: Part, stream: IO[bytes], form: str
+) -> Iterator[Document | Reject]:
+    if form in (".html", ".htm"):
+        yield _page(options, part, stream.read(MAX_PAGE_BYTES + 1))
+    elif form == ".jsonl":
+        yield from _lines(options, part, stream, _json_record)
+    elif options.document == "line":
+        yield from _lines(options, part, stream, _text)
+    elif options.document == "blank-line":
+        yield from _paragraphs(options, part, stream)
+    else:
+        yield _text(options, part, 0, stream.read(MAX_DOCUMENT_BYTES + 1))
 
 
 def _too_large(part: Part, position: int) -> Reject:
-    return Reject(
-        path=part.path,
-        position=position,
-        reason="too_large",
-        detail=f"over {MAX_DOCUMENT_BYTES} bytes",
-    )
+    return Refusal("too_large", f"over {MAX_DOCUMENT_BYTES} bytes").at(part.path, position)
 
 
 def _text(options: FilesOptions, part: Part, position: int, raw: bytes) -> Document | Reject:
@@ -211,19 +200,14 @@ def _text(options: FilesOptions, part: Part, position: int, raw: bytes) -> Docum
     try:
         text = raw.decode(options.encoding)
     except UnicodeError as error:
-        return Reject(
-            path=part.path,
-            position=position,
-            reason="bad_encoding",
-            detail=str(error)[:200],
-            text=raw[:1000].decode(options.encoding, "replace"),
-        )
+        beginning = raw[:1000].decode(options.encoding, "replace")
+        return Refusal("bad_encoding", str(error)[:200], beginning).at(part.path, position)
     return Document(path=part.path, position=position, text=text)
 
 
 def _page(options: FilesOptions, part: Part, content: bytes) -> Document | Reject:
-    """A web page; lxml runs where it can be killed. `crawled` is not known, so that no date can be
-    checked against it."""
+    """A web page, whose parser runs in a child that can be killed. The moment of its crawl is not
+    known, so its date is not checked."""
     settings = PageSettings(language=options.language, min_characters=options.min_characters)
     page: Page | Refusal = shared_guard(EXTRACTOR).call(content, settings=settings)
     if isinstance(page, Refusal):
@@ -241,158 +225,146 @@ def _page(options: FilesOptions, part: Part, content: bytes) -> Document | Rejec
     )
 
 
-def _text_lines(
-    options: FilesOptions, part: Part, stream: IO[bytes]
+LineReader = Callable[[FilesOptions, Part, int, bytes], Document | Reject]
+"""Reads one line of a file, at a position."""
+
+
+def _lines(
+    options: FilesOptions, part: Part, stream: IO[bytes], read_line: LineReader
 ) -> Iterator[Document | Reject]:
     for offset, line in read_lines(stream, part.start, part.stop):
         if line is None:
             yield _too_large(part, offset)
         elif line.strip():
-            yield _text(options, part, offset, line)
+            yield read_line(options, part, offset, line)
 
 
 def _paragraphs(
     options: FilesOptions, part: Part, stream: IO[bytes]
 ) -> Iterator[Document | Reject]:
     """Runs of lines between blank ones."""
-    held: list[bytes] = []
-    begin = size = 0  # size: bytes with a line end each; 0 where no paragraph is open
-    for offset, line in itertools.chain(read_lines(stream), [(0, b"")]):
+    lines: list[bytes] = []
+    begin = 0
+    size = 0  # bytes with one line end per line; 0 when no paragraph is open
+    # A blank line after the last one closes the last paragraph.
+    end_mark: list[tuple[int, bytes | None]] = [(0, b"")]
+    for offset, line in itertools.chain(read_lines(stream), end_mark):
         if line is None or line.strip():
-            begin = begin if size else offset
+            if not size:
+                begin = offset
             size += 1 + (MAX_DOCUMENT_BYTES + 1 if line is None else len(line))
             if size > MAX_DOCUMENT_BYTES + 1:
-                held = []
+                lines = []  # memory stays that of one document
             elif line is not None:
-                held.append(line)
+                lines.append(line)
         elif size:
-            yield (
-                _too_large(part, begin)
-                if size > MAX_DOCUMENT_BYTES + 1
-                else _text(options, part, begin, b"\n".join(held))
-            )
-            held, size = [], 0
-
-
-def _json_lines(
-    options: FilesOptions, part: Part, stream: IO[bytes]
-) -> Iterator[Document | Reject]:
-    for offset, line in read_lines(stream, part.start, part.stop):
-        if line is None:
-            yield _too_large(part, offset)
-        elif line.strip():
-            yield _json_record(options, part, offset, line)
+            if size > MAX_DOCUMENT_BYTES + 1:
+                yield _too_large(part, begin)
+            else:
+                yield _text(options, part, begin, b"\n".join(lines))
+            lines = []
+            size = 0
 
 
 def _json_record(
     options: FilesOptions, part: Part, position: int, line: bytes
 ) -> Document | Reject:
-    start = line[:1000].decode("utf-8", "replace")
+    fields = _json_fields(options, line)
+    if isinstance(fields, Refusal):
+        return fields.at(part.path, position)
+    return _field_record(options, part, position, fields)
+
+
+def _json_fields(options: FilesOptions, line: bytes) -> Fields | Refusal:
+    beginning = line[:1000].decode("utf-8", "replace")
     try:
-        record = json.loads(line.decode(options.encoding).removeprefix("\ufeff"))
+        # A file may begin with a byte order mark.
+        fields = json.loads(line.decode(options.encoding).removeprefix("\ufeff"))
     except UnicodeError as error:
-        return Reject(
-            path=part.path,
-            position=position,
-            reason="bad_encoding",
-            detail=str(error)[:200],
-            text=start,
-        )
+        return Refusal("bad_encoding", str(error)[:200], beginning)
     except (ValueError, RecursionError) as error:
-        return Reject(
-            path=part.path,
-            position=position,
-            reason="bad_json",
-            detail=str(error)[:200],
-            text=start,
-        )
-    if not isinstance(record, dict):
-        return Reject(
-            path=part.path, position=position, reason="bad_json", detail="not an object", text=start
-        )
-    return _field_record(options, part, position, record)
+        return Refusal("bad_json", str(error)[:200], beginning)
+    if not isinstance(fields, dict):
+        return Refusal("bad_json", "not an object", beginning)
+    return fields
 
 
 def _field_record(
-    options: FilesOptions, part: Part, position: int, record: dict[str, Any]
+    options: FilesOptions, part: Part, position: int, fields: Fields
 ) -> Document | Reject:
-    text = record.get(options.text_field)
+    text = fields.get(options.text_field)
     if not isinstance(text, str):
-        detail = f"no text in field {options.text_field!r}; fields: {', '.join(map(str, record))}"
-        return Reject(path=part.path, position=position, reason="no_text", detail=detail[:200])
+        detail = f"no text in field {options.text_field!r}; fields: {', '.join(map(str, fields))}"
+        return Refusal("no_text", detail[:200]).at(part.path, position)
     if len(text) > MAX_DOCUMENT_BYTES:
         return _too_large(part, position)
-    own = record.get(options.id_field) if options.id_field else None
+
+    extra: dict[str, object] = {}
+    own_id = fields.get(options.id_field) if options.id_field else None
+    if own_id is not None:
+        extra["id"] = own_id if isinstance(own_id, (str, int)) else str(own_id)
     return Document(
         path=part.path,
         position=position,
         text=text,
-        url=_string(record, options.url_field),
-        title=_string(record, options.title_field),
-        date=_date(record, options.date_field),
-        extra={} if own is None else {"id": own if isinstance(own, (str, int)) else str(own)},
+        url=_string(fields, options.url_field),
+        title=_string(fields, options.title_field),
+        date=_date(fields, options.date_field),
+        extra=extra,
     )
 
 
-def _string(record: dict[str, Any], name: str | None) -> str | None:
-    value = record.get(name) if name else None
+def _string(fields: Fields, name: str | None) -> str | None:
+    value = fields.get(name) if name else None
     return None if value is None else str(value)
 
 
-def _date(record: dict[str, Any], name: str | None) -> datetime.date | None:
-    value = record.get(name) if name else None
+def _date(fields: Fields, name: str | None) -> datetime.date | None:
+    value = _string(fields, name)
     try:
-        return datetime.date.fromisoformat(str(value)[:10]) if value is not None else None
+        return datetime.date.fromisoformat(value[:10]) if value is not None else None
     except ValueError:
         return None
 
 
 def _parquet(options: FilesOptions, part: Part, compression: str) -> Iterator[Document | Reject]:
+    if not compression:
+        with files.open_input(part.address) as stream:
+            yield from _parquet_rows(options, part, pq.ParquetFile(stream))
+        return
+
+    # Parquet is read from its end, so a compressed one is unpacked first.
     with tempfile.TemporaryFile() as spool:
-        if compression:  # Parquet is read from its end, so a compressed one is unpacked first
-            with open_inflated(part.address, compression) as stream:
-                shutil.copyfileobj(stream, spool, 1 << 20)
-            spool.seek(0)
-        with (
-            pa.PythonFile(spool, mode="r")
-            if compression
-            else files.open_input(part.address) as stream
-        ):
+        with open_inflated(part.address, compression) as inflated:
+            shutil.copyfileobj(inflated, spool, 1 << 20)
+        spool.seek(0)
+        with pa.PythonFile(spool, mode="r") as stream:
             yield from _parquet_rows(options, part, pq.ParquetFile(stream))
 
 
 def _parquet_rows(
     options: FilesOptions, part: Part, table: pq.ParquetFile
 ) -> Iterator[Document | Reject]:
-    wanted = [
-        name
-        for name in (
-            options.text_field,
-            options.id_field,
-            options.url_field,
-            options.title_field,
-            options.date_field,
-        )
-        if name
-    ]
-    present = [name for name in wanted if name in table.schema_arrow.names]
-    if options.text_field not in present:
-        yield Reject(
-            path=part.path,
-            position=0,
-            reason="no_text",
-            detail=f"no column {options.text_field!r}; columns: {', '.join(table.schema_arrow.names)}"[
-                :200
-            ],
-        )
+    names = table.schema_arrow.names
+    if options.text_field not in names:
+        detail = f"no column {options.text_field!r}; columns: {', '.join(names)}"
+        yield Refusal("no_text", detail[:200]).at(part.path, 0)
         return
-    row = 0
+
+    wanted = (
+        options.text_field,
+        options.id_field,
+        options.url_field,
+        options.title_field,
+        options.date_field,
+    )
+    columns = [name for name in wanted if name and name in names]
+    first_row = 0  # of the row group
     for index in range(table.num_row_groups):
-        count = table.metadata.row_group(index).num_rows
-        if row >= part.start and (part.stop is None or row < part.stop):
-            position = row
-            for batch in table.iter_batches(batch_size=64, row_groups=[index], columns=present):
-                for record in batch.to_pylist():
-                    yield _field_record(options, part, position, record)
+        if first_row >= part.start and (part.stop is None or first_row < part.stop):
+            position = first_row
+            for batch in table.iter_batches(_BATCH_ROWS, row_groups=[index], columns=columns):
+                for fields in batch.to_pylist():
+                    yield _field_record(options, part, position, fields)
                     position += 1
-        row += count
+        first_row += table.metadata.row_group(index).num_rows

@@ -1,12 +1,13 @@
-"""The list of linked addresses: one row for each, from what the slices of a survey noted, and who
-is in it.
+"""The list of linked addresses: one row per address, merged from the notes of a survey's slices.
 
-    notes (a row a submission) -> 256 parts by the first byte of the key, on disk -> each sorted and
-summed -> the list, sorted by key
+    notes (one row per submission)
+    -> 256 files on disk, by the first byte of the key
+    -> each sorted and summed
+    -> the list, sorted by key
 
-A key is blake2b-16 of the canonical address, as two numbers. The list is an Arrow file of 256
-batches, one for each first byte, so that it is mapped into memory and searched where it lies: any
-number of workers share it. Memory: that of one part.
+A key is the blake2b-16 digest of the canonical address, as two numbers. The list is an Arrow file
+of 256 batches, one per first byte, which is mapped into memory and searched in place: any number of
+workers share it. Memory: that of the notes of one first byte.
 """
 
 import hashlib
@@ -14,7 +15,8 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -26,10 +28,16 @@ from corpora.text.urls import canonical_url
 from shards.storage import files
 
 PARTS = 256
+"""Batches of the list, one per first byte of the keys."""
 
 _BATCH = 1 << 17
+"""Rows that are read at once."""
 
 _LEAST = -(1 << 62)
+"""Ranks below every score: of submissions without one."""
+
+ScoreOf = Literal["submission", "url"]
+"""Whose score an address must have: that of one submission, or that of all together."""
 
 NOTE_SCHEMA = pa.schema(
     [
@@ -39,7 +47,7 @@ NOTE_SCHEMA = pa.schema(
     ]
     + [pa.field("url", pa.string(), nullable=False)]
 )
-"""What is kept of a submission: 20 bytes, and its address. `score` null: it has none."""
+"""The note of a submission: 20 bytes and its address. `score` is null when it has none."""
 
 LIST_SCHEMA = pa.schema(
     [
@@ -52,8 +60,8 @@ LIST_SCHEMA = pa.schema(
         pa.field("url", pa.string(), nullable=False),
     ]
 )
-"""A row of the list. `url`: as the submission of the highest score spells it, of equal ones the
-shortest, then the first in the alphabet."""
+"""A row of the list. `url` is spelled as in the submission with the highest score; of several with
+it the shortest spelling, then the first in the alphabet."""
 
 
 def key_of(canonical: str) -> tuple[int, int]:
@@ -64,15 +72,18 @@ def key_of(canonical: str) -> tuple[int, int]:
 
 def merge(
     addresses: Sequence[str],
-    output: Any,
+    output: files.Output,
     min_score: int,
-    score_of: Literal["submission", "url"],
+    score_of: ScoreOf,
     tick: Callable[[int], None],
 ) -> dict[str, int]:
-    """Write the list of those addresses that have a submission of at least `min_score`, or for
-    `url` whose submissions have it together. Its `score` is the highest, or the sum. Returns how
-    many addresses are listed, the submissions that name them, and those of addresses under the
-    score."""
+    """Write the list of the addresses that have a score of at least `min_score`, from the notes at
+    `addresses`.
+
+    The score of an address is the highest of its submissions, or their sum (`score_of` url).
+    Returns the counts `urls` (addresses listed), `linked` (submissions that name them) and
+    `unlisted` (submissions of the other addresses).
+    """
     counts = {"urls": 0, "linked": 0, "unlisted": 0}
     with (
         tempfile.TemporaryDirectory(prefix="corpusmill-") as folder,
@@ -80,111 +91,154 @@ def merge(
     ):
         _scatter(addresses, folder, tick)
         for part in range(PARTS):
-            noted = _taken(os.path.join(folder, str(part)))
-            batch = _merged(noted, min_score, score_of)
+            notes = _read_part(os.path.join(folder, str(part)))
+            batch = _merged(notes, min_score, score_of)
             writer.write_batch(batch)
+
             linked = int(pc.sum(batch.column("submissions")).as_py() or 0)
             counts["urls"] += len(batch)
             counts["linked"] += linked
-            counts["unlisted"] += len(noted) - linked
+            counts["unlisted"] += len(notes) - linked
             tick(part)
     return counts
 
 
-def _taken(path: str) -> pa.Table:
-    """The notes of a part, whose file goes."""
+def _read_part(path: str) -> pa.Table:
+    """The notes of a part, whose file is removed."""
     if not os.path.exists(path):
         return NOTE_SCHEMA.empty_table()
     with pa.OSFile(path) as stream, pa.ipc.open_stream(stream) as reader:
-        noted = reader.read_all().combine_chunks()
+        notes = reader.read_all().combine_chunks()
     os.unlink(path)
-    return noted
+    return notes
 
 
 def _scatter(addresses: Sequence[str], folder: str, tick: Callable[[int], None]) -> None:
-    """The notes of all slices, in a file for each first byte of their keys."""
+    """Write the notes of all slices into one file for each first byte of their keys."""
+    writers: dict[int, pa.RecordBatchStreamWriter] = {}
+    done = 0
     with ExitStack() as stack:
-        writers: dict[int, Any] = {}
-        done = 0
-        for address in addresses:
-            with files.open_input(address) as stream:
-                for batch in pq.ParquetFile(stream).iter_batches(_BATCH, columns=NOTE_SCHEMA.names):
-                    part_of = (batch.column("high").to_numpy() >> np.uint64(56)).astype(np.int64)
-                    order = np.argsort(part_of, kind="stable")
-                    edges = np.searchsorted(part_of[order], np.arange(PARTS + 1)).tolist()
-                    batch = batch.take(pa.array(order)).cast(NOTE_SCHEMA)
-                    for part, (start, stop) in enumerate(zip(edges[:-1], edges[1:])):
-                        if start < stop:
-                            if part not in writers:
-                                written = stack.enter_context(
-                                    pa.OSFile(os.path.join(folder, str(part)), "wb")
-                                )
-                                writers[part] = stack.enter_context(
-                                    pa.ipc.new_stream(written, NOTE_SCHEMA)
-                                )
-                            writers[part].write_batch(batch.slice(start, stop - start))
-                    done += len(batch)
-                    tick(done)
+        for batch in _note_batches(addresses):
+            for part, rows in _by_first_byte(batch):
+                if part not in writers:
+                    file = stack.enter_context(pa.OSFile(os.path.join(folder, str(part)), "wb"))
+                    writers[part] = stack.enter_context(pa.ipc.new_stream(file, NOTE_SCHEMA))
+                writers[part].write_batch(rows)
+            done += len(batch)
+            tick(done)
 
 
-def _merged(
-    noted: pa.Table, min_score: int, score_of: Literal["submission", "url"]
-) -> pa.RecordBatch:
-    """The rows of the list from the notes of a part."""
-    if not len(noted):
-        return pa.RecordBatch.from_pylist([], LIST_SCHEMA)
-    high, low = noted.column("high").to_numpy(), noted.column("low").to_numpy()
-    scored = noted.column("score").is_valid().to_numpy()
-    score = noted.column("score").fill_null(0).to_numpy().astype(np.int64)
+def _note_batches(addresses: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    for address in addresses:
+        with files.open_input(address) as stream:
+            yield from pq.ParquetFile(stream).iter_batches(_BATCH, columns=NOTE_SCHEMA.names)
+
+
+def _by_first_byte(batch: pa.RecordBatch) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """(first byte of the key, its rows) for each first byte in a batch."""
+    first_bytes = (batch.column("high").to_numpy() >> np.uint64(56)).astype(np.int64)
+    order = np.argsort(first_bytes, kind="stable")
+    edges = np.searchsorted(first_bytes[order], np.arange(PARTS + 1)).tolist()
+    ordered = batch.take(pa.array(order)).cast(NOTE_SCHEMA)
+
+    for part in range(PARTS):
+        start = edges[part]
+        count = edges[part + 1] - start
+        if count:
+            yield part, ordered.slice(start, count)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Sorted:
+    """The N notes of a part in groups of one address, best first: by key, then by descending rank,
+    then by the length of the spelling."""
+
+    high: NDArray[np.uint64]
+    low: NDArray[np.uint64]
+    score: NDArray[np.int64]
+    """0 for a submission without one."""
+    scored: NDArray[np.bool_]
+    rank: NDArray[np.int64]
+    """The score; below every score for a submission without one."""
+    length: NDArray[np.int64]
+    row: NDArray[np.int64]
+    """The row of the note in the part."""
+    urls: pa.Array
+    """The spellings, by row."""
+
+
+def _sorted(notes: pa.Table) -> _Sorted:
+    high = notes.column("high").to_numpy()
+    low = notes.column("low").to_numpy()
+    scored = notes.column("score").is_valid().to_numpy()
+    score = notes.column("score").fill_null(0).to_numpy().astype(np.int64)
     rank = np.where(scored, score, _LEAST)
-    urls = noted.column("url").combine_chunks()
+    urls = notes.column("url").combine_chunks()
     length = pc.binary_length(urls).to_numpy()
+
+    # lexsort sorts by its last key first.
     order = np.lexsort((length, -rank, low, high))
-    high, low, score, scored, rank, length = (
-        values[order] for values in (high, low, score, scored, rank, length)
+    return _Sorted(
+        high=high[order],
+        low=low[order],
+        score=score[order],
+        scored=scored[order],
+        rank=rank[order],
+        length=length[order],
+        row=order,
+        urls=urls,
     )
-    first = np.ones(len(order), np.bool_)
-    first[1:] = (high[1:] != high[:-1]) | (low[1:] != low[:-1])
-    starts = np.flatnonzero(first)
-    count = np.diff([*starts, len(order)])
-    figure = rank[starts] if score_of == "submission" else np.add.reduceat(score, starts)
-    any_scored, all_scored = (
-        np.logical_or.reduceat(scored, starts),
-        np.logical_and.reduceat(scored, starts),
-    )
-    listed = (figure >= min_score) | ~all_scored
-    chosen = order[starts]
-    for group, row in _ties(starts[listed], count[listed], rank, length, order, urls):
-        chosen[np.flatnonzero(listed)[group]] = row
+
+
+def _merged(notes: pa.Table, min_score: int, score_of: ScoreOf) -> pa.RecordBatch:
+    """The rows of the list from the notes of a part."""
+    if not len(notes):
+        return pa.RecordBatch.from_pylist([], LIST_SCHEMA)
+
+    by_key = _sorted(notes)
+    begins = np.ones(len(notes), np.bool_)
+    begins[1:] = (by_key.high[1:] != by_key.high[:-1]) | (by_key.low[1:] != by_key.low[:-1])
+    starts = np.flatnonzero(begins)
+    count = np.diff([*starts, len(notes)])
+
+    # The best submission of an address is the first of its group.
+    if score_of == "submission":
+        address_score = by_key.rank[starts]
+    else:
+        address_score = np.add.reduceat(by_key.score, starts)
+    any_scored = np.logical_or.reduceat(by_key.scored, starts)
+    all_scored = np.logical_and.reduceat(by_key.scored, starts)
+    # A submission without a score is one of a list, which is wanted as it is.
+    listed = (address_score >= min_score) | ~all_scored
+
+    starts = starts[listed]
+    count = count[listed]
+    spelling = by_key.row[starts]
+    for group, row in _ties(by_key, starts, count):
+        spelling[group] = row
     columns = [
-        pa.array(high[starts][listed]),
-        pa.array(low[starts][listed]),
-        pa.array(figure[listed], pa.int64(), mask=~any_scored[listed]),
-        pa.array(count[listed].astype(np.uint32)),
-        urls.take(pa.array(chosen[listed])),
+        pa.array(by_key.high[starts]),
+        pa.array(by_key.low[starts]),
+        pa.array(address_score[listed], pa.int64(), mask=~any_scored[listed]),
+        pa.array(count.astype(np.uint32)),
+        by_key.urls.take(pa.array(spelling)),
     ]
     return pa.record_batch(columns, schema=LIST_SCHEMA)
 
 
 def _ties(
-    starts: NDArray[np.int64],
-    count: NDArray[np.int64],
-    rank: NDArray[np.int64],
-    length: NDArray[np.int64],
-    order: NDArray[np.int64],
-    urls: pa.Array,
+    by_key: _Sorted, starts: NDArray[np.int64], count: NDArray[np.int64]
 ) -> Iterator[tuple[int, int]]:
-    """(group, row) where several spellings of an address have the highest score and the same
+    """(group, row) for groups in which several spellings have the highest score and the same
     length: the row of the first in the alphabet."""
     for group in np.flatnonzero(count > 1).tolist():
-        begin, stop = int(starts[group]), int(starts[group] + count[group])
-        equal = [
-            int(order[at])
-            for at in range(begin, stop)
-            if rank[at] == rank[begin] and length[at] == length[begin]
-        ]
-        if len(equal) > 1:
-            yield group, min(equal, key=lambda row: str(urls[row].as_py()))
+        begin = int(starts[group])
+        rows = []
+        for at in range(begin, begin + int(count[group])):
+            if by_key.rank[at] == by_key.rank[begin] and by_key.length[at] == by_key.length[begin]:
+                rows.append(int(by_key.row[at]))
+        if len(rows) > 1:
+            yield group, min(rows, key=lambda row: str(by_key.urls[row].as_py()))
 
 
 class Links:
@@ -199,9 +253,10 @@ class Links:
         ]
 
     def find(self, url: str) -> tuple[int | None, int] | None:
-        """(score, submissions) of an address in any spelling; None: it is not listed."""
+        """(score, submissions) of an address in any spelling; None when it is not listed."""
         high, low = key_of(canonical_url(url))
         highs, lows = self._keys[high >> 56]
+        # Keys with the same first half, which are rare, follow each other.
         at = int(np.searchsorted(highs, np.uint64(high)))
         while at < len(highs) and int(highs[at]) == high:
             if int(lows[at]) == low:
@@ -214,24 +269,24 @@ class Links:
         """(address, canonical address, score, submissions) of each, in the order of their keys."""
         for batch in self._batches:
             for start in range(0, len(batch), _BATCH):
-                piece = batch.slice(start, _BATCH)
-                for url, score, submissions in zip(
-                    *(piece.column(name).to_pylist() for name in ("url", "score", "submissions"))
-                ):
+                rows = batch.slice(start, _BATCH)
+                columns = [
+                    rows.column(name).to_pylist() for name in ("url", "score", "submissions")
+                ]
+                for url, score, submissions in zip(*columns):
                     yield url, canonical_url(url), score, submissions
 
 
 def _plain(column: pa.Array) -> NDArray[np.uint64]:
+    """The numbers of a column in the mapped file, without a copy."""
     data = column.buffers()[1]
-    return (
-        np.frombuffer(data, np.uint64, len(column), column.offset * 8)
-        if data and len(column)
-        else np.zeros(0, np.uint64)
-    )
+    if not data or not len(column):
+        return np.zeros(0, np.uint64)
+    return np.frombuffer(data, np.uint64, len(column), column.offset * 8)
 
 
 @contextmanager
 def open_links(address: str) -> Iterator[Links]:
-    """The list at an address; of a store's a local copy for as long as the block lasts."""
+    """The list at an address; a remote one is copied for as long as the block lasts."""
     with files.local_copy(address) as path:
         yield Links(files.resolve(path)[1])

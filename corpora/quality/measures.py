@@ -251,20 +251,24 @@ def _words(
             with_letters += 1
         elif kind & (LETTER | NUMBER) != 0:
             if begin < 0:
-                begin, hashed = place, np.uint64(1)
+                begin = place
+                hashed = np.uint64(1)
             letters |= kind & LETTER != 0
             hashed = _mixed(hashed, np.uint64(code))
-            last, at_last = place, hashed
+            last = place
+            at_last = hashed
         elif begin >= 0:
             hashed = _mixed(hashed, np.uint64(code))
             if kind & MARK != 0:
-                last, at_last = place, hashed
+                last = place
+                at_last = hashed
 
         # characters that are counted one by one: . # { and others
         if code == 46:
             dots += 1
             if dots == 3:
-                ellipses, dots = ellipses + 1, 0
+                ellipses += 1
+                dots = 0
         else:
             dots = 0
         if code == 0x2026:
@@ -392,7 +396,8 @@ def _lines(codes: NDArray[np.uint32], kinds: NDArray[np.uint8], out: NDArray[np.
         stop = begin
         while stop < len(codes) and codes[stop] != 10:
             stop += 1
-        first, end = begin, stop
+        first = begin
+        end = stop
         begin = stop + 1
         while first < end and kinds[codes[first]] & SPACE != 0:
             first += 1
@@ -408,7 +413,8 @@ def _lines(codes: NDArray[np.uint32], kinds: NDArray[np.uint8], out: NDArray[np.
                 if _seen(paragraphs_seen, paragraph):
                     out[9] += 1
                     out[10] += paragraph_end - paragraph_begin
-            paragraph, paragraph_begin = np.uint64(1), -1
+            paragraph = np.uint64(1)
+            paragraph_begin = -1
             continue
         paragraph = _line(codes, kinds, first, end, lines_seen, paragraph, out)
         paragraph_begin = first if paragraph_begin < 0 else paragraph_begin
@@ -509,7 +515,8 @@ def _c4(
         end = begin
         while end < len(codes) and codes[end] != 10:
             end += 1
-        first, stop = begin, end
+        first = begin
+        stop = end
         begin = end + 1
         while first < stop and kinds[codes[first]] & SPACE != 0:
             first += 1
@@ -523,7 +530,8 @@ def _c4(
                 token = 0
                 continue
             if kinds[code] & UNSPACED != 0:  # a word of its own
-                tokens, token = tokens + 1, 0
+                tokens += 1
+                token = 0
             else:
                 tokens += token == 0
                 token += 1

@@ -46,7 +46,8 @@ search_of = functools.lru_cache(maxsize=2)(Search)
 
 
 def _spaced(words: Sequence[str]) -> str:
-    """The words as one string in which a search finds whole words alone: no word holds a line end."""
+    """The words as one string in which a search finds whole words only, since no word holds a line
+    end."""
     return "\n" + "\n".join(words) + "\n"
 
 

@@ -1,5 +1,5 @@
-"""The source `stories`: the documents with the highest overlap with questions of common sense (Trinh
-& Le 2018).
+"""The source `stories`: the documents with the highest overlap with questions of common sense
+(Trinh & Le 2018).
 
 `input` is web archives (`.warc`, `.arc`), their extracted text (`.wet`), or any file that the
 source `files` reads; the name's ending decides. The input is read twice:
@@ -277,6 +277,7 @@ def _judged(options: StoriesOptions, record: Document | Reject) -> Document | Re
 
     language = record.language
     if language is None and options.language != ANY:
+        # The cheap test first: most texts of a crawl are in another language.
         language = certainly_not(text[:_SAMPLE], options.language)
         if language is None:
             language = detect_language(text, options.language)

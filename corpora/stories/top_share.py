@@ -47,6 +47,7 @@ def write_best(
             tick(next(clock))
             yield batch.column("score").to_numpy()
 
+    # The scores of all documents do not fit into memory: each use reads the notes again.
     candidates = sum(map(len, scores()))
     cut, ties = cut_score(scores, how_many(fraction, candidates))
 
@@ -163,6 +164,7 @@ def read_best(conclusion: str, paths: set[str]) -> dict[str, dict[int, int]]:
     scores: dict[str, dict[int, int]] = {}
     with files.open_input(conclusion) as stream:
         table = pq.ParquetFile(stream)
+        # Rows are in the order of the source, so that the paths of a slice stand together.
         groups = _groups_within(table, names[0], names[-1])
         for batch in table.iter_batches(_ROWS, row_groups=groups):
             batch = batch.filter(pc.is_in(batch.column("path"), pa.array(names, pa.string())))

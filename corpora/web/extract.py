@@ -124,20 +124,10 @@ def extract_page(
         return Refusal(
             "charset", "no usable declaration, and the bytes are not of a Latin alphabet"
         )
-    text = decoded.text.replace("\x00", "")
-    refusal = refuse_tags(text)
-    if refusal is not None:
-        return refusal
-    other = certainly_not(_sample(text), settings.language)
-    if other is not None:
-        return Refusal("language", other)
-
-    tree = _parse(text, settings.accelerated)
-    if tree is None:
-        return Refusal("not_html", "no element can be parsed")
-    depth = _depth(tree)
-    if depth > MAX_DEPTH:
-        return Refusal("too_deep", f"{depth:,} elements one in the other")
+    text = decoded.text.replace("\x00", "")  # the parser would make U+FFFD of each
+    tree = _checked_tree(text, settings)
+    if isinstance(tree, Refusal):
+        return tree
 
     # Before the extraction, which takes the tree apart.
     head = _read_head(tree)
@@ -152,6 +142,7 @@ def extract_page(
     if len(body) < settings.min_characters:
         return Refusal("too_short" if body else "empty", f"{len(body)} characters", body)
 
+    # The sample said that the page may be in the language; the whole text decides.
     language = detect_language(body, settings.language)
     if settings.language not in (ANY, language):
         return Refusal("language", language, body[:1000])
@@ -166,6 +157,24 @@ def extract_page(
         replaced=decoded.replaced,
         mojibake=len(_MOJIBAKE.findall(body)),
     )
+
+
+def _checked_tree(text: str, settings: PageSettings) -> lxml.html.HtmlElement | Refusal:
+    """The tree of a page that is in the language and not too large to be extracted."""
+    refusal = refuse_tags(text)
+    if refusal is not None:
+        return refusal
+    other = certainly_not(_sample(text), settings.language)
+    if other is not None:
+        return Refusal("language", other)
+
+    tree = _parse(text, settings.accelerated)
+    if tree is None:
+        return Refusal("not_html", "no element can be parsed")
+    depth = _depth(tree)
+    if depth > MAX_DEPTH:
+        return Refusal("too_deep", f"{depth:,} elements one in the other")
+    return tree
 
 
 def _sample(text: str) -> str:
@@ -204,7 +213,10 @@ def _depth(tree: lxml.html.HtmlElement) -> int:
     level = [tree]
     while level and depth <= MAX_DEPTH:
         depth += 1
-        level = [child for element in level for child in element]
+        children: list[lxml.html.HtmlElement] = []
+        for element in level:
+            children.extend(element)
+        level = children
     return depth
 
 
@@ -271,6 +283,7 @@ def _page_date(
         if date is not None:
             return date
 
+    # JSON-LD, which many pages have instead of meta elements.
     in_script = _DATE_IN_SCRIPT.search(text)
     date = _date(in_script[1], latest) if in_script else None
     element = tree.find(".//time[@datetime]") if date is None else None

@@ -65,13 +65,14 @@ def decode_body(stored: bytes, headers: dict[str, str], limit: int) -> Body:
     for magic, name in _UNREADABLE.items():
         if content.startswith(magic):
             return Body(content=b"", unsupported=name)
+    # Some servers send empty lines before the page.
     return Body(content=content.lstrip(b"\r\n")[: limit + 1], cut=cut)
 
 
 def _undo_known(content: bytes, headers: dict[str, str], limit: int) -> Body | None:
     """The content without an encoding that its own bytes show; None when they show none."""
     if content.startswith(gzip_members.MAGIC):
-        return _inflate(content, lambda: zlib.decompressobj(31), limit)
+        return _inflate(content, lambda: zlib.decompressobj(31), limit)  # 31: gzip, with checks
     if content[:1] == b"\x78" and content[1:2] and content[1] in _ZLIB_FLAGS:
         return _inflate(content, zlib.decompressobj, limit)
     return _join_chunks(content, "chunked" in headers.get("transfer-encoding", "").lower())
@@ -80,7 +81,7 @@ def _undo_known(content: bytes, headers: dict[str, str], limit: int) -> Body | N
 def _undo_named(content: bytes, encoding: str, limit: int) -> Body | None:
     """The content without an encoding that has no mark of its own: raw deflate, or Brotli."""
     if "deflate" in encoding:
-        return _inflate(content, lambda: zlib.decompressobj(-15), limit)
+        return _inflate(content, lambda: zlib.decompressobj(-15), limit)  # -15: no header
     return _undo_brotli(content, limit) if _BROTLI.search(encoding) else None
 
 
@@ -161,6 +162,7 @@ def _join_chunks(content: bytes, announced: bool) -> Body | None:
                 return None
             return Body(content=b"".join([*parts, content[start:]]), cut=True)
 
+        # Without a line end behind the chunk the size was none: text that looks like a number.
         line_end = _line_end(content, end)
         if not line_end:
             break

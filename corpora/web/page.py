@@ -141,6 +141,7 @@ def refuse(content: bytes, content_type: str = "", url: str | None = None) -> Re
     if len(content) > MAX_PAGE_BYTES:
         return Refusal("too_large", f"more than {MAX_PAGE_BYTES:,} bytes")
 
+    # A page without a content type must show a tag of HTML instead, below.
     mime = content_type.partition(";")[0].strip().lower()
     if mime and mime not in _HTML_TYPES:
         return Refusal("not_html", mime[:100])

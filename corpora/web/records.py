@@ -122,6 +122,7 @@ def _refuse_body(record: Record, body: Body) -> Refusal | None:
         return Refusal("unsupported_encoding", body.unsupported)
 
     refusal = refuse(body.content, record.content_type, record.url)
+    # Last, since other refusals tell more of a record that is too large to keep.
     if refusal is None and record.cut == "limit":
         return Refusal("too_large", "the record holds more than 8 MB")
     return refusal
@@ -133,6 +134,7 @@ def _why_cut(record: Record, body: Body) -> str:
         return record.cut
     if body.cut:
         return "encoding"
+    # A body of just this length was cut by the crawler, which did not say so.
     return "crawler" if len(record.body) == CRAWL_BODY_LIMIT else ""
 
 

@@ -1,26 +1,25 @@
-"""Wikipedia: the articles of MediaWiki dumps, `pages-articles(-multistream).xml.bz2` or .xml, as
-prose.
+"""The source `wikipedia`: the articles of MediaWiki dumps as prose, from
+`pages-articles(-multistream).xml.bz2` or .xml.
 
 `input` is one dump or several, whole or in their numbered parts; the indexes of multistream dumps
-beside them are passed over (corpora.wikipedia.dump finds the pages without them). Large .bz2 and .xml files
-are cut into slices anywhere. Every page of a dump comes out once: as a document, or as a reject by
-its namespace, as a redirect, a disambiguation page, by its model, size, length or damage.
+are passed over, since corpora.wikipedia.dump finds the pages without them. Large .bz2 and .xml
+files are cut into slices at any byte. Every page of a dump becomes a document, or a reject: by its
+namespace, as a redirect or a disambiguation page, by its content model, size, length or damage.
 
-`extra` holds `page_id`, `revision_id`, `wiki` (enwiki), `dump` (its day, by the file's name), and
-where there are any the counts `empty_brackets` and `unbalanced` of what the cleaning took out.
-`date` is that of the revision, `crawled` is not known.
+`extra` holds `page_id`, `revision_id`, `wiki` (such as enwiki), `dump` (its day, by the name of the
+file) and, if there are any, the counts `empty_brackets` and `unbalanced` of what the cleaning
+removed. `date` is that of the revision; `crawled` is not known.
 """
 
-import logging
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 from urllib.parse import quote
 
 from corpora.document import Document, Part, Refusal, Reject, Slice, Source, SourceOptions
-from corpora.guard import Guard, shared_guard
+from corpora.guard import shared_guard
 from corpora.inputs.find import find, group
 from corpora.inputs.streams import DAMAGE, what_broke
 from corpora.text.language import known_languages
@@ -29,112 +28,38 @@ from corpora.wikipedia.page import Article
 from corpora.wikipedia.templates import fold_name
 from corpora.wikipedia.wikitext import Style
 
-CUT_SECTIONS = (
-    *(
-        "references",
-        "external links",
-        "external link",
-        "see also",
-        "further reading",
-        "notes",
-        "bibliography",
-        "sources",
-        "citations",
-        "footnotes",
-        "works cited",
-    ),
-    *(
-        "einzelnachweise",
-        "weblinks",
-        "literatur",
-        "siehe auch",
-        "quellen",
-        "anmerkungen",
-        "fußnoten",
-        "notes et références",
-        "références",
-        "liens externes",
-        "voir aussi",
-    ),
-    *(
-        "bibliographie",
-        "articles connexes",
-        "referencias",
-        "enlaces externos",
-        "véase también",
-        "bibliografía",
-        "notas",
-        "bibliografia",
-        "voci correlate",
-        "altri progetti",
-    ),
-    *(
-        "collegamenti esterni",
-        "note",
-        "referências",
-        "ligações externas",
-        "ver também",
-        "bronnen",
-        "externe links",
-        "zie ook",
-        "literatuur",
-        "przypisy",
-        "linki zewnętrzne",
-    ),
-    *(
-        "zobacz też",
-        "referenser",
-        "externa länkar",
-        "se även",
-        "källor",
-        "примечания",
-        "литература",
-        "ссылки",
-        "см. также",
-        "источники",
-        "източници",
-        "външни препратки",
-    ),
-    *(
-        "вижте също",
-        "бележки",
-        "примітки",
-        "посилання",
-        "джерела",
-        "література",
-        "див. також",
-        "脚注",
-        "外部リンク",
-        "関連項目",
-        "参考文献",
-        "出典",
-        "参考资料",
-        "外部链接",
-        "参见",
-    ),
-    *(
-        "參見",
-        "外部連結",
-        "參考資料",
-        "参考文献",
-        "注释",
-        "atsauces",
-        "skotīs taipat",
-        "vīs taipoš",
-        "nūruodis",
-        "olūti",
-        "uorejuos saitys",
-        "ārējās saites",
-    ),
+CUT_SECTIONS = tuple(
+    re.split(
+        r";\s+",
+        """
+        references; external links; external link; see also; further reading; notes; bibliography;
+        sources; citations; footnotes; works cited; einzelnachweise; weblinks; literatur;
+        siehe auch; quellen; anmerkungen; fußnoten; notes et références; références;
+        liens externes; voir aussi; bibliographie; articles connexes; referencias;
+        enlaces externos; véase también; bibliografía; notas; bibliografia; voci correlate;
+        altri progetti; collegamenti esterni; note; referências; ligações externas; ver também;
+        bronnen; externe links; zie ook; literatuur; przypisy; linki zewnętrzne; zobacz też;
+        referenser; externa länkar; se även; källor; примечания; литература; ссылки; см. также;
+        источники; източници; външни препратки; вижте също; бележки; примітки; посилання; джерела;
+        література; див. також; 脚注; 外部リンク; 関連項目; 参考文献; 出典; 参考资料; 外部链接;
+        参见; 參見; 外部連結; 參考資料; 参考文献; 注释; atsauces; skotīs taipat; vīs taipoš;
+        nūruodis; olūti; uorejuos saitys; ārējās saites
+        """.strip(),
+    )
 )
-"""Headings whose sections go, in lower case: those of the English Wikipedia (corpora reference,
-5.3) and their like in others."""
+"""Headings, in lower case, whose sections are removed: those of the English Wikipedia (corpora
+reference, 5.3) and their equivalents in other languages."""
 
 _INDEX = re.compile(r"-multistream-index\d*\.txt")
+"""The names of indexes."""
 
 _DAY = re.compile(r"(?<!\d)(20\d{6})(?!\d)")
+"""The day of a dump in a path."""
 
-_LOGGER = logging.getLogger(__name__)
+_EXTRACTOR = "corpora.wikipedia.page:extract_page"
+
+_LANGUAGES = {"zh": "zh-cn", "nb": "no", "nn": "no", "simple": "en", "zh-yue": "zh-tw"}
+"""langdetect's codes for codes of wikis that differ."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,20 +69,21 @@ class WikipediaOptions(SourceOptions):
     kind: str = "wikipedia"
     """wikipedia."""
     namespaces: tuple[int, ...] = (0,)
-    """Numbers of the namespaces whose pages are kept; 0 are the articles."""
+    """The numbers of the namespaces whose pages are kept; 0 is that of the articles."""
     disambiguation: bool = False
     """Keep the pages that only tell titles apart, and those about surnames."""
     min_words: int = 50
-    """Pages of fewer words of prose are rejects, `too_short`; of scripts without spaces two letters
-    are a word."""
+    """Reject pages with fewer words of prose, as `too_short`; in scripts without spaces two letters
+    count as one word."""
     headings: bool = False
-    """Keep headings as lines; BERT's data had none."""
+    """Keep headings as lines; the data of BERT had none."""
     lists: Literal["drop", "prose", "keep"] = "prose"
-    """prose: of list items only whole sentences, of five words or more with an end mark."""
+    """prose: keep only the list items that are whole sentences, with five words or more and an end
+    mark."""
     tables: bool = False
-    """Keep tables, a row a line."""
+    """Keep tables, one line per row."""
     references: bool = False
-    """Keep what footnotes say, in round brackets where they stand."""
+    """Keep the text of footnotes, in round brackets where their marks are."""
     captions: bool = False
     """Keep the captions of pictures, as paragraphs."""
     categories: bool = False
@@ -165,13 +91,13 @@ class WikipediaOptions(SourceOptions):
     math: bool = False
     """Keep formulas, as they are typed in TeX."""
     templates: Literal["builtin", "none"] = "builtin"
-    """builtin: the text of templates by the table in docs/corpora.md, other templates dropped;
-    none: all dropped."""
+    """builtin: replace templates by their text as the table in docs/corpora.md says, and drop
+    others; none: drop all."""
     own_templates: dict[str, str] = field(default_factory=dict)
-    """More templates, name = "text": {1} and {name} in it stand for parameters; "" drops one of the
-    table."""
+    """More templates, name = "text", in which {1} and {name} stand for parameters; "" drops one of
+    the table."""
     cut_sections: tuple[str, ...] = CUT_SECTIONS
-    """Headings, in lower case, whose sections go with all below them."""
+    """Headings, in lower case, whose sections are removed with all of their subsections."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -193,52 +119,49 @@ def source() -> Source:
 
 
 def slices(options: WikipediaOptions) -> Iterator[Slice]:
-    """The dumps in the order of their paths; large .bz2 and .xml cut into ranges of bytes, which
-    begin and end with a page."""
-    parts = [part for part in find(options.input) if not _INDEX.search(os.path.basename(part.path))]
-    return group([piece for part in parts for piece in _cut(options, part)], options.slice_bytes)
+    """The dumps ordered by path; large .bz2 and .xml files are cut into ranges of bytes.
+
+    The reader of a range begins and ends with a page (`corpora.wikipedia.dump`).
+    """
+    parts: list[Part] = []
+    for part in find(options.input):
+        if not _INDEX.search(os.path.basename(part.path)):
+            parts += _cut(options, part)
+    return group(parts, options.slice_bytes)
 
 
-def _cut(options: WikipediaOptions, part: Part) -> Iterator[Part]:
-    if part.size <= options.slice_bytes or not part.path.lower().endswith((".bz2", ".xml")):
-        yield part
-        return
-    edges = [*range(0, part.size, options.slice_bytes), part.size]
-    for start, stop in zip(edges[:-1], edges[1:]):
-        yield Part(
-            address=part.address,
-            path=part.path,
-            size=part.size,
-            start=start,
-            stop=stop if stop < part.size else None,
-            share=stop - start,
-        )
+def _cut(options: WikipediaOptions, part: Part) -> list[Part]:
+    can_be_cut = part.path.lower().endswith((".bz2", ".xml"))
+    if part.size <= options.slice_bytes or not can_be_cut:
+        return [part]
+
+    ranges = part.ranges(options.slice_bytes)
+    ranges[-1] = replace(ranges[-1], stop=None)  # to the end of the file
+    return ranges
 
 
 def read(options: WikipediaOptions, piece: Slice) -> Iterator[Document | Reject]:
     """Every page that begins in a slice, in order. A file that cannot be opened, or is no dump, is
     one reject."""
-    guard = shared_guard("corpora.wikipedia.page:extract_page")
     for part in piece.parts:
         position = part.start
         try:
-            for record in _read_part(options, guard, part):
+            for record in _read_part(options, part):
                 position = record.position + 1
                 yield record
         except (PermissionError, FileNotFoundError, IsADirectoryError, UnicodeEncodeError) as error:
-            if not part.start:
+            if not part.start:  # one reject per file, not one per range
                 yield what_broke(error).at(part.path, position)
         except DAMAGE as error:
             yield what_broke(error).at(part.path, position)
 
 
-def _read_part(options: WikipediaOptions, guard: Guard, part: Part) -> Iterator[Document | Reject]:
+def _read_part(options: WikipediaOptions, part: Part) -> Iterator[Document | Reject]:
     compression = compression_of(part.address)
-    if part.start and compression not in (
-        "",
-        ".bz2",
-    ):  # named as what can be cut, and is not: the first part reads it whole
+    if part.start and compression not in ("", ".bz2"):
+        # The name promised a format that can be cut: the first part reads the whole file.
         return
+
     head = read_head(part.address, compression)
     if not head.is_dump:
         if not part.start:
@@ -251,22 +174,22 @@ def _read_part(options: WikipediaOptions, guard: Guard, part: Part) -> Iterator[
             "a document type declaration is never read: its entities are unknown",
         )
         yield refusal.at(part.path, 0)
+
     style = _style(options, head)
     for page in read_pages(part, compression, head.encoding):
-        yield _outcome(options, guard, part.path, head, style, page)
+        if isinstance(page, Reject):
+            yield page
+        else:
+            outcome = _extracted(options, head, style, page)
+            yield _outcome(part.path, page.position, head, outcome)
 
 
-def _outcome(
-    options: WikipediaOptions,
-    guard: Guard,
-    path: str,
-    head: Head,
-    style: Style,
-    page: RawPage | Reject,
-) -> Document | Reject:
-    if isinstance(page, Reject):
-        return page
-    found = guard.call(
+Outcome = tuple[Article | Refusal, str | None]
+"""The answer of the extractor: the article or why there is none, and the title if it is known."""
+
+
+def _extracted(options: WikipediaOptions, head: Head, style: Style, page: RawPage) -> Outcome:
+    answer: Outcome | Refusal = shared_guard(_EXTRACTOR).call(
         page.content,
         encoding=head.encoding,
         style=style,
@@ -274,22 +197,20 @@ def _outcome(
         disambiguation=options.disambiguation,
         min_words=options.min_words,
     )
-    if isinstance(found, Refusal):
-        return found.at(path, page.position)
-    article, title = found
+    return (answer, None) if isinstance(answer, Refusal) else answer
+
+
+def _outcome(path: str, position: int, head: Head, outcome: Outcome) -> Document | Reject:
+    article, title = outcome
     url = page_url(head.base, title)
     if isinstance(article, Refusal):
-        return article.at(path, page.position, url)
-    return _document(path, page.position, head, article, url)
+        return article.at(path, position, url)
 
-
-def _document(path: str, position: int, head: Head, article: Article, url: str | None) -> Document:
-    day = _DAY.search(os.path.basename(path)) or _DAY.search(path)
     extra = {
         "page_id": article.page_id,
         "revision_id": article.revision_id,
         "wiki": head.wiki,
-        "dump": f"{day[1][:4]}-{day[1][4:6]}-{day[1][6:]}" if day else None,
+        "dump": _dump_day(path),
         "empty_brackets": article.empty_brackets or None,
         "unbalanced": article.unbalanced or None,
     }
@@ -306,27 +227,36 @@ def _document(path: str, position: int, head: Head, article: Article, url: str |
     )
 
 
+def _dump_day(path: str) -> str | None:
+    """The day of a dump, such as 2024-01-01: in the name of the file, else in its folders."""
+    match = _DAY.search(os.path.basename(path)) or _DAY.search(path)
+    return f"{match[1][:4]}-{match[1][4:6]}-{match[1][6:]}" if match else None
+
+
 def _language(code: str | None) -> str | None:
-    """The dump's own code as langdetect would say it; None for one that it does not know."""
-    code = {"zh": "zh-cn", "nb": "no", "nn": "no", "simple": "en", "zh-yue": "zh-tw"}.get(
-        (code or "").lower(), (code or "").lower()
-    )
+    """langdetect's code for the language of a dump; None when langdetect does not know it."""
+    code = (code or "").lower()
+    code = _LANGUAGES.get(code, code)
     return code if code in known_languages() else None
 
 
 def page_url(base: str | None, title: str | None) -> str | None:
-    """The address of a page, by that of the wiki's main page; spelled as MediaWiki spells it."""
+    """The address of a page, from that of the wiki's main page, spelled as MediaWiki spells it."""
     if not base or not title or "/" not in base:
         return None
-    return f"{base.rpartition('/')[0]}/{quote(title.replace(' ', '_'), safe=';@$!*(),/~:')}"
+    folder = base.rpartition("/")[0]
+    return f"{folder}/{quote(title.replace(' ', '_'), safe=';@$!*(),/~:')}"
 
 
 def _style(options: WikipediaOptions, head: Head) -> Style:
-    """The settings, and this wiki's own names for pictures and categories."""
+    """The options of the reader, with this wiki's own names for pictures and categories."""
+    # The numbers of the namespaces: -2 media, 6 files, 14 categories.
     names: dict[int, set[str]] = {-2: {"media"}, 6: {"file", "image"}, 14: {"category"}}
     for number, name in head.namespaces:
         if number in names:
             names[number].add(name.lower())
+
+    own_templates = [(fold_name(name), text) for name, text in options.own_templates.items()]
     return Style(
         headings=options.headings,
         lists=options.lists,
@@ -336,9 +266,7 @@ def _style(options: WikipediaOptions, head: Head) -> Style:
         categories=options.categories,
         math=options.math,
         templates=options.templates == "builtin",
-        own_templates=tuple(
-            (fold_name(name), text) for name, text in options.own_templates.items()
-        ),
+        own_templates=tuple(own_templates),
         cut_sections=frozenset(options.cut_sections),
         file_names=frozenset(names[-2] | names[6]),
         category_names=frozenset(names[14]),

@@ -443,7 +443,7 @@ class _Page:
         last = ""
         if link.text is not None and self.style.captions:
             last = str(link.text).rpartition("|")[2]
-        # A bar in a link or template of the caption is none of the file's.
+        # A bar inside a link or template of the caption does not end a parameter of the file.
         if "[[" in last or "{{" in last:
             caption = self._walk(link.text).rpartition("|")[2]
         else:

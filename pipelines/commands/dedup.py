@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def dedup(flags: HomeFlags, beam_arguments: list[str]) -> int:
-    """Decide which documents to keep: by quality rules, then exact and near deduplication."""
+    """Decide which documents to keep, by quality rules and deduplication."""
     return work_on_home(flags, beam_arguments, _work)
 
 

@@ -117,6 +117,7 @@ def _reading(recipe: "Recipe", name: str) -> Reading:
     survey = survey_of(options)
     survey_slices = survey.slices if survey else None
 
+    # a recipe of large corpora can be read before they are downloaded
     may_be_missing = expected is not None or survey_slices is not None
     slices = _slices(name, options, may_be_missing)
     reading = Reading(size=_size(slices), expected=expected)

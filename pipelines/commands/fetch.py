@@ -2,7 +2,7 @@
 
 
 def fetch(arguments: list[str]) -> int:
-    """Download a corpus into a folder: news archives, a Wikipedia dump, or a list of files."""
+    """Download a corpus: news archives, a Wikipedia dump, or a list of files."""
     from pipelines.commands.fetch_run import fetch_corpus
 
     return fetch_corpus(arguments)

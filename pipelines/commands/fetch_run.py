@@ -109,6 +109,7 @@ def list_files(options: Options) -> Wanted:
 
 
 def _fetch(options: Options, wanted: Wanted, items: list[Item]) -> int:
+    # beside the files, so that the folder tells later what it should hold
     for path, content in wanted.listings.items():
         _write_listing(options.folder, path, content)
     missing = _missing_items(options, items)
@@ -159,6 +160,7 @@ def _download(options: Options, items: list[Item], missing: list[Item]) -> downl
     have = sum(downloads.left(options.folder, item) for item in missing)
     say(_size_of_work(len(missing), len(items), _size(total, is_exact), have))
 
+    # before hours of download, not when the disk is full
     free = shutil.disk_usage(options.folder).free
     if total is not None and total - have > free:
         raise UserError(
@@ -190,7 +192,7 @@ def _incomplete(options: Options, outcome: downloads.Outcome, wanted: Wanted) ->
             "the server refuses: wait an hour and run the same command again; "
             "identify yourself with --contact, or use a mirror with --base"
         )
-    elif wanted.missing and not outcome.failed:
+    elif wanted.missing and not outcome.failed:  # CC-NEWS has hours and days without an archive
         hint = (
             "some hours and days have no archive, but every month has: "
             "check --start, --end and --base"

@@ -138,6 +138,7 @@ def parse_with_recipe(
         raise UserError(str(error), f"corpus {name} --help") from None
     refuse_unknown(_fields(parser), name, beam_arguments)
 
+    # the class was made above: its fields have no names that mypy could know
     values = vars(parsed)
     sources = {
         source: with_absolute_paths(values["sources"][source], os.getcwd())
@@ -152,6 +153,7 @@ def _parser_of(recipe: "Recipe") -> tuple[type, list[str]]:
 
     Returns it and the names of the recipe's keys among its fields, `sources` left out.
     """
+    # a TypedDict, since the name of a source need not be an identifier
     kinds = {name: type(options) for name, options in recipe.sources.items()}
     sources = typing.TypedDict("Sources", kinds)  # type: ignore[misc]  # takes any name
     path = Annotated[
@@ -164,6 +166,7 @@ def _parser_of(recipe: "Recipe") -> tuple[type, list[str]]:
         for field in dataclasses.fields(recipe)
         if field.name not in ("sources", "format", "expected")
     ]
+    # tyro reads docstrings of fields from the source text, which this class does not have
     helps = {
         "seed": "Seed of every random draw: the tokenizer's sample and the validation split.",
         "limit": "Read only the first N records of each source, for a first look.",
@@ -252,6 +255,7 @@ def refuse_unknown(ours: Iterator[str], name: str, unknown: list[str]) -> None:
     quiet_beam()
     from pipelines.engines.options import known_options
 
+    # an argument after an unknown option is taken for its value
     known = known_options()
     for before, argument in zip(["", *unknown], unknown):
         option = argument.split("=", 1)[0]
@@ -284,7 +288,7 @@ def _fields(table: type, prefix: str = "") -> Iterator[str]:
             yield from _fields(Run)
         elif dataclasses.is_dataclass(kind) or typing.is_typeddict(kind):
             yield from _fields(typing.cast(type, kind), f"{name}.")
-        elif field.default is True:
+        elif field.default is True:  # a switch that is on has only the flag to turn it off
             table_name, dot, switch = name.rpartition(".")
             yield f"--{table_name}{dot}no-{switch}"
         else:

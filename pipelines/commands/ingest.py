@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def ingest(recipe: "Recipe", run: Run, beam_arguments: list[str]) -> int:
-    """Run the first stage only: read the sources into documents and rejects."""
+    """Read the sources into documents and rejects, and stop there."""
     return work_by_recipe(recipe, run, beam_arguments, _work)
 
 

@@ -13,7 +13,7 @@ Table = list[tuple[str, ...]]
 
 
 def stats(home: HomeFolder, /, json: bool = False) -> int:
-    """Count the records read, the documents kept, and what was dropped and why.
+    """Count what was read and kept, and what was dropped and why.
 
     Args:
         json: Print one JSON object.
@@ -41,6 +41,7 @@ def _tables(figures: "Stats") -> Iterator[Table]:
     for name, row in figures.sources.items():
         yield from _details(name, row)
 
+    # one table for rejects and removals: both answer why a record is not in the shards
     dropped = [(f"rejected: {reason}", count) for reason, count in figures.total.rejects.items()]
     dropped += _removed(figures.total)
     if dropped:
@@ -92,6 +93,7 @@ def _shares(figures: "Stats") -> Table:
         ("bytes", total.bytes, [row.bytes for row in rows]),
         ("tokens", total.tokens, [row.tokens for row in rows]),
     ]
+    # a share is only meaningful once every source has been counted
     known = [column for column in columns if column[1] and None not in column[2]]
     if not known:
         return []

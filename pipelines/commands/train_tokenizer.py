@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def train_tokenizer(flags: HomeFlags, beam_arguments: list[str]) -> int:
-    """Train the tokenizer on the kept text, or load the one that the recipe gives."""
+    """Train the tokenizer, or load the one that the recipe gives."""
     return work_on_home(flags, beam_arguments, _work)
 
 

@@ -10,7 +10,10 @@ if TYPE_CHECKING:
 
 
 def urls(recipe: "Recipe", run: Run, beam_arguments: list[str]) -> int:
-    """List the addresses that Reddit submissions link to, in DIR/urls/NAME.csv."""
+    """List the addresses that Reddit submissions link to.
+
+    The list of each source is written to DIR/urls/NAME.csv.
+    """
     from pipelines.build import write_url_tables
 
     return work_by_recipe(recipe, run, beam_arguments, write_url_tables)

@@ -46,6 +46,7 @@ def work_by_recipe(recipe: "Recipe", run: Run, beam_arguments: list[str], work: 
         try:
             adopt_recipe(run.home, recipe, _confirmed(run.yes), say)
             quiet_beam()
+            # as the home holds it: every process of the build reads it from there
             home, adopted = open_home(run.home)
             with _swept(home):
                 work(_job(home, adopted, workers, beam_arguments))
@@ -54,6 +55,7 @@ def work_by_recipe(recipe: "Recipe", run: Run, beam_arguments: list[str], work: 
                 forget_untouched(Home(run.home))
             raise
 
+    # after the lock is released: the figures are read like those of any home
     if run.json:
         print_json(stats(*open_home(run.home, for_reading=True)))
     return 0
@@ -65,6 +67,7 @@ def work_on_home(flags: HomeFlags, beam_arguments: list[str], work: Work) -> int
     from pipelines.home.lock import locked
 
     quiet_beam()
+    # not for reading only: a stage needs the module of a user's own source
     home, recipe = open_home(flags.home)
     with locked(home), _swept(home):
         work(_job(home, recipe, worker_count(flags.workers, beam_arguments), beam_arguments))
@@ -123,7 +126,7 @@ def _swept(home: "Home") -> Iterator[None]:
         yield
     finally:
         if not is_remote(home.root):  # an object store holds no partial files
-            interrupt.end()
+            interrupt.end()  # a child still at work would leave a file behind after the sweep
             _sweep(home)
 
 

@@ -1,13 +1,7 @@
-"""The engine that a job runs on, seen from outside: what is asked before a job goes out, what a
-worker checks and says while it works, and when a silent job is ended.
+"""What the command line says about the engine that a job runs on.
 
-An engine can wait for ever without a word: for a job server that is not there, for a worker that
-stands still. So every port is probed before it is waited for, every worker says every `BEAT_S` that
-it lives, by a file below the home, and a job none of whose workers has said anything for `STALL_S`
-is ended with a line that says so. A worker ends a child of its own that stands still
-(`workers.STALL_S`); this is for the workers themselves.
-
-No Beam here: the options are read as they stand on the command line.
+The options are read as they stand on the command line, so no Beam is imported here: the commands
+ask these questions before they know whether a stage will run.
 """
 
 import os
@@ -16,16 +10,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 STALL_S = float(os.environ.get("CORPUSMILL_ENGINE_STALL_S", "0"))
-"""A job whose workers have said nothing for so long is ended; 0: 90 s, and on Dataflow, whose
+"""Seconds of silence of all workers after which a job is ended. 0: 90 s, and on Dataflow, whose
 machines take minutes to start, 1,200 s."""
 
 DOCS = "docs/spark.md"
 
+DEFAULT = "FnApiRunner"
+
+_IN_THREADS = ("PrismRunner", "DirectRunner", "SwitchingDirectRunner", "BundleBasedDirectRunner")
+"""Runners whose workers are threads of the process that submits, unless an environment is named."""
+
 
 @dataclass(frozen=True)
 class Engine:
-    """Beam's options, as far as they say where work is done. `options`: names with underscores ->
-    values."""
+    """Beam's options, as far as they tell where the work is done.
+
+    `runner` is the name of the runner's class; `options` are all options, their names with
+    underscores, "" for one without a value.
+    """
 
     runner: str
     options: dict[str, str] = field(default_factory=dict)
@@ -33,41 +35,34 @@ class Engine:
     @property
     def in_process(self) -> bool:
         """True for the default: one machine, in this process and the children of its pool."""
-        return (
-            self.runner == "FnApiRunner"
-            and self.options.get("direct_running_mode", "in_memory") == "in_memory"
-        )
+        mode = self.options.get("direct_running_mode", "in_memory")
+        return self.runner == DEFAULT and mode == "in_memory"
 
     @property
     def shares_process(self) -> bool:
         """True when the engine's workers are threads of this process, so that they share one pool
         of children."""
-        environment = self.options.get("environment_type", "").upper()
-        if self.runner == "FnApiRunner":
+        if self.runner == DEFAULT:
             return self.options.get("direct_running_mode") != "multi_processing"
-        if environment or self.options.get("output_executable_path"):
+
+        environment = self.options.get("environment_type", "").upper()
+        if environment or self.jar:
             return environment == "LOOPBACK"
         if self.runner == "SparkRunner":
-            return self._local_master
+            return self.has_local_spark
         if self.runner == "FlinkRunner":
             return self.options.get("flink_master", "[auto]") in ("[auto]", "[local]")
-        return self.runner in (
-            "PrismRunner",
-            "DirectRunner",
-            "SwitchingDirectRunner",
-            "BundleBasedDirectRunner",
-        )
+        return self.runner in _IN_THREADS
 
     @property
-    def _local_master(self) -> bool:
-        return (
-            re.match(r"local(\[.+\])?$", self.options.get("spark_master_url", "local[4]"))
-            is not None
-        )
+    def has_local_spark(self) -> bool:
+        """True when Spark runs inside the job server (`local[4]`), not on a cluster."""
+        master = self.options.get("spark_master_url", "local[4]")
+        return re.match(r"local(\[.+\])?$", master) is not None
 
     @property
     def jar(self) -> str | None:
-        """Where the job is to be written as one executable jar, instead of being run."""
+        """The file to write the job to, as one executable jar, instead of running it."""
         return self.options.get("output_executable_path") or None
 
     @property
@@ -82,20 +77,27 @@ class Engine:
 
     @property
     def stall_s(self) -> float:
-        """Seconds of silence after which a job is ended. Writing a jar of some hundred MB is one
-        long silence."""
+        """Seconds of silence after which a job is ended."""
         if self.jar:
-            return 600.0
-        return STALL_S or (1200.0 if self.runner == "DataflowRunner" else 90.0)
+            return 600.0  # writing a jar of some hundred MB is one long silence
+        if STALL_S:
+            return STALL_S
+        return 1200.0 if self.runner == "DataflowRunner" else 90.0
 
 
 def engine_of(arguments: Sequence[str]) -> Engine:
     """The engine that a command line's options for Beam name."""
     options = {}
     for argument, following in zip(arguments, [*arguments[1:], "--"]):
-        if argument.startswith("--"):
-            name, equals, value = argument[2:].partition("=")
-            options[name.replace("-", "_")] = (
-                value if equals else "" if following.startswith("--") else following
-            )
-    return Engine(options.get("runner", "FnApiRunner").rpartition(".")[2] or "FnApiRunner", options)
+        if not argument.startswith("--"):
+            continue
+
+        # `--name=value`, or `--name value`, or a flag that another option follows.
+        name, equals, value = argument[2:].partition("=")
+        if not equals and not following.startswith("--"):
+            value = following
+        options[name.replace("-", "_")] = value
+
+    # The runner may be named in full, as a module and a class.
+    runner = options.get("runner", "").rpartition(".")[2]
+    return Engine(runner or DEFAULT, options)

@@ -1,4 +1,9 @@
-"""TODO-DOC pipelines/engines/heartbeat.py."""
+"""The signs of life of workers on an engine elsewhere: small files below the home.
+
+While a worker does something for a job it writes `work/beats/RUN-HOST-PID.json` every `BEAT_S`, and
+when it begins and ends: a number that grows, and what the board of its process shows. The driver
+reads these files to end a silent job (`watch`) and to show the progress of all workers.
+"""
 
 import json
 import threading
@@ -8,26 +13,35 @@ from contextlib import contextmanager
 
 from pipelines.engines.session import Session, this_worker
 from pipelines.home.layout import Home
-from pipelines.progress import board
+from pipelines.progress.board import Beat, board
 from shards.storage import files
 
 BEAT_S = 10.0
 
-_beats_lock = threading.Lock()
+_lock = threading.Lock()
 
-_beats: dict[tuple[str, Session], int] = {}
+_jobs: dict[tuple[str, Session], int] = {}
+"""(root of a home, session) -> blocks under way: several threads of a process may work at once."""
 
 _beaten = 0
 
-_beat_thread: threading.Thread | None = None
+_thread: threading.Thread | None = None
+"""One for the whole process, which beats for every job in `_jobs`."""
+
+
+# --- in a worker
 
 
 @contextmanager
 def beating(home_root: str, session: Session | None) -> Iterator[None]:
-    """Say that this worker lives, now, every `BEAT_S` and at the end of the block."""
+    """Say that this worker lives: now, every `BEAT_S`, and at the end of the block.
+
+    Without a session there is no driver elsewhere, and nothing is said.
+    """
     if session is None:
         yield
         return
+
     begin_beating(home_root, session)
     try:
         yield
@@ -36,63 +50,60 @@ def beating(home_root: str, session: Session | None) -> Iterator[None]:
 
 
 def begin_beating(home_root: str, session: Session) -> None:
-    """The same for a block that begins and ends in two calls: `end_beating` ends it."""
-    global _beat_thread
-    with _beats_lock:
-        _beats[home_root, session] = _beats.get((home_root, session), 0) + 1
-        if _beat_thread is None or not _beat_thread.is_alive():
-            _beat_thread = threading.Thread(target=_beat_on, daemon=True)
-            _beat_thread.start()
+    """Begin what `beating` does, for a block that ends with a call of `end_beating`."""
+    global _thread
+    with _lock:
+        _jobs[home_root, session] = _jobs.get((home_root, session), 0) + 1
+        if _thread is None or not _thread.is_alive():
+            _thread = threading.Thread(target=_beat_on, daemon=True)
+            _thread.start()
     _beat(home_root, session)
 
 
 def end_beating(home_root: str, session: Session) -> None:
-    """The end of a block that `begin_beating` began."""
-    with _beats_lock:
-        _beats[home_root, session] -= 1
-        if not _beats[home_root, session]:
-            del _beats[home_root, session]
+    """End what `begin_beating` began."""
+    with _lock:
+        _jobs[home_root, session] -= 1
+        if not _jobs[home_root, session]:
+            del _jobs[home_root, session]
     _beat(home_root, session)
 
 
 def _beat_on() -> None:
     while True:
         time.sleep(BEAT_S)
-        with _beats_lock:
-            held = list(_beats)
-        for home_root, session in held:
+        with _lock:
+            jobs = list(_jobs)
+        for home_root, session in jobs:
             _beat(home_root, session)
 
 
 def _beat(home_root: str, session: Session) -> None:
-    """A file with a number that grows, and with what the board of this process shows."""
     global _beaten
     _beaten += 1
-    content = {"beat": _beaten, "worker": this_worker(), **board.board.own()}
-    try:  # who cannot write here will fail where it matters
-        files.write_bytes(
-            Home(home_root).file("work", "beats", f"{session.run}-{this_worker()}.json"),
-            json.dumps(content).encode(),
-        )
+    content = {"beat": _beaten, "worker": this_worker(), **board.own()}
+    name = f"{session.run}-{this_worker()}.json"
+    try:
+        files.write_bytes(Home(home_root).file("work", "beats", name), json.dumps(content).encode())
     except OSError:
-        return
+        return  # a worker that cannot write here will fail where it matters
 
 
-# in the driver
+# --- in the driver
 
 
-def read_beats(home: Home, session: Session) -> list[board.Beat]:
-    """What the workers of a job said last."""
-    found = []
+def read_beats(home: Home, session: Session) -> list[Beat]:
+    """The last sign of life of each worker of a job."""
+    beats = []
     for address in files.list_files(home.file("work", "beats"), ".json"):
         if address.rsplit("/", 1)[1].startswith(session.run):
             try:
-                found.append(json.loads(files.read_bytes(address)))
-            except (OSError, ValueError):  # it is being written anew
-                continue
-    return found
+                beats.append(json.loads(files.read_bytes(address)))
+            except (OSError, ValueError):
+                continue  # it is being written
+    return beats
 
 
 def forget_beats(home: Home) -> None:
-    """Remove what the workers of earlier jobs said."""
+    """Remove the signs of life of earlier jobs."""
     files.remove(home.file("work", "beats"))

@@ -1,8 +1,8 @@
 """`python java.py ARGUMENTS`: become `java ARGUMENTS`, a process that ends with the one that
 started it.
 
-Beam's job server is a child of the driver. When the driver is killed, nobody else would end it, and
-the Spark that it holds.
+Beam's job server is a child of the driver. When the driver is killed, nobody else would end it and
+the Spark in it.
 """
 
 import ctypes
@@ -11,6 +11,7 @@ import signal
 import sys
 
 PR_SET_PDEATHSIG = 1
+"""From <sys/prctl.h>: the signal that this process gets at its parent's death."""
 
 if __name__ == "__main__":
     if sys.platform == "linux":

@@ -1,9 +1,11 @@
-"""The DoFn that hands tasks to the pool of child processes, and waits for them."""
+"""The DoFn that hands tasks to the pool of child processes (`children`) and waits for them.
+
+Every Beam worker has a pool of its own, which all bundles in one process share.
+"""
 
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, wait
-from typing import Any
 
 import apache_beam as beam
 from apache_beam.transforms.window import GlobalWindow
@@ -16,13 +18,23 @@ from pipelines.engines.session import Session, check_worker, read_token
 from pipelines.home.layout import Home
 from pipelines.home.set_aside import Aside, set_aside, write_error
 from pipelines.home.summaries import Summary
-from pipelines.progress import board
+from pipelines.progress.board import Running, board
+from pipelines.progress.ticks import Tick
+from pipelines.stages.stage import Task
 from shards.errors import UserError
+
+POLL_S = 1.0
+"""How often running attempts are looked at."""
+
+Attempt = children.Attempt[Task, Summary]
 
 
 def left_for_driver(home: str, session: Session | None, error: UserError) -> Exception:
-    """What to raise in a worker: the driver finds the error below the home; on an engine that wraps
-    errors also in the text."""
+    """Leave a worker's error below the home, where the driver finds it; returns what to raise.
+
+    On an engine that wraps errors the error is also in the text of what is raised. A folder that is
+    not the submitter's home gets nothing written into it.
+    """
     if session is None or session.token == read_token(Home(home)):
         write_error(Home(home), error)
     return error if session is None else wire(error)
@@ -40,7 +52,7 @@ class Pool(beam.DoFn):
         self,
         home: str,
         name: str,
-        function: Callable[[Any], Summary],
+        function: Callable[[Task], Summary],
         num_workers: int,
         session: Session | None = None,
     ) -> None:
@@ -49,21 +61,15 @@ class Pool(beam.DoFn):
         self.function = function
         self.num_workers = num_workers
         self.session = session
-        self.jobs: list[children.Job] = []
+        self.jobs: list[Attempt] = []
         self.beating = False
 
     def start_bundle(self) -> None:
         self.jobs = []
-        self._end_beating()  # of a bundle that was broken off
+        self._end_beating()  # of an earlier bundle that was broken off
 
-    def process(self, task: Any) -> Iterator[Summary]:
-        if self.session is not None and not self.beating:
-            try:
-                check_worker(self.home, self.session)
-            except UserError as error:
-                raise left_for_driver(self.home, self.session, error) from None
-            begin_beating(self.home, self.session)
-            self.beating = True
+    def process(self, task: Task) -> Iterator[Summary]:
+        self._begin_beating()
         self._submit(task, 1)
         yield from self._collect(2 * self.num_workers)
 
@@ -72,60 +78,83 @@ class Pool(beam.DoFn):
             yield WindowedValue(summary, GlobalWindow().max_timestamp(), (GlobalWindow(),))
         self._end_beating()
 
+    def _begin_beating(self) -> None:
+        """On an engine elsewhere: check that this worker is fit for the job; say that it lives."""
+        if self.session is None or self.beating:
+            return
+
+        try:
+            check_worker(self.home, self.session)
+        except UserError as error:
+            raise left_for_driver(self.home, self.session, error) from None
+        begin_beating(self.home, self.session)
+        self.beating = True
+
     def _end_beating(self) -> None:
         if self.session is not None and self.beating:
             end_beating(self.home, self.session)
             self.beating = False
 
-    def _submit(self, task: Any, attempt: int) -> None:
-        self.jobs.append(children.submit(self.num_workers, self.function, task, attempt))
+    def _submit(self, task: Task, number: int) -> None:
+        self.jobs.append(children.submit(self.num_workers, self.function, task, number))
 
     def _collect(self, limit: int) -> Iterator[Summary]:
+        """Wait until at most `limit` attempts are under way; the summaries of those that end."""
         while len(self.jobs) > limit:
-            wait([job.future for job in self.jobs], timeout=1.0, return_when=FIRST_COMPLETED)
-            for job in list(self.jobs):
-                if job.future.done():
-                    self.jobs.remove(job)
-                    yield from self._result(job)
-                elif job.future.running():
-                    if not job.began:
-                        job.began = time.monotonic()
-                        board.board.running[id(job)] = board.Running(
-                            f"{job.task.source}/{job.task.name[:12]}",
-                            job.task.size,
-                            job.ticks,
-                            job.began,
-                        )
-                    if job.stalled():
-                        job.future.cancel()  # pebble ends the child
+            futures = [attempt.future for attempt in self.jobs]
+            wait(futures, timeout=POLL_S, return_when=FIRST_COMPLETED)
+            for attempt in list(self.jobs):
+                if attempt.future.done():
+                    self.jobs.remove(attempt)
+                    yield from self._result(attempt)
+                elif attempt.future.running():
+                    self._look_at(attempt)
 
-    def _result(self, job: children.Job) -> Iterator[Summary]:
-        reached = job.end()
-        board.board.running.pop(id(job), None)
+    def _look_at(self, attempt: Attempt) -> None:
+        """Show an attempt that a child works on; end it when it stalls."""
+        if not attempt.began:
+            attempt.began = time.monotonic()
+            label = f"{attempt.task.source}/{attempt.task.name[:12]}"
+            board.running[id(attempt)] = Running(
+                label, attempt.task.size, attempt.ticks, attempt.began
+            )
+        if attempt.stalled():
+            attempt.future.cancel()  # pebble ends the child
+
+    def _result(self, attempt: Attempt) -> Iterator[Summary]:
+        """The summary of an attempt that ended. One that failed is tried again or set aside."""
+        reached = attempt.end()
+        board.running.pop(id(attempt), None)
         try:
-            summary = job.future.result()
+            summary = attempt.future.result()
         except UserError as error:
-            for other in self.jobs:
-                other.future.cancel()
-                board.board.running.pop(id(other), None)
-                other.end()
-            self._end_beating()
+            self._give_up()
             raise left_for_driver(self.home, self.session, error) from None
         except (Exception, CancelledError) as error:
-            if job.attempt < children.MAX_TRIES:
-                self._submit(job.task, job.attempt + 1)
+            if attempt.number < children.MAX_TRIES:
+                self._submit(attempt.task, attempt.number + 1)
                 return
-            reason, trace = children.why(error, job)
-            record = f"{reached.path} @ {reached.position}" if reached.path else ""
-            aside = Aside(
-                stage=self.name,
-                source=job.task.source,
-                slice=job.task.name,
-                why=reason,
-                record=record,
-                trace=trace,
-            )
-            set_aside(Home(self.home), aside)
+            self._set_aside(attempt.task, error, reached)
         else:
             yield summary
-        board.board.finish(job.task.size, reached.records, reached.peak)
+        board.finish(attempt.task.size, reached.records, reached.peak)
+
+    def _give_up(self) -> None:
+        """Cancel all other attempts of the bundle."""
+        for attempt in self.jobs:
+            attempt.future.cancel()
+            board.running.pop(id(attempt), None)
+            attempt.end()
+        self._end_beating()
+
+    def _set_aside(self, task: Task, error: BaseException, reached: Tick) -> None:
+        reason, trace = children.explain(error)
+        aside = Aside(
+            stage=self.name,
+            source=task.source,
+            slice=task.name,
+            why=reason,
+            record=f"{reached.path} @ {reached.position}" if reached.path else "",
+            trace=trace,
+        )
+        set_aside(Home(self.home), aside)

@@ -1,4 +1,8 @@
-"""TODO-DOC pipelines/engines/probe.py."""
+"""Checks what a job would wait for before it is submitted.
+
+An engine can wait for ever for a job server, a Spark master or a worker pool that is not there. So
+every address that the options name is connected to first, which takes at most `PROBE_S` each.
+"""
 
 import os
 import re
@@ -18,58 +22,79 @@ PROBE_S = 5.0
 
 
 def probe(engine: Engine) -> None:
-    """Ask for what the job will wait for. Raises `UserError` (exit 3): nobody answers at an
-    address, something is missing."""
-    options = engine.options
-    endpoint, master = options.get("job_endpoint", ""), options.get("spark_master_url", "")
-    if endpoint and endpoint != "embed":
-        if not _answers(endpoint):
-            raise UserError(
-                f"--job_endpoint={endpoint}: no job server answers there",
-                f"start one, java -jar JAR --job-port=PORT ..., as in {DOCS}",
-                3,
-            )
-    elif engine.runner == "PortableRunner":
+    """Raise `UserError` when nobody answers at an address that the job needs, or something is
+    missing (exit 3), and when an option is missing (exit 2)."""
+    _check_job_server(engine)
+    _check_spark_master(engine)
+    _check_java(engine)
+    _check_worker_pool(engine)
+
+
+def _check_job_server(engine: Engine) -> None:
+    endpoint = engine.options.get("job_endpoint", "")
+    is_elsewhere = endpoint not in ("", "embed")
+    if is_elsewhere and not _answers(endpoint):
+        raise UserError(
+            f"--job_endpoint={endpoint}: no job server answers there",
+            f"start one, java -jar JAR --job-port=PORT ..., as in {DOCS}",
+            3,
+        )
+    if engine.runner == "PortableRunner" and not is_elsewhere:
         raise UserError(
             "--runner=PortableRunner: no --job_endpoint",
             f"name the job server's HOST:PORT; {DOCS}",
             2,
         )
-    if master.startswith("spark://") and not any(
-        map(_answers, master.removeprefix("spark://").split(","))
-    ):
+
+
+def _check_spark_master(engine: Engine) -> None:
+    master = engine.options.get("spark_master_url", "")
+    if not master.startswith("spark://"):
+        return
+
+    # A cluster may have several masters, one of them at work.
+    addresses = master.removeprefix("spark://").split(",")
+    if not any(_answers(address) for address in addresses):
         raise UserError(
             f"--spark_master_url={master}: no Spark master answers there",
             f"start it, or name the address on its own page; {DOCS}",
             3,
         )
+
+
+def _check_java(engine: Engine) -> None:
     if engine.starts_java and not shutil.which("java"):
         raise UserError(
             "java: not found; Spark's job server needs it",
             "install Java 17 (Debian: apt-get install openjdk-17-jre-headless)",
             3,
         )
-    jar = options.get("spark_job_server_jar", "")
-    if jar and not re.match(r"[a-z0-9]+://", jar) and not os.path.isfile(jar):
+
+    jar = engine.options.get("spark_job_server_jar", "")
+    is_local = not re.match(r"[a-z0-9]+://", jar)
+    if jar and is_local and not os.path.isfile(jar):
         raise UserError(
             f"--spark_job_server_jar={jar}: no such file", f"build it by the command in {DOCS}", 3
         )
-    if master.startswith("spark://") and jar:
-        spark.check_versions(master, jar, options.get("job_server_jvm_properties", ""))
-    environment, config = (
-        options.get("environment_type", "").upper(),
-        options.get("environment_config", ""),
-    )
-    if (
-        environment == "EXTERNAL"
-        and engine.runner == "SparkRunner"
-        and engine._local_master
-        and not engine.jar
-        and not _answers(config)
-    ):
+
+    master = engine.options.get("spark_master_url", "")
+    if jar and master.startswith("spark://"):
+        properties = engine.options.get("job_server_jvm_properties", "")
+        spark.check_versions(master, jar, properties)
+
+
+def _check_worker_pool(engine: Engine) -> None:
+    # On a cluster the pool is on the executors' machines, where this one cannot ask.
+    if engine.runner != "SparkRunner" or not engine.has_local_spark or engine.jar:
+        return
+
+    environment = engine.options.get("environment_type", "").upper()
+    config = engine.options.get("environment_config", "")
+    if environment == "EXTERNAL" and not _answers(config):
         raise UserError(
             f"--environment_config={config}: no worker pool answers there",
-            f"python -m apache_beam.runners.worker.worker_pool_main --service_port=PORT, as in {DOCS}",
+            "start one, python -m apache_beam.runners.worker.worker_pool_main --service_port=PORT, "
+            f"as in {DOCS}",
             3,
         )
 
@@ -86,17 +111,21 @@ def _answers(address: str) -> bool:
 
 @contextmanager
 def java_arguments(engine: Engine) -> Iterator[list[str]]:
-    """Options that make Beam's own job server end with this process, even when that is killed:
-    pipelines/engines/java.py starts it, by a script, since Beam takes one name for `java`."""
+    """Options for the block that make Beam's own job server end with this process, even when this
+    process is killed.
+
+    `pipelines/engines/java.py` starts the server, by a script, since Beam takes the name of one
+    program for `java`.
+    """
     if not engine.starts_java:
         yield []
         return
+
     starter = os.path.join(os.path.dirname(os.path.abspath(__file__)), "java.py")
+    command = f"exec {shlex.quote(sys.executable)} {shlex.quote(starter)}"
     with tempfile.TemporaryDirectory(prefix="corpusmill-") as folder:
         script = os.path.join(folder, "java")
         with open(script, "w", encoding="utf-8") as stream:
-            stream.write(
-                f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {shlex.quote(starter)} "$@"\n'
-            )
+            stream.write(f'#!/bin/sh\n{command} "$@"\n')
         os.chmod(script, 0o700)
         yield [f"--job_server_java_launcher={script}"]

@@ -1,13 +1,22 @@
-"""Runs a stage as a Beam pipeline, in this process or on an engine elsewhere, and waits for its end."""
+"""Runs a stage as a Beam pipeline, in this process or on an engine elsewhere, and waits for its
+end.
+
+    probe -> session -> pipeline -> (watch) -> the error of a worker, of the engine, or none
+
+In this process an error of a worker is left in the home and taken from there. On an engine
+elsewhere the job is also watched over, and the engine's own errors are explained.
+"""
 
 import logging
 import signal
 import sys
 import threading
 from collections import deque
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import apache_beam as beam
+from apache_beam.runners.runner import PipelineResult
 
 from corpora.sources import load_source
 from pipelines.engines import interrupt
@@ -22,12 +31,21 @@ from pipelines.engines.watch import Watch, within
 from pipelines.home.layout import Home
 from pipelines.home.set_aside import forget_aside, take_error
 from pipelines.home.summaries import collect
-from pipelines.progress import board
+from pipelines.progress.board import write_figures
 from pipelines.progress.display import display
 from pipelines.recipe import Recipe
 from pipelines.stages.job import Job
 from pipelines.stages.stage import Pass, Stage
 from shards.errors import UserError
+
+_JOB_SERVER_LOGGERS = (
+    "apache_beam.utils.subprocess_server",
+    "SparkJarJobServer",
+    "FlinkJarJobServer",
+    "PrismJobServer",
+)
+
+_LOG_LINES = 2000
 
 
 def run_stage(job: Job, stage: Stage) -> None:
@@ -40,6 +58,7 @@ def run_stage(job: Job, stage: Stage) -> None:
 
     transform = StageTransform(stage, job.home.root, job.workers, session, slices)
     _run(job, transform, stage.name, engine, session)
+    # Later stages read the summaries of the last pass alone.
     collect(job.home, stage.passes[-1].name)
 
 
@@ -56,7 +75,10 @@ def run_build(job: Job, stages: tuple[Stage, ...]) -> None:
 
 
 def _begin(job: Job, stages: tuple[Stage, ...]) -> tuple[Engine, Session | None]:
-    """Ask whether the engine is there, and forget what an earlier run left about these stages."""
+    """Check that the engine is there, and remove what an earlier run left about these stages.
+
+    There is a session only on an engine elsewhere.
+    """
     engine = engine_of(job.beam_arguments)
     probe(engine)
     take_error(job.home)
@@ -80,20 +102,21 @@ def _source_packages(recipe: Recipe) -> set[str]:
 def _run(
     job: Job, transform: beam.PTransform, name: str, engine: Engine, session: Session | None
 ) -> None:
+    """Run a transform to its end under the display; `name` is shown there."""
+    workers: set[str] = set()
     with java_arguments(engine) as java:
         pipeline = _pipeline([*java, *job.beam_arguments])
         pipeline | transform.label >> transform
 
-        if session is None:
-            with display(job.home, name):
-                _run_in_process(job.home, pipeline)
-            board.write_figures(job.home, job.workers)
-            return
-
         with display(job.home, name):
-            workers = _run_on_engine(job.home, pipeline, engine, session)
+            if session is None:
+                _run_in_process(job.home, pipeline)
+            else:
+                workers = _run_on_engine(job.home, pipeline, engine, session)
 
-    if engine.jar is None:
+    if session is None:
+        write_figures(job.home, job.workers)
+    elif engine.jar is None:
         machines = {worker.rpartition("-")[0] for worker in workers}
         line = f"{name}: worker processes {len(workers)}, machines {len(machines)}"
         print(line, file=sys.stderr, flush=True)
@@ -113,7 +136,8 @@ def _pipeline(arguments: list[str]) -> beam.Pipeline:
 def _run_in_process(home: Home, pipeline: beam.Pipeline) -> None:
     try:
         pipeline.run().wait_until_finish()
-    except Exception:  # an engine wraps every error in its own; each way out raises again
+    except Exception:
+        # The engine wraps every error in its own, also a Ctrl-C. The worker's is in the home.
         if interrupt.interrupted.is_set():
             raise KeyboardInterrupt from None
         error = take_error(home)
@@ -125,17 +149,21 @@ def _run_in_process(home: Home, pipeline: beam.Pipeline) -> None:
 def _run_on_engine(
     home: Home, pipeline: beam.Pipeline, engine: Engine, session: Session
 ) -> set[str]:
-    """Run a pipeline elsewhere than here, watched over; the workers ("host-pid") that did its
-    slices. Raises `UserError`."""
+    """Run a pipeline elsewhere, watched over; returns the workers ("host-pid") that did its slices.
+
+    Raises `UserError`: the verdict of the watch, the error of a worker, or that of the engine,
+    explained.
+    """
     watch = Watch(home, engine, session)
     handler = signal.getsignal(signal.SIGINT)
-    result: Any = None
+    result: PipelineResult | None = None
     with _job_server_log() as log:
         try:
             with watch.over():
                 result = pipeline.run()
+                # Beam's job server takes the handler of Ctrl-C away.
                 if threading.current_thread() is threading.main_thread():
-                    signal.signal(signal.SIGINT, handler)  # Beam's job server takes it
+                    signal.signal(signal.SIGINT, handler)
                 result.wait_until_finish()
         except KeyboardInterrupt:
             if result is not None:
@@ -143,46 +171,41 @@ def _run_on_engine(
             if watch.verdict is None:
                 raise
             raise watch.verdict from None
-        except Exception as error:  # an engine wraps every error in its own
+        except Exception as error:
             if watch.verdict is not None:
                 raise watch.verdict from None
             if interrupt.interrupted.is_set():
                 raise KeyboardInterrupt from None
-            raise take_error(home) or explain(error, engine, [*log, *watch.said]) from None
+            raise take_error(home) or explain(error, engine, [*log, *watch.deaths]) from None
         finally:
             forget_beats(home)
     return watch.workers
 
 
-class _job_server_log(logging.Handler):
-    """The last lines that Beam's own job server writes; an engine's error often says less than they
-    do."""
+@contextmanager
+def _job_server_log() -> Iterator[deque[str]]:
+    """The last lines that Beam's own job server logs during the block: an engine's error often says
+    less than they do."""
+    handler = _LastLines()
+    for name in _JOB_SERVER_LOGGERS:
+        logger = logging.getLogger(name)
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
+    try:
+        yield handler.lines
+    finally:
+        for name in _JOB_SERVER_LOGGERS:
+            logger = logging.getLogger(name)
+            logger.removeHandler(handler)
+            # What a job server logs while it is ended interests nobody.
+            logger.addHandler(logging.NullHandler())
 
-    NAMES = (
-        "apache_beam.utils.subprocess_server",
-        "SparkJarJobServer",
-        "FlinkJarJobServer",
-        "PrismJobServer",
-    )
 
+class _LastLines(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.INFO)
-        self.lines: deque[str] = deque(maxlen=2000)
-
-    def __enter__(self) -> deque[str]:
-        for name in self.NAMES:
-            logger = logging.getLogger(name)
-            logger.addHandler(self)
-            logger.setLevel(logging.INFO)
-            logger.propagate = False
-        return self.lines
-
-    def __exit__(self, *_: object) -> None:
-        for name in self.NAMES:
-            logging.getLogger(name).removeHandler(self)
-            logging.getLogger(name).addHandler(
-                logging.NullHandler()
-            )  # what it says when it is ended is no news
+        self.lines: deque[str] = deque(maxlen=_LOG_LINES)
 
     def emit(self, record: logging.LogRecord) -> None:
         self.lines.append(record.getMessage())

@@ -1,4 +1,10 @@
-"""TODO-DOC pipelines/engines/session.py."""
+"""A session: what the submitter tells every worker about the job, so that a worker can refuse one
+that it is not fit for.
+
+A worker on another machine may see another folder under the home's path, or have other versions of
+the packages that decide the output. Both would give a wrong output without an error, so both are
+checked before a worker does anything.
+"""
 
 import importlib.metadata
 import os
@@ -11,18 +17,22 @@ from functools import lru_cache
 from pipelines.engines.engine import DOCS
 from pipelines.home.fingerprints import package_versions
 from pipelines.home.layout import Home
-from pipelines.progress import board
+from pipelines.progress.board import board
 from shards.errors import UserError
 from shards.storage import files
 
-# what the submitter hands to every worker
+_OURS = ("corpusmill", "apache-beam", "pyarrow", "tokenizers")
+"""Distributions that decide the output of every job."""
 
 
 @dataclass(frozen=True)
 class Session:
-    """One job. `token`: what the home's work/session holds, so that a worker knows the home for the
-    submitter's; `run`: of this job alone; `driver`: "host-pid"; `versions`: of what decides the
-    output."""
+    """One job.
+
+    `token` is the content of the home's `work/session`, by which a worker knows that its folder is
+    the submitter's. `run` is an id of this job alone. `driver` is the submitter, as "host-pid".
+    `versions` are (name, version) of Python and of the distributions that decide the output.
+    """
 
     token: str
     run: str
@@ -31,18 +41,23 @@ class Session:
 
 
 def new_session(home: Home, packages: set[str]) -> Session:
-    """A session for one job over a home; `packages`: distributions that decide the output, besides
-    our own."""
-    address = home.file("work", "session")
+    """A session for one job over a home; `packages` are distributions that decide the output,
+    besides those that always do."""
     token = read_token(home)
     if not token:
         token = secrets.token_hex(16)
-        files.write_bytes(address, token.encode())
-    return Session(token, secrets.token_hex(8), this_worker(), _versions(tuple(sorted(packages))))
+        files.write_bytes(home.file("work", "session"), token.encode())
+
+    return Session(
+        token=token,
+        run=secrets.token_hex(8),
+        driver=this_worker(),
+        versions=_versions(tuple(sorted(packages))),
+    )
 
 
 def read_token(home: Home) -> str:
-    """What a home's work/session holds; "" where there is none."""
+    """The content of a home's `work/session`; "" when there is none."""
     try:
         return files.read_bytes(home.file("work", "session")).decode()
     except (FileNotFoundError, NotADirectoryError):
@@ -50,39 +65,45 @@ def read_token(home: Home) -> str:
 
 
 def _versions(packages: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    found = [("Python", "{}.{}".format(*sys.version_info))]
-    for name in ("corpusmill", "apache-beam", "pyarrow", "tokenizers", *packages):
+    major, minor = sys.version_info[:2]
+    versions = {"Python": f"{major}.{minor}"}
+    for name in (*_OURS, *packages):
         try:
-            found.append((name, package_versions(name)[name]))
+            versions[name] = package_versions(name)[name]
         except importlib.metadata.PackageNotFoundError:
-            found.append((name, "none"))
-    return tuple(dict.fromkeys(found))
+            versions[name] = "none"
+    return tuple(versions.items())
 
 
 def this_worker() -> str:
+    """This process, as "host-pid"."""
     return f"{socket.gethostname()}-{os.getpid()}"
-
-
-# in a worker
 
 
 @lru_cache(maxsize=64)
 def check_worker(home_root: str, session: Session) -> None:
-    """Is this worker fit for the job? Raises `UserError` (exit 3): its home is another than the
-    submitter's, its packages are."""
+    """In a worker: check once per job that it is fit for it, and begin a board of its own.
+
+    Raises `UserError` (exit 3) when its folder is not the submitter's, or its packages differ.
+    """
     if this_worker() != session.driver:
-        board.board.begin("")
+        board.begin("")
+
     if read_token(Home(home_root)) != session.token:
         raise UserError(
             f"{home_root}: on the worker {socket.gethostname()} this is not the submitter's folder",
-            f"put the home on a disk that all workers share, at one path, or at s3://, gs://, hdfs://; {DOCS}",
+            "put the home on a disk that all workers share, at one path, or at s3://, gs://, "
+            f"hdfs://; {DOCS}",
             3,
         )
-    mine = dict(_versions(tuple(name for name, _ in session.versions if name != "Python")))
+
+    packages = tuple(name for name, _ in session.versions if name != "Python")
+    mine = dict(_versions(packages))
     for name, wanted in session.versions:
         if mine[name] != wanted:
             raise UserError(
-                f"the worker {socket.gethostname()} has {name} {mine[name]}, the submitter {wanted}: another output",
+                f"the worker {socket.gethostname()} has {name} {mine[name]}, the submitter "
+                f"{wanted}: the output would differ",
                 f"install the submitter's versions there: one constraints file for both; {DOCS}",
                 3,
             )

@@ -2,23 +2,27 @@
 
     begin -> plan -> Reshuffle -> Pool -> summaries -> (barrier) -> the next pass
 
-What goes in is a barrier: a stage begins when all of it is there, and reads what the stages before
-wrote below the home. Cost: a pass moves a task and a summary, about 1 KB, per slice; the exchange of
-`exact` also moves at most 24 bytes per document and shuffle.
+A pass begins when all summaries of the pass before it are there; it takes nothing from them, but
+reads what that pass wrote below the home. Cost: a pass moves one task and one summary, about 1 KB,
+per slice; the exchange of `exact` also moves at most 24 bytes per document and shuffle.
 
 This module imports Beam, which takes seconds: nothing that `corpus --help` or a child needs may
-import it. `pipelines.beam` has the public names.
+import it. `pipelines.beam` has the public names. Beam pickles every function of a graph, so those
+below are functions of the module, bound by `functools.partial`. It also infers the types of a step
+from the signatures of `expand`, `leaving_errors`, `after_barrier` and `by_index`; `Any` in them
+leaves the types open.
 """
 
 import functools
 import sys
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, TypeVar
 
 import apache_beam as beam
+from apache_beam.pvalue import PBegin, PCollection
 
 from corpora.document import Slice
-from pipelines.engines import children
+from pipelines.engines import child
 from pipelines.engines.heartbeat import beating
 from pipelines.engines.pool import Pool, left_for_driver
 from pipelines.engines.session import Session, check_worker
@@ -26,17 +30,21 @@ from pipelines.home.fingerprints import stale
 from pipelines.home.layout import Home, open_home
 from pipelines.home.set_aside import slices_aside
 from pipelines.home.summaries import Summary
-from pipelines.progress import board
+from pipelines.progress.board import board
 from pipelines.recipe import Recipe
 from pipelines.stages.job import Say
-from pipelines.stages.stage import Exchange, Pass, Stage, run_task
+from pipelines.stages.stage import Exchange, Pass, Stage, Task, run_task
 from shards.errors import UserError
 
 Slices = Mapping[str, list[Slice]]
 """The slices of each source."""
 
-InHome = Callable[[Home, Recipe], Iterable[Any]]
+InHome = Callable[[Home, Recipe], Iterable[object]]
 """What one worker does for all slices, such as planning."""
+
+T = TypeVar("T", bound=Task)
+
+R = TypeVar("R")
 
 
 class StageTransform(beam.PTransform):
@@ -63,32 +71,38 @@ class StageTransform(beam.PTransform):
         self.slices = slices
 
     def expand(self, begin: Any) -> Any:
-        done, needs = begin, self.stage.needs
+        done = begin
+        needs = self.stage.needs
         for step in self.stage.passes:
             if isinstance(step, Exchange):
                 done = self._exchange(done, step, needs)
             else:
                 done = self._pass(done, step, needs)
+            # A pass does nothing when a slice of an earlier pass of its stage was set aside.
             needs = (*needs, step.name)
         return done
 
-    def _pass(self, before: Any, step: Pass[Any], needs: tuple[str, ...]) -> Any:
+    def _pass(
+        self, before: PBegin | PCollection, step: Pass[Task], needs: tuple[str, ...]
+    ) -> PCollection:
         """Plan tasks and work on each; then, where the pass asks for it, on all together."""
         plan = functools.partial(plan_pass, step, self.slices if step.reads_inputs else None)
         tasks = self.after(before, plan, f"Plan{step.label}", needs)
+
         work = functools.partial(run_task, step)
         pool = Pool(self.home, step.name, work, self.workers, self.session)
         label = step.label or "Process"
-        done = (
-            tasks
-            | f"{label}Spread" >> beam.Reshuffle()
-            | label >> beam.ParDo(pool).with_output_types(Summary)
-        )
+        # One worker has planned all tasks; without a shuffle it would do them all as well.
+        spread = tasks | f"{label}Spread" >> beam.Reshuffle()
+        done: PCollection = spread | label >> beam.ParDo(pool).with_output_types(Summary)
+
         if step.finish is None:
             return done
         return self.after(done, step.finish, f"Finish{step.label}", (*needs, step.name), Summary)
 
-    def _exchange(self, before: Any, step: Exchange[Any], needs: tuple[str, ...]) -> Any:
+    def _exchange(
+        self, before: PBegin | PCollection, step: Exchange[Task], needs: tuple[str, ...]
+    ) -> PCollection:
         """Records meet by key, then by the slice of the record that they met, then by their own."""
         tasks = self.after(before, step.plan, f"Plan{step.label}", needs)
         asked = (
@@ -109,30 +123,38 @@ class StageTransform(beam.PTransform):
             (answered, every) | "WithSlices" >> beam.Flatten() | "MeetBySlice" >> beam.GroupByKey()
         )
         apply = self.guarded(functools.partial(apply_to_slice, step))
-        return by_slice | "Apply" >> beam.FlatMap(apply).with_output_types(Summary)
+        done: PCollection = by_slice | "Apply" >> beam.FlatMap(apply).with_output_types(Summary)
+        return done
 
     def after(
         self,
-        before: Any,
+        before: PBegin | PCollection,
         function: InHome,
         label: str,
         needs: tuple[str, ...],
-        kind: Any = Any,
-    ) -> Any:
-        """What `function(home, recipe)` gives once all of `before` is there; nothing when a slice
-        of the passes `needs` was set aside."""
-        guarded = self.guarded(functools.partial(in_home, function))
-        if isinstance(before, beam.pvalue.PBegin):
-            begin = before | "Home" >> beam.Create([self.home])
-            return begin | label >> beam.FlatMap(guarded).with_output_types(kind)
+        kind: object = Any,
+    ) -> PCollection:
+        """The results of `function(home, recipe)`, called once when all of `before` is there.
 
+        There are none when a slice of the passes `needs` was set aside. `kind` is their type, for
+        Beam.
+        """
+        guarded = self.guarded(functools.partial(in_home, function))
+        results: PCollection
+        if isinstance(before, PBegin):
+            begin = before | "Home" >> beam.Create([self.home])
+            results = begin | label >> beam.FlatMap(guarded).with_output_types(kind)
+            return results
+
+        # A count of everything is one value, which is there when everything is.
         count = before | f"{label}Barrier" >> beam.combiners.Count.Globally()
         waiting = functools.partial(after_barrier, guarded, self.home, needs)
-        return count | label >> beam.FlatMap(waiting).with_output_types(kind)
+        results = count | label >> beam.FlatMap(waiting).with_output_types(kind)
+        return results
 
-    def guarded(self, function: Callable[[Any], Iterable[Any]]) -> Callable[[Any], Iterable[Any]]:
-        """`function` as a worker runs it: one that is fit for the job, that says it lives, and
-        whose errors reach the driver."""
+    def guarded(self, function: Callable[[Any], Iterable[R]]) -> Callable[[Any], Iterable[R]]:
+        """`function` as a worker runs it: after a check that the worker is fit for the job, with
+        signs of life, and with errors that reach the driver."""
         return functools.partial(leaving_errors, self.home, self.session, function)
 
 
@@ -175,52 +197,59 @@ class BuildTransform(beam.PTransform):
 # --- what workers run
 
 
-def in_home(function: InHome, home_root: str) -> Iterable[Any]:
-    """`function` in the home, which is opened for it."""
+def in_home(function: InHome, home_root: str) -> Iterable[object]:
+    """`function` with the home and its recipe, which are opened for it."""
     return function(*open_home(home_root))
 
 
 def after_barrier(
-    function: Callable[[str], Iterable[Any]], home: str, needs: tuple[str, ...], _count: int
+    function: Callable[[str], Iterable[object]], home: str, needs: tuple[str, ...], _count: int
 ) -> Iterable[Any]:
-    """`function` of the home, unless a slice that it needs was set aside."""
+    """`function(home)`, or nothing when a slice of the passes `needs` was set aside."""
     if any(note.stage in needs for note in slices_aside(Home(home))):
         return []
     return function(home)
 
 
-def plan_pass(step: Pass[Any], slices: Slices | None, home: Home, recipe: Recipe) -> Iterable[Any]:
+def plan_pass(step: Pass[T], slices: Slices | None, home: Home, recipe: Recipe) -> list[T]:
     """The tasks of a pass; tells the display how many there are, and the user which slices must be
     done again and why."""
     tasks = step.plan(home, recipe, slices) if step.reads_inputs else step.plan(home, recipe)
-    board.board.expect(len(tasks), sum(task.size for task in tasks))
+    board.expect(len(tasks), sum(task.size for task in tasks))
     for line in stale(home, step.name, tasks):
         print(line, file=sys.stderr, flush=True)
     return tasks
 
 
-def run_guard(guard: Callable[[Home, Recipe, Say], None], home: Home, recipe: Recipe) -> list[Any]:
-    """Raises `UserError` where the result of a stage must not be built upon."""
+def run_guard(
+    guard: Callable[[Home, Recipe, Say], None], home: Home, recipe: Recipe
+) -> list[Summary]:
+    """Nothing. Raises `UserError` where the result of a stage must not be built upon."""
     guard(home, recipe, lambda line: None)
     return []
 
 
 def leaving_errors(
-    home: str, session: Session | None, function: Callable[[Any], Iterable[Any]], argument: Any
+    home: str,
+    session: Session | None,
+    function: Callable[[Any], Iterable[Any]],
+    argument: Any,
 ) -> Iterable[Any]:
     """`function(argument)`; an error that a user can mend is left where the driver finds it."""
     try:
         if session is not None:
             check_worker(home, session)
         with beating(home, session):
-            return list(children.run(function, argument))
+            # As a list, since a generator would do its work after this block.
+            return list(child.run(function, argument))
     except UserError as error:
         raise left_for_driver(home, session, error) from None
 
 
-def decide(step: Exchange[Any], group: tuple[int, Iterable[bytes]]) -> Iterable[tuple[int, bytes]]:
-    """What all blocks of one partition give."""
-    return step.decide(group[1])
+def decide(step: Exchange[T], group: tuple[int, Iterable[bytes]]) -> Iterator[tuple[int, bytes]]:
+    """The results of all blocks of one partition, each with the place of a slice."""
+    _, blocks = group
+    return step.decide(blocks)
 
 
 def by_index(step: Exchange[Any], task: Any) -> tuple[int, Any]:
@@ -228,15 +257,21 @@ def by_index(step: Exchange[Any], task: Any) -> tuple[int, Any]:
     return step.index(task), task
 
 
-def with_task(function: Callable[[Any, list[bytes]], Any], group: tuple[int, Iterable[Any]]) -> Any:
-    """`function` of the task of one slice and of the blocks that were sent to it."""
-    items = list(group[1])
-    blocks = [item for item in items if isinstance(item, bytes)]
+def with_task(function: Callable[[T, list[bytes]], R], group: tuple[int, Iterable[T | bytes]]) -> R:
+    """`function` with the task of one slice and the blocks that were sent to the slice."""
+    _, items = group
+    blocks: list[bytes] = []
+    tasks: list[T] = []
+    for item in items:
+        if isinstance(item, bytes):
+            blocks.append(item)
+        else:
+            tasks.append(item)
+
     # An engine that tries a bundle again may send a task twice.
-    task = next(item for item in items if not isinstance(item, bytes))
-    return function(task, blocks)
+    return function(tasks[0], blocks)
 
 
-def apply_to_slice(step: Exchange[Any], group: tuple[int, Iterable[Any]]) -> list[Summary]:
+def apply_to_slice(step: Exchange[T], group: tuple[int, Iterable[T | bytes]]) -> list[Summary]:
     """The summary of one slice."""
     return [with_task(step.apply, group)]

@@ -67,6 +67,8 @@ PARTS = {
     "bands": "the thresholds need other bands",
     "slices": "other documents are compared",
     "pairs": "other pairs are candidates",
+    "pieces": "other tokens belong in them",
+    "threshold": "another share of the documents is chosen",
     "candidates": "other documents are compared",
     "removals": "other documents are removed",
 }

@@ -18,8 +18,8 @@ class Aside:
     """A slice that failed at every try.
 
     `stage` is the name of the pass and `why` is one line. `record` is the last record that was
-    reached, as "path @ position", or "" if none was. `trace` is the Python traceback, or "" if there
-    is none.
+    reached, as "path @ position", or "" if none was. `trace` is the Python traceback, or "" if
+    there is none.
     """
 
     stage: str

@@ -67,6 +67,7 @@ def export_card(figures: "ReportFigures", form: str) -> str:
     """The card of an export: its files by source, and the figures of the report."""
     totals = figures.stats
     sources = [name for name, row in totals.sources.items() if row.kept]
+    # without configurations the hub would take every file for one split of one table
     configurations: list[Configuration] = [("default", [("train", f"data/*.{form}")])]
     for name in _named(sources):
         configurations.append((name, [("train", f"data/{name}-{FIVE_DIGITS}.{form}")]))
@@ -200,6 +201,7 @@ def _front_matter(
         yield "language:"
         yield from (f"- {json.dumps(code)}" for code in languages)
     yield from ("task_categories:", "- fill-mask", "tags:", '- "corpusmill"', "size_categories:")
+    # the hub shows this category beside the name of the data set
     size = next((category for bound, category in SIZES if documents < bound), "n>1B")
     yield from (f"- {size}", "---", "")
 

@@ -86,6 +86,7 @@ def _documents(home: Home, recipe: Recipe, wanted: Wanted) -> Iterator[Record]:
         if wanted.removed and not any(_fits(fate, wanted.reason) for fate in removed.values()):
             continue
         row = 0
+        # small batches: the first few records are shown without reading a row group in full
         with open_parquet(home, home.documents(summary.source, summary.slice)) as file:
             for batch in file.iter_batches(batch_size=64):
                 for record in batch.to_pylist():
@@ -173,6 +174,7 @@ def _matches(own: str, identity: str) -> bool:
 
 def _matching_rows(table: pq.ParquetFile, identity: str) -> list[tuple[int, dict[str, object]]]:
     """The rows of the documents with this id; only their row groups are read in full."""
+    # the user's own id is in `extra`
     columns = table.read(columns=["id", "extra"])
     ids = columns.column("id").to_pylist()
     extras = columns.column("extra").to_pylist()
@@ -208,7 +210,7 @@ def _add_twin(home: Home, recipe: Recipe, record: Record) -> None:
     for summary in _slices(home, recipe, None):
         with open_parquet(home, home.documents(summary.source, summary.slice)) as file:
             rows = _matching_rows(file, record["twin"])
-        for _, row in rows:
+        for _, row in rows:  # at most one: ids are unique in a home
             twin = _record(summary.source, row, {})
             removed, kept = marked(record["text"], twin["text"])
             record["twin_record"] = twin

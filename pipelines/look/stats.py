@@ -145,6 +145,7 @@ def source_stats(
 ) -> SourceStats:
     """The figures of one source; its rows are added to `overlap`, if given."""
     ingested = summaries(home, INGEST, name)
+    # of slices whose documents have changed since, nothing is known yet
     encoded = current(home, recipe, TOKENIZE, name)
     is_encoded = len(encoded) == len(ingested)
 
@@ -156,6 +157,7 @@ def source_stats(
         if ingested and len(found[stage]) == len(ingested):  # else not every slice is decided
             removed[stage] = _removed(home, recipe, stage, ingested, found[stage])
 
+    # the rules are reckoned from the measures: reading all summaries at once saves a read per slice
     by_rule = Counter[str]()
     if removed.get(RULES) is not None:
         read = bulk(home)

@@ -12,7 +12,16 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypedDict
 
-from pipelines.home.layout import Home
+from pipelines.home.layout import (
+    EXACT,
+    INGEST,
+    NEAR,
+    RULES,
+    SURVEY,
+    TOKENIZE,
+    TOKENIZER,
+    Home,
+)
 from pipelines.progress.ticks import read_tick
 from shards.config import from_dict, to_dict
 from shards.errors import UserError
@@ -21,7 +30,8 @@ from shards.storage import files
 RATE_WINDOW_S = 60.0
 """Rates are those of the last minute."""
 
-STAGE_ORDER = ("survey", "ingest", "rules", "dedup", "exact", "near", "tokenizer", "tokenize")
+STAGE_ORDER = (SURVEY, INGEST, RULES, "dedup", EXACT, NEAR, TOKENIZER, TOKENIZE)
+"""`dedup` is what early versions called the stages that remove duplicates."""
 
 # A board travels between machines as JSON: these are its types.
 
@@ -162,6 +172,7 @@ class Board:
         self.done_bytes += size
         self.done_records += records
         self.peak = max(self.peak, peak)
+        # ticks count records: a slice that only proved to be done has none
         if records:
             self.worked_slices += 1
             self.worked_bytes += size
@@ -170,6 +181,7 @@ class Board:
         """What this process knows, for the other machines."""
         now = time.monotonic()
         running: list[RunningSlice] = []
+        # a copy: the engine's thread changes the dictionary meanwhile
         for entry in list(self.running.values()):
             tick = read_tick(entry.ticks)
             running.append(

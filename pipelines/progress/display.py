@@ -87,6 +87,7 @@ def display(home: Home, stage: str) -> Iterator[None]:
     """Show the board on stderr while the block runs."""
     board.begin(stage)
     stop = threading.Event()
+    # a thread of its own: the engine has this one until the stage ends
     thread = threading.Thread(target=_show, args=(home, stop), daemon=True)
     thread.start()
     try:
@@ -153,7 +154,7 @@ def _write_snapshot(home: Home, progress: Progress) -> None:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path + ".new", "w", encoding="utf-8") as stream:
             json.dump(to_dict(progress), stream)
-        os.replace(path + ".new", path)
+        os.replace(path + ".new", path)  # a reader sees the old one or the new one, never a part
     except OSError:  # a full disk is reported by the stage that writes
         return
 

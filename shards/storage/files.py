@@ -18,13 +18,16 @@ import stat
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import IO, Any, Protocol, TypeVar
+from typing import IO, TYPE_CHECKING, Protocol, TypeVar
 
 import pyarrow as pa
 from pyarrow import fs as pafs
 
 from shards.errors import UserError
 from shards.storage import http, http_file, object_store
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 T = TypeVar("T")
 
@@ -247,7 +250,7 @@ class RangeFile(Protocol):
 
     def __enter__(self) -> "RangeFile": ...
 
-    def __exit__(self, *error: Any) -> object: ...
+    def __exit__(self, *error: object) -> object: ...
 
 
 def open_ranges(address: str) -> RangeFile:
@@ -294,7 +297,7 @@ class Output(io.BufferedIOBase):
         """True."""
         return True
 
-    def write(self, content: Any) -> int:
+    def write(self, content: "ReadableBuffer") -> int:
         """Append bytes, or anything with a buffer of them."""
         view = memoryview(content).cast("B")
         self._state.update(view)

@@ -15,7 +15,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from types import ModuleType
+from typing import TYPE_CHECKING, TypeVar
 
 from shards.errors import UserError
 
@@ -176,8 +177,8 @@ class Tries:
         self,
         address: str,
         patience: Patience,
-        wait: Callable[[float], Any],
-        note: Callable[[str], Any] | None = None,
+        wait: Callable[[float], object],
+        note: Callable[[str], object] | None = None,
     ) -> None:
         self._address = address
         self._patience = patience
@@ -284,7 +285,7 @@ class _Nothing:
         """The body itself."""
         return self
 
-    def read1(self, *_: Any, **__: Any) -> bytes:
+    def read1(self, *_: object, **__: object) -> bytes:
         """No bytes: the end."""
         return b""
 
@@ -355,7 +356,7 @@ class WebForbidden(WebError, PermissionError):
     """401, 403, 407, 451."""
 
 
-def _requests() -> Any:
+def _requests() -> ModuleType:
     try:
         import requests
     except ImportError:
@@ -429,8 +430,8 @@ def retried(
     address: str,
     attempt: Callable[[], _T],
     patience: Patience,
-    wait: Callable[[float], Any],
-    note: Callable[[str], Any] | None = None,
+    wait: Callable[[float], object],
+    note: Callable[[str], object] | None = None,
 ) -> _T:
     """The value of `attempt`, repeated while it raises `Again`. Raises `Unreachable`."""
     tries = Tries(address, patience, wait, note)
@@ -444,8 +445,8 @@ def retried(
 def stat(
     address: str,
     patience: Patience | None = None,
-    wait: Callable[[float], Any] = time.sleep,
-    note: Callable[[str], Any] | None = None,
+    wait: Callable[[float], object] = time.sleep,
+    note: Callable[[str], object] | None = None,
 ) -> Remote:
     """Size and ETag of a file, by HEAD, or by a range of one byte when the server refuses HEAD.
 
@@ -473,8 +474,8 @@ def read_bytes(
     address: str,
     limit: int,
     patience: Patience | None = None,
-    wait: Callable[[float], Any] = time.sleep,
-    note: Callable[[str], Any] | None = None,
+    wait: Callable[[float], object] = time.sleep,
+    note: Callable[[str], object] | None = None,
 ) -> bytes:
     """A small file whole, in one request. Raises `WebError`, also past `limit` bytes, and
     `Unreachable`."""

@@ -12,12 +12,15 @@ import io
 import json
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from shards.errors import UserError
 from shards.storage import http
 from shards.storage.http import Again, Answer, Patience, Remote, Tries, WebError, ask
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 FIRST_WINDOW = 1 << 20
 
@@ -32,7 +35,7 @@ identities."""
 
 
 def open_input(
-    address: str, patience: Patience | None = None, wait: Callable[[float], Any] = time.sleep
+    address: str, patience: Patience | None = None, wait: Callable[[float], object] = time.sleep
 ) -> io.BufferedReader:
     """A seekable stream over a file.
 
@@ -47,7 +50,7 @@ class WebFile(io.RawIOBase):
     window is asked for again."""
 
     def __init__(
-        self, address: str, patience: Patience, wait: Callable[[float], Any] = time.sleep
+        self, address: str, patience: Patience, wait: Callable[[float], object] = time.sleep
     ) -> None:
         super().__init__()
         self.address = address
@@ -94,7 +97,7 @@ class WebFile(io.RawIOBase):
         self._at = max(offset, 0)
         return self._at
 
-    def readinto(self, buffer: Any) -> int:
+    def readinto(self, buffer: "WriteableBuffer") -> int:
         """Fill a buffer from the window, which is loaded when the position is outside of it."""
         view = memoryview(buffer)
         if not self._start <= self._at < self._start + len(self._held):

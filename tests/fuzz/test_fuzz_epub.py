@@ -17,7 +17,6 @@ from epubs import epub, page, tarred, zipped
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpora import guard
 from corpora.books import source
 from corpora.books.epub import Epub, read_epub
 from corpora.books.gutenberg import strip
@@ -64,7 +63,7 @@ class InThisProcess:
 @pytest.fixture(autouse=True, scope="module")
 def no_child() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(guard, "shared_guard", lambda _: InThisProcess())
+        patch.setattr("corpora.books.source.shared_guard", lambda _: InThisProcess())
         yield
 
 

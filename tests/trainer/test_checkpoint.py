@@ -63,10 +63,12 @@ def kill_and_resume(shards: Path, tmp_path: Path, ranks: int, kills: int, steps:
         ).read_bytes()
 
 
+@pytest.mark.builds
 def test_killed_twice(small: Path, tmp_path: Path) -> None:
     kill_and_resume(small, tmp_path, 1, 2, STEPS)
 
 
+@pytest.mark.builds
 def test_killed_once_on_two_ranks(small: Path, tmp_path: Path) -> None:
     kill_and_resume(small, tmp_path, 2, 1, STEPS)
 
@@ -87,6 +89,7 @@ def on_other_ranks(small: Path, tmp_path: Path, before: int, after: int) -> None
     )
 
 
+@pytest.mark.builds
 def test_resumed_on_two_ranks(small: Path, tmp_path: Path) -> None:
     on_other_ranks(small, tmp_path, 1, 2)
 

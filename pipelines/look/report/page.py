@@ -92,6 +92,7 @@ def _cannot_write(address: str, why: str, code: int = 3) -> UserError:
 
 def page(figures: ReportFigures, name: str) -> str:
     """The HTML of the figures, smaller than `MAX_BYTES`; `name`: of the home, for the title."""
+    # rendered again with less until it fits: the size of a page is not known before
     text = _render(figures, name)
     for characters, most in ((200, 12), (80, 6), (20, 2), (0, 0)):
         if len(text.encode()) < MAX_BYTES:
@@ -120,6 +121,7 @@ def _shortened(figures: ReportFigures, characters: int, most: int) -> ReportFigu
 
 def _render(figures: ReportFigures, name: str) -> str:
     template, style, script = _template()
+    # the policy of the page allows the script with this digest and no other
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return template.render(
         f=figures,
@@ -143,6 +145,7 @@ def _template() -> tuple[jinja2.Template, str, str]:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    # jinja2 escapes <, >, & and ' in this JSON, so that no text can end the script element
     environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False}
     environment.filters |= {
         "n": number,
@@ -321,6 +324,7 @@ def _funnel(name: str, row: SourceStats, stages: list[str]) -> FunnelRow:
 
     records = row.records or 0
     undecided = records - sum(count for _, _, count in parts)
+    # the report shows documents that no stage has decided yet apart from the kept ones
     parts.insert(0, ("undecided", "not decided yet", undecided))
     bars = [
         Bar(kind, label, count, 100 * count / records)

@@ -1,5 +1,5 @@
-"""The words that near-deduplication compares: for each code point, whether `\\w` matches it and what
-`str.lower` makes of it, as of Unicode 14.
+"""The words that near-deduplication compares: for each code point, whether `\\w` matches it and
+what `str.lower` makes of it, as of Unicode 14.
 
 The table is built from the frozen columns of `corpora.text.unicode_table`, so every interpreter
 finds the same words. `str.lower` makes two characters of U+0130 alone (the second, U+0307, is not a

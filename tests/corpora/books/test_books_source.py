@@ -139,6 +139,7 @@ def long_header(kind: bytes, size: int) -> bytes:
     return info.tobuf(tarfile.GNU_FORMAT)
 
 
+@pytest.mark.builds
 def test_bombs_of_every_format(tmp_path: Path) -> None:
     zeros = bytes(150_000_000)
     nothing = b" " * 60_000_000
@@ -403,6 +404,7 @@ def test_the_limits_are_those_of_the_design() -> None:
     assert (archives.MAX_RATIO, MAX_EPUB_BYTES) == (200, 200_000_000)
 
 
+@pytest.mark.builds
 def test_tallies_of_the_test_data() -> None:
     if data_file("books") is None:
         pytest.skip("no test data: books")

@@ -217,6 +217,7 @@ def test_unknown_and_unreadable_files_are_counted(tmp_path: Path) -> None:
 
 @settings(max_examples=30)
 @given(slice_bytes=st.integers(1, 20_000), document=st.sampled_from(["line", "blank-line"]))
+@pytest.mark.builds
 def test_no_record_depends_on_the_slicing(
     slice_bytes: int, document: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

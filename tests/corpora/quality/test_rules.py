@@ -113,6 +113,7 @@ CHUNKS = st.one_of(
 
 @settings(max_examples=400, deadline=None)
 @given(st.lists(CHUNKS, max_size=60).map("".join), st.integers(0, 5))
+@pytest.mark.builds
 def test_every_measure_is_that_of_the_twin(text: str, c4_line_words: int) -> None:
     assert measured(text, c4_line_words=c4_line_words) == measures_twin.measure(text, c4_line_words)
 
@@ -134,6 +135,7 @@ def news_texts() -> list[str]:
     ]
 
 
+@pytest.mark.builds
 def test_every_measure_of_real_texts_is_that_of_the_twin() -> None:
     texts = news_texts()
     found = measure_all(texts)

@@ -129,6 +129,7 @@ def written(wanted: int, of: int) -> float:
     return float((Decimal(wanted) / of).quantize(Decimal("0.000001"), "ROUND_DOWN"))
 
 
+@pytest.mark.builds
 def test_the_selection_is_the_one_by_brute_force(
     documents: list[str],
     ranked: list[Fraction],

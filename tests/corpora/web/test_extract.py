@@ -104,6 +104,7 @@ def test_400_levels_keep_their_text() -> None:
 
 
 @pytest.mark.parametrize("name", hostile.pages())
+@pytest.mark.builds
 def test_hostile_pages_end_in_time_with_their_reason(name: str) -> None:
     """Row 29 and section 8 of the extraction notes, without the child: the limits alone must do."""
     stored, reason = hostile.pages()[name]
@@ -192,7 +193,9 @@ def test_one_message_in_another_language_does_not_decide() -> None:
     )
     article = "<br>".join(archives.english(number, 3) for number in range(4))
     outcome = extract_page(
-        f"<html><body><p>{notice}</p><article><div>{article}</div></article></body></html>".encode(),
+        (
+            f"<html><body><p>{notice}</p><article><div>{article}</div></article></body></html>"
+        ).encode(),
         settings=PageSettings(language="en"),
     )
     assert isinstance(outcome, Page) and archives.english(1, 3) in outcome.text
@@ -273,6 +276,7 @@ def real_pages(archive: str) -> Iterator[tuple[str, bytes]]:
         pytest.param("article-extraction-benchmark", marks=pytest.mark.long),
     ],
 )
+@pytest.mark.builds
 def test_the_text_is_that_of_stock_trafilatura_on_the_decoded_page(archive: str) -> None:
     """One parse of ours instead of two of its own must not change a character, on any page that is
     not refused."""
@@ -292,6 +296,7 @@ def test_the_text_is_that_of_stock_trafilatura_on_the_decoded_page(archive: str)
     assert compared >= 50
 
 
+@pytest.mark.builds
 def test_another_process_and_hash_seed_give_the_same_text() -> None:
     pages = [content for _, content in real_pages("readability-test-pages")][:12]
     code = (

@@ -521,6 +521,7 @@ TALLIES = {
 
 
 @pytest.mark.parametrize("name", TALLIES)
+@pytest.mark.builds
 def test_tallies_of_the_real_dumps(name: str) -> None:
     path = data_file(name)
     if path is None:
@@ -538,6 +539,7 @@ def test_tallies_of_the_real_dumps(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [ENWIKI, SMALLWIKI])
+@pytest.mark.builds
 def test_no_markup_is_left_in_the_real_dumps(name: str) -> None:
     path = data_file(name)
     if path is None:
@@ -576,6 +578,7 @@ def test_no_markup_is_left_in_the_real_dumps(name: str) -> None:
     assert "  " not in text
 
 
+@pytest.mark.builds
 def test_what_templates_say_is_there_in_the_real_dump() -> None:
     path = data_file(ENWIKI)
     if path is None:

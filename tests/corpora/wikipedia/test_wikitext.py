@@ -213,6 +213,7 @@ SHAPES = {
 
 @pytest.mark.parametrize("name", SHAPES)
 @pytest.mark.parametrize("size", [256_000, pytest.param(1_000_000, marks=pytest.mark.long)])
+@pytest.mark.builds
 def test_time_is_linear_in_the_length(name: str, size: int) -> None:
     """From 8 kB to 1 MB of one page: 125 times the text may take eight times that, on a busy
     machine; a quadratic step would take 125 times it."""

@@ -87,6 +87,6 @@ def test_no_boot_program(tmp_path: Path) -> None:
     )
     assert done.returncode == 3
     assert done.stderr == (
-        f"error: {tmp_path}/none: no boot program\nhint: name it by CORPUSMILL_BOOT; "
+        f"error: {tmp_path}/none: no boot program\nhint: name it by CORPUSMILL_BOOT; see "
         "docs/spark.md\n"
     )

@@ -91,7 +91,8 @@ def test_silence_that_is_borne() -> None:
     assert engine_of(["--runner=DataflowRunner"]).stall_s == 1200.0
 
 
-STOPPED = """Pipeline BeamApp-root-1121124122-5b14d5eb failed in state FAILED: java.lang.IllegalStateException: Cannot call methods on a stopped SparkContext.
+STOPPED = """Pipeline BeamApp-root-1121124122-5b14d5eb failed in state FAILED: \
+java.lang.IllegalStateException: Cannot call methods on a stopped SparkContext.
 This stopped SparkContext was created at:
 
 org.apache.spark.api.java.JavaSparkContext.<init>(JavaSparkContext.scala:58)
@@ -159,7 +160,7 @@ java.base/java.lang.Thread.run(Thread.java:840)
             ),
             "minor version (3.5)",
         ),
-        ("first\nlast line", [], "last line", "what is done is kept"),
+        ("first\nlast line", [], "last line", "again to resume"),
         (
             (
                 "java.io.IOException: No space left\n\tat a.b.C$D.run(C.java:1)\n"
@@ -167,9 +168,9 @@ java.base/java.lang.Thread.run(Thread.java:840)
             ),
             [],
             "No space left",
-            "kept",
+            "resume",
         ),
-        ("", [], "RuntimeError", "what is done is kept"),
+        ("", [], "RuntimeError", "again to resume"),
     ],
 )
 def test_what_an_error_means(text: str, log: list[str], what: str, hint: str) -> None:
@@ -212,7 +213,9 @@ def test_a_worker_is_checked(tmp_path: Path) -> None:
     older = tuple(
         (name, "0.1" if name == "lxml" else version) for name, version in session.versions
     )
-    with pytest.raises(UserError, match=r"has lxml [\d.]+, the submitter 0\.1: another output"):
+    with pytest.raises(
+        UserError, match=r"has lxml [\d.]+, the submitter 0\.1: the output would differ"
+    ):
         check_worker(home.root, Session(session.token, "run", "other-1", older))
     with pytest.raises(UserError, match="not the submitter's folder"):
         check_worker(str(tmp_path / "elsewhere"), session)

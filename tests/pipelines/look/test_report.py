@@ -249,6 +249,7 @@ def test_pairs_and_their_marks(home: str, found: dict[str, Any]) -> None:
         )
 
 
+@pytest.mark.builds
 def test_the_figures_do_not_depend_on_slices(tmp_path: Path) -> None:
     extra = [{"text": f"copy number {number % 50}"} for number in range(400)]
     whole = figures(write_home(tmp_path / "1", extra=extra))

@@ -54,8 +54,8 @@ def write_home(
 
 
 def removals(home: Home, partitions: int, draw: random.Random) -> dict[str, str]:
-    """Removed id -> twin's id, from all steps of the stage, tasks and blocks in an order that `draw`
-    gives."""
+    """Removed id -> twin's id, from all steps of the stage, tasks and blocks in an order that
+    `draw` gives."""
     run_step(exact.WRITE_KEYS, home.root, draw)
     planned = exact.tasks(*open_home(home.root))
     tasks = [replace(task, partitions=partitions) for task in planned]

@@ -195,7 +195,7 @@ def test_a_threshold_changes_without_measuring_or_reading_again(tmp_path: Path) 
         path.unlink()
     change_rules(home, RulesConfig(profile="paper", min_words=5))
     assert [task.fingerprint for task in planned_measures(home)] == [
-        read_summary(home.summary("rules", "mine", task.name)).fingerprint  # type: ignore[union-attr]
+        read_summary(home.summary("rules", "mine", task.name)).fingerprint
         for task in planned_measures(home)
     ]
     run(home)

@@ -5,7 +5,8 @@ const root = document.documentElement;
 const toggle = document.getElementById("theme");
 toggle.hidden = false;
 toggle.addEventListener("click", () => {
-  const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  const prefersDark = matchMedia("(prefers-color-scheme: dark)").matches;
+  const dark = root.dataset.theme ? root.dataset.theme === "dark" : prefersDark;
   root.dataset.theme = dark ? "light" : "dark";
 });
 
@@ -31,7 +32,8 @@ function filter(form, cards, attributes) {
   apply();
 }
 
-filter(document.getElementById("pair-filter"), document.querySelectorAll(".pair"), ["kind", "source"]);
+const pairs = document.getElementById("pair-filter");
+filter(pairs, document.querySelectorAll(".pair"), ["kind", "source"]);
 const reasons = document.getElementById("reason-filter");
 filter(reasons, document.querySelectorAll(".reason"), ["stage"]);
 if (reasons) {

@@ -74,6 +74,7 @@ def test_the_table_is_right_for_every_code_point() -> None:
 
 
 @SAME_UNICODE
+@pytest.mark.builds
 def test_words_with_every_code_point() -> None:
     """Each between letters, alone, after a capital sigma and before one."""
     codes = [code for code in range(sys.maxunicode + 1) if not 0xD800 <= code < 0xE000]

@@ -137,6 +137,7 @@ OPTIONS = st.builds(
     words=st.sampled_from([0, 8, 15, 30, 100]),
     seed=st.integers(0, 99),
 )
+@pytest.mark.builds
 def test_equal_to_the_plain_twin(
     documents: list[Text],
     cuts: int,
@@ -304,8 +305,8 @@ def test_the_same_story_with_another_date_and_banner(novels: Path, tmp_path: Pat
 
 
 def test_editions_of_one_novel(novels: Path, tmp_path: Path) -> None:
-    """A novel re-set (case, line ends, other quotes) is a near-duplicate; one with a quarter left out is
-    contained in the whole."""
+    """A novel re-set (case, line ends, other quotes) is a near-duplicate; one with a quarter left
+    out is contained in the whole."""
     texts = [path.read_text("utf-8") for path in sorted(novels.iterdir())[:4]]
     whole = texts[0]
     words = whole.split()
@@ -574,6 +575,7 @@ def brute_force(sets: list[set[tuple[str, ...]]], threshold: float) -> dict[tupl
     return {pair: score for pair, score in found.items() if score >= threshold}
 
 
+@pytest.mark.builds
 def test_reuters_against_brute_force(reuters: Path, tmp_path: Path) -> None:
     """Every near pair that brute force finds is verified (recall 0.98 asked for), and nothing goes
     without a kept twin."""
