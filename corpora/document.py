@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from corpora.quality.rules import Profile, RulesConfig
+from shards.config import Setting, setting, table
 
 if TYPE_CHECKING:  # Arrow takes too long to import for `--help`
     import pyarrow as pa
@@ -22,12 +23,6 @@ if TYPE_CHECKING:  # Arrow takes too long to import for `--help`
 
 MAX_DOCUMENT_BYTES = 50_000_000
 """A document with more bytes (inflated) is the reject `too_large`."""
-
-LOCATION_FIELDS = frozenset({"input", "slice_bytes", "accelerated"})
-"""Options that cannot change a byte of the output: they are not in the recipe's digest."""
-
-LATER_FIELDS = frozenset({"dedup", "rules"})
-"""Options of later stages: `ingest` does not depend on them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,13 +148,13 @@ class Slice:
 class SourceDedup:
     """How a source takes part in near-deduplication."""
 
-    threshold: float | None = None
+    threshold: float | None = setting(None, affects="near")
     """A threshold of its own instead of dedup.threshold; for documents of two sources the higher of
     theirs counts."""
-    scope: Literal["across", "within", "others", "default"] = "across"
+    scope: Literal["across", "within", "others", "default"] = setting("across", affects="near")
     """The documents that its own are compared with. across: those of all sources; within: only its
     own; others: all but its own; default, for openwebtext: others for its release, else across."""
-    before_rules: bool = False
+    before_rules: bool = setting(False, affects="near")
     """Compare its documents before the rules of quality remove any. A document may then be removed
     as the near-duplicate of one that a rule removes."""
 
@@ -172,31 +167,25 @@ class SourceDedup:
 class SourceOptions:
     """The keys of every `[sources.NAME]` table; a source's own options are a subclass."""
 
-    kind: str
+    kind: str = field(metadata={"setting": Setting("ingest")})
     """files, cc_news, wikipedia, books, openwebtext, stories, or the `module:function` of your own
     source."""
-    input: tuple[str, ...]
+    input: tuple[str, ...] = field(metadata={"setting": Setting("ingest", place=True)})
     """Files, folders or globs, relative to the recipe; `**` crosses folders. `https://...` is one
     file, `@LIST` the files that a list names."""
-    language: str = "any"
+    language: str = setting("any", affects="ingest")
     """A langdetect code (en, de, zh-cn), or any. Web pages, books and stories in another language
     are rejected; other texts are split into sentences by the rules of this language."""
-    slice_bytes: int = 64_000_000
+    slice_bytes: int = setting(64_000_000, affects="nothing")
     """About how many bytes of input one slice of work has. Changes no result."""
-    dedup: SourceDedup = field(default_factory=SourceDedup)
+    dedup: SourceDedup = table(SourceDedup, affects="near")
     """How the source takes part in near-deduplication."""
-    ftfy: bool = False
+    ftfy: bool = setting(False, affects="ingest")
     """Repair text that was decoded wrongly before it reached you (\u00e2\u20ac\u2122), with the
     package ftfy, before the text is normalised."""
-    rules: RulesConfig = field(default_factory=RulesConfig)
+    rules: RulesConfig = table(RulesConfig, affects="rules")
     """The rules of quality that remove documents."""
     default_profile: ClassVar[Profile] = "none"
-    place_fields: ClassVar[tuple[str, ...]] = ()
-    """Further options that name files or folders, as a string or a tuple. They are relative to the
-    recipe and not in its digest, as `input` is."""
-    content_fields: ClassVar[tuple[str, ...]] = ()
-    """Those of `place_fields` whose files are read whole beside the input: a change of their
-    content redoes the source."""
 
     @property
     def scope(self) -> Literal["across", "within", "others"]:

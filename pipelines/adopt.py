@@ -1,13 +1,14 @@
-"""TODO-DOC pipelines/adopt.py."""
+"""How a recipe becomes that of a home: what it changes is said, and asked about when much would be
+redone."""
 
 from collections.abc import Callable, Iterator
 
-from corpora.document import LATER_FIELDS, LOCATION_FIELDS
-from pipelines.home import layout as homes
-from pipelines.home.layout import INGEST, Home, open_home, write_recipe
+from pipelines.build import STAGES
+from pipelines.home.layout import INGEST, TOKENIZER, Home, is_home, open_home, write_recipe
 from pipelines.home.summaries import summaries
-from pipelines.recipe import LIST_FIELDS, Recipe, flat, recipe_digest, said
+from pipelines.recipe import Recipe, flat, recipe_digest, said, setting_at
 from pipelines.stages import ingest, rules
+from pipelines.stages.accounts import total
 from pipelines.stages.given_tokenizer import load_given
 from pipelines.stages.job import Say
 from shards.config import to_dict
@@ -21,106 +22,114 @@ MUCH_BYTES = 1_000_000_000
 def adopt_recipe(
     home_root: str, recipe: Recipe, confirm: Callable[[list[str]], bool], say: Say
 ) -> None:
-    """Make `recipe` the home's. What it changes in a home that is there is said first, and asked
-    about when much would be redone. Raises `UserError` (exit 2) when the answer is no, and when the
-    folder holds something else."""
+    """Make `recipe` that of the home, which may be new.
+
+    Says what it changes, and asks where much would be redone. Raises `UserError` (exit 2) when the
+    answer is no, when the folder holds something else, and for what can be known before hours of
+    ingest: a list, a function or a vocabulary that cannot be read, a package that is missing.
+    """
     home = Home(home_root)
     refuse_foreign(home_root)
-    if homes.is_home(home_root):
-        try:
-            changed = list(changes(open_home(home_root)[1], recipe))
-        except UserError as error:  # a newer format is not written over
-            if "is not one this version reads" in error.what:
-                raise
-            changed = [
-                f"changed: {error.what}; it is written again, and what its settings change is redone"
-            ]
-        if changed:
-            for line in changed:
-                say(line)
-            size = sum(summary.counts["bytes"] for summary in summaries(home, INGEST))
-            if size > MUCH_BYTES and not confirm(changed):
-                raise UserError(
-                    f"{home_root}: was built by another recipe",
-                    "--yes to go on, or name another home",
-                )
+    changed = list(_changes_of_home(home_root, recipe)) if is_home(home_root) else []
+    for line in changed:
+        say(line)
+
+    size = total(summaries(home, INGEST), "bytes") if changed else 0
+    if size > MUCH_BYTES and not confirm(changed):
+        raise UserError(
+            f"{home_root}: was built with another recipe",
+            "add --yes to redo what changed, or choose another home",
+        )
+
     for options in recipe.sources.values():
-        rules.check_rules(options.rules, recipe.tokenizer.path)  # now, not after hours of ingest
+        rules.check_rules(options.rules, recipe.tokenizer.path)
         if options.ftfy:
             ingest.ftfy_fix()
     if recipe.tokenizer.path:
-        load_given(recipe.tokenizer.path)  # now, not after hours of ingest
+        load_given(recipe.tokenizer.path)
+
     write_recipe(home, recipe)
 
 
+def _changes_of_home(home_root: str, recipe: Recipe) -> Iterator[str]:
+    """`changes` from the home's recipe. One that cannot be read is replaced, unless it is of a newer
+    format."""
+    try:
+        _, old = open_home(home_root)
+    except UserError as error:
+        if "is not one this version reads" in error.what:
+            raise
+        yield f"changed: {error.what}; the recipe is replaced, and what that changes is redone"
+        return
+    yield from changes(old, recipe)
+
+
 def refuse_foreign(home_root: str) -> None:
-    """Raise `UserError` for a folder that holds something and is no home."""
-    if homes.is_home(home_root):
+    """Raise `UserError` for a folder that is not a home and not empty."""
+    if is_home(home_root):
         return
     if files.exists(home_root) and not files.is_folder(home_root):
         raise UserError(f"{home_root}: a file exists there", "name a folder")
-    if files.list_folders(home_root) or set(files.list_files(home_root)) - {
-        Home(home_root).file("lock")
-    }:
+
+    lock = Home(home_root).file("lock")
+    if files.list_folders(home_root) or set(files.list_files(home_root)) - {lock}:
         raise UserError(f"{home_root}: not empty and not a home", "name a new folder")
 
 
 def forget_untouched(home: Home) -> None:
-    """Remove what a build that was refused before its first slice laid into a new home."""
+    """Remove what a build that was refused before its first slice wrote into a new home."""
     if not files.list_folders(home.file("summaries")):
         for name in ("recipe.toml", "work"):
             files.remove(home.file(name))
 
 
 def changes(old: Recipe, new: Recipe) -> Iterator[str]:
-    """What is different, a line each, with the stages that it redoes; nothing for settings that
+    """What is different, one line each, with the stages that it redoes; nothing for settings that
     change no byte."""
     if recipe_digest(old) == recipe_digest(new) and old.tokenizer.path == new.tokenizer.path:
         return
+
+    for name in old.sources:
+        if name not in new.sources:
+            yield f"changed: source {name} is gone; {_redone('exact', new)}"
+    for name in new.sources:
+        if name not in old.sources:
+            yield f"changed: source {name} is new: it is ingested; {_redone('exact', new)}"
+
     before, after = dict(flat(to_dict(old))), dict(flat(to_dict(new)))
-    for name in [name for name in old.sources if name not in new.sources]:
-        yield f"changed: source {name} is gone; {_redone('dedup', new)}"
-    for name in [name for name in new.sources if name not in old.sources]:
-        yield f"changed: source {name} is new: it is ingested; {_redone('dedup', new)}"
     for key in sorted(before.keys() | after.keys()):
-        parts = key.split(".")
-        if parts[0] == "expected":
-            continue
-        places = tuple(f".{name}" for name in (*LOCATION_FIELDS, *LIST_FIELDS))
-        own = (
-            new.sources[parts[1]].place_fields
-            if parts[0] == "sources" and parts[1] in new.sources
-            else ()
-        )
-        if (
-            before.get(key) == after.get(key)
-            or key.endswith(places)
-            or parts[2:] in [[name] for name in own]
-            or key in ("dedup.max_removed", "dedup.priority")
-        ):
-            continue
-        if parts[0] == "sources" and not (parts[1] in old.sources and parts[1] in new.sources):
-            continue
-        later = parts[0] == "sources" and len(parts) > 2 and parts[2] in LATER_FIELDS
-        first = (
-            "dedup"
-            if later
-            else {
-                "sources": "ingest",
-                "limit": "ingest",
-                "dedup": "dedup",
-                "tokenizer": "tokenizer",
-                "shards": "tokenize",
-                "seed": "tokenizer",
-            }[parts[0]]
-        )
-        of = f" of {parts[1]}" if first == "ingest" and parts[0] == "sources" else ""
-        yield f"changed: {key} from {said(before.get(key))} to {said(after.get(key))}; {_redone(first, new, of)}"
+        if before.get(key) != after.get(key) and _is_said(key, old, new):
+            yield f"changed: {_change(key, before, after)}; {_redone_by(key, new)}"
 
 
-def _redone(first: str, recipe: Recipe, of: str = "") -> str:
-    order = ["ingest", "dedup", "tokenizer", "tokenize"]
-    rest = order[order.index(first) :]
-    if first != "tokenizer" and recipe.tokenizer.path:
-        rest.remove("tokenizer")
-    return f"redone: {', '.join(rest)}{of}, where their input changes"
+def _is_said(key: str, old: Recipe, new: Recipe) -> bool:
+    """Whether a changed setting gets a line of its own."""
+    table, *names = key.split(".")
+    if table == "sources" and not (names[0] in old.sources and names[0] in new.sources):
+        return False
+    if key == "dedup.priority":  # follows from the sources, which have lines of their own
+        return False
+    # A vocabulary has no other setting that tells it from another.
+    return setting_at(new, key).decides or key == "tokenizer.path"
+
+
+def _change(key: str, before: dict[str, object], after: dict[str, object]) -> str:
+    return f"{key} from {said(before.get(key))} to {said(after.get(key))}"
+
+
+def _redone_by(key: str, recipe: Recipe) -> str:
+    """The stages that a changed setting redoes, and of which source."""
+    first = setting_at(recipe, key).affects
+    table, *names = key.split(".")
+    one_source = table == "sources" and first == "ingest"
+    return _redone(first, recipe, f" of {names[0]}" if one_source else "")
+
+
+def _redone(first: str, recipe: Recipe, of_source: str = "") -> str:
+    """The stages from `first` on that the recipe asks for."""
+    names = [stage.name for stage in STAGES]
+    redone = [stage.name for stage in STAGES[names.index(first) :] if stage.wanted(recipe)]
+    if recipe.tokenizer.path and first != TOKENIZER and TOKENIZER in redone:
+        redone.remove(TOKENIZER)  # a given vocabulary depends on no text
+    redone[0] += of_source
+    return f"redone: {', '.join(redone)}, where their input changes"

@@ -11,25 +11,28 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
-from corpora.document import LOCATION_FIELDS, SourceOptions
-from corpora.quality.rules import asked
-from shards.config import dump_toml, from_dict, parse_toml, to_dict
+from corpora.document import SourceOptions
+from corpora.quality.rules import RulesConfig, asked
+from shards.config import (
+    Setting,
+    dump_toml,
+    from_dict,
+    parse_toml,
+    setting,
+    setting_of,
+    table,
+    to_dict,
+)
 from shards.errors import UserError, nearest
 
 FORMAT = 1
 """Version of the recipe and of the home's layout."""
 
-LIST_FIELDS = ("exclude_urls", "exclude_domains", "exclude_hashes", "only_domains")
-"""Settings of a source's rules that name files. They are places and not part of the recipe's
-digest; the contents of the lists are part of the fingerprints."""
-
-NO_EFFECT_ON_BYTES = {("tokenizer", "path"), ("dedup", "max_removed")}
-"""Settings outside the recipe's digest: a path is a place (the vocabulary's digest is in the
-manifest), and a guard only stops a build."""
+Table = TypeVar("Table", SourceOptions, RulesConfig)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,27 +40,27 @@ class DedupConfig:
     """How duplicates are removed. Of equal documents the first is kept, ordered by the priority of
     the source, crawl time, path and position."""
 
-    exact: bool = True
+    exact: bool = setting(True, affects="exact")
     """Remove documents whose text is equal, apart from case and white space."""
-    by_address: bool = True
+    by_address: bool = setting(True, affects="exact")
     """With exact: also remove pages crawled from the same URL as an earlier one, however the URL is
     spelled."""
-    near: bool = True
+    near: bool = setting(True, affects="near")
     """Remove near-duplicates: documents that share most of their shingles with an earlier one."""
-    threshold: float = 0.8
+    threshold: float = setting(0.8, affects="near")
     """Documents whose shingle sets have at least this Jaccard similarity are near-duplicates."""
-    ngram: int = 5
+    ngram: int = setting(5, affects="near")
     """Number of words in a shingle. Documents with fewer words have no shingles and are compared by
     exact only."""
-    containment: float = 0.9
+    containment: float = setting(0.9, affects="near")
     """A document is also removed when a longer one contains at least this share of its shingles."""
-    containment_words: int = 50
+    containment_words: int = setting(50, affects="near")
     """Documents with fewer words are never removed for being contained in another: short notices
     and quotations appear in other texts without being copies of them."""
-    priority: tuple[str, ...] = ()
+    priority: tuple[str, ...] = setting((), affects="exact")
     """Names of sources, the one whose duplicates are kept first. Default: the order of the sources
     in the recipe."""
-    max_removed: float = 0.5
+    max_removed: float = setting(0.5, affects="nothing")
     """Stop the build when more than this share of a source would be removed. 1.0 never stops."""
 
     def __post_init__(self) -> None:
@@ -77,15 +80,15 @@ class DedupConfig:
 class TokenizerConfig:
     """The tokenizer: byte-level BPE, trained on the kept documents or given."""
 
-    vocab_size: int = 50265
+    vocab_size: int = setting(50265, affects="tokenizer")
     """Number of ids in a trained vocabulary, including its five special tokens. The default is the
     RoBERTa paper's."""
-    path: str | None = None
+    path: str | None = setting(None, affects="tokenizer", place=True)
     """A given tokenizer: a tokenizer.json, or a folder that holds tokenizer.json, or vocab.json and
     merges.txt, or encoder.json and vocab.bpe (and dict.txt)."""
-    sources: tuple[str, ...] = ()
+    sources: tuple[str, ...] = setting((), affects="tokenizer")
     """Train on these sources only. Default: all sources."""
-    sample_bytes: int = 1_000_000_000
+    sample_bytes: int = setting(1_000_000_000, affects="tokenizer")
     """Train on about this many bytes of text, sampled by the hash of each document's id."""
 
     def __post_init__(self) -> None:
@@ -102,12 +105,12 @@ class TokenizerConfig:
 class ShardsConfig:
     """How documents are tokenized and written to shards."""
 
-    shard_tokens: int = 100_000_000
+    shard_tokens: int = setting(100_000_000, affects="tokenize")
     """Start a new shard after this many tokens."""
-    valid_fraction: float = 0.005
+    valid_fraction: float = setting(0.005, affects="tokenize")
     """Share of documents held out for validation, sampled by the hash of their id. A source with at
     least two documents always has one held out."""
-    whitespace: Literal["space", "strip", "keep"] = "space"
+    whitespace: Literal["space", "strip", "keep"] = setting("space", affects="tokenize")
     """space: collapse white space, and keep one space before a sentence that follows another;
     strip: no white space around sentences, as in RoBERTa's own data; keep: all white space, so that
     decoding gives back the exact text."""
@@ -124,15 +127,15 @@ class ExpectedConfig:
     """What a build of the whole source is expected to read and give, printed by `--dry-run`.
     Informative only: changes nothing."""
 
-    input_bytes: int | None = None
+    input_bytes: int | None = setting(None, affects="nothing")
     """Bytes of the whole input."""
-    documents: int | None = None
+    documents: int | None = setting(None, affects="nothing")
     """Approximate number of documents."""
-    text_bytes: int | None = None
+    text_bytes: int | None = setting(None, affects="nothing")
     """Approximate bytes of their text."""
-    core_hours: float | None = None
+    core_hours: float | None = setting(None, affects="nothing")
     """Approximate hours of ingest on one core."""
-    note: str | None = None
+    note: str | None = setting(None, affects="nothing")
     """Where the figures come from, or where to get the input."""
 
 
@@ -140,18 +143,20 @@ class ExpectedConfig:
 class Recipe:
     """Every setting of a build."""
 
-    format: int = FORMAT
+    format: int = setting(FORMAT, affects="ingest")
     """Version of the recipe's format."""
-    seed: int = 0
+    seed: int = setting(0, affects="tokenizer")
     """Seed of every random draw: the tokenizer's sample and the validation split."""
-    limit: int | None = None
+    limit: int | None = setting(None, affects="ingest")
     """Read only the first N records of each source, for a first look."""
-    sources: dict[str, SourceOptions]
+    sources: dict[str, SourceOptions] = dataclasses.field(
+        metadata={"setting": Setting(affects="ingest")}
+    )
     """One table for each source. Its keys depend on its kind."""
-    dedup: DedupConfig = field(default_factory=DedupConfig)
-    tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
-    shards: ShardsConfig = field(default_factory=ShardsConfig)
-    expected: dict[str, ExpectedConfig] | None = None
+    dedup: DedupConfig = table(DedupConfig, affects="exact")
+    tokenizer: TokenizerConfig = table(TokenizerConfig, affects="tokenizer")
+    shards: ShardsConfig = table(ShardsConfig, affects="tokenize")
+    expected: dict[str, ExpectedConfig] | None = setting(None, affects="nothing")
     """What each whole source is expected to read and give. Informative only."""
 
 
@@ -242,17 +247,17 @@ def _source_options(
 
 
 def with_absolute_paths(options: SourceOptions, folder: str) -> SourceOptions:
-    """The options with the paths of inputs, lists and `place_fields` relative to `folder`."""
-    # The names of fields are data here: their types cannot be known.
-    lists: dict[str, Any] = {
-        name: _absolute_each(getattr(options.rules, name), folder) for name in LIST_FIELDS
-    }
-    places: dict[str, Any] = {
-        name: _absolute_each(getattr(options, name), folder)
-        for name in ("input", *options.place_fields)
-    }
-    rules = dataclasses.replace(options.rules, **lists)
-    return dataclasses.replace(options, rules=rules, **places)
+    """The options with their places, and those of their rules, relative to `folder`."""
+    rules = _with_absolute_places(options.rules, folder)
+    return _with_absolute_places(dataclasses.replace(options, rules=rules), folder)
+
+
+def _with_absolute_places(value: Table, folder: str) -> Table:
+    places: dict[str, Any] = {}  # by the names of fields, whose types are not known here
+    for field in dataclasses.fields(value):
+        if setting_of(field).place:
+            places[field.name] = _absolute_each(getattr(value, field.name), folder)
+    return dataclasses.replace(value, **places)
 
 
 def _absolute_each(
@@ -366,18 +371,39 @@ def recipe_text(recipe: Recipe) -> str:
 def recipe_digest(recipe: Recipe) -> str:
     """blake2b-16, in hex, of the settings that can change a byte of the output.
 
-    Places of inputs and sizes of slices are left out.
+    Places are left out, and what affects nothing, such as the sizes of slices.
     """
-    data = to_dict(recipe)
-    for source, table in data["sources"].items():
-        for name in (*LOCATION_FIELDS, *recipe.sources[source].place_fields):
-            table.pop(name, None)
-        for name in LIST_FIELDS:
-            table["rules"].pop(name)
-    for table_name, name in NO_EFFECT_ON_BYTES:
-        data[table_name].pop(name, None)
-    data.pop("expected", None)  # informative only
-    return digest_of(data)
+    return digest_of(_deciding(recipe))
+
+
+def _deciding(value: object) -> object:
+    """The settings that decide, as tables: what `to_dict` gives without the others."""
+    if isinstance(value, Mapping):
+        return {name: _deciding(item) for name, item in value.items()}
+    if not dataclasses.is_dataclass(value):
+        return value
+
+    table = {}
+    for field in dataclasses.fields(value):
+        if setting_of(field).decides:
+            table[field.name] = _deciding(getattr(value, field.name))
+    return table
+
+
+def setting_at(recipe: Recipe, key: str) -> Setting:
+    """What a setting affects, by its dotted key, as `flat` gives them."""
+    value: object = recipe
+    found = Setting()
+    for name in key.split("."):
+        if isinstance(value, Mapping):
+            value = value.get(name)
+        elif dataclasses.is_dataclass(value):
+            fields = {field.name: field for field in dataclasses.fields(value)}
+            if name not in fields:
+                break
+            found = setting_of(fields[name])
+            value = getattr(value, name)
+    return found
 
 
 def digest_of(value: object) -> str:

@@ -11,8 +11,9 @@ import functools
 import sys
 import types
 import typing
-from collections.abc import Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
 
 from shards.errors import UserError, nearest
 
@@ -23,6 +24,9 @@ else:
 
 T = TypeVar("T")
 
+Affects = Literal["ingest", "rules", "exact", "near", "tokenizer", "tokenize", "nothing"]
+"""The first stage whose result depends on a setting."""
+
 TYPE_WORDS: dict[type, str] = {
     bool: "true or false",
     int: "a whole number",
@@ -31,6 +35,43 @@ TYPE_WORDS: dict[type, str] = {
     dict: "a table",
 }
 """The types of TOML in the words of an error."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a setting affects.
+
+    `affects` names the first stage whose result depends on it. A `place` says where something is
+    stored: it is relative to the recipe's folder, and moving the thing changes nothing. Of a place
+    with `content` the files are read whole, and a change of their content counts.
+    """
+
+    affects: Affects = "ingest"
+    place: bool = False
+    content: bool = False
+
+    @property
+    def decides(self) -> bool:
+        """Whether a change of the value itself can change a byte of the output."""
+        return self.affects != "nothing" and not self.place
+
+
+def setting(default: T, affects: Affects, place: bool = False, content: bool = False) -> T:
+    """A field of a recipe's dataclass, with its default and what it affects."""
+    metadata = {"setting": Setting(affects, place, content)}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def table(factory: Callable[[], T], affects: Affects) -> T:
+    """A field that is itself a dataclass, a table in the recipe."""
+    metadata = {"setting": Setting(affects)}
+    return dataclasses.field(default_factory=factory, metadata=metadata)
+
+
+def setting_of(field: dataclasses.Field[Any]) -> Setting:
+    """What a field affects; one that does not say so is read by its source at ingest."""
+    found: Setting = field.metadata.get("setting", Setting())
+    return found
 
 
 def parse_toml(text: str, where: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import datetime
 import hashlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from corpora.books.epub import MAX_EPUB_BYTES, Epub
@@ -39,6 +39,7 @@ from corpora.inputs.find import find, group
 from corpora.inputs.nested_archives import Found, Layout, form_of, in_file
 from corpora.text.charset import decode_page
 from corpora.text.language import ANY, UNKNOWN, detect_language, known_languages
+from shards.config import setting, table
 
 LAYOUT = Layout(leaves={".epub": MAX_EPUB_BYTES, ".txt": MAX_DOCUMENT_BYTES})
 """The formats of files and members that are read, and the bytes that one may have."""
@@ -76,30 +77,30 @@ _SHORTER = dict(pair.split("=") for pair in _ISO_639_2.split()) | {"nb": "no", "
 class BooksOptions(SourceOptions):
     """Books as EPUB or plain text, alone or in archives."""
 
-    kind: str = "books"
+    kind: str = setting("books", affects="ingest")
     """books."""
-    min_words: int = 0
+    min_words: int = setting(0, affects="ingest")
     """Reject shorter books, as `too_short`: BookCorpus took books of more than 20,000 words; for
     Project Gutenberg 1,000 is usual. 0 keeps all."""
-    max_words: int = 0
+    max_words: int = setting(0, affects="ingest")
     """Reject longer books, as `too_long`; 0 keeps all."""
-    language_by: Literal["both", "text", "metadata"] = "both"
+    language_by: Literal["both", "text", "metadata"] = setting("both", affects="ingest")
     """What must be in `language`: the text, the book's own metadata (when it names a language), or
     both."""
-    language_windows: int = 3
+    language_windows: int = setting(3, affects="ingest")
     """The number of places in the text, from a fifth to four fifths of it, whose majority decides
     the language of the text."""
-    gutenberg: bool = True
+    gutenberg: bool = setting(True, affects="ingest")
     """Remove Project Gutenberg's header, licence and credits."""
-    unwrap: bool = True
+    unwrap: bool = setting(True, affects="ingest")
     """Join the lines of hard-wrapped prose in .txt: one line per paragraph. Verse, headings and
     tables keep their lines."""
-    trim: bool = True
+    trim: bool = setting(True, affects="ingest")
     """Remove copyright notices, licences and advertisements at both ends, as whole short blocks;
     not in books of Project Gutenberg."""
-    footnotes: bool = True
+    footnotes: bool = setting(True, affects="ingest")
     """Keep the notes of an EPUB; their numbers in the text are always removed."""
-    dedup: SourceDedup = field(default_factory=lambda: SourceDedup(threshold=0.5))
+    dedup: SourceDedup = table(lambda: SourceDedup(threshold=0.5), affects="near")
     """How the source takes part in near-deduplication, always by whole books: editions of one work
     share from half to nearly all of their shingles."""
 

@@ -26,6 +26,7 @@ from corpora.quality.rules import Profile
 from corpora.web.page import MIN_CHARACTERS, PAGE_PACKAGES, PageSettings
 from corpora.web.records import archives, page_outcome, read_records, refuse_record
 from corpora.web.warc import Record
+from shards.config import setting
 
 _MONTH = re.compile(r"(?:^|/)(\d{4})/(\d\d)/[^/]*$")
 """Year and month in the path of an archive."""
@@ -40,28 +41,28 @@ _LOGGER = logging.getLogger(__name__)
 class CcNewsOptions(SourceOptions):
     """News pages from WARC archives."""
 
-    kind: str = "cc_news"
+    kind: str = setting("cc_news", affects="ingest")
     """cc_news."""
-    start: str | None = None
+    start: str | None = setting(None, affects="ingest")
     """The first day of the window, such as 2016-09-01: earlier pages are rejects. No bound when not
     set."""
-    end: str | None = None
+    end: str | None = setting(None, affects="ingest")
     """The day after the window: RoBERTa's window is 2016-09-01 to 2019-03-01."""
-    date_field: Literal["warc", "publish", "filename"] = "warc"
+    date_field: Literal["warc", "publish", "filename"] = setting("warc", affects="ingest")
     """The day that start and end bound. warc: the crawl (WARC-Date); publish: the day that the page
     names, or its crawl when it names none; filename: the day in the name of the archive."""
-    require_date: bool = False
+    require_date: bool = setting(False, affects="ingest")
     """Reject pages that name no day of their own, or an impossible one."""
-    min_characters: int = MIN_CHARACTERS
+    min_characters: int = setting(MIN_CHARACTERS, affects="ingest")
     """Reject pages with less text: they are usually navigation and captions."""
-    include_title: bool = False
+    include_title: bool = setting(False, affects="ingest")
     """Make the title the first line of the text; otherwise it is only a column."""
-    fast: bool = True
+    fast: bool = setting(True, affects="ingest")
     """trafilatura's `fast`: skip its comparison with two other extractors, which gains nothing on
     news and adds half of the cost."""
-    precision: bool = False
+    precision: bool = setting(False, affects="ingest")
     """trafilatura's `favor_precision`: less text, fewer lines that are not part of the article."""
-    accelerated: bool = True
+    accelerated: bool = setting(True, affects="nothing")
     """Run faster versions of trafilatura's steps, for the version of it that is locked; when off,
     the package runs as it is. Changes no byte."""
     default_profile: ClassVar[Profile] = "paper"

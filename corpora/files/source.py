@@ -41,6 +41,7 @@ from corpora.web.page import (
     Page,
     PageSettings,
 )
+from shards.config import setting
 from shards.storage import files
 
 FORMATS = (".txt", ".jsonl", ".parquet", ".html", ".htm")
@@ -56,25 +57,25 @@ Fields = dict[str, object]
 class FilesOptions(SourceOptions):
     """Your own texts: .txt, .jsonl, .parquet, .html, plain or compressed."""
 
-    kind: str = "files"
+    kind: str = setting("files", affects="ingest")
     """files."""
-    text_field: str = "text"
+    text_field: str = setting("text", affects="ingest")
     """The JSON key or Parquet column that holds the text."""
-    id_field: str | None = None
+    id_field: str | None = setting(None, affects="ingest")
     """A key or column with your own id, which is stored in extra.id; `corpus why` finds it."""
-    url_field: str | None = None
+    url_field: str | None = setting(None, affects="ingest")
     """A key or column with the address of the text."""
-    title_field: str | None = None
+    title_field: str | None = setting(None, affects="ingest")
     """A key or column with the title of the text."""
-    date_field: str | None = None
+    date_field: str | None = setting(None, affects="ingest")
     """A key or column with the date of the text, which begins YYYY-MM-DD."""
-    document: Literal["file", "line", "blank-line"] | None = None
+    document: Literal["file", "line", "blank-line"] | None = setting(None, affects="ingest")
     """What one document is in .txt: the whole file (the default), each line, or each text between
     blank lines. In .jsonl always each line."""
-    encoding: str = "utf-8"
+    encoding: str = setting("utf-8", affects="ingest")
     """The encoding of .txt and .jsonl; text that is not valid in it is rejected as
     `bad_encoding`."""
-    min_characters: int = MIN_CHARACTERS
+    min_characters: int = setting(MIN_CHARACTERS, affects="ingest")
     """Reject .html pages with less text, as `too_short`."""
 
     def __post_init__(self) -> None:

@@ -17,7 +17,7 @@ As the makers of OpenWebText did, near-duplicates (from 0.5 on) are removed befo
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from corpora.document import (
@@ -45,6 +45,7 @@ from corpora.quality.rules import Profile
 from corpora.web.page import MIN_CHARACTERS, PAGE_PACKAGES, PageSettings
 from corpora.web.records import archives, page_outcome, read_records
 from corpora.web.warc import Record
+from shards.config import setting, table
 from shards.errors import UserError
 from shards.storage import files
 
@@ -53,43 +54,42 @@ from shards.storage import files
 class OpenWebTextOptions(SourceOptions):
     """Pages that Reddit links to: the release of OpenWebText, or rebuilt."""
 
-    kind: str = "openwebtext"
+    kind: str = setting("openwebtext", affects="ingest")
     """openwebtext."""
-    source: Literal["release", "reddit"] = "release"
+    source: Literal["release", "reddit"] = setting("release", affects="ingest")
     """release: `input` is the published archives of texts; reddit: `input` is dumps of submissions,
     whose pages are in `pages`."""
-    pages: tuple[str, ...] = ()
+    pages: tuple[str, ...] = setting((), affects="ingest", place=True)
     """With source = "reddit": the WARC archives that hold the listed pages."""
-    min_score: int = 3
+    min_score: int = setting(3, affects="ingest")
     """Do not list addresses with a lower score."""
-    score_of: Literal["submission", "url"] = "submission"
+    score_of: Literal["submission", "url"] = setting("submission", affects="ingest")
     """submission: one submission of the address must have min_score, as for OpenWebText; url: the
     scores of all its submissions are added up, as for OpenWebText2."""
-    over_18: bool = False
+    over_18: bool = setting(False, affects="ingest")
     """List links that are marked as over 18."""
-    deleted: bool = False
+    deleted: bool = setting(False, affects="ingest")
     """List links whose submission, or whose author's account, was deleted."""
-    min_url_characters: int = 10
+    min_url_characters: int = setting(10, affects="ingest")
     """Do not list shorter addresses."""
-    excluded_domains: tuple[str, ...] = (BUILTIN,)
+    excluded_domains: tuple[str, ...] = setting((BUILTIN,), affects="ingest")
     """Domains that are not listed, with all of their subdomains; `builtin` stands for the list in
     corpora/openwebtext/excluded_links.py."""
-    excluded_extensions: tuple[str, ...] = (BUILTIN,)
+    excluded_extensions: tuple[str, ...] = setting((BUILTIN,), affects="ingest")
     """Endings of paths that are not listed, without the dot; `builtin` as above."""
-    min_characters: int = MIN_CHARACTERS
+    min_characters: int = setting(MIN_CHARACTERS, affects="ingest")
     """Reject pages with less text: they are usually navigation and captions."""
-    fast: bool = True
+    fast: bool = setting(True, affects="ingest")
     """trafilatura's `fast`, as for cc_news."""
-    precision: bool = False
+    precision: bool = setting(False, affects="ingest")
     """trafilatura's `favor_precision`, as for cc_news."""
-    accelerated: bool = True
+    accelerated: bool = setting(True, affects="nothing")
     """Run faster versions of trafilatura's steps, as for cc_news. Changes no byte."""
-    dedup: SourceDedup = field(
-        default_factory=lambda: SourceDedup(threshold=0.5, scope="default", before_rules=True)
+    dedup: SourceDedup = table(
+        lambda: SourceDedup(threshold=0.5, scope="default", before_rules=True), affects="near"
     )
     """How the source takes part in near-deduplication."""
     default_profile: ClassVar[Profile] = "openwebtext"
-    place_fields: ClassVar[tuple[str, ...]] = ("pages",)
 
     @property
     def scope(self) -> Literal["across", "within", "others"]:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from shards.config import Setting, setting
 from shards.errors import nearest
 
 if TYPE_CHECKING:  # numpy is not loaded for the sake of `--help`
@@ -116,10 +117,8 @@ class Rule:
 
 def _rule(measure: str, fires: Comparison, over: str = "", english: bool = False) -> Any:
     # `Any`, as `dataclasses.field` has it: the result stands for a value of the field's own type.
-    return field(
-        default=None,
-        metadata={"rule": Rule(name="", measure=measure, fires=fires, over=over, english=english)},
-    )
+    rule = Rule(name="", measure=measure, fires=fires, over=over, english=english)
+    return field(default=None, metadata={"rule": rule, "setting": Setting(affects="rules")})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,25 +126,25 @@ class RulesConfig:
     """Which documents are removed for their quality: the rules of a profile, and thresholds that
     override or extend them. See docs/corpora.md."""
 
-    profile: Profile = "default"
+    profile: Profile = setting("default", affects="rules")
     """Rules to start from: none, paper, gopher, c4, fineweb, realnews or openwebtext. `default` is
     paper for cc_news, openwebtext for that kind, and none for all others."""
-    off: tuple[str, ...] = ()
+    off: tuple[str, ...] = setting((), affects="rules")
     """Names of rules of the profile to leave out."""
-    functions: tuple[str, ...] = ()
+    functions: tuple[str, ...] = setting((), affects="rules")
     """Measures of your own, each the `module:function` of a document. The document is removed if
     the function returns true, or, with a comparison as in "my.rules:shouting > 0.3", if the number
     that it returns satisfies the comparison."""
-    exclude_urls: tuple[str, ...] = ()
+    exclude_urls: tuple[str, ...] = setting((), affects="rules", place=True)
     """Files that list addresses, one per line. Documents with one of these addresses are removed,
     however the address is spelled."""
-    exclude_domains: tuple[str, ...] = ()
+    exclude_domains: tuple[str, ...] = setting((), affects="rules", place=True)
     """Files that list domains, one per line. Documents of these domains and of their sub-domains
     are removed."""
-    exclude_hashes: tuple[str, ...] = ()
+    exclude_hashes: tuple[str, ...] = setting((), affects="rules", place=True)
     """Files that list hashes of 32 hex digits, one per line. A document is removed if its `id`, its
     `digest` or the hash of its folded text is listed."""
-    only_domains: tuple[str, ...] = ()
+    only_domains: tuple[str, ...] = setting((), affects="rules", place=True)
     """Files that list domains, one per line. Documents of all other domains are removed. RealNews
     has such a list."""
     require_date: bool | None = _rule("dated", "<")
@@ -258,7 +257,7 @@ class RulesConfig:
     min_c4_characters: float | None = _rule("c4_characters", "<", over="characters")
     """Remove documents in which less than this share of the characters is in the lines that C4
     would keep."""
-    c4_line_words: int = 3
+    c4_line_words: int = setting(3, affects="rules")
     """C4 keeps no line of fewer words: 3 in its paper, 5 in its code."""
     min_punctuated_lines: float | None = _rule("punctuated_lines", "<=", over="lines")
     """Remove documents in which at most this share of the lines ends with a punctuation mark (. ! ?

@@ -51,6 +51,7 @@ from corpora.text.normalise import normalise
 from corpora.web.page import PAGE_PACKAGES, PageSettings
 from corpora.web.records import page_outcome, read_records
 from corpora.web.warc import Record
+from shards.config import setting
 from shards.errors import UserError
 from shards.storage import files
 
@@ -84,30 +85,28 @@ may be chosen, `reason` and `detail` for a record that may not."""
 class StoriesOptions(FilesOptions):
     """The documents nearest to questions of common sense."""
 
-    kind: str = "stories"
+    kind: str = setting("stories", affects="ingest")
     """stories."""
-    questions: tuple[str, ...] = ()
+    questions: tuple[str, ...] = setting((), affects="ingest", place=True, content=True)
     """Your files with one question per line; the package contains none. The paper's Stories were
     made with those of WSC-273 and PDP-60."""
-    top_fraction: float = 0.001
+    top_fraction: float = setting(0.001, affects="ingest")
     """The share of the documents that is chosen: ceil(top_fraction * N) of N, at least one."""
-    min_words: int = 50
+    min_words: int = setting(50, affects="ingest")
     """Reject documents with fewer words, as `too_short`; they are not among the N."""
-    overlap: Literal["multiset", "set"] = "multiset"
+    overlap: Literal["multiset", "set"] = setting("multiset", affects="ingest")
     """multiset: an n-gram counts as often as both text and question contain it; set: once."""
-    query: Literal["joined", "max"] = "joined"
+    query: Literal["joined", "max"] = setting("joined", affects="ingest")
     """joined: the score with all questions as one long question; max: the highest score with one
     question."""
-    token_pattern: str = "[a-z0-9']+"
+    token_pattern: str = setting("[a-z0-9']+", affects="ingest")
     """A regular expression that matches a word of the lower-cased text. Any other than the default
     makes scoring ten times slower."""
-    dedup_questions: bool = False
+    dedup_questions: bool = setting(False, affects="ingest")
     """Use only the first of several questions with the same words in the same order."""
-    exclude_questions: bool = False
+    exclude_questions: bool = setting(False, affects="ingest")
     """Reject documents that contain a whole question word by word, as `holds_question`; they are
     not among the N."""
-    place_fields = ("questions",)
-    content_fields = ("questions",)
 
     def __post_init__(self) -> None:
         super().__post_init__()

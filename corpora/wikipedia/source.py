@@ -14,7 +14,7 @@ removed. `date` is that of the revision; `crawled` is not known.
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 from urllib.parse import quote
 
@@ -27,6 +27,7 @@ from corpora.wikipedia.dump import Head, RawPage, compression_of, read_head, rea
 from corpora.wikipedia.page import Article
 from corpora.wikipedia.templates import fold_name
 from corpora.wikipedia.wikitext import Style
+from shards.config import setting, table
 
 CUT_SECTIONS = tuple(
     re.split(
@@ -66,37 +67,37 @@ _LANGUAGES = {"zh": "zh-cn", "nb": "no", "nn": "no", "simple": "en", "zh-yue": "
 class WikipediaOptions(SourceOptions):
     """Articles of MediaWiki dumps as prose."""
 
-    kind: str = "wikipedia"
+    kind: str = setting("wikipedia", affects="ingest")
     """wikipedia."""
-    namespaces: tuple[int, ...] = (0,)
+    namespaces: tuple[int, ...] = setting((0,), affects="ingest")
     """The numbers of the namespaces whose pages are kept; 0 is that of the articles."""
-    disambiguation: bool = False
+    disambiguation: bool = setting(False, affects="ingest")
     """Keep the pages that only tell titles apart, and those about surnames."""
-    min_words: int = 50
+    min_words: int = setting(50, affects="ingest")
     """Reject pages with fewer words of prose, as `too_short`; in scripts without spaces two letters
     count as one word."""
-    headings: bool = False
+    headings: bool = setting(False, affects="ingest")
     """Keep headings as lines; the data of BERT had none."""
-    lists: Literal["drop", "prose", "keep"] = "prose"
+    lists: Literal["drop", "prose", "keep"] = setting("prose", affects="ingest")
     """prose: keep only the list items that are whole sentences, with five words or more and an end
     mark."""
-    tables: bool = False
+    tables: bool = setting(False, affects="ingest")
     """Keep tables, one line per row."""
-    references: bool = False
+    references: bool = setting(False, affects="ingest")
     """Keep the text of footnotes, in round brackets where their marks are."""
-    captions: bool = False
+    captions: bool = setting(False, affects="ingest")
     """Keep the captions of pictures, as paragraphs."""
-    categories: bool = False
+    categories: bool = setting(False, affects="ingest")
     """Keep the names of the categories, as the last lines."""
-    math: bool = False
+    math: bool = setting(False, affects="ingest")
     """Keep formulas, as they are typed in TeX."""
-    templates: Literal["builtin", "none"] = "builtin"
+    templates: Literal["builtin", "none"] = setting("builtin", affects="ingest")
     """builtin: replace templates by their text as the table in docs/corpora.md says, and drop
     others; none: drop all."""
-    own_templates: dict[str, str] = field(default_factory=dict)
+    own_templates: dict[str, str] = table(dict, affects="ingest")
     """More templates, name = "text", in which {1} and {name} stand for parameters; "" drops one of
     the table."""
-    cut_sections: tuple[str, ...] = CUT_SECTIONS
+    cut_sections: tuple[str, ...] = setting(CUT_SECTIONS, affects="ingest")
     """Headings, in lower case, whose sections are removed with all of their subsections."""
 
     def __post_init__(self) -> None:

@@ -14,14 +14,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from corpora.document import LOCATION_FIELDS
 from pipelines.home.decisions import attribute_digests, decided
 from pipelines.home.documents import document_tables
 from pipelines.home.fates import fates
 from pipelines.home.layout import Home
 from pipelines.home.summaries import Summary, ordered_slices
 from pipelines.look.stats import Stats, stats
-from pipelines.recipe import NO_EFFECT_ON_BYTES, Recipe, flat, recipe_digest, said
+from pipelines.recipe import Recipe, flat, recipe_digest, said, setting_at
 from pipelines.wording import json_value, number
 from shards.config import to_dict
 from shards.format import MANIFEST
@@ -176,25 +175,13 @@ def _settings(left: Recipe, right: Recipe) -> Iterator[Setting]:
     after = dict(flat(to_dict(right)))
     for key in sorted(before.keys() | after.keys()):
         if before.get(key) != after.get(key):
+            owner = left if key in before else right
             yield Setting(
                 key=key,
                 left=before.get(key),
                 right=after.get(key),
-                matters=not _is_place(key, left, right)
-                and tuple(key.split(".")) not in NO_EFFECT_ON_BYTES,
+                matters=setting_at(owner, key).decides,
             )
-
-
-def _is_place(key: str, left: Recipe, right: Recipe) -> bool:
-    """True for a setting of a source that only names where something is stored."""
-    table, *names = key.split(".")
-    if table != "sources":
-        return False
-    places = set(LOCATION_FIELDS)
-    for recipe in (left, right):
-        if names[0] in recipe.sources:
-            places.update(recipe.sources[names[0]].place_fields)
-    return names[-1] in places
 
 
 def _counts(left: Stats, right: Stats) -> Iterator[Count]:

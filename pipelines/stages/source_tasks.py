@@ -1,17 +1,18 @@
 """Tasks of the stages that read the sources themselves, `survey` and `ingest`: one per slice."""
 
+import dataclasses
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
 
-from corpora.document import LATER_FIELDS, LOCATION_FIELDS, Part, Slice, SourceOptions
+from corpora.document import Part, Slice, SourceOptions
 from corpora.sources import load_source, module_file
 from pipelines.home.fingerprints import fingerprint, package_versions
 from pipelines.home.layout import Home, recipe_key
 from pipelines.recipe import Recipe
-from shards.config import to_dict
+from shards.config import setting_of, to_dict
 from shards.errors import UserError
 from shards.storage import files
 
@@ -120,19 +121,21 @@ def source_parts(
     if options.ftfy:
         packages.append("ftfy")
 
-    # Where files are and what later stages do with the documents change nothing here.
-    left_out = {*LOCATION_FIELDS, *LATER_FIELDS, *options.place_fields, *ignores}
-    settings = {name: value for name, value in to_dict(options).items() if name not in left_out}
-
-    contents = {}
-    for name in options.content_fields:
-        if name not in ignores:
-            contents[name] = [files.digest(address) for address in addresses_in(options, name)]
+    settings, contents = {}, {}
+    for option in dataclasses.fields(options):
+        affected = setting_of(option)
+        if option.name in ignores or affected.affects != "ingest":
+            continue
+        if affected.content:
+            addresses = addresses_in(options, option.name)
+            contents[option.name] = [files.digest(address) for address in addresses]
+        if affected.decides:
+            settings[option.name] = getattr(options, option.name)
 
     parts = {
         "source": source.version,
         "module": files.digest(module) if module else "",
-        "settings": settings,
+        "settings": to_dict(settings),
         "limit": recipe.limit,
         "packages": package_versions(*packages),
     }

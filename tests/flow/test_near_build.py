@@ -125,7 +125,7 @@ def test_settings_and_what_they_redo(
     code, _, err = corpus(*build)
     assert (
         code == 0
-        and "changed: dedup.near from false to true; redone: dedup, tokenizer, tokenize" in err
+        and "changed: dedup.near from false to true; redone: near, tokenizer, tokenize" in err
     )
     assert shards(tmp_path / "home") == shards(home)
     before = {
@@ -133,7 +133,7 @@ def test_settings_and_what_they_redo(
         for path in (tmp_path / "home" / "work" / "scores").rglob("*.bin")
     }
     line = (
-        "changed: sources.second.dedup.threshold from none to 0.95; redone: dedup, tokenizer, "
+        "changed: sources.second.dedup.threshold from none to 0.95; redone: near, tokenizer, "
         "tokenize"
     )
     assert line in corpus(*build, "--dry-run", "--sources.second.dedup.threshold", 0.95)[2]

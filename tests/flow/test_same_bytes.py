@@ -271,25 +271,25 @@ def test_a_new_source_leaves_the_others_alone(
         ),
         (
             ["--dedup.no-exact"],
-            "changed: dedup.exact from true to false; redone: dedup, tokenizer, tokenize",
+            "changed: dedup.exact from true to false; redone: near, tokenizer, tokenize",
         ),
         (["--seed", "1"], "changed: seed from 0 to 1; redone: tokenizer, tokenize"),
         (
             ["--sources.novels.rules.min-words", "100"],
             (
-                "changed: sources.novels.rules.min_words from none to 100; redone: dedup, "
-                "tokenizer, tokenize"
+                "changed: sources.novels.rules.min_words from none to 100; redone: rules, exact, "
+                "near, tokenizer, tokenize"
             ),
         ),
         (
             ["--limit", "3"],
-            "changed: limit from none to 3; redone: ingest, dedup, tokenizer, tokenize",
+            "changed: limit from none to 3; redone: ingest, exact, near, tokenizer, tokenize",
         ),
         (
             ["--sources.novels.document", "line"],
             (
-                'changed: sources.novels.document from "blank-line" to "line"; redone: ingest, '
-                "dedup, tokenizer, tokenize of novels"
+                'changed: sources.novels.document from "blank-line" to "line"; redone: ingest of '
+                "novels, exact, near, tokenizer, tokenize"
             ),
         ),
     ],

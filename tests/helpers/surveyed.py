@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from corpora.document import Document, Findings, Note, Reject, Slice, Source, SourceOptions, Survey
 from corpora.inputs.find import find, group
+from shards.config import setting
 from shards.storage import files
 
 SCHEMA = pa.schema([("part", pa.int32()), ("length", pa.int64()), ("line", pa.string())])
@@ -21,14 +22,12 @@ class SurveyedOptions(SourceOptions):
     """Options of the tests' own source."""
 
     kind: str = "surveyed:source"
-    wanted: tuple[str, ...] = ()
+    wanted: tuple[str, ...] = setting((), affects="ingest", place=True)
     """Files of lines."""
-    extra: str | None = None
+    extra: str | None = setting(None, affects="ingest", place=True, content=True)
     """A file whose text stands behind every line."""
     least: int = 2
     """How often a line must be named."""
-    place_fields = ("wanted", "extra")
-    content_fields = ("extra",)
 
 
 def source() -> Source:

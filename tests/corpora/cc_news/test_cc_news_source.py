@@ -1,6 +1,7 @@
 """The source cc_news without a pipeline: what becomes of each record, rows 13, 15 to 17, 21 and 22
 of the list of defects, and hostile neighbours."""
 
+import dataclasses
 import datetime
 import gzip
 import json
@@ -24,7 +25,7 @@ from corpora.cc_news.source import CcNewsOptions, in_runs, missing_months, sourc
 from corpora.document import Document, Reject
 from corpora.guard import Guard
 from corpora.text.charset import decode_page
-from shards.config import from_dict
+from shards.config import from_dict, setting_of
 from shards.errors import UserError
 
 Outcome = Document | Reject
@@ -252,8 +253,6 @@ def test_the_title_stands_in_the_text_if_asked(tmp_path: Path) -> None:
 
 def test_trafilaturas_switches_reach_it(tmp_path: Path) -> None:
     """`accelerated` changes nothing, not even what a home holds as done; `precision` does both."""
-    from corpora.document import LOCATION_FIELDS
-
     box = (
         "<div class='bottom'><p>"
         + "This lot of words stands at the bottom of the page, among other things. " * 4
@@ -271,7 +270,8 @@ def test_trafilaturas_switches_reach_it(tmp_path: Path) -> None:
         and "bottom of the page" not in precise.text
     )
     assert documents(read(path, fast=False))[0].text == plain.text
-    assert "accelerated" in LOCATION_FIELDS and "precision" not in LOCATION_FIELDS
+    decides = {field.name: setting_of(field).decides for field in dataclasses.fields(CcNewsOptions)}
+    assert not decides["accelerated"] and decides["precision"]
 
 
 @pytest.mark.parametrize(
