@@ -111,6 +111,7 @@ def _is_complete(home: Home, recipe: Recipe, manifest: Manifest | None) -> bool:
 
 def _stopped(home: Home, recipe: Recipe, manifest: Manifest | None) -> str | None:
     """Why the shards are not what the recipe asks for; None when nothing speaks against it."""
+    # a guard leaves no trace: it is asked again, as the build would
     for stage in STAGES:
         if stage.guard is None or not stage.wanted(recipe):
             continue

@@ -65,7 +65,11 @@ def write_recipe(folder: Path, text: str = GOOD, **values: Any) -> Path:
             "",
         ),
         ('[sources.mine]\nkind = "files"', "sources.mine.input: missing", "set input"),
-        ('[sources."a/b"]\nkind = "files"\ninput = "in/*"', "sources.a/b: not a name", "letters"),
+        (
+            '[sources."a/b"]\nkind = "files"\ninput = "in/*"',
+            "sources.a/b: not usable as a file name",
+            "letters",
+        ),
         ("seed = 1", "names no source", "[sources.mine]"),
         ("[sources", "not valid TOML", "reference.md"),
         ("format = 9", "format 9 is not one this version reads", "upgrade"),
