@@ -24,7 +24,8 @@ root, name = sys.argv[1:]
 # The pass that writes shards holds one, which these texts do not fill.
 for step in stage.passes[: 1 if name == "tokenize" else None]:
     assert len(run_step(step, root)) == 1
-print(re.search("VmHWM:\\s+(\\d+)", open("/proc/self/status").read()).group(1))  # ru_maxrss would be the parent's
+# ru_maxrss would be the parent's
+print(re.search("VmHWM:\\s+(\\d+)", open("/proc/self/status").read()).group(1))
 """
 
 

@@ -441,6 +441,7 @@ REASONS = {
 """The defects of the test data without a text, and the reason of each."""
 
 
+@pytest.mark.builds
 def test_gold() -> None:
     """Every record of the five archives: its text or its reason; snippets as many as stock
     trafilatura finds by hand."""
@@ -573,6 +574,7 @@ def memory(folder: Path, marks: str) -> list[list[int]]:
 @pytest.mark.parametrize(
     ("pages", "first"), [(600, 300), pytest.param(5000, 500, marks=pytest.mark.long)]
 )
+@pytest.mark.builds
 def test_memory_does_not_grow_with_pages(tmp_path: Path, pages: int, first: int) -> None:
     """Of the worker and of its child, under 20 MB from page 500 to page 5,000; fewer in the short
     run."""

@@ -193,7 +193,9 @@ def test_one_message_in_another_language_does_not_decide() -> None:
     )
     article = "<br>".join(archives.english(number, 3) for number in range(4))
     outcome = extract_page(
-        f"<html><body><p>{notice}</p><article><div>{article}</div></article></body></html>".encode(),
+        (
+            f"<html><body><p>{notice}</p><article><div>{article}</div></article></body></html>"
+        ).encode(),
         settings=PageSettings(language="en"),
     )
     assert isinstance(outcome, Page) and archives.english(1, 3) in outcome.text

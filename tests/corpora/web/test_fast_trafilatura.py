@@ -232,6 +232,7 @@ def decoded_pages(name: str) -> Iterator[tuple[str, str]]:
     ("fast", "precision"),
     [(True, False), (False, False), pytest.param(True, True, marks=pytest.mark.long)],
 )
+@pytest.mark.builds
 def test_every_page_has_the_text_of_stock_trafilatura(
     name: str, step: int, fast: bool, precision: bool
 ) -> None:

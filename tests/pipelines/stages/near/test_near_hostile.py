@@ -23,7 +23,8 @@ from pipelines.stages.near.stage import STAGE
 begin = time.monotonic()
 for step in STAGE.passes:
     run_step(step, sys.argv[1])
-print(time.monotonic() - begin, re.search("VmHWM:\\\\s+(\\\\d+)", open("/proc/self/status").read()).group(1))
+status = open("/proc/self/status").read()
+print(time.monotonic() - begin, re.search("VmHWM:\\\\s+(\\\\d+)", status).group(1))
 """
 
 
