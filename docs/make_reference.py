@@ -509,10 +509,11 @@ def reasons() -> list[str]:
     """Every reject reason in the code, sorted; one without a text in `REASONS` is an error."""
     found: set[str] = set()
     for file in REJECT_FILES:
+        makers = {"Refusal", *functions_of_a_reason(file)}
         for node in ast.walk(tree(file)):
             if isinstance(node, ast.keyword) and node.arg == "reason":
                 found |= constants(node.value)
-            elif isinstance(node, ast.Call) and ast.unparse(node.func) == "Refusal":
+            elif isinstance(node, ast.Call) and ast.unparse(node.func) in makers:
                 found |= constants(node.args[0])
             elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "reason":
                 found |= constants(node.value)
@@ -523,6 +524,14 @@ def reasons() -> list[str]:
             f"error: docs/make_reference.py: REASONS and the code differ: {differences}"
         )
     return sorted(REASONS)
+
+
+def functions_of_a_reason(file: str) -> Iterator[str]:
+    """The names of the functions of a file whose first parameter is `reason`."""
+    for node in ast.walk(tree(file)):
+        if isinstance(node, ast.FunctionDef) and node.args.args:
+            if node.args.args[0].arg == "reason":
+                yield node.name
 
 
 def constants(value: ast.expr) -> set[str]:
