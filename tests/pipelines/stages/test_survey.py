@@ -248,6 +248,7 @@ def test_without_a_survey_ingest_says_so(folder: Path) -> None:
 # --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.builds
 def test_a_build_surveys_first(
     folder: Path, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -342,6 +343,7 @@ def test_notes_hold_no_values_unless_told() -> None:
     assert Note(path="a", position=0, reason="empty").values is None
 
 
+@pytest.mark.builds
 def test_all_stages_as_one_pipeline(folder: Path) -> None:
     """As a jar runs them: ingest begins when the survey has come to its conclusion."""
     from pipelines.engines.run import run_build
