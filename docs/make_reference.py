@@ -185,6 +185,7 @@ REASONS = {
 """The reject reasons. `reasons` fails when the code has others."""
 
 COMPUTED = {
+    "bad_csv",
     "error",
     "http_Nxx",
     "memory",
@@ -306,8 +307,8 @@ def page() -> str:
     lines += [
         "`corpus COMMAND --help` lists the flags. Every key of a recipe is a flag of `build` and",
         "`ingest`: `--limit 100`, `--tokenizer.vocab-size 8000`, `--sources.NAME.language de`. To",
-        "turn a switch off, put `no-` before its own name (`--dedup.no-exact`). A flag that `corpus`",
-        "does not know is passed to Beam; one that neither knows is an error.",
+        "turn a switch off, put `no-` before its own name (`--dedup.no-exact`). A flag that",
+        "`corpus` does not know is passed to Beam; one that neither knows is an error.",
         "",
         "## Exit codes",
         "",

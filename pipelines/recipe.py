@@ -161,6 +161,7 @@ def load_recipe(path: str, packaged: Mapping[str, Path] | None = None) -> Recipe
     Relative inputs are relative to the recipe's folder; those of a packaged recipe to the current
     folder. Raises `UserError` naming the key that is wrong.
     """
+    # a packaged recipe has no folder of the user's: its inputs are relative to the current one
     if packaged and path in packaged:
         return parse_recipe(packaged[path].read_text("utf-8"), path, os.getcwd())
     try:
@@ -197,6 +198,7 @@ def parse_recipe(text: str, where: str, folder: str, for_reading: bool = False) 
     missing.
     """
     data = parse_toml(text, where)
+    # first: of a newer format nothing else can be said
     version = data.get("format", FORMAT)
     if not isinstance(version, int) or isinstance(version, bool) or not 1 <= version <= FORMAT:
         raise UserError(
@@ -284,6 +286,7 @@ def complete(recipe: Recipe, folder: str) -> Recipe:
     if recipe.limit is not None and recipe.limit < 1:
         raise UserError(f"limit: {recipe.limit} is less than 1", "remove it to read every record")
 
+    # written out, since the order of the tables is not part of TOML
     others = [name for name in recipe.sources if name not in recipe.dedup.priority]
     path = recipe.tokenizer.path
     return dataclasses.replace(
@@ -373,7 +376,7 @@ def recipe_digest(recipe: Recipe) -> str:
             table["rules"].pop(name)
     for table_name, name in NO_EFFECT_ON_BYTES:
         data[table_name].pop(name, None)
-    data.pop("expected", None)
+    data.pop("expected", None)  # informative only
     return digest_of(data)
 
 

@@ -25,6 +25,7 @@ def duration(seconds: float | None) -> str:
 
 def amount(size: float) -> str:
     """Bytes in decimal units: `1.2 GB`."""
+    # 999.5 would be printed as 1000: it belongs to the next unit
     for unit in ("B", "kB", "MB", "GB", "TB"):
         if size < 999.5 or unit == "TB":
             return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"
@@ -61,6 +62,7 @@ def share(part: float | None, whole: float | None) -> str:
 
 def say(line: str) -> None:
     """Print a line of progress on stderr."""
+    # flushed: whoever watches a log should see the line when it is written
     print(line, file=sys.stderr, flush=True)
 
 
@@ -77,6 +79,7 @@ def json_value(value: object) -> object:
 
     A field that is None becomes null, unless its metadata is `IF_ANY`.
     """
+    # first, since such a value is a dataclass too
     if isinstance(value, HasJson):
         return json_value(value.as_json())
     if dataclasses.is_dataclass(value):

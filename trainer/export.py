@@ -235,8 +235,7 @@ pipeline_tag: fill-mask
 
 # RoBERTa, step {state.step} of {state.recipe.get("steps")}
 
-Pretrained with corpusmill by masked language modelling on {state.tokens:,} tokens, padding not
-counted.
+Pretrained with corpusmill by masked language modelling on {state.tokens:,} tokens, without padding.
 
 ## Training data
 

@@ -140,6 +140,7 @@ class _Files:
                 raise bomb(
                     f"{info.filename[:100]}: {info.file_size:,} bytes out of {info.compress_size:,}"
                 )
+            # Of two members with one name the first counts, whatever order a reader prefers.
             self._exact.setdefault(info.filename, info)
             self._folded.setdefault(info.filename.lower(), info)
 
@@ -245,7 +246,7 @@ def _package(files: _Files) -> _Package | None:
     if not paths:
         paths = [name for name in files.names() if name.lower().endswith(".opf")]
 
-    for path in paths[:10]:
+    for path in paths[:10]:  # a hostile container may name any number
         content = files.read(path, _SMALL_BYTES) if path else None
         tree = _tree(_decoded(content), 0) if content else None
         if tree is not None and next(_elements(tree, "spine"), None) is not None:
@@ -341,6 +342,7 @@ def _first_words(elements: Iterator[lxml.etree._Element]) -> str | None:
 
 
 def _words(element: lxml.etree._Element) -> str:
+    # a hostile book may put all its text into its title
     return " ".join("".join(islice(element.itertext(), 100)).split())[:500]
 
 
@@ -383,7 +385,7 @@ def _tree(source: str, elements: int) -> lxml.etree._Element | None:
         resolve_entities=False,
         load_dtd=False,
         no_network=True,
-        huge_tree=True,
+        huge_tree=True,  # the limits above decide, not those of libxml2
         remove_comments=True,
         remove_pis=True,
         encoding="utf-8",

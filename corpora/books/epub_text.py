@@ -99,7 +99,7 @@ class _Text:
 
     def add(self, text: str, preformatted: bool = False) -> None:
         """Text of the source."""
-        text = text.replace("\xad", "")
+        text = text.replace("\xad", "")  # soft hyphens would split words
         body = text.strip("\r\n") if preformatted else _SPACES.sub(" ", text)
         if not body.strip(" "):
             self._space = self._space or bool(body)

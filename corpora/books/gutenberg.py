@@ -166,6 +166,7 @@ def _behind_start(lines: list[str], start: int) -> int:
 
 def _between_older(lines: list[str]) -> _Span | None:
     """The lines between the small print and the end, or behind or before a single marker."""
+    # A single marker may stand in the middle of a book that speaks of the project.
     allowed = MAX_UNPAIRED * _size(lines, 0, len(lines))
     first_lines = [line for line in lines if line.strip()][:_GREETING_LINES]
     greeted = "project gutenberg" in " ".join(first_lines).lower()

@@ -69,6 +69,7 @@ def _margin(blocks: list[list[str]]) -> tuple[int, bool]:
         return 0, False
 
     lengths = sorted(len(a) for a, _ in long_breaks)
+    # The 95th percentile: a few lines are longer, since a word or a dash hangs over.
     margin = lengths[(len(lengths) - 1) * 19 // 20]
     # In prose a sixth of the forced breaks is before a capital, in German a third: more is verse.
     forced = [b for a, b in breaks if _forced(a, b, margin)]

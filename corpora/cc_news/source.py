@@ -1,4 +1,4 @@
-"""The source `cc_news`: news pages from Common Crawl's WARC archives, or web pages from any WARC and
+"""The source `cc_news`: news pages from Common Crawl's WARC archives, or web pages from any WARC or
 ARC archives.
 
 `input` names archives in any layout; the bucket's own is

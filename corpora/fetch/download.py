@@ -102,7 +102,7 @@ def expected_bytes(
     """(bytes of all files together, None if no size is known; whether the sum is exact and not an
     estimate from a sample)."""
     patience = replace(patience, attempts=min(patience.attempts, 5))
-    step = max(1, -(-len(items) // SAMPLE))
+    step = max(1, -(-len(items) // SAMPLE))  # rounded up, so at most SAMPLE files are asked for
     sizes = []
     for item in items[::step]:
         try:
@@ -134,7 +134,7 @@ def measure_rate(items: list[Item], connections: int, patience: http.Patience) -
                     if counts[number] >= RATE_BYTES:
                         break
         except (http.Again, http.WebError):
-            return
+            return  # the download will report it
 
     began = time.monotonic()
     threads = [
@@ -161,6 +161,7 @@ def fetch(
     for item in items:
         work.put(item)
 
+    # Daemons, since a thread that waits for a server must not keep the process alive.
     count = max(1, min(connections, len(items)))
     threads = [threading.Thread(target=run.work, args=(work,), daemon=True) for _ in range(count)]
     for thread in threads:
@@ -259,6 +260,7 @@ class _Run:
         """Fetch one file and give it its name. Raises `WebError`, `Unreachable`."""
         path = os.path.join(self.folder, item.path)
         os.makedirs(os.path.dirname(path), exist_ok=True)
+        # One server serves most runs: its first answer is waited for as long as any other.
         patience = replace(self.patience, first_attempts=self.patience.attempts)
         tries = http.Tries(item.address, patience, self._wait, self._note)
         partial = Partial(path, item)
@@ -285,7 +287,7 @@ class _Run:
 
     def _receive(self, item: Item, partial: Partial) -> None:
         """Bring the partial file to its end. Raises `Again` if something is missing."""
-        self._wait(0)
+        self._wait(0)  # another connection may have been asked to pause
         if not item.digest and partial.head_size is None:
             partial.head_size = http.stat(item.address, self.patience, self._wait, self._note).size
         start = partial.have
@@ -311,6 +313,7 @@ class _Run:
                 raise http.Again(doubt)
             self._check_size(item, partial, out)
             partial.look(out, at_end=True)
+            # The name of the file will promise that it is whole, even after a loss of power.
             os.fsync(out.fileno())
 
     def _copy(

@@ -32,12 +32,14 @@ MAX_LISTING_BYTES = 1 << 26
 Read = Callable[[str], bytes]
 """Reads a small file of a server, whole. Raises `WebError`, `Unreachable`."""
 
+# names that cannot hide, step up or be taken for a wildcard
 _SAFE = re.compile(r"[A-Za-z0-9_+=@,%!()-][A-Za-z0-9._+=@,%!()-]*")
 
 _DIGEST = re.compile(r"md5:[0-9a-f]{32}|sha1:[0-9a-f]{40}|sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
 
 _LIST_HINT = "write one address per line; a line that begins with # is skipped"
 
+# algorithm and hex digits, the stronger one first
 _SUMS = (("sha1", 40), ("md5", 32))
 
 _WIKI_FILES = {
@@ -153,7 +155,7 @@ def _month(flag: str, text: str) -> int:
 def _keys(content: bytes) -> list[str] | None:
     """The lines of a `warc.paths.gz`; None for any other content."""
     try:
-        engine = zlib.decompressobj(31)
+        engine = zlib.decompressobj(31)  # gzip, with its header
         text = engine.decompress(content, MAX_LISTING_BYTES).decode()
         if not engine.eof:
             return None
@@ -395,6 +397,7 @@ def _name(name: str) -> str:
         clean = "%2E" + clean[1:]
     if len(clean.encode()) <= 200:
         return clean
+    # The checksum keeps two long names apart that begin alike.
     beginning = clean.encode()[:180].decode("utf-8", "ignore")
     return f"{beginning}-{zlib.crc32(name.encode()):08x}"
 

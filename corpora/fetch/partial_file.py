@@ -116,6 +116,7 @@ class Partial:
             self._looked = True
             return
 
+        # A busy object store may say so in a page of XML in place of the file.
         self.remove()
         if any(code in head for code in _PASSING):
             raise http.Again(f"an error page in place of the file: {_shown(head)}")

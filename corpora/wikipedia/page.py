@@ -102,6 +102,7 @@ def extract_page(
     except expat.ExpatError as error:
         return _refuse_xml(error, xml), fields.get("title") or None
 
+    # MediaWiki takes underscores and blanks in a title for the same.
     title = " ".join(fields.get("title").replace("_", " ").split())
     return _article(fields, title, style, namespaces, disambiguation, min_words), title or None
 
@@ -163,6 +164,7 @@ def _refuse_page(fields: "_Fields", text: str, namespaces: tuple[int, ...]) -> R
     model = fields.get("revision/model").strip()
     if model not in ("", "wikitext"):
         return Refusal("not_wikitext", model[:100])
+    # The first comparison saves the encoding of a huge text.
     if len(text) > MAX_WIKITEXT_BYTES or len(text.encode()) > MAX_WIKITEXT_BYTES:
         detail = f"more than {MAX_WIKITEXT_BYTES:,} bytes of wikitext"
         return Refusal("too_large", detail, text=text[:1000])
@@ -183,7 +185,7 @@ class _Fields:
         """Raises ExpatError for malformed XML, for entities that XML does not define, and for
         elements deeper than `MAX_XML_DEPTH`."""
         parser = expat.ParserCreate()
-        parser.buffer_text = True
+        parser.buffer_text = True  # else a text comes in one call per line
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end
         parser.CharacterDataHandler = self._characters

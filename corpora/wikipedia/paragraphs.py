@@ -66,6 +66,7 @@ class _Paragraphs:
 
         typed = line.startswith(TYPED)
         line = line.removeprefix(TYPED)
+        # A list mark may stand behind something that was removed.
         marked = line.lstrip(f" \t{GONE}")[:1] in tuple("*#:;")
         text = strip_quotes(line.lstrip(f" \t*#:;{GONE}") if marked else line)
         if not marked and not text.strip(f" \t{GONE}{BREAK}"):
@@ -112,7 +113,7 @@ def clean_line(line: str) -> tuple[str, int]:
     it had needed; how many pairs of empty brackets that were)."""
     empty_brackets = 0
     if GONE in line or "(" in line or "[" in line or "（" in line:
-        for _ in range(3):  # one pair may be inside another
+        for _ in range(3):  # one pair may be inside another; three levels keep time linear
             shorter = _EMPTY.sub(_empty, line)
             if shorter == line:
                 break

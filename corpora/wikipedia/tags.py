@@ -37,6 +37,7 @@ _RAW_TAGS = (
     "|mapframe|maplink|gallery|imagemap|inputbox|categorytree|phonos|indicator|templatestyles"
 )
 
+# a comment, or a tag whose content is not wikitext
 _RAW = re.compile(rf"<!--|<({_RAW_TAGS})(?:\s[^<>]*|/)?>", re.IGNORECASE)
 
 _CLOSING = {name: re.compile(rf"</{name}\s*>", re.IGNORECASE) for name in _RAW_TAGS.split("|")}
@@ -153,6 +154,7 @@ def without_tags(text: str, references: bool = False, headings: bool = False) ->
             unbalanced += not tag[3].endswith("/")
             pieces.append(GONE)
     pieces.append(text[at:])
+    # What is left of `<` is text, and no later step or parser may take it for a tag.
     return "".join(pieces).replace("<", LITERAL[ord("<")]), unbalanced
 
 

@@ -398,12 +398,16 @@ def _add(names: str, expander: Expander) -> None:
         _TABLE[name.strip()] = expander
 
 
+# numbers and units
+
 _add("convert;cvt;conv;convert/sandbox", _convert)
 
 _add(
     "formatnum;fmtn;num;nts;ntsh;formatnumber;number",
     _format_number,
 )
+
+# dates
 
 _add(
     "birth date;birth date and age;bda;dob;birthdate;birth date and age2;birth-date;"
@@ -426,6 +430,8 @@ _add(
 
 _add("as of;asof;as of?", _as_of)
 
+# texts in other languages
+
 _add("lang;lang-x;transl;translit;transliteration;rtl-lang;script;bdo;nonenglish;zh-lang", _last)
 
 _add("nihongo;nihongo krt;nihongo foot", _nihongo)
@@ -437,6 +443,8 @@ _add("nihongo3", _nihongo3)
 _add("zh;chinese;zh-cpw;zh-tsp;zh-stp;zh-cp", _chinese)
 
 _add("korean;ko-hhrm", _korean)
+
+# the text in the first parameter, with a style or a link that a reader does not see
 
 _add(
     "nowrap;nobr;nobreak;no wrap;nowr;nobold;noitalic;nonitalic;small;smaller;smalldiv;large;"
@@ -462,6 +470,8 @@ _add(
 
 _add("linktext", lambda args: "".join(args.places()))
 
+# texts with a remark, of which a reader sees one
+
 _add("abbr;abbrlink;tooltip;hover title;define;abbreviation;hover;h:title;tipa;abbrv", _first)
 
 _add(
@@ -478,6 +488,8 @@ _add("sic", _sic)
 
 _add("sic?", _first)
 
+# abbreviations before a year
+
 _add("circa;c.;ca.;ca;c", _abbreviation("c."))
 
 _add("floruit;fl.;fl", _abbreviation("fl."))
@@ -488,6 +500,8 @@ _add("died;d.", _abbreviation("d."))
 
 _add("reign;r.", _reign)
 
+# formulas and scientific numbers
+
 _add("frac;fraction;frac2", _fraction)
 
 _add("sfrac", lambda args: _fraction(args).replace("⁄", "/"))
@@ -497,6 +511,8 @@ _add("val", _value)
 _add("e", lambda args: f"×10^{args[1]}")
 
 _add("10^", lambda args: f"10^{args[1]}")
+
+# money
 
 _add("usd;us$;us dollar;usdollar", _money("US$"))
 
@@ -524,11 +540,15 @@ _add("ils;nis;₪", _money("₪"))
 
 _add("currency", _currency)
 
+# blocks
+
 _add(
     "quote;blockquote;quotation;bq;quotes;poemquote;poem quote;cquote2;quoteblock;block quote;"
     "bquote;poem;epigraph;imagequote2;long quote;text quote;cquotetxt",
     _quote,
 )
+
+# spaces and dashes
 
 _add(
     "nbsp;nbs;thinsp;thin space;hair space;hairsp;hsp;ensp;emsp;figure space;zwsp2;space;sp;"
@@ -550,6 +570,8 @@ _add("spaced mdash;spaced em dash;smd;snmd", _const(" — "))
 _add("·;dot;middot;•;bullet;bull;interpunct;sdot;·w;•w;\\", _const(" · "))
 
 _add("break;br;pb;paragraph break;paragraph;crlf;crlf2;parabr;-br", _const("\n"))
+
+# characters that would be markup, and symbols
 
 _add("!;pipe;bar", _const("|"))
 
@@ -618,6 +640,8 @@ _add("percent;pct", lambda args: f"{args[1]}%")
 
 _add("half;1/2;frac12", _const("1⁄2"))
 
+# names and counts
+
 _add("ordinal;ord;nth", _ordinal)
 
 _add("sortname", lambda args: f"{args[1]} {args[2]}".strip())
@@ -634,6 +658,8 @@ _add(
 
 _add("plural;plural:", lambda args: args[2] if args[1].strip() == "1" else args[3] or args[2])
 
+# ships
+
 _add("ship", _ship("", 2))
 
 _SHIP_PREFIXES = """
@@ -645,6 +671,8 @@ for _prefix in _SHIP_PREFIXES.split():
     _add(_prefix.lower(), _ship(_prefix))
 
 _add("sclass;sclass-;sclass2;sclass2-;ship class", _ship_class)
+
+# parser functions
 
 _add("lc", lambda args: args[1].lower())
 

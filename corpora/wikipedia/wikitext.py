@@ -156,14 +156,14 @@ def read_prose(wikitext: str, style: Style, title: str = "") -> Prose | Refusal:
     text, tags = without_tags(text, style.references, style.headings)
     text = _VARIANT.sub(page.variant, _MAGIC.sub(GONE, text))
 
-    skeleton = page.skeleton(text)
+    skeleton = page.skeleton(text)  # step 3
     if skeleton is None:
         return Refusal(
             "too_deep",
             f"more than {MAX_DEPTH} templates and links one in the other",
             text=wikitext[:1000],
         )
-    lines = page.rendered(list(page.wanted_lines(skeleton)))
+    lines = page.rendered(list(page.wanted_lines(skeleton)))  # steps 4 and 5
     texts, empty_brackets = paragraphs(lines, style.lists)
     if style.categories and page.categories:
         texts.append("\n".join(page.categories))

@@ -21,6 +21,7 @@ def clean(
     from pipelines.home.sweep import clean as sweep
 
     opened, _ = open_home(home, for_reading=True)
+    # a dry run changes nothing, and a stale lock cannot be taken
     with nullcontext() if dry_run or lock else locked(opened):
         for address in sweep(home, work, lock, dry_run):
             print(address)

@@ -15,7 +15,7 @@ def diff(left: HomeFolder, right: HomeFolder, /, json: bool = False) -> int:
     from pipelines.look.diff import lines
 
     found = compare(open_home(left, for_reading=True), open_home(right, for_reading=True))
-    if json:
+    if json:  # the exit code says the same as `equal`
         print_json(found)
         return 0 if found.equal else 1
 

@@ -82,11 +82,13 @@ def print_plan(recipe: "Recipe", run: Run) -> int:
 
     _say_changes(recipe, run)
     readings = {name: _reading(recipe, name) for name in recipe.sources}
+    # figures of the whole input are scaled to the input at hand
     if recipe.expected:
         reckoned = reckon(recipe, {name: reading.size.bytes for name, reading in readings.items()})
         if len(recipe.sources) > 1:
             for line in table_lines(rows(reckoned)):
                 say(line)
+        # in the JSON only where the recipe expects something
         for name in recipe.expected:
             readings[name] = replace(readings[name], reckoned=reckoned[name])
 

@@ -47,6 +47,7 @@ class Lines(Watcher):
 
     def line(self) -> str:
         """Files, bytes, rate and time left."""
+        # over the whole run: downloads are too uneven for a short window
         rate = self.received / max(time.monotonic() - self.began, 1e-9)
         total = "?"
         left = None
@@ -72,6 +73,7 @@ class Bars(Lines):
 
     def begin(self, item: Item, have: int, size: int | None) -> None:
         """Show a bar for the file."""
+        # a file that is tried again keeps its bar
         if item.path not in self.tasks:
             name = item.path.rsplit("/", 1)[-1][-28:]
             self.tasks[item.path] = self.progress.add_task(f"  {name}", total=size, completed=have)
@@ -92,6 +94,7 @@ class Bars(Lines):
 
     def note(self, line: str) -> None:
         """Print a line above the bars."""
+        # no markup: a line may hold brackets of an address
         self.progress.console.print(line, markup=False, highlight=False)
 
 

@@ -39,6 +39,7 @@ class Fetching:
     minute, or longer if the server asks for it."""
 
     def __post_init__(self) -> None:
+        # zero would mean to wait for ever, or never to try
         flags = {
             "connections": self.connections,
             "attempts": self.attempts,
@@ -53,6 +54,7 @@ class Fetching:
     def patience(self) -> http.Patience:
         """How long to wait, and how often to try."""
         return http.Patience(
+            # a server that takes longer to accept a connection is down
             connect_s=min(self.timeout_s, 20.0),
             read_s=self.timeout_s,
             attempts=self.attempts,

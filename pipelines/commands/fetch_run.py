@@ -101,6 +101,7 @@ def list_files(options: Options) -> Wanted:
     def read(address: str) -> bytes:
         return http.read_bytes(address, listings.MAX_LISTING_BYTES, patience, note=say)
 
+    # each kind lists its files in another way; from here on all are alike
     if isinstance(options, CcNews):
         return listings.cc_news(options.start, options.end, options.base, read)
     if isinstance(options, Wikipedia):
@@ -208,6 +209,7 @@ def _print_plan(options: Options, wanted: Wanted, items: list[Item]) -> int:
     missing = [item for item in items if not downloads.is_there(options.folder, item)]
     total, is_exact = downloads.expected_bytes(missing, patience, say)
     have = sum(downloads.left(options.folder, item) for item in missing)
+    # measured on the real files: the sites are much slower at some hours
     rate = downloads.measure_rate(missing, options.connections, patience) if missing else None
 
     to_fetch = None if total is None else max(total - have, 0)
@@ -260,7 +262,7 @@ def _is_right(options: Options, item: Item) -> bool:
     """True for a file that is right, or cannot be checked now; a wrong one is removed."""
     try:
         is_right = downloads.is_right(options.folder, item, options.patience())
-    except http.WebError as error:
+    except http.WebError as error:  # the file may be right: without the server nobody knows
         say(f"{item.path}: not checked: {error}")
         return True
     if not is_right:

@@ -231,6 +231,7 @@ def _recipe_argument(arguments: list[str]) -> str | None:
 
     It must be found before parsing, since the parser is made from the recipe.
     """
+    # flags without a value: what follows them may be the recipe
     switches = {"--dry-run", "--yes", "--json"}
     for before, argument in zip(["", *arguments], arguments):
         is_value_of_flag = (
@@ -276,6 +277,7 @@ def _parameters(function: Callable[..., object]) -> Iterator[str]:
 
 def _fields(table: type, prefix: str = "") -> Iterator[str]:
     """The flags that tyro makes of a dataclass and of the tables in it."""
+    # the sources: one table for each name
     if typing.is_typeddict(table):
         for key, kind in table.__annotations__.items():
             yield from _fields(kind, f"{prefix}{key}.".replace("_", "-"))

@@ -19,6 +19,7 @@ def recipes(name: Annotated[str | None, tyro.conf.arg(metavar="[NAME]")] = None,
     known = packaged_recipes()
     if name is None:
         for key, path in known.items():
+            # the first line of each recipe is a comment that names it
             title = path.read_text("utf-8").splitlines()[0].lstrip("# ")
             print(f"{key:20} {title}")
         return 0

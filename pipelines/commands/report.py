@@ -18,7 +18,7 @@ def report(home: HomeFolder, /, out: str | None = None, json: bool = False) -> i
     address = home.rstrip("/") + "/report.html" if out is None else out
     writes_page = out is not None or not json
     if writes_page:
-        refuse_place(address)
+        refuse_place(address)  # before the figures, which take minutes in a large home
 
     opened, recipe = open_home(home, for_reading=True)
     found = figures(opened, recipe)

@@ -31,6 +31,7 @@ def show(home: HomeFolder, /, records: Wanted, n: int = 3, json: bool = False) -
         raise UserError("--rejects and --removed exclude each other", "give only one of them")
 
     shown = look_up(*open_home(home, for_reading=True), records)
+    # records are read as they are asked for: a large home is not read to its end
     first = list(itertools.islice(shown, n))
     if json:
         print_json({"schema_version": 1, "records": first})
@@ -46,6 +47,7 @@ def print_record(record: "Record", characters: int) -> None:
     """Print what is known of a record, and the beginning of its text."""
     text = record.get("text") or ""
     for name, value in record.items():
+        # the text comes below; the other two are printed by `corpus why`
         if name not in ("text", "difference", "twin_record") and value not in (None, ""):
             print(f"{name}: {value}")
     if text:

@@ -107,6 +107,7 @@ def _shares(figures: "Stats") -> Table:
 def _overlap(figures: "Stats") -> Table:
     """Removed documents by their source and the source of the document kept in their place."""
     stages = {stage: rows for stage, rows in figures.overlap.items() if rows is not None}
+    # stages that have not counted all of their documents are left out
     table: Table = [("removed documents", *stages)]
     for name in figures.sources:
         for other in figures.sources:

@@ -40,7 +40,7 @@ def _lines(figures: "Status", home: str) -> Iterator[str]:
     for note in figures.set_aside:
         place = f", at or after record {note.record}" if note.record else ""
         yield f"set aside: {note.stage} {note.source}/{note.slice}: {note.why}{place}"
-        yield from note.trace.splitlines()
+        yield from note.trace.splitlines()  # for a report of a bug
 
     for reason, count in figures.safety_net.items():
         yield (
@@ -55,6 +55,7 @@ def _state(figures: "Status", home: str) -> Iterator[str]:
     """Whether the build runs, has ended or was stopped."""
     from pipelines.progress.display import lines
 
+    # of a remote home there is no snapshot: only who holds its lock is known
     if figures.running:
         yield from lines(figures.running, shutil.get_terminal_size().columns)
         return

@@ -21,6 +21,7 @@ def verify(
     from shards.verify import verify as check
 
     faults = check(folder)
+    # the faults are data and go to stdout; the error below counts them on stderr
     if json:
         print_json({"schema_version": 1, "whole": not faults, "faults": faults})
     elif faults:

@@ -32,6 +32,7 @@ def why(
     if json:
         print_json({"schema_version": 1, "records": records})
         return 0
+    # several, where the beginning of an id fits more than one record
     for record in records:
         print_record(record, EXCERPT)
         if "twin_record" in record:

@@ -1,1 +1,1 @@
-"""Everything that knows Apache Beam: transforms, worker processes, engines and their errors."""
+"""Everything that knows Apache Beam: transforms, the pool of children, engines, their errors."""

@@ -15,12 +15,13 @@ import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 import pebble
 
 from pipelines.engines import child, interrupt
 from pipelines.progress.ticks import Tick, new_tick_file, read_tick
+from pipelines.stages.stage import Task
 
 MAX_TRIES = 2
 """Tries of one slice before it is set aside."""
@@ -39,33 +40,20 @@ _pool_lock = threading.RLock()
 """An engine may run several bundles at once, in threads of one process: they share the pool."""
 
 
-class Work(Protocol):
-    """A task, as far as the pool is concerned: picklable, small and named; `size` is in bytes."""
-
-    @property
-    def home(self) -> str: ...
-    @property
-    def source(self) -> str: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def size(self) -> int: ...
-
-
-W = TypeVar("W", bound=Work)
+T = TypeVar("T", bound=Task)
 
 R = TypeVar("R")
 
 
 @dataclass
-class Attempt(Generic[W, R]):
+class Attempt(Generic[T, R]):
     """One try of one task, the `number`-th, from 1.
 
     `ticks` is the path of its tick file. `began` is the time at which a child took it up, 0.0
     before; `moved` is the time of the last change of its ticks, 0.0 before the first look.
     """
 
-    task: W
+    task: T
     number: int
     future: "Future[R]"
     ticks: str
@@ -97,23 +85,22 @@ def default_workers() -> int:
     return os.cpu_count() or 1
 
 
-def submit(workers: int, function: Callable[[W], R], task: W, number: int = 1) -> Attempt[W, R]:
+def submit(workers: int, function: Callable[[T], R], task: T, number: int = 1) -> Attempt[T, R]:
     """Run `function(task)` in one of `workers` children; with 0 workers here and now."""
     ticks = new_tick_file(task.home)
     future: Future[R]
-    if workers > 0:
+    if workers == 0:
+        future = Future()
+        try:
+            future.set_result(child.run_ticking(function, task, ticks))
+        except Exception as error:
+            future.set_exception(error)
+    else:
         future = _get_pool(workers).schedule(child.run_ticking, args=(function, task, ticks))
-        return Attempt(task, number, future, ticks)
-
-    future = Future()
-    try:
-        future.set_result(child.run_ticking(function, task, ticks))
-    except Exception as error:
-        future.set_exception(error)
     return Attempt(task, number, future, ticks)
 
 
-def explain(error: BaseException) -> tuple[str, str]:
+def explain_failure(error: BaseException) -> tuple[str, str]:
     """(one line, trace or "") about an attempt that failed."""
     if isinstance(error, child.SliceError):
         line, trace = error.args

@@ -43,6 +43,7 @@ class KnownError:
     in_log: bool = True
 
 
+# The patterns are texts of Python, Spark, Java and gRPC, as their logs have them.
 _KNOWN = (
     KnownError(
         pattern=r"No module named '?(?:pipelines|corpora|shards|trainer|apache_beam)\b",
@@ -88,6 +89,7 @@ def explain(error: BaseException, engine: Engine, log: list[str]) -> UserError:
     """What an engine's error means to the user; `log` has the last lines of the job server, where
     they are known."""
     text = f"{type(error).__name__}: {error}"
+    # Of a log the latest line counts: earlier ones may be of a task that was tried again.
     from_worker = _from_worker([text, *reversed(log)])
     if from_worker is not None:
         return from_worker

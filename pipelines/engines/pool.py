@@ -148,7 +148,7 @@ class Pool(beam.DoFn):
         self._end_beating()
 
     def _set_aside(self, task: Task, error: BaseException, reached: Tick) -> None:
-        reason, trace = children.explain(error)
+        reason, trace = children.explain_failure(error)
         aside = Aside(
             stage=self.name,
             source=task.source,

@@ -86,6 +86,7 @@ def check_worker(home_root: str, session: Session) -> None:
 
     Raises `UserError` (exit 3) when its folder is not the submitter's, or its packages differ.
     """
+    # The display begins the driver's board; a worker elsewhere has no display.
     if this_worker() != session.driver:
         board.begin("")
 

@@ -1,1 +1,1 @@
-"""The home: where the files of a build lie, what counts as done, and what was decided."""
+"""The home: its layout, its summaries and fingerprints, and which documents are kept."""

@@ -55,8 +55,8 @@ def twins(home: Home, stage: str, ingested: Summary) -> pa.Table:
 def kept_rows(
     home: Home, recipe: Recipe, ingested: Summary, before: str | None = None
 ) -> NDArray[np.bool_]:
-    """(D,) True for each document of an ingested slice that is kept, with `before` by the stages
-    that come before that one. Raises `UserError` when one of them has not run."""
+    """(D,) True for each document of an ingested slice that is kept; with `before`, that is kept by
+    the stages before that one. Raises `UserError` when one of them has not run."""
     kept = np.ones(ingested.counts["documents"], dtype=np.bool_)
     for stage in removing_stages(recipe, before, ingested.source):
         if stage == RULES:
@@ -117,6 +117,7 @@ def attribute_digests(
     read = read or summary_reader(home)
     for stage in removing_stages(recipe, before, ingested.source):
         summary = read(stage, ingested.source, ingested.slice)
+        # A removing stage has as inputs the documents and what the stages before it decided.
         is_current = summary is not None and summary.inputs == (ingested.output, *digests)
         if strict and not is_current:
             raise not_run(home, ingested.source, ingested.slice)
@@ -124,6 +125,7 @@ def attribute_digests(
         digest = None
         if summary is not None:
             digest = summary.output
+            # The rules decide by verdicts, which may change while the file of measures does not.
             if stage == RULES:
                 digest = kept_digest(home, recipe, ingested, read)
 

@@ -16,7 +16,7 @@ from shards.config import to_dict
 from shards.errors import UserError
 from shards.storage import files
 
-# Folders of summaries that other code reads than the pass that writes them.
+# Passes whose summaries are read elsewhere too; each is the name of a folder in `summaries`.
 
 SURVEY = "survey"
 
@@ -115,8 +115,8 @@ def _restore_recipe(root: str) -> str:
     )
 
 
-class PlannedTask(Protocol):
-    """A task, as far as it tells where it belongs: the home's root and the `recipe_key`."""
+class HomeTask(Protocol):
+    """A task, as far as it tells its home: the root, and the `recipe_key` it was planned by."""
 
     @property
     def home(self) -> str: ...
@@ -128,7 +128,7 @@ _last_recipe: dict[tuple[str, str], Recipe] = {}
 """(root of a home, `recipe_key`) -> the recipe that this process read last."""
 
 
-def task_home(task: PlannedTask) -> tuple[Home, Recipe]:
+def task_home(task: HomeTask) -> tuple[Home, Recipe]:
     """`open_home` for a task; a process reads a recipe once for all tasks planned by it."""
     recipe = _last_recipe.get((task.home, task.recipe))
     if recipe is not None:

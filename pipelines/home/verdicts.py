@@ -85,6 +85,7 @@ def kept_digest(home: Home, recipe: Recipe, ingested: Summary, read: Read) -> st
 def rule_values(home: Home, ingested: Summary, rule: Rule) -> NDArray[np.float64]:
     """(D,) the values that a rule compares with its threshold."""
     table = _measures(home, ingested, ["id", *rule.columns()])
+    # `english` decides only which documents the rule applies to, which is not asked here.
     values, _ = measured(rule, _arrays(table), english=True)
     return values
 

@@ -109,6 +109,7 @@ def write_shards_card(home: Home, recipe: Recipe) -> None:
     """Write `shards/README.md`, unless the same card is there already."""
     content = shards_card(home, recipe).encode()
     address = home.file("shards", CARD)
+    # not written anew without need: on an object store each write is a new version
     if not files.exists(address) or files.read_bytes(address) != content:
         files.write_bytes(address, content)
 
@@ -120,6 +121,7 @@ def shards_card(home: Home, recipe: Recipe) -> str:
     manifest = read_manifest(home.file("shards"))
     sources = list(dict.fromkeys(entry.source for entry in manifest.shards))
 
+    # from the stats, since the reasons of the report need every document
     dropped = [("ingest", reason, count) for reason, count in total.rejects.items()]
     dropped += [(what, "", count) for what, count in removals(total)]
     versions = [f"{name} {version}" for name, version in manifest.created_by.items()]
@@ -270,6 +272,7 @@ def _table(head: Cells, rows: Iterable[Cells]) -> Iterator[str]:
 
 def _plain(cell: str) -> str:
     """A cell that Markdown shows as it is, whatever it holds."""
+    # names of hosts, marks and sources come from the corpus
     text = " ".join(cell.split())
     return "".join(f"\\{sign}" if sign in "\\`*_[]<>|#&~$" else sign for sign in text)
 

@@ -30,6 +30,7 @@ def export(home: Home, recipe: Recipe, out: str, form: Format) -> int:
     when dedup has not run.
     """
     _refuse_place(home, out)
+    # a number for each slice of the home: names sort in its order
     count = 0
     for number, summary in enumerate(ordered_slices(home, recipe)):
         name = f"{summary.source}-{number:05d}.{form}"
@@ -86,6 +87,7 @@ def _write_jsonl(output: files.Output, tables: Iterator[pa.Table]) -> int:
                     name: value.isoformat() if hasattr(value, "isoformat") else value
                     for name, value in record.items()
                 }
+                # an object, not a string with an object in it
                 plain["extra"] = json.loads(plain["extra"])
                 stream.write(json.dumps(plain, ensure_ascii=False).encode() + b"\n")
                 count += 1

@@ -133,6 +133,7 @@ def why(home: Home, recipe: Recipe, identity: str) -> list[Record]:
             f"{home.root}: no record has the id {identity!r}",
             "give 32 hex digits or the first 6 or more, or your own id if the recipe sets id_field",
         )
+    # only now: the document that was kept may be in any slice
     for record in found:
         if record.get("twin"):
             _add_twin(home, recipe, record)
@@ -145,7 +146,7 @@ def _documents_with_id(
     with open_parquet(home, home.documents(summary.source, summary.slice)) as file:
         rows = _matching_rows(file, identity)
     if not rows:
-        return
+        return  # the fates of a slice are only read where a document of it is asked for
     is_decided = decided(home, recipe, summary)
     removed = removals(home, recipe, summary) if is_decided else {}
     for row, record in rows:

@@ -99,6 +99,7 @@ def _is_complete(home: Home, recipe: Recipe, manifest: Manifest | None) -> bool:
     """True when the shards hold as many documents as are kept."""
     if manifest is None or not manifest.shards:
         return False
+    # the manifest may be that of an earlier build: the counts tell
     kept = 0
     for name in recipe.sources:
         count = source_stats(home, recipe, name).kept

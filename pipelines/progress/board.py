@@ -229,6 +229,7 @@ class Board:
 
     def _rates(self, now: float, size_done: int, records: int) -> tuple[float, float]:
         """Bytes and records per second: of the last minute, or since the stage began."""
+        # the oldest entry kept is the last one before the window, so that the span is never shorter
         self.history.append((now, size_done, records))
         while len(self.history) > 2 and self.history[1][0] < now - RATE_WINDOW_S:
             self.history.popleft()

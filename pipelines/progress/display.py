@@ -52,6 +52,7 @@ def lines(progress: Progress, width: int) -> list[str]:
         ]
         return [text[:width] for text in shown]
 
+    # the figures beside the bar take about 50 columns
     cells = max(10, min(40, width - 50))
     filled = int(progress.share * cells)
     bar = "█" * filled + "░" * (cells - filled)
@@ -95,12 +96,14 @@ def display(home: Home, stage: str) -> Iterator[None]:
     finally:
         stop.set()
         thread.join(5)
+        # else `corpus status` would take the stage for a running one
         if not files.is_remote(home.root) and files.exists(_snapshot(home)):
             files.remove(_snapshot(home))
 
 
 def _show(home: Home, stop: threading.Event) -> None:
     is_terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    # a log cannot be drawn over: there a line now and then must do
     with _screen() if is_terminal else _log() as update:
         last_snapshot = time.monotonic()
         while not stop.wait(LOOK_EVERY_S):

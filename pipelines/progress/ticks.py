@@ -48,7 +48,7 @@ def new_tick_file(home_root: str) -> str:
         folder = os.path.abspath(files.join(home_root, "work"))
         os.makedirs(folder, exist_ok=True)
     descriptor, path = tempfile.mkstemp(prefix=f"{files.TEMPORARY}tick-", dir=folder)
-    os.ftruncate(descriptor, _SIZE)
+    os.ftruncate(descriptor, _SIZE)  # the size that the child maps
     os.close(descriptor)
     return path
 
@@ -66,6 +66,7 @@ def open_ticks(path: str | None) -> None:
 def tick(records: int, done: int, path: str = "", position: int = 0) -> None:
     """Write how far the running slice is; costs about a microsecond."""
     if _tick_map is not None:
+        # a path too long is cut: what matters is that the file keeps its size
         name = path.encode("utf-8", "replace")[: _SIZE - _FIELDS.size - _PEAK.size - 2]
         _FIELDS.pack_into(_tick_map, 0, records, done, position)
         _tick_map[_FIELDS.size : _FIELDS.size + len(name) + 1] = name + b"\0"
@@ -84,6 +85,7 @@ def read_tick(path: str) -> Tick:
             content = stream.read()
     except FileNotFoundError:
         return Tick()
+    # the file is created before it gets its size
     if len(content) < _FIELDS.size:
         return Tick()
 

@@ -94,7 +94,8 @@ def _from_gpt2_files(path: str, names: set[str]) -> Tokenizer:
             json.dump(vocabulary, stream)
         tokenizer = Tokenizer(models.BPE.from_file(local_ids, local_merges))
 
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)  # type: ignore[assignment]
+    byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.pre_tokenizer = byte_level  # type: ignore[assignment]
     tokenizer.decoder = decoders.ByteLevel()  # type: ignore[assignment]
     if "<|endoftext|>" in vocabulary:
         tokenizer.add_special_tokens([AddedToken("<|endoftext|>", special=True, normalized=False)])

@@ -1,5 +1,5 @@
-"""The second half of stage `tokenize`: token work files become shards, cut by cumulative tokens, and
-the manifest, which is written last.
+"""The second half of stage `tokenize`: token work files become shards, cut by cumulative tokens,
+and the manifest, which is written last.
 
 Shards belong to one source and split and hold documents in the source's order. The tokens alone
 decide where a document is stored: in shard `offset // shard_tokens`, by the offset of its first

@@ -252,7 +252,8 @@ def train_bpe(texts: Iterator[str], config: TokenizerConfig) -> Tokenizer:
     `config.vocab_size` counts them; there are fewer ids when the text has fewer merges.
     """
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)  # type: ignore[assignment]
+    byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.pre_tokenizer = byte_level  # type: ignore[assignment]
     tokenizer.decoder = decoders.ByteLevel()  # type: ignore[assignment]
     special = [AddedToken(token, special=True, normalized=False) for token in SPECIAL[:-1]]
     trainer = trainers.BpeTrainer(

@@ -98,6 +98,16 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert target.startswith("https://") or (page.parent / target).exists(), target
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_files_of_the_project_are_there(page: Path) -> None:
+    folders = "corpora|pipelines|shards|trainer|tests|benchmarks|docs"
+    named = re.findall(
+        rf"(?<![\w/])((?:{folders})/[\w/.-]+\.(?:py|npz|xml|toml))\b", page.read_text("utf-8")
+    )
+    missing = [path for path in named if not (ROOT / path).exists()]
+    assert not missing
+
+
 def test_the_tree_in_the_readme_names_files_that_are_there() -> None:
     [tree] = re.findall(
         r"^## Where things are\n\n((?:    .*\n)+)",

@@ -159,10 +159,7 @@ def test_a_guard_stops_the_build(folder: Path, tmp_path: Path, corpus: Corpus) -
     )
     assert (
         code == 1
-        and (
-            "error: second: 10 of 35 documents (29%) are near-duplicates, more than "
-            "dedup.max_removed = 0.2"
-        )
+        and "error: second: 10 of 35 documents (29%) are near-duplicates, more than dedup.max_"
         in err
     )
     assert re.search(r"similarity 0.90 and up +10\n", err)

@@ -79,6 +79,7 @@ def _words(text: str) -> list[str]:
 
 def _shortened(equal: list[str], is_first: bool, is_last: bool) -> list[Segment]:
     """An equal passage, without its middle or its far end if it is long."""
+    # equal texts have no difference to show the surroundings of: their beginning is shown
     is_whole = is_first and is_last
     room = CONTEXT if is_first or is_last else 2 * CONTEXT
     if len(equal) <= room + 8 or is_whole:
@@ -119,6 +120,7 @@ def _aligned(removed: str, kept: str) -> tuple[int, int]:
 
 def _common_prefix(left: str, right: str) -> int:
     """Characters that both texts begin with, by bisection: comparing slices is quick."""
+    # a loop over characters would take seconds for texts of megabytes
     low = 0
     high = min(len(left), len(right))
     while low < high:

@@ -227,6 +227,7 @@ def pairs(home: Home, candidates: Candidates, spots: dict[str, Spot]) -> list[Pa
     `spots`: of the kept documents, by id. Pairs that differ come first; of the identical ones at
     most `IDENTICAL` follow.
     """
+    # all texts are read at once: each row group is then read only once
     in_turn = _in_turn(candidates, spots)
     wanted = [candidate.spot for _, candidate in in_turn]
     wanted += [spots[str(candidate.twin)] for _, candidate in in_turn]
@@ -263,6 +264,7 @@ def _in_turn(
         there[key] = [candidate for candidate in candidates[key] if candidate.twin in spots]
 
     found = []
+    # in turn, so that a frequent kind does not crowd out a rare one
     for turn in range(CANDIDATES):
         for key, of_kind in there.items():
             if turn < len(of_kind):
@@ -296,6 +298,7 @@ def _identity(source: str, record: Row) -> Identity:
 
 def read_documents(home: Home, wanted: Iterable[Spot]) -> dict[Spot, Row]:
     """The documents at these spots; only their row groups are read."""
+    # a file is opened once, whatever the order of the spots
     by_slice: dict[tuple[str, str], set[int]] = defaultdict(set)
     for source, slice_name, row in wanted:
         by_slice[source, slice_name].add(row)

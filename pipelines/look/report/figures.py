@@ -243,6 +243,7 @@ def figures(home: Home, recipe: Recipe) -> ReportFigures:
     counts = stats(home, recipe)
     state = status(home, recipe)
     is_ready = {(summary.source, summary.slice) for summary in ready}
+    # what is not decided yet counts as kept, and `state` says so
     found = distributions(home, recipe, slices, is_ready)
     spots = _spots_of_kept(home, slices, verdicts)
     manifest = _read_manifest(home)
@@ -440,6 +441,7 @@ UNITS = (("month", 7), ("year", 4), ("decade", 3), ("century", 2))
 def _by_time(split: Split) -> Timeline:
     """Counts by the shortest unit that gives at most `MAX_COLUMNS`, empty columns included."""
     unit, numbers = _unit(split.values())
+    # columns without a document too: a gap in time should be seen
     rows: dict[int, ValueCount] = {}
     if numbers:
         for number in range(min(numbers.values()), max(numbers.values()) + 1):
@@ -497,7 +499,7 @@ def _read_manifest(home: Home) -> Manifest | None:
         return None
     try:
         return read_manifest(home.file("shards"))
-    except UserError:
+    except UserError:  # a report of a damaged home is still of use
         return None
 
 

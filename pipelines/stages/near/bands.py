@@ -1,8 +1,8 @@
 """How the 256 values of a signature are divided into bands, and what that finds.
 
-A band of r values is equal in two signatures with the chance s**r, where s is the Jaccard similarity
-of the texts; so a pair meets in at least one of b bands with the chance 1 - (1 - s**r)**b (Leskovec,
-Rajaraman, Ullman, Mining of Massive Datasets, 3.4.2).
+A band of r values is equal in two signatures with the chance s**r, where s is the Jaccard
+similarity of the texts; so a pair meets in at least one of b bands with the chance
+1 - (1 - s**r)**b (Leskovec, Rajaraman, Ullman, Mining of Massive Datasets, 3.4.2).
 """
 
 from pipelines.recipe import Recipe

@@ -1,16 +1,16 @@
 """The numba kernels of near-deduplication: words and shingles from UTF-8 bytes, sketches, band
 keys, runs, exact Jaccard.
 
-**What is compared** (the plain twin: `tests/pipelines/stages/near/minhash_twins.py`): the words of a
-text are `re.findall(r"\\w+", text.lower())`, digits as they are; a shingle is `ngram` words in a
-row; a text is the set of its shingles, each as 64 bits. Shorter texts have none: they are left to
+**What is compared** (the plain twin is in `tests/pipelines/stages/near/minhash_twins.py`): the words
+of a text are `re.findall(r"\\w+", text.lower())`, digits as they are; a shingle is `ngram` words in
+a row; a text is the set of its shingles, each as 64 bits. Shorter texts have none: they are left to
 the stage `exact`.
 
 **The sketch** is fast similarity sketching (Dahlgaard, Knudsen, Thorup 2017) with `BINS` values. In
 round 0 the top bits of a shingle choose its bin, and the least shingle of a bin stays. While bins
-are empty, each round hashes all shingles anew and fills only bins that were empty when it began; the
-rounds after `BINS` put every shingle into one bin, so that it ends. Two sketches agree in each place
-with the chance of the texts' Jaccard similarity, whatever their lengths.
+are empty, each round hashes all shingles anew and fills only bins that were empty when it began;
+the rounds after `BINS` put every shingle into one bin, so that it ends. Two sketches agree in each
+place with the chance of the texts' Jaccard similarity, whatever their lengths.
 
 The kernels call each other, so they share one file: numba's cache watches only a function's own
 file. Arrays in, arrays out; serial and `nogil`.
@@ -100,8 +100,9 @@ def is_final_sigma(text: NDArray[np.uint8], i: Int, table: NDArray[np.uint32]) -
 
 @jit
 def hash_words(text: NDArray[np.uint8], table: NDArray[np.uint32], out: U64) -> Int:
-    """Write a hash of each word of a text in valid UTF-8, in order; returns how many. `out` has room
-    for half the bytes and 2 more.
+    """Write a hash of each word of a text in valid UTF-8, in order; returns how many.
+
+    `out` has room for half the bytes and 2 more.
 
     The hash is a polynomial over the lowered code points, not mixed yet. There is no branch on a
     word's end, which makes it 2.4 times as fast. Unsigned indices, and a mask in place of a choice,
@@ -349,7 +350,7 @@ def best_kept(
     near: NDArray[np.int64],
     best: NDArray[np.int64],
 ) -> None:
-    """The best pair of each document that is `gone`: highest score, then first; -1 where it has none.
+    """The best pair of each document that is `gone`: highest score, then first, else -1.
 
     Only pairs count whose other document is kept: not `gone`, and -1 in `near`.
     """

@@ -391,8 +391,8 @@ def test_a_list_of_addresses(site: Site, tmp_path: Path, corpus: Corpus) -> None
     host = site.url.removeprefix("http://").replace(":", "_")
     assert code == 1 and f"missing: {host}/nowhere: HTTP 404 Not Found\n" in out
     assert err.endswith(
-        f"error: {tmp_path / 'to'}: 1 file could not be fetched\nhint: run the same command "
-        "again to try them again\n"
+        f"error: {tmp_path / 'to'}: 1 file could not be fetched\n"
+        "hint: run the same command again to try them again\n"
     )
     assert files_below(tmp_path / "to") == {
         f"{host}/a b/x%3F.txt": b"one",

@@ -91,7 +91,8 @@ def test_silence_that_is_borne() -> None:
     assert engine_of(["--runner=DataflowRunner"]).stall_s == 1200.0
 
 
-STOPPED = """Pipeline BeamApp-root-1121124122-5b14d5eb failed in state FAILED: java.lang.IllegalStateException: Cannot call methods on a stopped SparkContext.
+STOPPED = """Pipeline BeamApp-root-1121124122-5b14d5eb failed in state FAILED: \
+java.lang.IllegalStateException: Cannot call methods on a stopped SparkContext.
 This stopped SparkContext was created at:
 
 org.apache.spark.api.java.JavaSparkContext.<init>(JavaSparkContext.scala:58)
