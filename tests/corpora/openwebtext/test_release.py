@@ -120,7 +120,7 @@ def test_a_plain_tar_is_cut_between_members(forms: Path, slice_bytes: int) -> No
 
 def test_a_part_reads_no_member_of_another(forms: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The outer tar is cut without inflating what a worker does not need."""
-    from corpora.inputs import streams
+    from corpora.inputs import nested_archives
     from corpora.inputs.streams import inflate
 
     options = OpenWebTextOptions(input=(str(forms / "subset" / "*.tar"),), slice_bytes=1)
@@ -128,7 +128,9 @@ def test_a_part_reads_no_member_of_another(forms: Path, monkeypatch: pytest.Monk
     inflated: list[str] = []
     plain = inflate
     monkeypatch.setattr(
-        streams, "inflate", lambda stream, codec: inflated.append(codec) or plain(stream, codec)
+        nested_archives,
+        "inflate",
+        lambda stream, codec: inflated.append(codec) or plain(stream, codec),
     )
     from corpora.openwebtext.release import read_part
 

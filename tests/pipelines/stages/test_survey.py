@@ -336,7 +336,7 @@ def test_a_dry_run_reads_nothing(folder: Path, corpus: Corpus) -> None:
         and "lines: 3 files, 40 bytes, in 1 slice\n" in err
         and not (folder / "none").exists()
     )
-    assert "lines: first read: 4 files, 57 bytes, in 1 slice" in err
+    assert "lines: survey (first reading): 4 files, 57 bytes, in 1 slice" in err
 
 
 def test_notes_hold_no_values_unless_told() -> None:
