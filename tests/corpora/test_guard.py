@@ -69,6 +69,7 @@ def fail_once(path: str) -> str:
         ("fail", "error", "no such page"),
     ],
 )
+@pytest.mark.builds
 def test_what_goes_wrong_is_named_and_the_next_call_works(
     name: str, reason: str, word: str
 ) -> None:

@@ -16,6 +16,8 @@ import trainer_runs as runs
 
 from trainer.jit import kernel_sources
 
+pytestmark = pytest.mark.builds
+
 SCRIPT = """
 import json
 import numpy as np

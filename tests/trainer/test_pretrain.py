@@ -41,6 +41,7 @@ def arguments(shards: Path, run: Path, *more: str, steps: int = 20) -> list[str]
     ]
 
 
+@pytest.mark.builds
 def test_overfits_a_small_set(tmp_path: Path) -> None:
     """Three documents, one epoch after another, masks anew each time: the loss falls below 0.1."""
     tokenizer = small_tokenizer()
@@ -126,6 +127,7 @@ def test_the_first_losses_stay_as_they_are(small: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
+@pytest.mark.builds
 def test_half_precision(small: Path, tmp_path: Path, precision: str) -> None:
     """Autocast and, for fp16, the loss scale; losses stay near those of fp32, weights are fp32."""
     runs.train(arguments(small, tmp_path / "full"))
@@ -137,6 +139,7 @@ def test_half_precision(small: Path, tmp_path: Path, precision: str) -> None:
     )
 
 
+@pytest.mark.builds
 def test_an_overflow_of_fp16_is_skipped_and_the_scale_halved(
     small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -216,6 +219,7 @@ def test_spike_guard(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("sent, code", [(signal.SIGTERM, 1), (signal.SIGINT, 130)])
+@pytest.mark.builds
 def test_a_signal_saves_and_stops(
     small: Path,
     tmp_path: Path,

@@ -12,6 +12,8 @@ import torch
 import trainer_runs as runs
 from trainer_fixtures import random_documents, small_tokenizer, write_shards
 
+pytestmark = pytest.mark.builds
+
 STEPS = 50
 
 

@@ -105,6 +105,7 @@ NOTES = st.lists(st.tuples(URLS, st.none() | st.integers(-3, 9)), max_size=30)
     st.sampled_from(["submission", "url"]),
     st.randoms(use_true_random=False),
 )
+@pytest.mark.builds
 def test_a_list_is_what_a_dictionary_gives(
     tmp_path_factory: pytest.TempPathFactory,
     noted: list[Noted],

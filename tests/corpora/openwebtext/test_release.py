@@ -291,6 +291,7 @@ def test_what_is_no_file_and_paths_that_climb(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["in", "urlsf_subset00-1_data.xz"]
 
 
+@pytest.mark.builds
 def test_bombs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from corpora.inputs import nested_archives
 

@@ -172,6 +172,7 @@ def test_any_characters_score_as_the_twin_says(text: str, way: tuple[bool, bool]
 
 
 @pytest.mark.parametrize(("joined", "as_sets"), WAYS)
+@pytest.mark.builds
 def test_real_text_scores_as_the_twin_says(joined: bool, as_sets: bool) -> None:
     questions = all_questions()
     pattern = (

@@ -31,6 +31,8 @@ from corpora.text.language import (
 from corpora.web.extract import _sample, extract_page
 from corpora.web.page import Page
 
+pytestmark = pytest.mark.builds
+
 ALIASES = {"nb": "no", "nn": "no", "zh": "zh-cn"}
 
 

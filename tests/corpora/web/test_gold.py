@@ -9,6 +9,8 @@ from corpora.text.normalise import normalise
 from corpora.web.extract import extract_page
 from corpora.web.page import MAX_PAGE_BYTES, Page, PageSettings
 
+pytestmark = pytest.mark.builds
+
 
 def test_the_scorer_counts_runs_of_four_words() -> None:
     """By hand: 5 runs in the true text, 3 of them found, 1 foreign."""

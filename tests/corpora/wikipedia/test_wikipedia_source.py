@@ -123,6 +123,7 @@ def test_every_page_is_a_document_or_a_reject_with_a_reason(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     "form", ["xml", "xml.bz2", "multistream.xml.bz2", "xml.gz", "xml.xz", "bz2"]
 )
+@pytest.mark.builds
 def test_every_form_of_a_dump_and_any_cut_of_it_gives_the_same(form: str, tmp_path: Path) -> None:
     pages = [page(number, f"Page: {number}", prose(number)) for number in range(300)]
     text = (head() + "".join(pages) + END).encode()

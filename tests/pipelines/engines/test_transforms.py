@@ -22,6 +22,8 @@ from pipelines.home.layout import Home, open_home, write_recipe
 from pipelines.home.summaries import summaries
 from pipelines.recipe import load_recipe
 
+pytestmark = pytest.mark.builds
+
 TRANSFORMS = [getattr(public, name) for name in public.__all__ if name != "options"]
 BEGINNING = (public.Survey, public.Ingest, public.Build)
 """The transforms that a pipeline can begin with."""

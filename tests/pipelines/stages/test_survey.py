@@ -248,6 +248,7 @@ def test_without_a_survey_ingest_says_so(folder: Path) -> None:
 # --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.builds
 def test_a_build_surveys_first(
     folder: Path, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -335,13 +336,14 @@ def test_a_dry_run_reads_nothing(folder: Path, corpus: Corpus) -> None:
         and "lines: 3 files, 40 bytes, in 1 slice\n" in err
         and not (folder / "none").exists()
     )
-    assert "lines: first read: 4 files, 57 bytes, in 1 slice" in err
+    assert "lines: survey (first reading): 4 files, 57 bytes, in 1 slice" in err
 
 
 def test_notes_hold_no_values_unless_told() -> None:
     assert Note(path="a", position=0, reason="empty").values is None
 
 
+@pytest.mark.builds
 def test_all_stages_as_one_pipeline(folder: Path) -> None:
     """As a jar runs them: ingest begins when the survey has come to its conclusion."""
     from pipelines.engines.run import run_build

@@ -235,6 +235,7 @@ def test_the_fast_encoder_on_every_code_point(last: int, tokenizer_file: str) ->
     )
 
 
+@pytest.mark.builds
 def test_the_fast_encoder_on_real_text(tokenizer_file: str, novels: Path, sentences: Path) -> None:
     import bz2
 

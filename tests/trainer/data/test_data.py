@@ -311,6 +311,7 @@ def ten_million(tmp_path_factory: pytest.TempPathFactory) -> Data:
 
 
 @pytest.mark.parametrize("style", ["exact", "fairseq"])
+@pytest.mark.builds
 def test_masking_over_ten_million_tokens(ten_million: Data, style: str) -> None:
     """Rate, shares, positions and random ids are as the paper says, within sampling error; special
     ids stay out."""
