@@ -1,4 +1,4 @@
-"""The source `cc_news`: news pages from Common Crawl's WARC archives, or web pages from any WARC and
+"""The source `cc_news`: news pages from Common Crawl's WARC archives, or web pages from any WARC or
 ARC archives.
 
 `input` names archives in any layout; the bucket's own is
@@ -211,6 +211,7 @@ def _outcome(
     if isinstance(outcome, Reject):
         return outcome
 
+    # Only the page itself tells the day that it names.
     refusal = _refuse_document(options, record, outcome)
     if refusal is not None:
         return refusal.at(path, record.position, record.url)

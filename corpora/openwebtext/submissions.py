@@ -34,6 +34,7 @@ MAX_ROW_LINES = 2_000
 """Lines of one row of a table: a quotation mark without its partner ends there."""
 
 _MAX_SCORE = 2**31 - 1
+"""The notes of a survey hold scores of 32 bits."""
 
 _TABLES = {".csv": ",", ".tsv": "\t"}
 
@@ -81,7 +82,7 @@ def read_part(wanted: Wanted, part: Part) -> Iterator[Link | Reject]:
         form, compression = kind_of(part.path)
         with open_inflated(part.address, compression, long_window=True) as stream:
             for record in _read_stream(wanted, part, stream, form):
-                position = record.position + 1
+                position = record.position + 1  # the place of damage behind it
                 yield record
     except (UnicodeEncodeError, *DAMAGE) as error:
         yield what_broke(error).at(part.path, position)
@@ -278,6 +279,7 @@ def _refuse_submission(wanted: Wanted, record: Record, address: str) -> Refusal 
         return Refusal("no_url", "" if known else f"fields: {', '.join(map(str, record))}")
     if _is_true(record.get("is_self")):
         return Refusal("self_post")
+    # Old dumps have no `is_self`, but a domain such as self.AskReddit.
     if str(record.get("domain") or "").lower().startswith("self."):
         return Refusal("self_post")
     deleted = "" if wanted.deleted else _deleted(record)
@@ -361,6 +363,7 @@ def _score(record: Record) -> int | None:
     downs = record.get("downs")
     if "score" not in record and isinstance(ups, int) and isinstance(downs, int):
         value = ups - downs
+    # True and False are whole numbers in Python, and no scores.
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None
 
