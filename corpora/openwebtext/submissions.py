@@ -124,11 +124,11 @@ def _read_json(wanted: Wanted, path: str, position: int, line: bytes) -> Link | 
     try:
         record = json.loads(line.decode("utf-8-sig"))  # a file may begin with a byte order mark
     except UnicodeError as error:
-        return _unreadable("bad_encoding", error, line).at(path, position)
+        return _unreadable(error, line, reason="bad_encoding").at(path, position)
     except (ValueError, RecursionError) as error:  # a line may nest a million lists
-        return _unreadable("bad_json", error, line).at(path, position)
+        return _unreadable(error, line, reason="bad_json").at(path, position)
     if not isinstance(record, dict):
-        return _unreadable("bad_json", "not an object", line).at(path, position)
+        return _unreadable("not an object", line, reason="bad_json").at(path, position)
     return _judge(wanted, path, position, record)
 
 
@@ -136,7 +136,7 @@ def _read_address(wanted: Wanted, path: str, position: int, line: bytes) -> Link
     try:
         url = line.decode("utf-8-sig").strip()
     except UnicodeError as error:
-        return _unreadable("bad_encoding", error, line).at(path, position)
+        return _unreadable(error, line, reason="bad_encoding").at(path, position)
     if url.startswith("#"):
         return Refusal("comment", url[:_START]).at(path, position)
 
@@ -146,7 +146,7 @@ def _read_address(wanted: Wanted, path: str, position: int, line: bytes) -> Link
     return Link(position=position, url=url, key=outcome, score=None)
 
 
-def _unreadable(reason: str, why: object, line: bytes) -> Refusal:
+def _unreadable(why: object, line: bytes, *, reason: str) -> Refusal:
     return Refusal(reason, str(why)[:200], line[:_START].decode("utf-8", "replace"))
 
 
@@ -171,7 +171,7 @@ def _read_table(
                 return
         elif len(values) != len(names):
             why = f"{len(values)} values, {len(names)} columns"
-            yield _unreadable("bad_csv", why, row or b"").at(part.path, position)
+            yield _unreadable(why, row or b"", reason="bad_csv").at(part.path, position)
         else:
             yield _judge(wanted, part.path, position, dict(zip(names, values)))
 
@@ -184,9 +184,9 @@ def _values(row: bytes | None, comma: str) -> list[str] | Refusal:
         text = row.decode("utf-8-sig").replace("\0", "")  # csv refuses NULs in Python 3.10
         (values,) = csv.reader([text], delimiter=comma, strict=True)
     except UnicodeError as error:
-        return _unreadable("bad_encoding", error, row)
+        return _unreadable(error, row, reason="bad_encoding")
     except (csv.Error, ValueError) as error:
-        return _unreadable("bad_csv", error, row)
+        return _unreadable(error, row, reason="bad_csv")
     return values
 
 
