@@ -281,5 +281,6 @@ class Source:
 
 def document_id(source: str, path: str, position: int) -> str:
     """32 hex digits: blake2b-16 of the source's name, the path and the position."""
+    # Stored documents, rejects and shards name documents by this id: it can never change.
     text = f"{source}\n{path}\n{position}"
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

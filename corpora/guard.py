@@ -95,6 +95,7 @@ class Guard:
         """
         answered, value = self._try(args, kwargs)
 
+        # A function that raises would do so again; time and memory may have been short only once.
         if not answered and value.reason != "error":
             self._restart()
             answered, value = self._try(args, kwargs)
@@ -126,6 +127,7 @@ class Guard:
         assert self._requests is not None and self._answers is not None
         try:
             self._requests.send((args, kwargs))
+            # `recv` alone would wait for ever.
             if not self._answers.poll(self._deadline_s):
                 return False, Refusal("timeout", f"no answer in {self._deadline_s:g} s")
             kind, value = self._answers.recv()
@@ -151,11 +153,13 @@ class Guard:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", _CHILD, setup],
                 pass_fds=(request_out, answer_in),
+                # What a library prints must not mix with the output of the command.
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
             )
         finally:
+            # The child has copies of these ends; ours would hide that it closed them.
             os.close(request_out)
             os.close(answer_in)
             self._requests = Connection(request_in, readable=False)
@@ -225,6 +229,7 @@ def serve(
         return
 
     _limit_memory(memory_bytes)
+    # What was imported stays for good: the collector need not visit it after every page.
     gc.collect()
     gc.freeze()
     parent = os.getppid()

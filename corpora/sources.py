@@ -58,4 +58,5 @@ def module_file(kind: str) -> str | None:
     """The file of the user's own module, whose change redoes the source; None for our kinds."""
     if kind in KINDS:
         return None
+    # A package without an `__init__.py` has no file.
     return getattr(importlib.import_module(kind.split(":", 1)[0]), "__file__", None)

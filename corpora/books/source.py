@@ -280,6 +280,7 @@ def _language(options: BooksOptions, book: _Book) -> str | Refusal:
         wrong.append(f"it says: {named}")
     if wrong:
         return Refusal("language", ", ".join(wrong), beginning)
+    # Of a text that is too short to tell, the book's own word counts.
     return (named or "") if language == UNKNOWN else language
 
 

@@ -212,6 +212,7 @@ def _outcome(
     if isinstance(outcome, Reject):
         return outcome
 
+    # Only the page itself tells the day that it names.
     refusal = _refuse_document(options, record, outcome)
     if refusal is not None:
         return refusal.at(path, record.position, record.url)

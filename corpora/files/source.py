@@ -84,6 +84,7 @@ class FilesOptions(SourceOptions):
             newline = "\n".encode(self.encoding)
         except LookupError:
             raise ValueError(f"encoding: {self.encoding!r} is unknown") from None
+        # In UTF-16 and its like the byte of a line end may be part of another character.
         if newline != b"\n" and self.document in ("line", "blank-line"):
             raise ValueError(
                 f"encoding: {self.encoding!r} cannot be read by lines; convert the files to utf-8"
@@ -130,6 +131,7 @@ def _row_ranges(options: FilesOptions, part: Part) -> Iterator[Part]:
         yield part  # reading it will name the damage
         return
 
+    # Never inside a row group, which is decoded as a whole.
     start = 0
     rows = 0
     share = 0
@@ -156,7 +158,7 @@ def read_part(options: FilesOptions, part: Part) -> Iterator[Document | Reject]:
     position = part.start
     try:
         for record in _records(options, part):
-            position = record.position + 1
+            position = record.position + 1  # the place of damage behind it
             yield record
     except (UnicodeEncodeError, *DAMAGE) as error:
         yield what_broke(error).at(part.path, position)
@@ -297,6 +299,7 @@ def _field_record(
     if not isinstance(text, str):
         detail = f"no text in field {options.text_field!r}; fields: {', '.join(map(str, fields))}"
         return Refusal("no_text", detail[:200]).at(part.path, position)
+    # A character has at least one byte; ingest counts the bytes exactly.
     if len(text) > MAX_DOCUMENT_BYTES:
         return _too_large(part, position)
 
@@ -362,6 +365,7 @@ def _parquet_rows(
     columns = [name for name in wanted if name and name in names]
     first_row = 0  # of the row group
     for index in range(table.num_row_groups):
+        # A row group belongs to the part in which it begins.
         if first_row >= part.start and (part.stop is None or first_row < part.stop):
             position = first_row
             for batch in table.iter_batches(_BATCH_ROWS, row_groups=[index], columns=columns):

@@ -89,6 +89,7 @@ def merge(
         tempfile.TemporaryDirectory(prefix="corpusmill-") as folder,
         pa.ipc.new_file(output, LIST_SCHEMA) as writer,
     ):
+        # On disk first: the notes of all slices do not fit into memory.
         _scatter(addresses, folder, tick)
         for part in range(PARTS):
             notes = _read_part(os.path.join(folder, str(part)))
@@ -109,6 +110,7 @@ def _read_part(path: str) -> pa.Table:
         return NOTE_SCHEMA.empty_table()
     with pa.OSFile(path) as stream, pa.ipc.open_stream(stream) as reader:
         notes = reader.read_all().combine_chunks()
+    # At once, so that the disk need not hold all notes and the list together.
     os.unlink(path)
     return notes
 
@@ -196,6 +198,7 @@ def _merged(notes: pa.Table, min_score: int, score_of: ScoreOf) -> pa.RecordBatc
         return pa.RecordBatch.from_pylist([], LIST_SCHEMA)
 
     by_key = _sorted(notes)
+    # A group begins where either half of the key changes.
     begins = np.ones(len(notes), np.bool_)
     begins[1:] = (by_key.high[1:] != by_key.high[:-1]) | (by_key.low[1:] != by_key.low[:-1])
     starts = np.flatnonzero(begins)
@@ -231,6 +234,7 @@ def _ties(
 ) -> Iterator[tuple[int, int]]:
     """(group, row) for groups in which several spellings have the highest score and the same
     length: the row of the first in the alphabet."""
+    # Few addresses are spelled in several ways: a loop will do.
     for group in np.flatnonzero(count > 1).tolist():
         begin = int(starts[group])
         rows = []

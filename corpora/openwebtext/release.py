@@ -108,6 +108,7 @@ def _outcome(path: str, position: int, found: Found) -> Document | Reject:
 
 def _decoded(content: bytes, name: str) -> str | Refusal:
     """The text of a member as the loader gives it, without NULs; `name` is told in the detail."""
+    # NULs are valid UTF-8: decoding would not notice them.
     nul = content.count(0)
     if 100 * nul > len(content):
         return Refusal("nul", f"{name}: {nul:,} NULs in {len(content):,} bytes")

@@ -34,6 +34,7 @@ MAX_ROW_LINES = 2_000
 """Lines of one row of a table: a quotation mark without its partner ends there."""
 
 _MAX_SCORE = 2**31 - 1
+"""The notes of a survey hold scores of 32 bits."""
 
 _TABLES = {".csv": ",", ".tsv": "\t"}
 
@@ -81,7 +82,7 @@ def read_part(wanted: Wanted, part: Part) -> Iterator[Link | Reject]:
         form, compression = kind_of(part.path)
         with open_inflated(part.address, compression, long_window=True) as stream:
             for record in _read_stream(wanted, part, stream, form):
-                position = record.position + 1
+                position = record.position + 1  # the place of damage behind it
                 yield record
     except (UnicodeEncodeError, *DAMAGE) as error:
         yield what_broke(error).at(part.path, position)
@@ -123,11 +124,11 @@ def _read_json(wanted: Wanted, path: str, position: int, line: bytes) -> Link | 
     try:
         record = json.loads(line.decode("utf-8-sig"))  # a file may begin with a byte order mark
     except UnicodeError as error:
-        return _unreadable("bad_encoding", error, line).at(path, position)
+        return _unreadable(error, line, reason="bad_encoding").at(path, position)
     except (ValueError, RecursionError) as error:  # a line may nest a million lists
-        return _unreadable("bad_json", error, line).at(path, position)
+        return _unreadable(error, line, reason="bad_json").at(path, position)
     if not isinstance(record, dict):
-        return _unreadable("bad_json", "not an object", line).at(path, position)
+        return _unreadable("not an object", line, reason="bad_json").at(path, position)
     return _judge(wanted, path, position, record)
 
 
@@ -135,7 +136,7 @@ def _read_address(wanted: Wanted, path: str, position: int, line: bytes) -> Link
     try:
         url = line.decode("utf-8-sig").strip()
     except UnicodeError as error:
-        return _unreadable("bad_encoding", error, line).at(path, position)
+        return _unreadable(error, line, reason="bad_encoding").at(path, position)
     if url.startswith("#"):
         return Refusal("comment", url[:_START]).at(path, position)
 
@@ -145,7 +146,7 @@ def _read_address(wanted: Wanted, path: str, position: int, line: bytes) -> Link
     return Link(position=position, url=url, key=outcome, score=None)
 
 
-def _unreadable(reason: str, why: object, line: bytes) -> Refusal:
+def _unreadable(why: object, line: bytes, *, reason: str) -> Refusal:
     return Refusal(reason, str(why)[:200], line[:_START].decode("utf-8", "replace"))
 
 
@@ -170,7 +171,7 @@ def _read_table(
                 return
         elif len(values) != len(names):
             why = f"{len(values)} values, {len(names)} columns"
-            yield _unreadable("bad_csv", why, row or b"").at(part.path, position)
+            yield _unreadable(why, row or b"", reason="bad_csv").at(part.path, position)
         else:
             yield _judge(wanted, part.path, position, dict(zip(names, values)))
 
@@ -183,9 +184,9 @@ def _values(row: bytes | None, comma: str) -> list[str] | Refusal:
         text = row.decode("utf-8-sig").replace("\0", "")  # csv refuses NULs in Python 3.10
         (values,) = csv.reader([text], delimiter=comma, strict=True)
     except UnicodeError as error:
-        return _unreadable("bad_encoding", error, row)
+        return _unreadable(error, row, reason="bad_encoding")
     except (csv.Error, ValueError) as error:
-        return _unreadable("bad_csv", error, row)
+        return _unreadable(error, row, reason="bad_csv")
     return values
 
 
@@ -278,6 +279,7 @@ def _refuse_submission(wanted: Wanted, record: Record, address: str) -> Refusal 
         return Refusal("no_url", "" if known else f"fields: {', '.join(map(str, record))}")
     if _is_true(record.get("is_self")):
         return Refusal("self_post")
+    # Old dumps have no `is_self`, but a domain such as self.AskReddit.
     if str(record.get("domain") or "").lower().startswith("self."):
         return Refusal("self_post")
     deleted = "" if wanted.deleted else _deleted(record)
@@ -361,6 +363,7 @@ def _score(record: Record) -> int | None:
     downs = record.get("downs")
     if "score" not in record and isinstance(ups, int) and isinstance(downs, int):
         value = ups - downs
+    # True and False are whole numbers in Python, and no scores.
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None
 

@@ -31,6 +31,7 @@ class Search:
 
     def whole(self, words: list[str]) -> list[int]:
         """The numbers, from 1, of the questions whose words follow each other in these words."""
+        # A search in one string runs in C, which comparing lists of words does not.
         text = _spaced(words)
         return [
             number for number, question in enumerate(self._spaced_questions, 1) if question in text

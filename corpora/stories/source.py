@@ -226,6 +226,7 @@ def _archive_records(
         if isinstance(record, Reject):
             yield record
             continue
+        # Before the extraction, which is nearly all of the cost.
         refusal = verdict(record.position)
         if refusal is not None:
             yield refusal.at(part.path, record.position, record.url)

@@ -116,6 +116,7 @@ def cut_score(scores: Callable[[], Iterator[NDArray[np.int64]]], wanted: int) ->
 
         descending = counts[::-1]
         from_top = np.cumsum(descending)
+        # The first place at which the count from the top reaches what is left.
         place = int(np.searchsorted(from_top, left))
         left -= int(from_top[place] - descending[place])
         prefix = prefix << 16 | (0xFFFF - place)

@@ -321,7 +321,7 @@ def _guessed_date(
 def _absolute(link: str | None, url: str | None) -> str | None:
     try:
         return urljoin(url or "", link) if link else None
-    except ValueError:
+    except ValueError:  # such as http://[
         return None
 
 
@@ -334,7 +334,7 @@ def _date(value: str, latest: datetime.date | None) -> datetime.date | None:
     numbers = [int(group) for group in match.groups() if group is not None]
     try:
         date = datetime.date(*numbers)
-    except ValueError:
+    except ValueError:  # such as 30 February
         return None
     if date < FIRST_DATE or (latest is not None and date > latest):
         return None

@@ -100,6 +100,7 @@ class Window:
         return content
 
     def _load(self, offset: int) -> None:
+        # A forward scan never seeks: a remote file would begin a new request.
         if offset != self._next:
             self._stream.seek(offset)
         self._block = self._stream.read(_BLOCK)
@@ -148,6 +149,7 @@ class _Inflation:
             yield from self._feed(chunk)
             if not chunk and not self._engine.eof:
                 raise Cut
+        # The last chunk reached into the next member.
         self.end -= len(self._engine.unused_data)
 
     def _feed(self, chunk: bytes) -> Iterator[bytes]:
@@ -164,6 +166,7 @@ class _Inflation:
             if piece:
                 yield piece
             chunk = engine.unconsumed_tail
+            # A full piece may have more behind it, even when no input is left.
             if engine.eof or (not chunk and len(piece) < PIECE):
                 return
 

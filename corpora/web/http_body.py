@@ -52,6 +52,7 @@ def decode_body(stored: bytes, headers: dict[str, str], limit: int) -> Body:
     named = headers.get("content-encoding", "").lower()
     for _ in range(_LAYERS):
         body = _undo_known(content, headers, limit)
+        # What looks like text was stored without the encoding that its header names.
         if body is None and named and not _looks_like_text(content):
             body = _undo_named(content, named, limit)
             named = ""  # an encoding that only a header names is undone once

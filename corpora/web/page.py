@@ -150,10 +150,12 @@ def refuse(content: bytes, content_type: str = "", url: str | None = None) -> Re
     if suffix:
         return Refusal("not_html", f"the address ends in {suffix[0]}")
 
+    # Servers call pictures and archives pages, so the first bytes decide.
     magic = _BINARY.match(content)
     if magic:
         return Refusal("binary", repr(magic[0][:8]))
 
+    # Feeds and lists of addresses would parse as pages of many short texts.
     start = content[:_START_BYTES]
     if _FEED.match(start, _prologue_end(start)):
         return Refusal("feed")

@@ -149,6 +149,7 @@ def _is_plain(window: gzip_members.Window, first: bytes) -> bool:
         return False
     if _starts_record(window.exactly(0, _FIRST_LINE)):
         return True
+    # Members may begin behind garbage.
     return gzip_members.find(window, 0, _starts_record) is None
 
 
@@ -355,6 +356,7 @@ class _Stretch:
 
     def readline(self, limit: int | None = None) -> bytes:
         """One line of a header; raises ValueError where a header is longer than 256 KB."""
+        # warcio reads the header by lines of any length: the limit bounds them all together.
         self.fill(_HEADER_LIMIT)
         stop = self._held.find(b"\n", self._at, self._at + _HEADER_LIMIT)
         line = self._held[self._at : stop + 1 if stop >= 0 else self._at + _HEADER_LIMIT]
@@ -414,6 +416,7 @@ def _read_stretch(stretch: _Stretch) -> Iterator[Record | Damage]:
         if not first:
             return
 
+        # Inside a member a record has no offset of its own: the records are counted from its start.
         position = stretch.consumed if stretch.counts_bytes else stretch.offset + count
         count += 1
         if not _starts_record(first):
@@ -454,6 +457,7 @@ def _record(stretch: _Stretch, parsed: ArcWarcRecord, position: int) -> Record:
     stretch.skip_blank_lines()
 
     headers, body, status = _http(block)
+    # The record's own type, application/http, says nothing about the page in it.
     content_type = parsed.content_type or ""
     if status is not None:
         content_type = headers.get("content-type", "")
@@ -498,7 +502,7 @@ def _http(block: bytes) -> tuple[dict[str, str], bytes, int | None]:
     """
     headers: dict[str, str] = {}
     status = None
-    for _ in range(3):
+    for _ in range(3):  # two heads before the real one at most
         if not _HTTP_START.match(block):
             break
         stream = BytesIO(block[:_HEADER_LIMIT])

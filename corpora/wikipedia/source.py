@@ -148,7 +148,7 @@ def read(options: WikipediaOptions, piece: Slice) -> Iterator[Document | Reject]
         position = part.start
         try:
             for record in _read_part(options, part):
-                position = record.position + 1
+                position = record.position + 1  # the place of damage behind it
                 yield record
         except (PermissionError, FileNotFoundError, IsADirectoryError, UnicodeEncodeError) as error:
             if not part.start:  # one reject per file, not one per range
@@ -253,6 +253,7 @@ def _style(options: WikipediaOptions, head: Head) -> Style:
     """The options of the reader, with this wiki's own names for pictures and categories."""
     # The numbers of the namespaces: -2 media, 6 files, 14 categories.
     names: dict[int, set[str]] = {-2: {"media"}, 6: {"file", "image"}, 14: {"category"}}
+    # A dump names them in its own language, such as Datei and Kategorie, and English stays valid.
     for number, name in head.namespaces:
         if number in names:
             names[number].add(name.lower())
