@@ -52,8 +52,8 @@ def adopt_recipe(
 
 
 def _changes_of_home(home_root: str, recipe: Recipe) -> Iterator[str]:
-    """`changes` from the home's recipe. One that cannot be read is replaced, unless it is of a newer
-    format."""
+    """`changes` from the home's recipe. One that cannot be read is replaced, unless its format is
+    newer."""
     try:
         _, old = open_home(home_root)
     except UserError as error:

@@ -56,6 +56,7 @@ def build(job: Job) -> None:
 
 def run_stages(job: Job, names: tuple[str, ...]) -> None:
     """Run the named stages that the recipe asks for, in order. Raises `UserError`."""
+    # Beam takes seconds to import, which `corpus --help` need not wait for.
     from pipelines.engines.run import run_stage
 
     if engine_of(job.beam_arguments).jar:
@@ -71,6 +72,7 @@ def run_stages(job: Job, names: tuple[str, ...]) -> None:
             check_aside(job, stage)
             stage.account(job)
 
+    # The card belongs to the output: it is written anew with every change of the shards.
     if tokenize.STAGE.name in names:
         write_shards_card(job.home, job.recipe)
 

@@ -12,7 +12,6 @@ Empty ones are rejects `empty`; those in which more than one byte in a hundred i
 `nul`; others lose their NULs, which `extra.nul` counts, and have the mark `nul`.
 """
 
-import functools
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
@@ -47,7 +46,7 @@ def cut(parts: Iterable[Part], slice_bytes: int) -> Iterator[Part]:
     edges_of: dict[Part, tuple[int, ...]] = {}
     if large:
         # Reading headers from a store waits for the network: several at a time.
-        edges = files.each(large[0].address, lambda part: _edges(part, slice_bytes), large)
+        edges = files.each(large[0].address, lambda part: tuple(tar_edges(part, slice_bytes)), large)
         edges_of = dict(zip(large, edges))
 
     for part in whole:
@@ -58,12 +57,6 @@ def cut(parts: Iterable[Part], slice_bytes: int) -> Iterator[Part]:
         for start, stop in zip(starts, [*starts[1:], None]):
             end = part.size if stop is None else stop
             yield replace(part, start=start, stop=stop, share=end - start)
-
-
-@functools.lru_cache(maxsize=256)
-def _edges(part: Part, about: int) -> tuple[int, ...]:
-    """The offsets at which a tar is cut; remembered, since a build asks for the slices twice."""
-    return tuple(tar_edges(part, about))
 
 
 def read_part(part: Part) -> Iterator[Document | Reject]:

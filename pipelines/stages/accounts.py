@@ -46,6 +46,7 @@ def check_disk(home: Home, needed: int, reckoning: str) -> None:
         return
 
     free = shutil.disk_usage(home.root).free
+    # An earlier build of this home is written over, so its files count as room.
     for name in ("documents", "work", "shards"):
         for path in Path(home.file(name)).rglob("*"):
             free += path.stat().st_size if path.is_file() else 0

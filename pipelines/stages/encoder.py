@@ -37,6 +37,7 @@ Encoder = Callable[[list[str]], Encoded]
 def read_tokenizer(address: str) -> Tokenizer:
     """A tokenizer that encodes text as text: special tokens in it are ordinary characters."""
     tokenizer = Tokenizer.from_str(files.read_bytes(address).decode())
+    # A page that contains </s> must not be able to end a document.
     tokenizer.encode_special_tokens = True
     tokenizer.no_truncation()
     tokenizer.no_padding()
@@ -56,6 +57,7 @@ def split_sentences(text: str, language: str, whitespace: str) -> list[str]:
     white space is before it (in Chinese there is none). `strip` is the same without that space.
     `language` is a langdetect code; an unknown one is split like English.
     """
+    # sentencex knows Chinese as one language, langdetect as two.
     code = {"zh-cn": "zh", "zh-tw": "zh", "any": "en"}.get(language, language)
     spans = list(_sentence_spans(text, code))
     if whitespace == "keep":
@@ -155,6 +157,7 @@ def fastest_encoder(address: str) -> Encoder:
         if not is_equal:
             return plain(sentences)
 
+        # Special tokens in the text are split like any text, as the reference does.
         content, offsets = fast.encode_batch_flat(
             sentences, add_special_tokens=False, split_special_tokens=True
         )

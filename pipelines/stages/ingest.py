@@ -77,6 +77,7 @@ def plan(
         if options.ftfy:
             ftfy_fix()
 
+        # The survey decides which records are read, so a new conclusion redoes the source.
         depends: dict[str, Any] = {"stage": VERSION}
         if survey_of(options):
             concluded = read_summary(home.summary(CONCLUSION, name, CONCLUSION))
@@ -149,6 +150,7 @@ def read(home: Home, recipe: Recipe, task: SourceTask, output: files.Output) -> 
     last: tuple[str, int] | None = None
 
     with (
+        # Closed before the documents: when their file is there, the rejects are too.
         files.open_output(home.rejects(source, task.name)) as rejects_output,
         Batches(output, DOCUMENT_SCHEMA) as kept,
         Batches(rejects_output, REJECT_SCHEMA) as rejected,
@@ -156,6 +158,7 @@ def read(home: Home, recipe: Recipe, task: SourceTask, output: files.Output) -> 
         for record in _records(home, source, options, task.slice):
             record = _normalised(record, mend)
             counts["records"] += 1
+            # The tick also tells the parent that this child lives, and names the record if it dies.
             begin = reached(record.path, record.position)
             tick(counts["records"], begin, record.path, record.position)
 
@@ -170,6 +173,7 @@ def read(home: Home, recipe: Recipe, task: SourceTask, output: files.Output) -> 
                 rejects[record.reason] += 1
                 rejected.add(_reject_row(source, record), 1, ROW_GROUP_REJECTS)
 
+            # With a limit the source is one slice, so these are its first records.
             if counts["records"] == recipe.limit:
                 break
 
@@ -232,6 +236,7 @@ def _normalised(
     if isinstance(record, Reject):
         return record
 
+    # Repair comes first: normalisation would make some damage look like text.
     text = normalise(mend(record.text) if mend else record.text)
     if not text:
         return Refusal("empty").at(record.path, record.position, record.url)
@@ -349,6 +354,7 @@ def _account_source(job: Job, name: str, found: list[Summary]) -> None:
         more = f" and {others} other marks: corpus stats {job.home.root}" if others else ""
         job.say(f"ingest {name}: of the documents{listed(named)}{more}")
 
+    # Every record was refused for its file: most likely a wrong kind or a wrong folder.
     if records and not documents and set(rejects) <= UNREADABLE:
         job.say(
             f"warning: {name}: nothing in its {several(len(found), 'slice')} could be read; "

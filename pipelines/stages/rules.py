@@ -90,6 +90,7 @@ def _settings(rules: RulesConfig, vocabulary: str | None) -> dict[str, Any]:
             path = getattr(module, "__file__", None)
             functions[rule.name] = files.digest(path) if path else ""
 
+    # Their normalizer folds the text that is hashed, and encodes the text whose tokens are counted.
     needs_tokenizers = rules.exclude_hashes or counts_tokens(rules)
     settings: dict[str, Any] = {
         "c4_line_words": rules.c4_line_words,

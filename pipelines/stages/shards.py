@@ -100,10 +100,12 @@ def plan(home: Home, recipe: Recipe) -> list[Task]:
     digest = files.digest(tokenizer_file)
     key = recipe_key(recipe)
     tasks = []
+    # The summaries of all sources are read next: as one file, an object store answers once.
     collect(home, TOKENIZE)
 
     for source in recipe.sources:
         encoded = summaries(home, TOKENIZE, source)
+        # Shards are cut from the tokens alone, so the plan must see every work file once.
         threshold = _valid_threshold(home, recipe, encoded)
         pieces_of = _cut(home, encoded, threshold, recipe.shards.shard_tokens)
 
@@ -148,6 +150,7 @@ def _valid_threshold(home: Home, recipe: Recipe, encoded: list[Summary]) -> int:
 def _batches(home: Home, source: str, slice_name: str) -> list[pa.RecordBatch]:
     """The record batches of a token work file, memory-mapped where it is local."""
     address = home.work(TOKENIZE, source, f"{slice_name}.arrow")
+    # A local file is mapped: planning reads the lengths only, not the tokens.
     stream = files.open_input(address) if files.is_remote(address) else files.map_file(address)
     reader = pa.ipc.open_file(stream)
     return [reader.get_batch(index) for index in range(reader.num_record_batches)]
@@ -271,6 +274,7 @@ def finish(home: Home, recipe: Recipe) -> list[Summary]:
     written = []
     for source in recipe.sources:
         written += summaries(home, SHARDS, source)
+    # An empty folder of shards would only be found out by the trainer.
     if not written:
         raise UserError(
             f"{home.root}: no document is kept, so there is no shard",

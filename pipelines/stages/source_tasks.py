@@ -71,6 +71,7 @@ def plan_slices(home: Home, recipe: Recipe, reading: Reading) -> list[SourceTask
 
     identities = _identities(slices)
     options = recipe.sources[reading.source]
+    # In two parts: that of the source costs more, and is the same for all of its slices.
     of_source = fingerprint(**reading.depends, **source_parts(recipe, options, reading.ignores))
     key = recipe_key(recipe)
     tasks = []
@@ -95,6 +96,7 @@ def _parts(slices: list[Slice]) -> tuple[Part, ...]:
 
 def _refuse_the_home(home: Home, source: str, slices: list[Slice]) -> None:
     """Refuse inputs inside the home: the next build would read its own output."""
+    # With the slash: `texts-home` is not inside `texts`.
     root = _place(home.root) + "/"
     for part in _parts(slices):
         if _place(part.address).startswith(root):
@@ -154,6 +156,7 @@ def addresses_in(options: SourceOptions, name: str) -> tuple[str, ...]:
 def _identities(slices: list[Slice]) -> dict[str, str]:
     """Address -> identity of its content, for every input file, each asked for once."""
     by_address = {part.address: part for part in _parts(slices)}
+    # On an object store each identity is a request, so they are asked for side by side.
     addresses, parts = list(by_address), list(by_address.values())
     root = addresses[0] if addresses else ""
     return dict(zip(addresses, files.each(root, _identity, parts)))

@@ -154,6 +154,7 @@ class Stage:
 
 def run_task(step: Work[T], task: T) -> Summary:
     """Do a task, unless it is done; returns its summary."""
+    # The recipe is read once per process, not once per task.
     home, recipe = task_home(task)
     address = step.address(home, recipe, task)
     finished = done(home, step.name, task.source, task.name, task.fingerprint, address)
@@ -161,6 +162,7 @@ def run_task(step: Work[T], task: T) -> Summary:
     if finished is not None and all(map(files.exists, step.beside(home, finished))):
         return finished
 
+    # The file gets its name when the block ends well, so that nobody reads a part of it.
     with files.open_output(address, flush=step.flush) as output:
         result = step.work(home, recipe, task, output)
 
@@ -180,5 +182,6 @@ def run_task(step: Work[T], task: T) -> Summary:
         marks=result.marks,
         twins_in=result.twins_in,
     )
+    # Last: from now on the task is done.
     write_summary(home, summary)
     return summary

@@ -137,6 +137,7 @@ def look(home: Home, recipe: Recipe, task: SourceTask, output: files.Output) -> 
 
             if note.values is not None:
                 rows.append(note.values)
+            # In batches of a fixed number of rows, so that memory does not grow.
             if len(rows) >= ROWS:
                 writer.write_batch(_batch(rows, schema))
                 rows = []

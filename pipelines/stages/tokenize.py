@@ -116,6 +116,7 @@ def tokens_address(home: Home, recipe: Recipe, task: Task) -> str:
 def tokenize(home: Home, recipe: Recipe, task: Task, output: files.Output) -> Result:
     """Encode the kept documents of one slice: an Arrow file with a shard's columns and `chance`,
     the document's draw for the validation split."""
+    # The digest is that of the plan: a vocabulary that was replaced meanwhile is loaded anew.
     encoder, size = _loaded(home.file("tokenizer", "tokenizer.json"), task.tokenizer)
     dtype = token_dtype(size)
     schema = work_schema(dtype)
@@ -129,6 +130,7 @@ def tokenize(home: Home, recipe: Recipe, task: Task, output: files.Output) -> Re
             rows = first + group.num_rows
             tick(rows, task.size * rows // max(documents, 1))
 
+            # Removals are applied here alone: a changed threshold reads no archive again.
             table = group.filter(pa.array(kept[first:rows]))
             if not table.num_rows:
                 continue
@@ -141,6 +143,7 @@ def tokenize(home: Home, recipe: Recipe, task: Task, output: files.Output) -> Re
                 for text, code in zip(texts, languages)
             ]
             batch = encode(encoder, identities, sentences, dtype)
+            # Drawn from the id, so that the split of a document never changes with its neighbours.
             draws = [chance(recipe.seed, "valid", identity) for identity in identities]
             columns = [*batch.columns, pa.array(np.array(draws, np.uint64))]
             writer.write_batch(pa.record_batch(columns, schema=schema))

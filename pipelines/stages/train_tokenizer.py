@@ -130,6 +130,7 @@ def sample(home: Home, recipe: Recipe, task: SampleTask, output: files.Output) -
 
     with pq.ParquetWriter(output, SAMPLE_SCHEMA, compression="zstd") as writer:
         for first, table in row_groups(home, task.ingested, ("id", "text")):
+            # A document is in the sample by its id alone, whatever the slices are.
             texts = []
             identities = table.column("id").to_pylist()
 
@@ -255,6 +256,7 @@ def train_bpe(texts: Iterator[str], config: TokenizerConfig) -> Tokenizer:
     byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.pre_tokenizer = byte_level  # type: ignore[assignment]
     tokenizer.decoder = decoders.ByteLevel()  # type: ignore[assignment]
+    # `<mask>` is appended afterwards, so that it has the last id, as in RoBERTa.
     special = [AddedToken(token, special=True, normalized=False) for token in SPECIAL[:-1]]
     trainer = trainers.BpeTrainer(
         vocab_size=config.vocab_size - 1,
@@ -280,6 +282,7 @@ def account(job: Job) -> None:
     assert summary is not None
 
     size, wanted = summary.counts["vocab_size"], summary.counts["wanted"]
+    # A small corpus has fewer pairs to merge than the recipe asks for; ids stay dense.
     if size < wanted:
         job.say(f"warning: the text has merges for a vocabulary of {size:,} ids, not of {wanted:,}")
     job.say(f"tokenizer: {size:,} ids")

@@ -62,6 +62,7 @@ def plan(home: Home, recipe: Recipe) -> list[Task]:
             here = slice(*np.searchsorted(removals["row"], [row, end]))
             of_slice = removals[here].copy()
             of_slice["row"] -= row
+            # The digests come in the order of the slices, which the groups keep.
             before = next(digests)
             decided = hashlib.blake2b(of_slice.tobytes(), digest_size=16).hexdigest()
             wanted = fingerprint(

@@ -74,6 +74,7 @@ def gather(home: Home, recipe: Recipe, task: GroupTask, output: files.Output) ->
         facts[number] = (order, identity)
         words[number] = len(shingles) + ngram - 1
 
+        # Sorted sets can be compared by one walk over both.
         shingles.sort()
         is_new = np.concatenate([[True], shingles[1:] != shingles[:-1]])
         distinct = shingles[is_new]
@@ -99,6 +100,7 @@ def _own_pairs(home: Home, index: int) -> tuple[NDArray[np.uint64], NDArray[np.i
     for number, proposed in enumerate(summaries(home, PAIRS, "all")):
         address = home.work(PAIRS, "all", f"{proposed.slice}.bin")
         for block in _blocks(address, index, groups):
+            # A pair stands under both of its documents; only its later one counts it.
             rows = np.union1d(rows, block[:, 0] & np.uint64(0xFFFFFFFF))
             is_later = block[:, 0] >= np.uint64(LATER)
             blocks.append(block[is_later] & np.uint64(LATER - 1))

@@ -88,6 +88,7 @@ def edge_parts(of: Context) -> Iterator[NDArray[Any]]:
     decided alone."""
     total = 0
     held: list[NDArray[Any]] = [np.zeros(0, EDGE)]
+    # Most homes have one part; only where it would be too large is everything read again.
     for edges in counting_parts(of):
         total += len(edges)
         if total <= PART_EDGES:

@@ -105,6 +105,7 @@ def grouped(slices: list[Summary]) -> list[tuple[Summary, ...]]:
     """
     size = total(slices, "bytes")
     wanted = 1 << max(size // GROUPS, 1).bit_length() - 1
+    # A power of two, so that a growing corpus changes it only now and then.
     wanted = min(max(wanted, LEAST_GROUP_BYTES), MOST_GROUP_BYTES)
     groups: list[tuple[Summary, ...]] = []
 
@@ -120,6 +121,7 @@ def grouped(slices: list[Summary]) -> list[tuple[Summary, ...]]:
                 size, documents = summary.counts["bytes"], summary.counts["documents"]
 
             members.append(summary)
+            # By a hash, as slices are cut: a new slice changes its own group and no other.
             if _ends_group(summary, wanted):
                 groups.append(tuple(members))
                 members = []

@@ -27,6 +27,7 @@ def guard(home: Home, recipe: Recipe, say: Say) -> None:
         decided, ingested = summaries(home, NEAR, name), summaries(home, INGEST, name)
         documents, removed = total(ingested, "documents"), total(decided, "removed")
 
+        # The share is that of what the stages before leave: rules may remove most of a source.
         for stage in removing_stages(recipe, NEAR, name):
             for summary in ingested:
                 documents -= removed_count(home, recipe, stage, summary, read)

@@ -1,8 +1,8 @@
 """The numba kernels of near-deduplication: words and shingles from UTF-8 bytes, sketches, band
 keys, runs, exact Jaccard.
 
-**What is compared** (the plain twin is in `tests/pipelines/stages/near/minhash_twins.py`): the words
-of a text are `re.findall(r"\\w+", text.lower())`, digits as they are; a shingle is `ngram` words in
+**What is compared** (plain twin: `tests/pipelines/stages/near/minhash_twins.py`): the words of a
+text are `re.findall(r"\\w+", text.lower())`, digits as they are; a shingle is `ngram` words in
 a row; a text is the set of its shingles, each as 64 bits. Shorter texts have none: they are left to
 the stage `exact`.
 
@@ -78,6 +78,7 @@ def is_final_sigma(text: NDArray[np.uint8], i: Int, table: NDArray[np.uint32]) -
     and none after it; ignorable characters are passed over."""
     before = i - 1
     while before >= 0:
+        # Back over the continuation bytes to where the character begins.
         while before > 0 and text[before] & 0xC0 == 0x80:
             before -= 1
         entry = table[decode(text, before)]
@@ -163,6 +164,7 @@ def hash_shingles(words: U64, n: Int, ngram: Int) -> Int:
     for i in range(ngram):
         total = total * SHINGLE_FACTOR + words[i]
     words[n] = np.uint64(0)
+    # A rolling hash: the oldest word leaves, the next one enters.
     for i in range(n - ngram + 1):
         first = words[i]
         words[i] = mix(total)
@@ -302,6 +304,7 @@ def pair_runs(
     written: Int = 0
     left_out: Int = 0
     begin: Int = first
+    # A call may start in the middle of a run that the call before left.
     while begin > 0 and keys[begin - 1] == keys[first]:
         begin -= 1
     for i in range(first, len(keys)):

@@ -95,6 +95,7 @@ def plan(home: Home, recipe: Recipe) -> list[PairsTask]:
     )
     signed = sum(group.signed for group in read_list(home))
     parts = 1
+    # Signatures files are indexed by the top 8 bits of the keys: there are no smaller parts.
     while parts * PART_RECORDS < signed and parts < 256:
         parts *= 2
 

@@ -73,6 +73,7 @@ def score(home: Home, recipe: Recipe, task: GroupTask, output: files.Output) -> 
         first_place = np.uint64(task.index << 32)
         places = first_place | here.rows.astype(np.uint64)
 
+        # The later documents of a chunk stay in memory while the earlier ones are read past them.
         for begin, end in _chunks(here.ends):
             edges_of_chunk = places[[begin, end - 1]] + np.array([0, 1], np.uint64)
             low, high = np.searchsorted(pairs[:, 0], edges_of_chunk)
@@ -84,6 +85,7 @@ def score(home: Home, recipe: Recipe, task: GroupTask, output: files.Output) -> 
             for edges in _compared(home, listed, later, pairs[low:high]):
                 compared += len(edges)
                 is_alike = edges["jaccard"] >= lowest
+                # Kept for any threshold that the bands serve: a changed one only decides anew.
                 is_contained = edges["contained"] >= billionths(LOWEST_CONTAINED)
                 kept = edges[is_alike | is_contained]
                 verified += len(kept)
@@ -117,6 +119,7 @@ def _read_shingles(
     gaps = ends[which[1:]] - ends[which[:-1] + 1]
     far = np.flatnonzero(gaps > GAP_BYTES // 8) + 1
 
+    # One read for sets that are close to each other: on an object store each read is a request.
     for run in np.split(np.arange(len(which)), far):
         first, last = ends[which[run[0]]], ends[which[run[-1]] + 1]
         content = stream.read_at(int(last - first) * 8, int(first) * 8)
@@ -148,6 +151,7 @@ def _compared(
 ) -> Iterator[NDArray[Any]]:
     """`EDGE`s of pairs whose later documents are in memory; the earlier ones come file by file, in
     order."""
+    # By the earlier document, so that each file of the others is read forward, once.
     pairs = pairs[np.lexsort((pairs[:, 0], pairs[:, 1]))]
     groups = pairs[:, 1] >> np.uint64(32)
     for index in np.unique(groups):

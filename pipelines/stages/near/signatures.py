@@ -106,6 +106,7 @@ def sign(home: Home, recipe: Recipe, task: GroupTask, output: files.Output) -> R
             waiting += len(rows)
             tick(row, task.size * row // max(task.documents, 1))
 
+            # A segment is sorted in memory; its records are then read by ranges of their keys.
             if waiting >= SEGMENT_DOCUMENTS:
                 bounds.append(_write_segment(output, bands, segment))
                 segment, signed, waiting = [], signed + waiting, 0
@@ -162,6 +163,7 @@ def _write_segment(
     places = np.empty(len(all_rows), np.int64)
 
     for band in range(bands):
+        # One band at a time: all keys together would be held twice.
         of_band = np.concatenate([part[:, band] for part in keys])
         kernels.bucket_sort(of_band, places, bounds[band])
         records = np.empty(len(places), RECORD)
