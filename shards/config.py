@@ -123,6 +123,7 @@ def _convert(kind: Any, value: Any, path: str) -> Any:
     if origin is typing.Literal:
         return _choice(arguments, value, path)
     if origin is typing.Union or origin is types.UnionType:
+        # Of the unions only X | None is supported, and TOML has no null: the value is an X.
         inner = [argument for argument in arguments if argument is not type(None)]
         return _convert(inner[0], value, path)
     if origin is tuple:
@@ -135,6 +136,7 @@ def _convert(kind: Any, value: Any, path: str) -> Any:
         _require(value, dict, path)
         return {key: _convert(arguments[1], item, f"{path}.{key}") for key, item in value.items()}
 
+    # A user writes 1 for 1.0.
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if kind is Any:

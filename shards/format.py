@@ -31,6 +31,7 @@ def token_schema(dtype: str) -> pa.Schema:
     """The three columns of a shard; `dtype` is the type of the tokens."""
 
     def lengths_or_ids(type_: pa.DataType) -> pa.DataType:
+        # large: offsets of 64 bits, since a shard may hold more than 2**31 tokens.
         return pa.large_list(pa.field("item", type_, nullable=False))
 
     return pa.schema(

@@ -94,6 +94,7 @@ def open_shard(directory: str, manifest: Manifest, entry: ShardEntry) -> Shard:
     address = files.join(directory, entry.file)
     remedy = f"corpus verify {directory}"
 
+    # The size is a cheap check, and finds what a copy that broke off left behind.
     try:
         length = files.size(address)
     except FileNotFoundError:
@@ -115,6 +116,7 @@ def open_shard(directory: str, manifest: Manifest, entry: ShardEntry) -> Shard:
     if not reader.schema.equals(expected, check_metadata=True) or batch.num_rows != entry.documents:
         raise UserError(f"{address}: not the file that the manifest describes", remedy, 1)
 
+    # zero_copy_only: a copy would hold the whole shard in memory, so it must be an error instead.
     tokens = batch.column("tokens")
     sentences = batch.column("sentences")
     return Shard(

@@ -30,6 +30,7 @@ def verify(directory: str) -> list[str]:
     names = [entry.file for entry in manifest.shards]
     faults += [f"{name}: named twice" for name in sorted(set(names)) if names.count(name) > 1]
     for entry in manifest.shards:
+        # A manifest that someone else wrote must not lead to files outside the folder.
         if "/" in entry.file:
             faults.append(f"{entry.file}: outside the folder")
         else:

@@ -63,5 +63,6 @@ def write_batch(
     """Write `batch` (of `token_batch`) as the one record batch of a shard's file."""
     dtype = str(batch.column("tokens").type.value_type)
     schema = shard_schema(dtype, source, split, tokenizer_digest)
+    # The batch was built without the metadata, and a file has no batch of another schema.
     with pa.ipc.new_file(output, schema) as writer:
         writer.write_batch(batch.replace_schema_metadata(schema.metadata))

@@ -299,6 +299,7 @@ class Output(io.BufferedIOBase):
 
     def write(self, content: "ReadableBuffer") -> int:
         """Append bytes, or anything with a buffer of them."""
+        # Bytes, whatever the items of the buffer are: its length would count those.
         view = memoryview(content).cast("B")
         self._state.update(view)
         self._stream.write(view)
@@ -333,10 +334,12 @@ def open_output(address: str, flush: bool = True) -> Iterator[Output]:
     path = resolve(address)[1]
     folder, name = os.path.split(path)
     os.makedirs(folder, exist_ok=True)
+    # A new name for each try: two writers of one file must not write into each other's.
     temporary = os.path.join(folder, f"{TEMPORARY}{name}-{os.getpid()}-{secrets.token_hex(4)}")
     try:
         with open(temporary, "xb") as stream:
             yield Output(stream)
+        # Without this a loss of power may leave the new name on the disk, but not the bytes.
         if flush:
             _flush_to_disk(temporary)
         os.replace(temporary, path)
@@ -411,6 +414,7 @@ def both_ends_digest(address: str, length: int) -> str:
     state = hashlib.blake2b(length.to_bytes(8, "little"), digest_size=16)
     with open_input(address) as stream:
         state.update(stream.read(_CHUNK))
+        # The two ends of a file below 2 MiB do not overlap: the second begins after the first.
         if length > _CHUNK:
             stream.seek(max(_CHUNK, length - _CHUNK))
             state.update(stream.read(_CHUNK))

@@ -38,6 +38,7 @@ def glob(pattern: str) -> list[tuple[str, int]]:
 
     rest = _below(fixed, pattern) or "**"
     matches = re.compile(_translate(rest)).fullmatch
+    # A pattern within one folder must not list what may be a whole bucket below it.
     deep = "/" in rest or "**" in rest
     files = _walk_remote(fixed, deep) if is_remote(pattern) else _walk(resolve(fixed)[1], deep)
     return sorted((join(fixed, relative), size) for relative, size in files if matches(relative))

@@ -147,6 +147,7 @@ class Answer:
         raw = self._response.raw
         since = time.monotonic()
         bytes_since = 0
+        # Not decoded: a .gz file must arrive as it is stored, whatever Content-Encoding says.
         try:
             while piece := raw.read1(_PIECE, decode_content=False):
                 yield piece
@@ -250,6 +251,8 @@ def ask(
             response.raw.read(MIN_PROGRESS)  # the text of the refusal, so that it can be reused
             response.raw.close()
             return Answer(_Nothing(), start, True, remote, patience)
+
+        # The whole file: it has changed since the validator, or the server gives no ranges.
         return Answer(response, 0, False, remote, patience)
     except BaseException:  # Ctrl-C too: close the connection, then raise again
         response.close()
@@ -373,6 +376,7 @@ def _session(patience: Patience) -> "requests.Session":
         _own.session = _requests().Session()
         _own.session.max_redirects = _MAX_REDIRECTS
 
+    # identity: the ranges of a body that the server compressed would not be those of the file.
     session: requests.Session = _own.session
     session.headers.update(
         {"User-Agent": user_agent(patience.contact), "Accept-Encoding": "identity", "Accept": "*/*"}

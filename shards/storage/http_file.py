@@ -221,6 +221,7 @@ class WebFile(io.RawIOBase):
             raise WebError(f"{self.address}: changed while it was read")
         if self._remote is None or self._remote.size is None:
             self._remote = remote
+            # An earlier answer stays, so that the sizes and identities of one plan agree.
             _seen.setdefault(self.address, remote)
 
 

@@ -76,6 +76,7 @@ _RIGHTS = (
     "reading needs s3:GetObject and s3:ListBucket, a home s3:PutObject and s3:DeleteObject too"
 )
 
+# AccessDenied is not among these: with good credentials it is a missing right.
 _BAD_CREDENTIALS = (
     "InvalidAccessKeyId",
     "SignatureDoesNotMatch",
@@ -102,6 +103,8 @@ def file_system(address: str, at_once: bool = False) -> tuple[pafs.FileSystem, s
 
     settings = tuple(os.environ.get(name, "") for name in _SETTINGS)
     client = _client(scheme, authority, settings, at_once)
+    # The client of HDFS is bound to its authority and takes paths from the root; those of stores
+    # take the bucket as the first part of the path.
     if scheme == "hdfs":
         return client, "/" + rest
     if scheme == "s3":
@@ -135,6 +138,7 @@ def _s3(authority: str, settings: dict[str, str], at_once: bool) -> pafs.S3FileS
     bucket = authority.removeprefix(ANONYMOUS)
     endpoint = urlsplit(settings["AWS_ENDPOINT_URL_S3"] or settings["AWS_ENDPOINT_URL"])
     region = settings["AWS_REGION"] or settings["AWS_DEFAULT_REGION"]
+    # An endpoint of one's own has no region to look up, but the client asks for one.
     if not region:
         region = "us-east-1" if endpoint.netloc else pafs.resolve_s3_region(bucket)
 
@@ -401,6 +405,7 @@ def put(address: str, content: IO[bytes]) -> None:
     # The map is not closed here, since the client may still use it: it ends with its last user.
     mapped = mmap.mmap(content.fileno(), length, access=mmap.ACCESS_READ) if length else b""
     buffer = pa.py_buffer(mapped)
+    # The pool is not waited for: after Ctrl-C the put ends in its thread, whole or not at all.
     pool = ThreadPoolExecutor(1)
     try:
         pool.submit(ask, address, lambda: _put(address, buffer, length)).result()
