@@ -41,6 +41,7 @@ def adopt_recipe(
             "add --yes to redo what changed, or choose another home",
         )
 
+    # What can be known now is checked now, not after hours of ingest.
     for options in recipe.sources.values():
         rules.check_rules(options.rules, recipe.tokenizer.path)
         if options.ftfy:

@@ -45,6 +45,8 @@ def build(job: Job) -> None:
         return
 
     run_stages(job, ALL)
+
+    # Read again from the disk: what is there, not what was meant to be written.
     shards = job.home.file("shards")
     faults = verify(shards)
     if faults:

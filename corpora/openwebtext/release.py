@@ -46,7 +46,7 @@ def cut(parts: Iterable[Part], slice_bytes: int) -> Iterator[Part]:
     edges_of: dict[Part, tuple[int, ...]] = {}
     if large:
         # Reading headers from a store waits for the network: several at a time.
-        edges = files.each(large[0].address, lambda part: tuple(tar_edges(part, slice_bytes)), large)
+        edges = files.each(large[0].address, lambda part: (*tar_edges(part, slice_bytes),), large)
         edges_of = dict(zip(large, edges))
 
     for part in whole:

@@ -135,6 +135,7 @@ def task_home(task: HomeTask) -> tuple[Home, Recipe]:
         return Home(task.home), recipe
 
     home, recipe = open_home(task.home)
+    # A recipe that changed after the plan is not kept: the next task may be of either.
     if recipe_key(recipe) == task.recipe:
         _last_recipe.clear()
         _last_recipe[task.home, task.recipe] = recipe

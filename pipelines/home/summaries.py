@@ -113,6 +113,7 @@ def done(
         return None
 
     try:
+        # The size is asked for first, since it costs nothing and most damage changes it.
         if files.size(output) != summary.output_bytes:
             return None
         if files.is_remote(output) or files.digest(output) == summary.output:

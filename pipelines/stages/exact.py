@@ -205,6 +205,7 @@ def blocks(task: Task) -> Iterator[tuple[int, bytes]]:
 
     records = np.zeros(table.num_rows, RECORD)
     words = _digest_words(table.column("digest"))
+    # The survivor order in one number: priority, then time; slice and row settle the rest.
     priority = np.uint64(recipe.dedup.priority.index(task.source) << 56)
     records["key"] = words[:, 0]
     records["order"] = priority | _time_order(table.column("crawled"))
@@ -217,6 +218,7 @@ def blocks(task: Task) -> Iterator[tuple[int, bytes]]:
     of_address["key"] = address_words[:, 0]
     of_address["row"] |= np.uint32(OF_ADDRESS)
 
+    # The other half of each digest travels beside its record, to settle equal keys.
     records = np.concatenate([records[kept], of_address])
     rests = np.concatenate([words[kept, 1], address_words[:, 1]])
     partition = records["key"] % np.uint64(task.partitions)

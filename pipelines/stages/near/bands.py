@@ -17,6 +17,7 @@ WANTED_CHANCE = 0.98
 def band_scheme(threshold: float) -> tuple[int, int]:
     """(bands, rows per band): the most selective scheme in which a pair at the threshold meets with
     a chance of `WANTED_CHANCE`."""
+    # More rows per band make fewer false candidates, so the largest that finds enough is best.
     for rows in (16, 8, 4, 2, 1):
         if found_chance(threshold, BINS // rows, rows) >= WANTED_CHANCE:
             return BINS // rows, rows

@@ -55,6 +55,7 @@ def prepare(job: Job) -> None:
     bands, rows = band_scheme(min(thresholds(job.recipe).values()))
     job.say(f"near: {s_curve(bands, rows)}")
 
+    # The keys of all bands, and the shingles of the documents that are in a pair.
     ingested = summaries(job.home, INGEST)
     keys = bands * RECORD.itemsize
     needed = keys * total(ingested, "documents") + total(ingested, "bytes") // 2
