@@ -16,7 +16,7 @@ ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONDONTWRITEBYTECODE=1
 # The locked packages come first, so that this layer is rebuilt only when the lock changes.
 WORKDIR /opt/corpusmill
 COPY constraints.txt pyproject.toml README.md LICENSE ./
-COPY shards/__init__.py shards/
+COPY shards/__init__.py shards/version.py shards/
 RUN mkdir corpora pipelines trainer \
     && pip install --constraint constraints.txt '.[all]' \
     && pip uninstall --yes corpusmill

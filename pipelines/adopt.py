@@ -3,7 +3,6 @@ redone."""
 
 from collections.abc import Callable, Iterator
 
-from pipelines.build import STAGES
 from pipelines.home.layout import INGEST, TOKENIZER, Home, is_home, open_home, write_recipe
 from pipelines.home.summaries import summaries
 from pipelines.recipe import Recipe, flat, recipe_digest, said, setting_at
@@ -11,6 +10,7 @@ from pipelines.stages import ingest, rules
 from pipelines.stages.accounts import total
 from pipelines.stages.given_tokenizer import load_given
 from pipelines.stages.job import Say
+from pipelines.stages.table import STAGES
 from shards.config import to_dict
 from shards.errors import UserError
 from shards.storage import files

@@ -7,11 +7,11 @@ transform follows the one before, whose summaries are its barrier. The code is i
 `pipelines.engines`.
 """
 
-from pipelines.build import STAGES
 from pipelines.engines.options import options
 from pipelines.engines.transforms import BuildTransform, StageTransform
 from pipelines.stages import exact, ingest, rules, survey, tokenize, train_tokenizer
 from pipelines.stages.near import stage as near
+from pipelines.stages.table import STAGES
 
 __all__ = [
     "Build",

@@ -9,26 +9,16 @@ for: it must be somewhere (law 4). What a stage is, `pipelines/stages/stage.py` 
 
 from corpora.sources import survey_of
 from pipelines.engines.engine import engine_of
+from pipelines.home.layout import SURVEY, TOKENIZE
 from pipelines.home.set_aside import slices_aside
 from pipelines.look.cards import write_shards_card
-from pipelines.stages import exact, ingest, rules, survey, tokenize, train_tokenizer, url_table
+from pipelines.stages import url_table
 from pipelines.stages.job import Job
-from pipelines.stages.near import stage as near
 from pipelines.stages.stage import Stage
+from pipelines.stages.table import STAGES
 from pipelines.wording import several
 from shards.errors import UserError
 from shards.verify import verify
-
-STAGES: tuple[Stage, ...] = (
-    survey.STAGE,
-    ingest.STAGE,
-    rules.STAGE,
-    exact.STAGE,
-    near.STAGE,
-    train_tokenizer.STAGE,
-    tokenize.STAGE,
-)
-"""All stages, in order. A new stage is one file and one entry here."""
 
 ALL = tuple(stage.name for stage in STAGES)
 
@@ -75,7 +65,7 @@ def run_stages(job: Job, names: tuple[str, ...]) -> None:
             stage.account(job)
 
     # The card belongs to the output: it is written anew with every change of the shards.
-    if tokenize.STAGE.name in names:
+    if TOKENIZE in names:
         write_shards_card(job.home, job.recipe)
 
 
@@ -115,7 +105,7 @@ def write_url_tables(job: Job) -> None:
             'set kind = "openwebtext" and source = "reddit"',
         )
 
-    run_stages(job, (survey.STAGE.name,))
+    run_stages(job, (SURVEY,))
     for name in wanted:
         count = url_table.write_table(job.home, name)
         job.say(f"urls {name}: {count:,} addresses in {url_table.table(job.home, name)}")

@@ -6,15 +6,16 @@ The reader is imported when it is first asked for, so that `corpus --help` stays
 
 from typing import TYPE_CHECKING
 
+from shards.version import __version__
+
 if TYPE_CHECKING:
     from shards.reader import Shard, open
 
-__version__ = "0.1.0"
-__all__ = ["Shard", "open"]
+__all__ = ["Shard", "__version__", "open"]
 
 
 def __getattr__(name: str) -> object:
-    if name in __all__:
+    if name in ("Shard", "open"):
         from shards import reader
 
         return getattr(reader, name)

@@ -5,7 +5,6 @@ Read from summaries, notes and the manifest; no document is opened.
 
 from dataclasses import dataclass
 
-from pipelines.build import STAGES
 from pipelines.home.decisions import REMOVING_STAGES, current, removing_stages
 from pipelines.home.layout import INGEST, SURVEY, TOKENIZE, Home, open_home
 from pipelines.home.lock import holder
@@ -15,6 +14,7 @@ from pipelines.look.stats import COUNTED, SCHEMA_VERSION, source_stats
 from pipelines.progress.board import Progress
 from pipelines.progress.display import read_snapshot
 from pipelines.recipe import Recipe, recipe_digest
+from pipelines.stages.table import STAGES
 from shards.errors import UserError
 from shards.format import MANIFEST
 from shards.manifest import Manifest, read_manifest

@@ -1,6 +1,6 @@
 """What a stage is: read this to add one, or to understand any.
 
-A build is a row of stages (`pipelines.build.STAGES`). A stage has one or several passes. A pass
+A build is a row of stages (`pipelines.stages.table`). A stage has one or several passes. A pass
 plans tasks, about one per slice, and works on each of them in a process of its own:
 
     plan(home, recipe) -> tasks -> work(home, recipe, task, output) -> Result

@@ -387,7 +387,7 @@ def _session(patience: Patience) -> "requests.Session":
 def user_agent(contact: str = "") -> str:
     """The User-Agent. Wikimedia refuses the names of libraries, and asks for a way to reach whoever
     runs the program (its User-Agent policy)."""
-    from shards import __version__
+    from shards.version import __version__
 
     purpose = "corpus fetch; text for training language models"
     return f"corpusmill/{__version__} ({contact or purpose})"

@@ -500,7 +500,7 @@ def test_a_pool_of_another_version(spark_job: Job) -> None:
     other = job.folder / "other"
     for name in ("corpora", "pipelines", "shards"):
         shutil.copytree(ROOT / name, other / name)
-    path = other / "shards" / "__init__.py"
+    path = other / "shards" / "version.py"
     path.write_text(re.sub(r'__version__ = ".*"', '__version__ = "0.0.1"', path.read_text()))
     code, said = with_pool(job, {**job.env, "PYTHONPATH": f"{other}:{ROOT / 'tests' / 'helpers'}"})
     assert code == 3

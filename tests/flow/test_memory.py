@@ -18,7 +18,7 @@ SCRIPT = """
 import re, sys
 sys.path.insert(0, "tests/helpers")
 from plain_build import run_step
-from pipelines.build import STAGES
+from pipelines.stages.table import STAGES
 root, name = sys.argv[1:]
 (stage,) = (stage for stage in STAGES if stage.name == name)
 # The pass that writes shards holds one, which these texts do not fill.

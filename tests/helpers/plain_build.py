@@ -6,13 +6,13 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from pipelines.build import STAGES
 from pipelines.home.layout import Home, open_home, write_recipe
 from pipelines.home.summaries import Summary
 from pipelines.look.cards import write_shards_card
 from pipelines.recipe import load_recipe
 from pipelines.stages.job import Job, Say
 from pipelines.stages.stage import Exchange, Pass, run_task
+from pipelines.stages.table import STAGES
 
 LAST = {"ingest": "ingest", "dedup": "near", "shards": "tokenize"}
 """The last stage that `until` asks for."""

@@ -7,7 +7,6 @@ import pytest
 from corpora.document import SourceDedup, SourceOptions
 from corpora.quality.rules import RulesConfig
 from corpora.sources import KINDS, load_source
-from pipelines.build import STAGES
 from pipelines.recipe import (
     DedupConfig,
     ExpectedConfig,
@@ -17,6 +16,7 @@ from pipelines.recipe import (
     setting_at,
     with_absolute_paths,
 )
+from pipelines.stages.table import STAGES
 from shards.config import Setting
 
 TABLES = [

@@ -14,13 +14,13 @@ from apache_beam.runners.portability.fn_api_runner import execution
 from plain_build import job_of
 
 from pipelines import beam as public
-from pipelines.build import STAGES
 from pipelines.engines.options import options
 from pipelines.engines.run import run_stage
 from pipelines.home.decisions import removed_count
 from pipelines.home.layout import Home, open_home, write_recipe
 from pipelines.home.summaries import summaries
 from pipelines.recipe import load_recipe
+from pipelines.stages.table import STAGES
 
 pytestmark = pytest.mark.builds
 

@@ -8,12 +8,12 @@ import pytest
 from plain_build import run_step
 
 from corpora.files.source import FilesOptions
-from pipelines.build import STAGES
 from pipelines.home.decisions import REMOVING_STAGES
 from pipelines.home.layout import Home, open_home, recipe_key, write_recipe
 from pipelines.home.summaries import Summary, read_summary
 from pipelines.recipe import Recipe, load_recipe
 from pipelines.stages.stage import Result, Work, run_task
+from pipelines.stages.table import STAGES
 from shards.storage import files
 
 RECIPE = """

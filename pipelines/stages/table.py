@@ -1,0 +1,15 @@
+"""The table of stages, in the order of a build. A new stage is one file and one entry here."""
+
+from pipelines.stages import exact, ingest, rules, survey, tokenize, train_tokenizer
+from pipelines.stages.near import stage as near
+from pipelines.stages.stage import Stage
+
+STAGES: tuple[Stage, ...] = (
+    survey.STAGE,
+    ingest.STAGE,
+    rules.STAGE,
+    exact.STAGE,
+    near.STAGE,
+    train_tokenizer.STAGE,
+    tokenize.STAGE,
+)
