@@ -9,7 +9,7 @@ for: it must be somewhere (law 4). What a stage is, `pipelines/stages/stage.py` 
 
 from corpora.sources import survey_of
 from pipelines.engines.engine import engine_of
-from pipelines.home.layout import SURVEY, TOKENIZE
+from pipelines.home.layout import INGEST, SURVEY, TOKENIZE
 from pipelines.home.set_aside import slices_aside
 from pipelines.look.cards import write_shards_card
 from pipelines.stages import url_table
@@ -56,6 +56,11 @@ def run_stages(job: Job, names: tuple[str, ...]) -> None:
             "--output_executable_path: a jar holds a whole build",
             "corpus build RECIPE --home DIR --output_executable_path=APP.jar ...",
         )
+
+    # What a later reading cannot find is said now, not after a survey of hours.
+    if INGEST in names:
+        for source in job.recipe.sources:
+            job.slices(source)
 
     for stage in STAGES:
         if stage.name in names and is_on(job, stage):

@@ -35,7 +35,7 @@ from pipelines.progress.board import write_figures
 from pipelines.progress.display import display
 from pipelines.recipe import Recipe
 from pipelines.stages.job import Job
-from pipelines.stages.stage import Pass, Stage
+from pipelines.stages.stage import Stage
 from shards.errors import UserError
 
 _JOB_SERVER_LOGGERS = (
@@ -51,20 +51,15 @@ _LOG_LINES = 2000
 def run_stage(job: Job, stage: Stage) -> None:
     """Run one stage as a pipeline of its own. Raises `UserError` for what a user can mend."""
     engine, session = _begin(job, (stage,))
-    # Elsewhere a worker lists the inputs, and a graph with every slice in it would be large.
     slices = None
-    if engine.in_process and reads_inputs(stage):
-        slices = job.slices
+    # Elsewhere a worker lists the inputs, and a graph with every slice in it would be large.
+    if engine.in_process:
+        slices = {name: job.slices(name) for name in stage.inputs(job.recipe)}
 
     transform = StageTransform(stage, job.home.root, job.workers, session, slices)
     _run(job, transform, stage.name, engine, session)
     # Later stages read the summaries of the last pass alone.
     collect(job.home, stage.passes[-1].name)
-
-
-def reads_inputs(stage: Stage) -> bool:
-    """Whether a pass of the stage reads the sources themselves."""
-    return any(isinstance(step, Pass) and step.reads_inputs for step in stage.passes)
 
 
 def run_build(job: Job, stages: tuple[Stage, ...]) -> None:

@@ -305,6 +305,11 @@ READ = Pass(
 # --- the stage
 
 
+def list_sources(recipe: Recipe) -> list[str]:
+    """All sources."""
+    return list(recipe.sources)
+
+
 def prepare(job: Job) -> None:
     """Check that the disk can hold the documents; remove the survey of an earlier recipe.
 
@@ -313,9 +318,9 @@ def prepare(job: Job) -> None:
     survey.forget(job.home, job.recipe)
 
     stored = 0
-    for name, slices in job.slices.items():
+    for name in job.recipe.sources:
         if name not in survey.surveyed(job.recipe):
-            stored += sum(piece.bytes for piece in slices)
+            stored += sum(piece.bytes for piece in job.slices(name))
 
     check_disk(job.home, stored // 2, "half the bytes of the inputs")
 
@@ -366,6 +371,7 @@ STAGE = Stage(
     name=INGEST,
     transform="Ingest",
     passes=(READ,),
+    inputs=list_sources,
     prepare=prepare,
     account=account,
     needs=(SURVEY, CONCLUSION),

@@ -27,13 +27,16 @@ class Job:
     beam_arguments: tuple[str, ...]
     say: Say
 
-    @cached_property
-    def slices(self) -> dict[str, list[Slice]]:
-        """The slices of each source, listed once: on an object store a listing takes its time.
+    def slices(self, source: str) -> list[Slice]:
+        """The slices of a source, listed once: on an object store a listing takes its time.
 
         Raises `UserError` where no file matches or a folder is missing.
         """
-        return {
-            name: list(load_source(options.kind).slices(options))
-            for name, options in self.recipe.sources.items()
-        }
+        if source not in self._listed:
+            options = self.recipe.sources[source]
+            self._listed[source] = list(load_source(options.kind).slices(options))
+        return self._listed[source]
+
+    @cached_property
+    def _listed(self) -> dict[str, list[Slice]]:
+        return {}

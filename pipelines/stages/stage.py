@@ -123,6 +123,11 @@ def always(recipe: Recipe) -> bool:
     return True
 
 
+def no_inputs(recipe: Recipe) -> list[str]:
+    """For stages that read what an earlier stage wrote."""
+    return []
+
+
 def nothing(job: Job) -> None:
     """For stages without anything to check before they run."""
 
@@ -131,7 +136,8 @@ def nothing(job: Job) -> None:
 class Stage:
     """One stage of a build.
 
-    `wanted` tells whether a recipe asks for it; `off` is said where it does not. `prepare` checks
+    `inputs` names the sources whose slices its passes take. `wanted` tells whether a recipe asks
+    for it; `off` is said where it does not. `prepare` checks
     what can be known before hours of work, such as room on the disk. `guard` raises `UserError`
     where the result must not be built upon. `account` checks that every record is somewhere (law 4)
     and says what came out. `needs` names passes of earlier stages without which it cannot begin: it
@@ -144,6 +150,7 @@ class Stage:
     transform: str
     passes: tuple[Pass[Any] | Exchange[Any], ...]
     account: Callable[[Job], None]
+    inputs: Callable[[Recipe], list[str]] = no_inputs
     wanted: Callable[[Recipe], bool] = always
     off: str = ""
     prepare: Callable[[Job], None] = nothing

@@ -237,10 +237,9 @@ def forget(home: Home, recipe: Recipe) -> None:
         prune(home, SURVEY, set(), (SURVEY,))
 
 
-def prepare(job: Job) -> None:
-    """List the inputs of both readings: what the second cannot find is said before the first, which
-    may take hours. Raises `UserError`."""
-    _ = job.slices
+def inputs(recipe: Recipe) -> list[str]:
+    """The sources that are read twice and have no other input for the first reading."""
+    return [name for name, survey in surveyed(recipe).items() if survey.slices is None]
 
 
 def account(job: Job) -> None:
@@ -275,7 +274,7 @@ STAGE = Stage(
     name=SURVEY,
     transform="Survey",
     passes=(LOOK, CONCLUDE),
+    inputs=inputs,
     wanted=is_wanted,
-    prepare=prepare,
     account=account,
 )

@@ -105,7 +105,7 @@ def test_all_of_them_by_one_command(tmp_path: Path, corpus: Corpus) -> None:
         assert equal_text(place) in kept[name] and near_text(place, name) in kept[name]
         assert not any(equal_text(place) in kept[other] for other in CORPORA if other != name)
     code, out, _ = corpus("stats", tmp_path / "home")
-    assert code == 0 and "cc-news, twin in stories" in out and "share of" in out
+    assert code == 0 and "from cc-news, kept in stories" in out and "share of" in out
     status = json.loads(corpus("status", tmp_path / "home", "--json")[1])
     assert status["complete"] and corpus("verify", tmp_path / "home")[0] == 0
     print(out)
@@ -119,7 +119,7 @@ def test_dry_run_of_the_packaged_recipe(
     monkeypatch.chdir(tmp_path)
     build = ("build", "roberta-160gb", "--home", tmp_path / "home", "--dry-run")
     code, out, err = corpus(*build)
-    assert code == 0 and err.count("not there yet") == 5
+    assert code == 0 and err.count("no input yet") == 5
     table = [
         line.split() for line in err.splitlines() if line.startswith(CORPORA) and ":" not in line
     ]
@@ -146,7 +146,7 @@ def test_dry_run_of_the_packaged_recipe(
     code, out, err = corpus(
         "build", tmp_path / "again.toml", "--home", tmp_path / "home", "--dry-run", "--json"
     )
-    assert code == 0 and "not there yet" not in err
+    assert code == 0 and "no input yet" not in err
     found = json.loads(out)
     assert found["recipe"]["dedup"]["priority"] == list(found["sources"]) == list(CORPORA)
     reckoned = {name: row["reckoned"] for name, row in found["sources"].items()}

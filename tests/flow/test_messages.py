@@ -97,7 +97,7 @@ def test_a_broken_recipe_of_a_home_is_written_again(
             and len(err.strip().splitlines()) == 2
         )
     code, _, err = build(tmp_path, recipe, corpus)
-    assert code == 0 and "it is written again" in err
+    assert code == 0 and "the recipe is replaced" in err
     assert corpus("stats", home)[0] == 0
 
 

@@ -272,7 +272,7 @@ def test_a_store_that_goes_away_ends_the_build_and_it_goes_on(
     assert code == 3 and "Traceback" not in err and len(lines) == 2, err
     assert (
         f"s3://{BUCKET}/in/news/2.warc.gz: no answer in 3 tries" in lines[0]
-        and "the same command goes on" in lines[1]
+        and "run the same command again to resume" in lines[1]
     )
     bucket.forget()
     object_store._down.clear()
@@ -390,7 +390,7 @@ def test_shards_there_must_be_copied_first(
         {f"home/shards/{path.name}": path.read_bytes() for path in (local / "shards").iterdir()}
     )
     for address in (f"s3://{BUCKET}/home", f"s3://{BUCKET}/home/shards"):
-        with pytest.raises(UserError, match="must lie on this machine") as caught:
+        with pytest.raises(UserError, match="must be on this machine") as caught:
             shards.open(address)
         assert f"aws s3 cp --recursive s3://{BUCKET}/home/shards" in caught.value.hint
     pytest.importorskip("torch")
@@ -410,7 +410,7 @@ def test_shards_there_must_be_copied_first(
     err = capsys.readouterr().err
     assert (
         code == 2
-        and "must lie on this machine" in err
+        and "must be on this machine" in err
         and "hint: copy them first" in err
         and "Traceback" not in err
     )

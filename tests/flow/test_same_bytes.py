@@ -327,7 +327,7 @@ def test_much_is_asked_about(
     monkeypatch.setattr("pipelines.adopt.MUCH_BYTES", 1000)
     monkeypatch.setattr("sys.stdin", open(os.devnull))
     code, _, err = corpus("build", recipe, "--home", home, "--workers", 0, "--seed", 5)
-    assert code == 2 and "was built by another recipe" in err and "--yes" in err
+    assert code == 2 and "was built with another recipe" in err and "--yes" in err
     same(home, reference)
     assert corpus("build", recipe, "--home", home, "--workers", 0, "--seed", 5, "--yes")[0] == 0
 

@@ -165,7 +165,7 @@ def test_dry_run_of_the_packaged_recipe_says_what_the_whole_takes(
     code, out, err = corpus("build", "wikipedia-en", "--home", tmp_path / "home", "--dry-run")
     assert (
         code == 0
-        and "not there yet" in err
+        and "no input yet" in err
         and "16,000,000,000 bytes of input, about 5,700,000 documents, 12,000,000,000 bytes of text"
         in err
     )

@@ -590,7 +590,7 @@ def test_reuters_against_brute_force(reuters: Path, tmp_path: Path) -> None:
     true = brute_force([minhash_twins.shingles(body) for body in bodies], 0.8)
     listed = read_list(home)
     recipe = open_home(home.root)[1]
-    (edges,) = decision.edge_parts(home, recipe, listed, decision.group_limits(recipe, listed))
+    (edges,) = decision.edge_parts(decision.context(home, recipe))
     edges = edges[edges["jaccard"] >= 800_000_000]
     starts = np.cumsum([0, *(piece.documents for piece in listed)])
 
