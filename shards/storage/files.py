@@ -390,11 +390,6 @@ def digest(address: str) -> str:
     return state.hexdigest()
 
 
-def digest_of_bytes(content: bytes) -> str:
-    """As `digest` of a file with these bytes."""
-    return hashlib.blake2b(content, digest_size=32).hexdigest()
-
-
 def identity(address: str, length: int) -> str:
     """A cheap identity of an input's content: the ETag of a store or a web server that gives one,
     else `both_ends_digest`."""
