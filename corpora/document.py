@@ -165,7 +165,7 @@ class SourceDedup:
 
 @dataclass(frozen=True, kw_only=True)
 class SourceOptions:
-    """The keys of every `[sources.NAME]` table; a source's own options are a subclass."""
+    """The keys of every `[sources.NAME]` table. Each kind adds keys of its own."""
 
     kind: str = field(metadata={"setting": Setting("ingest")})
     """files, cc_news, wikipedia, books, openwebtext, stories, or the `module:function` of your own

@@ -460,9 +460,14 @@ def shown_default(file: str, value: ast.expr) -> str:
                     shown = ast.unparse(node.value)
                     return f"`{shown}`" if len(shown) < 200 else f"`{value.id}` of {source}"
     if isinstance(value, ast.Call):
-        if ast.unparse(value.func) == "_rule":
+        function = ast.unparse(value.func)
+        if function == "setting":
+            return shown_default(file, value.args[0])
+        if function in ("_rule", "field", "dataclasses.field"):
             return ""
-        return "empty" if "default_factory=dict" in ast.unparse(value) else "its keys'"
+        first = ast.unparse(value.args[0]) if value.args else ""
+        is_empty = first == "dict" or "default_factory=dict" in ast.unparse(value)
+        return "empty" if is_empty else "see its keys"
     if isinstance(value, ast.Constant) and value.value is None:
         return "not set"
     if isinstance(value, ast.Tuple):

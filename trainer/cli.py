@@ -197,7 +197,7 @@ def recipe_name(arguments: list[str]) -> str:
     """The recipe that the arguments name. It must be known before its settings can be options, so
     these few are read by hand."""
     values = {"--recipe": "", "--run": ""}
-    for word, following in zip(arguments, [*arguments[1:], ""], strict=True):
+    for word, following in zip(arguments, [*arguments[1:], ""]):
         flag, equals, value = word.partition("=")
         if flag in values:
             values[flag] = value if equals else following

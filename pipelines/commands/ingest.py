@@ -16,6 +16,7 @@ def ingest(recipe: "Recipe", run: Run, beam_arguments: list[str]) -> int:
 
 
 def _work(job: "Job") -> None:
-    from pipelines.build import run_stages
+    from pipelines.build import complain_of_aside, run_stages
 
     run_stages(job, ("survey", "ingest"))
+    complain_of_aside(job)

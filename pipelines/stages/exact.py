@@ -456,7 +456,7 @@ def too_many_removed(
     home: Home, recipe: Recipe, name: str, removed: int, documents: int
 ) -> tuple[str, str]:
     """The error and the hint of a guard."""
-    share = removed / documents
+    share = removed / max(documents, 1)
     allowed = min(1.0, int(share * 100 + 1) / 100)
     return (
         f"{name}: {removed} of {documents} documents ({share:.0%}) are duplicates, "

@@ -36,7 +36,7 @@ def guard(home: Home, recipe: Recipe, say: Say) -> None:
             for line in why_table(home, decided):
                 say(line)
 
-            share = removed / documents
+            share = removed / max(documents, 1)
             allowed = min(1.0, int(share * 100 + 1) / 100)
             raise UserError(
                 f"{name}: {removed} of {documents} documents ({share:.0%}) are near-duplicates, "
