@@ -132,7 +132,6 @@ def parse_with_recipe(
                 prog=f"corpus {name}",
                 description=text,
                 return_unknown_args=True,
-                config=(tyro.conf.FlagCreatePairsOff,),
             )
     except ValueError as error:
         raise UserError(str(error), f"corpus {name} --help") from None
@@ -184,7 +183,9 @@ def _parser_of(recipe: "Recipe") -> tuple[type, list[str]]:
         "Arguments",
         [
             ("recipe", path),
-            ("run", tyro.conf.OmitArgPrefixes[Run]),
+            # A switch of the recipe may be on or off in its file, so it has flags for both; those
+            # of a run are off unless they are given.
+            ("run", tyro.conf.FlagCreatePairsOff[tyro.conf.OmitArgPrefixes[Run]]),
             *flags,
             ("sources", sources, dataclasses.field(default_factory=lambda: dict(recipe.sources))),
         ],
@@ -263,10 +264,11 @@ def refuse_unknown(ours: Iterator[str], name: str, unknown: list[str]) -> None:
         if not option.startswith("-") and not before.startswith("-"):
             raise UserError(f"{argument}: unexpected argument", f"corpus {name} --help")
         if option.startswith("-") and option not in known:
-            raise UserError(
-                f"{option}: neither corpus nor Beam has this option",
-                nearest(option, {*ours, *known}),
-            )
+            # Beam has hundreds of options: all of them would be no hint.
+            hint = nearest(option, {*ours, *known})
+            if hint.startswith("known: "):
+                hint = f"corpus {name} --help lists the options"
+            raise UserError(f"{option}: neither corpus nor Beam has this option", hint)
 
 
 def _parameters(function: Callable[..., object]) -> Iterator[str]:

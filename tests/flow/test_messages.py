@@ -333,3 +333,10 @@ def test_changes_are_said_as_the_recipe_would(tmp_path: Path, corpus: Corpus) ->
     text = Path(other, "recipe.toml").read_text()
     Path(other, "recipe.toml").write_text(text.replace("near = true", "near = false"))
     assert "setting dedup.near: true | false\n" in corpus("diff", home, other)[1]
+
+
+def test_an_option_like_no_other_gets_a_short_hint(corpus: Corpus, tmp_path: Path) -> None:
+    """Beam has hundreds of options; naming all of them helps nobody."""
+    code, _, err = corpus("dedup", tmp_path, "--foo")
+    assert code == 2
+    assert err.splitlines()[-1] == "hint: corpus dedup --help lists the options"

@@ -608,3 +608,8 @@ def test_an_error_on_several_ranks_is_said_once(small: Path, tmp_path: Path) -> 
 @pytest.mark.long
 def test_a_checkpoint_that_cannot_be_written_ends_all_ranks(small: Path, tmp_path: Path) -> None:
     said_once(base(small, tmp_path), 30_000, "cannot be saved")
+
+
+def test_nothing_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["pretrain"]) == 2
+    assert capsys.readouterr().err.splitlines()[0] == "error: --shards: missing"

@@ -163,3 +163,13 @@ def test_a_home_whose_summaries_do_not_say(home: str, tmp_path: Path, corpus: Co
 
 def test_table_lines() -> None:
     assert list(table_lines([("a", "bb"), ("ccc", "1")])) == ["a    bb", "ccc   1"]
+
+
+def test_status_of_a_damaged_summary(corpus: Corpus, tmp_path: Path) -> None:
+    """Documents that no summary of ingest counts any more are no reason to divide by zero."""
+    home = plain_build(write(tmp_path / "in", TEXTS, ["wiki", "books", "news"]), tmp_path / "home")
+    for path in (Path(home) / "summaries" / "ingest" / "news").iterdir():
+        path.write_text("{")
+    code, out, err = corpus("status", home)
+    assert code == 0 and "Traceback" not in err
+    assert "not complete" in out
