@@ -7,8 +7,8 @@ VENV ?= .venv
 JOBS ?= 2
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# One file's tests share its homes, so they stay in one process.
-PARALLEL := --numprocesses $(JOBS) --dist loadfile
+# One file's tests share its homes, so they stay in one process; tests/conftest.py orders the files.
+PARALLEL := --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: setup demo check test lint matrix fuzz test-long bench clean
 

@@ -39,8 +39,16 @@ BUILD_FOLDERS = {"browser", "docs", "engines", "faults", "flow", "fuzz"}
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.path.relative_to(ROOT / "tests").parts[0] in BUILD_FOLDERS:
+        if builds_homes(item):
             item.add_marker(pytest.mark.builds)
+
+    # The files that take longest begin first: at the end, one alone would keep one process busy.
+    items.sort(key=builds_homes, reverse=True)
+
+
+def builds_homes(item: pytest.Item) -> bool:
+    """True for the tests of the folders that build homes."""
+    return item.path.relative_to(ROOT / "tests").parts[0] in BUILD_FOLDERS
 
 
 def python_documentation(module: str) -> str:
