@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 # One file's tests share its homes, so they stay in one process; tests/conftest.py orders the files.
 PARALLEL := --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: setup demo check test lint matrix fuzz test-long bench clean
+.PHONY: setup demo check quick test lint matrix fuzz test-long bench clean
 
 setup: $(STAMP)
 
@@ -34,8 +34,12 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# While you work, under two minutes: no test that builds a home, fewer examples per property.
-check: lint
+# While you work, under two minutes: no test that builds a home, fewer examples per property. The
+# types are checked beside the tests.
+check: setup
+	+$(MAKE) --jobs 2 --output-sync=target lint quick
+
+quick: setup
 	HYPOTHESIS_EXAMPLES=$${HYPOTHESIS_EXAMPLES:-20} $(BIN)/pytest -q $(PARALLEL) -m 'not builds and not long'
 
 test: lint

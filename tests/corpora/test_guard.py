@@ -146,6 +146,7 @@ def test_the_deadline_holds_for_each_try() -> None:
         )
 
 
+@pytest.mark.builds
 @pytest.mark.parametrize("busy", [False, True], ids=["idle", "busy"])
 def test_a_child_does_not_outlive_its_parent(busy: bool) -> None:
     """Killed without a chance to clean up: an idle child sees its pipe close, a busy one is ended

@@ -221,6 +221,7 @@ def test_a_finished_run_is_left_alone(
     )
 
 
+@pytest.mark.builds
 def test_a_file_that_cannot_grow_keeps_the_checkpoint_before(
     trained: Path, small: Path, tmp_path: Path
 ) -> None:

@@ -70,6 +70,7 @@ def test_overfits_a_small_set(tmp_path: Path) -> None:
     assert np.mean(found[-5:]) < 0.1, found[-5:]
 
 
+@pytest.mark.builds
 def test_log(small: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     runs.train(arguments(small, run, "--log-every", "5", "--evaluation.every", "10"))

@@ -361,6 +361,7 @@ def test_records_do_not_depend_on_slices(tmp_path: Path) -> None:
         assert read(tmp_path, slice_bytes=size) == wanted
 
 
+@pytest.mark.builds
 def test_hostile_pages_among_good_ones(tmp_path: Path) -> None:
     """Each ends with its reason, and its neighbours are delivered."""
     records, wanted = [], []
@@ -382,6 +383,7 @@ def test_hostile_pages_among_good_ones(tmp_path: Path) -> None:
     ] == wanted
 
 
+@pytest.mark.builds
 def test_pages_that_stop_the_child_cost_themselves(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -515,6 +517,7 @@ def by_hand_counts(entries: list[dict[str, Any]]) -> Counter[str]:
     return counts
 
 
+@pytest.mark.builds
 def test_a_wanted_language_keeps_its_pages_and_names_the_others() -> None:
     entries = {(entry["file"], entry["offset"]): entry for entry in gold()}
     everything = {

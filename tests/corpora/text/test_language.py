@@ -15,6 +15,7 @@ MIXED = "Breaking: fire in Sao Paulo. El presidente habló con los periodistas. 
 SHORT = ["Video", "Breaking: fire in Sao Paulo", MIXED]
 
 
+@pytest.mark.builds
 def test_the_answer_depends_on_the_text_alone() -> None:
     """Row 33: 20 runs, 8 threads, a fresh process, other texts in between: one answer."""
     wanted = {(text, want): detect_language(text, want) for text in SHORT for want in (ANY, "en")}

@@ -258,6 +258,7 @@ def test_a_silent_job_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     )
 
 
+@pytest.mark.builds
 def test_a_job_that_gives_signs_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engines, "STALL_S", 1.5)
     home = new_home(tmp_path)

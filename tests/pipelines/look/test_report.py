@@ -210,6 +210,7 @@ def test_any_text_comes_back_from_the_page(gathered: ReportFigures, texts: list[
     assert all(text.replace("\r\n", "\n").replace("\r", "\n") in joined for text in texts)
 
 
+@pytest.mark.builds
 def test_a_page_stays_small_whatever_is_in_it(gathered: ReportFigures) -> None:
     reason = gathered.reasons[0]
     identity = replace(

@@ -218,6 +218,7 @@ BUSY = [
 ]
 
 
+@pytest.mark.builds
 @pytest.mark.parametrize("answer", BUSY, ids=lambda answer: answer[0][:3])
 def test_a_busy_store_is_asked_again_ever_later(
     answer: tuple[str, str], bucket: Store, monkeypatch: pytest.MonkeyPatch
@@ -236,6 +237,7 @@ def test_a_busy_store_is_asked_again_ever_later(
         assert len(gaps) == 4 and gaps[3] > gaps[1] > 0.04 and gaps[3] > 0.18, (kind, gaps)
 
 
+@pytest.mark.builds
 @pytest.mark.parametrize("kind", ["HEAD", "GET", "PUT", "LIST"])
 def test_silence_is_ended_and_asked_again(
     kind: str, bucket: Store, monkeypatch: pytest.MonkeyPatch
