@@ -5,10 +5,10 @@ Memory is an estimate and leaves out what the libraries take for themselves; the
 
 from dataclasses import dataclass
 
-from trainer.config import Recipe, micro_batch
+from trainer.config import Recipe, micro_batch, phase_ends
 from trainer.data.order import Order
 from trainer.data.samples import Data
-from trainer.models.roberta import count_parameters, flops_per_token
+from trainer.models.sizes import count_parameters, flops_per_token
 
 # The share of a GPU's peak that a run is assumed to reach where no speed is given.
 ASSUMED_MFU = 0.4
@@ -20,7 +20,9 @@ class Budget:
 
     `tokens` in the training split; `fill` the share of the samples that is not padding; `epochs`
     how often each source is seen; `tokens_per_step` with padding; `tokens_per_second` and `hours`
-    None where the speed is not known.
+    None where the speed is not known. Of a run with a first phase at another length, `samples`,
+    `fill`, `epochs`, `tokens_per_step`, `flops_per_token` and the memory are those of the last one;
+    `hours` count both.
     """
 
     samples: int
@@ -74,8 +76,18 @@ def plan(
         memory_per_device_bytes=memory_per_device(recipe, micro),
         flops_per_token=flops,
         tokens_per_second=speed,
-        hours=tokens_per_step * recipe.steps / speed / 3600 if speed else None,
+        hours=run_tokens(recipe) / speed / 3600 if speed else None,
     )
+
+
+def run_tokens(recipe: Recipe) -> int:
+    """The tokens of a whole run, with padding."""
+    total = 0
+    before = 0
+    for until, length in phase_ends(recipe):
+        total += (until - before) * recipe.batch * length
+        before = until
+    return total
 
 
 def epochs(recipe: Recipe, data: Data, order: Order) -> dict[str, float]:

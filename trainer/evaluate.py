@@ -29,8 +29,8 @@ from trainer.data.order import make_order
 from trainer.data.samples import Data, open_data
 from trainer.masking.tokens import IGNORED
 from trainer.metrics import perplexity
-from trainer.models.roberta import MaskedLM
-from trainer.objectives.masked_lm import hits, masked_lm_sum
+from trainer.models.pretraining import PretrainingModel
+from trainer.objectives.cross_entropy import cross_entropy_sum, hits
 from trainer.ranks import World
 
 VERSION = 1
@@ -162,7 +162,7 @@ def make_set(name: str, masker: Masker, most: int) -> ValidationSet:
 
 @torch.no_grad()
 def evaluate(
-    model: MaskedLM,
+    model: PretrainingModel,
     sets: Sequence[ValidationSet],
     world: World,
     autocast: AbstractContextManager[None],
@@ -182,7 +182,7 @@ def evaluate(
                 # and shape.
                 logits = model.forward(ids.to(world.device), places.to(world.device))
             masked = (labels != IGNORED).sum()
-            sums = [masked_lm_sum(logits, labels), hits(logits, labels), masked]
+            sums = [cross_entropy_sum(logits, labels), hits(logits, labels), masked]
             totals[number] += torch.stack([value.double() for value in sums])
     model.train()
     world.sum(totals)

@@ -19,7 +19,8 @@ from shards.storage import files
 from trainer import checkpoint
 from trainer.checkpoint import State
 from trainer.config import ModelConfig
-from trainer.models.roberta import MaskedLM, build, count_parameters, published_state
+from trainer.models.pretraining import PretrainingModel, build, published_state
+from trainer.models.sizes import count_parameters
 from trainer.pretrained import WEIGHTS, load_pretrained, read_config
 from trainer.run_info import RunInfo, read_run_info
 
@@ -84,7 +85,7 @@ def export(run: Path, out: Path, step: int | None = None) -> Exported:
 
 
 @torch.no_grad()
-def compare(model: MaskedLM, out: Path) -> float | None:
+def compare(model: PretrainingModel, out: Path) -> float | None:
     """Read an export back: its weights and logits must equal those of `model` to the bit, and the
     logits of transformers, where it is installed, must be within TOLERANCE.
 

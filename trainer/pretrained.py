@@ -14,7 +14,8 @@ from torch import Tensor
 
 from shards.errors import UserError
 from trainer.config import ModelConfig
-from trainer.models.roberta import TIED, MaskedLM, load_published, published_state
+from trainer.models.names import TIED
+from trainer.models.pretraining import PretrainingModel, load_published, published_state
 
 WEIGHTS = "model.safetensors"
 
@@ -125,7 +126,7 @@ def read_pretrained(directory: Path) -> dict[str, Tensor]:
     return wanted
 
 
-def load_pretrained(directory: Path, model: MaskedLM) -> None:
+def load_pretrained(directory: Path, model: PretrainingModel) -> None:
     """Copy the weights of a Hugging Face directory into `model`. Raises `UserError` naming the
     first tensor that does not fit."""
     state = read_pretrained(directory)

@@ -28,7 +28,7 @@ from trainer.config import ModelConfig, Recipe, check, fixed_keys, load_recipe
 from trainer.data.gather import SPECIAL
 from trainer.data.samples import Data, open_data
 from trainer.display import Display
-from trainer.models.roberta import MaskedLM, build
+from trainer.models.pretraining import PretrainingModel, build
 from trainer.optim import flatten_gradients, make_adamw
 from trainer.ranks import World
 from trainer.run_info import RunInfo
@@ -54,11 +54,12 @@ class Job:
 # --- the data and the recipe
 
 
-def open_on_host(job: Job, world: World) -> Data:
-    """The training data. The first rank of each host makes the index, and the others read it."""
+def open_on_host(job: Job, world: World, length: int) -> Data:
+    """The training data in samples of `length` tokens. The first rank of each host makes the index,
+    and the others read it."""
 
     def open_train() -> Data:
-        return open_data(job.shards, "train", job.recipe.data.length, job.recipe.data.sentence_eos)
+        return open_data(job.shards, "train", length, job.recipe.data.sentence_eos)
 
     data = world.agree(lambda: open_train() if world.local_rank == 0 else None)
     return world.agree(lambda: data or open_train())
@@ -69,7 +70,7 @@ def resolve(recipe: Recipe, data: Data, device: torch.device, init: str | None) 
 
     Raises `UserError` for what cannot work, see `check` and `check_data`.
     """
-    model = resolve_model(recipe.model, data, init)
+    model = resolve_model(with_heads(recipe), data, init)
 
     precision: Precision = recipe.precision
     if precision == "auto":
@@ -81,17 +82,24 @@ def resolve(recipe: Recipe, data: Data, device: torch.device, init: str | None) 
     return recipe
 
 
+def with_heads(recipe: Recipe) -> ModelConfig:
+    """The model of a recipe, with the heads that its objectives need."""
+    objective = recipe.objective
+    return dataclasses.replace(recipe.model, next_head=objective.nsp, span_head=objective.sbo)
+
+
 def resolve_model(model: ModelConfig, data: Data, init: str | None) -> ModelConfig:
     """The shape of the model: that of the first weights, or with the vocabulary of the shards.
 
     Raises `UserError` when the first weights have another vocabulary than the shards.
     """
     pad_id = data.tokenizer.special.get("<pad>", 1)
+    end_id = data.tokenizer.special.get("</s>", 2)
     if init is None:
         vocab_size = model.vocab_size or data.tokenizer.vocab_size
-        return dataclasses.replace(model, pad_id=pad_id, vocab_size=vocab_size)
+        return dataclasses.replace(model, pad_id=pad_id, end_id=end_id, vocab_size=vocab_size)
 
-    model = pretrained.read_config(Path(init), model)
+    model = pretrained.read_config(Path(init), dataclasses.replace(model, end_id=end_id))
     pretrained.check_tokenizer(Path(init), data.directories[0])
     if model.pad_id != pad_id:
         raise UserError(
@@ -278,7 +286,7 @@ def write_info(run: Path, info: RunInfo) -> None:
 
 def prepare(
     job: Job, world: World, found: Path | None
-) -> tuple[MaskedLM, torch.optim.AdamW, Tensor]:
+) -> tuple[PretrainingModel, torch.optim.AdamW, Tensor]:
     """The model in training mode, its optimizer and its flat gradient, on the device.
 
     The weights are new, those of `--init`, or those of the checkpoint `found`; all ranks have the
@@ -301,7 +309,7 @@ def prepare(
     return model.train(), optimizer, gradient
 
 
-def broadcast(model: MaskedLM, optimizer: torch.optim.AdamW) -> None:
+def broadcast(model: PretrainingModel, optimizer: torch.optim.AdamW) -> None:
     """Give all ranks the weights and moments of rank 0."""
     tensors: list[Tensor] = list(model.parameters())
     for state in optimizer.state.values():

@@ -5,8 +5,9 @@ import torch
 from trainer_fixtures import batch
 
 from trainer.config import ModelConfig, OptimConfig
-from trainer.models.roberta import WORDS, build
-from trainer.objectives.masked_lm import masked_lm_sum
+from trainer.models.names import WORDS
+from trainer.models.pretraining import build
+from trainer.objectives.cross_entropy import cross_entropy_sum
 from trainer.optim import LossScale, decays, flatten_gradients, learning_rate, make_adamw
 
 SHAPE = ModelConfig(layers=3, hidden=64, intermediate=160, heads=4, positions=48, vocab_size=1003)
@@ -22,7 +23,7 @@ def test_decay_groups() -> None:
     assert sum(len(group["params"]) for group in split.param_groups) == len(
         every.param_groups[0]["params"]
     )
-    assert not decays("lm_head.layer_norm.weight", OptimConfig(decay="matrices")) and decays(
+    assert not decays("masked.norm.weight", OptimConfig(decay="matrices")) and decays(
         WORDS, OptimConfig(decay="matrices")
     )
 
@@ -30,7 +31,7 @@ def test_decay_groups() -> None:
 def test_gradients_are_views_of_one_buffer() -> None:
     model = build(SHAPE, 0)
     flat = flatten_gradients(model)
-    masked_lm_sum(model(*batch(SHAPE)[:1], torch.arange(5)), torch.arange(5)).backward()
+    cross_entropy_sum(model(*batch(SHAPE)[:1], torch.arange(5)), torch.arange(5)).backward()
     norm = torch.sqrt(
         sum(
             parameter.grad.double().square().sum()

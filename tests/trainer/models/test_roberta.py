@@ -12,18 +12,19 @@ from trainer_fixtures import batch
 from shards.errors import UserError
 from trainer import export, pretrained
 from trainer.config import ModelConfig, load_recipe
-from trainer.models.roberta import (
-    WORDS,
-    MaskedLM,
+from trainer.models.pretraining import (
+    PretrainingModel,
     build,
-    count_parameters,
-    flops_per_token,
     load_published,
+    published_parameters,
     published_state,
 )
-from trainer.objectives.masked_lm import hits, masked_lm_sum
+from trainer.models.sizes import count_parameters, flops_per_token
+from trainer.objectives.cross_entropy import cross_entropy_sum, hits
 
 transformers = pytest.importorskip("transformers")
+
+WORDS = "roberta.embeddings.word_embeddings.weight"
 
 SHAPE = ModelConfig(layers=3, hidden=64, intermediate=160, heads=4, positions=48, vocab_size=1003)
 
@@ -51,7 +52,7 @@ def theirs(config: ModelConfig, seed: int = 0) -> Any:
     return model.eval()
 
 
-def ours(model: Any, config: ModelConfig, dtype: torch.dtype) -> MaskedLM:
+def ours(model: Any, config: ModelConfig, dtype: torch.dtype) -> PretrainingModel:
     own = build(config, 0).to(dtype).eval()
     load_published(own, {name: tensor.to(dtype) for name, tensor in model.state_dict().items()})
     return own
@@ -71,7 +72,7 @@ def run_theirs(
 
 
 def run_ours(
-    model: MaskedLM, ids: torch.Tensor, labels: torch.Tensor
+    model: PretrainingModel, ids: torch.Tensor, labels: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, dict[str, torch.Tensor]]:
     for parameter in model.parameters():
         parameter.requires_grad_(True)
@@ -80,13 +81,13 @@ def run_ours(
     padded = torch.cat([places, torch.zeros(7, dtype=torch.int64)])
     targets = torch.cat([labels.reshape(-1)[places], torch.full((7,), -100)])
     logits = model(ids, padded)
-    loss = masked_lm_sum(logits, targets) / len(places)
+    loss = cross_entropy_sum(logits, targets) / len(places)
     loss.backward()
     rows = model.config.vocab_size
-    assert not model.roberta.embeddings.word_embeddings.weight.grad[rows:].any()
+    assert not model.encoder.embeddings.word_embeddings.weight.grad[rows:].any()
     gradients = {
         name: parameter.grad[:rows] if name == WORDS else parameter.grad
-        for name, parameter in model.named_parameters()
+        for name, parameter in published_parameters(model)
     }  # type: ignore[index]
     return logits[: len(places), :rows].detach(), loss.detach(), gradients
 
@@ -219,8 +220,8 @@ def test_published_sizes() -> None:
         config = ModelConfig(**{**vars(config), "vocab_size": 50265})
         assert count_parameters(config) == count
         with torch.device("meta"):
-            model = MaskedLM(config)
-        padding = (model.roberta.embeddings.word_embeddings.weight.shape[0] - 50265) * config.hidden
+            model = PretrainingModel(config)
+        padding = (model.encoder.embeddings.word_embeddings.weight.shape[0] - 50265) * config.hidden
         assert sum(parameter.numel() for parameter in model.parameters()) - padding == count
         if name == "roberta-base":
             assert len(model.state_dict()) == 202
@@ -231,10 +232,10 @@ def test_positions_count_from_the_pad_id() -> None:
     """trainer-peers: [0, 31414, 232, 328, 2, 1, 1] stands at 2, 3, 4, 5, 6, 1, 1."""
     model = build(SHAPE, 0)
     seen: list[torch.Tensor] = []
-    model.roberta.embeddings.position_embeddings.register_forward_pre_hook(
+    model.encoder.embeddings.position_embeddings.register_forward_pre_hook(
         lambda _, inputs: seen.append(inputs[0])
     )
-    model.roberta(torch.tensor([[0, 314, 232, 328, 2, 1, 1]]))
+    model.encoder(torch.tensor([[0, 314, 232, 328, 2, 1, 1]]))
     assert seen[0].tolist() == [[2, 3, 4, 5, 6, 1, 1]]
 
 
@@ -252,4 +253,4 @@ def test_first_weights_are_keyed() -> None:
 def test_hits_leave_ignored_places_out() -> None:
     logits = torch.eye(3)
     assert int(hits(logits, torch.tensor([0, 1, -100]))) == 2
-    assert float(masked_lm_sum(logits, torch.full((3,), -100))) == 0.0
+    assert float(cross_entropy_sum(logits, torch.full((3,), -100))) == 0.0
