@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import sys
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -295,7 +296,9 @@ def prepare(
     recipe = job.recipe
     model = build(recipe.model, recipe.seed)
     if job.init is not None and found is None:
-        pretrained.load_pretrained(Path(job.init), model)
+        new = pretrained.load_pretrained(Path(job.init), model)
+        if new and world.is_first:
+            print(f"note: {job.init} has no {', '.join(new)}: new weights", file=sys.stderr)
     model.to(world.device)
     gradient = flatten_gradients(model)
     optimizer = make_adamw(model, recipe.optim)

@@ -53,7 +53,7 @@ def exported(tokenizer: tokenizers.Tokenizer, folder: Path) -> Any:
     (folder / "run").mkdir()
     tokenizer.save(str(folder / "run" / "tokenizer.json"))
     (folder / "out").mkdir()
-    special = export.write_tokenizer(folder / "run", folder / "out", 512)
+    special = export.write_tokenizer(folder / "run", folder / "out", ModelConfig())
     (folder / "out" / "config.json").write_text(
         json.dumps(export.hugging_face_config(SHAPE, special))
     )

@@ -79,6 +79,15 @@ def published_name(name: str, config: ModelConfig) -> str:
     return f"{heads[head]}.{part}.{kind}"
 
 
-def is_span_head(name: str) -> bool:
-    """Whether a published name is of the span head, which transformers does not have."""
-    return name.startswith(("span_head.", "cls.pair_target_predictions."))
+def is_optional(name: str) -> bool:
+    """Whether a published name is of a head that only some objectives train: that of the next
+    sentence with its pooler, or that of spans."""
+    return ".pooler." in name or "seq_relationship." in name or is_ours(name)
+
+
+def is_ours(name: str) -> bool:
+    """Whether a published name is of a head that transformers has no place for: that of spans, and
+    that of the next sentence in a RoBERTa."""
+    return name.startswith(
+        ("span_head.", "cls.pair_target_predictions.", "seq_relationship.", "roberta.pooler.")
+    )

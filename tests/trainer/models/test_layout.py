@@ -1,0 +1,117 @@
+"""Rows that hold several sequences: positions, types and reach, against a slow twin; and that a
+change of one sequence changes no other."""
+
+import dataclasses
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trainer.config import ModelConfig
+from trainer.models.layout import first_places, lay_out
+from trainer.models.pretraining import build
+
+END = 2
+
+PAD = 1
+
+SHAPE = ModelConfig(
+    layers=2, hidden=32, intermediate=64, heads=2, positions=24, vocab_size=100, end_id=END
+)
+
+lengths_of_rows = st.lists(
+    st.lists(st.integers(1, 9), min_size=1, max_size=5), min_size=1, max_size=4
+)
+
+
+def rows(lengths: list[list[int]], seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Ids (B, T) with ends here and there, and lengths (B, S)."""
+    generator = torch.Generator().manual_seed(seed)
+    most = max(len(row) for row in lengths)
+    width = max(sum(row) for row in lengths) + seed % 3
+    ids = torch.randint(2, 8, (len(lengths), width), generator=generator)
+    table = torch.zeros((len(lengths), most), dtype=torch.int64)
+    for number, row in enumerate(lengths):
+        ids[number, sum(row) :] = PAD
+        table[number, : len(row)] = torch.tensor(row)
+    return ids, table
+
+
+def twin(ids: list[int], lengths: list[int]) -> tuple[list[int], list[int], list[int]]:
+    """Place, type and sequence of each token of a row that is not padding."""
+    places, types, owners = [], [], []
+    at = 0
+    for number, length in enumerate(lengths):
+        ended = False
+        for place in range(length):
+            places.append(place)
+            types.append(int(ended))
+            owners.append(number)
+            ended = ended or ids[at] == END
+            at += 1
+    return places, types, owners
+
+
+@given(lengths_of_rows, st.integers(0, 99))
+def test_layout_equals_its_twin(lengths: list[list[int]], seed: int) -> None:
+    ids, table = rows(lengths, seed)
+    found = lay_out(ids, table, END, pairs=True)
+    flat = lay_out(ids, table, END, pairs=False)
+    assert not flat.types.any()
+
+    for row, parts in enumerate(lengths):
+        places, types, owners = twin(ids[row].tolist(), parts)
+        total = len(places)
+        assert found.places[row, :total].tolist() == places
+        assert found.types[row, :total].tolist() == types
+        assert found.real[row].tolist() == [at < total for at in range(ids.shape[1])]
+        keep = found.keep[row, 0].expand(ids.shape[1], ids.shape[1])
+        for at in range(total):
+            wanted = [other == owners[at] for other in owners]
+            assert keep[at, :total].tolist() == wanted
+            assert not keep[at, total:].any()
+
+    first = first_places(table, ids.shape[1]).reshape(table.shape)
+    for row, parts in enumerate(lengths):
+        starts = [sum(parts[:number]) for number in range(len(parts))]
+        assert (first[row, : len(parts)] - row * ids.shape[1]).tolist() == starts
+        assert ((first[row] >= row * ids.shape[1]) & (first[row] < (row + 1) * ids.shape[1])).all()
+
+
+@pytest.mark.parametrize("family", ["roberta", "bert"])
+def test_a_change_of_one_sequence_changes_no_other(family: Any) -> None:
+    model = build(dataclasses.replace(SHAPE, family=family), 0).eval()
+    lengths = torch.tensor([[7, 5, 6], [10, 14, 0]])
+    ids = torch.randint(3, 99, (2, 24), generator=torch.Generator().manual_seed(0))
+    ids[0, 18:] = PAD
+    places = torch.arange(48)
+    before = model(ids, places, lengths).reshape(2, 24, -1)
+
+    ids[0, 7:12] = torch.tensor([50, 51, 52, 53, 54])
+    after = model(ids, places, lengths).reshape(2, 24, -1)
+    assert torch.equal(before[0, :7], after[0, :7]) and torch.equal(
+        before[0, 12:18], after[0, 12:18]
+    )
+    assert torch.equal(before[1], after[1])
+    assert not torch.equal(before[0, 7:12], after[0, 7:12])
+
+
+@pytest.mark.parametrize("family", ["roberta", "bert"])
+def test_a_sequence_among_others_is_as_alone(family: Any) -> None:
+    """Each sequence of a row has the logits that it has in a row of its own."""
+    model = build(dataclasses.replace(SHAPE, family=family), 0).double().eval()
+    ids = torch.randint(3, 99, (1, 24), generator=torch.Generator().manual_seed(0))
+    packed = model(ids, torch.arange(24), torch.tensor([[7, 5, 12, 0]]))
+    for start, stop in ((0, 7), (7, 12), (12, 24)):
+        alone = model(ids[:, start:stop], torch.arange(stop - start))
+        assert float((packed[start:stop] - alone)[:, : SHAPE.vocab_size].abs().max()) < 1e-12
+
+
+def test_padding_is_worked_out_where_no_lengths_are_given() -> None:
+    model = build(SHAPE, 0).eval()
+    ids = torch.randint(3, 99, (2, 20), generator=torch.Generator().manual_seed(0))
+    ids[1, 9:] = PAD
+    given_lengths = model(ids, torch.arange(40), torch.tensor([[20], [9]]))
+    assert torch.equal(model(ids, torch.arange(40)), given_lengths)
