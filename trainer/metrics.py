@@ -65,9 +65,9 @@ def memory_bytes(device: torch.device) -> int:
 class TrainLine:
     """A `train` line. Means and speeds are over the steps since the line before.
 
-    `loss` the weighted sum of the objectives' losses, `mlm_loss` in nats per masked token, `nsp_loss`
-    per pair, `sbo_loss` per token of a span, None where they are off; `perplexity` of `mlm_loss`;
-    `sbo_dropped` tokens of spans that are past the positions of the span boundary head;
+    `loss` the weighted sum of the objectives' losses; `mlm_loss` in nats per masked token,
+    `nsp_loss` per pair, `sbo_loss` per token of a span, None where they are off; `perplexity` of
+    `mlm_loss`; `sbo_dropped` tokens of spans that are past the positions of the span boundary head;
     `gradient_norm` before clipping; `tokens_per_second` without
     padding; `mfu` None where the device's peak is not known; `data_wait` the share of the time
     spent waiting for data; `memory_bytes` the peak; `skipped` batches without an update so far;

@@ -91,6 +91,7 @@ def learning_rate(step: int, steps: int, config: OptimConfig) -> float:
     With `schedule = "start"` as in BERT's code: the first update has rate 0, and the line falls
     from `lr` at step 0, so that the rate drops a little where the warmup ends.
     """
+    # BERT's code counts the update from 0 also in the warmup.
     if config.schedule == "start":
         if step < config.warmup_steps:
             return config.lr * step / config.warmup_steps

@@ -204,8 +204,8 @@ def log_start(run: Run, log: Log, state: State) -> None:
 
 
 def make_loader(run: Run, phase: Phase, first: int) -> Loader:
-    """The micro-batches of a phase from batch `first` on. A step needs all those of its batch before
-    it begins, to count them, and the loader makes a few more ahead."""
+    """The micro-batches of a phase from batch `first` on."""
+    # A step takes all those of its batch before it begins, to count them. The others are ahead.
     ahead = run.share.accumulation + AHEAD
     on_gpu = run.world.device.type == "cuda"
     return Loader(phase.masker, phase.order, run.share, first, ahead, pinned=on_gpu)
@@ -263,13 +263,14 @@ def log_stop(run: Run, state: State, stop: StopFlag) -> None:
 
 
 def count(run: Run, batches: list[MicroBatch]) -> Tensor:
-    """What all ranks have in a batch, a float64 tensor on the device: the labels of each objective in
-    the order of `run.weights`, the tokens without padding, and the tokens of spans that the span
+    """What all ranks have in a batch, a float64 tensor on the device: the labels of each objective
+    in the order of `run.weights`, the tokens without padding, and the tokens of spans that the span
     boundary objective drops.
 
     They are known before the first forward pass, so each loss is divided at once by its own count,
     and no micro-batch or rank weighs more than another.
     """
+    # On the host, where the micro-batches still are: the device need not be waited for.
     rows = []
     for buffer in batches:
         batch = as_batch(buffer)
@@ -318,8 +319,8 @@ def as_batch(buffer: MicroBatch) -> Batch:
 
 
 def to_device(buffer: MicroBatch, loader: Loader, device: torch.device) -> Batch:
-    """A micro-batch on the device. A GPU copies from pinned memory while it computes, and the buffer
-    is given back for the time after the copy; on a CPU the tensors are the buffer."""
+    """A micro-batch on the device. A GPU copies from pinned memory while it computes, and the
+    buffer is given back for the time after the copy; on a CPU the tensors are the buffer."""
     batch = as_batch(buffer)
     if device.type == "cpu":
         return batch
@@ -373,8 +374,8 @@ class Totals:
 
 
 def combine(run: Run, state: State, sums: Tensor, counts: Tensor, wants_stop: bool) -> Totals:
-    """Add up losses and gradients over all ranks. This is the one place where the host waits for the
-    device."""
+    """Add up losses and gradients over all ranks. This is the one place where the host waits for
+    the device."""
     stops = torch.tensor([wants_stop], dtype=torch.float64, device=run.world.device)
     totals = torch.cat([sums, stops])
     run.world.sum(totals)
@@ -386,6 +387,7 @@ def combine(run: Run, state: State, sums: Tensor, counts: Tensor, wants_stop: bo
     # A sum of so many squares would lose digits in fp32.
     norm = torch.linalg.vector_norm(run.gradient, dtype=torch.float64)
 
+    # One tensor, so that the host waits once.
     figures = torch.cat([totals, norm[None], counts]).tolist()
     known = len(run.weights)
     named_sums = dict(zip(run.weights, figures))

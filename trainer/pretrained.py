@@ -74,8 +74,8 @@ def find_pretrained(name: str) -> Path:
 
 
 def read_config(directory: Path, base: ModelConfig) -> ModelConfig:
-    """The shape of the RoBERTa or BERT in a Hugging Face directory, with the dropout and the heads of
-    `base`.
+    """The shape of the RoBERTa or BERT in a Hugging Face directory, with the dropout and the heads
+    of `base`.
 
     Raises `UserError` when `config.json` cannot be read or is of another architecture.
     """
@@ -156,6 +156,7 @@ def load_pretrained(directory: Path, model: PretrainingModel) -> list[str]:
     """
     state = read_pretrained(directory)
     own = published_state(model)
+    # A head that the directory lacks starts from the weights that `build` has drawn.
     new = [name for name in own if name not in state]
     for name in new:
         if not is_optional(name):

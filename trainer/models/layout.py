@@ -45,6 +45,7 @@ def lay_out(ids_BT: Tensor, lengths_BS: Tensor, end_id: int, pairs: bool) -> Lay
     if pairs:
         types_BT = second_parts(ids_BT == end_id, starts_BT) * real_BT
 
+    # Rows of one sequence need no square of T x T: what is not padding may be looked at.
     keep = real_BT[:, None, None, :]
     if S > 1:
         keep = (sequence_BT[:, :, None] == sequence_BT[:, None, :])[:, None]

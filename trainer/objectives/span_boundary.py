@@ -15,7 +15,7 @@ from trainer.objectives.batch import Batch
 
 
 def labels(batch: Batch, config: ModelConfig) -> Tensor:
-    """The true ids (M,) of the tokens of spans, IGNORED beyond them and past the known positions."""
+    """The true ids (M,) of the tokens of spans, IGNORED past the known positions."""
     assert batch.offset is not None  # `config.check_objective` asks for masks of spans
     known = (batch.offset >= 1) & (batch.offset <= config.span_targets)
     return torch.where(known, batch.labels, IGNORED)

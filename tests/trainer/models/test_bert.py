@@ -1,4 +1,4 @@
-"""BERT equals transformers' BertForPreTraining and BertForMaskedLM, and its weights go both ways."""
+"""BERT equals transformers' BertForPreTraining, and its weights go both ways."""
 
 import dataclasses
 from pathlib import Path
