@@ -325,13 +325,14 @@ def to_device(buffer: MicroBatch, loader: Loader, device: torch.device) -> Batch
     if device.type == "cpu":
         return batch
 
-    tensors = []
-    for tensor in batch:
-        tensors.append(None if tensor is None else tensor.to(device, non_blocking=True))
+    moved: dict[str, Tensor] = {}
+    for name, tensor in batch._asdict().items():
+        if tensor is not None:
+            moved[name] = tensor.to(device, non_blocking=True)
     copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
     copied.record()
     loader.release(buffer, copied)
-    return Batch(*tensors)
+    return Batch(**moved)
 
 
 def seed_dropout(run: Run, state: State, number: int) -> None:

@@ -95,7 +95,10 @@ def resolve_model(model: ModelConfig, data: Data, init: str | None) -> ModelConf
     Raises `UserError` when the first weights have another vocabulary than the shards.
     """
     pad_id = data.tokenizer.special.get("<pad>", 1)
-    end_id = data.tokenizer.special.get("</s>", 2)
+    # A RoBERTa has no token types, and an older run of one has stored no such id.
+    end_id = model.end_id
+    if model.family == "bert":
+        end_id = data.tokenizer.special.get("</s>", end_id)
     if init is None:
         vocab_size = model.vocab_size or data.tokenizer.vocab_size
         return dataclasses.replace(model, pad_id=pad_id, end_id=end_id, vocab_size=vocab_size)
