@@ -1,4 +1,4 @@
-"""`trainer`: pretrain, evaluate, export, show, recipes.
+"""`trainer`: pretrain, evaluate, export, show, compare, recipes.
 
 The options of a command are a frozen dataclass whose docstrings are its help; tyro reads it, and
 breaks the help where a docstring does. Heavy imports wait until a command needs them, so that help
@@ -20,6 +20,7 @@ from shards.config import dump_toml
 from shards.errors import UserError, nearest
 from trainer.config import MaskingConfig, Recipe, check, load_recipe, recipe_names, with_steps
 from trainer.run_info import read_run_info
+from trainer.tables import TABLES
 
 Options = TypeVar("Options")
 
@@ -29,13 +30,14 @@ Device = Literal["auto", "cpu", "cuda"]
 
 HELP = """usage: trainer COMMAND [OPTIONS]
 
-Pretrain a RoBERTa on shards.
+Pretrain a RoBERTa, a BERT or a SpanBERT on shards.
 
   pretrain   train on shards:               trainer pretrain --shards DIR --run RUN
   evaluate   compute validation perplexity: trainer evaluate --run RUN
   export     write a Hugging Face model:    trainer export --run RUN --out DIR
   show       draw curves, print a sample, or fill in masks: trainer show RUN
-  recipes    list the built-in recipes, or print one: trainer recipes [NAME]
+  compare    train the rows of a table of the RoBERTa paper: trainer compare 2 --shards DIR
+  recipes    list the built-in recipes by table, or print one: trainer recipes [NAME]
 
 trainer COMMAND --help lists the options of a command. On several GPUs (the -- keeps torchrun from
 reading the trainer's options):
@@ -137,8 +139,33 @@ class Show:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Compare:
+    """Train the rows of a table of the RoBERTa paper at a small scale, and print them beside the
+    paper's figures. Run the same command again to resume."""
+
+    table: tyro.conf.Positional[str] = ""
+    """1: static and dynamic masks. 2: input formats. 3: batch sizes. 4: data and steps."""
+    shards: Repeated = ()
+    """A home, or its shards/ folder, with a validation split. Repeat it to train on several."""
+    scale: Literal["tiny", "small"] = "tiny"
+    """tiny: 2 layers of 128, minutes a run on a CPU. small: 6 layers of 512, for a GPU."""
+    seeds: int = 3
+    """Runs of each row."""
+    out: str = ""
+    """Folder for the runs, the table and the picture. The default names table and scale."""
+    base: Repeated = ()
+    """With table 4: a source that stands for books and Wikipedia, on which alone the rows of 13 and
+    16 GB train. Repeat it for several; the default is all sources."""
+    device: Device = "auto"
+    """auto is CUDA if there is a GPU, otherwise the CPU."""
+    json: bool = False
+    """Print one JSON object on stdout."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recipes:
-    """List the built-in recipes and where their numbers come from, or print one as TOML."""
+    """List the built-in recipes by table and where their numbers come from, or print one as
+    TOML."""
 
     name: tyro.conf.Positional[str] = ""
     """Print this recipe, with every default written out."""
@@ -383,6 +410,43 @@ def show_sample(options: Show, place: int) -> int:
     return 0
 
 
+def compare(arguments: list[str]) -> int:
+    """`trainer compare`."""
+    options = parse(Compare, arguments)
+    tables = {str(number): table for number, table in TABLES.items()}
+    if options.table not in tables:
+        raise UserError(
+            f"TABLE: {options.table!r} is not one of {', '.join(tables)}",
+            "for example: trainer compare 2 --shards DIR",
+        )
+    if not options.shards:
+        raise UserError("--shards: missing", "name a home or its shards/ folder: --shards DIR")
+    if options.seeds < 1:
+        raise UserError(f"--seeds: {options.seeds} is not at least 1", "for example --seeds 3")
+    for directory in options.shards:
+        refuse_remote(directory)
+
+    from trainer import compare
+    from trainer.scales import SCALES
+
+    plan = compare.Comparison(
+        table=tables[options.table],
+        scale_name=options.scale,
+        scale=SCALES[options.scale],
+        shards=options.shards,
+        seeds=options.seeds,
+        out=Path(options.out or f"compare-table-{options.table}-{options.scale}"),
+        device=options.device,
+        base=options.base,
+    )
+    results = compare.compare(plan, lambda text: print(text, file=sys.stderr, flush=True))
+    if options.json:
+        print_json(compare.as_json(plan, results))
+    else:
+        print(compare.describe(plan, results))
+    return 1 if any(result.errors for result in results) else 0
+
+
 def recipes(arguments: list[str]) -> int:
     """`trainer recipes`."""
     options = parse(Recipes, arguments)
@@ -391,11 +455,23 @@ def recipes(arguments: list[str]) -> int:
         return 0
 
     sources = {name: load_recipe(name).source for name in recipe_names()}
+    rows = {number: [row.recipe for row in table.rows] for number, table in TABLES.items()}
     if options.json:
-        print_json({"recipes": sources})
+        named = {str(number): list(filter(None, names)) for number, names in rows.items()}
+        print_json({"recipes": sources, "tables": named})
         return 0
+
+    # A recipe that serves two tables is listed in both.
+    in_tables: set[str] = set()
+    for number, names in rows.items():
+        print(f"RoBERTa paper, table {number}: {TABLES[number].title}")
+        for name in filter(None, names):
+            print(f"  {name:26} {sources[name]}")
+            in_tables.add(name)
+    print("Others")
     for name, source in sources.items():
-        print(f"{name:22} {source}")
+        if name not in in_tables:
+            print(f"  {name:26} {source}")
     return 0
 
 
@@ -406,6 +482,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "evaluate": evaluate,
     "export": export,
     "show": show,
+    "compare": compare,
     "recipes": recipes,
 }
 
