@@ -18,7 +18,15 @@ import tyro
 
 from shards.config import dump_toml
 from shards.errors import UserError, nearest
-from trainer.config import MaskingConfig, Recipe, check, load_recipe, recipe_names, with_steps
+from trainer.config import (
+    MaskingConfig,
+    Recipe,
+    check,
+    load_recipe,
+    load_run_recipe,
+    recipe_names,
+    with_steps,
+)
 from trainer.run_info import read_run_info
 
 Options = TypeVar("Options")
@@ -165,7 +173,7 @@ def print_json(content: dict[str, object]) -> None:
 
 def pretrain(arguments: list[str]) -> int:
     """`trainer pretrain`."""
-    base = load_recipe(recipe_name(arguments))
+    base = base_recipe(arguments)
     options = parse(Pretrain, arguments, Pretrain(settings=base))
     if not options.shards:
         raise UserError("--shards: missing", "name a home or its shards/ folder: --shards DIR")
@@ -193,21 +201,21 @@ def pretrain(arguments: list[str]) -> int:
     )
 
 
-def recipe_name(arguments: list[str]) -> str:
+def base_recipe(arguments: list[str]) -> Recipe:
     """The recipe that the arguments name. It must be known before its settings can be options, so
-    these few are read by hand."""
+    these few are read by hand. Raises `UserError` when there is none."""
     values = {"--recipe": "", "--run": ""}
     for word, following in zip(arguments, [*arguments[1:], ""]):
         flag, equals, value = word.partition("=")
         if flag in values:
             values[flag] = value if equals else following
     if values["--recipe"]:
-        return values["--recipe"]
+        return load_recipe(values["--recipe"])
 
-    stored = Path(values["--run"]) / "recipe.toml"
-    if values["--run"] and "--resume" in arguments and stored.exists():
-        return str(stored)
-    return "roberta-base"
+    run = Path(values["--run"])
+    if values["--run"] and "--resume" in arguments and (run / "recipe.toml").exists():
+        return load_run_recipe(run)
+    return load_recipe("roberta-base")
 
 
 def complete_recipe(options: Pretrain, base: Recipe, arguments: list[str]) -> Recipe:
@@ -366,8 +374,10 @@ def show_sample(options: Show, place: int) -> int:
     if not options.run and not options.shards:
         raise UserError("RUN: missing", "name a run, or give --shards")
     directories = options.shards or tuple(read_run_info(Path(options.run)).shards)
-    of_run = f"{options.run}/recipe.toml" if options.run else "roberta-base"
-    recipe = load_recipe(options.recipe or of_run)
+    if options.run and not options.recipe:
+        recipe = load_run_recipe(Path(options.run))
+    else:
+        recipe = load_recipe(options.recipe or "roberta-base")
 
     from trainer.show import sample
 

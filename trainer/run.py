@@ -24,7 +24,7 @@ from shards.errors import UserError
 from shards.storage import files
 from trainer import checkpoint, evaluate, pretrained, run_info
 from trainer.checkpoint import State
-from trainer.config import ModelConfig, Recipe, check, fixed_keys, load_recipe
+from trainer.config import ModelConfig, Recipe, check, fixed_keys, known_keys, load_run_recipe
 from trainer.data.gather import SPECIAL
 from trainer.data.samples import Data, open_data
 from trainer.display import Display
@@ -104,7 +104,7 @@ def resolve_model(model: ModelConfig, data: Data, init: str | None) -> ModelConf
 def stored_precision(run: Path) -> Precision | None:
     """The precision of the recipe that a run has stored, None where it has stored none yet."""
     path = run / "recipe.toml"
-    return load_recipe(str(path)).precision if path.exists() else None
+    return load_run_recipe(run).precision if path.exists() else None
 
 
 def check_data(recipe: Recipe, data: Data) -> None:
@@ -187,6 +187,12 @@ def begin_or_continue(
 
     path, state = newest
     refuse_other(path, state, fresh)
+    _, unknown = known_keys(state.recipe)
+    if unknown:
+        display.say(
+            f"note: the run has settings that this version does not know, and they are left out: "
+            f"{', '.join(unknown)}"
+        )
     if state.micro_batch != micro:
         display.say(
             f"note: micro-batches of {micro} samples instead of {state.micro_batch}: the samples "
@@ -194,7 +200,10 @@ def begin_or_continue(
         )
     write_info(job.run, info)
     display.say(f"{path}: going on after step {state.step}")
-    return dataclasses.replace(state, micro_batch=micro), path
+    # From here on its checkpoints name every setting of this version.
+    return dataclasses.replace(
+        state, micro_batch=micro, recipe=fresh.recipe, model=fresh.model
+    ), path
 
 
 def first_state(recipe: Recipe, data: Data, micro: int) -> State:
@@ -234,18 +243,18 @@ def refuse_other(path: Path, state: State, fresh: State) -> None:
             "give the shards that the run was started with, in the same order",
         )
 
-    before = state.recipe
+    before, _ = known_keys(state.recipe)
     now = fresh.recipe
-    if before.get("steps") != now["steps"]:
+    if before["steps"] != now["steps"]:
         raise UserError(
-            f"--steps {now['steps']}: the run was started with {before.get('steps')}, and its "
+            f"--steps {now['steps']}: the run was started with {before['steps']}, and its "
             "learning rate depends on that",
-            f"use --steps {before.get('steps')}, or a new --run with --init",
+            f"use --steps {before['steps']}, or a new --run with --init",
         )
-    for key in sorted({*now, *before}):
-        if now.get(key) != before.get(key):
+    for key in sorted(now):
+        if now[key] != before[key]:
             raise UserError(
-                f"{key}: {now.get(key)!r}, the run was started with {before.get(key)!r}",
+                f"{key}: {now[key]!r}, the run was started with {before[key]!r}",
                 "leave out --recipe and its flags: --resume takes those of the run",
             )
 
