@@ -16,12 +16,13 @@ from typing import Annotated, Literal, TypeVar
 
 import tyro
 
-from shards.config import dump_toml
+from shards.config import dump_toml, to_dict
 from shards.errors import UserError, nearest
 from trainer.config import (
     MaskingConfig,
     Recipe,
     check,
+    flatten,
     load_recipe,
     load_run_recipe,
     recipe_names,
@@ -193,6 +194,7 @@ def pretrain(arguments: list[str]) -> int:
             shards=options.shards,
             run=Path(options.run),
             recipe=recipe,
+            given=given_settings(options, recipe, arguments),
             device=options.device,
             resume=options.resume,
             init=options.init,
@@ -229,6 +231,21 @@ def complete_recipe(options: Pretrain, base: Recipe, arguments: list[str]) -> Re
 
     check(recipe)
     return recipe
+
+
+def given_settings(options: Pretrain, recipe: Recipe, arguments: list[str]) -> dict[str, object]:
+    """The recipe and the settings that the arguments name, by which ranks are compared."""
+    flags = {word.partition("=")[0].replace("_", "-") for word in arguments}
+    given: dict[str, object] = {"recipe": options.recipe} if options.recipe else {}
+    if options.mix:
+        given["data.mix"] = recipe.data.mix
+
+    for key, value in flatten(to_dict(recipe)).items():
+        flag = key.replace("_", "-")
+        table, dot, name = flag.rpartition(".")
+        if flags & {f"--{flag}", f"--{table}{dot}no-{name}"}:
+            given[key] = value
+    return given
 
 
 def parse_mix(words: tuple[str, ...]) -> dict[str, float]:
@@ -465,16 +482,12 @@ def run_command(arguments: list[str]) -> int:
 
 
 def report(error: UserError) -> None:
-    """Print an error and its hint. What is wrong with the call is the same on every rank, so only
-    rank 0 prints it."""
+    """Print an error and its hint; a rank other than the first puts its number before it."""
     rank = os.environ.get("RANK", "0")
-    if rank != "0" and error.exit_code == 2:
-        return
-
     prefix = "" if rank == "0" else f"rank {rank}: "
     print(f"{prefix}error: {error.what}", file=sys.stderr)
     if error.hint:
-        print(f"hint: {error.hint}", file=sys.stderr)
+        print(f"{prefix}hint: {error.hint}", file=sys.stderr)
 
 
 def entry() -> None:

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -40,11 +40,15 @@ Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """A recipe, and where its data, its run and its first weights are stored."""
+    """A recipe, and where its data, its run and its first weights are stored.
+
+    `given`: the name of the recipe and the settings that the command itself names.
+    """
 
     shards: tuple[str, ...]
     run: Path
     recipe: Recipe
+    given: dict[str, object] = field(default_factory=dict)
     device: str = "auto"
     resume: bool = False
     init: str | None = None
@@ -150,13 +154,7 @@ def start(
     Rank 0 reads and writes the run and tells the others. Raises `UserError` when the run exists
     and is not to be resumed, cannot be written, or does not fit the job.
     """
-    answer = [world.on_rank_0(lambda: begin_or_continue(job, data, micro, display))]
-    if world.ranks > 1:
-        dist.broadcast_object_list(answer, 0)
-
-    begun = answer[0]
-    assert begun is not None  # rank 0 has told
-    return begun
+    return world.from_rank_0(lambda: begin_or_continue(job, data, micro, display))
 
 
 def begin_or_continue(
@@ -295,7 +293,8 @@ def prepare(
     """
     recipe = job.recipe
     model = build(recipe.model, recipe.seed)
-    if job.init is not None and found is None:
+    # The others get the weights of rank 0 below.
+    if job.init is not None and found is None and world.is_first:
         pretrained.load_pretrained(Path(job.init), model)
     model.to(world.device)
     gradient = flatten_gradients(model)
