@@ -21,11 +21,11 @@ from torch import Tensor
 
 from shards.config import dump_toml
 from shards.errors import UserError
+from shards.roles import ROLES
 from shards.storage import files
 from trainer import checkpoint, evaluate, pretrained, run_info
 from trainer.checkpoint import State
 from trainer.config import ModelConfig, Recipe, check, fixed_keys, known_keys, load_run_recipe
-from trainer.data.gather import SPECIAL
 from trainer.data.samples import Data, open_data
 from trainer.display import Display
 from trainer.models.roberta import MaskedLM, build
@@ -90,7 +90,7 @@ def resolve_model(model: ModelConfig, data: Data, init: str | None) -> ModelConf
 
     Raises `UserError` when the first weights have another vocabulary than the shards.
     """
-    pad_id = data.tokenizer.special.get("<pad>", 1)
+    pad_id = data.tokenizer.roles.get("pad", 1)
     if init is None:
         vocab_size = model.vocab_size or data.tokenizer.vocab_size
         return dataclasses.replace(model, pad_id=pad_id, vocab_size=vocab_size)
@@ -99,7 +99,7 @@ def resolve_model(model: ModelConfig, data: Data, init: str | None) -> ModelConf
     pretrained.check_tokenizer(Path(init), data.directories[0])
     if model.pad_id != pad_id:
         raise UserError(
-            f"{init}: the id of its <pad> is {model.pad_id}, in the shards it is {pad_id}",
+            f"{init}: the id of its padding is {model.pad_id}, in the shards it is {pad_id}",
             "build the shards with the model's tokenizer: [tokenizer] path",
         )
     return model
@@ -117,10 +117,10 @@ def check_data(recipe: Recipe, data: Data) -> None:
     if not len(data):
         raise UserError(f"{directories}: no training shards", "run corpus build to make them")
 
-    missing = [name for name in SPECIAL if name not in data.tokenizer.special]
+    missing = [role for role in ROLES if role not in data.tokenizer.roles]
     if missing:
         raise UserError(
-            f"{directories}: the tokenizer has no {missing[0]}",
+            f"{directories}: the tokenizer has no special token for {missing[0]}",
             "build the shards again: corpus build",
         )
     if len(data) < recipe.batch:
