@@ -67,7 +67,8 @@ def role_names(data: dict[str, Any]) -> dict[str, str]:
     missing ones are added."""
     added = [token["content"] for token in data["added_tokens"]]
     known = {*vocabulary_of(data["model"]), *added}
-    family = BERT if known & set(BERT.values()) else ROBERTA
+    is_bert = data["model"]["type"] == "WordPiece" or known & set(BERT.values())
+    family = BERT if is_bert else ROBERTA
 
     names = {}
     for role in family:
