@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from tokenizers.pre_tokenizers import ByteLevel
 
 from corpora.sources import load_source
 from pipelines.chance import CHANCES
@@ -30,6 +29,7 @@ from pipelines.stages.stage import Pass, Result
 from shards.errors import UserError
 from shards.format import MANIFEST, SPLITS, TOKENIZER, shard_name, token_dtype, token_schema
 from shards.manifest import Manifest, ShardEntry, TokenizerInfo, write_manifest
+from shards.roles import is_lossless, roles_of, special_tokens
 from shards.storage import files
 from shards.writer import token_batch, write_batch
 
@@ -335,10 +335,7 @@ def manifest(home: Home, recipe: Recipe, written: list[Summary]) -> Manifest:
     tokenizer_file = home.file("tokenizer", "tokenizer.json")
     tokenizer = read_tokenizer(tokenizer_file)
     size = vocab_size(tokenizer)
-    special = {}
-    for number, added in sorted(tokenizer.get_added_tokens_decoder().items()):
-        if added.special:
-            special[added.content] = number
+    content = json.loads(files.read_bytes(tokenizer_file))
 
     packages = {"corpusmill", "pyarrow", *PACKAGES}
     for options in recipe.sources.values():
@@ -347,8 +344,9 @@ def manifest(home: Home, recipe: Recipe, written: list[Summary]) -> Manifest:
     info = TokenizerInfo(
         digest=files.digest(tokenizer_file),
         vocab_size=size,
-        special=special,
-        lossless=is_lossless(tokenizer_file),
+        special=special_tokens(content),
+        roles=roles_of(content),
+        lossless=is_lossless(content),
         whitespace=recipe.shards.whitespace,
     )
     return Manifest(
@@ -371,15 +369,6 @@ def _entry(summary: Summary) -> ShardEntry:
         sentences=summary.counts["sentences"],
         tokens=summary.counts["tokens"],
     )
-
-
-def is_lossless(tokenizer_file: str) -> bool:
-    """True when decoding gives every text back: byte-level BPE with all 256 bytes, and nothing that
-    changes the text first."""
-    data = json.loads(files.read_bytes(tokenizer_file))
-    is_byte_level = '"ByteLevel"' in json.dumps(data.get("pre_tokenizer"))
-    has_all_bytes = set(ByteLevel.alphabet()) <= set(data["model"]["vocab"])
-    return data.get("normalizer") is None and is_byte_level and has_all_bytes
 
 
 WRITE_SHARDS = Pass(

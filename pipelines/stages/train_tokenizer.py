@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from pipelines.chance import CHANCES, chance
 from pipelines.home.decisions import attribute_digests, kept_rows
@@ -39,17 +39,20 @@ from pipelines.home.summaries import (
 from pipelines.progress.ticks import tick
 from pipelines.recipe import Recipe, ShardsConfig, TokenizerConfig, deciding, digest_of
 from pipelines.stages.accounts import total
-from pipelines.stages.given_tokenizer import given_digest, load_given, with_special_tokens
+from pipelines.stages.given_tokenizer import given_digest, load_given, special
 from pipelines.stages.job import Job
 from pipelines.stages.stage import Pass, Result, Stage, Work, run_task
 from pipelines.wording import amount
 from shards.errors import UserError
-from shards.format import SPECIAL
+from shards.roles import ROBERTA, ROLES
 from shards.storage import files
 
 SAMPLE = "sample"
 
 VERSION = 2
+
+GIVEN_VERSION = 3
+"""Of what is done to a given vocabulary, which changes no trained one."""
 
 _ENDLESS_WORD = re.compile(r"\w{2000,}|[^\w\s]{2000,}|[^\S\n]{2000,}")
 """Base64, rulers of signs, blanks: the trainer's work is the square of a word's length (a word of 1
@@ -211,7 +214,7 @@ def train(home: Home, recipe: Recipe) -> list[Summary]:
     path = recipe.tokenizer.path
     if path:
         wanted = fingerprint(
-            stage=VERSION, given=given_digest(path), packages=package_versions("tokenizers")
+            stage=GIVEN_VERSION, given=given_digest(path), packages=package_versions("tokenizers")
         )
         task = TokenizerTask(home=home.root, recipe=key, fingerprint=wanted)
     else:
@@ -361,15 +364,16 @@ def train_bpe(texts: Iterator[str], config: TokenizerConfig) -> Tokenizer:
     tokenizer.pre_tokenizer = byte_level  # type: ignore[assignment]
     tokenizer.decoder = decoders.ByteLevel()  # type: ignore[assignment]
     # `<mask>` is appended afterwards, so that it has the last id, as in RoBERTa.
-    special = [AddedToken(token, special=True, normalized=False) for token in SPECIAL[:-1]]
+    first = [special(ROBERTA[role]) for role in ROLES[:-1]]
     trainer = trainers.BpeTrainer(
         vocab_size=config.vocab_size - 1,
-        special_tokens=special,
+        special_tokens=first,
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    return with_special_tokens(tokenizer)
+    tokenizer.add_special_tokens([special(ROBERTA["mask"])])
+    return tokenizer
 
 
 SAMPLE_TEXTS = Pass(name=SAMPLE, plan=plan, address=sample_address, work=sample, finish=train)
