@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from shards.errors import UserError
+from shards.roles import roles_of, special_tokens
 from shards.storage import files
 from trainer import checkpoint
 from trainer.checkpoint import State
@@ -31,14 +32,15 @@ TOLERANCE = 1e-4
 
 FAMILIES = {"roberta": "RoBERTa", "bert": "BERT"}
 
+# The roles of the special tokens that Hugging Face names.
 SPECIAL_TOKENS = {
-    "bos_token": "<s>",
-    "eos_token": "</s>",
-    "unk_token": "<unk>",
-    "sep_token": "</s>",
-    "pad_token": "<pad>",
-    "cls_token": "<s>",
-    "mask_token": "<mask>",
+    "bos_token": "start",
+    "eos_token": "end",
+    "unk_token": "unknown",
+    "sep_token": "end",
+    "pad_token": "pad",
+    "cls_token": "start",
+    "mask_token": "mask",
 }
 
 
@@ -66,8 +68,8 @@ def export(run: Path, out: Path, step: int | None = None) -> Exported:
     model = checkpoint.load_model(path, state).eval()
     try:
         out.mkdir(parents=True, exist_ok=True)
-        special = write_tokenizer(run, out, model.config)
-        write_json(out / "config.json", hugging_face_config(model.config, special))
+        roles = write_tokenizer(run, out, model.config)
+        write_json(out / "config.json", hugging_face_config(model.config, roles))
         write_weights(model, out)
         files.write_bytes(str(out / "README.md"), model_card(run, state, model.config).encode())
     except OSError as error:
@@ -177,9 +179,9 @@ def write_weights(model: PretrainingModel, out: Path) -> None:
         files.write_bytes(str(out / HEADS), safetensors.torch.save(ours, {"format": "pt"}))
 
 
-def hugging_face_config(config: ModelConfig, special: dict[str, int]) -> dict[str, object]:
+def hugging_face_config(config: ModelConfig, roles: dict[str, int]) -> dict[str, object]:
     """`config.json` with every field, since the defaults of the class are not RoBERTa's (512
-    positions, 2 token types, eps 1e-12). `special` holds the ids of <s> and </s>."""
+    positions, 2 token types, eps 1e-12). `roles` holds the ids of `start` and `end`."""
     return {
         "architectures": [architecture(config)],
         "model_type": config.family,
@@ -196,8 +198,8 @@ def hugging_face_config(config: ModelConfig, special: dict[str, int]) -> dict[st
         "initializer_range": 0.02,
         "layer_norm_eps": config.layer_norm_eps,
         "pad_token_id": config.pad_id,
-        "bos_token_id": special["<s>"],
-        "eos_token_id": special["</s>"],
+        "bos_token_id": roles["start"],
+        "eos_token_id": roles["end"],
         "position_embedding_type": "absolute",
         "classifier_dropout": None,
         "is_decoder": False,
@@ -213,23 +215,28 @@ def write_tokenizer(run: Path, out: Path, config: ModelConfig) -> dict[str, int]
     <mask> that takes the space before it. Of a pair a RoBERTa's tokenizer makes `<s> A </s> </s> B
     </s>`, a BERT's `<s> A </s> B </s>` with two token types.
 
-    Returns the ids of the special tokens. Raises
-    `UserError` when the run has no tokenizer or it is damaged.
+    Returns the ids of the special tokens by their roles. Raises `UserError` when the run has no
+    tokenizer or it is damaged.
     """
     path = run / "tokenizer.json"
     hint = f"copy it from the shards: cp SHARDS/tokenizer.json {run}"
     try:
         tokenizer = json.loads(path.read_text())
-        ids = {token["content"]: token["id"] for token in tokenizer["added_tokens"]}
+        roles = roles_of(tokenizer)
+        names = {number: name for name, number in special_tokens(tokenizer).items()}
+        special = {kind: names[roles[role]] for kind, role in SPECIAL_TOKENS.items()}
     except OSError:
         raise UserError(f"{path}: missing", hint) from None
     except (ValueError, KeyError, TypeError):
         raise UserError(f"{path}: not a tokenizer", hint, 1) from None
 
     for token in tokenizer["added_tokens"]:
-        if token["content"] == "<mask>":
+        if token["id"] == roles["mask"]:
             token["lstrip"] = True
-    around = {"sep": ["</s>", ids["</s>"]], "cls": ["<s>", ids["<s>"]]}
+    around = {
+        "sep": [special["sep_token"], roles["end"]],
+        "cls": [special["cls_token"], roles["start"]],
+    }
     tokenizer["post_processor"] = {"type": "BertProcessing", **around}
     if config.family == "roberta":
         tokenizer["post_processor"] = {
@@ -244,12 +251,12 @@ def write_tokenizer(run: Path, out: Path, config: ModelConfig) -> dict[str, int]
         "model_max_length": config.positions,
         "clean_up_tokenization_spaces": False,
         "add_prefix_space": False,
-        **SPECIAL_TOKENS,
+        **special,
     }
     write_json(out / "tokenizer.json", tokenizer)
     write_json(out / "tokenizer_config.json", settings)
-    write_json(out / "special_tokens_map.json", SPECIAL_TOKENS)
-    return ids
+    write_json(out / "special_tokens_map.json", special)
+    return roles
 
 
 def write_json(path: Path, content: object) -> None:

@@ -9,6 +9,7 @@ before the update.
 
 import contextlib
 import dataclasses
+import functools
 import math
 import statistics
 from contextlib import AbstractContextManager, closing
@@ -23,6 +24,11 @@ from shards.storage.lock import locked_folder
 from trainer import budget, checkpoint, evaluate, pretrained
 from trainer.chance import DROPOUT, make_key
 from trainer.checkpoint import State, last_checkpoint
+from trainer.compare_ranks import (
+    refuse_micro_batch,
+    refuse_other_shards,
+    with_recipe_of_rank_0,
+)
 from trainer.config import GuardConfig, Recipe, has_pairs, micro_batch, phase_ends
 from trainer.data.gather import Masker
 from trainer.data.loader import Loader, MicroBatch, Share
@@ -101,8 +107,10 @@ def pretrain(job: Job) -> int:
     with join(device) as world, contextlib.ExitStack() as stack:
         # Rank 0 alone writes, so it alone locks the run.
         world.on_rank_0(lambda: stack.enter_context(locked_folder(str(job.run))))
+        job = with_recipe_of_rank_0(job, world)
         data = open_on_host(job, world, job.recipe.data.length)
-        job = complete(job, data, device)
+        refuse_other_shards(data, world)
+        job = complete(job, data, world)
         try:
             return train(job, world, data)
         except torch.cuda.OutOfMemoryError:
@@ -114,26 +122,33 @@ def pretrain(job: Job) -> int:
             ) from None
 
 
-def complete(job: Job, data: Data, device: torch.device) -> Job:
-    """The job with what only the data, the device and the stored run can tell; checked."""
-    init = job.init
-    if init is not None:
-        init = str(pretrained.find_pretrained(init))
+def complete(job: Job, data: Data, world: World) -> Job:
+    """The job with what only the data, the device and the stored run can tell, as rank 0 sees it;
+    checked."""
 
-    # A run keeps the precision that it was started with, also on another device.
-    recipe = job.recipe
-    if job.resume and recipe.precision == "auto":
-        stored = stored_precision(job.run)
-        if stored is not None:
-            recipe = dataclasses.replace(recipe, precision=stored)
+    def of_rank_0() -> tuple[Recipe, str | None]:
+        init = job.init
+        if init is not None:
+            init = str(pretrained.find_pretrained(init))
 
-    return dataclasses.replace(job, init=init, recipe=resolve(recipe, data, device, init))
+        # A run keeps the precision that it was started with, also on another device.
+        recipe = job.recipe
+        if job.resume and recipe.precision == "auto":
+            stored = stored_precision(job.run)
+            if stored is not None:
+                recipe = dataclasses.replace(recipe, precision=stored)
+        return resolve(recipe, data, world.device, init), init
+
+    recipe, init = world.from_rank_0(of_rank_0)
+    return dataclasses.replace(job, init=init, recipe=recipe)
 
 
 def train(job: Job, world: World, data: Data) -> int:
     """Begin or continue the run, train, and end it cleanly; return the exit code."""
     recipe = job.recipe
-    share = Share(recipe.batch, micro_batch(recipe, world.ranks), world.rank, world.ranks)
+    micro = world.agree(lambda: micro_batch(recipe, world.ranks))
+    refuse_micro_batch(micro, world)
+    share = Share(recipe.batch, micro, world.rank, world.ranks)
     # Made before the run's folder, so that a wrong --mix leaves none behind.
     phases = make_phases(job, world, data)
 
@@ -187,10 +202,15 @@ def make_phases(job: Job, world: World, data: Data) -> list[Phase]:
         part = data
         if length != recipe.data.length:
             part = open_on_host(job, world, length)
-            check_data(recipe, part)
-        masker = Masker(part, recipe.masking, recipe.seed)
-        phases.append(Phase(until, part, masker, make_order(part, recipe.seed, recipe.data.mix)))
+        phases.append(world.agree(functools.partial(make_phase, recipe, until, part)))
     return phases
+
+
+def make_phase(recipe: Recipe, until: int, data: Data) -> Phase:
+    """A phase. Raises `UserError` for data and sources that do not fit the recipe."""
+    check_data(recipe, data)
+    order = make_order(data, recipe.seed, recipe.data.mix)
+    return Phase(until, data, Masker(data, recipe.masking, recipe.seed), order)
 
 
 def log_start(run: Run, log: Log, state: State) -> None:

@@ -43,7 +43,7 @@ IGNORED = -100
 
 def theirs(config: ModelConfig, kind: str = "BertForPreTraining") -> Any:
     torch.manual_seed(0)
-    settings = export.hugging_face_config(config, {"<s>": 2, "</s>": 3})
+    settings = export.hugging_face_config(config, {"start": 2, "end": 3})
     for key in ("torch_dtype", "architectures", "model_type"):
         settings.pop(key)
     model = getattr(transformers, kind)(transformers.BertConfig(**settings))
