@@ -79,7 +79,8 @@ def run_ours(
     # padded as the loader pads: place 0, label IGNORED
     padded = torch.cat([places, torch.zeros(7, dtype=torch.int64)])
     targets = torch.cat([labels.reshape(-1)[places], torch.full((7,), -100)])
-    logits = model(ids, padded)
+    lengths = (ids != model.config.pad_id).sum(1, keepdim=True)
+    logits = model(ids, lengths, padded)
     loss = masked_lm_sum(logits, targets) / len(places)
     loss.backward()
     rows = model.config.vocab_size
