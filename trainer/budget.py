@@ -70,17 +70,18 @@ def plan(
         speed = ASSUMED_MFU * peak * ranks / flops
 
     counts = data.counts
+    plans = data.form.plans
     return Budget(
         format=recipe.data.format,
-        samples=counts.samples,
+        samples=round(data.epoch_samples),
         tokens=tokens,
         fill=counts.filled / (counts.samples * recipe.data.length),
-        sequences=counts.sequences,
-        pairs=counts.pairs,
+        sequences=round(counts.sequences / plans),
+        pairs=round(counts.pairs / plans),
         random=counts.random / max(counts.pairs, 1),
-        trimmed=counts.trimmed,
-        dropped=counts.dropped,
-        borrowed=counts.borrowed,
+        trimmed=round(counts.trimmed / plans),
+        dropped=round(counts.dropped / plans),
+        borrowed=round(counts.borrowed / plans),
         tokens_per_step=tokens_per_step,
         steps=recipe.steps,
         warmup_steps=recipe.optim.warmup_steps,
@@ -100,7 +101,7 @@ def epochs(recipe: Recipe, data: Data, order: Order) -> dict[str, float]:
     """How often each source is seen in the whole run."""
     seen = recipe.steps * recipe.batch
     if not order.counts:
-        return {name: seen / data.counts.samples for name in data.shards}
+        return dict.fromkeys(data.shards, seen / data.epoch_samples)
 
     block = sum(order.counts)
     found = {}

@@ -453,7 +453,7 @@ def is_due(step: int, every: int) -> bool:
 
 def log_step(run: Run, state: State, meter: Meter, rate: float, norm: float) -> None:
     """Log the steps since the last line and show them."""
-    line = meter.line(state.step, state.batches, rate, norm, run.data.counts.samples)
+    line = meter.line(state.step, state.batches, rate, norm, run.data.epoch_samples)
     if run.log:
         run.log.write("train", state.step, **vars(line))
     figures = f"loss {line.loss:.4f}  {line.tokens_per_second:,.0f} tokens/s"

@@ -2,10 +2,12 @@
 lists of sentences, sentences lists of ids."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from trainer_twins import below, draw, make_key
 
-Document = list[list[int]]
+# What an id is, is up to the caller.
+Document = list[list[Any]]
 
 
 @dataclass
@@ -13,7 +15,7 @@ class Made:
     """A shard as samples: each a list of sequences of ids, with <s> and </s>; for pairs the class
     of each sequence, and what the counts must say."""
 
-    rows: list[list[list[int]]] = field(default_factory=list)
+    rows: list[list[list[Any]]] = field(default_factory=list)
     classes: list[list[int]] = field(default_factory=list)
     trimmed: int = 0
     dropped: int = 0
@@ -39,11 +41,16 @@ def best_fit(sizes: list[int], length: int) -> list[list[int]]:
 
 
 def doc_sentences(
-    documents: list[Document], length: int, eos: bool, bos_id: int = 0, eos_id: int = 2
+    documents: list[Document],
+    length: int,
+    eos: bool,
+    bos_id: Any = 0,
+    eos_id: Any = 2,
+    share: bool = True,
 ) -> Made:
-    """DOC-SENTENCES: pieces first, then greedy filling with whole sequences built and measured."""
+    """DOC-SENTENCES, with `share` as rows, else each sequence in one of its own: pieces first, then greedy filling with whole sequences built and measured."""
 
-    def render(sentences: list[list[int]]) -> list[int]:
+    def render(sentences: Document) -> list[Any]:
         row = [bos_id]
         for sentence in sentences:
             row += sentence
@@ -51,9 +58,9 @@ def doc_sentences(
                 row.append(eos_id)
         return row if eos else [*row, eos_id]
 
-    sequences: list[list[int]] = []
+    sequences: list[list[Any]] = []
     for document in documents:
-        here: list[list[int]] = []
+        here: Document = []
         for sentence in document:
             rest = list(sentence)
             while len(rest) > length - 2:
@@ -70,7 +77,9 @@ def doc_sentences(
         if here:
             sequences.append(render(here))
 
-    rows = best_fit([len(sequence) for sequence in sequences], length)
+    rows = [[q] for q in range(len(sequences))]
+    if share:
+        rows = best_fit([len(sequence) for sequence in sequences], length)
     return Made([[sequences[q] for q in row] for row in rows])
 
 
@@ -82,10 +91,11 @@ def pairs(
     short: float,
     seed: int,
     number: int,
-    bos_id: int = 0,
-    eos_id: int = 2,
+    bos_id: Any = 0,
+    eos_id: Any = 2,
+    share: bool = True,
 ) -> Made:
-    """SEGMENT-PAIR and SENTENCE-PAIR, after the words of BERT's code."""
+    """SEGMENT-PAIR and SENTENCE-PAIR, after the words of BERT's code; `share` as above."""
     solid = [[sentence for sentence in document if sentence] for document in documents]
     solid = [document for document in solid if document]
     made = Made()
@@ -95,7 +105,7 @@ def pairs(
 
     single, paper = name == "sentence-pair", nsp == "paper"
     halves = make_key(seed, 7, number, 0)
-    sequences: list[list[int]] = []
+    sequences: list[list[Any]] = []
     classes: list[int] = []
     last = (0, 0, 0)  # own tokens kept, trimmed, borrowed of the last pair
 
@@ -108,7 +118,7 @@ def pairs(
 
         queue = list(document)
         while queue:
-            chunk: list[list[int]] = []
+            chunk: Document = []
             while queue and (len(chunk) < 2 if single else sum(map(len, chunk)) < target):
                 chunk.append(queue.pop(0))
             if len(chunk) == 1 and paper:
@@ -134,7 +144,7 @@ def pairs(
                         if other != d:
                             break
                 start = below(next(draws), len(solid[other]))
-                b: list[int] = []
+                b: list[Any] = []
                 for sentence in solid[other][start:]:
                     b += sentence
                     if single or len(b) >= target - len(a):
@@ -161,7 +171,7 @@ def pairs(
         made.dropped += last[0] + last[1]
 
     rows = [[q] for q in range(len(sequences))]
-    if single:
+    if single and share:
         rows = best_fit([len(sequence) for sequence in sequences], length)
     made.rows = [[sequences[q] for q in row] for row in rows]
     made.classes = [[classes[q] for q in row] for row in rows]

@@ -21,7 +21,7 @@ from shards.errors import UserError
 from shards.manifest import TokenizerInfo
 from shards.reader import Shard, Shards
 from trainer.config import DataConfig
-from trainer.formats.index import Counts, Format, Index, named_counts, shard_index
+from trainer.formats.index import Counts, Format, Index, shard_index
 from trainer.jit import Int64
 
 # The open files that are asked for where the hard limit is "unlimited", which macOS refuses.
@@ -49,10 +49,8 @@ class Data:
     """The shards [first, end) of each source."""
     table: Int64
     """(Q, N, 10) the addresses and counts that `gather.fill` reads."""
-    most_sequences: int
-    """S: the most sequences that a sample holds."""
     counts: Counts
-    """What the samples hold, in the mean of an epoch, over all shards."""
+    """What the samples hold, over all shards and plans."""
     identity: tuple[str, ...]
     """Source and digest of each shard."""
     tokens: dict[str, int]
@@ -73,6 +71,16 @@ class Data:
     def sentence_eos(self) -> bool:
         """Whether </s> follows every sentence."""
         return self.form.sentence_eos
+
+    @property
+    def most_sequences(self) -> int:
+        """S: the most sequences that a sample holds."""
+        return max(self.counts.most_sequences, 1)
+
+    @property
+    def epoch_samples(self) -> float:
+        """The samples of an epoch, in the mean of the plans."""
+        return self.counts.samples / self.form.plans
 
     @property
     def sources(self) -> dict[str, tuple[int, int]]:
@@ -163,7 +171,7 @@ def open_samples(
             starts[plan, number + 1] = starts[plan, number] + index.counts.samples
             table[plan, number] = member.table_row(plan)
 
-    counts = [index.counts for member in members for index in member.indexes]
+    counts = total([index.counts for member in members for index in member.indexes])
     data = Data(
         directories=tuple(os.path.abspath(part.directory) for part in opened),
         tokenizer=manifest.tokenizer,
@@ -172,8 +180,7 @@ def open_samples(
         starts=starts,
         shards=source_shards(by_source),
         table=table,
-        most_sequences=max([count.most_sequences for count in counts], default=1),
-        counts=mean_counts(counts, form.plans),
+        counts=counts,
         identity=tuple(member.identity for member in members),
         tokens=source_tokens(by_source),
         keep=tuple(members),
@@ -195,13 +202,12 @@ def refuse_no_pairs(data: Data) -> None:
             )
 
 
-def mean_counts(counts: list[Counts], plans: int) -> Counts:
-    """The counts of all shards in the mean of an epoch, rounded; `most_sequences` is the most."""
-    sums = np.array([dataclasses.astuple(count) for count in counts], np.int64)
-    sums = sums.reshape(len(counts), len(dataclasses.fields(Counts))).sum(0)
-    mean = named_counts((sums + plans // 2) // plans)
+def total(counts: list[Counts]) -> Counts:
+    """The sums of all counts; `most_sequences` is the most."""
+    names = [field.name for field in dataclasses.fields(Counts)]
+    sums = {name: sum(getattr(count, name) for count in counts) for name in names}
     most = max([count.most_sequences for count in counts], default=1)
-    return Counts(**{**mean, "most_sequences": most})
+    return Counts(**{**sums, "most_sequences": most})
 
 
 def open_all(directories: Sequence[str], split: str) -> list[Shards]:

@@ -115,7 +115,8 @@ def from_array(array: Int64, form: Format) -> Index:
     if array.ndim != 1 or array.dtype != np.int64 or len(array) < count:
         raise ValueError("not an index")
 
-    counts = Counts(**named_counts(array[:count]))
+    names = [field.name for field in dataclasses.fields(Counts)]
+    counts = Counts(**dict(zip(names, array[:count].tolist(), strict=True)))
     body = array[count:]
     words = body.view(np.uint32)
     none = np.zeros(0, np.uint32)
@@ -131,12 +132,6 @@ def from_array(array: Int64, form: Format) -> Index:
     rows = words[: counts.samples + 1]
     parts = words[counts.samples + 1 : end].reshape(-1, 5)
     return Index(counts, np.zeros((0, 4), np.int64), rows, parts)
-
-
-def named_counts(values: Int64) -> dict[str, int]:
-    """The fields of `Counts` from their values in order."""
-    names = [field.name for field in dataclasses.fields(Counts)]
-    return dict(zip(names, values.tolist(), strict=True))
 
 
 # --- the cache

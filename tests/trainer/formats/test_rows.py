@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from trainer.formats.doc_sentences import cut
 from trainer.formats.index import Counts, Format, Index, from_array, make_index
 from trainer.formats.rows import join, unpack_row
+
 from trainer_fixtures import memory_shard  # isort: skip
 
 EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "150"))
@@ -213,9 +214,7 @@ def test_what_is_stored_comes_back(documents: Documents, name: str) -> None:
 
 @given(corpora(), st.integers(8, 40), st.booleans())
 @SETTINGS
-def test_full_sentences_count_what_they_fill(
-    documents: Documents, length: int, eos: bool
-) -> None:
+def test_full_sentences_count_what_they_fill(documents: Documents, length: int, eos: bool) -> None:
     import trainer_twins
 
     index = make_index(memory_shard(documents), Format(length=length, sentence_eos=eos))
