@@ -48,7 +48,8 @@ def doc_sentences(
     eos_id: Any = 2,
     share: bool = True,
 ) -> Made:
-    """DOC-SENTENCES, with `share` as rows, else each sequence in one of its own: pieces first, then greedy filling with whole sequences built and measured."""
+    """DOC-SENTENCES, with `share` as rows, else each sequence in one of its own: pieces first, then
+    greedy filling with whole sequences built and measured."""
 
     def render(sentences: Document) -> list[Any]:
         row = [bos_id]

@@ -27,6 +27,7 @@ from shards.storage import files
 from trainer.chance import MASK, make_key
 from trainer.config import MaskingConfig
 from trainer.data.samples import Data
+from trainer.data.special_ids import special_ids
 from trainer.formats.full_sentences import TOO_LARGE, unpack
 from trainer.formats.rows import unpack_row
 from trainer.jit import Int, Int64, jit
@@ -35,8 +36,6 @@ from trainer.masking.tokens import BERNOULLI, EXACT, FAIRSEQ, IGNORED, mask
 from trainer.masking.word_starts import word_ends, word_starts
 from trainer.masking.words import ENDS, STARTS, mask_words
 from trainer.masking.words import SPECIAL as SPECIAL_ID
-
-SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 
 STYLES = {"exact": EXACT, "fairseq": FAIRSEQ, "bernoulli": BERNOULLI}
 
@@ -80,7 +79,7 @@ def fill(
     `samples`, `epochs` (B,). The data: epoch e uses plan e % Q; `starts` (Q, N + 1) the first
     sample of each of N shards; `table` (Q, N, 10) the row that `samples.Member` makes for each;
     `wide` whether tokens are uint32; `in_rows` whether the index is one of `formats.rows`;
-    `special` the ids of SPECIAL, then all special ids, rising.
+    `special` as `special_ids` gives them.
 
     The masks: `unit` one of NOTHING to SPANS; `static` 0, or the epochs after which masks come
     again; `kinds` (V,) as `masking.words` reads it, and `thresholds` as `masking.spans` does, both
@@ -229,10 +228,8 @@ class Masker:
         return word_kinds(self.data)
 
     def special(self) -> Int64:
-        """The special ids in the order of SPECIAL, then all of them, rising."""
-        ids = self.data.tokenizer.special
-        named = [ids[name] for name in SPECIAL]
-        return np.array(named + sorted(set(ids.values())), np.int64)
+        """`special_ids` of the data."""
+        return special_ids(self.data.tokenizer)
 
     def shapes(self, count: int) -> dict[str, tuple[int, int]]:
         """The shapes of the buffers for `count` samples."""
@@ -300,5 +297,5 @@ def word_kinds(data: Data) -> NDArray[np.uint8]:
 
     kinds = np.full(data.tokenizer.vocab_size, STARTS, np.uint8)
     kinds[: len(starts)] = starts * STARTS + ends * ENDS
-    kinds[list(data.tokenizer.special.values())] = SPECIAL_ID
+    kinds[data.tokenizer.reserved] = SPECIAL_ID
     return kinds

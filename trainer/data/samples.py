@@ -205,9 +205,11 @@ def refuse_no_pairs(data: Data) -> None:
 def total(counts: list[Counts]) -> Counts:
     """The sums of all counts; `most_sequences` is the most."""
     names = [field.name for field in dataclasses.fields(Counts)]
-    sums = {name: sum(getattr(count, name) for count in counts) for name in names}
+    sums = np.array([dataclasses.astuple(count) for count in counts], np.int64)
+    sums = sums.reshape(len(counts), len(names)).sum(0)
     most = max([count.most_sequences for count in counts], default=1)
-    return Counts(**{**sums, "most_sequences": most})
+    named = dict(zip(names, sums.tolist(), strict=True))
+    return Counts(**{**named, "most_sequences": most})
 
 
 def open_all(directories: Sequence[str], split: str) -> list[Shards]:

@@ -19,6 +19,7 @@ import numpy as np
 from shards.errors import UserError
 from shards.reader import Shard
 from shards.storage import files
+from trainer.config import FormatName
 from trainer.formats.doc_sentences import cut
 from trainer.formats.full_sentences import pack
 from trainer.formats.pairs import BORROWED, DROPPED, PAIRS_RANDOM, TRIMMED, plan
@@ -31,8 +32,6 @@ PLANS = 10
 
 # A part names its first token in 32 bits.
 MOST_TOKENS = 2**32 - 1
-
-FormatName = Literal["full-sentences", "doc-sentences", "segment-pair", "sentence-pair"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from tokenizers import normalizers, pre_tokenizers
 
 from shards.errors import UserError
+from shards.roles import byte_letters, vocabulary_of
 
 WITHOUT_SPACES = (
     (0x0E00, 0x0EFF),  # Thai, Lao
@@ -118,7 +119,7 @@ def model_tokens(data: dict[str, Any]) -> Iterator[Token]:
     """The tokens of the model. Raises `UserError`."""
     model = data["model"]
     kind = model.get("type", "BPE")
-    ids: dict[str, int] = vocabulary_of(model)
+    ids = vocabulary_of(model)
     prefix = model.get("continuing_subword_prefix") or ""
     before = json.dumps([data.get("normalizer"), data.get("pre_tokenizer")], ensure_ascii=False)
     is_bytes = '"ByteLevel"' in before
@@ -147,29 +148,9 @@ def model_tokens(data: dict[str, Any]) -> Iterator[Token]:
     yield from tokens
 
 
-def vocabulary_of(model: dict[str, Any]) -> dict[str, int]:
-    """Token -> id; a Unigram model is a list of tokens with their scores."""
-    vocabulary = model["vocab"]
-    if isinstance(vocabulary, dict):
-        return vocabulary
-    return {piece: number for number, (piece, _) in enumerate(vocabulary)}
-
-
-@functools.cache
-def byte_of_letter() -> dict[str, int]:
-    """The byte that each letter of byte-level BPE stands for (GPT-2's encoder.py): printable
-    Latin-1 for itself, the others in order from U+0100."""
-    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    others = [byte for byte in range(256) if byte not in printable]
-    letters = {chr(byte): byte for byte in printable}
-    for place, byte in enumerate(others):
-        letters[chr(0x100 + place)] = byte
-    return letters
-
-
 def byte_level(piece: str) -> bytes:
     """The bytes of a token of byte-level BPE; one with other letters is taken as it is."""
-    letters = byte_of_letter()
+    letters = byte_letters()
     if any(letter not in letters for letter in piece):
         return piece.encode()
     return bytes([letters[letter] for letter in piece])

@@ -29,8 +29,8 @@ ROWS_MULTIPLE = 64
 
 
 class Embeddings(nn.Module):
-    """Word + position + token type, LayerNorm, dropout: ids (B, T) and lengths (B, S) int64 -> (B, T,
-    H)."""
+    """Word + position + token type, LayerNorm, dropout: ids (B, T) and lengths (B, S) int64 ->
+    (B, T, H)."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -176,8 +176,8 @@ class MaskedLM(nn.Module):
         """Logits (M, V rounded up) at flat places of the batch.
 
         `ids_BT`, `lengths_BS` and `places_M` are int64; the lengths are those of the sequences in a
-        row, each of which attends to itself alone. Only the masked places are projected to the vocabulary,
-        which saves a third of a training step at 15 %.
+        row, each of which attends to itself alone. Only the masked places are projected to the
+        vocabulary, which saves a third of a training step at 15 %.
         """
         hidden = self.roberta(ids_BT, lengths_BS).reshape(-1, self.config.hidden)
         masked = self.lm_head(hidden.index_select(0, places_M))

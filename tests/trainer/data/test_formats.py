@@ -466,7 +466,8 @@ def test_words_need_a_vocabulary_that_tells_them(tmp_path: Path) -> None:
     ],
 )
 def test_masks_that_cannot_be_drawn(masking: dict[str, object], what: str) -> None:
-    recipe = dataclasses.replace(load_recipe("tiny"), masking=MaskingConfig(**masking))  # type: ignore[arg-type]
+    settings = MaskingConfig(**masking)  # type: ignore[arg-type]
+    recipe = dataclasses.replace(load_recipe("tiny"), masking=settings)
     with pytest.raises(UserError, match=what):
         check(recipe)
 

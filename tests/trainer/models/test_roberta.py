@@ -235,7 +235,7 @@ def test_positions_count_from_the_pad_id() -> None:
     model.roberta.embeddings.position_embeddings.register_forward_pre_hook(
         lambda _, inputs: seen.append(inputs[0])
     )
-    model.roberta(torch.tensor([[0, 314, 232, 328, 2, 1, 1]]))
+    model.roberta(torch.tensor([[0, 314, 232, 328, 2, 1, 1]]), torch.tensor([[5]]))
     assert seen[0].tolist() == [[2, 3, 4, 5, 6, 1, 1]]
 
 
