@@ -110,7 +110,9 @@ def file_name(source: str, masking: MaskingConfig) -> str:
 
 def identify(data: Data, samples: int, masking: MaskingConfig) -> str:
     """A digest of all that decides the samples of a validation set."""
-    settings = f"{data.length} {samples} {FIXED_SEED} {masking} {VERSION}"
+    # Written out, so that a new setting does not change the identity of what is stored.
+    masks = f"MaskingConfig(rate={masking.rate}, style={masking.style!r})"
+    settings = f"{data.length} {samples} {FIXED_SEED} {masks} {VERSION}"
     lines = [*data.identity, data.tokenizer.digest, settings]
     return hashlib.blake2b("\n".join(lines).encode(), digest_size=16).hexdigest()
 

@@ -334,8 +334,12 @@ def add_up_gradients(
 
 def as_batch(buffer: MicroBatch) -> Batch:
     """The tensors of a micro-batch that the objectives read."""
-    lengths = buffer.lengths.reshape(len(buffer.ids), -1)
-    return Batch(buffer.ids, lengths, buffer.places, buffer.labels)
+    found = Batch(buffer.ids, buffer.lengths, buffer.places, buffer.labels)
+    if buffer.next.numel():
+        found = found._replace(next=buffer.next)
+    if buffer.offset.numel():
+        found = found._replace(left=buffer.left, right=buffer.right, offset=buffer.offset)
+    return found
 
 
 def to_device(buffer: MicroBatch, loader: Loader, device: torch.device) -> Batch:
@@ -535,7 +539,7 @@ def is_due(step: int, every: int) -> bool:
 
 def log_step(run: Run, phase: Phase, state: State, meter: Meter, rate: float, norm: float) -> None:
     """Log the steps since the last line and show them."""
-    line = meter.line(state.step, state.batches, rate, norm, len(phase.data))
+    line = meter.line(state.step, state.batches, rate, norm, phase.data.epoch_samples)
     if run.log:
         run.log.write("train", state.step, **vars(line))
     figures = f"loss {line.loss:.4f}  {line.tokens_per_second:,.0f} tokens/s"

@@ -15,7 +15,7 @@ from trainer import checkpoint
 from trainer.config import Recipe
 from trainer.data.gather import Masker
 from trainer.data.order import make_order
-from trainer.data.samples import open_data
+from trainer.data.samples import open_training
 from trainer.log import read_log
 from trainer.masking.tokens import IGNORED
 
@@ -115,7 +115,7 @@ def sample(directories: tuple[str, ...], recipe: Recipe, place: int) -> ShownSam
 
     Raises `UserError` when there are no training shards or `place` is below 0.
     """
-    data = open_data(directories, "train", recipe.data.length, recipe.data.sentence_eos)
+    data = open_training(directories, recipe.data)
     if not len(data):
         raise UserError(
             f"{', '.join(directories)}: no training shards", "run corpus build to make them"
@@ -134,8 +134,9 @@ def sample(directories: tuple[str, ...], recipe: Recipe, place: int) -> ShownSam
             masked.append((int(where), int(label)))
     masked.sort()
 
-    ids = buffers.ids[0, : buffers.lengths[0]].tolist()
-    shard = int(np.searchsorted(data.starts, samples[0], side="right") - 1)
+    ids = buffers.ids[0, : buffers.lengths[0].sum()].tolist()
+    starts = data.starts[epochs[0] % len(data.starts)]
+    shard = int(np.searchsorted(starts, samples[0], side="right") - 1)
     path = f"{shards_directory(directories[0])}/tokenizer.json"
     return ShownSample(
         sample=place,
