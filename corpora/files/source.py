@@ -15,7 +15,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import IO, Literal
+from typing import IO, ClassVar, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -33,6 +33,8 @@ from corpora.document import (
 from corpora.guard import shared_guard
 from corpora.inputs.find import find, group, kind_of
 from corpora.inputs.streams import DAMAGE, open_inflated, read_lines, what_broke
+from corpora.text.language import ANY, other_language
+from corpora.text.language_codes import language_code, same_language
 from corpora.web.page import (
     EXTRACTOR,
     MAX_PAGE_BYTES,
@@ -69,6 +71,9 @@ class FilesOptions(SourceOptions):
     """A key or column with the title of the text."""
     date_field: str | None = setting(None, affects="ingest")
     """A key or column with the date of the text, which begins YYYY-MM-DD."""
+    language_field: str | None = setting(None, affects="ingest")
+    """A key or column with the language of the text (en, eng, en-GB or English), which is believed:
+    nothing is detected where it is set."""
     document: Literal["file", "line", "blank-line"] | None = setting(None, affects="ingest")
     """What one document is in .txt: the whole file (the default), each line, or each text between
     blank lines. In .jsonl always each line."""
@@ -77,6 +82,16 @@ class FilesOptions(SourceOptions):
     `bad_encoding`."""
     min_characters: int = setting(MIN_CHARACTERS, affects="ingest")
     """Reject .html pages with less text, as `too_short`."""
+    detects: ClassVar[bool] = True
+
+    def detectable(self) -> tuple[str, ...] | None:
+        """Those of langdetect and of pycld2. Any code where a field tells the language."""
+        if self.language_field:
+            return None
+        # Imported here, since its libraries in C take too long for `--help`.
+        from corpora.text.language import told_apart
+
+        return told_apart()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -93,7 +108,7 @@ class FilesOptions(SourceOptions):
 
 def source() -> Source:
     """The source `files`."""
-    return Source(options=FilesOptions, slices=slices, read=read, version=2, packages=PAGE_PACKAGES)
+    return Source(options=FilesOptions, slices=slices, read=read, version=3, packages=PAGE_PACKAGES)
 
 
 def slices(options: FilesOptions) -> Iterator[Slice]:
@@ -149,12 +164,13 @@ def _row_ranges(options: FilesOptions, part: Part) -> Iterator[Part]:
 def read(options: FilesOptions, piece: Slice) -> Iterator[Document | Reject]:
     """The records of a slice, in order."""
     for part in piece.parts:
-        yield from read_part(options, part)
+        for record in read_part(options, part):
+            yield _in_language(options, record)
 
 
 def read_part(options: FilesOptions, part: Part) -> Iterator[Document | Reject]:
-    """The records of one file or range; damage ends it with a reject `damaged`, `truncated` or
-    `unreadable`."""
+    """The records of one file or range, in any language; damage ends it with a reject `damaged`,
+    `truncated` or `unreadable`."""
     position = part.start
     try:
         for record in _records(options, part):
@@ -162,6 +178,21 @@ def read_part(options: FilesOptions, part: Part) -> Iterator[Document | Reject]:
             yield record
     except (UnicodeEncodeError, *DAMAGE) as error:
         yield what_broke(error).at(part.path, position)
+
+
+def _in_language(options: FilesOptions, record: Document | Reject) -> Document | Reject:
+    """The record, or a reject for a document that is in another language than the wanted one."""
+    wanted = options.language
+    if isinstance(record, Reject) or wanted == ANY or record.language == wanted:
+        return record
+
+    # Of a page langdetect has told the language, of other texts a field of the user's.
+    other = record.language or other_language(record.text, wanted)
+    if other is None or same_language(other, wanted):
+        return record
+    return Refusal("language", other, record.text[:1000]).at(
+        record.path, record.position, record.url
+    )
 
 
 def _records(options: FilesOptions, part: Part) -> Iterator[Document | Reject]:
@@ -314,6 +345,7 @@ def _field_record(
         url=_string(fields, options.url_field),
         title=_string(fields, options.title_field),
         date=_date(fields, options.date_field),
+        language=_language(fields, options.language_field),
         extra=extra,
     )
 
@@ -321,6 +353,11 @@ def _field_record(
 def _string(fields: Fields, name: str | None) -> str | None:
     value = fields.get(name) if name else None
     return None if value is None else str(value)
+
+
+def _language(fields: Fields, name: str | None) -> str | None:
+    value = _string(fields, name)
+    return language_code(value) if value else None
 
 
 def _date(fields: Fields, name: str | None) -> datetime.date | None:
@@ -361,6 +398,7 @@ def _parquet_rows(
         options.url_field,
         options.title_field,
         options.date_field,
+        options.language_field,
     )
     columns = [name for name in wanted if name and name in names]
     first_row = 0  # of the row group

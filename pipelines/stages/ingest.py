@@ -47,7 +47,7 @@ from pipelines.wording import several
 from shards.errors import UserError
 from shards.storage import files
 
-VERSION = 1
+VERSION = 2
 
 ROW_GROUP_BYTES = 16_000_000
 """Text that is held and written together."""
@@ -156,7 +156,7 @@ def read(home: Home, recipe: Recipe, task: SourceTask, output: files.Output) -> 
         Batches(rejects_output, REJECT_SCHEMA) as rejected,
     ):
         for record in _records(home, source, options, task.slice):
-            record = _normalised(record, mend)
+            record = _normalised(record, options, mend)
             counts["records"] += 1
             # The tick also tells the parent that this child lives, and names the record if it dies.
             begin = reached(record.path, record.position)
@@ -216,7 +216,7 @@ def ftfy_fix() -> Callable[[str], str]:
         import ftfy
     except ImportError:
         raise UserError(
-            "ftfy = true needs the package ftfy", "pip install 'corpusmill[ftfy]'", 3
+            "ftfy = true needs the package ftfy", "pip install '.[ftfy]' in the checkout", 3
         ) from None
 
     config = ftfy.TextFixerConfig(
@@ -230,9 +230,10 @@ def ftfy_fix() -> Callable[[str], str]:
 
 
 def _normalised(
-    record: Document | Reject, mend: Callable[[str], str] | None = None
+    record: Document | Reject, options: SourceOptions, mend: Callable[[str], str] | None = None
 ) -> Document | Reject:
-    """The record with clean text; a document without text, or with too much, becomes a reject."""
+    """The record with clean text and its language; a document without text, or with too much,
+    becomes a reject."""
     if isinstance(record, Reject):
         return record
 
@@ -245,7 +246,7 @@ def _normalised(
         refusal = Refusal("too_large", f"over {MAX_DOCUMENT_BYTES} bytes", text[:REJECT_TEXT])
         return refusal.at(record.path, record.position, record.url)
 
-    return dataclasses.replace(record, text=text)
+    return dataclasses.replace(record, text=text, language=options.language_of(record.language))
 
 
 def _document_row(source: str, document: Document) -> tuple[Any, ...]:

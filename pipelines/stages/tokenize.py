@@ -89,7 +89,7 @@ def plan(home: Home, recipe: Recipe) -> list[Task]:
             stage=VERSION,
             seed=recipe.seed,
             whitespace=recipe.shards.whitespace,
-            language=recipe.sources[summary.source].language,
+            language=recipe.sources[summary.source].told,
             packages=packages,
             tokenizer=vocabulary.output,
             documents=summary.output,
@@ -121,7 +121,7 @@ def tokenize(home: Home, recipe: Recipe, task: Task, output: files.Output) -> Re
     dtype = token_dtype(size)
     schema = work_schema(dtype)
     kept = kept_rows(home, recipe, task.ingested)
-    language = recipe.sources[task.source].language
+    language = recipe.sources[task.source].told
     documents = task.ingested.counts["documents"]
     counts = Counter[str](kept=0, bytes=0, sentences=0, tokens=0)
 
