@@ -32,6 +32,8 @@ LV = "Pilsētas dome atkal sanāca, lai runātu par tiltu un cilvēkiem, kas dz�
 TH = "สภาเมืองประชุมอีกครั้งเพื่อพูดคุยเกี่ยวกับสะพานและผู้คนที่อาศัยอยู่ใกล้สะพานนั้น "
 FIGURES = "\n".join(f"{year} {year * 37} {year * 41}" for year in range(1950, 1990))
 
+REST = "[tokenizer]\nvocab_size = 300\n[dedup]\nexact = false\nnear = false\n"
+
 PAGE = "<html><body><article><h1>The bridge</h1>{}</article></body></html>"
 
 DUMP = """<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.11/" xml:lang="{language}">
@@ -56,9 +58,7 @@ def write_mixed(folder: Path) -> None:
 
 def built(folder: Path, keys: str, kind: str = "files", until: str = "dedup") -> str:
     recipe = folder / "recipe.toml"
-    recipe.write_text(
-        f'[sources.mine]\nkind = "{kind}"\ninput = "in/*"\n{keys}\n[tokenizer]\nvocab_size = 300\n[dedup]\nexact = false\nnear = false\n'
-    )
+    recipe.write_text(f'[sources.mine]\nkind = "{kind}"\ninput = "in/*"\n{keys}\n{REST}')
     return plain_build(recipe, folder / "home", until)
 
 

@@ -223,10 +223,23 @@ def test_few_sentences_of_the_wanted_language_are_lost() -> None:
 @pytest.mark.parametrize(
     ("name", "code"),
     [
-        ("en", "en"), ("en-GB", "en"), ("en_US", "en"), ("eng", "en"), ("English", "en"), (" EN ", "en"),
-        ("zh", "zh-cn"), ("zh-Hant", "zh-tw"), ("zh_TW", "zh-tw"), ("nb", "no"), ("ltg", "ltg"),
-        ("sr-Latn", "sr"), ("any", None), ("", None), ("?", None), ("Klingonisch", None),
+        ("en", "en"),
+        ("en-GB", "en"),
+        ("en_US", "en"),
+        ("eng", "en"),
+        ("English", "en"),
+        (" EN ", "en"),
+        ("zh", "zh-cn"),
+        ("zh-Hant", "zh-tw"),
+        ("zh_TW", "zh-tw"),
+        ("nb", "no"),
+        ("ltg", "ltg"),
+        ("sr-Latn", "sr"),
+        ("any", None),
+        ("", None),
+        ("?", None),
+        ("Klingonisch", None),
     ],
-)  # fmt: skip
+)
 def test_codes_and_names_of_languages(name: str, code: str | None) -> None:
     assert language_code(name) == code

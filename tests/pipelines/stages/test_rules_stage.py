@@ -240,7 +240,7 @@ def test_row_60_excluded_addresses_domains_and_hashes_go_and_are_counted(tmp_pat
     documents = list(looked.documents(home.root, None, removed=False))
     rules = RulesConfig(
         exclude_urls=(
-            _listed(tmp_path, "https://SITE0.example.com/story/#top", "not seen", name="urls"),
+            _listed(tmp_path, "https://SITE0.example.com/story/#top", "not/seen", name="urls"),
         ),
         exclude_domains=(_listed(tmp_path, "site2.example.com", "other.org", name="domains"),),
         exclude_hashes=(
