@@ -59,7 +59,7 @@ COMMANDS: dict[str, Command] = {
     "status": Command("HOME", status, call_with_flags),
     "stats": Command("HOME", stats, call_with_flags),
     "show": Command("HOME", show, call_with_flags),
-    "why": Command("HOME ID", why, call_with_flags),
+    "why": Command("HOME RECORD", why, call_with_flags),
     "diff": Command("HOME HOME", diff, call_with_flags),
     "verify": Command("HOME | SHARDS", verify, call_with_flags),
     "export": Command("HOME OUT", export, call_with_flags),

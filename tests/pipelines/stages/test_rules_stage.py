@@ -520,7 +520,7 @@ def test_why_gives_the_rule_the_value_and_the_threshold(tmp_path: Path, corpus: 
         }
     }
     code, out, _ = corpus("why", home.root, gone["id"])
-    assert code == 0 and "rule: min_words\nvalue: 10.0\nthreshold: 50" in out
+    assert code == 0 and "removed: by the rule min_words (10, threshold 50)\n" in out
     code, out, _ = corpus(
         "show", home.root, "--removed", "--reason", "min_words", "--n", 9, "--json"
     )
