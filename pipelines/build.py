@@ -40,7 +40,7 @@ def build(job: Job) -> None:
     shards = job.home.file("shards")
     faults = verify(shards)
     if faults:
-        raise UserError(f"{job.home.root}: {faults[0]}", f"corpus verify {job.home.root}", 1)
+        raise UserError(f"{job.home.root}: {faults[0]}", f"corpus verify {job.home.quoted}", 1)
 
     job.say(f"verify: {shards} is whole")
     complain_of_aside(job)
@@ -143,7 +143,7 @@ def complain_of_aside(job: Job) -> None:
         raise UserError(
             f"{job.home.root}: {several(len(aside), 'slice')} set aside, "
             f"first {first.name}: {first.why}",
-            f"corpus status {job.home.root} says more; "
+            f"corpus status {job.home.quoted} says more; "
             "run the same command again to try them again and complete the build",
             1,
         )

@@ -17,7 +17,7 @@ from typing import Annotated, Literal, TypeVar
 import tyro
 
 from shards.config import dump_toml
-from shards.errors import UserError, nearest
+from shards.errors import UserError, in_command, nearest
 from trainer.config import MaskingConfig, Recipe, check, load_recipe, recipe_names, with_steps
 from trainer.run_info import read_run_info
 
@@ -243,7 +243,7 @@ def refuse_remote(directory: str) -> None:
     tool = COPY_TOOLS.get(directory.split("://")[0], "copy")
     raise UserError(
         f"--shards {directory}: shards are memory-mapped and must be on this machine",
-        f"copy them first: {tool} {directory} shards/",
+        f"copy them first: {tool} {in_command(directory)} shards/",
     )
 
 

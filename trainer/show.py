@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 
-from shards.errors import UserError
+from shards.errors import UserError, in_command
 from shards.manifest import shards_directory
 from trainer import checkpoint
 from trainer.config import Recipe
@@ -225,7 +225,7 @@ def read_tokenizer(run: Path) -> Tokenizer:
     except Exception as error:  # the library raises plain Exception
         raise UserError(
             f"{run}/tokenizer.json: cannot be read: {error}",
-            f"copy it from the shards: cp SHARDS/tokenizer.json {run}",
+            f"copy it from the shards: cp SHARDS/tokenizer.json {in_command(run)}",
             1,
         ) from None
 

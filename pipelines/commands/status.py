@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.commands.arguments import HomeFolder
 from pipelines.wording import print_json
+from shards.errors import in_command
 
 if TYPE_CHECKING:
     from pipelines.look.status import Status
@@ -45,7 +46,7 @@ def _lines(figures: "Status", home: str) -> Iterator[str]:
     for reason, count in figures.safety_net.items():
         yield (
             f"safety net: {count} rejected by {reason}, a limit that another machine might not "
-            f"reach: corpus show {home} --rejects --reason {reason}"
+            f"reach: corpus show {in_command(home)} --rejects --reason {reason}"
         )
 
     yield from _state(figures, home)
@@ -53,6 +54,7 @@ def _lines(figures: "Status", home: str) -> Iterator[str]:
 
 def _state(figures: "Status", home: str) -> Iterator[str]:
     """Whether the build runs, has ended or was stopped."""
+    from pipelines.home.layout import Home
     from pipelines.progress.display import lines
 
     # of a remote home there is no snapshot: only who holds its lock is known
@@ -67,4 +69,4 @@ def _state(figures: "Status", home: str) -> Iterator[str]:
     if figures.complete:
         yield "complete: the shards and their manifest are written"
     else:
-        yield f"not complete: run corpus build {home}/recipe.toml --home {home}"
+        yield f"not complete: run {Home(home).build_command}"

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from pipelines.recipe import Recipe, digest_of, parse_recipe, recipe_text
 from shards.config import to_dict
-from shards.errors import UserError
+from shards.errors import UserError, in_command
 from shards.storage import files
 
 # Passes whose summaries are read elsewhere too; each is the name of a folder in `summaries`.
@@ -46,6 +46,16 @@ class Home:
     """Addresses below one folder, local or on an object store."""
 
     root: str
+
+    @property
+    def quoted(self) -> str:
+        """The root as a printed command holds it."""
+        return in_command(self.root)
+
+    @property
+    def build_command(self) -> str:
+        """The command that builds this home by its own recipe."""
+        return f"corpus build {in_command(self.file('recipe.toml'))} --home {self.quoted}"
 
     def file(self, *names: str) -> str:
         """The address of a file in the home."""
@@ -93,7 +103,7 @@ def open_home(root: str, for_reading: bool = False) -> tuple[Home, Recipe]:
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         raise UserError(
             f"{root}: no home here (no recipe.toml)",
-            f"build one: corpus build RECIPE --home {root}",
+            f"build one: corpus build RECIPE --home {home.quoted}",
         ) from None
 
     try:
@@ -111,7 +121,7 @@ def open_home(root: str, for_reading: bool = False) -> tuple[Home, Recipe]:
 def _restore_recipe(root: str) -> str:
     return (
         "it is the home's copy of the recipe; restore it from your own: "
-        f"corpus build RECIPE --home {root} --yes"
+        f"corpus build RECIPE --home {Home(root).quoted} --yes"
     )
 
 

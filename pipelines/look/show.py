@@ -201,7 +201,7 @@ def _outcomes(
             elif is_decided:
                 fate = {"outcome": "kept"}
             else:
-                fate = {"outcome": f"not decided yet: run corpus dedup {home.root}"}
+                fate = {"outcome": f"not decided yet: run corpus dedup {home.quoted}"}
             yield _record(summary.source, record, fate)
 
 

@@ -84,7 +84,7 @@ def plan(
             if concluded is None:
                 raise UserError(
                     f"{home.root}: {name} was not surveyed",
-                    f"corpus build {home.root}/recipe.toml --home {home.root}",
+                    home.build_command,
                 )
             depends["survey"] = concluded.output
 
@@ -340,7 +340,7 @@ def account(job: Job) -> None:
     if not documents:
         raise UserError(
             f"{job.home.root}: no input could be read: not one document",
-            f"corpus show {job.home.root} --rejects",
+            f"corpus show {job.home.quoted} --rejects",
         )
 
 
@@ -357,14 +357,14 @@ def _account_source(job: Job, name: str, found: list[Summary]) -> None:
         by_count = sorted(marks.items(), key=lambda item: (-item[1], item[0]))
         named = dict(by_count[:SAID_MARKS])
         others = len(marks) - len(named)
-        more = f" and {others} other marks: corpus stats {job.home.root}" if others else ""
+        more = f" and {others} other marks: corpus stats {job.home.quoted}" if others else ""
         job.say(f"ingest {name}: of the documents{listed(named)}{more}")
 
     # Every record was refused for its file: most likely a wrong kind or a wrong folder.
     if records and not documents and set(rejects) <= UNREADABLE:
         job.say(
             f"warning: {name}: nothing in its {several(len(found), 'slice')} could be read; "
-            f"corpus show {job.home.root} --rejects --source {name}"
+            f"corpus show {job.home.quoted} --rejects --source {name}"
         )
 
 

@@ -289,7 +289,7 @@ def account(job: Job) -> None:
         if 2 * count > documents:
             job.say(
                 f"warning: {name}: the rules remove more than half; "
-                f"corpus show {home.root} --removed --source {name}"
+                f"corpus show {home.quoted} --removed --source {name}"
             )
         for line in idle_rules(home, recipe, name, ingested):
             job.say(line)

@@ -70,7 +70,7 @@ def plan(home: Home, recipe: Recipe) -> list[Task]:
     """
     vocabulary = read_summary(home.summary(TOKENIZER, "all", "tokenizer"))
     if vocabulary is None:
-        raise UserError(f"{home.root}: no vocabulary yet", f"corpus train-tokenizer {home.root}")
+        raise UserError(f"{home.root}: no vocabulary yet", f"corpus train-tokenizer {home.quoted}")
 
     slices = ordered_slices(home, recipe)
     wanted = {(summary.source, summary.slice) for summary in slices}

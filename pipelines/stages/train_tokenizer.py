@@ -228,7 +228,7 @@ def make_tokenizer(home: Home, recipe: Recipe, task: TokenizerTask, output: file
         if not counts["documents"]:
             raise UserError(
                 f"{home.root}: no text to train a vocabulary on",
-                f"corpus stats {home.root} shows where it went; or set tokenizer.path",
+                f"corpus stats {home.quoted} shows where it went; or set tokenizer.path",
             )
         tokenizer = train_bpe(_texts(home, task.samples), config)
         wanted = config.vocab_size

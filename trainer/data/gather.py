@@ -18,7 +18,7 @@ from numba import carray  # type: ignore[attr-defined]
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from shards.errors import UserError
+from shards.errors import UserError, in_command
 from trainer.chance import MASK, make_key
 from trainer.config import MaskingConfig
 from trainer.data.samples import Data
@@ -173,6 +173,6 @@ class Masker:
             fault = "an id beyond the vocabulary"
         raise UserError(
             f"{', '.join(data.directories)}: {fault}",
-            f"run corpus verify {data.directories[0]}, then build or copy the shards again",
+            f"run corpus verify {in_command(data.directories[0])}, then build or copy the shards again",
             1,
         )

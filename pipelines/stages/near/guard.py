@@ -41,7 +41,7 @@ def guard(home: Home, recipe: Recipe, say: Say) -> None:
             raise UserError(
                 f"{name}: {removed} of {documents} documents ({share:.0%}) are near-duplicates, "
                 f"more than dedup.max_removed = {recipe.dedup.max_removed}",
-                f"look: corpus show {home.root} --removed --source {name}; "
+                f"look: corpus show {home.quoted} --removed --source {name}; "
                 f"to build all the same: --dedup.max-removed {allowed}",
                 1,
             )
