@@ -152,8 +152,11 @@ def _remedy(error: OSError) -> str:
     is_in_no_folder = not os.path.isdir(os.path.dirname(name) or ".")
 
     no_right = error.errno in (errno.EACCES, errno.EPERM)
+    readable = "give yourself the right to read it and to enter the folders above it"
     if no_right and name and (is_unreadable or is_in_no_folder):
-        return "give yourself the right to read it and to enter the folders above it"
+        return readable
+    if no_right and name and not os.access(os.path.dirname(name) or ".", os.X_OK):
+        return f"{readable}, or name a folder that you may write to"
     return "free some space, or name a folder that you may write to"
 
 

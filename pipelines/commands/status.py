@@ -41,7 +41,8 @@ def _lines(figures: "Status", home: str) -> Iterator[str]:
     for note in figures.set_aside:
         place = f", at or after record {note.record}" if note.record else ""
         yield f"set aside: {note.stage} {note.source}/{note.slice}: {note.why}{place}"
-        yield from note.trace.splitlines()  # for a report of a bug
+        if note.trace:
+            yield f"  its traceback: corpus status {in_command(home)} --json"
 
     for reason, count in figures.safety_net.items():
         yield (
@@ -66,7 +67,9 @@ def _state(figures: "Status", home: str) -> Iterator[str]:
         return
     if figures.stopped:
         yield f"stopped: {figures.stopped}"
-    if figures.complete:
+    if figures.remedy:  # the same command would be stopped again
+        yield f"not complete: {figures.remedy}"
+    elif figures.complete:
         yield "complete: the shards and their manifest are written"
     else:
         yield f"not complete: run {Home(home).build_command}"

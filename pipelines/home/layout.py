@@ -37,6 +37,9 @@ TOKENIZE = "tokenize"
 
 SHARDS = "shards"
 
+FOLDERS = ("survey", "documents", "rejects", "attributes", "summaries")
+"""The folders of a home that stages write to, besides `tokenizer`, `work` and `shards`."""
+
 RECIPE_MARK = "# As built by corpusmill: this folder is a home.\n"
 """The first line of a home's recipe.toml. A recipe that a user wrote does not have it."""
 
@@ -163,9 +166,15 @@ def write_recipe(home: Home, recipe: Recipe) -> None:
 
 
 def is_home(root: str) -> bool:
-    """True for a folder whose recipe.toml a build wrote."""
+    """True for a folder whose recipe.toml a build wrote, also where that file is damaged or gone:
+    summaries and documents beside each other tell a home too."""
     try:
         content = files.read_bytes(Home(root).file("recipe.toml"))
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+    except (FileNotFoundError, IsADirectoryError):
+        content = b""
+    except NotADirectoryError:
         return False
-    return content.startswith(RECIPE_MARK.encode())
+    if content.startswith(RECIPE_MARK.encode()):
+        return True
+    folders = {address.rsplit("/", 1)[-1] for address in files.list_folders(root)}
+    return {"summaries", "documents"} <= folders

@@ -29,6 +29,7 @@ from corpora.sources import load_source, survey_of
 from corpora.text.normalise import normalise
 from pipelines.home.documents import DOCUMENT_SCHEMA, REJECT_SCHEMA
 from pipelines.home.layout import CONCLUSION, INGEST, SURVEY, Home
+from pipelines.home.set_aside import complain_of_aside
 from pipelines.home.summaries import Summary, prune, read_summary, summaries
 from pipelines.progress.ticks import tick
 from pipelines.recipe import Recipe
@@ -329,7 +330,7 @@ def prepare(job: Job) -> None:
 def account(job: Job) -> None:
     """Check that every record is a document or a reject, and say how many there are.
 
-    Raises `UserError` where no source gave a document.
+    Raises `UserError` where no source gave a document: exit 1 if slices were set aside, else 2.
     """
     documents = 0
     for name in job.recipe.sources:
@@ -338,6 +339,8 @@ def account(job: Job) -> None:
         _account_source(job, name, found)
 
     if not documents:
+        # A slice that failed is no unreadable input: the same command tries it again.
+        complain_of_aside(job.home)
         raise UserError(
             f"{job.home.root}: no input could be read: not one document",
             f"corpus show {job.home.quoted} --rejects",

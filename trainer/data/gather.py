@@ -173,6 +173,7 @@ class Masker:
             fault = "an id beyond the vocabulary"
         raise UserError(
             f"{', '.join(data.directories)}: {fault}",
-            f"run corpus verify {in_command(data.directories[0])}, then build or copy the shards again",
+            f"run corpus verify {in_command(data.directories[0])}, "
+            "then build or copy the shards again",
             1,
         )

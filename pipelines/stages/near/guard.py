@@ -42,7 +42,7 @@ def guard(home: Home, recipe: Recipe, say: Say) -> None:
                 f"{name}: {removed} of {documents} documents ({share:.0%}) are near-duplicates, "
                 f"more than dedup.max_removed = {recipe.dedup.max_removed}",
                 f"look: corpus show {home.quoted} --removed --source {name}; "
-                f"to build all the same: --dedup.max-removed {allowed}",
+                f"to build all the same: {home.build_command} --dedup.max-removed {allowed}",
                 1,
             )
 
