@@ -37,6 +37,7 @@ from pipelines.commands.urls import urls
 from pipelines.commands.verify import verify
 from pipelines.commands.why import why
 from pipelines.engines import interrupt
+from shards import console
 from shards.errors import UserError, nearest
 
 
@@ -93,7 +94,7 @@ _NO_ROOM_OR_RIGHT = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errn
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    arguments = sys.argv[1:] if argv is None else argv
+    arguments = console.expanded(sys.argv[1:] if argv is None else argv)
     # Python allows handlers in the main thread only; tests and programs call this from others
     if threading.current_thread() is threading.main_thread():
         interrupt.interrupted.clear()
@@ -111,9 +112,8 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted: run the same command again to resume", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader of stdout has ended, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except BrokenPipeError:  # the reader of our output has left, as `head` does
+        return console.broken_pipe()
     except FileNotFoundError as error:
         name = error.filename or str(error).splitlines()[0]
         return _fail(
@@ -194,10 +194,8 @@ def _usage() -> str:
 
 def entry() -> None:
     """The console script."""
-    code = main()
+    code = console.ended(main)
     if interrupt.abandoned:  # do not wait for threads that an engine left hanging
-        sys.stdout.flush()
-        sys.stderr.flush()
         os._exit(code)
     sys.exit(code)
 

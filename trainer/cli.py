@@ -16,6 +16,7 @@ from typing import Annotated, Literal, TypeVar
 
 import tyro
 
+from shards import console
 from shards.config import dump_toml
 from shards.errors import UserError, in_command, nearest
 from trainer.config import MaskingConfig, Recipe, check, load_recipe, recipe_names, with_steps
@@ -413,7 +414,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
 def main(argv: list[str] | None = None) -> int:
     """Run a command; return the exit code: 0 done, 1 incomplete, 2 usage, 3 environment, 130
     interrupted."""
-    arguments = sys.argv[1:] if argv is None else argv
+    arguments = console.expanded(sys.argv[1:] if argv is None else argv)
     # torchrun passes its separator on.
     if arguments[:1] == ["--"]:
         arguments = arguments[1:]
@@ -427,10 +428,8 @@ def main(argv: list[str] | None = None) -> int:
         print("interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # The reader of our output has ended, as `head` does. Python would complain when it flushes
-        # stdout at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        # The reader of our output has left, as `head` does.
+        return console.broken_pipe()
     except OSError as error:
         print(f"error: {error}", file=sys.stderr)
         print("hint: check the path, its rights and the room on its disk", file=sys.stderr)
@@ -469,7 +468,7 @@ def report(error: UserError) -> None:
 
 def entry() -> None:
     """The console script."""
-    sys.exit(main())
+    sys.exit(console.ended(main))
 
 
 if __name__ == "__main__":
