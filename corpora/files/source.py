@@ -9,13 +9,14 @@ reject.
 
 import datetime
 import hashlib
+import io
 import itertools
 import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import IO, ClassVar, Literal
+from typing import IO, ClassVar, Literal, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -31,6 +32,7 @@ from corpora.document import (
     SourceOptions,
 )
 from corpora.guard import shared_guard
+from corpora.inputs.complaints import in_words
 from corpora.inputs.find import find, group, kind_of
 from corpora.inputs.streams import DAMAGE, open_inflated, read_lines, what_broke
 from corpora.text.language import ANY, other_language
@@ -221,21 +223,43 @@ def _stream_records(
     elif options.document == "blank-line":
         yield from _paragraphs(options, part, stream)
     else:
-        yield _text(options, part, 0, stream.read(MAX_DOCUMENT_BYTES + 1))
+        yield _whole_text(options, part, stream)
+
+
+def _whole_text(options: FilesOptions, part: Part, stream: IO[bytes]) -> Document | Reject:
+    """The text of a whole file. A part of it is no document: of a file that is cut, the reject says
+    so and holds the beginning."""
+    raw = bytearray()
+    # `read` would lose what it has inflated before the damage.
+    inflated = cast(io.BufferedReader, stream)
+    try:
+        while len(raw) <= MAX_DOCUMENT_BYTES:
+            block = inflated.read1(1 << 20)
+            if not block:
+                break
+            raw += block
+    except DAMAGE as error:
+        found = what_broke(error)
+        beginning = raw[:1000].decode(options.encoding, "replace")
+        detail = f"{found.detail}; a document is a whole file, so that no part of it is kept"
+        return Refusal(found.reason, detail, beginning).at(part.path, 0)
+    return _text(options, part, 0, raw)
 
 
 def _too_large(part: Part, position: int) -> Reject:
     return Refusal("too_large", f"over {MAX_DOCUMENT_BYTES} bytes").at(part.path, position)
 
 
-def _text(options: FilesOptions, part: Part, position: int, raw: bytes) -> Document | Reject:
+def _text(
+    options: FilesOptions, part: Part, position: int, raw: bytes | bytearray
+) -> Document | Reject:
     if len(raw) > MAX_DOCUMENT_BYTES:
         return _too_large(part, position)
     try:
         text = raw.decode(options.encoding)
     except UnicodeError as error:
         beginning = raw[:1000].decode(options.encoding, "replace")
-        return Refusal("bad_encoding", str(error)[:200], beginning).at(part.path, position)
+        return Refusal("bad_encoding", in_words(error), beginning).at(part.path, position)
     return Document(path=part.path, position=position, text=text)
 
 
@@ -315,9 +339,9 @@ def _json_fields(options: FilesOptions, line: bytes) -> Fields | Refusal:
         # A file may begin with a byte order mark.
         fields = json.loads(line.decode(options.encoding).removeprefix("\ufeff"))
     except UnicodeError as error:
-        return Refusal("bad_encoding", str(error)[:200], beginning)
+        return Refusal("bad_encoding", in_words(error), beginning)
     except (ValueError, RecursionError) as error:
-        return Refusal("bad_json", str(error)[:200], beginning)
+        return Refusal("bad_json", in_words(error), beginning)
     if not isinstance(fields, dict):
         return Refusal("bad_json", "not an object", beginning)
     return fields
