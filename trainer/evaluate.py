@@ -23,7 +23,7 @@ import shards
 from shards.errors import UserError
 from shards.storage import files
 from trainer import checkpoint
-from trainer.config import EvaluationConfig, MaskingConfig, load_recipe
+from trainer.config import EvaluationConfig, MaskingConfig, load_run_recipe
 from trainer.data.gather import Masker
 from trainer.data.order import make_order
 from trainer.data.samples import Data, open_data
@@ -238,7 +238,7 @@ def evaluate_run(
                 "give shards that were built with the run's tokenizer",
             )
 
-    recipe = load_recipe(str(run / "recipe.toml"))
+    recipe = load_run_recipe(run)
     config = EvaluationConfig(samples=samples or recipe.evaluation.samples)
     store = run / "validation"
     sets = validation_sets(directories, recipe.data.length, config, store, masking)
