@@ -23,9 +23,9 @@ class Budget:
     `pairs`, the share of them that is `random`, and tokens that are `trimmed` (cut off a pair that
     was too long), `dropped` (of sentences without a pair) and `borrowed` (of random second parts,
     which are used twice). `epochs` how often each source is seen; `tokens_per_step` with padding;
-    `tokens_per_second` and `hours` None where the speed is not known. Of a run with a first phase at another length, `samples`,
-    `fill`, `epochs`, `tokens_per_step`, `flops_per_token` and the memory are those of the last one;
-    `hours` count both.
+    `tokens_per_second` and `hours` None where the speed is not known. Of a run with a first phase
+    at another length, `samples`, `fill`, `epochs`, `tokens_per_step`, `flops_per_token` and the
+    memory are those of the last one; `hours` count both.
     """
 
     format: str

@@ -16,8 +16,9 @@ from typing import Annotated, Literal, TypeVar
 
 import tyro
 
+from shards import console
 from shards.config import dump_toml, to_dict
-from shards.errors import UserError, nearest
+from shards.errors import UserError, in_command, nearest
 from trainer.config import (
     MaskingConfig,
     Recipe,
@@ -29,7 +30,7 @@ from trainer.config import (
     with_steps,
 )
 from trainer.run_info import read_run_info
-from trainer.tables import TABLES
+from trainer.tables import TABLES, recipes_of, tables_of
 
 Options = TypeVar("Options")
 
@@ -295,7 +296,7 @@ def refuse_remote(directory: str) -> None:
     tool = COPY_TOOLS.get(directory.split("://")[0], "copy")
     raise UserError(
         f"--shards {directory}: shards are memory-mapped and must be on this machine",
-        f"copy them first: {tool} {directory} shards/",
+        f"copy them first: {tool} {in_command(directory)} shards/",
     )
 
 
@@ -482,23 +483,20 @@ def recipes(arguments: list[str]) -> int:
         return 0
 
     sources = {name: load_recipe(name).source for name in recipe_names()}
-    rows = {number: [row.recipe for row in table.rows] for number, table in TABLES.items()}
     if options.json:
-        named = {str(number): list(filter(None, names)) for number, names in rows.items()}
+        named = {str(number): recipes_of(table) for number, table in TABLES.items()}
         print_json({"recipes": sources, "tables": named})
         return 0
 
     # A recipe that serves two tables is listed in both.
-    in_tables: set[str] = set()
-    for number, names in rows.items():
-        print(f"RoBERTa paper, table {number}: {TABLES[number].title}")
-        for name in filter(None, names):
+    groups = {}
+    for number, table in TABLES.items():
+        groups[f"RoBERTa paper, table {number}: {table.title}"] = recipes_of(table)
+    groups["Others"] = [name for name in sources if not tables_of(name)]
+    for title, names in groups.items():
+        print(title)
+        for name in names:
             print(f"  {name:26} {sources[name]}")
-            in_tables.add(name)
-    print("Others")
-    for name, source in sources.items():
-        if name not in in_tables:
-            print(f"  {name:26} {source}")
     return 0
 
 
@@ -517,7 +515,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
 def main(argv: list[str] | None = None) -> int:
     """Run a command; return the exit code: 0 done, 1 incomplete, 2 usage, 3 environment, 130
     interrupted."""
-    arguments = sys.argv[1:] if argv is None else argv
+    arguments = console.expanded(sys.argv[1:] if argv is None else argv)
     # torchrun passes its separator on.
     if arguments[:1] == ["--"]:
         arguments = arguments[1:]
@@ -531,10 +529,8 @@ def main(argv: list[str] | None = None) -> int:
         print("interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # The reader of our output has ended, as `head` does. Python would complain when it flushes
-        # stdout at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        # The reader of our output has left, as `head` does.
+        return console.broken_pipe()
     except OSError as error:
         print(f"error: {error}", file=sys.stderr)
         print("hint: check the path, its rights and the room on its disk", file=sys.stderr)
@@ -569,7 +565,7 @@ def report(error: UserError) -> None:
 
 def entry() -> None:
     """The console script."""
-    sys.exit(main())
+    sys.exit(console.ended(main))
 
 
 if __name__ == "__main__":

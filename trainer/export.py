@@ -14,7 +14,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from shards.errors import UserError
+from shards.errors import UserError, in_command
 from shards.roles import roles_of, special_tokens
 from shards.storage import files
 from trainer import checkpoint
@@ -219,7 +219,7 @@ def write_tokenizer(run: Path, out: Path, config: ModelConfig) -> dict[str, int]
     tokenizer or it is damaged.
     """
     path = run / "tokenizer.json"
-    hint = f"copy it from the shards: cp SHARDS/tokenizer.json {run}"
+    hint = f"copy it from the shards: cp SHARDS/tokenizer.json {in_command(run)}"
     try:
         tokenizer = json.loads(path.read_text())
         roles = roles_of(tokenizer)

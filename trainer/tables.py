@@ -95,10 +95,15 @@ TABLES = {
 }
 
 
+def recipes_of(table: Table) -> list[str]:
+    """The recipes of the rows of a table, in order."""
+    return [row.recipe for row in table.rows if row.recipe is not None]
+
+
 def tables_of(recipe: str) -> list[int]:
     """The tables that have a row of this recipe."""
     found = []
     for number, table in TABLES.items():
-        if any(row.recipe == recipe for row in table.rows):
+        if recipe in recipes_of(table):
             found.append(number)
     return found
