@@ -164,7 +164,7 @@ class OptimConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShortConfig:
+class PhaseConfig:
     """A first phase with shorter samples, as BERT trained: 90 % of the steps at 128 tokens."""
 
     share: float = 0.0
@@ -230,7 +230,7 @@ class Recipe:
     model: ModelConfig = ModelConfig()
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
     masking: MaskingConfig = MaskingConfig()
-    short: ShortConfig = ShortConfig()
+    phase: PhaseConfig = PhaseConfig()
     objective: ObjectiveConfig = ObjectiveConfig()
     optim: OptimConfig = OptimConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
@@ -330,11 +330,11 @@ def check(recipe: Recipe) -> None:
     bound = f"from 8 to model.positions ({positions})"
     require(8 <= length <= positions, "data.length", length, bound)
 
-    short = recipe.short
-    require(0 <= short.share < 1, "short.share", short.share, "in [0, 1)")
-    if short.share:
+    phase = recipe.phase
+    require(0 <= phase.share < 1, "phase.share", phase.share, "in [0, 1)")
+    if phase.share:
         bound = f"from 8 to data.length ({length})"
-        require(8 <= short.length <= length, "short.length", short.length, bound)
+        require(8 <= phase.length <= length, "phase.length", phase.length, bound)
 
     check_objective(recipe)
     check_optim(recipe.optim)
@@ -443,8 +443,8 @@ def micro_batch(recipe: Recipe, ranks: int) -> int:
 def phase_ends(recipe: Recipe) -> list[tuple[int, int]]:
     """The phases of a run: the number of steps done when each ends, and its length in tokens."""
     last = (recipe.steps, recipe.data.length)
-    steps = round(recipe.short.share * recipe.steps)
-    return [(steps, recipe.short.length), last] if steps else [last]
+    steps = round(recipe.phase.share * recipe.steps)
+    return [(steps, recipe.phase.length), last] if steps else [last]
 
 
 def has_pairs(data: DataConfig) -> bool:

@@ -23,9 +23,11 @@ TINIEST = Scale(
     hidden=32,
     heads=2,
     length=32,
+    dropout=0.0,
     batch_divisor=8,
     steps_divisor=50_000,
     rate=10.0,
+    warmup=0.1,
     micro_batch=8,
     samples=8,
 )
@@ -99,10 +101,8 @@ def test_a_scale_keeps_what_rows_differ_in(scale: str) -> None:
         check(small)
         assert small.masking == paper.masking and small.objective == paper.objective
         assert small.data.format == paper.data.format
-        assert small.optim.warmup_steps / small.steps == pytest.approx(
-            paper.optim.warmup_steps / paper.steps, abs=1 / small.steps
-        )
-        assert small.short.share == paper.short.share
+        assert small.optim.lr / paper.optim.lr == pytest.approx(SCALES[scale].rate)
+        assert small.phase.share == paper.phase.share
     batches = []
     for row in TABLES[3].rows:
         assert row.recipe is not None
@@ -204,8 +204,8 @@ def test_layout(tmp_path: Path) -> None:
     text = compare.describe(plan(tmp_path, tmp_path, seeds=3), results)
     assert text.splitlines() == [
         "Table 3: batch sizes",
-        "ours at scale tiniest: 1 layers of 32, 32 tokens, batches / 8, steps / 50000, "
-        "rates x 10; 3 seeds",
+        "ours at scale tiniest: 1 layers of 32, dropout 0, 32 tokens, batches / 8, "
+        "steps / 50000, rates x 10, 10% warmup; 3 seeds",
         "",
         "          perplexity         min to max   paper:        ppl      SST-2",
         "256 x 1M       11.00     10.00 to 13.50                3.99       92.7",

@@ -11,7 +11,7 @@ import trainer_runs as runs
 from shards.errors import UserError
 from trainer import checkpoint
 from trainer.budget import run_tokens
-from trainer.config import Recipe, ShortConfig, check, load_recipe, phase_ends
+from trainer.config import PhaseConfig, Recipe, check, load_recipe, phase_ends
 
 STEPS = 8
 
@@ -19,7 +19,7 @@ BOUNDARY = 6
 
 
 def arguments(shards: Path, run: Path, *more: str) -> list[str]:
-    phase = ["--short.share", "0.75", "--short.length", "16", "--steps", str(STEPS)]
+    phase = ["--phase.share", "0.75", "--phase.length", "16", "--steps", str(STEPS)]
     often = ["--save-every", "1", "--keep", "100", "--log-every", "1"]
     return [
         "pretrain",
@@ -35,7 +35,7 @@ def arguments(shards: Path, run: Path, *more: str) -> list[str]:
 
 
 def test_ends_of_phases() -> None:
-    recipe = Recipe(steps=1_000_000, batch=256, short=ShortConfig(share=0.9))
+    recipe = Recipe(steps=1_000_000, batch=256, phase=PhaseConfig(share=0.9))
     assert phase_ends(recipe) == [(900_000, 128), (1_000_000, 512)]
     assert run_tokens(recipe) == 256 * (900_000 * 128 + 100_000 * 512)
     assert phase_ends(Recipe(steps=10)) == [(10, 512)]
@@ -43,11 +43,11 @@ def test_ends_of_phases() -> None:
 
 def test_a_first_phase_longer_than_the_samples_is_refused() -> None:
     tiny = load_recipe("tiny")
-    check(dataclasses.replace(tiny, short=ShortConfig(share=0.5, length=64)))
-    with pytest.raises(UserError, match="short.length: 256 is not from 8 to data.length"):
-        check(dataclasses.replace(tiny, short=ShortConfig(share=0.5, length=256)))
-    with pytest.raises(UserError, match="short.share"):
-        check(dataclasses.replace(tiny, short=ShortConfig(share=1.0)))
+    check(dataclasses.replace(tiny, phase=PhaseConfig(share=0.5, length=64)))
+    with pytest.raises(UserError, match="phase.length: 256 is not from 8 to data.length"):
+        check(dataclasses.replace(tiny, phase=PhaseConfig(share=0.5, length=256)))
+    with pytest.raises(UserError, match="phase.share"):
+        check(dataclasses.replace(tiny, phase=PhaseConfig(share=1.0)))
 
 
 @pytest.fixture(scope="module")

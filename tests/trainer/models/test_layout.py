@@ -106,7 +106,9 @@ def test_a_sequence_among_others_is_as_alone(family: Any) -> None:
     packed = model(ids, torch.arange(24), torch.tensor([[7, 5, 12, 0]]))
     for start, stop in ((0, 7), (7, 12), (12, 24)):
         alone = model(ids[:, start:stop], torch.arange(stop - start))
-        assert float((packed[start:stop] - alone)[:, : SHAPE.vocab_size].abs().max().detach()) < 1e-12
+        assert (
+            float((packed[start:stop] - alone)[:, : SHAPE.vocab_size].abs().max().detach()) < 1e-12
+        )
 
 
 def test_padding_is_worked_out_where_no_lengths_are_given() -> None:
