@@ -205,8 +205,8 @@ def _vocabulary(manifest: Manifest, total: SourceStats) -> Iterator[str]:
         )
     yield (
         f"{'The shards hold no special ids. ' if tokenizer.lossless else ''}"
-        "Each row is one document: `id`, `tokens`, and `sentences`, their lengths in tokens. `manifest.json` has a digest for each file; "
-        "`corpus verify` checks them."
+        "Each row is one document: `id`, `tokens`, and `sentences`, their lengths in tokens. "
+        "`manifest.json` has a digest for each file; `corpus verify` checks them."
     )
 
 
