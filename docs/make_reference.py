@@ -302,10 +302,12 @@ def page() -> str:
     ]
     lines += table(("command", "what it does"), commands())
     lines += [
-        "`corpus COMMAND --help` lists the flags. Every key of a recipe is a flag of `build` and",
-        "`ingest`: `--limit 100`, `--tokenizer.vocab-size 8000`, `--sources.NAME.language de`. A",
-        "switch has two flags, `--dedup.exact` and `--dedup.no-exact`. A flag that `corpus` does",
-        "not know is passed to Beam; one that neither knows is an error.",
+        "`corpus COMMAND --help` lists the flags that are often given, and",
+        "`corpus build RECIPE --help-all` every one: each key of a recipe is a flag of `build` and",
+        "`ingest`, such as `--limit 100`, `--tokenizer.vocab-size 8000` or",
+        "`--sources.NAME.language de`. A switch has two flags, `--dedup.exact` and",
+        "`--dedup.no-exact`. A flag that `corpus` does not know is passed to Beam; one that neither",
+        "knows is an error.",
         "",
         "## Exit codes",
         "",

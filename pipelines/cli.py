@@ -28,6 +28,7 @@ from pipelines.commands.flags import (
 from pipelines.commands.ingest import ingest
 from pipelines.commands.recipes import recipes
 from pipelines.commands.report import report
+from pipelines.commands.sample import sample
 from pipelines.commands.show import show
 from pipelines.commands.stats import stats
 from pipelines.commands.status import status
@@ -68,6 +69,7 @@ COMMANDS: dict[str, Command] = {
     "clean": Command("HOME", clean, call_with_flags),
     "fetch": Command("KIND ... DIR", fetch, call_with_arguments),
     "recipes": Command("[NAME]", recipes, call_with_flags),
+    "sample": Command("FOLDER", sample, call_with_flags),
 }
 
 USAGE = """usage: corpus COMMAND ...

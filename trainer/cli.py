@@ -277,14 +277,14 @@ def dry_run(options: Pretrain, recipe: Recipe) -> int:
     """Print what a run will cost."""
     from trainer import budget
     from trainer.data.order import make_order
-    from trainer.data.samples import open_data
+    from trainer.data.samples import open_training
     from trainer.metrics import peak_flops
     from trainer.pretrained import find_pretrained
     from trainer.ranks import choose_device
     from trainer.run import resolve
 
     device = choose_device(options.device)
-    data = open_data(options.shards, "train", recipe.data.length, recipe.data.sentence_eos)
+    data = open_training(options.shards, recipe.data)
     init = None if options.init is None else str(find_pretrained(options.init))
     recipe = resolve(recipe, data, device, init)
     order = make_order(data, recipe.seed, recipe.data.mix)

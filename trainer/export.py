@@ -97,9 +97,10 @@ def compare(model: MaskedLM, out: Path) -> float | None:
     generator = torch.Generator().manual_seed(0)
     shape = (2, min(16, config.positions))
     ids = torch.randint(config.pad_id + 1, config.vocab_size, shape, generator=generator)
+    lengths = torch.full((2, 1), shape[1])
     places = torch.arange(ids.numel())
-    logits = model(ids, places)[:, : config.vocab_size]
-    logits_again = again(ids, places)[:, : config.vocab_size]
+    logits = model(ids, lengths, places)[:, : config.vocab_size]
+    logits_again = again(ids, lengths, places)[:, : config.vocab_size]
 
     stored = published_state(again)
     same = [torch.equal(tensor, stored[name]) for name, tensor in published_state(model).items()]

@@ -203,10 +203,11 @@ def _vocabulary(manifest: Manifest, total: SourceStats) -> Iterator[str]:
             f"{number(total.tokens or 0)} tokens are the unknown one, the only special id that the "
             "shards hold."
         )
+    no_special = "The shards hold no special ids. " if tokenizer.lossless else ""
     yield (
-        f"{'The shards hold no special ids. ' if tokenizer.lossless else ''}"
-        "Each row is one document: `id`, `tokens`, and `sentences`, their lengths in tokens. "
-        "`manifest.json` has a digest for each file; `corpus verify` checks them."
+        f"{no_special}Each row is one document: `id`, `tokens`, and `sentences`, their "
+        "lengths in tokens. `manifest.json` has a digest for each file; `corpus verify` checks "
+        "them."
     )
 
 
