@@ -19,7 +19,6 @@ from typing import Any, Literal
 from shards.config import from_dict, parse_toml, to_dict
 from shards.errors import UserError, nearest
 
-
 FormatName = Literal["full-sentences", "doc-sentences", "segment-pair", "sentence-pair"]
 
 
