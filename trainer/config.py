@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from shards.config import from_dict, parse_toml, to_dict
 from shards.errors import UserError, nearest
@@ -366,16 +366,17 @@ def flatten(table: Mapping[str, object]) -> dict[str, object]:
     return flat
 
 
-def nest(flat: Mapping[str, object]) -> dict[str, Any]:
+def nest(flat: Mapping[str, object]) -> dict[str, object]:
     """The tables of a recipe: the inverse of `flatten`."""
-    tables: dict[str, Any] = {}
+    outer: dict[str, object] = {}
+    tables: dict[str, dict[str, object]] = {}
     for key, value in flat.items():
         table, _, inner = key.rpartition(".")
         if table:
             tables.setdefault(table, {})[inner] = value
         else:
-            tables[inner] = value
-    return tables
+            outer[inner] = value
+    return {**outer, **tables}
 
 
 # --- runs of older versions

@@ -14,7 +14,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from shards.errors import UserError
+from shards.errors import UserError, in_command
 from shards.storage import files
 from trainer import checkpoint
 from trainer.checkpoint import State
@@ -177,7 +177,7 @@ def write_tokenizer(run: Path, out: Path, length: int) -> dict[str, int]:
     `UserError` when the run has no tokenizer or it is damaged.
     """
     path = run / "tokenizer.json"
-    hint = f"copy it from the shards: cp SHARDS/tokenizer.json {run}"
+    hint = f"copy it from the shards: cp SHARDS/tokenizer.json {in_command(run)}"
     try:
         tokenizer = json.loads(path.read_text())
         ids = {token["content"]: token["id"] for token in tokenizer["added_tokens"]}

@@ -1,6 +1,7 @@
 """What a run looks like: its curves as a PNG, a training sample with its masks, and the tokens that
 its model fills in."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,8 +10,9 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 
-from shards.errors import UserError
+from shards.errors import UserError, in_command
 from shards.manifest import shards_directory
+from shards.roles import roles_of
 from trainer import checkpoint
 from trainer.config import Recipe
 from trainer.data.gather import Masker
@@ -193,13 +195,15 @@ def fill(run: Path, text: str, step: int | None = None, most: int = 5) -> list[l
     """
     path, state = checkpoint.choose(run, step)
     tokenizer = read_tokenizer(run)
-    start, end, mask = (tokenizer.token_to_id(token) for token in ("<s>", "</s>", "<mask>"))
+    roles = roles_of(json.loads(tokenizer.to_str()))
+    start, end, mask = roles["start"], roles["end"], roles["mask"]
 
     ids = [start, *tokenizer.encode(text, add_special_tokens=False).ids, end]
     places = [place for place, number in enumerate(ids) if number == mask]
     if not places:
+        name = tokenizer.id_to_token(mask)
         raise UserError(
-            f"--fill {text!r}: no <mask> in it", "trainer show RUN --fill 'The <mask> is here.'"
+            f"--fill {text!r}: no {name} in it", f"trainer show RUN --fill 'The {name} is here.'"
         )
     positions = checkpoint.model_config(state).positions
     if len(ids) > positions:
@@ -227,7 +231,7 @@ def read_tokenizer(run: Path) -> Tokenizer:
     except Exception as error:  # the library raises plain Exception
         raise UserError(
             f"{run}/tokenizer.json: cannot be read: {error}",
-            f"copy it from the shards: cp SHARDS/tokenizer.json {run}",
+            f"copy it from the shards: cp SHARDS/tokenizer.json {in_command(run)}",
             1,
         ) from None
 

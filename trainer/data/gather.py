@@ -21,7 +21,7 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from shards.errors import UserError
+from shards.errors import UserError, in_command
 from shards.manifest import shards_directory
 from shards.storage import files
 from trainer.chance import MASK, make_key
@@ -280,7 +280,8 @@ class Masker:
             fault = "an id beyond the vocabulary"
         raise UserError(
             f"{', '.join(data.directories)}: {fault}",
-            f"run corpus verify {data.directories[0]}, then build or copy the shards again",
+            f"run corpus verify {in_command(data.directories[0])}, "
+            "then build or copy the shards again",
             1,
         )
 
