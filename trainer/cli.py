@@ -1,8 +1,7 @@
 """`trainer`: pretrain, evaluate, export, show, recipes.
 
-The options of a command are a frozen dataclass whose docstrings are its help; tyro reads it, and
-breaks the help where a docstring does. Heavy imports wait until a command needs them, so that help
-is quick.
+The options of each command are in `trainer/options.py`. Heavy imports wait until a command needs
+them, so that help is quick.
 """
 
 import dataclasses
@@ -10,22 +9,14 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
-
-import tyro
 
 from shards.config import dump_toml
 from shards.errors import UserError, nearest
 from trainer.config import MaskingConfig, Recipe, check, load_recipe, recipe_names, with_steps
+from trainer.flags import parse
+from trainer.options import Evaluate, Export, Pretrain, Recipes, Show
 from trainer.run_info import read_run_info
-
-Options = TypeVar("Options")
-
-Repeated = Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
-
-Device = Literal["auto", "cpu", "cuda"]
 
 HELP = """usage: trainer COMMAND [OPTIONS]
 
@@ -46,118 +37,15 @@ reading the trainer's options):
 COPY_TOOLS = {"s3": "aws s3 cp --recursive", "gs": "gcloud storage cp -r", "hdfs": "hdfs dfs -get"}
 
 
-# --- options
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pretrain:
-    """Train on shards. Every setting of the recipe is also an option, which overrides it."""
-
-    shards: Repeated = ()
-    """A home, or its shards/ folder. Repeat the option to train on several."""
-    run: str = ""
-    """Folder for the checkpoints and the log."""
-    recipe: str = ""
-    """Name of a recipe or path of a .toml file.
-    The default is roberta-base, or with --resume the recipe of the run."""
-    resume: bool = False
-    """Continue from the newest whole checkpoint, or start at step 0 if there is none."""
-    init: str | None = None
-    """Start from the weights of this RoBERTa: a Hugging Face directory or a hub id."""
-    mix: Repeated = ()
-    """NAME=2 shows the samples of source NAME twice as often; repeat it for several sources."""
-    device: Device = "auto"
-    """auto is CUDA if there is a GPU, otherwise the CPU."""
-    dry_run: bool = False
-    """Print what the run will need (epochs, memory, time) and do not train."""
-    tokens_per_second: float = 0.0
-    """With --dry-run: the speed to assume. The default is 40 % of the GPU's peak."""
-    json: bool = False
-    """With --dry-run: print one JSON object on stdout."""
-    track: Annotated[tuple[Literal["tensorboard", "wandb"], ...], tyro.conf.UseAppendAction] = ()
-    """Also log to this tracker. Repeat the option for both."""
-    settings: Annotated[Recipe, tyro.conf.arg(name="")] = Recipe()
-    """The settings of the recipe."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Evaluate:
-    """Compute validation perplexity and masked accuracy by source. The masked samples are stored
-    and their format is fixed, so the figures of different runs can be compared."""
-
-    run: str
-    """Folder of the run."""
-    shards: Repeated = ()
-    """Shards with a validation split. The default is those of the run."""
-    step: int | None = None
-    """Step of the checkpoint. The default is the newest whole one."""
-    samples: int = 0
-    """Use at most this many samples of each source. The default is the number used in training."""
-    masks: Literal["exact", "fairseq"] = "exact"
-    """fairseq masks as fairseq does, special tokens too, to compare with its papers."""
-    device: Device = "auto"
-    """auto is CUDA if there is a GPU, otherwise the CPU."""
-    json: bool = False
-    """Print one JSON object on stdout."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Export:
-    """Write a checkpoint as a Hugging Face directory, then read it back and compare."""
-
-    run: str
-    """Folder of the run."""
-    out: str
-    """Folder to write to; it must be empty or not exist."""
-    step: int | None = None
-    """Step of the checkpoint. The default is the newest whole one."""
-    json: bool = False
-    """Print one JSON object on stdout."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Show:
-    """Draw the curves of a run as a PNG. With --sample: print a training sample with its masks.
-    With --fill: print what the model fills in."""
-
-    run: tyro.conf.Positional[str] = ""
-    """Folder of the run."""
-    out: str = ""
-    """Path of the PNG. The default is RUN/curves.png."""
-    sample: int | None = None
-    """Print this sample of the endless training order, counted from 0, with its masks."""
-    shards: Repeated = ()
-    """With --sample: the shards. The default is those of the run."""
-    recipe: str = ""
-    """With --sample: the recipe. The default is that of the run."""
-    fill: str = ""
-    """Print the likeliest tokens for each <mask> in this text, by the newest whole checkpoint."""
-    json: bool = False
-    """Print one JSON object on stdout."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recipes:
-    """List the built-in recipes and where their numbers come from, or print one as TOML."""
-
-    name: tyro.conf.Positional[str] = ""
-    """Print this recipe, with every default written out."""
-    json: bool = False
-    """Print the list as one JSON object on stdout."""
-
-
-def parse(kind: type[Options], arguments: list[str], default: Options | None = None) -> Options:
-    """Read the options of a command; `default` overrides the defaults of the dataclass."""
-    name = f"trainer {kind.__name__.lower()}"
-    style = (tyro.conf.FlagCreatePairsOff,)
-    if default is None:
-        return tyro.cli(kind, prog=name, args=arguments, config=style)
-    return tyro.cli(kind, prog=name, args=arguments, config=style, default=default)
-
-
 def print_json(content: dict[str, object]) -> None:
     """Print the one object of `--json`."""
     print(json.dumps({"schema_version": 1, **content}))
+
+
+def required(name: str, value: object, hint: str) -> None:
+    """Raise `UserError` when an option that a command needs is not given."""
+    if not value:
+        raise UserError(f"{name}: missing", hint)
 
 
 # --- pretrain
@@ -166,7 +54,7 @@ def print_json(content: dict[str, object]) -> None:
 def pretrain(arguments: list[str]) -> int:
     """`trainer pretrain`."""
     base = load_recipe(recipe_name(arguments))
-    options = parse(Pretrain, arguments, Pretrain(settings=base))
+    options = parse(Pretrain, "pretrain", arguments, Pretrain(settings=base))
     if not options.shards:
         raise UserError("--shards: missing", "name a home or its shards/ folder: --shards DIR")
     for directory in options.shards:
@@ -187,7 +75,7 @@ def pretrain(arguments: list[str]) -> int:
             recipe=recipe,
             device=options.device,
             resume=options.resume,
-            init=options.init,
+            init=options.init or None,
             track=options.track,
         )
     )
@@ -259,7 +147,7 @@ def dry_run(options: Pretrain, recipe: Recipe) -> int:
 
     device = choose_device(options.device)
     data = open_data(options.shards, "train", recipe.data.length, recipe.data.sentence_eos)
-    init = None if options.init is None else str(find_pretrained(options.init))
+    init = str(find_pretrained(options.init)) if options.init else None
     recipe = resolve(recipe, data, device, init)
     order = make_order(data, recipe.seed, recipe.data.mix)
     ranks = int(os.environ.get("WORLD_SIZE", "1"))
@@ -278,13 +166,15 @@ def dry_run(options: Pretrain, recipe: Recipe) -> int:
 
 def evaluate(arguments: list[str]) -> int:
     """`trainer evaluate`."""
-    options = parse(Evaluate, arguments)
+    options = parse(Evaluate, "evaluate", arguments)
+    required("--run", options.run, "name the run: trainer evaluate --run RUN")
     directories = options.shards or tuple(read_run_info(Path(options.run)).shards)
 
     from trainer.evaluate import evaluate_run
     from trainer.ranks import choose_device
+    from trainer.scores import describe
 
-    step, scores = evaluate_run(
+    done = evaluate_run(
         Path(options.run),
         directories,
         options.step,
@@ -292,23 +182,22 @@ def evaluate(arguments: list[str]) -> int:
         MaskingConfig(style=options.masks),
         choose_device(options.device),
     )
+    for warning in done.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
     if options.json:
-        sources = {name: vars(score) for name, score in scores.items()}
-        print_json({"step": step, "masks": options.masks, "sources": sources})
+        print_json(done.to_dict())
         return 0
 
-    print(f"step {step}")
-    for name, score in scores.items():
-        print(
-            f"{name:20} perplexity {score.perplexity:10.3f}   accuracy {score.accuracy:.4f}   "
-            f"on {score.masked:,} masked tokens"
-        )
+    print(f"step {done.step}, {done.masks} masks")
+    print(describe(done.sources))
     return 0
 
 
 def export(arguments: list[str]) -> int:
     """`trainer export`."""
-    options = parse(Export, arguments)
+    options = parse(Export, "export", arguments)
+    required("--run", options.run, "name the run: trainer export --run RUN --out DIR")
+    required("--out", options.out, "name a new folder: trainer export --run RUN --out DIR")
 
     from trainer.export import export
 
@@ -329,7 +218,7 @@ def export(arguments: list[str]) -> int:
 
 def show(arguments: list[str]) -> int:
     """`trainer show`."""
-    options = parse(Show, arguments)
+    options = parse(Show, "show", arguments)
     if options.sample is not None and not options.fill:
         return show_sample(options, options.sample)
     if not options.run:
@@ -353,7 +242,7 @@ def show_fill(options: Show) -> int:
     """`trainer show RUN --fill TEXT`."""
     from trainer.show import as_json, describe_guesses, fill
 
-    masks = fill(Path(options.run), options.fill)
+    masks = fill(Path(options.run), options.fill, options.step)
     if options.json:
         print_json({"masks": [as_json(guesses) for guesses in masks]})
     else:
@@ -385,7 +274,7 @@ def show_sample(options: Show, place: int) -> int:
 
 def recipes(arguments: list[str]) -> int:
     """`trainer recipes`."""
-    options = parse(Recipes, arguments)
+    options = parse(Recipes, "recipes", arguments)
     if options.name:
         print(dump_toml(load_recipe(options.name)), end="")
         return 0

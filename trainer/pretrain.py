@@ -44,6 +44,7 @@ from trainer.run import (
     stored_precision,
     validation,
 )
+from trainer.scores import brief, few_tokens
 from trainer.stop import StopFlag
 
 # The least spread of losses that the spike guard assumes, in nats.
@@ -172,6 +173,11 @@ def log_start(run: Run, log: Log, state: State) -> None:
     peak = peak_flops(run.world.device)
     figures = budget.plan(run.recipe, run.data, run.order, run.world.ranks, 0.0, peak)
     run.display.say(budget.describe(figures))
+    if run.sets:
+        masked = sum(part.masked for part in run.sets)
+        few = few_tokens(masked, evaluate.is_cut(run.sets), "--evaluation.samples")
+        if few:
+            run.display.say(f"warning: {few}")
     device = str(run.world.device)
     log.write("start", state.step, device=device, torch=torch.__version__, **vars(figures))
 
@@ -200,9 +206,10 @@ def take_steps(run: Run, state: State, loader: Loader, stop: StopFlag) -> State:
         if state.step % recipe.log_every == 0 or last:
             log_step(run, state, meter, rate, totals.norm)
         if finished or is_due(state.step, recipe.evaluation.every):
-            validate(run, state.step)
+            state = validate(run, state)
             meter.restart(loader.waited)
-        if state.step % recipe.save_every == 0 or last:
+        is_best = recipe.keep_best and state.best_step == state.step
+        if state.step % recipe.save_every == 0 or last or is_best:
             save(run, state)
             saved = state
             meter.restart(loader.waited)
@@ -459,22 +466,28 @@ def log_step(run: Run, state: State, meter: Meter, rate: float, norm: float) -> 
     run.display.step(state.step, run.recipe.steps, figures)
 
 
-def validate(run: Run, step: int) -> None:
-    """Score the validation sets and log them by source."""
+def validate(run: Run, state: State) -> State:
+    """Score the validation sets and log them by source; return the state, which knows the best."""
     if not run.sets:
-        return
+        return state
 
     scores = evaluate.evaluate(run.model, run.sets, run.world, run.autocast)
     if run.log:
         for source, score in scores.items():
-            run.log.write("valid", step, source=source, **vars(score))
-    whole = scores["all"]
-    run.display.say(
-        f"step {step}: validation perplexity {whole.perplexity:.3f}, accuracy {whole.accuracy:.3f}"
-    )
+            run.log.write("valid", state.step, source=source, **vars(score.whole))
+    whole = scores["all"].whole
+    run.display.say(f"step {state.step}: {brief(whole)}")
+
+    best = math.inf if state.best_loss is None else state.best_loss
+    if not whole.loss < best:  # also where the loss is not finite
+        return state
+    return dataclasses.replace(state, best_step=state.step, best_loss=whole.loss)
 
 
 def save(run: Run, state: State) -> None:
     """Write a checkpoint on rank 0; the others wait for it, so that all end when it fails."""
     keep = run.recipe.keep
-    run.world.on_rank_0(lambda: checkpoint.save(run.job.run, run.model, run.optimizer, state, keep))
+    best = run.recipe.keep_best
+    run.world.on_rank_0(
+        lambda: checkpoint.save(run.job.run, run.model, run.optimizer, state, keep, best)
+    )

@@ -183,7 +183,7 @@ class Guess:
 
 
 @torch.no_grad()
-def fill(run: Path, text: str, step: int | None = None, most: int = 5) -> list[list[Guess]]:
+def fill(run: Path, text: str, step: str = "", most: int = 5) -> list[list[Guess]]:
     """For each `<mask>` of `text` the `most` likely tokens, likeliest first, by the checkpoint of
     `step` or the newest whole one.
 
