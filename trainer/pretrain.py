@@ -187,6 +187,7 @@ def take_steps(run: Run, state: State, loader: Loader, stop: StopFlag) -> State:
     recipe = run.recipe
     meter = Meter(recipe, run.world.device, run.world.ranks)
     saved: State | None = None
+    run.display.step(state.step, recipe.steps, None, "")
 
     while state.step < recipe.steps and not stop.asked:
         sums = add_up_gradients(run, state, loader)
@@ -201,6 +202,7 @@ def take_steps(run: Run, state: State, loader: Loader, stop: StopFlag) -> State:
         state = watch(state, totals.mean, recipe.guard, run.job.run, run.log)
 
         meter.add(totals.loss, totals.masked, totals.tokens, loader.waited)
+        run.display.step(state.step, recipe.steps, meter.seconds_left(state.step), meter.figures)
         finished = state.step == recipe.steps
         last = finished or stop.asked
         if state.step % recipe.log_every == 0 or last:
@@ -458,12 +460,10 @@ def is_due(step: int, every: int) -> bool:
 
 
 def log_step(run: Run, state: State, meter: Meter, rate: float, norm: float) -> None:
-    """Log the steps since the last line and show them."""
+    """Log the steps since the last line."""
     line = meter.line(state.step, state.batches, rate, norm, len(run.data))
     if run.log:
         run.log.write("train", state.step, **vars(line))
-    figures = f"loss {line.loss:.4f}  {line.tokens_per_second:,.0f} tokens/s"
-    run.display.step(state.step, run.recipe.steps, figures)
 
 
 def validate(run: Run, state: State) -> State:

@@ -10,9 +10,9 @@ def rounded(value: float, spread: float | None) -> str:
     1,920. At most three decimals; two digits in all where the spread is not known.
     """
     if not math.isfinite(value):
-        return "infinite"
+        return "nan" if math.isnan(value) else "infinite"
 
-    size = value / 10 if spread is None else spread
+    size = value if spread is None else spread
     decimals = 3
     if size > 0 and math.isfinite(size):
         decimals = min(3, 1 - math.floor(math.log10(size)))
