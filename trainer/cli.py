@@ -4,19 +4,32 @@ The options of each command are in `trainer/options.py`. Heavy imports wait unti
 them, so that help is quick.
 """
 
+import contextlib
 import dataclasses
 import json
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from shards.config import dump_toml
 from shards.errors import UserError, nearest
-from trainer.config import MaskingConfig, Recipe, check, load_recipe, recipe_names, with_steps
+from trainer.config import (
+    MaskingConfig,
+    Recipe,
+    check,
+    load_recipe,
+    recipe_names,
+    require,
+    with_steps,
+)
 from trainer.flags import parse
 from trainer.options import Evaluate, Export, Pretrain, Recipes, Show
-from trainer.run_info import read_run_info
+from trainer.run_info import find_shards
+
+if TYPE_CHECKING:
+    from trainer.budget import Corpus
 
 HELP = """usage: trainer COMMAND [OPTIONS]
 
@@ -55,15 +68,12 @@ def pretrain(arguments: list[str]) -> int:
     """`trainer pretrain`."""
     base = load_recipe(recipe_name(arguments))
     options = parse(Pretrain, "pretrain", arguments, Pretrain(settings=base))
-    if not options.shards:
-        raise UserError("--shards: missing", "name a home or its shards/ folder: --shards DIR")
-    for directory in options.shards:
-        refuse_remote(directory)
+    refuse_plan_flags(options)
+    options = with_shards(options)
     recipe = complete_recipe(options, base, arguments)
     if options.dry_run:
         return dry_run(options, recipe)
-    if not options.run:
-        raise UserError("--run: missing", "name a folder for the run: --run RUN")
+    required("--run", options.run, "name a folder for the run: --run RUN")
 
     from trainer import pretrain
     from trainer.run import Job
@@ -76,9 +86,27 @@ def pretrain(arguments: list[str]) -> int:
             device=options.device,
             resume=options.resume,
             init=options.init or None,
+            init_step=options.init_step,
             track=options.track,
         )
     )
+
+
+def with_shards(options: Pretrain) -> Pretrain:
+    """The options with the shards of the run where it is resumed without naming them. Raises
+    `UserError` when there are none, or when they are not on this machine."""
+    if options.resume and options.run and not options.shards:
+        found = find_shards(Path(options.run), f"trainer pretrain --run {options.run} --resume")
+        options = dataclasses.replace(options, shards=found)
+    if not options.shards and not options.tokens:
+        hint = "name a home or its shards/ folder: --shards DIR"
+        if options.dry_run:
+            hint += "; or plan without one: --tokens N"
+        raise UserError("--shards: missing", hint)
+
+    for directory in options.shards:
+        refuse_remote(directory)
+    return options
 
 
 def recipe_name(arguments: list[str]) -> str:
@@ -138,27 +166,76 @@ def refuse_remote(directory: str) -> None:
 def dry_run(options: Pretrain, recipe: Recipe) -> int:
     """Print what a run will cost."""
     from trainer import budget
-    from trainer.data.order import make_order
-    from trainer.data.samples import open_data
-    from trainer.metrics import peak_flops
     from trainer.pretrained import find_pretrained
     from trainer.ranks import choose_device
-    from trainer.run import resolve
 
-    device = choose_device(options.device)
-    data = open_data(options.shards, "train", recipe.data.length, recipe.data.sentence_eos)
-    init = str(find_pretrained(options.init)) if options.init else None
-    recipe = resolve(recipe, data, device, init)
-    order = make_order(data, recipe.seed, recipe.data.mix)
-    ranks = int(os.environ.get("WORLD_SIZE", "1"))
-    peak = peak_flops(device)
+    devices = options.devices or int(os.environ.get("WORLD_SIZE", "1"))
+    require(devices >= 1, "--devices", devices, "at least 1")
+    if options.device_kind:
+        machine = budget.assumed_machine(options.device_kind, devices)
+    else:
+        machine = budget.this_machine(choose_device(options.device), devices)
+    device_type = "cpu" if machine.kind == "cpu" else "cuda"
 
-    figures = budget.plan(recipe, data, order, ranks, options.tokens_per_second, peak)
+    init = str(find_pretrained(options.init, options.init_step)) if options.init else None
+    if options.tokens:
+        recipe, corpus = plan_tokens(options, recipe, device_type, init)
+    else:
+        recipe, corpus = plan_shards(options, recipe, device_type, init)
+
+    figures = budget.plan(recipe, corpus, machine, options.tokens_per_second)
     if options.json:
         print_json(vars(figures))
     else:
         print(budget.describe(figures))
     return 0
+
+
+def plan_shards(
+    options: Pretrain, recipe: Recipe, device_type: str, init: str | None
+) -> "tuple[Recipe, Corpus]":
+    """The whole recipe, and the corpus in shards."""
+    import torch
+
+    from trainer import budget
+    from trainer.data.order import make_order
+    from trainer.data.samples import open_data
+    from trainer.run import resolve
+
+    data = open_data(options.shards, "train", recipe.data.length, recipe.data.sentence_eos)
+    recipe = resolve(recipe, data, torch.device(device_type), init)
+    order = make_order(data, recipe.seed, recipe.data.mix)
+    return recipe, budget.read_corpus(recipe, data, order)
+
+
+def plan_tokens(
+    options: Pretrain, recipe: Recipe, device_type: str, init: str | None
+) -> "tuple[Recipe, Corpus]":
+    """The whole recipe, and a corpus of so many tokens that need not exist."""
+    from trainer import budget
+    from trainer.run import resolve_without_data
+
+    if options.shards or recipe.data.mix:
+        other = "--shards" if options.shards else "--mix"
+        raise UserError(f"--tokens: cannot be used with {other}", f"leave out --tokens or {other}")
+    recipe = resolve_without_data(recipe, device_type, init)
+    return recipe, budget.stated_corpus(recipe, options.tokens)
+
+
+def refuse_plan_flags(options: Pretrain) -> None:
+    """Raise `UserError` for flags that only a plan can use."""
+    given = {
+        "--tokens": options.tokens,
+        "--devices": options.devices,
+        "--device-kind": options.device_kind,
+        "--tokens-per-second": options.tokens_per_second,
+        "--json": options.json,
+    }
+    for name, value in given.items():
+        if value and not options.dry_run:
+            raise UserError(
+                f"{name}: only a plan can use it", f"add --dry-run, or leave out {name}"
+            )
 
 
 # --- the other commands
@@ -168,7 +245,8 @@ def evaluate(arguments: list[str]) -> int:
     """`trainer evaluate`."""
     options = parse(Evaluate, "evaluate", arguments)
     required("--run", options.run, "name the run: trainer evaluate --run RUN")
-    directories = options.shards or tuple(read_run_info(Path(options.run)).shards)
+    run = Path(options.run)
+    directories = options.shards or find_shards(run, f"trainer evaluate --run {run}")
 
     from trainer.evaluate import evaluate_run
     from trainer.ranks import choose_device
@@ -254,7 +332,8 @@ def show_sample(options: Show, place: int) -> int:
     """`trainer show RUN --sample N`."""
     if not options.run and not options.shards:
         raise UserError("RUN: missing", "name a run, or give --shards")
-    directories = options.shards or tuple(read_run_info(Path(options.run)).shards)
+    command = f"trainer show {options.run} --sample {place}"
+    directories = options.shards or find_shards(Path(options.run), command)
     of_run = f"{options.run}/recipe.toml" if options.run else "roberta-base"
     recipe = load_recipe(options.recipe or of_run)
 
@@ -308,7 +387,10 @@ def main(argv: list[str] | None = None) -> int:
         arguments = arguments[1:]
 
     try:
-        return run_command(arguments)
+        code = run_command(arguments)
+        # Here, and not when Python ends, so that a reader that has gone away is noticed below.
+        sys.stdout.flush()
+        return code
     except UserError as error:
         report(error)
         return error.exit_code
@@ -351,9 +433,9 @@ def report(error: UserError) -> None:
         return
 
     prefix = "" if rank == "0" else f"rank {rank}: "
-    print(f"{prefix}error: {error.what}", file=sys.stderr)
-    if error.hint:
-        print(f"hint: {error.hint}", file=sys.stderr)
+    hint = f"\nhint: {error.hint}" if error.hint else ""
+    with contextlib.suppress(BrokenPipeError):  # nobody reads it, and the exit code stays
+        print(f"{prefix}error: {error.what}{hint}", file=sys.stderr)
 
 
 def entry() -> None:

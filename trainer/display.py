@@ -1,5 +1,6 @@
 """Progress on stderr: a live line on a terminal, otherwise a plain line every half minute."""
 
+import contextlib
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -45,7 +46,9 @@ class Display:
         if self._bar is not None:
             self._bar.console.print(text, highlight=False, markup=False)
         elif self._enabled:
-            print(text, file=sys.stderr, flush=True)
+            # A reader that has gone away does not end a run.
+            with contextlib.suppress(BrokenPipeError):
+                print(text, file=sys.stderr, flush=True)
 
     def close(self) -> None:
         """End the live line."""

@@ -28,14 +28,15 @@ from trainer.data.loader import Loader, MicroBatch, Share
 from trainer.data.order import Order, make_order
 from trainer.data.samples import Data
 from trainer.display import Display
-from trainer.log import Log
-from trainer.metrics import Meter, peak_flops
+from trainer.log import Log, require_trackers
+from trainer.metrics import Meter
 from trainer.models.roberta import MaskedLM
 from trainer.objectives.masked_lm import masked_lm_sum
 from trainer.optim import LossScale, learning_rate
 from trainer.ranks import World, choose_device, join
 from trainer.run import (
     Job,
+    check_enough,
     make_autocast,
     open_on_host,
     prepare,
@@ -90,6 +91,7 @@ class Run:
 
 def pretrain(job: Job) -> int:
     """Train until the last step, or until stopped; return the exit code. Raises `UserError`."""
+    require_trackers(job.track)
     device = choose_device(job.device)
     with join(device) as world, contextlib.ExitStack() as stack:
         # Rank 0 alone writes, so it alone locks the run.
@@ -111,7 +113,7 @@ def complete(job: Job, data: Data, device: torch.device) -> Job:
     """The job with what only the data, the device and the stored run can tell; checked."""
     init = job.init
     if init is not None:
-        init = str(pretrained.find_pretrained(init))
+        init = str(pretrained.find_pretrained(init, job.init_step))
 
     # A run keeps the precision that it was started with, also on another device.
     recipe = job.recipe
@@ -120,7 +122,9 @@ def complete(job: Job, data: Data, device: torch.device) -> Job:
         if stored is not None:
             recipe = dataclasses.replace(recipe, precision=stored)
 
-    return dataclasses.replace(job, init=init, recipe=resolve(recipe, data, device, init))
+    recipe = resolve(recipe, data, device, init)
+    check_enough(recipe, data)
+    return dataclasses.replace(job, init=init, recipe=recipe)
 
 
 def train(job: Job, world: World, data: Data) -> int:
@@ -170,9 +174,10 @@ def train(job: Job, world: World, data: Data) -> int:
 
 def log_start(run: Run, log: Log, state: State) -> None:
     """Show what the run will cost, and log it."""
-    peak = peak_flops(run.world.device)
-    figures = budget.plan(run.recipe, run.data, run.order, run.world.ranks, 0.0, peak)
-    run.display.say(budget.describe(figures))
+    corpus = budget.read_corpus(run.recipe, run.data, run.order)
+    machine = budget.this_machine(run.world.device, run.world.ranks)
+    figures = budget.plan(run.recipe, corpus, machine)
+    run.display.say(budget.describe(figures, is_dry=False))
     if run.sets:
         masked = sum(part.masked for part in run.sets)
         few = few_tokens(masked, evaluate.is_cut(run.sets), "--evaluation.samples")

@@ -1,4 +1,5 @@
-"""Weights from Hugging Face directories, for `--init` and to read an export back.
+"""Weights from Hugging Face directories and from checkpoints of a run, for `--init` and to read an
+export back.
 
 Weights keep their published names, so reading is a copy. What does not fit is refused by the name
 of the field or tensor: another architecture, another shape, another vocabulary.
@@ -7,12 +8,14 @@ of the field or tensor: another architecture, another shape, another vocabulary.
 import importlib.util
 import json
 from pathlib import Path
+from typing import Any
 
 import safetensors.torch
 import torch
 from torch import Tensor
 
 from shards.errors import UserError
+from trainer import checkpoint
 from trainer.config import ModelConfig
 from trainer.models.roberta import TIED, MaskedLM, load_published, published_state
 
@@ -31,17 +34,24 @@ REQUIRED = {
 }
 
 
-def find_pretrained(name: str) -> Path:
-    """A directory as it is; any other name is fetched from the Hugging Face hub.
+def find_pretrained(name: str, step: str = "") -> Path:
+    """A Hugging Face directory as it is; of a run the checkpoint of `step`, see
+    `checkpoint.choose`; any other name is fetched from the Hugging Face hub.
 
-    Raises `UserError` (exit 3) when huggingface_hub is not installed or does not find it.
+    Raises `UserError` when the run has no such checkpoint, or (exit 3) when huggingface_hub is not
+    installed or does not find the name.
     """
-    if Path(name).is_dir():
-        return Path(name)
+    folder = Path(name)
+    if (folder / "checkpoints").is_dir() and not (folder / "config.json").exists():
+        return checkpoint.choose(folder, step)[0]
+    if step:
+        raise UserError(f"--init-step {step}: {name} is not a run", "leave out --init-step")
+    if folder.is_dir():
+        return folder
     if importlib.util.find_spec("huggingface_hub") is None:
         raise UserError(
             f"--init {name}: no such directory",
-            "give a Hugging Face directory, or pip install huggingface_hub to fetch hub ids",
+            "give a run or a Hugging Face directory, or pip install huggingface_hub to fetch hub ids",
             3,
         )
 
@@ -56,7 +66,7 @@ def find_pretrained(name: str) -> Path:
         raise UserError(
             f"--init {name}: no such directory, and the hub did not give it: "
             f"{str(error).splitlines()[0]}",
-            "give a Hugging Face directory",
+            "give a run or a Hugging Face directory",
             3,
         ) from None
 
@@ -66,6 +76,10 @@ def read_config(directory: Path, base: ModelConfig) -> ModelConfig:
 
     Raises `UserError` when `config.json` cannot be read or is of another architecture.
     """
+    state = directory / checkpoint.STATE
+    if state.exists():
+        return own_config(json.loads(state.read_text())["model"], base)
+
     path = directory / "config.json"
     try:
         content = json.loads(path.read_text())
@@ -96,6 +110,12 @@ def read_config(directory: Path, base: ModelConfig) -> ModelConfig:
                 f"{path}: {key} is {content[key]!r}, a RoBERTa has {value!r}", GIVE_A_DIRECTORY
             )
     return config
+
+
+def own_config(stored: dict[str, Any], base: ModelConfig) -> ModelConfig:
+    """The shape stored in a checkpoint of a run, with the dropout of `base`."""
+    dropout = {"dropout": base.dropout, "attention_dropout": base.attention_dropout}
+    return ModelConfig(**{**stored, **dropout})
 
 
 def read_pretrained(directory: Path) -> dict[str, Tensor]:
@@ -156,7 +176,9 @@ def check_tokenizer(directory: Path, shards_directory: str) -> None:
 
     Raises `UserError` naming the first token that differs.
     """
-    theirs = read_vocabulary(directory)
+    # A checkpoint of a run is RUN/checkpoints/step-N, and the run has the tokenizer.
+    is_own = (directory / checkpoint.STATE).exists()
+    theirs = read_vocabulary(directory.parents[1] if is_own else directory)
     ours = read_vocabulary(Path(shards_directory))
     if theirs is None or ours is None:
         return

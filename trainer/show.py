@@ -57,6 +57,7 @@ def curves(run: Path, out: Path) -> Path:
     for axis in axes.flat:
         axis.grid(alpha=0.3)
 
+    out.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(out, dpi=110)
     plt.close(figure)
     return out
