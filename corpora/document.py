@@ -27,8 +27,8 @@ MAX_DOCUMENT_BYTES = 50_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """One text. `path` (below the glob's fixed part) and `position` (in that file) identify it;
-    unknown is None.
+    """One text. `path` (the name of its file, `corpora.inputs.find`) and `position` (in that file)
+    identify it; unknown is None.
 
     `text` may be raw: `ingest` normalises it. `digest` is that of the payload the text was made
     from, in hex. `language` is a langdetect code; `crawled` is in UTC. `extra` is anything that
@@ -133,15 +133,25 @@ class Slice:
     def name(self) -> str:
         """16 hex digits of its parts' paths and ranges: the same for the same cut, whatever other
         slices there are."""
-        lines = [f"{part.path}\t{part.start}\t{part.stop}" for part in self.parts]
-        text = "\n".join(lines)
-        # The name of a file may hold lone surrogates.
-        return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+        *_, last = slice_names(self.parts)
+        return last
 
     @property
     def bytes(self) -> int:
         """Bytes of input."""
         return sum(part.size if part.share is None else part.share for part in self.parts)
+
+
+def slice_names(parts: Iterable[Part]) -> Iterator[str]:
+    """The names of the slices of the first part alone, of the first two, and so on."""
+    digest = hashlib.blake2b(digest_size=8)
+    between = ""
+    for part in parts:
+        line = f"{between}{part.path}\t{part.start}\t{part.stop}"
+        # The name of a file may hold lone surrogates.
+        digest.update(line.encode("utf-8", "surrogatepass"))
+        yield digest.copy().hexdigest()
+        between = "\n"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -373,21 +373,32 @@ def recipe_digest(recipe: Recipe) -> str:
 
     Places are left out, and what affects nothing, such as the sizes of slices.
     """
-    return digest_of(_deciding(recipe))
+    return digest_of(deciding(recipe))
 
 
-def _deciding(value: object) -> object:
-    """The settings that decide, as tables: what `to_dict` gives without the others."""
+def deciding(value: object, only_chosen: bool = False) -> Any:
+    """The settings that decide, as tables: what `to_dict` gives without the others.
+
+    `only_chosen` leaves out those that have their default value, so that a setting which a later
+    version adds makes no difference.
+    """
     if isinstance(value, Mapping):
-        return {name: _deciding(item) for name, item in value.items()}
+        return {name: deciding(item, only_chosen) for name, item in value.items()}
     if not dataclasses.is_dataclass(value):
         return value
 
     table = {}
     for field in dataclasses.fields(value):
-        if setting_of(field).decides:
-            table[field.name] = _deciding(getattr(value, field.name))
+        item = getattr(value, field.name)
+        if setting_of(field).decides and not (only_chosen and item == _default(field)):
+            table[field.name] = deciding(item, only_chosen)
     return table
+
+
+def _default(field: "dataclasses.Field[Any]") -> object:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return field.default
 
 
 def setting_at(recipe: Recipe, key: str) -> Setting:

@@ -12,6 +12,7 @@ is a pure function of the other files: reading a checkpoint computes it again an
 byte, so any cut or flipped byte is noticed and its file is named.
 """
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -29,7 +30,7 @@ from torch import Tensor
 
 from shards.errors import UserError
 from shards.storage.files import TEMPORARY
-from trainer.config import ModelConfig
+from trainer.config import ModelConfig, known_keys, nest
 from trainer.models.roberta import WORDS, MaskedLM, build, load_published, published_state
 
 FORMAT = 1
@@ -302,12 +303,22 @@ def read_state(path: Path) -> State:
             f"{path}: checkpoint format {version!r} is not one that this version reads ({FORMAT})",
             "upgrade corpusmill",
         )
-    return State(**{**content, "losses": tuple(content["losses"])})
+    names = {field.name for field in dataclasses.fields(State)}
+    fields = {name: value for name, value in content.items() if name in names}
+    return State(**{**fields, "losses": tuple(content.get("losses", ()))})
+
+
+def model_config(state: State) -> ModelConfig:
+    """The shape of the model of a checkpoint, also of one that an older version wrote."""
+    stored = {f"model.{name}": value for name, value in state.model.items()}
+    keys, _ = known_keys(stored)
+    model: dict[str, Any] = nest(keys)["model"]
+    return ModelConfig(**model)
 
 
 def load_model(path: Path, state: State) -> MaskedLM:
     """The model of a verified checkpoint, on the CPU in fp32, in training mode."""
-    model = build(ModelConfig(**state.model), 0)
+    model = build(model_config(state), 0)
     load_published(model, safetensors.torch.load_file(path / WEIGHTS))
     return model
 

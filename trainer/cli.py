@@ -13,13 +13,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shards.config import dump_toml
+from shards.config import dump_toml, to_dict
 from shards.errors import UserError, nearest
 from trainer.config import (
     MaskingConfig,
     Recipe,
     check,
+    flatten,
     load_recipe,
+    load_run_recipe,
     recipe_names,
     require,
     with_steps,
@@ -66,7 +68,7 @@ def required(name: str, value: object, hint: str) -> None:
 
 def pretrain(arguments: list[str]) -> int:
     """`trainer pretrain`."""
-    base = load_recipe(recipe_name(arguments))
+    base = base_recipe(arguments)
     options = parse(Pretrain, "pretrain", arguments, Pretrain(settings=base))
     refuse_plan_flags(options)
     options = with_shards(options)
@@ -83,6 +85,7 @@ def pretrain(arguments: list[str]) -> int:
             shards=options.shards,
             run=Path(options.run),
             recipe=recipe,
+            given=given_settings(options, recipe, arguments),
             device=options.device,
             resume=options.resume,
             init=options.init or None,
@@ -109,21 +112,21 @@ def with_shards(options: Pretrain) -> Pretrain:
     return options
 
 
-def recipe_name(arguments: list[str]) -> str:
+def base_recipe(arguments: list[str]) -> Recipe:
     """The recipe that the arguments name. It must be known before its settings can be options, so
-    these few are read by hand."""
+    these few are read by hand. Raises `UserError` when there is none."""
     values = {"--recipe": "", "--run": ""}
     for word, following in zip(arguments, [*arguments[1:], ""]):
         flag, equals, value = word.partition("=")
         if flag in values:
             values[flag] = value if equals else following
     if values["--recipe"]:
-        return values["--recipe"]
+        return load_recipe(values["--recipe"])
 
-    stored = Path(values["--run"]) / "recipe.toml"
-    if values["--run"] and "--resume" in arguments and stored.exists():
-        return str(stored)
-    return "roberta-base"
+    run = Path(values["--run"])
+    if values["--run"] and "--resume" in arguments and (run / "recipe.toml").exists():
+        return load_run_recipe(run)
+    return load_recipe("roberta-base")
 
 
 def complete_recipe(options: Pretrain, base: Recipe, arguments: list[str]) -> Recipe:
@@ -137,6 +140,21 @@ def complete_recipe(options: Pretrain, base: Recipe, arguments: list[str]) -> Re
 
     check(recipe)
     return recipe
+
+
+def given_settings(options: Pretrain, recipe: Recipe, arguments: list[str]) -> dict[str, object]:
+    """The recipe and the settings that the arguments name, by which ranks are compared."""
+    flags = {word.partition("=")[0].replace("_", "-") for word in arguments}
+    given: dict[str, object] = {"recipe": options.recipe} if options.recipe else {}
+    if options.mix:
+        given["data.mix"] = recipe.data.mix
+
+    for key, value in flatten(to_dict(recipe)).items():
+        flag = key.replace("_", "-")
+        table, dot, name = flag.rpartition(".")
+        if flags & {f"--{flag}", f"--{table}{dot}no-{name}"}:
+            given[key] = value
+    return given
 
 
 def parse_mix(words: tuple[str, ...]) -> dict[str, float]:
@@ -334,8 +352,10 @@ def show_sample(options: Show, place: int) -> int:
         raise UserError("RUN: missing", "name a run, or give --shards")
     command = f"trainer show {options.run} --sample {place}"
     directories = options.shards or find_shards(Path(options.run), command)
-    of_run = f"{options.run}/recipe.toml" if options.run else "roberta-base"
-    recipe = load_recipe(options.recipe or of_run)
+    if options.run and not options.recipe:
+        recipe = load_run_recipe(Path(options.run))
+    else:
+        recipe = load_recipe(options.recipe or "roberta-base")
 
     from trainer.show import sample
 
@@ -426,14 +446,10 @@ def run_command(arguments: list[str]) -> int:
 
 
 def report(error: UserError) -> None:
-    """Print an error and its hint. What is wrong with the call is the same on every rank, so only
-    rank 0 prints it."""
+    """Print an error and its hint; a rank other than the first puts its number before it."""
     rank = os.environ.get("RANK", "0")
-    if rank != "0" and error.exit_code == 2:
-        return
-
     prefix = "" if rank == "0" else f"rank {rank}: "
-    hint = f"\nhint: {error.hint}" if error.hint else ""
+    hint = f"\n{prefix}hint: {error.hint}" if error.hint else ""
     with contextlib.suppress(BrokenPipeError):  # nobody reads it, and the exit code stays
         print(f"{prefix}error: {error.what}{hint}", file=sys.stderr)
 

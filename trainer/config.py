@@ -9,10 +9,11 @@ and the device can tell.
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from shards.config import from_dict, parse_toml, to_dict
 from shards.errors import UserError, nearest
@@ -213,6 +214,19 @@ def read_recipe(name: str) -> str:
     return (resources.files("trainer") / "recipes" / f"{name}.toml").read_text()
 
 
+def load_run_recipe(run: Path) -> Recipe:
+    """The recipe that a run has stored in `recipe.toml`, also one of an older version.
+
+    Raises `UserError` when there is none or a value in it is wrong.
+    """
+    path = str(run / "recipe.toml")
+    keys, _ = known_keys(flatten(parse_toml(read_recipe(path), path)))
+    try:
+        return from_dict(Recipe, nest(keys))
+    except UserError as error:
+        raise UserError(f"{path}: {error.what}", error.hint) from None
+
+
 def with_steps(recipe: Recipe, base: Recipe, warmup_given: bool) -> Recipe:
     """`recipe` with its warmup scaled to the new number of steps, unless the warmup was given."""
     same_steps = recipe.steps == base.steps
@@ -297,13 +311,61 @@ def micro_batch(recipe: Recipe, ranks: int) -> int:
 def fixed_keys(recipe: Recipe) -> dict[str, object]:
     """The settings that decide which model is trained, flat: {"optim.lr": 0.0006, ...}. They are
     equal in a run and its resumption."""
+    flat = flatten(to_dict(recipe))
+    return {key: value for key, value in flat.items() if key.split(".")[0] not in RUNTIME}
+
+
+def flatten(table: Mapping[str, object]) -> dict[str, object]:
+    """The tables of a recipe as one: {"optim": {"lr": 1}} becomes {"optim.lr": 1}."""
     flat: dict[str, object] = {}
-    for key, value in to_dict(recipe).items():
-        if key in RUNTIME:
-            continue
+    for key, value in table.items():
         if isinstance(value, dict):
             for inner, item in value.items():
                 flat[f"{key}.{inner}"] = item
         else:
             flat[key] = value
     return flat
+
+
+def nest(flat: Mapping[str, object]) -> dict[str, Any]:
+    """The tables of a recipe: the inverse of `flatten`."""
+    tables: dict[str, Any] = {}
+    for key, value in flat.items():
+        table, _, inner = key.rpartition(".")
+        if table:
+            tables.setdefault(table, {})[inner] = value
+        else:
+            tables[inner] = value
+    return tables
+
+
+# --- runs of older versions
+
+# What was in effect before a setting existed, where that is not the setting's default.
+BEFORE: dict[str, object] = {}
+
+# Settings that have another name now, by the name that older runs have stored.
+RENAMED: dict[str, str] = {}
+
+# Settings of older runs that are gone, since they no longer decide anything.
+REMOVED: tuple[str, ...] = ()
+
+
+def known_keys(stored: Mapping[str, object]) -> tuple[dict[str, object], list[str]]:
+    """The flat settings of a stored run in the terms of this version, and the keys that it does
+    not know at all, as those of a newer version.
+
+    A setting that the run lacks had the value in effect before the setting existed: that of
+    BEFORE, or the default.
+    """
+    keys = {**flatten(to_dict(Recipe())), **BEFORE}
+    known = set(keys)
+    unknown = []
+
+    for old, value in stored.items():
+        key = RENAMED.get(old, old)
+        if key in known:
+            keys[key] = value
+        elif old not in REMOVED:
+            unknown.append(old)
+    return keys, unknown

@@ -24,7 +24,7 @@ import shards
 from shards.errors import UserError
 from shards.storage import files
 from trainer import checkpoint
-from trainer.config import EvaluationConfig, MaskingConfig, load_recipe
+from trainer.config import EvaluationConfig, MaskingConfig, load_run_recipe
 from trainer.data.gather import Masker
 from trainer.data.order import make_order
 from trainer.data.samples import Data, open_data
@@ -45,7 +45,7 @@ BATCH = 32
 @dataclass(frozen=True)
 class ValidationSet:
     """N masked samples of a source: `ids` (N, L), `places` (N, K) in the row, and `labels` (N, K)
-    with IGNORED where there is none, all int32. `special` are the special ids, `samples` how many
+    with IGNORED where there is none, all int32. `special` are the ids that stand for no text, `samples` how many
     samples the whole split has."""
 
     source: str
@@ -139,7 +139,7 @@ def read_set(path: Path, data: Data, name: str, identity: str) -> ValidationSet 
                 stored.get_tensor("ids"),
                 stored.get_tensor("places"),
                 stored.get_tensor("labels"),
-                special_ids(data),
+                tuple(data.tokenizer.reserved),
                 len(data),
             )
     except (OSError, safetensors.SafetensorError):
@@ -169,14 +169,9 @@ def make_set(name: str, masker: Masker, most: int) -> ValidationSet:
         buffers.ids.astype(np.int32),
         places.astype(np.int32),
         buffers.labels.astype(np.int32),
-        special_ids(masker.data),
+        tuple(masker.data.tokenizer.reserved),
         len(masker.data),
     )
-
-
-def special_ids(data: Data) -> tuple[int, ...]:
-    """All special ids of the vocabulary, rising."""
-    return tuple(sorted(set(data.tokenizer.special.values())))
 
 
 # --- the scores
@@ -273,7 +268,7 @@ def evaluate_run(
                 "give shards that were built with the run's tokenizer",
             )
 
-    recipe = load_recipe(str(run / "recipe.toml"))
+    recipe = load_run_recipe(run)
     config = EvaluationConfig(samples=samples or recipe.evaluation.samples)
     store = run / "validation"
     sets = validation_sets(directories, recipe.data.length, config, store, masking)

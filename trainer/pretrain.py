@@ -22,6 +22,11 @@ from shards.storage.lock import locked_folder
 from trainer import budget, checkpoint, evaluate, pretrained
 from trainer.chance import DROPOUT, make_key
 from trainer.checkpoint import State, last_checkpoint
+from trainer.compare_ranks import (
+    refuse_micro_batch,
+    refuse_other_shards,
+    with_recipe_of_rank_0,
+)
 from trainer.config import GuardConfig, Recipe, micro_batch
 from trainer.data.gather import Masker
 from trainer.data.loader import Loader, MicroBatch, Share
@@ -91,13 +96,15 @@ class Run:
 
 def pretrain(job: Job) -> int:
     """Train until the last step, or until stopped; return the exit code. Raises `UserError`."""
-    require_trackers(job.track)
     device = choose_device(job.device)
     with join(device) as world, contextlib.ExitStack() as stack:
+        world.on_rank_0(lambda: require_trackers(job.track))
         # Rank 0 alone writes, so it alone locks the run.
         world.on_rank_0(lambda: stack.enter_context(locked_folder(str(job.run))))
+        job = with_recipe_of_rank_0(job, world)
         data = open_on_host(job, world)
-        job = complete(job, data, device)
+        refuse_other_shards(data, world)
+        job = complete(job, data, world)
         try:
             return train(job, world, data)
         except torch.cuda.OutOfMemoryError:
@@ -109,30 +116,37 @@ def pretrain(job: Job) -> int:
             ) from None
 
 
-def complete(job: Job, data: Data, device: torch.device) -> Job:
-    """The job with what only the data, the device and the stored run can tell; checked."""
-    init = job.init
-    if init is not None:
-        init = str(pretrained.find_pretrained(init, job.init_step))
+def complete(job: Job, data: Data, world: World) -> Job:
+    """The job with what only the data, the device and the stored run can tell, as rank 0 sees it;
+    checked."""
 
-    # A run keeps the precision that it was started with, also on another device.
-    recipe = job.recipe
-    if job.resume and recipe.precision == "auto":
-        stored = stored_precision(job.run)
-        if stored is not None:
-            recipe = dataclasses.replace(recipe, precision=stored)
+    def of_rank_0() -> tuple[Recipe, str | None]:
+        init = job.init
+        if init is not None:
+            init = str(pretrained.find_pretrained(init, job.init_step))
 
-    recipe = resolve(recipe, data, device, init)
-    check_enough(recipe, data)
+        # A run keeps the precision that it was started with, also on another device.
+        recipe = job.recipe
+        if job.resume and recipe.precision == "auto":
+            stored = stored_precision(job.run)
+            if stored is not None:
+                recipe = dataclasses.replace(recipe, precision=stored)
+        recipe = resolve(recipe, data, world.device, init)
+        check_enough(recipe, data)
+        return recipe, init
+
+    recipe, init = world.from_rank_0(of_rank_0)
     return dataclasses.replace(job, init=init, recipe=recipe)
 
 
 def train(job: Job, world: World, data: Data) -> int:
     """Begin or continue the run, train, and end it cleanly; return the exit code."""
     recipe = job.recipe
-    share = Share(recipe.batch, micro_batch(recipe, world.ranks), world.rank, world.ranks)
+    micro = world.agree(lambda: micro_batch(recipe, world.ranks))
+    refuse_micro_batch(micro, world)
+    share = Share(recipe.batch, micro, world.rank, world.ranks)
     # Made before the run's folder, so that a wrong --mix leaves none behind.
-    order = make_order(data, recipe.seed, recipe.data.mix)
+    order = world.agree(lambda: make_order(data, recipe.seed, recipe.data.mix))
 
     with contextlib.ExitStack() as stack:
         display = stack.enter_context(closing(Display(recipe.steps, world.is_first)))

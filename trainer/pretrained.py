@@ -5,10 +5,10 @@ Weights keep their published names, so reading is a copy. What does not fit is r
 of the field or tensor: another architecture, another shape, another vocabulary.
 """
 
+import dataclasses
 import importlib.util
 import json
 from pathlib import Path
-from typing import Any
 
 import safetensors.torch
 import torch
@@ -76,9 +76,8 @@ def read_config(directory: Path, base: ModelConfig) -> ModelConfig:
 
     Raises `UserError` when `config.json` cannot be read or is of another architecture.
     """
-    state = directory / checkpoint.STATE
-    if state.exists():
-        return own_config(json.loads(state.read_text())["model"], base)
+    if is_checkpoint(directory):
+        return own_config(directory, base)
 
     path = directory / "config.json"
     try:
@@ -112,10 +111,17 @@ def read_config(directory: Path, base: ModelConfig) -> ModelConfig:
     return config
 
 
-def own_config(stored: dict[str, Any], base: ModelConfig) -> ModelConfig:
-    """The shape stored in a checkpoint of a run, with the dropout of `base`."""
-    dropout = {"dropout": base.dropout, "attention_dropout": base.attention_dropout}
-    return ModelConfig(**{**stored, **dropout})
+def is_checkpoint(directory: Path) -> bool:
+    """Whether a directory is a checkpoint of a run: RUN/checkpoints/step-N."""
+    return (directory / checkpoint.STATE).exists()
+
+
+def own_config(directory: Path, base: ModelConfig) -> ModelConfig:
+    """The shape of the model in a checkpoint of a run, with the dropout of `base`."""
+    config = checkpoint.model_config(checkpoint.read_state(directory))
+    return dataclasses.replace(
+        config, dropout=base.dropout, attention_dropout=base.attention_dropout
+    )
 
 
 def read_pretrained(directory: Path) -> dict[str, Tensor]:
@@ -176,9 +182,8 @@ def check_tokenizer(directory: Path, shards_directory: str) -> None:
 
     Raises `UserError` naming the first token that differs.
     """
-    # A checkpoint of a run is RUN/checkpoints/step-N, and the run has the tokenizer.
-    is_own = (directory / checkpoint.STATE).exists()
-    theirs = read_vocabulary(directory.parents[1] if is_own else directory)
+    # The tokenizer of a checkpoint is that of its run.
+    theirs = read_vocabulary(directory.parents[1] if is_checkpoint(directory) else directory)
     ours = read_vocabulary(Path(shards_directory))
     if theirs is None or ours is None:
         return

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -21,11 +21,11 @@ from torch import Tensor
 
 from shards.config import dump_toml
 from shards.errors import UserError
+from shards.roles import ROLES
 from shards.storage import files
 from trainer import budget, checkpoint, evaluate, pretrained, run_info
 from trainer.checkpoint import State
-from trainer.config import ModelConfig, Recipe, check, fixed_keys, load_recipe
-from trainer.data.gather import SPECIAL
+from trainer.config import ModelConfig, Recipe, check, fixed_keys, known_keys, load_run_recipe
 from trainer.data.samples import Data, open_data
 from trainer.display import Display
 from trainer.log import read_log
@@ -41,11 +41,15 @@ Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """A recipe, and where its data, its run and its first weights are stored."""
+    """A recipe, and where its data, its run and its first weights are stored.
+
+    `given`: the name of the recipe and the settings that the command itself names.
+    """
 
     shards: tuple[str, ...]
     run: Path
     recipe: Recipe
+    given: dict[str, object] = field(default_factory=dict)
     device: str = "auto"
     resume: bool = False
     init: str | None = None
@@ -85,7 +89,7 @@ def resolve_model(model: ModelConfig, data: Data, init: str | None) -> ModelConf
 
     Raises `UserError` when the first weights have another vocabulary than the shards.
     """
-    pad_id = data.tokenizer.special.get("<pad>", 1)
+    pad_id = data.tokenizer.roles.get("pad", 1)
     if init is None:
         vocab_size = model.vocab_size or data.tokenizer.vocab_size
         return dataclasses.replace(model, pad_id=pad_id, vocab_size=vocab_size)
@@ -94,7 +98,7 @@ def resolve_model(model: ModelConfig, data: Data, init: str | None) -> ModelConf
     pretrained.check_tokenizer(Path(init), data.directories[0])
     if model.pad_id != pad_id:
         raise UserError(
-            f"{init}: the id of its <pad> is {model.pad_id}, in the shards it is {pad_id}",
+            f"{init}: the id of its padding is {model.pad_id}, in the shards it is {pad_id}",
             "build the shards with the model's tokenizer: [tokenizer] path",
         )
     return model
@@ -103,7 +107,7 @@ def resolve_model(model: ModelConfig, data: Data, init: str | None) -> ModelConf
 def stored_precision(run: Path) -> Precision | None:
     """The precision of the recipe that a run has stored, None where it has stored none yet."""
     path = run / "recipe.toml"
-    return load_recipe(str(path)).precision if path.exists() else None
+    return load_run_recipe(run).precision if path.exists() else None
 
 
 def check_data(recipe: Recipe, data: Data) -> None:
@@ -112,10 +116,10 @@ def check_data(recipe: Recipe, data: Data) -> None:
     if not len(data):
         raise UserError(f"{directories}: no training shards", "run corpus build to make them")
 
-    missing = [name for name in SPECIAL if name not in data.tokenizer.special]
+    missing = [role for role in ROLES if role not in data.tokenizer.roles]
     if missing:
         raise UserError(
-            f"{directories}: the tokenizer has no {missing[0]}",
+            f"{directories}: the tokenizer has no special token for {missing[0]}",
             "build the shards again: corpus build",
         )
     if recipe.model.vocab_size < data.tokenizer.vocab_size:
@@ -172,13 +176,7 @@ def start(
     Rank 0 reads and writes the run and tells the others. Raises `UserError` when the run exists
     and is not to be resumed, cannot be written, or does not fit the job.
     """
-    answer = [world.on_rank_0(lambda: begin_or_continue(job, data, micro, display))]
-    if world.ranks > 1:
-        dist.broadcast_object_list(answer, 0)
-
-    begun = answer[0]
-    assert begun is not None  # rank 0 has told
-    return begun
+    return world.from_rank_0(lambda: begin_or_continue(job, data, micro, display))
 
 
 def begin_or_continue(
@@ -210,6 +208,12 @@ def begin_or_continue(
 
     path, state = newest
     refuse_other(path, state, fresh)
+    _, unknown = known_keys(state.recipe)
+    if unknown:
+        display.say(
+            f"note: the run has settings that this version does not know, and they are left out: "
+            f"{', '.join(unknown)}"
+        )
     if state.micro_batch != micro:
         display.say(
             f"note: micro-batches of {micro} samples instead of {state.micro_batch}: the samples "
@@ -217,7 +221,10 @@ def begin_or_continue(
         )
     write_info(job.run, info)
     display.say(f"{path}: going on after step {state.step}")
-    return dataclasses.replace(state, micro_batch=micro), path
+    # From here on its checkpoints name every setting of this version.
+    return dataclasses.replace(
+        state, micro_batch=micro, recipe=fresh.recipe, model=fresh.model
+    ), path
 
 
 def first_state(recipe: Recipe, data: Data, micro: int) -> State:
@@ -259,18 +266,18 @@ def refuse_other(path: Path, state: State, fresh: State) -> None:
             "give the shards that the run was started with, in the same order",
         )
 
-    before = state.recipe
+    before, _ = known_keys(state.recipe)
     now = fresh.recipe
-    if before.get("steps") != now["steps"]:
+    if before["steps"] != now["steps"]:
         raise UserError(
-            f"--steps {now['steps']}: the run was started with {before.get('steps')}, and its "
+            f"--steps {now['steps']}: the run was started with {before['steps']}, and its "
             "learning rate depends on that",
-            f"use --steps {before.get('steps')}, or a new --run with --init",
+            f"use --steps {before['steps']}, or a new --run with --init",
         )
-    for key in sorted({*now, *before}):
-        if now.get(key) != before.get(key):
+    for key in sorted(now):
+        if now[key] != before[key]:
             raise UserError(
-                f"{key}: {now.get(key)!r}, the run was started with {before.get(key)!r}",
+                f"{key}: {now[key]!r}, the run was started with {before[key]!r}",
                 "leave out --recipe and its flags: --resume takes those of the run",
             )
 
@@ -311,7 +318,8 @@ def prepare(
     """
     recipe = job.recipe
     model = build(recipe.model, recipe.seed)
-    if job.init is not None and found is None:
+    # The others get the weights of rank 0 below.
+    if job.init is not None and found is None and world.is_first:
         pretrained.load_pretrained(Path(job.init), model)
     model.to(world.device)
     gradient = flatten_gradients(model)

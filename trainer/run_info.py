@@ -3,7 +3,7 @@ after training."""
 
 import json
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 from shards.errors import UserError
@@ -35,8 +35,9 @@ def read_run_info(run: Path) -> RunInfo:
     """Read `run.json`. Raises `UserError` when there is none or it is damaged."""
     try:
         content = json.loads((run / NAME).read_text())
-        return RunInfo(**content)
-    except (OSError, ValueError, TypeError):
+        names = [field.name for field in fields(RunInfo)]
+        return RunInfo(**{name: content[name] for name in names if name in content})
+    except (OSError, ValueError, TypeError, KeyError):
         raise UserError(
             f"{run}: no run in it ({NAME} is missing or cannot be read)",
             "name the --run of trainer pretrain, or give --shards",

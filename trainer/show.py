@@ -201,7 +201,7 @@ def fill(run: Path, text: str, step: str = "", most: int = 5) -> list[list[Guess
         raise UserError(
             f"--fill {text!r}: no <mask> in it", "trainer show RUN --fill 'The <mask> is here.'"
         )
-    positions = state.model["positions"]
+    positions = checkpoint.model_config(state).positions
     if len(ids) > positions:
         raise UserError(
             f"--fill: {len(ids)} tokens are more than the model's {positions}",

@@ -39,6 +39,9 @@ class Run:
     cluster, one per Python worker of the engine."""
     dry_run: bool = False
     """Only print what would be read, and the whole recipe."""
+    retrain: bool = False
+    """Train the vocabulary again. Without it a build keeps the vocabulary of the home when
+    documents were added."""
     yes: bool = False
     """Do not ask for confirmation before redoing work that a changed recipe makes stale."""
     json: bool = False

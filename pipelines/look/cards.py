@@ -134,7 +134,7 @@ def shards_card(home: Home, recipe: Recipe) -> str:
         *_table(
             ("source", "split", "documents", "sentences", "tokens"), _splits(manifest, sources)
         ),
-        *_section("Vocabulary", *_vocabulary(manifest)),
+        *_section("Vocabulary", *_vocabulary(manifest, total)),
         *_section("Built with", f"{', '.join(versions)}; recipe `{manifest.recipe_digest}`."),
     ]
     return "\n".join([*lines, "", LICENCE, ""])
@@ -171,15 +171,21 @@ def _splits(manifest: Manifest, sources: list[str]) -> Iterator[Cells]:
                 yield source, split, number(documents), number(sentences), number(tokens)
 
 
-def _vocabulary(manifest: Manifest) -> Iterator[str]:
+def _vocabulary(manifest: Manifest, total: SourceStats) -> Iterator[str]:
     tokenizer = manifest.tokenizer
     special = ", ".join(f"`{name}` {identity}" for name, identity in tokenizer.special.items())
     yield (
         f"{tokenizer.vocab_size:,} ids as {manifest.dtype}, in `tokenizer.json`; "
         f"special ones: {special}."
     )
+    if not tokenizer.lossless:
+        yield (
+            f"The vocabulary is not lossless: {number(total.unknown or 0)} of "
+            f"{number(total.tokens or 0)} tokens are the unknown one, the only special id that the "
+            "shards hold."
+        )
     yield (
-        "The shards hold no special ids. Each row is one document: `id`, `tokens`, and "
+        f"{'The shards hold no special ids. ' if tokenizer.lossless else ''}Each row is one document: `id`, `tokens`, and "
         "`sentences`, their lengths in tokens. `manifest.json` has a digest for each file; "
         "`corpus verify` checks them."
     )

@@ -41,7 +41,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     sys.path.insert(0, str(folder))
     try:
         recipe = load_recipe(str(folder / "recipe.toml"))
-        adopt_recipe(str(folder / "home"), recipe, lambda _: True, print)
+        adopt_recipe(str(folder / "home"), recipe, lambda _: [], lambda _: True, print)
         build.build(Job(*open_home(str(folder / "home")), 0, (), print))
         yield folder / "home"
     finally:

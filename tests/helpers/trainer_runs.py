@@ -83,11 +83,17 @@ def _child(arguments: list[str], world: dict[str, str], output: str, limit: int)
 def begin(arguments: list[str], ranks: int = 1, limit: int = 0) -> list[Child]:
     """Start a process for each rank, with the environment that torchrun gives. `limit`: bytes that
     a file may have."""
+    return begin_each([arguments] * ranks, limit)
+
+
+def begin_each(commands: list[list[str]], limit: int = 0) -> list[Child]:
+    """Start a process for each rank, each with a command of its own, as hosts have them."""
+    ranks = len(commands)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     found = []
-    for rank in range(ranks):
+    for rank, arguments in enumerate(commands):
         world = (
             {
                 "RANK": str(rank),

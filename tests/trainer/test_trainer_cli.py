@@ -322,7 +322,7 @@ def test_a_refused_run_can_be_begun_again(
     """What ends between the writing of the recipe and the first update leaves no run behind."""
     from shards.errors import UserError
 
-    def refuse(*_: Any) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
         raise UserError("no", "later", 3)
 
     with monkeypatch.context() as patched:
@@ -607,35 +607,36 @@ def test_works_without_transformers(
     )
 
 
-def test_rank_0_alone_says_what_is_wrong_with_the_call(
+def test_each_rank_says_what_is_wrong_with_its_call(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(os.environ, "RANK", "3")
-    assert main(["recipes", "nothing"]) == 2  # rank 0 says it
-    assert capsys.readouterr().err == ""
+    assert main(["recipes", "nothing"]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == "rank 3: error: nothing: no such recipe"
+    assert len(said) == 2 and said[1].startswith("rank 3: hint: ")
 
 
-def said_once(arguments: list[str], limit: int, what: str) -> None:
+def each_rank_says(arguments: list[str], limit: int, what: str) -> None:
     children = runs.begin(arguments, ranks=2, limit=limit)
     code, said = runs.finish(children, timeout=100)
     assert code in (1, 3) and all(child.code == code for child in children), said
-    assert (
-        sum("error: " in line[:20] for line in said.splitlines()) == 1
-        and what in said
-        and "Traceback" not in said
-    ), said
+    errors = [line for line in said.splitlines() if "error: " in line]
+    assert errors[0].startswith("error: ") and errors[1].startswith("rank 1: error: "), said
+    assert len(errors) == 2 and all(what in line for line in errors), said
+    assert said.count("hint: ") == 1 and "Traceback" not in said, said
 
 
-def test_an_error_on_several_ranks_is_said_once(small: Path, tmp_path: Path) -> None:
+def test_an_error_on_several_ranks_is_each_rank_says(small: Path, tmp_path: Path) -> None:
     """One rank fails, all end, without a traceback."""
     broken = random_shards(tmp_path / "broken")
     (broken / "train-news-00001.arrow").unlink()
-    said_once(base(broken, tmp_path), 0, "train-news-00001.arrow: missing")
+    each_rank_says(base(broken, tmp_path), 0, "train-news-00001.arrow: missing")
 
 
 @pytest.mark.long
 def test_a_checkpoint_that_cannot_be_written_ends_all_ranks(small: Path, tmp_path: Path) -> None:
-    said_once(base(small, tmp_path), 30_000, "cannot be saved")
+    each_rank_says(base(small, tmp_path), 30_000, "cannot be saved")
 
 
 def test_nothing_named(capsys: pytest.CaptureFixture[str]) -> None:

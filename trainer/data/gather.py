@@ -22,11 +22,10 @@ from shards.errors import UserError
 from trainer.chance import MASK, make_key
 from trainer.config import MaskingConfig
 from trainer.data.samples import Data
+from trainer.data.special_ids import special_ids
 from trainer.formats.full_sentences import TOO_LARGE, unpack
 from trainer.jit import Int, Int64, jit
 from trainer.masking.tokens import IGNORED, mask
-
-SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 
 if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
 
@@ -60,8 +59,8 @@ def fill(
 
     `samples`, `epochs` (B,); `starts` (N + 1,) the first sample of each shard; `table` (N, 7) for
     each shard the addresses of its tokens, sentences, document ends and index, then the counts of
-    tokens, sentences and document ends; `wide` whether tokens are uint32; `special` the ids of
-    SPECIAL, then all special ids, rising; `scratch` (L,) is overwritten. `rate` 0 masks nothing.
+    tokens, sentences and document ends; `wide` whether tokens are uint32; `special` as
+    `special_ids` gives them; `scratch` (L,) is overwritten. `rate` 0 masks nothing.
 
     Written: `ids` (B, L), padded; `places` and `labels` (B, K), the flat places in the batch of the
     masked tokens and their true ids, the rest of a row 0 and IGNORED; `lengths` (B,) tokens without
@@ -138,10 +137,8 @@ class Masker:
         return max(1, int(self.masking.rate * (self.data.length - 2) + 0.5))
 
     def special(self) -> Int64:
-        """The special ids in the order of SPECIAL, then all of them, rising."""
-        ids = self.data.tokenizer.special
-        named = [ids[name] for name in SPECIAL]
-        return np.array(named + sorted(set(ids.values())), np.int64)
+        """`special_ids` of the data."""
+        return special_ids(self.data.tokenizer)
 
     def buffers(self, count: int) -> Buffers:
         """Buffers for `count` samples, not filled."""

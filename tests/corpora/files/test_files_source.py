@@ -20,7 +20,6 @@ from corpora.files import source as files_source
 from corpora.files.source import FilesOptions, read, slices
 from corpora.inputs.find import find, group, kind_of
 from pipelines.recipe import parse_recipe
-from shards.errors import UserError
 
 TEXTS = [f"Text number {number} – ünïcode" for number in range(300)]
 LINES = b"".join(
@@ -247,22 +246,6 @@ def test_a_new_file_changes_one_group() -> None:
     }
     assert len(before) > 20
     assert len(before - after) == 1 and 1 <= len(after - before) <= 2
-
-
-def test_paths_are_below_the_common_fixed_part(tmp_path: Path) -> None:
-    for name in ("x/a.txt", "y/a.txt", "y/z/b.txt"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text("text")
-    assert [part.path for part in find((str(tmp_path / "y" / "**"),))] == [
-        "a.txt",
-        "z/b.txt",
-    ]
-    assert [
-        part.path for part in find((str(tmp_path / "x" / "*.txt"), str(tmp_path / "y" / "*.txt")))
-    ] == ["x/a.txt", "y/a.txt"]
-    assert [part.path for part in find((str(tmp_path / "x" / "a.txt"),))] == ["a.txt"]
-    with pytest.raises(UserError, match="no file matches"):
-        find((str(tmp_path / "*.txt"),))
 
 
 @pytest.mark.parametrize(

@@ -321,7 +321,11 @@ def test_lists_that_are_wrong_are_named_with_the_line(tmp_path: Path) -> None:
     )
     with pytest.raises(UserError, match="cannot read"):
         adopt_recipe(
-            str(tmp_path / "new"), Recipe(sources={"a": options}), lambda _: True, lambda _: None
+            str(tmp_path / "new"),
+            Recipe(sources={"a": options}),
+            lambda _: [],
+            lambda _: True,
+            lambda _: None,
         )
     assert not (tmp_path / "new").exists()
 
