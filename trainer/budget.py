@@ -121,11 +121,12 @@ def of_the_peak() -> str:
 class Budget:
     """The figures of `--dry-run`, by the keys that `--json` and the log's `start` line give them.
 
-    `tokens` in the training split, `is_stated` where they were given in place of shards; `fill` the share of the samples that is not padding; `epochs`
-    how often each source is seen; `tokens_per_step` with padding; `ranks` the devices;
-    `memory_per_device_bytes` None on a CPU; `disk_bytes` of the checkpoints while one more is
-    written; `tokens_per_second` of all devices, and `hours`, None where the speed is not known;
-    `assumption` where the speed comes from, empty where it was given.
+    `tokens` in the training split, `is_stated` where they were given in place of shards; `fill` the
+    share of the samples that is not padding; `epochs` how often each source is seen;
+    `tokens_per_step` with padding; `ranks` the devices; `memory_per_device_bytes` None on a CPU;
+    `disk_bytes` of the checkpoints while one more is written; `tokens_per_second` of all devices,
+    and `hours`, None where the speed is not known; `assumption` where the speed comes from, empty
+    where it was given.
     """
 
     samples: int

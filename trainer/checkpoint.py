@@ -229,7 +229,7 @@ def newest_whole(run: Path, warn: Callable[[str], None]) -> tuple[Path, State] |
     return None
 
 
-def choose(run: Path, step: str = "") -> tuple[Path, State]:
+def choose(run: Path, step: int | str = "") -> tuple[Path, State]:
     """The checkpoint of a step, or the newest whole one; damaged ones are named on stderr.
 
     `step` is a number, "best" for the one with the lowest validation loss, or empty for the newest.
@@ -237,8 +237,8 @@ def choose(run: Path, step: str = "") -> tuple[Path, State]:
     """
     if step == BEST:
         return best_checkpoint(run)
-    if step:
-        return at_step(run, step)
+    if step != "":
+        return at_step(run, str(step))
 
     faults: list[str] = []
     newest = newest_whole(run, faults.append)

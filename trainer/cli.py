@@ -4,7 +4,6 @@ The options of each command are in `trainer/options.py`. Heavy imports wait unti
 them, so that help is quick.
 """
 
-import contextlib
 import dataclasses
 import json
 import os
@@ -26,6 +25,7 @@ from trainer.config import (
     require,
     with_steps,
 )
+from trainer.display import drop_output, tell
 from trainer.flags import parse
 from trainer.options import Evaluate, Export, Pretrain, Recipes, Show
 from trainer.run_info import find_shards
@@ -279,7 +279,7 @@ def evaluate(arguments: list[str]) -> int:
         choose_device(options.device),
     )
     for warning in done.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+        tell(f"warning: {warning}")
     if options.json:
         print_json(done.to_dict())
         return 0
@@ -415,16 +415,14 @@ def main(argv: list[str] | None = None) -> int:
         report(error)
         return error.exit_code
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        tell("interrupted")
         return 130
     except BrokenPipeError:
-        # The reader of our output has ended, as `head` does. Python would complain when it flushes
-        # stdout at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader of our output has ended, as `head` does.
+        drop_output(sys.stdout)
         return 0
     except OSError as error:
-        print(f"error: {error}", file=sys.stderr)
-        print("hint: check the path, its rights and the room on its disk", file=sys.stderr)
+        tell(f"error: {error}\nhint: check the path, its rights and the room on its disk")
         return 3
 
 
@@ -450,8 +448,7 @@ def report(error: UserError) -> None:
     rank = os.environ.get("RANK", "0")
     prefix = "" if rank == "0" else f"rank {rank}: "
     hint = f"\n{prefix}hint: {error.hint}" if error.hint else ""
-    with contextlib.suppress(BrokenPipeError):  # nobody reads it, and the exit code stays
-        print(f"{prefix}error: {error.what}{hint}", file=sys.stderr)
+    tell(f"{prefix}error: {error.what}{hint}")
 
 
 def entry() -> None:

@@ -1,9 +1,9 @@
 """Progress on stderr: a live line on a terminal, otherwise a plain line every half minute."""
 
-import contextlib
+import os
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from trainer.wording import duration
 
@@ -46,14 +46,26 @@ class Display:
         if self._bar is not None:
             self._bar.console.print(text, highlight=False, markup=False)
         elif self._enabled:
-            # A reader that has gone away does not end a run.
-            with contextlib.suppress(BrokenPipeError):
-                print(text, file=sys.stderr, flush=True)
+            tell(text)
 
     def close(self) -> None:
         """End the live line."""
         if self._bar is not None:
             self._bar.stop()
+
+
+def tell(text: str) -> None:
+    """Print a line on stderr. A reader that has gone away ends neither a run nor a command."""
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        drop_output(sys.stderr)
+
+
+def drop_output(stream: TextIO) -> None:
+    """Send a stream that nobody reads to nowhere, since Python would complain when it flushes it at
+    the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def time_left(seconds: float | None) -> str:

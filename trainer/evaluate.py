@@ -44,9 +44,9 @@ BATCH = 32
 
 @dataclass(frozen=True)
 class ValidationSet:
-    """N masked samples of a source: `ids` (N, L), `places` (N, K) in the row, and `labels` (N, K)
-    with IGNORED where there is none, all int32. `special` are the ids that stand for no text, `samples` how many
-    samples the whole split has."""
+    """N masked samples of a source: `ids` (N, L), `places` (N, K) in the row, and `labels` (N,
+    K) with IGNORED where there is none, all int32. `special` are the ids that stand for no text,
+    `samples` how many samples the whole split has."""
 
     source: str
     ids: NDArray[np.int32]

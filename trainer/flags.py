@@ -59,7 +59,7 @@ class Member:
     table whose flags have no prefix), its type without None, default and help."""
 
     key: str
-    kind: Any
+    kind: object
     default: object
     help: str
     shown: Flag
@@ -320,12 +320,12 @@ def group_name(field: "dataclasses.Field[Any]", prefix: str) -> str:
     return f"recipe, [{prefix[:-1]}]" if prefix else "recipe"
 
 
-def without_none(kind: Any) -> Any:
+def without_none(kind: object) -> object:
     """The type X of a field that is X or None."""
     if typing.get_origin(kind) not in (typing.Union, types.UnionType):
         return kind
     inner = [item for item in typing.get_args(kind) if item is not type(None)]
-    return inner[0]
+    return typing.cast(object, inner[0])
 
 
 def docstrings(cls: type) -> dict[str, str]:

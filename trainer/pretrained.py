@@ -51,7 +51,8 @@ def find_pretrained(name: str, step: str = "") -> Path:
     if importlib.util.find_spec("huggingface_hub") is None:
         raise UserError(
             f"--init {name}: no such directory",
-            "give a run or a Hugging Face directory, or pip install huggingface_hub to fetch hub ids",
+            "give a run or a Hugging Face directory, or pip install huggingface_hub to fetch hub "
+            "ids",
             3,
         )
 

@@ -70,7 +70,8 @@ class Some:
     ],
 )
 def test_values(arguments: list[str], changed: dict[str, object]) -> None:
-    assert parse(Some, "some", arguments) == dataclasses.replace(Some(), **changed)  # type: ignore[arg-type]
+    expected = dataclasses.replace(Some(), **changed)  # type: ignore[arg-type]
+    assert parse(Some, "some", arguments) == expected
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,9 @@ def overfitting(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("train", "a"): [patterned_documents(0, 6, size)],
         ("valid", "a"): [patterned_documents(1, 30, size)],
     }
-    return write_shards(tmp_path_factory.mktemp("keep") / "shards", tokenizer, groups)
+    shards = tmp_path_factory.mktemp("keep") / "shards"
+    write_shards(shards, tokenizer, groups)
+    return shards
 
 
 def arguments(shards: Path, run: Path, *more: str) -> list[str]:

@@ -4,6 +4,7 @@ import json
 import math
 import statistics
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,7 +34,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {style: folder / style for style in ("exact", "fairseq")} | {"shards": shards}
 
 
-def evaluated(capsys: pytest.CaptureFixture[str], run: Path, masks: str) -> tuple[dict, list[str]]:  # type: ignore[type-arg]
+def evaluated(
+    capsys: pytest.CaptureFixture[str], run: Path, masks: str
+) -> tuple[dict[str, Any], list[str]]:
     capsys.readouterr()
     command = ["evaluate", "--run", str(run), "--masks", masks, "--device", "cpu"]
     assert main([*command, "--json"]) == 0
@@ -59,7 +62,8 @@ def twin(run: Path, shards: Path, masks: str) -> dict[str, list[list[float]]]:
             with torch.no_grad():
                 logits = model.forward(row, torch.tensor([place for place, _ in wanted]))
             losses = -torch.log_softmax(logits.double(), -1)
-            words, special = [], []
+            words: list[float] = []
+            special: list[float] = []
             for number, (_, label) in enumerate(wanted):
                 kind = special if label in part.special else words
                 kind.append(float(losses[number, label]))
