@@ -74,7 +74,7 @@ def test_a_plan_on_a_cpu(capsys: pytest.CaptureFixture[str]) -> None:
     found = plan(capsys, "--recipe", "tiny", "--tokens", "9000000")
     assert found["memory_per_device_bytes"] is None
     assert found["tokens_per_second"] == pytest.approx(40e9 / found["flops_per_token"])
-    assert lines["disk"].startswith("317 MiB: checkpoints of 79 MiB")
+    assert lines["disk"].startswith("316 MiB: checkpoints of 79 MiB")
 
 
 def test_memory_below_a_gibibyte_is_in_mebibytes(capsys: pytest.CaptureFixture[str]) -> None:
