@@ -351,7 +351,7 @@ def show_sample(options: Show, place: int) -> int:
     """`trainer show RUN --sample N`."""
     if not options.run and not options.shards:
         raise UserError("RUN: missing", "name a run, or give --shards")
-    command = f"trainer show {options.run} --sample {place}"
+    command = f"trainer show {in_command(options.run)} --sample {place}"
     directories = options.shards or find_shards(Path(options.run), command)
     if options.run and not options.recipe:
         recipe = load_run_recipe(Path(options.run))
