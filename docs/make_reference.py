@@ -121,10 +121,7 @@ REASONS = {
         "a response with a status other than 200: `http_2xx`, `http_3xx`, `http_4xx`, ...; the "
         "detail names it"
     ),
-    "language": (
-        "a page, a book or a document of stories in another language than the wanted one; the "
-        "detail names it"
-    ),
+    "language": "a document in another language than the wanted one; the detail names it",
     "low_score": "a submission with a score below `min_score`",
     "memory": "the parser's process used more than 1.5 GB for the page, twice",
     "namespace": "a wiki page of a namespace that is not wanted; the detail has its number",
@@ -305,10 +302,12 @@ def page() -> str:
     ]
     lines += table(("command", "what it does"), commands())
     lines += [
-        "`corpus COMMAND --help` lists the flags. Every key of a recipe is a flag of `build` and",
-        "`ingest`: `--limit 100`, `--tokenizer.vocab-size 8000`, `--sources.NAME.language de`. A",
-        "switch has two flags, `--dedup.exact` and `--dedup.no-exact`. A flag that `corpus` does",
-        "not know is passed to Beam; one that neither knows is an error.",
+        "`corpus COMMAND --help` lists the flags that are often given, and",
+        "`corpus build RECIPE --help-all` every one: each key of a recipe is a flag of `build` and",
+        "`ingest`, such as `--limit 100`, `--tokenizer.vocab-size 8000` or",
+        "`--sources.NAME.language de`. A switch has two flags, `--dedup.exact` and",
+        "`--dedup.no-exact`. A flag that `corpus` does not know is passed to Beam; one that neither",
+        "knows is an error.",
         "",
         "## Exit codes",
         "",

@@ -4,7 +4,16 @@ redone."""
 from collections.abc import Callable, Iterator
 
 from corpora.document import Slice
-from pipelines.home.layout import INGEST, TOKENIZER, Home, is_home, open_home, write_recipe
+from pipelines.home.layout import (
+    FOLDERS,
+    INGEST,
+    TOKENIZER,
+    Home,
+    is_home,
+    open_home,
+    write_recipe,
+)
+from pipelines.home.set_aside import slices_aside
 from pipelines.home.summaries import Summary, summaries
 from pipelines.recipe import Recipe, flat, recipe_digest, said, setting_at
 from pipelines.stages import ingest, rules
@@ -183,10 +192,15 @@ def refuse_foreign(home_root: str) -> None:
 
 
 def forget_untouched(home: Home) -> None:
-    """Remove what a build that was refused before its first slice wrote into a new home."""
-    if not files.list_folders(home.file("summaries")):
-        for name in ("recipe.toml", "work"):
-            files.remove(home.file(name))
+    """Remove what a build that was refused before its first slice wrote into a new home.
+
+    A home with a slice that was set aside stays: `corpus status` explains it, and the same command
+    tries the slice again.
+    """
+    if files.list_folders(home.file("summaries")) or slices_aside(home):
+        return
+    for name in ("recipe.toml", "work", *FOLDERS):
+        files.remove(home.file(name))
 
 
 def changes(old: Recipe, new: Recipe) -> Iterator[str]:

@@ -37,6 +37,14 @@ TYPE_WORDS: dict[type, str] = {
 """The types of TOML in the words of an error."""
 
 
+class WrongValue(ValueError):
+    """A value that a dataclass of a recipe refuses, with the remedy."""
+
+    def __init__(self, what: str, hint: str) -> None:
+        super().__init__(what)
+        self.hint = hint
+
+
 @dataclass(frozen=True)
 class Setting:
     """What a setting affects.
@@ -187,7 +195,7 @@ def _build(cls: type, table: dict[str, object], path: str) -> object:
     try:
         return cls(**arguments)
     except ValueError as error:  # from the dataclass's own __post_init__, which names the key
-        raise UserError(f"{prefix}{error}") from None
+        raise UserError(f"{prefix}{error}", getattr(error, "hint", "")) from None
 
 
 def _is_required(field: dataclasses.Field[Any]) -> bool:

@@ -42,20 +42,46 @@ CHECKPOINT_BYTES = 12
 # --- what is planned for
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Corpus:
-    """The training split: `tokens` in `samples`, and the samples of each source that are shown in
-    a run, by `epochs`. `is_stated`: the tokens were given in place of shards."""
+    """`samples` of an epoch and `tokens` in the training split, `is_stated` where they were given
+    in place of shards; `fill` the share of the samples that is not padding; `sequences` in them.
+
+    For pairs, also of an epoch, the mean of the ten plans: `pairs`, the share of them that is
+    `random`, and tokens that are `trimmed` (cut off a pair that was too long), `dropped` (of
+    sentences without a pair) and `borrowed` (of random second parts, which are used twice).
+    `epochs` how often each source is seen in a run.
+    """
 
     samples: int
     tokens: int
-    epochs: dict[str, float]
     is_stated: bool = False
+    fill: float
+    sequences: int
+    pairs: int = 0
+    random: float = 0.0
+    trimmed: int = 0
+    dropped: int = 0
+    borrowed: int = 0
+    epochs: dict[str, float]
 
 
 def read_corpus(recipe: Recipe, data: Data, order: Order) -> Corpus:
     """The corpus of shards."""
-    return Corpus(len(data), sum(data.tokens.values()), epochs(recipe, data, order))
+    counts = data.counts
+    plans = data.form.plans
+    return Corpus(
+        samples=round(data.epoch_samples),
+        tokens=sum(data.tokens.values()),
+        fill=counts.filled / (counts.samples * recipe.data.length),
+        sequences=round(counts.sequences / plans),
+        pairs=round(counts.pairs / plans),
+        random=counts.random / max(counts.pairs, 1),
+        trimmed=round(counts.trimmed / plans),
+        dropped=round(counts.dropped / plans),
+        borrowed=round(counts.borrowed / plans),
+        epochs={name: round(value, 4) for name, value in epochs(recipe, data, order).items()},
+    )
 
 
 def stated_corpus(recipe: Recipe, tokens: int) -> Corpus:
@@ -64,8 +90,15 @@ def stated_corpus(recipe: Recipe, tokens: int) -> Corpus:
         raise UserError(f"--tokens: {tokens} is not at least 1", "for example --tokens 3_000_000")
 
     samples = math.ceil(tokens / (recipe.data.length * ASSUMED_FILL))
-    seen = recipe.steps * recipe.batch
-    return Corpus(samples, tokens, {"all": seen / samples}, is_stated=True)
+    shown = recipe.steps * recipe.batch / samples
+    return Corpus(
+        samples=samples,
+        tokens=tokens,
+        is_stated=True,
+        fill=ASSUMED_FILL,
+        sequences=samples,
+        epochs={"all": round(shown, 4)},
+    )
 
 
 @dataclass(frozen=True)
@@ -118,25 +151,19 @@ def of_the_peak() -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Budget:
+class Budget(Corpus):
     """The figures of `--dry-run`, by the keys that `--json` and the log's `start` line give them.
 
-    `tokens` in the training split, `is_stated` where they were given in place of shards; `fill` the
-    share of the samples that is not padding; `epochs` how often each source is seen;
-    `tokens_per_step` with padding; `ranks` the devices; `memory_per_device_bytes` None on a CPU;
-    `disk_bytes` of the checkpoints while one more is written; `tokens_per_second` of all devices,
-    and `hours`, None where the speed is not known; `assumption` where the speed comes from, empty
-    where it was given.
+    The figures of the corpus are those of `Corpus`. `tokens_per_step` with padding; `ranks` the
+    devices; `memory_per_device_bytes` None on a CPU; `disk_bytes` of the checkpoints while one more
+    is written; `tokens_per_second` of all devices, and `hours`, None where the speed is not known;
+    `assumption` where the speed comes from, empty where it was given.
     """
 
-    samples: int
-    tokens: int
-    is_stated: bool
-    fill: float
+    format: str
     tokens_per_step: int
     steps: int
     warmup_steps: int
-    epochs: dict[str, float]
     parameters: int
     vocab_size: int
     device_kind: str
@@ -173,14 +200,11 @@ def plan(recipe: Recipe, corpus: Corpus, machine: Machine, rate: float = 0.0) ->
     checkpoint = CHECKPOINT_BYTES * parameters
     kept = recipe.keep + recipe.keep_best
     return Budget(
-        samples=corpus.samples,
-        tokens=corpus.tokens,
-        is_stated=corpus.is_stated,
-        fill=corpus.tokens / (corpus.samples * recipe.data.length),
+        format=recipe.data.format,
+        **vars(corpus),
         tokens_per_step=tokens_per_step,
         steps=recipe.steps,
         warmup_steps=recipe.optim.warmup_steps,
-        epochs={name: round(value, 4) for name, value in corpus.epochs.items()},
         parameters=parameters,
         vocab_size=recipe.model.vocab_size,
         device_kind=machine.kind,
@@ -225,12 +249,13 @@ def epochs(recipe: Recipe, data: Data, order: Order) -> dict[str, float]:
     """How often each source is seen in the whole run."""
     seen = recipe.steps * recipe.batch
     if not order.counts:
-        return {name: seen / len(data) for name in data.sources}
+        return dict.fromkeys(data.shards, seen / data.epoch_samples)
 
     block = sum(order.counts)
     found = {}
-    for (name, (start, end)), count in zip(data.sources.items(), order.counts, strict=True):
-        found[name] = seen * count / block / (end - start)
+    for name, plans, count in zip(data.shards, order.ranges, order.counts, strict=True):
+        samples = sum(end - start for start, end in plans) / len(plans)
+        found[name] = seen * count / block / samples
     return found
 
 
@@ -267,6 +292,7 @@ def describe(budget: Budget, is_dry: bool = True) -> str:
         samples_text = f"as given, in samples that are assumed to be {budget.fill:.0%} full"
     lines = {
         "data": f"{budget.tokens:,} tokens {samples_text}",
+        "format": describe_format(budget),
         "step": f"{budget.tokens_per_step:,} tokens: {budget.ranks} x {budget.device_kind} x "
         f"{budget.accumulation} micro-batches of {budget.micro_batch} samples",
         "run": f"{budget.steps:,} steps, {budget.warmup_steps:,} of them warmup; "
@@ -296,4 +322,21 @@ def time_text(budget: Budget) -> str:
     return (
         f"{budget.hours:,.1f} hours ({duration(budget.hours * 3600)}) on {budget.ranks} x "
         f"{budget.device_kind} at {budget.tokens_per_second:,.0f} tokens/s ({why})"
+    )
+
+
+def describe_format(budget: Budget) -> str:
+    """What the format makes of the tokens, in one line."""
+    if budget.is_stated:
+        return budget.format
+    if not budget.pairs:
+        return f"{budget.format}: {budget.sequences:,} sequences, every token used once an epoch"
+
+    def share(tokens: int) -> str:
+        return f"{tokens / max(budget.tokens, 1):.1%}"
+
+    return (
+        f"{budget.format}: {budget.pairs:,} pairs, {budget.random:.1%} of them random; of the "
+        f"tokens {share(budget.trimmed)} trimmed, {share(budget.dropped)} dropped, "
+        f"{share(budget.borrowed)} borrowed (used twice)"
     )

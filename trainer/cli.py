@@ -12,8 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from shards import console
 from shards.config import dump_toml, to_dict
-from shards.errors import UserError, nearest
+from shards.errors import UserError, in_command, nearest
 from trainer.config import (
     MaskingConfig,
     Recipe,
@@ -25,7 +26,7 @@ from trainer.config import (
     require,
     with_steps,
 )
-from trainer.display import drop_output, tell
+from trainer.display import tell
 from trainer.flags import parse
 from trainer.options import Evaluate, Export, Pretrain, Recipes, Show
 from trainer.run_info import find_shards
@@ -99,7 +100,9 @@ def with_shards(options: Pretrain) -> Pretrain:
     """The options with the shards of the run where it is resumed without naming them. Raises
     `UserError` when there are none, or when they are not on this machine."""
     if options.resume and options.run and not options.shards:
-        found = find_shards(Path(options.run), f"trainer pretrain --run {options.run} --resume")
+        found = find_shards(
+            Path(options.run), f"trainer pretrain --run {in_command(options.run)} --resume"
+        )
         options = dataclasses.replace(options, shards=found)
     if not options.shards and not options.tokens:
         hint = "name a home or its shards/ folder: --shards DIR"
@@ -177,7 +180,7 @@ def refuse_remote(directory: str) -> None:
     tool = COPY_TOOLS.get(directory.split("://")[0], "copy")
     raise UserError(
         f"--shards {directory}: shards are memory-mapped and must be on this machine",
-        f"copy them first: {tool} {directory} shards/",
+        f"copy them first: {tool} {in_command(directory)} shards/",
     )
 
 
@@ -217,10 +220,10 @@ def plan_shards(
 
     from trainer import budget
     from trainer.data.order import make_order
-    from trainer.data.samples import open_data
+    from trainer.data.samples import open_training
     from trainer.run import resolve
 
-    data = open_data(options.shards, "train", recipe.data.length, recipe.data.sentence_eos)
+    data = open_training(options.shards, recipe.data)
     recipe = resolve(recipe, data, torch.device(device_type), init)
     order = make_order(data, recipe.seed, recipe.data.mix)
     return recipe, budget.read_corpus(recipe, data, order)
@@ -264,7 +267,7 @@ def evaluate(arguments: list[str]) -> int:
     options = parse(Evaluate, "evaluate", arguments)
     required("--run", options.run, "name the run: trainer evaluate --run RUN")
     run = Path(options.run)
-    directories = options.shards or find_shards(run, f"trainer evaluate --run {run}")
+    directories = options.shards or find_shards(run, f"trainer evaluate --run {in_command(run)}")
 
     from trainer.evaluate import evaluate_run
     from trainer.ranks import choose_device
@@ -350,7 +353,7 @@ def show_sample(options: Show, place: int) -> int:
     """`trainer show RUN --sample N`."""
     if not options.run and not options.shards:
         raise UserError("RUN: missing", "name a run, or give --shards")
-    command = f"trainer show {options.run} --sample {place}"
+    command = f"trainer show {in_command(options.run)} --sample {place}"
     directories = options.shards or find_shards(Path(options.run), command)
     if options.run and not options.recipe:
         recipe = load_run_recipe(Path(options.run))
@@ -401,16 +404,13 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
 def main(argv: list[str] | None = None) -> int:
     """Run a command; return the exit code: 0 done, 1 incomplete, 2 usage, 3 environment, 130
     interrupted."""
-    arguments = sys.argv[1:] if argv is None else argv
+    arguments = console.expanded(sys.argv[1:] if argv is None else argv)
     # torchrun passes its separator on.
     if arguments[:1] == ["--"]:
         arguments = arguments[1:]
 
     try:
-        code = run_command(arguments)
-        # Here, and not when Python ends, so that a reader that has gone away is noticed below.
-        sys.stdout.flush()
-        return code
+        return run_command(arguments)
     except UserError as error:
         report(error)
         return error.exit_code
@@ -418,9 +418,8 @@ def main(argv: list[str] | None = None) -> int:
         tell("interrupted")
         return 130
     except BrokenPipeError:
-        # The reader of our output has ended, as `head` does.
-        drop_output(sys.stdout)
-        return 0
+        # The reader of our output has left, as `head` does.
+        return console.broken_pipe()
     except OSError as error:
         tell(f"error: {error}\nhint: check the path, its rights and the room on its disk")
         return 3
@@ -453,7 +452,7 @@ def report(error: UserError) -> None:
 
 def entry() -> None:
     """The console script."""
-    sys.exit(main())
+    sys.exit(console.ended(main))
 
 
 if __name__ == "__main__":

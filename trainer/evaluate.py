@@ -123,7 +123,9 @@ def file_name(source: str, masking: MaskingConfig) -> str:
 
 def identify(data: Data, samples: int, masking: MaskingConfig) -> str:
     """A digest of all that decides the samples of a validation set."""
-    settings = f"{data.length} {samples} {FIXED_SEED} {masking} {VERSION}"
+    # Written out, so that a new setting does not change the identity of what is stored.
+    masks = f"MaskingConfig(rate={masking.rate}, style={masking.style!r})"
+    settings = f"{data.length} {samples} {FIXED_SEED} {masks} {VERSION}"
     lines = [*data.identity, data.tokenizer.digest, settings]
     return hashlib.blake2b("\n".join(lines).encode(), digest_size=16).hexdigest()
 
@@ -209,10 +211,12 @@ def sample_sums(
 
     for rows, ids, places, labels in batches(part, world.rank, world.ranks):
         labels = labels.to(device)
+        # The samples are FULL-SENTENCES: one sequence each, then padding.
+        lengths = (ids != model.config.pad_id).sum(1, keepdim=True).to(device)
         with autocast:
             # `forward` and not a call: a compiled model would be compiled again for this mode and
             # shape.
-            logits = model.forward(ids.to(device), places.to(device))
+            logits = model.forward(ids.to(device), lengths, places.to(device))
 
         losses = F.cross_entropy(logits.float(), labels, ignore_index=IGNORED, reduction="none")
         figures = torch.stack([losses, (logits.argmax(-1) == labels), labels != IGNORED], -1)
@@ -240,6 +244,11 @@ def batches(
             torch.from_numpy(array.astype(np.int64)) for array in arrays
         )
         yield numbers, tokens, places, labels
+
+
+def masks_of(masking: MaskingConfig) -> str:
+    """The masks in a word: the style of single tokens, or what is masked else."""
+    return masking.style if masking.unit == "token" else masking.unit
 
 
 def is_cut(sets: Sequence[ValidationSet]) -> bool:
@@ -280,7 +289,7 @@ def evaluate_run(
 
     masked = sum(part.masked for part in sets)
     warnings = [
-        other_masks(recipe.masking.style, masking.style),
+        other_masks(masks_of(recipe.masking), masks_of(masking)),
         few_tokens(masked, is_cut(sets), "--samples"),
     ]
     model = checkpoint.load_model(path, state).to(device)

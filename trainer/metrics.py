@@ -159,7 +159,7 @@ class Meter:
             return 0.0
         return self.pace * steps_left if self.done >= WARMING_UP + FIRST_STEPS else None
 
-    def line(self, step: int, batches: int, rate: float, norm: float, samples: int) -> TrainLine:
+    def line(self, step: int, batches: int, rate: float, norm: float, samples: float) -> TrainLine:
         """The line after `step` updates of `batches` batches; begins the next one.
 
         `rate` and `norm` are the last learning rate and gradient norm, `samples` those of an epoch.

@@ -23,6 +23,9 @@ from shards.roles import (
 )
 from shards.storage import files
 
+Content = dict[str, Any]
+"""The content of a `tokenizer.json`."""
+
 FILES = ("tokenizer.json", "vocab.json", "merges.txt", "encoder.json", "vocab.bpe", "dict.txt")
 """What a folder of a vocabulary may hold."""
 
@@ -62,7 +65,7 @@ def special(name: str) -> AddedToken:
     return AddedToken(name, special=True, normalized=False, lstrip=name == ROBERTA["mask"])
 
 
-def role_names(data: dict[str, Any]) -> dict[str, str]:
+def role_names(data: Content) -> dict[str, str]:
     """Role -> name of its token, that of the vocabulary where it has one, in the order in which
     missing ones are added."""
     added = [token["content"] for token in data["added_tokens"]]
@@ -82,7 +85,7 @@ def role_names(data: dict[str, Any]) -> dict[str, str]:
     return names
 
 
-def move_ids(data: dict[str, Any], first: list[str]) -> None:
+def move_ids(data: Content, first: list[str]) -> None:
     """Put tokens before all others of a `tokenizer.json`."""
     model = data["model"]
     count = len(first)
@@ -100,7 +103,7 @@ def move_ids(data: dict[str, Any], first: list[str]) -> None:
     data["post_processor"] = None
 
 
-def write_unknown(data: dict[str, Any], name: str) -> None:
+def write_unknown(data: Content, name: str) -> None:
     """Let a model that cannot write every text write its unknown token, rather than fail or leave
     characters out."""
     model = data["model"]
@@ -112,7 +115,7 @@ def write_unknown(data: dict[str, Any], name: str) -> None:
         model["unk_token"] = name
 
 
-def mark_special(data: dict[str, Any], names: list[str]) -> None:
+def mark_special(data: Content, names: list[str]) -> None:
     """Mark tokens that the file has added without calling them special."""
     for token in data["added_tokens"]:
         if token["content"] in names:

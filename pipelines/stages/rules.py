@@ -31,6 +31,7 @@ from pipelines.progress.ticks import tick
 from pipelines.recipe import Recipe
 from pipelines.stages.accounts import check, listed, total
 from pipelines.stages.given_tokenizer import given_digest, load_given
+from pipelines.stages.idle_rules import idle_rules
 from pipelines.stages.job import Job
 from pipelines.stages.stage import Pass, Result, Stage
 from shards.errors import UserError
@@ -288,8 +289,10 @@ def account(job: Job) -> None:
         if 2 * count > documents:
             job.say(
                 f"warning: {name}: the rules remove more than half; "
-                f"corpus show {home.root} --removed --source {name}"
+                f"corpus show {home.quoted} --removed --source {name}"
             )
+        for line in idle_rules(home, recipe, name, ingested):
+            job.say(line)
 
 
 STAGE = Stage(name=RULES, transform="Measure", passes=(MEASURE,), wanted=is_wanted, account=account)

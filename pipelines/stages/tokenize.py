@@ -72,7 +72,7 @@ def plan(home: Home, recipe: Recipe) -> list[Task]:
     """
     vocabulary = read_summary(home.summary(TOKENIZER, "all", "tokenizer"))
     if vocabulary is None:
-        raise UserError(f"{home.root}: no vocabulary yet", f"corpus train-tokenizer {home.root}")
+        raise UserError(f"{home.root}: no vocabulary yet", f"corpus train-tokenizer {home.quoted}")
 
     slices = ordered_slices(home, recipe)
     wanted = {(summary.source, summary.slice) for summary in slices}
@@ -91,7 +91,7 @@ def plan(home: Home, recipe: Recipe) -> list[Task]:
             stage=VERSION,
             seed=recipe.seed,
             whitespace=recipe.shards.whitespace,
-            language=recipe.sources[summary.source].language,
+            language=recipe.sources[summary.source].told,
             packages=packages,
             tokenizer=vocabulary.output,
             documents=summary.output,
@@ -123,7 +123,7 @@ def tokenize(home: Home, recipe: Recipe, task: Task, output: files.Output) -> Re
     dtype = token_dtype(size)
     schema = work_schema(dtype)
     kept = kept_rows(home, recipe, task.ingested)
-    language = recipe.sources[task.source].language
+    language = recipe.sources[task.source].told
     documents = task.ingested.counts["documents"]
     counts = Counter[str](kept=0, bytes=0, sentences=0, tokens=0)
     if unknown is not None:

@@ -324,7 +324,7 @@ def make_tokenizer(home: Home, recipe: Recipe, task: TokenizerTask, output: file
         if not samples:
             raise UserError(
                 f"{home.root}: no text to train a vocabulary on",
-                f"corpus stats {home.root} shows where it went; or set tokenizer.path",
+                f"corpus stats {home.quoted} shows where it went; or set tokenizer.path",
             )
         tokenizer = train_bpe(_texts(home, samples), config)
         wanted = config.vocab_size

@@ -108,10 +108,10 @@ def test_files_of_the_project_are_there(page: Path) -> None:
     assert not missing
 
 
-def test_the_tree_in_the_readme_names_files_that_are_there() -> None:
+def test_the_tree_of_the_design_names_files_that_are_there() -> None:
     [tree] = re.findall(
-        r"^## Where things are\n\n((?:    .*\n)+)",
-        (ROOT / "README.md").read_text("utf-8"),
+        r"^### Where things are\n\n((?:    .*\n)+)",
+        (ROOT / "docs" / "design.md").read_text("utf-8"),
         re.MULTILINE,
     )
     folders = {0: ROOT}  # the folder that each depth of indentation lists

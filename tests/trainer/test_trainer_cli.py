@@ -422,10 +422,10 @@ def test_steps_scale_the_warmup(
 
     assert (
         warmup(),
-        warmup("--steps", "500"),
+        warmup("--steps", "750"),
         warmup("--steps=500", "--optim.warmup-steps", "60"),
         warmup("--steps", "3"),
-    ) == (100, 50, 60, 0)
+    ) == (400, 100, 60, 0)
 
 
 def test_recipes(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -451,7 +451,7 @@ def test_recipes(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
         (8192, 31_000, 1e-3),
     ]
     tiny = load_recipe("tiny")
-    assert (tiny.model.layers, tiny.model.hidden, tiny.data.length, tiny.batch) == (2, 128, 128, 32)
+    assert (tiny.model.layers, tiny.model.hidden, tiny.data.length, tiny.batch) == (2, 128, 64, 64)
 
 
 def test_every_setting_has_a_docstring() -> None:

@@ -1,6 +1,5 @@
 """Which documents are held out for validation, and that they stay held out."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
