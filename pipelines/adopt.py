@@ -4,12 +4,21 @@ redone."""
 from collections.abc import Callable, Iterator
 
 from corpora.document import Slice
-from pipelines.home.layout import INGEST, TOKENIZER, Home, is_home, open_home, write_recipe
+from pipelines.home.layout import (
+    FOLDERS,
+    INGEST,
+    TOKENIZER,
+    Home,
+    is_home,
+    open_home,
+    write_recipe,
+)
+from pipelines.home.set_aside import slices_aside
 from pipelines.home.summaries import Summary, summaries
 from pipelines.recipe import Recipe, flat, recipe_digest, said, setting_at
 from pipelines.stages import ingest, rules
 from pipelines.stages.accounts import total
-from pipelines.stages.given_tokenizer import load_given
+from pipelines.stages.given_tokenizer import check_vocabulary
 from pipelines.stages.job import Say
 from pipelines.stages.table import STAGES
 from pipelines.wording import several
@@ -62,8 +71,7 @@ def adopt_recipe(
         rules.check_rules(options.rules, recipe.tokenizer.path)
         if options.ftfy:
             ingest.ftfy_fix()
-    if recipe.tokenizer.path:
-        load_given(recipe.tokenizer.path)
+    check_vocabulary(recipe)
 
     write_recipe(home, recipe)
 
@@ -183,10 +191,15 @@ def refuse_foreign(home_root: str) -> None:
 
 
 def forget_untouched(home: Home) -> None:
-    """Remove what a build that was refused before its first slice wrote into a new home."""
-    if not files.list_folders(home.file("summaries")):
-        for name in ("recipe.toml", "work"):
-            files.remove(home.file(name))
+    """Remove what a build that was refused before its first slice wrote into a new home.
+
+    A home with a slice that was set aside stays: `corpus status` explains it, and the same command
+    tries the slice again.
+    """
+    if files.list_folders(home.file("summaries")) or slices_aside(home):
+        return
+    for name in ("recipe.toml", "work", *FOLDERS):
+        files.remove(home.file(name))
 
 
 def changes(old: Recipe, new: Recipe) -> Iterator[str]:

@@ -9,6 +9,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+TokenizerFile = Mapping[str, Any]
+"""The content of a `tokenizer.json`, or its `model`."""
+
 ROLES = ("start", "pad", "end", "unknown", "mask")
 """In the order of fairseq's dictionary."""
 
@@ -43,13 +46,13 @@ def roles_by_name(special: Mapping[str, int]) -> dict[str, int]:
     return roles
 
 
-def special_tokens(tokenizer: Mapping[str, Any]) -> dict[str, int]:
+def special_tokens(tokenizer: TokenizerFile) -> dict[str, int]:
     """Name -> id of the special tokens in the content of a `tokenizer.json`, by id."""
     added = sorted(tokenizer["added_tokens"], key=lambda token: int(token["id"]))
     return {token["content"]: token["id"] for token in added if token["special"]}
 
 
-def roles_of(tokenizer: Mapping[str, Any]) -> dict[str, int]:
+def roles_of(tokenizer: TokenizerFile) -> dict[str, int]:
     """Role -> id in the content of a `tokenizer.json`.
 
     The unknown token of a vocabulary that is not lossless is the one that its model writes.
@@ -62,7 +65,7 @@ def roles_of(tokenizer: Mapping[str, Any]) -> dict[str, int]:
     return {role: roles[role] for role in ROLES if role in roles}
 
 
-def unknown_token(model: Mapping[str, Any]) -> str | None:
+def unknown_token(model: TokenizerFile) -> str | None:
     """The token that a model writes for what it does not know, None where it has none."""
     if model.get("type") == "Unigram":
         number = model.get("unk_id")
@@ -71,7 +74,7 @@ def unknown_token(model: Mapping[str, Any]) -> str | None:
     return name if name in model["vocab"] else None
 
 
-def is_lossless(tokenizer: Mapping[str, Any]) -> bool:
+def is_lossless(tokenizer: TokenizerFile) -> bool:
     """True when decoding gives every text back: byte-level BPE with all 256 bytes, and nothing that
     changes the text first."""
     is_byte_level = '"ByteLevel"' in json.dumps(tokenizer.get("pre_tokenizer"))
@@ -81,7 +84,7 @@ def is_lossless(tokenizer: Mapping[str, Any]) -> bool:
     return set(byte_letters()) <= set(vocabulary_of(tokenizer["model"]))
 
 
-def vocabulary_of(model: Mapping[str, Any]) -> dict[str, int]:
+def vocabulary_of(model: TokenizerFile) -> dict[str, int]:
     """Token -> id of a model; a Unigram model has a list of tokens with their scores."""
     vocabulary = model["vocab"]
     if isinstance(vocabulary, dict):

@@ -2,8 +2,8 @@
 
 Checked: the digest and size of each file, that the lengths of the sentences add up to the
 documents, that each id is in the vocabulary and none is special, and that the folder has no shard
-that the manifest does not name. The unknown tokens of a vocabulary that is not lossless are counted.
-Memory: one shard, and the cumulated lengths of its sentences.
+that the manifest does not name. The unknown tokens of a vocabulary that is not lossless are
+counted. Memory: one shard, and the cumulated lengths of its sentences.
 """
 
 import os

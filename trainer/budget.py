@@ -18,14 +18,24 @@ ASSUMED_MFU = 0.4
 class Budget:
     """The figures of `--dry-run`, by the keys that `--json` and the log's `start` line give them.
 
-    `tokens` in the training split; `fill` the share of the samples that is not padding; `epochs`
-    how often each source is seen; `tokens_per_step` with padding; `tokens_per_second` and `hours`
-    None where the speed is not known.
+    `samples` of an epoch and `tokens` in the training split; `fill` the share of the samples that
+    is not padding; `sequences` in them. For pairs, also of an epoch, the mean of the ten plans:
+    `pairs`, the share of them that is `random`, and tokens that are `trimmed` (cut off a pair that
+    was too long), `dropped` (of sentences without a pair) and `borrowed` (of random second parts,
+    which are used twice). `epochs` how often each source is seen; `tokens_per_step` with padding;
+    `tokens_per_second` and `hours` None where the speed is not known.
     """
 
+    format: str
     samples: int
     tokens: int
     fill: float
+    sequences: int
+    pairs: int
+    random: float
+    trimmed: int
+    dropped: int
+    borrowed: int
     tokens_per_step: int
     steps: int
     warmup_steps: int
@@ -59,10 +69,19 @@ def plan(
     elif peak:
         speed = ASSUMED_MFU * peak * ranks / flops
 
+    counts = data.counts
+    plans = data.form.plans
     return Budget(
-        samples=len(data),
+        format=recipe.data.format,
+        samples=round(data.epoch_samples),
         tokens=tokens,
-        fill=tokens / (len(data) * recipe.data.length),
+        fill=counts.filled / (counts.samples * recipe.data.length),
+        sequences=round(counts.sequences / plans),
+        pairs=round(counts.pairs / plans),
+        random=counts.random / max(counts.pairs, 1),
+        trimmed=round(counts.trimmed / plans),
+        dropped=round(counts.dropped / plans),
+        borrowed=round(counts.borrowed / plans),
         tokens_per_step=tokens_per_step,
         steps=recipe.steps,
         warmup_steps=recipe.optim.warmup_steps,
@@ -82,12 +101,13 @@ def epochs(recipe: Recipe, data: Data, order: Order) -> dict[str, float]:
     """How often each source is seen in the whole run."""
     seen = recipe.steps * recipe.batch
     if not order.counts:
-        return {name: seen / len(data) for name in data.sources}
+        return dict.fromkeys(data.shards, seen / data.epoch_samples)
 
     block = sum(order.counts)
     found = {}
-    for (name, (start, end)), count in zip(data.sources.items(), order.counts, strict=True):
-        found[name] = seen * count / block / (end - start)
+    for name, plans, count in zip(data.shards, order.ranges, order.counts, strict=True):
+        samples = sum(end - start for start, end in plans) / len(plans)
+        found[name] = seen * count / block / samples
     return found
 
 
@@ -119,6 +139,7 @@ def describe(budget: Budget) -> str:
         [
             f"data         {budget.tokens:,} tokens in {budget.samples:,} samples, "
             f"{budget.fill:.1%} full",
+            f"format       {describe_format(budget)}",
             f"step         {budget.tokens_per_step:,} tokens: {budget.ranks} ranks x "
             f"{budget.accumulation} micro-batches of {budget.micro_batch} samples",
             f"run          {budget.steps:,} steps, {budget.warmup_steps:,} of them warmup; "
@@ -128,4 +149,19 @@ def describe(budget: Budget) -> str:
             f"memory       about {budget.memory_per_device_bytes / 2**30:.1f} GiB per device",
             f"time         {time_text}",
         ]
+    )
+
+
+def describe_format(budget: Budget) -> str:
+    """What the format makes of the tokens, in one line."""
+    if not budget.pairs:
+        return f"{budget.format}: {budget.sequences:,} sequences, every token used once an epoch"
+
+    def share(tokens: int) -> str:
+        return f"{tokens / max(budget.tokens, 1):.1%}"
+
+    return (
+        f"{budget.format}: {budget.pairs:,} pairs, {budget.random:.1%} of them random; of the "
+        f"tokens {share(budget.trimmed)} trimmed, {share(budget.dropped)} dropped, "
+        f"{share(budget.borrowed)} borrowed (used twice)"
     )

@@ -27,9 +27,10 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from shards.config import from_dict
 from shards.errors import UserError
 from shards.storage.files import TEMPORARY
-from trainer.config import ModelConfig, known_keys, nest
+from trainer.config import ModelConfig, Recipe, known_keys, nest
 from trainer.models.roberta import WORDS, MaskedLM, build, load_published, published_state
 
 FORMAT = 1
@@ -268,8 +269,7 @@ def model_config(state: State) -> ModelConfig:
     """The shape of the model of a checkpoint, also of one that an older version wrote."""
     stored = {f"model.{name}": value for name, value in state.model.items()}
     keys, _ = known_keys(stored)
-    model: dict[str, Any] = nest(keys)["model"]
-    return ModelConfig(**model)
+    return from_dict(Recipe, nest(keys)).model
 
 
 def load_model(path: Path, state: State) -> MaskedLM:

@@ -16,8 +16,9 @@ from typing import Annotated, Literal, TypeVar
 
 import tyro
 
+from shards import console
 from shards.config import dump_toml, to_dict
-from shards.errors import UserError, nearest
+from shards.errors import UserError, in_command, nearest
 from trainer.config import (
     MaskingConfig,
     Recipe,
@@ -268,7 +269,7 @@ def refuse_remote(directory: str) -> None:
     tool = COPY_TOOLS.get(directory.split("://")[0], "copy")
     raise UserError(
         f"--shards {directory}: shards are memory-mapped and must be on this machine",
-        f"copy them first: {tool} {directory} shards/",
+        f"copy them first: {tool} {in_command(directory)} shards/",
     )
 
 
@@ -276,14 +277,14 @@ def dry_run(options: Pretrain, recipe: Recipe) -> int:
     """Print what a run will cost."""
     from trainer import budget
     from trainer.data.order import make_order
-    from trainer.data.samples import open_data
+    from trainer.data.samples import open_training
     from trainer.metrics import peak_flops
     from trainer.pretrained import find_pretrained
     from trainer.ranks import choose_device
     from trainer.run import resolve
 
     device = choose_device(options.device)
-    data = open_data(options.shards, "train", recipe.data.length, recipe.data.sentence_eos)
+    data = open_training(options.shards, recipe.data)
     init = None if options.init is None else str(find_pretrained(options.init))
     recipe = resolve(recipe, data, device, init)
     order = make_order(data, recipe.seed, recipe.data.mix)
@@ -440,7 +441,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
 def main(argv: list[str] | None = None) -> int:
     """Run a command; return the exit code: 0 done, 1 incomplete, 2 usage, 3 environment, 130
     interrupted."""
-    arguments = sys.argv[1:] if argv is None else argv
+    arguments = console.expanded(sys.argv[1:] if argv is None else argv)
     # torchrun passes its separator on.
     if arguments[:1] == ["--"]:
         arguments = arguments[1:]
@@ -454,10 +455,8 @@ def main(argv: list[str] | None = None) -> int:
         print("interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # The reader of our output has ended, as `head` does. Python would complain when it flushes
-        # stdout at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        # The reader of our output has left, as `head` does.
+        return console.broken_pipe()
     except OSError as error:
         print(f"error: {error}", file=sys.stderr)
         print("hint: check the path, its rights and the room on its disk", file=sys.stderr)
@@ -492,7 +491,7 @@ def report(error: UserError) -> None:
 
 def entry() -> None:
     """The console script."""
-    sys.exit(main())
+    sys.exit(console.ended(main))
 
 
 if __name__ == "__main__":

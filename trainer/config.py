@@ -14,10 +14,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from shards.config import from_dict, parse_toml, to_dict
 from shards.errors import UserError, nearest
+
+FormatName = Literal["full-sentences", "doc-sentences", "segment-pair", "sentence-pair"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,13 +50,26 @@ class ModelConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
-    """How documents become samples (FULL-SENTENCES) and how sources are mixed."""
+    """How documents become samples and how sources are mixed."""
 
+    format: FormatName = "full-sentences"
+    """The input formats of the RoBERTa paper (section 4.2, table 2).
+    full-sentences: whole sentences across documents.
+    doc-sentences: whole sentences of one document; short sequences share a sample.
+    segment-pair: one pair of segments, as BERT, for next sentence prediction.
+    sentence-pair: pairs of single sentences; several share a sample."""
     length: int = 512
     """Tokens in a sample, including <s> and </s>."""
     sentence_eos: bool = True
     """Whether </s> follows every sentence, as in the data of the published checkpoints.
-    If false, </s> stands only between documents and at the end of a sample."""
+    If false, </s> stands only between documents and at the end of a sample.
+    Pairs have one </s> after each part, whatever this says."""
+    nsp: Literal["paper", "bert"] = "paper"
+    """How the second part of a pair is chosen.
+    paper: exactly half of the pairs of an epoch are random, as the BERT paper says.
+    bert: as BERT's released code, by whose rules more than half are random."""
+    short_seq_prob: float = 0.1
+    """Share of the documents whose segment pairs are made shorter, as in BERT's code."""
     mix: dict[str, float] = dataclasses.field(default_factory=dict)
     """Weights of sources; a source without one has weight 1.
     Samples of a source with weight 2 are shown twice as often; those with weight 0, never."""
@@ -67,9 +82,21 @@ class MaskingConfig:
 
     rate: float = 0.15
     """Share of the tokens that the model predicts."""
-    style: Literal["exact", "fairseq"] = "exact"
+    unit: Literal["token", "word", "span"] = "token"
+    """token: mask single tokens.
+    word: mask whole words.
+    span: mask spans of words, as SpanBERT."""
+    style: Literal["exact", "bernoulli", "fairseq"] = "exact"
     """exact: mask the rounded share of the tokens that are not special.
+    bernoulli: mask each of them with the same chance.
     fairseq: mask as fairseq does, special tokens too, to compare with its papers."""
+    static: int = 0
+    """0: draw new masks in every epoch.
+    N: repeat the masks after N epochs, as BERT's ten copies of the data do with 10."""
+    span_p: float = 0.2
+    """The lengths of spans in words are geometric with this parameter."""
+    span_words: int = 10
+    """Words in the longest span."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,9 +265,12 @@ def check(recipe: Recipe) -> None:
         require(value >= 1, name, value, "at least 1")
 
     require(0 <= recipe.seed < 2**63, "seed", recipe.seed, "from 0 to 2^63 - 1")
-    require(0 < recipe.masking.rate <= 0.9, "masking.rate", recipe.masking.rate, "in (0, 0.9]")
     for source, weight in recipe.data.mix.items():
         require(weight >= 0 and math.isfinite(weight), f"data.mix.{source}", weight, "at least 0")
+
+    check_masking(recipe.masking)
+    short = recipe.data.short_seq_prob
+    require(0 <= short <= 1, "data.short_seq_prob", short, "in [0, 1]")
 
     check_model(recipe.model)
     length, positions = recipe.data.length, recipe.model.positions
@@ -253,6 +283,21 @@ def check(recipe: Recipe) -> None:
             f"optim.warmup_steps: {recipe.optim.warmup_steps} steps of warmup are not fewer than "
             f"the run's {recipe.steps} steps",
             "raise --steps or lower --optim.warmup-steps",
+        )
+
+
+def check_masking(masking: MaskingConfig) -> None:
+    """Refuse masks that cannot be drawn. Raises `UserError` naming the key."""
+    require(0 < masking.rate <= 0.9, "masking.rate", masking.rate, "in (0, 0.9]")
+    require(masking.static >= 0, "masking.static", masking.static, "at least 0")
+    require(0 < masking.span_p < 1, "masking.span_p", masking.span_p, "in (0, 1)")
+    require(1 <= masking.span_words <= 100, "masking.span_words", masking.span_words, "1 to 100")
+
+    if masking.unit != "token" and masking.style != "exact":
+        raise UserError(
+            f"masking.style: {masking.style} masks single tokens, and masking.unit is "
+            f"{masking.unit}",
+            "use --masking.style exact, or --masking.unit token",
         )
 
 
@@ -321,16 +366,17 @@ def flatten(table: Mapping[str, object]) -> dict[str, object]:
     return flat
 
 
-def nest(flat: Mapping[str, object]) -> dict[str, Any]:
+def nest(flat: Mapping[str, object]) -> dict[str, object]:
     """The tables of a recipe: the inverse of `flatten`."""
-    tables: dict[str, Any] = {}
+    outer: dict[str, object] = {}
+    tables: dict[str, dict[str, object]] = {}
     for key, value in flat.items():
         table, _, inner = key.rpartition(".")
         if table:
             tables.setdefault(table, {})[inner] = value
         else:
-            tables[inner] = value
-    return tables
+            outer[inner] = value
+    return {**outer, **tables}
 
 
 # --- runs of older versions

@@ -110,7 +110,9 @@ def file_name(source: str, masking: MaskingConfig) -> str:
 
 def identify(data: Data, samples: int, masking: MaskingConfig) -> str:
     """A digest of all that decides the samples of a validation set."""
-    settings = f"{data.length} {samples} {FIXED_SEED} {masking} {VERSION}"
+    # Written out, so that a new setting does not change the identity of what is stored.
+    masks = f"MaskingConfig(rate={masking.rate}, style={masking.style!r})"
+    settings = f"{data.length} {samples} {FIXED_SEED} {masks} {VERSION}"
     lines = [*data.identity, data.tokenizer.digest, settings]
     return hashlib.blake2b("\n".join(lines).encode(), digest_size=16).hexdigest()
 
@@ -177,10 +179,12 @@ def evaluate(
     for number, part in enumerate(sets):
         for ids, places, labels in batches(part, world.rank, world.ranks):
             labels = labels.to(world.device)
+            # The samples are FULL-SENTENCES: one sequence each, then padding.
+            lengths = (ids != model.config.pad_id).sum(1, keepdim=True).to(world.device)
             with autocast:
                 # `forward` and not a call: a compiled model would be compiled again for this mode
                 # and shape.
-                logits = model.forward(ids.to(world.device), places.to(world.device))
+                logits = model.forward(ids.to(world.device), lengths, places.to(world.device))
             masked = (labels != IGNORED).sum()
             sums = [masked_lm_sum(logits, labels), hits(logits, labels), masked]
             totals[number] += torch.stack([value.double() for value in sums])

@@ -124,7 +124,7 @@ class Meter:
         self.tokens += tokens
         self.steps += 1
 
-    def line(self, step: int, batches: int, rate: float, norm: float, samples: int) -> TrainLine:
+    def line(self, step: int, batches: int, rate: float, norm: float, samples: float) -> TrainLine:
         """The line after `step` updates of `batches` batches; begins the next one.
 
         `rate` and `norm` are the last learning rate and gradient norm, `samples` those of an epoch.

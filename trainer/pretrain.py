@@ -260,11 +260,11 @@ def add_up_gradients(run: Run, state: State, loader: Loader) -> Sums:
         # Read before the buffer is given back, since the loader may fill it at once.
         masked += batch.masked
         tokens += batch.tokens
-        ids, places, labels = to_device(batch, loader, device)
+        ids, lengths, places, labels = to_device(batch, loader, device)
 
         seed_dropout(run, state, number)
         with run.autocast:
-            logits = run.model(ids, places)
+            logits = run.model(ids, lengths, places)
         loss = masked_lm_sum(logits, labels)
         (loss * loss_unit(run, state)).backward()  # type: ignore[no-untyped-call]
         loss_sum += loss.detach()
@@ -277,19 +277,21 @@ def add_up_gradients(run: Run, state: State, loader: Loader) -> Sums:
 
 def to_device(
     batch: MicroBatch, loader: Loader, device: torch.device
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Ids, places and labels on the device. A GPU copies from pinned memory while it computes, and
-    the buffer is given back for the time after the copy; on a CPU the tensors are the buffer."""
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Ids, lengths, places and labels on the device. A GPU copies from pinned memory while it
+    computes, and the buffer is given back for the time after the copy; on a CPU the tensors are the
+    buffer."""
     if device.type == "cpu":
-        return batch.ids, batch.places, batch.labels
+        return batch.ids, batch.lengths, batch.places, batch.labels
 
     ids = batch.ids.to(device, non_blocking=True)
+    lengths = batch.lengths.to(device, non_blocking=True)
     places = batch.places.to(device, non_blocking=True)
     labels = batch.labels.to(device, non_blocking=True)
     copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
     copied.record()
     loader.release(batch, copied)
-    return ids, places, labels
+    return ids, lengths, places, labels
 
 
 def seed_dropout(run: Run, state: State, number: int) -> None:
@@ -466,7 +468,8 @@ def is_due(step: int, every: int) -> bool:
 
 def log_step(run: Run, state: State, meter: Meter, rate: float, norm: float) -> None:
     """Log the steps since the last line and show them."""
-    line = meter.line(state.step, state.batches, rate, norm, len(run.data))
+    samples = run.data.epoch_samples
+    line = meter.line(state.step, state.batches, rate, norm, samples)
     if run.log:
         run.log.write("train", state.step, **vars(line))
     figures = f"loss {line.loss:.4f}  {line.tokens_per_second:,.0f} tokens/s"

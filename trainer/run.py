@@ -26,7 +26,7 @@ from shards.storage import files
 from trainer import checkpoint, evaluate, pretrained, run_info
 from trainer.checkpoint import State
 from trainer.config import ModelConfig, Recipe, check, fixed_keys, known_keys, load_run_recipe
-from trainer.data.samples import Data, open_data
+from trainer.data.samples import Data, open_training
 from trainer.display import Display
 from trainer.models.roberta import MaskedLM, build
 from trainer.optim import flatten_gradients, make_adamw
@@ -62,7 +62,7 @@ def open_on_host(job: Job, world: World) -> Data:
     """The training data. The first rank of each host makes the index, and the others read it."""
 
     def open_train() -> Data:
-        return open_data(job.shards, "train", job.recipe.data.length, job.recipe.data.sentence_eos)
+        return open_training(job.shards, job.recipe.data)
 
     data = world.agree(lambda: open_train() if world.local_rank == 0 else None)
     return world.agree(lambda: data or open_train())

@@ -29,6 +29,7 @@ from corpora.sources import load_source, survey_of
 from corpora.text.normalise import normalise
 from pipelines.home.documents import DOCUMENT_SCHEMA, REJECT_SCHEMA
 from pipelines.home.layout import CONCLUSION, INGEST, SURVEY, Home
+from pipelines.home.set_aside import complain_of_aside
 from pipelines.home.summaries import Summary, prune, read_summary, summaries
 from pipelines.progress.ticks import tick
 from pipelines.recipe import Recipe
@@ -47,7 +48,7 @@ from pipelines.wording import several
 from shards.errors import UserError
 from shards.storage import files
 
-VERSION = 1
+VERSION = 2
 
 ROW_GROUP_BYTES = 16_000_000
 """Text that is held and written together."""
@@ -84,7 +85,7 @@ def plan(
             if concluded is None:
                 raise UserError(
                     f"{home.root}: {name} was not surveyed",
-                    f"corpus build {home.root}/recipe.toml --home {home.root}",
+                    home.build_command,
                 )
             depends["survey"] = concluded.output
 
@@ -156,7 +157,7 @@ def read(home: Home, recipe: Recipe, task: SourceTask, output: files.Output) -> 
         Batches(rejects_output, REJECT_SCHEMA) as rejected,
     ):
         for record in _records(home, source, options, task.slice):
-            record = _normalised(record, mend)
+            record = _normalised(record, options, mend)
             counts["records"] += 1
             # The tick also tells the parent that this child lives, and names the record if it dies.
             begin = reached(record.path, record.position)
@@ -216,7 +217,7 @@ def ftfy_fix() -> Callable[[str], str]:
         import ftfy
     except ImportError:
         raise UserError(
-            "ftfy = true needs the package ftfy", "pip install 'corpusmill[ftfy]'", 3
+            "ftfy = true needs the package ftfy", "pip install '.[ftfy]' in the checkout", 3
         ) from None
 
     config = ftfy.TextFixerConfig(
@@ -230,9 +231,10 @@ def ftfy_fix() -> Callable[[str], str]:
 
 
 def _normalised(
-    record: Document | Reject, mend: Callable[[str], str] | None = None
+    record: Document | Reject, options: SourceOptions, mend: Callable[[str], str] | None = None
 ) -> Document | Reject:
-    """The record with clean text; a document without text, or with too much, becomes a reject."""
+    """The record with clean text and its language; a document without text, or with too much,
+    becomes a reject."""
     if isinstance(record, Reject):
         return record
 
@@ -245,7 +247,7 @@ def _normalised(
         refusal = Refusal("too_large", f"over {MAX_DOCUMENT_BYTES} bytes", text[:REJECT_TEXT])
         return refusal.at(record.path, record.position, record.url)
 
-    return dataclasses.replace(record, text=text)
+    return dataclasses.replace(record, text=text, language=options.language_of(record.language))
 
 
 def _document_row(source: str, document: Document) -> tuple[Any, ...]:
@@ -328,7 +330,7 @@ def prepare(job: Job) -> None:
 def account(job: Job) -> None:
     """Check that every record is a document or a reject, and say how many there are.
 
-    Raises `UserError` where no source gave a document.
+    Raises `UserError` where no source gave a document: exit 1 if slices were set aside, else 2.
     """
     documents = 0
     for name in job.recipe.sources:
@@ -337,9 +339,11 @@ def account(job: Job) -> None:
         _account_source(job, name, found)
 
     if not documents:
+        # A slice that failed is no unreadable input: the same command tries it again.
+        complain_of_aside(job.home)
         raise UserError(
             f"{job.home.root}: no input could be read: not one document",
-            f"corpus show {job.home.root} --rejects",
+            f"corpus show {job.home.quoted} --rejects",
         )
 
 
@@ -356,14 +360,14 @@ def _account_source(job: Job, name: str, found: list[Summary]) -> None:
         by_count = sorted(marks.items(), key=lambda item: (-item[1], item[0]))
         named = dict(by_count[:SAID_MARKS])
         others = len(marks) - len(named)
-        more = f" and {others} other marks: corpus stats {job.home.root}" if others else ""
+        more = f" and {others} other marks: corpus stats {job.home.quoted}" if others else ""
         job.say(f"ingest {name}: of the documents{listed(named)}{more}")
 
     # Every record was refused for its file: most likely a wrong kind or a wrong folder.
     if records and not documents and set(rejects) <= UNREADABLE:
         job.say(
             f"warning: {name}: nothing in its {several(len(found), 'slice')} could be read; "
-            f"corpus show {job.home.root} --rejects --source {name}"
+            f"corpus show {job.home.quoted} --rejects --source {name}"
         )
 
 

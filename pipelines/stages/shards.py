@@ -322,7 +322,7 @@ def finish(home: Home, recipe: Recipe) -> list[Summary]:
     if not written:
         raise UserError(
             f"{home.root}: no document is kept, so there is no shard",
-            f"corpus stats {home.root} shows where they went",
+            f"corpus stats {home.quoted} shows where they went",
             1,
         )
 

@@ -47,7 +47,7 @@ from pipelines.stages.encoder import (
 from pipelines.stages.job import Job
 from pipelines.stages.shards import WRITE_SHARDS
 from pipelines.stages.stage import Pass, Result, Stage
-from pipelines.wording import several
+from pipelines.wording import several, share
 from shards.errors import UserError
 from shards.format import token_dtype, token_schema
 from shards.roles import is_lossless, roles_of
@@ -72,7 +72,7 @@ def plan(home: Home, recipe: Recipe) -> list[Task]:
     """
     vocabulary = read_summary(home.summary(TOKENIZER, "all", "tokenizer"))
     if vocabulary is None:
-        raise UserError(f"{home.root}: no vocabulary yet", f"corpus train-tokenizer {home.root}")
+        raise UserError(f"{home.root}: no vocabulary yet", f"corpus train-tokenizer {home.quoted}")
 
     slices = ordered_slices(home, recipe)
     wanted = {(summary.source, summary.slice) for summary in slices}
@@ -91,7 +91,7 @@ def plan(home: Home, recipe: Recipe) -> list[Task]:
             stage=VERSION,
             seed=recipe.seed,
             whitespace=recipe.shards.whitespace,
-            language=recipe.sources[summary.source].language,
+            language=recipe.sources[summary.source].told,
             packages=packages,
             tokenizer=vocabulary.output,
             documents=summary.output,
@@ -123,7 +123,7 @@ def tokenize(home: Home, recipe: Recipe, task: Task, output: files.Output) -> Re
     dtype = token_dtype(size)
     schema = work_schema(dtype)
     kept = kept_rows(home, recipe, task.ingested)
-    language = recipe.sources[task.source].language
+    language = recipe.sources[task.source].told
     documents = task.ingested.counts["documents"]
     counts = Counter[str](kept=0, bytes=0, sentences=0, tokens=0)
     if unknown is not None:
@@ -222,7 +222,7 @@ def _unknown_share(encoded: list[Summary], tokens: int) -> str:
     counted = [summary.counts["unknown"] for summary in encoded if "unknown" in summary.counts]
     if not counted:
         return ""
-    return f", {sum(counted):,} unknown ({sum(counted) / max(tokens, 1):.2%})"
+    return f", {sum(counted):,} of them unknown ({share(sum(counted), tokens)})"
 
 
 STAGE = Stage(

@@ -395,9 +395,11 @@ def test_links_that_go_in_circles_and_names_that_are_no_utf8(
     code, _, err = build_of(tmp_path, corpus, text=GOOD.replace("{input}", f"{tmp_path}/in/**"))
     assert code == 0, err
     figures = json.loads(corpus("stats", tmp_path / "home", "--json")[1])["total"]
-    assert (figures["documents"], figures["rejects"]) == (3, {"unreadable": 1})
-    rejects = json.loads(corpus("show", tmp_path / "home", "--rejects", "--json")[1])["records"]
-    assert rejects[0]["path"] == "caf\\udce9.txt"
+    assert (figures["documents"], figures["rejects"]) == (4, {})
+    (record,) = json.loads(corpus("why", tmp_path / "home", "caf\\udce9.txt", "--json")[1])[
+        "records"
+    ]
+    assert (record["path"], record["text"]) == ("caf\\udce9.txt", "text")
 
 
 def test_figures_of_an_earlier_ingest_are_not_shown(tmp_path: Path, corpus: Corpus) -> None:

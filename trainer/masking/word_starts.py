@@ -24,14 +24,13 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import normalizers, pre_tokenizers
 
 from shards.errors import UserError
-from shards.roles import byte_letters, vocabulary_of
+from shards.roles import TokenizerFile, byte_letters, vocabulary_of
 
 WITHOUT_SPACES = (
     (0x0E00, 0x0EFF),  # Thai, Lao
@@ -115,7 +114,7 @@ def read_tokens(tokenizer_json: str | bytes) -> list[Token]:
     return tokens
 
 
-def model_tokens(data: dict[str, Any]) -> Iterator[Token]:
+def model_tokens(data: TokenizerFile) -> Iterator[Token]:
     """The tokens of the model. Raises `UserError`."""
     model = data["model"]
     kind = model.get("type", "BPE")
