@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from corpora.quality.exclusions import Listed, matching_entry
 from corpora.quality.lists import Entry, places_of
 from corpora.quality.rules import RulesConfig
+from corpora.text.urls import host_of
 from shards.errors import UserError
 
 LISTS = ("exclude_urls", "exclude_domains", "exclude_hashes")
@@ -35,7 +36,12 @@ class Matches:
         """`matched` of a removed document; nothing where no line can be named."""
         rule = str(fate.get("rule"))
         found = ""
-        if rule in LISTS:
+        if rule == "only_domains":
+            host = host_of(str(row["url"] or ""))
+            found = f"its list does not name {host}" if host else "it has no address"
+        elif rule == "require_date":
+            found = "it has no date"
+        elif rule in LISTS:
             found = self._line_of_list(rule, row)
         elif rule in PATTERNS:
             found = _line_of_text(PATTERNS[rule], str(row["text"]))

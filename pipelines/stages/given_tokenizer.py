@@ -9,6 +9,8 @@ from typing import Any
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
 
 from pipelines.home.fingerprints import fingerprint
+from pipelines.recipe import KEEP_LOSES, KEEP_REMEDY, Recipe, TokenizerConfig
+from pipelines.stages.wordpiece import read_vocab_txt, wordpiece_tokenizer
 from shards.errors import UserError
 from shards.roles import (
     BERT,
@@ -26,7 +28,16 @@ from shards.storage import files
 Content = dict[str, Any]
 """The content of a `tokenizer.json`."""
 
-FILES = ("tokenizer.json", "vocab.json", "merges.txt", "encoder.json", "vocab.bpe", "dict.txt")
+FILES = (
+    "tokenizer.json",
+    "vocab.txt",
+    "tokenizer_config.json",
+    "vocab.json",
+    "merges.txt",
+    "encoder.json",
+    "vocab.bpe",
+    "dict.txt",
+)
 """What a folder of a vocabulary may hold."""
 
 
@@ -170,29 +181,83 @@ def forged(tokenizer: Tokenizer) -> list[str]:
     return found
 
 
-def load_given(path: str) -> Tokenizer:
-    """A vocabulary from tokenizer.json or from a folder.
+def check_vocabulary(recipe: Recipe) -> None:
+    """Refuse at the start a given vocabulary that cannot serve. Raises `UserError`."""
+    if recipe.tokenizer.path is None:
+        return
 
-    The folder holds tokenizer.json, or vocab.json and merges.txt, or encoder.json and vocab.bpe,
-    with dict.txt for RoBERTa's ids. Raises `UserError` where it cannot be read, or puts a space
-    before every text.
+    tokenizer = load_vocabulary(recipe.tokenizer)
+    if recipe.shards.whitespace == "keep" and not is_lossless(json.loads(tokenizer.to_str())):
+        raise UserError(KEEP_LOSES, KEEP_REMEDY)
+
+
+def load_vocabulary(config: TokenizerConfig) -> Tokenizer:
+    """The vocabulary at `config.path`. Raises `UserError` as `load_given`, and where it is not of
+    the kind that the recipe asks for."""
+    assert config.path is not None
+    tokenizer = load_given(config.path, config.lowercase)
+    kind = type(tokenizer.model).__name__
+    if config.kind == "wordpiece" and kind != "WordPiece":
+        raise UserError(
+            f"tokenizer.path: {config.path}: a vocabulary of kind {kind}, not WordPiece",
+            "leave out tokenizer.kind, which is for training, or give a WordPiece vocabulary",
+        )
+    return tokenizer
+
+
+def load_given(path: str, lowercase: bool = False) -> Tokenizer:
+    """A vocabulary from tokenizer.json or vocab.txt, or from a folder.
+
+    The folder holds tokenizer.json, or vocab.txt, or vocab.json and merges.txt, or encoder.json and
+    vocab.bpe, with dict.txt for RoBERTa's ids. `lowercase` is for vocab.txt, which does not tell.
+    Raises `UserError` where it cannot be read, puts a space before every text, or cannot encode.
     """
     try:
         if files.is_folder(path):
             names = {address.rsplit("/", 1)[1] for address in files.list_files(path)}
-            if "tokenizer.json" not in names:
+            inner = [name for name in ("tokenizer.json", "vocab.txt") if name in names]
+            if not inner:
+                _refuse_lowercase(path, lowercase)
                 return _from_gpt2_files(path, names)
-            path = files.join(path, "tokenizer.json")
-        tokenizer = Tokenizer.from_str(files.read_bytes(path).decode())
+            path = files.join(path, inner[0])
+
+        content = files.read_bytes(path)
+        if path.endswith(".txt"):
+            return _checked(path, _from_vocab_txt(path, content, lowercase))
+        _refuse_lowercase(path, lowercase)
+        tokenizer = Tokenizer.from_str(content.decode())
     except UserError:
         raise
     except Exception as error:  # what the Rust side raises for a file it does not understand
         raise UserError(
             f"tokenizer.path: {path}: {error}",
-            "give a tokenizer.json of the Hugging Face tokenizers package",
+            "give a tokenizer.json of the Hugging Face tokenizers package, or a vocab.txt of BERT",
         ) from None
     _refuse_prefix_space(path, json.loads(tokenizer.to_str()))
     return _checked(path, tokenizer)
+
+
+def _from_vocab_txt(path: str, content: bytes, lowercase: bool) -> Tokenizer:
+    """The WordPiece of a `vocab.txt`. Raises `UserError` where a `tokenizer_config.json` beside it
+    says that it is for another case."""
+    beside = files.join(path.rpartition("/")[0] or ".", "tokenizer_config.json")
+    if files.exists(beside):
+        said = json.loads(files.read_bytes(beside)).get("do_lower_case")
+        if said is not None and bool(said) != lowercase:
+            raise UserError(
+                f"tokenizer.lowercase: {str(lowercase).lower()}, but {beside} says do_lower_case "
+                f"is {str(bool(said)).lower()}",
+                f"set lowercase to {str(bool(said)).lower()} in [tokenizer]",
+            )
+    return wordpiece_tokenizer(read_vocab_txt(content), lowercase)
+
+
+def _refuse_lowercase(path: str, lowercase: bool) -> None:
+    if lowercase:
+        raise UserError(
+            f"tokenizer.lowercase: {path} itself tells whether letters are made lower case",
+            "leave out tokenizer.lowercase, which is for vocab.txt and for training",
+        )
 
 
 def _checked(path: str, tokenizer: Tokenizer) -> Tokenizer:
@@ -244,7 +309,8 @@ def _from_gpt2_files(path: str, names: set[str]) -> Tokenizer:
     if not complete:
         raise UserError(
             f"tokenizer.path: {path}: no vocabulary in this folder",
-            "it needs tokenizer.json, vocab.json and merges.txt, or encoder.json and vocab.bpe",
+            "it needs tokenizer.json, vocab.txt, vocab.json and merges.txt, or encoder.json and "
+            "vocab.bpe",
         )
 
     ids_file, merges_file = complete[0]
