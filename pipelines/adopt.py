@@ -18,7 +18,7 @@ from pipelines.home.summaries import Summary, summaries
 from pipelines.recipe import Recipe, flat, recipe_digest, said, setting_at
 from pipelines.stages import ingest, rules
 from pipelines.stages.accounts import total
-from pipelines.stages.given_tokenizer import load_given
+from pipelines.stages.given_tokenizer import check_vocabulary
 from pipelines.stages.job import Say
 from pipelines.stages.table import STAGES
 from pipelines.wording import several
@@ -71,8 +71,7 @@ def adopt_recipe(
         rules.check_rules(options.rules, recipe.tokenizer.path)
         if options.ftfy:
             ingest.ftfy_fix()
-    if recipe.tokenizer.path:
-        load_given(recipe.tokenizer.path)
+    check_vocabulary(recipe)
 
     write_recipe(home, recipe)
 
@@ -197,6 +196,7 @@ def forget_untouched(home: Home) -> None:
     A home with a slice that was set aside stays: `corpus status` explains it, and the same command
     tries the slice again.
     """
+    # A summary or a note means that a slice was at least tried.
     if files.list_folders(home.file("summaries")) or slices_aside(home):
         return
     for name in ("recipe.toml", "work", *FOLDERS):

@@ -51,12 +51,14 @@ class Setting:
 
     `affects` names the first stage whose result depends on it. A `place` says where something is
     stored: it is relative to the recipe's folder, and moving the thing changes nothing. Of a place
-    with `content` the files are read whole, and a change of their content counts.
+    with `content` the files are read whole, and a change of their content counts. A setting that
+    came `later` than the first homes is left out of the digests where it has its default.
     """
 
     affects: Affects = "ingest"
     place: bool = False
     content: bool = False
+    later: bool = False
 
     @property
     def decides(self) -> bool:
@@ -64,9 +66,11 @@ class Setting:
         return self.affects != "nothing" and not self.place
 
 
-def setting(default: T, affects: Affects, place: bool = False, content: bool = False) -> T:
+def setting(
+    default: T, affects: Affects, place: bool = False, content: bool = False, later: bool = False
+) -> T:
     """A field of a recipe's dataclass, with its default and what it affects."""
-    metadata = {"setting": Setting(affects, place, content)}
+    metadata = {"setting": Setting(affects, place, content, later)}
     return dataclasses.field(default=default, metadata=metadata)
 
 

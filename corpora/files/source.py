@@ -35,7 +35,7 @@ from corpora.guard import shared_guard
 from corpora.inputs.complaints import in_words
 from corpora.inputs.find import find, group, kind_of
 from corpora.inputs.streams import DAMAGE, open_inflated, read_lines, what_broke
-from corpora.text.language import ANY, other_language
+from corpora.text.language import ANY, known_languages, other_language
 from corpora.text.language_codes import language_code, same_language
 from corpora.web.page import (
     EXTRACTOR,
@@ -266,7 +266,11 @@ def _text(
 def _page(options: FilesOptions, part: Part, content: bytes) -> Document | Reject:
     """A web page, whose parser runs in a child that can be killed. The moment of its crawl is not
     known, so its date is not checked."""
-    settings = PageSettings(language=options.language, min_characters=options.min_characters)
+    # Of a language that langdetect does not know, its word is worth nothing.
+    is_known = options.language == ANY or options.language in known_languages()
+    settings = PageSettings(
+        language=options.language if is_known else ANY, min_characters=options.min_characters
+    )
     page: Page | Refusal = shared_guard(EXTRACTOR).call(content, settings=settings)
     if isinstance(page, Refusal):
         return page.at(part.path, 0)
@@ -277,7 +281,7 @@ def _page(options: FilesOptions, part: Part, content: bytes) -> Document | Rejec
         text=page.text,
         title=page.title,
         date=page.date,
-        language=page.language,
+        language=page.language if is_known else None,
         digest=digest,
         extra=page.notes(),
     )

@@ -44,6 +44,8 @@ def in_words(error: BaseException) -> str:
         return f"not valid in this encoding: {error}"[:200]
     if isinstance(error, json.JSONDecodeError):
         what = next((_JSON[said] for said in _JSON if error.msg.startswith(said)), "not JSON")
+        if error.pos >= len(error.doc.rstrip()):
+            what = "it ends too early"
         return f"not valid JSON at character {error.pos + 1:,}: {what}"
     if isinstance(error, RecursionError):
         return "lists or objects are nested too deeply"

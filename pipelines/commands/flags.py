@@ -203,7 +203,7 @@ def parse_with_recipe(name: str, arguments: list[str]) -> "tuple[Recipe, Run, li
     `name`: of the command. Returns the recipe, the flags that are no keys of it, and Beam's
     options. Raises `UserError`: no recipe, a wrong key or value, an unknown option.
     """
-    from pipelines.recipe import complete, load_recipe, with_absolute_paths
+    from pipelines.recipe import complete, load_recipe, with_absolute_paths, with_kind
 
     path = _recipe_argument(arguments)
     if path is None:
@@ -230,6 +230,7 @@ def parse_with_recipe(name: str, arguments: list[str]) -> "tuple[Recipe, Run, li
         for source in recipe.sources
     }
     changed = dataclasses.replace(recipe, **{key: values[key] for key in keys}, sources=sources)
+    changed = with_kind(changed, recipe)
     return complete(changed, os.getcwd()), values["run"], beam_arguments
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from corpora.quality.exclusions import Listed, matching_entry
 from corpora.quality.lists import Entry, places_of
 from corpora.quality.rules import RulesConfig
+from corpora.text.urls import host_of
 from shards.errors import UserError
 
 LISTS = ("exclude_urls", "exclude_domains", "exclude_hashes")
@@ -35,7 +36,12 @@ class Matches:
         """`matched` of a removed document; nothing where no line can be named."""
         rule = str(fate.get("rule"))
         found = ""
-        if rule in LISTS:
+        if rule == "only_domains":
+            host = host_of(str(row["url"] or ""))
+            found = f"its list does not name {host}" if host else "it has no address"
+        elif rule == "require_date":
+            found = "it has no date"
+        elif rule in LISTS:
             found = self._line_of_list(rule, row)
         elif rule in PATTERNS:
             found = _line_of_text(PATTERNS[rule], str(row["text"]))
@@ -43,6 +49,7 @@ class Matches:
 
     def _line_of_list(self, rule: str, row: Mapping[str, object]) -> str:
         if rule not in self.places:
+            # A list of millions of domains is read once, not for each document.
             try:
                 self.places[rule] = places_of(getattr(self.rules, rule), rule)
             except UserError:  # the list is gone since the build
@@ -61,6 +68,7 @@ def _line_of_text(pattern: re.Pattern[str], text: str) -> str:
     match = pattern.search(text)
     if match is None:
         return ""
+    # Counted from 1, as editors do.
     number = text.count("\n", 0, match.start()) + 1
     begin = text.rfind("\n", 0, match.start()) + 1
     # around the match: a paragraph is one line

@@ -9,6 +9,8 @@ from typing import Any
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
 
 from pipelines.home.fingerprints import fingerprint
+from pipelines.recipe import KEEP_LOSES, KEEP_REMEDY, Recipe, TokenizerConfig
+from pipelines.stages.wordpiece import read_vocab_txt, wordpiece_tokenizer
 from shards.errors import UserError
 from shards.roles import (
     BERT,
@@ -26,7 +28,16 @@ from shards.storage import files
 Content = dict[str, Any]
 """The content of a `tokenizer.json`."""
 
-FILES = ("tokenizer.json", "vocab.json", "merges.txt", "encoder.json", "vocab.bpe", "dict.txt")
+FILES = (
+    "tokenizer.json",
+    "vocab.txt",
+    "tokenizer_config.json",
+    "vocab.json",
+    "merges.txt",
+    "encoder.json",
+    "vocab.bpe",
+    "dict.txt",
+)
 """What a folder of a vocabulary may hold."""
 
 
@@ -39,20 +50,22 @@ def with_special_tokens(tokenizer: Tokenizer) -> Tokenizer:
     dropout are turned off. Raises `UserError` where text can give the id of a special token.
     """
     data = json.loads(tokenizer.to_str())
+    # A file saved by someone who trained with it may still hold these.
     data["truncation"] = data["padding"] = None
     if data["model"].get("dropout") is not None:
         data["model"]["dropout"] = None
 
     names = role_names(data)
     vocabulary = tokenizer.get_vocab()
-    first = [name for name in names.values() if name not in vocabulary]
-    last = [name for name in first if name == ROBERTA["mask"]]
-    first = [name for name in first if name not in last]
+    # Only the id of the padding costs rows of positions; RoBERTa's mask is the last id.
+    missing = [name for name in names.values() if name not in vocabulary]
+    first = [name for name in missing if name != ROBERTA["mask"]]
     if first:
         move_ids(data, first)
     write_unknown(data, names["unknown"])
     mark_special(data, list(names.values()))
 
+    # Those at the front are in the model now, so that this only marks them.
     made = Tokenizer.from_str(json.dumps(data))
     for name in [*first, *names.values()]:
         made.add_special_tokens([special(name)])
@@ -79,6 +92,7 @@ def role_names(data: Content) -> dict[str, str]:
         # A vocabulary of BERT's kind has BERT's names, whatever else is in it.
         names[role] = family[role] if family[role] in own or not own else own[0]
 
+    # The model writes this one, whatever else the file calls unknown.
     unknown = unknown_token(data["model"])
     if unknown is not None and not is_lossless(data):
         names["unknown"] = unknown
@@ -131,6 +145,7 @@ def keep_text_as_text(tokenizer: Tokenizer) -> Tokenizer:
     if not forged(tokenizer):
         return tokenizer
 
+    # What the model sees are the pieces between splits, none of which is a whole name any more.
     names = [name for name in special_ids(tokenizer) if len(name) > 1]
     parts = [f"{re.escape(name[0])}(?={re.escape(name[1:])})" for name in names]
     split: pre_tokenizers.PreTokenizer = pre_tokenizers.Split(Regex("|".join(parts)), "isolated")
@@ -159,6 +174,7 @@ def forged(tokenizer: Tokenizer) -> list[str]:
     unknown = None if is_lossless(content) else roles_of(content)["unknown"]
     reserved = set(special.values()) - {unknown}
 
+    # As `read_tokenizer` encodes: alone, at the ends and inside of words, after a line end.
     as_text = Tokenizer.from_str(tokenizer.to_str())
     as_text.encode_special_tokens = True
     found = []
@@ -170,29 +186,83 @@ def forged(tokenizer: Tokenizer) -> list[str]:
     return found
 
 
-def load_given(path: str) -> Tokenizer:
-    """A vocabulary from tokenizer.json or from a folder.
+def check_vocabulary(recipe: Recipe) -> None:
+    """Refuse at the start a given vocabulary that cannot serve. Raises `UserError`."""
+    if recipe.tokenizer.path is None:
+        return
 
-    The folder holds tokenizer.json, or vocab.json and merges.txt, or encoder.json and vocab.bpe,
-    with dict.txt for RoBERTa's ids. Raises `UserError` where it cannot be read, or puts a space
-    before every text.
+    tokenizer = load_vocabulary(recipe.tokenizer)
+    if recipe.shards.whitespace == "keep" and not is_lossless(json.loads(tokenizer.to_str())):
+        raise UserError(KEEP_LOSES, KEEP_REMEDY)
+
+
+def load_vocabulary(config: TokenizerConfig) -> Tokenizer:
+    """The vocabulary at `config.path`. Raises `UserError` as `load_given`, and where it is not of
+    the kind that the recipe asks for."""
+    assert config.path is not None
+    tokenizer = load_given(config.path, config.lowercase)
+    kind = type(tokenizer.model).__name__
+    if config.kind == "wordpiece" and kind != "WordPiece":
+        raise UserError(
+            f"tokenizer.path: {config.path}: a vocabulary of kind {kind}, not WordPiece",
+            "leave out tokenizer.kind, which is for training, or give a WordPiece vocabulary",
+        )
+    return tokenizer
+
+
+def load_given(path: str, lowercase: bool = False) -> Tokenizer:
+    """A vocabulary from tokenizer.json or vocab.txt, or from a folder.
+
+    The folder holds tokenizer.json, or vocab.txt, or vocab.json and merges.txt, or encoder.json and
+    vocab.bpe, with dict.txt for RoBERTa's ids. `lowercase` is for vocab.txt, which does not tell.
+    Raises `UserError` where it cannot be read, puts a space before every text, or cannot encode.
     """
     try:
         if files.is_folder(path):
             names = {address.rsplit("/", 1)[1] for address in files.list_files(path)}
-            if "tokenizer.json" not in names:
+            inner = [name for name in ("tokenizer.json", "vocab.txt") if name in names]
+            if not inner:
+                _refuse_lowercase(path, lowercase)
                 return _from_gpt2_files(path, names)
-            path = files.join(path, "tokenizer.json")
-        tokenizer = Tokenizer.from_str(files.read_bytes(path).decode())
+            path = files.join(path, inner[0])
+
+        content = files.read_bytes(path)
+        if path.endswith(".txt"):
+            return _checked(path, _from_vocab_txt(path, content, lowercase))
+        _refuse_lowercase(path, lowercase)
+        tokenizer = Tokenizer.from_str(content.decode())
     except UserError:
         raise
     except Exception as error:  # what the Rust side raises for a file it does not understand
         raise UserError(
             f"tokenizer.path: {path}: {error}",
-            "give a tokenizer.json of the Hugging Face tokenizers package",
+            "give a tokenizer.json of the Hugging Face tokenizers package, or a vocab.txt of BERT",
         ) from None
     _refuse_prefix_space(path, json.loads(tokenizer.to_str()))
     return _checked(path, tokenizer)
+
+
+def _from_vocab_txt(path: str, content: bytes, lowercase: bool) -> Tokenizer:
+    """The WordPiece of a `vocab.txt`. Raises `UserError` where a `tokenizer_config.json` beside it
+    says that it is for another case."""
+    beside = files.join(path.rpartition("/")[0] or ".", "tokenizer_config.json")
+    if files.exists(beside):
+        said = json.loads(files.read_bytes(beside)).get("do_lower_case")
+        if said is not None and bool(said) != lowercase:
+            raise UserError(
+                f"tokenizer.lowercase: {str(lowercase).lower()}, but {beside} says do_lower_case "
+                f"is {str(bool(said)).lower()}",
+                f"set lowercase to {str(bool(said)).lower()} in [tokenizer]",
+            )
+    return wordpiece_tokenizer(read_vocab_txt(content), lowercase)
+
+
+def _refuse_lowercase(path: str, lowercase: bool) -> None:
+    if lowercase:
+        raise UserError(
+            f"tokenizer.lowercase: {path} itself tells whether letters are made lower case",
+            "leave out tokenizer.lowercase, which is for vocab.txt and for training",
+        )
 
 
 def _checked(path: str, tokenizer: Tokenizer) -> Tokenizer:
@@ -244,7 +314,8 @@ def _from_gpt2_files(path: str, names: set[str]) -> Tokenizer:
     if not complete:
         raise UserError(
             f"tokenizer.path: {path}: no vocabulary in this folder",
-            "it needs tokenizer.json, vocab.json and merges.txt, or encoder.json and vocab.bpe",
+            "it needs tokenizer.json, vocab.txt, vocab.json and merges.txt, or encoder.json and "
+            "vocab.bpe",
         )
 
     ids_file, merges_file = complete[0]

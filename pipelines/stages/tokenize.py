@@ -47,7 +47,7 @@ from pipelines.stages.encoder import (
 from pipelines.stages.job import Job
 from pipelines.stages.shards import WRITE_SHARDS
 from pipelines.stages.stage import Pass, Result, Stage
-from pipelines.wording import several
+from pipelines.wording import several, share
 from shards.errors import UserError
 from shards.format import token_dtype, token_schema
 from shards.roles import is_lossless, roles_of
@@ -222,7 +222,7 @@ def _unknown_share(encoded: list[Summary], tokens: int) -> str:
     counted = [summary.counts["unknown"] for summary in encoded if "unknown" in summary.counts]
     if not counted:
         return ""
-    return f", {sum(counted):,} unknown ({sum(counted) / max(tokens, 1):.2%})"
+    return f", {sum(counted):,} of them unknown ({share(sum(counted), tokens)})"
 
 
 STAGE = Stage(

@@ -1,5 +1,5 @@
-"""Stage `tokenizer`: a byte-level BPE vocabulary, trained on a sample of the kept text, or a given
-one.
+"""Stage `tokenizer`: a vocabulary of byte-level BPE or WordPiece, trained on a sample of the kept
+text, or a given one.
 
 A document is in the sample by the hash of its id, so that the sample does not depend on slices,
 order or workers. Where no document is in it by its hash, the one with the lowest hash is.
@@ -8,8 +8,8 @@ A home keeps its vocabulary when documents are added: tokens of what was there, 
 on them, stay as they are. It is trained anew when the recipe changes what it is trained on, or when
 the user asks for it (`forget_vocabulary`).
 
-Ids of a trained vocabulary: `<s>` 0, `<pad>` 1, `</s>` 2, `<unk>` 3, then 256 bytes and the merges,
-`<mask>` last.
+Ids of a trained byte-level BPE: `<s>` 0, `<pad>` 1, `</s>` 2, `<unk>` 3, then 256 bytes and the
+merges, `<mask>` last. Those of WordPiece: `pipelines.stages.wordpiece`.
 """
 
 import dataclasses
@@ -39,9 +39,10 @@ from pipelines.home.summaries import (
 from pipelines.progress.ticks import tick
 from pipelines.recipe import Recipe, ShardsConfig, TokenizerConfig, deciding, digest_of
 from pipelines.stages.accounts import total
-from pipelines.stages.given_tokenizer import given_digest, load_given, special
+from pipelines.stages.given_tokenizer import given_digest, load_vocabulary, special
 from pipelines.stages.job import Job
 from pipelines.stages.stage import Pass, Result, Stage, Work, run_task
+from pipelines.stages.wordpiece import train_wordpiece
 from pipelines.wording import amount
 from shards.errors import UserError
 from shards.roles import ROBERTA, ROLES
@@ -50,6 +51,8 @@ from shards.storage import files
 SAMPLE = "sample"
 
 VERSION = 2
+
+WORDPIECE_VERSION = 1
 
 GIVEN_VERSION = 3
 """Of what is done to a given vocabulary, which changes no trained one."""
@@ -214,7 +217,10 @@ def train(home: Home, recipe: Recipe) -> list[Summary]:
     path = recipe.tokenizer.path
     if path:
         wanted = fingerprint(
-            stage=GIVEN_VERSION, given=given_digest(path), packages=package_versions("tokenizers")
+            stage=GIVEN_VERSION,
+            given=given_digest(path),
+            packages=package_versions("tokenizers"),
+            **_of_kind(recipe.tokenizer),
         )
         task = TokenizerTask(home=home.root, recipe=key, fingerprint=wanted)
     else:
@@ -293,7 +299,15 @@ def _trained_fingerprint(recipe: Recipe, found: Training) -> str:
         sample_bytes=recipe.tokenizer.sample_bytes,
         packages=package_versions("tokenizers"),
         inputs=inputs,
+        **_of_kind(recipe.tokenizer),
     )
+
+
+def _of_kind(config: TokenizerConfig) -> dict[str, object]:
+    """What a fingerprint needs of WordPiece; nothing of byte-level BPE, whose homes are older."""
+    if config.kind == "bpe" and not config.lowercase:
+        return {}
+    return {"kind": config.kind, "lowercase": config.lowercase, "wordpiece": WORDPIECE_VERSION}
 
 
 def _samples(home: Home, found: Training) -> tuple[Summary, ...]:
@@ -314,7 +328,7 @@ def make_tokenizer(home: Home, recipe: Recipe, task: TokenizerTask, output: file
     counts = {}
 
     if config.path:
-        tokenizer = load_given(config.path)
+        tokenizer = load_vocabulary(config)
         wanted = tokenizer.get_vocab_size()
     else:
         samples = _never_empty(task.samples)
@@ -326,7 +340,14 @@ def make_tokenizer(home: Home, recipe: Recipe, task: TokenizerTask, output: file
                 f"{home.root}: no text to train a vocabulary on",
                 f"corpus stats {home.quoted} shows where it went; or set tokenizer.path",
             )
-        tokenizer = train_bpe(_texts(home, samples), config)
+        if config.kind == "wordpiece":
+
+            def texts() -> Iterator[str]:
+                return _texts(home, samples)
+
+            tokenizer = train_wordpiece(texts, config.vocab_size, config.lowercase)
+        else:
+            tokenizer = train_bpe(_texts(home, samples), config)
         wanted = config.vocab_size
 
     output.write(tokenizer.to_str(pretty=True).encode())

@@ -115,6 +115,27 @@ def test_a_label_beside_a_filter(tmp_path: Path) -> None:
     assert found == {(name, "lv-LV") for name in names}
 
 
+EU = "Hiriko kontseilua berriro bildu zen zubiaz eta haren ondoan bizi den jendeaz hitz egiteko. "
+
+
+@pytest.mark.parametrize("wanted", ["eu", "nb"])
+def test_languages_that_langdetect_does_not_know(wanted: str, tmp_path: Path) -> None:
+    """Nor by this name. Of pages too, which langdetect would take for Spanish."""
+    own = (
+        EU
+        if wanted == "eu"
+        else "Byrådet møttes igjen for å snakke om brua og om dem som bor der. "
+    )
+    (tmp_path / "in").mkdir()
+    for name, text in (("own", own), ("en", EN), ("lv", LV)):
+        (tmp_path / "in" / f"{name}.txt").write_text(text * 4)
+        page = PAGE.format("".join(f"<p>{text * 3} {number}</p>" for number in range(9)))
+        (tmp_path / "in" / f"{name}.html").write_text(page)
+    home = built(tmp_path, f'language = "{wanted}"')
+    kept = {(record["path"], record["language"]) for record in looked.documents(home)}
+    assert kept == {("own.txt", wanted), ("own.html", wanted)}
+
+
 @pytest.mark.parametrize("form", ["jsonl", "parquet"])
 def test_a_field_tells_the_language(form: str, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()

@@ -4,7 +4,8 @@ Without weights all samples form one order, each of them once an epoch. With wei
 mixed in blocks, each with an exact count of every source, and each source has its own order and its
 own epochs. The plans of a format with pairs differ in their number of samples, and so do its
 epochs; ten in a row always have the same number. Nothing is stored and nothing depends on what was
-drawn before, so resuming costs as little as starting. Memory: O(1) per request, or one epoch's table below 10,000 samples.
+drawn before, so resuming costs as little as starting. Memory: O(1) per request, or one epoch's
+table below 10,000 samples.
 """
 
 from dataclasses import dataclass

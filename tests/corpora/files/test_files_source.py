@@ -322,6 +322,8 @@ DETAILS = {
     b'{"text": "cut': "not valid JSON at character 10: a string does not end",
     b'{"text": "a" "b": 1}': "not valid JSON at character 14: a comma is missing",
     b"{'text': 1}": "not valid JSON at character 2: a key must be in double quotes",
+    b'{"text": "a"': "not valid JSON at character 13: it ends too early",
+    b'{"text": ': "not valid JSON at character 10: it ends too early",
     b'{"text": }': "not valid JSON at character 10: a value is missing",
     b'{"text": "a"} {}': (
         "not valid JSON at character 15: there is more after the end of the value"

@@ -199,6 +199,11 @@ def test_a_long_text_is_judged_by_its_middle() -> None:
     assert (other_language(text, "de"), other_language(text, "en")) == (None, "de")
 
 
+def test_what_cannot_be_told_apart_is_in_no_other_language() -> None:
+    """Latgalian, which the detectors take for Latvian."""
+    assert [other_language(text, "ltg") for text in PROSE.values()] == [None] * len(PROSE)
+
+
 def test_both_ways_of_norwegian_and_serbian_are_wanted_ones() -> None:
     norwegian = "Byrådet møttes igjen for å snakke om brua og om folkene som bor i nærheten av den."
     serbian = "Градско веће се поново састало да разговара о мосту и људима који живе поред њега."

@@ -78,6 +78,22 @@ def test_the_rule_and_the_line_that_matched(home: str, corpus: Corpus) -> None:
     assert removed(corpus, home, "exclude_urls")[0].endswith("line 2: c.example/four)")
 
 
+@pytest.mark.parametrize(
+    ("rule", "why"),
+    [
+        ("require_date = true", "require_date (it has no date)"),
+        ('only_domains = "blocked.csv"', "only_domains (its list does not name b.example)"),
+    ],
+)
+def test_what_a_document_lacks(rule: str, why: str, tmp_path: Path, corpus: Corpus) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.jsonl").write_text(json.dumps(ROWS[1]) + "\n")
+    (tmp_path / "blocked.csv").write_text("domain\na.example\n")
+    (tmp_path / "recipe.toml").write_text(f"{RECIPE.partition('exclude')[0]}{rule}\n")
+    home = plain_build(tmp_path / "recipe.toml", tmp_path / "home", "dedup")
+    assert removed(corpus, home, "rules") == [f"removed: by the rule {why}"]
+
+
 def test_a_hash_is_found_in_its_list(home: str, corpus: Corpus, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.jsonl").write_text(json.dumps(ROWS[0]) + "\n")

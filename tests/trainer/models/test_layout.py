@@ -117,3 +117,15 @@ def test_padding_is_worked_out_where_no_lengths_are_given() -> None:
     ids[1, 9:] = PAD
     given_lengths = model(ids, torch.arange(40), torch.tensor([[20], [9]]))
     assert torch.equal(model(ids, torch.arange(40)), given_lengths)
+
+
+def test_gradients_are_finite_where_a_row_has_padding() -> None:
+    model = build(SHAPE, 0).train()
+    lengths = torch.tensor([[9, 6, 4], [3, 3, 0]])
+    ids = torch.randint(3, 99, (2, 24), generator=torch.Generator().manual_seed(0))
+    ids[0, 19:] = PAD
+    ids[1, 6:] = PAD
+    places = torch.tensor([1, 10, 16, 25, 29])
+    model(ids, places, lengths)[:, : SHAPE.vocab_size].sum().backward()
+    gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
+    assert all(bool(torch.isfinite(gradient).all()) for gradient in gradients)
