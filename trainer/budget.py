@@ -342,6 +342,8 @@ def time_text(budget: Budget) -> str:
 
 def describe_format(budget: Budget) -> str:
     """What the format makes of the tokens, in one line."""
+    if budget.is_stated:
+        return f"{budget.format}: what it makes of the tokens is known when there are shards"
     if not budget.pairs:
         return f"{budget.format}: {budget.sequences:,} sequences, every token used once an epoch"
 
