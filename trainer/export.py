@@ -6,7 +6,6 @@ weights. An export is read back and compared before the command succeeds.
 """
 
 import importlib.util
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,27 +13,18 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from shards.errors import UserError, in_command
+from shards.errors import UserError
 from shards.storage import files
 from trainer import checkpoint
 from trainer.checkpoint import State
 from trainer.config import ModelConfig
+from trainer.export_tokenizer import write_json, write_tokenizer
 from trainer.models.roberta import MaskedLM, build, count_parameters, published_state
 from trainer.pretrained import WEIGHTS, load_pretrained, read_config
 from trainer.run_info import RunInfo, read_run_info
 
 # The largest difference to the logits of transformers, which adds in another order.
 TOLERANCE = 1e-4
-
-SPECIAL_TOKENS = {
-    "bos_token": "<s>",
-    "eos_token": "</s>",
-    "unk_token": "<unk>",
-    "sep_token": "</s>",
-    "pad_token": "<pad>",
-    "cls_token": "<s>",
-    "mask_token": "<mask>",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,8 +51,8 @@ def export(run: Path, out: Path, step: str = "") -> Exported:
     model = checkpoint.load_model(path, state).eval()
     try:
         out.mkdir(parents=True, exist_ok=True)
-        special = write_tokenizer(run, out, model.config.positions)
-        write_json(out / "config.json", hugging_face_config(model.config, special))
+        roles = write_tokenizer(run, out, model.config.positions, "roberta")
+        write_json(out / "config.json", hugging_face_config(model.config, roles))
         weights = {name: tensor.contiguous() for name, tensor in published_state(model).items()}
         files.write_bytes(str(out / WEIGHTS), safetensors.torch.save(weights, {"format": "pt"}))
         files.write_bytes(str(out / "README.md"), model_card(run, state).encode())
@@ -138,9 +128,9 @@ def transformers_logits(directory: Path, ids: Tensor, pad_id: int) -> Tensor:
 # --- the files
 
 
-def hugging_face_config(config: ModelConfig, special: dict[str, int]) -> dict[str, object]:
+def hugging_face_config(config: ModelConfig, roles: dict[str, int]) -> dict[str, object]:
     """`config.json` with every field, since the defaults of the class are not RoBERTa's (512
-    positions, 2 token types, eps 1e-12). `special` holds the ids of <s> and </s>."""
+    positions, 2 token types, eps 1e-12). `roles` holds the ids of `start` and `end`."""
     return {
         "architectures": ["RobertaForMaskedLM"],
         "model_type": "roberta",
@@ -157,8 +147,8 @@ def hugging_face_config(config: ModelConfig, special: dict[str, int]) -> dict[st
         "initializer_range": 0.02,
         "layer_norm_eps": config.layer_norm_eps,
         "pad_token_id": config.pad_id,
-        "bos_token_id": special["<s>"],
-        "eos_token_id": special["</s>"],
+        "bos_token_id": roles["start"],
+        "eos_token_id": roles["end"],
         "position_embedding_type": "absolute",
         "classifier_dropout": None,
         "is_decoder": False,
@@ -167,53 +157,6 @@ def hugging_face_config(config: ModelConfig, special: dict[str, int]) -> dict[st
         "tie_word_embeddings": True,
         "torch_dtype": "float32",
     }
-
-
-def write_tokenizer(run: Path, out: Path, length: int) -> dict[str, int]:
-    """Write the run's tokenizer with what Hugging Face expects: <s> and </s> around a text, and a
-    <mask> that takes the space before it.
-
-    `length` is the longest sequence in tokens. Returns the ids of the special tokens. Raises
-    `UserError` when the run has no tokenizer or it is damaged.
-    """
-    path = run / "tokenizer.json"
-    hint = f"copy it from the shards: cp SHARDS/tokenizer.json {in_command(run)}"
-    try:
-        tokenizer = json.loads(path.read_text())
-        ids = {token["content"]: token["id"] for token in tokenizer["added_tokens"]}
-    except OSError:
-        raise UserError(f"{path}: missing", hint) from None
-    except (ValueError, KeyError, TypeError):
-        raise UserError(f"{path}: not a tokenizer", hint, 1) from None
-
-    for token in tokenizer["added_tokens"]:
-        if token["content"] == "<mask>":
-            token["lstrip"] = True
-    tokenizer["post_processor"] = {
-        "type": "RobertaProcessing",
-        "sep": ["</s>", ids["</s>"]],
-        "cls": ["<s>", ids["<s>"]],
-        "trim_offsets": True,
-        "add_prefix_space": False,
-    }
-
-    settings = {
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "model_max_length": length,
-        "clean_up_tokenization_spaces": False,
-        "add_prefix_space": False,
-        **SPECIAL_TOKENS,
-    }
-    write_json(out / "tokenizer.json", tokenizer)
-    write_json(out / "tokenizer_config.json", settings)
-    write_json(out / "special_tokens_map.json", SPECIAL_TOKENS)
-    return ids
-
-
-def write_json(path: Path, content: object) -> None:
-    """Write JSON with an indent of two spaces."""
-    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-    files.write_bytes(str(path), text.encode())
 
 
 def model_card(run: Path, state: State) -> str:

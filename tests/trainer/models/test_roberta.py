@@ -30,7 +30,7 @@ SHAPE = ModelConfig(layers=3, hidden=64, intermediate=160, heads=4, positions=48
 
 def theirs(config: ModelConfig, seed: int = 0) -> Any:
     torch.manual_seed(seed)
-    special = {"<s>": 0, "</s>": 2}
+    special = {"start": 0, "end": 2}
     model = transformers.RobertaForMaskedLM(
         transformers.RobertaConfig(
             **{
@@ -142,7 +142,7 @@ def test_float32_is_as_exact_as_theirs() -> None:
 
 
 def test_exported_config_loads_with_every_field(tmp_path: Path) -> None:
-    config = export.hugging_face_config(SHAPE, {"<s>": 0, "</s>": 2})
+    config = export.hugging_face_config(SHAPE, {"start": 0, "end": 2})
     (tmp_path / "config.json").write_text(json.dumps(config))
     loaded = transformers.AutoConfig.from_pretrained(tmp_path)
     for key, value in config.items():
