@@ -2,9 +2,9 @@
 own.
 
 A source says how its input is cut into slices (`slices`) and turns a slice into records (`read`).
-Each record comes out once, as a `Document` or as a `Reject` with its reason: nothing is dropped in
-silence. `read` yields in the order of the source, (path, position), and what it yields must not
-depend on how the slices were cut.
+Each record comes out once, as a `Document`, as a `Reject` with its reason, or as a `NotPage` with
+its kind: nothing is dropped in silence. `read` yields in the order of the source, (path, position),
+and what it yields must not depend on how the slices were cut.
 """
 
 import datetime
@@ -84,6 +84,23 @@ class Reject(Refusal):
     path: str
     position: int
     url: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotPage:
+    """A record that holds no text by its kind, such as the request of a page in a web archive.
+
+    It is neither a document nor a reject: it is counted by its `kind` and stored nowhere, so a
+    source gives few kinds. `path` and `position` are its place, as those of a `Document`.
+    """
+
+    kind: str
+    path: str
+    position: int
+
+
+Outcome = Document | Reject | NotPage
+"""What becomes of a record."""
 
 
 class Refused(Exception):
@@ -213,13 +230,14 @@ class Note:
     """What a survey keeps of one record.
 
     `values` is a row of its schema, None when nothing need be kept. `reason` is set for a record
-    that is refused, and counted as that of a reject.
+    that is refused, and counted as that of a reject; `not_page` is the kind of a `NotPage`.
     """
 
     path: str
     position: int
     values: tuple[object, ...] | None = None
     reason: str = ""
+    not_page: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -273,7 +291,7 @@ class Source:
 
     options: type[SourceOptions]
     slices: Callable[[Any], Iterable[Slice]]
-    read: Callable[..., Iterator[Document | Reject]]
+    read: Callable[..., Iterator[Outcome]]
     version: int = 1
     packages: tuple[str, ...] = ()
     survey: Survey | None = None
