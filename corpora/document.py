@@ -116,7 +116,8 @@ class Part:
     """The records of one file whose position is in [start, stop); `stop` None is the end.
 
     `address` opens the file and `path` identifies it. `size` is the bytes of the whole file;
-    `share` the bytes of this range, when it is not the whole.
+    `share` the bytes of this range, when it is not the whole, by which files are grouped. `stored`
+    is what the range takes in the file, where `share` counts what it inflates to.
     """
 
     address: str
@@ -125,6 +126,14 @@ class Part:
     start: int = 0
     stop: int | None = None
     share: int | None = None
+    stored: int | None = None
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of this range, as they are stored."""
+        if self.stored is not None:
+            return self.stored
+        return self.size if self.share is None else self.share
 
     def ranges(self, about: int) -> list["Part"]:
         """The file cut into ranges of `about` bytes, for formats whose positions are offsets."""
@@ -158,7 +167,7 @@ class Slice:
     @property
     def bytes(self) -> int:
         """Bytes of input."""
-        return sum(part.size if part.share is None else part.share for part in self.parts)
+        return sum(part.bytes for part in self.parts)
 
 
 @dataclass(frozen=True, kw_only=True)
