@@ -38,7 +38,9 @@ class Run:
     """Number of child processes; 0 does all work in this process. Default: one per core; on a
     cluster, one per Python worker of the engine."""
     dry_run: bool = False
-    """Only print what would be read, and the whole recipe."""
+    """Only print what would be read, what that will take, and the settings that are not defaults."""
+    verbose: bool = False
+    """With --dry-run: print every setting, the defaults too."""
     yes: bool = False
     """Do not ask for confirmation before redoing work that a changed recipe makes stale."""
     json: bool = False
@@ -233,7 +235,7 @@ def _recipe_argument(arguments: list[str]) -> str | None:
     It must be found before parsing, since the parser is made from the recipe.
     """
     # flags without a value: what follows them may be the recipe
-    switches = {"--dry-run", "--yes", "--json"}
+    switches = {"--dry-run", "--verbose", "--yes", "--json"}
     for before, argument in zip(["", *arguments], arguments):
         is_value_of_flag = (
             before.startswith("--")
