@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pipelines.wording import amount, duration
 
 if TYPE_CHECKING:
-    from corpora.document import Part, Slice
+    from corpora.document import Slice
     from pipelines.recipe import ExpectedConfig, Recipe
 
 DOCUMENT_BYTES = 2_000
@@ -114,7 +114,7 @@ def load_of(
     if getattr(options, "source", None) == "reddit":
         rate = PAGES
 
-    sizes = [sum(_text_of(part, rate) for part in piece.parts) for piece in slices]
+    sizes = [_text_of(piece, rate) for piece in slices]
     text = sum(sizes)
     seconds = text / rate.text
     stored = sum(piece.bytes for piece in slices)
@@ -134,12 +134,15 @@ def load_of(
     )
 
 
-def _text_of(part: "Part", rate: Rate) -> float:
-    """About how many bytes of text a file or a part of one holds."""
+def _text_of(piece: "Slice", rate: Rate) -> float:
+    """About how many bytes of text a slice holds."""
     from corpora.inputs.find import COMPRESSIONS
 
-    is_compressed = part.path.lower().endswith((*COMPRESSIONS, *COMPRESSED))
-    return part.bytes * rate.share * (rate.inflates if is_compressed else 1.0)
+    text = 0.0
+    for part in piece.parts:
+        is_compressed = part.path.lower().endswith((*COMPRESSIONS, *COMPRESSED))
+        text += part.bytes * rate.share * (rate.inflates if is_compressed else 1.0)
+    return text
 
 
 def estimate(recipe: "Recipe", loads: Iterable[Load], workers: int) -> Estimate:

@@ -38,7 +38,8 @@ class Run:
     """Number of child processes; 0 does all work in this process. Default: one per core; on a
     cluster, one per Python worker of the engine."""
     dry_run: bool = False
-    """Only print what would be read, what that will take, and the settings that are not defaults."""
+    """Only print what would be read, what a build will take, and the settings that are no
+    defaults."""
     verbose: bool = False
     """With --dry-run: print every setting, the defaults too."""
     yes: bool = False

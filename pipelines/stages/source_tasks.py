@@ -189,7 +189,7 @@ def bytes_until(piece: Slice) -> Callable[[str, int], int]:
     for index, part in enumerate(piece.parts):
         places.setdefault(part.path, []).append(index)
 
-    # Where a part begins, in bytes of the stored file: at its first record, where it is cut by rows.
+    # Where a part begins in the stored file; of one that is cut by rows its first record tells.
     edges = {index: part.start for index, part in enumerate(piece.parts) if part.stored is None}
 
     def read_so_far(path: str, position: int) -> int:

@@ -1,5 +1,5 @@
-"""`--dry-run`: everything that is missing is named, only what the user set is printed, and the sum for
-the cores at hand is what the rates of docs/scale.md make of the inputs."""
+"""`--dry-run`: everything that is missing is named, only what the user set is printed, and the sum
+for the cores at hand is what the rates of docs/scale.md make of the inputs."""
 
 import json
 import re
@@ -55,7 +55,7 @@ def test_plain_text_by_hand() -> None:
     assert found.memory_bytes == 300_000_000 + 4 * 500_000_000 + 15_000_000 * 150
     assert list(lines(found)) == [
         "estimate for 4 cores (--workers 4): 22 min, 75.0 GB of disk, 4.5 GB of memory",
-        "  ingest 0.3 core-hours, later stages 1.1 core-hours, 30.0 GB of text; by the rates of "
+        "  ingest 0.3 core-hours, later stages 1.0 core-hours, 30.0 GB of text; by the rates of "
         "docs/scale.md, measured on one machine: another may be twice as fast or half",
     ]
 

@@ -142,7 +142,7 @@ def test_what_an_earlier_run_did_tells_nothing_of_the_time_left(
 
 
 def test_the_time_left_of_a_pass_says_which(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A pass plans its work when the one before it has ended, so nobody knows that of the others."""
+    """A pass plans its work when the one before has ended: nobody knows that of the others."""
     clock = Clock(monkeypatch)
     board = Board()
     board.begin("near", passes=2)
