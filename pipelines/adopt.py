@@ -4,8 +4,9 @@ redone."""
 from collections.abc import Callable, Iterator
 
 from pipelines.home.layout import INGEST, TOKENIZER, Home, is_home, open_home, write_recipe
+from pipelines.home.set_aside import slices_aside
 from pipelines.home.summaries import summaries
-from pipelines.recipe import Recipe, flat, recipe_digest, said, setting_at
+from pipelines.recipe import Recipe, flat, in_effect, recipe_digest, said, setting_at
 from pipelines.stages import ingest, rules
 from pipelines.stages.accounts import total
 from pipelines.stages.given_tokenizer import load_given
@@ -78,9 +79,12 @@ def refuse_foreign(home_root: str) -> None:
 
 
 def forget_untouched(home: Home) -> None:
-    """Remove what a build that was refused before its first slice wrote into a new home."""
-    if not files.list_folders(home.file("summaries")):
-        for name in ("recipe.toml", "work"):
+    """Remove what a build that was refused before its first slice wrote into a new home.
+
+    A home in which slices were set aside stays: it tells why, and the same command tries again.
+    """
+    if not files.list_folders(home.file("summaries")) and not slices_aside(home):
+        for name in ("recipe.toml", "work", "documents", "rejects", "survey"):
             files.remove(home.file(name))
 
 
@@ -98,9 +102,11 @@ def changes(old: Recipe, new: Recipe) -> Iterator[str]:
             yield f"changed: source {name} is new: it is ingested; {_redone('exact', new)}"
 
     before, after = dict(flat(to_dict(old))), dict(flat(to_dict(new)))
+    # A threshold that is new may have been that of a profile.
+    here, there = in_effect(old), in_effect(new)
     for key in sorted(before.keys() | after.keys()):
-        if before.get(key) != after.get(key) and _is_said(key, old, new):
-            yield f"changed: {_change(key, before, after)}; {_redone_by(key, new)}"
+        if here.get(key) != there.get(key) and _is_said(key, old, new):
+            yield f"changed: {_change(key, here, there)}; {_redone_by(key, new)}"
 
 
 def _is_said(key: str, old: Recipe, new: Recipe) -> bool:

@@ -11,6 +11,7 @@ from corpora.sources import survey_of
 from pipelines.engines.engine import engine_of
 from pipelines.home.layout import INGEST, SURVEY, TOKENIZE
 from pipelines.home.set_aside import slices_aside
+from pipelines.home.summaries import summaries
 from pipelines.look.cards import write_shards_card
 from pipelines.stages import url_table
 from pipelines.stages.job import Job
@@ -131,7 +132,9 @@ def check_aside(job: Job, stage: Stage) -> None:
         at = f", in or after {note.record}" if note.record else ""
         job.say(f"set aside: {note.name}: {note.why}{at}")
 
-    if aside and not stage.loses_slices:
+    # A build that loses all of its documents has nothing to go on with.
+    has_documents = any(found.counts.get("documents") for found in summaries(job.home, stage.name))
+    if aside and not (stage.loses_slices and has_documents):
         complain_of_aside(job)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from corpora.document import SourceOptions
-from corpora.quality.rules import RulesConfig, asked
+from corpora.quality.rules import RULES, RulesConfig, asked
 from shards.config import (
     Setting,
     dump_toml,
@@ -428,6 +428,17 @@ def digest_of(value: object) -> str:
     """
     text = json.dumps(to_dict(value), ensure_ascii=True, separators=(",", ":"))
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def in_effect(recipe: Recipe) -> dict[str, Any]:
+    """Every setting by its dotted key, as `flat` gives them, and the thresholds of those rules that
+    the profile of a source sets."""
+    values = dict(flat(to_dict(recipe)))
+    for name, options in recipe.sources.items():
+        for rule, threshold in asked(options.rules):
+            if rule.name in RULES:
+                values.setdefault(f"sources.{name}.rules.{rule.name}", threshold)
+    return values
 
 
 def said(value: object) -> str:
