@@ -1,33 +1,51 @@
 # make setup | check | test | demo | matrix | fuzz | test-long | bench
 #
 # Each target sets up what it needs. PYTHON chooses the interpreter, JOBS the number of processes
-# that run the tests.
+# that run the tests. EXTRAS chooses what setup installs: EXTRAS=pipelines is enough to build
+# corpora and needs no torch. TORCH_INDEX is the address of a package index with CPU builds of
+# torch, for machines without a GPU.
 PYTHON ?= python3
 VENV ?= .venv
 JOBS ?= 2
+EXTRAS ?= all,dev
+TORCH_INDEX ?=
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
+STAMP := $(VENV)/.installed-$(EXTRAS)
 # One file's tests share its homes, so they stay in one process; tests/conftest.py orders the files.
 PARALLEL := --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
+
+# uv where it is installed, else pip. Neither is quiet, so that you see what it is at.
+ifneq ($(shell command -v uv 2>/dev/null),)
+MAKE_VENV := uv venv --quiet --allow-existing --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" $(VENV)
+INSTALL := uv pip install --python $(BIN)/python --constraint constraints.txt
+else
+MAKE_VENV := $(PYTHON) -m venv $(VENV)
+INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
+endif
 
 .PHONY: setup demo check quick test lint matrix fuzz test-long bench clean
 
 setup: $(STAMP)
 
-# Uses uv where it is installed, else pip.
 $(STAMP): pyproject.toml constraints.txt
-	if command -v uv >/dev/null; then \
-	  uv venv --quiet --allow-existing --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" $(VENV) && \
-	  uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[all,dev]'; \
-	else \
-	  $(PYTHON) -m venv $(VENV) && \
-	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[all,dev]'; \
-	fi
+	@echo 'setup: install .[$(EXTRAS)] into $(VENV): some minutes'
+	@case '$(EXTRAS)' in \
+	  *all*|*trainer*) \
+	    echo '  disk: 6.7 GB, of which torch with CUDA takes 5.2 GB'; \
+	    echo '  without a GPU: make setup TORCH_INDEX=ADDRESS takes torch from an index of CPU builds'; \
+	    echo '  without the trainer: make setup EXTRAS=pipelines needs no torch';; \
+	  *) \
+	    echo '  disk: 0.8 GB, without torch; for the trainer run make setup';; \
+	esac
+	@echo '  pip may warn that lxml does not provide html_clean: lxml_html_clean does, and is installed'
+	$(MAKE_VENV)
+	$(if $(TORCH_INDEX),$(INSTALL) --no-deps --index-url '$(TORCH_INDEX)' torch)
+	$(INSTALL) --editable '.[$(EXTRAS)]'
 	touch $(STAMP)
 
 # A whole build and a training run on Python's own documentation; needs no network and no data.
 demo: setup
-	$(BIN)/python docs/demo.py demo
+	@$(BIN)/python docs/demo.py demo
 
 lint: setup
 	$(BIN)/ruff check .

@@ -112,7 +112,7 @@ def steps(options: argparse.Namespace, shape: ModelConfig) -> tuple[Step, Step]:
     def our_step(ids: Tensor, places: Tensor, labels: Tensor, masked: int) -> None:
         gradient.zero_()
         with autocast():
-            logits = ours(ids, places)
+            logits = ours(ids, torch.full((len(ids), 1), ids.shape[1], device=device), places)
         (masked_lm_sum(logits, labels) / masked).backward()
         our_adam.step()
 

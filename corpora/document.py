@@ -14,7 +14,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from corpora.quality.rules import Profile, RulesConfig
-from shards.config import Setting, setting, table
+from corpora.text.language_codes import is_language_code
+from shards.config import Setting, WrongValue, setting, table
 
 if TYPE_CHECKING:  # Arrow takes too long to import for `--help`
     import pyarrow as pa
@@ -27,12 +28,13 @@ MAX_DOCUMENT_BYTES = 50_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """One text. `path` (below the glob's fixed part) and `position` (in that file) identify it;
-    unknown is None.
+    """One text. `path` (the name of its file, `corpora.inputs.find`) and `position` (in that file)
+    identify it; unknown is None.
 
     `text` may be raw: `ingest` normalises it. `digest` is that of the payload the text was made
-    from, in hex. `language` is a langdetect code; `crawled` is in UTC. `extra` is anything that
-    JSON can hold; the user's own id is in `extra["id"]`. `marks` are words that `corpus stats`
+    from, in hex. `language` is a code as langdetect has it (en, de, zh-cn), or another of ISO 639
+    or BCP 47 for a language that langdetect does not know; `crawled` is in UTC. `extra` is anything
+    that JSON can hold; the user's own id is in `extra["id"]`. `marks` are words that `corpus stats`
     counts and shows, as it does the reasons of rejects; they are stored nowhere else.
     """
 
@@ -159,15 +161,25 @@ class Slice:
     def name(self) -> str:
         """16 hex digits of its parts' paths and ranges: the same for the same cut, whatever other
         slices there are."""
-        lines = [f"{part.path}\t{part.start}\t{part.stop}" for part in self.parts]
-        text = "\n".join(lines)
-        # The name of a file may hold lone surrogates.
-        return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+        *_, last = slice_names(self.parts)
+        return last
 
     @property
     def bytes(self) -> int:
         """Bytes of input."""
         return sum(part.bytes for part in self.parts)
+
+
+def slice_names(parts: Iterable[Part]) -> Iterator[str]:
+    """The names of the slices of the first part alone, of the first two, and so on."""
+    digest = hashlib.blake2b(digest_size=8)
+    between = ""
+    for part in parts:
+        line = f"{between}{part.path}\t{part.start}\t{part.stop}"
+        # The name of a file may hold lone surrogates.
+        digest.update(line.encode("utf-8", "surrogatepass"))
+        yield digest.copy().hexdigest()
+        between = "\n"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,8 +212,12 @@ class SourceOptions:
     """Files, folders or globs, relative to the recipe; `**` crosses folders. `https://...` is one
     file, `@LIST` the files that a list names."""
     language: str = setting("any", affects="ingest")
-    """A langdetect code (en, de, zh-cn), or any. Web pages, books and stories in another language
-    are rejected; other texts are split into sentences by the rules of this language."""
+    """A code such as en, de or zh-cn, or any. Documents in another language are rejected; a dump of
+    Wikipedia, the release of OpenWebText and your own kind of source are taken to be in this
+    language as a whole. It also chooses the rules by which sentences are split."""
+    label: str | None = setting(None, affects="ingest")
+    """Label all documents with this language, in place of the one that is found or asked for: any
+    code of ISO 639 or BCP 47, also one that cannot be detected (ltg, en-GB). Removes nothing."""
     slice_bytes: int = setting(64_000_000, affects="nothing")
     """About how many bytes of input one slice of work has. Changes no result."""
     dedup: SourceDedup = table(SourceDedup, affects="near")
@@ -212,6 +228,29 @@ class SourceOptions:
     rules: RulesConfig = table(RulesConfig, affects="rules")
     """The rules of quality that remove documents."""
     default_profile: ClassVar[Profile] = "none"
+    detects: ClassVar[bool] = False
+    """Whether the source rejects documents in another language than `language`."""
+
+    @property
+    def told(self) -> str:
+        """The language that the recipe names for the documents, or `any`."""
+        return self.label or self.language
+
+    def language_of(self, found: str | None) -> str | None:
+        """The language of a document for which the source found this one."""
+        if self.label is None and (found is not None or self.language == "any"):
+            return found
+        return self.told
+
+    def detectable(self) -> tuple[str, ...] | None:
+        """The languages that the source can keep apart from others; None when it rejects no
+        document for its language, so that `language` may be any code."""
+        if not self.detects:
+            return None
+        # Imported here, since its libraries in C take too long for `--help`.
+        from corpora.text.language import known_languages
+
+        return known_languages()
 
     @property
     def scope(self) -> Literal["across", "within", "others"]:
@@ -222,16 +261,32 @@ class SourceOptions:
         if not all(self.input) or not self.input:
             raise ValueError("input: at least one file or glob")
         if self.language != "any":
-            # Imported here, since its libraries in C take too long for `--help`.
-            from corpora.text.language import known_languages
-
-            known = known_languages()
-            if self.language not in known:
-                raise ValueError(
-                    f"language: {self.language!r} is not known; known: any, {', '.join(known)}"
-                )
+            self._check_language()
+        if self.label is not None and not is_language_code(self.label):
+            raise WrongValue(
+                f"label: {self.label!r} is not the code of a language",
+                'write a code of ISO 639, such as "ltg", or of BCP 47, such as "en-GB"',
+            )
         if self.slice_bytes < 1:
             raise ValueError(f"slice_bytes: {self.slice_bytes} is less than 1")
+
+    def _check_language(self) -> None:
+        """Raise `WrongValue` for a language that the source cannot keep apart from others."""
+        known = self.detectable()
+        if known is None and not is_language_code(self.language):
+            raise WrongValue(
+                f"language: {self.language!r} is not the code of a language",
+                'write a code of ISO 639, such as "lv", or "any"',
+            )
+        if known is None or self.language in known:
+            return
+
+        name = self.language if is_language_code(self.language) else "ltg"
+        raise WrongValue(
+            f"language: {self.language!r} is not known: it cannot be told from other languages",
+            f'"any" keeps all languages, and label = "{name}" names this one in documents, cards '
+            f"and reports; known: any, {', '.join(known)}",
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

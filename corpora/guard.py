@@ -170,7 +170,7 @@ class Guard:
             self.close()
             raise UserError(
                 f"the parser's process, {self._function}: {greeting}",
-                "pip install 'corpusmill[pipelines]'; check ulimit -v and the free memory",
+                "pip install '.[pipelines]' in the checkout; check ulimit -v and the free memory",
                 3,
             )
 

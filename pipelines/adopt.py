@@ -3,17 +3,28 @@ redone."""
 
 from collections.abc import Callable, Iterator
 
-from pipelines.home.layout import INGEST, TOKENIZER, Home, is_home, open_home, write_recipe
+from corpora.document import Slice
+from pipelines.home.layout import (
+    FOLDERS,
+    INGEST,
+    TOKENIZER,
+    Home,
+    is_home,
+    open_home,
+    write_recipe,
+)
 from pipelines.home.set_aside import slices_aside
-from pipelines.home.summaries import summaries
+from pipelines.home.summaries import Summary, summaries
 from pipelines.recipe import Recipe, flat, in_effect, recipe_digest, said, setting_at
 from pipelines.stages import ingest, rules
 from pipelines.stages.accounts import total
-from pipelines.stages.given_tokenizer import load_given
+from pipelines.stages.given_tokenizer import check_vocabulary
 from pipelines.stages.job import Say
 from pipelines.stages.table import STAGES
+from pipelines.wording import several
 from shards.config import to_dict
 from shards.errors import UserError
+from shards.manifest import read_manifest
 from shards.storage import files
 
 MUCH_BYTES = 1_000_000_000
@@ -21,49 +32,150 @@ MUCH_BYTES = 1_000_000_000
 
 
 def adopt_recipe(
-    home_root: str, recipe: Recipe, confirm: Callable[[list[str]], bool], say: Say
+    home_root: str,
+    recipe: Recipe,
+    slices: Callable[[str], list[Slice]],
+    confirm: Callable[[list[str]], bool],
+    say: Say,
 ) -> None:
-    """Make `recipe` that of the home, which may be new.
+    """Make `recipe` that of the home, which may be new. `slices` lists those of a source.
 
-    Says what it changes, and asks where much would be redone. Raises `UserError` (exit 2) when the
-    answer is no, when the folder holds something else, and for what can be known before hours of
-    ingest: a list, a function or a vocabulary that cannot be read, a package that is missing.
+    Says what it changes, and asks where much would be redone, where documents would get other ids,
+    and where a source would be removed. Raises `UserError` (exit 2) when the answer is no, when the
+    folder holds something else, and for what can be known before hours of ingest: a list, a
+    function or a vocabulary that cannot be read, a package that is missing.
     """
     home = Home(home_root)
     refuse_foreign(home_root)
-    changed = list(_changes_of_home(home_root, recipe)) if is_home(home_root) else []
-    for line in changed:
-        say(line)
+    if is_home(home_root):
+        old = _recipe_of_home(home_root, say)
+        changed = [] if old is None else list(changes(old, recipe))
+        lost = list(_changed_ids(home, old, recipe, slices))
+        for line in [*changed, *lost]:
+            say(line)
 
-    size = total(summaries(home, INGEST), "bytes") if changed else 0
-    if size > MUCH_BYTES and not confirm(changed):
-        raise UserError(
-            f"{home_root}: was built with another recipe",
-            "add --yes to redo what changed, or choose another home",
-        )
+        size = total(summaries(home, INGEST), "bytes") if changed or old is None else 0
+        if lost and not confirm(lost):
+            raise UserError(
+                f"{home_root}: documents would be removed or get other ids",
+                "add --yes to go on, or choose another home",
+            )
+        if not lost and size > MUCH_BYTES and not confirm(changed):
+            raise UserError(
+                f"{home_root}: was built with another recipe",
+                "add --yes to redo what changed, or choose another home",
+            )
 
     # What can be known now is checked now, not after hours of ingest.
     for options in recipe.sources.values():
         rules.check_rules(options.rules, recipe.tokenizer.path)
         if options.ftfy:
             ingest.ftfy_fix()
-    if recipe.tokenizer.path:
-        load_given(recipe.tokenizer.path)
+    check_vocabulary(recipe)
 
     write_recipe(home, recipe)
 
 
-def _changes_of_home(home_root: str, recipe: Recipe) -> Iterator[str]:
-    """`changes` from the home's recipe. One that cannot be read is replaced, unless its format is
-    newer."""
+def _recipe_of_home(home_root: str, say: Say) -> Recipe | None:
+    """The home's recipe. None for one that cannot be read, which is said; it is replaced.
+
+    Raises `UserError` where its format is newer.
+    """
     try:
-        _, old = open_home(home_root)
+        return open_home(home_root)[1]
     except UserError as error:
         if "is not one this version reads" in error.what:
             raise
-        yield f"changed: {error.what}; the recipe is replaced, and what that changes is redone"
-        return
-    yield from changes(old, recipe)
+        say(f"changed: {error.what}; the recipe is replaced, and what that changes is redone")
+        return None
+
+
+# --- ids
+
+
+def _changed_ids(
+    home: Home, old: Recipe | None, recipe: Recipe, slices: Callable[[str], list[Slice]]
+) -> Iterator[str]:
+    """A line for each source whose documents are lost or get other ids, and what that does to the
+    validation split.
+
+    An id is made of the source's name, the name of the file and the position in it.
+    """
+    held_out = _validation_documents(home)
+    ingested: dict[str, list[Summary]] = {}
+    for summary in summaries(home, INGEST):
+        ingested.setdefault(summary.source, []).append(summary)
+
+    for name, found in ingested.items():
+        documents = several(total(found, "documents"), "document")
+        if name not in recipe.sources:
+            yield f"removed: {documents} of source {name}"
+            continue
+
+        why = _other_records(name, old, recipe) or _other_names(name, found, slices(name))
+        if not why:
+            continue
+        yield f"changed: {why}, so its {documents} get other ids and are ingested again"
+
+        count = held_out.get(name, 0)
+        if count:
+            trained_on = round(count * (1 - recipe.shards.valid_fraction))
+            yield (
+                f"changed: the {several(count, 'validation document')} of {name} are drawn again: "
+                f"about {trained_on:,} of them become training documents"
+            )
+
+
+def _other_records(name: str, old: Recipe | None, recipe: Recipe) -> str:
+    """Why the records of a source are at other positions; "" where they are not."""
+    if old is None or name not in old.sources:
+        return ""
+    before, after = old.sources[name], recipe.sources[name]
+    for setting in ("kind", "document"):
+        was, is_now = getattr(before, setting, None), getattr(after, setting, None)
+        if was != is_now:
+            return f"sources.{name}.{setting} from {said(was)} to {said(is_now)}"
+    return ""
+
+
+def _other_names(name: str, ingested: list[Summary], slices: list[Slice]) -> str:
+    """How the files of a source are named otherwise than when they were ingested; "" if none is."""
+    renamed = _renamed(ingested, slices)
+    if renamed is None:
+        return ""
+    before, after = renamed
+    return f"the input of {name} gives its files other names ({before} is now {after})"
+
+
+def _renamed(ingested: list[Summary], slices: list[Slice]) -> tuple[str, str] | None:
+    """A file that has another name now, as (old name, new name); None if no file has one.
+
+    The same file is known by the end of its name: only the folders before it come and go.
+    """
+    names = {part.path for piece in slices for part in piece.parts}
+    by_end = {name.rpartition("/")[2]: name for name in sorted(names)}
+    for summary in ingested:
+        old = summary.path
+        if old in names:
+            continue
+        new = by_end.get(old.rpartition("/")[2])
+        if new is not None and (old.endswith("/" + new) or new.endswith("/" + old)):
+            return old, new
+    return None
+
+
+def _validation_documents(home: Home) -> dict[str, int]:
+    """How many documents of each source the home's shards hold out; empty without shards."""
+    try:
+        manifest = read_manifest(home.file("shards"))
+    except UserError:
+        return {}
+
+    counts: dict[str, int] = {}
+    for entry in manifest.shards:
+        if entry.split == "valid":
+            counts[entry.source] = counts.get(entry.source, 0) + entry.documents
+    return counts
 
 
 def refuse_foreign(home_root: str) -> None:
@@ -81,11 +193,14 @@ def refuse_foreign(home_root: str) -> None:
 def forget_untouched(home: Home) -> None:
     """Remove what a build that was refused before its first slice wrote into a new home.
 
-    A home in which slices were set aside stays: it tells why, and the same command tries again.
+    A home with a slice that was set aside stays: `corpus status` explains it, and the same command
+    tries the slice again.
     """
-    if not files.list_folders(home.file("summaries")) and not slices_aside(home):
-        for name in ("recipe.toml", "work", "documents", "rejects", "survey"):
-            files.remove(home.file(name))
+    # A summary or a note means that a slice was at least tried.
+    if files.list_folders(home.file("summaries")) or slices_aside(home):
+        return
+    for name in ("recipe.toml", "work", *FOLDERS):
+        files.remove(home.file(name))
 
 
 def changes(old: Recipe, new: Recipe) -> Iterator[str]:
@@ -101,12 +216,25 @@ def changes(old: Recipe, new: Recipe) -> Iterator[str]:
         if name not in old.sources:
             yield f"changed: source {name} is new: it is ingested; {_redone('exact', new)}"
 
+    yield from _moved_between_splits(old, new)
     before, after = dict(flat(to_dict(old))), dict(flat(to_dict(new)))
     # A threshold that is new may have been that of a profile.
     here, there = in_effect(old), in_effect(new)
     for key in sorted(before.keys() | after.keys()):
         if here.get(key) != there.get(key) and _is_said(key, old, new):
             yield f"changed: {_change(key, here, there)}; {_redone_by(key, new)}"
+
+
+def _moved_between_splits(old: Recipe, new: Recipe) -> Iterator[str]:
+    """Says where settings make training documents of validation documents."""
+    before, after = old.shards.valid_fraction, new.shards.valid_fraction
+    if old.seed != new.seed:
+        yield "changed: seed: the validation documents are drawn again; most become training ones"
+    elif after < before:
+        yield (
+            f"changed: shards.valid_fraction: about {1 - after / before:.0%} of the validation "
+            "documents become training documents"
+        )
 
 
 def _is_said(key: str, old: Recipe, new: Recipe) -> bool:

@@ -10,14 +10,12 @@ for: it must be somewhere (law 4). What a stage is, `pipelines/stages/stage.py` 
 from corpora.sources import survey_of
 from pipelines.engines.engine import engine_of
 from pipelines.home.layout import INGEST, SURVEY, TOKENIZE
-from pipelines.home.set_aside import slices_aside
-from pipelines.home.summaries import summaries
+from pipelines.home.set_aside import complain_of_aside, slices_aside
 from pipelines.look.cards import write_shards_card
 from pipelines.stages import url_table
 from pipelines.stages.job import Job
 from pipelines.stages.stage import Stage
 from pipelines.stages.table import STAGES
-from pipelines.wording import several
 from shards.errors import UserError
 from shards.verify import verify
 
@@ -41,10 +39,10 @@ def build(job: Job) -> None:
     shards = job.home.file("shards")
     faults = verify(shards)
     if faults:
-        raise UserError(f"{job.home.root}: {faults[0]}", f"corpus verify {job.home.root}", 1)
+        raise UserError(f"{job.home.root}: {faults[0]}", f"corpus verify {job.home.quoted}", 1)
 
     job.say(f"verify: {shards} is whole")
-    complain_of_aside(job)
+    complain_of_aside(job.home)
 
 
 def run_stages(job: Job, names: tuple[str, ...]) -> None:
@@ -132,21 +130,5 @@ def check_aside(job: Job, stage: Stage) -> None:
         at = f", in or after {note.record}" if note.record else ""
         job.say(f"set aside: {note.name}: {note.why}{at}")
 
-    # A build that loses all of its documents has nothing to go on with.
-    has_documents = any(found.counts.get("documents") for found in summaries(job.home, stage.name))
-    if aside and not (stage.loses_slices and has_documents):
-        complain_of_aside(job)
-
-
-def complain_of_aside(job: Job) -> None:
-    """Raise `UserError` (exit 1) where slices were set aside."""
-    aside = slices_aside(job.home)
-    if aside:
-        first = aside[0]
-        raise UserError(
-            f"{job.home.root}: {several(len(aside), 'slice')} set aside, "
-            f"first {first.name}: {first.why}",
-            f"corpus status {job.home.root} says more; "
-            "run the same command again to try them again and complete the build",
-            1,
-        )
+    if aside and not stage.loses_slices:
+        complain_of_aside(job.home)

@@ -29,6 +29,7 @@ from pipelines.commands.flags import (
 from pipelines.commands.ingest import ingest
 from pipelines.commands.recipes import recipes
 from pipelines.commands.report import report
+from pipelines.commands.sample import sample
 from pipelines.commands.show import show
 from pipelines.commands.stats import stats
 from pipelines.commands.status import status
@@ -38,6 +39,7 @@ from pipelines.commands.urls import urls
 from pipelines.commands.verify import verify
 from pipelines.commands.why import why
 from pipelines.engines import interrupt
+from shards import console
 from shards.errors import UserError, nearest
 
 
@@ -60,7 +62,7 @@ COMMANDS: dict[str, Command] = {
     "status": Command("HOME", status, call_with_flags),
     "stats": Command("HOME", stats, call_with_flags),
     "show": Command("HOME", show, call_with_flags),
-    "why": Command("HOME ID", why, call_with_flags),
+    "why": Command("HOME RECORD", why, call_with_flags),
     "diff": Command("HOME HOME", diff, call_with_flags),
     "verify": Command("HOME | SHARDS", verify, call_with_flags),
     "export": Command("HOME OUT", export, call_with_flags),
@@ -68,6 +70,7 @@ COMMANDS: dict[str, Command] = {
     "clean": Command("HOME", clean, call_with_flags),
     "fetch": Command("KIND ... DIR", fetch, call_with_arguments),
     "recipes": Command("[NAME]", recipes, call_with_flags),
+    "sample": Command("FOLDER", sample, call_with_flags),
 }
 
 USAGE = """usage: corpus COMMAND ...
@@ -94,7 +97,7 @@ _NO_ROOM_OR_RIGHT = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errn
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    arguments = sys.argv[1:] if argv is None else argv
+    arguments = console.expanded(sys.argv[1:] if argv is None else argv)
     # Python allows handlers in the main thread only; tests and programs call this from others
     if threading.current_thread() is threading.main_thread():
         interrupt.interrupted.clear()
@@ -112,9 +115,8 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted: run the same command again to resume", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader of stdout has ended, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except BrokenPipeError:  # the reader of our output has left, as `head` does
+        return console.broken_pipe()
     except FileNotFoundError as error:
         name = error.filename or str(error).splitlines()[0]
         return _fail(
@@ -153,8 +155,11 @@ def _remedy(error: OSError) -> str:
     is_in_no_folder = not os.path.isdir(os.path.dirname(name) or ".")
 
     no_right = error.errno in (errno.EACCES, errno.EPERM)
+    readable = "give yourself the right to read it and to enter the folders above it"
     if no_right and name and (is_unreadable or is_in_no_folder):
-        return "give yourself the right to read it and to enter the folders above it"
+        return readable
+    if no_right and name and not os.access(os.path.dirname(name) or ".", os.X_OK):
+        return f"{readable}, or name a folder that you may write to"
     return "free some space, or name a folder that you may write to"
 
 
@@ -207,10 +212,8 @@ def _say_warnings() -> None:
 def entry() -> None:
     """The console script."""
     _say_warnings()
-    code = main()
+    code = console.ended(main)
     if interrupt.abandoned:  # do not wait for threads that an engine left hanging
-        sys.stdout.flush()
-        sys.stderr.flush()
         os._exit(code)
     sys.exit(code)
 

@@ -77,26 +77,42 @@ class DedupConfig:
             raise ValueError(f"containment_words: {self.containment_words} is less than 0")
 
 
+VOCAB_SIZES = {"bpe": 50265, "wordpiece": 30000}
+"""The default of `vocab_size` by kind."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class TokenizerConfig:
-    """The tokenizer: byte-level BPE, trained on the kept documents or given."""
+    """The tokenizer: byte-level BPE or WordPiece, trained on the kept documents or given."""
 
+    kind: Literal["bpe", "wordpiece"] = setting("bpe", affects="tokenizer", later=True)
+    """bpe: byte-level BPE, as RoBERTa's, from which every text comes back exactly. wordpiece: as
+    BERT's; words with characters that the vocabulary lacks become the unknown token."""
     vocab_size: int = setting(50265, affects="tokenizer")
     """Number of ids in a trained vocabulary, including its five special tokens. The default is the
-    RoBERTa paper's."""
+    RoBERTa paper's; for WordPiece it is 30000, as in the BERT paper."""
+    lowercase: bool = setting(False, affects="tokenizer", later=True)
+    """With WordPiece: make all letters lower case and remove accents, as BERT's uncased models do.
+    Also for a given vocab.txt, which does not tell."""
     path: str | None = setting(None, affects="tokenizer", place=True)
-    """A given tokenizer: a tokenizer.json, or a folder that holds tokenizer.json, or vocab.json and
-    merges.txt, or encoder.json and vocab.bpe (and dict.txt)."""
+    """A given tokenizer: a tokenizer.json or BERT's vocab.txt, or a folder that holds one of them,
+    or vocab.json and merges.txt, or encoder.json and vocab.bpe (and dict.txt)."""
     sources: tuple[str, ...] = setting((), affects="tokenizer")
     """Train on these sources only. Default: all sources."""
     sample_bytes: int = setting(1_000_000_000, affects="tokenizer")
     """Train on about this many bytes of text, sampled by the hash of each document's id."""
 
     def __post_init__(self) -> None:
-        if self.vocab_size < 261:
+        if self.kind == "bpe" and self.vocab_size < 261:
             raise ValueError(
                 f"vocab_size: {self.vocab_size} is less than 261, "
                 "the 256 bytes and five special tokens"
+            )
+        if self.vocab_size < 100:
+            raise ValueError(f"vocab_size: {self.vocab_size} is less than 100")
+        if self.lowercase and self.kind == "bpe" and self.path is None:
+            raise ValueError(
+                'lowercase: byte-level BPE keeps the text as it is; set kind to "wordpiece"'
             )
         if self.sample_bytes < 1:
             raise ValueError(f"sample_bytes: {self.sample_bytes} is less than 1")
@@ -217,6 +233,7 @@ def parse_recipe(text: str, where: str, folder: str, for_reading: bool = False) 
             isinstance(table, dict) for table in tables.values()
         ):
             raise UserError("sources: not tables", "write [sources.NAME] with kind = and input =")
+        data["tokenizer"] = _with_vocab_size(data.get("tokenizer", {}))
         recipe = from_dict(Recipe, {**data, "sources": {}})
         sources = {
             name: _source_options(name, table, folder, for_reading)
@@ -225,6 +242,22 @@ def parse_recipe(text: str, where: str, folder: str, for_reading: bool = False) 
     except UserError as error:
         raise UserError(f"{where}: {error.what}", error.hint, error.exit_code) from None
     return complete(dataclasses.replace(recipe, sources=sources), folder)
+
+
+def _with_vocab_size(table: object) -> object:
+    """The table [tokenizer] with the `vocab_size` of its kind, where it names none."""
+    if not isinstance(table, dict) or table.get("kind") not in VOCAB_SIZES:
+        return table
+    return {"vocab_size": VOCAB_SIZES[table["kind"]], **table}
+
+
+def with_kind(recipe: Recipe, before: Recipe) -> Recipe:
+    """The recipe with the default `vocab_size` of a kind that a flag has changed."""
+    was, now = before.tokenizer, recipe.tokenizer
+    if now.kind == was.kind or now.vocab_size != VOCAB_SIZES[was.kind]:
+        return recipe
+    size = VOCAB_SIZES[now.kind]
+    return dataclasses.replace(recipe, tokenizer=dataclasses.replace(now, vocab_size=size))
 
 
 def _source_options(
@@ -282,6 +315,11 @@ def _absolute(address: str, folder: str) -> str:
     return os.path.normpath(os.path.join(folder, os.path.expanduser(address)))
 
 
+KEEP_LOSES = 'shards.whitespace: "keep" promises the exact text, which this vocabulary cannot give'
+
+KEEP_REMEDY = 'set whitespace to "space" or "strip", or use byte-level BPE'
+
+
 def complete(recipe: Recipe, folder: str) -> Recipe:
     """Check what concerns several tables, and fill in the defaults that depend on others.
 
@@ -289,6 +327,8 @@ def complete(recipe: Recipe, folder: str) -> Recipe:
     """
     _check_source_names(list(recipe.sources))
     _check_references(recipe)
+    if recipe.tokenizer.kind == "wordpiece" and recipe.shards.whitespace == "keep":
+        raise UserError(KEEP_LOSES, KEEP_REMEDY)
     if recipe.limit is not None and recipe.limit < 1:
         raise UserError(f"limit: {recipe.limit} is less than 1", "remove it to read every record")
 
@@ -388,21 +428,34 @@ def recipe_digest(recipe: Recipe) -> str:
 
     Places are left out, and what affects nothing, such as the sizes of slices.
     """
-    return digest_of(_deciding(recipe))
+    return digest_of(deciding(recipe))
 
 
-def _deciding(value: object) -> object:
-    """The settings that decide, as tables: what `to_dict` gives without the others."""
+def deciding(value: object, only_chosen: bool = False) -> Any:
+    """The settings that decide, as tables: what `to_dict` gives without the others.
+
+    `only_chosen` leaves out those that have their default value, so that a setting which a later
+    version adds makes no difference.
+    """
     if isinstance(value, Mapping):
-        return {name: _deciding(item) for name, item in value.items()}
+        return {name: deciding(item, only_chosen) for name, item in value.items()}
     if not dataclasses.is_dataclass(value):
         return value
 
     table = {}
     for field in dataclasses.fields(value):
-        if setting_of(field).decides:
-            table[field.name] = _deciding(getattr(value, field.name))
+        item = getattr(value, field.name)
+        found = setting_of(field)
+        is_left_out = item == _default(field) and (only_chosen or found.later)
+        if found.decides and not is_left_out:
+            table[field.name] = deciding(item, only_chosen)
     return table
+
+
+def _default(field: "dataclasses.Field[Any]") -> object:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return field.default
 
 
 def setting_at(recipe: Recipe, key: str) -> Setting:

@@ -37,18 +37,28 @@ TYPE_WORDS: dict[type, str] = {
 """The types of TOML in the words of an error."""
 
 
+class WrongValue(ValueError):
+    """A value that a dataclass of a recipe refuses, with the remedy."""
+
+    def __init__(self, what: str, hint: str) -> None:
+        super().__init__(what)
+        self.hint = hint
+
+
 @dataclass(frozen=True)
 class Setting:
     """What a setting affects.
 
     `affects` names the first stage whose result depends on it. A `place` says where something is
     stored: it is relative to the recipe's folder, and moving the thing changes nothing. Of a place
-    with `content` the files are read whole, and a change of their content counts.
+    with `content` the files are read whole, and a change of their content counts. A setting that
+    came `later` than the first homes is left out of the digests where it has its default.
     """
 
     affects: Affects = "ingest"
     place: bool = False
     content: bool = False
+    later: bool = False
 
     @property
     def decides(self) -> bool:
@@ -56,9 +66,11 @@ class Setting:
         return self.affects != "nothing" and not self.place
 
 
-def setting(default: T, affects: Affects, place: bool = False, content: bool = False) -> T:
+def setting(
+    default: T, affects: Affects, place: bool = False, content: bool = False, later: bool = False
+) -> T:
     """A field of a recipe's dataclass, with its default and what it affects."""
-    metadata = {"setting": Setting(affects, place, content)}
+    metadata = {"setting": Setting(affects, place, content, later)}
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -215,7 +227,7 @@ def _build(cls: type, table: dict[str, object], path: str) -> object:
     try:
         return cls(**arguments)
     except ValueError as error:  # from the dataclass's own __post_init__, which names the key
-        raise UserError(f"{prefix}{error}") from None
+        raise UserError(f"{prefix}{error}", getattr(error, "hint", "")) from None
 
 
 def _is_required(field: dataclasses.Field[Any]) -> bool:

@@ -6,6 +6,7 @@ its traceback. Nothing but the standard library is imported here, so that every 
 """
 
 import difflib
+import shlex
 from collections.abc import Iterable
 
 
@@ -27,6 +28,11 @@ class UserError(Exception):
     # Children send errors to their parent: exceptions pickle by `args`, which hold `what` alone.
     def __reduce__(self) -> tuple[type["UserError"], tuple[object, ...]]:
         return UserError, (self.what, self.hint, self.exit_code)
+
+
+def in_command(path: object) -> str:
+    """A path as a printed command holds it: in quotes where a shell would split it."""
+    return shlex.quote(str(path))
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

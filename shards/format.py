@@ -4,7 +4,8 @@
 Columns: `id: string` (32 hex digits), `tokens: large_list<uint16 | uint32>`, `sentences:
 large_list<uint32>` (lengths in tokens, which add up to the document's tokens). The schema's
 metadata names the format, the source, the split and the tokenizer's digest, so that a file that was
-swapped with another is recognised. A shard never contains a special id: the trainer adds them.
+swapped with another is recognised. A shard never contains a special id: the trainer adds them. (The
+unknown token of a vocabulary that is not lossless is no special id.)
 """
 
 import pyarrow as pa

@@ -4,12 +4,13 @@ Nothing in it depends on time, host or path, so that equal shards have equal man
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from shards.config import from_dict, to_dict
 from shards.errors import UserError
 from shards.format import FORMAT, MANIFEST
+from shards.roles import roles_by_name
 from shards.storage import files
 
 COPY_AGAIN = "copy the shards folder again, or rebuild: corpus build RECIPE --home DIR"
@@ -17,18 +18,30 @@ COPY_AGAIN = "copy the shards folder again, or rebuild: corpus build RECIPE --ho
 
 @dataclass(frozen=True, kw_only=True)
 class TokenizerInfo:
-    """The vocabulary that the ids belong to. `special` maps each special token to its id.
+    """The vocabulary that the ids belong to. `special` maps each special token to its id, `roles`
+    each of start, pad, end, unknown and mask to the id of its token.
 
     `digest`: blake2b-32, in hex, of `tokenizer.json`. `lossless`: decoding gives back every byte
-    that was encoded. `whitespace`: what decoding gives between two sentences: one space ("space"),
-    nothing ("strip"), or the white space of the text ("keep").
+    that was encoded; otherwise the unknown token is an ordinary id of the shards. `whitespace`:
+    what decoding gives between two sentences: one space ("space"), nothing ("strip"), or the white
+    space of the text ("keep").
     """
 
     digest: str
     vocab_size: int
     special: dict[str, int]
+    roles: dict[str, int] = field(default_factory=dict)
     lossless: bool
     whitespace: Literal["space", "strip", "keep"]
+
+    @property
+    def reserved(self) -> list[int]:
+        """The ids that no shard may hold, rising: the special ones, but not the unknown token of a
+        vocabulary that is not lossless."""
+        ids = set(self.special.values())
+        if not self.lossless:
+            ids.discard(self.roles.get("unknown", -1))
+        return sorted(ids)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,9 +103,15 @@ def read_manifest(directory: str) -> Manifest:
         )
 
     try:
-        return from_dict(Manifest, data)
+        manifest = from_dict(Manifest, data)
     except UserError as error:
         raise UserError(f"{address}: {error.what}", error.hint or "rebuild: corpus build") from None
+
+    tokenizer = manifest.tokenizer
+    if not tokenizer.roles:
+        # Manifests of before roles had RoBERTa's names.
+        tokenizer = replace(tokenizer, roles=roles_by_name(tokenizer.special))
+    return replace(manifest, tokenizer=tokenizer)
 
 
 def shards_directory(directory: str) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from shards.errors import UserError, nearest
+from shards.errors import UserError, in_command, nearest
 from shards.format import SPLITS, shard_schema
 from shards.manifest import Manifest, ShardEntry, read_manifest, shards_directory
 from shards.storage import files
@@ -70,7 +70,7 @@ def open(directory: str, split: str = "train", source: str | None = None) -> Sha
     if files.is_remote(directory):
         raise UserError(
             f"{directory}: shards are memory-mapped and must be on this machine",
-            f"copy them first: aws s3 cp --recursive {directory} shards/",
+            f"copy them first: aws s3 cp --recursive {in_command(directory)} shards/",
         )
 
     manifest = read_manifest(directory)
@@ -92,7 +92,7 @@ def open(directory: str, split: str = "train", source: str | None = None) -> Sha
 def open_shard(directory: str, manifest: Manifest, entry: ShardEntry) -> Shard:
     """Map one shard. Raises `UserError` like `open`."""
     address = files.join(directory, entry.file)
-    remedy = f"corpus verify {directory}"
+    remedy = f"corpus verify {in_command(directory)}"
 
     # The size is a cheap check, and finds what a copy that broke off left behind.
     try:

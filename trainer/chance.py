@@ -14,7 +14,7 @@ from trainer.jit import Int, Int64, jit
 
 # The purposes of draws, which are the first part of a key. Their numbers decide which samples and
 # masks a seed gives, so they never change.
-ORDER, MASK, DROPOUT, WEIGHTS, MIX = range(1, 6)
+ORDER, MASK, DROPOUT, WEIGHTS, MIX, PAIRS, HALVES = range(1, 8)
 
 # Fewer samples than this are really shuffled: a Feistel network over so few indices can be told
 # from chance (docs/trainer.md).
@@ -112,24 +112,35 @@ def permute(x: Int, n: Int, a: Int, b: Int, key: np.uint64) -> Int:
 
 
 @jit
-def order(positions: Int64, n: Int, seed: Int, stream: Int, epochs: Int64, indices: Int64) -> None:
-    """For each position in the endless order of n samples: its epoch and its sample.
+def order(
+    positions: Int64, sizes: Int64, seed: Int, stream: Int, epochs: Int64, indices: Int64
+) -> None:
+    """For each position in the endless order of samples: its epoch and its sample.
 
-    Every sample occurs once in each epoch. `positions` (P,) are at least 0 and rising; the results
-    go to `epochs` and `indices`, both (P,). `stream` tells the orders of one seed apart: there is
-    one for each source when sources are mixed.
+    Epoch e has `sizes[e % len(sizes)]` samples and each of them occurs once in it; `sizes` (Q,) are
+    at least 1. `positions` (P,) are at least 0 and rising; the results go to `epochs` and
+    `indices`, both (P,). `stream` tells the orders of one seed apart: there is one for each source
+    when sources are mixed.
     """
-    a, b = sides(n)
+    cycle = sizes.sum()
+    n = np.int64(0)
+    a, b = np.int64(0), np.int64(0)
     current = np.int64(-1)
     key = np.uint64(0)
     table: Int64 = np.arange(0)
 
     for i in range(len(positions)):
-        epoch = positions[i] // n
-        place = positions[i] % n
+        place = positions[i] % cycle
+        plan = 0
+        while place >= sizes[plan]:
+            place -= sizes[plan]
+            plan += 1
+        epoch = positions[i] // cycle * len(sizes) + plan
 
         if epoch != current:
             current = epoch
+            n = sizes[plan]
+            a, b = sides(n)
             key = make_key(seed, ORDER, epoch, stream)
             if n < SHUFFLED_BELOW:
                 table = shuffle(n, key)

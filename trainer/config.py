@@ -1,15 +1,15 @@
 """What a pretraining run is made of, as frozen dataclasses; recipes are TOML files of the same
 keys.
 
-The docstrings of the fields are the help of the command line and the reference; tyro breaks the
-help where a docstring does, so each line of one holds whole sentences. Nothing heavy is imported
-here, so that `trainer --help` stays quick. `load_recipe` reads a recipe by name or path;
+The docstrings of the fields are the help of the command line and the reference. Nothing heavy is
+imported here, so that `trainer --help` stays quick. `load_recipe` reads a recipe by name or path;
 `check` refuses what cannot work before anything starts; `run.resolve` fills in what only the data
 and the device can tell.
 """
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -17,6 +17,8 @@ from typing import Literal
 
 from shards.config import from_dict, parse_toml, to_dict
 from shards.errors import UserError, nearest
+
+FormatName = Literal["full-sentences", "doc-sentences", "segment-pair", "sentence-pair"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,13 +49,26 @@ class ModelConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
-    """How documents become samples (FULL-SENTENCES) and how sources are mixed."""
+    """How documents become samples and how sources are mixed."""
 
+    format: FormatName = "full-sentences"
+    """The input formats of the RoBERTa paper (section 4.2, table 2).
+    full-sentences: whole sentences across documents.
+    doc-sentences: whole sentences of one document; short sequences share a sample.
+    segment-pair: one pair of segments, as BERT, for next sentence prediction.
+    sentence-pair: pairs of single sentences; several share a sample."""
     length: int = 512
     """Tokens in a sample, including <s> and </s>."""
     sentence_eos: bool = True
-    """Whether </s> follows every sentence, as in the data of the published checkpoints.
-    If false, </s> stands only between documents and at the end of a sample."""
+    """Put </s> after every sentence, as in the data of the published checkpoints.
+    Otherwise </s> stands only between documents and at the end of a sample.
+    Pairs have one </s> after each part, whatever this says."""
+    nsp: Literal["paper", "bert"] = "paper"
+    """How the second part of a pair is chosen.
+    paper: exactly half of the pairs of an epoch are random, as the BERT paper says.
+    bert: as BERT's released code, by whose rules more than half are random."""
+    short_seq_prob: float = 0.1
+    """Share of the documents whose segment pairs are made shorter, as in BERT's code."""
     mix: dict[str, float] = dataclasses.field(default_factory=dict)
     """Weights of sources; a source without one has weight 1.
     Samples of a source with weight 2 are shown twice as often; those with weight 0, never."""
@@ -66,9 +81,21 @@ class MaskingConfig:
 
     rate: float = 0.15
     """Share of the tokens that the model predicts."""
-    style: Literal["exact", "fairseq"] = "exact"
+    unit: Literal["token", "word", "span"] = "token"
+    """token: mask single tokens.
+    word: mask whole words.
+    span: mask spans of words, as SpanBERT."""
+    style: Literal["exact", "bernoulli", "fairseq"] = "exact"
     """exact: mask the rounded share of the tokens that are not special.
+    bernoulli: mask each of them with the same chance.
     fairseq: mask as fairseq does, special tokens too, to compare with its papers."""
+    static: int = 0
+    """0: draw new masks in every epoch.
+    N: repeat the masks after N epochs, as BERT's ten copies of the data do with 10."""
+    span_p: float = 0.2
+    """The lengths of spans in words are geometric with this parameter."""
+    span_words: int = 10
+    """Words in the longest span."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +170,10 @@ class Recipe:
     save_every: int = 1000
     """Steps between checkpoints; the last step is always saved."""
     keep: int = 3
-    """Number of checkpoints to keep."""
+    """Number of checkpoints to keep, the newest ones."""
+    keep_best: bool = False
+    """Also keep the checkpoint with the lowest validation loss, whatever `keep` is.
+    One is saved at every validation that is better than those before."""
     log_every: int = 10
     """Steps between lines of the log."""
     max_hours: float = 0.0
@@ -164,6 +194,7 @@ RUNTIME = (
     "compile",
     "save_every",
     "keep",
+    "keep_best",
     "log_every",
     "max_hours",
     "evaluation",
@@ -181,11 +212,14 @@ def recipe_names() -> list[str]:
 def load_recipe(name: str) -> Recipe:
     """The built-in recipe of this name, or the file at this path if it ends in `.toml`.
 
+    A key that it leaves out has the default of `Recipe`; so has the warmup, scaled to its steps.
     Raises `UserError` when there is none, or when a key or a value in it is wrong.
     """
-    text = read_recipe(name)
+    content = parse_toml(read_recipe(name), name)
     try:
-        return from_dict(Recipe, parse_toml(text, name))
+        recipe = from_dict(Recipe, content)
+        warmup_given = "warmup_steps" in content.get("optim", {})
+        return with_steps(recipe, Recipe(), warmup_given)
     except UserError as error:
         what = error.what if error.what.startswith(name) else f"{name}: {error.what}"
         raise UserError(what, error.hint) from None
@@ -207,6 +241,19 @@ def read_recipe(name: str) -> str:
     return (resources.files("trainer") / "recipes" / f"{name}.toml").read_text()
 
 
+def load_run_recipe(run: Path) -> Recipe:
+    """The recipe that a run has stored in `recipe.toml`, also one of an older version.
+
+    Raises `UserError` when there is none or a value in it is wrong.
+    """
+    path = str(run / "recipe.toml")
+    keys, _ = known_keys(flatten(parse_toml(read_recipe(path), path)))
+    try:
+        return from_dict(Recipe, nest(keys))
+    except UserError as error:
+        raise UserError(f"{path}: {error.what}", error.hint) from None
+
+
 def with_steps(recipe: Recipe, base: Recipe, warmup_given: bool) -> Recipe:
     """`recipe` with its warmup scaled to the new number of steps, unless the warmup was given."""
     same_steps = recipe.steps == base.steps
@@ -224,9 +271,12 @@ def check(recipe: Recipe) -> None:
         require(value >= 1, name, value, "at least 1")
 
     require(0 <= recipe.seed < 2**63, "seed", recipe.seed, "from 0 to 2^63 - 1")
-    require(0 < recipe.masking.rate <= 0.9, "masking.rate", recipe.masking.rate, "in (0, 0.9]")
     for source, weight in recipe.data.mix.items():
         require(weight >= 0 and math.isfinite(weight), f"data.mix.{source}", weight, "at least 0")
+
+    check_masking(recipe.masking)
+    short = recipe.data.short_seq_prob
+    require(0 <= short <= 1, "data.short_seq_prob", short, "in [0, 1]")
 
     check_model(recipe.model)
     length, positions = recipe.data.length, recipe.model.positions
@@ -239,6 +289,21 @@ def check(recipe: Recipe) -> None:
             f"optim.warmup_steps: {recipe.optim.warmup_steps} steps of warmup are not fewer than "
             f"the run's {recipe.steps} steps",
             "raise --steps or lower --optim.warmup-steps",
+        )
+
+
+def check_masking(masking: MaskingConfig) -> None:
+    """Refuse masks that cannot be drawn. Raises `UserError` naming the key."""
+    require(0 < masking.rate <= 0.9, "masking.rate", masking.rate, "in (0, 0.9]")
+    require(masking.static >= 0, "masking.static", masking.static, "at least 0")
+    require(0 < masking.span_p < 1, "masking.span_p", masking.span_p, "in (0, 1)")
+    require(1 <= masking.span_words <= 100, "masking.span_words", masking.span_words, "1 to 100")
+
+    if masking.unit != "token" and masking.style != "exact":
+        raise UserError(
+            f"masking.style: {masking.style} masks single tokens, and masking.unit is "
+            f"{masking.unit}",
+            "use --masking.style exact, or --masking.unit token",
         )
 
 
@@ -291,13 +356,62 @@ def micro_batch(recipe: Recipe, ranks: int) -> int:
 def fixed_keys(recipe: Recipe) -> dict[str, object]:
     """The settings that decide which model is trained, flat: {"optim.lr": 0.0006, ...}. They are
     equal in a run and its resumption."""
+    flat = flatten(to_dict(recipe))
+    return {key: value for key, value in flat.items() if key.split(".")[0] not in RUNTIME}
+
+
+def flatten(table: Mapping[str, object]) -> dict[str, object]:
+    """The tables of a recipe as one: {"optim": {"lr": 1}} becomes {"optim.lr": 1}."""
     flat: dict[str, object] = {}
-    for key, value in to_dict(recipe).items():
-        if key in RUNTIME:
-            continue
+    for key, value in table.items():
         if isinstance(value, dict):
             for inner, item in value.items():
                 flat[f"{key}.{inner}"] = item
         else:
             flat[key] = value
     return flat
+
+
+def nest(flat: Mapping[str, object]) -> dict[str, object]:
+    """The tables of a recipe: the inverse of `flatten`."""
+    outer: dict[str, object] = {}
+    tables: dict[str, dict[str, object]] = {}
+    for key, value in flat.items():
+        table, _, inner = key.rpartition(".")
+        if table:
+            tables.setdefault(table, {})[inner] = value
+        else:
+            outer[inner] = value
+    return {**outer, **tables}
+
+
+# --- runs of older versions
+
+# What was in effect before a setting existed, where that is not the setting's default.
+BEFORE: dict[str, object] = {}
+
+# Settings that have another name now, by the name that older runs have stored.
+RENAMED: dict[str, str] = {}
+
+# Settings of older runs that are gone, since they no longer decide anything.
+REMOVED: tuple[str, ...] = ()
+
+
+def known_keys(stored: Mapping[str, object]) -> tuple[dict[str, object], list[str]]:
+    """The flat settings of a stored run in the terms of this version, and the keys that it does
+    not know at all, as those of a newer version.
+
+    A setting that the run lacks had the value in effect before the setting existed: that of
+    BEFORE, or the default.
+    """
+    keys = {**flatten(to_dict(Recipe())), **BEFORE}
+    known = set(keys)
+    unknown = []
+
+    for old, value in stored.items():
+        key = RENAMED.get(old, old)
+        if key in known:
+            keys[key] = value
+        elif old not in REMOVED:
+            unknown.append(old)
+    return keys, unknown

@@ -14,7 +14,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from shards.errors import UserError
+from shards.errors import UserError, in_command
 from shards.storage import files
 from trainer import checkpoint
 from trainer.checkpoint import State
@@ -48,8 +48,8 @@ class Exported:
     transformers: bool
 
 
-def export(run: Path, out: Path, step: int | None = None) -> Exported:
-    """Write the checkpoint of `step`, or the newest whole one, to `out`; read it back and compare.
+def export(run: Path, out: Path, step: str = "") -> Exported:
+    """Write the checkpoint of `step` (see `checkpoint.choose`) to `out`; read it back and compare.
 
     Raises `UserError` when there is no checkpoint, when `out` is not empty or cannot be written
     (exit 3), and when what was read back differs (exit 1).
@@ -97,9 +97,10 @@ def compare(model: MaskedLM, out: Path) -> float | None:
     generator = torch.Generator().manual_seed(0)
     shape = (2, min(16, config.positions))
     ids = torch.randint(config.pad_id + 1, config.vocab_size, shape, generator=generator)
+    lengths = torch.full((2, 1), shape[1])
     places = torch.arange(ids.numel())
-    logits = model(ids, places)[:, : config.vocab_size]
-    logits_again = again(ids, places)[:, : config.vocab_size]
+    logits = model(ids, lengths, places)[:, : config.vocab_size]
+    logits_again = again(ids, lengths, places)[:, : config.vocab_size]
 
     stored = published_state(again)
     same = [torch.equal(tensor, stored[name]) for name, tensor in published_state(model).items()]
@@ -176,7 +177,7 @@ def write_tokenizer(run: Path, out: Path, length: int) -> dict[str, int]:
     `UserError` when the run has no tokenizer or it is damaged.
     """
     path = run / "tokenizer.json"
-    hint = f"copy it from the shards: cp SHARDS/tokenizer.json {run}"
+    hint = f"copy it from the shards: cp SHARDS/tokenizer.json {in_command(run)}"
     try:
         tokenizer = json.loads(path.read_text())
         ids = {token["content"]: token["id"] for token in tokenizer["added_tokens"]}

@@ -22,20 +22,26 @@ from shards.storage.lock import locked_folder
 from trainer import budget, checkpoint, evaluate, pretrained
 from trainer.chance import DROPOUT, make_key
 from trainer.checkpoint import State, last_checkpoint
+from trainer.compare_ranks import (
+    refuse_micro_batch,
+    refuse_other_shards,
+    with_recipe_of_rank_0,
+)
 from trainer.config import GuardConfig, Recipe, micro_batch
 from trainer.data.gather import Masker
 from trainer.data.loader import Loader, MicroBatch, Share
 from trainer.data.order import Order, make_order
 from trainer.data.samples import Data
 from trainer.display import Display
-from trainer.log import Log
-from trainer.metrics import Meter, peak_flops
+from trainer.log import Log, require_trackers
+from trainer.metrics import Meter
 from trainer.models.roberta import MaskedLM
 from trainer.objectives.masked_lm import masked_lm_sum
 from trainer.optim import LossScale, learning_rate
 from trainer.ranks import World, choose_device, join
 from trainer.run import (
     Job,
+    check_enough,
     make_autocast,
     open_on_host,
     prepare,
@@ -44,6 +50,7 @@ from trainer.run import (
     stored_precision,
     validation,
 )
+from trainer.scores import brief, few_tokens
 from trainer.stop import StopFlag
 
 # The least spread of losses that the spike guard assumes, in nats.
@@ -91,10 +98,13 @@ def pretrain(job: Job) -> int:
     """Train until the last step, or until stopped; return the exit code. Raises `UserError`."""
     device = choose_device(job.device)
     with join(device) as world, contextlib.ExitStack() as stack:
+        world.on_rank_0(lambda: require_trackers(job.track))
         # Rank 0 alone writes, so it alone locks the run.
         world.on_rank_0(lambda: stack.enter_context(locked_folder(str(job.run))))
+        job = with_recipe_of_rank_0(job, world)
         data = open_on_host(job, world)
-        job = complete(job, data, device)
+        refuse_other_shards(data, world)
+        job = complete(job, data, world)
         try:
             return train(job, world, data)
         except torch.cuda.OutOfMemoryError:
@@ -106,28 +116,37 @@ def pretrain(job: Job) -> int:
             ) from None
 
 
-def complete(job: Job, data: Data, device: torch.device) -> Job:
-    """The job with what only the data, the device and the stored run can tell; checked."""
-    init = job.init
-    if init is not None:
-        init = str(pretrained.find_pretrained(init))
+def complete(job: Job, data: Data, world: World) -> Job:
+    """The job with what only the data, the device and the stored run can tell, as rank 0 sees it;
+    checked."""
 
-    # A run keeps the precision that it was started with, also on another device.
-    recipe = job.recipe
-    if job.resume and recipe.precision == "auto":
-        stored = stored_precision(job.run)
-        if stored is not None:
-            recipe = dataclasses.replace(recipe, precision=stored)
+    def of_rank_0() -> tuple[Recipe, str | None]:
+        init = job.init
+        if init is not None:
+            init = str(pretrained.find_pretrained(init, job.init_step))
 
-    return dataclasses.replace(job, init=init, recipe=resolve(recipe, data, device, init))
+        # A run keeps the precision that it was started with, also on another device.
+        recipe = job.recipe
+        if job.resume and recipe.precision == "auto":
+            stored = stored_precision(job.run)
+            if stored is not None:
+                recipe = dataclasses.replace(recipe, precision=stored)
+        recipe = resolve(recipe, data, world.device, init)
+        check_enough(recipe, data)
+        return recipe, init
+
+    recipe, init = world.from_rank_0(of_rank_0)
+    return dataclasses.replace(job, init=init, recipe=recipe)
 
 
 def train(job: Job, world: World, data: Data) -> int:
     """Begin or continue the run, train, and end it cleanly; return the exit code."""
     recipe = job.recipe
-    share = Share(recipe.batch, micro_batch(recipe, world.ranks), world.rank, world.ranks)
+    micro = world.agree(lambda: micro_batch(recipe, world.ranks))
+    refuse_micro_batch(micro, world)
+    share = Share(recipe.batch, micro, world.rank, world.ranks)
     # Made before the run's folder, so that a wrong --mix leaves none behind.
-    order = make_order(data, recipe.seed, recipe.data.mix)
+    order = world.agree(lambda: make_order(data, recipe.seed, recipe.data.mix))
 
     with contextlib.ExitStack() as stack:
         display = stack.enter_context(closing(Display(recipe.steps, world.is_first)))
@@ -169,9 +188,15 @@ def train(job: Job, world: World, data: Data) -> int:
 
 def log_start(run: Run, log: Log, state: State) -> None:
     """Show what the run will cost, and log it."""
-    peak = peak_flops(run.world.device)
-    figures = budget.plan(run.recipe, run.data, run.order, run.world.ranks, 0.0, peak)
-    run.display.say(budget.describe(figures))
+    corpus = budget.read_corpus(run.recipe, run.data, run.order)
+    machine = budget.this_machine(run.world.device, run.world.ranks)
+    figures = budget.plan(run.recipe, corpus, machine)
+    run.display.say(budget.describe(figures, is_dry=False))
+    if run.sets:
+        masked = sum(part.masked for part in run.sets)
+        few = few_tokens(masked, evaluate.is_cut(run.sets), "--evaluation.samples")
+        if few:
+            run.display.say(f"warning: {few}")
     device = str(run.world.device)
     log.write("start", state.step, device=device, torch=torch.__version__, **vars(figures))
 
@@ -181,6 +206,7 @@ def take_steps(run: Run, state: State, loader: Loader, stop: StopFlag) -> State:
     recipe = run.recipe
     meter = Meter(recipe, run.world.device, run.world.ranks)
     saved: State | None = None
+    run.display.step(state.step, recipe.steps, None, "")
 
     while state.step < recipe.steps and not stop.asked:
         sums = add_up_gradients(run, state, loader)
@@ -195,14 +221,16 @@ def take_steps(run: Run, state: State, loader: Loader, stop: StopFlag) -> State:
         state = watch(state, totals.mean, recipe.guard, run.job.run, run.log)
 
         meter.add(totals.loss, totals.masked, totals.tokens, loader.waited)
+        run.display.step(state.step, recipe.steps, meter.seconds_left(state.step), meter.figures)
         finished = state.step == recipe.steps
         last = finished or stop.asked
         if state.step % recipe.log_every == 0 or last:
             log_step(run, state, meter, rate, totals.norm)
         if finished or is_due(state.step, recipe.evaluation.every):
-            validate(run, state.step)
+            state = validate(run, state)
             meter.restart(loader.waited)
-        if state.step % recipe.save_every == 0 or last:
+        is_best = recipe.keep_best and state.best_step == state.step
+        if state.step % recipe.save_every == 0 or last or is_best:
             save(run, state)
             saved = state
             meter.restart(loader.waited)
@@ -246,11 +274,11 @@ def add_up_gradients(run: Run, state: State, loader: Loader) -> Sums:
         # Read before the buffer is given back, since the loader may fill it at once.
         masked += batch.masked
         tokens += batch.tokens
-        ids, places, labels = to_device(batch, loader, device)
+        ids, lengths, places, labels = to_device(batch, loader, device)
 
         seed_dropout(run, state, number)
         with run.autocast:
-            logits = run.model(ids, places)
+            logits = run.model(ids, lengths, places)
         loss = masked_lm_sum(logits, labels)
         (loss * loss_unit(run, state)).backward()  # type: ignore[no-untyped-call]
         loss_sum += loss.detach()
@@ -263,19 +291,21 @@ def add_up_gradients(run: Run, state: State, loader: Loader) -> Sums:
 
 def to_device(
     batch: MicroBatch, loader: Loader, device: torch.device
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Ids, places and labels on the device. A GPU copies from pinned memory while it computes, and
-    the buffer is given back for the time after the copy; on a CPU the tensors are the buffer."""
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Ids, lengths, places and labels on the device. A GPU copies from pinned memory while it
+    computes, and the buffer is given back for the time after the copy; on a CPU the tensors are the
+    buffer."""
     if device.type == "cpu":
-        return batch.ids, batch.places, batch.labels
+        return batch.ids, batch.lengths, batch.places, batch.labels
 
     ids = batch.ids.to(device, non_blocking=True)
+    lengths = batch.lengths.to(device, non_blocking=True)
     places = batch.places.to(device, non_blocking=True)
     labels = batch.labels.to(device, non_blocking=True)
     copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
     copied.record()
     loader.release(batch, copied)
-    return ids, places, labels
+    return ids, lengths, places, labels
 
 
 def seed_dropout(run: Run, state: State, number: int) -> None:
@@ -451,30 +481,35 @@ def is_due(step: int, every: int) -> bool:
 
 
 def log_step(run: Run, state: State, meter: Meter, rate: float, norm: float) -> None:
-    """Log the steps since the last line and show them."""
-    line = meter.line(state.step, state.batches, rate, norm, len(run.data))
+    """Log the steps since the last line."""
+    samples = run.data.epoch_samples
+    line = meter.line(state.step, state.batches, rate, norm, samples)
     if run.log:
         run.log.write("train", state.step, **vars(line))
-    figures = f"loss {line.loss:.4f}  {line.tokens_per_second:,.0f} tokens/s"
-    run.display.step(state.step, run.recipe.steps, figures)
 
 
-def validate(run: Run, step: int) -> None:
-    """Score the validation sets and log them by source."""
+def validate(run: Run, state: State) -> State:
+    """Score the validation sets and log them by source; return the state, which knows the best."""
     if not run.sets:
-        return
+        return state
 
     scores = evaluate.evaluate(run.model, run.sets, run.world, run.autocast)
     if run.log:
         for source, score in scores.items():
-            run.log.write("valid", step, source=source, **vars(score))
-    whole = scores["all"]
-    run.display.say(
-        f"step {step}: validation perplexity {whole.perplexity:.3f}, accuracy {whole.accuracy:.3f}"
-    )
+            run.log.write("valid", state.step, source=source, **vars(score.whole))
+    whole = scores["all"].whole
+    run.display.say(f"step {state.step}: {brief(whole)}")
+
+    best = math.inf if state.best_loss is None else state.best_loss
+    if not whole.loss < best:  # also where the loss is not finite
+        return state
+    return dataclasses.replace(state, best_step=state.step, best_loss=whole.loss)
 
 
 def save(run: Run, state: State) -> None:
     """Write a checkpoint on rank 0; the others wait for it, so that all end when it fails."""
     keep = run.recipe.keep
-    run.world.on_rank_0(lambda: checkpoint.save(run.job.run, run.model, run.optimizer, state, keep))
+    best = run.recipe.keep_best
+    run.world.on_rank_0(
+        lambda: checkpoint.save(run.job.run, run.model, run.optimizer, state, keep, best)
+    )

@@ -43,8 +43,8 @@ class World:
     def agree(self, work: Callable[[], T]) -> T:
         """Do work that a `UserError` may end, on all ranks together.
 
-        Where it ends the work of one rank, that rank raises it, and the others exit with its code
-        without a word.
+        Where it ends the work of one rank, that rank raises it, and the others raise one that names
+        the rank and says the same.
         """
         error: UserError | None = None
         result: T | None = None
@@ -54,19 +54,51 @@ class World:
             error = caught
 
         if self.ranks > 1:
-            codes: list[int | None] = [None] * self.ranks
-            dist.all_gather_object(codes, None if error is None else error.exit_code)
-            failed = [code for code in codes if code is not None]
-            if error is None and failed:
-                raise SystemExit(max(failed))
+            fault = None if error is None else (error.what, error.hint, error.exit_code)
+            faults = self.gather(fault)
+            error = self._own_error(faults)
         if error is not None:
             raise error
         return cast(T, result)
+
+    def _own_error(self, faults: list[tuple[str, str, int] | None]) -> UserError | None:
+        """What this rank raises, given what ended each rank's work (error, hint, exit code)."""
+        failed = {rank: fault for rank, fault in enumerate(faults) if fault is not None}
+        if not failed:
+            return None
+
+        first, (first_what, first_hint, code) = next(iter(failed.items()))
+        own = failed.get(self.rank)
+        if own is None:
+            # The rank that failed gives the hint; where none of this host did, one line tells.
+            return UserError(f"ended because rank {first} did: {first_what}", "", code)
+
+        what, hint, code = own
+        # The same mistake on every rank needs its hint only once.
+        same = self.rank != first and (what, hint) == (first_what, first_hint)
+        return UserError(what, "" if same else hint, code)
+
+    def gather(self, value: T) -> list[T]:
+        """The values of all ranks, by rank."""
+        if self.ranks == 1:
+            return [value]
+
+        values: list[T | None] = [None] * self.ranks
+        dist.all_gather_object(values, value)
+        return cast(list[T], values)
 
     def on_rank_0(self, work: Callable[[], T]) -> T | None:
         """Do work on rank 0 while the others wait for it; None on the others. All end together, as
         in `agree`."""
         return self.agree(lambda: work() if self.is_first else None)
+
+    def from_rank_0(self, work: Callable[[], T]) -> T:
+        """Do work on rank 0, and give all ranks what it returns. All end together, as in
+        `agree`."""
+        answer = [self.on_rank_0(work)]
+        if self.ranks > 1:
+            dist.broadcast_object_list(answer, 0)
+        return cast(T, answer[0])
 
 
 def choose_device(name: str) -> torch.device:

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -21,13 +21,15 @@ from torch import Tensor
 
 from shards.config import dump_toml
 from shards.errors import UserError
+from shards.roles import ROLES
 from shards.storage import files
-from trainer import checkpoint, evaluate, pretrained, run_info
+from trainer import budget, checkpoint, evaluate, pretrained, run_info
 from trainer.checkpoint import State
-from trainer.config import ModelConfig, Recipe, check, fixed_keys, load_recipe
-from trainer.data.gather import SPECIAL
-from trainer.data.samples import Data, open_data
+from trainer.config import ModelConfig, Recipe, check, fixed_keys, known_keys, load_run_recipe
+from trainer.data.gather import word_kinds
+from trainer.data.samples import Data, open_training
 from trainer.display import Display
+from trainer.log import read_log
 from trainer.models.roberta import MaskedLM, build
 from trainer.optim import flatten_gradients, make_adamw
 from trainer.ranks import World
@@ -40,14 +42,19 @@ Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """A recipe, and where its data, its run and its first weights are stored."""
+    """A recipe, and where its data, its run and its first weights are stored.
+
+    `given`: the name of the recipe and the settings that the command itself names.
+    """
 
     shards: tuple[str, ...]
     run: Path
     recipe: Recipe
+    given: dict[str, object] = field(default_factory=dict)
     device: str = "auto"
     resume: bool = False
     init: str | None = None
+    init_step: str = ""
     track: tuple[str, ...] = ()
 
 
@@ -58,7 +65,7 @@ def open_on_host(job: Job, world: World) -> Data:
     """The training data. The first rank of each host makes the index, and the others read it."""
 
     def open_train() -> Data:
-        return open_data(job.shards, "train", job.recipe.data.length, job.recipe.data.sentence_eos)
+        return open_training(job.shards, job.recipe.data)
 
     data = world.agree(lambda: open_train() if world.local_rank == 0 else None)
     return world.agree(lambda: data or open_train())
@@ -71,10 +78,7 @@ def resolve(recipe: Recipe, data: Data, device: torch.device, init: str | None) 
     """
     model = resolve_model(recipe.model, data, init)
 
-    precision: Precision = recipe.precision
-    if precision == "auto":
-        precision = "bf16" if device.type == "cuda" else "fp32"
-
+    precision = resolve_precision(recipe.precision, device.type)
     recipe = dataclasses.replace(recipe, model=model, precision=precision)
     check(recipe)
     check_data(recipe, data)
@@ -86,7 +90,7 @@ def resolve_model(model: ModelConfig, data: Data, init: str | None) -> ModelConf
 
     Raises `UserError` when the first weights have another vocabulary than the shards.
     """
-    pad_id = data.tokenizer.special.get("<pad>", 1)
+    pad_id = data.tokenizer.roles.get("pad", 1)
     if init is None:
         vocab_size = model.vocab_size or data.tokenizer.vocab_size
         return dataclasses.replace(model, pad_id=pad_id, vocab_size=vocab_size)
@@ -95,7 +99,7 @@ def resolve_model(model: ModelConfig, data: Data, init: str | None) -> ModelConf
     pretrained.check_tokenizer(Path(init), data.directories[0])
     if model.pad_id != pad_id:
         raise UserError(
-            f"{init}: the id of its <pad> is {model.pad_id}, in the shards it is {pad_id}",
+            f"{init}: the id of its padding is {model.pad_id}, in the shards it is {pad_id}",
             "build the shards with the model's tokenizer: [tokenizer] path",
         )
     return model
@@ -104,7 +108,7 @@ def resolve_model(model: ModelConfig, data: Data, init: str | None) -> ModelConf
 def stored_precision(run: Path) -> Precision | None:
     """The precision of the recipe that a run has stored, None where it has stored none yet."""
     path = run / "recipe.toml"
-    return load_recipe(str(path)).precision if path.exists() else None
+    return load_run_recipe(run).precision if path.exists() else None
 
 
 def check_data(recipe: Recipe, data: Data) -> None:
@@ -113,17 +117,11 @@ def check_data(recipe: Recipe, data: Data) -> None:
     if not len(data):
         raise UserError(f"{directories}: no training shards", "run corpus build to make them")
 
-    missing = [name for name in SPECIAL if name not in data.tokenizer.special]
+    missing = [role for role in ROLES if role not in data.tokenizer.roles]
     if missing:
         raise UserError(
-            f"{directories}: the tokenizer has no {missing[0]}",
+            f"{directories}: the tokenizer has no special token for {missing[0]}",
             "build the shards again: corpus build",
-        )
-    if len(data) < recipe.batch:
-        raise UserError(
-            f"{len(data)} samples of {recipe.data.length} tokens are fewer than one batch of "
-            f"{recipe.batch}",
-            f"lower --batch to {len(data)} or less, or give more --shards",
         )
     if recipe.model.vocab_size < data.tokenizer.vocab_size:
         raise UserError(
@@ -131,6 +129,37 @@ def check_data(recipe: Recipe, data: Data) -> None:
             f"{recipe.model.vocab_size}",
             "build the shards with the model's tokenizer, or leave model.vocab_size at 0",
         )
+    if recipe.masking.unit != "token":
+        word_kinds(data)  # raises where the vocabulary does not tell where words begin
+
+
+def check_enough(recipe: Recipe, data: Data) -> None:
+    """Refuse fewer samples than a batch. Raises `UserError`."""
+    fault = budget.too_few(recipe, len(data))
+    if fault:
+        raise UserError(fault, f"lower --batch to {len(data)} or less, or give more --shards")
+
+
+def resolve_without_data(recipe: Recipe, device_type: str, init: str | None) -> Recipe:
+    """The recipe for a plan made before there are shards: with the published vocabulary, unless
+    the first weights or the recipe tell of another."""
+    model = recipe.model
+    if init is not None:
+        model = pretrained.read_config(Path(init), model)
+    model = dataclasses.replace(model, vocab_size=model.vocab_size or budget.ASSUMED_VOCABULARY)
+
+    recipe = dataclasses.replace(
+        recipe, model=model, precision=resolve_precision(recipe.precision, device_type)
+    )
+    check(recipe)
+    return recipe
+
+
+def resolve_precision(precision: Precision, device_type: str) -> Precision:
+    """auto is bf16 on CUDA and fp32 on a CPU."""
+    if precision != "auto":
+        return precision
+    return "bf16" if device_type == "cuda" else "fp32"
 
 
 def data_digest(data: Data) -> str:
@@ -150,13 +179,7 @@ def start(
     Rank 0 reads and writes the run and tells the others. Raises `UserError` when the run exists
     and is not to be resumed, cannot be written, or does not fit the job.
     """
-    answer = [world.on_rank_0(lambda: begin_or_continue(job, data, micro, display))]
-    if world.ranks > 1:
-        dist.broadcast_object_list(answer, 0)
-
-    begun = answer[0]
-    assert begun is not None  # rank 0 has told
-    return begun
+    return world.from_rank_0(lambda: begin_or_continue(job, data, micro, display))
 
 
 def begin_or_continue(
@@ -166,6 +189,7 @@ def begin_or_continue(
     fresh = first_state(job.recipe, data, micro)
     info = RunInfo(
         shards=list(data.directories),
+        beside=[os.path.relpath(directory, job.run) for directory in data.directories],
         sources=data.tokens,
         data=fresh.data,
         identity=list(data.identity),
@@ -187,6 +211,12 @@ def begin_or_continue(
 
     path, state = newest
     refuse_other(path, state, fresh)
+    _, unknown = known_keys(state.recipe)
+    if unknown:
+        display.say(
+            f"note: the run has settings that this version does not know, and they are left out: "
+            f"{', '.join(unknown)}"
+        )
     if state.micro_batch != micro:
         display.say(
             f"note: micro-batches of {micro} samples instead of {state.micro_batch}: the samples "
@@ -194,7 +224,10 @@ def begin_or_continue(
         )
     write_info(job.run, info)
     display.say(f"{path}: going on after step {state.step}")
-    return dataclasses.replace(state, micro_batch=micro), path
+    # From here on its checkpoints name every setting of this version.
+    return dataclasses.replace(
+        state, micro_batch=micro, recipe=fresh.recipe, model=fresh.model
+    ), path
 
 
 def first_state(recipe: Recipe, data: Data, micro: int) -> State:
@@ -212,9 +245,11 @@ def first_state(recipe: Recipe, data: Data, micro: int) -> State:
 
 
 def refuse_existing(run: Path) -> None:
-    """Raise `UserError` when a folder holds a run: a recipe, and a checkpoint or a log. What was
-    refused before its first line of log left only the recipe, and can be begun again."""
-    begun = bool(checkpoint.list_checkpoints(run)) or (run / "log.jsonl").exists()
+    """Raise `UserError` when a folder holds a run: a recipe, and a checkpoint or a log of
+    training. What ended before its first update can be begun again."""
+    # A run that ended before its first update has logged its start at most.
+    trained = any(line.get("kind") != "start" for line in read_log(run))
+    begun = bool(checkpoint.list_checkpoints(run)) or trained
     if begun and (run / "recipe.toml").exists():
         raise UserError(
             f"{run}: there is a run in it", "continue it with --resume, or name another --run"
@@ -234,18 +269,18 @@ def refuse_other(path: Path, state: State, fresh: State) -> None:
             "give the shards that the run was started with, in the same order",
         )
 
-    before = state.recipe
+    before, _ = known_keys(state.recipe)
     now = fresh.recipe
-    if before.get("steps") != now["steps"]:
+    if before["steps"] != now["steps"]:
         raise UserError(
-            f"--steps {now['steps']}: the run was started with {before.get('steps')}, and its "
+            f"--steps {now['steps']}: the run was started with {before['steps']}, and its "
             "learning rate depends on that",
-            f"use --steps {before.get('steps')}, or a new --run with --init",
+            f"use --steps {before['steps']}, or a new --run with --init",
         )
-    for key in sorted({*now, *before}):
-        if now.get(key) != before.get(key):
+    for key in sorted(now):
+        if now[key] != before[key]:
             raise UserError(
-                f"{key}: {now.get(key)!r}, the run was started with {before.get(key)!r}",
+                f"{key}: {now[key]!r}, the run was started with {before[key]!r}",
                 "leave out --recipe and its flags: --resume takes those of the run",
             )
 
@@ -286,7 +321,8 @@ def prepare(
     """
     recipe = job.recipe
     model = build(recipe.model, recipe.seed)
-    if job.init is not None and found is None:
+    # The others get the weights of rank 0 below.
+    if job.init is not None and found is None and world.is_first:
         pretrained.load_pretrained(Path(job.init), model)
     model.to(world.device)
     gradient = flatten_gradients(model)

@@ -1,6 +1,7 @@
 """What a run looks like: its curves as a PNG, a training sample with its masks, and the tokens that
 its model fills in."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,13 +10,14 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 
-from shards.errors import UserError
+from shards.errors import UserError, in_command
 from shards.manifest import shards_directory
+from shards.roles import roles_of
 from trainer import checkpoint
 from trainer.config import Recipe
 from trainer.data.gather import Masker
 from trainer.data.order import make_order
-from trainer.data.samples import open_data
+from trainer.data.samples import open_training
 from trainer.log import read_log
 from trainer.masking.tokens import IGNORED
 
@@ -57,6 +59,7 @@ def curves(run: Path, out: Path) -> Path:
     for axis in axes.flat:
         axis.grid(alpha=0.3)
 
+    out.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(out, dpi=110)
     plt.close(figure)
     return out
@@ -115,7 +118,7 @@ def sample(directories: tuple[str, ...], recipe: Recipe, place: int) -> ShownSam
 
     Raises `UserError` when there are no training shards or `place` is below 0.
     """
-    data = open_data(directories, "train", recipe.data.length, recipe.data.sentence_eos)
+    data = open_training(directories, recipe.data)
     if not len(data):
         raise UserError(
             f"{', '.join(directories)}: no training shards", "run corpus build to make them"
@@ -134,8 +137,9 @@ def sample(directories: tuple[str, ...], recipe: Recipe, place: int) -> ShownSam
             masked.append((int(where), int(label)))
     masked.sort()
 
-    ids = buffers.ids[0, : buffers.lengths[0]].tolist()
-    shard = int(np.searchsorted(data.starts, samples[0], side="right") - 1)
+    ids = buffers.ids[0, : buffers.lengths[0].sum()].tolist()
+    starts = data.starts[epochs[0] % len(data.starts)]
+    shard = int(np.searchsorted(starts, samples[0], side="right") - 1)
     path = f"{shards_directory(directories[0])}/tokenizer.json"
     return ShownSample(
         sample=place,
@@ -168,6 +172,10 @@ def sample_text(tokenizer: Tokenizer, ids: list[int], truth: dict[int, int]) -> 
         parts.append(f" [{decode([number])} <- {decode([truth[place]])}]")
         between = []
     parts.append(decode(between))
+
+    # The tokens of WordPiece have no spaces of their own; those inside a word are marked.
+    if type(tokenizer.decoder).__name__ == "WordPiece":
+        return " ".join(part.strip() for part in parts if part).replace(" ##", "")
     return "".join(parts)
 
 
@@ -183,7 +191,7 @@ class Guess:
 
 
 @torch.no_grad()
-def fill(run: Path, text: str, step: int | None = None, most: int = 5) -> list[list[Guess]]:
+def fill(run: Path, text: str, step: str = "", most: int = 5) -> list[list[Guess]]:
     """For each `<mask>` of `text` the `most` likely tokens, likeliest first, by the checkpoint of
     `step` or the newest whole one.
 
@@ -192,15 +200,17 @@ def fill(run: Path, text: str, step: int | None = None, most: int = 5) -> list[l
     """
     path, state = checkpoint.choose(run, step)
     tokenizer = read_tokenizer(run)
-    start, end, mask = (tokenizer.token_to_id(token) for token in ("<s>", "</s>", "<mask>"))
+    roles = roles_of(json.loads(tokenizer.to_str()))
+    start, end, mask = roles["start"], roles["end"], roles["mask"]
 
     ids = [start, *tokenizer.encode(text, add_special_tokens=False).ids, end]
     places = [place for place, number in enumerate(ids) if number == mask]
     if not places:
+        name = tokenizer.id_to_token(mask)
         raise UserError(
-            f"--fill {text!r}: no <mask> in it", "trainer show RUN --fill 'The <mask> is here.'"
+            f"--fill {text!r}: no {name} in it", f"trainer show RUN --fill 'The {name} is here.'"
         )
-    positions = state.model["positions"]
+    positions = checkpoint.model_config(state).positions
     if len(ids) > positions:
         raise UserError(
             f"--fill: {len(ids)} tokens are more than the model's {positions}",
@@ -208,7 +218,8 @@ def fill(run: Path, text: str, step: int | None = None, most: int = 5) -> list[l
         )
 
     model = checkpoint.load_model(path, state).eval()
-    logits = model.forward(torch.tensor([ids]), torch.tensor(places))
+    lengths = torch.tensor([[len(ids)]])
+    logits = model.forward(torch.tensor([ids]), lengths, torch.tensor(places))
     best = torch.topk(torch.softmax(logits.float(), -1), most)
 
     found = []
@@ -225,7 +236,7 @@ def read_tokenizer(run: Path) -> Tokenizer:
     except Exception as error:  # the library raises plain Exception
         raise UserError(
             f"{run}/tokenizer.json: cannot be read: {error}",
-            f"copy it from the shards: cp SHARDS/tokenizer.json {run}",
+            f"copy it from the shards: cp SHARDS/tokenizer.json {in_command(run)}",
             1,
         ) from None
 

@@ -18,6 +18,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from corpora.text.language_codes import LANGUAGES
+
 MAX_UNPAIRED = 0.2
 """Share of the text that markers without their counterpart may remove."""
 
@@ -70,18 +72,6 @@ _PLACEHOLDER = re.compile(r"\s*\[[^\]]{0,200}\]\s*", re.DOTALL)
 _FIELD = re.compile(r"(Title|Author|Language|Character set encoding):[ \t]*(.*)", re.IGNORECASE)
 
 _NUMBER = re.compile(r"\[(?:e-?book|e-?text) ?#\s?(\d{1,7})\]", re.IGNORECASE)
-
-_CODES = """
-Afrikaans=af Arabic=ar Bulgarian=bg Bengali=bn Catalan=ca Czech=cs Welsh=cy Danish=da German=de
-Greek=el English=en Spanish=es Estonian=et Persian=fa Farsi=fa Finnish=fi French=fr Hebrew=he
-Hindi=hi Croatian=hr Hungarian=hu Indonesian=id Italian=it Japanese=ja Korean=ko Lithuanian=lt
-Latvian=lv Dutch=nl Norwegian=no Polish=pl Portuguese=pt Romanian=ro Russian=ru Slovak=sk
-Slovenian=sl Albanian=sq Swedish=sv Tamil=ta Telugu=te Thai=th Tagalog=tl Turkish=tr Ukrainian=uk
-Urdu=ur Vietnamese=vi Chinese=zh-cn
-"""
-
-LANGUAGES = dict(pair.split("=") for pair in _CODES.lower().split())
-"""langdetect's code by the English name of a language, both in lower case."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

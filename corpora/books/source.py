@@ -18,10 +18,10 @@ import hashlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 from corpora.books.epub import MAX_EPUB_BYTES, Epub
-from corpora.books.gutenberg import LANGUAGES, declared_charset, strip
+from corpora.books.gutenberg import declared_charset, strip
 from corpora.books.notices import trim_items, trim_text
 from corpora.books.unwrap import unwrap
 from corpora.document import (
@@ -39,6 +39,7 @@ from corpora.inputs.find import find, group
 from corpora.inputs.nested_archives import Found, Layout, form_of, in_file
 from corpora.text.charset import decode_page
 from corpora.text.language import ANY, UNKNOWN, detect_language, known_languages
+from corpora.text.language_codes import language_code
 from shards.config import setting, table
 
 LAYOUT = Layout(leaves={".epub": MAX_EPUB_BYTES, ".txt": MAX_DOCUMENT_BYTES})
@@ -61,16 +62,6 @@ _SHORT = 3_000
 
 _BEGINNING = 1_000
 """Characters of a text that are kept with its reject."""
-
-_ISO_639_2 = """
-    eng=en fre=fr fra=fr ger=de deu=de spa=es ita=it dut=nl nld=nl por=pt rus=ru swe=sv dan=da
-    nor=no nob=no nno=no fin=fi pol=pl cze=cs ces=cs hun=hu tur=tr gre=el ell=el lat=la heb=he
-    ara=ar per=fa fas=fa hin=hi ben=bn jpn=ja kor=ko chi=zh zho=zh cat=ca rum=ro ron=ro bul=bg
-    ukr=uk hrv=hr slv=sl slk=sk slo=sk
-"""
-
-_SHORTER = dict(pair.split("=") for pair in _ISO_639_2.split()) | {"nb": "no", "nn": "no"}
-"""Codes of two letters for codes of three, and for the two kinds of Norwegian."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +94,8 @@ class BooksOptions(SourceOptions):
     dedup: SourceDedup = table(lambda: SourceDedup(threshold=0.5), affects="near")
     """How the source takes part in near-deduplication, always by whole books: editions of one work
     share from half to nearly all of their shingles."""
+
+    detects: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -321,14 +314,8 @@ def majority(text: str, wanted: str, windows: int) -> str:
 def _code(label: str | None) -> str | None:
     """langdetect's code for the name that a book gives its language (en-GB, eng, English); None
     when langdetect does not know it."""
-    if not label:
-        return None
-
-    parts = label.strip().lower().replace("_", "-").split("-")
-    base = LANGUAGES.get(parts[0], _SHORTER.get(parts[0], parts[0]))
-    if base == "zh":
-        base = "zh-tw" if {"hant", "tw", "hk"} & set(parts) else "zh-cn"
-    return base if base in known_languages() else None
+    code = language_code(label or "")
+    return code if code in known_languages() else None
 
 
 def _day(text: str | None) -> datetime.date | None:

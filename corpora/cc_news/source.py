@@ -67,6 +67,7 @@ class CcNewsOptions(SourceOptions):
     """Run faster versions of trafilatura's steps, for the version of it that is locked; when off,
     the package runs as it is. Changes no byte."""
     default_profile: ClassVar[Profile] = "paper"
+    detects: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -9,13 +9,14 @@ reject.
 
 import datetime
 import hashlib
+import io
 import itertools
 import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import IO, Literal
+from typing import IO, ClassVar, Literal, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -31,8 +32,11 @@ from corpora.document import (
     SourceOptions,
 )
 from corpora.guard import shared_guard
+from corpora.inputs.complaints import in_words
 from corpora.inputs.find import find, group, kind_of
 from corpora.inputs.streams import DAMAGE, open_inflated, read_lines, what_broke
+from corpora.text.language import ANY, known_languages, other_language
+from corpora.text.language_codes import language_code, same_language
 from corpora.web.page import (
     EXTRACTOR,
     MAX_PAGE_BYTES,
@@ -69,6 +73,9 @@ class FilesOptions(SourceOptions):
     """A key or column with the title of the text."""
     date_field: str | None = setting(None, affects="ingest")
     """A key or column with the date of the text, which begins YYYY-MM-DD."""
+    language_field: str | None = setting(None, affects="ingest")
+    """A key or column with the language of the text (en, eng, en-GB or English), which is believed:
+    nothing is detected where it is set."""
     document: Literal["file", "line", "blank-line"] | None = setting(None, affects="ingest")
     """What one document is in .txt: the whole file (the default), each line, or each text between
     blank lines. In .jsonl always each line."""
@@ -77,6 +84,16 @@ class FilesOptions(SourceOptions):
     `bad_encoding`."""
     min_characters: int = setting(MIN_CHARACTERS, affects="ingest")
     """Reject .html pages with less text, as `too_short`."""
+    detects: ClassVar[bool] = True
+
+    def detectable(self) -> tuple[str, ...] | None:
+        """Those of langdetect and of pycld2. Any code where a field tells the language."""
+        if self.language_field:
+            return None
+        # Imported here, since its libraries in C take too long for `--help`.
+        from corpora.text.language import told_apart
+
+        return told_apart()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -93,7 +110,7 @@ class FilesOptions(SourceOptions):
 
 def source() -> Source:
     """The source `files`."""
-    return Source(options=FilesOptions, slices=slices, read=read, version=2, packages=PAGE_PACKAGES)
+    return Source(options=FilesOptions, slices=slices, read=read, version=3, packages=PAGE_PACKAGES)
 
 
 def slices(options: FilesOptions) -> Iterator[Slice]:
@@ -154,12 +171,13 @@ def _row_ranges(options: FilesOptions, part: Part) -> Iterator[Part]:
 def read(options: FilesOptions, piece: Slice) -> Iterator[Document | Reject]:
     """The records of a slice, in order."""
     for part in piece.parts:
-        yield from read_part(options, part)
+        for record in read_part(options, part):
+            yield _in_language(options, record)
 
 
 def read_part(options: FilesOptions, part: Part) -> Iterator[Document | Reject]:
-    """The records of one file or range; damage ends it with a reject `damaged`, `truncated` or
-    `unreadable`."""
+    """The records of one file or range, in any language; damage ends it with a reject `damaged`,
+    `truncated` or `unreadable`."""
     position = part.start
     try:
         for record in _records(options, part):
@@ -167,6 +185,21 @@ def read_part(options: FilesOptions, part: Part) -> Iterator[Document | Reject]:
             yield record
     except (UnicodeEncodeError, *DAMAGE) as error:
         yield what_broke(error).at(part.path, position)
+
+
+def _in_language(options: FilesOptions, record: Document | Reject) -> Document | Reject:
+    """The record, or a reject for a document that is in another language than the wanted one."""
+    wanted = options.language
+    if isinstance(record, Reject) or wanted == ANY or record.language == wanted:
+        return record
+
+    # Of a page langdetect has told the language, of other texts a field of the user's.
+    other = record.language or other_language(record.text, wanted)
+    if other is None or same_language(other, wanted):
+        return record
+    return Refusal("language", other, record.text[:1000]).at(
+        record.path, record.position, record.url
+    )
 
 
 def _records(options: FilesOptions, part: Part) -> Iterator[Document | Reject]:
@@ -195,28 +228,54 @@ def _stream_records(
     elif options.document == "blank-line":
         yield from _paragraphs(options, part, stream)
     else:
-        yield _text(options, part, 0, stream.read(MAX_DOCUMENT_BYTES + 1))
+        yield _whole_text(options, part, stream)
+
+
+def _whole_text(options: FilesOptions, part: Part, stream: IO[bytes]) -> Document | Reject:
+    """The text of a whole file. A part of it is no document: of a file that is cut, the reject says
+    so and holds the beginning."""
+    raw = bytearray()
+    # `read` would lose what it has inflated before the damage.
+    inflated = cast(io.BufferedReader, stream)
+    try:
+        while len(raw) <= MAX_DOCUMENT_BYTES:
+            block = inflated.read1(1 << 20)
+            if not block:
+                break
+            raw += block
+    except DAMAGE as error:
+        found = what_broke(error)
+        beginning = raw[:1000].decode(options.encoding, "replace")
+        detail = f"{found.detail}; a document is a whole file, so that no part of it is kept"
+        return Refusal(found.reason, detail, beginning).at(part.path, 0)
+    return _text(options, part, 0, raw)
 
 
 def _too_large(part: Part, position: int) -> Reject:
     return Refusal("too_large", f"over {MAX_DOCUMENT_BYTES} bytes").at(part.path, position)
 
 
-def _text(options: FilesOptions, part: Part, position: int, raw: bytes) -> Document | Reject:
+def _text(
+    options: FilesOptions, part: Part, position: int, raw: bytes | bytearray
+) -> Document | Reject:
     if len(raw) > MAX_DOCUMENT_BYTES:
         return _too_large(part, position)
     try:
         text = raw.decode(options.encoding)
     except UnicodeError as error:
         beginning = raw[:1000].decode(options.encoding, "replace")
-        return Refusal("bad_encoding", str(error)[:200], beginning).at(part.path, position)
+        return Refusal("bad_encoding", in_words(error), beginning).at(part.path, position)
     return Document(path=part.path, position=position, text=text)
 
 
 def _page(options: FilesOptions, part: Part, content: bytes) -> Document | Reject:
     """A web page, whose parser runs in a child that can be killed. The moment of its crawl is not
     known, so its date is not checked."""
-    settings = PageSettings(language=options.language, min_characters=options.min_characters)
+    # Of a language that langdetect does not know, its word is worth nothing.
+    is_known = options.language == ANY or options.language in known_languages()
+    settings = PageSettings(
+        language=options.language if is_known else ANY, min_characters=options.min_characters
+    )
     page: Page | Refusal = shared_guard(EXTRACTOR).call(content, settings=settings)
     if isinstance(page, Refusal):
         return page.at(part.path, 0)
@@ -227,7 +286,7 @@ def _page(options: FilesOptions, part: Part, content: bytes) -> Document | Rejec
         text=page.text,
         title=page.title,
         date=page.date,
-        language=page.language,
+        language=page.language if is_known else None,
         digest=digest,
         extra=page.notes(),
     )
@@ -289,9 +348,9 @@ def _json_fields(options: FilesOptions, line: bytes) -> Fields | Refusal:
         # A file may begin with a byte order mark.
         fields = json.loads(line.decode(options.encoding).removeprefix("\ufeff"))
     except UnicodeError as error:
-        return Refusal("bad_encoding", str(error)[:200], beginning)
+        return Refusal("bad_encoding", in_words(error), beginning)
     except (ValueError, RecursionError) as error:
-        return Refusal("bad_json", str(error)[:200], beginning)
+        return Refusal("bad_json", in_words(error), beginning)
     if not isinstance(fields, dict):
         return Refusal("bad_json", "not an object", beginning)
     return fields
@@ -319,6 +378,7 @@ def _field_record(
         url=_string(fields, options.url_field),
         title=_string(fields, options.title_field),
         date=_date(fields, options.date_field),
+        language=_language(fields, options.language_field),
         extra=extra,
     )
 
@@ -326,6 +386,11 @@ def _field_record(
 def _string(fields: Fields, name: str | None) -> str | None:
     value = fields.get(name) if name else None
     return None if value is None else str(value)
+
+
+def _language(fields: Fields, name: str | None) -> str | None:
+    value = _string(fields, name)
+    return language_code(value) if value else None
 
 
 def _date(fields: Fields, name: str | None) -> datetime.date | None:
@@ -366,6 +431,7 @@ def _parquet_rows(
         options.url_field,
         options.title_field,
         options.date_field,
+        options.language_field,
     )
     columns = [name for name in wanted if name and name in names]
     groups = range(table.num_row_groups)

@@ -1,8 +1,11 @@
-"""The input files of a source: found by globs and lists, and grouped into slices.
+"""The input files of a source: found by globs and lists, named, and grouped into slices.
 
-Files are sorted by their path below the folder that all of them share, so the order does not depend
-on where the folder is. Which files form a slice depends on each file alone: a new file changes one
-slice and leaves all others as they are. All paths are held in memory.
+A file's name is all that its documents' ids and its place in the order depend on. It is the name
+that the user gave the file, without the folder that it happens to lie in. So a folder may be moved
+or renamed, and another folder, disk or bucket may be added, and no other file's name changes.
+
+Which files form a slice depends on each file alone: a new file changes one slice and leaves all
+others as they are. All names are held in memory.
 """
 
 import hashlib
@@ -12,8 +15,7 @@ from collections.abc import Iterator
 from corpora.document import Part, Slice
 from corpora.inputs import lists
 from shards.errors import UserError
-from shards.storage import files
-from shards.storage.glob import fixed_part, glob
+from shards.storage.glob import glob, name_in
 
 COMPRESSIONS = (".gz", ".zst", ".xz", ".bz2")
 
@@ -21,64 +23,70 @@ MAX_FILES_PER_SLICE = 10_000
 
 
 def find(patterns: tuple[str, ...]) -> list[Part]:
-    """Every file that the globs match and the lists (`@LIST`) name, once, sorted by its path below
-    the folder that all of them share.
+    """Every file that the globs match and the lists (`@LIST`) name, once, sorted by name.
 
-    Raises `UserError` if a pattern matches nothing.
+    `path` of each is its name: the last part of its address, with the folders that `**` stands for
+    before it. Raises `UserError` if a pattern matches nothing, if two files have one name, or if
+    two patterns name one file differently.
     """
-    sizes: dict[str, int] = {}
-    folders: dict[str, list[str]] = {}  # by server; that of this machine is ""
+    parts: dict[str, Part] = {}  # by address
+    named_by: dict[str, str] = {}  # address -> the pattern that matched it first
     for pattern in patterns:
-        matches = lists.named(pattern[1:]) if pattern.startswith("@") else glob(pattern)
-        if not matches:
-            raise UserError(
-                f"{pattern}: no file matches",
-                "check the pattern; quote it in a shell; `**` crosses folders",
-            )
-        sizes.update(matches)
-        for folder in _folders(pattern, [address for address, _ in matches]):
-            folders.setdefault(_server(folder), []).append(folder)
+        for address, size in _matches(pattern):
+            path = os.path.basename(address) if _is_list(pattern) else name_in(pattern, address)
+            part = Part(address=address, path=path, size=size)
+            first = parts.setdefault(address, part)
+            if first.path != path:
+                raise _two_names(first, named_by[address], part, pattern)
+            named_by.setdefault(address, pattern)
 
-    shared = _shared_parts(folders)
-    parts = []
-    for address, size in sizes.items():
-        path = address.removeprefix(shared[_server(address)]).lstrip("/")
-        parts.append(Part(address=address, path=path, size=size))
-    return sorted(parts, key=lambda part: part.path)
+    ordered = sorted(parts.values(), key=lambda part: (part.path, part.address))
+    for one, other in zip(ordered, ordered[1:]):
+        if one.path == other.path:
+            raise _one_name(one, other, named_by[other.address])
+    return ordered
 
 
-def _folders(pattern: str, addresses: list[str]) -> list[str]:
-    """The folders below which the paths of a pattern's files begin."""
-    if pattern.startswith("@"):
-        return [os.path.dirname(address) for address in addresses]
-    base = fixed_part(pattern)
-    return [base if files.is_folder(base) else os.path.dirname(base)]
+def _matches(pattern: str) -> list[tuple[str, int]]:
+    matches = lists.named(pattern[1:]) if _is_list(pattern) else glob(pattern)
+    if not matches:
+        raise UserError(
+            f"{pattern}: no file matches",
+            "check the pattern; quote it in a shell; `**` crosses folders",
+        )
+    return matches
 
 
-def _server(address: str) -> str:
-    """Scheme and host or bucket of a remote address, "" for a local one."""
-    return "/".join(address.split("/", 3)[:3]) if files.is_remote(address) else ""
+def _is_list(pattern: str) -> bool:
+    return pattern.startswith("@")
 
 
-def _shared_parts(folders: dict[str, list[str]]) -> dict[str, str]:
-    """For each server the beginning of its addresses that is not part of a path."""
-    shared = {server: _common(server, named) for server, named in folders.items()}
-    if len(shared) > 1:
-        # Two servers may hold files of the same name, so the host stays in the path, but without a
-        # user's name and password.
-        for server in filter(None, shared):
-            host = server.rfind("@") + 1 or server.index("://") + 3
-            shared[server] = server[:host]
-    return shared
+def _two_names(first: Part, first_pattern: str, second: Part, second_pattern: str) -> UserError:
+    """One file that two patterns name differently: which name came first must not decide its
+    ids."""
+    # In the same order, whatever the order of the patterns.
+    told = sorted([(first.path, first_pattern), (second.path, second_pattern)])
+    by_pattern = " and ".join(f"{path!r} by {pattern}" for path, pattern in told)
+    return UserError(
+        f"{first.address}: two inputs give this file different names: {by_pattern}",
+        "leave out one of the two inputs; a file's name begins where `**` begins, "
+        "else it is its last part",
+    )
 
 
-def _common(server: str, folders: list[str]) -> str:
-    """The folder above all of `folders`, which are on one server."""
-    if len(set(folders)) == 1:
-        return folders[0]
-    if not server:
-        return os.path.commonpath(folders)
-    return server + os.path.commonpath([folder.removeprefix(server) or "/" for folder in folders])
+def _one_name(one: Part, other: Part, pattern: str) -> UserError:
+    """Two files of one name: their documents would have the same ids."""
+    what = (
+        f"two input files have the same name, {one.path!r}, and ids are made of names: "
+        f"{one.address} and {other.address}"
+    )
+    remedy = "rename one of them, or make a source of each folder"
+    if not _is_list(pattern):
+        remedy += (
+            "; or write `**` where their names shall begin, so that the folders below it "
+            'are part of the name: input = "FOLDER/**/*.jsonl"'
+        )
+    return UserError(what, remedy)
 
 
 def group(parts: list[Part], slice_bytes: int) -> Iterator[Slice]:

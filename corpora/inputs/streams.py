@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from corpora.document import MAX_DOCUMENT_BYTES, Refusal
 from corpora.inputs import zstd
+from corpora.inputs.complaints import in_words
 from shards.storage import files
 
 if TYPE_CHECKING:
@@ -36,8 +37,8 @@ def what_broke(error: BaseException) -> Refusal:
 
     # Arrow says "Truncated" of a .zst file that ends too early.
     if isinstance(error, EOFError) or "Truncated" in str(error):
-        return Refusal("truncated", str(error)[:200])
-    return Refusal("damaged", str(error)[:200])
+        return Refusal("truncated", in_words(error))
+    return Refusal("damaged", in_words(error))
 
 
 def open_inflated(address: str, compression: str, long_window: bool = False) -> IO[bytes]:

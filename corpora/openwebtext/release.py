@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from corpora.document import MAX_DOCUMENT_BYTES, Document, Part, Refusal, Reject
+from corpora.inputs.complaints import in_words
 from corpora.inputs.nested_archives import Found, Layout, form_of, in_file, tar_edges
 from shards.storage import files
 
@@ -109,7 +110,7 @@ def _decoded(content: bytes, name: str) -> str | Refusal:
         text = content.decode("utf-8-sig")
     except UnicodeError as error:
         beginning = content[:1000].decode("utf-8", "replace")
-        return Refusal("bad_encoding", f"{name}: {error}"[:500], beginning)
+        return Refusal("bad_encoding", f"{name}: {in_words(error)}"[:500], beginning)
     return loaded(text.replace("\0", "")) or Refusal("empty", name)
 
 

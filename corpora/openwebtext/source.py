@@ -92,6 +92,11 @@ class OpenWebTextOptions(SourceOptions):
     )
     """How the source takes part in near-deduplication."""
     default_profile: ClassVar[Profile] = "openwebtext"
+    detects: ClassVar[bool] = True
+
+    def detectable(self) -> tuple[str, ...] | None:
+        """None for the release, whose texts are taken to be English as a whole."""
+        return None if self.source == "release" else super().detectable()
 
     @property
     def scope(self) -> Literal["across", "within", "others"]:

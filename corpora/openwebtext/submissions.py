@@ -19,6 +19,7 @@ from typing import IO
 from urllib.parse import urlsplit
 
 from corpora.document import NotPage, Part, Refusal, Reject
+from corpora.inputs.complaints import in_words
 from corpora.inputs.find import kind_of
 from corpora.inputs.streams import DAMAGE, open_inflated, read_lines, what_broke
 from corpora.quality.exclusions import within
@@ -148,8 +149,9 @@ def _read_address(wanted: Wanted, path: str, position: int, line: bytes) -> Outc
     return Link(position=position, url=url, key=outcome, score=None)
 
 
-def _unreadable(why: object, line: bytes, *, reason: str) -> Refusal:
-    return Refusal(reason, str(why)[:200], line[:_START].decode("utf-8", "replace"))
+def _unreadable(why: Exception | str, line: bytes, *, reason: str) -> Refusal:
+    detail = why if isinstance(why, str) else in_words(why)
+    return Refusal(reason, detail, line[:_START].decode("utf-8", "replace"))
 
 
 # --- tables

@@ -1,20 +1,29 @@
 """The lists of the rules: addresses, domains and hashes, and which documents they name.
 
-A list is a text file in UTF-8 with one entry per line; empty lines and lines that begin with `#`
-are skipped. Lists are held in memory.
+`corpora.quality.lists` reads them. They are held in memory.
 """
 
 import hashlib
 import re
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
+from corpora.quality.lists import Entry, list_entries
 from corpora.quality.rules import RulesConfig
 from corpora.text.normalise import exact_digest
 from corpora.text.urls import canonical_url
-from shards.errors import UserError
-from shards.storage import files
 
 LIST_MEASURES = ("excluded_url", "excluded_domain", "excluded_hash", "in_only_domains")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listed:
+    """What lists can name of a document: its id, the digest of its payload, address and text."""
+
+    identity: str
+    digest: str | None
+    url: str | None
+    text: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,75 +68,47 @@ class Lists:
         return exact_digest(text).hex() in self.hashes
 
 
-def within(key: str, domains: frozenset[str]) -> bool:
+def within(key: str, domains: Container[str]) -> bool:
     """Whether the host of an address (a key of `canonical_url`) is one of `domains`, or a
     sub-domain of one."""
+    return domain_in(key, domains) != ""
+
+
+def domain_in(key: str, domains: Container[str]) -> str:
+    """The longest of `domains` that the host of an address is or lies in; "" for none."""
     host = re.split("[/?#:]", key, maxsplit=1)[0]
     while host and domains:
         if host in domains:
-            return True
+            return host
         host = host.partition(".")[2]
-    return False
+    return ""
 
 
 def read_lists(config: RulesConfig) -> Lists:
     """The lists that the rules name. Raises `UserError` for a file that cannot be read and for a
     line that is not an entry of its list."""
+
+    def keys(name: str) -> frozenset[str]:
+        entries = list_entries(getattr(config, name), name)
+        return frozenset(entry.key for entry in entries)
+
     return Lists(
-        urls=frozenset(
-            canonical_url(_as_address(line))
-            for _, line in _lines(config.exclude_urls, "exclude_urls")
-        ),
-        domains=_domains(config.exclude_domains, "exclude_domains"),
-        hashes=_hashes(config.exclude_hashes),
-        only_domains=_domains(config.only_domains, "only_domains"),
+        urls=keys("exclude_urls"),
+        domains=keys("exclude_domains"),
+        hashes=keys("exclude_hashes"),
+        only_domains=keys("only_domains"),
     )
 
 
-def _as_address(line: str) -> str:
-    return line if "://" in line else f"http://{line}"
-
-
-def _lines(addresses: tuple[str, ...], key: str) -> list[tuple[str, str]]:
-    """(place, for messages; entry) of every line that is neither empty nor begins with #."""
-    entries = []
-    for address in addresses:
-        try:
-            text = files.read_bytes(address).decode("utf-8-sig")
-        except (OSError, UnicodeError) as error:
-            raise UserError(
-                f"{key}: cannot read {address}: {error}",
-                "write the list as UTF-8 text, one entry per line; # begins a comment",
-            ) from None
-        for number, line in enumerate(text.splitlines(), 1):
-            entry = line.strip()
-            if entry and not entry.startswith("#"):
-                entries.append((f"{key}: {address}, line {number}", entry))
-    return entries
-
-
-def _domains(addresses: tuple[str, ...], key: str) -> frozenset[str]:
-    domains = set()
-    for place, line in _lines(addresses, key):
-        # `*.example.com` and `.example.com` are common spellings of a domain with its sub-domains.
-        name = line if "://" in line else line.removeprefix("*").lstrip(".")
-        host = canonical_url(_as_address(name))
-        if not re.fullmatch(r"[^\s/?#:@]+", host):
-            raise UserError(
-                f"{place}: {line!r} is not a domain",
-                "write one domain per line, as example.com; its sub-domains are included",
-            )
-        domains.add(host)
-    return frozenset(domains)
-
-
-def _hashes(addresses: tuple[str, ...]) -> frozenset[str]:
-    hashes = set()
-    for place, line in _lines(addresses, "exclude_hashes"):
-        if not re.fullmatch(r"[0-9a-fA-F]{32}", line):
-            raise UserError(
-                f"{place}: {line!r} is not 32 hex digits",
-                "copy the id or digest of a document from `corpus show DIR --json`",
-            )
-        hashes.add(line.lower())
-    return frozenset(hashes)
+def matching_entry(name: str, places: Mapping[str, Entry], document: Listed) -> Entry | None:
+    """The entry by which a list removes a document; None where the list is another by now, and for
+    `only_domains`, which removes what it does not name. `places`: `places_of` the list."""
+    if name == "only_domains":
+        return None
+    if name == "exclude_hashes":
+        folded = exact_digest(document.text).hex()
+        keys = [document.identity, document.digest or "", folded]
+    else:
+        key = canonical_url(document.url or "")
+        keys = [domain_in(key, places) if name == "exclude_domains" else key]
+    return next((places[key] for key in keys if key in places), None)

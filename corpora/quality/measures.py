@@ -30,6 +30,7 @@ from corpora.text.characters import (
     flags,
 )
 from corpora.text.jit import jit
+from corpora.text.language_codes import is_english
 
 VERSION = 1
 """Rises when the same text gives other numbers."""
@@ -572,7 +573,7 @@ def measure_record(
     language: str | None, date: datetime.date | None, title: str | None, url: str | None
 ) -> tuple[int, ...]:
     """The `RECORD_MEASURES` of a document, in their order."""
-    english = -1 if language is None else int(language == "en")
+    english = -1 if language is None else int(is_english(language))
     address = url or ""
     path = address.partition("://")[2].partition("#")[0]
     return (

@@ -66,10 +66,7 @@ REJECTS: Final = {
         "a response with a status other than 200: `http_2xx`, `http_3xx`, `http_4xx`, ...; the "
         "detail names it"
     ),
-    "language": (
-        "a page, a book or a document of stories in another language than the wanted one; the "
-        "detail names it"
-    ),
+    "language": "a document in another language than the wanted one; the detail names it",
     "low_score": "a submission with a score below `min_score`",
     "memory": "the parser's process used more than 1.5 GB for the page, twice",
     "namespace": "a wiki page of a namespace that is not wanted; the detail has its number",

@@ -48,7 +48,8 @@ from corpora.inputs.find import find, group, kind_of
 from corpora.stories import overlap
 from corpora.stories.questions import Questions, Search, search_of
 from corpora.stories.top_share import read_best, storable, write_best
-from corpora.text.language import ANY, certainly_not, detect_language
+from corpora.text.language import ANY, certainly_not, detect_language, known_languages
+from corpora.text.language_codes import same_language
 from corpora.text.normalise import normalise
 from corpora.web.page import PAGE_PACKAGES, PageSettings
 from corpora.web.records import page_outcome, read_records
@@ -112,6 +113,10 @@ class StoriesOptions(FilesOptions):
     exclude_questions: bool = setting(False, affects="ingest")
     """Reject documents that contain a whole question word by word, as `holds_question`; they are
     not among the N."""
+
+    def detectable(self) -> tuple[str, ...] | None:
+        """Those of langdetect. Any code where a field tells the language."""
+        return None if self.language_field else known_languages()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -279,12 +284,12 @@ def _judged(options: StoriesOptions, record: Outcome) -> Outcome:
         return refusal.at(record.path, record.position, record.url)
 
     language = record.language
-    if language is None and options.language != ANY:
+    if options.language != ANY:
         # The cheap test first: most texts of a crawl are in another language.
-        language = certainly_not(text[:_SAMPLE], options.language)
+        language = language or certainly_not(text[:_SAMPLE], options.language)
         if language is None:
             language = detect_language(text, options.language)
-        if language != options.language:
+        if not same_language(language, options.language):
             return Refusal("language", language).at(record.path, record.position, record.url)
     return replace(record, text=text, language=language)
 

@@ -1,20 +1,72 @@
-"""The decorator of the numba kernels.
+"""The decorator of the numba kernels, with a cache on disk whose faults stop nothing.
 
-Numba refuses `cache=True` at import if it can write no cache folder, as in a read-only container
-without a home. Then the kernels are compiled anew in each process, which takes some seconds.
+A cache that cannot be written (a read-only container without a home), that is damaged (by a process
+that was killed, or a power cut) or that has no room left is as if there were none: the kernels are
+compiled anew in each process, which takes some seconds. A damaged one is replaced, and named once.
 """
 
+# numba's cache is without types:
+# mypy: disable-error-code="no-untyped-call"
+
+import multiprocessing
+import sys
 from collections.abc import Callable
 from typing import TypeVar, cast
 
 import numba
+from numba.core.caching import FunctionCache
+from numba.core.compiler import CompileResult
+from numba.core.dispatcher import Dispatcher
 
 F = TypeVar("F", bound=Callable[..., object])
 
 
 def jit(function: F) -> F:
     """Compile a function without the interpreter lock, and cache it on disk if that is possible."""
-    try:
-        return cast(F, numba.njit(cache=True, nogil=True)(function))
-    except RuntimeError:
-        return cast(F, numba.njit(nogil=True)(function))
+    kernel = numba.njit(nogil=True)(function)
+
+    # With NUMBA_DISABLE_JIT=1 numba gives back the plain function, which has nothing to cache.
+    if isinstance(kernel, Dispatcher):
+        try:
+            kernel._cache = KernelCache(function)  # type: ignore[attr-defined]
+        except (RuntimeError, OSError):
+            pass  # numba finds no folder that it can write to
+
+    return cast(F, kernel)
+
+
+class KernelCache(FunctionCache):
+    """numba's cache of one kernel. (`trainer/jit.py` has one that also watches other files.)"""
+
+    def load_overload(self, sig: object, target_context: object) -> CompileResult | None:
+        """The kernel for these argument types, None where the cache does not hold it."""
+        try:
+            return cast(CompileResult | None, super().load_overload(sig, target_context))
+        except Exception as error:  # whatever its reader raises: pickle, LLVM, the system
+            self._start_anew(error)
+            return None
+
+    def save_overload(self, sig: object, data: CompileResult) -> None:
+        """Keep a compiled kernel, where that is possible."""
+        try:
+            super().save_overload(sig, data)
+        except Exception as error:  # no room, no rights, or a damaged index
+            self._start_anew(error)
+
+    def _start_anew(self, error: Exception) -> None:
+        """Replace a damaged index by an empty one, so that the next process finds a whole cache."""
+        warn(f"numba's cache in {self.cache_path} cannot be used and is made anew: {error}")
+        try:
+            self.flush()
+        except OSError:
+            pass
+
+
+_warned: set[str] = set()
+
+
+def warn(text: str) -> None:
+    """Print a warning once, and not in the children of a pool, which all see the same."""
+    if not _warned and multiprocessing.parent_process() is None:
+        print(f"warning: {text}", file=sys.stderr)
+    _warned.add(text)

@@ -1,6 +1,7 @@
 """The language of a text: a cheap gate before the costly steps, and langdetect for the final word.
 
-Both answers depend on the text alone. langdetect draws random numbers, so it is seeded for every
+Both answers depend on the text alone, and so does `other_language`, which judges texts of any
+length, as files hold them. langdetect draws random numbers, so it is seeded for every
 call. It is also given a factory of its own, which loads its profiles in the order of their names:
 with the package's global factory the answer would depend on the order of a folder, on who set the
 seed, and on threads that meet in its first use.
@@ -96,25 +97,80 @@ _GATE_SHARE = 20
 """A text is kept if at least this percentage is in the wanted language, even if another one
 leads."""
 
+_LETTERS_OF_LINES = 100
+"""Letters that the worded lines of a table need, so that its language can be told by them."""
 
+_SEARCHED_CHARACTERS = 10_000
+"""Where a text begins with figures, its words are looked for in this many characters."""
+
+_LONG_CHARACTERS = 3000
+"""A longer text is judged by three windows: its beginning may be a notice in another language."""
+
+_WINDOW_CHARACTERS = 600
+
+_FEW_LETTERS = 50
+"""With fewer letters than this langdetect is wrong about every tenth text, pycld2 hardly ever where
+it is sure."""
+
+_SYNONYMS = {"nb": "no", "nn": "no", "iw": "he", "in": "id"}
+"""langdetect's codes for others that mean the same."""
+
+
+@functools.cache
 def known_languages() -> tuple[str, ...]:
     """The codes that langdetect knows, sorted."""
     names = (path.name for path in Path(PROFILES_DIRECTORY).iterdir())
     return tuple(sorted(name for name in names if not name.startswith(".")))
 
 
+@functools.cache
+def told_apart() -> tuple[str, ...]:
+    """The codes that `other_language` can tell from others, sorted: those of langdetect and those
+    of pycld2."""
+    codes = dict(pycld2.LANGUAGES)
+    of_cld2 = {codes[name] for name in pycld2.DETECTED_LANGUAGES if name in codes}
+    real = {code for code in of_cld2 if re.fullmatch("[a-z]{2,3}", code)}
+    return tuple(sorted({*known_languages(), *_SYNONYMS, *real}))
+
+
 def detect_language(text: str, wanted: str = ANY) -> str:
-    """langdetect's code for the text, `und` if it finds nothing to judge by. The same arguments
-    always give the same answer.
+    """langdetect's code for the text, `und` if it finds nothing to judge by, as in a table of
+    figures. The same arguments always give the same answer.
 
     If `wanted` is one of `TWENTY`, the only question is whether the text is in that language: 20
     profiles, 2 trials and the first 600 characters answer it. Otherwise, and if a third of those
     characters is of another script, all 55 profiles, 7 trials (the package's default) and 1,000
     characters are used.
     """
-    if wanted in TWENTY and _is_latin(text):
-        return _detected(text[:_TWENTY_CHARACTERS], TWENTY, _TWENTY_TRIALS)
-    return _detected(text[:_ALL_CHARACTERS], known_languages(), _ALL_TRIALS)
+    words = _words_of(text)
+    if wanted in TWENTY and _is_latin(words):
+        return _detected(words[:_TWENTY_CHARACTERS], TWENTY, _TWENTY_TRIALS)
+    return _detected(words, known_languages(), _ALL_TRIALS)
+
+
+def _words_of(text: str) -> str:
+    """The characters by which a text is judged: its first `_ALL_CHARACTERS`. Where most of these
+    are figures, those of its lines of words; "" where there are too few."""
+    beginning = text[:_ALL_CHARACTERS]
+    if _has_words(beginning):
+        return beginning
+
+    lines = text[:_SEARCHED_CHARACTERS].splitlines()
+    words = "\n".join(line for line in lines if _has_words(line))
+    return words[:_ALL_CHARACTERS] if _letters(words) >= _LETTERS_OF_LINES else ""
+
+
+def _has_words(text: str) -> bool:
+    """Whether a text is words rather than figures: of its letters and digits less than a quarter
+    are digits, and at least a quarter of all its characters, spaces apart, are letters."""
+    letters = _letters(text)
+    digits = sum(map(str.isdigit, text))
+    characters = len(text) - sum(map(str.isspace, text))
+    return 3 * digits < letters and 4 * letters >= characters
+
+
+def _letters(text: str) -> int:
+    return sum(map(str.isalpha, text))
 
 
 def _is_latin(text: str) -> bool:
@@ -146,16 +202,64 @@ def certainly_not(sample: str, wanted: str) -> str | None:
     wanted or cannot be told."""
     if wanted == ANY or len(sample) < _GATE_CHARACTERS:
         return None
+    shares = _sure_shares(sample)
+    return shares and _certain_other(shares, wanted)
+
+
+def _sure_shares(sample: str) -> dict[str, int] | None:
+    """Percentages of a text by language, the leading one first; None if pycld2 is not sure."""
     try:
         reliable, _, details = pycld2.detect(_CONTROL.sub(" ", sample))
     except (pycld2.error, UnicodeError):
         return None
+    if not reliable:
+        return None
 
-    # (name, code, percent, score), the leading language first. Reversed, since two codes may have
-    # one name: the larger share shall win.
-    shares = {_CLD2_NAMES.get(code, code): percent for _, code, percent, _ in reversed(details)}
-    first = _CLD2_NAMES.get(details[0][1], details[0][1])
-    if not reliable or first in (UNKNOWN, wanted) or shares.get(wanted, 0) >= _GATE_SHARE:
+    # (name, code, percent, score), the leading language first. Two codes may have one name: the
+    # larger share, which comes first, counts.
+    shares: dict[str, int] = {}
+    for _, code, percent, _ in details:
+        shares.setdefault(_CLD2_NAMES.get(code, code), percent)
+    return shares
+
+
+def _certain_other(shares: dict[str, int], wanted: str) -> str | None:
+    first = next(iter(shares))
+    if first in (UNKNOWN, wanted) or shares.get(wanted, 0) >= _GATE_SHARE:
         return None
     alike = any(first in row and wanted in row for row in _ALIKE)
     return None if alike else first
+
+
+def other_language(text: str, wanted: str) -> str | None:
+    """The language of a text of any length if it is another than `wanted`; None if it is wanted or
+    cannot be told, as of a name, a table of figures, and where `wanted` is none of `told_apart`.
+
+    pycld2 judges first: 0.05 ms. Where it is not sure and the text is no shorter than a sentence,
+    langdetect has the final word, if it knows the language. On the 120 sentences of the test data
+    in each of six languages this loses 1 of a hundred in the language, and keeps 2 of a hundred in
+    others; both are fewer with longer texts.
+    """
+    if wanted not in told_apart():
+        return None
+    sample = text
+    if len(text) > _LONG_CHARACTERS:
+        begins = [len(text) * fifths // 10 for fifths in (2, 5, 8)]
+        sample = "\n".join(text[begin : begin + _WINDOW_CHARACTERS] for begin in begins)
+    if not _has_words(sample):
+        sample = _words_of(sample)
+
+    shares = _sure_shares(sample)
+    if shares:
+        own = _CLD2_NAMES.get(wanted, wanted)
+        if next(iter(shares)) == own or shares.get(own, 0) >= _GATE_SHARE:
+            return None
+        other = _certain_other(shares, own)
+        if other:
+            return other
+
+    name = _SYNONYMS.get(wanted, wanted)
+    if name not in known_languages() or _letters(sample) < _FEW_LETTERS:
+        return None
+    found = detect_language(sample.strip(), name)
+    return None if found in (name, UNKNOWN) else found

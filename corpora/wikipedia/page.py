@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from xml.parsers import expat
 
 from corpora.document import Refusal
+from corpora.inputs.complaints import in_words
 from corpora.wikipedia.paragraphs import count_words
 from corpora.wikipedia.templates import fold_name
 from corpora.wikipedia.wikitext import Style, read_prose
@@ -94,7 +95,7 @@ def extract_page(
     try:
         xml = content.decode(encoding)
     except UnicodeError as error:
-        return Refusal("bad_encoding", str(error)[:200]), None
+        return Refusal("bad_encoding", in_words(error)), None
 
     fields = _Fields()
     try:
@@ -108,7 +109,9 @@ def extract_page(
 
 
 def _refuse_xml(error: expat.ExpatError, xml: str) -> Refusal:
-    detail = str(error)[:200]
+    # expat says "mismatched tag: line 1, column 20".
+    what, _, place = str(error).partition(": ")
+    detail = f"not valid XML at {place}: {what}"[:200]
     undefined_entity = expat.errors.codes[expat.errors.XML_ERROR_UNDEFINED_ENTITY]
     if getattr(error, "code", None) == undefined_entity:
         return Refusal("entity", detail, text=xml[:1000])

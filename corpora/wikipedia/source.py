@@ -22,7 +22,7 @@ from corpora.document import Document, Part, Refusal, Reject, Slice, Source, Sou
 from corpora.guard import shared_guard
 from corpora.inputs.find import find, group
 from corpora.inputs.streams import DAMAGE, what_broke
-from corpora.text.language import known_languages
+from corpora.text.language_codes import is_language_code
 from corpora.wikipedia.dump import Head, RawPage, compression_of, read_head, read_pages
 from corpora.wikipedia.page import Article
 from corpora.wikipedia.templates import fold_name
@@ -235,10 +235,11 @@ def _dump_day(path: str) -> str | None:
 
 
 def _language(code: str | None) -> str | None:
-    """langdetect's code for the language of a dump; None when langdetect does not know it."""
+    """langdetect's code for the language of a dump, and the dump's own for one that langdetect does
+    not know; None when the dump names none."""
     code = (code or "").lower()
     code = _LANGUAGES.get(code, code)
-    return code if code in known_languages() else None
+    return code if is_language_code(code) else None
 
 
 def page_url(base: str | None, title: str | None) -> str | None:

@@ -108,8 +108,4 @@ class Urls(Fetching):
 
 Options = CcNews | Wikipedia | Urls
 
-Kinds = (
-    Annotated[CcNews, tyro.conf.subcommand("cc-news")]
-    | Annotated[Wikipedia, tyro.conf.subcommand("wikipedia")]
-    | Annotated[Urls, tyro.conf.subcommand("urls")]
-)
+KINDS: dict[str, type[Options]] = {"cc-news": CcNews, "wikipedia": Wikipedia, "urls": Urls}

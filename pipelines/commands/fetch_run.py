@@ -4,6 +4,7 @@ Nothing is downloaded twice: a file that is there is kept, and a partial one is 
 is locked meanwhile.
 """
 
+import inspect
 import os
 import shutil
 from collections import Counter
@@ -16,12 +17,19 @@ from corpora.fetch import download as downloads
 from corpora.fetch import listings
 from corpora.fetch.listings import Item, Wanted
 from pipelines.commands.fetch_display import display
-from pipelines.commands.fetch_flags import CcNews, Kinds, Options, Wikipedia
-from pipelines.commands.flags import whole_help
+from pipelines.commands.fetch_flags import KINDS, CcNews, Options, Wikipedia
+from pipelines.commands.flags import flag_names
+from pipelines.commands.help import Option, Section, page, sections_of_dataclass, usage, wants_help
+from pipelines.commands.mistakes import plain_mistakes
 from pipelines.wording import amount, print_json, say, several
-from shards.errors import UserError
+from shards.errors import UserError, nearest
 from shards.storage import files, http
 from shards.storage.lock import locked_folder
+
+TEXT = (
+    "Download a corpus into a folder. Run the same command again to resume: it fetches only what "
+    "is missing."
+)
 
 SHOWN = 20
 """Missing files that are printed one by one; `--json` lists all."""
@@ -75,15 +83,10 @@ class FetchPlan:
 
 def fetch_corpus(arguments: list[str]) -> int:
     """Run `corpus fetch`; returns the exit code. Raises `UserError` when files stay missing."""
-    with whole_help():
-        options: Options = tyro.cli(
-            Kinds,  # type: ignore[arg-type]
-            args=arguments,
-            prog="corpus fetch",
-            description="Download a corpus into a folder. Run the same command again to resume: "
-            "it fetches only what is missing.",
-            config=(tyro.conf.FlagCreatePairsOff, tyro.conf.OmitSubcommandPrefixes),
-        )
+    name, *rest = arguments or [""]
+    if name not in KINDS or wants_help(rest):
+        return _help(name, rest)
+    options = _parsed(name, rest)
     wanted = list_files(options)
     for note in wanted.notes:
         say(note)
@@ -92,6 +95,39 @@ def fetch_corpus(arguments: list[str]) -> int:
         return _print_plan(options, wanted, items)
     with locked_folder(os.path.join(options.folder, ".fetch")):  # hidden from the inputs' globs
         return _fetch(options, wanted, items)
+
+
+def _help(name: str, rest: list[str]) -> int:
+    """Print the help of the command, or of a kind; returns 0. Raises `UserError`: no such kind."""
+    if name in KINDS:
+        sections = sections_of_dataclass(KINDS[name])
+        text = inspect.getdoc(KINDS[name]) or ""
+        print(page(usage(f"corpus fetch {name}", sections), text, sections))
+        return 0
+    if name and not wants_help([name, *rest]):
+        raise UserError(f"{name}: no such kind of corpus", nearest(name, KINDS))
+    if not name:
+        raise UserError("no kind of corpus named", f"corpus fetch {'|'.join(KINDS)} --help")
+
+    kinds = tuple(
+        Option(kind, kind, " ".join((inspect.getdoc(options) or "").split()))
+        for kind, options in KINDS.items()
+    )
+    note = "corpus fetch KIND --help lists the options of a kind."
+    print(page("corpus fetch KIND ... DIR [OPTIONS]", TEXT, [Section("kinds", kinds)], note))
+    return 0
+
+
+def _parsed(name: str, arguments: list[str]) -> Options:
+    """The options of a kind. Raises `UserError`."""
+    flags = flag_names(sections_of_dataclass(KINDS[name]))
+    with plain_mistakes(f"corpus fetch {name}", flags):
+        return tyro.cli(
+            KINDS[name],
+            args=arguments,
+            add_help=False,
+            config=(tyro.conf.FlagCreatePairsOff,),
+        )
 
 
 def list_files(options: Options) -> Wanted:

@@ -9,23 +9,47 @@ import dataclasses
 import inspect
 import os
 import typing
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from pipelines.commands.arguments import HomeFolder
+from pipelines.commands.help import (
+    HELP_ALL,
+    Option,
+    Section,
+    options_of_table,
+    page,
+    sections_of_function,
+    shortened,
+    tables_in,
+    usage,
+    wants_help,
+)
+from pipelines.commands.mistakes import plain_mistakes
 from pipelines.commands.recipes import packaged_recipes
 from shards.errors import UserError, nearest
 
 if TYPE_CHECKING:
-    from docstring_parser import Docstring, DocstringStyle
-
     from pipelines.recipe import Recipe
 
 Command = Callable[..., int]
+
+COMMON = (
+    "limit",
+    "dedup.near",
+    "dedup.threshold",
+    "tokenizer.vocab_size",
+    "tokenizer.path",
+    "shards.valid_fraction",
+)
+"""The keys of a recipe that `corpus build --help` lists; `--help-all` lists every key."""
+
+RECIPE_HELP = "A .toml file, or the name of a recipe in the package (corpus recipes lists them)."
+
+BEAM_TOO = "Options of Apache Beam, such as --runner=SparkRunner, are passed on."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +66,9 @@ class Run:
     defaults."""
     verbose: bool = False
     """With --dry-run: print every setting, the defaults too."""
+    retrain: bool = False
+    """Train the vocabulary again. Without it a build keeps the vocabulary of the home when
+    documents were added."""
     yes: bool = False
     """Do not ask for confirmation before redoing work that a changed recipe makes stale."""
     json: bool = False
@@ -68,31 +95,42 @@ def home_flags(home: HomeFolder, /, workers: int | None = None) -> HomeFlags:
 
 def call_with_recipe(name: str, command: Command, arguments: list[str]) -> int:
     """Run `command(recipe, run, beam_arguments)`."""
-    recipe, run, beam_arguments = parse_with_recipe(name, _summary(command), arguments)
+    if wants_help(arguments):
+        print(_help_with_recipe(name, _summary(command), arguments))
+        return 0
+    recipe, run, beam_arguments = parse_with_recipe(name, arguments)
     return command(recipe, run, beam_arguments)
 
 
 def call_with_home(name: str, command: Command, arguments: list[str]) -> int:
     """Run `command(flags, beam_arguments)`."""
-    with whole_help():
+    sections = sections_of_function(home_flags)
+    if wants_help(arguments):
+        shown = page(usage(f"corpus {name}", sections), _summary(command), sections, BEAM_TOO)
+        print(shown)
+        return 0
+
+    ours = flag_names(sections)
+    with plain_mistakes(f"corpus {name}", ours):
         flags, beam_arguments = tyro.cli(
-            home_flags,
-            args=arguments,
-            prog=f"corpus {name}",
-            description=_summary(command),
-            return_unknown_args=True,
+            home_flags, args=arguments, return_unknown_args=True, add_help=False
         )
-    refuse_unknown(_parameters(home_flags), name, beam_arguments)
+    refuse_unknown(ours, name, beam_arguments)
     return command(flags, beam_arguments)
 
 
 def call_with_flags(name: str, command: Command, arguments: list[str]) -> int:
     """Run a command whose parameters are its flags."""
-    with whole_help():
+    sections = sections_of_function(command)
+    if wants_help(arguments):
+        print(page(usage(f"corpus {name}", sections), _summary(command), sections))
+        return 0
+
+    with plain_mistakes(f"corpus {name}", flag_names(sections)):
         return tyro.cli(
             command,
             args=arguments,
-            prog=f"corpus {name}",
+            add_help=False,
             config=(tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes),
         )
 
@@ -103,42 +141,90 @@ def call_with_arguments(name: str, command: Command, arguments: list[str]) -> in
 
 
 def _summary(command: Command) -> str:
-    return inspect.getdoc(command) or ""
+    """What a command does: its docstring up to the list of its parameters."""
+    return (inspect.getdoc(command) or "").partition("\n\nArgs:")[0]
 
 
-def parse_with_recipe(
-    name: str, text: str, arguments: list[str]
-) -> "tuple[Recipe, Run, list[str]]":
+def _help_with_recipe(name: str, text: str, arguments: list[str]) -> str:
+    """The help of a command that takes a recipe.
+
+    It lists the flags of the run and the keys that are set most often; with `--help-all` every key,
+    and those of the sources of the recipe that the command line names.
+    """
+    from pipelines.recipe import Recipe, load_recipe
+
+    how = f"corpus {name} RECIPE --home DIR [OPTIONS]"
+    named = Section("arguments", (Option("recipe", "RECIPE", RECIPE_HELP),))
+    run = Section("the build", tuple(options_of_table(Run)))
+    path = _recipe_argument(arguments)
+    recipe = Recipe(sources={}) if path is None else load_recipe(path, packaged_recipes())
+    keys = list(_sections_of_recipe(recipe))
+    if HELP_ALL in arguments:
+        note = BEAM_TOO
+        if path is None:
+            note = f"With RECIPE, also the keys of its sources are listed. {BEAM_TOO}"
+        return page(how, text, [named, run, *keys], note)
+
+    common = COMMON if name == "build" else ("limit",)
+    options = [option for section in keys for option in section.options if option.key in common]
+    options.sort(key=lambda option: common.index(option.key))
+    often = Section("keys of the recipe that are often set", tuple(options))
+    note = (
+        f"Every key of the recipe is a flag: corpus {name} RECIPE --help-all lists them, and "
+        f"docs/reference.md explains them. {BEAM_TOO}"
+    )
+    return page(how, text, [named, shortened(run), shortened(often)], note)
+
+
+def _sections_of_recipe(recipe: "Recipe") -> Iterator[Section]:
+    """The keys of a recipe as flags, in the order in which a build uses them."""
+    from pipelines.recipe import Recipe
+
+    every = options_of_table(Recipe, values=recipe)
+    own = [option for option in every if option.key in ("limit", "seed")]
+    yield Section("recipe", tuple(reversed(own)))  # the one that is used more often first
+
+    for name, source in recipe.sources.items():
+        key = f"sources.{name}"
+        options = options_of_table(type(source), f"{key}.", source, both=True)
+        yield Section(key, tuple(options))
+        yield from tables_in(type(source), f"{key}.", source)
+
+    yield from tables_in(Recipe, "", recipe)
+
+
+def flag_names(sections: Iterable[Section]) -> list[str]:
+    """The flags among the options of some sections, without their values."""
+    named = (option.flags.split(" ") for section in sections for option in section.options)
+    words = [word.rstrip(",") for flags in named for word in flags]
+    return [word for word in words if word.startswith("--")]
+
+
+def parse_with_recipe(name: str, arguments: list[str]) -> "tuple[Recipe, Run, list[str]]":
     """Read the recipe that a command line names and apply the flags for its keys.
 
-    `name`, `text`: of the command, for `--help`. Returns the recipe, the flags that are no keys of
-    it, and Beam's options. Raises `UserError`: no recipe, a wrong key or value, an unknown option.
+    `name`: of the command. Returns the recipe, the flags that are no keys of it, and Beam's
+    options. Raises `UserError`: no recipe, a wrong key or value, an unknown option.
     """
-    from pipelines.recipe import Recipe, complete, load_recipe, with_absolute_paths
+    from pipelines.recipe import complete, load_recipe, with_absolute_paths, with_kind
 
     path = _recipe_argument(arguments)
-    if path is None and not {"-h", "--help"} & set(arguments):
+    if path is None:
         raise UserError(
             "no recipe named",
             f"corpus {name} RECIPE.toml --home DIR; "
             f"recipes in the package: {', '.join(packaged_recipes())}",
         )
 
-    recipe = Recipe(sources={}) if path is None else load_recipe(path, packaged_recipes())
+    recipe = load_recipe(path, packaged_recipes())
     parser, keys = _parser_of(recipe)
+    ours = flag_names([Section("", tuple(options_of_table(Run))), *_sections_of_recipe(recipe)])
     parsed: object
-    try:
-        with whole_help():
-            parsed, beam_arguments = tyro.cli(
-                parser,
-                args=arguments,
-                prog=f"corpus {name}",
-                description=text,
-                return_unknown_args=True,
-            )
-    except ValueError as error:
-        raise UserError(str(error), f"corpus {name} --help") from None
-    refuse_unknown(_fields(parser), name, beam_arguments)
+    with plain_mistakes(f"corpus {name}", ours):
+        parsed, beam_arguments = tyro.cli(
+            parser, args=arguments, return_unknown_args=True, add_help=False
+        )
+    refuse_unknown(ours, name, beam_arguments)
 
     # the class was made above: its fields have no names that mypy could know
     values = vars(parsed)
@@ -147,6 +233,7 @@ def parse_with_recipe(
         for source in recipe.sources
     }
     changed = dataclasses.replace(recipe, **{key: values[key] for key in keys}, sources=sources)
+    changed = with_kind(changed, recipe)
     return complete(changed, os.getcwd()), values["run"], beam_arguments
 
 
@@ -158,28 +245,15 @@ def _parser_of(recipe: "Recipe") -> tuple[type, list[str]]:
     # a TypedDict, since the name of a source need not be an identifier
     kinds = {name: type(options) for name, options in recipe.sources.items()}
     sources = typing.TypedDict("Sources", kinds)  # type: ignore[misc]  # takes any name
-    path = Annotated[
-        tyro.conf.Positional[str],
-        tyro.conf.arg(metavar="RECIPE", help="A .toml file, or the name of a packaged recipe."),
-    ]
+    path = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="RECIPE")]
 
     keys = [
         field
         for field in dataclasses.fields(recipe)
         if field.name not in ("sources", "format", "expected")
     ]
-    # tyro reads docstrings of fields from the source text, which this class does not have
-    helps = {
-        "seed": "Seed of every random draw: the tokenizer's sample and the validation split.",
-        "limit": "Read only the first N records of each source, for a first look.",
-    }
     flags = [
-        (
-            key.name,
-            Annotated[typing.cast(type, key.type), tyro.conf.arg(help=helps.get(key.name))],
-            dataclasses.field(default=getattr(recipe, key.name)),
-        )
-        for key in keys
+        (key.name, key.type, dataclasses.field(default=getattr(recipe, key.name))) for key in keys
     ]
 
     parser = dataclasses.make_dataclass(
@@ -197,46 +271,14 @@ def _parser_of(recipe: "Recipe") -> tuple[type, list[str]]:
     return parser, [key.name for key in keys]
 
 
-@contextmanager
-def whole_help() -> Iterator[None]:
-    """Let the help of a flag flow freely.
-
-    tyro keeps the line breaks of a docstring wherever a line is indented, as all but the first of a
-    field or parameter are.
-    """
-    import docstring_parser
-
-    style = docstring_parser.DocstringStyle.AUTO
-    parse = docstring_parser.parse
-    parse_object = docstring_parser.parse_from_object
-
-    def joined(docstring: "Docstring") -> "Docstring":
-        for parameter in docstring.params:
-            parameter.description = " ".join((parameter.description or "").split())
-        return docstring
-
-    def joined_text(text: str | None, style: "DocstringStyle" = style) -> "Docstring":
-        return joined(parse(text, style))
-
-    def joined_object(obj: object, style: "DocstringStyle" = style) -> "Docstring":
-        return joined(parse_object(obj, style))
-
-    docstring_parser.parse = joined_text
-    docstring_parser.parse_from_object = joined_object
-    try:
-        yield
-    finally:
-        docstring_parser.parse = parse
-        docstring_parser.parse_from_object = parse_object
-
-
 def _recipe_argument(arguments: list[str]) -> str | None:
     """The first argument that is neither a flag nor the value of one.
 
     It must be found before parsing, since the parser is made from the recipe.
     """
     # flags without a value: what follows them may be the recipe
-    switches = {"--dry-run", "--verbose", "--yes", "--json"}
+    switches = {"-h", "--help", HELP_ALL}
+    switches |= {option.flags for option in options_of_table(Run) if " " not in option.flags}
     for before, argument in zip(["", *arguments], arguments):
         is_value_of_flag = (
             before.startswith("--")
@@ -249,7 +291,7 @@ def _recipe_argument(arguments: list[str]) -> str | None:
     return None
 
 
-def refuse_unknown(ours: Iterator[str], name: str, unknown: list[str]) -> None:
+def refuse_unknown(ours: Iterable[str], name: str, unknown: list[str]) -> None:
     """Raise `UserError` for an argument that is neither in `ours` nor an option of Beam.
 
     Beam itself drops such an argument with a warning. The hint names the nearest known option.
@@ -272,43 +314,6 @@ def refuse_unknown(ours: Iterator[str], name: str, unknown: list[str]) -> None:
             if hint.startswith("known: "):
                 hint = f"corpus {name} --help lists the options"
             raise UserError(f"{option}: neither corpus nor Beam has this option", hint)
-
-
-def _parameters(function: Callable[..., object]) -> Iterator[str]:
-    """The flags that tyro makes of a function's parameters."""
-    for name in inspect.signature(function).parameters:
-        yield f"--{name.replace('_', '-')}"
-
-
-def _fields(table: type, prefix: str = "") -> Iterator[str]:
-    """The flags that tyro makes of a dataclass and of the tables in it."""
-    # the sources: one table for each name
-    if typing.is_typeddict(table):
-        for key, kind in table.__annotations__.items():
-            yield from _fields(kind, f"{prefix}{key}.".replace("_", "-"))
-        return
-
-    for field in dataclasses.fields(table):
-        kind = _plain_type(field)
-        name = f"{prefix}{field.name}".replace("_", "-")
-        if kind is Run:
-            yield from _fields(Run)
-        elif dataclasses.is_dataclass(kind) or typing.is_typeddict(kind):
-            yield from _fields(typing.cast(type, kind), f"{name}.")
-        elif field.default is True:  # a switch that is on has only the flag to turn it off
-            table_name, dot, switch = name.rpartition(".")
-            yield f"--{table_name}{dot}no-{switch}"
-        else:
-            yield f"--{name}"
-
-
-def _plain_type(field: "dataclasses.Field[object]") -> object:
-    """The type of a field without tyro's annotation."""
-    if field.name == "run":
-        return Run
-    if typing.get_origin(field.type) is Annotated:
-        return typing.get_args(field.type)[0]
-    return field.type
 
 
 def quiet_beam() -> None:

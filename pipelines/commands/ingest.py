@@ -16,7 +16,8 @@ def ingest(recipe: "Recipe", run: Run, beam_arguments: list[str]) -> int:
 
 
 def _work(job: "Job") -> None:
-    from pipelines.build import complain_of_aside, run_stages
+    from pipelines.build import run_stages
+    from pipelines.home.set_aside import complain_of_aside
 
     run_stages(job, ("survey", "ingest"))
-    complain_of_aside(job)
+    complain_of_aside(job.home)

@@ -14,6 +14,20 @@ if TYPE_CHECKING:
 EXCERPT = 600
 """Characters of a text that are printed."""
 
+FATE = ("stage", "reason", "twin", "score", "rule", "value", "threshold", "matched", "outcome")
+"""Keys of a removed document that are printed as one sentence."""
+
+LIKENESS = {
+    "text": "exact copy of",
+    "address": "same address as",
+    "near": "near-duplicate of",
+    "contained": "contained in",
+}
+"""What kinds of duplicates are called, before the id of the document that is kept."""
+
+COMPARED = ("near", "contained")
+"""Kinds whose similarity is a number between 0 and 1 that says something."""
+
 
 def show(home: HomeFolder, /, records: Wanted, n: int = 3, json: bool = False) -> int:
     """Show documents, rejects or removed documents.
@@ -43,13 +57,28 @@ def show(home: HomeFolder, /, records: Wanted, n: int = 3, json: bool = False) -
     return 0
 
 
+def fate_words(record: "Record") -> str:
+    """Why a document was removed, in words."""
+    if "rule" in record:
+        measured = f"{record['value']:g}, threshold {record['threshold']:g}"
+        if "matched" in record:
+            measured = record["matched"]
+        return f"by the rule {record['rule']} ({measured})"
+    words = LIKENESS.get(record["reason"], f"{record['reason']} of")
+    similar = f" (similarity {record['score']:.3f})" if record["reason"] in COMPARED else ""
+    return f"{words} {record['twin']}{similar}"
+
+
 def print_record(record: "Record", characters: int) -> None:
     """Print what is known of a record, and the beginning of its text."""
     text = record.get("text") or ""
+    # the text comes below; `corpus why` prints the difference to the document that was kept
+    hidden = {"text", "difference", "twin_record", *(FATE if "stage" in record else ())}
     for name, value in record.items():
-        # the text comes below; the other two are printed by `corpus why`
-        if name not in ("text", "difference", "twin_record") and value not in (None, ""):
+        if name not in hidden and value not in (None, ""):
             print(f"{name}: {value}")
+    if "stage" in record:
+        print(f"removed: {fate_words(record)}")
     if text:
         rest = f" ... ({len(text):,} characters)" if len(text) > characters else ""
         print(f"\n{text[:characters]}{rest}")

@@ -46,6 +46,9 @@ def _tables(figures: "Stats") -> Iterator[Table]:
     for name, row in figures.sources.items():
         yield from _details(name, row)
 
+    if figures.total.unknown is not None:
+        yield _unknown(figures)
+
     # one table for rejects and removals: both answer why a record is not in the shards
     dropped = [(f"rejected: {reason}", count) for reason, count in figures.total.rejects.items()]
     dropped += _removed(figures.total)
@@ -85,6 +88,15 @@ def _counts(figures: "Stats") -> Table:
             row.tokens,
         )
         table.append((name, *(number(count, "-") for count in counts)))
+    return table
+
+
+def _unknown(figures: "Stats") -> Table:
+    """How much of the text the vocabulary cannot write."""
+    table: Table = [("unknown tokens", "tokens", "share")]
+    for name, row in [*figures.sources.items(), ("total", figures.total)]:
+        if row.unknown is not None:
+            table.append((name, number(row.unknown), share(row.unknown, row.tokens or 0)))
     return table
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.commands.arguments import HomeFolder
 from pipelines.wording import print_json
+from shards.errors import in_command
 
 if TYPE_CHECKING:
     from pipelines.look.status import Status
@@ -40,12 +41,13 @@ def _lines(figures: "Status", home: str) -> Iterator[str]:
     for note in figures.set_aside:
         place = f", at or after record {note.record}" if note.record else ""
         yield f"set aside: {note.stage} {note.source}/{note.slice}: {note.why}{place}"
-        yield from note.trace.splitlines()  # for a report of a bug
+        if note.trace:
+            yield f"  its traceback: corpus status {in_command(home)} --json"
 
     for reason, count in figures.safety_net.items():
         yield (
             f"safety net: {count} rejected by {reason}, a limit that another machine might not "
-            f"reach: corpus show {home} --rejects --reason {reason}"
+            f"reach: corpus show {in_command(home)} --rejects --reason {reason}"
         )
 
     yield from _state(figures, home)
@@ -53,6 +55,7 @@ def _lines(figures: "Status", home: str) -> Iterator[str]:
 
 def _state(figures: "Status", home: str) -> Iterator[str]:
     """Whether the build runs, has ended or was stopped."""
+    from pipelines.home.layout import Home
     from pipelines.progress.display import lines
 
     # of a remote home there is no snapshot: only who holds its lock is known
@@ -64,7 +67,9 @@ def _state(figures: "Status", home: str) -> Iterator[str]:
         return
     if figures.stopped:
         yield f"stopped: {figures.stopped}"
-    if figures.complete:
+    if figures.remedy:  # the same command would be stopped again
+        yield f"not complete: {figures.remedy}"
+    elif figures.complete:
         yield "complete: the shards and their manifest are written"
     else:
-        yield f"not complete: run corpus build {home}/recipe.toml --home {home}"
+        yield f"not complete: run {Home(home).build_command}"

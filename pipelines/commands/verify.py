@@ -18,12 +18,14 @@ def verify(
         json: Print one JSON object.
     """
     from shards.manifest import read_manifest, shards_directory
-    from shards.verify import verify as check
+    from shards.verify import examine
 
-    faults = check(folder)
+    found = examine(folder)
+    faults = found.faults
     # the faults are data and go to stdout; the error below counts them on stderr
     if json:
-        print_json({"schema_version": 1, "whole": not faults, "faults": faults})
+        unknown = {} if found.unknown is None else {"unknown": found.unknown}
+        print_json({"schema_version": 1, "whole": not faults, "faults": faults, **unknown})
     elif faults:
         print("\n".join(faults))
     else:
@@ -33,6 +35,7 @@ def verify(
         print(
             f"whole: {several(len(entries), 'shard')}, {several(documents, 'document')}, "
             f"{several(tokens, 'token')}"
+            + ("" if found.unknown is None else f", {found.unknown:,} of them unknown")
         )
 
     if faults:

@@ -6,7 +6,7 @@ import tyro
 
 from pipelines.commands.arguments import HomeFolder
 from pipelines.commands.show import print_record
-from pipelines.wording import print_json
+from pipelines.wording import print_json, say
 
 if TYPE_CHECKING:
     from pipelines.look.show import Record
@@ -16,27 +16,32 @@ EXCERPT = 200
 
 
 def why(
-    home: HomeFolder, identity: Annotated[str, tyro.conf.arg(metavar="ID")], /, json: bool = False
+    home: HomeFolder, record: Annotated[str, tyro.conf.arg(metavar="RECORD")], /, json: bool = False
 ) -> int:
     """Show what became of one record, and why.
 
     Args:
-        identity: The record's id: 32 hex digits, the first 6 or more of them, or your own id if the
-            recipe sets id_field.
+        record: The record's id (32 hex digits, or the first 6 or more of them), its address, its
+            path or its title, or your own id if the recipe sets id_field.
         json: Print one JSON object.
     """
     from pipelines.home.layout import open_home
     from pipelines.look.show import why as look_up
 
-    records = look_up(*open_home(home, for_reading=True), identity)
+    answer = look_up(*open_home(home, for_reading=True), record)
     if json:
-        print_json({"schema_version": 1, "records": records})
+        print_json({"schema_version": 1, "found": answer.found, "records": answer.records})
         return 0
-    # several, where the beginning of an id fits more than one record
-    for record in records:
-        print_record(record, EXCERPT)
-        if "twin_record" in record:
-            _print_twin(record["twin_record"], record["difference"])
+    # several, where the beginning of an id, a path or a title fits more than one record
+    for shown in answer.records:
+        print_record(shown, EXCERPT)
+        if "twin_record" in shown:
+            _print_twin(shown["twin_record"], shown["difference"])
+    # On stderr: the records alone are the data.
+    if answer.found > len(answer.records):
+        say(
+            f"{answer.found:,} records are known as this; these are the first {len(answer.records)}"
+        )
     return 0
 
 

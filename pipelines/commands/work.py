@@ -7,6 +7,7 @@ that nobody else writes to the home.
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipelines.commands.flags import HomeFlags, Run, quiet_beam
@@ -31,6 +32,7 @@ def work_by_recipe(recipe: "Recipe", run: Run, beam_arguments: list[str], work: 
     from pipelines.home.layout import Home, is_home, open_home
     from pipelines.home.lock import locked
     from pipelines.look.stats import stats
+    from pipelines.stages.train_tokenizer import forget_vocabulary
     from pipelines.wording import print_json
 
     if run.dry_run:
@@ -44,12 +46,15 @@ def work_by_recipe(recipe: "Recipe", run: Run, beam_arguments: list[str], work: 
     is_new = not is_home(run.home)
     with locked(Home(run.home)):
         try:
-            adopt_recipe(run.home, recipe, _confirmed(run.yes), say)
+            wanted = _job(Home(run.home), recipe, workers, beam_arguments)
+            adopt_recipe(run.home, recipe, wanted.slices, _confirmed(run.yes), say)
             quiet_beam()
             # as the home holds it: every process of the build reads it from there
             home, adopted = open_home(run.home)
+            if run.retrain:
+                forget_vocabulary(home)
             with _swept(home):
-                work(_job(home, adopted, workers, beam_arguments))
+                work(replace(wanted, home=home, recipe=adopted))
         except UserError:
             if is_new:
                 forget_untouched(Home(run.home))

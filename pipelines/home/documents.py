@@ -100,7 +100,7 @@ def open_parquet(home: Home, address: str) -> Iterator[pq.ParquetFile]:
         what = str(error).splitlines()[0][:200]
         raise UserError(
             f"{address}: damaged: {what}",
-            f"restore it: corpus build {home.root}/recipe.toml --home {home.root}",
+            f"restore it: {home.build_command}",
             1,
         ) from None
 
@@ -140,7 +140,7 @@ def read_attributes(
     if not belongs or not complete:
         raise UserError(
             f"{address}: made from other documents than {source}/{slice_name}, or for other rules",
-            f"corpus dedup {home.root}",
+            f"corpus dedup {home.quoted}",
             1,
         )
     return table
@@ -149,5 +149,5 @@ def read_attributes(
 def not_run(home: Home, source: str, slice_name: str) -> UserError:
     """The error for a slice that a removing stage has not gone over yet."""
     return UserError(
-        f"{home.root}: dedup has not run over {source}/{slice_name}", f"corpus dedup {home.root}"
+        f"{home.root}: dedup has not run over {source}/{slice_name}", f"corpus dedup {home.quoted}"
     )

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from pipelines.recipe import Recipe, digest_of, parse_recipe, recipe_text
 from shards.config import to_dict
-from shards.errors import UserError
+from shards.errors import UserError, in_command
 from shards.storage import files
 
 # Passes whose summaries are read elsewhere too; each is the name of a folder in `summaries`.
@@ -37,6 +37,9 @@ TOKENIZE = "tokenize"
 
 SHARDS = "shards"
 
+FOLDERS = ("survey", "documents", "rejects", "attributes", "summaries")
+"""The folders of a home that stages write to, besides `tokenizer`, `work` and `shards`."""
+
 RECIPE_MARK = "# As built by corpusmill: this folder is a home.\n"
 """The first line of a home's recipe.toml. A recipe that a user wrote does not have it."""
 
@@ -46,6 +49,16 @@ class Home:
     """Addresses below one folder, local or on an object store."""
 
     root: str
+
+    @property
+    def quoted(self) -> str:
+        """The root as a printed command holds it."""
+        return in_command(self.root)
+
+    @property
+    def build_command(self) -> str:
+        """The command that builds this home by its own recipe."""
+        return f"corpus build {in_command(self.file('recipe.toml'))} --home {self.quoted}"
 
     def file(self, *names: str) -> str:
         """The address of a file in the home."""
@@ -93,7 +106,7 @@ def open_home(root: str, for_reading: bool = False) -> tuple[Home, Recipe]:
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         raise UserError(
             f"{root}: no home here (no recipe.toml)",
-            f"build one: corpus build RECIPE --home {root}",
+            f"build one: corpus build RECIPE --home {home.quoted}",
         ) from None
 
     try:
@@ -111,7 +124,7 @@ def open_home(root: str, for_reading: bool = False) -> tuple[Home, Recipe]:
 def _restore_recipe(root: str) -> str:
     return (
         "it is the home's copy of the recipe; restore it from your own: "
-        f"corpus build RECIPE --home {root} --yes"
+        f"corpus build RECIPE --home {Home(root).quoted} --yes"
     )
 
 
@@ -153,9 +166,15 @@ def write_recipe(home: Home, recipe: Recipe) -> None:
 
 
 def is_home(root: str) -> bool:
-    """True for a folder whose recipe.toml a build wrote."""
+    """True for a folder whose recipe.toml a build wrote, also where that file is damaged or gone:
+    summaries and documents beside each other tell a home too."""
     try:
         content = files.read_bytes(Home(root).file("recipe.toml"))
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+    except (FileNotFoundError, IsADirectoryError):
+        content = b""
+    except NotADirectoryError:
         return False
-    return content.startswith(RECIPE_MARK.encode())
+    if content.startswith(RECIPE_MARK.encode()):
+        return True
+    folders = {address.rsplit("/", 1)[-1] for address in files.list_folders(root)}
+    return {"summaries", "documents"} <= folders

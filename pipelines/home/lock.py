@@ -43,7 +43,7 @@ def _locked_object(home: Home) -> Iterator[None]:
     if owner:
         raise UserError(
             f"{home.root}: locked by {owner}",
-            f"when that process has ended, run: corpus clean {home.root} --lock",
+            f"when that process has ended, run: corpus clean {home.quoted} --lock",
             3,
         )
 

@@ -9,6 +9,7 @@ import json
 from dataclasses import asdict, dataclass
 
 from pipelines.home.layout import Home
+from pipelines.wording import several
 from shards.errors import UserError
 from shards.storage import files
 
@@ -53,6 +54,20 @@ def forget_aside(home: Home, stages: tuple[str, ...]) -> None:
     for address in files.list_files(home.file("work", "set_aside"), ".json"):
         if address.rsplit("/", 1)[1].startswith(prefixes):
             files.remove(address)
+
+
+def complain_of_aside(home: Home) -> None:
+    """Raise `UserError` (exit 1) where slices were set aside."""
+    aside = slices_aside(home)
+    if aside:
+        first = aside[0]
+        raise UserError(
+            f"{home.root}: {several(len(aside), 'slice')} set aside, "
+            f"first {first.name}: {first.why}",
+            f"corpus status {home.quoted} says more; "
+            "run the same command again to try them again and complete the build",
+            1,
+        )
 
 
 def write_error(home: Home, error: UserError) -> None:

@@ -17,6 +17,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from corpora.quality.rules import Rule, RulesConfig, asked, first_to_fire, measured
+from corpora.text.language_codes import is_english
 from pipelines.home.documents import not_run, read_attributes
 from pipelines.home.layout import RULES, Home
 from pipelines.home.summaries import Read, Summary, summary_reader
@@ -111,7 +112,7 @@ def _basis(home: Home, recipe: Recipe, ingested: Summary, read: Read) -> Basis:
         documents=ingested.output,
         measures=measures.output,
         config=options.rules,
-        english=options.language == "en",
+        english=is_english(options.told),
     )
 
 

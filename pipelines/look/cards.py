@@ -57,6 +57,9 @@ SPLITS = {"train": "train", "valid": "validation"}
 
 _TWO_LETTERS = {"zh-cn": "zh", "zh-tw": "zh"}
 
+UNDETERMINED = "und"
+"""The language of a document that has none, such as a table of figures."""
+
 Cells = tuple[str, ...]
 
 Configuration = tuple[str, list[tuple[str, str]]]
@@ -97,12 +100,24 @@ def export_card(figures: "ReportFigures", form: str) -> str:
 
 
 def _languages(rows: "list[ValueCount]") -> list[str]:
-    """The two-letter codes of the kept documents' languages."""
-    codes = set()
-    for row in rows:
-        if row.value is not None and row.values is None and row.kept:
-            codes.add(_TWO_LETTERS.get(row.value, row.value))
-    return sorted(codes)
+    """The codes of the kept documents' languages; none where the language of a document is not
+    known, since the hub would take those of the others for all."""
+    kept = [row for row in rows if row.kept]
+    if any(row.value is None for row in kept):
+        return []
+    named = {str(row.value) for row in kept if row.values is None}
+    return _codes(named - {UNDETERMINED})
+
+
+def _told_languages(recipe: Recipe, sources: list[str]) -> list[str]:
+    """The codes of the languages that the recipe names for these sources; none where it names none
+    for one of them."""
+    told = {recipe.sources[name].told for name in sources}
+    return [] if "any" in told else _codes(told)
+
+
+def _codes(names: Iterable[str]) -> list[str]:
+    return sorted({_TWO_LETTERS.get(name, name) for name in names})
 
 
 def write_shards_card(home: Home, recipe: Recipe) -> None:
@@ -126,7 +141,11 @@ def shards_card(home: Home, recipe: Recipe) -> str:
     dropped += [(what, "", count) for what, count in removals(total)]
     versions = [f"{name} {version}" for name, version in manifest.created_by.items()]
     lines = [
-        *_front_matter(_shard_configurations(manifest, sources), [], total.kept or 0),
+        *_front_matter(
+            _shard_configurations(manifest, sources),
+            _told_languages(recipe, sources),
+            total.kept or 0,
+        ),
         *_funnel(figures.sources, total),
         *_dropped(dropped, total),
         *_marks(figures.sources),
@@ -134,7 +153,7 @@ def shards_card(home: Home, recipe: Recipe) -> str:
         *_table(
             ("source", "split", "documents", "sentences", "tokens"), _splits(manifest, sources)
         ),
-        *_section("Vocabulary", *_vocabulary(manifest)),
+        *_section("Vocabulary", *_vocabulary(manifest, total)),
         *_section("Built with", f"{', '.join(versions)}; recipe `{manifest.recipe_digest}`."),
     ]
     return "\n".join([*lines, "", LICENCE, ""])
@@ -171,17 +190,24 @@ def _splits(manifest: Manifest, sources: list[str]) -> Iterator[Cells]:
                 yield source, split, number(documents), number(sentences), number(tokens)
 
 
-def _vocabulary(manifest: Manifest) -> Iterator[str]:
+def _vocabulary(manifest: Manifest, total: SourceStats) -> Iterator[str]:
     tokenizer = manifest.tokenizer
     special = ", ".join(f"`{name}` {identity}" for name, identity in tokenizer.special.items())
     yield (
         f"{tokenizer.vocab_size:,} ids as {manifest.dtype}, in `tokenizer.json`; "
         f"special ones: {special}."
     )
+    if not tokenizer.lossless:
+        yield (
+            f"The vocabulary is not lossless: {number(total.unknown or 0)} of "
+            f"{number(total.tokens or 0)} tokens are the unknown one, the only special id that the "
+            "shards hold."
+        )
+    no_special = "The shards hold no special ids. " if tokenizer.lossless else ""
     yield (
-        "The shards hold no special ids. Each row is one document: `id`, `tokens`, and "
-        "`sentences`, their lengths in tokens. `manifest.json` has a digest for each file; "
-        "`corpus verify` checks them."
+        f"{no_special}Each row is one document: `id`, `tokens`, and `sentences`, their "
+        "lengths in tokens. `manifest.json` has a digest for each file; `corpus verify` checks "
+        "them."
     )
 
 

@@ -6,9 +6,11 @@ Rows are read in the order of the home, one row group at a time.
 import itertools
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import TypedDict, cast
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from corpora.quality.rules import asked
@@ -17,12 +19,17 @@ from pipelines.home.documents import open_parquet
 from pipelines.home.fates import removals
 from pipelines.home.layout import INGEST, Home
 from pipelines.home.summaries import Summary, summaries
+from pipelines.look.find import TITLE, Sought, names_in
+from pipelines.look.matches import Matches
 from pipelines.look.report.differences import Segment, marked
 from pipelines.look.wanted import Wanted
 from pipelines.recipe import Recipe
 from shards.errors import UserError, nearest
 
 DIFFERENCE_CHARACTERS = 2000
+
+MOST = 20
+"""Records that `why` explains: a path may be that of a file with millions."""
 
 KINDS = ("text", "address", "near", "contained")
 """Kinds of duplicates and near-duplicates: reasons of removal."""
@@ -31,9 +38,10 @@ KINDS = ("text", "address", "near", "contained")
 class Record(TypedDict, total=False):
     """A document or reject as it is shown. A key is left out where nothing is known.
 
-    Of a removed document `stage`, and either `reason`, `twin` and `score` or `rule`, `value` and
-    `threshold`. `why` adds `outcome` and, of a document that was removed as a duplicate,
-    `twin_record`, the document kept in its place, and `difference`.
+    Of a removed document `stage`, and either `reason`, `twin` and `score` or `rule`, `value`,
+    `threshold` and `matched`, the line of the list or of the text that the rule matched. `why` adds
+    `outcome` and, of a document that was removed as a duplicate, `twin_record`, the document kept
+    in its place, and `difference`.
     """
 
     source: str
@@ -57,6 +65,7 @@ class Record(TypedDict, total=False):
     rule: str
     value: float
     threshold: float
+    matched: str
     twin_record: "Record"
     difference: list[str]
 
@@ -86,13 +95,14 @@ def _documents(home: Home, recipe: Recipe, wanted: Wanted) -> Iterator[Record]:
         if wanted.removed and not any(_fits(fate, wanted.reason) for fate in removed.values()):
             continue
         row = 0
+        matches = Matches(recipe.sources[summary.source].rules)
         # small batches: the first few records are shown without reading a row group in full
         with open_parquet(home, home.documents(summary.source, summary.slice)) as file:
             for batch in file.iter_batches(batch_size=64):
                 for record in batch.to_pylist():
                     fate = removed.get(row, {})
                     if bool(fate) == wanted.removed and (not fate or _fits(fate, wanted.reason)):
-                        yield _record(summary.source, record, fate)
+                        yield _record(summary.source, record, {**fate, **matches.of(record, fate)})
                     row += 1
 
 
@@ -118,88 +128,94 @@ def _rejects(home: Home, recipe: Recipe, wanted: Wanted) -> Iterator[Record]:
                         yield cast(Record, {"source": summary.source, **record})
 
 
-def why(home: Home, recipe: Recipe, identity: str) -> list[Record]:
-    """What became of each record with this id.
+@dataclass(frozen=True)
+class Answer:
+    """What became of the records that a word means: the first `MOST` of them, and how many there
+    are."""
 
-    `identity`: 32 hex digits, their first 6 or more, or the user's own id. `outcome` of a record:
-    kept, removed, rejected, or not decided yet. Raises `UserError` when no record has the id.
+    records: list[Record]
+    found: int
+
+
+def why(home: Home, recipe: Recipe, word: str) -> Answer:
+    """What became of each record that `word` means.
+
+    `word`: an id (32 hex digits, or their first 6 or more), the user's own id, an address, a path,
+    or a title. `outcome` of a record: kept, removed, rejected, or not decided yet. Raises
+    `UserError` when it means no record.
     """
-    found: list[Record] = []
+    sought = Sought(word)
+    best = TITLE + 1
+    places: list[tuple[Summary, str, int]] = []  # (slice, its file, row)
     for summary in _slices(home, recipe, None):
-        found += _documents_with_id(home, recipe, summary, identity)
-        found += _rejects_with_id(home, summary, identity)
-    if not found:
+        for address in (
+            home.documents(summary.source, summary.slice),
+            home.rejects(summary.source, summary.slice),
+        ):
+            with open_parquet(home, address) as file:
+                for row, names in enumerate(names_in(file)):
+                    rank = sought.rank(names)
+                    if rank is None or rank > best:
+                        continue
+                    if rank < best:
+                        best = rank
+                        places = []
+                    places.append((summary, address, row))
+
+    if not places:
         raise UserError(
-            f"{home.root}: no record has the id {identity!r}",
-            "give 32 hex digits or the first 6 or more, or your own id if the recipe sets id_field",
+            f"{home.root}: no record is known as {word!r}",
+            "give an id (32 hex digits or the first 6 or more), an address, a path, a title, or "
+            "your own id if the recipe sets id_field",
         )
+
+    records = list(_outcomes(home, recipe, places[:MOST]))
     # only now: the document that was kept may be in any slice
-    for record in found:
+    for record in records:
         if record.get("twin"):
             _add_twin(home, recipe, record)
-    return found
+    return Answer(records, len(places))
 
 
-def _documents_with_id(
-    home: Home, recipe: Recipe, summary: Summary, identity: str
+def _outcomes(
+    home: Home, recipe: Recipe, places: list[tuple[Summary, str, int]]
 ) -> Iterator[Record]:
-    with open_parquet(home, home.documents(summary.source, summary.slice)) as file:
-        rows = _matching_rows(file, identity)
-    if not rows:
-        return  # the fates of a slice are only read where a document of it is asked for
-    is_decided = decided(home, recipe, summary)
-    removed = removals(home, recipe, summary) if is_decided else {}
-    for row, record in rows:
-        fate: dict[str, object]
-        if row in removed:
-            fate = {"outcome": "removed", **removed[row]}
-        elif is_decided:
-            fate = {"outcome": "kept"}
-        else:
-            fate = {"outcome": "not decided yet: run corpus dedup"}
-        yield _record(summary.source, record, fate)
+    """The records at these places, in their order, with their outcome."""
+    # Places come file by file, so each file is opened once.
+    by_file = itertools.groupby(places, key=lambda place: place[:2])
+    for (summary, address), group in by_file:
+        rows = [row for _, _, row in group]
+        with open_parquet(home, address) as file:
+            found = list(_rows(file, rows))
+        if address == home.rejects(summary.source, summary.slice):
+            for _, record in found:
+                yield cast(Record, {"source": summary.source, **record, "outcome": "rejected"})
+            continue
+
+        is_decided = decided(home, recipe, summary)
+        removed = removals(home, recipe, summary) if is_decided else {}
+        matches = Matches(recipe.sources[summary.source].rules)
+        for row, record in found:
+            fate: dict[str, object]
+            if row in removed:
+                fate = {"outcome": "removed", **removed[row], **matches.of(record, removed[row])}
+            elif is_decided:
+                fate = {"outcome": "kept"}
+            else:
+                fate = {"outcome": f"not decided yet: run corpus dedup {home.quoted}"}
+            yield _record(summary.source, record, fate)
 
 
-def _rejects_with_id(home: Home, summary: Summary, identity: str) -> Iterator[Record]:
-    # read whole: rejects hold only the beginning of their text
-    with open_parquet(home, home.rejects(summary.source, summary.slice)) as file:
-        table = file.read()
-    for record in table.to_pylist():
-        if _matches(record["id"], identity):
-            yield cast(Record, {"source": summary.source, **record, "outcome": "rejected"})
-
-
-def _matches(own: str, identity: str) -> bool:
-    return own == identity.lower() or (len(identity) >= 6 and own.startswith(identity.lower()))
-
-
-def _matching_rows(table: pq.ParquetFile, identity: str) -> list[tuple[int, dict[str, object]]]:
-    """The rows of the documents with this id; only their row groups are read in full."""
-    # the user's own id is in `extra`
-    columns = table.read(columns=["id", "extra"])
-    ids = columns.column("id").to_pylist()
-    extras = columns.column("extra").to_pylist()
-    rows = [
-        row
-        for row, (own, extra) in enumerate(zip(ids, extras))
-        if _matches(own, identity) or _has_own_id(extra, identity)
-    ]
-
-    found = []
+def _rows(table: pq.ParquetFile, rows: list[int]) -> Iterator[tuple[int, dict[str, object]]]:
+    """Rows of a file; only their row groups are read in full."""
     begin = 0
     for group in range(table.num_row_groups):
         count = table.metadata.row_group(group).num_rows
         wanted = [row for row in rows if begin <= row < begin + count]
         if wanted:
             places = pa.array([row - begin for row in wanted])
-            found += list(zip(wanted, table.read_row_group(group).take(places).to_pylist()))
+            yield from zip(wanted, table.read_row_group(group).take(places).to_pylist())
         begin += count
-    return found
-
-
-def _has_own_id(extra: str, identity: str) -> bool:
-    """True when the user's own id, which `id_field` names, is this one."""
-    return extra != "{}" and str(json.loads(extra).get("id")) == identity
 
 
 def _add_twin(home: Home, recipe: Recipe, record: Record) -> None:
@@ -210,8 +226,10 @@ def _add_twin(home: Home, recipe: Recipe, record: Record) -> None:
     """
     for summary in _slices(home, recipe, None):
         with open_parquet(home, home.documents(summary.source, summary.slice)) as file:
-            rows = _matching_rows(file, record["twin"])
-        for _, row in rows:  # at most one: ids are unique in a home
+            ids = file.read(columns=["id"]).column("id")
+            place = pc.index(ids, record["twin"]).as_py()  # -1 where it is in another slice
+            rows = list(_rows(file, [place]))
+        for _, row in rows:
             twin = _record(summary.source, row, {})
             removed, kept = marked(record["text"], twin["text"])
             record["twin_record"] = twin

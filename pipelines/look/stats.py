@@ -68,7 +68,8 @@ class SourceStats:
     by their kind, which count in no share; `rejects`: records by reason; `removed`: documents by
     stage; `rules`: the documents that `removed["rules"]` counts, by the first rule that fired;
     `marks`: documents by the mark that their source gave them; `bytes`, `sentences`, `tokens`: of
-    the kept text, in UTF-8.
+    the kept text, in UTF-8; `unknown`: the tokens that are the unknown one, only where the
+    vocabulary is not lossless.
     """
 
     records: int | None
@@ -82,6 +83,7 @@ class SourceStats:
     bytes: int | None
     sentences: int | None
     tokens: int | None
+    unknown: int | None = field(default=None, metadata=IF_ANY)
     survey: SurveyStats | None = field(default=None, metadata=IF_ANY)
 
     @property
@@ -196,6 +198,7 @@ def source_stats(
         bytes=_sum(encoded, "bytes") if is_encoded else None,
         sentences=_sum(encoded, "sentences") if is_encoded else None,
         tokens=_sum(encoded, "tokens") if is_encoded else None,
+        unknown=_unknown(encoded) if is_encoded else None,
         survey=_survey_stats(home, recipe, name),
     )
 
@@ -287,6 +290,7 @@ def _total(sources: Sequence[SourceStats]) -> SourceStats:
         bytes=_sum_of_known(source.bytes for source in sources),
         sentences=_sum_of_known(source.sentences for source in sources),
         tokens=_sum_of_known(source.tokens for source in sources),
+        unknown=_sum_of_known(source.unknown for source in sources),
         survey=SurveyStats(
             records=_sum_of_known(survey.records for survey in surveys),
             rejects=_added(survey.rejects for survey in surveys),
@@ -301,6 +305,11 @@ def _total(sources: Sequence[SourceStats]) -> SourceStats:
 def _sum(found: list[Summary], key: str) -> int | None:
     """The sum of a count over slices; None when there are none."""
     return sum(summary.counts[key] for summary in found) if found else None
+
+
+def _unknown(encoded: list[Summary]) -> int | None:
+    """The unknown tokens of a source; None for a lossless vocabulary, which has none."""
+    return _sum_of_known(summary.counts.get("unknown") for summary in encoded)
 
 
 def _sum_of_known(values: Iterable[int | None]) -> int | None:

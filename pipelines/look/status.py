@@ -29,8 +29,9 @@ another machine might not reach them."""
 class Status:
     """How far a build is.
 
-    `done`: slices by stage; `stopped`: why the shards are not what the recipe asks for, which is
-    a guard or a changed setting; `safety_net`: rejects by the reasons of `SAFETY_NET`; `at_work`:
+    `slices`: those ingested and those set aside; `done`: slices by stage; `stopped`: why the shards
+    are not what the recipe asks for, which is a guard or a changed setting, and `remedy` what to do
+    about a guard; `safety_net`: rejects by the reasons of `SAFETY_NET`; `at_work`:
     who holds the lock; `running`: what that build's display shows.
     """
 
@@ -39,6 +40,7 @@ class Status:
     done: dict[str, int]
     complete: bool
     stopped: str | None
+    remedy: str | None
     set_aside: list[Aside]
     safety_net: dict[str, int]
     at_work: str | None
@@ -59,11 +61,14 @@ def status(home: Home, recipe: Recipe) -> Status:
         if count:
             safety_net[reason] = count
 
+    # A slice that was set aside is one that the build wants.
+    missing = sum(note.stage == INGEST for note in set_aside)
     return Status(
-        slices=len(ingested),
+        slices=len(ingested) + missing,
         done=_done(home, recipe),
         complete=not set_aside and not stopped and _is_complete(home, recipe, manifest),
-        stopped=stopped,
+        stopped=stopped and stopped.what,
+        remedy=stopped.hint if stopped and stopped.hint else None,
         set_aside=set_aside,
         safety_net=safety_net,
         at_work=at_work,
@@ -109,8 +114,9 @@ def _is_complete(home: Home, recipe: Recipe, manifest: Manifest | None) -> bool:
     return kept == sum(entry.documents for entry in manifest.shards)
 
 
-def _stopped(home: Home, recipe: Recipe, manifest: Manifest | None) -> str | None:
-    """Why the shards are not what the recipe asks for; None when nothing speaks against it."""
+def _stopped(home: Home, recipe: Recipe, manifest: Manifest | None) -> UserError | None:
+    """Why the shards are not what the recipe asks for, and the remedy; None when nothing speaks
+    against it."""
     # a guard leaves no trace: it is asked again, as the build would
     for stage in STAGES:
         if stage.guard is None or not stage.wanted(recipe):
@@ -122,7 +128,7 @@ def _stopped(home: Home, recipe: Recipe, manifest: Manifest | None) -> str | Non
         try:
             stage.guard(home, recipe, lambda line: None)
         except UserError as error:
-            return error.what
+            return error
 
     try:
         # with the options of a user's own source too, for which its module must be there
@@ -130,5 +136,5 @@ def _stopped(home: Home, recipe: Recipe, manifest: Manifest | None) -> str | Non
     except UserError:
         return None
     if manifest and manifest.recipe_digest != recipe_digest(whole):
-        return "the shards were built with other settings"
+        return UserError("the shards were built with other settings")
     return None

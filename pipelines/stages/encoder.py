@@ -55,10 +55,11 @@ def split_sentences(text: str, language: str, whitespace: str) -> list[str]:
     `whitespace` is that of the recipe. With `keep`, the sentences joined are the text. With
     `space`, a run of white space is one space, and a sentence after the first begins with one where
     white space is before it (in Chinese there is none). `strip` is the same without that space.
-    `language` is a langdetect code; an unknown one is split like English.
+    `language` is any code of a language; an unknown one is split like English.
     """
-    # sentencex knows Chinese as one language, langdetect as two.
-    code = {"zh-cn": "zh", "zh-tw": "zh", "any": "en"}.get(language, language)
+    # sentencex knows Chinese as one language, langdetect as two; a country makes no difference.
+    base = language.lower().partition("-")[0]
+    code = "en" if base == "any" else base
     spans = list(_sentence_spans(text, code))
     if whitespace == "keep":
         return _whole_text(text, spans)

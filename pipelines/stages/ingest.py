@@ -31,6 +31,7 @@ from corpora.sources import load_source, survey_of
 from corpora.text.normalise import normalise
 from pipelines.home.documents import DOCUMENT_SCHEMA, REJECT_SCHEMA
 from pipelines.home.layout import CONCLUSION, INGEST, SURVEY, Home
+from pipelines.home.set_aside import complain_of_aside
 from pipelines.home.summaries import Summary, prune, read_summary, summaries
 from pipelines.progress.ticks import tick
 from pipelines.recipe import Recipe
@@ -49,7 +50,7 @@ from pipelines.wording import apart, several
 from shards.errors import UserError
 from shards.storage import files
 
-VERSION = 1
+VERSION = 2
 
 ROW_GROUP_BYTES = 16_000_000
 """Text that is held and written together."""
@@ -86,7 +87,7 @@ def plan(
             if concluded is None:
                 raise UserError(
                     f"{home.root}: {name} was not surveyed",
-                    f"corpus build {home.root}/recipe.toml --home {home.root}",
+                    home.build_command,
                 )
             depends["survey"] = concluded.output
 
@@ -158,7 +159,7 @@ def read(home: Home, recipe: Recipe, task: SourceTask, output: files.Output) -> 
         Batches(rejects_output, REJECT_SCHEMA) as rejected,
     ):
         for record in _records(home, source, options, task.slice):
-            record = _normalised(record, mend)
+            record = _normalised(record, options, mend)
             counts["records"] += 1
             if isinstance(record, NotPage):
                 not_pages[record.kind] += 1
@@ -221,7 +222,7 @@ def ftfy_fix() -> Callable[[str], str]:
         import ftfy
     except ImportError:
         raise UserError(
-            "ftfy = true needs the package ftfy", "pip install 'corpusmill[ftfy]'", 3
+            "ftfy = true needs the package ftfy", "pip install '.[ftfy]' in the checkout", 3
         ) from None
 
     config = ftfy.TextFixerConfig(
@@ -234,8 +235,11 @@ def ftfy_fix() -> Callable[[str], str]:
     return functools.partial(ftfy.fix_text, config=config)
 
 
-def _normalised(record: Outcome, mend: Callable[[str], str] | None = None) -> Outcome:
-    """The record with clean text; a document without text, or with too much, becomes a reject."""
+def _normalised(
+    record: Outcome, options: SourceOptions, mend: Callable[[str], str] | None = None
+) -> Outcome:
+    """The record with clean text and its language; a document without text, or with too much,
+    becomes a reject."""
     if not isinstance(record, Document):
         return record
 
@@ -248,7 +252,7 @@ def _normalised(record: Outcome, mend: Callable[[str], str] | None = None) -> Ou
         refusal = Refusal("too_large", f"over {MAX_DOCUMENT_BYTES} bytes", text[:REJECT_TEXT])
         return refusal.at(record.path, record.position, record.url)
 
-    return dataclasses.replace(record, text=text)
+    return dataclasses.replace(record, text=text, language=options.language_of(record.language))
 
 
 def _document_row(source: str, document: Document) -> tuple[Any, ...]:
@@ -331,7 +335,7 @@ def prepare(job: Job) -> None:
 def account(job: Job) -> None:
     """Check that every record is a document, a reject or no page, and say how many there are.
 
-    Raises `UserError` where no source gave a document.
+    Raises `UserError` where no source gave a document: exit 1 if slices were set aside, else 2.
     """
     documents = 0
     for name in job.recipe.sources:
@@ -340,9 +344,11 @@ def account(job: Job) -> None:
         _account_source(job, name, found)
 
     if not documents:
+        # A slice that failed is no unreadable input: the same command tries it again.
+        complain_of_aside(job.home)
         raise UserError(
             f"{job.home.root}: no input could be read: not one document",
-            f"corpus show {job.home.root} --rejects",
+            f"corpus show {job.home.quoted} --rejects",
         )
 
 
@@ -363,7 +369,7 @@ def _account_source(job: Job, name: str, found: list[Summary]) -> None:
         by_count = sorted(marks.items(), key=lambda item: (-item[1], item[0]))
         named = dict(by_count[:SAID_MARKS])
         others = len(marks) - len(named)
-        more = f" and {others} other marks: corpus stats {job.home.root}" if others else ""
+        more = f" and {others} other marks: corpus stats {job.home.quoted}" if others else ""
         job.say(f"ingest {name}: of the documents{listed(named)}{more}")
 
     if not_pages and not pages:
@@ -375,7 +381,7 @@ def _account_source(job: Job, name: str, found: list[Summary]) -> None:
     elif records and not documents and set(rejects) <= UNREADABLE:
         job.say(
             f"warning: {name}: nothing in its {several(len(found), 'slice')} could be read; "
-            f"corpus show {job.home.root} --rejects --source {name}"
+            f"corpus show {job.home.quoted} --rejects --source {name}"
         )
 
 

@@ -1,8 +1,7 @@
 """One run of `corpus` over a home."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 
 from corpora.document import Slice
 from corpora.sources import load_source
@@ -18,7 +17,8 @@ class Job:
     """What every stage needs to know about this run; made once, in the command.
 
     `workers` is the number of child processes, 0 for none. `beam_arguments` are the options that go
-    to Beam, such as `--runner=SparkRunner`.
+    to Beam, such as `--runner=SparkRunner`. `listed` has the slices of sources that are listed
+    already.
     """
 
     home: Home
@@ -26,17 +26,14 @@ class Job:
     workers: int
     beam_arguments: tuple[str, ...]
     say: Say
+    listed: dict[str, list[Slice]] = field(default_factory=dict)
 
     def slices(self, source: str) -> list[Slice]:
         """The slices of a source, listed once: on an object store a listing takes its time.
 
         Raises `UserError` where no file matches or a folder is missing.
         """
-        if source not in self._listed:
+        if source not in self.listed:
             options = self.recipe.sources[source]
-            self._listed[source] = list(load_source(options.kind).slices(options))
-        return self._listed[source]
-
-    @cached_property
-    def _listed(self) -> dict[str, list[Slice]]:
-        return {}
+            self.listed[source] = list(load_source(options.kind).slices(options))
+        return self.listed[source]

@@ -30,7 +30,8 @@ from pipelines.home.summaries import SliceTask, bulk, ordered_slices, prune, sum
 from pipelines.progress.ticks import tick
 from pipelines.recipe import Recipe
 from pipelines.stages.accounts import check, listed, total
-from pipelines.stages.given_tokenizer import given_digest, load_given
+from pipelines.stages.given_tokenizer import given_digest, load_vocabulary
+from pipelines.stages.idle_rules import idle_rules
 from pipelines.stages.job import Job
 from pipelines.stages.stage import Pass, Result, Stage
 from shards.errors import UserError
@@ -56,6 +57,8 @@ def plan(home: Home, recipe: Recipe) -> list[SliceTask]:
     for name, options in recipe.sources.items():
         if asked(options.rules):
             settings[name] = _settings(options.rules, recipe.tokenizer.path)
+            if recipe.tokenizer.lowercase and counts_tokens(options.rules):
+                settings[name]["lowercase"] = True
 
     slices = [summary for summary in ordered_slices(home, recipe) if summary.source in settings]
     wanted = {(summary.source, summary.slice) for summary in slices}
@@ -161,8 +164,7 @@ def measuring(recipe: Recipe, source: str) -> Measuring:
     functions = {rule.name: own_function(rule.name) for rule, _ in asked(rules) if rule.own}
     tokenizer = None
     if counts_tokens(rules):
-        assert recipe.tokenizer.path is not None
-        tokenizer = load_given(recipe.tokenizer.path)
+        tokenizer = load_vocabulary(recipe.tokenizer)
     return Measuring(rules, read_lists(rules), functions, tokenizer)
 
 
@@ -288,8 +290,10 @@ def account(job: Job) -> None:
         if 2 * count > documents:
             job.say(
                 f"warning: {name}: the rules remove more than half; "
-                f"corpus show {home.root} --removed --source {name}"
+                f"corpus show {home.quoted} --removed --source {name}"
             )
+        for line in idle_rules(home, recipe, name, ingested):
+            job.say(line)
 
 
 STAGE = Stage(name=RULES, transform="Measure", passes=(MEASURE,), wanted=is_wanted, account=account)

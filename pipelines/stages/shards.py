@@ -14,12 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from tokenizers.pre_tokenizers import ByteLevel
 
 from corpora.sources import load_source
 from pipelines.chance import CHANCES
 from pipelines.home.fingerprints import fingerprint, package_versions
 from pipelines.home.layout import SHARDS, TOKENIZE, Home, recipe_key
+from pipelines.home.set_aside import slices_aside
 from pipelines.home.summaries import Summary, collect, prune, summaries
 from pipelines.progress.ticks import tick
 from pipelines.recipe import Recipe, recipe_digest
@@ -29,10 +29,13 @@ from pipelines.stages.stage import Pass, Result
 from shards.errors import UserError
 from shards.format import MANIFEST, SPLITS, TOKENIZER, shard_name, token_dtype, token_schema
 from shards.manifest import Manifest, ShardEntry, TokenizerInfo, write_manifest
+from shards.roles import is_lossless, roles_of, special_tokens
 from shards.storage import files
 from shards.writer import token_batch, write_batch
 
 VERSION = 1
+
+NONE = -1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,10 +49,27 @@ class Piece:
     tokens: int
 
 
+@dataclass(frozen=True)
+class HeldOut:
+    """Which documents of a source are for validation: those whose draw is under `threshold` (of
+    2**64), and the one whose draw is `chosen`; NONE chooses none."""
+
+    threshold: int
+    chosen: int = NONE
+
+    def rows(self, batch: pa.RecordBatch, split: str) -> NDArray[np.bool_]:
+        """(D,) which documents of a token work file's batch belong to a split."""
+        draws = batch.column("chance").to_numpy()
+        valid: NDArray[np.bool_] = draws < np.uint64(self.threshold)
+        if self.chosen != NONE:
+            valid = valid | (draws == np.uint64(self.chosen))
+        return valid if split == "valid" else ~valid
+
+
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """One shard. `threshold` is the draw under which a document is for validation, the same in all
-    pieces; `tokenizer` is the digest of the vocabulary."""
+    """One shard. `held_out` tells which documents are for validation, the same in all pieces;
+    `tokenizer` is the digest of the vocabulary."""
 
     home: str
     recipe: str
@@ -57,7 +77,7 @@ class Task:
     split: str
     number: int
     pieces: tuple[Piece, ...]
-    threshold: int
+    held_out: HeldOut
     dtype: str
     tokenizer: str
 
@@ -84,12 +104,16 @@ class Task:
     @property
     def fingerprint(self) -> str:
         """Of everything that the shard depends on."""
+        held_out = self.held_out
+        # One that is under the threshold makes no difference, and none in homes without it.
+        is_apart = held_out.chosen >= held_out.threshold
         return fingerprint(
             stage=VERSION,
             pieces=[[piece.output, piece.start, piece.stop] for piece in self.pieces],
             split=self.split,
-            threshold=self.threshold,
+            threshold=held_out.threshold,
             tokenizer=self.tokenizer,
+            **({"chosen": held_out.chosen} if is_apart else {}),
         )
 
 
@@ -106,8 +130,8 @@ def plan(home: Home, recipe: Recipe) -> list[Task]:
     for source in recipe.sources:
         encoded = summaries(home, TOKENIZE, source)
         # Shards are cut from the tokens alone, so the plan must see every work file once.
-        threshold = _valid_threshold(home, recipe, encoded)
-        pieces_of = _cut(home, encoded, threshold, recipe.shards.shard_tokens)
+        held_out = _held_out(home, recipe, source, encoded)
+        pieces_of = _cut(home, encoded, held_out, recipe.shards.shard_tokens)
 
         for split, number, pieces in pieces_of:
             task = Task(
@@ -117,7 +141,7 @@ def plan(home: Home, recipe: Recipe) -> list[Task]:
                 split=split,
                 number=number,
                 pieces=pieces,
-                threshold=threshold,
+                held_out=held_out,
                 dtype=dtype,
                 tokenizer=digest,
             )
@@ -131,20 +155,43 @@ def plan(home: Home, recipe: Recipe) -> list[Task]:
     return tasks
 
 
-def _valid_threshold(home: Home, recipe: Recipe, encoded: list[Summary]) -> int:
-    """The draw under which documents are for validation: the wanted share, and at least one
-    document where a source has two or more (one alone is trained on)."""
+def _held_out(home: Home, recipe: Recipe, source: str, encoded: list[Summary]) -> HeldOut:
+    """The wanted share of the documents by their draws alone; where no draw is under it, the
+    document with the lowest, unless it is the only one (which is trained on).
+
+    The home remembers that document: it stays held out when others are added, even with lower
+    draws, since a model may be validated on it.
+    """
     if recipe.shards.valid_fraction == 0 or total(encoded, "kept") < 2:
-        return 0
+        return HeldOut(0)
 
     threshold, lowest = int(recipe.shards.valid_fraction * CHANCES), CHANCES
+    remembered = _chosen_before(home, source)
+    there = remembered == NONE
     for summary in encoded:
         for batch in _batches(home, summary.source, summary.slice):
-            lowest = min(lowest, int(batch.column("chance").to_numpy().min()))
+            draws = batch.column("chance").to_numpy()
+            lowest = min(lowest, int(draws.min()))
+            there = there or bool((draws == np.uint64(remembered)).any())
             # One is found in the first slices, unless there are few documents.
-            if lowest < threshold:
-                return threshold
-    return lowest + 1
+            if lowest < threshold and there:
+                return HeldOut(threshold, remembered)
+
+    if there and remembered not in (NONE, lowest):
+        return HeldOut(threshold, remembered)
+    if lowest < threshold:
+        return HeldOut(threshold)
+    # Not remembered while slices were set aside: the build completed later must be equal to one
+    # that never failed.
+    return HeldOut(lowest + 1, NONE if slices_aside(home) else lowest)
+
+
+def _chosen_before(home: Home, source: str) -> int:
+    """The draw of the document that was held out for want of another; NONE if there is none."""
+    for summary in summaries(home, SHARDS, source):
+        if "chosen" in summary.counts:
+            return summary.counts["chosen"]
+    return NONE
 
 
 def _batches(home: Home, source: str, slice_name: str) -> list[pa.RecordBatch]:
@@ -156,13 +203,8 @@ def _batches(home: Home, source: str, slice_name: str) -> list[pa.RecordBatch]:
     return [reader.get_batch(index) for index in range(reader.num_record_batches)]
 
 
-def _in_split(batch: pa.RecordBatch, split: str, threshold: int) -> NDArray[np.bool_]:
-    valid: NDArray[np.bool_] = batch.column("chance").to_numpy() < np.uint64(threshold)
-    return valid if split == "valid" else ~valid
-
-
 def _cut(
-    home: Home, encoded: list[Summary], threshold: int, shard_tokens: int
+    home: Home, encoded: list[Summary], held_out: HeldOut, shard_tokens: int
 ) -> Iterator[tuple[str, int, tuple[Piece, ...]]]:
     """(split, number, pieces) of each shard of one source, in order.
 
@@ -175,7 +217,7 @@ def _cut(
     for summary in encoded:
         batches = _batches(home, summary.source, summary.slice)
         for split in SPLITS:
-            lengths = _lengths(batches, split, threshold)
+            lengths = _lengths(batches, split, held_out)
             if not len(lengths):
                 continue
 
@@ -199,12 +241,12 @@ def _cut(
             yield split, number, tuple(by_place[place])
 
 
-def _lengths(batches: list[pa.RecordBatch], split: str, threshold: int) -> NDArray[np.int64]:
+def _lengths(batches: list[pa.RecordBatch], split: str, held_out: HeldOut) -> NDArray[np.int64]:
     """(D,) the tokens of each document of a split in one work file."""
     lengths: list[NDArray[np.int64]] = [np.zeros(0, np.int64)]
     for batch in batches:
         of_batch = np.diff(batch.column("tokens").offsets.to_numpy())
-        lengths.append(of_batch[_in_split(batch, split, threshold)])
+        lengths.append(of_batch[held_out.rows(batch, split)])
     return np.concatenate(lengths)
 
 
@@ -222,6 +264,8 @@ def write_shard(home: Home, recipe: Recipe, task: Task, output: files.Output) ->
         "sentences": len(batch.column("sentences").flatten()),
         "tokens": len(batch.column("tokens").flatten()),
     }
+    if task.split == "valid" and task.held_out.chosen != NONE:
+        counts["chosen"] = task.held_out.chosen
     return Result(counts=counts)
 
 
@@ -234,7 +278,7 @@ def _gather(home: Home, task: Task) -> pa.RecordBatch:
     for piece in task.pieces:
         row = 0
         for batch in _batches(home, task.source, piece.slice):
-            rows = np.flatnonzero(_in_split(batch, task.split, task.threshold))
+            rows = np.flatnonzero(task.held_out.rows(batch, task.split))
             wanted = rows[max(piece.start - row, 0) : max(piece.stop - row, 0)]
             row += len(rows)
             if len(wanted):
@@ -278,7 +322,7 @@ def finish(home: Home, recipe: Recipe) -> list[Summary]:
     if not written:
         raise UserError(
             f"{home.root}: no document is kept, so there is no shard",
-            f"corpus stats {home.root} shows where they went",
+            f"corpus stats {home.quoted} shows where they went",
             1,
         )
 
@@ -291,10 +335,7 @@ def manifest(home: Home, recipe: Recipe, written: list[Summary]) -> Manifest:
     tokenizer_file = home.file("tokenizer", "tokenizer.json")
     tokenizer = read_tokenizer(tokenizer_file)
     size = vocab_size(tokenizer)
-    special = {}
-    for number, added in sorted(tokenizer.get_added_tokens_decoder().items()):
-        if added.special:
-            special[added.content] = number
+    content = json.loads(files.read_bytes(tokenizer_file))
 
     packages = {"corpusmill", "pyarrow", *PACKAGES}
     for options in recipe.sources.values():
@@ -303,8 +344,9 @@ def manifest(home: Home, recipe: Recipe, written: list[Summary]) -> Manifest:
     info = TokenizerInfo(
         digest=files.digest(tokenizer_file),
         vocab_size=size,
-        special=special,
-        lossless=is_lossless(tokenizer_file),
+        special=special_tokens(content),
+        roles=roles_of(content),
+        lossless=is_lossless(content),
         whitespace=recipe.shards.whitespace,
     )
     return Manifest(
@@ -327,15 +369,6 @@ def _entry(summary: Summary) -> ShardEntry:
         sentences=summary.counts["sentences"],
         tokens=summary.counts["tokens"],
     )
-
-
-def is_lossless(tokenizer_file: str) -> bool:
-    """True when decoding gives every text back: byte-level BPE with all 256 bytes, and nothing that
-    changes the text first."""
-    data = json.loads(files.read_bytes(tokenizer_file))
-    is_byte_level = '"ByteLevel"' in json.dumps(data.get("pre_tokenizer"))
-    has_all_bytes = set(ByteLevel.alphabet()) <= set(data["model"]["vocab"])
-    return data.get("normalizer") is None and is_byte_level and has_all_bytes
 
 
 WRITE_SHARDS = Pass(

@@ -4,13 +4,14 @@ import dataclasses
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import Any
 
-from corpora.document import Part, Slice, SourceOptions
+from corpora.document import Part, Slice, SourceOptions, slice_names
 from corpora.sources import load_source, module_file
 from pipelines.home.fingerprints import fingerprint, package_versions
-from pipelines.home.layout import Home, recipe_key
+from pipelines.home.layout import INGEST, Home, recipe_key
+from pipelines.home.summaries import Summary, summaries
 from pipelines.recipe import Recipe
 from shards.config import setting_of, to_dict
 from shards.errors import UserError
@@ -68,6 +69,8 @@ def plan_slices(home: Home, recipe: Recipe, reading: Reading) -> list[SourceTask
 
     if recipe.limit is not None and slices:
         slices = [Slice(parts=_parts(slices))]
+    else:
+        slices = keep_cuts(slices, summaries(home, INGEST, reading.source))
 
     identities = _identities(slices)
     options = recipe.sources[reading.source]
@@ -88,6 +91,57 @@ def plan_slices(home: Home, recipe: Recipe, reading: Reading) -> list[SourceTask
         tasks.append(task)
 
     return tasks
+
+
+def keep_cuts(slices: list[Slice], ingested: list[Summary]) -> list[Slice]:
+    """The slices, cut again so that each slice that was ingested stays as it is.
+
+    Files that are added later then form slices of their own, and the files beside them are not read
+    again, unless a new file comes between the files of an old slice in the order of the source. No
+    result depends on the cuts. Planning again during a build gives the same slices, since those
+    done meanwhile are kept as they are.
+    """
+    names: dict[tuple[str, int], set[str]] = {}
+    for summary in ingested:
+        names.setdefault(summary.key, set()).add(summary.slice)
+
+    parts = _parts(slices)
+    cuts = set(accumulate(len(piece.parts) for piece in slices))
+    kept: list[Slice] = []
+    begin = 0  # of the files that are in no slice yet
+    place = 0
+    while place < len(parts):
+        count = _ingested_from(parts, place, names)
+        if count:
+            if begin < place:
+                kept.append(Slice(parts=parts[begin:place]))
+            kept.append(Slice(parts=parts[place : place + count]))
+            begin = place = place + count
+            continue
+
+        place += 1
+        if place in cuts:
+            kept.append(Slice(parts=parts[begin:place]))
+            begin = place
+    return kept
+
+
+def _ingested_from(
+    parts: tuple[Part, ...], place: int, names: dict[tuple[str, int], set[str]]
+) -> int:
+    """How many of the parts from `place` on form a slice that was ingested; 0 if none does."""
+    wanted = names.get((parts[place].path, parts[place].start))
+    if wanted is None:
+        return 0
+
+    for count, name in enumerate(slice_names(islice(parts, place, None)), 1):
+        if name in wanted:
+            return count
+        # Another ingested slice begins at the next part, so this one has ended or is gone.
+        after = place + count
+        if after < len(parts) and (parts[after].path, parts[after].start) in names:
+            return 0
+    return 0
 
 
 def _parts(slices: list[Slice]) -> tuple[Part, ...]:

@@ -5,6 +5,7 @@ Sentences are found by sentencex, paragraph by paragraph, and encoded one by one
 that contains `</s>` gives ordinary ids. Memory is one row group of documents and its tokens.
 """
 
+import json
 from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
@@ -46,9 +47,10 @@ from pipelines.stages.encoder import (
 from pipelines.stages.job import Job
 from pipelines.stages.shards import WRITE_SHARDS
 from pipelines.stages.stage import Pass, Result, Stage
-from pipelines.wording import several
+from pipelines.wording import several, share
 from shards.errors import UserError
 from shards.format import token_dtype, token_schema
+from shards.roles import is_lossless, roles_of
 from shards.storage import files
 
 VERSION = 1
@@ -70,7 +72,7 @@ def plan(home: Home, recipe: Recipe) -> list[Task]:
     """
     vocabulary = read_summary(home.summary(TOKENIZER, "all", "tokenizer"))
     if vocabulary is None:
-        raise UserError(f"{home.root}: no vocabulary yet", f"corpus train-tokenizer {home.root}")
+        raise UserError(f"{home.root}: no vocabulary yet", f"corpus train-tokenizer {home.quoted}")
 
     slices = ordered_slices(home, recipe)
     wanted = {(summary.source, summary.slice) for summary in slices}
@@ -89,7 +91,7 @@ def plan(home: Home, recipe: Recipe) -> list[Task]:
             stage=VERSION,
             seed=recipe.seed,
             whitespace=recipe.shards.whitespace,
-            language=recipe.sources[summary.source].language,
+            language=recipe.sources[summary.source].told,
             packages=packages,
             tokenizer=vocabulary.output,
             documents=summary.output,
@@ -117,13 +119,15 @@ def tokenize(home: Home, recipe: Recipe, task: Task, output: files.Output) -> Re
     """Encode the kept documents of one slice: an Arrow file with a shard's columns and `chance`,
     the document's draw for the validation split."""
     # The digest is that of the plan: a vocabulary that was replaced meanwhile is loaded anew.
-    encoder, size = _loaded(home.file("tokenizer", "tokenizer.json"), task.tokenizer)
+    encoder, size, unknown = _loaded(home.file("tokenizer", "tokenizer.json"), task.tokenizer)
     dtype = token_dtype(size)
     schema = work_schema(dtype)
     kept = kept_rows(home, recipe, task.ingested)
-    language = recipe.sources[task.source].language
+    language = recipe.sources[task.source].told
     documents = task.ingested.counts["documents"]
     counts = Counter[str](kept=0, bytes=0, sentences=0, tokens=0)
+    if unknown is not None:
+        counts["unknown"] = 0
 
     with pa.ipc.new_file(output, schema) as writer:
         for first, group in row_groups(home, task.ingested, ("id", "text", "language")):
@@ -151,7 +155,10 @@ def tokenize(home: Home, recipe: Recipe, task: Task, output: files.Output) -> Re
             counts["kept"] += len(texts)
             counts["bytes"] += sum(len(text.encode()) for text in texts)
             counts["sentences"] += sum(map(len, sentences))
-            counts["tokens"] += len(batch.column("tokens").flatten())
+            tokens = batch.column("tokens").flatten().to_numpy()
+            counts["tokens"] += len(tokens)
+            if unknown is not None:
+                counts["unknown"] += int(np.count_nonzero(tokens == unknown))
 
     return Result(counts=dict(counts), inputs=(task.ingested.output, *task.attributes))
 
@@ -162,13 +169,16 @@ def work_schema(dtype: str) -> pa.Schema:
 
 
 @lru_cache(maxsize=1)
-def _loaded(address: str, digest: str) -> tuple[Encoder, int]:
-    """The encoder of a vocabulary and its number of ids.
+def _loaded(address: str, digest: str) -> tuple[Encoder, int, int | None]:
+    """The encoder of a vocabulary, its number of ids, and the id of its unknown token where it is
+    not lossless.
 
     Loaded once per process, since that takes longer than a small slice. `digest` is the file's, so
     that another vocabulary at the same place is noticed.
     """
-    return fastest_encoder(address), vocab_size(read_tokenizer(address))
+    content = json.loads(files.read_bytes(address))
+    unknown = None if is_lossless(content) else roles_of(content)["unknown"]
+    return fastest_encoder(address), vocab_size(read_tokenizer(address)), unknown
 
 
 ENCODE = Pass(name=TOKENIZE, plan=plan, address=tokens_address, work=tokenize, flush=False)
@@ -202,7 +212,17 @@ def account(job: Job) -> None:
         job.say(
             f"tokenize {name}: {several(kept, 'document')} kept, "
             f"{several(tokens, 'token')} in {several(len(written), 'shard')}"
+            f"{_unknown_share(encoded, tokens)}"
         )
+
+
+def _unknown_share(encoded: list[Summary], tokens: int) -> str:
+    """The end of a line that tells how many tokens are unknown; empty for a lossless
+    vocabulary."""
+    counted = [summary.counts["unknown"] for summary in encoded if "unknown" in summary.counts]
+    if not counted:
+        return ""
+    return f", {sum(counted):,} of them unknown ({share(sum(counted), tokens)})"
 
 
 STAGE = Stage(

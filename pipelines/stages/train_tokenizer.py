@@ -1,24 +1,32 @@
-"""Stage `tokenizer`: a byte-level BPE vocabulary, trained on a sample of the kept text, or a given
-one.
+"""Stage `tokenizer`: a vocabulary of byte-level BPE or WordPiece, trained on a sample of the kept
+text, or a given one.
 
 A document is in the sample by the hash of its id, so that the sample does not depend on slices,
-order or workers. Ids of a trained vocabulary: `<s>` 0, `<pad>` 1, `</s>` 2, `<unk>` 3, then 256
-bytes and the merges, `<mask>` last.
+order or workers. Where no document is in it by its hash, the one with the lowest hash is.
+
+A home keeps its vocabulary when documents are added: tokens of what was there, and a model trained
+on them, stay as they are. It is trained anew when the recipe changes what it is trained on, or when
+the user asks for it (`forget_vocabulary`).
+
+Ids of a trained byte-level BPE: `<s>` 0, `<pad>` 1, `</s>` 2, `<unk>` 3, then 256 bytes and the
+merges, `<mask>` last. Those of WordPiece: `pipelines.stages.wordpiece`.
 """
 
+import dataclasses
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from pipelines.chance import CHANCES, chance
 from pipelines.home.decisions import attribute_digests, kept_rows
 from pipelines.home.documents import row_groups
 from pipelines.home.fingerprints import fingerprint, package_versions
 from pipelines.home.layout import TOKENIZER, Home, recipe_key
+from pipelines.home.set_aside import slices_aside
 from pipelines.home.summaries import (
     SliceTask,
     Summary,
@@ -29,18 +37,25 @@ from pipelines.home.summaries import (
     read_summary,
 )
 from pipelines.progress.ticks import tick
-from pipelines.recipe import Recipe, TokenizerConfig
+from pipelines.recipe import Recipe, ShardsConfig, TokenizerConfig, deciding, digest_of
 from pipelines.stages.accounts import total
-from pipelines.stages.given_tokenizer import given_digest, load_given, with_special_tokens
+from pipelines.stages.given_tokenizer import given_digest, load_vocabulary, special
 from pipelines.stages.job import Job
 from pipelines.stages.stage import Pass, Result, Stage, Work, run_task
+from pipelines.stages.wordpiece import train_wordpiece
+from pipelines.wording import amount
 from shards.errors import UserError
-from shards.format import SPECIAL
+from shards.roles import ROBERTA, ROLES
 from shards.storage import files
 
 SAMPLE = "sample"
 
 VERSION = 2
+
+WORDPIECE_VERSION = 1
+
+GIVEN_VERSION = 3
+"""Of what is done to a given vocabulary, which changes no trained one."""
 
 _ENDLESS_WORD = re.compile(r"\w{2000,}|[^\w\s]{2000,}|[^\S\n]{2000,}")
 """Base64, rulers of signs, blanks: the trainer's work is the square of a word's length (a word of 1
@@ -86,9 +101,12 @@ def plan(home: Home, recipe: Recipe) -> list[SampleTask]:
     if recipe.tokenizer.path:
         return []
 
+    if kept_vocabulary(home, recipe) is not None:
+        return []
     found = training(home, recipe)
     address = home.file("tokenizer", "tokenizer.json")
-    if done(home, TOKENIZER, "all", "tokenizer", _trained_fingerprint(recipe, found), address):
+    wanted_now = _wanted_fingerprint(home, recipe, found)
+    if done(home, TOKENIZER, "all", "tokenizer", wanted_now, address):
         return []
 
     # The share is that of all the text, not of the kept: that would need each document's size.
@@ -100,6 +118,7 @@ def plan(home: Home, recipe: Recipe) -> list[SampleTask]:
     for summary, digests in zip(found.slices, found.attributes):
         wanted_now = fingerprint(
             stage=VERSION,
+            never_empty=1,
             seed=recipe.seed,
             threshold=threshold,
             documents=summary.output,
@@ -123,10 +142,14 @@ def sample_address(home: Home, recipe: Recipe, task: SliceTask) -> str:
 
 
 def sample(home: Home, recipe: Recipe, task: SampleTask, output: files.Output) -> Result:
-    """Write the sampled texts of one slice."""
+    """Write the sampled texts of one slice; where there are none, the text with the lowest chance.
+
+    `documents` and `bytes` count the sampled ones alone; `lowest` is the chance of that other text.
+    """
     kept = kept_rows(home, recipe, task.ingested)
     all_documents = task.ingested.counts["documents"]
     documents = size = 0
+    lowest, spare = CHANCES, ""  # chance and text of the document that is nearest to being sampled
 
     with pq.ParquetWriter(output, SAMPLE_SCHEMA, compression="zstd") as writer:
         for first, table in row_groups(home, task.ingested, ("id", "text")):
@@ -135,9 +158,14 @@ def sample(home: Home, recipe: Recipe, task: SampleTask, output: files.Output) -
             identities = table.column("id").to_pylist()
 
             for row, (identity, text) in enumerate(zip(identities, table.column("text")), first):
-                if kept[row] and chance(recipe.seed, "tokenizer", identity) < task.threshold:
+                if not kept[row]:
+                    continue
+                draw = chance(recipe.seed, "tokenizer", identity)
+                if draw < task.threshold:
                     texts.append(text.as_py())
                     size += len(texts[-1].encode())
+                elif not documents and draw < lowest:
+                    lowest, spare = draw, text.as_py()
 
             documents += len(texts)
             rows = first + table.num_rows
@@ -145,7 +173,13 @@ def sample(home: Home, recipe: Recipe, task: SampleTask, output: files.Output) -
             column = pa.array(texts, pa.large_string())
             writer.write_table(pa.table([column], schema=SAMPLE_SCHEMA))
 
-    return Result(counts={"documents": documents, "bytes": size})
+        counts = {"documents": documents, "bytes": size}
+        if not documents and lowest < CHANCES:
+            counts["lowest"] = lowest
+            column = pa.array([spare], pa.large_string())
+            writer.write_table(pa.table([column], schema=SAMPLE_SCHEMA))
+
+    return Result(counts=counts)
 
 
 # --- what needs all samples: the vocabulary
@@ -153,12 +187,16 @@ def sample(home: Home, recipe: Recipe, task: SampleTask, output: files.Output) -
 
 @dataclass(frozen=True, kw_only=True)
 class TokenizerTask:
-    """The vocabulary to make; `samples` are those that it is trained on, none for a given one."""
+    """The vocabulary to make; `samples` are those that it is trained on, none for a given one.
+
+    `text_bytes` is the size of the text that they were taken from.
+    """
 
     home: str
     recipe: str
     fingerprint: str
     samples: tuple[Summary, ...] = ()
+    text_bytes: int = 0
     source: str = "all"
     name: str = "tokenizer"
     key: tuple[str, int] = ("", 0)
@@ -166,15 +204,23 @@ class TokenizerTask:
 
 
 def train(home: Home, recipe: Recipe) -> list[Summary]:
-    """Train on the sample, or take the given vocabulary; write `tokenizer/tokenizer.json`.
+    """Train on the sample, take the given vocabulary, or keep the one that is there; write
+    `tokenizer/tokenizer.json`.
 
     Raises `UserError`: no text to train on, a given file that cannot be used.
     """
+    kept = kept_vocabulary(home, recipe)
+    if kept is not None:
+        return [kept]
+
     key = recipe_key(recipe)
     path = recipe.tokenizer.path
     if path:
         wanted = fingerprint(
-            stage=VERSION, given=given_digest(path), packages=package_versions("tokenizers")
+            stage=GIVEN_VERSION,
+            given=given_digest(path),
+            packages=package_versions("tokenizers"),
+            **_of_kind(recipe.tokenizer),
         )
         task = TokenizerTask(home=home.root, recipe=key, fingerprint=wanted)
     else:
@@ -182,10 +228,63 @@ def train(home: Home, recipe: Recipe) -> list[Summary]:
         task = TokenizerTask(
             home=home.root,
             recipe=key,
-            fingerprint=_trained_fingerprint(recipe, found),
+            fingerprint=_wanted_fingerprint(home, recipe, found),
             samples=_samples(home, found),
+            text_bytes=total(found.slices, "bytes"),
         )
     return [run_task(VOCABULARY, task)]
+
+
+def kept_vocabulary(home: Home, recipe: Recipe) -> Summary | None:
+    """The summary of a trained vocabulary that stays, although documents may have been added or
+    changed since; None where one must be trained.
+
+    It stays while the recipe asks for the same text and the same vocabulary. Not one that was
+    trained while slices were set aside: then the build completed later would differ from one that
+    never failed.
+    """
+    summary = read_summary(home.summary(TOKENIZER, "all", "tokenizer"))
+    if summary is None or recipe.tokenizer.path:
+        return None
+    _, _, asked = summary.fingerprint.rpartition(" ")
+    if asked != _asked(recipe) or summary.counts["aside"]:
+        return None
+    address = home.file("tokenizer", "tokenizer.json")
+    return done(home, TOKENIZER, "all", "tokenizer", summary.fingerprint, address)
+
+
+def forget_vocabulary(home: Home) -> None:
+    """Make the next build train the vocabulary anew."""
+    files.remove(home.summary(TOKENIZER, "all", "tokenizer"))
+
+
+def is_outdated(home: Home, recipe: Recipe, summary: Summary) -> bool:
+    """Whether a vocabulary was trained on other text than there is now."""
+    if "text_bytes" not in summary.counts:  # a given one, or of an earlier version
+        return False
+    trained, _, _ = summary.fingerprint.rpartition(" ")
+    return trained != _trained_fingerprint(recipe, training(home, recipe))
+
+
+def _asked(recipe: Recipe) -> str:
+    """A digest of the settings that decide on which text what vocabulary is trained: those of the
+    sources that it is trained on, of deduplication, and its own."""
+    names = recipe.tokenizer.sources or tuple(recipe.sources)
+    sources = {name: recipe.sources[name] for name in names}
+    priority = tuple(name for name in recipe.dedup.priority if name in names)
+    dedup = dataclasses.replace(recipe.dedup, priority=priority)
+    trained_on = dataclasses.replace(recipe, sources=sources, dedup=dedup, shards=ShardsConfig())
+    return digest_of(deciding(trained_on, only_chosen=True))
+
+
+def _wanted_fingerprint(home: Home, recipe: Recipe, found: Training) -> str:
+    """What the vocabulary depends on, and behind a space what the recipe asks for."""
+    trained = _trained_fingerprint(recipe, found)
+    summary = read_summary(home.summary(TOKENIZER, "all", "tokenizer"))
+    # Homes of earlier versions have the first part alone.
+    if summary is not None and summary.fingerprint == trained:
+        return trained
+    return f"{trained} {_asked(recipe)}"
 
 
 def _trained_fingerprint(recipe: Recipe, found: Training) -> str:
@@ -200,7 +299,15 @@ def _trained_fingerprint(recipe: Recipe, found: Training) -> str:
         sample_bytes=recipe.tokenizer.sample_bytes,
         packages=package_versions("tokenizers"),
         inputs=inputs,
+        **_of_kind(recipe.tokenizer),
     )
+
+
+def _of_kind(config: TokenizerConfig) -> dict[str, object]:
+    """What a fingerprint needs of WordPiece; nothing of byte-level BPE, whose homes are older."""
+    if config.kind == "bpe" and not config.lowercase:
+        return {}
+    return {"kind": config.kind, "lowercase": config.lowercase, "wordpiece": WORDPIECE_VERSION}
 
 
 def _samples(home: Home, found: Training) -> tuple[Summary, ...]:
@@ -221,23 +328,44 @@ def make_tokenizer(home: Home, recipe: Recipe, task: TokenizerTask, output: file
     counts = {}
 
     if config.path:
-        tokenizer = load_given(config.path)
+        tokenizer = load_vocabulary(config)
         wanted = tokenizer.get_vocab_size()
     else:
-        counts = {name: total(task.samples, name) for name in ("documents", "bytes")}
-        if not counts["documents"]:
+        samples = _never_empty(task.samples)
+        counts = {name: total(samples, name) for name in ("documents", "bytes")}
+        counts["text_bytes"] = task.text_bytes
+        counts["aside"] = len(slices_aside(home))
+        if not samples:
             raise UserError(
                 f"{home.root}: no text to train a vocabulary on",
-                f"corpus stats {home.root} shows where it went; or set tokenizer.path",
+                f"corpus stats {home.quoted} shows where it went; or set tokenizer.path",
             )
-        tokenizer = train_bpe(_texts(home, task.samples), config)
+        if config.kind == "wordpiece":
+
+            def texts() -> Iterator[str]:
+                return _texts(home, samples)
+
+            tokenizer = train_wordpiece(texts, config.vocab_size, config.lowercase)
+        else:
+            tokenizer = train_bpe(_texts(home, samples), config)
         wanted = config.vocab_size
 
     output.write(tokenizer.to_str(pretty=True).encode())
     return Result(counts={**counts, "vocab_size": tokenizer.get_vocab_size(), "wanted": wanted})
 
 
-def _texts(home: Home, samples: tuple[Summary, ...]) -> Iterator[str]:
+def _never_empty(samples: tuple[Summary, ...]) -> list[Summary]:
+    """The samples to train on: those with documents, else the one whose document has the lowest
+    chance of all. Empty only where there is no text at all."""
+    full = [sample for sample in samples if sample.counts["documents"]]
+    if full:
+        return full
+
+    spare = [sample for sample in samples if "lowest" in sample.counts]
+    return sorted(spare, key=lambda sample: sample.counts["lowest"])[:1]
+
+
+def _texts(home: Home, samples: list[Summary]) -> Iterator[str]:
     for summary in samples:
         address = home.work(SAMPLE, summary.source, f"{summary.slice}.parquet")
         with files.open_input(address) as stream:
@@ -257,15 +385,16 @@ def train_bpe(texts: Iterator[str], config: TokenizerConfig) -> Tokenizer:
     tokenizer.pre_tokenizer = byte_level  # type: ignore[assignment]
     tokenizer.decoder = decoders.ByteLevel()  # type: ignore[assignment]
     # `<mask>` is appended afterwards, so that it has the last id, as in RoBERTa.
-    special = [AddedToken(token, special=True, normalized=False) for token in SPECIAL[:-1]]
+    first = [special(ROBERTA[role]) for role in ROLES[:-1]]
     trainer = trainers.BpeTrainer(
         vocab_size=config.vocab_size - 1,
-        special_tokens=special,
+        special_tokens=first,
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    return with_special_tokens(tokenizer)
+    tokenizer.add_special_tokens([special(ROBERTA["mask"])])
+    return tokenizer
 
 
 SAMPLE_TEXTS = Pass(name=SAMPLE, plan=plan, address=sample_address, work=sample, finish=train)
@@ -285,7 +414,20 @@ def account(job: Job) -> None:
     # A small corpus has fewer pairs to merge than the recipe asks for; ids stay dense.
     if size < wanted:
         job.say(f"warning: the text has merges for a vocabulary of {size:,} ids, not of {wanted:,}")
-    job.say(f"tokenizer: {size:,} ids")
+    job.say(f"tokenizer: {size:,} ids{_kept_since(job, summary)}")
+
+
+def _kept_since(job: Job, summary: Summary) -> str:
+    """Tells that a vocabulary was kept although its text has changed; "" where it has not."""
+    if not is_outdated(job.home, job.recipe, summary):
+        return ""
+
+    before = amount(summary.counts["text_bytes"])
+    now = amount(total(training(job.home, job.recipe).slices, "bytes"))
+    return (
+        f", kept as trained on {before} of text; now there is {now}: "
+        "corpus build --retrain trains it again"
+    )
 
 
 STAGE = Stage(name=TOKENIZER, transform="TrainTokenizer", passes=(SAMPLE_TEXTS,), account=account)

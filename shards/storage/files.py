@@ -222,10 +222,21 @@ def open_input(address: str) -> pa.NativeFile:
 
     file_system, path = resolve(address)
     _refuse_special(path, address)
+    if not _is_unicode(path):  # a name in another encoding, which Arrow cannot open
+        return pa.PythonFile(open(path, "rb"), mode="r")
     try:
         return reached.watch(address, file_system.open_input_file(path))
     except PermissionError as error:  # Arrow's own names no file
         raise PermissionError(error.errno, "Permission denied", address) from None
+
+
+def _is_unicode(path: str) -> bool:
+    """Whether UTF-8 can hold a path: a name in another encoding has lone surrogates."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _refuse_special(path: str, address: str) -> None:

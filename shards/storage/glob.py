@@ -59,6 +59,26 @@ def fixed_part(pattern: str) -> str:
     return head.rsplit("/", 1)[0] or "/"
 
 
+def name_in(pattern: str, address: str) -> str:
+    """The name of a file that `pattern` matches: its path from the first `**` on, else its last
+    part alone.
+
+    Folders before that, written out or matched by `*`, only tell where the file lies. A pattern
+    without wildcards that names a folder ends in `**`, as `glob` reads it.
+    """
+    if http.is_web(pattern) or _is_file(pattern):
+        return address.rsplit("/", 1)[-1]
+
+    fixed = fixed_part(pattern)
+    path = _below(fixed, address)
+    if not path:  # the pattern names a file of an object store
+        return address.rsplit("/", 1)[-1]
+
+    folders = (_below(fixed, pattern) or "**").split("/")
+    begin = folders.index("**") if "**" in folders else path.count("/")
+    return "/".join(path.split("/")[begin:])
+
+
 def _below(fixed: str, pattern: str) -> str:
     """The rest of a pattern behind its fixed part, which is "." for a pattern without folders."""
     if fixed == "." and not pattern.startswith("./"):

@@ -364,7 +364,9 @@ def _requests() -> ModuleType:
         import requests
     except ImportError:
         raise UserError(
-            "reading over HTTP needs the package requests", "pip install 'corpusmill[pipelines]'", 3
+            "reading over HTTP needs the package requests",
+            "pip install '.[pipelines]' in the checkout",
+            3,
         ) from None
     return requests
 

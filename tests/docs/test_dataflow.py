@@ -65,7 +65,6 @@ def beam_arguments(tmp_path: Path) -> list[str]:
     words = command("corpus build")
     _, run, found = parse_with_recipe(
         "build",
-        "",
         [str(tmp_path / "recipe.toml") if word == "recipe.toml" else word for word in words[2:]],
     )
     assert run.home == "gs://bucket1/home" and run.workers == 1

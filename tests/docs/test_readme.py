@@ -2,13 +2,16 @@
 
 import re
 import shlex
-import shutil
 import subprocess
-import sys
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
+
+FILES = 40
+"""Files of the sample that the builds read here: the same commands, not their minute."""
 
 
 def commands() -> list[list[str]]:
@@ -21,29 +24,40 @@ def commands() -> list[list[str]]:
     ]
 
 
-def test_the_commands_run(some_novels: Path, tmp_path: Path) -> None:
-    shutil.copytree(some_novels, tmp_path / "texts")
-    recipe = re.search(r"`recipe.toml`:\n\n```toml\n(.*?)```", README, re.DOTALL)
+@pytest.mark.builds
+def test_the_commands_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In this process: sixteen others would import torch and Beam anew. test_wheel.py runs both
+    commands as they are installed."""
+    from pipelines.cli import main as corpus
+    from trainer.cli import main as trainer
+
+    monkeypatch.chdir(tmp_path)
+    recipe = re.search(r"```toml\n# recipe.toml\n(.*?)```", README, re.DOTALL)
     assert recipe
-    (tmp_path / "recipe.toml").write_text(recipe.group(1))
-    ran = 0
+    (tmp_path / "recipe.toml").write_text(recipe[1])
+    filled = ""
+    ran = []
     for program, *arguments in commands():
-        if program == "make":
+        if program in ("make", "export"):
             continue
-        module = {"corpus": "pipelines.cli", "trainer": "trainer.cli"}[program]
-        steps = (
-            ["--steps", "3"] if arguments[0] == "pretrain" else []
-        )  # the same command, not its hour
-        done = subprocess.run(
-            [sys.executable, "-m", module, *arguments, *steps],
-            cwd=tmp_path,
-            env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"},
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, (program, arguments, done.stderr)
-        ran += 1
-    assert ran >= 7
+        few = ["--steps", "3"] if arguments[0] == "pretrain" else []
+        code = {"corpus": corpus, "trainer": trainer}[program]([*arguments, *few])
+        out, err = capsys.readouterr()
+        assert code == 0, (program, arguments, err)
+        ran.append(f"{program} {arguments[0]}")
+
+        if arguments[0] == "sample":
+            for file in sorted((tmp_path / "texts").iterdir())[FILES:]:
+                file.unlink()
+        if "--fill" in arguments:
+            filled = out
+
+    assert len(ran) >= 14 and ran[:3] == ["corpus sample", "corpus build", "corpus stats"]
+    assert len(filled.split(", ")) == 5
+    for path in ("home/report.html", "run/curves.png", "model/config.json", "exported"):
+        assert (tmp_path / path).exists(), path
 
 
 def test_the_targets_of_make_are_there() -> None:
@@ -51,3 +65,29 @@ def test_the_targets_of_make_are_there() -> None:
     for program, *arguments in commands():
         if program == "make":
             assert re.search(rf"^{arguments[0]}:", makefile, re.MULTILINE), arguments
+
+
+def test_setup_installs_what_its_variables_say() -> None:
+    def printed(*variables: str) -> str:
+        return subprocess.run(
+            ["make", "--always-make", "--dry-run", "setup", "VENV=env", *variables],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+
+    everything = printed()
+    assert "--editable '.[all,dev]'" in everything and "6.7 GB" in everything
+    assert "--index-url" not in everything
+    few = printed("EXTRAS=pipelines")
+    assert "--editable '.[pipelines]'" in few and "touch env/.installed-pipelines" in few
+    cpu = printed("TORCH_INDEX=https://index.example/cpu").splitlines()
+    [torch] = [number for number, line in enumerate(cpu) if line.endswith(" torch")]
+    assert "--no-deps --index-url 'https://index.example/cpu' torch" in cpu[torch]
+    assert "--editable '.[all,dev]'" in cpu[torch + 1]
+
+
+def test_the_picture_is_small() -> None:
+    [picture] = re.findall(r"!\[[^]]+\]\(([^)]+)\)", README)
+    assert 10_000 < (ROOT / picture).stat().st_size < 150_000

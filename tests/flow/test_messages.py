@@ -151,7 +151,10 @@ def test_a_source_that_is_gone_leaves_nothing(tmp_path: Path, corpus: Corpus) ->
     home = tmp_path / "home"
     assert build(tmp_path, write(tmp_path, more=more), corpus)[0] == 0
     assert len([path for path in home.rglob("old") if path.is_dir()]) > 3
-    assert build(tmp_path, write(tmp_path, more="[dedup]\nmax_removed = 1.0\n"), corpus)[0] == 0
+    without = write(tmp_path, more="[dedup]\nmax_removed = 1.0\n")
+    code, _, err = build(tmp_path, without, corpus)
+    assert code == 2 and "removed: 1 document of source old\n" in err  # it asks
+    assert build(tmp_path, without, corpus, "--yes")[0] == 0
     assert list(home.rglob("old")) == [] and not list(home.glob("shards/*-old-*"))
 
 

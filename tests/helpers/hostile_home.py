@@ -50,7 +50,7 @@ def write_home(
     ]
     (folder / "in" / "b.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
     (folder / "recipe.toml").write_text(
-        f'[sources.a]\nkind = "files"\ninput = "{folder}/in/a.jsonl"\nlanguage = "en"\n'
+        f'[sources.a]\nkind = "files"\ninput = "{folder}/in/a.jsonl"\nlabel = "en"\n'
         'title_field = "title"\nurl_field = "url"\n'
         f'[sources.b]\nkind = "files"\ninput = "{folder}/in/b.jsonl"\n[dedup]\nmax_removed = '
         "1.0\n[tokenizer]\nvocab_size = 300\n"

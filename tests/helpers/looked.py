@@ -46,7 +46,7 @@ def rejects(
 
 def why(home: str, identity: str) -> list[show.Record]:
     """As `corpus why HOME ID --json`."""
-    return show.why(*open_home(home, for_reading=True), identity)
+    return show.why(*open_home(home, for_reading=True), identity).records
 
 
 def gathered(home: str) -> report.ReportFigures:

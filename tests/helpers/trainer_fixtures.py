@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from shards.format import SPECIAL, TOKENIZER, shard_name, token_dtype, token_schema
 from shards.manifest import Manifest, ShardEntry, TokenizerInfo, write_manifest
+from shards.reader import Shard
 from shards.storage import files
 from shards.writer import token_batch, write_shard
 from trainer.config import ModelConfig
@@ -112,6 +113,31 @@ def _write(
     sentence_ends = np.cumsum([0, *map(len, documents)], dtype=np.int64)
     batch = token_batch(ids, tokens, token_ends, lengths, sentence_ends, token_schema(dtype))
     return write_shard(str(directory), name, batch, split, source, digest)
+
+
+def memory_shard(documents: list[list[list[int]]]) -> Shard:
+    """A shard that is in memory alone, of documents as lists."""
+    sentences = [sentence for document in documents for sentence in document]
+    tokens = [value for sentence in sentences for value in sentence]
+    entry = ShardEntry(
+        file="train-a-00000.arrow",
+        split="train",
+        source="a",
+        bytes=0,
+        digest=hashlib.blake2b(repr(documents).encode(), digest_size=32).hexdigest(),
+        documents=len(documents),
+        sentences=len(sentences),
+        tokens=len(tokens),
+    )
+    sizes = [sum(map(len, document)) for document in documents]
+    return Shard(
+        entry,
+        pa.array([str(number) for number in range(len(documents))], pa.string()),
+        np.array(tokens, np.uint16),
+        np.cumsum([0, *sizes], dtype=np.int64),
+        np.array([len(sentence) for sentence in sentences], np.uint32),
+        np.cumsum([0, *map(len, documents)], dtype=np.int64),
+    )
 
 
 def random_documents(

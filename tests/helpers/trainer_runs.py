@@ -20,29 +20,8 @@ import torch
 from trainer.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
-# A model that is smaller still than `tiny`, for proofs over many steps.
-MINI = [
-    "--recipe",
-    "tiny",
-    "--device",
-    "cpu",
-    "--model.hidden",
-    "32",
-    "--model.intermediate",
-    "64",
-    "--model.positions",
-    "32",
-    "--data.length",
-    "32",
-    "--batch",
-    "32",
-    "--micro-batch",
-    "8",
-    "--evaluation.every",
-    "0",
-    "--evaluation.samples",
-    "8",
-]
+MINI = ["--recipe", str(Path(__file__).with_name("mini.toml")), "--device", "cpu"]
+"""A model that is smaller still than `tiny`, and has dropout, for proofs over many steps."""
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -83,11 +62,17 @@ def _child(arguments: list[str], world: dict[str, str], output: str, limit: int)
 def begin(arguments: list[str], ranks: int = 1, limit: int = 0) -> list[Child]:
     """Start a process for each rank, with the environment that torchrun gives. `limit`: bytes that
     a file may have."""
+    return begin_each([arguments] * ranks, limit)
+
+
+def begin_each(commands: list[list[str]], limit: int = 0) -> list[Child]:
+    """Start a process for each rank, each with a command of its own, as hosts have them."""
+    ranks = len(commands)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     found = []
-    for rank in range(ranks):
+    for rank, arguments in enumerate(commands):
         world = (
             {
                 "RANK": str(rank),

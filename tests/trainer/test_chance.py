@@ -37,7 +37,7 @@ def test_order_equals_twin(n: int, seed: int, stream: int, first: int) -> None:
     positions = np.array([first, first + 1, first + n, first + 3 * n + 1], np.int64)
     positions.sort()
     epochs, indices = np.empty(4, np.int64), np.empty(4, np.int64)
-    order(positions, n, seed, stream, epochs, indices)
+    order(positions, np.array([n]), seed, stream, epochs, indices)
     assert list(zip(epochs.tolist(), indices.tolist())) == [
         twins.order(int(position), n, seed, stream) for position in positions
     ]
@@ -46,7 +46,7 @@ def test_order_equals_twin(n: int, seed: int, stream: int, first: int) -> None:
 def whole_epoch(n: int, seed: int, epoch: int = 0) -> np.ndarray:
     positions = np.arange(epoch * n, (epoch + 1) * n)
     epochs, indices = np.empty(n, np.int64), np.empty(n, np.int64)
-    order(positions, n, seed, 0, epochs, indices)
+    order(positions, np.array([n]), seed, 0, epochs, indices)
     assert (epochs == epoch).all()
     return indices
 

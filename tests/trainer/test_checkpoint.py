@@ -1,19 +1,26 @@
 """A killed run, resumed, is the run never killed; a damaged checkpoint is refused by name; a full
 disk harms nothing."""
 
+import dataclasses
+import json
 import os
 import random
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import tomli_w
 import trainer_runs as runs
 
+from shards.config import to_dict
 from shards.errors import UserError
-from trainer import checkpoint
+from trainer import checkpoint, config
 from trainer.cli import main
+from trainer.run import refuse_other
 
 STEPS = 80
 
@@ -314,3 +321,117 @@ def test_moved_shards_are_the_same_shards(trained: Path, small: Path, tmp_path: 
     home = tmp_path / "home"
     shutil.copytree(small, home / "shards")
     assert main(arguments(home, trained, steps=28)) == 0
+
+
+# --- a run that an older or a newer version has started
+
+
+def rewrite(run: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    """Change the `state.json` of every checkpoint, as another version would have written it."""
+    for folder in checkpoint.list_checkpoints(run):
+        path = folder / checkpoint.STATE
+        content = json.loads(path.read_text())
+        change(content)
+        path.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
+        (folder / checkpoint.DIGESTS).write_text(checkpoint.digests(folder))
+
+
+def resume(shards: Path, run: Path) -> int:
+    options = ["--shards", str(shards), "--run", str(run), "--resume", "--device", "cpu"]
+    return main(["pretrain", *options])
+
+
+def without_last(trained: Path, tmp_path: Path) -> Path:
+    """A run that has one part of three still to train."""
+    run = copy(trained, tmp_path)
+    shutil.rmtree(run / "checkpoints" / "step-00000028")
+    return run
+
+
+def test_settings_that_an_older_run_lacks_do_not_block_it(
+    trained: Path, small: Path, tmp_path: Path
+) -> None:
+    """Every setting that has its default in the run is taken out of all that it has stored."""
+    run = without_last(trained, tmp_path)
+    defaults = config.flatten(to_dict(config.Recipe()))
+    stored = config.flatten(config.parse_toml((run / "recipe.toml").read_text(), "recipe.toml"))
+    kept = {key: value for key, value in stored.items() if value != defaults[key]}
+    assert len(stored) - len(kept) >= 20
+
+    def lacking(content: dict[str, Any]) -> None:
+        content["recipe"] = {key: kept[key] for key in content["recipe"] if key in kept}
+        model = content["model"]
+        content["model"] = {key: model[key] for key in model if f"model.{key}" in kept}
+        for name in ("spikes", "good", "nonfinite"):
+            del content[name]
+
+    rewrite(run, lacking)
+    (run / "recipe.toml").write_text(tomli_w.dumps(config.nest(kept)))
+    assert main(["evaluate", "--run", str(run), "--device", "cpu"]) == 0
+    assert resume(small, run) == 0
+    assert runs.same(runs.weights(run, 28), runs.weights(trained, 28))
+    assert checkpoint.choose(run, 28)[1].recipe == checkpoint.choose(trained, 28)[1].recipe
+
+
+@pytest.mark.parametrize("key", sorted(config.fixed_keys(config.Recipe())))
+def test_no_setting_blocks_a_run_that_is_older_than_it(key: str) -> None:
+    """And the run counts as started with what was in effect then, so another value is refused."""
+    recipe = json.loads(json.dumps(config.fixed_keys(config.Recipe())))
+    fresh = checkpoint.State(recipe=recipe, model={})
+    older = checkpoint.State(recipe={k: v for k, v in recipe.items() if k != key}, model={})
+    refuse_other(Path("step"), older, fresh)
+
+    changed = dataclasses.replace(fresh, recipe={**recipe, key: "other"})
+    with pytest.raises(UserError, match="the run was started with"):
+        refuse_other(Path("step"), older, changed)
+
+
+def test_what_was_in_effect_before_a_setting_need_not_be_its_default(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(config, "BEFORE", {"masking.style": "fairseq"})
+    keys, unknown = config.known_keys({"optim.lr": 0.5})
+    assert keys["masking.style"] == "fairseq" and keys["optim.lr"] == 0.5 and not unknown
+
+    (tmp_path / "recipe.toml").write_text("steps = 7\n")
+    recipe = config.load_run_recipe(tmp_path)
+    assert recipe.masking.style == "fairseq" and recipe.steps == 7
+    # A recipe of a user's own means today's defaults.
+    assert config.load_recipe(str(tmp_path / "recipe.toml")).masking.style == "exact"
+
+
+def test_renamed_and_removed_settings(
+    trained: Path,
+    small: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = without_last(trained, tmp_path)
+
+    def older(content: dict[str, Any]) -> None:
+        content["recipe"]["learning_rate"] = content["recipe"].pop("optim.lr")
+        content["recipe"]["optim.amsgrad"] = False
+        content["recipe"]["unheard.of"] = 1
+        content["model"]["bias"] = True
+        content["extra"] = 3
+
+    rewrite(run, older)
+    text = (run / "recipe.toml").read_text()
+    renamed = text.replace("\nlr = 0.001\n", "\namsgrad = false\n")
+    assert renamed != text
+    (run / "recipe.toml").write_text(f"learning_rate = 0.001\n{renamed}\n[unheard]\nof = 1\n")
+
+    monkeypatch.setattr(config, "RENAMED", {"learning_rate": "optim.lr"})
+    monkeypatch.setattr(config, "REMOVED", ("optim.amsgrad",))
+    assert resume(small, run) == 0
+    said = capsys.readouterr().err
+    assert "settings that this version does not know, and they are left out: unheard.of\n" in said
+    assert runs.same(runs.weights(run, 28), runs.weights(trained, 28))
+
+
+def test_a_run_json_with_other_keys_is_read(trained: Path, tmp_path: Path) -> None:
+    run = copy(trained, tmp_path)
+    content = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps({**content, "later": 1}))
+    assert main(["evaluate", "--run", str(run), "--device", "cpu"]) == 0

@@ -46,33 +46,47 @@ class Share:
 
 @dataclass
 class MicroBatch:
-    """B samples of length L: `ids` (B, L), `places` and `labels` (B * K,), `lengths` (B,), int64.
+    """B samples of T tokens, all int64, as `gather.Buffers` describes them: `ids` (B, T), `lengths`
+    and `next` (B, S), the others flat (B * K,); `next` (B, 0) and `left`, `right`, `offset` (0,)
+    where the format or the masks have none.
 
     `masked` counts the labels, `tokens` what is not padding. `copied` is recorded on the GPU's
     stream when the tensors have been copied and the buffer may be filled again.
     """
 
     ids: torch.Tensor
+    lengths: torch.Tensor
+    next: torch.Tensor
     places: torch.Tensor
     labels: torch.Tensor
-    lengths: torch.Tensor
+    left: torch.Tensor
+    right: torch.Tensor
+    offset: torch.Tensor
     masked: int = 0
     tokens: int = 0
     copied: "torch.cuda.Event | None" = None
 
 
-def make_buffer(samples: int, length: int, most_masked: int, pinned: bool) -> MicroBatch:
+# The tensors that hold one number per masked token, and are flat for the model.
+PER_MASK = ("places", "labels", "left", "right", "offset")
+
+
+def make_buffer(masker: Masker, samples: int, pinned: bool) -> MicroBatch:
     """An empty micro-batch; a GPU can copy from pinned memory while it computes."""
+    tensors = {}
+    for name, shape in masker.shapes(samples).items():
+        tensor = torch.zeros(shape, dtype=torch.int64, pin_memory=pinned)
+        tensors[name] = tensor.view(-1) if name in PER_MASK else tensor
+    return MicroBatch(**tensors)
 
-    def zeros(*shape: int) -> torch.Tensor:
-        return torch.zeros(shape, dtype=torch.int64, pin_memory=pinned)
 
-    return MicroBatch(
-        ids=zeros(samples, length),
-        places=zeros(samples * most_masked),
-        labels=zeros(samples * most_masked),
-        lengths=zeros(samples),
-    )
+def arrays_of(buffer: MicroBatch, masker: Masker, samples: int) -> Buffers:
+    """The memory of a micro-batch as the kernel fills it."""
+    arrays = {}
+    for name, shape in masker.shapes(samples).items():
+        tensor: torch.Tensor = getattr(buffer, name)
+        arrays[name] = tensor.numpy().reshape(shape)
+    return Buffers(**arrays)
 
 
 class Loader:
@@ -98,7 +112,7 @@ class Loader:
         self._ready: queue.Queue[MicroBatch | BaseException] = queue.Queue()
         self._free: queue.Queue[MicroBatch | None] = queue.Queue()
         for _ in range(ahead):
-            self._free.put(make_buffer(share.micro, masker.data.length, masker.most_masked, pinned))
+            self._free.put(make_buffer(masker, share.micro, pinned))
 
         self._thread = threading.Thread(target=self._run, args=[first], name="loader", daemon=True)
         self._thread.start()
@@ -119,13 +133,7 @@ class Loader:
     def _fill(self, buffer: MicroBatch, place: int) -> None:
         """Fill a buffer with the micro-batch that begins at `place`."""
         micro = self.share.micro
-        arrays = Buffers(
-            ids=buffer.ids.numpy(),
-            places=buffer.places.numpy().reshape(micro, -1),
-            labels=buffer.labels.numpy().reshape(micro, -1),
-            lengths=buffer.lengths.numpy(),
-        )
-
+        arrays = arrays_of(buffer, self.masker, micro)
         epochs, samples = self.order.samples(place, micro)
         buffer.masked = self.masker.fill(epochs, samples, arrays)
         buffer.tokens = int(arrays.lengths.sum())

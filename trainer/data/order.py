@@ -2,8 +2,10 @@
 
 Without weights all samples form one order, each of them once an epoch. With weights the sources are
 mixed in blocks, each with an exact count of every source, and each source has its own order and its
-own epochs. Nothing is stored and nothing depends on what was drawn before, so resuming costs as
-little as starting. Memory: O(1) per request, or one epoch's table below 10,000 samples.
+own epochs. The plans of a format with pairs differ in their number of samples, and so do its
+epochs; ten in a row always have the same number. Nothing is stored and nothing depends on what was
+drawn before, so resuming costs as little as starting. Memory: O(1) per request, or one epoch's
+table below 10,000 samples.
 """
 
 from dataclasses import dataclass
@@ -21,11 +23,12 @@ MIX_BLOCK = 4096
 
 @dataclass(frozen=True)
 class Order:
-    """The order for one seed. `ranges` are the samples [start, end) of each source, `counts` how
-    many of a block are from each source; no counts where the sources are not mixed."""
+    """The order for one seed. `ranges` are the samples [start, end) of each source in each plan of
+    the format, `counts` how many of a block are from each source; no counts where the sources are
+    not mixed."""
 
     seed: int
-    ranges: tuple[tuple[int, int], ...]
+    ranges: tuple[tuple[tuple[int, int], ...], ...]
     counts: tuple[int, ...]
 
     def samples(self, first: int, count: int) -> tuple[Int64, Int64]:
@@ -34,11 +37,12 @@ class Order:
         epochs = np.empty(count, np.int64)
         samples = np.empty(count, np.int64)
         if not self.counts:
-            order(places, self.ranges[-1][1], self.seed, 0, epochs, samples)
+            sizes = np.array([end for _, end in self.ranges[-1]], np.int64)
+            order(places, sizes, self.seed, 0, epochs, samples)
             return epochs, samples
 
         sources, own_places = self._mixed(places)
-        for source, (start, end) in enumerate(self.ranges):
+        for source, plans in enumerate(self.ranges):
             mine = np.flatnonzero(sources == source)
             # `order` needs rising places, and within a block they are shuffled.
             mine = mine[np.argsort(own_places[mine], kind="stable")]
@@ -48,9 +52,11 @@ class Order:
             own_epochs = np.empty(len(mine), np.int64)
             own_samples = np.empty(len(mine), np.int64)
             stream = source + 1
-            order(own_places[mine], end - start, self.seed, stream, own_epochs, own_samples)
+            starts = np.array([start for start, _ in plans], np.int64)
+            sizes = np.array([end for _, end in plans], np.int64) - starts
+            order(own_places[mine], sizes, self.seed, stream, own_epochs, own_samples)
             epochs[mine] = own_epochs
-            samples[mine] = own_samples + start
+            samples[mine] = own_samples + starts[own_epochs % len(plans)]
 
         return epochs, samples
 
@@ -86,11 +92,14 @@ def make_order(data: Data, seed: int, mix: dict[str, float]) -> Order:
                 f"--mix {name}: no such source in the shards", nearest(name, data.sources)
             )
 
-    ranges = tuple(data.sources.values())
+    ranges = tuple(data.ranges(name) for name in data.shards)
     if not mix:
         return Order(seed, ranges, ())
 
-    wanted = [(end - start) * mix.get(name, 1.0) for name, (start, end) in data.sources.items()]
+    wanted = []
+    for name, plans in zip(data.shards, ranges, strict=True):
+        samples = sum(end - start for start, end in plans) / len(plans)
+        wanted.append(samples * mix.get(name, 1.0))
     if sum(wanted) <= 0:
         raise UserError(
             "--mix: no source has a weight above 0", "give at least one source a weight"

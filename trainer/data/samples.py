@@ -7,6 +7,7 @@ are first met, whatever folders they come from.
 """
 
 import contextlib
+import dataclasses
 import itertools
 import os
 import resource
@@ -19,16 +20,20 @@ import shards
 from shards.errors import UserError
 from shards.manifest import TokenizerInfo
 from shards.reader import Shard, Shards
-from trainer.formats.index import shard_index
+from trainer.config import DataConfig
+from trainer.formats.index import Counts, Format, Index, shard_index
 from trainer.jit import Int64
 
 # The open files that are asked for where the hard limit is "unlimited", which macOS refuses.
 MANY_FILES = 65536
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Data:
-    """The samples of a split over N shards, one source after the other."""
+    """The samples of a split over N shards, one source after the other.
+
+    A format with pairs has Q plans, and epoch e uses plan e % Q; the others have one.
+    """
 
     directories: tuple[str, ...]
     """The folders of the shards, as absolute paths."""
@@ -36,16 +41,16 @@ class Data:
     """The one tokenizer of all shards."""
     wide: bool
     """Whether tokens are uint32, for vocabularies above 65,536."""
-    length: int
-    """L: tokens in a sample."""
-    sentence_eos: bool
-    """Whether </s> follows every sentence."""
+    form: Format
+    """How documents become samples."""
     starts: Int64
-    """(N + 1,) the first sample of each shard, then the number of samples."""
-    sources: dict[str, tuple[int, int]]
-    """The samples [start, end) of each source."""
+    """(Q, N + 1) the first sample of each shard, then the number of samples."""
+    shards: dict[str, tuple[int, int]]
+    """The shards [first, end) of each source."""
     table: Int64
-    """(N, 7) the addresses and counts that `gather.fill` reads."""
+    """(Q, N, 10) the addresses and counts that `gather.fill` reads."""
+    counts: Counts
+    """What the samples hold, over all shards and plans."""
     identity: tuple[str, ...]
     """Source and digest of each shard."""
     tokens: dict[str, int]
@@ -54,33 +59,74 @@ class Data:
     """The memory maps that `table` points into, so that they stay alive."""
 
     def __len__(self) -> int:
-        return int(self.starts[-1])
+        """The samples of the first epoch."""
+        return int(self.starts[0, -1])
+
+    @property
+    def length(self) -> int:
+        """L: tokens in a sample."""
+        return self.form.length
+
+    @property
+    def sentence_eos(self) -> bool:
+        """Whether </s> follows every sentence."""
+        return self.form.sentence_eos
+
+    @property
+    def most_sequences(self) -> int:
+        """S: the most sequences that a sample holds."""
+        return max(self.counts.most_sequences, 1)
+
+    @property
+    def epoch_samples(self) -> float:
+        """The samples of an epoch, in the mean of the plans."""
+        return self.counts.samples / self.form.plans
+
+    @property
+    def sources(self) -> dict[str, tuple[int, int]]:
+        """The samples [start, end) of each source in the first epoch."""
+        return {name: self.ranges(name)[0] for name in self.shards}
+
+    def ranges(self, source: str) -> tuple[tuple[int, int], ...]:
+        """The samples [start, end) of a source in each plan."""
+        first, end = self.shards[source]
+        return tuple((int(row[first]), int(row[end])) for row in self.starts)
 
 
 @dataclass(frozen=True)
 class Member:
-    """A shard of the split and its index."""
+    """A shard of the split and its index for each plan."""
 
     shard: Shard
-    index: Int64
-
-    @property
-    def samples(self) -> int:
-        """How many samples begin in the shard."""
-        return len(self.index) - 1
+    indexes: tuple[Index, ...]
 
     @property
     def identity(self) -> str:
         """The source and the digest of the shard."""
         return f"{self.shard.entry.source} {self.shard.entry.digest}"
 
-    def table_row(self) -> list[int]:
-        """Addresses of tokens, sentences, document ends and index, then the first three counts."""
+    def table_row(self, plan: int) -> list[int]:
+        """Addresses of tokens, sentences, document ends and the three arrays of the index, then the
+        counts of tokens, sentences, document ends and parts."""
+        index = self.indexes[plan]
         tokens = self.shard.tokens
         sentences = self.shard.sentences
         ends = self.shard.sentence_offsets
-        addresses = [array.ctypes.data for array in (tokens, sentences, ends, self.index)]
-        return [*addresses, len(tokens), len(sentences), len(ends)]
+        arrays = [tokens, sentences, ends, index.samples, index.rows, index.parts]
+        addresses = [array.ctypes.data for array in arrays]
+        return [*addresses, len(tokens), len(sentences), len(ends), len(index.parts)]
+
+
+def open_training(directories: Sequence[str], config: DataConfig) -> Data:
+    """Open the training shards in the format of a recipe. Raises `UserError` as `open_samples`."""
+    form = Format(
+        name=config.format,
+        length=config.length,
+        sentence_eos=config.sentence_eos,
+        nsp=config.nsp,
+        short_seq_prob=config.short_seq_prob,
+    )
+    return open_samples(directories, "train", form)
 
 
 def open_data(
@@ -90,10 +136,19 @@ def open_data(
     sentence_eos: bool,
     source: str | None = None,
 ) -> Data:
+    """Open the shards of a split, or those of one source of it, as FULL-SENTENCES. Raises
+    `UserError` as `open_samples`."""
+    form = Format(length=length, sentence_eos=sentence_eos)
+    return open_samples(directories, split, form, source)
+
+
+def open_samples(
+    directories: Sequence[str], split: str, form: Format, source: str | None = None
+) -> Data:
     """Open the shards of a split, or those of one source of it.
 
-    Raises `UserError` when a folder has no manifest or another tokenizer than the first one, and
-    when a file is missing or damaged.
+    Raises `UserError` when a folder has no manifest or another tokenizer than the first one, when
+    a file is missing or damaged, and when the format makes no sample of a source.
     """
     allow_many_files()
     opened = open_all(directories, split)
@@ -104,27 +159,57 @@ def open_data(
         for shard in part:
             if source is None or shard.entry.source == source:
                 path = f"{part.directory}/{shard.entry.file}"
-                member = Member(shard, shard_index(shard, length, sentence_eos, path))
-                by_source.setdefault(shard.entry.source, []).append(member)
+                plans = range(form.plans)
+                indexes = tuple(shard_index(shard, form, number, path) for number in plans)
+                by_source.setdefault(shard.entry.source, []).append(Member(shard, indexes))
     members = list(itertools.chain.from_iterable(by_source.values()))
 
-    counts = np.array([member.samples for member in members], np.int64)
-    starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
-    rows = [member.table_row() for member in members]
+    starts = np.zeros((form.plans, len(members) + 1), np.int64)
+    table = np.zeros((form.plans, len(members), 10), np.int64)
+    for number, member in enumerate(members):
+        for plan, index in enumerate(member.indexes):
+            starts[plan, number + 1] = starts[plan, number] + index.counts.samples
+            table[plan, number] = member.table_row(plan)
 
-    return Data(
+    counts = total([index.counts for member in members for index in member.indexes])
+    data = Data(
         directories=tuple(os.path.abspath(part.directory) for part in opened),
         tokenizer=manifest.tokenizer,
         wide=manifest.dtype == "uint32",
-        length=length,
-        sentence_eos=sentence_eos,
+        form=form,
         starts=starts,
-        sources=source_ranges(by_source, starts),
-        table=np.array(rows, np.int64).reshape(len(members), 7),
+        shards=source_shards(by_source),
+        table=table,
+        counts=counts,
         identity=tuple(member.identity for member in members),
         tokens=source_tokens(by_source),
         keep=tuple(members),
     )
+    if form.has_pairs:
+        refuse_no_pairs(data)
+    return data
+
+
+def refuse_no_pairs(data: Data) -> None:
+    """Raise `UserError` for a source that an epoch has no pair of."""
+    for name in data.shards:
+        if any(start == end for start, end in data.ranges(name)):
+            raise UserError(
+                f"{data.directories[0]}: source {name} has no pairs for {data.form.name}: a shard "
+                "needs two documents, one for the random B, and two sentences in one of them",
+                "use --data.format full-sentences or doc-sentences, or build the shards again with "
+                "a larger shards.shard_tokens",
+            )
+
+
+def total(counts: list[Counts]) -> Counts:
+    """The sums of all counts; `most_sequences` is the most."""
+    names = [field.name for field in dataclasses.fields(Counts)]
+    sums = np.array([dataclasses.astuple(count) for count in counts], np.int64)
+    sums = sums.reshape(len(counts), len(names)).sum(0)
+    most = max([count.most_sequences for count in counts], default=1)
+    named = dict(zip(names, sums.tolist(), strict=True))
+    return Counts(**{**named, "most_sequences": most})
 
 
 def open_all(directories: Sequence[str], split: str) -> list[Shards]:
@@ -140,12 +225,12 @@ def open_all(directories: Sequence[str], split: str) -> list[Shards]:
     return opened
 
 
-def source_ranges(by_source: dict[str, list[Member]], starts: Int64) -> dict[str, tuple[int, int]]:
-    """The samples [start, end) of each source, given the first sample of each shard."""
+def source_shards(by_source: dict[str, list[Member]]) -> dict[str, tuple[int, int]]:
+    """The shards [first, end) of each source."""
     ranges = {}
     done = 0
     for source, group in by_source.items():
-        ranges[source] = (int(starts[done]), int(starts[done + len(group)]))
+        ranges[source] = (done, done + len(group))
         done += len(group)
     return ranges
 

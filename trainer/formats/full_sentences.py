@@ -90,12 +90,14 @@ def pack(
 @jit
 def unpack(
     tokens: Tokens, sentences: NDArray[np.uint32], ends: Int64, index: Int64, i: Int,
-    sentence_eos: bool, bos: Int, eos: Int, vocab_size: Int, row: Int64,
+    sentence_eos: bool, bos: Int, eos: Int, vocab_size: Int, row: Int64, begins: NDArray[np.uint8],
 ) -> Int:  # fmt: skip
     """Write sample i of a shard into `row` (L,) and return its length, or a status below 0.
 
     `tokens` (T,) and `sentences` (S,) are the shard's; `ends` and `index` are as in `pack`.
+    `begins` (L,) receives 1 where a sentence begins, else 0.
     """
+    begins[:] = 0
     token = index[i, 0]
     s = index[i, 1]
     document = index[i, 2]
@@ -127,6 +129,7 @@ def unpack(
             row[n + j] = value
         n += take
         if take:
+            begins[n - take] = 1
             last = document
             if sentence_eos:
                 row[n] = eos

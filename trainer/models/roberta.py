@@ -29,7 +29,8 @@ ROWS_MULTIPLE = 64
 
 
 class Embeddings(nn.Module):
-    """Word + position + token type, LayerNorm, dropout: ids (B, T) int64 -> (B, T, H)."""
+    """Word + position + token type, LayerNorm, dropout: ids (B, T) and lengths (B, S) int64 ->
+    (B, T, H)."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -43,10 +44,15 @@ class Embeddings(nn.Module):
         self.LayerNorm = nn.LayerNorm(config.hidden, eps=config.layer_norm_eps)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, ids_BT: Tensor) -> Tensor:
+    def forward(self, ids_BT: Tensor, lengths_BS: Tensor) -> Tensor:
         # fairseq counts positions from pad_id + 1 over real tokens; padding stays at pad_id.
         real = (ids_BT != self.pad_id).long()
         positions_BT = real.cumsum(1) * real + self.pad_id
+        if lengths_BS.shape[1] > 1:
+            # Each sequence counts from its own start.
+            starts_BS = F.pad(lengths_BS.cumsum(1), (1, 0))
+            starts_BT = starts_BS.gather(1, sequence_of(ids_BT, lengths_BS))
+            positions_BT = positions_BT - starts_BT * real
 
         x = (
             self.word_embeddings(ids_BT)
@@ -115,19 +121,28 @@ class Encoder(nn.Module):
 
 
 class Roberta(nn.Module):
-    """Embeddings and encoder: ids (B, T) int64 -> (B, T, H)."""
+    """Embeddings and encoder: ids (B, T) and lengths (B, S) int64 -> (B, T, H)."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.embeddings = Embeddings(config)
         self.encoder = Encoder(config)
 
-    def forward(self, ids_BT: Tensor) -> Tensor:
+    def forward(self, ids_BT: Tensor, lengths_BS: Tensor) -> Tensor:
         keep = (ids_BT != self.embeddings.pad_id)[:, None, None, :]
-        x: Tensor = self.embeddings(ids_BT)
+        if lengths_BS.shape[1] > 1:
+            sequence_BT = sequence_of(ids_BT, lengths_BS)
+            keep = (sequence_BT[:, :, None] == sequence_BT[:, None, :])[:, None]
+        x: Tensor = self.embeddings(ids_BT, lengths_BS)
         for layer in self.encoder.layer:
             x = layer(x, keep)
         return x
+
+
+def sequence_of(ids_BT: Tensor, lengths_BS: Tensor) -> Tensor:
+    """The sequence that each place belongs to, (B, T) int64; S for padding."""
+    places = torch.arange(ids_BT.shape[1], device=ids_BT.device).expand(ids_BT.shape)
+    return torch.searchsorted(lengths_BS.cumsum(1), places.contiguous(), right=True)
 
 
 class MaskedLMHead(nn.Module):
@@ -157,13 +172,14 @@ class MaskedLM(nn.Module):
         # trained.
         self.roberta.embeddings.token_type_embeddings.weight.requires_grad_(False)
 
-    def forward(self, ids_BT: Tensor, places_M: Tensor) -> Tensor:
+    def forward(self, ids_BT: Tensor, lengths_BS: Tensor, places_M: Tensor) -> Tensor:
         """Logits (M, V rounded up) at flat places of the batch.
 
-        `ids_BT` and `places_M` are int64. Only the masked places are projected to the vocabulary,
-        which saves a third of a training step at 15 %.
+        `ids_BT`, `lengths_BS` and `places_M` are int64; the lengths are those of the sequences in a
+        row, each of which attends to itself alone. Only the masked places are projected to the
+        vocabulary, which saves a third of a training step at 15 %.
         """
-        hidden = self.roberta(ids_BT).reshape(-1, self.config.hidden)
+        hidden = self.roberta(ids_BT, lengths_BS).reshape(-1, self.config.hidden)
         masked = self.lm_head(hidden.index_select(0, places_M))
 
         words = self.roberta.embeddings.word_embeddings.weight

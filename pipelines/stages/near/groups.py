@@ -171,7 +171,7 @@ def write_list(home: Home, recipe: Recipe) -> str:
         signed = read(SIGNATURES, source, name)
         if signed is None or signed.inputs != tuple(summary.output for summary in members):
             raise UserError(
-                f"{home.root}: {source}/{name} has no signatures", f"corpus dedup {home.root}"
+                f"{home.root}: {source}/{name} has no signatures", f"corpus dedup {home.quoted}"
             )
         listed.append([source, name, signed.counts["documents"], signed.counts["signed"]])
         outputs.append(signed.output)

@@ -41,8 +41,8 @@ def guard(home: Home, recipe: Recipe, say: Say) -> None:
             raise UserError(
                 f"{name}: {removed} of {documents} documents ({share:.0%}) are near-duplicates, "
                 f"more than dedup.max_removed = {recipe.dedup.max_removed}",
-                f"look: corpus show {home.root} --removed --source {name}; "
-                f"to build all the same: --dedup.max-removed {allowed}",
+                f"look: corpus show {home.quoted} --removed --source {name}; "
+                f"to build all the same: {home.build_command} --dedup.max-removed {allowed}",
                 1,
             )
 

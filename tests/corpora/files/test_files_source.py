@@ -5,6 +5,8 @@ import bz2
 import gzip
 import json
 import lzma
+import os
+import random
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,6 @@ from corpora.files import source as files_source
 from corpora.files.source import FilesOptions, read, slices
 from corpora.inputs.find import find, group, kind_of
 from pipelines.recipe import parse_recipe
-from shards.errors import UserError
 
 TEXTS = [f"Text number {number} – ünïcode" for number in range(300)]
 LINES = b"".join(
@@ -249,22 +250,6 @@ def test_a_new_file_changes_one_group() -> None:
     assert len(before - after) == 1 and 1 <= len(after - before) <= 2
 
 
-def test_paths_are_below_the_common_fixed_part(tmp_path: Path) -> None:
-    for name in ("x/a.txt", "y/a.txt", "y/z/b.txt"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text("text")
-    assert [part.path for part in find((str(tmp_path / "y" / "**"),))] == [
-        "a.txt",
-        "z/b.txt",
-    ]
-    assert [
-        part.path for part in find((str(tmp_path / "x" / "*.txt"), str(tmp_path / "y" / "*.txt")))
-    ] == ["x/a.txt", "y/a.txt"]
-    assert [part.path for part in find((str(tmp_path / "x" / "a.txt"),))] == ["a.txt"]
-    with pytest.raises(UserError, match="no file matches"):
-        find((str(tmp_path / "*.txt"),))
-
-
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
@@ -297,3 +282,84 @@ def test_other_encodings(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes("naïve".encode("latin-1"))
     assert outcome(records(tmp_path)) == {"bad_encoding": 1}
     assert [record.text for record in records(tmp_path, encoding="latin-1")] == ["naïve"]
+
+
+@pytest.mark.parametrize("compression", [".gz", ".xz"])
+def test_a_cut_text_is_a_reject_that_says_so(compression: str, tmp_path: Path) -> None:
+    """A document is the whole file: half a text would pass for all of it."""
+    draw = random.Random(1)
+    text = "".join(f"Line {n}: {draw.random()} and {draw.random()}\n" for n in range(20_000))
+    content = COMPRESS[compression](text.encode())
+    (tmp_path / f"a.txt{compression}").write_bytes(content[: len(content) * 9 // 10])
+    (found,) = records(tmp_path)
+    assert isinstance(found, Reject) and found.reason == "truncated"
+    assert found.detail == (
+        "the file ends before its data does; a document is a whole file, so that no part of it is "
+        "kept"
+    )
+    assert found.text.startswith("Line 0: ") and len(found.text) == 1000
+
+    by_line = records(tmp_path, document="line")
+    assert len(by_line) > 10_000 and isinstance(by_line[-1], Reject)
+
+
+def test_a_name_in_another_encoding_is_read(tmp_path: Path) -> None:
+    for name in (b"caf\xe9.txt", b"na\xefve.jsonl", b"\xff.parquet", b"\xe4.txt.gz"):
+        path = os.path.join(os.fsencode(tmp_path), name)
+        with open(path, "wb") as stream:
+            if name.endswith(b".jsonl"):
+                stream.write(b'{"text": "line"}\n')
+            elif name.endswith(b".parquet"):
+                pq.write_table(pa.table({"text": ["row"]}), stream)
+            else:
+                stream.write(gzip.compress(b"text") if name.endswith(b".gz") else b"text")
+    found = records(tmp_path)
+    assert sorted(record.text for record in found) == ["line", "row", "text", "text"]
+    assert {os.fsencode(record.path) for record in found} == set(os.listdir(os.fsencode(tmp_path)))
+
+
+DETAILS = {
+    b'{"text": "cut': "not valid JSON at character 10: a string does not end",
+    b'{"text": "a" "b": 1}': "not valid JSON at character 14: a comma is missing",
+    b"{'text': 1}": "not valid JSON at character 2: a key must be in double quotes",
+    b'{"text": "a"': "not valid JSON at character 13: it ends too early",
+    b'{"text": ': "not valid JSON at character 10: it ends too early",
+    b'{"text": }': "not valid JSON at character 10: a value is missing",
+    b'{"text": "a"} {}': (
+        "not valid JSON at character 15: there is more after the end of the value"
+    ),
+    b'{"text": "a\tb"}': (
+        "not valid JSON at character 12: a control character, such as a tab, in a string"
+    ),
+    b'{"text": "\xff"}': "not valid utf-8: the byte 0xff at 10",
+    b'{"n": ' + b"9" * 5000 + b"}": "a number has too many digits",
+    b"[" * 100_000: "lists or objects are nested too deeply",
+    b"[1]": "not an object",
+}
+
+
+def test_details_are_words(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(b"\n".join(DETAILS))
+    found = records(tmp_path)
+    assert [getattr(record, "detail", "") for record in found] == list(DETAILS.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "detail"),
+    [
+        (
+            "a.jsonl.gz",
+            b"plain text",
+            "not compressed as its name says: it begins with other bytes",
+        ),
+        ("a.jsonl.bz2", b"plain text", "the compressed data is not valid"),
+        ("a.parquet", b"plain text of some length", "not a Parquet file, or one that is cut"),
+        ("a.txt", b"caf\xe9", "not valid utf-8: the byte 0xe9 at 3"),
+    ],
+)
+def test_what_is_not_what_its_name_says(
+    name: str, content: bytes, detail: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    (found,) = records(tmp_path)
+    assert isinstance(found, Reject) and found.detail.startswith(detail)

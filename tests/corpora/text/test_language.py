@@ -9,7 +9,16 @@ from collections import defaultdict
 import pytest
 from realdata import ROOT, data_file
 
-from corpora.text.language import ANY, TWENTY, certainly_not, detect_language, known_languages
+from corpora.text.language import (
+    ANY,
+    TWENTY,
+    certainly_not,
+    detect_language,
+    known_languages,
+    other_language,
+    told_apart,
+)
+from corpora.text.language_codes import language_code
 
 MIXED = "Breaking: fire in Sao Paulo. El presidente habló con los periodistas. Der Minister sagte nichts."
 SHORT = ["Video", "Breaking: fire in Sao Paulo", MIXED]
@@ -70,8 +79,7 @@ def test_every_language_of_the_short_list_is_known() -> None:
     )
 
 
-def texts_by_language() -> dict[str, list[str]]:
-    """Texts of about 600 characters, six sentences each."""
+def sentences_by_language() -> dict[str, list[str]]:
     source = data_file("langid/sentences.tsv.xz")
     if source is None:
         pytest.skip("needs the test data")
@@ -79,9 +87,14 @@ def texts_by_language() -> dict[str, list[str]]:
     for line in lzma.open(source, "rt", encoding="utf-8"):
         code, _, sentence = line.rstrip("\n").partition("\t")
         sentences[{"nb": "no", "nn": "no", "zh": "zh-cn"}.get(code, code)].append(sentence)
+    return dict(sentences)
+
+
+def texts_by_language() -> dict[str, list[str]]:
+    """Texts of about 600 characters, six sentences each."""
     return {
         code: [" ".join(found[i : i + 6]) for i in range(0, len(found), 6)]
-        for code, found in sentences.items()
+        for code, found in sentences_by_language().items()
     }
 
 
@@ -132,3 +145,106 @@ def test_the_gate_lets_through_what_it_cannot_tell() -> None:
         * 5
     )
     assert certainly_not(norwegian, "no") is None and certainly_not(norwegian, "da") is None
+
+
+FIGURES = [
+    "Shr 45 cts vs 58 cts\nNet 1.1 mln vs 829,000\nSales 7.9 mln vs 9.4 mln\nYear\nShr 1.22 dlrs",
+    "Jahr Frauen Männer\n"
+    + "\n".join(f"{year} {year * 37} {year * 41}" for year in range(1950, 1990)),
+    "\n".join(f"{x}\t{x * x}\t{x**0.5:.3f}" for x in range(200)),
+    "A1: 12.5 %, B2: 7.25 %, C3: 99.0 %",
+]
+PROSE = {
+    "en": "The council of the town met again to talk about the bridge and the people who live near it.",
+    "de": "Der Rat der Stadt kam wieder zusammen, um über die Brücke und ihre Anwohner zu sprechen.",
+    "lv": "Pilsētas dome atkal sanāca, lai runātu par tiltu un cilvēkiem, kas dzīvo tā tuvumā.",
+    "ru": "Городской совет снова собрался, чтобы поговорить о мосте и людях, которые живут рядом.",
+    "th": "สภาเมืองประชุมอีกครั้งเพื่อพูดคุยเกี่ยวกับสะพานและผู้คนที่อาศัยอยู่ใกล้สะพานนั้น",
+    "zh-cn": "市议会再次开会，讨论这座桥以及住在桥附近的居民。会议持续了三个小时，没有任何结果。",
+    "eu": "Hiriko kontseilua berriro bildu zen zubiaz eta haren ondoan bizi den jendeaz hitz egiteko.",
+    "ka": "ქალაქის საბჭო კვლავ შეიკრიბა ხიდსა და მის მახლობლად მცხოვრებ ადამიანებზე სასაუბროდ.",
+}
+
+
+@pytest.mark.parametrize("text", FIGURES)
+def test_figures_have_no_language(text: str) -> None:
+    """Neither detected nor taken for another language than the wanted one."""
+    assert [detect_language(text, wanted) for wanted in (ANY, "en", "lv")] == ["und"] * 3
+    assert [other_language(text, wanted) for wanted in ("en", "de", "lv", "eu")] == [None] * 4
+
+
+def test_a_table_before_prose_hides_no_language() -> None:
+    table = "\n".join(f"{x}\t{x * x}\t{x**0.5:.3f}" for x in range(100))
+    for code in ("en", "de", "lv"):
+        assert detect_language(f"{table}\n{PROSE[code]} {PROSE[code]}") == code
+
+
+@pytest.mark.parametrize("wanted", PROSE)
+def test_one_sentence_tells_a_language_from_others(wanted: str) -> None:
+    """Also languages that langdetect does not know, such as Basque and Georgian."""
+    assert wanted in told_apart()
+    others = {code for code, text in PROSE.items() if other_language(text, wanted) is None}
+    assert others == {wanted}
+
+
+@pytest.mark.parametrize("text", ["", "OK", "Paris 2024", "Anna Berg, 12", "\ud800", "\x00", "?!"])
+def test_what_says_nothing_is_in_no_other_language(text: str) -> None:
+    assert [other_language(text, wanted) for wanted in ("en", "lv", "th")] == [None] * 3
+
+
+def test_a_long_text_is_judged_by_its_middle() -> None:
+    """Notices at its ends are often in another language."""
+    notice = PROSE["en"] * 6
+    text = notice + "\n" + "\n".join([PROSE["de"]] * 60) + "\n" + notice
+    assert (other_language(text, "de"), other_language(text, "en")) == (None, "de")
+
+
+def test_what_cannot_be_told_apart_is_in_no_other_language() -> None:
+    """Latgalian, which the detectors take for Latvian."""
+    assert [other_language(text, "ltg") for text in PROSE.values()] == [None] * len(PROSE)
+
+
+def test_both_ways_of_norwegian_and_serbian_are_wanted_ones() -> None:
+    norwegian = "Byrådet møttes igjen for å snakke om brua og om folkene som bor i nærheten av den."
+    serbian = "Градско веће се поново састало да разговара о мосту и људима који живе поред њега."
+    assert [other_language(norwegian, code) for code in ("no", "nb", "nn")] == [None] * 3
+    assert other_language(serbian, "sr") is None
+
+
+@pytest.mark.builds
+def test_few_sentences_of_the_wanted_language_are_lost() -> None:
+    """Per 120 sentences in the language those lost, and per 71 others those kept."""
+    sentences = sentences_by_language()
+    found = {}
+    for wanted in ("en", "de", "ru", "lv"):
+        own = sentences[wanted]
+        others = [texts[7] for code, texts in sentences.items() if code != wanted]
+        lost = sum(other_language(text, wanted) is not None for text in own)
+        kept = sum(other_language(text, wanted) is None for text in others)
+        found[wanted] = (lost, kept)
+    assert found == {"en": (0, 1), "de": (2, 1), "ru": (0, 1), "lv": (1, 1)}
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("en", "en"),
+        ("en-GB", "en"),
+        ("en_US", "en"),
+        ("eng", "en"),
+        ("English", "en"),
+        (" EN ", "en"),
+        ("zh", "zh-cn"),
+        ("zh-Hant", "zh-tw"),
+        ("zh_TW", "zh-tw"),
+        ("nb", "no"),
+        ("ltg", "ltg"),
+        ("sr-Latn", "sr"),
+        ("any", None),
+        ("", None),
+        ("?", None),
+        ("Klingonisch", None),
+    ],
+)
+def test_codes_and_names_of_languages(name: str, code: str | None) -> None:
+    assert language_code(name) == code

@@ -112,7 +112,7 @@ def test_measures_lie_row_by_row_beside_the_documents(tmp_path: Path) -> None:
     assert [{name: row[name] for name in MEASURES} for row in rows] == [
         measures_twin.measure(text) for text in TEXTS
     ]
-    assert {(row["english"], row["dated"], row["title_characters"]) for row in rows} == {(-1, 1, 7)}
+    assert {(row["english"], row["dated"], row["title_characters"]) for row in rows} == {(1, 1, 7)}
 
 
 def test_a_source_without_rules_is_not_measured(tmp_path: Path) -> None:
@@ -240,7 +240,7 @@ def test_row_60_excluded_addresses_domains_and_hashes_go_and_are_counted(tmp_pat
     documents = list(looked.documents(home.root, None, removed=False))
     rules = RulesConfig(
         exclude_urls=(
-            _listed(tmp_path, "https://SITE0.example.com/story/#top", "not seen", name="urls"),
+            _listed(tmp_path, "https://SITE0.example.com/story/#top", "not/seen", name="urls"),
         ),
         exclude_domains=(_listed(tmp_path, "site2.example.com", "other.org", name="domains"),),
         exclude_hashes=(
@@ -321,7 +321,11 @@ def test_lists_that_are_wrong_are_named_with_the_line(tmp_path: Path) -> None:
     )
     with pytest.raises(UserError, match="cannot read"):
         adopt_recipe(
-            str(tmp_path / "new"), Recipe(sources={"a": options}), lambda _: True, lambda _: None
+            str(tmp_path / "new"),
+            Recipe(sources={"a": options}),
+            lambda _: [],
+            lambda _: True,
+            lambda _: None,
         )
     assert not (tmp_path / "new").exists()
 
@@ -500,7 +504,7 @@ def test_ftfy_mends_where_it_is_asked_and_is_named_where_it_is_missing(
         patch.setitem(sys.modules, "ftfy", None)
         with pytest.raises(UserError, match="needs the package ftfy") as caught:
             texts(True)
-        assert caught.value.exit_code == 3 and "corpusmill[ftfy]" in caught.value.hint
+        assert caught.value.exit_code == 3 and "pip install '.[ftfy]'" in caught.value.hint
     pytest.importorskip("ftfy")
     assert texts(True) == ["It\u2019s a story \u2014 caf\u00e9 \u201cquoted\u201d &amp; \ufb01ne"]
 
@@ -520,7 +524,7 @@ def test_why_gives_the_rule_the_value_and_the_threshold(tmp_path: Path, corpus: 
         }
     }
     code, out, _ = corpus("why", home.root, gone["id"])
-    assert code == 0 and "rule: min_words\nvalue: 10.0\nthreshold: 50" in out
+    assert code == 0 and "removed: by the rule min_words (10, threshold 50)\n" in out
     code, out, _ = corpus(
         "show", home.root, "--removed", "--reason", "min_words", "--n", 9, "--json"
     )

@@ -300,7 +300,7 @@ def test_a_build_surveys_first(
     monkeypatch.setattr(
         "pipelines.engines.run.run_stage", lambda job, stage: stages.append(stage.name)
     )
-    corpus("build", folder / "recipe.toml", "--home", home.root, "--workers", 0)
+    corpus("build", folder / "recipe.toml", "--home", home.root, "--workers", 0, "--yes")
     assert stages == ["ingest"]
     assert not list(Path(home.root, "survey").rglob("*.parquet")) and not list(
         Path(home.root, "summaries", "survey").rglob("*.json")

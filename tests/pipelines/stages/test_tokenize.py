@@ -22,11 +22,11 @@ from pipelines.stages.encoder import (
     split_sentences,
 )
 from pipelines.stages.given_tokenizer import load_given, with_special_tokens
-from pipelines.stages.shards import is_lossless
 from pipelines.stages.train_tokenizer import train_bpe
 from shards.errors import UserError
-from shards.format import SPECIAL
+from shards.roles import ROBERTA, is_lossless
 
+SPECIAL = tuple(ROBERTA.values())
 LANGUAGES = ["en", "de", "zh-cn", "ja", "any", "ar", "xx"]
 TEXTS = st.text(st.one_of(st.characters(), st.sampled_from("ab. !?\n\t\"'()…。 <s></s>"))).map(
     normalise
@@ -113,7 +113,7 @@ def test_a_trained_vocabulary_has_roberta_s_layout(tokenizer_file: str) -> None:
     size = tokenizer.get_vocab_size()
     assert [tokenizer.token_to_id(token) for token in SPECIAL] == [0, 1, 2, 3, size - 1]
     assert sorted(tokenizer.get_vocab().values()) == list(range(size))
-    assert is_lossless(tokenizer_file)
+    assert is_lossless(json.loads(Path(tokenizer_file).read_text()))
     assert train_bpe(iter(english()), TokenizerConfig(vocab_size=300)).get_vocab_size() == 300
     assert (
         train_bpe(iter(["ab"]), TokenizerConfig(vocab_size=300)).get_vocab_size() == 262
@@ -158,21 +158,17 @@ def test_roberta_s_own_files_give_the_published_ids(published: Path, tmp_path: P
         assert ids == pair["roberta_ids_with_specials"], pair
 
 
-def test_gpt2_s_own_files_get_the_special_tokens_appended(published: Path, tmp_path: Path) -> None:
+def test_gpt2_s_own_files_get_the_special_tokens_as_roberta_did(
+    published: Path, tmp_path: Path
+) -> None:
     tokenizer = load_given(folder_with(published, tmp_path / "gpt2", ["encoder.json", "vocab.bpe"]))
-    assert [tokenizer.token_to_id(token) for token in SPECIAL] == [
-        50257,
-        50258,
-        50259,
-        50260,
-        50261,
-    ]
+    assert [tokenizer.token_to_id(token) for token in SPECIAL] == [0, 1, 2, 3, 50261]
     tokenizer.encode_special_tokens = True
-    assert 50256 not in tokenizer.encode("<|endoftext|>", add_special_tokens=False).ids
+    assert tokenizer.token_to_id("<|endoftext|>") == 50260
+    assert 50260 not in tokenizer.encode("<|endoftext|>", add_special_tokens=False).ids
     for vector in json.loads((published / "vectors.json").read_text("utf-8"))["published"]:
-        assert (
-            tokenizer.encode(vector["text"], add_special_tokens=False).ids == vector["gpt2_ids"]
-        ), vector
+        ids = tokenizer.encode(vector["text"], add_special_tokens=False).ids
+        assert [number - 4 for number in ids] == vector["gpt2_ids"], vector
 
 
 def test_a_given_tokenizer_json_is_kept(tokenizer_file: str, tmp_path: Path) -> None:
@@ -199,12 +195,11 @@ def test_tokenizers_that_cannot_serve_are_refused(tmp_path: Path) -> None:
         load_given(str(tmp_path / "nowhere"))
 
 
-def test_a_tokenizer_that_loses_text_is_known_as_lossy(tmp_path: Path) -> None:
+def test_a_tokenizer_that_loses_text_is_known_as_lossy() -> None:
     words = with_special_tokens(
         Tokenizer(models.WordLevel({"a": 0, "[UNK]": 1}, unk_token="[UNK]"))
     )
-    (tmp_path / "t.json").write_text(words.to_str())
-    assert not is_lossless(str(tmp_path / "t.json"))
+    assert not is_lossless(json.loads(words.to_str()))
 
 
 @given(sentences=st.lists(TEXTS, min_size=1, max_size=20))

@@ -266,18 +266,17 @@ def test_a_list_of_inputs_of_several_servers(site: Site, tmp_path: Path) -> None
         f"{site.url}/a/x.txt\n{site.url}/gone.txt\n"
     )
     assert [(part.path, part.size) for part in find((f"@{listing}",))] == [
-        ("a/b/y.txt", 4),
-        ("a/x.txt", 3),
         ("gone.txt", 0),
+        ("x.txt", 3),
+        ("y.txt", 4),
     ]
     assert [part.path for part in find((f"{site.url}/a/x.txt", f"{site.url}/a/b/y.txt"))] == [
-        "b/y.txt",
         "x.txt",
+        "y.txt",
     ]
     listing.write_text(f"{site.url}/a/x.txt\nz.txt\n")
-    host = site.url.removeprefix("http://")
     assert [(part.path, part.size) for part in find((f"@{listing}",))] == [
-        (f"{host}/a/x.txt", 3),
+        ("x.txt", 3),
         ("z.txt", 5),
     ]
     listing.write_bytes(b"\xff\xfe")

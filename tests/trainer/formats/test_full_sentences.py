@@ -35,8 +35,8 @@ def packed(documents: list[list[list[int]]], length: int, sentence_eos: bool) ->
     assert pack(sizes, ends, length, sentence_eos, index) == count
     rows = []
     for i in range(count):
-        row = np.zeros(length, np.int64)
-        n = unpack(tokens, sizes, ends, index, i, sentence_eos, 0, 2, 65_000, row)
+        row, begins = np.zeros(length, np.int64), np.zeros(length, np.uint8)
+        n = unpack(tokens, sizes, ends, index, i, sentence_eos, 0, 2, 65_000, row, begins)
         rows.append(row[:n].tolist())
     return rows
 

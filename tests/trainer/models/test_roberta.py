@@ -79,7 +79,8 @@ def run_ours(
     # padded as the loader pads: place 0, label IGNORED
     padded = torch.cat([places, torch.zeros(7, dtype=torch.int64)])
     targets = torch.cat([labels.reshape(-1)[places], torch.full((7,), -100)])
-    logits = model(ids, padded)
+    lengths = (ids != model.config.pad_id).sum(1, keepdim=True)
+    logits = model(ids, lengths, padded)
     loss = masked_lm_sum(logits, targets) / len(places)
     loss.backward()
     rows = model.config.vocab_size
@@ -234,7 +235,7 @@ def test_positions_count_from_the_pad_id() -> None:
     model.roberta.embeddings.position_embeddings.register_forward_pre_hook(
         lambda _, inputs: seen.append(inputs[0])
     )
-    model.roberta(torch.tensor([[0, 314, 232, 328, 2, 1, 1]]))
+    model.roberta(torch.tensor([[0, 314, 232, 328, 2, 1, 1]]), torch.tensor([[5]]))
     assert seen[0].tolist() == [[2, 3, 4, 5, 6, 1, 1]]
 
 
