@@ -14,7 +14,6 @@ from shards.errors import UserError, nearest
 from trainer.config import Recipe, micro_batch
 from trainer.data.order import Order
 from trainer.data.samples import Data
-from trainer.formats.index import Counts
 from trainer.metrics import PEAKS, peak_flops
 from trainer.models.roberta import count_parameters, flops_per_token
 from trainer.wording import duration, size
@@ -43,28 +42,45 @@ CHECKPOINT_BYTES = 12
 # --- what is planned for
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Corpus:
-    """The training split: `tokens` in `samples` of an epoch, and how often each source is seen in
-    a run, `epochs`. `counts` are those of all samples of `plans` plans. `is_stated`: the tokens
-    were given in place of shards."""
+    """`samples` of an epoch and `tokens` in the training split, `is_stated` where they were given
+    in place of shards; `fill` the share of the samples that is not padding; `sequences` in them.
+
+    For pairs, also of an epoch, the mean of the ten plans: `pairs`, the share of them that is
+    `random`, and tokens that are `trimmed` (cut off a pair that was too long), `dropped` (of
+    sentences without a pair) and `borrowed` (of random second parts, which are used twice).
+    `epochs` how often each source is seen in a run.
+    """
 
     samples: int
     tokens: int
-    epochs: dict[str, float]
-    counts: Counts
-    plans: int = 1
     is_stated: bool = False
+    fill: float
+    sequences: int
+    pairs: int = 0
+    random: float = 0.0
+    trimmed: int = 0
+    dropped: int = 0
+    borrowed: int = 0
+    epochs: dict[str, float]
 
 
 def read_corpus(recipe: Recipe, data: Data, order: Order) -> Corpus:
     """The corpus of shards."""
+    counts = data.counts
+    plans = data.form.plans
     return Corpus(
         samples=round(data.epoch_samples),
         tokens=sum(data.tokens.values()),
-        epochs=epochs(recipe, data, order),
-        counts=data.counts,
-        plans=data.form.plans,
+        fill=counts.filled / (counts.samples * recipe.data.length),
+        sequences=round(counts.sequences / plans),
+        pairs=round(counts.pairs / plans),
+        random=counts.random / max(counts.pairs, 1),
+        trimmed=round(counts.trimmed / plans),
+        dropped=round(counts.dropped / plans),
+        borrowed=round(counts.borrowed / plans),
+        epochs={name: round(value, 4) for name, value in epochs(recipe, data, order).items()},
     )
 
 
@@ -74,17 +90,14 @@ def stated_corpus(recipe: Recipe, tokens: int) -> Corpus:
         raise UserError(f"--tokens: {tokens} is not at least 1", "for example --tokens 3_000_000")
 
     samples = math.ceil(tokens / (recipe.data.length * ASSUMED_FILL))
-    seen = recipe.steps * recipe.batch
-    filled = round(samples * recipe.data.length * ASSUMED_FILL)
-    counts = Counts(
-        tokens=tokens, samples=samples, sequences=samples, most_sequences=1, filled=filled
-    )
+    shown = recipe.steps * recipe.batch / samples
     return Corpus(
         samples=samples,
         tokens=tokens,
-        epochs={"all": seen / samples},
-        counts=counts,
         is_stated=True,
+        fill=ASSUMED_FILL,
+        sequences=samples,
+        epochs={"all": round(shown, 4)},
     )
 
 
@@ -138,35 +151,19 @@ def of_the_peak() -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Budget:
+class Budget(Corpus):
     """The figures of `--dry-run`, by the keys that `--json` and the log's `start` line give them.
 
-    `samples` of an epoch and `tokens` in the training split, `is_stated` where they were given in
-    place of shards; `fill` the share of the samples that is not padding; `sequences` in them. For
-    pairs, also of an epoch, the mean of the ten plans: `pairs`, the share of them that is `random`,
-    and tokens that are `trimmed` (cut off a pair that was too long), `dropped` (of sentences
-    without a pair) and `borrowed` (of random second parts, which are used twice). `epochs` how
-    often each source is seen; `tokens_per_step` with padding; `ranks` the devices;
-    `memory_per_device_bytes` None on a CPU; `disk_bytes` of the checkpoints while one more is
-    written; `tokens_per_second` of all devices, and `hours`, None where the speed is not known;
+    The figures of the corpus are those of `Corpus`. `tokens_per_step` with padding; `ranks` the
+    devices; `memory_per_device_bytes` None on a CPU; `disk_bytes` of the checkpoints while one more
+    is written; `tokens_per_second` of all devices, and `hours`, None where the speed is not known;
     `assumption` where the speed comes from, empty where it was given.
     """
 
     format: str
-    samples: int
-    tokens: int
-    is_stated: bool
-    fill: float
-    sequences: int
-    pairs: int
-    random: float
-    trimmed: int
-    dropped: int
-    borrowed: int
     tokens_per_step: int
     steps: int
     warmup_steps: int
-    epochs: dict[str, float]
     parameters: int
     vocab_size: int
     device_kind: str
@@ -202,24 +199,12 @@ def plan(recipe: Recipe, corpus: Corpus, machine: Machine, rate: float = 0.0) ->
 
     checkpoint = CHECKPOINT_BYTES * parameters
     kept = recipe.keep + recipe.keep_best
-    counts = corpus.counts
-    plans = corpus.plans
     return Budget(
         format=recipe.data.format,
-        samples=corpus.samples,
-        tokens=corpus.tokens,
-        is_stated=corpus.is_stated,
-        fill=counts.filled / (counts.samples * recipe.data.length),
-        sequences=round(counts.sequences / plans),
-        pairs=round(counts.pairs / plans),
-        random=counts.random / max(counts.pairs, 1),
-        trimmed=round(counts.trimmed / plans),
-        dropped=round(counts.dropped / plans),
-        borrowed=round(counts.borrowed / plans),
+        **vars(corpus),
         tokens_per_step=tokens_per_step,
         steps=recipe.steps,
         warmup_steps=recipe.optim.warmup_steps,
-        epochs={name: round(value, 4) for name, value in corpus.epochs.items()},
         parameters=parameters,
         vocab_size=recipe.model.vocab_size,
         device_kind=machine.kind,
@@ -342,6 +327,8 @@ def time_text(budget: Budget) -> str:
 
 def describe_format(budget: Budget) -> str:
     """What the format makes of the tokens, in one line."""
+    if budget.is_stated:
+        return budget.format
     if not budget.pairs:
         return f"{budget.format}: {budget.sequences:,} sequences, every token used once an epoch"
 

@@ -100,7 +100,9 @@ def with_shards(options: Pretrain) -> Pretrain:
     """The options with the shards of the run where it is resumed without naming them. Raises
     `UserError` when there are none, or when they are not on this machine."""
     if options.resume and options.run and not options.shards:
-        found = find_shards(Path(options.run), f"trainer pretrain --run {options.run} --resume")
+        found = find_shards(
+            Path(options.run), f"trainer pretrain --run {in_command(options.run)} --resume"
+        )
         options = dataclasses.replace(options, shards=found)
     if not options.shards and not options.tokens:
         hint = "name a home or its shards/ folder: --shards DIR"
@@ -265,7 +267,7 @@ def evaluate(arguments: list[str]) -> int:
     options = parse(Evaluate, "evaluate", arguments)
     required("--run", options.run, "name the run: trainer evaluate --run RUN")
     run = Path(options.run)
-    directories = options.shards or find_shards(run, f"trainer evaluate --run {run}")
+    directories = options.shards or find_shards(run, f"trainer evaluate --run {in_command(run)}")
 
     from trainer.evaluate import evaluate_run
     from trainer.ranks import choose_device
@@ -408,10 +410,7 @@ def main(argv: list[str] | None = None) -> int:
         arguments = arguments[1:]
 
     try:
-        code = run_command(arguments)
-        # Here, and not when Python ends, so that a reader that has gone away is noticed below.
-        sys.stdout.flush()
-        return code
+        return run_command(arguments)
     except UserError as error:
         report(error)
         return error.exit_code

@@ -1,10 +1,10 @@
 """Progress on stderr: a live line on a terminal, otherwise a plain line every half minute."""
 
-import os
 import sys
 import time
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
+from shards import console
 from trainer.wording import duration
 
 if TYPE_CHECKING:
@@ -59,13 +59,7 @@ def tell(text: str) -> None:
     try:
         print(text, file=sys.stderr, flush=True)
     except BrokenPipeError:
-        drop_output(sys.stderr)
-
-
-def drop_output(stream: TextIO) -> None:
-    """Send a stream that nobody reads to nowhere, since Python would complain when it flushes it at
-    the end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        console.silence()
 
 
 def time_left(seconds: float | None) -> str:

@@ -246,6 +246,11 @@ def batches(
         yield numbers, tokens, places, labels
 
 
+def masks_of(masking: MaskingConfig) -> str:
+    """The masks in a word: the style of single tokens, or what is masked else."""
+    return masking.style if masking.unit == "token" else masking.unit
+
+
 def is_cut(sets: Sequence[ValidationSet]) -> bool:
     """Whether a source has more validation samples than were taken."""
     return any(part.samples > len(part.ids) for part in sets)
@@ -284,7 +289,7 @@ def evaluate_run(
 
     masked = sum(part.masked for part in sets)
     warnings = [
-        other_masks(recipe.masking.style, masking.style),
+        other_masks(masks_of(recipe.masking), masks_of(masking)),
         few_tokens(masked, is_cut(sets), "--samples"),
     ]
     model = checkpoint.load_model(path, state).to(device)

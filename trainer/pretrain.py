@@ -482,7 +482,8 @@ def is_due(step: int, every: int) -> bool:
 
 def log_step(run: Run, state: State, meter: Meter, rate: float, norm: float) -> None:
     """Log the steps since the last line."""
-    line = meter.line(state.step, state.batches, rate, norm, run.data.epoch_samples)
+    samples = run.data.epoch_samples
+    line = meter.line(state.step, state.batches, rate, norm, samples)
     if run.log:
         run.log.write("train", state.step, **vars(line))
 

@@ -26,6 +26,7 @@ from shards.storage import files
 from trainer import budget, checkpoint, evaluate, pretrained, run_info
 from trainer.checkpoint import State
 from trainer.config import ModelConfig, Recipe, check, fixed_keys, known_keys, load_run_recipe
+from trainer.data.gather import word_kinds
 from trainer.data.samples import Data, open_training
 from trainer.display import Display
 from trainer.log import read_log
@@ -128,6 +129,8 @@ def check_data(recipe: Recipe, data: Data) -> None:
             f"{recipe.model.vocab_size}",
             "build the shards with the model's tokenizer, or leave model.vocab_size at 0",
         )
+    if recipe.masking.unit != "token":
+        word_kinds(data)  # raises where the vocabulary does not tell where words begin
 
 
 def check_enough(recipe: Recipe, data: Data) -> None:

@@ -172,6 +172,10 @@ def sample_text(tokenizer: Tokenizer, ids: list[int], truth: dict[int, int]) -> 
         parts.append(f" [{decode([number])} <- {decode([truth[place]])}]")
         between = []
     parts.append(decode(between))
+
+    # The tokens of WordPiece have no spaces of their own; those inside a word are marked.
+    if type(tokenizer.decoder).__name__ == "WordPiece":
+        return " ".join(part.strip() for part in parts if part).replace(" ##", "")
     return "".join(parts)
 
 

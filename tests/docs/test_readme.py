@@ -3,7 +3,6 @@
 import re
 import shlex
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -26,7 +25,15 @@ def commands() -> list[list[str]]:
 
 
 @pytest.mark.builds
-def test_the_commands_run(tmp_path: Path) -> None:
+def test_the_commands_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In this process: sixteen others would import torch and Beam anew. test_wheel.py runs both
+    commands as they are installed."""
+    from pipelines.cli import main as corpus
+    from trainer.cli import main as trainer
+
+    monkeypatch.chdir(tmp_path)
     recipe = re.search(r"```toml\n# recipe.toml\n(.*?)```", README, re.DOTALL)
     assert recipe
     (tmp_path / "recipe.toml").write_text(recipe[1])
@@ -35,23 +42,17 @@ def test_the_commands_run(tmp_path: Path) -> None:
     for program, *arguments in commands():
         if program in ("make", "export"):
             continue
-        module = {"corpus": "pipelines.cli", "trainer": "trainer.cli"}[program]
         few = ["--steps", "3"] if arguments[0] == "pretrain" else []
-        done = subprocess.run(
-            [sys.executable, "-m", module, *arguments, *few],
-            cwd=tmp_path,
-            env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"},
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, (program, arguments, done.stderr)
+        code = {"corpus": corpus, "trainer": trainer}[program]([*arguments, *few])
+        out, err = capsys.readouterr()
+        assert code == 0, (program, arguments, err)
         ran.append(f"{program} {arguments[0]}")
 
         if arguments[0] == "sample":
             for file in sorted((tmp_path / "texts").iterdir())[FILES:]:
                 file.unlink()
         if "--fill" in arguments:
-            filled = done.stdout
+            filled = out
 
     assert len(ran) >= 14 and ran[:3] == ["corpus sample", "corpus build", "corpus stats"]
     assert len(filled.split(", ")) == 5

@@ -1,6 +1,7 @@
 """Whatever fails, nothing is lost, nothing half-written is seen, and the same command completes the
 build."""
 
+import functools
 import hashlib
 import json
 import os
@@ -17,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from pipelines.cli import main
 from pipelines.engines import transforms
 from pipelines.home.summaries import Summary
 from pipelines.stages.stage import Work, run_task
@@ -43,13 +45,36 @@ def digest(home: Path) -> str:
     return state.hexdigest()
 
 
+def copy_texts(some_novels: Path, folder: Path) -> Path:
+    """Fill in/ of a folder with 8 texts, one of them bad.txt; returns the folder."""
+    (folder / "in").mkdir()
+    for number, path in enumerate(sorted(some_novels.iterdir())[1:]):
+        shutil.copy(path, folder / "in" / ("bad.txt" if number == 3 else path.name))
+    return folder
+
+
 @pytest.fixture
 def texts(some_novels: Path, tmp_path: Path) -> Path:
     """A folder with in/: 8 texts, one of them bad.txt."""
-    (tmp_path / "in").mkdir()
-    for number, path in enumerate(sorted(some_novels.iterdir())[1:]):
-        shutil.copy(path, tmp_path / "in" / ("bad.txt" if number == 3 else path.name))
-    return tmp_path
+    return copy_texts(some_novels, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def good(some_novels: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, int], str]:
+    """The digest of an undisturbed build of such a folder, by kind of source and bytes per slice.
+
+    Each is built once: where the texts lie changes no byte.
+    """
+
+    @functools.cache
+    def built(kind: str, slice_bytes: int) -> str:
+        folder = copy_texts(some_novels, tmp_path_factory.mktemp("good"))
+        recipe = write_recipe(folder, kind, slice_bytes)
+        command = ["build", str(recipe), "--home", str(folder / "home"), "--workers", "0"]
+        assert main(command) == 0
+        return digest(folder / "home")
+
+    return built
 
 
 def write_recipe(folder: Path, kind: str, slice_bytes: int = 1) -> Path:
@@ -68,12 +93,17 @@ def write_recipe(folder: Path, kind: str, slice_bytes: int = 1) -> Path:
     ],
 )
 def test_a_slice_that_always_fails_is_set_aside(
-    fault: str, why: str, texts: Path, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+    fault: str,
+    why: str,
+    texts: Path,
+    good: Callable[[str, int], str],
+    corpus: Corpus,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    wanted = good("faulty:source", 1)
     monkeypatch.setenv("CORPUSMILL_WORKER_MEMORY_GB", "1.5")
     monkeypatch.setattr("pipelines.engines.children.STALL_S", 20.0 if fault == "hang" else 600.0)
     recipe, home = write_recipe(texts, "faulty:source"), texts / "home"
-    assert corpus("build", recipe, "--home", texts / "good", "--workers", 1)[0] == 0
     (texts / "FAULT").write_text(fault)
     code, _, err = corpus("build", recipe, "--home", home, "--workers", 2)
     assert code == 1 and "set aside: ingest mine/" in err and why in err and "Traceback" not in err
@@ -85,7 +115,7 @@ def test_a_slice_that_always_fails_is_set_aside(
     (texts / "FAULT").unlink()
     assert corpus("build", recipe, "--home", home, "--workers", 2)[0] == 0
     assert json.loads(corpus("status", home, "--json")[1])["set_aside"] == []
-    assert digest(home) == digest(texts / "good")
+    assert digest(home) == wanted
     assert corpus("clean", home, "--dry-run") == (0, "", "")
 
 
@@ -133,6 +163,17 @@ def test_two_builds_of_one_home(texts: Path, corpus: Corpus) -> None:
         pass
 
 
+@pytest.fixture(scope="module")
+def with_a_copy(some_novels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with texts, one of them twice but for its last words, and their home. Read only."""
+    folder = copy_texts(some_novels, tmp_path_factory.mktemp("with_a_copy"))
+    near_copy = sorted((folder / "in").iterdir())[0].read_text("utf-8") + " and a word more"
+    (folder / "in" / "copy.txt").write_text(near_copy, "utf-8")
+    recipe = write_recipe(folder, "files", 60_000)
+    assert main(["build", str(recipe), "--home", str(folder / "home"), "--workers", "0"]) == 0
+    return folder
+
+
 @pytest.mark.parametrize("damage", ["cut", "delete", "change"])
 @pytest.mark.parametrize(
     "where",
@@ -152,12 +193,10 @@ def test_two_builds_of_one_home(texts: Path, corpus: Corpus) -> None:
     ],
 )
 def test_a_file_damaged_by_hand_is_rebuilt_alone(
-    where: str, damage: str, texts: Path, corpus: Corpus
+    where: str, damage: str, with_a_copy: Path, tmp_path: Path, corpus: Corpus
 ) -> None:
-    recipe, home = write_recipe(texts, "files", 60_000), texts / "home"
-    near_copy = sorted((texts / "in").iterdir())[0].read_text("utf-8") + " and a word more"
-    (texts / "in" / "copy.txt").write_text(near_copy, "utf-8")
-    assert corpus("build", recipe, "--home", home, "--workers", 0)[0] == 0
+    recipe, home = with_a_copy / "recipe.toml", tmp_path / "home"
+    shutil.copytree(with_a_copy / "home", home)
     wanted = digest(home)
     path = max((home / where).iterdir(), key=lambda path: path.stat().st_size)
     content = path.read_bytes()
@@ -202,13 +241,15 @@ def test_rejects_that_were_deleted_are_made_again(tmp_path: Path, corpus: Corpus
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
-def test_the_disk_fills_up_and_is_freed(texts: Path, corpus: Corpus) -> None:
+def test_the_disk_fills_up_and_is_freed(
+    texts: Path, good: Callable[[str, int], str], corpus: Corpus
+) -> None:
+    wanted = good("files", 60_000)
     small = texts / "small"
     small.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=900k", "tmpfs", str(small)], check=True)
     try:
         recipe = write_recipe(texts, "files", 60_000)
-        assert corpus("build", recipe, "--home", texts / "good", "--workers", 0)[0] == 0
         (small / "ballast").write_bytes(bytes(300_000))
         code, _, err = corpus("build", recipe, "--home", small / "home", "--workers", 1)
         assert (
@@ -220,7 +261,7 @@ def test_the_disk_fills_up_and_is_freed(texts: Path, corpus: Corpus) -> None:
         (small / "ballast").unlink()
         subprocess.run(["mount", "-o", "remount,size=20m", str(small)], check=True)
         assert corpus("build", recipe, "--home", small / "home", "--workers", 1)[0] == 0
-        assert digest(small / "home") == digest(texts / "good")
+        assert digest(small / "home") == wanted
         assert corpus("clean", small / "home", "--dry-run") == (0, "", "")
     finally:
         from pipelines.engines import children as engines_children
@@ -386,13 +427,15 @@ def failing_task(step: Work[Any], task: Any) -> Summary:
 
 @pytest.mark.parametrize("name", ["keys", "signatures", "scores", "sample", "tokenize", "shards"])
 def test_a_slice_set_aside_after_ingest_ends_the_build(
-    name: str, texts: Path, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+    name: str,
+    texts: Path,
+    good: Callable[[str, int], str],
+    corpus: Corpus,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Nothing is made of the rest: no vocabulary of a part of the sample, no shards of a part of
     the documents."""
     recipe, home = write_recipe(texts, "files", 60_000), texts / "home"
-    assert corpus("build", recipe, "--home", texts / "good", "--workers", 0)[0] == 0
-
     with monkeypatch.context() as patch:
         patch.setitem(BROKEN, name, "")
         patch.setattr(transforms, "run_task", failing_task)
@@ -409,7 +452,7 @@ def test_a_slice_set_aside_after_ingest_ends_the_build(
         assert not (home / "tokenizer" / "tokenizer.json").exists()
 
     assert corpus("build", recipe, "--home", home, "--workers", 0)[0] == 0
-    assert digest(home) == digest(texts / "good")
+    assert digest(home) == good("files", 60_000)
 
 
 def test_a_pool_whose_tracker_is_killed_at_its_start_is_begun_again(

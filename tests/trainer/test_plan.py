@@ -10,6 +10,7 @@ import trainer_runs as runs
 
 from trainer.cli import main
 from trainer.metrics import PEAKS
+from trainer.wording import size
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +75,10 @@ def test_a_plan_on_a_cpu(capsys: pytest.CaptureFixture[str]) -> None:
     found = plan(capsys, "--recipe", "tiny", "--tokens", "9000000")
     assert found["memory_per_device_bytes"] is None
     assert found["tokens_per_second"] == pytest.approx(40e9 / found["flops_per_token"])
-    assert lines["disk"].startswith("317 MiB: checkpoints of 79 MiB")
+    checkpoint = size(12 * found["parameters"])
+    assert lines["disk"].startswith(
+        f"{size(4 * 12 * found['parameters'])}: checkpoints of {checkpoint}"
+    )
 
 
 def test_memory_below_a_gibibyte_is_in_mebibytes(capsys: pytest.CaptureFixture[str]) -> None:
@@ -123,7 +127,7 @@ def test_a_run_that_starts_says_nothing_of_plans(
         + ["--steps", "10", "--optim.warmup-steps", "1"]
     )
     words = [line.split()[0] for line in capsys.readouterr().err.splitlines()]
-    assert words[:5] == ["data", "step", "run", "model", "disk"]
+    assert words[:6] == ["data", "format", "step", "run", "model", "disk"]
     assert "time" not in words and "memory" not in words
 
 
