@@ -276,9 +276,9 @@ def report(name: str, speeds: list[float], per_core: list[float], peers: list[fl
     peer = statistics.median(peers)
     mark = "ok " if median >= AIM else "MISSED"
     print(
-        f"{mark} through the thread, {name}: median {median:.1f} M tokens/s (min {min(speeds):.1f}, "
-        f"max {max(speeds):.1f}), aim {AIM:g}; {cpu:.1f} per second of CPU time; transformers' "
-        f"collator {peer:.2f}",
+        f"{mark} through the thread, {name}: median {median:.1f} M tokens/s "
+        f"(min {min(speeds):.1f}, max {max(speeds):.1f}), aim {AIM:g}; "
+        f"{cpu:.1f} per second of CPU time; transformers' collator {peer:.2f}",
         flush=True,
     )
     return {

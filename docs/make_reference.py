@@ -8,6 +8,7 @@ the project, so it needs neither Beam nor torch nor any other package.
 """
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,6 +33,27 @@ TABLES = (
     ("expected.NAME", "pipelines/recipe.py", "ExpectedConfig"),
 )
 """Table of the recipe, file, dataclass."""
+
+TRAINER_TABLES = (
+    ("", "Recipe"),
+    ("model", "ModelConfig"),
+    ("data", "DataConfig"),
+    ("masking", "MaskingConfig"),
+    ("optim", "OptimConfig"),
+    ("evaluation", "EvaluationConfig"),
+    ("guard", "GuardConfig"),
+)
+"""Table of a recipe of `trainer`, dataclass in `trainer/config.py`."""
+
+TRAINER_COMMANDS = {
+    "Pretrain": "trainer pretrain --shards DIR --run RUN",
+    "Evaluate": "trainer evaluate --run RUN",
+    "Export": "trainer export --run RUN --out DIR",
+    "Show": "trainer show RUN",
+    "Recipes": "trainer recipes [NAME]",
+}
+"""The dataclasses of `trainer/options.py`, and how their commands are called."""
+
 KINDS = {
     "FilesOptions": "files",
     "CcNewsOptions": "cc_news",
@@ -306,8 +328,8 @@ def page() -> str:
         "`corpus build RECIPE --help-all` every one: each key of a recipe is a flag of `build` and",
         "`ingest`, such as `--limit 100`, `--tokenizer.vocab-size 8000` or",
         "`--sources.NAME.language de`. A switch has two flags, `--dedup.exact` and",
-        "`--dedup.no-exact`. A flag that `corpus` does not know is passed to Beam; one that neither",
-        "knows is an error.",
+        "`--dedup.no-exact`. A flag that `corpus` does not know is passed to Beam; one that",
+        "neither knows is an error.",
         "",
         "## Exit codes",
         "",
@@ -351,7 +373,61 @@ def page() -> str:
             "",
             *fields("shards/manifest.py", cls),
         ]
+    lines += trainer_commands()
+    lines += trainer_keys()
     return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def trainer_commands() -> list[str]:
+    """The commands of `trainer` with their options."""
+    lines = [
+        "## Commands of `trainer`",
+        "",
+        "`trainer COMMAND --help` lists the common options, `--help-all` lists all of them.",
+        "",
+    ]
+    for name, call in TRAINER_COMMANDS.items():
+        lines += [f"### `{call}`", "", docstring("trainer/options.py", name), ""]
+        lines += table(("option", "default", "text"), trainer_options(name))
+    return lines
+
+
+def trainer_options(name: str) -> Iterator[tuple[str, str, str]]:
+    """Each option of a command: its flag with what the value is called, its default, its text."""
+    body = class_of("trainer/options.py", name).body
+    for node, after in zip(body, body[1:]):
+        is_flag = isinstance(node, ast.AnnAssign) and isinstance(node.value, ast.Call)
+        if not is_flag or ast.unparse(node.value.func) != "flag":  # type: ignore[attr-defined]
+            continue
+        assert isinstance(node, ast.AnnAssign) and isinstance(node.value, ast.Call)
+        assert isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
+
+        key = ast.unparse(node.target).replace("_", "-")
+        default, *more = node.value.args
+        value = ast.literal_eval(more[0]) if more else ""
+        is_positional = any(keyword.arg == "positional" for keyword in node.value.keywords)
+        shown = value if is_positional else f"--{key} {value}".rstrip()
+        given = ast.literal_eval(default)
+        text = prose(str(after.value.value))
+        yield f"`{shown}`", f"`{given}`" if isinstance(given, str) and given else "", text
+
+
+def trainer_keys() -> list[str]:
+    """The keys of a recipe of `trainer`."""
+    lines = [
+        "## Recipe keys of `trainer`",
+        "",
+        "Each is also a flag of `trainer pretrain`: `--steps 1000`, `--optim.lr 1e-3`. A switch has",
+        "two flags, `--data.sentence-eos` and `--data.no-sentence-eos`. A key that a recipe leaves",
+        "out has the default in this table; `optim.warmup_steps` has it scaled to the recipe's",
+        "`steps`. `trainer recipes NAME` prints a recipe with every key.",
+        "",
+    ]
+    for name, cls in TRAINER_TABLES:
+        file = "trainer/config.py"
+        heading = f"### `[{name}]` of `trainer`" if name else "### Top of a recipe of `trainer`"
+        lines += [heading, "", docstring(file, cls), "", *fields(file, cls)]
+    return lines
 
 
 def table(head: tuple[str, ...], rows: object) -> list[str]:
@@ -377,7 +453,7 @@ def class_of(file: str, name: str) -> ast.ClassDef:
 
 def docstring(file: str, name: str) -> str:
     """The docstring of a class, on one line."""
-    return " ".join((ast.get_docstring(class_of(file, name)) or "").split())
+    return prose(ast.get_docstring(class_of(file, name)) or "")
 
 
 def fields(file: str, name: str) -> list[str]:
@@ -398,9 +474,9 @@ def fields(file: str, name: str) -> list[str]:
         rows.append(
             (
                 f"`{ast.unparse(node.target)}`",
-                shown_type(node.annotation),
+                shown_type(alias_of(file, node.annotation)),
                 default,
-                " ".join(text.split()),
+                prose(text),
             )
         )
     head = ("key", "type", "default", "text")
@@ -411,6 +487,20 @@ def fields(file: str, name: str) -> list[str]:
     )
 
 
+def prose(text: str) -> str:
+    """A text on one line; tokens such as <s> as code, since a browser takes them for tags."""
+    return re.sub(r"(?<!`)(</?\w+>)", r"`\1`", " ".join(text.split()))
+
+
+def alias_of(file: str, annotation: ast.expr) -> ast.expr:
+    """What a type that has a name of its own in the file stands for; any other type as it is."""
+    if isinstance(annotation, ast.Name):
+        for node in tree(file).body:
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == annotation.id:
+                return node.value
+    return annotation
+
+
 def own_options(name: str) -> bool:
     """True for the options of one kind of source, whose `kind` is in the heading."""
     return name.endswith("Options") and name != "SourceOptions"
@@ -418,8 +508,6 @@ def own_options(name: str) -> bool:
 
 def shown_type(annotation: ast.expr) -> str:
     """A type as a reader of TOML knows it."""
-    if isinstance(annotation, ast.Name) and annotation.id == "Profile":
-        return "text"
     if isinstance(annotation, ast.BinOp):  # X | None
         return shown_type(annotation.left)
     if isinstance(annotation, ast.Name):
@@ -462,6 +550,8 @@ def shown_default(file: str, value: ast.expr) -> str:
         function = ast.unparse(value.func)
         if function == "setting":
             return shown_default(file, value.args[0])
+        if "default_factory=" in ast.unparse(value) and "Config" in ast.unparse(value):
+            return "see its keys"
         if function in ("_rule", "field", "dataclasses.field"):
             return ""
         first = ast.unparse(value.args[0]) if value.args else ""

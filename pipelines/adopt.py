@@ -196,6 +196,7 @@ def forget_untouched(home: Home) -> None:
     A home with a slice that was set aside stays: `corpus status` explains it, and the same command
     tries the slice again.
     """
+    # A summary or a note means that a slice was at least tried.
     if files.list_folders(home.file("summaries")) or slices_aside(home):
         return
     for name in ("recipe.toml", "work", *FOLDERS):

@@ -1,80 +1,78 @@
-"""What a run will cost, worked out before it starts: epochs, memory, arithmetic and time.
+"""What a run will cost, worked out before it starts: epochs, arithmetic, memory, disk and time.
 
-Memory is an estimate and leaves out what the libraries take for themselves; the rest is exact.
+Memory is an estimate and leaves out what the libraries take for themselves. A speed is assumed
+where none is given. The rest is exact for shards that are there; for a stated number of tokens the
+number of samples is estimated too.
 """
 
+import math
 from dataclasses import dataclass
 
+import torch
+
+from shards.errors import UserError, nearest
 from trainer.config import Recipe, micro_batch
 from trainer.data.order import Order
 from trainer.data.samples import Data
+from trainer.metrics import PEAKS, peak_flops
 from trainer.models.roberta import count_parameters, flops_per_token
+from trainer.wording import duration, size
 
 # The share of a GPU's peak that a run is assumed to reach where no speed is given.
 ASSUMED_MFU = 0.4
 
+# The FLOP/s that a run is assumed to reach with each thread of a CPU: in fp32, between the 8e9 of a
+# model of width 128 and the 26e9 of roberta-base that were measured on a server's core.
+ASSUMED_CPU_FLOPS = 20e9
+
+# The share of a sample that is not padding and no special id, where there are no shards to tell:
+# 0.90 was measured on novels, in samples of 512 tokens.
+ASSUMED_FILL = 0.9
+
+# The vocabulary of the published RoBERTa, where there are no shards to tell.
+ASSUMED_VOCABULARY = 50265
+
+# More epochs than in the papers: BERT's are about 40, those of the longest RoBERTa about 55.
+MANY_EPOCHS = 60
+
+# Weight and two moments of a parameter, all fp32.
+CHECKPOINT_BYTES = 12
+
+
+# --- what is planned for
+
 
 @dataclass(frozen=True, kw_only=True)
-class Budget:
-    """The figures of `--dry-run`, by the keys that `--json` and the log's `start` line give them.
+class Corpus:
+    """`samples` of an epoch and `tokens` in the training split, `is_stated` where they were given
+    in place of shards; `fill` the share of the samples that is not padding; `sequences` in them.
 
-    `samples` of an epoch and `tokens` in the training split; `fill` the share of the samples that
-    is not padding; `sequences` in them. For pairs, also of an epoch, the mean of the ten plans:
-    `pairs`, the share of them that is `random`, and tokens that are `trimmed` (cut off a pair that
-    was too long), `dropped` (of sentences without a pair) and `borrowed` (of random second parts,
-    which are used twice). `epochs` how often each source is seen; `tokens_per_step` with padding;
-    `tokens_per_second` and `hours` None where the speed is not known.
+    For pairs, also of an epoch, the mean of the ten plans: `pairs`, the share of them that is
+    `random`, and tokens that are `trimmed` (cut off a pair that was too long), `dropped` (of
+    sentences without a pair) and `borrowed` (of random second parts, which are used twice).
+    `epochs` how often each source is seen in a run.
     """
 
-    format: str
     samples: int
     tokens: int
+    is_stated: bool = False
     fill: float
     sequences: int
-    pairs: int
-    random: float
-    trimmed: int
-    dropped: int
-    borrowed: int
-    tokens_per_step: int
-    steps: int
-    warmup_steps: int
+    pairs: int = 0
+    random: float = 0.0
+    trimmed: int = 0
+    dropped: int = 0
+    borrowed: int = 0
     epochs: dict[str, float]
-    parameters: int
-    ranks: int
-    micro_batch: int
-    accumulation: int
-    memory_per_device_bytes: int
-    flops_per_token: float
-    tokens_per_second: float | None
-    hours: float | None
 
 
-def plan(
-    recipe: Recipe, data: Data, order: Order, ranks: int, rate: float, peak: float | None
-) -> Budget:
-    """The figures of a run.
-
-    `rate` is the speed to assume in tokens per second; 0 assumes 40 % of the device's `peak` in
-    FLOP/s, where that is known.
-    """
-    micro = micro_batch(recipe, ranks)
-    tokens = sum(data.tokens.values())
-    tokens_per_step = recipe.batch * recipe.data.length
-    flops = flops_per_token(recipe.model, recipe.data.length, recipe.masking.rate)
-
-    speed: float | None = None
-    if rate:
-        speed = rate
-    elif peak:
-        speed = ASSUMED_MFU * peak * ranks / flops
-
+def read_corpus(recipe: Recipe, data: Data, order: Order) -> Corpus:
+    """The corpus of shards."""
     counts = data.counts
     plans = data.form.plans
-    return Budget(
-        format=recipe.data.format,
+    return Corpus(
         samples=round(data.epoch_samples),
-        tokens=tokens,
+        tokens=sum(data.tokens.values()),
         fill=counts.filled / (counts.samples * recipe.data.length),
         sequences=round(counts.sequences / plans),
         pairs=round(counts.pairs / plans),
@@ -82,18 +80,168 @@ def plan(
         trimmed=round(counts.trimmed / plans),
         dropped=round(counts.dropped / plans),
         borrowed=round(counts.borrowed / plans),
+        epochs={name: round(value, 4) for name, value in epochs(recipe, data, order).items()},
+    )
+
+
+def stated_corpus(recipe: Recipe, tokens: int) -> Corpus:
+    """A corpus of so many tokens that does not exist yet. Raises `UserError` for less than one."""
+    if tokens < 1:
+        raise UserError(f"--tokens: {tokens} is not at least 1", "for example --tokens 3_000_000")
+
+    samples = math.ceil(tokens / (recipe.data.length * ASSUMED_FILL))
+    shown = recipe.steps * recipe.batch / samples
+    return Corpus(
+        samples=samples,
+        tokens=tokens,
+        is_stated=True,
+        fill=ASSUMED_FILL,
+        sequences=samples,
+        epochs={"all": round(shown, 4)},
+    )
+
+
+@dataclass(frozen=True)
+class Machine:
+    """`devices` of one kind, each of which is assumed to reach `flops` FLOP/s, None where that is
+    not known; `assumption` says why. `has_memory`: a memory of its own, as a GPU has."""
+
+    kind: str
+    devices: int
+    flops: float | None
+    assumption: str
+    has_memory: bool = True
+
+
+def this_machine(device: torch.device, devices: int) -> Machine:
+    """The machine that this process runs on."""
+    if device.type != "cuda":
+        return cpu(devices)
+
+    peak = peak_flops(device)
+    name = torch.cuda.get_device_name(device)
+    return Machine(name, devices, None if peak is None else ASSUMED_MFU * peak, of_the_peak())
+
+
+def assumed_machine(kind: str, devices: int) -> Machine:
+    """A machine that need not be here: `cpu`, or a GPU by its name in PEAKS. Raises `UserError`."""
+    if kind.lower() == "cpu":
+        return cpu(devices)
+
+    names = {name.lower(): name for name in PEAKS}
+    if kind.lower() not in names:
+        raise UserError(f"--device-kind {kind}: not known", nearest(kind, ["cpu", *PEAKS]))
+    name = names[kind.lower()]
+    return Machine(name, devices, ASSUMED_MFU * PEAKS[name], of_the_peak())
+
+
+def cpu(devices: int) -> Machine:
+    """CPUs like the one of this process."""
+    threads = torch.get_num_threads()
+    assumption = f"{ASSUMED_CPU_FLOPS / 1e9:.0f} GFLOP/s on each of {threads} threads"
+    return Machine("cpu", devices, ASSUMED_CPU_FLOPS * threads, assumption, has_memory=False)
+
+
+def of_the_peak() -> str:
+    """What is assumed of a GPU."""
+    return f"{ASSUMED_MFU:.0%} of the peak"
+
+
+# --- the figures
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget(Corpus):
+    """The figures of `--dry-run`, by the keys that `--json` and the log's `start` line give them.
+
+    The figures of the corpus are those of `Corpus`. `tokens_per_step` with padding; `ranks` the
+    devices; `memory_per_device_bytes` None on a CPU; `disk_bytes` of the checkpoints while one more
+    is written; `tokens_per_second` of all devices, and `hours`, None where the speed is not known;
+    `assumption` where the speed comes from, empty where it was given.
+    """
+
+    format: str
+    tokens_per_step: int
+    steps: int
+    warmup_steps: int
+    parameters: int
+    vocab_size: int
+    device_kind: str
+    ranks: int
+    micro_batch: int
+    accumulation: int
+    memory_per_device_bytes: int | None
+    checkpoint_bytes: int
+    disk_bytes: int
+    flops_per_token: float
+    tokens_per_second: float | None
+    hours: float | None
+    assumption: str
+    warnings: list[str]
+
+
+def plan(recipe: Recipe, corpus: Corpus, machine: Machine, rate: float = 0.0) -> Budget:
+    """The figures of a run.
+
+    `rate` is the speed to assume in tokens per second of all devices together; 0 assumes what
+    `machine` reaches.
+    """
+    micro = micro_batch(recipe, machine.devices)
+    tokens_per_step = recipe.batch * recipe.data.length
+    flops = flops_per_token(recipe.model, recipe.data.length, recipe.masking.rate)
+    parameters = count_parameters(recipe.model)
+
+    speed: float | None = None
+    if rate:
+        speed = rate
+    elif machine.flops:
+        speed = machine.flops * machine.devices / flops
+
+    checkpoint = CHECKPOINT_BYTES * parameters
+    kept = recipe.keep + recipe.keep_best
+    return Budget(
+        format=recipe.data.format,
+        **vars(corpus),
         tokens_per_step=tokens_per_step,
         steps=recipe.steps,
         warmup_steps=recipe.optim.warmup_steps,
-        epochs={name: round(value, 4) for name, value in epochs(recipe, data, order).items()},
-        parameters=count_parameters(recipe.model),
-        ranks=ranks,
+        parameters=parameters,
+        vocab_size=recipe.model.vocab_size,
+        device_kind=machine.kind,
+        ranks=machine.devices,
         micro_batch=micro,
-        accumulation=recipe.batch // ranks // micro,
-        memory_per_device_bytes=memory_per_device(recipe, micro),
+        accumulation=recipe.batch // machine.devices // micro,
+        memory_per_device_bytes=memory_per_device(recipe, micro) if machine.has_memory else None,
+        checkpoint_bytes=checkpoint,
+        disk_bytes=(kept + 1) * checkpoint,
         flops_per_token=flops,
         tokens_per_second=speed,
         hours=tokens_per_step * recipe.steps / speed / 3600 if speed else None,
+        assumption="" if rate else machine.assumption,
+        warnings=[text for text in (too_few(recipe, corpus.samples), many_epochs(corpus)) if text],
+    )
+
+
+def too_few(recipe: Recipe, samples: int) -> str:
+    """That a corpus is too small for a batch; empty where it is not."""
+    if samples >= recipe.batch:
+        return ""
+    return (
+        f"{samples} samples of {recipe.data.length} tokens are fewer than one batch of "
+        f"{recipe.batch}"
+    )
+
+
+def many_epochs(corpus: Corpus) -> str:
+    """A warning that little data is repeated often; empty where it is not."""
+    often = {name: value for name, value in corpus.epochs.items() if value > MANY_EPOCHS}
+    if not often:
+        return ""
+
+    shown = ", ".join(f"{name} {value:,.0f} times" for name, value in often.items())
+    return (
+        f"the run repeats its data: {shown} (BERT about 40); beyond {MANY_EPOCHS} epochs a model "
+        "learns it by heart: give more data or fewer --steps, and use --keep-best"
     )
 
 
@@ -128,32 +276,59 @@ def memory_per_device(recipe: Recipe, micro: int) -> int:
     return int(16 * count_parameters(model) + layers + head)
 
 
-def describe(budget: Budget) -> str:
-    """The figures as lines of text."""
-    epochs_text = ", ".join(f"{name} {value:.2f}" for name, value in budget.epochs.items())
-    time_text = "give --tokens-per-second for an estimate"
-    if budget.hours is not None:
-        time_text = f"{budget.hours:,.1f} hours at {budget.tokens_per_second:,.0f} tokens/s"
+# --- as text
 
-    return "\n".join(
-        [
-            f"data         {budget.tokens:,} tokens in {budget.samples:,} samples, "
-            f"{budget.fill:.1%} full",
-            f"format       {describe_format(budget)}",
-            f"step         {budget.tokens_per_step:,} tokens: {budget.ranks} ranks x "
-            f"{budget.accumulation} micro-batches of {budget.micro_batch} samples",
-            f"run          {budget.steps:,} steps, {budget.warmup_steps:,} of them warmup; "
-            f"epochs: {epochs_text}",
-            f"model        {budget.parameters:,} parameters, "
-            f"{budget.flops_per_token / 1e6:,.0f} MFLOP per token",
-            f"memory       about {budget.memory_per_device_bytes / 2**30:.1f} GiB per device",
-            f"time         {time_text}",
-        ]
+
+def describe(budget: Budget, is_dry: bool = True) -> str:
+    """The figures as lines of text; `is_dry`: for a plan, with the time, which a run itself shows
+    as it goes."""
+    epochs_text = ", ".join(f"{name} {value:,.2f}" for name, value in budget.epochs.items())
+    checkpoints = (
+        f"{size(budget.disk_bytes)}: checkpoints of {size(budget.checkpoint_bytes)}, one more "
+        "than is kept while it is written"
+    )
+    samples_text = f"in {budget.samples:,} samples, {budget.fill:.1%} full"
+    if budget.is_stated:
+        samples_text = f"as given, in samples that are assumed to be {budget.fill:.0%} full"
+    lines = {
+        "data": f"{budget.tokens:,} tokens {samples_text}",
+        "format": describe_format(budget),
+        "step": f"{budget.tokens_per_step:,} tokens: {budget.ranks} x {budget.device_kind} x "
+        f"{budget.accumulation} micro-batches of {budget.micro_batch} samples",
+        "run": f"{budget.steps:,} steps, {budget.warmup_steps:,} of them warmup; "
+        f"epochs: {epochs_text}",
+        "model": f"{budget.parameters:,} parameters with a vocabulary of {budget.vocab_size:,}; "
+        f"{budget.flops_per_token / 1e6:,.2f} MFLOP per token",
+        "disk": checkpoints,
+    }
+    if budget.memory_per_device_bytes is not None:
+        lines["memory"] = f"about {size(budget.memory_per_device_bytes)} on each device"
+    if is_dry:
+        lines["time"] = time_text(budget)
+
+    shown = [f"{name:13}{text}" for name, text in lines.items()]
+    return "\n".join(shown + [f"warning: {text}" for text in budget.warnings])
+
+
+def time_text(budget: Budget) -> str:
+    """How long a run takes, and at which speed."""
+    if budget.hours is None:
+        return (
+            f"not known for {budget.device_kind}: give --tokens-per-second, or --device-kind to "
+            "plan for another"
+        )
+
+    why = "as given" if not budget.assumption else f"assumed: {budget.assumption}"
+    return (
+        f"{budget.hours:,.1f} hours ({duration(budget.hours * 3600)}) on {budget.ranks} x "
+        f"{budget.device_kind} at {budget.tokens_per_second:,.0f} tokens/s ({why})"
     )
 
 
 def describe_format(budget: Budget) -> str:
     """What the format makes of the tokens, in one line."""
+    if budget.is_stated:
+        return budget.format
     if not budget.pairs:
         return f"{budget.format}: {budget.sequences:,} sequences, every token used once an epoch"
 

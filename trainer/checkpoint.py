@@ -6,6 +6,7 @@
         state.json              the fields of `State`
         digests.json            size and blake2b-32 of each file above; written last
 
+The best checkpoint is an ordinary one, whose step `best_step` of the newest `state.json` names.
 A checkpoint is written under a name that begins with `.tmp-`, flushed, and renamed. `digests.json`
 is a pure function of the other files: reading a checkpoint computes it again and compares every
 byte, so any cut or flipped byte is noticed and its file is named.
@@ -47,6 +48,8 @@ DIGESTS = "digests.json"
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
 
+BEST = "best"
+
 NAME_A_RUN = "name the --run of trainer pretrain"
 
 
@@ -72,6 +75,10 @@ class State:
     """Spikes in a row."""
     micro_batch: int = 0
     """Samples at once on a device."""
+    best_step: int = 0
+    """The step with the lowest validation loss, 0 before the first validation."""
+    best_loss: float | None = None
+    """That loss, in nats per masked token."""
     data: str = ""
     """The digest of tokenizer and shards."""
     tokenizer: str = ""
@@ -124,9 +131,16 @@ def last_checkpoint(run: Path) -> str:
 
 
 def save(
-    run: Path, model: MaskedLM, optimizer: torch.optim.Optimizer, state: State, keep: int
+    run: Path,
+    model: MaskedLM,
+    optimizer: torch.optim.Optimizer,
+    state: State,
+    keep: int,
+    keep_best: bool = False,
 ) -> Path:
     """Write a checkpoint, remove all but the last `keep`, and return its folder.
+
+    With `keep_best` the checkpoint of `state.best_step` stays too.
 
     Raises `UserError` (exit 3) when it cannot be written; the older ones stay then.
     """
@@ -150,8 +164,10 @@ def save(
             3,
         ) from None
 
+    best = folder_name(state.best_step) if keep_best else ""
     for path in list_checkpoints(run)[keep:]:
-        shutil.rmtree(path, ignore_errors=True)
+        if path.name != best:
+            shutil.rmtree(path, ignore_errors=True)
     remove_temporary(parent)
     return target
 
@@ -214,19 +230,16 @@ def newest_whole(run: Path, warn: Callable[[str], None]) -> tuple[Path, State] |
     return None
 
 
-def choose(run: Path, step: int | None) -> tuple[Path, State]:
-    """The checkpoint of `step`, or the newest whole one; damaged ones are named on stderr.
+def choose(run: Path, step: int | str = "") -> tuple[Path, State]:
+    """The checkpoint of a step, or the newest whole one; damaged ones are named on stderr.
 
+    `step` is a number, "best" for the one with the lowest validation loss, or empty for the newest.
     Raises `UserError` when there is none.
     """
-    if step is not None:
-        path = run / "checkpoints" / folder_name(step)
-        if not path.is_dir():
-            names = [checkpoint.name for checkpoint in list_checkpoints(run)]
-            raise UserError(
-                f"{path}: no such checkpoint", f"there are: {', '.join(names) or 'none'}"
-            )
-        return path, read_state(path)
+    if step == BEST:
+        return best_checkpoint(run)
+    if step != "":
+        return at_step(run, str(step))
 
     faults: list[str] = []
     newest = newest_whole(run, faults.append)
@@ -238,6 +251,37 @@ def choose(run: Path, step: int | None) -> tuple[Path, State]:
     for fault in faults:
         print(f"warning: {fault}; trying the one before", file=sys.stderr)
     return newest
+
+
+def best_checkpoint(run: Path) -> tuple[Path, State]:
+    """The checkpoint with the lowest validation loss. Raises `UserError` when it was not kept."""
+    _, newest = choose(run)
+    if not newest.best_step:
+        raise UserError(
+            f"{run}: no validation yet, so no checkpoint is the best",
+            "leave out --step to take the newest one",
+        )
+
+    path = run / "checkpoints" / folder_name(newest.best_step)
+    if not path.is_dir():
+        raise UserError(
+            f"{run}: the best validation was at step {newest.best_step}, and its checkpoint was "
+            "not kept",
+            "train with --keep-best, or leave out --step to take the newest one",
+        )
+    return path, read_state(path)
+
+
+def at_step(run: Path, step: str) -> tuple[Path, State]:
+    """The checkpoint of this step. Raises `UserError` when there is none."""
+    if not step.isdecimal():
+        raise UserError(f"--step: {step!r} is neither a step nor best", "for example --step 1000")
+
+    path = run / "checkpoints" / folder_name(int(step))
+    if not path.is_dir():
+        names = [checkpoint.name for checkpoint in list_checkpoints(run)]
+        raise UserError(f"{path}: no such checkpoint", f"there are: {', '.join(names) or 'none'}")
+    return path, read_state(path)
 
 
 def read_state(path: Path) -> State:

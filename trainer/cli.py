@@ -1,8 +1,7 @@
 """`trainer`: pretrain, evaluate, export, show, recipes.
 
-The options of a command are a frozen dataclass whose docstrings are its help; tyro reads it, and
-breaks the help where a docstring does. Heavy imports wait until a command needs them, so that help
-is quick.
+The options of each command are in `trainer/options.py`. Heavy imports wait until a command needs
+them, so that help is quick.
 """
 
 import dataclasses
@@ -10,11 +9,8 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
-
-import tyro
+from typing import TYPE_CHECKING
 
 from shards import console
 from shards.config import dump_toml, to_dict
@@ -27,15 +23,16 @@ from trainer.config import (
     load_recipe,
     load_run_recipe,
     recipe_names,
+    require,
     with_steps,
 )
-from trainer.run_info import read_run_info
+from trainer.display import tell
+from trainer.flags import parse
+from trainer.options import Evaluate, Export, Pretrain, Recipes, Show
+from trainer.run_info import find_shards
 
-Options = TypeVar("Options")
-
-Repeated = Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
-
-Device = Literal["auto", "cpu", "cuda"]
+if TYPE_CHECKING:
+    from trainer.budget import Corpus
 
 HELP = """usage: trainer COMMAND [OPTIONS]
 
@@ -56,118 +53,15 @@ reading the trainer's options):
 COPY_TOOLS = {"s3": "aws s3 cp --recursive", "gs": "gcloud storage cp -r", "hdfs": "hdfs dfs -get"}
 
 
-# --- options
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pretrain:
-    """Train on shards. Every setting of the recipe is also an option, which overrides it."""
-
-    shards: Repeated = ()
-    """A home, or its shards/ folder. Repeat the option to train on several."""
-    run: str = ""
-    """Folder for the checkpoints and the log."""
-    recipe: str = ""
-    """Name of a recipe or path of a .toml file.
-    The default is roberta-base, or with --resume the recipe of the run."""
-    resume: bool = False
-    """Continue from the newest whole checkpoint, or start at step 0 if there is none."""
-    init: str | None = None
-    """Start from the weights of this RoBERTa: a Hugging Face directory or a hub id."""
-    mix: Repeated = ()
-    """NAME=2 shows the samples of source NAME twice as often; repeat it for several sources."""
-    device: Device = "auto"
-    """auto is CUDA if there is a GPU, otherwise the CPU."""
-    dry_run: bool = False
-    """Print what the run will need (epochs, memory, time) and do not train."""
-    tokens_per_second: float = 0.0
-    """With --dry-run: the speed to assume. The default is 40 % of the GPU's peak."""
-    json: bool = False
-    """With --dry-run: print one JSON object on stdout."""
-    track: Annotated[tuple[Literal["tensorboard", "wandb"], ...], tyro.conf.UseAppendAction] = ()
-    """Also log to this tracker. Repeat the option for both."""
-    settings: Annotated[Recipe, tyro.conf.arg(name="")] = Recipe()
-    """The settings of the recipe."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Evaluate:
-    """Compute validation perplexity and masked accuracy by source. The masked samples are stored
-    and their format is fixed, so the figures of different runs can be compared."""
-
-    run: str
-    """Folder of the run."""
-    shards: Repeated = ()
-    """Shards with a validation split. The default is those of the run."""
-    step: int | None = None
-    """Step of the checkpoint. The default is the newest whole one."""
-    samples: int = 0
-    """Use at most this many samples of each source. The default is the number used in training."""
-    masks: Literal["exact", "fairseq"] = "exact"
-    """fairseq masks as fairseq does, special tokens too, to compare with its papers."""
-    device: Device = "auto"
-    """auto is CUDA if there is a GPU, otherwise the CPU."""
-    json: bool = False
-    """Print one JSON object on stdout."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Export:
-    """Write a checkpoint as a Hugging Face directory, then read it back and compare."""
-
-    run: str
-    """Folder of the run."""
-    out: str
-    """Folder to write to; it must be empty or not exist."""
-    step: int | None = None
-    """Step of the checkpoint. The default is the newest whole one."""
-    json: bool = False
-    """Print one JSON object on stdout."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Show:
-    """Draw the curves of a run as a PNG. With --sample: print a training sample with its masks.
-    With --fill: print what the model fills in."""
-
-    run: tyro.conf.Positional[str] = ""
-    """Folder of the run."""
-    out: str = ""
-    """Path of the PNG. The default is RUN/curves.png."""
-    sample: int | None = None
-    """Print this sample of the endless training order, counted from 0, with its masks."""
-    shards: Repeated = ()
-    """With --sample: the shards. The default is those of the run."""
-    recipe: str = ""
-    """With --sample: the recipe. The default is that of the run."""
-    fill: str = ""
-    """Print the likeliest tokens for each <mask> in this text, by the newest whole checkpoint."""
-    json: bool = False
-    """Print one JSON object on stdout."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recipes:
-    """List the built-in recipes and where their numbers come from, or print one as TOML."""
-
-    name: tyro.conf.Positional[str] = ""
-    """Print this recipe, with every default written out."""
-    json: bool = False
-    """Print the list as one JSON object on stdout."""
-
-
-def parse(kind: type[Options], arguments: list[str], default: Options | None = None) -> Options:
-    """Read the options of a command; `default` overrides the defaults of the dataclass."""
-    name = f"trainer {kind.__name__.lower()}"
-    style = (tyro.conf.FlagCreatePairsOff,)
-    if default is None:
-        return tyro.cli(kind, prog=name, args=arguments, config=style)
-    return tyro.cli(kind, prog=name, args=arguments, config=style, default=default)
-
-
 def print_json(content: dict[str, object]) -> None:
     """Print the one object of `--json`."""
     print(json.dumps({"schema_version": 1, **content}))
+
+
+def required(name: str, value: object, hint: str) -> None:
+    """Raise `UserError` when an option that a command needs is not given."""
+    if not value:
+        raise UserError(f"{name}: missing", hint)
 
 
 # --- pretrain
@@ -176,16 +70,13 @@ def print_json(content: dict[str, object]) -> None:
 def pretrain(arguments: list[str]) -> int:
     """`trainer pretrain`."""
     base = base_recipe(arguments)
-    options = parse(Pretrain, arguments, Pretrain(settings=base))
-    if not options.shards:
-        raise UserError("--shards: missing", "name a home or its shards/ folder: --shards DIR")
-    for directory in options.shards:
-        refuse_remote(directory)
+    options = parse(Pretrain, "pretrain", arguments, Pretrain(settings=base))
+    refuse_plan_flags(options)
+    options = with_shards(options)
     recipe = complete_recipe(options, base, arguments)
     if options.dry_run:
         return dry_run(options, recipe)
-    if not options.run:
-        raise UserError("--run: missing", "name a folder for the run: --run RUN")
+    required("--run", options.run, "name a folder for the run: --run RUN")
 
     from trainer import pretrain
     from trainer.run import Job
@@ -198,10 +89,30 @@ def pretrain(arguments: list[str]) -> int:
             given=given_settings(options, recipe, arguments),
             device=options.device,
             resume=options.resume,
-            init=options.init,
+            init=options.init or None,
+            init_step=options.init_step,
             track=options.track,
         )
     )
+
+
+def with_shards(options: Pretrain) -> Pretrain:
+    """The options with the shards of the run where it is resumed without naming them. Raises
+    `UserError` when there are none, or when they are not on this machine."""
+    if options.resume and options.run and not options.shards:
+        found = find_shards(
+            Path(options.run), f"trainer pretrain --run {in_command(options.run)} --resume"
+        )
+        options = dataclasses.replace(options, shards=found)
+    if not options.shards and not options.tokens:
+        hint = "name a home or its shards/ folder: --shards DIR"
+        if options.dry_run:
+            hint += "; or plan without one: --tokens N"
+        raise UserError("--shards: missing", hint)
+
+    for directory in options.shards:
+        refuse_remote(directory)
+    return options
 
 
 def base_recipe(arguments: list[str]) -> Recipe:
@@ -276,22 +187,24 @@ def refuse_remote(directory: str) -> None:
 def dry_run(options: Pretrain, recipe: Recipe) -> int:
     """Print what a run will cost."""
     from trainer import budget
-    from trainer.data.order import make_order
-    from trainer.data.samples import open_training
-    from trainer.metrics import peak_flops
     from trainer.pretrained import find_pretrained
     from trainer.ranks import choose_device
-    from trainer.run import resolve
 
-    device = choose_device(options.device)
-    data = open_training(options.shards, recipe.data)
-    init = None if options.init is None else str(find_pretrained(options.init))
-    recipe = resolve(recipe, data, device, init)
-    order = make_order(data, recipe.seed, recipe.data.mix)
-    ranks = int(os.environ.get("WORLD_SIZE", "1"))
-    peak = peak_flops(device)
+    devices = options.devices or int(os.environ.get("WORLD_SIZE", "1"))
+    require(devices >= 1, "--devices", devices, "at least 1")
+    if options.device_kind:
+        machine = budget.assumed_machine(options.device_kind, devices)
+    else:
+        machine = budget.this_machine(choose_device(options.device), devices)
+    device_type = "cpu" if machine.kind == "cpu" else "cuda"
 
-    figures = budget.plan(recipe, data, order, ranks, options.tokens_per_second, peak)
+    init = str(find_pretrained(options.init, options.init_step)) if options.init else None
+    if options.tokens:
+        recipe, corpus = plan_tokens(options, recipe, device_type, init)
+    else:
+        recipe, corpus = plan_shards(options, recipe, device_type, init)
+
+    figures = budget.plan(recipe, corpus, machine, options.tokens_per_second)
     if options.json:
         print_json(vars(figures))
     else:
@@ -299,18 +212,68 @@ def dry_run(options: Pretrain, recipe: Recipe) -> int:
     return 0
 
 
+def plan_shards(
+    options: Pretrain, recipe: Recipe, device_type: str, init: str | None
+) -> "tuple[Recipe, Corpus]":
+    """The whole recipe, and the corpus in shards."""
+    import torch
+
+    from trainer import budget
+    from trainer.data.order import make_order
+    from trainer.data.samples import open_training
+    from trainer.run import resolve
+
+    data = open_training(options.shards, recipe.data)
+    recipe = resolve(recipe, data, torch.device(device_type), init)
+    order = make_order(data, recipe.seed, recipe.data.mix)
+    return recipe, budget.read_corpus(recipe, data, order)
+
+
+def plan_tokens(
+    options: Pretrain, recipe: Recipe, device_type: str, init: str | None
+) -> "tuple[Recipe, Corpus]":
+    """The whole recipe, and a corpus of so many tokens that need not exist."""
+    from trainer import budget
+    from trainer.run import resolve_without_data
+
+    if options.shards or recipe.data.mix:
+        other = "--shards" if options.shards else "--mix"
+        raise UserError(f"--tokens: cannot be used with {other}", f"leave out --tokens or {other}")
+    recipe = resolve_without_data(recipe, device_type, init)
+    return recipe, budget.stated_corpus(recipe, options.tokens)
+
+
+def refuse_plan_flags(options: Pretrain) -> None:
+    """Raise `UserError` for flags that only a plan can use."""
+    given = {
+        "--tokens": options.tokens,
+        "--devices": options.devices,
+        "--device-kind": options.device_kind,
+        "--tokens-per-second": options.tokens_per_second,
+        "--json": options.json,
+    }
+    for name, value in given.items():
+        if value and not options.dry_run:
+            raise UserError(
+                f"{name}: only a plan can use it", f"add --dry-run, or leave out {name}"
+            )
+
+
 # --- the other commands
 
 
 def evaluate(arguments: list[str]) -> int:
     """`trainer evaluate`."""
-    options = parse(Evaluate, arguments)
-    directories = options.shards or tuple(read_run_info(Path(options.run)).shards)
+    options = parse(Evaluate, "evaluate", arguments)
+    required("--run", options.run, "name the run: trainer evaluate --run RUN")
+    run = Path(options.run)
+    directories = options.shards or find_shards(run, f"trainer evaluate --run {in_command(run)}")
 
     from trainer.evaluate import evaluate_run
     from trainer.ranks import choose_device
+    from trainer.scores import describe
 
-    step, scores = evaluate_run(
+    done = evaluate_run(
         Path(options.run),
         directories,
         options.step,
@@ -318,23 +281,22 @@ def evaluate(arguments: list[str]) -> int:
         MaskingConfig(style=options.masks),
         choose_device(options.device),
     )
+    for warning in done.warnings:
+        tell(f"warning: {warning}")
     if options.json:
-        sources = {name: vars(score) for name, score in scores.items()}
-        print_json({"step": step, "masks": options.masks, "sources": sources})
+        print_json(done.to_dict())
         return 0
 
-    print(f"step {step}")
-    for name, score in scores.items():
-        print(
-            f"{name:20} perplexity {score.perplexity:10.3f}   accuracy {score.accuracy:.4f}   "
-            f"on {score.masked:,} masked tokens"
-        )
+    print(f"step {done.step}, {done.masks} masks")
+    print(describe(done.sources))
     return 0
 
 
 def export(arguments: list[str]) -> int:
     """`trainer export`."""
-    options = parse(Export, arguments)
+    options = parse(Export, "export", arguments)
+    required("--run", options.run, "name the run: trainer export --run RUN --out DIR")
+    required("--out", options.out, "name a new folder: trainer export --run RUN --out DIR")
 
     from trainer.export import export
 
@@ -355,7 +317,7 @@ def export(arguments: list[str]) -> int:
 
 def show(arguments: list[str]) -> int:
     """`trainer show`."""
-    options = parse(Show, arguments)
+    options = parse(Show, "show", arguments)
     if options.sample is not None and not options.fill:
         return show_sample(options, options.sample)
     if not options.run:
@@ -379,7 +341,7 @@ def show_fill(options: Show) -> int:
     """`trainer show RUN --fill TEXT`."""
     from trainer.show import as_json, describe_guesses, fill
 
-    masks = fill(Path(options.run), options.fill)
+    masks = fill(Path(options.run), options.fill, options.step)
     if options.json:
         print_json({"masks": [as_json(guesses) for guesses in masks]})
     else:
@@ -391,7 +353,8 @@ def show_sample(options: Show, place: int) -> int:
     """`trainer show RUN --sample N`."""
     if not options.run and not options.shards:
         raise UserError("RUN: missing", "name a run, or give --shards")
-    directories = options.shards or tuple(read_run_info(Path(options.run)).shards)
+    command = f"trainer show {in_command(options.run)} --sample {place}"
+    directories = options.shards or find_shards(Path(options.run), command)
     if options.run and not options.recipe:
         recipe = load_run_recipe(Path(options.run))
     else:
@@ -413,7 +376,7 @@ def show_sample(options: Show, place: int) -> int:
 
 def recipes(arguments: list[str]) -> int:
     """`trainer recipes`."""
-    options = parse(Recipes, arguments)
+    options = parse(Recipes, "recipes", arguments)
     if options.name:
         print(dump_toml(load_recipe(options.name)), end="")
         return 0
@@ -452,14 +415,13 @@ def main(argv: list[str] | None = None) -> int:
         report(error)
         return error.exit_code
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        tell("interrupted")
         return 130
     except BrokenPipeError:
         # The reader of our output has left, as `head` does.
         return console.broken_pipe()
     except OSError as error:
-        print(f"error: {error}", file=sys.stderr)
-        print("hint: check the path, its rights and the room on its disk", file=sys.stderr)
+        tell(f"error: {error}\nhint: check the path, its rights and the room on its disk")
         return 3
 
 
@@ -484,9 +446,8 @@ def report(error: UserError) -> None:
     """Print an error and its hint; a rank other than the first puts its number before it."""
     rank = os.environ.get("RANK", "0")
     prefix = "" if rank == "0" else f"rank {rank}: "
-    print(f"{prefix}error: {error.what}", file=sys.stderr)
-    if error.hint:
-        print(f"{prefix}hint: {error.hint}", file=sys.stderr)
+    hint = f"\n{prefix}hint: {error.hint}" if error.hint else ""
+    tell(f"{prefix}error: {error.what}{hint}")
 
 
 def entry() -> None:

@@ -1,9 +1,8 @@
 """What a pretraining run is made of, as frozen dataclasses; recipes are TOML files of the same
 keys.
 
-The docstrings of the fields are the help of the command line and the reference; tyro breaks the
-help where a docstring does, so each line of one holds whole sentences. Nothing heavy is imported
-here, so that `trainer --help` stays quick. `load_recipe` reads a recipe by name or path;
+The docstrings of the fields are the help of the command line and the reference. Nothing heavy is
+imported here, so that `trainer --help` stays quick. `load_recipe` reads a recipe by name or path;
 `check` refuses what cannot work before anything starts; `run.resolve` fills in what only the data
 and the device can tell.
 """
@@ -61,8 +60,8 @@ class DataConfig:
     length: int = 512
     """Tokens in a sample, including <s> and </s>."""
     sentence_eos: bool = True
-    """Whether </s> follows every sentence, as in the data of the published checkpoints.
-    If false, </s> stands only between documents and at the end of a sample.
+    """Put </s> after every sentence, as in the data of the published checkpoints.
+    Otherwise </s> stands only between documents and at the end of a sample.
     Pairs have one </s> after each part, whatever this says."""
     nsp: Literal["paper", "bert"] = "paper"
     """How the second part of a pair is chosen.
@@ -171,7 +170,10 @@ class Recipe:
     save_every: int = 1000
     """Steps between checkpoints; the last step is always saved."""
     keep: int = 3
-    """Number of checkpoints to keep."""
+    """Number of checkpoints to keep, the newest ones."""
+    keep_best: bool = False
+    """Also keep the checkpoint with the lowest validation loss, whatever `keep` is.
+    One is saved at every validation that is better than those before."""
     log_every: int = 10
     """Steps between lines of the log."""
     max_hours: float = 0.0
@@ -192,6 +194,7 @@ RUNTIME = (
     "compile",
     "save_every",
     "keep",
+    "keep_best",
     "log_every",
     "max_hours",
     "evaluation",
@@ -209,11 +212,14 @@ def recipe_names() -> list[str]:
 def load_recipe(name: str) -> Recipe:
     """The built-in recipe of this name, or the file at this path if it ends in `.toml`.
 
+    A key that it leaves out has the default of `Recipe`; so has the warmup, scaled to its steps.
     Raises `UserError` when there is none, or when a key or a value in it is wrong.
     """
-    text = read_recipe(name)
+    content = parse_toml(read_recipe(name), name)
     try:
-        return from_dict(Recipe, parse_toml(text, name))
+        recipe = from_dict(Recipe, content)
+        warmup_given = "warmup_steps" in content.get("optim", {})
+        return with_steps(recipe, Recipe(), warmup_given)
     except UserError as error:
         what = error.what if error.what.startswith(name) else f"{name}: {error.what}"
         raise UserError(what, error.hint) from None

@@ -4,6 +4,9 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from shards import console
+from trainer.wording import duration
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
@@ -23,23 +26,27 @@ class Display:
         if enabled and sys.stderr.isatty():
             self._bar = make_bar()
             self._bar.start()
-            self._task = self._bar.add_task("train", total=steps, line="")
+            self._task = self._bar.add_task("train", total=steps, left="", line="")
 
-    def step(self, step: int, steps: int, line: str) -> None:
-        """Show that `step` of `steps` is done, with its figures."""
-        now = time.monotonic()
+    def step(self, step: int, steps: int, seconds_left: float | None, line: str) -> None:
+        """Show that `step` of `steps` is done, the time left (None: not known yet) and figures."""
+        left = time_left(seconds_left)
         if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, completed=step, line=line)
-        elif self._enabled and (now - self._last > INTERVAL or step == steps):
+            self._bar.update(self._task, completed=step, left=left, line=line)
+            return
+
+        now = time.monotonic()
+        is_due = not self._last or now - self._last > INTERVAL
+        if self._enabled and (is_due or step == steps):
             self._last = now
-            self.say(f"step {step}/{steps}  {line}")
+            self.say("  ".join(filter(None, [f"step {step}/{steps}", left, line])))
 
     def say(self, text: str) -> None:
         """Print a message on a line of its own."""
         if self._bar is not None:
             self._bar.console.print(text, highlight=False, markup=False)
         elif self._enabled:
-            print(text, file=sys.stderr, flush=True)
+            tell(text)
 
     def close(self) -> None:
         """End the live line."""
@@ -47,22 +54,41 @@ class Display:
             self._bar.stop()
 
 
+def tell(text: str) -> None:
+    """Print a line on stderr. A reader that has gone away ends neither a run nor a command."""
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        console.silence()
+
+
+def time_left(seconds: float | None) -> str:
+    """The time left in words; nothing at the end."""
+    if seconds is None:
+        return "estimating the time left"
+    return f"{duration(seconds)} left" if seconds else ""
+
+
 def make_bar() -> "Progress":
-    """The live line of rich, which is imported only where a person watches."""
+    """The live line of rich, which is imported only where a person watches.
+
+    The time left is the run's own average: rich's knows no steps that take longer than 30 s.
+    """
     from rich.console import Console
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
         Progress,
         TextColumn,
-        TimeRemainingColumn,
+        TimeElapsedColumn,
     )
 
     return Progress(
         TextColumn("train"),
         BarColumn(),
         MofNCompleteColumn(),
-        TimeRemainingColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[left]}"),
         TextColumn("{task.fields[line]}"),
         console=Console(stderr=True),
     )

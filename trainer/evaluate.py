@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import safetensors.numpy
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 
 import shards
@@ -28,10 +29,9 @@ from trainer.data.gather import Masker
 from trainer.data.order import make_order
 from trainer.data.samples import Data, open_data
 from trainer.masking.tokens import IGNORED
-from trainer.metrics import perplexity
 from trainer.models.roberta import MaskedLM
-from trainer.objectives.masked_lm import hits, masked_lm_sum
 from trainer.ranks import World
+from trainer.scores import SourceScore, few_tokens, other_masks, source_score
 
 VERSION = 1
 
@@ -44,24 +44,37 @@ BATCH = 32
 
 @dataclass(frozen=True)
 class ValidationSet:
-    """N masked samples of a source: `ids` (N, L), `places` (N, K) in the row, and `labels` (N, K)
-    with IGNORED where there is none, all int32."""
+    """N masked samples of a source: `ids` (N, L), `places` (N, K) in the row, and `labels` (N,
+    K) with IGNORED where there is none, all int32. `special` are the ids that stand for no text,
+    `samples` how many samples the whole split has."""
 
     source: str
     ids: NDArray[np.int32]
     places: NDArray[np.int32]
     labels: NDArray[np.int32]
+    special: tuple[int, ...]
+    samples: int
+
+    @property
+    def masked(self) -> int:
+        """The masked tokens."""
+        return int((self.labels != IGNORED).sum())
 
 
 @dataclass(frozen=True)
-class Score:
-    """`loss` in nats per masked token, `accuracy` the share of the masked tokens that the model
-    ranks first, `masked` their number."""
+class Evaluation:
+    """The scores of a checkpoint by source, on masks of the style `masks`, and what a reader should
+    know about them."""
 
-    loss: float
-    perplexity: float
-    accuracy: float
-    masked: int
+    step: int
+    masks: str
+    sources: dict[str, SourceScore]
+    warnings: list[str]
+
+    def to_dict(self) -> dict[str, object]:
+        """The object of `--json`."""
+        sources = {name: score.to_dict() for name, score in self.sources.items()}
+        return {**vars(self), "sources": sources}
 
 
 # --- the samples
@@ -92,7 +105,7 @@ def validation_sets(
 
         identity = identify(data, config.samples, masking)
         path = None if store is None else store / file_name(name, masking)
-        part = None if path is None else read_set(path, name, identity)
+        part = None if path is None else read_set(path, data, name, identity)
         if part is None:
             part = make_set(name, Masker(data, masking, FIXED_SEED), config.samples)
             if path is not None and not path.exists():
@@ -117,7 +130,7 @@ def identify(data: Data, samples: int, masking: MaskingConfig) -> str:
     return hashlib.blake2b("\n".join(lines).encode(), digest_size=16).hexdigest()
 
 
-def read_set(path: Path, name: str, identity: str) -> ValidationSet | None:
+def read_set(path: Path, data: Data, name: str, identity: str) -> ValidationSet | None:
     """A stored validation set; None where there is none, or it is damaged or of other data."""
     try:
         with safetensors.safe_open(path, "numpy") as stored:
@@ -128,6 +141,8 @@ def read_set(path: Path, name: str, identity: str) -> ValidationSet | None:
                 stored.get_tensor("ids"),
                 stored.get_tensor("places"),
                 stored.get_tensor("labels"),
+                tuple(data.tokenizer.reserved),
+                len(data),
             )
     except (OSError, safetensors.SafetensorError):
         return None
@@ -156,6 +171,8 @@ def make_set(name: str, masker: Masker, most: int) -> ValidationSet:
         buffers.ids.astype(np.int32),
         places.astype(np.int32),
         buffers.labels.astype(np.int32),
+        tuple(masker.data.tokenizer.reserved),
+        len(masker.data),
     )
 
 
@@ -168,68 +185,86 @@ def evaluate(
     sets: Sequence[ValidationSet],
     world: World,
     autocast: AbstractContextManager[None],
-) -> dict[str, Score]:
+) -> dict[str, SourceScore]:
     """The score of each source, and `all` over every masked token.
 
     Each rank scores its part of the samples, and all of them return the same.
     """
-    # Rows: sum of losses, hits, masked tokens.
-    totals = torch.zeros((len(sets), 3), dtype=torch.float64, device=world.device)
     model.eval()
-    for number, part in enumerate(sets):
-        for ids, places, labels in batches(part, world.rank, world.ranks):
-            labels = labels.to(world.device)
-            # The samples are FULL-SENTENCES: one sequence each, then padding.
-            lengths = (ids != model.config.pad_id).sum(1, keepdim=True).to(world.device)
-            with autocast:
-                # `forward` and not a call: a compiled model would be compiled again for this mode
-                # and shape.
-                logits = model.forward(ids.to(world.device), lengths, places.to(world.device))
-            masked = (labels != IGNORED).sum()
-            sums = [masked_lm_sum(logits, labels), hits(logits, labels), masked]
-            totals[number] += torch.stack([value.double() for value in sums])
+    tables = [sample_sums(model, part, world, autocast) for part in sets]
     model.train()
-    world.sum(totals)
 
     scores = {}
-    for part, row in zip(sets, totals.tolist(), strict=True):
-        scores[part.source] = make_score(row)
-    return {**scores, "all": make_score(totals.sum(0).tolist())}
+    for part, table in zip(sets, tables, strict=True):
+        scores[part.source] = source_score(table)
+    return {**scores, "all": source_score(np.concatenate(tables))}
+
+
+def sample_sums(
+    model: MaskedLM, part: ValidationSet, world: World, autocast: AbstractContextManager[None]
+) -> NDArray[np.float64]:
+    """For each of N samples (N, 6): the sum of the losses, the hits and the number of masked words,
+    then the same of masked special ids."""
+    device = world.device
+    special = torch.tensor(part.special, device=device)
+    table = torch.zeros((len(part.ids), 6), dtype=torch.float64, device=device)
+
+    for rows, ids, places, labels in batches(part, world.rank, world.ranks):
+        labels = labels.to(device)
+        # The samples are FULL-SENTENCES: one sequence each, then padding.
+        lengths = (ids != model.config.pad_id).sum(1, keepdim=True).to(device)
+        with autocast:
+            # `forward` and not a call: a compiled model would be compiled again for this mode and
+            # shape.
+            logits = model.forward(ids.to(device), lengths, places.to(device))
+
+        losses = F.cross_entropy(logits.float(), labels, ignore_index=IGNORED, reduction="none")
+        figures = torch.stack([losses, (logits.argmax(-1) == labels), labels != IGNORED], -1)
+        is_special = torch.isin(labels, special)[:, None]
+        masked = (labels != IGNORED)[:, None]
+        kinds = torch.cat([figures * ~is_special, figures * is_special], -1) * masked
+        table[rows] = kinds.double().reshape(len(rows), -1, 6).sum(1)
+
+    world.sum(table)
+    return table.cpu().numpy()
 
 
 def batches(
     part: ValidationSet, rank: int, ranks: int
-) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
-    """A rank's part of a validation set: ids (B, L), flat places and labels (B * K,), all int64."""
+) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]]:
+    """A rank's part of a validation set: sample numbers (B,), ids (B, L), flat places and labels
+    (B * K,), all int64."""
     mine = np.arange(rank, len(part.ids), ranks)
     for start in range(0, len(mine), BATCH):
         rows = mine[start : start + BATCH]
         ids = part.ids[rows]
         flat = part.places[rows] + np.arange(len(rows))[:, None] * ids.shape[1]
-        arrays = (ids, flat.reshape(-1), part.labels[rows].reshape(-1))
-        yield (
-            torch.from_numpy(arrays[0].astype(np.int64)),
-            torch.from_numpy(arrays[1].astype(np.int64)),
-            torch.from_numpy(arrays[2].astype(np.int64)),
+        arrays = (rows, ids, flat.reshape(-1), part.labels[rows].reshape(-1))
+        numbers, tokens, places, labels = (
+            torch.from_numpy(array.astype(np.int64)) for array in arrays
         )
+        yield numbers, tokens, places, labels
 
 
-def make_score(row: list[float]) -> Score:
-    """The score for a sum of losses, a number of hits and a number of masked tokens."""
-    loss_sum, right, masked = row
-    loss = loss_sum / max(masked, 1)
-    return Score(loss, perplexity(loss), right / max(masked, 1), int(masked))
+def masks_of(masking: MaskingConfig) -> str:
+    """The masks in a word: the style of single tokens, or what is masked else."""
+    return masking.style if masking.unit == "token" else masking.unit
+
+
+def is_cut(sets: Sequence[ValidationSet]) -> bool:
+    """Whether a source has more validation samples than were taken."""
+    return any(part.samples > len(part.ids) for part in sets)
 
 
 def evaluate_run(
     run: Path,
     directories: Sequence[str],
-    step: int | None,
+    step: str,
     samples: int,
     masking: MaskingConfig,
     device: torch.device,
-) -> tuple[int, dict[str, Score]]:
-    """`trainer evaluate`: the step and the scores of a checkpoint in fp32.
+) -> Evaluation:
+    """`trainer evaluate`: the scores of a checkpoint in fp32, see `checkpoint.choose` for `step`.
 
     `samples` 0 takes as many as the run's recipe. Raises `UserError` when there is no checkpoint,
     or no validation shards of the run's tokenizer.
@@ -252,6 +287,12 @@ def evaluate_run(
             "build them: set valid_fraction in [shards] and run corpus build",
         )
 
+    masked = sum(part.masked for part in sets)
+    warnings = [
+        other_masks(masks_of(recipe.masking), masks_of(masking)),
+        few_tokens(masked, is_cut(sets), "--samples"),
+    ]
     model = checkpoint.load_model(path, state).to(device)
     world = World(0, 1, 0, device)
-    return state.step, evaluate(model, sets, world, contextlib.nullcontext())
+    scores = evaluate(model, sets, world, contextlib.nullcontext())
+    return Evaluation(state.step, masking.style, scores, list(filter(None, warnings)))

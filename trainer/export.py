@@ -48,8 +48,8 @@ class Exported:
     transformers: bool
 
 
-def export(run: Path, out: Path, step: int | None = None) -> Exported:
-    """Write the checkpoint of `step`, or the newest whole one, to `out`; read it back and compare.
+def export(run: Path, out: Path, step: str = "") -> Exported:
+    """Write the checkpoint of `step` (see `checkpoint.choose`) to `out`; read it back and compare.
 
     Raises `UserError` when there is no checkpoint, when `out` is not empty or cannot be written
     (exit 3), and when what was read back differs (exit 1).

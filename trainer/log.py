@@ -6,6 +6,7 @@ without an update), `spike`, `stop`. Every line has `kind` and `step`. docs/trai
 keys.
 """
 
+import importlib
 import json
 import math
 import os
@@ -40,10 +41,14 @@ class Log:
     """Appends lines to the log and passes their numbers to TensorBoard or W&B. Rank 0 has one.
 
     `resumed` is the step of the checkpoint that the run continues from: later lines are dropped, so
-    that the log is that of a run never killed. Raises `UserError` when a tracker is not installed.
+    that the log is that of a run never killed. The trackers are installed, see
+    `require_trackers`.
     """
 
     def __init__(self, run: Path, resumed: int, trackers: tuple[str, ...] = ()) -> None:
+        # First, since they may be refused.
+        self._trackers = [make_tracker(name, run) for name in trackers]
+
         kept = []
         if resumed:
             kept = [line for line in read_log(run) if line.get("step", 0) <= resumed]
@@ -52,7 +57,6 @@ class Log:
         os.replace(temporary, run / NAME)
 
         self._stream = open(run / NAME, "a")  # noqa: SIM115  (closed by close)
-        self._trackers = [make_tracker(name, run) for name in trackers]
 
     def write(self, kind: str, step: int, **values: object) -> None:
         """Append a line and flush it; nan and the infinities, which JSON lacks, become null."""
@@ -76,17 +80,23 @@ class Log:
         self._stream.close()
 
 
+def require_trackers(names: tuple[str, ...]) -> None:
+    """Raise `UserError` (exit 3) when a tracker is not installed; asked before a run is begun."""
+    modules = {"tensorboard": "torch.utils.tensorboard", "wandb": "wandb"}
+    for name in names:
+        try:
+            importlib.import_module(modules[name])
+        except ImportError:
+            raise UserError(f"--track {name}: not installed", f"pip install {name}", 3) from None
+
+
 def make_tracker(name: str, run: Path) -> Tracker:
-    """A function that sends numbers to `tensorboard` or `wandb`. Raises `UserError` (exit 3) when
-    the package is not installed."""
-    try:
-        return tensorboard_tracker(run) if name == "tensorboard" else wandb_tracker(run)
-    except ImportError:
-        raise UserError(f"--track {name}: not installed", f"pip install {name}", 3) from None
+    """A function that sends numbers to `tensorboard` or `wandb`, which is installed."""
+    return tensorboard_tracker(run) if name == "tensorboard" else wandb_tracker(run)
 
 
 def tensorboard_tracker(run: Path) -> Tracker:
-    """Writes to `RUN/tensorboard`. Raises `ImportError`."""
+    """Writes to `RUN/tensorboard`."""
     from torch.utils.tensorboard import SummaryWriter  # type: ignore[attr-defined, unused-ignore]
 
     writer = SummaryWriter(str(run / "tensorboard"))  # type: ignore[no-untyped-call]
@@ -100,7 +110,7 @@ def tensorboard_tracker(run: Path) -> Tracker:
 
 
 def wandb_tracker(run: Path) -> Tracker:
-    """Sends to Weights & Biases under the name of the run's folder. Raises `ImportError`."""
+    """Sends to Weights & Biases under the name of the run's folder."""
     import wandb
 
     wandb.init(dir=str(run), name=run.name)

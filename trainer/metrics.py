@@ -65,8 +65,9 @@ class TrainLine:
 
     `loss` in nats per masked token; `gradient_norm` before clipping; `tokens_per_second` without
     padding; `mfu` None where the device's peak is not known; `data_wait` the share of the time
-    spent waiting for data; `memory_bytes` the peak; `skipped` batches without an update so far;
-    `epoch` and `samples` how much of the data has been seen so far.
+    spent waiting for data; `memory_bytes` the peak; `seconds_left` None
+    until it is known; `skipped` batches without an update so far; `epoch` and `samples` how much of
+    the data has been seen so far.
     """
 
     loss: float
@@ -77,14 +78,23 @@ class TrainLine:
     mfu: float | None
     data_wait: float
     memory_bytes: int
-    seconds_left: float
+    seconds_left: float | None
     skipped: int
     epoch: float
     samples: int
 
 
+# Steps of the beginning that are slower than the rest, since kernels are compiled and memory is
+# asked for, and the steps after them that give the first estimate of the time left.
+WARMING_UP = 1
+FIRST_STEPS = 3
+
+# The weight of the newest step in the average that the time left is reckoned from.
+NEWEST = 0.05
+
+
 class Meter:
-    """Adds up what the next `train` line needs.
+    """Adds up what the next `train` line needs, and tells the time left at any step.
 
     `restart` begins to measure time anew, so that validation and saving do not count as training.
     Times are in seconds; `waited` is the loader's sum so far.
@@ -97,6 +107,9 @@ class Meter:
         peak = peak_flops(device)
         self.peak = None if peak is None else peak * ranks
 
+        self.done = 0
+        self.pace = 0.0
+        self.figures = ""
         self._clear()
         self.restart(0.0)
 
@@ -115,7 +128,9 @@ class Meter:
 
     def add(self, loss: float, masked: float, tokens: float, waited: float) -> None:
         """Count a step: the sum of its losses, and its masked and real tokens, over all ranks."""
-        self.seconds += time.perf_counter() - self.began
+        seconds = time.perf_counter() - self.began
+        self.seconds += seconds
+        self._average(seconds)
         self.waited += waited - self.waited_before
         self.restart(waited)
 
@@ -123,6 +138,26 @@ class Meter:
         self.masked += masked
         self.tokens += tokens
         self.steps += 1
+
+        mean = self.loss / max(self.masked, 1.0)
+        speed = self.tokens / max(self.seconds, 1e-9)
+        self.figures = f"loss {mean:.4f}  {speed:,.0f} tokens/s"
+
+    def _average(self, seconds: float) -> None:
+        """Take the time of a step into the average of steps: the plain mean of the first ones, then
+        one that follows a change of speed within some twenty steps."""
+        self.done += 1
+        counted = self.done - WARMING_UP
+        if counted > 0:
+            self.pace += (seconds - self.pace) * max(1 / counted, NEWEST)
+
+    def seconds_left(self, step: int) -> float | None:
+        """The time that the steps after `step` will take, without validating and saving; None as
+        long as too few are done to tell."""
+        steps_left = self.recipe.steps - step
+        if not steps_left:
+            return 0.0
+        return self.pace * steps_left if self.done >= WARMING_UP + FIRST_STEPS else None
 
     def line(self, step: int, batches: int, rate: float, norm: float, samples: float) -> TrainLine:
         """The line after `step` updates of `batches` batches; begins the next one.
@@ -143,7 +178,7 @@ class Meter:
             mfu=padded / seconds * self.flops / self.peak if self.peak else None,
             data_wait=self.waited / seconds,
             memory_bytes=memory_bytes(self.device),
-            seconds_left=seconds / self.steps * (recipe.steps - step),
+            seconds_left=self.seconds_left(step),
             skipped=batches - step,
             epoch=batches * recipe.batch / samples,
             samples=batches * recipe.batch,

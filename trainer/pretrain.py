@@ -33,14 +33,15 @@ from trainer.data.loader import Loader, MicroBatch, Share
 from trainer.data.order import Order, make_order
 from trainer.data.samples import Data
 from trainer.display import Display
-from trainer.log import Log
-from trainer.metrics import Meter, peak_flops
+from trainer.log import Log, require_trackers
+from trainer.metrics import Meter
 from trainer.models.roberta import MaskedLM
 from trainer.objectives.masked_lm import masked_lm_sum
 from trainer.optim import LossScale, learning_rate
 from trainer.ranks import World, choose_device, join
 from trainer.run import (
     Job,
+    check_enough,
     make_autocast,
     open_on_host,
     prepare,
@@ -49,6 +50,7 @@ from trainer.run import (
     stored_precision,
     validation,
 )
+from trainer.scores import brief, few_tokens
 from trainer.stop import StopFlag
 
 # The least spread of losses that the spike guard assumes, in nats.
@@ -96,6 +98,7 @@ def pretrain(job: Job) -> int:
     """Train until the last step, or until stopped; return the exit code. Raises `UserError`."""
     device = choose_device(job.device)
     with join(device) as world, contextlib.ExitStack() as stack:
+        world.on_rank_0(lambda: require_trackers(job.track))
         # Rank 0 alone writes, so it alone locks the run.
         world.on_rank_0(lambda: stack.enter_context(locked_folder(str(job.run))))
         job = with_recipe_of_rank_0(job, world)
@@ -120,7 +123,7 @@ def complete(job: Job, data: Data, world: World) -> Job:
     def of_rank_0() -> tuple[Recipe, str | None]:
         init = job.init
         if init is not None:
-            init = str(pretrained.find_pretrained(init))
+            init = str(pretrained.find_pretrained(init, job.init_step))
 
         # A run keeps the precision that it was started with, also on another device.
         recipe = job.recipe
@@ -128,7 +131,9 @@ def complete(job: Job, data: Data, world: World) -> Job:
             stored = stored_precision(job.run)
             if stored is not None:
                 recipe = dataclasses.replace(recipe, precision=stored)
-        return resolve(recipe, data, world.device, init), init
+        recipe = resolve(recipe, data, world.device, init)
+        check_enough(recipe, data)
+        return recipe, init
 
     recipe, init = world.from_rank_0(of_rank_0)
     return dataclasses.replace(job, init=init, recipe=recipe)
@@ -183,9 +188,15 @@ def train(job: Job, world: World, data: Data) -> int:
 
 def log_start(run: Run, log: Log, state: State) -> None:
     """Show what the run will cost, and log it."""
-    peak = peak_flops(run.world.device)
-    figures = budget.plan(run.recipe, run.data, run.order, run.world.ranks, 0.0, peak)
-    run.display.say(budget.describe(figures))
+    corpus = budget.read_corpus(run.recipe, run.data, run.order)
+    machine = budget.this_machine(run.world.device, run.world.ranks)
+    figures = budget.plan(run.recipe, corpus, machine)
+    run.display.say(budget.describe(figures, is_dry=False))
+    if run.sets:
+        masked = sum(part.masked for part in run.sets)
+        few = few_tokens(masked, evaluate.is_cut(run.sets), "--evaluation.samples")
+        if few:
+            run.display.say(f"warning: {few}")
     device = str(run.world.device)
     log.write("start", state.step, device=device, torch=torch.__version__, **vars(figures))
 
@@ -195,6 +206,7 @@ def take_steps(run: Run, state: State, loader: Loader, stop: StopFlag) -> State:
     recipe = run.recipe
     meter = Meter(recipe, run.world.device, run.world.ranks)
     saved: State | None = None
+    run.display.step(state.step, recipe.steps, None, "")
 
     while state.step < recipe.steps and not stop.asked:
         sums = add_up_gradients(run, state, loader)
@@ -209,14 +221,16 @@ def take_steps(run: Run, state: State, loader: Loader, stop: StopFlag) -> State:
         state = watch(state, totals.mean, recipe.guard, run.job.run, run.log)
 
         meter.add(totals.loss, totals.masked, totals.tokens, loader.waited)
+        run.display.step(state.step, recipe.steps, meter.seconds_left(state.step), meter.figures)
         finished = state.step == recipe.steps
         last = finished or stop.asked
         if state.step % recipe.log_every == 0 or last:
             log_step(run, state, meter, rate, totals.norm)
         if finished or is_due(state.step, recipe.evaluation.every):
-            validate(run, state.step)
+            state = validate(run, state)
             meter.restart(loader.waited)
-        if state.step % recipe.save_every == 0 or last:
+        is_best = recipe.keep_best and state.best_step == state.step
+        if state.step % recipe.save_every == 0 or last or is_best:
             save(run, state)
             saved = state
             meter.restart(loader.waited)
@@ -467,31 +481,35 @@ def is_due(step: int, every: int) -> bool:
 
 
 def log_step(run: Run, state: State, meter: Meter, rate: float, norm: float) -> None:
-    """Log the steps since the last line and show them."""
+    """Log the steps since the last line."""
     samples = run.data.epoch_samples
     line = meter.line(state.step, state.batches, rate, norm, samples)
     if run.log:
         run.log.write("train", state.step, **vars(line))
-    figures = f"loss {line.loss:.4f}  {line.tokens_per_second:,.0f} tokens/s"
-    run.display.step(state.step, run.recipe.steps, figures)
 
 
-def validate(run: Run, step: int) -> None:
-    """Score the validation sets and log them by source."""
+def validate(run: Run, state: State) -> State:
+    """Score the validation sets and log them by source; return the state, which knows the best."""
     if not run.sets:
-        return
+        return state
 
     scores = evaluate.evaluate(run.model, run.sets, run.world, run.autocast)
     if run.log:
         for source, score in scores.items():
-            run.log.write("valid", step, source=source, **vars(score))
-    whole = scores["all"]
-    run.display.say(
-        f"step {step}: validation perplexity {whole.perplexity:.3f}, accuracy {whole.accuracy:.3f}"
-    )
+            run.log.write("valid", state.step, source=source, **vars(score.whole))
+    whole = scores["all"].whole
+    run.display.say(f"step {state.step}: {brief(whole)}")
+
+    best = math.inf if state.best_loss is None else state.best_loss
+    if not whole.loss < best:  # also where the loss is not finite
+        return state
+    return dataclasses.replace(state, best_step=state.step, best_loss=whole.loss)
 
 
 def save(run: Run, state: State) -> None:
     """Write a checkpoint on rank 0; the others wait for it, so that all end when it fails."""
     keep = run.recipe.keep
-    run.world.on_rank_0(lambda: checkpoint.save(run.job.run, run.model, run.optimizer, state, keep))
+    best = run.recipe.keep_best
+    run.world.on_rank_0(
+        lambda: checkpoint.save(run.job.run, run.model, run.optimizer, state, keep, best)
+    )

@@ -1,9 +1,11 @@
-"""Weights from Hugging Face directories, for `--init` and to read an export back.
+"""Weights from Hugging Face directories and from checkpoints of a run, for `--init` and to read an
+export back.
 
 Weights keep their published names, so reading is a copy. What does not fit is refused by the name
 of the field or tensor: another architecture, another shape, another vocabulary.
 """
 
+import dataclasses
 import importlib.util
 import json
 from pathlib import Path
@@ -13,6 +15,7 @@ import torch
 from torch import Tensor
 
 from shards.errors import UserError
+from trainer import checkpoint
 from trainer.config import ModelConfig
 from trainer.models.roberta import TIED, MaskedLM, load_published, published_state
 
@@ -31,17 +34,25 @@ REQUIRED = {
 }
 
 
-def find_pretrained(name: str) -> Path:
-    """A directory as it is; any other name is fetched from the Hugging Face hub.
+def find_pretrained(name: str, step: str = "") -> Path:
+    """A Hugging Face directory as it is; of a run the checkpoint of `step`, see
+    `checkpoint.choose`; any other name is fetched from the Hugging Face hub.
 
-    Raises `UserError` (exit 3) when huggingface_hub is not installed or does not find it.
+    Raises `UserError` when the run has no such checkpoint, or (exit 3) when huggingface_hub is not
+    installed or does not find the name.
     """
-    if Path(name).is_dir():
-        return Path(name)
+    folder = Path(name)
+    if (folder / "checkpoints").is_dir() and not (folder / "config.json").exists():
+        return checkpoint.choose(folder, step)[0]
+    if step:
+        raise UserError(f"--init-step {step}: {name} is not a run", "leave out --init-step")
+    if folder.is_dir():
+        return folder
     if importlib.util.find_spec("huggingface_hub") is None:
         raise UserError(
             f"--init {name}: no such directory",
-            "give a Hugging Face directory, or pip install huggingface_hub to fetch hub ids",
+            "give a run or a Hugging Face directory, or pip install huggingface_hub to fetch hub "
+            "ids",
             3,
         )
 
@@ -56,7 +67,7 @@ def find_pretrained(name: str) -> Path:
         raise UserError(
             f"--init {name}: no such directory, and the hub did not give it: "
             f"{str(error).splitlines()[0]}",
-            "give a Hugging Face directory",
+            "give a run or a Hugging Face directory",
             3,
         ) from None
 
@@ -66,6 +77,9 @@ def read_config(directory: Path, base: ModelConfig) -> ModelConfig:
 
     Raises `UserError` when `config.json` cannot be read or is of another architecture.
     """
+    if is_checkpoint(directory):
+        return own_config(directory, base)
+
     path = directory / "config.json"
     try:
         content = json.loads(path.read_text())
@@ -96,6 +110,19 @@ def read_config(directory: Path, base: ModelConfig) -> ModelConfig:
                 f"{path}: {key} is {content[key]!r}, a RoBERTa has {value!r}", GIVE_A_DIRECTORY
             )
     return config
+
+
+def is_checkpoint(directory: Path) -> bool:
+    """Whether a directory is a checkpoint of a run: RUN/checkpoints/step-N."""
+    return (directory / checkpoint.STATE).exists()
+
+
+def own_config(directory: Path, base: ModelConfig) -> ModelConfig:
+    """The shape of the model in a checkpoint of a run, with the dropout of `base`."""
+    config = checkpoint.model_config(checkpoint.read_state(directory))
+    return dataclasses.replace(
+        config, dropout=base.dropout, attention_dropout=base.attention_dropout
+    )
 
 
 def read_pretrained(directory: Path) -> dict[str, Tensor]:
@@ -156,7 +183,8 @@ def check_tokenizer(directory: Path, shards_directory: str) -> None:
 
     Raises `UserError` naming the first token that differs.
     """
-    theirs = read_vocabulary(directory)
+    # The tokenizer of a checkpoint is that of its run.
+    theirs = read_vocabulary(directory.parents[1] if is_checkpoint(directory) else directory)
     ours = read_vocabulary(Path(shards_directory))
     if theirs is None or ours is None:
         return

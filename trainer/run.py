@@ -23,11 +23,13 @@ from shards.config import dump_toml
 from shards.errors import UserError
 from shards.roles import ROLES
 from shards.storage import files
-from trainer import checkpoint, evaluate, pretrained, run_info
+from trainer import budget, checkpoint, evaluate, pretrained, run_info
 from trainer.checkpoint import State
 from trainer.config import ModelConfig, Recipe, check, fixed_keys, known_keys, load_run_recipe
+from trainer.data.gather import word_kinds
 from trainer.data.samples import Data, open_training
 from trainer.display import Display
+from trainer.log import read_log
 from trainer.models.roberta import MaskedLM, build
 from trainer.optim import flatten_gradients, make_adamw
 from trainer.ranks import World
@@ -52,6 +54,7 @@ class Job:
     device: str = "auto"
     resume: bool = False
     init: str | None = None
+    init_step: str = ""
     track: tuple[str, ...] = ()
 
 
@@ -75,10 +78,7 @@ def resolve(recipe: Recipe, data: Data, device: torch.device, init: str | None) 
     """
     model = resolve_model(recipe.model, data, init)
 
-    precision: Precision = recipe.precision
-    if precision == "auto":
-        precision = "bf16" if device.type == "cuda" else "fp32"
-
+    precision = resolve_precision(recipe.precision, device.type)
     recipe = dataclasses.replace(recipe, model=model, precision=precision)
     check(recipe)
     check_data(recipe, data)
@@ -123,18 +123,43 @@ def check_data(recipe: Recipe, data: Data) -> None:
             f"{directories}: the tokenizer has no special token for {missing[0]}",
             "build the shards again: corpus build",
         )
-    if len(data) < recipe.batch:
-        raise UserError(
-            f"{len(data)} samples of {recipe.data.length} tokens are fewer than one batch of "
-            f"{recipe.batch}",
-            f"lower --batch to {len(data)} or less, or give more --shards",
-        )
     if recipe.model.vocab_size < data.tokenizer.vocab_size:
         raise UserError(
             f"the shards' vocabulary of {data.tokenizer.vocab_size} is larger than the model's of "
             f"{recipe.model.vocab_size}",
             "build the shards with the model's tokenizer, or leave model.vocab_size at 0",
         )
+    if recipe.masking.unit != "token":
+        word_kinds(data)  # raises where the vocabulary does not tell where words begin
+
+
+def check_enough(recipe: Recipe, data: Data) -> None:
+    """Refuse fewer samples than a batch. Raises `UserError`."""
+    fault = budget.too_few(recipe, len(data))
+    if fault:
+        raise UserError(fault, f"lower --batch to {len(data)} or less, or give more --shards")
+
+
+def resolve_without_data(recipe: Recipe, device_type: str, init: str | None) -> Recipe:
+    """The recipe for a plan made before there are shards: with the published vocabulary, unless
+    the first weights or the recipe tell of another."""
+    model = recipe.model
+    if init is not None:
+        model = pretrained.read_config(Path(init), model)
+    model = dataclasses.replace(model, vocab_size=model.vocab_size or budget.ASSUMED_VOCABULARY)
+
+    recipe = dataclasses.replace(
+        recipe, model=model, precision=resolve_precision(recipe.precision, device_type)
+    )
+    check(recipe)
+    return recipe
+
+
+def resolve_precision(precision: Precision, device_type: str) -> Precision:
+    """auto is bf16 on CUDA and fp32 on a CPU."""
+    if precision != "auto":
+        return precision
+    return "bf16" if device_type == "cuda" else "fp32"
 
 
 def data_digest(data: Data) -> str:
@@ -164,6 +189,7 @@ def begin_or_continue(
     fresh = first_state(job.recipe, data, micro)
     info = RunInfo(
         shards=list(data.directories),
+        beside=[os.path.relpath(directory, job.run) for directory in data.directories],
         sources=data.tokens,
         data=fresh.data,
         identity=list(data.identity),
@@ -219,9 +245,11 @@ def first_state(recipe: Recipe, data: Data, micro: int) -> State:
 
 
 def refuse_existing(run: Path) -> None:
-    """Raise `UserError` when a folder holds a run: a recipe, and a checkpoint or a log. What was
-    refused before its first line of log left only the recipe, and can be begun again."""
-    begun = bool(checkpoint.list_checkpoints(run)) or (run / "log.jsonl").exists()
+    """Raise `UserError` when a folder holds a run: a recipe, and a checkpoint or a log of
+    training. What ended before its first update can be begun again."""
+    # A run that ended before its first update has logged its start at most.
+    trained = any(line.get("kind") != "start" for line in read_log(run))
+    begun = bool(checkpoint.list_checkpoints(run)) or trained
     if begun and (run / "recipe.toml").exists():
         raise UserError(
             f"{run}: there is a run in it", "continue it with --resume, or name another --run"

@@ -2,7 +2,8 @@
 after training."""
 
 import json
-from dataclasses import asdict, dataclass, fields
+import os
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 from shards.errors import UserError
@@ -22,6 +23,8 @@ class RunInfo:
     """The digest of tokenizer and shards."""
     identity: list[str]
     """Source and digest of each shard, in order."""
+    beside: list[str] = field(default_factory=list)
+    """The folders as paths from the run, for a run that was moved together with them."""
 
     def to_bytes(self) -> bytes:
         """The file."""
@@ -39,3 +42,25 @@ def read_run_info(run: Path) -> RunInfo:
             f"{run}: no run in it ({NAME} is missing or cannot be read)",
             "name the --run of trainer pretrain, or give --shards",
         ) from None
+
+
+def find_shards(run: Path, command: str) -> tuple[str, ...]:
+    """The folders of a run's shards, where they were or at the same place beside the run.
+
+    Raises `UserError` when they are in neither; the hint gives `command` the flag that names them.
+    """
+    from shards.format import MANIFEST  # here, since pyarrow comes with it
+
+    info = read_run_info(run)
+    beside = info.beside or [""] * len(info.shards)
+    found = []
+    for stored, relative in zip(info.shards, beside, strict=True):
+        places = [stored, os.path.normpath(run / relative)] if relative else [stored]
+        present = [place for place in places if os.path.exists(os.path.join(place, MANIFEST))]
+        if not present:
+            raise UserError(
+                f"{stored}: the shards of {run} are no longer there",
+                f"name the folder where they are now: {command} --shards DIR",
+            )
+        found.append(present[0])
+    return tuple(found)

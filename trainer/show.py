@@ -59,6 +59,7 @@ def curves(run: Path, out: Path) -> Path:
     for axis in axes.flat:
         axis.grid(alpha=0.3)
 
+    out.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(out, dpi=110)
     plt.close(figure)
     return out
@@ -171,6 +172,10 @@ def sample_text(tokenizer: Tokenizer, ids: list[int], truth: dict[int, int]) -> 
         parts.append(f" [{decode([number])} <- {decode([truth[place]])}]")
         between = []
     parts.append(decode(between))
+
+    # The tokens of WordPiece have no spaces of their own; those inside a word are marked.
+    if type(tokenizer.decoder).__name__ == "WordPiece":
+        return " ".join(part.strip() for part in parts if part).replace(" ##", "")
     return "".join(parts)
 
 
@@ -186,7 +191,7 @@ class Guess:
 
 
 @torch.no_grad()
-def fill(run: Path, text: str, step: int | None = None, most: int = 5) -> list[list[Guess]]:
+def fill(run: Path, text: str, step: str = "", most: int = 5) -> list[list[Guess]]:
     """For each `<mask>` of `text` the `most` likely tokens, likeliest first, by the checkpoint of
     `step` or the newest whole one.
 

@@ -37,6 +37,7 @@ def why(
         print_record(shown, EXCERPT)
         if "twin_record" in shown:
             _print_twin(shown["twin_record"], shown["difference"])
+    # On stderr: the records alone are the data.
     if answer.found > len(answer.records):
         say(
             f"{answer.found:,} records are known as this; these are the first {len(answer.records)}"

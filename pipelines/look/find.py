@@ -47,6 +47,7 @@ class Sought:
         if self.host and row.url and self.host.removeprefix("www.") in row.url.lower():
             if canonical_url(row.url) == self.address:
                 return ADDRESS
+        # A record of another file may have the same end of its path: that counts less.
         if self.position in (None, row.position):
             if row.path == self.path:
                 return PATH
@@ -71,6 +72,7 @@ class Names:
 
 def names_in(table: pq.ParquetFile) -> Iterator[Names]:
     """The names of all rows of a file of documents or of rejects, in order."""
+    # Rejects have neither a title nor the user's own id.
     columns = [name for name in _COLUMNS if name in table.schema_arrow.names]
     for batch in table.iter_batches(batch_size=4096, columns=columns):
         for row in batch.to_pylist():

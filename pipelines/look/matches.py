@@ -49,6 +49,7 @@ class Matches:
 
     def _line_of_list(self, rule: str, row: Mapping[str, object]) -> str:
         if rule not in self.places:
+            # A list of millions of domains is read once, not for each document.
             try:
                 self.places[rule] = places_of(getattr(self.rules, rule), rule)
             except UserError:  # the list is gone since the build
@@ -67,6 +68,7 @@ def _line_of_text(pattern: re.Pattern[str], text: str) -> str:
     match = pattern.search(text)
     if match is None:
         return ""
+    # Counted from 1, as editors do.
     number = text.count("\n", 0, match.start()) + 1
     begin = text.rfind("\n", 0, match.start()) + 1
     # around the match: a paragraph is one line

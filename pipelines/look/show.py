@@ -181,6 +181,7 @@ def _outcomes(
     home: Home, recipe: Recipe, places: list[tuple[Summary, str, int]]
 ) -> Iterator[Record]:
     """The records at these places, in their order, with their outcome."""
+    # Places come file by file, so each file is opened once.
     by_file = itertools.groupby(places, key=lambda place: place[:2])
     for (summary, address), group in by_file:
         rows = [row for _, _, row in group]

@@ -50,20 +50,22 @@ def with_special_tokens(tokenizer: Tokenizer) -> Tokenizer:
     dropout are turned off. Raises `UserError` where text can give the id of a special token.
     """
     data = json.loads(tokenizer.to_str())
+    # A file saved by someone who trained with it may still hold these.
     data["truncation"] = data["padding"] = None
     if data["model"].get("dropout") is not None:
         data["model"]["dropout"] = None
 
     names = role_names(data)
     vocabulary = tokenizer.get_vocab()
-    first = [name for name in names.values() if name not in vocabulary]
-    last = [name for name in first if name == ROBERTA["mask"]]
-    first = [name for name in first if name not in last]
+    # Only the id of the padding costs rows of positions; RoBERTa's mask is the last id.
+    missing = [name for name in names.values() if name not in vocabulary]
+    first = [name for name in missing if name != ROBERTA["mask"]]
     if first:
         move_ids(data, first)
     write_unknown(data, names["unknown"])
     mark_special(data, list(names.values()))
 
+    # Those at the front are in the model now, so that this only marks them.
     made = Tokenizer.from_str(json.dumps(data))
     for name in [*first, *names.values()]:
         made.add_special_tokens([special(name)])
@@ -90,6 +92,7 @@ def role_names(data: Content) -> dict[str, str]:
         # A vocabulary of BERT's kind has BERT's names, whatever else is in it.
         names[role] = family[role] if family[role] in own or not own else own[0]
 
+    # The model writes this one, whatever else the file calls unknown.
     unknown = unknown_token(data["model"])
     if unknown is not None and not is_lossless(data):
         names["unknown"] = unknown
@@ -142,6 +145,7 @@ def keep_text_as_text(tokenizer: Tokenizer) -> Tokenizer:
     if not forged(tokenizer):
         return tokenizer
 
+    # What the model sees are the pieces between splits, none of which is a whole name any more.
     names = [name for name in special_ids(tokenizer) if len(name) > 1]
     parts = [f"{re.escape(name[0])}(?={re.escape(name[1:])})" for name in names]
     split: pre_tokenizers.PreTokenizer = pre_tokenizers.Split(Regex("|".join(parts)), "isolated")
@@ -170,6 +174,7 @@ def forged(tokenizer: Tokenizer) -> list[str]:
     unknown = None if is_lossless(content) else roles_of(content)["unknown"]
     reserved = set(special.values()) - {unknown}
 
+    # As `read_tokenizer` encodes: alone, at the ends and inside of words, after a line end.
     as_text = Tokenizer.from_str(tokenizer.to_str())
     as_text.encode_special_tokens = True
     found = []

@@ -87,6 +87,7 @@ def idle_rules(home: Home, recipe: Recipe, source: str, ingested: list[Summary])
 def _is_met(home: Home, need: Need, ingested: list[Summary]) -> bool:
     """Whether a document has what is needed."""
     for summary in ingested:
+        # The largest of no values is none.
         if summary.counts["documents"]:
             table = read_attributes(
                 home, RULES, summary.source, summary.slice, summary.output, [need.measure]
@@ -98,6 +99,7 @@ def _is_met(home: Home, need: Need, ingested: list[Summary]) -> bool:
 
 def _effect(rules: list[Rule]) -> str:
     """What rules do that no document can meet."""
+    # A rule that asks for a least value of what is missing removes the document.
     idle = [rule.name for rule in rules if rule.measure not in REMOVING]
     removing = [rule.name for rule in rules if rule.measure in REMOVING]
     parts = []
@@ -122,6 +124,7 @@ def _remedy(options: SourceOptions, need: Need) -> str:
 
 
 def _remedy_of_files(options: SourceOptions, need: Need, field: str) -> str:
+    # The field is named, but no record has it, or not in a form that can be read.
     name = getattr(options, field, None)
     if name:
         return f"no record has a usable {field} {name!r}"

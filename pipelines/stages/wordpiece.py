@@ -42,6 +42,7 @@ def wordpiece_tokenizer(vocabulary: Mapping[str, int], lowercase: bool) -> Token
     tokenizer.pre_tokenizer = before  # type: ignore[assignment]
     tokenizer.decoder = decoders.WordPiece(prefix=INSIDE)  # type: ignore[assignment]
 
+    # They stand in the vocabulary already: this marks them, so that none is made of text.
     known = [name for name in BERT.values() if name in vocabulary]
     tokenizer.add_special_tokens(
         [AddedToken(name, special=True, normalized=False) for name in known]
@@ -57,6 +58,7 @@ def train_wordpiece(
 
     The order of the texts does not matter.
     """
+    # The trainer numbers what it is told to call special in that order, before all it finds itself.
     blank = wordpiece_tokenizer({BERT["unknown"]: 0}, lowercase)
     characters = alphabet(texts(), blank, vocab_size)
     first = [*BERT.values(), *characters]
@@ -84,6 +86,7 @@ def alphabet(texts: Iterable[str], tokenizer: Tokenizer, vocab_size: int) -> lis
         if character.isspace():
             del counts[character]
 
+    # A tie is broken by code point: the counter has the order in which it met them.
     wanted = COVERED * counts.total()
     most = max(1, int(LARGEST_ALPHABET * vocab_size))
     chosen: list[str] = []
@@ -105,6 +108,7 @@ def normalised(texts: Iterable[str], tokenizer: Tokenizer) -> Iterator[str]:
 
 def stands_inside(character: str) -> bool:
     """Whether a character can be inside a word, which BERT cuts at others."""
+    # Asked of the library, since its own table of punctuation decides.
     before = pre_tokenizers.BertPreTokenizer()
     text = normalizers.BertNormalizer(lowercase=False).normalize_str(f"a{character}a")
     return len(before.pre_tokenize_str(text)) == 1

@@ -92,6 +92,28 @@ def test_the_reference_needs_nothing_installed() -> None:
     )
 
 
+def test_the_reference_lists_the_trainer() -> None:
+    """Every option of its commands, and every key of its recipes with its default."""
+    import dataclasses
+
+    from shards.config import to_dict
+    from trainer import config, options
+
+    page = (ROOT / "docs" / "reference.md").read_text("utf-8")
+    commands, keys = page.split("## Commands of `trainer`")[1].split("## Recipe keys of `trainer`")
+    for kind in (options.Pretrain, options.Evaluate, options.Export, options.Show, options.Recipes):
+        for field in dataclasses.fields(kind):
+            shown = field.metadata.get("flag")
+            if shown and not shown.positional:
+                assert f"`--{field.name.replace('_', '-')}" in commands, field.name
+
+    for key in config.flatten(to_dict(config.Recipe())):
+        table, _, name = key.rpartition(".")
+        heading = f"### `[{table}]` of `trainer`" if table else "### Top of a recipe of `trainer`"
+        section = keys.split(heading)[1].split("\n### ")[0]
+        assert f"| `{name}` |" in section, key
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text("utf-8")):

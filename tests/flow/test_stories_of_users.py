@@ -4,6 +4,7 @@ Each story runs the commands that the pages of docs/ name, on real data, with ex
 """
 
 import json
+import lzma
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -40,6 +41,19 @@ input = "in/*.txt"
 [tokenizer]
 vocab_size = 300
 """
+
+
+@pytest.fixture
+def trainer(capsys: pytest.CaptureFixture[str]) -> Corpus:
+    """Run the command `trainer` in this process: (exit code, stdout, stderr)."""
+    from trainer.cli import main
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        code = main([str(argument) for argument in arguments])
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run
 
 
 # --- a data engineer whose archives come every week (docs/weekly.md)
@@ -188,3 +202,81 @@ def test_a_recipe_that_changes_ids_asks(tmp_path: Path, corpus: Corpus) -> None:
 
     assert build("**/week*.txt", "--yes")[0] == 0
     assert ids(home, "valid") != held_out
+
+
+# --- a student with a language of her own
+
+
+def test_a_student_with_a_language_of_her_own(
+    tmp_path: Path, corpus: Corpus, trainer: Corpus
+) -> None:
+    """Basque, which langdetect does not know, in a folder beside texts of other languages."""
+    sentences = data_file("langid/sentences.tsv.xz")
+    if sentences is None:
+        pytest.skip("no test data: langid")
+    by_language: dict[str, list[str]] = {"eu": [], "es": [], "fr": []}
+    for line in lzma.decompress(sentences.read_bytes()).decode().splitlines():
+        language, _, text = line.partition("\t")
+        if language in by_language:
+            by_language[language].append(text)
+    (tmp_path / "texts").mkdir()
+    for language, texts in by_language.items():
+        for number in range(0, 120, 6):
+            name = f"{language}-{number:03d}.txt"
+            (tmp_path / "texts" / name).write_text("\n".join(texts[number : number + 6]))
+
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(
+        '[sources.mine]\nkind = "files"\ninput = "texts"\nlanguage = "eu"\n'
+        "[tokenizer]\nvocab_size = 600\n[shards]\nvalid_fraction = 0.2\n"
+    )
+    home, run = tmp_path / "home", tmp_path / "run"
+    code, _, said = corpus("build", recipe, "--home", home)
+    assert code == 0
+    # What is not Basque is rejected, with its reason, and can be looked at.
+    assert "ingest mine: 60 records, 20 documents, 40 language\n" in said
+    _, shown, _ = corpus("show", home, "--rejects", "--reason", "language")
+    assert shown.count("es-") + shown.count("fr-") >= 3
+    code, why, _ = corpus("why", home, "eu-006.txt")
+    assert code == 0 and "path: eu-006.txt\nposition: 0\noutcome: kept\n" in why
+    assert '- "eu"' in (home / "shards" / "README.md").read_text()
+
+    # The first model: trained, judged, asked.
+    small = ("--steps", "4", "--batch", "8", "--evaluation.every", "4", "--save-every", "4")
+    assert trainer("pretrain", "--shards", home, "--run", run, "--recipe", "tiny", *small)[0] == 0
+    code, said, _ = trainer("evaluate", "--run", run)
+    assert code == 0 and "step 4" in said and "perplexity" in said
+    code, said, _ = trainer("show", run, "--fill", "Euskara <mask> da.")
+    assert code == 0 and len(said.splitlines()) >= 1
+
+
+def test_a_language_that_no_detector_knows(tmp_path: Path, corpus: Corpus) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.txt").write_text("Latgola ir regions Latvejis austrumūs. " * 5)
+    (tmp_path / "in" / "b.txt").write_text("Latgolys sova volūda ir latgalīšu volūda. " * 5)
+    recipe, home = tmp_path / "recipe.toml", tmp_path / "home"
+
+    recipe.write_text(TEXTS.replace("[tokenizer]", 'language = "ltg"\n[tokenizer]'))
+    code, _, said = corpus("build", recipe, "--home", home)
+    assert code == 2
+    assert "hint:" in said and 'label = "ltg"' in said
+
+    recipe.write_text(TEXTS.replace("[tokenizer]", 'label = "ltg"\n[tokenizer]'))
+    assert corpus("build", recipe, "--home", home)[0] == 0
+    assert '- "ltg"' in (home / "shards" / "README.md").read_text()
+
+
+# --- a researcher after the paper's tables
+
+
+def test_a_researcher_asks_what_the_run_will_take(trainer: Corpus) -> None:
+    """Before there is a corpus: the paper's first row on eight GPUs, from a number of tokens."""
+    plan = ("pretrain", "--recipe", "roberta-base", "--dry-run", "--tokens", "33_000_000_000")
+    code, said, _ = trainer(*plan, "--devices", "8", "--device-kind", "H200", "--json")
+    assert code == 0
+    figures = json.loads(said)
+    assert figures["parameters"] == 124_697_433  # as published, with the head
+    assert (figures["tokens_per_step"], figures["steps"]) == (4_194_304, 500_000)
+    assert figures["epochs"] == {"all": pytest.approx(57.2, abs=0.05)}
+    assert figures["hours"] == pytest.approx(110.7, abs=0.05)
+    assert figures["assumption"] == "40% of the peak"

@@ -105,3 +105,98 @@ def test_the_first_line_of_the_log_tells_the_format(
     else:
         assert (start["pairs"], start["random"], start["trimmed"], start["dropped"]) == (0, 0, 0, 0)
     assert 0.3 < start["fill"] <= 1
+
+
+# --- learning
+
+
+@pytest.fixture(scope="module")
+def novels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from trainer_fixtures import novel_shards
+
+    return novel_shards(tmp_path_factory.mktemp("novels") / "shards", 1000, 3)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("unit", ["token", "word", "span"])
+@pytest.mark.parametrize(
+    "name", ["full-sentences", "doc-sentences", "segment-pair", "sentence-pair"]
+)
+def test_perplexity_falls_on_books(novels: Path, tmp_path: Path, name: str, unit: str) -> None:
+    """On one common format and masks, whatever the run is trained on: far below the number of ids,
+    and lower at each validation."""
+    run = tmp_path / "run"
+    runs.train(
+        [
+            "pretrain",
+            *("--shards", str(novels), "--run", str(run)),
+            *runs.MINI,
+            *("--data.format", name, "--masking.unit", unit),
+            *("--model.positions", "64", "--data.length", "64", "--optim.lr", "3e-3"),
+            *("--steps", "300", "--evaluation.every", "100", "--evaluation.samples", "64"),
+        ]
+    )
+    lines = [line for line in runs.log(run) if line["kind"] == "valid" and line["source"] == "all"]
+    found = [line["perplexity"] for line in lines]
+    assert len(found) == 3 and found == sorted(found, reverse=True)
+    assert found[-1] < 400
+
+
+# --- what cannot work, in one line
+
+
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]], ids=["run", "dry-run"])
+def test_what_cannot_work_is_said_in_one_line(
+    shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], dry: list[str]
+) -> None:
+    import tokenizers
+
+    tokenizer = small_tokenizer()
+    one = patterned_documents(0, 1, 300)
+    alone = write_shards(tmp_path / "alone", tokenizer, {("train", "a"): [one, one]})
+    wordless = write_shards(tmp_path / "wordless", tokenizer, {("train", "a"): [one * 40]})
+    letters = tokenizers.Tokenizer(tokenizers.models.BPE({"a": 0, "b": 1, "ab": 2}, [("a", "b")]))
+    (wordless / "tokenizer.json").write_text(letters.to_str())
+
+    for folder, flags, what, hint in (
+        (alone, ["--data.format", "segment-pair"], "source a has no pairs", "doc-sentences"),
+        (alone, ["--data.format", "sentence-pair"], "needs two documents", "full-sentences"),
+        (wordless, ["--masking.unit", "span"], "does not tell where words begin", "unit token"),
+        (wordless, ["--masking.unit", "word"], "does not tell where words begin", "unit token"),
+        (
+            shards,
+            ["--masking.unit", "word", "--masking.style", "fairseq"],
+            "fairseq masks single tokens",
+            "--masking.style exact",
+        ),
+        (
+            shards,
+            ["--data.short-seq-prob", "2"],
+            "data.short_seq_prob: 2.0 is not in [0, 1]",
+            "flag",
+        ),
+        (shards, ["--data.length", "7"], "data.length: 7 is not from 8 to", "flag"),
+    ):
+        run = tmp_path / "run"
+        arguments = ["pretrain", "--shards", str(folder), "--run", str(run), *runs.MINI, *dry]
+        assert main([*arguments, "--steps", "10", *flags]) == 2
+        said = capsys.readouterr()
+        lines = said.err.strip().splitlines()
+        assert said.out == "" and len(lines) == 2, said
+        assert lines[0].startswith("error: ") and what in lines[0]
+        assert lines[1].startswith("hint: ") and hint in lines[1]
+        assert not run.exists()
+
+
+def test_a_dry_run_tells_what_the_format_makes(
+    shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["pretrain", "--shards", str(shards), *runs.MINI, "--dry-run", "--steps", "10"]
+    assert main([*arguments, "--data.format", "segment-pair"]) == 0
+    line = capsys.readouterr().out.splitlines()[1]
+    assert line.startswith("format       segment-pair: ")
+    assert "50.0% of them random" in line and "trimmed" in line and "borrowed (used twice)" in line
+    assert main([*arguments, "--data.format", "doc-sentences"]) == 0
+    line = capsys.readouterr().out.splitlines()[1]
+    assert line.startswith("format       doc-sentences: ")
+    assert line.endswith(" sequences, every token used once an epoch")

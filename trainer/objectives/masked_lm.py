@@ -19,8 +19,3 @@ def masked_lm_sum(logits_MV: Tensor, labels_M: Tensor) -> Tensor:
     if logits_MV.dtype != torch.float64:
         logits_MV = logits_MV.float()
     return F.cross_entropy(logits_MV, labels_M, ignore_index=IGNORED, reduction="sum")
-
-
-def hits(logits_MV: Tensor, labels_M: Tensor) -> Tensor:
-    """How many masked tokens the model ranks first, a 0-dim int64 tensor."""
-    return ((logits_MV.argmax(-1) == labels_M) & (labels_M != IGNORED)).sum()

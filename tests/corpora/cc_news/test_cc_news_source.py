@@ -282,7 +282,7 @@ def test_trafilaturas_switches_reach_it(tmp_path: Path) -> None:
         ({"end": "2016-02-30"}, "is not a day such as 2016-09-01"),
         ({"start": "2018-01-01", "end": "2018-01-01"}, "is not after start"),
         ({"min_characters": 0}, "less than 1"),
-        ({"language": "english"}, "is not known; known: any, af"),
+        ({"language": "english"}, "language: 'english' is not known: it cannot be told"),
         ({"min_chars": 3}, "unknown key"),
     ],
 )

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from tokenizers import Tokenizer
 
+from pipelines.cli import main
 from pipelines.recipe import TokenizerConfig, parse_recipe
 from pipelines.stages.given_tokenizer import load_given, load_vocabulary
 from pipelines.stages.wordpiece import (
@@ -20,6 +21,7 @@ from pipelines.stages.wordpiece import (
     wordpiece_tokenizer,
 )
 from shards.errors import UserError
+from shards.manifest import read_manifest
 from shards.roles import BERT, is_lossless, roles_of
 
 TEXTS = [
@@ -219,3 +221,48 @@ def test_new_settings_leave_digests_as_they_were() -> None:
     plain = recipe("")
     assert set(deciding(plain)["tokenizer"]) == {"vocab_size", "sources", "sample_bytes"}
     assert recipe_digest(plain) != recipe_digest(recipe('kind = "wordpiece"\nvocab_size = 50265'))
+
+
+@pytest.mark.builds
+def test_a_wordpiece_home_from_text_to_verified_shards(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same bytes whatever slices and workers; unknown tokens are counted everywhere."""
+    texts = [f"{line} ☃{number} {'x' * 101}" for number, line in enumerate(TEXTS)]
+    (tmp_path / "texts").mkdir()
+    for number in range(12):
+        text = "\n\n".join(texts[number::12])
+        (tmp_path / "texts" / f"{number}.txt").write_text(text, "utf-8")
+    (tmp_path / "recipe.toml").write_text(
+        '[sources.a]\nkind = "files"\ninput = "texts/*.txt"\nlanguage = "en"\n'
+        '[tokenizer]\nkind = "wordpiece"\nvocab_size = 250\nlowercase = true\n'
+        "[dedup]\nmax_removed = 1.0\nnear = false\n"
+    )
+    for home, more in (("one", []), ("two", ["--sources.a.slice-bytes", "2000"])):
+        workers = ["--workers", "0" if home == "one" else "2"]
+        folder = str(tmp_path / home)
+        command = ["build", str(tmp_path / "recipe.toml"), "--home", folder, *workers, *more]
+        assert main(command) == 0
+    shards = [tmp_path / home / "shards" for home in ("one", "two")]
+    names = sorted(path.name for path in shards[0].iterdir())
+    assert names == sorted(path.name for path in shards[1].iterdir()) and len(names) == 5
+    for name in names:
+        assert (shards[0] / name).read_bytes() == (shards[1] / name).read_bytes(), name
+
+    capsys.readouterr()
+    assert main(["verify", str(tmp_path / "one"), "--json"]) == 0
+    verified = json.loads(capsys.readouterr().out)
+    assert main(["stats", str(tmp_path / "one"), "--json"]) == 0
+    total = json.loads(capsys.readouterr().out)["total"]
+    assert verified["whole"] and verified["unknown"] == total["unknown"] >= 36
+    card = (shards[0] / "README.md").read_text("utf-8")
+    assert f"not lossless: {total['unknown']} of {total['tokens']:,} tokens are the unknown" in card
+
+    manifest = read_manifest(str(shards[0])).tokenizer
+    assert not manifest.lossless
+    assert manifest.roles == {"start": 2, "pad": 0, "end": 3, "unknown": 1, "mask": 4}
+    assert main(["stats", str(tmp_path / "one")]) == 0
+    assert "unknown tokens" in capsys.readouterr().out
+    for form in ("jsonl.zst", "parquet"):
+        out = tmp_path / form
+        assert main(["export", str(tmp_path / "one"), str(out), "--format", form]) == 0

@@ -21,12 +21,14 @@ from trainer_fixtures import (
 
 import shards
 from shards.errors import UserError
+from trainer.chance import MASK, draw, make_key
 from trainer.config import DataConfig, MaskingConfig, check, load_recipe
 from trainer.data.gather import Buffers, Masker, word_kinds
 from trainer.data.loader import Loader, Share, arrays_of
 from trainer.data.order import make_order
 from trainer.data.samples import Data, open_data, open_samples, open_training
 from trainer.formats.index import PLANS, Format, FormatName, make_index
+from trainer.masking.spans import LENGTHS, length_thresholds, span_length
 from trainer.masking.tokens import IGNORED
 
 FORMATS: tuple[FormatName, ...] = (
@@ -482,3 +484,143 @@ def test_a_shard_of_more_tokens_than_a_part_can_name(
     with pytest.raises(UserError, match="doc-sentences takes shards of at most 10 tokens"):
         make_index(shard, Format(name="doc-sentences", length=64))
     make_index(shard, Format(length=64))
+
+
+# --- masks over many tokens
+
+
+@pytest.fixture(scope="module")
+def worded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Half a million tokens of a vocabulary in which the even ids begin words; the sentences are
+    long, so that few spans are cut short."""
+    tokenizer = small_tokenizer()
+    tokenizer.add_tokens([f"{' ' if i % 2 == 0 else ''}w{i}" for i in range(2000)])
+    size = tokenizer.get_vocab_size()
+    generator = np.random.Generator(np.random.PCG64(0))
+    documents = [list(generator.integers(size - 2000, size, (4, 500))) for _ in range(250)]
+    folder = tmp_path_factory.mktemp("worded") / "shards"
+    return write_shards(folder, tokenizer, {("train", "a"): [documents]})
+
+
+def check_masks(folder: Path, masking: MaskingConfig, epochs: int) -> None:
+    """Rate, 80/10/10, random ids, whole words and lengths of spans, within sampling error, over so
+    many times half a million tokens."""
+    data = open_data([str(folder)], "train", 512, False)
+    special = data.tokenizer.reserved
+    mask_id, size = data.tokenizer.special["<mask>"], data.tokenizer.vocab_size
+    kinds = word_kinds(data)
+    chosen = candidates = 0
+    fates = np.zeros(3)  # masked, kept, random
+    draws = 0.0  # of fates
+    drawn = np.zeros(size)
+    drawn_lengths_of_all: list[np.ndarray] = []  # of spans, in words
+
+    for epoch in range(epochs):
+        buffers = everything(data, epoch, masking)
+        truth = unmasked(buffers)
+        hidden = np.zeros(truth.shape, bool)
+        real = buffers.labels != IGNORED
+        hidden.reshape(-1)[buffers.places[real]] = True
+        ordinary = ~np.isin(truth, special)
+        assert not (hidden & ~ordinary).any()
+        assert hidden.sum() == real.sum()
+
+        budget = np.floor(0.15 * ordinary.sum(1) + 0.5)
+        if masking.style == "exact":
+            # Words are never cut, so a row may have a token or two less than its budget.
+            short = budget - hidden.sum(1)
+            assert (short >= 0).all() and short.mean() < 0.05
+        chosen += int(hidden.sum())
+        candidates += int(ordinary.sum())
+
+        begins = ordinary & ((kinds[truth] & 1 > 0) | ~np.roll(ordinary, 1, 1))
+        if masking.unit != "token":
+            # A token that continues a word is hidden exactly where the token before it is.
+            inside = ordinary & ~begins
+            assert (hidden[inside] == np.roll(hidden, 1, 1)[inside]).all()
+
+        seen = buffers.ids[hidden]
+        kept, masked = seen == truth[hidden], seen == mask_id
+        fates += [masked.sum(), kept.sum(), (~kept & ~masked).sum()]
+        assert not np.isin(seen[~masked], special).any()
+        drawn += np.bincount(seen[~kept & ~masked], minlength=size)
+        draws += hidden.sum()
+
+        if masking.unit == "span":
+            places = buffers.places[real]
+            left, right, offset = (
+                array[real] for array in (buffers.left, buffers.right, buffers.offset)
+            )
+            flat = hidden.reshape(-1)
+            assert not flat[left].any() and not flat[right].any()
+            assert (places == left + offset).all() and (offset >= 1).all()
+            words = np.cumsum(begins.reshape(-1))
+            order = np.flatnonzero(offset == 1)
+            rows = places[order] // 512
+            lengths = words[right[order] - 1] - words[left[order]]
+            drawn_here = drawn_lengths(epoch, rows)
+            drawn_lengths_of_all.append(drawn_here)
+            # The budget and special ids cut spans short, and nothing makes them longer.
+            assert (lengths <= drawn_here).all()
+            last = np.append(rows[3:] != rows[:-3], [True] * 3)  # of the last three
+            cut = last | ~ordinary.reshape(-1)[right[order]]
+            assert (lengths == drawn_here)[~cut].mean() > 0.995
+
+    rate = chosen / candidates
+    if masking.style == "exact":
+        assert abs(rate - 0.15) < 0.001
+    else:
+        assert abs(rate - 0.15) < 4 * np.sqrt(0.15 * 0.85 / candidates)
+
+    # One draw decides for a span of several tokens, so those deviate as fewer draws do.
+    independent = draws / 10 if masking.unit == "span" else draws
+    for share, wanted in zip(fates / draws, (0.8, 0.1, 0.1)):
+        assert abs(share - wanted) < 4 * np.sqrt(wanted * (1 - wanted) / independent)
+
+    # All ordinary ids are equally likely as replacements.
+    allowed = np.setdiff1d(np.arange(size), special)
+    expected = drawn[allowed].mean()
+    chi2 = ((drawn[allowed] - expected) ** 2 / expected).sum()
+    assert abs(chi2 - (len(allowed) - 1)) < 5 * np.sqrt(2 * (len(allowed) - 1))
+
+    if masking.unit == "span":
+        lengths = np.concatenate(drawn_lengths_of_all)
+        shares = 0.2 * 0.8 ** np.arange(10)
+        shares /= shares.sum()
+        mean = float((shares * np.arange(1, 11)).sum())
+        assert mean == pytest.approx(3.80, abs=0.005)
+        assert abs(lengths.mean() - mean) < 4 * 2.6 / np.sqrt(len(lengths))
+
+
+def drawn_lengths(epoch: int, rows: np.ndarray) -> np.ndarray:
+    """The lengths in words that the spans of `rows`, in order, were drawn with."""
+    numbers = np.arange(len(rows)) - np.searchsorted(rows, rows)
+    thresholds = length_thresholds(0.2, 10)
+    lengths = []
+    for row, number in zip(rows, numbers):
+        key = make_key(0, MASK, epoch, row)
+        bits = np.uint64(draw(np.uint64(key), LENGTHS + number))
+        lengths.append(span_length(bits, thresholds))
+    return np.array(lengths)
+
+
+MASKINGS = [
+    MaskingConfig(unit="word"),
+    MaskingConfig(unit="span"),
+    MaskingConfig(style="bernoulli"),
+]
+
+
+def name_of(masking: MaskingConfig) -> str:
+    return f"{masking.unit}-{masking.style}"
+
+
+@pytest.mark.parametrize("masking", MASKINGS, ids=name_of)
+def test_masks_over_a_million_tokens(worded: Path, masking: MaskingConfig) -> None:
+    check_masks(worded, masking, 2)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("masking", MASKINGS, ids=name_of)
+def test_masks_over_ten_million_tokens(worded: Path, masking: MaskingConfig) -> None:
+    check_masks(worded, masking, 21)

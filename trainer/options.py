@@ -1,0 +1,130 @@
+"""The options of each command, as frozen dataclasses: `trainer/flags.py` makes flags of the fields,
+and their help of the docstrings."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from trainer.config import Recipe
+from trainer.flags import flag
+
+Device = Literal["auto", "cpu", "cuda"]
+
+Masks = Literal["exact", "fairseq"]
+
+PLAN = "before a run"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pretrain:
+    """Train on shards. Every setting of the recipe is also a flag, which overrides the recipe."""
+
+    shards: tuple[str, ...] = flag((), "DIR", "data and run")
+    """A home, or its shards/ folder; repeat the flag for several. With --resume, default: the
+    shards of the run."""
+    run: str = flag("", "RUN", "data and run")
+    """Folder for the checkpoints and the log."""
+    recipe: str = flag("", "NAME", "data and run")
+    """Name of a recipe, or path of a .toml file. Default: roberta-base; with --resume, the recipe
+    of the run."""
+    resume: bool = flag(False, "", "data and run")
+    """Continue from the newest whole checkpoint, or start at step 0 if there is none."""
+    init: str = flag("", "DIR", "data and run")
+    """Start from the weights of another run, of a Hugging Face directory, or of a hub id."""
+    init_step: str = flag("", "N|best", "data and run", common=False)
+    """With --init RUN: the checkpoint to start from. Default: the newest whole one."""
+    mix: tuple[str, ...] = flag((), "NAME=X", "data and run", common=False)
+    """NAME=2 shows the samples of source NAME twice as often; repeat the flag for several."""
+
+    dry_run: bool = flag(False, "", PLAN)
+    """Print what the run will need (epochs, memory, disk, time), and do not train."""
+    tokens: int = flag(0, "N", PLAN)
+    """With --dry-run: assume this many training tokens. Takes the place of --shards, so that a run
+    can be planned before there is a corpus."""
+    devices: int = flag(0, "N", PLAN, common=False)
+    """With --dry-run: assume this many devices. Default: as many as torchrun started, or 1."""
+    device_kind: str = flag("", "NAME", PLAN, common=False)
+    """With --dry-run: assume devices of this kind, such as H200 or cpu. Default: the one here."""
+    tokens_per_second: float = flag(0.0, "X", PLAN, common=False)
+    """With --dry-run: assume this speed of all devices together. Default: 40 % of a GPU's peak."""
+    json: bool = flag(False, "", PLAN)
+    """With --dry-run: print one JSON object on stdout."""
+
+    device: Device = flag("auto", "", "while training")
+    """auto is CUDA if there is a GPU, otherwise the CPU."""
+    track: tuple[Literal["tensorboard", "wandb"], ...] = flag(
+        (), "", "while training", common=False
+    )
+    """Also log to this tracker; repeat the flag for both."""
+    settings: Recipe = Recipe()
+    """The settings of the recipe."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluate:
+    """Compute validation perplexity and masked accuracy by source. The masked samples are stored
+    and their format is fixed, so the figures of different runs can be compared."""
+
+    run: str = flag("", "RUN")
+    """Folder of the run. Required."""
+    shards: tuple[str, ...] = flag((), "DIR")
+    """Shards with a validation split; repeat the flag for several. Default: those of the run."""
+    step: str = flag("", "N|best")
+    """Step of the checkpoint, or best: the one that --keep-best kept. Default: the newest whole
+    one."""
+    samples: int = flag(0, "N")
+    """Use at most this many samples of each source. Default: the number used in training."""
+    masks: Masks = flag("exact")
+    """fairseq masks as fairseq does, special ids too, to compare with its papers: for runs that
+    were trained with masking.style fairseq."""
+    device: Device = flag("auto")
+    """auto is CUDA if there is a GPU, otherwise the CPU."""
+    json: bool = flag(False)
+    """Print one JSON object on stdout."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Export:
+    """Write a checkpoint as a Hugging Face directory, then read it back and compare."""
+
+    run: str = flag("", "RUN")
+    """Folder of the run. Required."""
+    out: str = flag("", "DIR")
+    """Folder to write to; it must be empty or not exist. Required."""
+    step: str = flag("", "N|best")
+    """Step of the checkpoint, or best: the one that --keep-best kept. Default: the newest whole
+    one."""
+    json: bool = flag(False)
+    """Print one JSON object on stdout."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Show:
+    """Draw the curves of a run as a PNG. With --sample: print a training sample with its masks.
+    With --fill: print what the model fills in."""
+
+    run: str = flag("", "RUN", "arguments", positional=True)
+    """Folder of the run."""
+    out: str = flag("", "FILE")
+    """Path of the PNG. Default: RUN/curves.png."""
+    fill: str = flag("", "TEXT")
+    """Print the likeliest tokens for each <mask> in this text."""
+    step: str = flag("", "N|best")
+    """With --fill: the checkpoint. Default: the newest whole one."""
+    sample: int | None = flag(None, "N")
+    """Print this sample of the endless training order, counted from 0, with its masks."""
+    shards: tuple[str, ...] = flag((), "DIR")
+    """With --sample: the shards; repeat the flag for several. Default: those of the run."""
+    recipe: str = flag("", "NAME")
+    """With --sample: the recipe. Default: that of the run."""
+    json: bool = flag(False)
+    """Print one JSON object on stdout."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipes:
+    """List the built-in recipes and where their numbers come from, or print one as TOML."""
+
+    name: str = flag("", "NAME", "arguments", positional=True)
+    """Print this recipe, with every default written out."""
+    json: bool = flag(False)
+    """Print the list as one JSON object on stdout."""
