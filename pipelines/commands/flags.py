@@ -47,7 +47,7 @@ COMMON = (
 )
 """The keys of a recipe that `corpus build --help` lists; `--help-all` lists every key."""
 
-RECIPE_HELP = "A .toml file, or the name of a recipe in the package (corpus recipes lists them)."
+RECIPE_HELP = "A .toml file, or a name that `corpus recipes` lists."
 
 BEAM_TOO = "Options of Apache Beam, such as --runner=SparkRunner, are passed on."
 
@@ -169,10 +169,7 @@ def _help_with_recipe(name: str, text: str, arguments: list[str]) -> str:
     options = [option for section in keys for option in section.options if option.key in common]
     options.sort(key=lambda option: common.index(option.key))
     often = Section("keys of the recipe that are often set", tuple(options))
-    note = (
-        f"Every key of the recipe is a flag: corpus {name} RECIPE --help-all lists them, and "
-        f"docs/reference.md explains them. {BEAM_TOO}"
-    )
+    note = f"Every key of the recipe is a flag: --help-all lists them. {BEAM_TOO}"
     return page(how, text, [named, shortened(run), shortened(often)], note)
 
 
