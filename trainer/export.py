@@ -1,7 +1,7 @@
 """A checkpoint as a Hugging Face directory: `config.json`, `model.safetensors`, the tokenizer, a
-model card.
+model card; and `heads.safetensors` where a head was trained that transformers has no place for.
 
-Weights keep their published names, so `model.safetensors` is the same to the byte for the same
+Weights have their published names, so `model.safetensors` is the same to the byte for the same
 weights. An export is read back and compared before the command succeeds.
 """
 
@@ -19,12 +19,17 @@ from trainer import checkpoint
 from trainer.checkpoint import State
 from trainer.config import ModelConfig
 from trainer.export_tokenizer import write_json, write_tokenizer
-from trainer.models.roberta import MaskedLM, build, count_parameters, published_state
-from trainer.pretrained import WEIGHTS, load_pretrained, read_config
+from trainer.models.encoder import first_position, token_types
+from trainer.models.names import is_ours
+from trainer.models.pretraining import PretrainingModel, build, published_state
+from trainer.models.sizes import count_parameters
+from trainer.pretrained import HEADS, WEIGHTS, load_pretrained, read_config
 from trainer.run_info import RunInfo, read_run_info
 
 # The largest difference to the logits of transformers, which adds in another order.
 TOLERANCE = 1e-4
+
+FAMILIES = {"roberta": "RoBERTa", "bert": "BERT"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,11 +56,10 @@ def export(run: Path, out: Path, step: str = "") -> Exported:
     model = checkpoint.load_model(path, state).eval()
     try:
         out.mkdir(parents=True, exist_ok=True)
-        roles = write_tokenizer(run, out, model.config.positions, "roberta")
+        roles = write_tokenizer(run, out, model.config.positions, model.config.family)
         write_json(out / "config.json", hugging_face_config(model.config, roles))
-        weights = {name: tensor.contiguous() for name, tensor in published_state(model).items()}
-        files.write_bytes(str(out / WEIGHTS), safetensors.torch.save(weights, {"format": "pt"}))
-        files.write_bytes(str(out / "README.md"), model_card(run, state).encode())
+        write_weights(model, out)
+        files.write_bytes(str(out / "README.md"), model_card(run, state, model.config).encode())
     except OSError as error:
         raise UserError(
             f"{out}: cannot be written: {error}", "make room, or name another --out", 3
@@ -74,7 +78,7 @@ def export(run: Path, out: Path, step: str = "") -> Exported:
 
 
 @torch.no_grad()
-def compare(model: MaskedLM, out: Path) -> float | None:
+def compare(model: PretrainingModel, out: Path) -> float | None:
     """Read an export back: its weights and logits must equal those of `model` to the bit, and the
     logits of transformers, where it is installed, must be within TOLERANCE.
 
@@ -87,10 +91,8 @@ def compare(model: MaskedLM, out: Path) -> float | None:
     generator = torch.Generator().manual_seed(0)
     shape = (2, min(16, config.positions))
     ids = torch.randint(config.pad_id + 1, config.vocab_size, shape, generator=generator)
-    lengths = torch.full((2, 1), shape[1])
-    places = torch.arange(ids.numel())
-    logits = model(ids, lengths, places)[:, : config.vocab_size]
-    logits_again = again(ids, lengths, places)[:, : config.vocab_size]
+    logits = all_logits(model, ids)
+    logits_again = all_logits(again, ids)
 
     stored = published_state(again)
     same = [torch.equal(tensor, stored[name]) for name, tensor in published_state(model).items()]
@@ -103,8 +105,7 @@ def compare(model: MaskedLM, out: Path) -> float | None:
 
     if importlib.util.find_spec("transformers") is None:
         return None
-    theirs = transformers_logits(out, ids, config.pad_id)
-    difference = float((theirs.reshape(logits.shape) - logits).abs().max())
+    difference = float((transformers_logits(out, ids, config) - logits).abs().max())
     if difference > TOLERANCE:
         raise UserError(
             f"{out}: transformers gives logits that differ by {difference:.2g}",
@@ -114,26 +115,64 @@ def compare(model: MaskedLM, out: Path) -> float | None:
     return difference
 
 
-def transformers_logits(directory: Path, ids: Tensor, pad_id: int) -> Tensor:
-    """The logits (B, T, V) that transformers gives for `ids` (B, T) int64."""
-    from transformers import AutoModelForMaskedLM
+def all_logits(model: PretrainingModel, ids: Tensor) -> Tensor:
+    """Every logit that transformers has too for `ids` (B, T) int64, in one row: those of the
+    vocabulary, then those of the next sentence where a BERT has that head."""
+    hidden = model.encoder(ids)
+    logits = model.masked_logits(hidden, torch.arange(ids.numel()))
+    found = logits[:, : model.config.vocab_size].reshape(-1)
+
+    if architecture(model.config) != "BertForPreTraining":
+        return found
+    whole = torch.full((len(ids), 1), ids.shape[1])
+    return torch.cat([found, model.next_logits(hidden, whole).reshape(-1)])
+
+
+def transformers_logits(directory: Path, ids: Tensor, config: ModelConfig) -> Tensor:
+    """`all_logits` as transformers computes them."""
+    import transformers
     from transformers.utils import logging
 
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    model = AutoModelForMaskedLM.from_pretrained(str(directory)).eval()
-    logits: Tensor = model(input_ids=ids, attention_mask=(ids != pad_id).long()).logits
-    return logits
+    kind = getattr(transformers, architecture(config))
+    model = kind.from_pretrained(str(directory)).eval()
+    answer = model(input_ids=ids, attention_mask=torch.ones_like(ids))
+    if architecture(config) == "BertForPreTraining":
+        parts = [answer.prediction_logits, answer.seq_relationship_logits]
+    else:
+        parts = [answer.logits]
+    return torch.cat([part.reshape(-1) for part in parts])
 
 
 # --- the files
+
+
+def architecture(config: ModelConfig) -> str:
+    """The class of transformers that the weights fit."""
+    if config.family == "roberta":
+        return "RobertaForMaskedLM"
+    return "BertForPreTraining" if config.next_head else "BertForMaskedLM"
+
+
+def write_weights(model: PretrainingModel, out: Path) -> None:
+    """Write the weights: those that transformers has, and the heads that it lacks, if any."""
+    theirs: dict[str, Tensor] = {}
+    ours: dict[str, Tensor] = {}
+    for name, tensor in published_state(model).items():
+        part = ours if is_ours(name) else theirs
+        part[name] = tensor.contiguous()
+
+    files.write_bytes(str(out / WEIGHTS), safetensors.torch.save(theirs, {"format": "pt"}))
+    if ours:
+        files.write_bytes(str(out / HEADS), safetensors.torch.save(ours, {"format": "pt"}))
 
 
 def hugging_face_config(config: ModelConfig, roles: dict[str, int]) -> dict[str, object]:
     """`config.json` with every field, since the defaults of the class are not RoBERTa's (512
     positions, 2 token types, eps 1e-12). `roles` holds the ids of `start` and `end`."""
     return {
-        "architectures": ["RobertaForMaskedLM"],
-        "model_type": "roberta",
+        "architectures": [architecture(config)],
+        "model_type": config.family,
         "vocab_size": config.vocab_size,
         "hidden_size": config.hidden,
         "num_hidden_layers": config.layers,
@@ -142,8 +181,8 @@ def hugging_face_config(config: ModelConfig, roles: dict[str, int]) -> dict[str,
         "hidden_act": "gelu",
         "hidden_dropout_prob": config.dropout,
         "attention_probs_dropout_prob": config.attention_dropout,
-        "max_position_embeddings": config.positions + config.pad_id + 1,
-        "type_vocab_size": 1,
+        "max_position_embeddings": config.positions + first_position(config),
+        "type_vocab_size": token_types(config),
         "initializer_range": 0.02,
         "layer_norm_eps": config.layer_norm_eps,
         "pad_token_id": config.pad_id,
@@ -159,7 +198,7 @@ def hugging_face_config(config: ModelConfig, roles: dict[str, int]) -> dict[str,
     }
 
 
-def model_card(run: Path, state: State) -> str:
+def model_card(run: Path, state: State, config: ModelConfig) -> str:
     """README.md of the export: what the model was trained on, by digest, and with which settings.
 
     A run without a readable `run.json` gives a card that lists no sources and no shards.
@@ -177,9 +216,9 @@ library_name: transformers
 pipeline_tag: fill-mask
 ---
 
-# RoBERTa, step {state.step} of {state.recipe.get("steps")}
+# {FAMILIES[config.family]}, step {state.step} of {state.recipe.get("steps")}
 
-Pretrained with corpusmill by masked language modelling on {state.tokens:,} tokens, without padding.
+Pretrained with corpusmill on {state.tokens:,} tokens, without padding.
 
 ## Training data
 
