@@ -62,7 +62,10 @@ class Run:
     """Number of child processes; 0 does all work in this process. Default: one per core; on a
     cluster, one per Python worker of the engine."""
     dry_run: bool = False
-    """Only print what would be read, and the whole recipe."""
+    """Only print what would be read, what a build will take, and the settings that are no
+    defaults."""
+    verbose: bool = False
+    """With --dry-run: print every setting, the defaults too."""
     retrain: bool = False
     """Train the vocabulary again. Without it a build keeps the vocabulary of the home when
     documents were added."""

@@ -296,7 +296,8 @@ def word_kinds(data: Data) -> NDArray[np.uint8]:
     starts = word_starts(content)
     ends = word_ends(content)
 
-    kinds = np.full(data.tokenizer.vocab_size, STARTS, np.uint8)
+    # `fill` refuses ids beyond the vocabulary's size, so the table needs none of them.
+    kinds = np.full(max(data.tokenizer.vocab_size, len(starts)), STARTS, np.uint8)
     kinds[: len(starts)] = starts * STARTS + ends * ENDS
     kinds[data.tokenizer.reserved] = SPECIAL_ID
     return kinds
