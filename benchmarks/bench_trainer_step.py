@@ -41,8 +41,10 @@ from trainer.data.order import make_order
 from trainer.data.samples import Data, open_data
 from trainer.masking.tokens import IGNORED
 from trainer.metrics import peak_flops
-from trainer.models.roberta import MaskedLM, build, flops_per_token, published_state
-from trainer.objectives.masked_lm import masked_lm_sum
+from trainer.models.pretraining import PretrainingModel, build, published_state
+from trainer.models.sizes import flops_per_token
+from trainer.objectives.batch import Batch
+from trainer.objectives.losses import Losses
 from trainer.optim import flatten_gradients, make_adamw
 
 Step = Callable[[Tensor, Tensor, Tensor, int], None]
@@ -79,12 +81,12 @@ def main() -> None:
         Path(options.json).write_text(json.dumps({"schema_version": 1, **result}, indent=1) + "\n")
 
 
-def models(shape: ModelConfig, device: torch.device) -> tuple[MaskedLM, torch.nn.Module]:
+def models(shape: ModelConfig, device: torch.device) -> tuple[PretrainingModel, torch.nn.Module]:
     """Our model and transformers' with the same weights."""
     from transformers import RobertaConfig, RobertaForMaskedLM
 
     ours = build(shape, 0)
-    config = export.hugging_face_config(shape, {"<s>": 0, "</s>": 2})
+    config = export.hugging_face_config(shape, {"start": 0, "end": 2})
     for key in ("torch_dtype", "architectures", "model_type"):
         del config[key]
     theirs = RobertaForMaskedLM(RobertaConfig(**config))
@@ -98,10 +100,11 @@ def steps(options: argparse.Namespace, shape: ModelConfig) -> tuple[Step, Step]:
     device = torch.device(options.device)
     ours, theirs = models(shape, device)
     gradient = flatten_gradients(ours)
+    losses = Losses(ours, ("mlm",), pairs=False)
     our_adam = make_adamw(ours, load_recipe("roberta-base").optim)
     their_adam = torch.optim.AdamW(theirs.parameters(), lr=1e-4, fused=True)
     if options.compile:
-        ours.compile()
+        losses.compile()
         theirs.compile()
 
     def autocast() -> AbstractContextManager[None]:
@@ -111,9 +114,10 @@ def steps(options: argparse.Namespace, shape: ModelConfig) -> tuple[Step, Step]:
 
     def our_step(ids: Tensor, places: Tensor, labels: Tensor, masked: int) -> None:
         gradient.zero_()
+        lengths = (ids != shape.pad_id).sum(1, keepdim=True)
         with autocast():
-            logits = ours(ids, torch.full((len(ids), 1), ids.shape[1], device=device), places)
-        (masked_lm_sum(logits, labels) / masked).backward()
+            sums = losses(Batch(ids, lengths, places, labels))
+        (sums["mlm"] / masked).backward()
         our_adam.step()
 
     def their_step(ids: Tensor, places: Tensor, labels: Tensor, masked: int) -> None:

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import torch
 
 from shards.errors import UserError, nearest
-from trainer.config import Recipe, micro_batch
+from trainer.config import Recipe, micro_batch, phase_ends
 from trainer.data.order import Order
 from trainer.data.samples import Data
 from trainer.metrics import PEAKS, peak_flops
-from trainer.models.roberta import count_parameters, flops_per_token
+from trainer.models.sizes import count_parameters, flops_per_token
 from trainer.wording import duration, size
 
 # The share of a GPU's peak that a run is assumed to reach where no speed is given.
@@ -216,7 +216,7 @@ def plan(recipe: Recipe, corpus: Corpus, machine: Machine, rate: float = 0.0) ->
         disk_bytes=(kept + 1) * checkpoint,
         flops_per_token=flops,
         tokens_per_second=speed,
-        hours=tokens_per_step * recipe.steps / speed / 3600 if speed else None,
+        hours=run_tokens(recipe) / speed / 3600 if speed else None,
         assumption="" if rate else machine.assumption,
         warnings=[text for text in (too_few(recipe, corpus.samples), many_epochs(corpus)) if text],
     )
@@ -243,6 +243,16 @@ def many_epochs(corpus: Corpus) -> str:
         f"the run repeats its data: {shown} (BERT about 40); beyond {MANY_EPOCHS} epochs a model "
         "learns it by heart: give more data or fewer --steps, and use --keep-best"
     )
+
+
+def run_tokens(recipe: Recipe) -> int:
+    """The tokens of a whole run, with padding."""
+    total = 0
+    before = 0
+    for until, length in phase_ends(recipe):
+        total += (until - before) * recipe.batch * length
+        before = until
+    return total
 
 
 def epochs(recipe: Recipe, data: Data, order: Order) -> dict[str, float]:

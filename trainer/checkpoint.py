@@ -32,7 +32,14 @@ from shards.config import from_dict
 from shards.errors import UserError
 from shards.storage.files import TEMPORARY
 from trainer.config import ModelConfig, Recipe, known_keys, nest
-from trainer.models.roberta import WORDS, MaskedLM, build, load_published, published_state
+from trainer.models.pretraining import (
+    PretrainingModel,
+    build,
+    load_published,
+    published_parameters,
+    published_state,
+    without_padding,
+)
 
 FORMAT = 1
 
@@ -132,7 +139,7 @@ def last_checkpoint(run: Path) -> str:
 
 def save(
     run: Path,
-    model: MaskedLM,
+    model: PretrainingModel,
     optimizer: torch.optim.Optimizer,
     state: State,
     keep: int,
@@ -173,7 +180,7 @@ def save(
 
 
 def write_files(
-    folder: Path, model: MaskedLM, optimizer: torch.optim.Optimizer, state: State
+    folder: Path, model: PretrainingModel, optimizer: torch.optim.Optimizer, state: State
 ) -> None:
     """Write the files of a checkpoint and flush them to the disk."""
     weights = {name: tensor.contiguous() for name, tensor in published_state(model).items()}
@@ -188,16 +195,14 @@ def write_files(
         flush(path)
 
 
-def moments(model: MaskedLM, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+def moments(model: PretrainingModel, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """Adam's moments by name, without the rows beyond the vocabulary."""
     found = {}
-    for name, parameter in model.named_parameters():
+    for name, parameter in published_parameters(model):
         if parameter not in optimizer.state:
             continue
         for moment in MOMENTS:
-            tensor = optimizer.state[parameter][moment]
-            if name == WORDS:
-                tensor = tensor[: model.config.vocab_size]
+            tensor = without_padding(name, optimizer.state[parameter][moment], model.config)
             found[f"{moment}.{name}"] = tensor.contiguous()
     return found
 
@@ -316,20 +321,20 @@ def model_config(state: State) -> ModelConfig:
     return from_dict(Recipe, nest(keys)).model
 
 
-def load_model(path: Path, state: State) -> MaskedLM:
+def load_model(path: Path, state: State) -> PretrainingModel:
     """The model of a verified checkpoint, on the CPU in fp32, in training mode."""
     model = build(model_config(state), 0)
     load_published(model, safetensors.torch.load_file(path / WEIGHTS))
     return model
 
 
-def restore(path: Path, model: MaskedLM, optimizer: torch.optim.Optimizer) -> None:
+def restore(path: Path, model: PretrainingModel, optimizer: torch.optim.Optimizer) -> None:
     """Copy weights and moments of a verified checkpoint into `model` and `optimizer`, exactly."""
     load_published(model, safetensors.torch.load_file(path / WEIGHTS))
     stored = safetensors.torch.load_file(path / OPTIMIZER)
     step = torch.tensor(float(json.loads((path / STATE).read_text())["step"]))
 
-    for name, parameter in model.named_parameters():
+    for name, parameter in published_parameters(model):
         if not parameter.requires_grad:
             continue
         state = {"step": step.clone().to(parameter.device)}
@@ -341,7 +346,7 @@ def restore(path: Path, model: MaskedLM, optimizer: torch.optim.Optimizer) -> No
         optimizer.state[parameter] = state
 
 
-def empty_moments(model: MaskedLM, optimizer: torch.optim.Optimizer) -> None:
+def empty_moments(model: PretrainingModel, optimizer: torch.optim.Optimizer) -> None:
     """Make room for the moments, on a rank that receives them from rank 0."""
     for parameter in model.parameters():
         if parameter.requires_grad:

@@ -1,4 +1,4 @@
-"""`trainer`: pretrain, evaluate, export, show, recipes.
+"""`trainer`: pretrain, evaluate, export, show, compare, recipes.
 
 The options of each command are in `trainer/options.py`. Heavy imports wait until a command needs
 them, so that help is quick.
@@ -28,21 +28,23 @@ from trainer.config import (
 )
 from trainer.display import tell
 from trainer.flags import parse
-from trainer.options import Evaluate, Export, Pretrain, Recipes, Show
+from trainer.options import Compare, Evaluate, Export, Pretrain, Recipes, Show
 from trainer.run_info import find_shards
+from trainer.tables import TABLES, recipes_of, tables_of
 
 if TYPE_CHECKING:
     from trainer.budget import Corpus
 
 HELP = """usage: trainer COMMAND [OPTIONS]
 
-Pretrain a RoBERTa on shards.
+Pretrain a RoBERTa, a BERT or a SpanBERT on shards.
 
   pretrain   train on shards:               trainer pretrain --shards DIR --run RUN
   evaluate   compute validation perplexity: trainer evaluate --run RUN
   export     write a Hugging Face model:    trainer export --run RUN --out DIR
   show       draw curves, print a sample, or fill in masks: trainer show RUN
-  recipes    list the built-in recipes, or print one: trainer recipes [NAME]
+  compare    train the rows of a table of the RoBERTa paper: trainer compare 2 --shards DIR
+  recipes    list the built-in recipes by table, or print one: trainer recipes [NAME]
 
 trainer COMMAND --help lists the options of a command. On several GPUs (the -- keeps torchrun from
 reading the trainer's options):
@@ -375,6 +377,42 @@ def show_sample(options: Show, place: int) -> int:
     return 0
 
 
+def compare(arguments: list[str]) -> int:
+    """`trainer compare`."""
+    options = parse(Compare, "compare", arguments)
+    tables = {str(number): table for number, table in TABLES.items()}
+    if options.table not in tables:
+        raise UserError(
+            f"TABLE: {options.table!r} is not one of {', '.join(tables)}",
+            "for example: trainer compare 2 --shards DIR",
+        )
+    required("--shards", options.shards, "name a home or its shards/ folder: --shards DIR")
+    if options.seeds < 1:
+        raise UserError(f"--seeds: {options.seeds} is not at least 1", "for example --seeds 3")
+    for directory in options.shards:
+        refuse_remote(directory)
+
+    from trainer import compare
+    from trainer.scales import SCALES
+
+    plan = compare.Comparison(
+        table=tables[options.table],
+        scale_name=options.scale,
+        scale=SCALES[options.scale],
+        shards=options.shards,
+        seeds=options.seeds,
+        out=Path(options.out or f"compare-table-{options.table}-{options.scale}"),
+        device=options.device,
+        base=options.base,
+    )
+    results = compare.compare(plan, lambda text: print(text, file=sys.stderr, flush=True))
+    if options.json:
+        print_json(compare.as_json(plan, results))
+    else:
+        print(compare.describe(plan, results))
+    return 1 if any(result.errors for result in results) else 0
+
+
 def recipes(arguments: list[str]) -> int:
     """`trainer recipes`."""
     options = parse(Recipes, "recipes", arguments)
@@ -384,10 +422,19 @@ def recipes(arguments: list[str]) -> int:
 
     sources = {name: load_recipe(name).source for name in recipe_names()}
     if options.json:
-        print_json({"recipes": sources})
+        named = {str(number): recipes_of(table) for number, table in TABLES.items()}
+        print_json({"recipes": sources, "tables": named})
         return 0
-    for name, source in sources.items():
-        print(f"{name:22} {source}")
+
+    # A recipe that serves two tables is listed in both.
+    groups = {}
+    for number, table in TABLES.items():
+        groups[f"RoBERTa paper, table {number}: {table.title}"] = recipes_of(table)
+    groups["Others"] = [name for name in sources if not tables_of(name)]
+    for title, names in groups.items():
+        print(title)
+        for name in names:
+            print(f"  {name:26} {sources[name]}")
     return 0
 
 
@@ -398,6 +445,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "evaluate": evaluate,
     "export": export,
     "show": show,
+    "compare": compare,
     "recipes": recipes,
 }
 

@@ -23,8 +23,11 @@ FormatName = Literal["full-sentences", "doc-sentences", "segment-pair", "sentenc
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
-    """The shape of a RoBERTa encoder (post-LN, learned positions, tied head)."""
+    """The shape of the encoder (post-LN, learned positions, tied heads)."""
 
+    family: Literal["roberta", "bert"] = "roberta"
+    """roberta: positions from pad_id + 1, one token type that is never trained.
+    bert: positions from 0 and two token types, for BERT and SpanBERT."""
     layers: int = 12
     """Number of encoder layers."""
     hidden: int = 768
@@ -34,17 +37,29 @@ class ModelConfig:
     heads: int = 12
     """Number of attention heads; the width must be a multiple of it."""
     positions: int = 512
-    """Longest sequence in tokens; the position table has pad_id + 1 rows more."""
+    """Longest sequence in tokens; a RoBERTa's position table has pad_id + 1 rows more."""
     vocab_size: int = 0
     """Size of the vocabulary; 0 takes that of the shards."""
     pad_id: int = 1
-    """Id of <pad>, from which positions are counted. Always taken from the shards."""
+    """Id of <pad>, from which a RoBERTa counts positions. Always taken from the shards."""
+    end_id: int = 2
+    """Id of </s>, which tells the two parts of a pair. Always taken from the shards."""
     dropout: float = 0.1
     """Dropout after the embeddings and after each sublayer."""
     attention_dropout: float = 0.1
     """Dropout on the attention weights."""
     layer_norm_eps: float = 1e-5
-    """Epsilon of every LayerNorm."""
+    """Epsilon of every LayerNorm: 1e-5 in RoBERTa, 1e-12 in BERT."""
+    init: Literal["normal", "truncated"] = "normal"
+    """The first weights of matrices have deviation 0.02.
+    normal: as fairseq and SpanBERT. truncated: none beyond 0.04, as BERT's code."""
+    next_head: bool = False
+    """Whether the model has a pooler and a next-sentence head. Always taken from objective.nsp."""
+    span_head: bool = False
+    """Whether the model has a span boundary head. Always taken from objective.sbo."""
+    span_targets: int = 15
+    """Positions in a span that the span boundary head knows.
+    Tokens further from the start of their span have no such loss; they are counted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +114,25 @@ class MaskingConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ObjectiveConfig:
+    """What the model learns. The loss is the weighted sum of the objectives, each the mean over all
+    that it predicts in a batch."""
+
+    mlm: bool = True
+    """Predict the masked tokens (masked language model)."""
+    nsp: bool = False
+    """Predict whether the second part of a pair follows the first (next sentence prediction)."""
+    sbo: bool = False
+    """Predict each token of a span from the tokens beside the span (span boundary objective)."""
+    mlm_weight: float = 1.0
+    """Weight of the masked language model."""
+    nsp_weight: float = 1.0
+    """Weight of next sentence prediction."""
+    sbo_weight: float = 1.0
+    """Weight of the span boundary objective."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class OptimConfig:
     """AdamW with linear warmup and linear decay to 0."""
 
@@ -114,11 +148,28 @@ class OptimConfig:
     """Added to the root of the second moment, after its bias correction."""
     weight_decay: float = 0.01
     """Decoupled weight decay; it is multiplied by the learning rate."""
+    bias_correction: bool = True
+    """Whether Adam corrects its moments for their start at 0, as in Adam's paper; BERT's code does
+    not."""
+    schedule: Literal["peak", "start"] = "peak"
+    """Where the linear decay begins.
+    peak: at the end of the warmup, from the peak. start: at step 0, as in BERT's code; the rate
+    falls from the peak to peak * (1 - warmup_steps / steps) when the warmup ends."""
     decay: Literal["all", "matrices"] = "all"
     """all: decay every parameter, as fairseq trained RoBERTa.
     matrices: decay neither biases nor LayerNorm, as BERT."""
     clip: float = 0.0
     """Largest norm of the gradient; larger ones are scaled down. 0 is off, as in the paper."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhaseConfig:
+    """A first phase with shorter samples, as BERT trained: 90 % of the steps at 128 tokens."""
+
+    share: float = 0.0
+    """Share of the steps that belong to the first phase; 0 trains at data.length throughout."""
+    length: int = 128
+    """Tokens in a sample of the first phase."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,6 +232,8 @@ class Recipe:
     model: ModelConfig = ModelConfig()
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
     masking: MaskingConfig = MaskingConfig()
+    phase: PhaseConfig = PhaseConfig()
+    objective: ObjectiveConfig = ObjectiveConfig()
     optim: OptimConfig = OptimConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     guard: GuardConfig = GuardConfig()
@@ -283,6 +336,13 @@ def check(recipe: Recipe) -> None:
     bound = f"from 8 to model.positions ({positions})"
     require(8 <= length <= positions, "data.length", length, bound)
 
+    phase = recipe.phase
+    require(0 <= phase.share < 1, "phase.share", phase.share, "in [0, 1)")
+    if phase.share:
+        bound = f"from 8 to data.length ({length})"
+        require(8 <= phase.length <= length, "phase.length", phase.length, bound)
+
+    check_objective(recipe)
     check_optim(recipe.optim)
     if recipe.optim.warmup_steps >= recipe.steps:
         raise UserError(
@@ -309,7 +369,7 @@ def check_masking(masking: MaskingConfig) -> None:
 
 def check_model(model: ModelConfig) -> None:
     """Refuse a shape that cannot be built. Raises `UserError` naming the key."""
-    for name in ("layers", "hidden", "intermediate", "heads", "positions"):
+    for name in ("layers", "hidden", "intermediate", "heads", "positions", "span_targets"):
         value = getattr(model, name)
         require(value >= 1, f"model.{name}", value, "at least 1")
 
@@ -319,6 +379,39 @@ def check_model(model: ModelConfig) -> None:
     for name in ("dropout", "attention_dropout"):
         value = getattr(model, name)
         require(0 <= value < 1, f"model.{name}", value, "in [0, 1)")
+
+
+def check_objective(recipe: Recipe) -> None:
+    """Refuse objectives that the format or the masks cannot serve. Raises `UserError`."""
+    objective = recipe.objective
+    if not (objective.mlm or objective.nsp or objective.sbo):
+        raise UserError("objective: no objective is on", "leave --objective.mlm on")
+    for name in ("mlm_weight", "nsp_weight", "sbo_weight"):
+        value = getattr(objective, name)
+        require(value > 0 and math.isfinite(value), f"objective.{name}", value, "above 0")
+
+    name = recipe.data.format
+    unit = recipe.masking.unit
+    if objective.nsp and not has_pairs(recipe.data):
+        raise UserError(
+            f"objective.nsp: the samples of data.format {name} are not pairs",
+            "use --data.format segment-pair or sentence-pair, or --objective.no-nsp",
+        )
+    if name == "sentence-pair" and not objective.nsp:
+        raise UserError(
+            "data.format: sentence-pair is for next sentence prediction, and objective.nsp is off",
+            "use --objective.nsp, or --data.format doc-sentences",
+        )
+    if objective.sbo and unit != "span":
+        raise UserError(
+            f"objective.sbo: masks of masking.unit {unit} have no spans",
+            "use --masking.unit span, or --objective.no-sbo",
+        )
+    if has_pairs(recipe.data) and recipe.masking.style == "fairseq":
+        raise UserError(
+            "masking.style: fairseq masks </s> too, which tells the two parts of a pair apart",
+            "use --masking.style exact with pairs",
+        )
 
 
 def check_optim(optim: OptimConfig) -> None:
@@ -351,6 +444,18 @@ def micro_batch(recipe: Recipe, ranks: int) -> int:
 
     share = recipe.batch // ranks
     return max(size for size in range(1, min(share, recipe.micro_batch) + 1) if share % size == 0)
+
+
+def phase_ends(recipe: Recipe) -> list[tuple[int, int]]:
+    """The phases of a run: the number of steps done when each ends, and its length in tokens."""
+    last = (recipe.steps, recipe.data.length)
+    steps = round(recipe.phase.share * recipe.steps)
+    return [(steps, recipe.phase.length), last] if steps else [last]
+
+
+def has_pairs(data: DataConfig) -> bool:
+    """Whether a sequence of the format is a pair."""
+    return data.format in ("segment-pair", "sentence-pair")
 
 
 def fixed_keys(recipe: Recipe) -> dict[str, object]:

@@ -29,7 +29,7 @@ from trainer.data.gather import Masker
 from trainer.data.order import make_order
 from trainer.data.samples import Data, open_data
 from trainer.masking.tokens import IGNORED
-from trainer.models.roberta import MaskedLM
+from trainer.models.pretraining import PretrainingModel
 from trainer.ranks import World
 from trainer.scores import SourceScore, few_tokens, other_masks, source_score
 
@@ -181,7 +181,7 @@ def make_set(name: str, masker: Masker, most: int) -> ValidationSet:
 
 @torch.no_grad()
 def evaluate(
-    model: MaskedLM,
+    model: PretrainingModel,
     sets: Sequence[ValidationSet],
     world: World,
     autocast: AbstractContextManager[None],
@@ -201,7 +201,10 @@ def evaluate(
 
 
 def sample_sums(
-    model: MaskedLM, part: ValidationSet, world: World, autocast: AbstractContextManager[None]
+    model: PretrainingModel,
+    part: ValidationSet,
+    world: World,
+    autocast: AbstractContextManager[None],
 ) -> NDArray[np.float64]:
     """For each of N samples (N, 6): the sum of the losses, the hits and the number of masked words,
     then the same of masked special ids."""
@@ -211,12 +214,10 @@ def sample_sums(
 
     for rows, ids, places, labels in batches(part, world.rank, world.ranks):
         labels = labels.to(device)
-        # The samples are FULL-SENTENCES: one sequence each, then padding.
-        lengths = (ids != model.config.pad_id).sum(1, keepdim=True).to(device)
         with autocast:
             # `forward` and not a call: a compiled model would be compiled again for this mode and
             # shape.
-            logits = model.forward(ids.to(device), lengths, places.to(device))
+            logits = model.forward(ids.to(device), places.to(device))
 
         losses = F.cross_entropy(logits.float(), labels, ignore_index=IGNORED, reduction="none")
         figures = torch.stack([losses, (logits.argmax(-1) == labels), labels != IGNORED], -1)

@@ -1,12 +1,11 @@
 """A checkpoint as a Hugging Face directory: `config.json`, `model.safetensors`, the tokenizer, a
-model card.
+model card; and `heads.safetensors` where a head was trained that transformers has no place for.
 
-Weights keep their published names, so `model.safetensors` is the same to the byte for the same
+Weights have their published names, so `model.safetensors` is the same to the byte for the same
 weights. An export is read back and compared before the command succeeds.
 """
 
 import importlib.util
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,27 +13,23 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from shards.errors import UserError, in_command
+from shards.errors import UserError
 from shards.storage import files
 from trainer import checkpoint
 from trainer.checkpoint import State
 from trainer.config import ModelConfig
-from trainer.models.roberta import MaskedLM, build, count_parameters, published_state
-from trainer.pretrained import WEIGHTS, load_pretrained, read_config
+from trainer.export_tokenizer import write_json, write_tokenizer
+from trainer.models.encoder import first_position, token_types
+from trainer.models.names import is_ours
+from trainer.models.pretraining import PretrainingModel, build, published_state
+from trainer.models.sizes import count_parameters
+from trainer.pretrained import HEADS, WEIGHTS, load_pretrained, read_config
 from trainer.run_info import RunInfo, read_run_info
 
 # The largest difference to the logits of transformers, which adds in another order.
 TOLERANCE = 1e-4
 
-SPECIAL_TOKENS = {
-    "bos_token": "<s>",
-    "eos_token": "</s>",
-    "unk_token": "<unk>",
-    "sep_token": "</s>",
-    "pad_token": "<pad>",
-    "cls_token": "<s>",
-    "mask_token": "<mask>",
-}
+FAMILIES = {"roberta": "RoBERTa", "bert": "BERT"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,11 +56,10 @@ def export(run: Path, out: Path, step: str = "") -> Exported:
     model = checkpoint.load_model(path, state).eval()
     try:
         out.mkdir(parents=True, exist_ok=True)
-        special = write_tokenizer(run, out, model.config.positions)
-        write_json(out / "config.json", hugging_face_config(model.config, special))
-        weights = {name: tensor.contiguous() for name, tensor in published_state(model).items()}
-        files.write_bytes(str(out / WEIGHTS), safetensors.torch.save(weights, {"format": "pt"}))
-        files.write_bytes(str(out / "README.md"), model_card(run, state).encode())
+        roles = write_tokenizer(run, out, model.config.positions, model.config.family)
+        write_json(out / "config.json", hugging_face_config(model.config, roles))
+        write_weights(model, out)
+        files.write_bytes(str(out / "README.md"), model_card(run, state, model.config).encode())
     except OSError as error:
         raise UserError(
             f"{out}: cannot be written: {error}", "make room, or name another --out", 3
@@ -84,7 +78,7 @@ def export(run: Path, out: Path, step: str = "") -> Exported:
 
 
 @torch.no_grad()
-def compare(model: MaskedLM, out: Path) -> float | None:
+def compare(model: PretrainingModel, out: Path) -> float | None:
     """Read an export back: its weights and logits must equal those of `model` to the bit, and the
     logits of transformers, where it is installed, must be within TOLERANCE.
 
@@ -97,10 +91,8 @@ def compare(model: MaskedLM, out: Path) -> float | None:
     generator = torch.Generator().manual_seed(0)
     shape = (2, min(16, config.positions))
     ids = torch.randint(config.pad_id + 1, config.vocab_size, shape, generator=generator)
-    lengths = torch.full((2, 1), shape[1])
-    places = torch.arange(ids.numel())
-    logits = model(ids, lengths, places)[:, : config.vocab_size]
-    logits_again = again(ids, lengths, places)[:, : config.vocab_size]
+    logits = all_logits(model, ids)
+    logits_again = all_logits(again, ids)
 
     stored = published_state(again)
     same = [torch.equal(tensor, stored[name]) for name, tensor in published_state(model).items()]
@@ -113,8 +105,7 @@ def compare(model: MaskedLM, out: Path) -> float | None:
 
     if importlib.util.find_spec("transformers") is None:
         return None
-    theirs = transformers_logits(out, ids, config.pad_id)
-    difference = float((theirs.reshape(logits.shape) - logits).abs().max())
+    difference = float((transformers_logits(out, ids, config) - logits).abs().max())
     if difference > TOLERANCE:
         raise UserError(
             f"{out}: transformers gives logits that differ by {difference:.2g}",
@@ -124,26 +115,64 @@ def compare(model: MaskedLM, out: Path) -> float | None:
     return difference
 
 
-def transformers_logits(directory: Path, ids: Tensor, pad_id: int) -> Tensor:
-    """The logits (B, T, V) that transformers gives for `ids` (B, T) int64."""
-    from transformers import AutoModelForMaskedLM
+def all_logits(model: PretrainingModel, ids: Tensor) -> Tensor:
+    """Every logit that transformers has too for `ids` (B, T) int64, in one row: those of the
+    vocabulary, then those of the next sentence where a BERT has that head."""
+    hidden = model.encoder(ids)
+    logits = model.masked_logits(hidden, torch.arange(ids.numel()))
+    found = logits[:, : model.config.vocab_size].reshape(-1)
+
+    if architecture(model.config) != "BertForPreTraining":
+        return found
+    whole = torch.full((len(ids), 1), ids.shape[1])
+    return torch.cat([found, model.next_logits(hidden, whole).reshape(-1)])
+
+
+def transformers_logits(directory: Path, ids: Tensor, config: ModelConfig) -> Tensor:
+    """`all_logits` as transformers computes them."""
+    import transformers
     from transformers.utils import logging
 
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    model = AutoModelForMaskedLM.from_pretrained(str(directory)).eval()
-    logits: Tensor = model(input_ids=ids, attention_mask=(ids != pad_id).long()).logits
-    return logits
+    kind = getattr(transformers, architecture(config))
+    model = kind.from_pretrained(str(directory)).eval()
+    answer = model(input_ids=ids, attention_mask=torch.ones_like(ids))
+    if architecture(config) == "BertForPreTraining":
+        parts = [answer.prediction_logits, answer.seq_relationship_logits]
+    else:
+        parts = [answer.logits]
+    return torch.cat([part.reshape(-1) for part in parts])
 
 
 # --- the files
 
 
-def hugging_face_config(config: ModelConfig, special: dict[str, int]) -> dict[str, object]:
+def architecture(config: ModelConfig) -> str:
+    """The class of transformers that the weights fit."""
+    if config.family == "roberta":
+        return "RobertaForMaskedLM"
+    return "BertForPreTraining" if config.next_head else "BertForMaskedLM"
+
+
+def write_weights(model: PretrainingModel, out: Path) -> None:
+    """Write the weights: those that transformers has, and the heads that it lacks, if any."""
+    theirs: dict[str, Tensor] = {}
+    ours: dict[str, Tensor] = {}
+    for name, tensor in published_state(model).items():
+        part = ours if is_ours(name) else theirs
+        part[name] = tensor.contiguous()
+
+    files.write_bytes(str(out / WEIGHTS), safetensors.torch.save(theirs, {"format": "pt"}))
+    if ours:
+        files.write_bytes(str(out / HEADS), safetensors.torch.save(ours, {"format": "pt"}))
+
+
+def hugging_face_config(config: ModelConfig, roles: dict[str, int]) -> dict[str, object]:
     """`config.json` with every field, since the defaults of the class are not RoBERTa's (512
-    positions, 2 token types, eps 1e-12). `special` holds the ids of <s> and </s>."""
+    positions, 2 token types, eps 1e-12). `roles` holds the ids of `start` and `end`."""
     return {
-        "architectures": ["RobertaForMaskedLM"],
-        "model_type": "roberta",
+        "architectures": [architecture(config)],
+        "model_type": config.family,
         "vocab_size": config.vocab_size,
         "hidden_size": config.hidden,
         "num_hidden_layers": config.layers,
@@ -152,13 +181,13 @@ def hugging_face_config(config: ModelConfig, special: dict[str, int]) -> dict[st
         "hidden_act": "gelu",
         "hidden_dropout_prob": config.dropout,
         "attention_probs_dropout_prob": config.attention_dropout,
-        "max_position_embeddings": config.positions + config.pad_id + 1,
-        "type_vocab_size": 1,
+        "max_position_embeddings": config.positions + first_position(config),
+        "type_vocab_size": token_types(config),
         "initializer_range": 0.02,
         "layer_norm_eps": config.layer_norm_eps,
         "pad_token_id": config.pad_id,
-        "bos_token_id": special["<s>"],
-        "eos_token_id": special["</s>"],
+        "bos_token_id": roles["start"],
+        "eos_token_id": roles["end"],
         "position_embedding_type": "absolute",
         "classifier_dropout": None,
         "is_decoder": False,
@@ -169,54 +198,7 @@ def hugging_face_config(config: ModelConfig, special: dict[str, int]) -> dict[st
     }
 
 
-def write_tokenizer(run: Path, out: Path, length: int) -> dict[str, int]:
-    """Write the run's tokenizer with what Hugging Face expects: <s> and </s> around a text, and a
-    <mask> that takes the space before it.
-
-    `length` is the longest sequence in tokens. Returns the ids of the special tokens. Raises
-    `UserError` when the run has no tokenizer or it is damaged.
-    """
-    path = run / "tokenizer.json"
-    hint = f"copy it from the shards: cp SHARDS/tokenizer.json {in_command(run)}"
-    try:
-        tokenizer = json.loads(path.read_text())
-        ids = {token["content"]: token["id"] for token in tokenizer["added_tokens"]}
-    except OSError:
-        raise UserError(f"{path}: missing", hint) from None
-    except (ValueError, KeyError, TypeError):
-        raise UserError(f"{path}: not a tokenizer", hint, 1) from None
-
-    for token in tokenizer["added_tokens"]:
-        if token["content"] == "<mask>":
-            token["lstrip"] = True
-    tokenizer["post_processor"] = {
-        "type": "RobertaProcessing",
-        "sep": ["</s>", ids["</s>"]],
-        "cls": ["<s>", ids["<s>"]],
-        "trim_offsets": True,
-        "add_prefix_space": False,
-    }
-
-    settings = {
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "model_max_length": length,
-        "clean_up_tokenization_spaces": False,
-        "add_prefix_space": False,
-        **SPECIAL_TOKENS,
-    }
-    write_json(out / "tokenizer.json", tokenizer)
-    write_json(out / "tokenizer_config.json", settings)
-    write_json(out / "special_tokens_map.json", SPECIAL_TOKENS)
-    return ids
-
-
-def write_json(path: Path, content: object) -> None:
-    """Write JSON with an indent of two spaces."""
-    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-    files.write_bytes(str(path), text.encode())
-
-
-def model_card(run: Path, state: State) -> str:
+def model_card(run: Path, state: State, config: ModelConfig) -> str:
     """README.md of the export: what the model was trained on, by digest, and with which settings.
 
     A run without a readable `run.json` gives a card that lists no sources and no shards.
@@ -234,9 +216,9 @@ library_name: transformers
 pipeline_tag: fill-mask
 ---
 
-# RoBERTa, step {state.step} of {state.recipe.get("steps")}
+# {FAMILIES[config.family]}, step {state.step} of {state.recipe.get("steps")}
 
-Pretrained with corpusmill by masked language modelling on {state.tokens:,} tokens, without padding.
+Pretrained with corpusmill on {state.tokens:,} tokens, without padding.
 
 ## Training data
 

@@ -8,12 +8,14 @@ import math
 import resource
 import sys
 import time
+from collections import defaultdict
 from dataclasses import dataclass
 
 import torch
 
 from trainer.config import Recipe
-from trainer.models.roberta import flops_per_token
+from trainer.models.sizes import flops_per_token
+from trainer.objectives.losses import weights
 
 # Dense bf16 peaks in FLOP/s by a part of the device's name, from the makers' data sheets. The first
 # that fits counts, so a longer name stands before its beginning.
@@ -63,7 +65,10 @@ def memory_bytes(device: torch.device) -> int:
 class TrainLine:
     """A `train` line. Means and speeds are over the steps since the line before.
 
-    `loss` in nats per masked token; `gradient_norm` before clipping; `tokens_per_second` without
+    `loss` the weighted sum of the objectives' losses; `mlm_loss` in nats per masked token,
+    `nsp_loss` per pair, `sbo_loss` per token of a span, None where they are off; `perplexity` of
+    `mlm_loss`; `sbo_dropped` tokens of spans that are past the positions of the span boundary head;
+    `gradient_norm` before clipping; `tokens_per_second` without
     padding; `mfu` None where the device's peak is not known; `data_wait` the share of the time
     spent waiting for data; `memory_bytes` the peak; `seconds_left` None
     until it is known; `skipped` batches without an update so far; `epoch` and `samples` how much of
@@ -71,7 +76,11 @@ class TrainLine:
     """
 
     loss: float
-    perplexity: float
+    perplexity: float | None
+    mlm_loss: float | None
+    nsp_loss: float | None
+    sbo_loss: float | None
+    sbo_dropped: int | None
     learning_rate: float
     gradient_norm: float
     tokens_per_second: float
@@ -100,10 +109,11 @@ class Meter:
     Times are in seconds; `waited` is the loader's sum so far.
     """
 
-    def __init__(self, recipe: Recipe, device: torch.device, ranks: int) -> None:
+    def __init__(self, recipe: Recipe, length: int, device: torch.device, ranks: int) -> None:
         self.recipe = recipe
+        self.length = length
         self.device = device
-        self.flops = flops_per_token(recipe.model, recipe.data.length, recipe.masking.rate)
+        self.flops = flops_per_token(recipe.model, length, recipe.masking.rate)
         peak = peak_flops(device)
         self.peak = None if peak is None else peak * ranks
 
@@ -114,9 +124,8 @@ class Meter:
         self.restart(0.0)
 
     def _clear(self) -> None:
-        self.loss = 0.0
-        self.masked = 0.0
-        self.tokens = 0.0
+        self.sums: defaultdict[str, float] = defaultdict(float)
+        self.counts: defaultdict[str, float] = defaultdict(float)
         self.seconds = 0.0
         self.waited = 0.0
         self.steps = 0
@@ -126,22 +135,32 @@ class Meter:
         self.began = time.perf_counter()
         self.waited_before = waited
 
-    def add(self, loss: float, masked: float, tokens: float, waited: float) -> None:
-        """Count a step: the sum of its losses, and its masked and real tokens, over all ranks."""
+    def add(self, sums: dict[str, float], counts: dict[str, float], waited: float) -> None:
+        """Count a step: the sums of its losses by objective, and how many labels these have, its
+        `tokens` and its `sbo_dropped`, over all ranks."""
         seconds = time.perf_counter() - self.began
         self.seconds += seconds
         self._average(seconds)
         self.waited += waited - self.waited_before
         self.restart(waited)
 
-        self.loss += loss
-        self.masked += masked
-        self.tokens += tokens
+        for name, value in sums.items():
+            self.sums[name] += value
+        for name, value in counts.items():
+            self.counts[name] += value
         self.steps += 1
 
-        mean = self.loss / max(self.masked, 1.0)
-        speed = self.tokens / max(self.seconds, 1e-9)
-        self.figures = f"loss {mean:.4f}  {speed:,.0f} tokens/s"
+        speed = self.counts["tokens"] / max(self.seconds, 1e-9)
+        self.figures = f"loss {self._loss():.4f}  {speed:,.0f} tokens/s"
+
+    def _means(self) -> dict[str, float]:
+        """The mean loss of each objective since the line before."""
+        return {name: value / max(self.counts[name], 1.0) for name, value in self.sums.items()}
+
+    def _loss(self) -> float:
+        """The weighted sum of the means."""
+        means = self._means()
+        return sum(weight * means[name] for name, weight in weights(self.recipe.objective).items())
 
     def _average(self, seconds: float) -> None:
         """Take the time of a step into the average of steps: the plain mean of the first ones, then
@@ -166,15 +185,19 @@ class Meter:
         """
         recipe = self.recipe
         seconds = max(self.seconds, 1e-9)
-        mean = self.loss / max(self.masked, 1.0)
-        padded = self.steps * recipe.batch * recipe.data.length
+        padded = self.steps * recipe.batch * self.length
+        means = self._means()
 
         line = TrainLine(
-            loss=mean,
-            perplexity=perplexity(mean),
+            loss=self._loss(),
+            perplexity=perplexity(means["mlm"]) if "mlm" in means else None,
+            mlm_loss=means.get("mlm"),
+            nsp_loss=means.get("nsp"),
+            sbo_loss=means.get("sbo"),
+            sbo_dropped=int(self.counts["sbo_dropped"]) if "sbo" in means else None,
             learning_rate=rate,
             gradient_norm=norm,
-            tokens_per_second=self.tokens / seconds,
+            tokens_per_second=self.counts["tokens"] / seconds,
             mfu=padded / seconds * self.flops / self.peak if self.peak else None,
             data_wait=self.waited / seconds,
             memory_bytes=memory_bytes(self.device),

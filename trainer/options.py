@@ -121,8 +121,33 @@ class Show:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Compare:
+    """Train the rows of a table of the RoBERTa paper at a small scale, and print them beside the
+    paper's figures. Run the same command again to resume."""
+
+    table: str = flag("", "TABLE", "arguments", positional=True)
+    """1: static and dynamic masks. 2: input formats. 3: batch sizes. 4: data and steps."""
+    shards: tuple[str, ...] = flag((), "DIR")
+    """A home, or its shards/ folder, with a validation split; repeat the flag for several."""
+    scale: Literal["tiny", "small"] = flag("tiny")
+    """tiny: 2 layers of 128, minutes a run on a CPU. small: 6 layers of 512, for a GPU."""
+    seeds: int = flag(3, "N")
+    """Runs of each row. Default: 3"""
+    out: str = flag("", "DIR")
+    """Folder for the runs, the table and the picture. Default: one named after table and scale."""
+    base: tuple[str, ...] = flag((), "NAME")
+    """With table 4: a source that stands for books and Wikipedia, on which alone the rows of 13 and
+    16 GB train; repeat the flag for several. Default: all sources."""
+    device: Device = flag("auto")
+    """auto is CUDA if there is a GPU, otherwise the CPU."""
+    json: bool = flag(False)
+    """Print one JSON object on stdout."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recipes:
-    """List the built-in recipes and where their numbers come from, or print one as TOML."""
+    """List the built-in recipes by table and where their numbers come from, or print one as
+    TOML."""
 
     name: str = flag("", "NAME", "arguments", positional=True)
     """Print this recipe, with every default written out."""

@@ -1,13 +1,15 @@
 """Pretraining: read this file from top to bottom.
 
-A step draws micro-batches, adds up the gradients of their summed losses, divides once by the number
-of masked tokens of the whole batch, and updates. Batch s is the same samples and masks on any
-number of ranks; dropout is keyed by (seed, batch, micro-batch). The host waits for the device once
-a step, to know whether loss and norm are finite before the update.
+A step draws the micro-batches of this rank, counts what each objective predicts in the batches of
+all ranks, adds up the gradients of the summed losses, each divided by its own count, and updates.
+Batch s is the same samples and masks on any number of ranks; dropout is keyed by (seed, batch,
+micro-batch). The host waits for the device once a step, to know whether loss and norm are finite
+before the update.
 """
 
 import contextlib
 import dataclasses
+import functools
 import math
 import statistics
 from contextlib import AbstractContextManager, closing
@@ -27,7 +29,7 @@ from trainer.compare_ranks import (
     refuse_other_shards,
     with_recipe_of_rank_0,
 )
-from trainer.config import GuardConfig, Recipe, micro_batch
+from trainer.config import GuardConfig, Recipe, has_pairs, micro_batch, phase_ends
 from trainer.data.gather import Masker
 from trainer.data.loader import Loader, MicroBatch, Share
 from trainer.data.order import Order, make_order
@@ -35,12 +37,15 @@ from trainer.data.samples import Data
 from trainer.display import Display
 from trainer.log import Log, require_trackers
 from trainer.metrics import Meter
-from trainer.models.roberta import MaskedLM
-from trainer.objectives.masked_lm import masked_lm_sum
-from trainer.optim import LossScale, learning_rate
+from trainer.models.pretraining import PretrainingModel
+from trainer.objectives import losses, span_boundary
+from trainer.objectives.batch import Batch
+from trainer.objectives.losses import Losses
+from trainer.optim import LossScale, learning_rate, prepare_step
 from trainer.ranks import World, choose_device, join
 from trainer.run import (
     Job,
+    check_data,
     check_enough,
     make_autocast,
     open_on_host,
@@ -56,21 +61,35 @@ from trainer.stop import StopFlag
 # The least spread of losses that the spike guard assumes, in nats.
 LEAST_SPREAD = 0.02
 
+# Micro-batches that the loader makes beyond those of a batch.
+AHEAD = 4
+
 LOWER_THE_RATE = "lower --optim.lr, or use --precision bf16 or fp32"
+
+
+@dataclass(frozen=True)
+class Phase:
+    """The steps up to `until`, whose samples have one length."""
+
+    until: int
+    data: Data
+    masker: Masker
+    order: Order
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """Everything that stays the same from step to step. `gradient` is the flat gradient of the
-    model; `log` is None except on rank 0."""
+    """Everything that stays the same from step to step. `losses` holds the model and its
+    objectives, `weights` their weights by name; `gradient` is the flat gradient of the model; `log`
+    is None except on rank 0."""
 
     job: Job
     world: World
-    data: Data
     share: Share
-    masker: Masker
-    order: Order
-    model: MaskedLM
+    phases: list[Phase]
+    model: PretrainingModel
+    losses: Losses
+    weights: dict[str, float]
     optimizer: torch.optim.AdamW
     gradient: Tensor
     autocast: AbstractContextManager[None]
@@ -83,16 +102,6 @@ class Run:
         """The job's recipe."""
         return self.job.recipe
 
-    @property
-    def unit(self) -> float:
-        """The constant that losses are divided by on the way: the most masked tokens that a
-        micro-batch can have.
-
-        The division by the true count comes at the end. So the count over all ranks need not be
-        known before the first forward pass, and fp16 stays in its range.
-        """
-        return float(self.share.micro * self.masker.most_masked)
-
 
 def pretrain(job: Job) -> int:
     """Train until the last step, or until stopped; return the exit code. Raises `UserError`."""
@@ -102,7 +111,7 @@ def pretrain(job: Job) -> int:
         # Rank 0 alone writes, so it alone locks the run.
         world.on_rank_0(lambda: stack.enter_context(locked_folder(str(job.run))))
         job = with_recipe_of_rank_0(job, world)
-        data = open_on_host(job, world)
+        data = open_on_host(job, world, job.recipe.data.length)
         refuse_other_shards(data, world)
         job = complete(job, data, world)
         try:
@@ -146,7 +155,7 @@ def train(job: Job, world: World, data: Data) -> int:
     refuse_micro_batch(micro, world)
     share = Share(recipe.batch, micro, world.rank, world.ranks)
     # Made before the run's folder, so that a wrong --mix leaves none behind.
-    order = world.agree(lambda: make_order(data, recipe.seed, recipe.data.mix))
+    phases = make_phases(job, world, data)
 
     with contextlib.ExitStack() as stack:
         display = stack.enter_context(closing(Display(recipe.steps, world.is_first)))
@@ -156,16 +165,18 @@ def train(job: Job, world: World, data: Data) -> int:
             return 0
 
         model, optimizer, gradient = prepare(job, world, found)
+        weights = losses.weights(recipe.objective)
+        objectives = Losses(model, tuple(weights), has_pairs(recipe.data))
         if recipe.compile:
-            model.compile()
+            objectives.compile()
         run = Run(
             job=job,
             world=world,
-            data=data,
             share=share,
-            masker=Masker(data, recipe.masking, recipe.seed),
-            order=order,
+            phases=phases,
             model=model,
+            losses=objectives,
+            weights=weights,
             optimizer=optimizer,
             gradient=gradient,
             autocast=make_autocast(recipe, world.device),
@@ -177,18 +188,41 @@ def train(job: Job, world: World, data: Data) -> int:
             stack.enter_context(closing(run.log))
             log_start(run, run.log, state)
 
-        on_gpu = world.device.type == "cuda"
-        loader = Loader(run.masker, run.order, share, state.batches, pinned=on_gpu)
-        stack.enter_context(closing(loader))
         stop = stack.enter_context(closing(StopFlag(recipe.max_hours)))
-        state = take_steps(run, state, loader, stop)
+        for phase in run.phases:
+            if state.step < phase.until and not stop.asked:
+                with closing(make_loader(run, phase, state.batches)) as loader:
+                    state = take_steps(run, phase, state, loader, stop)
+        if state.step < recipe.steps:
+            log_stop(run, state, stop)
 
     return 0 if state.step >= recipe.steps else stop.exit_code
 
 
+def make_phases(job: Job, world: World, data: Data) -> list[Phase]:
+    """The phases of a run. `data` has the samples of the last one."""
+    recipe = job.recipe
+    phases = []
+    for until, length in phase_ends(recipe):
+        part = data
+        if length != recipe.data.length:
+            part = open_on_host(job, world, length)
+        phases.append(world.agree(functools.partial(make_phase, recipe, until, part)))
+    return phases
+
+
+def make_phase(recipe: Recipe, until: int, data: Data) -> Phase:
+    """A phase. Raises `UserError` for data and sources that do not fit the recipe."""
+    check_data(recipe, data)
+    check_enough(recipe, data)
+    order = make_order(data, recipe.seed, recipe.data.mix)
+    return Phase(until, data, Masker(data, recipe.masking, recipe.seed), order)
+
+
 def log_start(run: Run, log: Log, state: State) -> None:
     """Show what the run will cost, and log it."""
-    corpus = budget.read_corpus(run.recipe, run.data, run.order)
+    last = run.phases[-1]
+    corpus = budget.read_corpus(run.recipe, last.data, last.order)
     machine = budget.this_machine(run.world.device, run.world.ranks)
     figures = budget.plan(run.recipe, corpus, machine)
     run.display.say(budget.describe(figures, is_dry=False))
@@ -201,16 +235,26 @@ def log_start(run: Run, log: Log, state: State) -> None:
     log.write("start", state.step, device=device, torch=torch.__version__, **vars(figures))
 
 
-def take_steps(run: Run, state: State, loader: Loader, stop: StopFlag) -> State:
-    """Train from `state` until the last step or until stopped, and save; return the last state."""
+def make_loader(run: Run, phase: Phase, first: int) -> Loader:
+    """The micro-batches of a phase from batch `first` on."""
+    # A step takes all those of its batch before it begins, to count them. The others are ahead.
+    ahead = run.share.accumulation + AHEAD
+    on_gpu = run.world.device.type == "cuda"
+    return Loader(phase.masker, phase.order, run.share, first, ahead, pinned=on_gpu)
+
+
+def take_steps(run: Run, phase: Phase, state: State, loader: Loader, stop: StopFlag) -> State:
+    """Train from `state` until the phase ends or until stopped, and save; return the last state."""
     recipe = run.recipe
-    meter = Meter(recipe, run.world.device, run.world.ranks)
+    meter = Meter(recipe, phase.data.length, run.world.device, run.world.ranks)
     saved: State | None = None
     run.display.step(state.step, recipe.steps, None, "")
 
-    while state.step < recipe.steps and not stop.asked:
-        sums = add_up_gradients(run, state, loader)
-        totals = combine(run, state, sums, stop.wanted())
+    while state.step < phase.until and not stop.asked:
+        batches = [loader.next() for _ in range(run.share.accumulation)]
+        counts = count(run, batches)
+        sums = add_up_gradients(run, state, batches, counts, loader)
+        totals = combine(run, state, sums, counts, stop.wanted())
         stop.asked = totals.stops > 0
 
         if not totals.finite:
@@ -218,94 +262,116 @@ def take_steps(run: Run, state: State, loader: Loader, stop: StopFlag) -> State:
             continue
         rate = update(run, state, totals)
         state = advance(state, recipe, totals)
-        state = watch(state, totals.mean, recipe.guard, run.job.run, run.log)
+        state = watch(state, totals.loss, recipe.guard, run.job.run, run.log)
 
-        meter.add(totals.loss, totals.masked, totals.tokens, loader.waited)
+        meter.add(totals.sums, totals.counts, loader.waited)
         run.display.step(state.step, recipe.steps, meter.seconds_left(state.step), meter.figures)
         finished = state.step == recipe.steps
         last = finished or stop.asked
-        if state.step % recipe.log_every == 0 or last:
-            log_step(run, state, meter, rate, totals.norm)
+        if is_due(state.step, recipe.log_every) or last or state.step == phase.until:
+            log_step(run, phase, state, meter, rate, totals.norm)
         if finished or is_due(state.step, recipe.evaluation.every):
             state = validate(run, state)
             meter.restart(loader.waited)
         is_best = recipe.keep_best and state.best_step == state.step
-        if state.step % recipe.save_every == 0 or last or is_best:
+        if is_due(state.step, recipe.save_every) or last or is_best:
             save(run, state)
             saved = state
             meter.restart(loader.waited)
 
-    if state.step < recipe.steps:
-        if saved != state:
-            save(run, state)  # stopped at a batch that was skipped
-        if run.log:
-            run.log.write("stop", state.step, reason=stop.reason)
-        run.display.say(
-            f"stopped at step {state.step} of {recipe.steps} ({stop.reason}) and saved; "
-            "continue with --resume"
-        )
+    if stop.asked and saved != state:
+        save(run, state)  # stopped at a batch that was skipped
     return state
+
+
+def log_stop(run: Run, state: State, stop: StopFlag) -> None:
+    """Log and say that a run was stopped before its last step."""
+    if run.log:
+        run.log.write("stop", state.step, reason=stop.reason)
+    run.display.say(
+        f"stopped at step {state.step} of {run.recipe.steps} ({stop.reason}) and saved; "
+        "continue with --resume"
+    )
 
 
 # --- the forward and backward passes
 
 
-@dataclass(frozen=True)
-class Sums:
-    """What one rank adds up over its micro-batches: `loss` in nats, a 0-dim float64 tensor on the
-    device; the numbers of `masked` tokens and of `tokens` that are not padding."""
+def count(run: Run, batches: list[MicroBatch]) -> Tensor:
+    """What all ranks have in a batch, a float64 tensor on the device: the labels of each objective
+    in the order of `run.weights`, the tokens without padding, and the tokens of spans that the span
+    boundary objective drops.
 
-    loss: Tensor
-    masked: int
-    tokens: int
+    They are known before the first forward pass, so each loss is divided at once by its own count,
+    and no micro-batch or rank weighs more than another.
+    """
+    # On the host, where the micro-batches still are: the device need not be waited for.
+    rows = []
+    for buffer in batches:
+        batch = as_batch(buffer)
+        labels = [losses.count(batch, name, run.model.config) for name in run.weights]
+        dropped = span_boundary.dropped(batch, run.model.config)
+        rows.append([*labels, buffer.tokens, dropped])
+
+    totals = torch.tensor(rows, dtype=torch.float64).sum(0).to(run.world.device)
+    run.world.sum(totals)
+    return totals
 
 
-def add_up_gradients(run: Run, state: State, loader: Loader) -> Sums:
+def add_up_gradients(
+    run: Run, state: State, batches: list[MicroBatch], counts: Tensor, loader: Loader
+) -> Tensor:
     """Run the forward and backward pass of each micro-batch of this rank, so that the flat gradient
-    holds the gradient of their summed losses * `loss_unit`."""
+    holds its part of the gradient of the whole batch, times `loss_scale`.
+
+    Returns the sum of each objective's losses in nats, a float64 tensor on the device.
+    """
     device = run.world.device
     run.gradient.zero_()
-    loss_sum = torch.zeros((), dtype=torch.float64, device=device)
-    masked = 0
-    tokens = 0
+    sums = torch.zeros(len(run.weights), dtype=torch.float64, device=device)
+    factors = torch.tensor(list(run.weights.values()), dtype=torch.float64, device=device)
+    factors = factors * loss_scale(run, state) / counts[: len(run.weights)].clamp(min=1.0)
 
-    for number in range(run.share.accumulation):
-        batch = loader.next()
-        # Read before the buffer is given back, since the loader may fill it at once.
-        masked += batch.masked
-        tokens += batch.tokens
-        ids, lengths, places, labels = to_device(batch, loader, device)
+    for number, buffer in enumerate(batches):
+        batch = to_device(buffer, loader, device)
 
         seed_dropout(run, state, number)
         with run.autocast:
-            logits = run.model(ids, lengths, places)
-        loss = masked_lm_sum(logits, labels)
-        (loss * loss_unit(run, state)).backward()  # type: ignore[no-untyped-call]
-        loss_sum += loss.detach()
+            found = torch.stack(list(run.losses(batch).values()))
+        (found * factors.to(found.dtype)).sum().backward()  # type: ignore[no-untyped-call]
+        sums += found.detach()
 
         if device.type == "cpu":
-            loader.release(batch)
+            loader.release(buffer)
 
-    return Sums(loss_sum, masked, tokens)
+    return sums
 
 
-def to_device(
-    batch: MicroBatch, loader: Loader, device: torch.device
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Ids, lengths, places and labels on the device. A GPU copies from pinned memory while it
-    computes, and the buffer is given back for the time after the copy; on a CPU the tensors are the
-    buffer."""
+def as_batch(buffer: MicroBatch) -> Batch:
+    """The tensors of a micro-batch that the objectives read."""
+    found = Batch(buffer.ids, buffer.lengths, buffer.places, buffer.labels)
+    if buffer.next.numel():
+        found = found._replace(next=buffer.next)
+    if buffer.offset.numel():
+        found = found._replace(left=buffer.left, right=buffer.right, offset=buffer.offset)
+    return found
+
+
+def to_device(buffer: MicroBatch, loader: Loader, device: torch.device) -> Batch:
+    """A micro-batch on the device. A GPU copies from pinned memory while it computes, and the
+    buffer is given back for the time after the copy; on a CPU the tensors are the buffer."""
+    batch = as_batch(buffer)
     if device.type == "cpu":
-        return batch.ids, batch.lengths, batch.places, batch.labels
+        return batch
 
-    ids = batch.ids.to(device, non_blocking=True)
-    lengths = batch.lengths.to(device, non_blocking=True)
-    places = batch.places.to(device, non_blocking=True)
-    labels = batch.labels.to(device, non_blocking=True)
+    moved: dict[str, Tensor] = {}
+    for name, tensor in batch._asdict().items():
+        if tensor is not None:
+            moved[name] = tensor.to(device, non_blocking=True)
     copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
     copied.record()
-    loader.release(batch, copied)
-    return ids, lengths, places, labels
+    loader.release(buffer, copied)
+    return Batch(**moved)
 
 
 def seed_dropout(run: Run, state: State, number: int) -> None:
@@ -317,13 +383,13 @@ def seed_dropout(run: Run, state: State, number: int) -> None:
 
 
 def loss_scale(run: Run, state: State) -> float:
-    """The factor of the loss that keeps fp16 gradients in range, 1 in other precisions."""
-    return state.scale if run.recipe.precision == "fp16" else 1.0
+    """The factor of the loss that keeps fp16 gradients in range, 1 in other precisions.
 
-
-def loss_unit(run: Run, state: State) -> float:
-    """The factor of each loss sum before its backward pass."""
-    return loss_scale(run, state) / run.unit
+    A micro-batch has but its share of the whole batch's mean, so it is scaled up by their number.
+    """
+    if run.recipe.precision != "fp16":
+        return 1.0
+    return state.scale * run.share.accumulation * run.world.ranks
 
 
 # --- the update
@@ -331,40 +397,45 @@ def loss_unit(run: Run, state: State) -> float:
 
 @dataclass(frozen=True)
 class Totals:
-    """A batch over all ranks: the sum of its losses in nats, its masked and real tokens, how many
-    ranks want to stop, and the norm of its gradient."""
+    """A batch over all ranks: `loss`, the weighted sum of the means of its objectives in nats; the
+    `sums` of their losses; `counts`, their labels by objective, and `tokens` and `sbo_dropped`; how
+    many ranks want to stop; and the norm of its gradient."""
 
     loss: float
-    masked: float
-    tokens: float
+    sums: dict[str, float]
+    counts: dict[str, float]
     stops: float
     norm: float
 
     @property
-    def mean(self) -> float:
-        """The loss in nats per masked token."""
-        return self.loss / max(self.masked, 1.0)
-
-    @property
     def finite(self) -> bool:
         """Whether neither the loss nor the gradient is nan or infinite."""
-        return math.isfinite(self.mean) and math.isfinite(self.norm)
+        return math.isfinite(self.loss) and math.isfinite(self.norm)
 
 
-def combine(run: Run, state: State, sums: Sums, wants_stop: bool) -> Totals:
-    """Add up losses and gradients over all ranks, and divide the gradient by the number of masked
-    tokens of the whole batch. This is the one place where the host waits for the device."""
-    device = run.world.device
-    counts = torch.tensor([sums.masked, sums.tokens, wants_stop], dtype=torch.float64)
-    totals = torch.cat([sums.loss[None], counts.to(device)])
+def combine(run: Run, state: State, sums: Tensor, counts: Tensor, wants_stop: bool) -> Totals:
+    """Add up losses and gradients over all ranks. This is the one place where the host waits for
+    the device."""
+    stops = torch.tensor([wants_stop], dtype=torch.float64, device=run.world.device)
+    totals = torch.cat([sums, stops])
     run.world.sum(totals)
     run.world.sum(run.gradient)
 
-    masked = totals[1].clamp(min=1.0)
-    run.gradient.mul_(run.unit / (loss_scale(run, state) * masked))
+    scale = loss_scale(run, state)
+    if scale != 1.0:
+        run.gradient.mul_(1.0 / scale)
     # A sum of so many squares would lose digits in fp32.
     norm = torch.linalg.vector_norm(run.gradient, dtype=torch.float64)
-    return Totals(*torch.cat([totals, norm[None]]).tolist())
+
+    # One tensor, so that the host waits once.
+    figures = torch.cat([totals, norm[None], counts]).tolist()
+    known = len(run.weights)
+    named_sums = dict(zip(run.weights, figures))
+    named_counts = dict(zip((*run.weights, "tokens", "sbo_dropped"), figures[known + 2 :]))
+    loss = 0.0
+    for name, weight in run.weights.items():
+        loss += weight * named_sums[name] / max(named_counts[name], 1.0)
+    return Totals(loss, named_sums, named_counts, stops=figures[known], norm=figures[known + 1])
 
 
 def update(run: Run, state: State, totals: Totals) -> float:
@@ -374,8 +445,7 @@ def update(run: Run, state: State, totals: Totals) -> float:
         run.gradient.mul_(clip / (totals.norm + 1e-6))
 
     rate = learning_rate(state.step, run.recipe.steps, run.recipe.optim)
-    for group in run.optimizer.param_groups:
-        group["lr"] = rate
+    prepare_step(run.optimizer, run.recipe.optim, state.step, rate)
     run.optimizer.step()
     return rate
 
@@ -384,7 +454,9 @@ def advance(state: State, recipe: Recipe, totals: Totals) -> State:
     """The state after an update."""
     if recipe.precision == "fp16":
         state = rescale(state, finite=True)
-    return dataclasses.replace(state, step=state.step + 1, tokens=state.tokens + int(totals.tokens))
+    return dataclasses.replace(
+        state, step=state.step + 1, tokens=state.tokens + int(totals.counts["tokens"])
+    )
 
 
 def rescale(state: State, finite: bool) -> State:
@@ -405,7 +477,7 @@ def skip(run: Run, state: State, totals: Totals) -> State:
     batch = state.batches
     half = run.recipe.precision == "fp16"
     # A gradient that overflows fp16 under a finite loss is what the loss scale is for.
-    overflow = half and math.isfinite(totals.mean)
+    overflow = half and math.isfinite(totals.loss)
     state = dataclasses.replace(
         state, skipped=state.skipped + 1, nonfinite=state.nonfinite + (not overflow)
     )
@@ -417,7 +489,7 @@ def skip(run: Run, state: State, totals: Totals) -> State:
             "skip",
             state.step,
             batch=batch,
-            loss=totals.mean,
+            loss=totals.loss,
             gradient_norm=totals.norm,
             scale=state.scale,
         )
@@ -480,10 +552,9 @@ def is_due(step: int, every: int) -> bool:
     return every > 0 and step % every == 0
 
 
-def log_step(run: Run, state: State, meter: Meter, rate: float, norm: float) -> None:
+def log_step(run: Run, phase: Phase, state: State, meter: Meter, rate: float, norm: float) -> None:
     """Log the steps since the last line."""
-    samples = run.data.epoch_samples
-    line = meter.line(state.step, state.batches, rate, norm, samples)
+    line = meter.line(state.step, state.batches, rate, norm, phase.data.epoch_samples)
     if run.log:
         run.log.write("train", state.step, **vars(line))
 

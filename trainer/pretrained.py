@@ -17,20 +17,31 @@ from torch import Tensor
 from shards.errors import UserError
 from trainer import checkpoint
 from trainer.config import ModelConfig
-from trainer.models.roberta import TIED, MaskedLM, load_published, published_state
+from trainer.models.names import TIED, is_optional
+from trainer.models.pretraining import PretrainingModel, load_published, published_state
 
 WEIGHTS = "model.safetensors"
 
 PICKLED = "pytorch_model.bin"
 
-GIVE_A_DIRECTORY = "give a Hugging Face directory of a RoBERTa"
+# The heads that transformers has no place for, in an export.
+HEADS = "heads.safetensors"
 
-# What `config.json` must say, where it says it, for our encoder to be the same model.
+GIVE_A_DIRECTORY = "give a Hugging Face directory of a RoBERTa or a BERT"
+
+# What `config.json` must say, where it says it, for our encoder to be the same model; by family,
+# which is its `model_type`.
 REQUIRED = {
-    "model_type": "roberta",
-    "hidden_act": "gelu",
-    "type_vocab_size": 1,
-    "position_embedding_type": "absolute",
+    "roberta": {
+        "hidden_act": "gelu",
+        "type_vocab_size": 1,
+        "position_embedding_type": "absolute",
+    },
+    "bert": {
+        "hidden_act": "gelu",
+        "type_vocab_size": 2,
+        "position_embedding_type": "absolute",
+    },
 }
 
 
@@ -73,7 +84,8 @@ def find_pretrained(name: str, step: str = "") -> Path:
 
 
 def read_config(directory: Path, base: ModelConfig) -> ModelConfig:
-    """The shape of the RoBERTa in a Hugging Face directory, with the dropout of `base`.
+    """The shape of the RoBERTa or BERT in a Hugging Face directory, with the dropout and the heads
+    of `base`.
 
     Raises `UserError` when `config.json` cannot be read or is of another architecture.
     """
@@ -83,31 +95,37 @@ def read_config(directory: Path, base: ModelConfig) -> ModelConfig:
     path = directory / "config.json"
     try:
         content = json.loads(path.read_text())
-        pad_id = content.get("pad_token_id", 1)
-        config = ModelConfig(
+        family = content.get("model_type", "roberta")
+        pad_id = content.get("pad_token_id", 1 if family == "roberta" else 0)
+        # The table of a RoBERTa also has a row for each id up to that of <pad>.
+        padding = pad_id + 1 if family == "roberta" else 0
+        config = dataclasses.replace(
+            base,
+            family=family,
             layers=content["num_hidden_layers"],
             hidden=content["hidden_size"],
             intermediate=content["intermediate_size"],
             heads=content["num_attention_heads"],
-            # The table also has a row for each id up to that of <pad>.
-            positions=content["max_position_embeddings"] - pad_id - 1,
+            positions=content["max_position_embeddings"] - padding,
             vocab_size=content["vocab_size"],
             pad_id=pad_id,
-            dropout=base.dropout,
-            attention_dropout=base.attention_dropout,
             layer_norm_eps=content["layer_norm_eps"],
         )
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}", GIVE_A_DIRECTORY) from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
-            f"{path}: not the configuration of a RoBERTa: {error}", GIVE_A_DIRECTORY
+            f"{path}: not the configuration of a RoBERTa or a BERT: {error}", GIVE_A_DIRECTORY
         ) from None
 
-    for key, value in REQUIRED.items():
+    if family not in REQUIRED:
+        raise UserError(
+            f"{path}: model_type is {family!r}, not 'roberta' or 'bert'", GIVE_A_DIRECTORY
+        )
+    for key, value in REQUIRED[family].items():
         if content.get(key, value) != value:
             raise UserError(
-                f"{path}: {key} is {content[key]!r}, a RoBERTa has {value!r}", GIVE_A_DIRECTORY
+                f"{path}: {key} is {content[key]!r}, a {family} has {value!r}", GIVE_A_DIRECTORY
             )
     return config
 
@@ -118,21 +136,29 @@ def is_checkpoint(directory: Path) -> bool:
 
 
 def own_config(directory: Path, base: ModelConfig) -> ModelConfig:
-    """The shape of the model in a checkpoint of a run, with the dropout of `base`."""
+    """The shape of the model in a checkpoint of a run, with the dropout and the heads of `base`."""
     config = checkpoint.model_config(checkpoint.read_state(directory))
     return dataclasses.replace(
-        config, dropout=base.dropout, attention_dropout=base.attention_dropout
+        config,
+        dropout=base.dropout,
+        attention_dropout=base.attention_dropout,
+        next_head=base.next_head,
+        span_head=base.span_head,
     )
 
 
 def read_pretrained(directory: Path) -> dict[str, Tensor]:
-    """The weights in a Hugging Face directory by their published names, without tied copies and
-    without what pretraining does not use. Raises `UserError`."""
+    """The weights in a Hugging Face directory by their published names, without tied copies.
+
+    Raises `UserError`.
+    """
     try:
         if (directory / WEIGHTS).exists():
             state = safetensors.torch.load_file(directory / WEIGHTS)
         else:
             state = torch.load(directory / PICKLED, map_location="cpu", weights_only=True)
+        if (directory / HEADS).exists():
+            state.update(safetensors.torch.load_file(directory / HEADS))
     except FileNotFoundError:
         raise UserError(
             f"{directory}: neither {WEIGHTS} nor {PICKLED} in it", GIVE_A_DIRECTORY
@@ -145,29 +171,35 @@ def read_pretrained(directory: Path) -> dict[str, Tensor]:
 
     wanted = {}
     for name, tensor in state.items():
-        # Position ids are a buffer in old files; the pooler is not trained here.
-        unused = ".pooler." in name or name.endswith("position_ids")
-        if name not in TIED and not unused:
+        # Position ids are a buffer in old files.
+        if name not in TIED and not name.endswith("position_ids"):
             wanted[name] = tensor
     return wanted
 
 
-def load_pretrained(directory: Path, model: MaskedLM) -> None:
-    """Copy the weights of a Hugging Face directory into `model`. Raises `UserError` naming the
-    first tensor that does not fit."""
+def load_pretrained(directory: Path, model: PretrainingModel) -> list[str]:
+    """Copy the weights of a Hugging Face directory into `model`.
+
+    The heads of pairs and spans are optional: those that the model does not train are left out, and
+    those that the directory lacks keep their first weights: their names are returned. Raises
+    `UserError` naming the first tensor that does not fit.
+    """
     state = read_pretrained(directory)
     own = published_state(model)
-    for name in own:
-        if name not in state:
+    # A head that the directory lacks starts from the weights that `build` has drawn.
+    new = [name for name in own if name not in state]
+    for name in new:
+        if not is_optional(name):
             raise UserError(
                 f"{directory}: no tensor {name}",
-                "give a directory of RobertaForMaskedLM (with its lm_head)",
+                "give a directory of RobertaForMaskedLM, BertForMaskedLM or BertForPreTraining",
             )
+        state[name] = own[name].clone()
     for name in state:
-        if name not in own:
+        if name not in own and not is_optional(name):
             raise UserError(
-                f"{directory}: a tensor that RoBERTa does not have: {name}",
-                "give a directory of RobertaForMaskedLM",
+                f"{directory}: a tensor that the model does not have: {name}",
+                "give a directory of RobertaForMaskedLM, BertForMaskedLM or BertForPreTraining",
             )
 
     try:
@@ -176,6 +208,7 @@ def load_pretrained(directory: Path, model: MaskedLM) -> None:
         raise UserError(
             f"{directory}: {error}", "give a directory whose config.json fits its weights"
         ) from None
+    return new
 
 
 def check_tokenizer(directory: Path, shards_directory: str) -> None:

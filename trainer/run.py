@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import sys
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,7 +31,7 @@ from trainer.data.gather import word_kinds
 from trainer.data.samples import Data, open_training
 from trainer.display import Display
 from trainer.log import read_log
-from trainer.models.roberta import MaskedLM, build
+from trainer.models.pretraining import PretrainingModel, build
 from trainer.optim import flatten_gradients, make_adamw
 from trainer.ranks import World
 from trainer.run_info import RunInfo
@@ -61,11 +62,12 @@ class Job:
 # --- the data and the recipe
 
 
-def open_on_host(job: Job, world: World) -> Data:
-    """The training data. The first rank of each host makes the index, and the others read it."""
+def open_on_host(job: Job, world: World, length: int) -> Data:
+    """The training data in samples of `length` tokens. The first rank of each host makes the index,
+    and the others read it."""
 
     def open_train() -> Data:
-        return open_training(job.shards, job.recipe.data)
+        return open_training(job.shards, dataclasses.replace(job.recipe.data, length=length))
 
     data = world.agree(lambda: open_train() if world.local_rank == 0 else None)
     return world.agree(lambda: data or open_train())
@@ -76,7 +78,7 @@ def resolve(recipe: Recipe, data: Data, device: torch.device, init: str | None) 
 
     Raises `UserError` for what cannot work, see `check` and `check_data`.
     """
-    model = resolve_model(recipe.model, data, init)
+    model = resolve_model(with_heads(recipe), data, init)
 
     precision = resolve_precision(recipe.precision, device.type)
     recipe = dataclasses.replace(recipe, model=model, precision=precision)
@@ -85,17 +87,27 @@ def resolve(recipe: Recipe, data: Data, device: torch.device, init: str | None) 
     return recipe
 
 
+def with_heads(recipe: Recipe) -> ModelConfig:
+    """The model of a recipe, with the heads that its objectives need."""
+    objective = recipe.objective
+    return dataclasses.replace(recipe.model, next_head=objective.nsp, span_head=objective.sbo)
+
+
 def resolve_model(model: ModelConfig, data: Data, init: str | None) -> ModelConfig:
     """The shape of the model: that of the first weights, or with the vocabulary of the shards.
 
     Raises `UserError` when the first weights have another vocabulary than the shards.
     """
     pad_id = data.tokenizer.roles.get("pad", 1)
+    # A RoBERTa has no token types, and an older run of one has stored no such id.
+    end_id = model.end_id
+    if model.family == "bert":
+        end_id = data.tokenizer.roles.get("end", end_id)
     if init is None:
         vocab_size = model.vocab_size or data.tokenizer.vocab_size
-        return dataclasses.replace(model, pad_id=pad_id, vocab_size=vocab_size)
+        return dataclasses.replace(model, pad_id=pad_id, end_id=end_id, vocab_size=vocab_size)
 
-    model = pretrained.read_config(Path(init), model)
+    model = pretrained.read_config(Path(init), dataclasses.replace(model, end_id=end_id))
     pretrained.check_tokenizer(Path(init), data.directories[0])
     if model.pad_id != pad_id:
         raise UserError(
@@ -143,7 +155,7 @@ def check_enough(recipe: Recipe, data: Data) -> None:
 def resolve_without_data(recipe: Recipe, device_type: str, init: str | None) -> Recipe:
     """The recipe for a plan made before there are shards: with the published vocabulary, unless
     the first weights or the recipe tell of another."""
-    model = recipe.model
+    model = with_heads(recipe)
     if init is not None:
         model = pretrained.read_config(Path(init), model)
     model = dataclasses.replace(model, vocab_size=model.vocab_size or budget.ASSUMED_VOCABULARY)
@@ -313,7 +325,7 @@ def write_info(run: Path, info: RunInfo) -> None:
 
 def prepare(
     job: Job, world: World, found: Path | None
-) -> tuple[MaskedLM, torch.optim.AdamW, Tensor]:
+) -> tuple[PretrainingModel, torch.optim.AdamW, Tensor]:
     """The model in training mode, its optimizer and its flat gradient, on the device.
 
     The weights are new, those of `--init`, or those of the checkpoint `found`; all ranks have the
@@ -323,7 +335,9 @@ def prepare(
     model = build(recipe.model, recipe.seed)
     # The others get the weights of rank 0 below.
     if job.init is not None and found is None and world.is_first:
-        pretrained.load_pretrained(Path(job.init), model)
+        new = pretrained.load_pretrained(Path(job.init), model)
+        if new:
+            print(f"note: {job.init} has no {', '.join(new)}: new weights", file=sys.stderr)
     model.to(world.device)
     gradient = flatten_gradients(model)
     optimizer = make_adamw(model, recipe.optim)
@@ -337,7 +351,7 @@ def prepare(
     return model.train(), optimizer, gradient
 
 
-def broadcast(model: MaskedLM, optimizer: torch.optim.AdamW) -> None:
+def broadcast(model: PretrainingModel, optimizer: torch.optim.AdamW) -> None:
     """Give all ranks the weights and moments of rank 0."""
     tensors: list[Tensor] = list(model.parameters())
     for state in optimizer.state.values():

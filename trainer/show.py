@@ -238,8 +238,7 @@ def fill(run: Path, text: str, step: str = "", most: int = 5) -> list[list[Guess
         )
 
     model = checkpoint.load_model(path, state).eval()
-    lengths = torch.tensor([[len(ids)]])
-    logits = model.forward(torch.tensor([ids]), lengths, torch.tensor(places))
+    logits = model.forward(torch.tensor([ids]), torch.tensor(places))
     best = torch.topk(torch.softmax(logits.float(), -1), most)
 
     found = []

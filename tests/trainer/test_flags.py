@@ -132,6 +132,8 @@ def test_help_of_a_command(capsys: pytest.CaptureFixture[str]) -> None:
         "recipe, [model]:",
         "recipe, [data]:",
         "recipe, [masking]:",
+        "recipe, [phase]:",
+        "recipe, [objective]:",
         "recipe, [optim]:",
         "recipe, [evaluation]:",
         "recipe, [guard]:",

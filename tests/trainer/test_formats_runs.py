@@ -38,11 +38,14 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def arguments(shards: Path, run: Path, way: tuple[str, str]) -> list[str]:
     name, unit = way
+    # Pairs of single sentences are refused without their objective.
+    objective = ["--model.family", "bert", "--objective.nsp"] if name == "sentence-pair" else []
     return [
         "pretrain",
         *("--shards", str(shards), "--run", str(run)),
         *runs.MINI,
         *("--data.format", name, "--masking.unit", unit, "--masking.static", "3"),
+        *objective,
         *("--steps", str(STEPS), "--save-every", "1", "--keep", "100", "--log-every", "1"),
     ]
 

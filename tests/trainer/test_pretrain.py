@@ -20,8 +20,9 @@ from trainer.checkpoint import State
 from trainer.cli import main
 from trainer.config import GuardConfig, ModelConfig, load_recipe
 from trainer.evaluate import validation_sets
-from trainer.models.roberta import build
-from trainer.objectives.masked_lm import masked_lm_sum
+from trainer.models.pretraining import build
+from trainer.objectives import losses
+from trainer.objectives.cross_entropy import cross_entropy_sum
 from trainer.optim import learning_rate
 
 
@@ -82,6 +83,10 @@ def test_log(small: Path, tmp_path: Path) -> None:
         "step",
         "loss",
         "perplexity",
+        "mlm_loss",
+        "nsp_loss",
+        "sbo_loss",
+        "sbo_dropped",
         "learning_rate",
         "gradient_norm",
         "tokens_per_second",
@@ -160,10 +165,10 @@ def _with(original: Any, **defaults: Any) -> Any:
 def poison(monkeypatch: pytest.MonkeyPatch, bad: set[int]) -> None:
     """Make the loss of these micro-batches (counted from 0) not a number."""
     calls = iter(range(10**6))
-    real = masked_lm_sum
+    real = cross_entropy_sum
     monkeypatch.setattr(
-        pretrain,
-        "masked_lm_sum",
+        losses,
+        "cross_entropy_sum",
         lambda logits, labels: real(logits, labels) * (float("nan") if next(calls) in bad else 1.0),
     )
 
@@ -363,6 +368,6 @@ def test_threads_do_not_change_dropout() -> None:
     for threads in (1, 2):
         torch.set_num_threads(threads)
         torch.manual_seed(7)
-        found.append(model(ids, torch.full((64, 1), 32), torch.arange(64 * 32)))
+        found.append(model(ids, torch.arange(64 * 32)))
     torch.set_num_threads(before)
     assert torch.allclose(found[0][:, :300], found[1][:, :300], atol=1e-5)

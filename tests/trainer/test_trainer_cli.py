@@ -432,11 +432,23 @@ def test_recipes(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["recipes"]) == 0
     said = capsys.readouterr().out
     assert recipe_names() == [
+        "bert-base",
+        "bert-base-doc-sentences",
+        "bert-base-full-sentences",
+        "bert-base-segment-pair",
+        "bert-base-sentence-pair",
+        "bert-base-static",
+        "bert-large",
         "roberta-base",
         "roberta-base-256-1m",
         "roberta-base-2k-125k",
         "roberta-base-8k-31k",
         "roberta-large",
+        "roberta-large-160gb-100k",
+        "roberta-large-160gb-300k",
+        "roberta-large-16gb-100k",
+        "spanbert-base",
+        "spanbert-large",
         "tiny",
     ]
     for name in recipe_names():
@@ -466,13 +478,15 @@ def test_every_setting_has_a_docstring() -> None:
         config.ModelConfig,
         config.DataConfig,
         config.MaskingConfig,
+        config.PhaseConfig,
+        config.ObjectiveConfig,
         config.OptimConfig,
         config.EvaluationConfig,
         config.GuardConfig,
     ):
         source = inspect.getsource(kind)
         for field in dataclasses.fields(kind):
-            if field.name not in ("model", "data", "masking", "optim", "evaluation", "guard"):
+            if not dataclasses.is_dataclass(getattr(kind(), field.name)):
                 after = source.split(f"    {field.name}:", 1)[1].split("\n", 2)[1]
                 assert after.strip().startswith('"""'), f"{kind.__name__}.{field.name}"
 

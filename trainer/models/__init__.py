@@ -1,1 +1,1 @@
-"""Models, each in one file, with the published parameter names."""
+"""Models: one encoder, small heads, and the published names of each family."""

@@ -1,21 +1,17 @@
-"""The masked-language-model loss as a sum, never a mean.
+"""MLM, the masked language model (BERT paper, section 3.1): predict the masked tokens."""
 
-`pretrain` divides once, by the number of masked tokens over all ranks and micro-batches: a mean of
-means would weigh the tokens of sparse micro-batches more. Shape letters: M masked, V vocabulary.
-"""
-
-import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from trainer.masking.tokens import IGNORED
+from trainer.config import ModelConfig
+from trainer.models.pretraining import PretrainingModel
+from trainer.objectives.batch import Batch
 
 
-def masked_lm_sum(logits_MV: Tensor, labels_M: Tensor) -> Tensor:
-    """The sum of the cross entropies in nats over labels that are not IGNORED, a 0-dim tensor.
+def labels(batch: Batch, config: ModelConfig) -> Tensor:
+    """The true ids (M,) of the masked tokens, IGNORED beyond them."""
+    return batch.labels
 
-    Computed in fp32, or in float64 when the logits are; 0.0 where no label counts.
-    """
-    if logits_MV.dtype != torch.float64:
-        logits_MV = logits_MV.float()
-    return F.cross_entropy(logits_MV, labels_M, ignore_index=IGNORED, reduction="sum")
+
+def logits(model: PretrainingModel, hidden: Tensor, batch: Batch) -> Tensor:
+    """Logits (M, V rounded up) from the hidden states (B, T, H)."""
+    return model.masked_logits(hidden, batch.places)

@@ -12,25 +12,26 @@ from trainer_fixtures import batch
 from shards.errors import UserError
 from trainer import export, pretrained
 from trainer.config import ModelConfig, load_recipe
-from trainer.models.roberta import (
-    WORDS,
-    MaskedLM,
+from trainer.models.pretraining import (
+    PretrainingModel,
     build,
-    count_parameters,
-    flops_per_token,
     load_published,
+    published_parameters,
     published_state,
 )
-from trainer.objectives.masked_lm import hits, masked_lm_sum
+from trainer.models.sizes import count_parameters, flops_per_token
+from trainer.objectives.cross_entropy import cross_entropy_sum
 
 transformers = pytest.importorskip("transformers")
+
+WORDS = "roberta.embeddings.word_embeddings.weight"
 
 SHAPE = ModelConfig(layers=3, hidden=64, intermediate=160, heads=4, positions=48, vocab_size=1003)
 
 
 def theirs(config: ModelConfig, seed: int = 0) -> Any:
     torch.manual_seed(seed)
-    special = {"<s>": 0, "</s>": 2}
+    special = {"start": 0, "end": 2}
     model = transformers.RobertaForMaskedLM(
         transformers.RobertaConfig(
             **{
@@ -51,7 +52,7 @@ def theirs(config: ModelConfig, seed: int = 0) -> Any:
     return model.eval()
 
 
-def ours(model: Any, config: ModelConfig, dtype: torch.dtype) -> MaskedLM:
+def ours(model: Any, config: ModelConfig, dtype: torch.dtype) -> PretrainingModel:
     own = build(config, 0).to(dtype).eval()
     load_published(own, {name: tensor.to(dtype) for name, tensor in model.state_dict().items()})
     return own
@@ -71,7 +72,7 @@ def run_theirs(
 
 
 def run_ours(
-    model: MaskedLM, ids: torch.Tensor, labels: torch.Tensor
+    model: PretrainingModel, ids: torch.Tensor, labels: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, dict[str, torch.Tensor]]:
     for parameter in model.parameters():
         parameter.requires_grad_(True)
@@ -79,15 +80,14 @@ def run_ours(
     # padded as the loader pads: place 0, label IGNORED
     padded = torch.cat([places, torch.zeros(7, dtype=torch.int64)])
     targets = torch.cat([labels.reshape(-1)[places], torch.full((7,), -100)])
-    lengths = (ids != model.config.pad_id).sum(1, keepdim=True)
-    logits = model(ids, lengths, padded)
-    loss = masked_lm_sum(logits, targets) / len(places)
+    logits = model(ids, padded)
+    loss = cross_entropy_sum(logits, targets) / len(places)
     loss.backward()
     rows = model.config.vocab_size
-    assert not model.roberta.embeddings.word_embeddings.weight.grad[rows:].any()
+    assert not model.encoder.embeddings.word_embeddings.weight.grad[rows:].any()
     gradients = {
         name: parameter.grad[:rows] if name == WORDS else parameter.grad
-        for name, parameter in model.named_parameters()
+        for name, parameter in published_parameters(model)
     }  # type: ignore[index]
     return logits[: len(places), :rows].detach(), loss.detach(), gradients
 
@@ -142,7 +142,7 @@ def test_float32_is_as_exact_as_theirs() -> None:
 
 
 def test_exported_config_loads_with_every_field(tmp_path: Path) -> None:
-    config = export.hugging_face_config(SHAPE, {"<s>": 0, "</s>": 2})
+    config = export.hugging_face_config(SHAPE, {"start": 0, "end": 2})
     (tmp_path / "config.json").write_text(json.dumps(config))
     loaded = transformers.AutoConfig.from_pretrained(tmp_path)
     for key, value in config.items():
@@ -207,8 +207,8 @@ def test_what_cannot_be_imported_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot be read"):
         pretrained.load_pretrained(tmp_path, own)
     config = json.loads((tmp_path / "config.json").read_text())
-    (tmp_path / "config.json").write_text(json.dumps({**config, "model_type": "bert"}))
-    with pytest.raises(UserError, match="model_type is 'bert'"):
+    (tmp_path / "config.json").write_text(json.dumps({**config, "model_type": "xlnet"}))
+    with pytest.raises(UserError, match="model_type is 'xlnet'"):
         pretrained.read_config(tmp_path, SHAPE)
 
 
@@ -220,8 +220,8 @@ def test_published_sizes() -> None:
         config = ModelConfig(**{**vars(config), "vocab_size": 50265})
         assert count_parameters(config) == count
         with torch.device("meta"):
-            model = MaskedLM(config)
-        padding = (model.roberta.embeddings.word_embeddings.weight.shape[0] - 50265) * config.hidden
+            model = PretrainingModel(config)
+        padding = (model.encoder.embeddings.word_embeddings.weight.shape[0] - 50265) * config.hidden
         assert sum(parameter.numel() for parameter in model.parameters()) - padding == count
         if name == "roberta-base":
             assert len(model.state_dict()) == 202
@@ -232,10 +232,10 @@ def test_positions_count_from_the_pad_id() -> None:
     """trainer-peers: [0, 31414, 232, 328, 2, 1, 1] stands at 2, 3, 4, 5, 6, 1, 1."""
     model = build(SHAPE, 0)
     seen: list[torch.Tensor] = []
-    model.roberta.embeddings.position_embeddings.register_forward_pre_hook(
+    model.encoder.embeddings.position_embeddings.register_forward_pre_hook(
         lambda _, inputs: seen.append(inputs[0])
     )
-    model.roberta(torch.tensor([[0, 314, 232, 328, 2, 1, 1]]), torch.tensor([[5]]))
+    model.encoder(torch.tensor([[0, 314, 232, 328, 2, 1, 1]]))
     assert seen[0].tolist() == [[2, 3, 4, 5, 6, 1, 1]]
 
 
@@ -250,7 +250,5 @@ def test_first_weights_are_keyed() -> None:
     )
 
 
-def test_hits_leave_ignored_places_out() -> None:
-    logits = torch.eye(3)
-    assert int(hits(logits, torch.tensor([0, 1, -100]))) == 2
-    assert float(masked_lm_sum(logits, torch.full((3,), -100))) == 0.0
+def test_ignored_places_have_no_loss() -> None:
+    assert float(cross_entropy_sum(torch.eye(3), torch.full((3,), -100))) == 0.0

@@ -1,62 +1,131 @@
-"""A row of several sequences: each attends to itself alone and counts its own positions."""
+"""Rows that hold several sequences: positions, types and reach, against a slow twin; and that a
+change of one sequence changes no other."""
 
+import dataclasses
+from typing import Any
+
+import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from trainer.config import ModelConfig
-from trainer.models.roberta import MaskedLM, build
+from trainer.models.layout import first_places, lay_out
+from trainer.models.pretraining import build
 
-SHAPE = ModelConfig(layers=2, hidden=32, intermediate=64, heads=2, positions=24, vocab_size=50)
+END = 2
 
-LENGTHS = [[9, 6, 4], [24, 0, 0], [3, 3, 0]]
+PAD = 1
 
+SHAPE = ModelConfig(
+    layers=2, hidden=32, intermediate=64, heads=2, positions=24, vocab_size=100, end_id=END
+)
 
-def rows() -> tuple[torch.Tensor, torch.Tensor]:
-    """Ids (3, 24) that end in padding, and lengths (3, 3)."""
-    generator = torch.Generator().manual_seed(0)
-    ids = torch.randint(4, 49, (3, 24), generator=generator)
-    for row, sizes in zip(ids, LENGTHS):
-        row[sum(sizes) :] = SHAPE.pad_id
-    return ids, torch.tensor(LENGTHS)
-
-
-def logits(model: MaskedLM, ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-    """(B, T, V): the logits of every place."""
-    places = torch.arange(ids.numel())
-    with torch.no_grad():
-        return model(ids, lengths, places).view(*ids.shape, -1)[..., : SHAPE.vocab_size]
+lengths_of_rows = st.lists(
+    st.lists(st.integers(1, 9), min_size=1, max_size=5), min_size=1, max_size=4
+)
 
 
-def test_each_sequence_is_as_if_it_were_alone() -> None:
-    model = build(SHAPE, 0).double().eval()
-    ids, lengths = rows()
-    together = logits(model, ids, lengths)
-    for row, sizes in enumerate(LENGTHS):
-        start = 0
-        for size in sizes:
-            if not size:
-                continue
-            alone = ids[row : row + 1, start : start + size]
-            wanted = logits(model, alone, torch.tensor([[size]]))[0]
-            assert torch.allclose(together[row, start : start + size], wanted, atol=1e-12)
-            start += size
+def rows(lengths: list[list[int]], seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Ids (B, T) with ends here and there, and lengths (B, S)."""
+    generator = torch.Generator().manual_seed(seed)
+    most = max(len(row) for row in lengths)
+    width = max(sum(row) for row in lengths) + seed % 3
+    ids = torch.randint(2, 8, (len(lengths), width), generator=generator)
+    table = torch.zeros((len(lengths), most), dtype=torch.int64)
+    for number, row in enumerate(lengths):
+        ids[number, sum(row) :] = PAD
+        table[number, : len(row)] = torch.tensor(row)
+    return ids, table
 
 
-def test_changing_one_sequence_changes_no_other() -> None:
+def twin(ids: list[int], lengths: list[int]) -> tuple[list[int], list[int], list[int]]:
+    """Place, type and sequence of each token of a row that is not padding."""
+    places, types, owners = [], [], []
+    at = 0
+    for number, length in enumerate(lengths):
+        ended = False
+        for place in range(length):
+            places.append(place)
+            types.append(int(ended))
+            owners.append(number)
+            ended = ended or ids[at] == END
+            at += 1
+    return places, types, owners
+
+
+@given(lengths_of_rows, st.integers(0, 99))
+def test_layout_equals_its_twin(lengths: list[list[int]], seed: int) -> None:
+    ids, table = rows(lengths, seed)
+    found = lay_out(ids, table, END, pairs=True)
+    flat = lay_out(ids, table, END, pairs=False)
+    assert not flat.types.any()
+
+    for row, parts in enumerate(lengths):
+        places, types, owners = twin(ids[row].tolist(), parts)
+        total = len(places)
+        assert found.places[row, :total].tolist() == places
+        assert found.types[row, :total].tolist() == types
+        assert found.real[row].tolist() == [at < total for at in range(ids.shape[1])]
+        keep = found.keep[row, 0].expand(ids.shape[1], ids.shape[1])
+        for at in range(total):
+            wanted = [other == owners[at] for other in owners]
+            assert keep[at, :total].tolist() == wanted
+            assert not keep[at, total:].any()
+
+    first = first_places(table, ids.shape[1]).reshape(table.shape)
+    for row, parts in enumerate(lengths):
+        starts = [sum(parts[:number]) for number in range(len(parts))]
+        assert (first[row, : len(parts)] - row * ids.shape[1]).tolist() == starts
+        assert ((first[row] >= row * ids.shape[1]) & (first[row] < (row + 1) * ids.shape[1])).all()
+
+
+@pytest.mark.parametrize("family", ["roberta", "bert"])
+def test_a_change_of_one_sequence_changes_no_other(family: Any) -> None:
+    model = build(dataclasses.replace(SHAPE, family=family), 0).eval()
+    lengths = torch.tensor([[7, 5, 6], [10, 14, 0]])
+    ids = torch.randint(3, 99, (2, 24), generator=torch.Generator().manual_seed(0))
+    ids[0, 18:] = PAD
+    places = torch.arange(48)
+    before = model(ids, places, lengths).reshape(2, 24, -1)
+
+    ids[0, 7:12] = torch.tensor([50, 51, 52, 53, 54])
+    after = model(ids, places, lengths).reshape(2, 24, -1)
+    assert torch.equal(before[0, :7], after[0, :7]) and torch.equal(
+        before[0, 12:18], after[0, 12:18]
+    )
+    assert torch.equal(before[1], after[1])
+    assert not torch.equal(before[0, 7:12], after[0, 7:12])
+
+
+@pytest.mark.parametrize("family", ["roberta", "bert"])
+def test_a_sequence_among_others_is_as_alone(family: Any) -> None:
+    """Each sequence of a row has the logits that it has in a row of its own."""
+    model = build(dataclasses.replace(SHAPE, family=family), 0).double().eval()
+    ids = torch.randint(3, 99, (1, 24), generator=torch.Generator().manual_seed(0))
+    packed = model(ids, torch.arange(24), torch.tensor([[7, 5, 12, 0]]))
+    for start, stop in ((0, 7), (7, 12), (12, 24)):
+        alone = model(ids[:, start:stop], torch.arange(stop - start))
+        assert (
+            float((packed[start:stop] - alone)[:, : SHAPE.vocab_size].abs().max().detach()) < 1e-12
+        )
+
+
+def test_padding_is_worked_out_where_no_lengths_are_given() -> None:
     model = build(SHAPE, 0).eval()
-    ids, lengths = rows()
-    before = logits(model, ids, lengths)
-    changed = ids.clone()
-    changed[0, 9:15] = 7  # the second sequence of the first row
-    after = logits(model, changed, lengths)
-    same = (before == after).all(-1)
-    assert same[0, :9].all() and same[0, 15:19].all() and same[1].all() and same[2, :6].all()
-    assert not same[0, 9:15].any()
+    ids = torch.randint(3, 99, (2, 20), generator=torch.Generator().manual_seed(0))
+    ids[1, 9:] = PAD
+    given_lengths = model(ids, torch.arange(40), torch.tensor([[20], [9]]))
+    assert torch.equal(model(ids, torch.arange(40)), given_lengths)
 
 
 def test_gradients_are_finite_where_a_row_has_padding() -> None:
     model = build(SHAPE, 0).train()
-    ids, lengths = rows()
-    places = torch.tensor([1, 10, 16, 30, 50])
-    model(ids, lengths, places)[:, : SHAPE.vocab_size].sum().backward()
-    gradients = [p.grad for p in model.parameters() if p.grad is not None]
+    lengths = torch.tensor([[9, 6, 4], [3, 3, 0]])
+    ids = torch.randint(3, 99, (2, 24), generator=torch.Generator().manual_seed(0))
+    ids[0, 19:] = PAD
+    ids[1, 6:] = PAD
+    places = torch.tensor([1, 10, 16, 25, 29])
+    model(ids, places, lengths)[:, : SHAPE.vocab_size].sum().backward()
+    gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
     assert all(bool(torch.isfinite(gradient).all()) for gradient in gradients)
