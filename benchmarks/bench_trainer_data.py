@@ -32,12 +32,13 @@ import torch
 from numpy.typing import NDArray
 from trainer_fixtures import random_documents, small_tokenizer, write_shards
 
+from shards.roles import ROBERTA
 from trainer.config import MaskingConfig
 from trainer.data.gather import Masker
 from trainer.data.loader import Loader, Share
 from trainer.data.order import make_order
 from trainer.data.samples import Data, open_data
-from trainer.export import SPECIAL_TOKENS
+from trainer.export_tokenizer import SPECIAL_TOKENS
 from trainer.masking.tokens import mask
 
 # Samples in a batch, tokens in a sample, batches in a round of ours.
@@ -109,7 +110,8 @@ def masking(data: Data, tokenizer: tokenizers.Tokenizer, rounds: int) -> list[Re
     collator from lists."""
     from transformers import DataCollatorForLanguageModeling, PreTrainedTokenizerFast
 
-    peer_tokenizer = PreTrainedTokenizerFast(tokenizer_object=tokenizer, **SPECIAL_TOKENS)
+    special = {name: ROBERTA[role] for name, role in SPECIAL_TOKENS.items()}
+    peer_tokenizer = PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special)
     collator = DataCollatorForLanguageModeling(peer_tokenizer, mlm_probability=0.15)
 
     epochs, samples = make_order(data, 0, {}).samples(0, B)
@@ -118,12 +120,12 @@ def masking(data: Data, tokenizer: tokenizers.Tokenizer, rounds: int) -> list[Re
     plain.fill(epochs, samples, unmasked)
     rows = [row[:n].tolist() for row, n in zip(unmasked.ids, unmasked.lengths, strict=True)]
     tensor = torch.from_numpy(unmasked.ids.copy())
-    is_special = torch.from_numpy(np.isin(unmasked.ids, plain.special()))
+    is_special = torch.from_numpy(np.isin(unmasked.ids, plain.special))
 
     masker = Masker(data, MaskingConfig(), 0)
     buffers = masker.buffers(B)
     scratch = np.empty(L, np.int64)
-    specials = masker.special()[5:]
+    specials = masker.special[5:]
     vocab_size = data.tokenizer.vocab_size
 
     def one_by_one() -> None:
@@ -245,6 +247,7 @@ def through_the_thread(data: Data, rounds: int, folder: Path) -> Result:
 START = """
 import sys, time
 from trainer import pretrain
+from shards.roles import ROBERTA
 from trainer.config import MaskingConfig
 from trainer.data.gather import Masker
 from trainer.data.loader import Loader, Share

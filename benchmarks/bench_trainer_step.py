@@ -86,7 +86,7 @@ def models(shape: ModelConfig, device: torch.device) -> tuple[PretrainingModel, 
     from transformers import RobertaConfig, RobertaForMaskedLM
 
     ours = build(shape, 0)
-    config = export.hugging_face_config(shape, {"<s>": 0, "</s>": 2})
+    config = export.hugging_face_config(shape, {"start": 0, "end": 2})
     for key in ("torch_dtype", "architectures", "model_type"):
         del config[key]
     theirs = RobertaForMaskedLM(RobertaConfig(**config))

@@ -2,9 +2,9 @@
 own.
 
 A source says how its input is cut into slices (`slices`) and turns a slice into records (`read`).
-Each record comes out once, as a `Document` or as a `Reject` with its reason: nothing is dropped in
-silence. `read` yields in the order of the source, (path, position), and what it yields must not
-depend on how the slices were cut.
+Each record comes out once, as a `Document`, as a `Reject` with its reason, or as a `NotPage` with
+its kind: nothing is dropped in silence. `read` yields in the order of the source, (path, position),
+and what it yields must not depend on how the slices were cut.
 """
 
 import datetime
@@ -88,6 +88,23 @@ class Reject(Refusal):
     url: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotPage:
+    """A record that holds no text by its kind, such as the request of a page in a web archive.
+
+    It is neither a document nor a reject: it is counted by its `kind` and stored nowhere, so a
+    source gives few kinds. `path` and `position` are its place, as those of a `Document`.
+    """
+
+    kind: str
+    path: str
+    position: int
+
+
+Outcome = Document | Reject | NotPage
+"""What becomes of a record."""
+
+
 class Refused(Exception):
     """Carries a `Refusal` out of nested calls to the function that returns it."""
 
@@ -101,7 +118,8 @@ class Part:
     """The records of one file whose position is in [start, stop); `stop` None is the end.
 
     `address` opens the file and `path` identifies it. `size` is the bytes of the whole file;
-    `share` the bytes of this range, when it is not the whole.
+    `share` the bytes of this range, when it is not the whole, by which files are grouped. `stored`
+    is what the range takes in the file, where `share` counts what it inflates to.
     """
 
     address: str
@@ -110,6 +128,14 @@ class Part:
     start: int = 0
     stop: int | None = None
     share: int | None = None
+    stored: int | None = None
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of this range, as they are stored."""
+        if self.stored is not None:
+            return self.stored
+        return self.size if self.share is None else self.share
 
     def ranges(self, about: int) -> list["Part"]:
         """The file cut into ranges of `about` bytes, for formats whose positions are offsets."""
@@ -141,7 +167,7 @@ class Slice:
     @property
     def bytes(self) -> int:
         """Bytes of input."""
-        return sum(part.size if part.share is None else part.share for part in self.parts)
+        return sum(part.bytes for part in self.parts)
 
 
 def slice_names(parts: Iterable[Part]) -> Iterator[str]:
@@ -268,13 +294,14 @@ class Note:
     """What a survey keeps of one record.
 
     `values` is a row of its schema, None when nothing need be kept. `reason` is set for a record
-    that is refused, and counted as that of a reject.
+    that is refused, and counted as that of a reject; `not_page` is the kind of a `NotPage`.
     """
 
     path: str
     position: int
     values: tuple[object, ...] | None = None
     reason: str = ""
+    not_page: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -328,7 +355,7 @@ class Source:
 
     options: type[SourceOptions]
     slices: Callable[[Any], Iterable[Slice]]
-    read: Callable[..., Iterator[Document | Reject]]
+    read: Callable[..., Iterator[Outcome]]
     version: int = 1
     packages: tuple[str, ...] = ()
     survey: Survey | None = None

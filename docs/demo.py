@@ -35,9 +35,9 @@ STEPS = "1500"
 """Steps of training: about four minutes on two cores, enough to learn the sentences of a manual."""
 
 SENTENCES = (
-    "Return the <mask> of the object.",
     "If the file does not exist, an exception is <mask>.",
-    "The default value is <mask>.",
+    "Return a <mask> of strings.",
+    "Open the <mask> for reading.",
 )
 """What the trained model fills in."""
 
@@ -51,7 +51,7 @@ language = "en"
 vocab_size = 2000
 
 [shards]
-valid_fraction = 0.02
+valid_fraction = 0.15
 """
 
 STOPPED = "stopped; make demo begins anew"

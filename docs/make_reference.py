@@ -92,120 +92,6 @@ REJECT_FILES = (
 )
 """The files that reject records."""
 
-REASONS = {
-    "bad_encoding": "bytes that are not valid in the source's `encoding`",
-    "bad_csv": (
-        "a row of a table with an open quotation mark, or with more or fewer values than the "
-        "header has names"
-    ),
-    "bad_json": "a line that is not a JSON object",
-    "bad_score": "a submission whose score is not a number",
-    "bad_url": (
-        "a link that is not the address of a page: not http(s), no host, control characters, over "
-        "4,096 characters"
-    ),
-    "bad_xml": "a page of a dump that is not well-formed XML",
-    "binary": (
-        "a body that begins as an image, a PDF or an archive, or of which a fifth is control "
-        "characters"
-    ),
-    "bomb": (
-        "bytes that inflate to more than text ever does: 200 bytes for each stored one, or "
-        "200,000,000 bytes in an EPUB; reading resumes at the next member of an archive, but not "
-        "inside a file compressed as a whole"
-    ),
-    "comment": "a line of a list of addresses that begins with #",
-    "charset": (
-        "a page or plain text in a legacy charset that nothing declares, and without a Latin "
-        "alphabet"
-    ),
-    "crash": "the parser's process died on the page, twice",
-    "damaged": (
-        "bytes that the decoder refuses; what came before them is kept, and in a web archive also "
-        "what comes after"
-    ),
-    "deleted": "a submission that was deleted, or whose author was",
-    "disambiguation": (
-        "a wiki page that only distinguishes titles, or is about a surname; the detail says how "
-        "this was recognised"
-    ),
-    "document_type": "a dump with a document type declaration, which is never read",
-    "empty": "no text is left after normalisation, or none was found in a page",
-    "encrypted": "a book with DRM, or an encrypted member of a zip",
-    "entity": "a page of a dump with an entity that XML itself does not know: none can be declared",
-    "excluded_domain": "a link to a domain that `excluded_domains` names",
-    "excluded_extension": "a link whose path has an ending that `excluded_extensions` names",
-    "error": "the extractor failed on the page",
-    "feed": "RSS, Atom or a sitemap served as a page",
-    "garbage": "bytes of a web archive that belong to no record; the detail counts them",
-    "holds_question": (
-        "a document that contains a whole question, with `exclude_questions`; the detail names the "
-        "first one"
-    ),
-    "http_Nxx": (
-        "a response with a status other than 200: `http_2xx`, `http_3xx`, `http_4xx`, ...; the "
-        "detail names it"
-    ),
-    "language": "a document in another language than the wanted one; the detail names it",
-    "low_score": "a submission with a score below `min_score`",
-    "memory": "the parser's process used more than 1.5 GB for the page, twice",
-    "namespace": "a wiki page of a namespace that is not wanted; the detail has its number",
-    "no_url": "a submission without an address",
-    "no_text": "the field or column of the text is missing, or is not a string",
-    "not_a_dump": "a file without `<mediawiki>` or `<page>` at its beginning",
-    "not_a_file": "a link, device, pipe or sparse file in a tar: named, never followed",
-    "not_an_archive": (
-        "a file without a single WARC or ARC record, or in another format, which the detail names"
-    ),
-    "not_epub": "a zip named .epub without container and package document",
-    "not_html": "a response that is no page, by its type, its address or its first bytes",
-    "not_listed": "a page whose address no wanted submission names",
-    "nul": "a text of which more than one byte in a hundred is NUL",
-    "over_18": "a submission that is marked as such",
-    "not_selected": (
-        "a document of stories that scores less than the chosen ones; its text is not stored"
-    ),
-    "not_text": (
-        "a converted record of an archive that is not plain text; the detail names its type"
-    ),
-    "not_wikitext": "a wiki page of another content model (Scribunto, JSON); the detail names it",
-    "not_http": "a response record that is neither HTTP nor HTML",
-    "other_record": "a record of a type that WARC does not know; the detail names it",
-    "outside_window": "a page crawled before `start`, or not before `end`",
-    "redirect": "a wiki page that leads to another one, by its tag or its text",
-    "self_post": "a submission that is a text of its own, not a link",
-    "short_url": "a link with fewer characters than `min_url_characters`",
-    "timeout": "the parser's process gave no answer for the page within 100 s, twice",
-    "too_deep": (
-        "a page or chapter with more than 1,000 nested elements; archives nested more than three "
-        "deep; a wiki page with more than 30 nested templates and links"
-    ),
-    "too_large": (
-        "a document over the limit of bytes, a page over 2,000,000, a wiki page over 3,000,000"
-    ),
-    "too_long": "a book with more words than `max_words`",
-    "too_many_attributes": "a page or chapter with more than 5,000 attributes in one tag",
-    "too_many_elements": "a page with more than 60,000 `<`, an EPUB with more than a million",
-    "too_short": (
-        "a page with less text than `min_characters`; a wiki page, a book or a document of stories "
-        "with fewer words than `min_words`"
-    ),
-    "truncated": (
-        "a file that ends too early (what came before is kept), the header of a record of an "
-        "archive that is cut off, or a wiki page without an end"
-    ),
-    "undated": "a page that names no possible day of its own, with `require_date`",
-    "unknown_format": "a file whose name has no ending that the source reads",
-    "unreadable": "a file without read permission, or that no longer exists",
-    "unsupported_compression": "a member of a zip that is neither stored nor deflated",
-    "unsupported_encoding": "a body in an encoding that cannot be decoded; the detail names it",
-    "warcinfo": (
-        "a record whose type is not `response`; also `request`, `revisit`, `metadata`, `resource`, "
-        "`conversion`, `continuation`"
-    ),
-}
-"""The reject reasons. `reasons` fails when the code has others."""
-
 COMPUTED = {
     "bad_csv",
     "error",
@@ -216,14 +102,17 @@ COMPUTED = {
     "other_record",
     "too_short",
     "unsupported_compression",
-    "warcinfo",
 }
 """The reasons that the code does not write out as constants."""
 
 STATS = (
     ("schema_version", "1"),
-    ("sources.NAME.records", "records that ingest read: documents + rejects"),
+    ("sources.NAME.records", "records that ingest read: documents + rejects + not_pages"),
     ("sources.NAME.rejects.REASON", "records that became no document"),
+    (
+        "sources.NAME.not_pages.KIND",
+        "records that hold no page by their kind, if there are any: they are no rejects",
+    ),
     ("sources.NAME.documents", "documents: kept + removed"),
     (
         "sources.NAME.removed.rules",
@@ -271,6 +160,7 @@ STATS = (
 STATS_CODE = (
     "records",
     "rejects",
+    "not_pages",
     "documents",
     "removed",
     "rules",
@@ -351,12 +241,27 @@ def page() -> str:
             "",
             *fields(file, cls),
         ]
+    lines += ["## Reject reasons", ""]
+    lines += table(("reason", "meaning"), meanings("REJECTS"))
+    lines += ["A source of your own adds its reasons.", "", "## Records that are no pages", ""]
     lines += [
-        "## Reject reasons",
+        "They hold no text by their kind, and are neither documents nor rejects: they are counted",
+        "in a line of their own, and in no share.",
         "",
-        *table(("reason", "meaning"), [(f"`{reason}`", REASONS[reason]) for reason in reasons()]),
     ]
-    lines += ["A source of your own adds its reasons.", "", "## `corpus stats HOME --json`", ""]
+    lines += table(("kind", "meaning"), meanings("ARCHIVE_KINDS"))
+    lines += [
+        "The survey of a list of addresses counts its lines that begin with # in the same way, as",
+        "`comment`.",
+        "",
+        "## Reasons of removal",
+        "",
+        "The rules of quality are those of `[sources.NAME.rules]` above. Duplicates are of four",
+        "kinds, the first two of `exact`, the others of `near`:",
+        "",
+    ]
+    lines += table(("kind", "meaning"), meanings("DUPLICATES"))
+    lines += ["## `corpus stats HOME --json`", ""]
     lines += [
         "The command prints one object. A number that no stage has counted yet is null.",
         "",
@@ -420,10 +325,10 @@ def trainer_keys() -> list[str]:
     lines = [
         "## Recipe keys of `trainer`",
         "",
-        "Each is also a flag of `trainer pretrain`: `--steps 1000`, `--optim.lr 1e-3`. A switch has",
-        "two flags, `--data.sentence-eos` and `--data.no-sentence-eos`. A key that a recipe leaves",
-        "out has the default in this table; `optim.warmup_steps` has it scaled to the recipe's",
-        "`steps`. `trainer recipes NAME` prints a recipe with every key.",
+        "Each is also a flag of `trainer pretrain`: `--steps 1000`, `--optim.lr 1e-3`. A switch",
+        "has two flags, `--data.sentence-eos` and `--data.no-sentence-eos`. A key that a recipe",
+        "leaves out has the default in this table; `optim.warmup_steps` has it scaled to the",
+        "recipe's `steps`. `trainer recipes NAME` prints a recipe with every key.",
         "",
     ]
     for name, cls in TRAINER_TABLES:
@@ -602,8 +507,28 @@ def commands() -> Iterator[tuple[str, str]]:
                 yield f"`corpus {name} {arguments}`", texts[ast.unparse(value.args[1])]
 
 
-def reasons() -> list[str]:
-    """Every reject reason in the code, sorted; one without a text in `REASONS` is an error."""
+def meanings(name: str) -> list[tuple[str, str]]:
+    """The words of a table of `corpora/quality/reasons.py` and their sentences, sorted.
+
+    A reject reason of the code without a sentence, and one with a sentence that the code does not
+    have, is an error.
+    """
+    sentences: dict[str, str] = {}
+    for node in tree("corpora/quality/reasons.py").body:
+        if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == name:
+            assert node.value is not None
+            sentences = ast.literal_eval(node.value)
+
+    if name == "REJECTS" and reasons() != set(sentences):
+        differences = sorted(reasons() ^ set(sentences))
+        raise SystemExit(
+            f"error: corpora/quality/reasons.py: REJECTS and the code differ: {differences}"
+        )
+    return [(f"`{word}`", sentences[word]) for word in sorted(sentences)]
+
+
+def reasons() -> set[str]:
+    """Every reject reason in the code."""
     found: set[str] = set()
     for file in REJECT_FILES:
         makers = {"Refusal", *functions_of_a_reason(file)}
@@ -615,12 +540,7 @@ def reasons() -> list[str]:
             elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "reason":
                 found |= constants(node.value)
 
-    if found | COMPUTED != set(REASONS):
-        differences = sorted((found | COMPUTED) ^ set(REASONS))
-        raise SystemExit(
-            f"error: docs/make_reference.py: REASONS and the code differ: {differences}"
-        )
-    return sorted(REASONS)
+    return found | COMPUTED
 
 
 def functions_of_a_reason(file: str) -> Iterator[str]:

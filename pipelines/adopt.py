@@ -15,7 +15,7 @@ from pipelines.home.layout import (
 )
 from pipelines.home.set_aside import slices_aside
 from pipelines.home.summaries import Summary, summaries
-from pipelines.recipe import Recipe, flat, recipe_digest, said, setting_at
+from pipelines.recipe import Recipe, flat, in_effect, recipe_digest, said, setting_at
 from pipelines.stages import ingest, rules
 from pipelines.stages.accounts import total
 from pipelines.stages.given_tokenizer import check_vocabulary
@@ -218,9 +218,11 @@ def changes(old: Recipe, new: Recipe) -> Iterator[str]:
 
     yield from _moved_between_splits(old, new)
     before, after = dict(flat(to_dict(old))), dict(flat(to_dict(new)))
+    # A threshold that is new may have been that of a profile.
+    here, there = in_effect(old), in_effect(new)
     for key in sorted(before.keys() | after.keys()):
-        if before.get(key) != after.get(key) and _is_said(key, old, new):
-            yield f"changed: {_change(key, before, after)}; {_redone_by(key, new)}"
+        if here.get(key) != there.get(key) and _is_said(key, old, new):
+            yield f"changed: {_change(key, here, there)}; {_redone_by(key, new)}"
 
 
 def _moved_between_splits(old: Recipe, new: Recipe) -> Iterator[str]:

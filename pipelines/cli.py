@@ -6,6 +6,7 @@ progress and errors. Exit codes: 0 done, 1 incomplete or a check failed, 2 usage
 """
 
 import errno
+import logging
 import os
 import signal
 import sys
@@ -194,8 +195,23 @@ def _usage() -> str:
     return USAGE.format(commands="".join(lines))
 
 
+class _Plain(logging.Formatter):
+    """A warning of a library or of a source as `corpus` writes its own: `warning: what`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return f"{record.levelname.lower()}: {record.getMessage()}"
+
+
+def _say_warnings() -> None:
+    """Write what is logged in our form. Beam would otherwise choose one that shows module names."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Plain())
+    logging.basicConfig(handlers=[handler])
+
+
 def entry() -> None:
     """The console script."""
+    _say_warnings()
     code = console.ended(main)
     if interrupt.abandoned:  # do not wait for threads that an engine left hanging
         os._exit(code)

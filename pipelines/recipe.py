@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from corpora.document import SourceOptions
-from corpora.quality.rules import RulesConfig, asked
+from corpora.quality.rules import RULES, RulesConfig, asked
 from shards.config import (
     Setting,
     dump_toml,
@@ -26,6 +26,7 @@ from shards.config import (
     setting_of,
     table,
     to_dict,
+    without_defaults,
 )
 from shards.errors import UserError, nearest
 
@@ -390,12 +391,12 @@ def _with_profile(options: SourceOptions) -> SourceOptions:
     return dataclasses.replace(options, rules=rules)
 
 
-def recipe_text(recipe: Recipe) -> str:
-    """The recipe as TOML, with every default written out.
+def recipe_text(recipe: Recipe, brief: bool = False) -> str:
+    """The recipe as TOML, with every default written out, or with none where it is to be `brief`.
 
     The thresholds of a profile are comments, so that a flag can still name another profile.
     """
-    lines = [dump_toml(recipe)]
+    lines = [dump_toml(_brief(recipe) if brief else recipe)]
     for name, options in recipe.sources.items():
         comments = [
             f"#   {rule.name} = {str(threshold).lower()}\n"
@@ -406,6 +407,20 @@ def recipe_text(recipe: Recipe) -> str:
             lines.append(f"\n# The rules of {name}, in the order in which they are asked:\n")
             lines += comments
     return "".join(lines)
+
+
+def _brief(recipe: Recipe) -> dict[str, Any]:
+    """The tables of a recipe without what is as it is by default; it reads as the same recipe."""
+    tables: dict[str, Any] = without_defaults(recipe)
+    for name, options in recipe.sources.items():
+        # each kind has a table of its own, so that its kind is a default
+        tables["sources"][name] = {"kind": options.kind, **tables["sources"][name]}
+
+    if recipe.dedup.priority == tuple(recipe.sources):
+        tables["dedup"].pop("priority")
+        if not tables["dedup"]:
+            tables.pop("dedup")
+    return tables
 
 
 def recipe_digest(recipe: Recipe) -> str:
@@ -466,6 +481,17 @@ def digest_of(value: object) -> str:
     """
     text = json.dumps(to_dict(value), ensure_ascii=True, separators=(",", ":"))
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def in_effect(recipe: Recipe) -> dict[str, Any]:
+    """Every setting by its dotted key, as `flat` gives them, and the thresholds of those rules that
+    the profile of a source sets."""
+    values = dict(flat(to_dict(recipe)))
+    for name, options in recipe.sources.items():
+        for rule, threshold in asked(options.rules):
+            if rule.name in RULES:
+                values.setdefault(f"sources.{name}.rules.{rule.name}", threshold)
+    return values
 
 
 def said(value: object) -> str:

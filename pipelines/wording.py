@@ -10,6 +10,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Protocol, runtime_checkable
 
+from corpora.quality.reasons import ARCHIVE_KINDS
+
 IF_ANY = {"json": "if any"}
 """Metadata of a dataclass field that `json_value` leaves out when it is empty or None."""
 
@@ -36,6 +38,16 @@ def amount(size: float) -> str:
 def several(count: int, noun: str) -> str:
     """`1 file`, `2,000 files`."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def apart(not_pages: Mapping[str, int]) -> str:
+    """`31 records are no responses: 29 request, 1 revisit, 1 warcinfo`."""
+    count = sum(not_pages.values())
+    noun = "response" if not_pages.keys() <= ARCHIVE_KINDS.keys() else "page"
+    named = sorted(not_pages.items(), key=lambda item: (-item[1], item[0]))
+    kinds = ", ".join(f"{number:,} {kind}" for kind, number in named)
+    verb = f"is no {noun}" if count == 1 else f"are no {noun}s"
+    return f"{several(count, 'record')} {verb}: {kinds}"
 
 
 def number(value: float | None, unknown: str = "–") -> str:

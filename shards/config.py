@@ -104,6 +104,34 @@ def dump_toml(value: object) -> str:
     return tomli_w.dumps(to_dict(value))
 
 
+def without_defaults(value: object, default: object = dataclasses.MISSING) -> Any:
+    """A dataclass as tables that hold only the fields that differ from their defaults.
+
+    `default` is what the dataclass is where nothing is set: a table inside a table may have other
+    defaults than its dataclass.
+    """
+    if isinstance(value, Mapping):
+        return {name: without_defaults(inner) for name, inner in value.items()}
+    if not dataclasses.is_dataclass(value):
+        return value
+
+    has_other_defaults = type(default) is type(value)
+    table: dict[str, Any] = {}
+    for field in dataclasses.fields(value):
+        own = getattr(value, field.name)
+        usual = getattr(default, field.name) if has_other_defaults else _default(field)
+        if own != usual:
+            table[field.name] = without_defaults(own, usual)
+    return table
+
+
+def _default(field: dataclasses.Field[Any]) -> object:
+    """The default of a field; `MISSING` for one that is required."""
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return field.default
+
+
 def to_dict(value: object) -> Any:
     """Dataclasses and mappings as dicts, tuples as lists; fields that are None are left out."""
     if dataclasses.is_dataclass(value):

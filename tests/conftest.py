@@ -21,6 +21,7 @@ os.environ.setdefault(
     "NUMBA_CACHE_DIR", str(Path(tempfile.gettempdir()) / f"corpusmill-numba-{os.getuid()}")
 )
 
+import quick_beam  # noqa: E402
 from realdata import data_file  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -44,6 +45,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     # The files that take longest begin first: at the end, one alone would keep one process busy.
     items.sort(key=builds_homes, reverse=True)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    quick_beam.remember()
 
 
 def builds_homes(item: pytest.Item) -> bool:

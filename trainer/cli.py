@@ -369,9 +369,10 @@ def show_sample(options: Show, place: int) -> int:
         print_json(vars(shown))
         return 0
 
+    pairs = f", {sum(shown.next)} of {len(shown.next)} pairs random" if shown.next else ""
     print(
         f"sample {shown.sample}: epoch {shown.epoch}, index {shown.index}, "
-        f"{len(shown.ids)} tokens, {len(shown.masked)} masked\n{shown.text}"
+        f"{len(shown.ids)} tokens, {len(shown.masked)} masked{pairs}\n{shown.text}"
     )
     return 0
 

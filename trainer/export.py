@@ -6,7 +6,6 @@ weights. An export is read back and compared before the command succeeds.
 """
 
 import importlib.util
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,12 +13,12 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from shards.errors import UserError, in_command
-from shards.roles import roles_of, special_tokens
+from shards.errors import UserError
 from shards.storage import files
 from trainer import checkpoint
 from trainer.checkpoint import State
 from trainer.config import ModelConfig
+from trainer.export_tokenizer import write_json, write_tokenizer
 from trainer.models.encoder import first_position, token_types
 from trainer.models.names import is_ours
 from trainer.models.pretraining import PretrainingModel, build, published_state
@@ -31,17 +30,6 @@ from trainer.run_info import RunInfo, read_run_info
 TOLERANCE = 1e-4
 
 FAMILIES = {"roberta": "RoBERTa", "bert": "BERT"}
-
-# The roles of the special tokens that Hugging Face names.
-SPECIAL_TOKENS = {
-    "bos_token": "start",
-    "eos_token": "end",
-    "unk_token": "unknown",
-    "sep_token": "end",
-    "pad_token": "pad",
-    "cls_token": "start",
-    "mask_token": "mask",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +56,7 @@ def export(run: Path, out: Path, step: str = "") -> Exported:
     model = checkpoint.load_model(path, state).eval()
     try:
         out.mkdir(parents=True, exist_ok=True)
-        roles = write_tokenizer(run, out, model.config)
+        roles = write_tokenizer(run, out, model.config.positions, model.config.family)
         write_json(out / "config.json", hugging_face_config(model.config, roles))
         write_weights(model, out)
         files.write_bytes(str(out / "README.md"), model_card(run, state, model.config).encode())
@@ -208,61 +196,6 @@ def hugging_face_config(config: ModelConfig, roles: dict[str, int]) -> dict[str,
         "tie_word_embeddings": True,
         "torch_dtype": "float32",
     }
-
-
-def write_tokenizer(run: Path, out: Path, config: ModelConfig) -> dict[str, int]:
-    """Write the run's tokenizer with what Hugging Face expects: <s> and </s> around a text, and a
-    <mask> that takes the space before it. Of a pair a RoBERTa's tokenizer makes `<s> A </s> </s> B
-    </s>`, a BERT's `<s> A </s> B </s>` with two token types.
-
-    Returns the ids of the special tokens by their roles. Raises `UserError` when the run has no
-    tokenizer or it is damaged.
-    """
-    path = run / "tokenizer.json"
-    hint = f"copy it from the shards: cp SHARDS/tokenizer.json {in_command(run)}"
-    try:
-        tokenizer = json.loads(path.read_text())
-        roles = roles_of(tokenizer)
-        names = {number: name for name, number in special_tokens(tokenizer).items()}
-        special = {kind: names[roles[role]] for kind, role in SPECIAL_TOKENS.items()}
-    except OSError:
-        raise UserError(f"{path}: missing", hint) from None
-    except (ValueError, KeyError, TypeError):
-        raise UserError(f"{path}: not a tokenizer", hint, 1) from None
-
-    for token in tokenizer["added_tokens"]:
-        if token["id"] == roles["mask"]:
-            token["lstrip"] = True
-    around = {
-        "sep": [special["sep_token"], roles["end"]],
-        "cls": [special["cls_token"], roles["start"]],
-    }
-    tokenizer["post_processor"] = {"type": "BertProcessing", **around}
-    if config.family == "roberta":
-        tokenizer["post_processor"] = {
-            "type": "RobertaProcessing",
-            **around,
-            "trim_offsets": True,
-            "add_prefix_space": False,
-        }
-
-    settings = {
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "model_max_length": config.positions,
-        "clean_up_tokenization_spaces": False,
-        "add_prefix_space": False,
-        **special,
-    }
-    write_json(out / "tokenizer.json", tokenizer)
-    write_json(out / "tokenizer_config.json", settings)
-    write_json(out / "special_tokens_map.json", special)
-    return roles
-
-
-def write_json(path: Path, content: object) -> None:
-    """Write JSON with an indent of two spaces."""
-    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-    files.write_bytes(str(path), text.encode())
 
 
 def model_card(run: Path, state: State, config: ModelConfig) -> str:

@@ -22,7 +22,15 @@ Options = TypeVar("Options")
 Default = TypeVar("Default")
 
 # The recipe's settings that `--help` lists; `--help-all` lists the others too.
-COMMON_SETTINGS = ("steps", "batch", "micro_batch", "keep_best", "data.length", "optim.lr")
+COMMON_SETTINGS = (
+    "steps",
+    "batch",
+    "micro_batch",
+    "keep_best",
+    "data.format",
+    "data.length",
+    "optim.lr",
+)
 
 COLUMNS = 100
 

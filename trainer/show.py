@@ -101,7 +101,8 @@ class ShownSample:
 
     `sample` is the place in the endless order, `index` the number within the epoch, `shard` the
     source and digest; `ids` as the model sees them; `masked` the places in `ids` and the true ids;
-    `text` shows both.
+    `lengths` the tokens of each sequence, and `next` of each pair 0 where B follows A and 1 where
+    it is random; `text` shows ids and masks, a sequence a line.
     """
 
     sample: int
@@ -110,6 +111,8 @@ class ShownSample:
     shard: str
     ids: list[int]
     masked: list[tuple[int, int]]
+    lengths: list[int]
+    next: list[int]
     text: str
 
 
@@ -137,7 +140,8 @@ def sample(directories: tuple[str, ...], recipe: Recipe, place: int) -> ShownSam
             masked.append((int(where), int(label)))
     masked.sort()
 
-    ids = buffers.ids[0, : buffers.lengths[0].sum()].tolist()
+    lengths = buffers.lengths[0][buffers.lengths[0] > 0].tolist()
+    ids = buffers.ids[0, : sum(lengths)].tolist()
     starts = data.starts[epochs[0] % len(data.starts)]
     shard = int(np.searchsorted(starts, samples[0], side="right") - 1)
     path = f"{shards_directory(directories[0])}/tokenizer.json"
@@ -148,8 +152,24 @@ def sample(directories: tuple[str, ...], recipe: Recipe, place: int) -> ShownSam
         shard=data.identity[shard],
         ids=ids,
         masked=masked,
-        text=sample_text(Tokenizer.from_file(path), ids, dict(masked)),
+        lengths=lengths,
+        next=buffers.next[0, : len(lengths)].tolist(),
+        text="\n".join(sequence_texts(Tokenizer.from_file(path), ids, dict(masked), lengths)),
     )
+
+
+def sequence_texts(
+    tokenizer: Tokenizer, ids: list[int], truth: dict[int, int], lengths: list[int]
+) -> list[str]:
+    """Each sequence of a sample as text."""
+    texts = []
+    start = 0
+    for length in lengths:
+        end = start + length
+        own = {place - start: true for place, true in truth.items() if start <= place < end}
+        texts.append(sample_text(tokenizer, ids[start:end], own))
+        start = end
+    return texts
 
 
 def sample_text(tokenizer: Tokenizer, ids: list[int], truth: dict[int, int]) -> str:

@@ -3,9 +3,10 @@ ARC archives.
 
 `input` names archives in any layout; the bucket's own is
 `crawl-data/CC-NEWS/YYYY/MM/CC-NEWS-YYYYMMDDhhmmss-NNNNN.warc.gz`, and its listing `warc.paths.gz`
-is passed over. Every record of an archive becomes one document, or one reject by its type
-(`request`, `warcinfo`, `revisit`, ...), its status (`http_4xx`), its kind (`not_html`, `feed`,
-`binary`), its size, its language or its damage. No record is dropped as a duplicate here.
+is passed over. Every response in an archive becomes one document, or one reject by its status
+(`http_4xx`), its kind (`not_html`, `feed`, `binary`), its size, its language or its damage. Records
+that are no responses (`request`, `warcinfo`, `revisit`, ...) are counted apart. No record is
+dropped as a duplicate here.
 
 The position of a document is the offset of its record in the (compressed) archive. `extra` holds
 what has no column: `host` and `domain` (of the fetched address, in one spelling; the domain by the
@@ -20,7 +21,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
-from corpora.document import Document, Refusal, Reject, Slice, Source, SourceOptions
+from corpora.document import Document, Outcome, Refusal, Reject, Slice, Source, SourceOptions
 from corpora.inputs.find import group
 from corpora.quality.rules import Profile
 from corpora.web.page import MIN_CHARACTERS, PAGE_PACKAGES, PageSettings
@@ -98,7 +99,7 @@ def source() -> Source:
         options=CcNewsOptions,
         slices=slices,
         read=read,
-        version=2,
+        version=3,
         packages=("tld", "warcio", *PAGE_PACKAGES),
     )
 
@@ -183,7 +184,7 @@ def in_runs(months: list[str]) -> str:
 # --- the records
 
 
-def read(options: CcNewsOptions, piece: Slice) -> Iterator[Document | Reject]:
+def read(options: CcNewsOptions, piece: Slice) -> Iterator[Outcome]:
     """Every record of a slice's archives, in their order."""
     settings = PageSettings(
         language=options.language,
@@ -194,10 +195,10 @@ def read(options: CcNewsOptions, piece: Slice) -> Iterator[Document | Reject]:
     )
     for part in piece.parts:
         for record in read_records(part):
-            if isinstance(record, Reject):
-                yield record
-            else:
+            if isinstance(record, Record):
                 yield _outcome(options, settings, part.path, record)
+            else:
+                yield record
 
 
 def _outcome(

@@ -46,7 +46,7 @@ from corpora.web.page import (
     PageSettings,
 )
 from shards.config import setting
-from shards.storage import files
+from shards.storage import files, reached
 
 FORMATS = (".txt", ".jsonl", ".parquet", ".html", ".htm")
 
@@ -137,13 +137,15 @@ def cut(options: FilesOptions, part: Part) -> Iterator[Part]:
 
 
 def _row_ranges(options: FilesOptions, part: Part) -> Iterator[Part]:
-    groups: list[tuple[int, int]] = []  # (rows, bytes) of each row group
+    groups: list[tuple[int, int, int]] = []  # (rows, bytes, stored bytes) of each row group
     try:
         with files.open_input(part.address) as stream:
             metadata = pq.ParquetFile(stream).metadata
             for index in range(metadata.num_row_groups):
                 row_group = metadata.row_group(index)
-                groups.append((row_group.num_rows, row_group.total_byte_size))
+                groups.append(
+                    (row_group.num_rows, row_group.total_byte_size, _stored_bytes(row_group))
+                )
     except (OSError, pa.ArrowException):
         yield part  # reading it will name the damage
         return
@@ -152,15 +154,18 @@ def _row_ranges(options: FilesOptions, part: Part) -> Iterator[Part]:
     start = 0
     rows = 0
     share = 0
-    for count, size in groups:
+    stored = 0
+    for count, size, stored_size in groups:
         rows += count
         share += size
+        stored += stored_size
         if share >= options.slice_bytes:
-            yield replace(part, start=start, stop=rows, share=share)
+            yield replace(part, start=start, stop=rows, share=share, stored=stored)
             start = rows
             share = 0
+            stored = 0
     if rows > start or not groups:
-        yield replace(part, start=start, stop=None, share=share)
+        yield replace(part, start=start, stop=None, share=share, stored=stored)
 
 
 def read(options: FilesOptions, piece: Slice) -> Iterator[Document | Reject]:
@@ -429,13 +434,25 @@ def _parquet_rows(
         options.language_field,
     )
     columns = [name for name in wanted if name and name in names]
+    groups = range(table.num_row_groups)
+    sizes = [_stored_bytes(table.metadata.row_group(index)) for index in groups]
+    edges = [0, *itertools.accumulate(sizes)]
     first_row = 0  # of the row group
     for index in range(table.num_row_groups):
+        rows = table.metadata.row_group(index).num_rows
         # A row group belongs to the part in which it begins.
         if first_row >= part.start and (part.stop is None or first_row < part.stop):
             position = first_row
             for batch in table.iter_batches(_BATCH_ROWS, row_groups=[index], columns=columns):
+                done = (position - first_row) / rows
+                reached.tell(part.address, edges[index] + int(done * sizes[index]))
                 for fields in batch.to_pylist():
                     yield _field_record(options, part, position, fields)
                     position += 1
-        first_row += table.metadata.row_group(index).num_rows
+        first_row += rows
+
+
+def _stored_bytes(row_group: pq.RowGroupMetaData) -> int:
+    """The bytes of a row group in its file."""
+    columns = [row_group.column(index) for index in range(row_group.num_columns)]
+    return sum(column.total_compressed_size for column in columns)

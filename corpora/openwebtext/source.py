@@ -24,6 +24,8 @@ from corpora.document import (
     Document,
     Findings,
     Note,
+    NotPage,
+    Outcome,
     Part,
     Refusal,
     Reject,
@@ -43,7 +45,7 @@ from corpora.openwebtext.excluded_links import (
 )
 from corpora.quality.rules import Profile
 from corpora.web.page import MIN_CHARACTERS, PAGE_PACKAGES, PageSettings
-from corpora.web.records import archives, page_outcome, read_records
+from corpora.web.records import RESPONSE, archives, page_outcome, read_records
 from corpora.web.warc import Record
 from shards.config import setting, table
 from shards.errors import UserError
@@ -128,7 +130,7 @@ def source() -> Source:
         options=OpenWebTextOptions,
         slices=slices,
         read=read,
-        version=1,
+        version=2,
         packages=("tld", "warcio", "zstandard", *PAGE_PACKAGES),
         survey=survey,
     )
@@ -166,6 +168,8 @@ def look(options: OpenWebTextOptions, piece: Slice) -> Iterator[Note]:
         for link in submissions.read_part(wanted, part):
             if isinstance(link, Reject):
                 yield Note(path=link.path, position=link.position, reason=link.reason)
+            elif isinstance(link, NotPage):
+                yield Note(path=link.path, position=link.position, not_page=link.kind)
             else:
                 values = (*link_list.key_of(link.key), link.score, link.url)
                 yield Note(path=part.path, position=link.position, values=values)
@@ -201,7 +205,7 @@ def slices(options: OpenWebTextOptions) -> Iterator[Slice]:
 
 def read(
     options: OpenWebTextOptions, piece: Slice, findings: Findings | None = None
-) -> Iterator[Document | Reject]:
+) -> Iterator[Outcome]:
     """Every text of the release, or every record of the archives."""
     if options.source == "release":
         for part in piece.parts:
@@ -219,17 +223,17 @@ def read(
     with link_list.open_links(findings.conclusion) as links:
         for part in piece.parts:
             for record in read_records(part):
-                if isinstance(record, Reject):
-                    yield record
-                else:
+                if isinstance(record, Record):
                     yield _outcome(settings, links, part.path, record)
+                else:
+                    yield record
 
 
 def _outcome(
     settings: PageSettings, links: link_list.Links, path: str, record: Record
 ) -> Document | Reject:
-    # Only a response can be a listed page; other records are rejects by their type.
-    if record.kind != "response":
+    # Only a response can be a listed page.
+    if record.kind != RESPONSE:
         return page_outcome(path, record, settings)
 
     link = links.find(record.url or "")

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import IO
 from urllib.parse import urlsplit
 
-from corpora.document import Part, Refusal, Reject
+from corpora.document import NotPage, Part, Refusal, Reject
 from corpora.inputs.complaints import in_words
 from corpora.inputs.find import kind_of
 from corpora.inputs.streams import DAMAGE, open_inflated, read_lines, what_broke
@@ -60,6 +60,10 @@ class Link:
     score: int | None
 
 
+Outcome = Link | Reject | NotPage
+"""What becomes of a line or a row."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
     """Which links are wanted.
@@ -75,7 +79,7 @@ class Wanted:
     extensions: frozenset[str] = frozenset()
 
 
-def read_part(wanted: Wanted, part: Part) -> Iterator[Link | Reject]:
+def read_part(wanted: Wanted, part: Part) -> Iterator[Outcome]:
     """The submissions of a file, or of a range of its lines, as links or rejects. Damage ends a
     file with one more reject."""
     position = part.start
@@ -95,9 +99,7 @@ def can_be_cut(path: str) -> bool:
     return not compression and form not in _TABLES
 
 
-def _read_stream(
-    wanted: Wanted, part: Part, stream: IO[bytes], form: str
-) -> Iterator[Link | Reject]:
+def _read_stream(wanted: Wanted, part: Part, stream: IO[bytes], form: str) -> Iterator[Outcome]:
     if form in _TABLES:
         yield from _read_table(wanted, part, stream, _TABLES[form])
     elif form == ".txt":
@@ -106,13 +108,13 @@ def _read_stream(
         yield from _read_lines(wanted, part, stream, _read_json)
 
 
-LineReader = Callable[[Wanted, str, int, bytes], Link | Reject]
+LineReader = Callable[[Wanted, str, int, bytes], Outcome]
 """Reads one line of the file at a path, at a position."""
 
 
 def _read_lines(
     wanted: Wanted, part: Part, stream: IO[bytes], read_line: LineReader
-) -> Iterator[Link | Reject]:
+) -> Iterator[Outcome]:
     for position, line in read_lines(stream, part.start, part.stop, MAX_LINE_BYTES):
         if line is None:
             refusal = Refusal("too_large", f"a line of more than {MAX_LINE_BYTES:,} bytes")
@@ -121,7 +123,7 @@ def _read_lines(
             yield read_line(wanted, part.path, position, line)
 
 
-def _read_json(wanted: Wanted, path: str, position: int, line: bytes) -> Link | Reject:
+def _read_json(wanted: Wanted, path: str, position: int, line: bytes) -> Outcome:
     try:
         record = json.loads(line.decode("utf-8-sig"))  # a file may begin with a byte order mark
     except UnicodeError as error:
@@ -133,13 +135,13 @@ def _read_json(wanted: Wanted, path: str, position: int, line: bytes) -> Link | 
     return _judge(wanted, path, position, record)
 
 
-def _read_address(wanted: Wanted, path: str, position: int, line: bytes) -> Link | Reject:
+def _read_address(wanted: Wanted, path: str, position: int, line: bytes) -> Outcome:
     try:
         url = line.decode("utf-8-sig").strip()
     except UnicodeError as error:
         return _unreadable(error, line, reason="bad_encoding").at(path, position)
     if url.startswith("#"):
-        return Refusal("comment", url[:_START]).at(path, position)
+        return NotPage(kind="comment", path=path, position=position)
 
     outcome = _canonical(wanted, url)
     if isinstance(outcome, Refusal):
@@ -155,9 +157,7 @@ def _unreadable(why: Exception | str, line: bytes, *, reason: str) -> Refusal:
 # --- tables
 
 
-def _read_table(
-    wanted: Wanted, part: Part, stream: IO[bytes], comma: str
-) -> Iterator[Link | Reject]:
+def _read_table(wanted: Wanted, part: Part, stream: IO[bytes], comma: str) -> Iterator[Outcome]:
     """Rows may hold line ends in quotation marks. A row that cannot be read costs its first line
     only."""
     names: list[str] | None = None

@@ -34,6 +34,8 @@ from corpora.document import (
     Document,
     Findings,
     Note,
+    NotPage,
+    Outcome,
     Part,
     Refusal,
     Reject,
@@ -57,6 +59,9 @@ from shards.errors import UserError
 from shards.storage import files
 
 ARCHIVES = (".warc", ".arc", ".wet")
+
+EXTRACTED = "conversion"
+"""The type of the records of a WET archive: the texts of pages that somebody else extracted."""
 
 _LISTING = ".paths.gz"
 """The ending of a bucket's own listings."""
@@ -137,7 +142,7 @@ def source() -> Source:
         options=StoriesOptions,
         slices=slices,
         read=read,
-        version=overlap.VERSION,
+        version=overlap.VERSION + 1,  # its own changes, and those of the scores
         packages=("tld", "warcio", *PAGE_PACKAGES),
         survey=survey,
     )
@@ -203,7 +208,7 @@ def _all_wanted(position: int) -> None:
     """The verdict of the survey."""
 
 
-def _records(options: StoriesOptions, part: Part, verdict: Verdict) -> Iterator[Document | Reject]:
+def _records(options: StoriesOptions, part: Part, verdict: Verdict) -> Iterator[Outcome]:
     """The records of one file; unwanted web pages are not extracted."""
     form = kind_of(part.path)[0]
     if form in ARCHIVES:
@@ -223,19 +228,17 @@ def _records(options: StoriesOptions, part: Part, verdict: Verdict) -> Iterator[
             yield record
 
 
-def _archive_records(
-    options: StoriesOptions, part: Part, verdict: Verdict
-) -> Iterator[Document | Reject]:
+def _archive_records(options: StoriesOptions, part: Part, verdict: Verdict) -> Iterator[Outcome]:
     settings = PageSettings(language=options.language, min_characters=options.min_characters)
-    for record in read_records(part):
-        if isinstance(record, Reject):
+    for record in read_records(part, wanted=EXTRACTED):
+        if not isinstance(record, Record):
             yield record
             continue
         # Before the extraction, which is nearly all of the cost.
         refusal = verdict(record.position)
         if refusal is not None:
             yield refusal.at(part.path, record.position, record.url)
-        elif record.kind == "conversion":
+        elif record.kind == EXTRACTED:
             yield _extracted_outcome(part.path, record)
         else:
             yield page_outcome(part.path, record, settings)
@@ -269,10 +272,10 @@ def _extracted_outcome(path: str, record: Record) -> Document | Reject:
     )
 
 
-def _judged(options: StoriesOptions, record: Document | Reject) -> Document | Reject:
+def _judged(options: StoriesOptions, record: Outcome) -> Outcome:
     """A document with clean text and its language; a reject when it has no text or is in another
     language."""
-    if isinstance(record, Reject):
+    if not isinstance(record, Document):
         return record
 
     text = normalise(record.text)
@@ -313,6 +316,10 @@ def look(options: StoriesOptions, piece: Slice) -> Iterator[Note]:
     for index, part in enumerate(piece.parts):
         for record in _records(options, part, _all_wanted):
             judged = _judged(options, record)
+            if isinstance(judged, NotPage):
+                yield Note(path=part.path, position=record.position, not_page=judged.kind)
+                continue
+
             if isinstance(judged, Reject):
                 outcome: int | Refusal = judged
             else:
@@ -369,7 +376,7 @@ def conclude(
 # --- ingest
 
 
-def read(options: StoriesOptions, piece: Slice, findings: Findings) -> Iterator[Document | Reject]:
+def read(options: StoriesOptions, piece: Slice, findings: Findings) -> Iterator[Outcome]:
     """Every record of a slice: the chosen as documents, the others as rejects without text."""
     assert findings.notes is not None
     search = search_of(read_questions(options))
@@ -382,10 +389,10 @@ def read(options: StoriesOptions, piece: Slice, findings: Findings) -> Iterator[
         verdict = functools.partial(_verdict, scores, refusals.get(index, {}))
         for record in _records(options, part, verdict):
             judged = _judged(options, record)
-            if isinstance(judged, Reject):
-                yield judged
-            else:
+            if isinstance(judged, Document):
                 yield _with_score(options, search, judged, scores[record.position])
+            else:
+                yield judged
 
 
 def _verdict(scores: dict[int, int], refusals: dict[int, Refusal], position: int) -> Refusal | None:

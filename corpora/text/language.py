@@ -203,7 +203,7 @@ def certainly_not(sample: str, wanted: str) -> str | None:
     if wanted == ANY or len(sample) < _GATE_CHARACTERS:
         return None
     shares = _sure_shares(sample)
-    return shares and _certain_other(shares, wanted)
+    return _certain_other(shares, wanted) if shares else None
 
 
 def _sure_shares(sample: str) -> dict[str, int] | None:

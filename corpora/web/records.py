@@ -13,9 +13,10 @@ import hashlib
 import os
 from collections.abc import Iterator
 
-from corpora.document import Document, Part, Refusal, Reject
+from corpora.document import Document, NotPage, Part, Refusal, Reject
 from corpora.guard import shared_guard
 from corpora.inputs.find import find
+from corpora.quality.reasons import ARCHIVE_KINDS
 from corpora.text.urls import domain_of, host_of
 from corpora.web.http_body import Body, decode_body
 from corpora.web.page import EXTRACTOR, MAX_PAGE_BYTES, Page, PageSettings, refuse
@@ -25,10 +26,10 @@ from shards.storage import files
 CRAWL_BODY_LIMIT = 1_048_576
 """Bytes at which the news crawler cut a body; before 2019-05-16 it did not mark such records."""
 
-_RECORD_TYPES = frozenset(
-    {"warcinfo", "request", "revisit", "metadata", "resource", "conversion", "continuation"}
-)
-"""Types of WARC records that hold no page; each is the reason of its reject."""
+RESPONSE = "response"
+"""The type of the WARC records that hold pages."""
+
+_LOOKUP = "dns"
 
 _LISTING = "warc.paths.gz"
 """The name of a bucket's own listing of its archives."""
@@ -39,10 +40,11 @@ def archives(patterns: tuple[str, ...]) -> list[Part]:
     return [part for part in find(patterns) if os.path.basename(part.path) != _LISTING]
 
 
-def read_records(part: Part) -> Iterator[Record | Reject]:
+def read_records(part: Part, wanted: str = RESPONSE) -> Iterator[Record | Reject | NotPage]:
     """Every record of an archive, in the order of the file.
 
-    Damage is a reject with its place. An archive that cannot be opened, or read on, is the reject
+    Records of types that hold no page are `NotPage`s, except those of the type `wanted`. Damage is
+    a reject with its place. An archive that cannot be opened, or read on, is the reject
     `unreadable`.
     """
     try:
@@ -50,11 +52,26 @@ def read_records(part: Part) -> Iterator[Record | Reject]:
             for item in read_archive(stream):
                 if isinstance(item, Damage):
                     yield item.at(part.path, item.position, item.url)
+                    continue
+
+                kind = kind_without_page(item)
+                if kind and kind != wanted:
+                    yield NotPage(kind=kind, path=part.path, position=item.position)
                 else:
                     yield item
     except OSError as error:
         detail = f"{type(error).__name__}: {error}"[:500]
         yield Refusal("unreadable", detail).at(part.path, part.start)
+
+
+def kind_without_page(record: Record) -> str:
+    """The kind of a record that holds no page, whatever its status; "" for one that may."""
+    if record.kind in ARCHIVE_KINDS:
+        return record.kind
+
+    # Some crawlers put the address into angle brackets.
+    is_lookup = (record.url or "").lower().lstrip("<").startswith("dns:")
+    return _LOOKUP if record.kind == RESPONSE and is_lookup else ""
 
 
 def page_outcome(path: str, record: Record, settings: PageSettings) -> Document | Reject:
@@ -103,10 +120,11 @@ def page_outcome(path: str, record: Record, settings: PageSettings) -> Document 
 
 
 def refuse_record(record: Record) -> Refusal | None:
-    """Why a record holds no page, by its type and its HTTP status; None when it may hold one."""
-    if record.kind in _RECORD_TYPES:
-        return Refusal(record.kind)
-    if record.kind != "response":
+    """Why a record is no page, by its type and its HTTP status; None when it may be one.
+
+    Not for the kinds of `kind_without_page`, which are no rejects.
+    """
+    if record.kind != RESPONSE:
         return Refusal("other_record", record.kind[:100])
 
     # ARC archives of old crawls hold pages without an HTTP head.

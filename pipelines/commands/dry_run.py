@@ -1,10 +1,11 @@
-"""`--dry-run`: what a build would read, and what its recipe expects of it."""
+"""`--dry-run`: what a build would read, what its recipe expects of it, and what it will take."""
 
 import itertools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
+from pipelines.commands.estimate import Estimate, estimate, lines, load_of
 from pipelines.commands.flags import Run
 from pipelines.wording import amount, print_json, say, several, table_lines
 from shards.errors import UserError
@@ -72,16 +73,21 @@ class Reading:
 
 
 def print_plan(recipe: "Recipe", run: Run) -> int:
-    """Print what a build would read, and the whole recipe as TOML or JSON.
+    """Print what a build would read and take, and its settings as TOML or JSON.
 
     Lines about the sources are on stderr: what a changed recipe redoes, the sizes, what the recipe
-    expects, and how the sources at hand would mix. A source with expected figures may be missing.
+    expects, how the sources at hand would mix, and an estimate for the cores at hand. A source with
+    expected figures may be missing. Raises `UserError`, which names all inputs that are missing,
+    and for a vocabulary, a list or a function that is.
     """
     from pipelines.recipe import recipe_text
     from shards.config import to_dict
 
     _say_changes(recipe, run)
-    readings = {name: _reading(recipe, name) for name in recipe.sources}
+    slices = _all_slices(recipe)
+    refuse_missing(recipe)
+
+    readings = {name: _reading(recipe, name, slices[name]) for name in recipe.sources}
     # figures of the whole input are scaled to the input at hand
     if recipe.expected:
         reckoned = reckon(recipe, {name: reading.size.bytes for name, reading in readings.items()})
@@ -92,11 +98,27 @@ def print_plan(recipe: "Recipe", run: Run) -> int:
         for name in recipe.expected:
             readings[name] = replace(readings[name], reckoned=reckoned[name])
 
+    found = _estimate(recipe, run, slices)
     if run.json:
-        print_json({"schema_version": 1, "sources": readings, "recipe": to_dict(recipe)})
+        plan = {"sources": readings, "estimate": found, "recipe": to_dict(recipe)}
+        print_json({"schema_version": 1, **plan})
     else:
-        print(recipe_text(recipe), end="")
+        print(recipe_text(recipe, brief=not run.verbose), end="", flush=True)
+    for line in lines(found):
+        say(line)
     return 0
+
+
+def _estimate(recipe: "Recipe", run: Run, slices: "dict[str, list[Slice]]") -> Estimate:
+    """What the build takes, for the cores that it would use."""
+    from pipelines.engines.children import default_workers
+
+    loads = []
+    for name in recipe.sources:
+        expected = (recipe.expected or {}).get(name)
+        loads.append(load_of(recipe, name, slices[name], expected))
+    workers = default_workers() if run.workers is None else run.workers
+    return estimate(recipe, loads, max(1, workers))
 
 
 def _say_changes(recipe: "Recipe", run: Run) -> None:
@@ -110,7 +132,7 @@ def _say_changes(recipe: "Recipe", run: Run) -> None:
             say(line)
 
 
-def _reading(recipe: "Recipe", name: str) -> Reading:
+def _reading(recipe: "Recipe", name: str, slices: "list[Slice]") -> Reading:
     """Tell and return what a build would read of a source."""
     from corpora.sources import survey_of
 
@@ -119,9 +141,6 @@ def _reading(recipe: "Recipe", name: str) -> Reading:
     survey = survey_of(options)
     survey_slices = survey.slices if survey else None
 
-    # a recipe of large corpora can be read before they are downloaded
-    may_be_missing = expected is not None or survey_slices is not None
-    slices = _slices(name, options, may_be_missing)
     reading = Reading(size=_size(slices), expected=expected)
     say(f"{name}: {reading.size}")
 
@@ -134,16 +153,88 @@ def _reading(recipe: "Recipe", name: str) -> Reading:
     return reading
 
 
-def _slices(name: str, options: "SourceOptions", may_be_missing: bool) -> "list[Slice]":
-    from corpora.sources import load_source
+# --- what is there, and what is missing
 
+
+def _all_slices(recipe: "Recipe") -> "dict[str, list[Slice]]":
+    """The slices of every source; none of one that may be missing, which is told.
+
+    Raises `UserError`, which names the missing inputs of all others.
+    """
+    slices: dict[str, list[Slice]] = {}
+    errors: list[UserError] = []
+    for name in recipe.sources:
+        try:
+            slices[name] = _slices(recipe, name)
+        except UserError as error:
+            errors.append(error)
+
+    if errors:
+        whats = "; ".join(error.what for error in errors)
+        raise UserError(whats, errors[0].hint, errors[0].exit_code)
+    return slices
+
+
+def _slices(recipe: "Recipe", name: str) -> "list[Slice]":
+    from corpora.sources import load_source, survey_of
+
+    options = recipe.sources[name]
+    survey = survey_of(options)
     try:
         return list(load_source(options.kind).slices(options))
     except UserError as error:
-        if not may_be_missing:
-            raise
-        say(f"{name}: no input yet: {error.what}")
+        missing = _missing(options)
+        what = ", ".join(missing) + ": no file matches" if len(missing) > 1 else error.what
+
+        # a recipe of large corpora can be read before they are downloaded
+        has_expected = name in (recipe.expected or {})
+        if not has_expected and (survey is None or survey.slices is None):
+            raise UserError(what, error.hint, error.exit_code) from None
+        say(f"{name}: no input yet: {what}")
         return []
+
+
+def _missing(options: "SourceOptions") -> list[str]:
+    """The inputs of a source, and the other files that it reads, that are not there."""
+    from dataclasses import fields
+
+    from corpora.inputs import lists
+    from shards.config import setting_of
+    from shards.storage.glob import glob
+
+    patterns: list[str] = []
+    for field in fields(options):
+        value = getattr(options, field.name)
+        if setting_of(field).place and value:
+            patterns += [value] if isinstance(value, str) else value
+
+    missing = []
+    for pattern in patterns:
+        try:
+            found = lists.named(pattern[1:]) if pattern.startswith("@") else glob(pattern)
+        except (UserError, OSError):
+            found = []
+        if not found:
+            missing.append(pattern)
+    return missing
+
+
+def refuse_missing(recipe: "Recipe") -> None:
+    """Raise `UserError` (exit 2) where a vocabulary, a list of addresses or a function that the
+    recipe names is missing or cannot be used."""
+    from corpora.quality.exclusions import read_lists
+    from corpora.quality.rules import asked
+    from pipelines.stages.given_tokenizer import given_digest, load_given
+    from pipelines.stages.rules import own_function
+
+    if recipe.tokenizer.path:
+        given_digest(recipe.tokenizer.path)
+        load_given(recipe.tokenizer.path)
+    for options in recipe.sources.values():
+        read_lists(options.rules)
+        for rule, _ in asked(options.rules):
+            if rule.own:
+                own_function(rule.name)
 
 
 def _size(slices: "list[Slice]") -> Size:

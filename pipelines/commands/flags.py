@@ -47,7 +47,7 @@ COMMON = (
 )
 """The keys of a recipe that `corpus build --help` lists; `--help-all` lists every key."""
 
-RECIPE_HELP = "A .toml file, or the name of a recipe in the package (corpus recipes lists them)."
+RECIPE_HELP = "A .toml file, or a name that `corpus recipes` lists."
 
 BEAM_TOO = "Options of Apache Beam, such as --runner=SparkRunner, are passed on."
 
@@ -62,7 +62,10 @@ class Run:
     """Number of child processes; 0 does all work in this process. Default: one per core; on a
     cluster, one per Python worker of the engine."""
     dry_run: bool = False
-    """Only print what would be read, and the whole recipe."""
+    """Only print what would be read, what a build will take, and the settings that are no
+    defaults."""
+    verbose: bool = False
+    """With --dry-run: print every setting, the defaults too."""
     retrain: bool = False
     """Train the vocabulary again. Without it a build keeps the vocabulary of the home when
     documents were added."""
@@ -166,10 +169,7 @@ def _help_with_recipe(name: str, text: str, arguments: list[str]) -> str:
     options = [option for section in keys for option in section.options if option.key in common]
     options.sort(key=lambda option: common.index(option.key))
     often = Section("keys of the recipe that are often set", tuple(options))
-    note = (
-        f"Every key of the recipe is a flag: corpus {name} RECIPE --help-all lists them, and "
-        f"docs/reference.md explains them. {BEAM_TOO}"
-    )
+    note = f"Every key of the recipe is a flag: --help-all lists them. {BEAM_TOO}"
     return page(how, text, [named, shortened(run), shortened(often)], note)
 
 

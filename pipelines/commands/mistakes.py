@@ -78,8 +78,12 @@ def _refusal_of_value(event: "_errors.InstantiationFailure", see: str) -> UserEr
         return UserError(f"{name}: {event.message}", see)
 
     # the event does not say which table refuses: only the exception that it stands for does
-    place = getattr(sys.exc_info()[1], "arg", "")
-    return UserError(f"{place}: {event.message}" if place else event.message, see)
+    raised = sys.exc_info()[1]
+    place = getattr(raised, "arg", "")
+    # and the table's own exception, from which that was raised, knows the remedy
+    refusal = raised and (raised.__cause__ or raised.__context__)
+    hint = getattr(refusal, "hint", "") or see
+    return UserError(f"{place}: {event.message}" if place else event.message, hint)
 
 
 def _name(argument: "ArgumentDefinition") -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pipelines.commands.arguments import HomeFolder
-from pipelines.wording import number, print_json, print_table, share
+from pipelines.wording import apart, number, print_json, print_table, share
 
 if TYPE_CHECKING:
     from pipelines.look.stats import SourceStats, Stats
@@ -29,6 +29,11 @@ def stats(home: HomeFolder, /, json: bool = False) -> int:
         if place:
             print()
         print_table(table)
+        if not place:
+            # not in the table: these records are no part of what was kept or thrown away
+            for name, row in figures.sources.items():
+                if row.not_pages:
+                    print(f"{name}: {apart(row.not_pages)}")
     return 0
 
 
@@ -73,7 +78,7 @@ def _counts(figures: "Stats") -> Table:
     table: Table = [head]
     for name, row in [*figures.sources.items(), ("total", figures.total)]:
         counts = (
-            row.records,
+            row.pages,
             row.rejected,
             row.documents,
             row.removed_in_all,
@@ -133,7 +138,12 @@ def _details(name: str, row: "SourceStats") -> Iterator[Table]:
     """The survey of a source and the marks of its documents, where it has any."""
     if row.survey:
         survey = row.survey
-        counts = {"records": survey.records, **survey.concluded, **survey.rejects}
+        counts = {
+            "records": survey.records,
+            **survey.concluded,
+            **survey.rejects,
+            **{f"no page: {kind}": count for kind, count in survey.not_pages.items()},
+        }
         rows = ((key, number(count, "-")) for key, count in counts.items())
         yield [(f"{name}: survey", "records"), *rows]
     if row.marks:

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -22,12 +23,22 @@ import pebble
 from pipelines.engines import child, interrupt
 from pipelines.progress.ticks import Tick, new_tick_file, read_tick
 from pipelines.stages.stage import Task
+from shards.errors import UserError
 
 MAX_TRIES = 2
 """Tries of one slice before it is set aside."""
 
 MAX_STARTS = 3
 """Tries to start the pool."""
+
+MAX_DEATHS = 10
+"""Children that may end before any of them takes up a task."""
+
+ENDED = "each of them ended before it took up a slice"
+
+START_S = float(os.environ.get("CORPUSMILL_START_S", "180"))
+"""Seconds after which a task must have been taken up by some child. A child starts in seconds, on
+a machine that does much else in tens of them."""
 
 STALL_S = float(os.environ.get("CORPUSMILL_STALL_S", "600"))
 """Seconds without a tick after which a child is ended. The slowest honest record is a page at the
@@ -49,14 +60,16 @@ R = TypeVar("R")
 class Attempt(Generic[T, R]):
     """One try of one task, the `number`-th, from 1.
 
-    `ticks` is the path of its tick file. `began` is the time at which a child took it up, 0.0
-    before; `moved` is the time of the last change of its ticks, 0.0 before the first look.
+    `ticks` is the path of its tick file; `pool` has the children, None without any. `began` is the
+    time at which a child took it up, 0.0 before; `moved` is the time of the last change of its
+    ticks, 0.0 before the first look.
     """
 
     task: T
     number: int
     future: "Future[R]"
     ticks: str
+    pool: pebble.ProcessPool | None = None
     began: float = 0.0
     seen: Tick = field(default_factory=Tick)
     moved: float = 0.0
@@ -70,12 +83,63 @@ class Attempt(Generic[T, R]):
             self.moved = now
         return now - self.moved > STALL_S
 
+    def lost(self) -> bool:
+        """True when the pool broke without a word about this attempt, which would wait for ever."""
+        is_broken = self.pool is not None and not self.pool.active
+        return is_broken and not self.future.done()
+
     def end(self) -> Tick:
         """Remove the tick file and return its last content."""
         tick = read_tick(self.ticks)
         if os.path.exists(self.ticks):
             os.unlink(self.ticks)
         return tick
+
+
+class Starts:
+    """Watches whether any child comes up: the pool replaces those that end for ever, without a word
+    and without a task being taken up."""
+
+    def __init__(self) -> None:
+        self.since = time.monotonic()
+        self.seen: set[int] = set()
+
+    def look(self, at_work: bool) -> None:
+        """To be called again and again while tasks wait; `at_work`: a child has one of them.
+
+        Raises `UserError` (exit 3) where no child can be started.
+        """
+        if at_work:
+            self.since = time.monotonic()
+            self.seen.clear()
+            return
+
+        alive = {process.pid or 0 for process in multiprocessing.active_children()}
+        self.seen |= alive
+        if len(self.seen - alive) > MAX_DEATHS:
+            raise cannot_start(ENDED)
+        if time.monotonic() - self.since > START_S:
+            raise cannot_start(f"none has taken up a slice within {START_S:.0f} s")
+
+
+def cannot_start(why: str) -> UserError:
+    """The error of a machine on which no child can be started."""
+    limit = "CORPUSMILL_WORKER_MEMORY_GB, " if "CORPUSMILL_WORKER_MEMORY_GB" in os.environ else ""
+    return UserError(
+        f"no worker process can be started: {why}",
+        f"look at what they print, and at the limits of memory and processes ({limit}ulimit -a, "
+        "those of the container); --workers 0 does all work in this process",
+        3,
+    )
+
+
+def why_broken(error: BaseException) -> str:
+    """Why a pool broke before its children took up anything."""
+    cause = error.__cause__ if isinstance(error, BrokenProcessPool) else error
+    # A broken pipe only says that the other end is gone.
+    if isinstance(cause, OSError) and not isinstance(cause, ConnectionError):
+        return cause.strerror or str(cause)
+    return ENDED
 
 
 def default_workers() -> int:
@@ -88,6 +152,7 @@ def default_workers() -> int:
 def submit(workers: int, function: Callable[[T], R], task: T, number: int = 1) -> Attempt[T, R]:
     """Run `function(task)` in one of `workers` children; with 0 workers here and now."""
     ticks = new_tick_file(task.home)
+    pool = None
     future: Future[R]
     if workers == 0:
         future = Future()
@@ -96,8 +161,22 @@ def submit(workers: int, function: Callable[[T], R], task: T, number: int = 1) -
         except Exception as error:
             future.set_exception(error)
     else:
-        future = _get_pool(workers).schedule(child.run_ticking, args=(function, task, ticks))
-    return Attempt(task, number, future, ticks)
+        pool, future = _schedule(workers, function, task, ticks)
+    return Attempt(task, number, future, ticks, pool)
+
+
+def _schedule(
+    workers: int, function: Callable[[T], R], task: T, ticks: str
+) -> "tuple[pebble.ProcessPool, Future[R]]":
+    """Hand a task to the pool. Raises `UserError` (exit 3) where pool after pool breaks."""
+    for _ in range(MAX_STARTS):
+        pool = _get_pool(workers)
+        try:
+            return pool, pool.schedule(child.run_ticking, args=(function, task, ticks))
+        except RuntimeError:  # the pool broke since it was started
+            if pool.active:
+                raise
+    raise cannot_start(ENDED)
 
 
 def explain_failure(error: BaseException) -> tuple[str, str]:
@@ -150,8 +229,10 @@ def _get_pool(workers: int) -> pebble.ProcessPool:
 
 
 def _start_pool(workers: int) -> None:
-    """Set `_pool` to one whose children are started. Raises OSError when that failed every time."""
+    """Set `_pool` to one whose children are started. Raises `UserError` (exit 3) when that failed
+    every time."""
     global _pool
+    others = set(multiprocessing.active_children())
     # Children, and the threads that start more of them, begin with the signals blocked, and the
     # handler does not raise meanwhile: a Ctrl-C would leave a child half started, or a pool that
     # `stop` does not know. `child.start` unblocks the signals there.
@@ -162,10 +243,14 @@ def _start_pool(workers: int) -> None:
             try:
                 _pool = (workers, _new_pool(workers))
                 break
-            except OSError:
+            except (OSError, BrokenProcessPool) as error:
                 # A child, or multiprocessing's own tracker of resources, was killed as it started.
+                # Those that did start would wait for work for ever.
+                for process in set(multiprocessing.active_children()) - others:
+                    process.kill()
+                    process.join()
                 if number == MAX_STARTS:
-                    raise
+                    raise cannot_start(why_broken(error)) from None
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         interrupt.starting = False

@@ -6,6 +6,7 @@ Every Beam worker has a pool of its own, which all bundles in one process share.
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, wait
+from concurrent.futures.process import BrokenProcessPool
 
 import apache_beam as beam
 from apache_beam.transforms.window import GlobalWindow
@@ -62,10 +63,12 @@ class Pool(beam.DoFn):
         self.num_workers = num_workers
         self.session = session
         self.jobs: list[Attempt] = []
+        self.broken: list[object] = []
         self.beating = False
 
     def start_bundle(self) -> None:
         self.jobs = []
+        self.broken = []
         self._end_beating()  # of an earlier bundle that was broken off
 
     def process(self, task: Task) -> Iterator[Summary]:
@@ -96,19 +99,40 @@ class Pool(beam.DoFn):
             self.beating = False
 
     def _submit(self, task: Task, number: int) -> None:
-        self.jobs.append(children.submit(self.num_workers, self.function, task, number))
+        try:
+            attempt = children.submit(self.num_workers, self.function, task, number)
+        except UserError as error:  # no child can be started
+            self._give_up()
+            raise left_for_driver(self.home, self.session, error) from None
+        self.jobs.append(attempt)
 
     def _collect(self, limit: int) -> Iterator[Summary]:
         """Wait until at most `limit` attempts are under way; the summaries of those that end."""
+        starts = children.Starts()
         while len(self.jobs) > limit:
             futures = [attempt.future for attempt in self.jobs]
-            wait(futures, timeout=POLL_S, return_when=FIRST_COMPLETED)
+            ended = wait(futures, timeout=POLL_S, return_when=FIRST_COMPLETED).done
+            self._check(starts, bool(ended))
             for attempt in list(self.jobs):
                 if attempt.future.done():
                     self.jobs.remove(attempt)
                     yield from self._result(attempt)
+                elif attempt.lost():
+                    self.jobs.remove(attempt)
+                    attempt.end()
+                    self._start_again(attempt, children.ENDED)
                 elif attempt.future.running():
                     self._look_at(attempt)
+
+    def _check(self, starts: children.Starts, has_ended: bool) -> None:
+        """End the job where no child can be started: then its tasks would wait for ever."""
+        # Of all bundles of this process, which share the children.
+        is_running = bool(board.running) or any(job.future.running() for job in self.jobs)
+        try:
+            starts.look(has_ended or is_running)
+        except UserError as error:
+            self._give_up()
+            raise left_for_driver(self.home, self.session, error) from None
 
     def _look_at(self, attempt: Attempt) -> None:
         """Show an attempt that a child works on; end it when it stalls."""
@@ -130,6 +154,9 @@ class Pool(beam.DoFn):
         except UserError as error:
             self._give_up()
             raise left_for_driver(self.home, self.session, error) from None
+        except BrokenProcessPool as error:
+            self._start_again(attempt, children.why_broken(error))
+            return
         except (Exception, CancelledError) as error:
             if attempt.number < children.MAX_TRIES:
                 self._submit(attempt.task, attempt.number + 1)
@@ -138,6 +165,21 @@ class Pool(beam.DoFn):
         else:
             yield summary
         board.finish(attempt.task.size, reached.records, reached.peak)
+
+    def _start_again(self, attempt: Attempt, why: str) -> None:
+        """Submit a task whose pool broke before any child took it up, which is not its fault.
+
+        Where pool after pool breaks, the job ends.
+        """
+        board.running.pop(id(attempt), None)
+        if not any(attempt.pool is known for known in self.broken):
+            self.broken.append(attempt.pool)
+        if len(self.broken) < children.MAX_STARTS:
+            self._submit(attempt.task, attempt.number)
+            return
+
+        self._give_up()
+        raise left_for_driver(self.home, self.session, children.cannot_start(why)) from None
 
     def _give_up(self) -> None:
         """Cancel all other attempts of the bundle."""

@@ -35,7 +35,7 @@ from pipelines.progress.board import write_figures
 from pipelines.progress.display import display
 from pipelines.recipe import Recipe
 from pipelines.stages.job import Job
-from pipelines.stages.stage import Stage
+from pipelines.stages.stage import Pass, Stage
 from shards.errors import UserError
 
 _JOB_SERVER_LOGGERS = (
@@ -57,7 +57,8 @@ def run_stage(job: Job, stage: Stage) -> None:
         slices = {name: job.slices(name) for name in stage.inputs(job.recipe)}
 
     transform = StageTransform(stage, job.home.root, job.workers, session, slices)
-    _run(job, transform, stage.name, engine, session)
+    passes = sum(isinstance(step, Pass) for step in stage.passes)
+    _run(job, transform, (stage.name, passes), engine, session)
     # Later stages read the summaries of the last pass alone.
     collect(job.home, stage.passes[-1].name)
 
@@ -66,7 +67,7 @@ def run_build(job: Job, stages: tuple[Stage, ...]) -> None:
     """Write all stages as one jar, where the options ask for that. Raises `UserError`."""
     engine, session = _begin(job, stages)
     transform = BuildTransform(stages, job.home.root, job.workers, session)
-    _run(job, transform, "build", engine, session)
+    _run(job, transform, ("build", 1), engine, session)
 
 
 def _begin(job: Job, stages: tuple[Stage, ...]) -> tuple[Engine, Session | None]:
@@ -95,15 +96,20 @@ def _source_packages(recipe: Recipe) -> set[str]:
 
 
 def _run(
-    job: Job, transform: beam.PTransform, name: str, engine: Engine, session: Session | None
+    job: Job,
+    transform: beam.PTransform,
+    shown: tuple[str, int],
+    engine: Engine,
+    session: Session | None,
 ) -> None:
-    """Run a transform to its end under the display; `name` is shown there."""
+    """Run a transform to its end under the display, which shows its name and number of passes."""
+    name, passes = shown
     workers: set[str] = set()
     with java_arguments(engine) as java:
         pipeline = _pipeline([*java, *job.beam_arguments])
         pipeline | transform.label >> transform
 
-        with display(job.home, name):
+        with display(job.home, name, passes):
             if session is None:
                 _run_in_process(job.home, pipeline)
             else:

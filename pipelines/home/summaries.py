@@ -25,7 +25,8 @@ class Summary:
     `path` and `start` are the slice's place in the order of its source. `output` is the digest of
     the file that the task wrote, `output_bytes` its size; `inputs` are digests of the files of
     earlier stages that it was made from. `counts` and `rejects` (by reason) are whole numbers that
-    add up over slices; `marks` counts the documents that carry each mark. `twins_in` counts, for
+    add up over slices; so are `not_pages`, the records that hold no text by their kind. `marks`
+    counts the documents that carry each mark. `twins_in` counts, for
     the documents that the stage removes as duplicates, the sources of the kept documents.
     """
 
@@ -39,6 +40,7 @@ class Summary:
     output_bytes: int
     counts: dict[str, int]
     rejects: dict[str, int] = field(default_factory=dict)
+    not_pages: dict[str, int] = field(default_factory=dict)
     inputs: tuple[str, ...] = ()
     marks: dict[str, int] = field(default_factory=dict)
     twins_in: dict[str, int] = field(default_factory=dict)

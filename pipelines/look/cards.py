@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pipelines.home.layout import Home
 from pipelines.look.stats import SourceStats, removals, stats
 from pipelines.recipe import Recipe
-from pipelines.wording import decimal, number, share
+from pipelines.wording import apart, decimal, number, share
 from shards.manifest import Manifest, read_manifest
 from shards.storage import files
 
@@ -245,10 +245,12 @@ def _funnel(sources: dict[str, SourceStats], total: SourceStats) -> Iterator[str
     yield from ("# Corpus built by corpusmill", "")
     rows = []
     for name, row in [*sources.items(), ("total", total)]:
-        counts = (row.records, row.documents, row.kept, row.bytes, row.sentences, row.tokens)
+        counts = (row.pages, row.documents, row.kept, row.bytes, row.sentences, row.tokens)
         rows.append((name, *map(number, counts)))
     head = ("source", "records", "documents", "kept", "bytes", "sentences", "tokens")
     yield from _table(head, rows)
+    if total.not_pages:
+        yield from ("", f"Not counted above: {apart(total.not_pages)}.")
 
 
 def _dropped(dropped: list[tuple[str, str, int]], total: SourceStats) -> Iterator[str]:
@@ -258,7 +260,7 @@ def _dropped(dropped: list[tuple[str, str, int]], total: SourceStats) -> Iterato
     rows = []
     for stage, reason, count in dropped:
         if stage == "ingest":
-            rows.append((f"rejected: {reason}", number(count), share(count, total.records)))
+            rows.append((f"rejected: {reason}", number(count), share(count, total.pages)))
         else:
             what = f"{stage}, {reason}" if reason else stage
             rows.append((f"removed: {what}", number(count), share(count, total.documents)))

@@ -20,7 +20,7 @@ from pipelines.home.fates import fates
 from pipelines.home.layout import Home
 from pipelines.home.summaries import Summary, ordered_slices
 from pipelines.look.stats import Stats, stats
-from pipelines.recipe import Recipe, flat, recipe_digest, said, setting_at
+from pipelines.recipe import Recipe, flat, in_effect, recipe_digest, said, setting_at
 from pipelines.wording import json_value, number
 from shards.config import to_dict
 from shards.format import MANIFEST
@@ -173,13 +173,15 @@ def _manifest(home: Home) -> Manifest | None:
 def _settings(left: Recipe, right: Recipe) -> Iterator[Setting]:
     before = dict(flat(to_dict(left)))
     after = dict(flat(to_dict(right)))
+    # A rule that one recipe sets may have its threshold from a profile in the other.
+    here, there = in_effect(left), in_effect(right)
     for key in sorted(before.keys() | after.keys()):
-        if before.get(key) != after.get(key):
+        if here.get(key) != there.get(key):
             owner = left if key in before else right
             yield Setting(
                 key=key,
-                left=before.get(key),
-                right=after.get(key),
+                left=here.get(key),
+                right=there.get(key),
                 matters=setting_at(owner, key).decides,
             )
 

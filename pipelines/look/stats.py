@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from corpora.quality.reasons import NOT_PAGES
 from pipelines.home.decisions import (
     REMOVING_STAGES,
     current,
@@ -36,6 +37,9 @@ SCHEMA_VERSION = 1
 COUNTED = (INGEST, *REMOVING_STAGES, TOKENIZER, TOKENIZE, SHARDS)
 """Folders of summaries whose slices are counted, in the order of a build."""
 
+READS_ARCHIVES = ("cc_news", "openwebtext", "stories")
+"""Kinds of sources that read web archives."""
+
 Overlap = dict[str, dict[str, dict[str, int]] | None]
 """Stage -> source of the removed documents -> source of the documents kept in their place ->
 count. Pairs without any are left out. None for a stage that has not counted all of them yet."""
@@ -47,25 +51,30 @@ class SurveyStats:
 
     records: int | None
     rejects: dict[str, int]
+    not_pages: dict[str, int]
     concluded: dict[str, int]
 
     def as_json(self) -> object:
         """The counts of `concluded` beside the others."""
-        return {"records": self.records, "rejects": self.rejects, **self.concluded}
+        apart = {"not_pages": self.not_pages} if self.not_pages else {}
+        return {"records": self.records, "rejects": self.rejects, **apart, **self.concluded}
 
 
 @dataclass(frozen=True, kw_only=True)
 class SourceStats:
     """The figures of one source, or of all together. None: no stage has counted it yet.
 
-    `rejects`: records by reason; `removed`: documents by stage; `rules`: the documents that
-    `removed["rules"]` counts, by the first rule that fired; `marks`: documents by the mark that
-    their source gave them; `bytes`, `sentences`, `tokens`: of the kept text, in UTF-8; `unknown`:
-    the tokens that are the unknown one, only where the vocabulary is not lossless.
+    `records`: all that were read: documents, rejects and `not_pages`, the records that hold no page
+    by their kind, which count in no share; `rejects`: records by reason; `removed`: documents by
+    stage; `rules`: the documents that `removed["rules"]` counts, by the first rule that fired;
+    `marks`: documents by the mark that their source gave them; `bytes`, `sentences`, `tokens`: of
+    the kept text, in UTF-8; `unknown`: the tokens that are the unknown one, only where the
+    vocabulary is not lossless.
     """
 
     records: int | None
     rejects: dict[str, int]
+    not_pages: dict[str, int] = field(default_factory=dict, metadata=IF_ANY)
     documents: int | None
     removed: dict[str, int | None]
     rules: dict[str, int]
@@ -81,6 +90,11 @@ class SourceStats:
     def rejected(self) -> int:
         """Rejects of all reasons."""
         return sum(self.rejects.values())
+
+    @property
+    def pages(self) -> int | None:
+        """Records that might have become documents: the shares are of these."""
+        return None if self.records is None else self.records - sum(self.not_pages.values())
 
     @property
     def removed_in_all(self) -> int | None:
@@ -171,9 +185,11 @@ def source_stats(
             is_counted = removed.get(stage) is not None
             _add_overlap(overlap, stage, name, recipe, found[stage] if is_counted else None)
 
+    rejects, not_pages = _refused(recipe, name, ingested)
     return SourceStats(
         records=_sum(ingested, "records"),
-        rejects=dict(sorted(_added(summary.rejects for summary in ingested).items())),
+        rejects=rejects,
+        not_pages=not_pages,
         documents=_sum(ingested, "documents"),
         removed=removed,
         rules=dict(by_rule),
@@ -183,19 +199,35 @@ def source_stats(
         sentences=_sum(encoded, "sentences") if is_encoded else None,
         tokens=_sum(encoded, "tokens") if is_encoded else None,
         unknown=_unknown(encoded) if is_encoded else None,
-        survey=_survey_stats(home, name),
+        survey=_survey_stats(home, recipe, name),
     )
 
 
-def _survey_stats(home: Home, name: str) -> SurveyStats | None:
+def _refused(
+    recipe: Recipe, name: str, found: list[Summary]
+) -> tuple[dict[str, int], dict[str, int]]:
+    """The rejects of a source by reason, and its records that are no pages by kind."""
+    rejects = Counter(_added(summary.rejects for summary in found))
+    not_pages = Counter(_added(summary.not_pages for summary in found))
+
+    # Homes of earlier versions hold these records of archives among the rejects.
+    if recipe.sources[name].kind in READS_ARCHIVES:
+        for kind in NOT_PAGES.keys() & rejects.keys():
+            not_pages[kind] += rejects.pop(kind)
+    return dict(sorted(rejects.items())), dict(sorted(not_pages.items()))
+
+
+def _survey_stats(home: Home, recipe: Recipe, name: str) -> SurveyStats | None:
     """The figures of a source's first reading; None for a source that is read once."""
     if name not in files.list_folders(home.file("summaries", SURVEY)):
         return None
     looked = summaries(home, SURVEY, name)
     concluded = read_summary(home.summary(CONCLUSION, name, CONCLUSION))
+    rejects, not_pages = _refused(recipe, name, looked)
     return SurveyStats(
         records=_sum(looked, "records"),
-        rejects=dict(sorted(_added(summary.rejects for summary in looked).items())),
+        rejects=rejects,
+        not_pages=not_pages,
         concluded=concluded.counts if concluded else {},
     )
 
@@ -249,6 +281,7 @@ def _total(sources: Sequence[SourceStats]) -> SourceStats:
     return SourceStats(
         records=_sum_of_known(source.records for source in sources),
         rejects=_added(source.rejects for source in sources),
+        not_pages=_added(source.not_pages for source in sources),
         documents=_sum_of_known(source.documents for source in sources),
         removed=removed,
         rules=_added(source.rules for source in sources),
@@ -261,6 +294,7 @@ def _total(sources: Sequence[SourceStats]) -> SourceStats:
         survey=SurveyStats(
             records=_sum_of_known(survey.records for survey in surveys),
             rejects=_added(survey.rejects for survey in surveys),
+            not_pages=_added(survey.not_pages for survey in surveys),
             concluded=_added(survey.concluded for survey in surveys),
         )
         if surveys

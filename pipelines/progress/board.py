@@ -30,6 +30,14 @@ from shards.storage import files
 RATE_WINDOW_S = 60.0
 """Rates are those of the last minute."""
 
+ESTIMATE_S = 30.0
+"""Seconds of work after which the time left is worth telling."""
+
+EARLY_S = 5.0
+
+EARLY_SHARE = 0.05
+"""It is told after `EARLY_S` already where this share of the work is done."""
+
 STAGE_ORDER = (SURVEY, INGEST, RULES, "dedup", EXACT, NEAR, TOKENIZER, TOKENIZE)
 """`dedup` is what early versions called the stages that remove duplicates."""
 
@@ -49,10 +57,12 @@ class RunningSlice(TypedDict):
 
 
 class BoardState(TypedDict):
-    """What one process knows. `expected`: [slices, bytes]; `finished`: [slices, bytes, records]."""
+    """What one process knows. `expected`: [slices, bytes, passes]; `finished`: [slices, bytes,
+    records]; `worked`: the finished bytes that were not done before."""
 
     expected: list[int]
     finished: list[int]
+    worked: int
     running: list[RunningSlice]
 
 
@@ -86,7 +96,11 @@ class WorkerProgress:
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """Everything the display shows of a stage. `left_s`: estimated by bytes; None: not known."""
+    """Everything the display shows of a stage.
+
+    `left_s`: estimated by the bytes of the pass that runs; None: not known yet. It is the
+    `pass_number`-th of `passes`.
+    """
 
     stage: str
     slices: int
@@ -98,6 +112,8 @@ class Progress:
     bytes_per_s: float
     s: float
     left_s: float | None = None
+    pass_number: int = 1
+    passes: int = 1
     workers: tuple[WorkerProgress, ...]
 
     @property
@@ -149,20 +165,26 @@ class Board:
     done_records: int = 0
     worked_slices: int = 0
     worked_bytes: int = 0
+    passes: int = 1
+    passes_begun: int = 0
     peak: int = 0
     running: dict[int, Running] = field(default_factory=dict)
     others: list[BoardState] = field(default_factory=list)
     history: deque[tuple[float, int, int]] = field(default_factory=deque)
     """(time, bytes, records) of the last minute."""
+    work_began: tuple[int, float, int] | None = None
+    """(number of the pass, time, worked bytes) when work was first seen in the pass that runs."""
 
-    def begin(self, stage: str) -> None:
+    def begin(self, stage: str, passes: int = 1) -> None:
         """Start a new stage."""
         self.__init__()  # type: ignore[misc]
         self.stage = stage
+        self.passes = passes
         self.started = time.monotonic()
 
     def expect(self, slices: int, size: int) -> None:
-        """Add planned work."""
+        """Add the planned work of one pass."""
+        self.passes_begun += 1
         self.total_slices += slices
         self.total_bytes += size
 
@@ -195,8 +217,9 @@ class Board:
                 )
             )
         return BoardState(
-            expected=[self.total_slices, self.total_bytes],
+            expected=[self.total_slices, self.total_bytes, self.passes_begun],
             finished=[self.done_slices, self.done_bytes, self.done_records],
+            worked=self.worked_bytes,
             running=running,
         )
 
@@ -207,11 +230,13 @@ class Board:
         workers = list(itertools.chain.from_iterable(board["running"] for board in boards))
         size = sum(board["expected"][1] for board in boards)
 
-        size_done = sum(board["finished"][1] for board in boards)
-        size_done += sum(worker["done"] for worker in workers)
+        running = sum(worker["done"] for worker in workers)
+        size_done = sum(board["finished"][1] for board in boards) + running
+        worked = sum(board["worked"] for board in boards) + running
         records = sum(board["finished"][2] for board in boards)
         records += sum(worker["records"] for worker in workers)
 
+        pass_number = max(1, sum(board["expected"][2] for board in boards))
         byte_rate, record_rate = self._rates(now, size_done, records)
         return Progress(
             stage=self.stage,
@@ -223,9 +248,30 @@ class Board:
             records_per_s=record_rate,
             bytes_per_s=byte_rate,
             s=now - self.started,
-            left_s=(size - size_done) / byte_rate if byte_rate > 0 else None,
+            left_s=self._left_s(now, pass_number, worked, size - size_done),
+            pass_number=pass_number,
+            passes=max(self.passes, pass_number),
             workers=tuple(_worker_progress(worker) for worker in workers),
         )
+
+    def _left_s(self, now: float, pass_number: int, worked: int, left: int) -> float | None:
+        """Seconds until the pass that runs is done; None as long as an estimate is worth nothing.
+
+        The rate is that of all the work of this pass, so that steps of minutes do not hide it. It
+        counts from the first work that is seen: children take seconds to start, and what an earlier
+        run did costs nothing.
+        """
+        if not worked:
+            return None
+        if self.work_began is None or self.work_began[0] != pass_number:
+            self.work_began = pass_number, now, worked
+
+        _, began, worked_then = self.work_began
+        span, done = now - began, worked - worked_then
+        is_early = span < ESTIMATE_S
+        if is_early and (span < EARLY_S or done < EARLY_SHARE * (done + left)):
+            return None
+        return left * span / done if done > 0 else None
 
     def _rates(self, now: float, size_done: int, records: int) -> tuple[float, float]:
         """Bytes and records per second: of the last minute, or since the stage began."""

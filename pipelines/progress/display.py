@@ -37,7 +37,7 @@ def line(progress: Progress) -> str:
         )
     return (
         f"{progress.stage}: {progress.share:4.0%}, {progress.slices_done:,} of "
-        f"{progress.slices:,} slices, {_volume(progress)}, {duration(progress.left_s)} left"
+        f"{progress.slices:,} slices, {_volume(progress)}, {_left(progress)}"
     )
 
 
@@ -60,10 +60,20 @@ def lines(progress: Progress, width: int) -> list[str]:
         f"{progress.stage:10} {bar} {progress.share:4.0%}  "
         f"{progress.slices_done:,}/{progress.slices:,} slices",
         f"{indent} {_volume(progress)}",
-        f"{indent} {duration(progress.s)} elapsed, {duration(progress.left_s)} left",
+        f"{indent} {duration(progress.s)} elapsed, {_left(progress)}",
     ]
     shown += [_worker_line(worker, width) for worker in progress.workers]
     return [text[:width] for text in shown]
+
+
+def _left(progress: Progress) -> str:
+    """The time left, of the pass that runs where others are to follow."""
+    if progress.left_s is None:
+        return "estimating the time left"
+    of_pass = ""
+    if progress.passes > progress.pass_number:
+        of_pass = f" of pass {progress.pass_number} of {progress.passes}"
+    return f"{duration(progress.left_s)} left{of_pass}"
 
 
 def _volume(progress: Progress) -> str:
@@ -84,9 +94,9 @@ def _worker_line(worker: WorkerProgress, width: int) -> str:
 
 
 @contextmanager
-def display(home: Home, stage: str) -> Iterator[None]:
-    """Show the board on stderr while the block runs."""
-    board.begin(stage)
+def display(home: Home, stage: str, passes: int = 1) -> Iterator[None]:
+    """Show the board on stderr while the block runs; `passes` of the stage plan work."""
+    board.begin(stage, passes)
     stop = threading.Event()
     # a thread of its own: the engine has this one until the stage ends
     thread = threading.Thread(target=_show, args=(home, stop), daemon=True)

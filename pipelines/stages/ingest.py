@@ -19,6 +19,8 @@ from corpora.document import (
     MAX_DOCUMENT_BYTES,
     Document,
     Findings,
+    NotPage,
+    Outcome,
     Refusal,
     Reject,
     Slice,
@@ -44,7 +46,7 @@ from pipelines.stages.source_tasks import (
     storable,
 )
 from pipelines.stages.stage import Pass, Result, Stage
-from pipelines.wording import several
+from pipelines.wording import apart, several
 from shards.errors import UserError
 from shards.storage import files
 
@@ -146,7 +148,7 @@ def read(home: Home, recipe: Recipe, task: SourceTask, output: files.Output) -> 
     options = recipe.sources[source]
     mend = ftfy_fix() if options.ftfy else None
     counts = Counter[str](records=0, documents=0, bytes=0)
-    rejects, marks = Counter[str](), Counter[str]()
+    rejects, not_pages, marks = Counter[str](), Counter[str](), Counter[str]()
     reached = bytes_until(task.slice)
     last: tuple[str, int] | None = None
 
@@ -159,9 +161,13 @@ def read(home: Home, recipe: Recipe, task: SourceTask, output: files.Output) -> 
         for record in _records(home, source, options, task.slice):
             record = _normalised(record, options, mend)
             counts["records"] += 1
+            if isinstance(record, NotPage):
+                not_pages[record.kind] += 1
+
             # The tick also tells the parent that this child lives, and names the record if it dies.
             begin = reached(record.path, record.position)
-            tick(counts["records"], begin, record.path, record.position)
+            pages = counts["records"] - not_pages.total()
+            tick(pages, begin, record.path, record.position)
 
             if isinstance(record, Document):
                 last = _in_order(source, last, (record.path, record.position))
@@ -170,7 +176,7 @@ def read(home: Home, recipe: Recipe, task: SourceTask, output: files.Output) -> 
                 counts["bytes"] += size
                 marks.update(record.marks)
                 kept.add(_document_row(source, record), size, ROW_GROUP_BYTES)
-            else:
+            elif isinstance(record, Reject):
                 rejects[record.reason] += 1
                 rejected.add(_reject_row(source, record), 1, ROW_GROUP_REJECTS)
 
@@ -181,13 +187,12 @@ def read(home: Home, recipe: Recipe, task: SourceTask, output: files.Output) -> 
     return Result(
         counts=dict(counts),
         rejects=dict(sorted(rejects.items())),
+        not_pages=dict(sorted(not_pages.items())),
         marks=dict(sorted(marks.items())),
     )
 
 
-def _records(
-    home: Home, name: str, options: SourceOptions, piece: Slice
-) -> Iterator[Document | Reject]:
+def _records(home: Home, name: str, options: SourceOptions, piece: Slice) -> Iterator[Outcome]:
     source, reading = load_source(options.kind), survey_of(options)
     if reading is None:
         return source.read(options, piece)
@@ -231,11 +236,11 @@ def ftfy_fix() -> Callable[[str], str]:
 
 
 def _normalised(
-    record: Document | Reject, options: SourceOptions, mend: Callable[[str], str] | None = None
-) -> Document | Reject:
+    record: Outcome, options: SourceOptions, mend: Callable[[str], str] | None = None
+) -> Outcome:
     """The record with clean text and its language; a document without text, or with too much,
     becomes a reject."""
-    if isinstance(record, Reject):
+    if not isinstance(record, Document):
         return record
 
     # Repair comes first: normalisation would make some damage look like text.
@@ -328,7 +333,7 @@ def prepare(job: Job) -> None:
 
 
 def account(job: Job) -> None:
-    """Check that every record is a document or a reject, and say how many there are.
+    """Check that every record is a document, a reject or no page, and say how many there are.
 
     Raises `UserError` where no source gave a document: exit 1 if slices were set aside, else 2.
     """
@@ -350,11 +355,15 @@ def account(job: Job) -> None:
 def _account_source(job: Job, name: str, found: list[Summary]) -> None:
     records, documents = total(found, "records"), total(found, "documents")
     rejects = sums(summary.rejects for summary in found)
+    not_pages = sums(summary.not_pages for summary in found)
     marks = sums(summary.marks for summary in found)
-    check(f"{name}: records", records, documents + sum(rejects.values()))
+    pages = records - sum(not_pages.values())
+    check(f"{name}: records", pages, documents + sum(rejects.values()))
 
-    counted = f"{several(records, 'record')}, {several(documents, 'document')}"
+    counted = f"{several(pages, 'record')}, {several(documents, 'document')}"
     job.say(f"ingest {name}: {counted}{listed(rejects)}")
+    if not_pages:
+        job.say(f"ingest {name}: {apart(not_pages)}")
 
     if marks:
         by_count = sorted(marks.items(), key=lambda item: (-item[1], item[0]))
@@ -363,8 +372,13 @@ def _account_source(job: Job, name: str, found: list[Summary]) -> None:
         more = f" and {others} other marks: corpus stats {job.home.quoted}" if others else ""
         job.say(f"ingest {name}: of the documents{listed(named)}{more}")
 
+    if not_pages and not pages:
+        job.say(
+            f"warning: {name}: its archives hold no response; WET archives are read by "
+            'kind = "stories"'
+        )
     # Every record was refused for its file: most likely a wrong kind or a wrong folder.
-    if records and not documents and set(rejects) <= UNREADABLE:
+    elif records and not documents and set(rejects) <= UNREADABLE:
         job.say(
             f"warning: {name}: nothing in its {several(len(found), 'slice')} could be read; "
             f"corpus show {job.home.quoted} --rejects --source {name}"

@@ -15,7 +15,7 @@ from pipelines.home.summaries import Summary, summaries
 from pipelines.recipe import Recipe
 from shards.config import setting_of, to_dict
 from shards.errors import UserError
-from shards.storage import files
+from shards.storage import files, reached
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,16 +231,41 @@ def _inputs(piece: Slice, identities: dict[str, str]) -> list[list[Any]]:
 
 
 def bytes_until(piece: Slice) -> Callable[[str, int], int]:
-    """A function of (path, position) that tells about how many bytes of the slice come before."""
-    sizes = [part.size if part.share is None else part.share for part in piece.parts]
-    begins = accumulate(sizes, initial=0)
-    places = {part.path: (begin, size) for part, begin, size in zip(piece.parts, begins, sizes)}
+    """A function of (path, position) of the record at hand that tells about how many bytes of the
+    slice were read, as they are stored.
 
-    def reached(path: str, position: int) -> int:
-        begin, length = places.get(path, (0, 0))
-        return begin + min(position, length)
+    A position says little: it may be an offset in inflated text, or the number of a row. So the
+    open file is asked; only for one that its source opened by other means is the position taken.
+    """
+    sizes = [part.bytes for part in piece.parts]
+    begins = list(accumulate(sizes, initial=0))
+    places: dict[str, list[int]] = {}
+    for index, part in enumerate(piece.parts):
+        places.setdefault(part.path, []).append(index)
 
-    return reached
+    # Where a part begins in the stored file; of one that is cut by rows its first record tells.
+    edges = {index: part.start for index, part in enumerate(piece.parts) if part.stored is None}
+
+    def read_so_far(path: str, position: int) -> int:
+        of_path = places.get(path)
+        if of_path is None:
+            return 0
+
+        # With a limit, a slice may have several parts of one file.
+        index = of_path[0]
+        for other in of_path[1:]:
+            if piece.parts[other].start <= position:
+                index = other
+
+        part = piece.parts[index]
+        offset = reached.reached(part.address)
+        if offset is None:
+            done = position - part.start
+        else:
+            done = offset - edges.setdefault(index, offset)
+        return begins[index] + min(max(done, 0), sizes[index])
+
+    return read_so_far
 
 
 def storable(text: str) -> str:

@@ -56,6 +56,7 @@ class Result:
 
     counts: dict[str, int]
     rejects: dict[str, int] = field(default_factory=dict)
+    not_pages: dict[str, int] = field(default_factory=dict)
     marks: dict[str, int] = field(default_factory=dict)
     twins_in: dict[str, int] = field(default_factory=dict)
     inputs: tuple[str, ...] = ()
@@ -185,6 +186,7 @@ def run_task(step: Work[T], task: T) -> Summary:
         output_bytes=output.bytes,
         counts=result.counts,
         rejects=result.rejects,
+        not_pages=result.not_pages,
         inputs=result.inputs,
         marks=result.marks,
         twins_in=result.twins_in,

@@ -36,6 +36,7 @@ from pipelines.stages.source_tasks import (
     storable,
 )
 from pipelines.stages.stage import Pass, Result, Stage
+from pipelines.wording import apart, several
 from shards.errors import UserError
 from shards.storage import files
 
@@ -121,7 +122,7 @@ def look(home: Home, recipe: Recipe, task: SourceTask, output: files.Output) -> 
     paths = json.dumps([part.path for part in task.slice.parts])
     schema = survey.schema.with_metadata({"corpusmill.paths": paths})
     counts = Counter[str](records=0, passed=0, bytes=0)
-    rejects = Counter[str]()
+    rejects, not_pages = Counter[str](), Counter[str]()
     reached = bytes_until(task.slice)
     rows: list[tuple[Any, ...]] = []
 
@@ -130,7 +131,9 @@ def look(home: Home, recipe: Recipe, task: SourceTask, output: files.Output) -> 
             counts["records"] += 1
             tick(counts["records"], reached(note.path, note.position), note.path, note.position)
 
-            if note.reason:
+            if note.not_page:
+                not_pages[note.not_page] += 1
+            elif note.reason:
                 rejects[note.reason] += 1
             else:
                 counts["passed"] += 1
@@ -147,7 +150,11 @@ def look(home: Home, recipe: Recipe, task: SourceTask, output: files.Output) -> 
         if rows:
             writer.write_batch(_batch(rows, schema))
 
-    return Result(counts=dict(counts), rejects=dict(sorted(rejects.items())))
+    return Result(
+        counts=dict(counts),
+        rejects=dict(sorted(rejects.items())),
+        not_pages=dict(sorted(not_pages.items())),
+    )
 
 
 def _batch(rows: list[tuple[Any, ...]], schema: pa.Schema) -> pa.RecordBatch:
@@ -252,9 +259,14 @@ def account(job: Job) -> None:
 
         records, passed = total(looked, "records"), total(looked, "passed")
         rejects = sums(summary.rejects for summary in looked)
-        check(f"{name}: records surveyed", records, passed + sum(rejects.values()))
+        not_pages = sums(summary.not_pages for summary in looked)
+        found = passed + sum(rejects.values()) + sum(not_pages.values())
+        check(f"{name}: records surveyed", records, found)
         counts = listed(rejects | concluded.counts)
-        job.say(f"survey {name}: {records:,} records, {passed:,} passed{counts}")
+        pages = records - sum(not_pages.values())
+        job.say(f"survey {name}: {several(pages, 'record')}, {passed:,} passed{counts}")
+        if not_pages:
+            job.say(f"survey {name}: {apart(not_pages)}")
         _say_damage(job, looked)
 
         # A table that `corpus urls` wrote must not be older than the survey.

@@ -24,7 +24,7 @@ import pyarrow as pa
 from pyarrow import fs as pafs
 
 from shards.errors import UserError
-from shards.storage import http, http_file, object_store
+from shards.storage import http, http_file, object_store, reached
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -216,16 +216,16 @@ def open_input(address: str) -> pa.NativeFile:
     `UserError` when a store fails.
     """
     if http.is_web(address):
-        return pa.PythonFile(http_file.open_input(address), mode="r")
+        return reached.watch(address, pa.PythonFile(http_file.open_input(address), mode="r"))
     if is_remote(address):
-        return pa.PythonFile(object_store.Reader(address), mode="r")
+        return reached.watch(address, pa.PythonFile(object_store.Reader(address), mode="r"))
 
     file_system, path = resolve(address)
     _refuse_special(path, address)
     if not _is_unicode(path):  # a name in another encoding, which Arrow cannot open
         return pa.PythonFile(open(path, "rb"), mode="r")
     try:
-        return file_system.open_input_file(path)
+        return reached.watch(address, file_system.open_input_file(path))
     except PermissionError as error:  # Arrow's own names no file
         raise PermissionError(error.errno, "Permission denied", address) from None
 

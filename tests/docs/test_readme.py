@@ -30,9 +30,12 @@ def test_the_commands_run(
 ) -> None:
     """In this process: sixteen others would import torch and Beam anew. test_wheel.py runs both
     commands as they are installed."""
+    import torch
+
     from pipelines.cli import main as corpus
     from trainer.cli import main as trainer
 
+    torch.set_num_threads(1)  # the other core belongs to the other tests
     monkeypatch.chdir(tmp_path)
     recipe = re.search(r"```toml\n# recipe.toml\n(.*?)```", README, re.DOTALL)
     assert recipe
@@ -42,7 +45,7 @@ def test_the_commands_run(
     for program, *arguments in commands():
         if program in ("make", "export"):
             continue
-        few = ["--steps", "3"] if arguments[0] == "pretrain" else []
+        few = ["--steps", "3", "--evaluation.samples", "8"] if arguments[0] == "pretrain" else []
         code = {"corpus": corpus, "trainer": trainer}[program]([*arguments, *few])
         out, err = capsys.readouterr()
         assert code == 0, (program, arguments, err)

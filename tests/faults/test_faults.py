@@ -83,6 +83,25 @@ def write_recipe(folder: Path, kind: str, slice_bytes: int = 1) -> Path:
     return path
 
 
+def test_a_first_build_that_loses_its_only_slice(texts: Path, corpus: Corpus) -> None:
+    """The home stays, `status` tells why, and the same command tries again."""
+    (only,) = [path for path in (texts / "in").iterdir() if path.name == "bad.txt"]
+    for path in (texts / "in").iterdir():
+        if path != only:
+            path.unlink()
+    recipe, home = write_recipe(texts, "faulty:source"), texts / "home"
+    (texts / "FAULT").write_text("segfault")
+    code, _, err = corpus("build", recipe, "--home", home, "--workers", 1)
+    assert code == 1 and f"error: {home}: 1 slice set aside, first ingest mine/" in err
+    (note,) = json.loads(corpus("status", home, "--json")[1])["set_aside"]
+    assert note["why"] == "its process was killed by SIGSEGV"
+
+    (texts / "FAULT").unlink()
+    code, _, err = corpus("build", recipe, "--home", home, "--workers", 1)
+    assert code == 0, err
+    assert json.loads(corpus("stats", home, "--json")[1])["total"]["documents"] == 1
+
+
 @pytest.mark.parametrize(
     ("fault", "why"),
     [

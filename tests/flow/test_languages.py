@@ -227,6 +227,14 @@ def test_a_label_is_a_code(label: str) -> None:
         FilesOptions(**PLACES, label=label)
 
 
+def test_a_flag_has_the_same_remedy(tmp_path: Path, corpus: Corpus) -> None:
+    (tmp_path / "recipe.toml").write_text('[sources.news]\nkind = "cc_news"\ninput = "x"\n')
+    flags = ("--sources.news.language", "ltg")
+    code, _, err = corpus("build", tmp_path / "recipe.toml", "--dry-run", *flags)
+    assert code == 2 and "sources.news: language: 'ltg' is not known" in err
+    assert 'hint: "any" keeps all languages, and label = "ltg" names this one' in err
+
+
 def test_a_recipe_names_the_key_and_the_remedy(tmp_path: Path) -> None:
     text = '[sources.news]\nkind = "cc_news"\ninput = "x"\nlanguage = "ltg"'
     with pytest.raises(UserError) as caught:

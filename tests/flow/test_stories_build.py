@@ -75,17 +75,17 @@ def test_exact_tallies(home: Path, corpus: Corpus) -> None:
         "http_4xx": 1,
         "language": 153,
         "not_html": 3,
-        "request": 141,
-        "revisit": 1,
         "too_short": 84,
-        "warcinfo": 7,
     }
+    not_pages = {"request": 141, "revisit": 1, "warcinfo": 7}
     assert figures["survey"] == {
         "records": 1031,
         "rejects": rejects,
+        "not_pages": not_pages,
         "candidates": 637,
         "chosen": 64,
     }
+    assert figures["not_pages"] == not_pages
     assert figures["records"] == 1031 and figures["rejects"] == rejects | {"not_selected": 573}
     assert (figures["documents"], figures["removed"], figures["kept"]) == (
         64,

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpora.document import Document, Findings
+from corpora.document import Document, Findings, NotPage, Outcome
 from corpora.stories import source
 from corpora.stories.source import NOTES, StoriesOptions
 from shards.storage import files
@@ -81,16 +81,15 @@ def both_readings(
     )
     texts = [record.text for record in records if isinstance(record, Document)]
     assert len(texts) == counts["chosen"] == (counts["candidates"] + 1) // 2
-    second = [
-        (
-            record.position,
-            ""
-            if isinstance(record, Document) or record.reason == "not_selected"
-            else record.reason,
-        )
-        for record in records
-    ]
-    return [(note.position, note.reason) for note in notes], second, texts
+    first = [(note.position, note.reason or note.not_page) for note in notes]
+    return first, [(record.position, word_of(record)) for record in records], texts
+
+
+def word_of(record: Outcome) -> str:
+    """Why a record is no candidate; "" for one that is."""
+    if isinstance(record, NotPage):
+        return record.kind
+    return "" if isinstance(record, Document) or record.reason == "not_selected" else record.reason
 
 
 def test_the_inputs_unharmed() -> None:

@@ -14,6 +14,7 @@ from trainer_fixtures import TEST_DATA, novel_shards, small_tokenizer
 import shards
 from trainer import export
 from trainer.config import ModelConfig
+from trainer.export_tokenizer import write_tokenizer
 
 transformers = pytest.importorskip("transformers")
 
@@ -49,13 +50,13 @@ def roberta_tokenizer() -> tuple[tokenizers.Tokenizer, dict[str, Any]]:
     return tokenizer, json.loads(files["vectors.json"])
 
 
-def exported(tokenizer: tokenizers.Tokenizer, folder: Path) -> Any:
+def exported(tokenizer: tokenizers.Tokenizer, folder: Path, family: str = "roberta") -> Any:
     (folder / "run").mkdir()
     tokenizer.save(str(folder / "run" / "tokenizer.json"))
     (folder / "out").mkdir()
-    special = export.write_tokenizer(folder / "run", folder / "out", ModelConfig())
+    special = write_tokenizer(folder / "run", folder / "out", 512, family)
     (folder / "out" / "config.json").write_text(
-        json.dumps(export.hugging_face_config(SHAPE, special))
+        json.dumps({**export.hugging_face_config(SHAPE, special), "model_type": family})
     )
     return transformers.AutoTokenizer.from_pretrained(str(folder / "out"))
 
@@ -119,3 +120,88 @@ def test_exported_tokenizer_gives_the_ids_in_the_shards(tmp_path: Path) -> None:
         3,
     )
     assert loaded("a", "b")["input_ids"].count(2) == 3
+
+
+def wordpiece(lowercase: bool) -> tokenizers.Tokenizer:
+    from tokenizers import AddedToken, models, normalizers, pre_tokenizers
+
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"thequickfox.", *"日本THE"]
+    pieces += [f"##{piece}" for piece in [*"thequickfox", "ox", "uick", "HE"]]
+    vocabulary: dict[str, int] = {}
+    for piece in pieces:
+        vocabulary.setdefault(piece, len(vocabulary))
+
+    tokenizer = tokenizers.Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = tokenizers.decoders.WordPiece()
+    special = [AddedToken(piece, special=True, normalized=False) for piece in pieces[:5]]
+    tokenizer.add_special_tokens(special)
+    return tokenizer
+
+
+@pytest.mark.parametrize("lowercase", [True, False])
+@pytest.mark.parametrize("family", ["bert", "roberta"])
+def test_wordpiece_is_a_bert_tokenizer(lowercase: bool, family: str, tmp_path: Path) -> None:
+    own = wordpiece(lowercase)
+    loaded = exported(own, tmp_path, family)
+    assert isinstance(loaded, transformers.BertTokenizerFast)
+    for text in (
+        "the quick fox.",
+        "THE fox",
+        "ThÉ 日本 fox",
+        "[SEP] the",
+        "the [MASK] fox",
+        "☃",
+        "",
+    ):
+        ids = own.encode(text, add_special_tokens=False).ids
+        assert loaded(text)["input_ids"] == [2, *ids, 3], text
+        assert loaded(text, add_special_tokens=False)["input_ids"] == ids
+    named = ("pad", "unk", "cls", "sep", "mask")
+    assert [getattr(loaded, f"{name}_token_id") for name in named] == [0, 1, 2, 3, 4]
+    assert loaded.model_max_length == 512
+
+    t, e = own.token_to_id("t"), own.token_to_id("e")
+    pair = loaded("t", "e")
+    assert pair["input_ids"] == [2, t, 3, e, 3]
+    assert pair.get("token_type_ids") == ([0, 0, 0, 1, 1] if family == "bert" else None)
+    # What is saved again is the same.
+    loaded.save_pretrained(str(tmp_path / "again"))
+    again = transformers.AutoTokenizer.from_pretrained(str(tmp_path / "again"))
+    assert again("the quick fox")["input_ids"] == loaded("the quick fox")["input_ids"]
+
+
+def test_byte_level_bpe_is_a_roberta_tokenizer(tmp_path: Path) -> None:
+    """So that words that are cut already get their spaces, as run_ner.py of transformers needs."""
+    own = small_tokenizer(280)
+    loaded = exported(own, tmp_path)
+    assert isinstance(loaded, transformers.RobertaTokenizerFast)
+    assert "token_type_ids" not in loaded("a", "b")
+
+    folder = str(tmp_path / "out")
+    spaced = transformers.AutoTokenizer.from_pretrained(folder, add_prefix_space=True)
+    wanted = own.encode(" the fox", add_special_tokens=False).ids
+    assert spaced(["the", "fox"], is_split_into_words=True)["input_ids"] == [0, *wanted, 2]
+    assert spaced("the fox")["input_ids"] == [0, *wanted, 2]
+
+
+def test_byte_level_bpe_of_a_bert_keeps_its_pairs(tmp_path: Path) -> None:
+    loaded = exported(small_tokenizer(280), tmp_path, "bert")
+    a, b = (loaded.convert_tokens_to_ids(letter) for letter in "ab")
+    pair = loaded("a", "b")
+    assert pair["input_ids"] == [0, a, 2, b, 2]
+    assert pair["token_type_ids"] == [0, 0, 0, 1, 1]
+
+
+def test_any_other_vocabulary_is_taken_as_it_is(tmp_path: Path) -> None:
+    """A class of transformers would build a pre-tokenizer of its own."""
+    from tokenizers import Regex, pre_tokenizers
+
+    own = wordpiece(True)
+    split = pre_tokenizers.Split(Regex("q"), "isolated")
+    own.pre_tokenizer = pre_tokenizers.Sequence([split, pre_tokenizers.BertPreTokenizer()])
+    loaded = exported(own, tmp_path, "bert")
+    assert not isinstance(loaded, transformers.BertTokenizerFast)
+    ids = own.encode("theq fox", add_special_tokens=False).ids
+    assert loaded("theq fox")["input_ids"] == [2, *ids, 3]

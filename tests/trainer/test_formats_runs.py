@@ -110,6 +110,26 @@ def test_the_first_line_of_the_log_tells_the_format(
     assert 0.3 < start["fill"] <= 1
 
 
+def test_a_sample_is_shown_a_sequence_a_line(
+    whole: tuple[tuple[str, str], Path], shards: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import json
+
+    (name, _), run = whole
+    assert main(["show", str(run), "--sample", "5", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    # The random tokens hold line feeds too.
+    lines = [f"<s>{part}" for part in found["text"].split("\n<s>")]
+    lines[0] = lines[0].removeprefix("<s>")
+    assert len(lines) == len(found["lengths"]) and sum(found["lengths"]) == len(found["ids"])
+    assert all(line.startswith("<s>") and line.endswith("</s>") for line in lines), lines
+    pairs = name in ("segment-pair", "sentence-pair")
+    assert len(found["next"]) == (len(lines) if pairs else 0)
+    assert set(found["next"]) <= {0, 1} and found["masked"]
+    assert main(["show", str(run), "--sample", "5"]) == 0
+    assert ("pairs random" in capsys.readouterr().out) == pairs
+
+
 # --- learning
 
 

@@ -227,6 +227,12 @@ class Masker:
             return np.zeros(0, np.uint8)
         return word_kinds(self.data)
 
+    @functools.cached_property
+    def thresholds(self) -> NDArray[np.uint64]:
+        """Of the lengths of spans, as `masking.spans` reads them."""
+        return length_thresholds(self.masking.span_p, self.masking.span_words)
+
+    @functools.cached_property
     def special(self) -> Int64:
         """`special_ids` of the data."""
         return special_ids(self.data.tokenizer)
@@ -261,14 +267,13 @@ class Masker:
         masking = self.masking
         scratch = np.empty((3, data.length), np.int64)
         begins = np.empty(data.length, np.uint8)
-        thresholds = length_thresholds(masking.span_p, masking.span_words)
         in_rows = data.form.name != "full-sentences"
         status = fill(
             samples, epochs, self.seed, data.starts, data.table, data.wide,
             in_rows, data.sentence_eos and not data.form.has_pairs,
-            self.special(), data.tokenizer.vocab_size,
+            self.special, data.tokenizer.vocab_size,
             self.unit, masking.rate, STYLES[masking.style], masking.static, self.kinds,
-            thresholds, scratch, begins,
+            self.thresholds, scratch, begins,
             buffers.ids, buffers.lengths, buffers.next, buffers.places, buffers.labels,
             buffers.left, buffers.right, buffers.offset,
         )  # fmt: skip
@@ -296,7 +301,8 @@ def word_kinds(data: Data) -> NDArray[np.uint8]:
     starts = word_starts(content)
     ends = word_ends(content)
 
-    kinds = np.full(data.tokenizer.vocab_size, STARTS, np.uint8)
+    # `fill` refuses ids beyond the vocabulary's size, so the table needs none of them.
+    kinds = np.full(max(data.tokenizer.vocab_size, len(starts)), STARTS, np.uint8)
     kinds[: len(starts)] = starts * STARTS + ends * ENDS
     kinds[data.tokenizer.reserved] = SPECIAL_ID
     return kinds

@@ -142,10 +142,12 @@ class Pair:
 
 @dataclass(frozen=True, kw_only=True)
 class Reason:
-    """Why records were rejected or documents removed; `sources`: how many of each source."""
+    """Why records were rejected or documents removed; `meaning`: the reason as a sentence, "" for
+    one that only its source knows; `sources`: how many of each source."""
 
     stage: str
     reason: str
+    meaning: str
     count: int
     sources: dict[str, int]
     examples: list[Example] = field(default_factory=list)

@@ -5,6 +5,7 @@ Memory is one row group and the counters. `looked_at` tells how much of the home
 distributions.
 """
 
+import datetime
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from corpora.quality.reasons import meaning
 from pipelines.chance import chance
 from pipelines.home.decisions import decided, removing_stages
 from pipelines.home.documents import document_tables
@@ -212,7 +214,10 @@ class ManifestFigures:
 
 @dataclass(frozen=True, kw_only=True)
 class ReportFigures:
-    """Everything a report shows; `docs/report.md` explains the keys of its JSON."""
+    """Everything a report shows; `docs/report.md` explains the keys of its JSON.
+
+    `built`: when a stage last wrote to the home, such as `2026-11-30 12:57 UTC`.
+    """
 
     schema_version: int = SCHEMA_VERSION
     stats: Totals
@@ -229,6 +234,7 @@ class ReportFigures:
     tokens: Tokens
     stages: list[StageCost]
     manifest: ManifestFigures | None
+    built: str | None
     recipe: str
 
 
@@ -279,6 +285,7 @@ def figures(home: Home, recipe: Recipe) -> ReportFigures:
         tokens=_tokens(manifest, found),
         stages=read_figures(home),
         manifest=_manifest_figures(manifest),
+        built=_last_written(home),
         recipe=files.read_bytes(home.file("recipe.toml")).decode(),
     )
 
@@ -374,6 +381,7 @@ def _reasons_of_rejects(
             Reason(
                 stage="ingest",
                 reason=reason,
+                meaning=meaning("ingest", reason),
                 count=count,
                 sources=by_source,
                 examples=examples.get(reason, []),
@@ -389,6 +397,7 @@ def _reasons_of_removed(home: Home, verdicts: Verdicts) -> list[Reason]:
         Reason(
             stage=stage,
             reason=reason,
+            meaning=meaning(stage, reason),
             count=verdicts.counts[stage, reason].total(),
             sources=dict(verdicts.counts[stage, reason]),
             examples=examples.get((stage, reason), []),
@@ -491,6 +500,17 @@ def _tokens(manifest: Manifest | None, found: Distributions) -> Tokens:
         by_source={name: words.fertility() for name, words in found.words_by_source.items()},
         by_language={name: words.fertility() for name, words in languages[:LANGUAGES]},
     )
+
+
+def _last_written(home: Home) -> str | None:
+    """When the newest summary was written, in UTC; None before the first one."""
+    written = [when for _, _, when in files.walk(home.file("summaries"))]
+    if not written:
+        return None
+
+    utc = datetime.timezone.utc
+    moment = datetime.datetime.fromtimestamp(max(written) / 1e9, utc)
+    return f"{moment:%Y-%m-%d %H:%M} UTC"
 
 
 def _read_manifest(home: Home) -> Manifest | None:

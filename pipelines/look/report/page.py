@@ -22,7 +22,7 @@ from pipelines.look.report.distributions import Histogram, ValueCount
 from pipelines.look.report.examples import Reason
 from pipelines.look.report.figures import OverlapFigures, ReportFigures, Timeline
 from pipelines.look.stats import SourceStats
-from pipelines.wording import amount, decimal, duration, json_value, number, share
+from pipelines.wording import amount, apart, decimal, duration, json_value, number, share
 from shards import __version__
 from shards.errors import UserError
 from shards.storage import files
@@ -153,6 +153,7 @@ def _template() -> tuple[jinja2.Template, str, str]:
         "size": _size,
         "duration": duration,
         "decimal": decimal,
+        "apart": apart,
     }
     return (
         environment.get_template("report.html"),
@@ -170,7 +171,8 @@ def _size(value: float | None) -> str:
 
 @dataclass(frozen=True)
 class Bar:
-    """One part of a source's bar; `kind`: its class in the style; `width`: in percent."""
+    """One part of a source's bar; `kind`: its class in the style, for a stage its name, so that a
+    stage has the same colour in every report; `width`: in percent."""
 
     kind: str
     label: str
@@ -180,7 +182,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class FunnelRow:
-    """The records of a source as parts of a bar."""
+    """The records of a source that might be pages, as parts of a bar."""
 
     name: str
     stats: SourceStats
@@ -318,11 +320,11 @@ def _funnel(name: str, row: SourceStats, stages: list[str]) -> FunnelRow:
     """A source's records: undecided, kept, removed by each stage, rejected."""
     removed = {stage: row.removed.get(stage) for stage in stages}
     parts = [("kept", "kept", row.kept or 0)]
-    for place, stage in enumerate(stages):
-        parts.append((f"stage{place % 4}", f"removed by {stage}", removed[stage] or 0))
+    for stage in stages:
+        parts.append((stage, f"removed by {stage}", removed[stage] or 0))
     parts.append(("rejected", "rejected", row.rejected))
 
-    records = row.records or 0
+    records = row.pages or 0
     undecided = records - sum(count for _, _, count in parts)
     # the report shows documents that no stage has decided yet apart from the kept ones
     parts.insert(0, ("undecided", "not decided yet", undecided))

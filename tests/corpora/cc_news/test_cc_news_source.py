@@ -22,13 +22,11 @@ import trafilatura
 from realdata import DATA, ROOT, data_file
 
 from corpora.cc_news.source import CcNewsOptions, in_runs, missing_months, source
-from corpora.document import Document, Reject
+from corpora.document import Document, NotPage, Outcome, Reject
 from corpora.guard import Guard
 from corpora.text.charset import decode_page
 from shards.config import from_dict, setting_of
 from shards.errors import UserError
-
-Outcome = Document | Reject
 
 
 def read(*inputs: Path, **settings: Any) -> list[Outcome]:
@@ -47,6 +45,10 @@ def write(folder: Path, name: str, records: Sequence[bytes]) -> Path:
 
 def reasons(outcomes: Sequence[Outcome]) -> Counter[str]:
     return Counter(outcome.reason for outcome in outcomes if isinstance(outcome, Reject))
+
+
+def kinds(outcomes: Sequence[Outcome]) -> Counter[str]:
+    return Counter(outcome.kind for outcome in outcomes if isinstance(outcome, NotPage))
 
 
 def documents(outcomes: Sequence[Outcome]) -> list[Document]:
@@ -68,8 +70,8 @@ def test_a_document_and_its_columns(tmp_path: Path) -> None:
             ),
         ],
     )
-    rejected, document = read(path)
-    assert isinstance(rejected, Reject) and rejected.reason == "warcinfo"
+    info, document = read(path)
+    assert info == NotPage(kind="warcinfo", path="a.warc.gz", position=0)
     assert isinstance(document, Document)
     assert document.path == "a.warc.gz" and document.position == len(
         archives.members(archives.record("warcinfo", b"x"))
@@ -102,18 +104,6 @@ def test_every_record_has_an_outcome(tmp_path: Path) -> None:
     """Rows 15, 16 and 17: each is one document or one reject with its name."""
     good = archives.page(archives.english(1))
     cases: list[tuple[bytes, str | None]] = [
-        *(
-            (archives.record(kind, b"x", "http://a/"), kind)
-            for kind in (
-                "warcinfo",
-                "request",
-                "revisit",
-                "metadata",
-                "resource",
-                "conversion",
-                "continuation",
-            )
-        ),
         (archives.record("invented", b"x", "http://a/"), "other_record"),
         (archives.response(good, status="HTTP/1.1 404 Not Found"), "http_4xx"),
         (archives.response(good, status="HTTP/1.1 301 Moved"), "http_3xx"),
@@ -128,9 +118,7 @@ def test_every_record_has_an_outcome(tmp_path: Path) -> None:
         (archives.response(b""), "empty"),
         (archives.response(archives.page("short")), "too_short"),
         (
-            archives.record(
-                "response", b"192.0.2.1 example.com", "dns:example.com", content_type="text/dns"
-            ),
+            archives.record("response", b"192.0.2.1", "ftp://example.com/", content_type="x/y"),
             "not_http",
         ),
         (
@@ -157,6 +145,37 @@ def test_every_record_has_an_outcome(tmp_path: Path) -> None:
         )
         == "404"
     )
+
+
+def test_records_that_are_no_responses_are_neither_documents_nor_rejects(tmp_path: Path) -> None:
+    types = (
+        "warcinfo",
+        "request",
+        "Revisit",
+        "METADATA",
+        "resource",
+        "conversion",
+        "continuation",
+    )
+    lookups = [
+        archives.record("response", b"192.0.2.1 a", address, content_type="text/dns")
+        for address in ("dns:a.example", "<DNS:a.example>")
+    ]
+    records = [archives.record(kind, b"x", "http://a/") for kind in types]
+    page = archives.response(archives.page(archives.english(1)))
+    path = write(tmp_path, "a.warc.gz", [*records, page, *lookups, page])
+
+    outcomes = read(path)
+    assert [type(outcome) for outcome in outcomes] == [
+        *[NotPage] * 7,
+        Document,
+        *[NotPage] * 2,
+        Document,
+    ]
+    assert kinds(outcomes) == Counter([kind.lower() for kind in types] + ["dns"] * 2)
+    # each record of a file has a place, and the order is that of the file
+    places = [outcome.position for outcome in outcomes]
+    assert places == sorted(set(places))
 
 
 def test_a_body_cut_by_the_crawler_is_kept_and_marked(tmp_path: Path) -> None:
@@ -437,7 +456,6 @@ REASONS = {
     "http-404": "http_4xx",
     "http-301": "http_3xx",
     "empty-body": "empty",
-    "revisit": "revisit",
     "corrupt-gzip-member": "damaged",
 }
 """The defects of the test data without a text, and the reason of each."""
@@ -457,6 +475,9 @@ def test_gold() -> None:
         outcome = outcomes[entry["file"], entry["offset"]]
         found["with"] += len(entry["snippets_with"])
         found["without"] += len(entry["snippets_without"])
+        if entry["kind"] == "revisit":
+            assert isinstance(outcome, NotPage) and outcome.kind == "revisit", entry
+            continue
         if entry["kind"] in REASONS:
             assert isinstance(outcome, Reject) and outcome.reason == REASONS[entry["kind"]], entry
             continue
@@ -476,7 +497,8 @@ def test_gold() -> None:
         )
     assert reasons(list(outcomes.values())) == Counter(
         REASONS[entry["kind"]] for entry in entries if entry["kind"] in REASONS
-    ) + Counter(request=141, warcinfo=5)
+    )
+    assert kinds(list(outcomes.values())) == {"request": 141, "warcinfo": 5, "revisit": 1}
     by_hand = by_hand_counts(entries)
     assert found["ours with"] >= by_hand["with"] and found["ours without"] <= by_hand["without"]
     print(
@@ -528,7 +550,9 @@ def test_a_wanted_language_keeps_its_pages_and_names_the_others() -> None:
         for outcome in read(DATA / "cc-news" / "**" / "*.warc.gz", language=wanted):
             key = (outcome.path, outcome.position)
             any_outcome = everything[key]
-            if isinstance(outcome, Document):
+            if isinstance(outcome, NotPage):
+                assert outcome == any_outcome
+            elif isinstance(outcome, Document):
                 assert (
                     isinstance(any_outcome, Document)
                     and outcome.text == any_outcome.text
@@ -537,6 +561,7 @@ def test_a_wanted_language_keeps_its_pages_and_names_the_others() -> None:
             elif isinstance(any_outcome, Document):
                 assert outcome.reason == "language" and any_outcome.language != wanted, entries[key]
             else:
+                assert isinstance(any_outcome, Reject)
                 assert (outcome.reason, outcome.detail) == (any_outcome.reason, any_outcome.detail)
 
 

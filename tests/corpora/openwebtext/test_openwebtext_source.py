@@ -8,7 +8,7 @@ from typing import Any
 import archives
 import pytest
 
-from corpora.document import Document, Findings, Reject
+from corpora.document import Document, Findings, NotPage, Outcome, Reject
 from corpora.openwebtext import link_list
 from corpora.openwebtext.source import (
     OpenWebTextOptions,
@@ -130,13 +130,13 @@ def test_records_against_the_list(tmp_path: Path) -> None:
     (tmp_path / "a.warc").write_bytes(b"".join(records))
     (piece,) = slices(chosen)
     found = list(read(chosen, piece, Findings(conclusion=address)))
-    kinds = [record.reason if isinstance(record, Reject) else "document" for record in found]
+    kinds = [told(record) for record in found]
     assert kinds == [
-        "warcinfo",
+        "no page: warcinfo",
         "document",
         "not_listed",
         "http_3xx",
-        "request",
+        "no page: request",
         "not_listed",
         "not_listed",
     ]
@@ -145,6 +145,12 @@ def test_records_against_the_list(tmp_path: Path) -> None:
         found[1].extra["submissions"],
     ) == (9, 2)
     assert all(record.text == "" for record in found if isinstance(record, Reject))
+
+
+def told(record: Outcome) -> str:
+    if isinstance(record, Reject):
+        return record.reason
+    return f"no page: {record.kind}" if isinstance(record, NotPage) else "document"
 
 
 def test_an_archive_that_is_gone_and_a_dump_that_is(tmp_path: Path) -> None:

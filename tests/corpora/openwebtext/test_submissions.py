@@ -14,10 +14,10 @@ import pytest
 import zstandard
 from realdata import data_file
 
-from corpora.document import Part, Reject
+from corpora.document import NotPage, Part, Reject
 from corpora.openwebtext import submissions
 from corpora.openwebtext.excluded_links import EXCLUDED_DOMAINS, EXCLUDED_EXTENSIONS, chosen
-from corpora.openwebtext.submissions import Link, Wanted
+from corpora.openwebtext.submissions import Link, Outcome, Wanted
 
 WANTED = Wanted(domains=EXCLUDED_DOMAINS, extensions=EXCLUDED_EXTENSIONS)
 
@@ -35,7 +35,7 @@ def submission(**fields: Any) -> dict[str, Any]:
 
 def found(
     folder: Path, content: bytes, name: str = "RS_2015-01", wanted: Wanted = WANTED, **part: Any
-) -> list[Link | Reject]:
+) -> list[Outcome]:
     (folder / name).write_bytes(content)
     return list(
         submissions.read_part(
@@ -44,8 +44,14 @@ def found(
     )
 
 
-def told(records: list[Link | Reject]) -> list[str]:
-    return [record.reason if isinstance(record, Reject) else "link" for record in records]
+def told(records: list[Outcome]) -> list[str]:
+    words = []
+    for record in records:
+        if isinstance(record, NotPage):
+            words.append(f"no page: {record.kind}")
+        else:
+            words.append(record.reason if isinstance(record, Reject) else "link")
+    return words
 
 
 def one(folder: Path, wanted: Wanted = WANTED, **fields: Any) -> str:
@@ -377,7 +383,7 @@ def test_tables_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_lists_of_addresses(tmp_path: Path) -> None:
     content = b"# a list\nhttp://example.com/1\n\nhttp://imgur.com/2\nnothing at all\n"
     records = found(tmp_path, content, "urls.txt")
-    assert told(records) == ["comment", "link", "excluded_domain", "bad_url"]
+    assert told(records) == ["no page: comment", "link", "excluded_domain", "bad_url"]
     assert isinstance(records[1], Link) and records[1].score is None
 
 

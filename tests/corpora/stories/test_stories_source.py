@@ -23,7 +23,7 @@ from realdata import data_file
 from stories_data import QUESTION, questions, texts, write_lines, write_questions
 
 from corpora.cc_news import source as cc_news_source
-from corpora.document import Document
+from corpora.document import Document, NotPage, Reject
 from corpora.guard import shared_guard
 from corpora.stories import source as stories_source
 from corpora.stories import top_share as bests
@@ -400,9 +400,9 @@ def test_every_kind_of_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         "not_text": 1,
         "too_short": 2,
         "unknown_format": 1,
-        "warcinfo": 1,
     }
     assert looked.rejects == common
+    assert looked.not_pages == ingested.not_pages == {"warcinfo": 1}
     assert homes_counts(home) == {"candidates": 17, "chosen": 4}
     assert ingested.rejects == common | {"not_selected": 13}
     assert looked.counts["records"] == ingested.counts["records"] == 29
@@ -440,7 +440,8 @@ def test_a_real_wet_file(tmp_path: Path) -> None:
         and documents[0]["text"] == documents[1]["text"]
         and documents[0]["url"] == documents[1]["url"]
     )
-    assert [row["reason"] for row in rows(home, "rejects")] == ["warcinfo", "warcinfo"]
+    assert rows(home, "rejects") == []
+    assert [summary.not_pages for summary in summaries(home, "ingest")] == [{"warcinfo": 2}]
 
 
 def test_news_archives_give_what_cc_news_gives(tmp_path: Path) -> None:
@@ -455,7 +456,17 @@ def test_news_archives_give_what_cc_news_gives(tmp_path: Path) -> None:
     run(home)
     options = cc_news_source.CcNewsOptions(input=(str(path),), language="en")
     (piece,) = cc_news_source.slices(options)
-    expected = {record.position: record for record in cc_news_source.read(options, piece)}
+    expected: dict[int, Document | Reject] = {}
+    apart = Counter[str]()
+    for outcome in cc_news_source.read(options, piece):
+        if isinstance(outcome, NotPage):
+            apart[outcome.kind] += 1
+        else:
+            expected[outcome.position] = outcome
+
+    (looked,), (ingested,) = summaries(home, "survey"), summaries(home, "ingest")
+    assert looked.not_pages == ingested.not_pages == apart
+    assert apart == {"request": 38, "revisit": 1, "warcinfo": 1}
     short = {
         row["position"]
         for row in rows(home, "rejects")

@@ -137,3 +137,41 @@ def test_homes_that_are_not_ready(tmp_path: Path, corpus: Corpus) -> None:
     )
     code, _, err = corpus("diff", left, tmp_path / "nowhere")
     assert code == 2 and "no home here" in err
+
+
+def test_a_rule_of_a_profile_has_its_threshold(tmp_path: Path, corpus: Corpus) -> None:
+    """One home names a threshold, the other a profile with that rule; `none` is for a rule that is
+    not asked at all."""
+    by_profile = write(
+        tmp_path / "1", ROWS, '[sources.a.rules]\nprofile = "paper"\n', until="ingest"
+    )
+    own = write(
+        tmp_path / "2",
+        ROWS,
+        '[sources.a.rules]\nprofile = "paper"\nmin_words = 60\nmax_words = 9\n'
+        "min_mean_word_length = 3.0\n",
+        until="ingest",
+    )
+    off = write(
+        tmp_path / "3",
+        ROWS,
+        '[sources.a.rules]\nprofile = "paper"\noff = ["min_words"]\n',
+        until="ingest",
+    )
+    lines = corpus("diff", by_profile, own)[1].splitlines()
+    assert [line for line in lines if "rules" in line] == [
+        "setting sources.a.rules.max_words: none | 9",
+        "setting sources.a.rules.min_words: 50 | 60",
+    ]
+    lines = corpus("diff", own, off)[1].splitlines()
+    assert "setting sources.a.rules.min_words: 60 | none" in lines
+    found = json.loads(corpus("diff", by_profile, own, "--json")[1])["settings"]
+    assert [(row["left"], row["right"]) for row in found if row["key"].endswith("min_words")] == [
+        (50, 60)
+    ]
+
+    # and so a build that is to go on by another recipe says
+    recipe = tmp_path / "2" / "recipe.toml"
+    err = corpus("build", recipe, "--home", by_profile, "--dry-run")[2]
+    assert "changed: sources.a.rules.min_words from 50 to 60; redone" in err
+    assert "min_mean_word_length" not in err

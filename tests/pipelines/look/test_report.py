@@ -21,11 +21,15 @@ from hypothesis import strategies as st
 from looked import figures
 from plain_build import plain_build
 
+from corpora.quality.reasons import ARCHIVE_KINDS, OWN_RULE, REJECTS, meaning
+from corpora.quality.rules import RULES
+from pipelines.home.decisions import REMOVING_STAGES
 from pipelines.look.report.differences import marked
 from pipelines.look.report.distributions import word_counts
 from pipelines.look.report.figures import ReportFigures
 from pipelines.look.report.page import MAX_BYTES, TEMPLATES, page
 from pipelines.wording import json_value, share
+from shards import __version__
 
 Corpus = Callable[..., tuple[int, str, str]]
 
@@ -486,3 +490,71 @@ def test_near_copies_show_what_differs(tmp_path: Path) -> None:
     }
     shown = page(looked.gathered(home), "home")
     assert "near: near" in shown and "<mark>other</mark>" in shown and "similarity 0.931" in shown
+
+
+# --- what the page says of reasons and stages
+
+
+def test_every_word_that_is_counted_has_a_sentence() -> None:
+    """One source of truth: the sentences of the reference."""
+    reference = (Path(__file__).parents[3] / "docs" / "reference.md").read_text("utf-8")
+    assert meaning("ingest", "http_4xx") == meaning("ingest", "http_5xx") == REJECTS["http_Nxx"]
+    assert meaning("ingest", "reason_of_my_own") == "" == meaning("rules", "rule_of_mine")
+    assert meaning("rules", "my.rules:shouting") == OWN_RULE
+    for reason in set(REJECTS) - {"http_Nxx"}:
+        sentence = meaning("ingest", reason)
+        assert sentence and f"| `{reason}` | {sentence.replace('|', chr(92) + '|')} |" in reference
+    for kind in ("text", "address"):
+        assert f"| `{kind}` | {meaning('exact', kind)} |" in reference
+    for kind in ("near", "contained"):
+        assert f"| `{kind}` | {meaning('near', kind)} |" in reference
+    for kind, sentence in ARCHIVE_KINDS.items():
+        assert f"| `{kind}` | {sentence} |" in reference
+    rows = {**RULES, "exclude_urls": None, "only_domains": None}
+    for rule in rows:
+        sentence = meaning("rules", rule)
+        assert sentence.endswith(".") and f"| {sentence} |" in reference
+
+
+def test_the_sentence_stands_beside_the_word(gathered: ReportFigures) -> None:
+    text = page(gathered, "home")
+    for reason in gathered.reasons:
+        assert reason.meaning
+        shown = re.sub(r"`([^`]*)`", r"<code>\1</code>", reason.meaning.replace("'", "&#39;"))
+        assert f'<span class="meaning">{shown}</span>' in text
+
+
+def test_a_stage_has_one_colour_whatever_stages_there_are(gathered: ReportFigures) -> None:
+    """With the rules or without them, exact and near are drawn alike."""
+    style = (TEMPLATES / "report.css").read_text("utf-8")
+    colours = set()
+    for stage in REMOVING_STAGES:
+        assert f".{stage} {{ background: var(--{stage}); }}" in style
+        # by day, by night and by choice
+        colours |= set(re.findall(rf"--{stage}: (#[0-9a-f]{{6}});", style))
+        assert len(re.findall(rf"--{stage}: #", style)) == 3
+    assert len(colours) == 2 * len(REMOVING_STAGES)
+
+    total = gathered.stats.total
+    for stages in (("exact", "near"), ("rules", "exact", "near")):
+        counted = replace(total, removed=dict.fromkeys(stages, 1))
+        stats = replace(gathered.stats, sources={"a": counted}, total=counted)
+        text = page(replace(gathered, stats=stats), "home")
+        legend = re.findall(r'<i class="(\w+)"></i>removed by (\w+)', text)
+        assert legend == [(stage, stage) for stage in stages]
+        bars = re.findall(r'<i class="(\w+)" style="[^"]*" title="removed by (\w+):', text)
+        assert bars == [(stage, stage) for stage in stages]
+
+
+def test_the_head_tells_when_and_what(home: str, gathered: ReportFigures) -> None:
+    """The time is that of the newest summary, and the recipe is the home's."""
+    newest = max(path.stat().st_mtime for path in Path(home, "summaries").rglob("*.json"))
+    moment = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(newest))
+    assert gathered.built == moment
+    text = page(gathered, "home")
+    head = " ".join(text[text.index("<header>") : text.index("</header>")].split())
+    assert f"Last built {moment}, with corpusmill {__version__}. 2 sources:" in head
+    assert "<summary>the recipe as built</summary>" in head and "[sources.a]" in head
+
+    unbuilt = page(replace(gathered, built=None, manifest=None), "home")
+    assert "Not built yet. 2 sources:" in " ".join(unbuilt.split())
