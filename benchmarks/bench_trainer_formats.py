@@ -37,12 +37,13 @@ from bench_trainer_data import BATCHES, NOTHING, B, L, Result, Work, clock, comp
 from numpy.typing import NDArray
 from trainer_fixtures import random_documents, small_tokenizer, write_shards
 
+from shards.roles import ROBERTA
 from trainer.config import MaskingConfig
 from trainer.data.gather import Masker, word_kinds
 from trainer.data.loader import Loader, Share
 from trainer.data.order import make_order
 from trainer.data.samples import Data, open_samples
-from trainer.export import SPECIAL_TOKENS
+from trainer.export_tokenizer import SPECIAL_TOKENS
 from trainer.formats.index import Format, FormatName
 from trainer.jit import Int64
 from trainer.masking.spans import length_thresholds, mask_spans
@@ -218,7 +219,8 @@ def collator_step(rows: Rows) -> Work:
     """transformers' whole-word masking of the same rows, from ready tensors with word ids."""
     from transformers import DataCollatorForLanguageModeling, PreTrainedTokenizerFast
 
-    peer = PreTrainedTokenizerFast(tokenizer_object=rows.tokenizer, **SPECIAL_TOKENS)
+    special = {name: ROBERTA[role] for name, role in SPECIAL_TOKENS.items()}
+    peer = PreTrainedTokenizerFast(tokenizer_object=rows.tokenizer, **special)
     # It has no 80/10/10 for whole words.
     collator: Any = DataCollatorForLanguageModeling(
         peer, whole_word_mask=True, mask_replace_prob=1.0, random_replace_prob=0.0
