@@ -39,6 +39,8 @@ TRAINER_TABLES = (
     ("model", "ModelConfig"),
     ("data", "DataConfig"),
     ("masking", "MaskingConfig"),
+    ("phase", "PhaseConfig"),
+    ("objective", "ObjectiveConfig"),
     ("optim", "OptimConfig"),
     ("evaluation", "EvaluationConfig"),
     ("guard", "GuardConfig"),
@@ -50,6 +52,7 @@ TRAINER_COMMANDS = {
     "Evaluate": "trainer evaluate --run RUN",
     "Export": "trainer export --run RUN --out DIR",
     "Show": "trainer show RUN",
+    "Compare": "trainer compare TABLE --shards DIR",
     "Recipes": "trainer recipes [NAME]",
 }
 """The dataclasses of `trainer/options.py`, and how their commands are called."""

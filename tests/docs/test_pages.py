@@ -101,7 +101,14 @@ def test_the_reference_lists_the_trainer() -> None:
 
     page = (ROOT / "docs" / "reference.md").read_text("utf-8")
     commands, keys = page.split("## Commands of `trainer`")[1].split("## Recipe keys of `trainer`")
-    for kind in (options.Pretrain, options.Evaluate, options.Export, options.Show, options.Recipes):
+    for kind in (
+        options.Pretrain,
+        options.Evaluate,
+        options.Export,
+        options.Show,
+        options.Compare,
+        options.Recipes,
+    ):
         for field in dataclasses.fields(kind):
             shown = field.metadata.get("flag")
             if shown and not shown.positional:
