@@ -47,7 +47,7 @@ def test_every_help_fits_on_a_screen(
     [
         (["build"], "usage: corpus build RECIPE --home DIR [OPTIONS]"),
         (["dedup"], "usage: corpus dedup HOME [OPTIONS]"),
-        (["why"], "usage: corpus why HOME ID [OPTIONS]"),
+        (["why"], "usage: corpus why HOME RECORD [OPTIONS]"),
         (["diff"], "usage: corpus diff HOME HOME [OPTIONS]"),
         (["verify"], "usage: corpus verify HOME|SHARDS [OPTIONS]"),
         (["export"], "usage: corpus export HOME OUT [OPTIONS]"),
