@@ -40,6 +40,7 @@ def test_every_help_fits_on_a_screen(
     assert len(out.splitlines()) <= 42 or columns == "64"
     assert not re.search(r"[╭│╰]|\bSTR\b|None", out)
     assert corpus(*words, "-h")[1] == out
+    assert corpus(*words, "--help-all")[0] == 0
 
 
 @pytest.mark.parametrize(
