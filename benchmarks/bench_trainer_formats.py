@@ -81,9 +81,9 @@ class Rows:
         plain.fill(epochs, samples, self.buffers)
         self.ids = self.buffers.ids.copy()
         self.lengths = self.buffers.lengths.sum(1)
-        self.specials = plain.special()[5:]
+        self.specials = plain.special[5:]
         self.vocab_size = data.tokenizer.vocab_size
-        self.mask_id = int(plain.special()[4])
+        self.mask_id = int(plain.special[4])
 
         # The same table serves both sides.
         self.kinds = word_kinds(data)

@@ -51,7 +51,7 @@ language = "en"
 vocab_size = 2000
 
 [shards]
-valid_fraction = 0.02
+valid_fraction = 0.15
 """
 
 STOPPED = "stopped; make demo begins anew"

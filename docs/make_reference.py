@@ -322,10 +322,10 @@ def trainer_keys() -> list[str]:
     lines = [
         "## Recipe keys of `trainer`",
         "",
-        "Each is also a flag of `trainer pretrain`: `--steps 1000`, `--optim.lr 1e-3`. A switch has",
-        "two flags, `--data.sentence-eos` and `--data.no-sentence-eos`. A key that a recipe leaves",
-        "out has the default in this table; `optim.warmup_steps` has it scaled to the recipe's",
-        "`steps`. `trainer recipes NAME` prints a recipe with every key.",
+        "Each is also a flag of `trainer pretrain`: `--steps 1000`, `--optim.lr 1e-3`. A switch",
+        "has two flags, `--data.sentence-eos` and `--data.no-sentence-eos`. A key that a recipe",
+        "leaves out has the default in this table; `optim.warmup_steps` has it scaled to the",
+        "recipe's `steps`. `trainer recipes NAME` prints a recipe with every key.",
         "",
     ]
     for name, cls in TRAINER_TABLES:

@@ -218,8 +218,13 @@ def plan(recipe: Recipe, corpus: Corpus, machine: Machine, rate: float = 0.0) ->
         tokens_per_second=speed,
         hours=run_tokens(recipe) / speed / 3600 if speed else None,
         assumption="" if rate else machine.assumption,
-        warnings=[text for text in (too_few(recipe, corpus.samples), many_epochs(corpus)) if text],
+        warnings=list(filter(None, warnings(recipe, corpus))),
     )
+
+
+def warnings(recipe: Recipe, corpus: Corpus) -> tuple[str, ...]:
+    """What a user should know before the run; empty texts for what is as it should be."""
+    return too_few(recipe, corpus.samples), many_epochs(corpus), unread_positions(recipe)
 
 
 def too_few(recipe: Recipe, samples: int) -> str:
@@ -242,6 +247,20 @@ def many_epochs(corpus: Corpus) -> str:
     return (
         f"the run repeats its data: {shown} (BERT about 40); beyond {MANY_EPOCHS} epochs a model "
         "learns it by heart: give more data or fewer --steps, and use --keep-best"
+    )
+
+
+def unread_positions(recipe: Recipe) -> str:
+    """That a given vocabulary has its padding far behind, from whose id positions are counted;
+    empty where it is among the first."""
+    model = recipe.model
+    if model.family != "roberta" or model.pad_id < 100:
+        return ""
+    unread = (model.pad_id + 1) * model.hidden
+    return (
+        f"the vocabulary's padding has the id {model.pad_id:,}, so {unread / 1e6:,.1f} M "
+        "parameters of the table of positions are never read: build the shards with a vocabulary that has no "
+        "padding of its own, and one is put first"
     )
 
 

@@ -152,3 +152,14 @@ def test_mistakes(arguments: list[str], what: str, capsys: pytest.CaptureFixture
     assert main(["pretrain", *arguments]) == 2
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 2 and what in lines[0] and lines[1].startswith("hint: "), lines
+
+
+def test_a_padding_far_behind_is_named() -> None:
+    """A given vocabulary whose own padding is one of its last ids."""
+    from trainer.budget import unread_positions
+    from trainer.config import ModelConfig, Recipe
+
+    for pad_id in (0, 1, 4):
+        assert unread_positions(Recipe(model=ModelConfig(pad_id=pad_id))) == ""
+    named = unread_positions(Recipe(model=ModelConfig(pad_id=50257)))
+    assert "has the id 50,257, so 38.6 M parameters of the table of positions" in named
