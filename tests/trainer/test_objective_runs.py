@@ -137,6 +137,17 @@ def test_four_ranks_train_the_same(whole: tuple[str, Path], shards: Path, tmp_pa
     ranks_are_equal(whole, shards, tmp_path / "run", 4)
 
 
+@pytest.mark.long
+def test_compiled_objectives_train_the_same(shards: Path, tmp_path: Path) -> None:
+    """Every objective at once; dropout draws differ when compiled, so it is off."""
+    flat = ["--model.dropout", "0", "--model.attention-dropout", "0"]
+    found = []
+    for name, more in (("eager", []), ("compiled", ["--compile"])):
+        runs.train([*arguments(shards, tmp_path / name, "all three", steps=4), *flat, *more])
+        found.append(np.array(runs.losses(tmp_path / name)))
+    assert np.abs(found[0] - found[1]).max() < 1e-4
+
+
 def test_a_run_can_be_exported_and_begun_from(
     whole: tuple[str, Path], shards: Path, tmp_path: Path
 ) -> None:
