@@ -120,12 +120,12 @@ def masking(data: Data, tokenizer: tokenizers.Tokenizer, rounds: int) -> list[Re
     plain.fill(epochs, samples, unmasked)
     rows = [row[:n].tolist() for row, n in zip(unmasked.ids, unmasked.lengths, strict=True)]
     tensor = torch.from_numpy(unmasked.ids.copy())
-    is_special = torch.from_numpy(np.isin(unmasked.ids, plain.special()))
+    is_special = torch.from_numpy(np.isin(unmasked.ids, plain.special))
 
     masker = Masker(data, MaskingConfig(), 0)
     buffers = masker.buffers(B)
     scratch = np.empty(L, np.int64)
-    specials = masker.special()[5:]
+    specials = masker.special[5:]
     vocab_size = data.tokenizer.vocab_size
 
     def one_by_one() -> None:

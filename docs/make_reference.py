@@ -34,26 +34,6 @@ TABLES = (
 )
 """Table of the recipe, file, dataclass."""
 
-TRAINER_TABLES = (
-    ("", "Recipe"),
-    ("model", "ModelConfig"),
-    ("data", "DataConfig"),
-    ("masking", "MaskingConfig"),
-    ("optim", "OptimConfig"),
-    ("evaluation", "EvaluationConfig"),
-    ("guard", "GuardConfig"),
-)
-"""Table of a recipe of `trainer`, dataclass in `trainer/config.py`."""
-
-TRAINER_COMMANDS = {
-    "Pretrain": "trainer pretrain --shards DIR --run RUN",
-    "Evaluate": "trainer evaluate --run RUN",
-    "Export": "trainer export --run RUN --out DIR",
-    "Show": "trainer show RUN",
-    "Recipes": "trainer recipes [NAME]",
-}
-"""The dataclasses of `trainer/options.py`, and how their commands are called."""
-
 KINDS = {
     "FilesOptions": "files",
     "CcNewsOptions": "cc_news",
@@ -291,8 +271,10 @@ def trainer_commands() -> list[str]:
         "`trainer COMMAND --help` lists the common options, `--help-all` lists all of them.",
         "",
     ]
-    for name, call in TRAINER_COMMANDS.items():
-        lines += [f"### `{call}`", "", docstring("trainer/options.py", name), ""]
+    file = "trainer/options.py"
+    commands = [node.name for node in tree(file).body if isinstance(node, ast.ClassDef)]
+    for name in commands:
+        lines += [f"### `trainer {name.lower()}`", "", docstring(file, name), ""]
         lines += table(("option", "default", "text"), trainer_options(name))
     return lines
 
@@ -322,14 +304,18 @@ def trainer_keys() -> list[str]:
     lines = [
         "## Recipe keys of `trainer`",
         "",
-        "Each is also a flag of `trainer pretrain`: `--steps 1000`, `--optim.lr 1e-3`. A switch has",
-        "two flags, `--data.sentence-eos` and `--data.no-sentence-eos`. A key that a recipe leaves",
-        "out has the default in this table; `optim.warmup_steps` has it scaled to the recipe's",
-        "`steps`. `trainer recipes NAME` prints a recipe with every key.",
+        "Each is also a flag of `trainer pretrain`: `--steps 1000`, `--optim.lr 1e-3`. A switch",
+        "has two flags, `--data.sentence-eos` and `--data.no-sentence-eos`. A key that a recipe",
+        "leaves out has the default in this table; `optim.warmup_steps` has it scaled to the",
+        "recipe's `steps`. `trainer recipes NAME` prints a recipe with every key.",
         "",
     ]
-    for name, cls in TRAINER_TABLES:
-        file = "trainer/config.py"
+    file = "trainer/config.py"
+    tables = [("", "Recipe")]
+    for node in class_of(file, "Recipe").body:
+        if isinstance(node, ast.AnnAssign) and ast.unparse(node.annotation).endswith("Config"):
+            tables.append((ast.unparse(node.target), ast.unparse(node.annotation)))
+    for name, cls in tables:
         heading = f"### `[{name}]` of `trainer`" if name else "### Top of a recipe of `trainer`"
         lines += [heading, "", docstring(file, cls), "", *fields(file, cls)]
     return lines

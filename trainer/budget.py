@@ -258,9 +258,9 @@ def unread_positions(recipe: Recipe) -> str:
         return ""
     unread = (model.pad_id + 1) * model.hidden
     return (
-        f"the vocabulary's padding has the id {model.pad_id:,}, so {unread / 1e6:,.1f} M parameters "
-        "of the table of positions are never read: build the shards with a vocabulary that has no "
-        "padding of its own, and one is put first"
+        f"the vocabulary's padding has the id {model.pad_id:,}, so {unread / 1e6:,.1f} M "
+        "parameters of the table of positions are never read: build the shards with a vocabulary "
+        "that has no padding of its own, and one is put first"
     )
 
 

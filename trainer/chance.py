@@ -124,7 +124,8 @@ def order(
     """
     cycle = sizes.sum()
     n = np.int64(0)
-    a, b = np.int64(0), np.int64(0)
+    a: Int = np.int64(0)
+    b: Int = np.int64(0)
     current = np.int64(-1)
     key = np.uint64(0)
     table: Int64 = np.arange(0)
@@ -139,7 +140,7 @@ def order(
 
         if epoch != current:
             current = epoch
-            n = sizes[plan]
+            n = np.int64(sizes[plan])
             a, b = sides(n)
             key = make_key(seed, ORDER, epoch, stream)
             if n < SHUFFLED_BELOW:

@@ -31,9 +31,9 @@ class Scale:
     def describe(self) -> str:
         """The scale in words."""
         return (
-            f"{self.layers} layers of {self.hidden}, dropout {self.dropout:g}, {self.length} tokens, "
-            f"batches / {self.batch_divisor}, steps / {self.steps_divisor}, rates x "
-            f"{self.rate:g}, {self.warmup:.0%} warmup"
+            f"{self.layers} layers of {self.hidden}, dropout {self.dropout:g}, "
+            f"{self.length} tokens, batches / {self.batch_divisor}, "
+            f"steps / {self.steps_divisor}, rates x {self.rate:g}, {self.warmup:.0%} warmup"
         )
 
 

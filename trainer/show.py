@@ -51,13 +51,21 @@ def curves(run: Path, out: Path) -> Path:
             3,
         ) from None
 
-    figure, axes = plt.subplots(2, 2, figsize=(11, 7), layout="constrained")
+    # One range of steps, so that the panels can be compared.
+    figure, axes = plt.subplots(2, 2, figsize=(11, 7), layout="constrained", sharex=True)
     draw(axes[0, 0], train, "loss", "training loss, nats per masked token")
     draw_validation(axes[0, 1], valid)
     draw(axes[1, 0], train, "learning_rate", "learning rate")
     draw(axes[1, 1], train, "tokens_per_second", "tokens per second")
     for axis in axes.flat:
+        axis.set_xlabel("step")
+        axis.set_xlim(left=0)
+        axis.xaxis.set_tick_params(labelbottom=True)
         axis.grid(alpha=0.3)
+    for axis in axes[1]:
+        axis.set_ylim(bottom=0)  # a small change must not look like a large one
+    axes[1, 1].yaxis.set_major_formatter("{x:,.0f}")
+    figure.suptitle(f"{run.resolve().name}, step {train[-1]['step']:,}")
 
     out.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(out, dpi=110)
@@ -67,14 +75,18 @@ def curves(run: Path, out: Path) -> Path:
 
 def draw(axis: "Axes", lines: list[Line], key: str, title: str) -> None:
     """Draw one key of the `train` lines by step."""
-    axis.plot([line["step"] for line in lines], values(lines, key), linewidth=1)
-    axis.set(title=title, xlabel="step")
+    marker = "o" if len(lines) == 1 else ""  # a line of one point would not be seen
+    axis.plot([line["step"] for line in lines], values(lines, key), marker=marker, linewidth=1)
+    axis.set_title(title)
 
 
 def draw_validation(axis: "Axes", lines: list[Line]) -> None:
-    """Draw the validation perplexity of each source, or of all together where there are none."""
-    axis.set(title="validation perplexity", xlabel="step", yscale="log")
+    """Draw the validation perplexity of each source with its 95 % interval, or of all together
+    where there are none."""
+    axis.set_title("validation perplexity")
     if not lines:
+        axis.text(0.5, 0.5, "no validation yet", ha="center", transform=axis.transAxes)
+        axis.set_yticks([])
         return
 
     sources = list(dict.fromkeys(line["source"] for line in lines))
@@ -83,13 +95,36 @@ def draw_validation(axis: "Axes", lines: list[Line]) -> None:
         own = [line for line in lines if line["source"] == source]
         steps = [line["step"] for line in own]
         perplexities = values(own, "perplexity")
-        axis.plot(steps, perplexities, marker="o", markersize=3, linewidth=1, label=source)
-    axis.legend()
+        shown = axis.plot(steps, perplexities, marker="o", markersize=3, linewidth=1, label=source)
+        low, high = (values(own, f"perplexity_{end}") for end in ("low", "high"))
+        axis.fill_between(steps, low, high, alpha=0.2, color=shown[0].get_color(), linewidth=0)
+    show_plain_numbers(axis)
+    axis.legend(title="with 95 % intervals")
+
+
+def show_plain_numbers(axis: "Axes") -> None:
+    """A logarithmic axis with a few ticks in plain numbers: 30, 50, 100 and not 3 x 10^1. The axis
+    stays linear where it would have too few."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    axis.set_yscale("log")
+    low, high = axis.get_ylim()
+    if high / low < 2:
+        axis.set_yscale("linear")
+        return
+
+    # Fewer ticks where the range is wide.
+    subdivisions = (1, 2, 5) if high / low > 30 else (1, 1.5, 2, 3, 4, 5, 7)
+    axis.yaxis.set_major_locator(LogLocator(subs=subdivisions))
+    axis.yaxis.set_minor_locator(NullLocator())
+    axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.4g}"))
 
 
 def values(lines: list[Line], key: str) -> list[float]:
-    """The numbers of a key; null, which the log writes for what is not finite, becomes nan."""
-    return [np.nan if line[key] is None else line[key] for line in lines]
+    """The numbers of a key; nan where an older log lacks it, and for null, which the log writes for
+    what is not finite."""
+    found = [line.get(key) for line in lines]
+    return [np.nan if value is None else value for value in found]
 
 
 # --- a training sample

@@ -67,7 +67,7 @@ def status(home: Home, recipe: Recipe) -> Status:
         slices=len(ingested) + missing,
         done=_done(home, recipe),
         complete=not set_aside and not stopped and _is_complete(home, recipe, manifest),
-        stopped=stopped and stopped.what,
+        stopped=stopped.what if stopped else None,
         remedy=stopped.hint if stopped and stopped.hint else None,
         set_aside=set_aside,
         safety_net=safety_net,

@@ -98,14 +98,16 @@ def test_the_reference_lists_the_trainer() -> None:
 
     from shards.config import to_dict
     from trainer import config, options
+    from trainer.cli import COMMANDS
 
     page = (ROOT / "docs" / "reference.md").read_text("utf-8")
     commands, keys = page.split("## Commands of `trainer`")[1].split("## Recipe keys of `trainer`")
-    for kind in (options.Pretrain, options.Evaluate, options.Export, options.Show, options.Recipes):
-        for field in dataclasses.fields(kind):
+    for name in COMMANDS:
+        section = commands.split(f"### `trainer {name}`")[1].split("\n### ")[0]
+        for field in dataclasses.fields(getattr(options, name.capitalize())):
             shown = field.metadata.get("flag")
             if shown and not shown.positional:
-                assert f"`--{field.name.replace('_', '-')}" in commands, field.name
+                assert f"`--{field.name.replace('_', '-')}" in section, (name, field.name)
 
     for key in config.flatten(to_dict(config.Recipe())):
         table, _, name = key.rpartition(".")

@@ -8,17 +8,13 @@ import pytest
 
 from shards.config import to_dict
 from shards.errors import UserError
+from trainer import options
+from trainer.cli import COMMANDS
 from trainer.config import Recipe, load_recipe, recipe_names
 from trainer.flags import flag, parse
-from trainer.options import Evaluate, Export, Pretrain, Recipes, Show
+from trainer.options import Pretrain
 
-OPTIONS = {
-    "pretrain": Pretrain,
-    "evaluate": Evaluate,
-    "export": Export,
-    "show": Show,
-    "recipes": Recipes,
-}
+OPTIONS = {name: getattr(options, name.capitalize()) for name in COMMANDS}
 
 
 @dataclass(frozen=True, kw_only=True)

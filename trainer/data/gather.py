@@ -227,6 +227,12 @@ class Masker:
             return np.zeros(0, np.uint8)
         return word_kinds(self.data)
 
+    @functools.cached_property
+    def thresholds(self) -> NDArray[np.uint64]:
+        """Of the lengths of spans, as `masking.spans` reads them."""
+        return length_thresholds(self.masking.span_p, self.masking.span_words)
+
+    @functools.cached_property
     def special(self) -> Int64:
         """`special_ids` of the data."""
         return special_ids(self.data.tokenizer)
@@ -261,14 +267,13 @@ class Masker:
         masking = self.masking
         scratch = np.empty((3, data.length), np.int64)
         begins = np.empty(data.length, np.uint8)
-        thresholds = length_thresholds(masking.span_p, masking.span_words)
         in_rows = data.form.name != "full-sentences"
         status = fill(
             samples, epochs, self.seed, data.starts, data.table, data.wide,
             in_rows, data.sentence_eos and not data.form.has_pairs,
-            self.special(), data.tokenizer.vocab_size,
+            self.special, data.tokenizer.vocab_size,
             self.unit, masking.rate, STYLES[masking.style], masking.static, self.kinds,
-            thresholds, scratch, begins,
+            self.thresholds, scratch, begins,
             buffers.ids, buffers.lengths, buffers.next, buffers.places, buffers.labels,
             buffers.left, buffers.right, buffers.offset,
         )  # fmt: skip

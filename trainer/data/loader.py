@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -73,7 +74,7 @@ PER_MASK = ("places", "labels", "left", "right", "offset")
 
 def make_buffer(masker: Masker, samples: int, pinned: bool) -> MicroBatch:
     """An empty micro-batch; a GPU can copy from pinned memory while it computes."""
-    tensors = {}
+    tensors: dict[str, Any] = {}
     for name, shape in masker.shapes(samples).items():
         tensor = torch.zeros(shape, dtype=torch.int64, pin_memory=pinned)
         tensors[name] = tensor.view(-1) if name in PER_MASK else tensor

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shards.errors import UserError
 from shards.reader import Shard
@@ -24,7 +25,7 @@ from trainer.formats.doc_sentences import cut
 from trainer.formats.full_sentences import pack
 from trainer.formats.pairs import BORROWED, DROPPED, PAIRS_RANDOM, TRIMMED, plan
 from trainer.formats.rows import Parts, join
-from trainer.jit import Int64
+from trainer.jit import Int, Int64
 
 VERSION = 2
 
@@ -219,10 +220,10 @@ def full_sentences_index(shard: Shard, form: Format) -> Index:
     # <s> in each sample, and a </s> where a document begins inside one.
     full = np.diff(shard.token_offsets) > 0
     inside = ~np.isin(shard.token_offsets[:-1][full], samples[:-1, 0])
-    filled = len(shard.tokens) + count + int(inside.sum())
+    filled = len(shard.tokens) + int(count) + int(inside.sum())
     # A </s> after each sentence or piece of one, or else at the end of each sample.
     pieces = int(((sentences.astype(np.int64) + length - 3) // (length - 2)).sum())
-    filled += pieces if eos else count
+    filled += pieces if eos else int(count)
 
     counts = Counts(
         tokens=len(shard.tokens),
@@ -270,12 +271,16 @@ def pairs_index(shard: Shard, form: Format, number: int) -> Index:
     paper = form.nsp == "paper"
     # The chance of a plan is keyed by the shard, and so the same for every seed of a run.
     seed = int(shard.entry.digest[:15], 16)
-    settings = (form.length, single, paper, form.short_seq_prob, seed, number)
 
-    count = plan(*solid, *settings, np.zeros((0, 5), np.uint32), np.zeros(4, np.int64))
+    def planned(parts: NDArray[np.uint32], sums: Int64) -> Int:
+        return plan(
+            *solid, form.length, single, paper, form.short_seq_prob, seed, number, parts, sums
+        )
+
+    count = planned(np.zeros((0, 5), np.uint32), np.zeros(4, np.int64))
     parts = np.zeros((2 * count, 5), np.uint32)
     sums = np.zeros(4, np.int64)
-    plan(*solid, *settings, parts, sums)
+    planned(parts, sums)
     pair_sizes = parts[:, 1].astype(np.int64).reshape(-1, 2).sum(1) + 3
 
     counts = Counts(

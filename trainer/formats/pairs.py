@@ -51,7 +51,7 @@ def plan(
         key = make_key(seed, PAIRS, number, document)
         stop = ends[document + 1]
         turn = np.int64(1)
-        target = most
+        target: Int = most
         if not single and np.float64(draw(key, 0) >> np.uint64(32)) / 4294967296.0 < short:
             target = 2 + below(draw(key, 1), most - 1)
             turn += 1
@@ -87,7 +87,7 @@ def plan(
             b = total - a
             if random:
                 i = middle
-                other = np.int64(document)
+                other: Int = np.int64(document)
                 if paper:
                     other = below(draw(key, turn), documents - 1)
                     turn += 1

@@ -94,7 +94,7 @@ def unpack_row(
 
     for p in range(rows[i], rows[i + 1]):
         token = np.int64(parts[p, 0])
-        left = np.int64(parts[p, 1])
+        left: Int = np.int64(parts[p, 1])
         s = np.int64(parts[p, 2])
         skip = np.int64(parts[p, 3])
         kind = np.int64(parts[p, 4])
@@ -129,7 +129,7 @@ def unpack_row(
             token += take
             left -= take
             s += 1
-            skip = 0
+            skip = np.int64(0)
 
         if not sentence_eos:
             if n >= len(row):

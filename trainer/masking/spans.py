@@ -36,7 +36,8 @@ def length_thresholds(p: float, most: int) -> NDArray[np.uint64]:
     """
     shares = p * (1.0 - p) ** np.arange(most)
     below_each = np.cumsum(shares)[:-1] / shares.sum()
-    return np.floor(below_each * 2.0**32).astype(np.uint64)
+    thresholds: NDArray[np.uint64] = np.floor(below_each * 2.0**32).astype(np.uint64)
+    return thresholds
 
 
 @jit
@@ -65,9 +66,9 @@ def mask_spans(
     first, after, taken = scratch[0], scratch[1], scratch[2]
     words = find_words(row, length, table, begins, first, after)
     candidates = 0
-    for w in range(words):
-        taken[w] = 0
-        candidates += after[w] - first[w]
+    for word in range(words):
+        taken[word] = 0
+        candidates += after[word] - first[word]
     budget = np.int64(rate * candidates + 0.5)
 
     count = np.int64(0)
@@ -80,7 +81,7 @@ def mask_spans(
         w = below(draw(key, turn), words)
 
         # `stop` is the first word after the span.
-        stop = w
+        stop: Int = w
         while stop < words and stop - w < wanted:
             if stop > w and after[stop - 1] != first[stop]:
                 break
