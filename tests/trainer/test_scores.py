@@ -60,9 +60,7 @@ def twin(run: Path, shards: Path, masks: str) -> dict[str, list[list[float]]]:
             ]
             row = torch.tensor(ids[None].astype(np.int64))
             with torch.no_grad():
-                places_of = torch.tensor([place for place, _ in wanted])
-                lengths = (row != model.config.pad_id).sum(1, keepdim=True)
-                logits = model.forward(row, lengths, places_of)
+                logits = model.forward(row, torch.tensor([place for place, _ in wanted]))
             losses = -torch.log_softmax(logits.double(), -1)
             words: list[float] = []
             special: list[float] = []
