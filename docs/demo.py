@@ -194,19 +194,19 @@ def run(*command: str) -> None:
 
 def interrupt(number: int, frame: FrameType | None) -> None:
     """Handle Ctrl-C, SIGTERM and a closed terminal alike."""
-    raise KeyboardInterrupt
+    raise KeyboardInterrupt(number)
 
 
 def entry(folder: Path) -> int:
-    """Run the demo in a folder; returns the exit code."""
+    """Run the demo in a folder; returns the exit code, 128 + N after a signal N as a shell does."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, interrupt)
     try:
         main(folder)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         show_cursor = "\x1b[?25h" if sys.stderr.isatty() else ""  # a display may have hidden it
         print(f"{show_cursor}\n{STOPPED}" if show_cursor else STOPPED, file=sys.stderr)
-        return 130
+        return 128 + int(stop.args[0])
     return 0
 
 

@@ -33,8 +33,7 @@ class Scale:
         return (
             f"{self.layers} layers of {self.hidden}, dropout {self.dropout:g}, "
             f"{self.length} tokens, batches / {self.batch_divisor}, "
-            f"steps / {self.steps_divisor}, rates x "
-            f"{self.rate:g}, {self.warmup:.0%} warmup"
+            f"steps / {self.steps_divisor}, rates x {self.rate:g}, {self.warmup:.0%} warmup"
         )
 
 

@@ -17,12 +17,13 @@ _told: dict[str, int] = {}
 def watch(address: str, stream: pa.NativeFile) -> pa.NativeFile:
     """Ask this stream from now on, until it is closed, how far the file has been read."""
     _streams[address] = stream
-    _told.clear()  # of files that were read before
+    _told.pop(address, None)  # of an earlier reading
     return stream
 
 
 def tell(address: str, offset: int) -> None:
     """For readers by ranges, whose stream stays where it is: bytes up to `offset` were read."""
+    _told.clear()  # one file is read at a time
     _told[address] = offset
 
 

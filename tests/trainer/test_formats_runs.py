@@ -36,6 +36,11 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
 
 
+def objectives(name: str) -> list[str]:
+    """Next sentence prediction, where the format has pairs."""
+    return ["--objective.nsp"] if name in ("segment-pair", "sentence-pair") else []
+
+
 def arguments(shards: Path, run: Path, way: tuple[str, str]) -> list[str]:
     name, unit = way
     # Pairs of single sentences are refused without their objective.
@@ -45,6 +50,7 @@ def arguments(shards: Path, run: Path, way: tuple[str, str]) -> list[str]:
         *("--shards", str(shards), "--run", str(run)),
         *runs.MINI,
         *("--data.format", name, "--masking.unit", unit, "--masking.static", "3"),
+        *objectives(name),
         *objective,
         *("--steps", str(STEPS), "--save-every", "1", "--keep", "100", "--log-every", "1"),
     ]
@@ -155,6 +161,7 @@ def test_perplexity_falls_on_books(novels: Path, tmp_path: Path, name: str, unit
             *("--shards", str(novels), "--run", str(run)),
             *runs.MINI,
             *("--data.format", name, "--masking.unit", unit),
+            *objectives(name),
             *("--model.positions", "64", "--data.length", "64", "--optim.lr", "3e-3"),
             *("--steps", "300", "--evaluation.every", "100", "--evaluation.samples", "64"),
         ]
@@ -183,7 +190,13 @@ def test_what_cannot_work_is_said_in_one_line(
 
     for folder, flags, what, hint in (
         (alone, ["--data.format", "segment-pair"], "source a has no pairs", "doc-sentences"),
-        (alone, ["--data.format", "sentence-pair"], "needs two documents", "full-sentences"),
+        (
+            alone,
+            ["--data.format", "sentence-pair", "--objective.nsp"],
+            "needs two documents",
+            "full-sentences",
+        ),
+        (shards, ["--data.format", "sentence-pair"], "objective.nsp is off", "doc-sentences"),
         (wordless, ["--masking.unit", "span"], "does not tell where words begin", "unit token"),
         (wordless, ["--masking.unit", "word"], "does not tell where words begin", "unit token"),
         (

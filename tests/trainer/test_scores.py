@@ -60,7 +60,8 @@ def twin(run: Path, shards: Path, masks: str) -> dict[str, list[list[float]]]:
             ]
             row = torch.tensor(ids[None].astype(np.int64))
             with torch.no_grad():
-                logits = model.forward(row, torch.tensor([place for place, _ in wanted]))
+                places_of = torch.tensor([place for place, _ in wanted])
+                logits = model.forward(row, places_of)
             losses = -torch.log_softmax(logits.double(), -1)
             words: list[float] = []
             special: list[float] = []

@@ -40,6 +40,7 @@ def test_every_help_fits_on_a_screen(
     assert len(out.splitlines()) <= 42 or columns == "64"
     assert not re.search(r"[╭│╰]|\bSTR\b|None", out)
     assert corpus(*words, "-h")[1] == out
+    assert corpus(*words, "--help-all")[0] == 0
 
 
 @pytest.mark.parametrize(
@@ -47,7 +48,7 @@ def test_every_help_fits_on_a_screen(
     [
         (["build"], "usage: corpus build RECIPE --home DIR [OPTIONS]"),
         (["dedup"], "usage: corpus dedup HOME [OPTIONS]"),
-        (["why"], "usage: corpus why HOME ID [OPTIONS]"),
+        (["why"], "usage: corpus why HOME RECORD [OPTIONS]"),
         (["diff"], "usage: corpus diff HOME HOME [OPTIONS]"),
         (["verify"], "usage: corpus verify HOME|SHARDS [OPTIONS]"),
         (["export"], "usage: corpus export HOME OUT [OPTIONS]"),

@@ -69,7 +69,10 @@ def test_nothing_outlives_the_executor(victim: str, tmp_path: Path) -> None:
         os.kill(executor.pid if victim == "executor" else boot, signal.SIGKILL)
         executor.wait(20)
         assert cluster.wait_none(mark) == []
-        assert len((tmp_path / "worker").read_text().split()) == 1
+        # an executor may die before its worker has begun; none is begun again
+        workers = tmp_path / "worker"
+        begun = workers.read_text().split() if workers.exists() else []
+        assert len(begun) == 1 or (victim == "executor" and not begun)
     finally:
         cluster.kill_marked(mark)
         executor.wait(20)
