@@ -90,7 +90,7 @@ def stated_corpus(recipe: Recipe, tokens: int) -> Corpus:
         raise UserError(f"--tokens: {tokens} is not at least 1", "for example --tokens 3_000_000")
 
     samples = math.ceil(tokens / (recipe.data.length * ASSUMED_FILL))
-    shown = recipe.steps * recipe.batch / samples
+    shown = whole_samples(recipe) / samples
     return Corpus(
         samples=samples,
         tokens=tokens,
@@ -154,13 +154,17 @@ def of_the_peak() -> str:
 class Budget(Corpus):
     """The figures of `--dry-run`, by the keys that `--json` and the log's `start` line give them.
 
-    The figures of the corpus are those of `Corpus`. `tokens_per_step` with padding; `ranks` the
+    The figures of the corpus are those of `Corpus`. The first `first_phase_steps` have samples of
+    `first_phase_length` tokens, both 0 where there is one phase; all but `epochs` and `hours` is of
+    the last phase. `tokens_per_step` with padding; `ranks` the
     devices; `memory_per_device_bytes` None on a CPU; `disk_bytes` of the checkpoints while one more
     is written; `tokens_per_second` of all devices, and `hours`, None where the speed is not known;
     `assumption` where the speed comes from, empty where it was given.
     """
 
     format: str
+    first_phase_steps: int
+    first_phase_length: int
     tokens_per_step: int
     steps: int
     warmup_steps: int
@@ -202,6 +206,8 @@ def plan(recipe: Recipe, corpus: Corpus, machine: Machine, rate: float = 0.0) ->
     return Budget(
         format=recipe.data.format,
         **vars(corpus),
+        first_phase_steps=phase_ends(recipe)[0][0] if recipe.phase.share else 0,
+        first_phase_length=recipe.phase.length if recipe.phase.share else 0,
         tokens_per_step=tokens_per_step,
         steps=recipe.steps,
         warmup_steps=recipe.optim.warmup_steps,
@@ -264,6 +270,11 @@ def unread_positions(recipe: Recipe) -> str:
     )
 
 
+def whole_samples(recipe: Recipe) -> float:
+    """The samples of a run, where those of a first phase count by their length."""
+    return run_tokens(recipe) / recipe.data.length
+
+
 def run_tokens(recipe: Recipe) -> int:
     """The tokens of a whole run, with padding."""
     total = 0
@@ -276,7 +287,7 @@ def run_tokens(recipe: Recipe) -> int:
 
 def epochs(recipe: Recipe, data: Data, order: Order) -> dict[str, float]:
     """How often each source is seen in the whole run."""
-    seen = recipe.steps * recipe.batch
+    seen = whole_samples(recipe)
     if not order.counts:
         return dict.fromkeys(data.shards, seen / data.epoch_samples)
 
@@ -325,7 +336,7 @@ def describe(budget: Budget, is_dry: bool = True) -> str:
         "step": f"{budget.tokens_per_step:,} tokens: {budget.ranks} x {budget.device_kind} x "
         f"{budget.accumulation} micro-batches of {budget.micro_batch} samples",
         "run": f"{budget.steps:,} steps, {budget.warmup_steps:,} of them warmup; "
-        f"epochs: {epochs_text}",
+        f"epochs: {epochs_text}{phase_text(budget)}",
         "model": f"{budget.parameters:,} parameters with a vocabulary of {budget.vocab_size:,}; "
         f"{budget.flops_per_token / 1e6:,.2f} MFLOP per token",
         "disk": checkpoints,
@@ -351,6 +362,16 @@ def time_text(budget: Budget) -> str:
     return (
         f"{budget.hours:,.1f} hours ({duration(budget.hours * 3600)}) on {budget.ranks} x "
         f"{budget.device_kind} at {budget.tokens_per_second:,.0f} tokens/s ({why})"
+    )
+
+
+def phase_text(budget: Budget) -> str:
+    """What is said of a first phase; empty where there is none."""
+    if not budget.first_phase_steps:
+        return ""
+    return (
+        f"; the first {budget.first_phase_steps:,} steps with samples of "
+        f"{budget.first_phase_length} tokens"
     )
 
 

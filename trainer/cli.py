@@ -401,7 +401,7 @@ def compare(arguments: list[str]) -> int:
         scale=SCALES[options.scale],
         shards=options.shards,
         seeds=options.seeds,
-        out=Path(options.out or f"compare-table-{options.table}-{options.scale}"),
+        out=Path(options.out or f"compare-{options.scale}"),
         device=options.device,
         base=options.base,
     )

@@ -1,8 +1,8 @@
 """`trainer compare`: the rows of a table of the RoBERTa paper, trained at a small scale.
 
 Every row and seed is a run of its own, `OUT/RECIPE/seed-0`, trained by `trainer pretrain --resume`
-in a process of its own: what was stopped goes on, what is finished is not done again, and a run
-that fails does not end the others. The rows are compared by validation perplexity, whose format and
+in a process of its own: what was stopped goes on, what is finished is not done again, also for
+another table, and a run that fails does not end the others. The rows are compared by validation perplexity, whose format and
 masks are the same for all of them.
 """
 
@@ -30,10 +30,6 @@ if TYPE_CHECKING:
 
 # What trains on books and Wikipedia alone: the recipes of 16 GB where their table has others.
 BOOKS_AND_WIKIPEDIA = ("roberta-large-16gb-100k", "bert-large")
-
-RESULT = "compare.json"
-
-PICTURE = "compare.png"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,9 +218,9 @@ def as_json(plan: Comparison, results: list[RowResult]) -> dict[str, object]:
 
 
 def write_result(plan: Comparison, results: list[RowResult]) -> None:
-    """Write `compare.json`."""
+    """Write `OUT/table-N.json`."""
     text = json.dumps(as_json(plan, results), indent=1) + "\n"
-    files.write_bytes(str(plan.out / RESULT), text.encode())
+    files.write_bytes(str(plan.out / f"table-{plan.table.number}.json"), text.encode())
 
 
 def describe(plan: Comparison, results: list[RowResult]) -> str:
@@ -254,7 +250,7 @@ def describe(plan: Comparison, results: list[RowResult]) -> str:
 
 
 def draw(plan: Comparison, results: list[RowResult]) -> None:
-    """Draw `compare.png`: the perplexity of every seed by row, and validation during training.
+    """Draw `OUT/table-N.png`: the perplexity of every seed by row, and validation during training.
 
     Does nothing where no run is finished or matplotlib is not installed.
     """
@@ -273,7 +269,7 @@ def draw(plan: Comparison, results: list[RowResult]) -> None:
     draw_rows(axes[0], rows)
     draw_curves(axes[1], plan, rows)
     figure.suptitle(f"Table {plan.table.number} at scale {plan.scale_name}: {plan.table.title}")
-    figure.savefig(plan.out / PICTURE, dpi=110)
+    figure.savefig(plan.out / f"table-{plan.table.number}.png", dpi=110)
     plt.close(figure)
 
 

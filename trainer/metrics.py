@@ -178,10 +178,11 @@ class Meter:
             return 0.0
         return self.pace * steps_left if self.done >= WARMING_UP + FIRST_STEPS else None
 
-    def line(self, step: int, batches: int, rate: float, norm: float, samples: float) -> TrainLine:
+    def line(self, step: int, batches: int, rate: float, norm: float, epoch: float) -> TrainLine:
         """The line after `step` updates of `batches` batches; begins the next one.
 
-        `rate` and `norm` are the last learning rate and gradient norm, `samples` those of an epoch.
+        `rate` and `norm` are the last learning rate and gradient norm, `epoch` how often the data
+        has been seen.
         """
         recipe = self.recipe
         seconds = max(self.seconds, 1e-9)
@@ -203,7 +204,7 @@ class Meter:
             memory_bytes=memory_bytes(self.device),
             seconds_left=self.seconds_left(step),
             skipped=batches - step,
-            epoch=batches * recipe.batch / samples,
+            epoch=epoch,
             samples=batches * recipe.batch,
         )
         self._clear()

@@ -134,7 +134,8 @@ class Compare:
     seeds: int = flag(3, "N")
     """Runs of each row. Default: 3"""
     out: str = flag("", "DIR")
-    """Folder for the runs, the table and the picture. Default: one named after table and scale."""
+    """Folder for the runs, the tables and their pictures. Default: compare-SCALE. Tables that share
+    a recipe share its runs there."""
     base: tuple[str, ...] = flag((), "NAME")
     """With table 4: a source that stands for books and Wikipedia, on which alone the rows of 13 and
     16 GB train; repeat the flag for several. Default: all sources."""

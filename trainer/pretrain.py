@@ -269,7 +269,7 @@ def take_steps(run: Run, phase: Phase, state: State, loader: Loader, stop: StopF
         finished = state.step == recipe.steps
         last = finished or stop.asked
         if is_due(state.step, recipe.log_every) or last or state.step == phase.until:
-            log_step(run, phase, state, meter, rate, totals.norm)
+            log_step(run, state, meter, rate, totals.norm)
         if finished or is_due(state.step, recipe.evaluation.every):
             state = validate(run, state)
             meter.restart(loader.waited)
@@ -552,9 +552,22 @@ def is_due(step: int, every: int) -> bool:
     return every > 0 and step % every == 0
 
 
-def log_step(run: Run, phase: Phase, state: State, meter: Meter, rate: float, norm: float) -> None:
+def epochs_seen(run: Run, batches: int) -> float:
+    """How often the data has been seen after so many batches, over all phases."""
+    seen = 0.0
+    before = 0
+    for phase in run.phases:
+        # A batch that was skipped counts as one of the last phase.
+        until = batches if phase is run.phases[-1] else min(batches, phase.until)
+        seen += max(until - before, 0) * run.recipe.batch / phase.data.epoch_samples
+        before = phase.until
+    return seen
+
+
+def log_step(run: Run, state: State, meter: Meter, rate: float, norm: float) -> None:
     """Log the steps since the last line."""
-    line = meter.line(state.step, state.batches, rate, norm, phase.data.epoch_samples)
+    epoch = epochs_seen(run, state.batches)
+    line = meter.line(state.step, state.batches, rate, norm, epoch)
     if run.log:
         run.log.write("train", state.step, **vars(line))
 

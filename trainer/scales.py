@@ -38,7 +38,7 @@ class Scale:
 
 
 SCALES = {
-    # Minutes a run on a CPU: 256 x 1M becomes 32 x 2,000. With the papers' short warmup or with
+    # Minutes a run on a CPU: 256 x 1M becomes 32 x 2,500. With the papers' short warmup or with
     # dropout, a model this small learns little more than the frequency of words in so few steps.
     "tiny": Scale(
         layers=2,
@@ -47,7 +47,7 @@ SCALES = {
         length=64,
         dropout=0.0,
         batch_divisor=8,
-        steps_divisor=500,
+        steps_divisor=400,
         rate=20.0,
         warmup=0.13,
         micro_batch=32,

@@ -143,6 +143,8 @@ def detect_language(text: str, wanted: str = ANY) -> str:
     characters are used.
     """
     words = _words_of(text)
+    if not words:
+        return _language_of_figures(text)
     if wanted in TWENTY and _is_latin(words):
         return _detected(words[:_TWENTY_CHARACTERS], TWENTY, _TWENTY_TRIALS)
     return _detected(words, known_languages(), _ALL_TRIALS)
@@ -158,6 +160,16 @@ def _words_of(text: str) -> str:
     lines = text[:_SEARCHED_CHARACTERS].splitlines()
     words = "\n".join(line for line in lines if _has_words(line))
     return words[:_ALL_CHARACTERS] if _letters(words) >= _LETTERS_OF_LINES else ""
+
+
+def _language_of_figures(text: str) -> str:
+    """The language of a text of figures: of the words between them if there are enough and pycld2
+    is sure. langdetect would always name one."""
+    beginning = text[:_SEARCHED_CHARACTERS]
+    if _letters(beginning) < _LETTERS_OF_LINES:
+        return UNKNOWN
+    first = next(iter(_sure_shares(beginning) or [UNKNOWN]))
+    return first if first in known_languages() else UNKNOWN
 
 
 def _has_words(text: str) -> bool:

@@ -328,15 +328,16 @@ def test_html_files_in_the_source_files(tmp_path: Path, corpus: Corpus) -> None:
     documents = rows(tmp_path / "home", "documents", ["path", "text", "title", "language"])
     assert [(row["path"], row["title"], row["language"]) for row in documents] == [
         ("a.html", "A title", "en"),
-        ("d.txt", None, None),
-        ("e.txt", None, None),
+        ("d.txt", None, "en"),
     ]
     assert documents[0]["text"] == archives.english(1)
     assert [
         (row["path"], row["reason"], row["detail"][:2])
         for row in rows(tmp_path / "home", "rejects", ["path", "reason", "detail"])
     ] == [
-        *(("b.htm", "language", "de"), ("c.html", "too_many_elements", "10")),
+        ("b.htm", "language", "de"),
+        ("c.html", "too_many_elements", "10"),
+        ("e.txt", "language", "de"),
     ]
 
 

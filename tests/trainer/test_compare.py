@@ -158,10 +158,10 @@ def test_rows_are_trained_once_and_a_bad_one_ends_no_other(
     monkeypatch.setattr(compare, "train_run", refuse)
     again = compare.compare(plan(small, tmp_path / "out", table), said.append)
     assert again == [good]
-    assert json.loads((tmp_path / "out" / "compare.json").read_text())["rows"] == [
+    assert json.loads((tmp_path / "out" / "table-3.json").read_text())["rows"] == [
         dataclasses.asdict(good)
     ]
-    assert (tmp_path / "out" / "compare.png").read_bytes()[:4] == b"\x89PNG"
+    assert (tmp_path / "out" / "table-3.png").read_bytes()[:4] == b"\x89PNG"
 
 
 @pytest.mark.builds

@@ -68,6 +68,21 @@ def test_the_samples_of_a_phase_have_its_length(whole: Path) -> None:
     assert max(seen[:BOUNDARY]) <= 32 * 16 < min(seen[BOUNDARY:])
 
 
+@pytest.mark.builds
+def test_epochs_count_the_samples_of_each_phase(whole: Path) -> None:
+    """The plan of the run and its last line tell the same, up to the padding of short samples."""
+    lines = runs.log(whole)
+    train = [line for line in lines if line["kind"] == "train"]
+    steps = [after["epoch"] - before["epoch"] for before, after in zip(train, train[1:])]
+    assert max(steps[: BOUNDARY - 1]) == pytest.approx(min(steps[: BOUNDARY - 1]))
+    assert max(steps[BOUNDARY - 1 :]) == pytest.approx(min(steps[BOUNDARY - 1 :]))
+    # A sample of 32 tokens holds more than that of 16, so that an epoch has fewer of them.
+    assert 1.5 < steps[-1] / steps[0] < 3.0
+    planned = lines[0]["epochs"]["news"]
+    assert planned == pytest.approx(train[-1]["epoch"], rel=0.3)
+    assert (lines[0]["first_phase_steps"], lines[0]["first_phase_length"]) == (BOUNDARY, 16)
+
+
 @pytest.mark.parametrize("last", [3, BOUNDARY, BOUNDARY + 1])
 @pytest.mark.builds
 def test_resume_within_and_between_phases(
