@@ -501,7 +501,12 @@ def report(error: UserError) -> None:
 
 def entry() -> None:
     """The console script."""
-    sys.exit(console.ended(main))
+    code = console.ended(main)
+    # After an error, threads of gloo may still wait for another rank, and would abort the process
+    # as Python ends.
+    if code and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        os._exit(code)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
 Every row and seed is a run of its own, `OUT/RECIPE/seed-0`, trained by `trainer pretrain --resume`
 in a process of its own: what was stopped goes on, what is finished is not done again, also for
-another table, and a run that fails does not end the others. The rows are compared by validation perplexity, whose format and
-masks are the same for all of them.
+another table, and a run that fails does not end the others. The rows are compared by validation
+perplexity, whose format and masks are the same for all of them.
 """
 
 import dataclasses

@@ -14,6 +14,9 @@ from trainer.run import Job
 # How many ranks an error names.
 MOST = 3
 
+# How much of a digest tells two files apart, and can be read.
+SHOWN = 16
+
 
 def with_recipe_of_rank_0(job: Job, world: World) -> Job:
     """The job with rank 0's recipe, so that hosts need not share the folder of the run.
@@ -32,10 +35,10 @@ def with_recipe_of_rank_0(job: Job, world: World) -> Job:
 def refuse_other_shards(data: Data, world: World) -> None:
     """Raise `UserError` on every rank where the shards of one, in either split, are not those of
     rank 0."""
-    lines = [f"tokenizer {data.tokenizer.digest}"]
+    lines = [f"tokenizer {data.tokenizer.digest[:SHOWN]}"]
     for directory in data.directories:
         for entry in read_manifest(directory).shards:
-            lines.append(f"{entry.file} with digest {entry.digest}")
+            lines.append(f"{entry.file} with digest {entry.digest[:SHOWN]}")
     hint = "give every host a copy of the same shards, named in the same order"
     refuse_different(world, "shards", lines, hint)
 

@@ -114,8 +114,9 @@ _warned: set[tuple[object, ...]] = set()
 def slices(options: CcNewsOptions) -> Iterator[Slice]:
     """The archives ordered by path, grouped; warns of months without an archive."""
     parts = archives(options.input)
-    paths = (part.path for part in parts)
-    missing = missing_months(paths, options.start, options.end)
+    # By their addresses: the path of a file may be its name alone.
+    addresses = (part.address for part in parts)
+    missing = missing_months(addresses, options.start, options.end)
 
     warning = (options.input, *missing)
     if missing and warning not in _warned:

@@ -57,9 +57,12 @@ def with_special_tokens(tokenizer: Tokenizer) -> Tokenizer:
 
     names = role_names(data)
     vocabulary = tokenizer.get_vocab()
-    # Only the id of the padding costs rows of positions; RoBERTa's mask is the last id.
+    # Only the id of the padding costs rows of positions; RoBERTa's mask is the last id. Where ids
+    # are left out, the library would append it at one that may be taken.
     missing = [name for name in names.values() if name not in vocabulary]
-    first = [name for name in missing if name != ROBERTA["mask"]]
+    is_dense = max(vocabulary.values(), default=-1) + 1 == len(vocabulary)
+    last = ROBERTA["mask"] if is_dense else ""
+    first = [name for name in missing if name != last]
     if first:
         move_ids(data, first)
     write_unknown(data, names["unknown"])

@@ -435,7 +435,7 @@ def test_a_vocabulary_with_holes(tmp_path: Path, corpus: Corpus) -> None:
     code, _, err = build_of(tmp_path, corpus, "--tokenizer.path", tmp_path / "holes.json")
     assert code == 0, err
     manifest = json.loads((tmp_path / "home" / "shards" / "manifest.json").read_text())
-    assert manifest["dtype"] == "uint32" and manifest["tokenizer"]["vocab_size"] == 70_256
+    assert manifest["dtype"] == "uint32" and manifest["tokenizer"]["vocab_size"] == 70_261
 
 
 def test_a_given_vocabulary_is_looked_at_before_the_work(tmp_path: Path, corpus: Corpus) -> None:

@@ -253,7 +253,7 @@ def test_a_new_source_leaves_the_others_alone(
     } >= {"manifest.json", "train-own"} | ({"train-novels"} if copied else set())
     assert {name for name in last if "reuters" in name and last[name] != after[name]} == set()
     (tmp_path / "recipe.toml").write_text(recipe.read_text())
-    code, _, err = corpus("build", tmp_path / "recipe.toml", *flags)
+    code, _, err = corpus("build", tmp_path / "recipe.toml", *flags, "--yes")
     assert code == 0 and "source own is gone" in err
     assert digests(tmp_path / "home") == before
 

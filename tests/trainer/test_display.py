@@ -1,6 +1,7 @@
 """The time left is shown from the fourth step on, however slow steps are, and the display moves at
 every step."""
 
+import dataclasses
 import io
 import time
 from pathlib import Path
@@ -36,13 +37,13 @@ def run_steps(
     display.step(0, steps, None, "")
     for number, taken in enumerate(seconds, 1):
         clock.now += taken
-        meter.add(loss=70.0, masked=10.0, tokens=100.0 * taken, waited=0.0)
+        meter.add({"mlm": 70.0}, {"mlm": 10.0, "tokens": 100.0 * taken}, waited=0.0)
         display.step(number, steps, meter.seconds_left(number), meter.figures)
 
 
 def make_meter(steps: int) -> Meter:
-    recipe = load_recipe("tiny")
-    return Meter(recipe.__class__(**{**vars(recipe), "steps": steps}), torch.device("cpu"), ranks=1)
+    recipe = dataclasses.replace(load_recipe("tiny"), steps=steps)
+    return Meter(recipe, recipe.data.length, torch.device("cpu"), ranks=1)
 
 
 @pytest.mark.parametrize("pace, count", [(0.1, 2), (29.0, 202), (31.0, 402), (600.0, 402)])

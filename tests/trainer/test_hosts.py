@@ -2,6 +2,9 @@
 every rank."""
 
 import shutil
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -117,7 +120,7 @@ def test_other_validation_shards(small: Path, tmp_path: Path) -> None:
     new = digest_of((fresh / "manifest.json").read_text(), "valid-news-00000.arrow")
     (other / "manifest.json").write_text(manifest.replace(digest, new))
     commands = [command(small, tmp_path / "a"), command(other, tmp_path / "b")]
-    refused(commands, "rank 1 (", f"valid-news-00000.arrow with digest {new} instead of")
+    refused(commands, "rank 1 (", f"valid-news-00000.arrow with digest {new[:16]} instead of")
 
 
 def digest_of(manifest: str, file: str) -> str:
@@ -147,6 +150,26 @@ def test_another_vocabulary(small: Path, tmp_path: Path) -> None:
 def test_another_command(small: Path, tmp_path: Path, more: list[str], what: str) -> None:
     commands = [command(small, tmp_path / "a"), command(small, tmp_path / "b", *more)]
     refused(commands, "rank 1 (", f"has other settings than rank 0: {what}")
+
+
+def test_the_exit_code_of_each_process(small: Path, tmp_path: Path) -> None:
+    """The threads of gloo must not abort a process whose peer has left."""
+    places = [small, random_shards(tmp_path / "other", seed=9)]
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+
+    processes = []
+    for rank, shards in enumerate(places):
+        address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "LOCAL_RANK": "0"}
+        world = runs.environment(RANK=str(rank), WORLD_SIZE="2", **address)
+        words = [sys.executable, "-m", "trainer.cli", *command(shards, tmp_path / f"r{rank}")]
+        processes.append(
+            subprocess.Popen(words, env=world, stderr=subprocess.PIPE, text=True, cwd=runs.ROOT)
+        )
+    said = [process.communicate(timeout=200)[1] for process in processes]
+    assert [process.returncode for process in processes] == [2, 2], said
+    assert all(text.count("\n") <= 2 and "other shards" in text for text in said), said
 
 
 def test_a_host_without_the_shards(small: Path, tmp_path: Path) -> None:

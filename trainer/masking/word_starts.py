@@ -127,8 +127,8 @@ def model_tokens(data: TokenizerFile) -> Iterator[Token]:
     if prefix or kind == "WordLevel":
         for piece, number in ids.items():
             continues = bool(prefix) and piece.startswith(prefix)
-            rest = piece[len(prefix) :] if continues else piece
-            yield Token(number, rest.encode(), continues)
+            bare = piece[len(prefix) :] if continues else piece
+            yield Token(number, bare.encode(), continues)
         return
 
     tokens = []

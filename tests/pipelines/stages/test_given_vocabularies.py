@@ -232,3 +232,18 @@ def test_the_name_of_an_added_token_inside_a_text_of_its_own(tmp_path: Path) -> 
     data = check(tmp_path, tokenizer)
     for text in ("<|endoftext|>", "a<extra>b", "<extra"):
         text_stays_text(tmp_path, data, text)
+
+
+def test_a_vocabulary_that_leaves_ids_out(tmp_path: Path) -> None:
+    """The library would put an appended token at the number of tokens, which may be taken."""
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {letter: number for number, letter in enumerate(letters)}
+    vocabulary["\u0120"] = 261
+    tokenizer = Tokenizer(models.BPE(vocabulary, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    (tmp_path / "t.json").write_text(tokenizer.to_str())
+    made = load_given(str(tmp_path / "t.json"))
+    numbers = made.get_vocab()
+    assert len(set(numbers.values())) == len(numbers) == 261
+    assert [numbers[name] for name in ROBERTA.values()] == [0, 1, 2, 3, 4]
+    assert numbers["\u0120"] == 266 and numbers["A"] == vocabulary["A"] + 5
