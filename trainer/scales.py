@@ -51,7 +51,7 @@ SCALES = {
         rate=20.0,
         warmup=0.13,
         micro_batch=32,
-        samples=256,
+        samples=2000,
     ),
     # For a GPU: 256 x 1M becomes 64 x 20,000.
     "small": Scale(
