@@ -8,6 +8,7 @@ perplexity, whose format and masks are the same for all of them.
 
 import dataclasses
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from shards.storage import files
 from trainer.config import Recipe, load_recipe
 from trainer.log import read_log
 from trainer.scales import Scale, scaled
-from trainer.tables import Row, Table
+from trainer.tables import Row, Table, recipes_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -71,8 +72,8 @@ class RowResult:
 def compare(plan: Comparison, say: Callable[[str], None]) -> list[RowResult]:
     """Train every row and seed, and return the rows of the result; writes them and the picture.
 
-    Raises `UserError` when the shards have no validation split, and when `plan.base` names a source
-    that they do not have.
+    Raises `UserError` when the shards have no validation split, when `plan.base` names a source
+    that they do not have, and when `plan.out` holds runs of other settings or shards.
     """
     sources = source_names(plan.shards)
     missing = [name for name in plan.base if name not in sources]
@@ -82,10 +83,11 @@ def compare(plan: Comparison, say: Callable[[str], None]) -> list[RowResult]:
             f"they have: {', '.join(sources)}",
         )
 
-    trained: dict[str, tuple[list[float], list[str]]] = {}
-    for row in plan.table.rows:
-        if row.recipe is not None and row.recipe not in trained:
-            trained[row.recipe] = train_row(plan, row.recipe, sources, say)
+    recipes = {}
+    for name in recipes_of(plan.table):
+        recipes[name] = row_recipe(plan, name, sources)
+        refuse_other(plan, name, recipes[name])
+    trained = {name: train_row(plan, name, recipe, say) for name, recipe in recipes.items()}
 
     results = []
     for row in plan.table.rows:
@@ -112,11 +114,20 @@ def source_names(directories: tuple[str, ...]) -> list[str]:
     return list(names)
 
 
+def refuse_other(plan: Comparison, name: str, recipe: Recipe) -> None:
+    """Raise `UserError` when the runs of a recipe there are of other settings or shards: they would
+    be taken for finished ones."""
+    path = plan.out / f"{name}.toml"
+    if path.exists() and path.read_text() != dump_toml(recipe):
+        raise UserError(
+            f"{path}: the runs there have other settings or shards than these", "name another --out"
+        )
+
+
 def train_row(
-    plan: Comparison, name: str, sources: list[str], say: Callable[[str], None]
+    plan: Comparison, name: str, recipe: Recipe, say: Callable[[str], None]
 ) -> tuple[list[float], list[str]]:
     """Train the seeds of a recipe; return their perplexities, and a line for each that failed."""
-    recipe = row_recipe(plan, name, sources)
     path = plan.out / f"{name}.toml"
     files.write_bytes(str(path), dump_toml(recipe).encode())
 
@@ -140,8 +151,11 @@ def train_row(
 
 
 def row_recipe(plan: Comparison, name: str, sources: list[str]) -> Recipe:
-    """The recipe of a row at the scale; one of 16 GB shows the sources of `--base` alone."""
-    recipe = dataclasses.replace(scaled(load_recipe(name), plan.scale), source=f"{name}, scaled")
+    """The recipe of a row at the scale; one of 16 GB shows the sources of `--base` alone. Its
+    `source` names the shards."""
+    folders = ", ".join(os.path.abspath(directory) for directory in plan.shards)
+    source = f"{name} at scale {plan.scale_name} on {folders}"
+    recipe = dataclasses.replace(scaled(load_recipe(name), plan.scale), source=source)
     if name not in BOOKS_AND_WIKIPEDIA or not plan.base:
         return recipe
 

@@ -38,8 +38,8 @@ class Scale:
 
 
 SCALES = {
-    # Minutes a run on a CPU: 256 x 1M becomes 64 x 2,500. With less, with the papers' short warmup or
-    # with dropout, a model this small learns little more than the frequency of words.
+    # Minutes a run on a CPU: 256 x 1M becomes 64 x 2,500. With less, with the papers' short warmup
+    # or with dropout, a model this small learns little more than the frequency of words.
     "tiny": Scale(
         layers=2,
         hidden=128,

@@ -158,6 +158,10 @@ def test_rows_are_trained_once_and_a_bad_one_ends_no_other(
     monkeypatch.setattr(compare, "train_run", refuse)
     again = compare.compare(plan(small, tmp_path / "out", table), said.append)
     assert again == [good]
+    longer = dataclasses.replace(TINIEST, steps_divisor=25_000)
+    other = dataclasses.replace(plan(small, tmp_path / "out", table), scale=longer)
+    with pytest.raises(UserError, match="roberta-base-256-1m.toml: the runs there have other"):
+        compare.compare(other, said.append)
     assert json.loads((tmp_path / "out" / "table-3.json").read_text())["rows"] == [
         dataclasses.asdict(good)
     ]
