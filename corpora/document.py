@@ -284,7 +284,7 @@ class SourceOptions:
         name = self.language if is_language_code(self.language) else "ltg"
         raise WrongValue(
             f"language: {self.language!r} is not known: it cannot be told from other languages",
-            f'"any" keeps all languages, and label = "{name}" names this one in documents, cards '
+            f'"any" keeps all languages, and label = "{name}" names yours in documents, cards '
             f"and reports; known: any, {', '.join(known)}",
         )
 

@@ -1,9 +1,13 @@
 """How a recipe becomes that of a home: what it changes is said, and asked about when much would be
 redone."""
 
+import contextlib
 from collections.abc import Callable, Iterator
 
-from corpora.document import Slice
+import shards
+from corpora.document import Slice, document_id
+from pipelines.chance import CHANCES, chance
+from pipelines.home.documents import row_groups
 from pipelines.home.layout import (
     FOLDERS,
     INGEST,
@@ -20,11 +24,11 @@ from pipelines.stages import ingest, rules
 from pipelines.stages.accounts import total
 from pipelines.stages.given_tokenizer import check_vocabulary
 from pipelines.stages.job import Say
+from pipelines.stages.source_tasks import keep_cuts
 from pipelines.stages.table import STAGES
 from pipelines.wording import several
 from shards.config import to_dict
 from shards.errors import UserError
-from shards.manifest import read_manifest
 from shards.storage import files
 
 MUCH_BYTES = 1_000_000_000
@@ -101,7 +105,6 @@ def _changed_ids(
 
     An id is made of the source's name, the name of the file and the position in it.
     """
-    held_out = _validation_documents(home)
     ingested: dict[str, list[Summary]] = {}
     for summary in summaries(home, INGEST):
         ingested.setdefault(summary.source, []).append(summary)
@@ -112,18 +115,23 @@ def _changed_ids(
             yield f"removed: {documents} of source {name}"
             continue
 
-        why = _other_records(name, old, recipe) or _other_names(name, found, slices(name))
+        why = _other_records(name, old, recipe)
         if not why:
+            yield from _other_names(home, recipe, found, slices(name))
             continue
-        yield f"changed: {why}, so its {documents} get other ids and are ingested again"
 
-        count = held_out.get(name, 0)
-        if count:
-            trained_on = round(count * (1 - recipe.shards.valid_fraction))
-            yield (
-                f"changed: the {several(count, 'validation document')} of {name} are drawn again: "
-                f"about {trained_on:,} of them become training documents"
-            )
+        yield f"changed: {why}, so its {documents} get other ids and are ingested again"
+        held_out = len(_validation_ids(home, name))
+        if held_out:
+            trained_on = round(held_out * (1 - recipe.shards.valid_fraction))
+            yield _drawn_again(name, held_out, f"about {trained_on:,}")
+
+
+def _drawn_again(source: str, held_out: int, trained_on: str) -> str:
+    return (
+        f"changed: {several(held_out, 'validation document')} of {source} are drawn again: "
+        f"{trained_on} of them become training documents"
+    )
 
 
 def _other_records(name: str, old: Recipe | None, recipe: Recipe) -> str:
@@ -138,44 +146,69 @@ def _other_records(name: str, old: Recipe | None, recipe: Recipe) -> str:
     return ""
 
 
-def _other_names(name: str, ingested: list[Summary], slices: list[Slice]) -> str:
-    """How the files of a source are named otherwise than when they were ingested; "" if none is."""
-    renamed = _renamed(ingested, slices)
-    if renamed is None:
-        return ""
-    before, after = renamed
-    return f"the input of {name} gives its files other names ({before} is now {after})"
+def _other_names(
+    home: Home, recipe: Recipe, ingested: list[Summary], slices: list[Slice]
+) -> Iterator[str]:
+    """Tells of files that are named otherwise than when they were ingested, since the recipe or
+    their folders changed. Reads the ids of slices that no longer exist, and no others."""
+    source = ingested[0].source
+    planned = keep_cuts(slices, ingested)
+    stays = {piece.name for piece in planned}
+    changed = [summary for summary in ingested if summary.slice not in stays]
+    if not changed:
+        return
 
-
-def _renamed(ingested: list[Summary], slices: list[Slice]) -> tuple[str, str] | None:
-    """A file that has another name now, as (old name, new name); None if no file has one.
-
-    The same file is known by the end of its name: only the folders before it come and go.
-    """
+    # By the last part of a name: only the folders before it come and go.
+    read_already = {summary.slice for summary in ingested}
     names = {part.path for piece in slices for part in piece.parts}
-    by_end = {name.rpartition("/")[2]: name for name in sorted(names)}
-    for summary in ingested:
-        old = summary.path
-        if old in names:
+    new_names: dict[str, str] = {}
+    for piece in planned:
+        if piece.name not in read_already:
+            for part in piece.parts:
+                new_names[part.path.rpartition("/")[2]] = part.path
+
+    example: tuple[str, str] | None = None
+    validated = _validation_ids(home, source)
+    threshold = recipe.shards.valid_fraction * CHANCES
+    documents = held_out = trained_on = 0
+    for path, position, identity in _places(home, changed):
+        new = new_names.get(path.rpartition("/")[2])
+        if path in names or new is None:
             continue
-        new = by_end.get(old.rpartition("/")[2])
-        if new is not None and (old.endswith("/" + new) or new.endswith("/" + old)):
-            return old, new
-    return None
+        example = example or (path, new)
+        documents += 1
+        if identity in validated:
+            held_out += 1
+            other = document_id(source, new, position)
+            trained_on += chance(recipe.seed, "valid", other) >= threshold
+
+    if example is None:
+        return
+    yield (
+        f"changed: files of {source} have other names ({example[0]} is now {example[1]}), so "
+        f"{several(documents, 'document')} get other ids and are ingested again"
+    )
+    if held_out:
+        yield _drawn_again(source, held_out, f"{trained_on:,}")
 
 
-def _validation_documents(home: Home) -> dict[str, int]:
-    """How many documents of each source the home's shards hold out; empty without shards."""
+def _places(home: Home, ingested: list[Summary]) -> Iterator[tuple[str, int, str]]:
+    """Path, position and id of every document of these slices; none of a damaged file."""
+    columns = ("path", "position", "id")
+    for summary in ingested:
+        with contextlib.suppress(UserError):
+            for _, rows in row_groups(home, summary, columns):
+                yield from zip(*(rows.column(name).to_pylist() for name in columns))
+
+
+def _validation_ids(home: Home, source: str) -> set[str]:
+    """The ids of the documents of a source that the home's shards hold out; empty without
+    shards."""
     try:
-        manifest = read_manifest(home.file("shards"))
+        opened = shards.open(home.file("shards"), "valid", source)
     except UserError:
-        return {}
-
-    counts: dict[str, int] = {}
-    for entry in manifest.shards:
-        if entry.split == "valid":
-            counts[entry.source] = counts.get(entry.source, 0) + entry.documents
-    return counts
+        return set()
+    return {identity for shard in opened for identity in shard.ids.to_pylist()}
 
 
 def refuse_foreign(home_root: str) -> None:

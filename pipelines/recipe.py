@@ -193,7 +193,8 @@ def load_recipe(path: str, packaged: Mapping[str, Path] | None = None) -> Recipe
         hint = "run corpus recipes for the packaged ones; README.md shows a short recipe"
         if close:
             hint = f"did you mean {close[0]}?"
-        raise UserError(f"{path}: no such recipe", hint) from None
+        kind = "recipe file" if path.endswith(".toml") else "recipe"
+        raise UserError(f"{path}: no such {kind}", hint) from None
     except PermissionError:
         raise UserError(
             f"{path}: cannot read this recipe: Permission denied",

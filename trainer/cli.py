@@ -220,12 +220,16 @@ def plan_shards(
     """The whole recipe, and the corpus in shards."""
     import torch
 
+    import shards
     from trainer import budget
     from trainer.data.order import make_order
     from trainer.data.samples import open_training
     from trainer.run import resolve
 
     data = open_training(options.shards, recipe.data)
+    # A run reads these too, so a plan finds what is missing.
+    for directory in options.shards:
+        shards.open(directory, "valid")
     recipe = resolve(recipe, data, torch.device(device_type), init)
     order = make_order(data, recipe.seed, recipe.data.mix)
     return recipe, budget.read_corpus(recipe, data, order)
@@ -482,7 +486,7 @@ def run_command(arguments: list[str]) -> int:
     if arguments[0] == "--version":
         from importlib.metadata import version
 
-        print(version("corpusmill"))
+        print(f"corpusmill {version('corpusmill')}")
         return 0
 
     name = arguments[0]

@@ -51,7 +51,7 @@ def export(run: Path, out: Path, step: str = "") -> Exported:
     """
     path, state = checkpoint.choose(run, step)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f"{out}: is not an empty directory", "name another --out")
+        raise UserError(f"{out}: not an empty folder", "name another folder with --out")
 
     model = checkpoint.load_model(path, state).eval()
     try:

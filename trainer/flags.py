@@ -7,6 +7,7 @@ with the first sentence of each, `--help-all` lists all of them.
 """
 
 import argparse
+import contextlib
 import dataclasses
 import re
 import types
@@ -168,11 +169,21 @@ def read_value(member: Member, kind: object, text: str) -> object:
     if kind not in (int, float):
         return text
     try:
-        return int(text.replace("_", "")) if kind is int else float(text)
+        return whole_number(text) if kind is int else float(text)
     except ValueError:
         example = f"{name} 100" if kind is int else f"{name} 0.5"
         fault = f"{name}: {text!r} is not {words[typing.cast(type, kind)]}"
         raise UserError(fault, f"for example {example}") from None
+
+
+def whole_number(text: str) -> int:
+    """`3000`, `3_000` or `3e3`. Raises `ValueError` for anything else."""
+    with contextlib.suppress(ValueError):
+        return int(text.replace("_", ""))
+    number = float(text)
+    if not number.is_integer():
+        raise ValueError(text)
+    return int(number)
 
 
 def replace(base: object, given: dict[str, object], prefix: str = "") -> object:

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from corpora.document import Part, Slice
 from corpora.inputs import lists
 from shards.errors import UserError
+from shards.storage import files
 from shards.storage.glob import glob, name_in
 
 COMPRESSIONS = (".gz", ".zst", ".xz", ".bz2")
@@ -49,6 +50,11 @@ def find(patterns: tuple[str, ...]) -> list[Part]:
 
 def _matches(pattern: str) -> list[tuple[str, int]]:
     matches = lists.named(pattern[1:]) if _is_list(pattern) else glob(pattern)
+    if not matches and not _is_list(pattern) and files.is_folder(pattern):
+        raise UserError(
+            f"{pattern}: no file in this folder",
+            "name a folder with text; files whose name begins with a dot are not read",
+        )
     if not matches:
         raise UserError(
             f"{pattern}: no file matches",

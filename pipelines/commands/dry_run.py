@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from pipelines.commands.estimate import Estimate, estimate, lines, load_of
-from pipelines.commands.flags import Run
+from pipelines.commands.flags import Run, refuse_workers
 from pipelines.wording import amount, print_json, say, several, table_lines
 from shards.errors import UserError
 
@@ -83,6 +83,7 @@ def print_plan(recipe: "Recipe", run: Run) -> int:
     from pipelines.recipe import recipe_text
     from shards.config import to_dict
 
+    refuse_workers(run.workers)
     _say_changes(recipe, run)
     slices = _all_slices(recipe)
     refuse_missing(recipe)

@@ -93,6 +93,15 @@ def home_flags(home: HomeFolder, /, workers: int | None = None) -> HomeFlags:
     return HomeFlags(home, workers)
 
 
+def refuse_workers(workers: int | None) -> None:
+    """Raise `UserError` for a number of workers below 0."""
+    if workers is not None and workers < 0:
+        raise UserError(
+            f"--workers {workers}: less than 0",
+            "use 0 to work in this process, or N for N child processes",
+        )
+
+
 def call_with_recipe(name: str, command: Command, arguments: list[str]) -> int:
     """Run `command(recipe, run, beam_arguments)`."""
     if wants_help(arguments):

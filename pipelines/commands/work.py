@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pipelines.commands.flags import HomeFlags, Run, quiet_beam
+from pipelines.commands.flags import HomeFlags, Run, quiet_beam, refuse_workers
 from pipelines.wording import say
 from shards.errors import UserError
 
@@ -107,11 +107,7 @@ def worker_count(workers: int | None, beam_arguments: list[str]) -> int:
     from pipelines.engines.children import default_workers
     from pipelines.engines.engine import engine_of
 
-    if workers is not None and workers < 0:
-        raise UserError(
-            f"--workers {workers}: less than 0",
-            "use 0 to work in this process, or N for N child processes",
-        )
+    refuse_workers(workers)
     if workers is not None:
         return workers
     return default_workers() if engine_of(beam_arguments).shares_process else 1

@@ -104,6 +104,12 @@ def _is_complete(home: Home, recipe: Recipe, manifest: Manifest | None) -> bool:
     """True when the shards hold as many documents as are kept."""
     if manifest is None or not manifest.shards:
         return False
+    # The size is a cheap look; `corpus verify` reads the files.
+    for entry in manifest.shards:
+        address = home.file("shards", entry.file)
+        if not files.exists(address) or files.size(address) != entry.bytes:
+            return False
+
     # the manifest may be that of an earlier build: the counts tell
     kept = 0
     for name in recipe.sources:

@@ -115,7 +115,7 @@ def test_wrong_recipes(recipe: str, what: str, hint: str, tmp_path: Path, corpus
     [
         (["biuld"], "biuld: no such command", "did you mean build?"),
         (["build", "--home", "x"], "no recipe named", "RECIPE.toml"),
-        (["build", "none.toml", "--home", "x"], "none.toml: no such recipe", "corpus recipes"),
+        (["build", "none.toml", "--home", "x"], "none.toml: no such recipe file", "corpus recipes"),
         (
             ["build", "RECIPE", "--home", "HOME", "--dedup.max-remove", "1"],
             "--dedup.max-remove: neither",

@@ -208,7 +208,7 @@ def test_a_language_that_cannot_be_told_apart_has_a_remedy(kind: type[SourceOpti
     with pytest.raises(ValueError, match="'ltg' is not known") as caught:
         kind(**PLACES, language="ltg", **more)
     hint = getattr(caught.value, "hint", "")
-    assert hint.startswith('"any" keeps all languages, and label = "ltg" names this one')
+    assert hint.startswith('"any" keeps all languages, and label = "ltg" names yours')
 
 
 @pytest.mark.parametrize("kind", [WikipediaOptions, OpenWebTextOptions, SourceOptions])
@@ -232,7 +232,7 @@ def test_a_flag_has_the_same_remedy(tmp_path: Path, corpus: Corpus) -> None:
     flags = ("--sources.news.language", "ltg")
     code, _, err = corpus("build", tmp_path / "recipe.toml", "--dry-run", *flags)
     assert code == 2 and "sources.news: language: 'ltg' is not known" in err
-    assert 'hint: "any" keeps all languages, and label = "ltg" names this one' in err
+    assert 'hint: "any" keeps all languages, and label = "ltg" names yours' in err
 
 
 def test_a_recipe_names_the_key_and_the_remedy(tmp_path: Path) -> None:

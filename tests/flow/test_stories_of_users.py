@@ -185,10 +185,10 @@ def test_a_recipe_that_changes_ids_asks(tmp_path: Path, corpus: Corpus) -> None:
     code, said = build("**/week*.txt")
     assert code == 2
     assert said == (
-        "changed: the input of texts gives its files other names (week1-0.txt is now "
-        "week1/week1-0.txt), so its 5 documents get other ids and are ingested again\n"
-        f"changed: the {len(held_out)} validation documents of texts are drawn again: "
-        f"about {round(len(held_out) / 2)} of them become training documents\n"
+        "changed: files of texts have other names (week1-0.txt is now week1/week1-0.txt), so "
+        "5 documents get other ids and are ingested again\n"
+        f"changed: {len(held_out)} validation documents of texts are drawn again: "
+        "3 of them become training documents\n"
         f"error: {home}: documents would be removed or get other ids\n"
         "hint: add --yes to go on, or choose another home\n"
     )
@@ -202,6 +202,15 @@ def test_a_recipe_that_changes_ids_asks(tmp_path: Path, corpus: Corpus) -> None:
 
     assert build("**/week*.txt", "--yes")[0] == 0
     assert ids(home, "valid") != held_out
+
+    # Below `**` a folder's name is part of its files' names.
+    (tmp_path / "week2").rename(tmp_path / "second")
+    code, said = build("**/week*.txt")
+    assert code == 2
+    assert (
+        "changed: files of texts have other names (week2/week2-0.txt is now second/week2-0.txt), "
+        "so 2 documents get other ids and are ingested again\n"
+    ) in said
 
 
 # --- a student with a language of her own

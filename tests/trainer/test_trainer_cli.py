@@ -233,7 +233,7 @@ def test_export_into_a_folder_with_files_is_refused(
         capsys,
         ["export", "--run", str(tmp_path / "run"), "--out", str(tmp_path / "out")],
         2,
-        "is not an empty directory",
+        "not an empty folder",
         "--out",
     )
 
