@@ -7,6 +7,7 @@ token among those of its source and split. Planning reads the offsets of one wor
 writing holds one shard.
 """
 
+import dataclasses
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,7 +23,14 @@ from pipelines.home.layout import SHARDS, TOKENIZE, Home, recipe_key
 from pipelines.home.set_aside import slices_aside
 from pipelines.home.summaries import Summary, collect, prune, summaries
 from pipelines.progress.ticks import tick
-from pipelines.recipe import Recipe, recipe_digest
+from pipelines.recipe import (
+    Recipe,
+    ShardsConfig,
+    TokenizerConfig,
+    deciding,
+    digest_of,
+    recipe_digest,
+)
 from pipelines.stages.accounts import total
 from pipelines.stages.encoder import PACKAGES, read_tokenizer, vocab_size
 from pipelines.stages.stage import Pass, Result
@@ -52,10 +60,12 @@ class Piece:
 @dataclass(frozen=True)
 class HeldOut:
     """Which documents of a source are for validation: those whose draw is under `threshold` (of
-    2**64), and the one whose draw is `chosen`; NONE chooses none."""
+    2**64), and the one whose draw is `chosen`, under a recipe of the digest `asked`; NONE chooses
+    none."""
 
     threshold: int
     chosen: int = NONE
+    asked: str = ""
 
     def rows(self, batch: pa.RecordBatch, split: str) -> NDArray[np.bool_]:
         """(D,) which documents of a token work file's batch belong to a split."""
@@ -107,7 +117,7 @@ class Task:
         held_out = self.held_out
         # One that is under the threshold makes no difference, and none in homes without it.
         is_apart = held_out.chosen >= held_out.threshold
-        return fingerprint(
+        depends = fingerprint(
             stage=VERSION,
             pieces=[[piece.output, piece.start, piece.stop] for piece in self.pieces],
             split=self.split,
@@ -115,6 +125,7 @@ class Task:
             tokenizer=self.tokenizer,
             **({"chosen": held_out.chosen} if is_apart else {}),
         )
+        return f"{depends} {held_out.asked}" if held_out.chosen != NONE else depends
 
 
 def plan(home: Home, recipe: Recipe) -> list[Task]:
@@ -160,13 +171,14 @@ def _held_out(home: Home, recipe: Recipe, source: str, encoded: list[Summary]) -
     document with the lowest, unless it is the only one (which is trained on).
 
     The home remembers that document: it stays held out when others are added, even with lower
-    draws, since a model may be validated on it.
+    draws, since a model may be validated on it. A recipe that asks for other documents forgets it.
     """
     if recipe.shards.valid_fraction == 0 or total(encoded, "kept") < 2:
         return HeldOut(0)
 
     threshold, lowest = int(recipe.shards.valid_fraction * CHANCES), CHANCES
-    remembered = _chosen_before(home, source)
+    asked = _asked(recipe, source)
+    remembered = _chosen_before(home, source, asked)
     there = remembered == NONE
     for summary in encoded:
         for batch in _batches(home, summary.source, summary.slice):
@@ -175,21 +187,34 @@ def _held_out(home: Home, recipe: Recipe, source: str, encoded: list[Summary]) -
             there = there or bool((draws == np.uint64(remembered)).any())
             # One is found in the first slices, unless there are few documents.
             if lowest < threshold and there:
-                return HeldOut(threshold, remembered)
+                return HeldOut(threshold, remembered, asked)
 
     if there and remembered not in (NONE, lowest):
-        return HeldOut(threshold, remembered)
+        return HeldOut(threshold, remembered, asked)
     if lowest < threshold:
         return HeldOut(threshold)
     # Not remembered while slices were set aside: the build completed later must be equal to one
     # that never failed.
-    return HeldOut(lowest + 1, NONE if slices_aside(home) else lowest)
+    return HeldOut(lowest + 1, NONE if slices_aside(home) else lowest, asked)
 
 
-def _chosen_before(home: Home, source: str) -> int:
-    """The draw of the document that was held out for want of another; NONE if there is none."""
+def _asked(recipe: Recipe, source: str) -> str:
+    """A digest of the settings that decide which documents a source has and holds out."""
+    concerns = dataclasses.replace(
+        recipe,
+        sources={source: recipe.sources[source]},
+        dedup=dataclasses.replace(recipe.dedup, priority=()),
+        tokenizer=TokenizerConfig(),
+        shards=ShardsConfig(valid_fraction=recipe.shards.valid_fraction),
+    )
+    return digest_of(deciding(concerns, only_chosen=True))
+
+
+def _chosen_before(home: Home, source: str, asked: str) -> int:
+    """The draw of the document that was held out for want of another, under a recipe that asked for
+    the same; NONE if there is none."""
     for summary in summaries(home, SHARDS, source):
-        if "chosen" in summary.counts:
+        if "chosen" in summary.counts and summary.fingerprint.endswith(f" {asked}"):
             return summary.counts["chosen"]
     return NONE
 

@@ -69,11 +69,11 @@ def test_it_stays_held_out_when_lower_draws_are_added(tmp_path: Path, by_draw: l
     assert build(tmp_path) == first
     assert build(tmp_path, *by_draw[1:5]) == first
     assert build(tmp_path, by_draw[0]) == first
-    # Under another fraction the lowest ones join it.
-    joined = {identity(name) for name in by_draw[:15] if draw(name) < 0.05}
-    assert len(joined) == 4
-    assert build(tmp_path, fraction=0.05) == first | joined
     assert build(tmp_path, *by_draw[15:20]) == first
+    # A recipe that asks for others forgets it.
+    lowest = {identity(name) for name in by_draw[:20] if draw(name) < 0.05}
+    assert len(lowest) == 4 and not first & lowest
+    assert build(tmp_path, fraction=0.05) == lowest
 
 
 def test_one_that_is_gone_is_replaced(tmp_path: Path, by_draw: list[str]) -> None:
