@@ -12,6 +12,7 @@ mistaken for the wanted one.
 
 import functools
 import re
+import unicodedata
 from pathlib import Path
 
 import pycld2
@@ -182,7 +183,19 @@ def _has_words(text: str) -> bool:
 
 
 def _letters(text: str) -> int:
-    return sum(map(str.isalpha, text))
+    """How many letters a text has, with the marks that belong to them: the vowels of the scripts of
+    India are marks."""
+    letters = sum(map(str.isalpha, text))
+    return letters if text.isascii() else letters + len(_marks().findall(text))
+
+
+@functools.cache
+def _marks() -> "re.Pattern[str]":
+    """Any combining mark of the scripts in the first plane of Unicode."""
+    marks = [
+        chr(code) for code in range(0x300, 0xFFFF) if unicodedata.category(chr(code))[0] == "M"
+    ]
+    return re.compile(f"[{''.join(marks)}]")
 
 
 def _is_latin(text: str) -> bool:
