@@ -118,7 +118,6 @@ def plan(home: Home, recipe: Recipe) -> list[SampleTask]:
     for summary, digests in zip(found.slices, found.attributes):
         wanted_now = fingerprint(
             stage=VERSION,
-            never_empty=1,
             seed=recipe.seed,
             threshold=threshold,
             documents=summary.output,
@@ -142,14 +141,10 @@ def sample_address(home: Home, recipe: Recipe, task: SliceTask) -> str:
 
 
 def sample(home: Home, recipe: Recipe, task: SampleTask, output: files.Output) -> Result:
-    """Write the sampled texts of one slice; where there are none, the text with the lowest chance.
-
-    `documents` and `bytes` count the sampled ones alone; `lowest` is the chance of that other text.
-    """
+    """Write the sampled texts of one slice."""
     kept = kept_rows(home, recipe, task.ingested)
     all_documents = task.ingested.counts["documents"]
     documents = size = 0
-    lowest, spare = CHANCES, ""  # chance and text of the document that is nearest to being sampled
 
     with pq.ParquetWriter(output, SAMPLE_SCHEMA, compression="zstd") as writer:
         for first, table in row_groups(home, task.ingested, ("id", "text")):
@@ -158,14 +153,9 @@ def sample(home: Home, recipe: Recipe, task: SampleTask, output: files.Output) -
             identities = table.column("id").to_pylist()
 
             for row, (identity, text) in enumerate(zip(identities, table.column("text")), first):
-                if not kept[row]:
-                    continue
-                draw = chance(recipe.seed, "tokenizer", identity)
-                if draw < task.threshold:
+                if kept[row] and chance(recipe.seed, "tokenizer", identity) < task.threshold:
                     texts.append(text.as_py())
                     size += len(texts[-1].encode())
-                elif not documents and draw < lowest:
-                    lowest, spare = draw, text.as_py()
 
             documents += len(texts)
             rows = first + table.num_rows
@@ -173,13 +163,7 @@ def sample(home: Home, recipe: Recipe, task: SampleTask, output: files.Output) -
             column = pa.array(texts, pa.large_string())
             writer.write_table(pa.table([column], schema=SAMPLE_SCHEMA))
 
-        counts = {"documents": documents, "bytes": size}
-        if not documents and lowest < CHANCES:
-            counts["lowest"] = lowest
-            column = pa.array([spare], pa.large_string())
-            writer.write_table(pa.table([column], schema=SAMPLE_SCHEMA))
-
-    return Result(counts=counts)
+    return Result(counts={"documents": documents, "bytes": size})
 
 
 # --- what needs all samples: the vocabulary
@@ -331,48 +315,60 @@ def make_tokenizer(home: Home, recipe: Recipe, task: TokenizerTask, output: file
         tokenizer = load_vocabulary(config)
         wanted = tokenizer.get_vocab_size()
     else:
-        samples = _never_empty(task.samples)
-        counts = {name: total(samples, name) for name in ("documents", "bytes")}
+        counts = {name: total(task.samples, name) for name in ("documents", "bytes")}
         counts["text_bytes"] = task.text_bytes
         counts["aside"] = len(slices_aside(home))
-        if not samples:
+        # A sample is never empty where there is text.
+        spare = None if counts["documents"] else _nearest_to_the_sample(home, recipe)
+        if spare is not None:
+            counts.update(documents=1, bytes=len(spare.encode()))
+        if not counts["documents"]:
             raise UserError(
                 f"{home.root}: no text to train a vocabulary on",
                 f"corpus stats {home.quoted} shows where it went; or set tokenizer.path",
             )
+
+        def texts() -> Iterator[str]:
+            return _texts(home, task.samples) if spare is None else _paragraphs(spare)
+
         if config.kind == "wordpiece":
-
-            def texts() -> Iterator[str]:
-                return _texts(home, samples)
-
             tokenizer = train_wordpiece(texts, config.vocab_size, config.lowercase)
         else:
-            tokenizer = train_bpe(_texts(home, samples), config)
+            tokenizer = train_bpe(texts(), config)
         wanted = config.vocab_size
 
     output.write(tokenizer.to_str(pretty=True).encode())
     return Result(counts={**counts, "vocab_size": tokenizer.get_vocab_size(), "wanted": wanted})
 
 
-def _never_empty(samples: tuple[Summary, ...]) -> list[Summary]:
-    """The samples to train on: those with documents, else the one whose document has the lowest
-    chance of all. Empty only where there is no text at all."""
-    full = [sample for sample in samples if sample.counts["documents"]]
-    if full:
-        return full
+def _nearest_to_the_sample(home: Home, recipe: Recipe) -> str | None:
+    """The text with the lowest chance of all, for a sample that would be empty: documents are few
+    and large, or little is asked for. None where no document is kept."""
+    lowest: tuple[int, str] | None = None
+    slices = training(home, recipe).slices
+    for number, summary in enumerate(slices):
+        kept = kept_rows(home, recipe, summary)
+        for first, table in row_groups(home, summary, ("id", "text")):
+            tick(number, 0)
+            for row, identity in enumerate(table.column("id").to_pylist(), first):
+                draw = chance(recipe.seed, "tokenizer", identity)
+                if kept[row] and (lowest is None or draw < lowest[0]):
+                    lowest = draw, table.column("text")[row - first].as_py()
+    return None if lowest is None else lowest[1]
 
-    spare = [sample for sample in samples if "lowest" in sample.counts]
-    return sorted(spare, key=lambda sample: sample.counts["lowest"])[:1]
 
-
-def _texts(home: Home, samples: list[Summary]) -> Iterator[str]:
+def _texts(home: Home, samples: tuple[Summary, ...]) -> Iterator[str]:
     for summary in samples:
         address = home.work(SAMPLE, summary.source, f"{summary.slice}.parquet")
         with files.open_input(address) as stream:
             for batch in pq.ParquetFile(stream).iter_batches(batch_size=64):
                 for text in batch.column(0):
-                    # Paragraph by paragraph, as `tokenize` encodes: no merge may cross a line end.
-                    yield from _ENDLESS_WORD.sub(" ", text.as_py()).split("\n")
+                    yield from _paragraphs(text.as_py())
+
+
+def _paragraphs(text: str) -> Iterator[str]:
+    """A text paragraph by paragraph, as `tokenize` encodes: no merge may cross a line end."""
+    yield from _ENDLESS_WORD.sub(" ", text).split("\n")
 
 
 def train_bpe(texts: Iterator[str], config: TokenizerConfig) -> Tokenizer:
