@@ -57,6 +57,7 @@ class Job:
     init: str | None = None
     init_step: str = ""
     track: tuple[str, ...] = ()
+    ranks_timeout: float = 10.0
 
 
 # --- the data and the recipe
