@@ -55,6 +55,9 @@ reading the trainer's options):
 # A week in minutes; torch refuses longer ones.
 LONGEST_TIMEOUT = 7 * 24 * 60
 
+# What of the model may be chosen for weights that are there already.
+FREE_WITH_INIT = ("--model.dropout", "--model.attention-dropout")
+
 COPY_TOOLS = {"s3": "aws s3 cp --recursive", "gs": "gcloud storage cp -r", "hdfs": "hdfs dfs -get"}
 
 
@@ -79,6 +82,8 @@ def pretrain(arguments: list[str]) -> int:
     refuse_plan_flags(options)
     options = with_shards(options)
     recipe = complete_recipe(options, base, arguments)
+    if options.init:
+        refuse_shape_flags(arguments)
     if options.dry_run:
         return dry_run(options, recipe)
     required("--run", options.run, "name a folder for the run: --run RUN")
@@ -166,6 +171,17 @@ def given_settings(options: Pretrain, recipe: Recipe, arguments: list[str]) -> d
         if flags & {f"--{flag}", f"--{table}{dot}no-{name}"}:
             given[key] = value
     return given
+
+
+def refuse_shape_flags(arguments: list[str]) -> None:
+    """Raise `UserError` for a flag that --init has no use for: the shape is that of the weights."""
+    for word in arguments:
+        flag = word.partition("=")[0].replace("_", "-")
+        if flag.startswith("--model.") and flag not in FREE_WITH_INIT:
+            raise UserError(
+                f"{flag}: with --init the model has the shape of the weights that it starts from",
+                f"leave out {flag}, or --init",
+            )
 
 
 def parse_mix(words: tuple[str, ...]) -> dict[str, float]:

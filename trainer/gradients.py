@@ -92,7 +92,8 @@ def to_device(buffer: MicroBatch, loader: Loader, device: torch.device) -> Batch
     for name, tensor in batch._asdict().items():
         if tensor is not None:
             moved[name] = tensor.to(device, non_blocking=True)
-    copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
+    # The thread that waits for a blocking event sleeps; another one would keep a core busy.
+    copied = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
     copied.record()
     loader.release(buffer, copied)
     return Batch(**moved)

@@ -177,9 +177,7 @@ def take_phase(training: Training, phase: Phase, state: State, stop: StopFlag) -
     device = training.world.device
     # A step takes all those of its batch before it begins, to count them. The others are ahead.
     ahead = training.share.accumulation + AHEAD
-    loader = Loader(
-        phase.masker, phase.order, training.share, state.batches, ahead, device.type == "cuda"
-    )
+    loader = Loader(phase.masker, phase.order, training.share, state.batches, ahead, device)
     meter = Meter(training.recipe, phase.data.length, device, training.world.ranks)
     with closing(loader):
         return take_steps(training, state, phase.until, loader, meter, stop)
