@@ -80,8 +80,9 @@ def tokens_at(data: Data, shard: int, plan: int, number: int) -> Int64:
         origin = int(used[0, 0])
         used[:, 0] -= origin
         unpack(
-            np.arange(int(used[1, 0]), dtype=np.uint32), member.shard.sentences, member.shard.sentence_offsets, used, 0,
-            data.sentence_eos, NO_TOKEN, NO_TOKEN, NO_LIMIT, row, begins,
+            np.arange(int(used[1, 0]), dtype=np.uint32), member.shard.sentences,
+            member.shard.sentence_offsets, used, 0, data.sentence_eos, NO_TOKEN, NO_TOKEN,
+            NO_LIMIT, row, begins,
         )  # fmt: skip
         row[row >= 0] += origin
         return row
