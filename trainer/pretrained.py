@@ -9,6 +9,7 @@ import dataclasses
 import importlib.util
 import json
 from pathlib import Path
+from typing import Literal
 
 from shards.errors import UserError
 from trainer import checkpoint
@@ -21,7 +22,12 @@ from trainer.weight_files import MASKED_MODELS, PICKLED, read_weights
 GIVE_A_DIRECTORY = "give a Hugging Face directory of a RoBERTa or a BERT"
 
 # Our families by the `model_type` of config.json; the later ones are RoBERTas by another name.
-FAMILIES = {"roberta": "roberta", "xlm-roberta": "roberta", "camembert": "roberta", "bert": "bert"}
+FAMILIES: dict[str, Literal["roberta", "bert"]] = {
+    "roberta": "roberta",
+    "xlm-roberta": "roberta",
+    "camembert": "roberta",
+    "bert": "bert",
+}
 
 # What `config.json` must say, where it says it, for our encoder to be the same model.
 REQUIRED = {
