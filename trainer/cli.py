@@ -5,6 +5,7 @@ them, so that help is quick.
 """
 
 import dataclasses
+import faulthandler
 import json
 import math
 import os
@@ -564,7 +565,7 @@ def main(argv: list[str] | None = None) -> int:
         # The reader of our output has left, as `head` does.
         return console.broken_pipe()
     except OSError as error:
-        tell(f"error: {error}\nhint: check the path, its rights and the room on its disk")
+        report(UserError(str(error), "check the path, its rights and the room on its disk", 3))
         return 3
 
 
@@ -587,6 +588,8 @@ def run_command(arguments: list[str]) -> int:
 
 def entry() -> None:
     """The console script."""
+    # A crash in C, which has no other words, then says at least where.
+    faulthandler.enable()
     code = console.ended(main)
     # After an error, threads of gloo may still wait for another rank, and would abort the process
     # as Python ends.

@@ -322,8 +322,8 @@ def begin(job: Job, data: Data, info: RunInfo) -> None:
 
 
 def write_info(run: Path, info: RunInfo) -> None:
-    """Write `run.json` again where it is missing, or where the same shards are now stored in another
-    place."""
+    """Write `run.json` again where it is missing, or where the same shards are now stored
+    elsewhere."""
     path = run / run_info.NAME
     if not path.exists() or path.read_bytes() != info.to_bytes():
         files.write_bytes(str(path), info.to_bytes())

@@ -88,8 +88,9 @@ class Data:
         return int(self.starts[0, -1])
 
     def refuse_cut(self, epochs: Int64, samples: Int64) -> None:
-        """Raise `UserError` when a shard of these samples (B,) of `epochs` (B,) is shorter than when
-        it was mapped: to read beyond the end of a file ends the process without a word (SIGBUS)."""
+        """Raise `UserError` when a shard of these samples (B,) of `epochs` (B,) is shorter than
+        when it was mapped: to read beyond the end of a file ends the process without a word
+        (SIGBUS)."""
         plans = epochs % len(self.starts)
         touched: set[int] = set()
         for plan in np.unique(plans):
