@@ -39,6 +39,11 @@ REQUIRED = {
 }
 
 
+REASONS = {
+    "tie_word_embeddings": "the model has a decoder of its own, which our encoder has not",
+}
+
+
 def find_pretrained(name: str, step: str = "") -> Path:
     """A Hugging Face directory as it is; of a run the checkpoint of `step`, see
     `checkpoint.choose`; any other name is fetched from the Hugging Face hub.
@@ -141,10 +146,8 @@ def refuse_other_models(path: Path, content: dict[str, object], kind: object) ->
         required["type_vocab_size"] = 2
     for key, value in required.items():
         if content.get(key, value) != value:
-            raise UserError(
-                f"{path}: {key} is {content[key]!r}, and only {value!r} can be read",
-                GIVE_A_DIRECTORY,
-            )
+            reason = REASONS.get(key, f"only {value!r} can be read")
+            raise UserError(f"{path}: {key} is {content[key]!r}: {reason}", GIVE_A_DIRECTORY)
 
 
 def is_checkpoint(directory: Path) -> bool:
