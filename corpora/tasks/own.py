@@ -24,10 +24,11 @@ BATCH = 4096
 """Rows of a Parquet file that are read at a time."""
 
 
-def own_columns(text: str, pair: str = "", label: str = "label", id: str = "") -> Columns:
-    """The columns of a task of the user's own, by their names in the file."""
+def own_columns(text: str = "", pair: str = "", label: str = "label", id: str = "") -> Columns:
+    """The columns of a task of the user's own, by their names in the file. Where no text is named,
+    none is read: to score, labels are enough."""
     return Columns(
-        first=(text,),
+        first=(text,) if text else (),
         second=(pair,) if pair else (),
         label=(label,),
         id=(id,) if id else (),
@@ -58,7 +59,7 @@ def own_task(name: str, train: Path, columns: Columns, numbers: bool = False) ->
         name=name,
         title=name,
         kind="classification",
-        metrics=("accuracy",),
+        metrics=("accuracy", *(["f1"] if len(found) == 2 else []), "matthews_correlation"),
         main="accuracy",
         labels=tuple(sorted(found, key=_label_order)),
         columns=columns,
@@ -80,6 +81,7 @@ def read_own(task: Task, path: Path, split: str) -> Read[Example]:
     assert columns is not None
     label_column = columns.label[0]
     examples: list[Example] = []
+    text, pair = [names[0] if names else "" for names in (columns.first, columns.second)]
     for place, record in records(path):
         label = None
         if split != "test" or record.get(label_column) is not None:
@@ -90,8 +92,8 @@ def read_own(task: Task, path: Path, split: str) -> Read[Example]:
                 id=spelled(path, place, record, columns.id[0])
                 if columns.id
                 else str(len(examples)),
-                first=text_of(path, place, record, columns.first[0]),
-                second=text_of(path, place, record, columns.second[0]) if columns.second else None,
+                first=text_of(path, place, record, text) if text else "",
+                second=text_of(path, place, record, pair) if pair else None,
                 label=label,
             )
         )
