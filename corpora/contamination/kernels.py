@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from corpora.stories.kernels import MIX, PRIME, SEED
 from corpora.text.jit import jit
 
-
 HEAD = 4
 """Words of the beginning of a passage."""
 

@@ -10,7 +10,8 @@ the test sets. The same for every document, whatever its slice.
 """
 
 import functools
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,11 +88,11 @@ class Passages:
 
 @dataclass(frozen=True, slots=True)
 class Hits:
-    """The passages of one task in a document: `ngrams`, the words of the document at which one
-    begins; `examples`, those of the test set that have one, in its order; `first`, the text, and
-    `words`, the words, of the first one in the document."""
+    """The passages of one task in a document: `begins`, the numbers of the words of the document at
+    which one begins; `examples`, those of the test set that have one, in its order; `first`, the
+    text, and `words`, the words, of the first one in the document."""
 
-    ngrams: int
+    begins: tuple[int, ...]
     examples: tuple[str, ...]
     first: str
     words: str
@@ -255,7 +256,7 @@ def _by_task(
         number, passage = first[task]
         text = passages.texts[number]
         hits[task] = Hits(
-            ngrams=len(begins[task]),
+            begins=tuple(sorted(begins[task])),
             examples=tuple(examples),
             first=f"{text.examples[0]}, {text.part}",
             words=spelled(passages, passage),
@@ -271,6 +272,27 @@ def spelled(passages: Passages, passage: int) -> str:
         start, end = passages.letter_starts[number : number + 2]
         words.append(passages.letters[start:end].tobytes().decode("ascii"))
     return " ".join(words)
+
+
+def ngrams(found: Mapping[str, Hits]) -> int:
+    """At how many words of a document passages begin, of whatever task."""
+    return len(set().union(*(hits.begins for hits in found.values())))
+
+
+def as_json(found: Mapping[str, Hits]) -> str | None:
+    """What is kept beside a document: by task the numbers of n-grams and of examples, the first
+    text and the words of its passage. None where nothing was found."""
+    if not found:
+        return None
+    kept = {}
+    for task, hits in found.items():
+        kept[task] = {
+            "ngrams": len(hits.begins),
+            "examples": len(hits.examples),
+            "first": hits.first,
+            "words": hits.words,
+        }
+    return json.dumps(kept, ensure_ascii=True, separators=(",", ":"))
 
 
 @functools.lru_cache(maxsize=2)

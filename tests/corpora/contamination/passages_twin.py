@@ -24,7 +24,7 @@ def passages_of(text: str, longest: int) -> list[tuple[str, ...]]:
 
 def search(
     texts: Sequence[TestText], document: str, longest: int
-) -> dict[str, tuple[int, tuple[str, ...], str, str]]:
+) -> dict[str, tuple[tuple[int, ...], tuple[str, ...], str, str]]:
     """By task: places in the document, examples, the first text and its words."""
     holders: dict[tuple[str, ...], list[int]] = {}
     for number, text in enumerate(texts):
@@ -54,5 +54,5 @@ def search(
             examples += [name for name in texts[number].examples if name not in examples]
         number, passage = first[task]
         named = f"{texts[number].examples[0]}, {texts[number].part}"
-        result[task] = (len(places[task]), tuple(examples), named, " ".join(passage))
+        result[task] = (tuple(sorted(places[task])), tuple(examples), named, " ".join(passage))
     return result

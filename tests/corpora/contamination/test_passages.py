@@ -14,7 +14,7 @@ from passages_twin import search as slow_search
 from task_data import task_folder
 
 from corpora.contamination import passages as module
-from corpora.contamination.passages import Passages, make_passages, search
+from corpora.contamination.passages import Passages, make_passages, ngrams, search
 from corpora.contamination.test_sets import (
     TestText,
     digest_of_texts,
@@ -72,7 +72,8 @@ def test_words_and_lengths() -> None:
 
     text = 'Zero: "One-two three four, FIVE six seven\neight\u2019 nine. It does not matter (she said) at all'
     found = search(passages, text)
-    assert found["rte"].ngrams == 1
+    assert found["rte"].begins == (1,)
+    assert ngrams(found) == 2
     assert found["rte"].examples == ("dev 0",)
     assert found["rte"].first == "dev 0, first"
     assert found["sst2"].examples == ("dev 7", "dev 9")
@@ -87,7 +88,7 @@ def test_more_hits_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> No
     passages = make_passages([TestText("race-high", "passage", text, ("high 1",))])
     assert passages.count == 188
     found = search(passages, f"{text} {text}")["race-high"]
-    assert found.ngrams == 2 * 188
+    assert found.begins == (*range(188), *range(200, 388))
     assert found.words == " ".join(f"w{n}" for n in range(13))
 
 
@@ -162,11 +163,11 @@ def test_the_test_sets_hold_themselves() -> None:
         expected = len(passages_of(text.text, 13))
         found = search(passages, text.text)
         if not expected:
-            assert text.task not in found or found[text.task].ngrams
+            assert text.task not in found or found[text.task].begins
             continue
         hits = found[text.task]
         assert set(text.examples) <= set(hits.examples)
-        assert hits.ngrams >= expected
+        assert len(hits.begins) >= expected
 
 
 # --- which files
