@@ -28,7 +28,18 @@ from trainer.config import (
 )
 from trainer.display import report, tell
 from trainer.flags import parse
-from trainer.options import Compare, Evaluate, Export, Pretrain, Recipes, Seen, Show, Step
+from trainer.options import (
+    Compare,
+    Evaluate,
+    Export,
+    Pretrain,
+    Recipes,
+    Score,
+    Seen,
+    Show,
+    Step,
+    Submit,
+)
 from trainer.run_info import find_shards
 from trainer.tables import TABLES, recipes_of, tables_of
 
@@ -46,6 +57,8 @@ Pretrain a RoBERTa, a BERT or a SpanBERT on shards.
   seen       tell when a document was trained on: trainer seen RUN ID
   step       tell what a step was trained on: trainer step RUN N
   compare    train the rows of a table of the RoBERTa paper: trainer compare 2 --shards DIR
+  score      score predictions:             trainer score --task TASK --data FILE --predictions FILE
+  submit     write a leaderboard's file:    trainer submit --predictions DIR --out glue.zip
   recipes    list the built-in recipes by table, or print one: trainer recipes [NAME]
 
 trainer COMMAND --help lists the options of a command. On several GPUs (the -- keeps torchrun from
@@ -482,6 +495,45 @@ def compare(arguments: list[str]) -> int:
     return 1 if any(result.errors for result in results) else 0
 
 
+def score(arguments: list[str]) -> int:
+    """`trainer score`."""
+    options = parse(Score, "score", arguments)
+    for name in ("task", "data", "predictions"):
+        hint = "trainer score --task TASK --data FILE --predictions FILE"
+        required(f"--{name}", getattr(options, name), hint)
+
+    from trainer.tasks.scoring.score import as_json, score_options, shown
+
+    scored = score_options(options)
+    for note in scored.notes:
+        tell(f"note: {note}")
+    if options.json:
+        print_json({"task": scored.task, **as_json(scored)})
+    else:
+        print(shown(scored))
+    return 0
+
+
+def submit(arguments: list[str]) -> int:
+    """`trainer submit`."""
+    options = parse(Submit, "submit", arguments)
+    for name in ("predictions", "out"):
+        hint = "trainer submit --predictions DIR --out glue.zip"
+        required(f"--{name}", getattr(options, name), hint)
+
+    from trainer.tasks.submit import submit_options
+
+    done = submit_options(options)
+    for note in done.notes:
+        tell(f"note: {note}")
+    if options.json:
+        print_json(vars(done))
+    else:
+        rows = sum(done.rows.values())
+        print(f"{done.out}: {len(done.rows)} files, {rows:,} predictions")
+    return 0
+
+
 def recipes(arguments: list[str]) -> int:
     """`trainer recipes`."""
     options = parse(Recipes, "recipes", arguments)
@@ -517,6 +569,8 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "seen": seen,
     "step": step,
     "compare": compare,
+    "score": score,
+    "submit": submit,
     "recipes": recipes,
 }
 
