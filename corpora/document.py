@@ -192,6 +192,9 @@ class SourceDedup:
     scope: Literal["across", "within", "others", "default"] = setting("across", affects="near")
     """The documents that its own are compared with. across: those of all sources; within: only its
     own; others: all but its own; default, for openwebtext: others for its release, else across."""
+    longer_stays_with: tuple[str, ...] = setting((), affects="near")
+    """Names of other sources. Of a document of this source and one of theirs, one contained in the
+    other, the longer is kept, whatever the priority of their sources."""
     before_rules: bool = setting(False, affects="near")
     """Compare its documents before the rules of quality remove any. A document may then be removed
     as the near-duplicate of one that a rule removes."""

@@ -38,8 +38,8 @@ Table = TypeVar("Table", SourceOptions, RulesConfig)
 
 @dataclass(frozen=True, kw_only=True)
 class DedupConfig:
-    """How duplicates are removed. Of equal documents the first is kept, ordered by the priority of
-    the source, crawl time, path and position."""
+    """How duplicates are removed. Of duplicates the first is kept, ordered by the priority of the
+    source, then by `keep`, then by path and position."""
 
     exact: bool = setting(True, affects="exact")
     """Remove documents whose text is equal, apart from case and white space."""
@@ -61,6 +61,10 @@ class DedupConfig:
     priority: tuple[str, ...] = setting((), affects="exact")
     """Names of sources, the one whose duplicates are kept first. Default: the order of the sources
     in the recipe."""
+    keep: Literal["oldest", "newest", "longest"] = setting("oldest", affects="exact")
+    """Of duplicates within a priority: oldest keeps the one that was crawled first, newest the one
+    that was crawled last, longest the one with the most bytes of text. Documents without a crawl
+    time come after those that have one."""
     max_removed: float = setting(0.5, affects="nothing")
     """Stop the build when more than this share of a source would be removed. 1.0 never stops."""
 
@@ -377,6 +381,10 @@ def _check_references(recipe: Recipe) -> None:
         ("dedup.priority", recipe.dedup.priority),
         ("tokenizer.sources", recipe.tokenizer.sources),
         ("expected", tuple(recipe.expected or ())),
+        *(
+            (f"sources.{name}.dedup.longer_stays_with", options.dedup.longer_stays_with)
+            for name, options in recipe.sources.items()
+        ),
     )
     for key, names in references:
         for name in names:

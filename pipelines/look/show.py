@@ -31,7 +31,7 @@ DIFFERENCE_CHARACTERS = 2000
 MOST = 20
 """Records that `why` explains: a path may be that of a file with millions."""
 
-KINDS = ("text", "address", "near", "contained")
+KINDS = ("text", "address", "near", "contained", "contains")
 """Kinds of duplicates and near-duplicates: reasons of removal."""
 
 
@@ -40,8 +40,9 @@ class Record(TypedDict, total=False):
 
     Of a removed document `stage`, and either `reason`, `twin` and `score` or `rule`, `value`,
     `threshold` and `matched`, the line of the list or of the text that the rule matched. `why` adds
-    `outcome` and, of a document that was removed as a duplicate, `twin_record`, the document kept
-    in its place, and `difference`.
+    `outcome` and, of a document that was removed as a duplicate, `twin_record`, the document that
+    is there in its place, and `difference`. Where its twin was removed by a later stage, `way` has
+    that twin and those that follow, up to the one in `twin_record`.
     """
 
     source: str
@@ -68,6 +69,21 @@ class Record(TypedDict, total=False):
     matched: str
     twin_record: "Record"
     difference: list[str]
+    way: list["Step"]
+
+
+class Step(TypedDict, total=False):
+    """A twin that was removed itself, and its fate, as in `Record`."""
+
+    source: str
+    id: str
+    stage: str
+    reason: str
+    twin: str
+    score: float
+    rule: str
+    value: float
+    threshold: float
 
 
 def show(home: Home, recipe: Recipe, wanted: Wanted) -> Iterator[Record]:
@@ -219,27 +235,49 @@ def _rows(table: pq.ParquetFile, rows: list[int]) -> Iterator[tuple[int, dict[st
 
 
 def _add_twin(home: Home, recipe: Recipe, record: Record) -> None:
-    """Add `twin_record` and `difference` to the record of a removed duplicate.
+    """Add `twin_record`, `difference` and `way` to the record of a removed duplicate.
 
     The difference is both texts from their first difference on, as `[-only in the removed-]` and
     `{+only in the kept+}`; empty where the texts are equal.
     """
+    way: list[Step] = []
+    identity: str | None = record["twin"]
+    while identity is not None:
+        found = _document_of(home, recipe, identity)
+        if found is None:
+            return
+
+        summary, row, fields = found
+        record["twin_record"] = _record(summary.source, fields, {})
+        fate = removals(home, recipe, summary).get(row, {})
+        if fate:
+            way.append(cast(Step, {"source": summary.source, "id": identity, **fate}))
+        # A rule may have removed it after all, where documents are compared before the rules.
+        identity = cast("str | None", fate.get("twin"))
+
+    if way:
+        record["way"] = way
+    kept_text = record["twin_record"]["text"]
+    removed, kept = marked(record["text"], kept_text)
+    record["difference"] = []
+    if record["text"] != kept_text:
+        record["difference"] = [
+            f"removed: {_in_line(removed, '[-', '-]')}",
+            f"kept: {_in_line(kept, '{+', '+}')}",
+        ]
+
+
+def _document_of(
+    home: Home, recipe: Recipe, identity: str
+) -> tuple[Summary, int, dict[str, object]] | None:
+    """The slice, row and fields of the document with this id; None where there is none."""
     for summary in _slices(home, recipe, None):
         with open_parquet(home, home.documents(summary.source, summary.slice)) as file:
             ids = file.read(columns=["id"]).column("id")
-            place = pc.index(ids, record["twin"]).as_py()  # -1 where it is in another slice
-            rows = list(_rows(file, [place]))
-        for _, row in rows:
-            twin = _record(summary.source, row, {})
-            removed, kept = marked(record["text"], twin["text"])
-            record["twin_record"] = twin
-            record["difference"] = []
-            if record["text"] != twin["text"]:
-                record["difference"] = [
-                    f"removed: {_in_line(removed, '[-', '-]')}",
-                    f"kept: {_in_line(kept, '{+', '+}')}",
-                ]
-            return
+            place = pc.index(ids, identity).as_py()  # -1 where it is in another slice
+            for row, fields in _rows(file, [place]):
+                return summary, row, fields
+    return None
 
 
 def _in_line(segments: Iterable[Segment], before: str, after: str) -> str:

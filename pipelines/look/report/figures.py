@@ -251,7 +251,7 @@ def figures(home: Home, recipe: Recipe) -> ReportFigures:
     is_ready = {(summary.source, summary.slice) for summary in ready}
     # what is not decided yet counts as kept, and `state` says so
     found = distributions(home, recipe, slices, is_ready)
-    spots = _spots_of_kept(home, slices, verdicts)
+    spots = _spots_of_kept(home, recipe, slices, verdicts)
     manifest = _read_manifest(home)
 
     return ReportFigures(
@@ -406,15 +406,49 @@ def _reasons_of_removed(home: Home, verdicts: Verdicts) -> list[Reason]:
     ]
 
 
-def _spots_of_kept(home: Home, slices: list[Summary], verdicts: Verdicts) -> dict[str, Spot]:
-    """Where the documents are that were kept in place of the candidates, by id."""
-    ids: set[bytes] = set()
+def _spots_of_kept(
+    home: Home, recipe: Recipe, slices: list[Summary], verdicts: Verdicts
+) -> dict[str, Spot]:
+    """Where the documents are that are there in place of the candidates, by the id of the twin that
+    a candidate names: where that twin was removed by a later stage, its own twin, and so on."""
+    ids: set[str] = set()
     for candidates in verdicts.candidates.values():
-        ids.update(candidate.twin.encode() for candidate in candidates if candidate.twin)
+        ids.update(candidate.twin for candidate in candidates if candidate.twin)
+
+    spots = _spots(home, slices, ids)
+    for _ in removing_stages(recipe):
+        twins = _twins_of(home, recipe, slices, spots)
+        there = _spots(home, slices, set(twins.values()))
+        for identity, twin in twins.items():
+            if twin in there:
+                spots[identity] = there[twin]
+    return spots
+
+
+def _twins_of(
+    home: Home, recipe: Recipe, slices: list[Summary], spots: dict[str, Spot]
+) -> dict[str, str]:
+    """Those of the named documents that were removed as duplicates, and the ids of their twins."""
+    found = {}
+    for summary in slices:
+        here = {
+            spot[2]: name
+            for name, spot in spots.items()
+            if spot[:2] == (summary.source, summary.slice)
+        }
+        if here and decided(home, recipe, summary):
+            twins = fates(home, recipe, summary).column("twin").take(pa.array(list(here)))
+            named = zip(here.values(), twins.to_pylist())
+            found.update((name, twin) for name, twin in named if twin is not None)
+    return found
+
+
+def _spots(home: Home, slices: list[Summary], ids: set[str]) -> dict[str, Spot]:
+    """Where the documents with these ids are."""
     if not ids:
         return {}
 
-    wanted = np.array(sorted(ids), "S32")
+    wanted = np.array(sorted(identity.encode() for identity in ids), "S32")
     found: dict[str, Spot] = {}
     for summary in slices:
         begin = 0

@@ -71,6 +71,6 @@ def why_table(home: Home, decided: list[Summary]) -> Iterator[str]:
 
 
 def _kind(row: dict[str, Any]) -> str:
-    if row["kind"] == "contained":
-        return "contained"
+    if row["kind"] in ("contained", "contains"):
+        return str(row["kind"])
     return f"similarity {int(row['score'] * 20) / 20:.2f} and up"
