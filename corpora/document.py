@@ -192,9 +192,13 @@ class SourceDedup:
     scope: Literal["across", "within", "others", "default"] = setting("across", affects="near")
     """The documents that its own are compared with. across: those of all sources; within: only its
     own; others: all but its own; default, for openwebtext: others for its release, else across."""
-    longer_stays_with: tuple[str, ...] = setting((), affects="near")
+    longer_stays_with: tuple[str, ...] = setting((), affects="near", later=True)
     """Names of other sources. Of a document of this source and one of theirs, one contained in the
     other, the longer is kept, whatever the priority of their sources."""
+    passages: Literal["off", "measure", "remove"] = setting("off", affects="passages", later=True)
+    """Paragraphs and lines that occur in several documents of the sources that have this set.
+    measure: store where they are, how often they occur and where first; remove: also cut them from
+    all documents but the first."""
     before_rules: bool = setting(False, affects="near")
     """Compare its documents before the rules of quality remove any. A document may then be removed
     as the near-duplicate of one that a rule removes."""
@@ -223,6 +227,10 @@ class SourceOptions:
     code of ISO 639 or BCP 47, also one that cannot be detected (ltg, en-GB). Removes nothing."""
     slice_bytes: int = setting(64_000_000, affects="nothing")
     """About how many bytes of input one slice of work has. Changes no result."""
+    emit: bool = setting(True, affects="tokenizer", later=True)
+    """Whether its documents go into the vocabulary, the shards and exports. false: they are only
+    compared with, such as those of an evaluation set or of an earlier release. Such sources come
+    first in dedup.priority unless it names them."""
     dedup: SourceDedup = table(SourceDedup, affects="near")
     """How the source takes part in near-deduplication."""
     ftfy: bool = setting(False, affects="ingest")

@@ -26,6 +26,12 @@ LIKENESS = {
 }
 """What kinds of duplicates are called, before the id of the document that is kept."""
 
+WITHOUT_TWIN = {
+    "too_little_left": "too few words are left without its repeated passages",
+    "not_emitted": "its source is only compared with (emit = false)",
+}
+"""Why documents are removed that no other document replaces."""
+
 COMPARED = ("near", "contained", "contains")
 """Kinds whose similarity is a number between 0 and 1 that says something."""
 
@@ -64,6 +70,8 @@ def fate_words(record: "Record | Step") -> str:
         measured = f"{record['value']:g}, threshold {record['threshold']:g}"
         measured = str(record.get("matched", measured))
         return f"by the rule {record['rule']} ({measured})"
+    if "twin" not in record:
+        return WITHOUT_TWIN.get(record["reason"], record["reason"])
     words = LIKENESS.get(record["reason"], f"{record['reason']} of")
     similar = f" (similarity {record['score']:.3f})" if record["reason"] in COMPARED else ""
     return f"{words} {record['twin']}{similar}"
@@ -73,7 +81,14 @@ def print_record(record: "Record", characters: int) -> None:
     """Print what is known of a record, and the beginning of its text."""
     text = record.get("text") or ""
     # the text comes below; `corpus why` prints the difference to the document that was kept
-    hidden = {"text", "difference", "twin_record", "way", *(FATE if "stage" in record else ())}
+    hidden = {
+        "text",
+        "difference",
+        "twin_record",
+        "way",
+        "passages",
+        *(FATE if "stage" in record else ()),
+    }
     for name, value in record.items():
         if name not in hidden and value not in (None, ""):
             print(f"{name}: {value}")

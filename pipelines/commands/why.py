@@ -9,10 +9,13 @@ from pipelines.commands.show import fate_words, print_record
 from pipelines.wording import print_json, say
 
 if TYPE_CHECKING:
-    from pipelines.look.show import Record
+    from pipelines.look.show import Record, ShownPassage
 
 EXCERPT = 200
 """Characters of a text that are printed."""
+
+PASSAGE = 500
+"""Characters of a repeated passage that are printed."""
 
 
 def why(
@@ -35,6 +38,8 @@ def why(
     # several, where the beginning of an id, a path or a title fits more than one record
     for shown in answer.records:
         print_record(shown, EXCERPT)
+        for passage in shown.get("passages", []):
+            _print_passage(passage)
         if "twin_record" in shown:
             _print_twin(shown)
     # On stderr: the records alone are the data.
@@ -43,6 +48,15 @@ def why(
             f"{answer.found:,} records are known as this; these are the first {len(answer.records)}"
         )
     return 0
+
+
+def _print_passage(passage: "ShownPassage") -> None:
+    """Print a repeated passage with the text around it."""
+    fate = "cut, stays" if passage["cut"] else "stays here; it is first"
+    print(f"passage of {passage['documents']:,} documents ({fate} in {passage['first']}):")
+    text = passage["text"].strip("\n")
+    print(f"{passage['before']}[-{text[:PASSAGE]}-]{passage['after']}")
+    print("-" * 60)
 
 
 def _print_twin(record: "Record") -> None:

@@ -14,15 +14,19 @@ from numpy.typing import NDArray
 
 from corpora.quality.rules import asked
 from pipelines.home.documents import not_run, read_attributes
-from pipelines.home.layout import EXACT, INGEST, NEAR, RULES, Home
+from pipelines.home.layout import EMIT, EXACT, INGEST, NEAR, PASSAGES, RULES, Home
 from pipelines.home.summaries import Read, Summary, bulk, summaries, summary_reader
 from pipelines.home.verdicts import kept_digest, rule_outcome, rule_verdicts
 from pipelines.recipe import Recipe
 from shards.errors import UserError
 from shards.storage import files
 
-REMOVING_STAGES = (RULES, EXACT, NEAR)
-"""Stages that remove documents, in the order in which they apply."""
+REMOVING_STAGES = (RULES, EXACT, PASSAGES, NEAR, EMIT)
+"""Stages that remove documents, in the order in which they apply. `EMIT` has no pass: it removes
+what is left of the sources that are only compared with."""
+
+DUPLICATE_STAGES = (EXACT, NEAR)
+"""Those that name a kept document for each removed one."""
 
 
 def removing_stages(
@@ -36,7 +40,9 @@ def removing_stages(
     on = {
         RULES: any(asked(options.rules) for options in sources),
         EXACT: recipe.dedup.exact,
+        PASSAGES: any(options.dedup.passages == "remove" for options in sources),
         NEAR: recipe.dedup.near,
+        EMIT: not all(options.emit for options in sources),
     }
     end = REMOVING_STAGES.index(before) if before else len(REMOVING_STAGES)
     return tuple(stage for stage in REMOVING_STAGES[:end] if on[stage])
@@ -61,9 +67,21 @@ def kept_rows(
     for stage in removing_stages(recipe, before, ingested.source):
         if stage == RULES:
             kept &= rule_verdicts(home, recipe, ingested) < 0
+        elif stage == PASSAGES:
+            kept &= passage_kinds(home, ingested).is_null().to_numpy()
+        elif stage == EMIT:
+            kept[:] = False
         else:
             kept &= twins(home, stage, ingested).column("twin").is_null().to_numpy()
     return kept
+
+
+def passage_kinds(home: Home, ingested: Summary) -> pa.ChunkedArray:
+    """(D,) why a document of an ingested slice is removed for its repeated passages, or null."""
+    table = read_attributes(
+        home, PASSAGES, ingested.source, ingested.slice, ingested.output, ["kind"]
+    )
+    return table.column("kind")
 
 
 def removed_count(
@@ -78,6 +96,11 @@ def removed_count(
         return sum(rule_outcome(home, recipe, ingested, read).removed)
 
     read = read or summary_reader(home)
+    if stage == EMIT:
+        before = removing_stages(recipe, EMIT, ingested.source)
+        counts = [removed_count(home, recipe, earlier, ingested, read) for earlier in before]
+        return ingested.counts["documents"] - sum(counts)
+
     summary = read(stage, ingested.source, ingested.slice)
     if summary is None:
         raise not_run(home, ingested.source, ingested.slice)
@@ -116,6 +139,10 @@ def attribute_digests(
     digests: list[str] = []
     read = read or summary_reader(home)
     for stage in removing_stages(recipe, before, ingested.source):
+        if stage == EMIT:
+            digests.append(EMIT)
+            continue
+
         summary = read(stage, ingested.source, ingested.slice)
         # A removing stage has as inputs the documents and what the stages before it decided.
         is_current = summary is not None and summary.inputs == (ingested.output, *digests)

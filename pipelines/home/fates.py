@@ -9,11 +9,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from corpora.quality.rules import asked
-from pipelines.home.decisions import removing_stages, twins
-from pipelines.home.layout import RULES, Home
+from pipelines.home.decisions import passage_kinds, removing_stages, twins
+from pipelines.home.layout import EMIT, PASSAGES, RULES, Home
 from pipelines.home.summaries import Summary
 from pipelines.home.verdicts import rule_ids, rule_values, rule_verdicts
 from pipelines.recipe import Recipe
+
+NOT_EMITTED = "not_emitted"
+"""The reason of `EMIT`."""
 
 FATE_SCHEMA = pa.schema(
     [
@@ -44,6 +47,11 @@ def fates(home: Home, recipe: Recipe, ingested: Summary) -> pa.Table:
     for stage in reversed(removing_stages(recipe, source=ingested.source)):
         if stage == RULES:
             verdict = _removed_by_rules(home, recipe, ingested)
+        elif stage == PASSAGES:
+            verdict = _without_twins(passage_kinds(home, ingested), stage)
+        elif stage == EMIT:
+            reasons = pa.chunked_array([pa.array([NOT_EMITTED] * documents, pa.string())])
+            verdict = _without_twins(reasons, stage)
         else:
             verdict = _removed_as_duplicates(home, stage, ingested)
 
@@ -76,6 +84,17 @@ def removals(home: Home, recipe: Recipe, ingested: Summary) -> dict[int, dict[st
                 fate[key] = value
         found[row] = fate
     return found
+
+
+def _without_twins(reasons: pa.ChunkedArray, stage: str) -> pa.Table:
+    """The fates of documents that a stage removes for these reasons, each without a twin."""
+    columns = [pa.nulls(len(reasons), field.type) for field in FATE_SCHEMA]
+    table = pa.table(columns, schema=FATE_SCHEMA)
+    no_text = pa.nulls(len(reasons), pa.string())
+    stages = pc.if_else(pc.is_valid(reasons), pa.scalar(stage), no_text)
+    names = FATE_SCHEMA.names
+    table = table.set_column(names.index("stage"), "stage", stages)
+    return table.set_column(names.index("reason"), "reason", reasons)
 
 
 def _removed_as_duplicates(home: Home, stage: str, ingested: Summary) -> pa.Table:

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from pipelines.home.cuts import read_passages, without_passages
 from pipelines.home.decisions import kept_rows
 from pipelines.home.documents import DOCUMENT_SCHEMA, open_parquet
 from pipelines.home.layout import Home
@@ -35,11 +36,14 @@ def export(home: Home, recipe: Recipe, out: str, form: Format) -> int:
     for number, summary in enumerate(ordered_slices(home, recipe)):
         name = f"{summary.source}-{number:05d}.{form}"
         kept = kept_rows(home, recipe, summary)
+        passages = None
+        if recipe.sources[summary.source].dedup.passages == "remove":
+            passages = read_passages(home, summary)
         with (
             open_parquet(home, home.documents(summary.source, summary.slice)) as documents,
             files.open_output(files.join(out, "data", name)) as output,
         ):
-            tables = _kept_tables(documents, kept)
+            tables = _kept_tables(documents, kept, passages)
             if form == "parquet":
                 count += _write_parquet(output, tables)
             else:
@@ -59,12 +63,17 @@ def _refuse_place(home: Home, out: str) -> None:
         raise UserError(f"{out}: not empty", "name a new folder")
 
 
-def _kept_tables(documents: pq.ParquetFile, kept: NDArray[np.bool_]) -> Iterator[pa.Table]:
-    """The kept documents, one table per row group; `kept`: (D,) of the whole file."""
+def _kept_tables(
+    documents: pq.ParquetFile, kept: NDArray[np.bool_], passages: pa.ChunkedArray | None
+) -> Iterator[pa.Table]:
+    """The kept documents, one table per row group; `kept`: (D,) of the whole file. `passages`: (D,)
+    what is repeated in them, where it is cut out."""
     row = 0
     for group in range(documents.num_row_groups):
         # Parquet has no seconds: times come back in milliseconds
         table = documents.read_row_group(group).cast(DOCUMENT_SCHEMA)
+        if passages is not None:
+            table = without_passages(table, passages.slice(row, table.num_rows))
         yield table.filter(pa.array(kept[row : row + table.num_rows]))
         row += table.num_rows
 

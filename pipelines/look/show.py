@@ -7,13 +7,14 @@ import itertools
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TypedDict, cast
+from typing import Any, TypedDict, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from corpora.quality.rules import asked
+from pipelines.home.cuts import read_passages
 from pipelines.home.decisions import decided, removing_stages
 from pipelines.home.documents import open_parquet
 from pipelines.home.fates import removals
@@ -28,10 +29,13 @@ from shards.errors import UserError, nearest
 
 DIFFERENCE_CHARACTERS = 2000
 
+AROUND = 60
+"""Characters that are shown before and after a repeated passage."""
+
 MOST = 20
 """Records that `why` explains: a path may be that of a file with millions."""
 
-KINDS = ("text", "address", "near", "contained", "contains")
+KINDS = ("text", "address", "near", "contained", "contains", "too_little_left", "not_emitted")
 """Kinds of duplicates and near-duplicates: reasons of removal."""
 
 
@@ -70,6 +74,19 @@ class Record(TypedDict, total=False):
     twin_record: "Record"
     difference: list[str]
     way: list["Step"]
+    passages: list["ShownPassage"]
+
+
+class ShownPassage(TypedDict):
+    """A repeated passage of a document, with the text around it: how many documents have it, the
+    id of the first, and whether it is cut out of this one."""
+
+    before: str
+    text: str
+    after: str
+    documents: int
+    first: str
+    cut: bool
 
 
 class Step(TypedDict, total=False):
@@ -211,6 +228,7 @@ def _outcomes(
         is_decided = decided(home, recipe, summary)
         removed = removals(home, recipe, summary) if is_decided else {}
         matches = Matches(recipe.sources[summary.source].rules)
+        passages = _passages(home, recipe, summary) if is_decided else None
         for row, record in found:
             fate: dict[str, object]
             if row in removed:
@@ -219,7 +237,35 @@ def _outcomes(
                 fate = {"outcome": "kept"}
             else:
                 fate = {"outcome": f"not decided yet: run corpus dedup {home.quoted}"}
-            yield _record(summary.source, record, fate)
+            shown = _record(summary.source, record, fate)
+            if passages is not None and passages[row].as_py():
+                shown["passages"] = _around(shown["text"], passages[row].as_py())
+            yield shown
+
+
+def _passages(home: Home, recipe: Recipe, summary: Summary) -> pa.ChunkedArray | None:
+    """The repeated passages of a slice's documents; None where its source does not look for any."""
+    if recipe.sources[summary.source].dedup.passages == "off":
+        return None
+    return read_passages(home, summary)
+
+
+def _around(text: str, passages: list[dict[str, Any]]) -> list[ShownPassage]:
+    """Passages of a text with `AROUND` characters before and after each."""
+    shown: list[ShownPassage] = []
+    for passage in passages:
+        begin, end = passage["begin"], passage["end"]
+        shown.append(
+            {
+                "before": text[max(begin - AROUND, 0) : begin],
+                "text": text[begin:end],
+                "after": text[end : end + AROUND],
+                "documents": passage["documents"],
+                "first": passage["first"],
+                "cut": passage["cut"],
+            }
+        )
+    return shown
 
 
 def _rows(table: pq.ParquetFile, rows: list[int]) -> Iterator[tuple[int, dict[str, object]]]:

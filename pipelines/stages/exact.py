@@ -450,6 +450,8 @@ def guard(home: Home, recipe: Recipe, say: Say) -> None:
     the rules leave of it. Raises `UserError` (exit 1)."""
     slices, read = ordered_slices(home, recipe), bulk(home)
     for name in recipe.sources:
+        if not recipe.sources[name].emit:
+            continue
         decided = summaries(home, EXACT, name)
         documents, removed = total(decided, "documents"), total(decided, "removed")
 

@@ -14,13 +14,13 @@ import numpy as np
 import pyarrow as pa
 
 from pipelines.chance import chance
+from pipelines.home.cuts import text_groups
 from pipelines.home.decisions import (
     attribute_digests,
     kept_rows,
     removed_count,
     removing_stages,
 )
-from pipelines.home.documents import row_groups
 from pipelines.home.fingerprints import fingerprint, package_versions
 from pipelines.home.layout import INGEST, SHARDS, TOKENIZE, TOKENIZER, Home, recipe_key
 from pipelines.home.summaries import (
@@ -130,7 +130,8 @@ def tokenize(home: Home, recipe: Recipe, task: Task, output: files.Output) -> Re
         counts["unknown"] = 0
 
     with pa.ipc.new_file(output, schema) as writer:
-        for first, group in row_groups(home, task.ingested, ("id", "text", "language")):
+        columns = ("id", "text", "language")
+        for first, group in text_groups(home, recipe, task.ingested, columns):
             rows = first + group.num_rows
             tick(rows, task.size * rows // max(documents, 1))
 

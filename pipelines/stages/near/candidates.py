@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from pipelines.home.cuts import read_passages, without_passages
 from pipelines.home.documents import open_parquet
 from pipelines.home.fingerprints import fingerprint
 from pipelines.home.layout import Home
@@ -155,15 +156,23 @@ def _documents(
             first = end
             continue
 
+        passages = None
+        if recipe.sources[ingested.source].dedup.passages == "remove":
+            passages = read_passages(home, ingested)
+
+        row = 0
         with open_parquet(home, home.documents(ingested.source, ingested.slice)) as file:
             for group in range(file.num_row_groups):
                 count = file.metadata.row_group(group).num_rows
                 wanted = _between(rows, first, first + count)
                 if len(wanted):
                     table = file.read_row_group(group, columns=["id", "text", "crawled"])
+                    if passages is not None:
+                        table = without_passages(table, passages.slice(row, count))
                     for row, text, order, identity in _chosen(table, wanted - first, recipe):
                         yield first + row, text, order, identity
                 first += count
+                row += count
 
 
 def _between(rows: NDArray[np.int64], begin: int, end: int) -> NDArray[np.int64]:

@@ -25,6 +25,8 @@ def guard(home: Home, recipe: Recipe, say: Say) -> None:
     read = bulk(home)
     for name in recipe.sources:
         decided, ingested = summaries(home, NEAR, name), summaries(home, INGEST, name)
+        if not recipe.sources[name].emit:
+            continue
         documents, removed = total(ingested, "documents"), total(decided, "removed")
 
         # The share is that of what the stages before leave: rules may remove most of a source.

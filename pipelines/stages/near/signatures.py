@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from pipelines.home.cuts import text_groups
 from pipelines.home.decisions import attribute_digests, kept_rows, twins
-from pipelines.home.documents import row_groups
 from pipelines.home.fingerprints import fingerprint
 from pipelines.home.layout import EXACT, NEAR, Home
 from pipelines.home.summaries import Summary, bulk, ordered_slices, prune
@@ -100,7 +100,7 @@ def sign(home: Home, recipe: Recipe, task: GroupTask, output: files.Output) -> R
 
     for ingested in task.members:
         compared = compared_rows(home, recipe, ingested)
-        for first, table in row_groups(home, ingested, ("text", "crawled")):
+        for first, table in text_groups(home, recipe, ingested, ("text", "crawled")):
             asked = compared[first : first + table.num_rows]
             keys, rows, order = _signatures(table, asked, recipe, bands)
             segment.append((keys, rows + np.uint32(row), order))
