@@ -1,4 +1,4 @@
-"""`trainer`: pretrain, evaluate, export, show, compare, recipes.
+"""`trainer`: pretrain, evaluate, export, show, seen, step, compare, recipes.
 
 The options of each command are in `trainer/options.py`. Heavy imports wait until a command needs
 them, so that help is quick.
@@ -28,7 +28,7 @@ from trainer.config import (
 )
 from trainer.display import tell
 from trainer.flags import parse
-from trainer.options import Compare, Evaluate, Export, Pretrain, Recipes, Show
+from trainer.options import Compare, Evaluate, Export, Pretrain, Recipes, Seen, Show, Step
 from trainer.run_info import find_shards
 from trainer.tables import TABLES, recipes_of, tables_of
 
@@ -43,6 +43,8 @@ Pretrain a RoBERTa, a BERT or a SpanBERT on shards.
   evaluate   compute validation perplexity: trainer evaluate --run RUN
   export     write a Hugging Face model:    trainer export --run RUN --out DIR
   show       draw curves, print a sample, or fill in masks: trainer show RUN
+  seen       tell when a document was trained on: trainer seen RUN ID
+  step       tell what a step was trained on: trainer step RUN N
   compare    train the rows of a table of the RoBERTa paper: trainer compare 2 --shards DIR
   recipes    list the built-in recipes by table, or print one: trainer recipes [NAME]
 
@@ -381,6 +383,47 @@ def show_sample(options: Show, place: int) -> int:
     return 0
 
 
+def seen(arguments: list[str]) -> int:
+    """`trainer seen`."""
+    options = parse(Seen, "seen", arguments)
+    required("RUN", options.run, "name a run: trainer seen RUN ID")
+    required("ID", options.ids, "name documents: trainer seen RUN ID")
+    run = Path(options.run)
+    directories = options.shards or find_shards(run, f"trainer seen {in_command(run)} ID")
+
+    from trainer.history import read_history
+    from trainer.seen import as_json, describe, seen
+
+    found = seen(run, directories, read_history(run, options.until), options.ids)
+    if options.json:
+        print_json({"documents": [as_json(document) for document in found]})
+    else:
+        print("\n".join(describe(document) for document in found))
+    return 0
+
+
+def step(arguments: list[str]) -> int:
+    """`trainer step`."""
+    options = parse(Step, "step", arguments)
+    required("RUN", options.run, "name a run: trainer step RUN N")
+    required("N", options.step, "name a step: trainer step RUN 100")
+    run = Path(options.run)
+    command = f"trainer step {in_command(run)} {in_command(options.step)}"
+    directories = options.shards or find_shards(run, command)
+
+    from trainer.history import read_history, step_number
+    from trainer.seen import describe_step, step_documents
+
+    history = read_history(run, "end")
+    number = step_number(options.step, history.recipe.steps, "N")
+    found = step_documents(run, directories, history, number)
+    if options.json:
+        print_json({"step": number, "documents": [vars(document) for document in found]})
+    else:
+        print(describe_step(number, history.batch_of(number), found))
+    return 0
+
+
 def compare(arguments: list[str]) -> int:
     """`trainer compare`."""
     options = parse(Compare, "compare", arguments)
@@ -449,6 +492,8 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "evaluate": evaluate,
     "export": export,
     "show": show,
+    "seen": seen,
+    "step": step,
     "compare": compare,
     "recipes": recipes,
 }

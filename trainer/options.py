@@ -121,6 +121,39 @@ class Show:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Seen:
+    """Tell at which steps a run was trained on a document: computed from the order of its samples,
+    which no log keeps."""
+
+    run: str = flag("", "RUN", "arguments", positional=True)
+    """Folder of the run."""
+    ids: tuple[str, ...] = flag((), "ID", "arguments", positional=True)
+    """The ids of documents, as corpus show and the shards have them."""
+    until: str = flag("", "N|end")
+    """The last step to look at; end is the last one that the recipe plans. Default: the step of the
+    newest checkpoint."""
+    shards: tuple[str, ...] = flag((), "DIR")
+    """The shards of the run, where they are now; repeat the flag for several."""
+    json: bool = flag(False)
+    """Print one JSON object on stdout."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """Tell which documents a step of a run is trained on, with their sources and addresses. The
+    step may lie ahead."""
+
+    run: str = flag("", "RUN", "arguments", positional=True)
+    """Folder of the run."""
+    step: str = flag("", "N", "arguments", positional=True)
+    """The step, counted from 1."""
+    shards: tuple[str, ...] = flag((), "DIR")
+    """The shards of the run, where they are now; repeat the flag for several."""
+    json: bool = flag(False)
+    """Print one JSON object on stdout."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Compare:
     """Train the rows of a table of the RoBERTa paper at a small scale, and print them beside the
     paper's figures. Run the same command again to resume."""
