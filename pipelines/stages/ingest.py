@@ -372,6 +372,7 @@ def _account_source(job: Job, name: str, found: list[Summary]) -> None:
         more = f" and {others} other marks: corpus stats {job.home.quoted}" if others else ""
         job.say(f"ingest {name}: of the documents{listed(named)}{more}")
 
+    _warn_of_unread(job, name, rejects, pages)
     if not_pages and not pages:
         job.say(
             f"warning: {name}: its archives hold no response; WET archives are read by "
@@ -381,6 +382,17 @@ def _account_source(job: Job, name: str, found: list[Summary]) -> None:
     elif records and not documents and set(rejects) <= UNREADABLE:
         job.say(
             f"warning: {name}: nothing in its {several(len(found), 'slice')} could be read; "
+            f"corpus show {job.home.quoted} --rejects --source {name}"
+        )
+
+
+def _warn_of_unread(job: Job, name: str, rejects: dict[str, int], records: int) -> None:
+    """Warn where most records of a source are files that it cannot read."""
+    unread = rejects.get("unknown_format", 0)
+    if records > unread > records - unread:
+        job.say(
+            f"warning: {name}: {several(unread, 'file')} of a format that kind = "
+            f'"{job.recipe.sources[name].kind}" does not read; '
             f"corpus show {job.home.quoted} --rejects --source {name}"
         )
 
