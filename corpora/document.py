@@ -209,6 +209,28 @@ class SourceDedup:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PiiConfig:
+    """Personal data in the texts of a source: mail addresses, phone numbers, addresses of
+    computers, and numbers of cards and accounts with right check digits."""
+
+    count: bool = setting(False, affects="ingest", later=True)
+    """Count it: in extra.pii of each document, and in corpus stats and the report."""
+    mask: bool = setting(False, affects="ingest", later=True)
+    """Write [mail], [phone], [ip], [card] or [account] in its place, before the text is stored
+    anywhere, and count it."""
+    kinds: tuple[str, ...] = setting(
+        ("mail", "phone", "ip", "card", "account"), affects="ingest", later=True
+    )
+    """The kinds that are looked for."""
+
+    def __post_init__(self) -> None:
+        known = ("mail", "phone", "ip", "card", "account")
+        for kind in self.kinds:
+            if kind not in known:
+                raise ValueError(f"kinds: {kind!r} is not one of {', '.join(known)}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class SourceOptions:
     """The keys of every `[sources.NAME]` table. Each kind adds keys of its own."""
 
@@ -233,6 +255,13 @@ class SourceOptions:
     first in dedup.priority unless it names them."""
     dedup: SourceDedup = table(SourceDedup, affects="near")
     """How the source takes part in near-deduplication."""
+    keep: float = setting(1.0, affects="tokenizer", later=True)
+    """Keep this share of its documents, chosen by the hash of their ids, of those that are left in
+    the end: 0.2 keeps a fifth."""
+    pii: PiiConfig = field(
+        default_factory=PiiConfig, metadata={"setting": Setting("ingest", later=True)}
+    )
+    """What becomes of personal data in its texts."""
     ftfy: bool = setting(False, affects="ingest")
     """Repair text that was decoded wrongly before it reached you (\u00e2\u20ac\u2122), with the
     package ftfy, before the text is normalised."""
@@ -278,6 +307,8 @@ class SourceOptions:
                 f"label: {self.label!r} is not the code of a language",
                 'write a code of ISO 639, such as "ltg", or of BCP 47, such as "en-GB"',
             )
+        if not 0.0 < self.keep <= 1.0:
+            raise ValueError(f"keep: {self.keep} is not above 0 and at most 1")
         if self.slice_bytes < 1:
             raise ValueError(f"slice_bytes: {self.slice_bytes} is less than 1")
 

@@ -141,6 +141,7 @@ DUPLICATES: Final = {
 WITHOUT_TWIN: Final = {
     "too_little_left": "fewer than `passage_left` words are left without its repeated passages",
     "not_emitted": "its source is only compared with: `emit` is false",
+    "not_sampled": "its draw is not below `keep` of its source",
 }
 """Reason of a removal that no other document replaces -> what it means."""
 

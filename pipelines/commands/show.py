@@ -29,6 +29,7 @@ LIKENESS = {
 WITHOUT_TWIN = {
     "too_little_left": "too few words are left without its repeated passages",
     "not_emitted": "its source is only compared with (emit = false)",
+    "not_sampled": "its draw is not in the share of its source that is kept (keep)",
 }
 """Why documents are removed that no other document replaces."""
 

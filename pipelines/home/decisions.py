@@ -13,7 +13,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from corpora.quality.rules import asked
-from pipelines.home.documents import not_run, read_attributes
+from pipelines.chance import CHANCES, chance
+from pipelines.home.documents import document_tables, not_run, read_attributes
 from pipelines.home.layout import EMIT, EXACT, INGEST, NEAR, PASSAGES, RULES, Home
 from pipelines.home.summaries import Read, Summary, bulk, summaries, summary_reader
 from pipelines.home.verdicts import kept_digest, rule_outcome, rule_verdicts
@@ -23,7 +24,7 @@ from shards.storage import files
 
 REMOVING_STAGES = (RULES, EXACT, PASSAGES, NEAR, EMIT)
 """Stages that remove documents, in the order in which they apply. `EMIT` has no pass: it removes
-what is left of the sources that are only compared with."""
+what is left of sources that are only compared with, or sampled."""
 
 DUPLICATE_STAGES = (EXACT, NEAR)
 """Those that name a kept document for each removed one."""
@@ -42,7 +43,7 @@ def removing_stages(
         EXACT: recipe.dedup.exact,
         PASSAGES: any(options.dedup.passages == "remove" for options in sources),
         NEAR: recipe.dedup.near,
-        EMIT: not all(options.emit for options in sources),
+        EMIT: not all(options.emit and options.keep == 1.0 for options in sources),
     }
     end = REMOVING_STAGES.index(before) if before else len(REMOVING_STAGES)
     return tuple(stage for stage in REMOVING_STAGES[:end] if on[stage])
@@ -70,10 +71,28 @@ def kept_rows(
         elif stage == PASSAGES:
             kept &= passage_kinds(home, ingested).is_null().to_numpy()
         elif stage == EMIT:
-            kept[:] = False
+            kept &= emitted_rows(home, recipe, ingested)
         else:
             kept &= twins(home, stage, ingested).column("twin").is_null().to_numpy()
     return kept
+
+
+def emitted_rows(home: Home, recipe: Recipe, ingested: Summary) -> NDArray[np.bool_]:
+    """(D,) which documents of a slice the recipe takes into the corpus: none of a source that is
+    only compared with, and of one with `keep` those whose draw is below it."""
+    options = recipe.sources[ingested.source]
+    rows = np.zeros(ingested.counts["documents"], np.bool_)
+    if not options.emit or options.keep == 1.0:
+        rows[:] = options.emit
+        return rows
+
+    limit = int(options.keep * CHANCES)
+    first = 0
+    for table in document_tables(home, ingested, ["id"]):
+        draws = [chance(recipe.seed, "keep", name) for name in table.column("id").to_pylist()]
+        rows[first : first + len(draws)] = [draw < limit for draw in draws]
+        first += len(draws)
+    return rows
 
 
 def passage_kinds(home: Home, ingested: Summary) -> pa.ChunkedArray:
@@ -97,9 +116,8 @@ def removed_count(
 
     read = read or summary_reader(home)
     if stage == EMIT:
-        before = removing_stages(recipe, EMIT, ingested.source)
-        counts = [removed_count(home, recipe, earlier, ingested, read) for earlier in before]
-        return ingested.counts["documents"] - sum(counts)
+        left = kept_rows(home, recipe, ingested, before=EMIT)
+        return int((left & ~emitted_rows(home, recipe, ingested)).sum())
 
     summary = read(stage, ingested.source, ingested.slice)
     if summary is None:
@@ -140,7 +158,8 @@ def attribute_digests(
     read = read or summary_reader(home)
     for stage in removing_stages(recipe, before, ingested.source):
         if stage == EMIT:
-            digests.append(EMIT)
+            options = recipe.sources[ingested.source]
+            digests.append(f"{EMIT} {options.emit} {options.keep} {recipe.seed}")
             continue
 
         summary = read(stage, ingested.source, ingested.slice)

@@ -9,14 +9,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from corpora.quality.rules import asked
-from pipelines.home.decisions import passage_kinds, removing_stages, twins
+from pipelines.home.decisions import emitted_rows, passage_kinds, removing_stages, twins
 from pipelines.home.layout import EMIT, PASSAGES, RULES, Home
 from pipelines.home.summaries import Summary
 from pipelines.home.verdicts import rule_ids, rule_values, rule_verdicts
 from pipelines.recipe import Recipe
 
-NOT_EMITTED = "not_emitted"
-"""The reason of `EMIT`."""
+NOT_EMITTED, NOT_SAMPLED = "not_emitted", "not_sampled"
+"""The reasons of `EMIT`."""
 
 FATE_SCHEMA = pa.schema(
     [
@@ -50,8 +50,11 @@ def fates(home: Home, recipe: Recipe, ingested: Summary) -> pa.Table:
         elif stage == PASSAGES:
             verdict = _without_twins(passage_kinds(home, ingested), stage)
         elif stage == EMIT:
-            reasons = pa.chunked_array([pa.array([NOT_EMITTED] * documents, pa.string())])
-            verdict = _without_twins(reasons, stage)
+            reason = NOT_EMITTED if not recipe.sources[ingested.source].emit else NOT_SAMPLED
+            is_emitted = emitted_rows(home, recipe, ingested)
+            reasons = [None if emitted else reason for emitted in is_emitted.tolist()]
+            told = pa.chunked_array([pa.array(reasons, pa.string())])
+            verdict = _without_twins(told, stage)
         else:
             verdict = _removed_as_duplicates(home, stage, ingested)
 

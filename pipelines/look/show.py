@@ -35,7 +35,16 @@ AROUND = 60
 MOST = 20
 """Records that `why` explains: a path may be that of a file with millions."""
 
-KINDS = ("text", "address", "near", "contained", "contains", "too_little_left", "not_emitted")
+KINDS = (
+    "text",
+    "address",
+    "near",
+    "contained",
+    "contains",
+    "too_little_left",
+    "not_emitted",
+    "not_sampled",
+)
 """Kinds of duplicates and near-duplicates: reasons of removal."""
 
 

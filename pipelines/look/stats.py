@@ -172,9 +172,13 @@ def source_stats(
 
     removed: dict[str, int | None] = dict.fromkeys(stages)
     for stage in stages:
-        if stage == EMIT and ingested and None not in [removed[other] for other in stages[:-1]]:
-            earlier = sum(count for count in removed.values() if count)
-            removed[stage] = sum(summary.counts["documents"] for summary in ingested) - earlier
+        if stage == EMIT:
+            others = [removed[other] for other in stages[:-1]]
+            if ingested and None not in others:
+                read = bulk(home)
+                removed[EMIT] = sum(
+                    removed_count(home, recipe, EMIT, summary, read) for summary in ingested
+                )
         elif ingested and len(found[stage]) == len(ingested):  # else not every slice is decided
             removed[stage] = _removed(home, recipe, stage, ingested, found[stage])
 

@@ -21,6 +21,7 @@ from corpora.document import (
     Findings,
     NotPage,
     Outcome,
+    PiiConfig,
     Refusal,
     Reject,
     Slice,
@@ -28,6 +29,7 @@ from corpora.document import (
     document_id,
 )
 from corpora.sources import load_source, survey_of
+from corpora.text import pii as personal_data
 from corpora.text.normalise import normalise
 from pipelines.home.documents import DOCUMENT_SCHEMA, REJECT_SCHEMA
 from pipelines.home.layout import CONCLUSION, INGEST, SURVEY, Home
@@ -252,7 +254,29 @@ def _normalised(
         refusal = Refusal("too_large", f"over {MAX_DOCUMENT_BYTES} bytes", text[:REJECT_TEXT])
         return refusal.at(record.path, record.position, record.url)
 
-    return dataclasses.replace(record, text=text, language=options.language_of(record.language))
+    record = dataclasses.replace(record, text=text, language=options.language_of(record.language))
+    return _without_personal_data(record, options.pii)
+
+
+def _without_personal_data(record: Document, pii: PiiConfig) -> Document:
+    """The document with its personal data counted and, where asked, masked."""
+    if not (pii.count or pii.mask):
+        return record
+    found = personal_data.find(record.text, pii.kinds)
+    if not found:
+        return record
+
+    examples: dict[str, str] = {}
+    for one in found:
+        examples.setdefault(one.kind, personal_data.example(record.text[one.begin : one.end]))
+    counts = dict(sorted(Counter(one.kind for one in found).items()))
+    told = {"counts": counts, "examples": examples}
+    return dataclasses.replace(
+        record,
+        text=personal_data.masked(record.text, found) if pii.mask else record.text,
+        extra={**record.extra, "pii": told},
+        marks=(*record.marks, *(f"pii_{kind}" for kind in counts)),
+    )
 
 
 def _document_row(source: str, document: Document) -> tuple[Any, ...]:

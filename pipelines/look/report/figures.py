@@ -6,6 +6,7 @@ distributions.
 """
 
 import datetime
+import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -53,6 +54,11 @@ from shards.manifest import Manifest, ShardEntry, TokenizerInfo, read_manifest
 from shards.storage import files
 
 SCHEMA_VERSION = 1
+
+PII = "pii_"
+"""The beginning of the marks of personal data."""
+
+PII_EXAMPLES = 5
 
 MAX_SHARDS = 200
 """Shards that are listed."""
@@ -137,6 +143,15 @@ class Hosts:
 
     different: int
     rows: list[ValueCount]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PersonalData:
+    """How many documents hold personal data of a kind, and some of it, masked."""
+
+    kind: str
+    documents: int
+    examples: list[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -230,6 +245,7 @@ class ReportFigures:
     similarity: list[Similarity]
     overlap: OverlapFigures
     hosts: Hosts
+    personal_data: list[PersonalData]
     dates: Dates
     tokens: Tokens
     stages: list[StageCost]
@@ -281,6 +297,7 @@ def figures(home: Home, recipe: Recipe) -> ReportFigures:
         similarity=verdicts.similarity(),
         overlap=_overlap(list(recipe.sources), counts.overlap, verdicts.duplicates),
         hosts=Hosts(different=len(found.hosts.values()), rows=found.hosts.rows("host", HOSTS)),
+        personal_data=_personal_data(home, slices),
         dates=Dates(published=_by_time(found.published), crawled=_by_time(found.crawled)),
         tokens=_tokens(manifest, found),
         stages=read_figures(home),
@@ -404,6 +421,38 @@ def _reasons_of_removed(home: Home, verdicts: Verdicts) -> list[Reason]:
         )
         for stage, reason in verdicts.keys()
     ]
+
+
+def _personal_data(home: Home, slices: list[Summary]) -> list[PersonalData]:
+    """The kinds of personal data that ingest counted, with the first examples of each."""
+    counts = Counter[str]()
+    examples: dict[str, list[str]] = {}
+    for summary in slices:
+        here = {mark: count for mark, count in summary.marks.items() if mark.startswith(PII)}
+        counts.update(here)
+        # Only slices that have what is still wanted are read.
+        if any(len(examples.get(mark, [])) < PII_EXAMPLES for mark in here):
+            for table in document_tables(home, summary, ["extra"]):
+                _add_examples(examples, table.column("extra").to_pylist())
+
+    return [
+        PersonalData(kind=mark.removeprefix(PII), documents=count, examples=examples.get(mark, []))
+        for mark, count in sorted(counts.items())
+    ]
+
+
+def _add_examples(examples: dict[str, list[str]], extras: list[str]) -> None:
+    for extra in extras:
+        if '"pii"' not in extra:
+            continue
+        told = json.loads(extra).get("pii")
+        # The user's own data may have a key of this name.
+        if not isinstance(told, dict) or not isinstance(told.get("examples"), dict):
+            continue
+        for kind, example in told["examples"].items():
+            of_kind = examples.setdefault(f"{PII}{kind}", [])
+            if len(of_kind) < PII_EXAMPLES:
+                of_kind.append(str(example))
 
 
 def _spots_of_kept(
