@@ -1,8 +1,9 @@
 """The source `files`: your own texts, tables, JSON and web pages, plain or as .gz, .zst, .xz, .bz2.
 
 A document is a file, a line, a paragraph or a row; of a web page its main text. Its position is its
-offset in bytes in the inflated file, or its row number in a table or in a JSON array. Memory is that of one document
-(`MAX_DOCUMENT_BYTES`), whatever the size of the file: a longer line is skipped as the reject
+offset in bytes in the inflated file, or its row number in a table or in a JSON array. Memory is
+that of one document (`MAX_DOCUMENT_BYTES`), whatever the size of the file: a longer line is skipped
+as the reject
 `too_large` and the next one is read. A damaged file gives its records up to the damage, and one
 reject.
 """
@@ -47,7 +48,7 @@ from corpora.inputs.complaints import in_words
 from corpora.inputs.find import find, group, kind_of
 from corpora.inputs.streams import DAMAGE, open_inflated, read_lines, what_broke
 from corpora.text.dates import parse_date, parse_moment
-from corpora.text.language import ANY, known_languages, other_language
+from corpora.text.language import ANY, UNKNOWN, known_languages, language_or_none
 from corpora.text.language_codes import language_code, same_language
 from corpora.web.page import (
     EXTRACTOR,
@@ -115,11 +116,11 @@ class FilesOptions(SourceOptions):
     """A key or column with the language of the text (en, eng, en-GB or English), which is believed:
     nothing is detected where it is set."""
     document: Literal["file", "line", "blank-line"] | None = setting(None, affects="ingest")
-    """What one document is in .txt and .md: the whole file (the default), each line, or each text between
-    blank lines. In .jsonl always each line."""
+    """What one document is in .txt and .md: the whole file (the default), each line, or each text
+    between blank lines. In .jsonl always each line."""
     encoding: str = setting("utf-8", affects="ingest")
-    """The encoding of .txt, .md, .json, .jsonl, .csv and .tsv; text that is not valid in it is rejected as
-    `bad_encoding`."""
+    """The encoding of .txt, .md, .json, .jsonl, .csv and .tsv; text that is not valid in it is
+    rejected as `bad_encoding`."""
     min_characters: int = setting(MIN_CHARACTERS, affects="ingest")
     """Reject .html pages with less text, as `too_short`."""
     detects: ClassVar[bool] = True
@@ -238,10 +239,12 @@ def _in_language(options: FilesOptions, record: Document | Reject) -> Document |
         return record
 
     # Of a page langdetect has told the language, of other texts a field of the user's.
-    other = record.language or other_language(record.text, wanted)
-    if other is None or same_language(other, wanted):
+    found = record.language or language_or_none(record.text, wanted)
+    if found is None:
+        return replace(record, language=UNKNOWN)
+    if same_language(found, wanted):
         return record
-    return Refusal("language", other, record.text[:1000]).at(
+    return Refusal("language", found, record.text[:1000]).at(
         record.path, record.position, record.url
     )
 

@@ -65,7 +65,11 @@ def parse_moment(value: object) -> datetime.datetime | None:
 
     found = _TIME.search(text)
     mail = _MAIL.match(text)
-    parts = found.groups() if found else (mail.groups()[3:] if mail else (None, None, None, None))
+    parts: tuple[str | None, ...] = (None, None, None, None)
+    if found:
+        parts = found.groups()
+    elif mail:
+        parts = mail.groups()[3:]
     hour, minute, second, zone = parts
     try:
         time = datetime.time(int(hour or 0), int(minute or 0), min(int(second or 0), 59))

@@ -98,6 +98,10 @@ class ShownPassage(TypedDict):
     cut: bool
 
 
+Passage = dict[str, Any]
+"""A repeated passage, as `passages` stores it."""
+
+
 class Step(TypedDict, total=False):
     """A twin that was removed itself, and its fate, as in `Record`."""
 
@@ -259,7 +263,7 @@ def _passages(home: Home, recipe: Recipe, summary: Summary) -> pa.ChunkedArray |
     return read_passages(home, summary)
 
 
-def _around(text: str, passages: list[dict[str, Any]]) -> list[ShownPassage]:
+def _around(text: str, passages: list[Passage]) -> list[ShownPassage]:
     """Passages of a text with `AROUND` characters before and after each."""
     shown: list[ShownPassage] = []
     for passage in passages:

@@ -32,6 +32,7 @@ from corpora.sources import load_source, survey_of
 from corpora.text import pii as personal_data
 from corpora.text.normalise import normalise
 from pipelines.home.documents import DOCUMENT_SCHEMA, REJECT_SCHEMA
+from pipelines.home.inputs import INPUTS, note_inputs
 from pipelines.home.layout import CONCLUSION, INGEST, SURVEY, Home
 from pipelines.home.set_aside import complain_of_aside
 from pipelines.home.summaries import Summary, prune, read_summary, summaries
@@ -97,7 +98,7 @@ def plan(
         tasks += plan_slices(home, recipe, Reading(name, pieces, depends))
 
     wanted = {(task.source, task.name) for task in tasks}
-    prune(home, INGEST, wanted, ("documents", "rejects"))
+    prune(home, INGEST, wanted, ("documents", "rejects", f"work/{INPUTS}"))
     return tasks
 
 
@@ -186,6 +187,7 @@ def read(home: Home, recipe: Recipe, task: SourceTask, output: files.Output) -> 
             if counts["records"] == recipe.limit:
                 break
 
+    note_inputs(home, source, task.name, dict(task.identities))
     return Result(
         counts=dict(counts),
         rejects=dict(sorted(rejects.items())),

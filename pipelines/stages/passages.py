@@ -2,10 +2,11 @@
 notices of cookies and signatures.
 
 A passage is a line of a text, a paragraph of several lines between blank ones, or three sentences
-in a row of a longer line. Two are equal when they differ only in case and white space. The first document that has it, in survivor order,
-keeps it; where the source asks for it, the others lose it. What is left is what `near` compares and
-what is encoded and exported; a document with too little left is removed. So a document is compared
-by the text of its own, and not by a licence that stands above it.
+in a row of a longer line. Two are equal when they differ only in case and white space. The first
+document that has it, in survivor order, keeps it; where the source asks for it, the others lose it.
+What is left is what `near` compares and what is encoded and exported; a document with too little
+left is removed. So a document is compared by the text of its own, and not by a licence that stands
+above it.
 
     passage-keys     per slice: a record of each passage, and the ids of the documents
     passage-counts   per part of the keys: which are repeated, how often, and where first
@@ -46,6 +47,7 @@ from pipelines.progress.ticks import tick
 from pipelines.recipe import Recipe
 from pipelines.stages.accounts import check, check_disk, total
 from pipelines.stages.job import Job
+from pipelines.stages.near.groups import Packed
 from pipelines.stages.near.signatures import survivor_order
 from pipelines.stages.stage import Pass, Result, Stage
 from pipelines.wording import several
@@ -67,6 +69,9 @@ that has it, `documents` how many have it."""
 
 PART_RECORDS = 4_000_000
 """About how many records meet in one task: 400 MB while they are sorted."""
+
+SpanRow = dict[str, Any]
+"""A repeated passage of a document, by the names of its columns."""
 
 TOO_LITTLE_LEFT = "too_little_left"
 """The reason of a document that loses so much that it is removed."""
@@ -222,7 +227,7 @@ def write_keys(home: Home, recipe: Recipe, task: Task, output: files.Output) -> 
     ids of all D documents, 16 bytes each; where each top byte begins, (257,) uint64; and D.
     """
     kept = kept_rows(home, recipe, task.ingested, before=PASSAGES)
-    parts: list[NDArray[Any]] = [np.zeros(0, RECORD)]
+    parts: list[Packed] = [np.zeros(0, RECORD)]
     ids = []
 
     for first, table in row_groups(home, task.ingested, ("id", "text", "crawled")):
@@ -252,7 +257,7 @@ def write_keys(home: Home, recipe: Recipe, task: Task, output: files.Output) -> 
 WRITE_KEYS = Pass(name=KEYS, plan=plan, address=keys_address, work=write_keys, label="Keys")
 
 
-def _read_part(address: str, part: int, parts: int) -> NDArray[Any]:
+def _read_part(address: str, part: int, parts: int) -> Packed:
     """The `RECORD`s of a slice in one part of the keys."""
     with files.open_ranges(address) as stream:
         size = stream.size()
@@ -355,7 +360,7 @@ def count(home: Home, recipe: Recipe, task: CountTask, output: files.Output) -> 
     """Write the repeated passages of a part of the keys: `REPEATED`s by slice, and where those of
     each of the S slices begin, (S + 1,) uint64."""
     listed = _listed_slices(home)
-    parts: list[NDArray[Any]] = [np.zeros(0, RECORD)]
+    parts: list[Packed] = [np.zeros(0, RECORD)]
     for index, (source, name) in enumerate(listed):
         address = home.work(KEYS, source, f"{name}.bin")
         parts.append(_read_part(address, task.part, task.parts))
@@ -437,7 +442,7 @@ def write_spans(home: Home, recipe: Recipe, task: Task, output: files.Output) ->
     with pq.ParquetWriter(output, schema, compression="zstd") as writer:
         for first, table in row_groups(home, task.ingested, ("id", "text")):
             kinds: list[str | None] = []
-            found: list[list[dict[str, Any]]] = []
+            found: list[list[SpanRow]] = []
             for number, text in enumerate(table.column("text").to_pylist()):
                 own = repeated[edges[first + number] : edges[first + number + 1]]
                 place = index << 32 | first + number
@@ -461,9 +466,7 @@ def write_spans(home: Home, recipe: Recipe, task: Task, output: files.Output) ->
     return Result(counts=counts, inputs=(task.ingested.output, *task.before))
 
 
-def _judge(
-    text: str, spans: list[dict[str, Any]], least_words: int, counts: dict[str, int]
-) -> str | None:
+def _judge(text: str, spans: list[SpanRow], least_words: int, counts: dict[str, int]) -> str | None:
     """Why a document is removed for what it loses, or None; adds it to the counts."""
     lost = [(span["begin"], span["end"]) for span in spans if span["cut"]]
     counts["documents"] += 1
@@ -482,16 +485,16 @@ def _judge(
 
 def _spans(
     text: str,
-    repeated: NDArray[Any],
+    repeated: Packed,
     names: dict[int, str],
     place: int,
     recipe: Recipe,
-) -> list[dict[str, Any]]:
+) -> list[SpanRow]:
     """The repeated passages of a document at a place, in order; parts of a repeated passage are not
     named again, and sentences that overlap become one. `elsewhere`: another document is the first
     that has it."""
     by_key = {int(record["key"]): record for record in repeated}
-    spans: list[dict[str, Any]] = []
+    spans: list[SpanRow] = []
     end = 0
 
     for passage in find_passages(text, recipe.dedup.passage_words):
@@ -516,9 +519,9 @@ def _spans(
     return spans
 
 
-def _repeated_of_slice(home: Home, index: int, slices: int) -> NDArray[Any]:
+def _repeated_of_slice(home: Home, index: int, slices: int) -> Packed:
     """The `REPEATED`s of a slice from all parts, by row."""
-    parts: list[NDArray[Any]] = [np.zeros(0, REPEATED)]
+    parts: list[Packed] = [np.zeros(0, REPEATED)]
     for summary in summaries(home, COUNTS, "all"):
         with files.open_ranges(home.work(COUNTS, "all", f"{summary.slice}.bin")) as stream:
             directory = stream.size() - (slices + 1) * 8

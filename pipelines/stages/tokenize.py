@@ -13,6 +13,7 @@ from functools import lru_cache
 import numpy as np
 import pyarrow as pa
 
+from corpora.text.language_codes import UNKNOWN
 from pipelines.chance import chance
 from pipelines.home.cuts import text_groups
 from pipelines.home.decisions import (
@@ -141,7 +142,10 @@ def tokenize(home: Home, recipe: Recipe, task: Task, output: files.Output) -> Re
                 continue
 
             texts = table.column("text").to_pylist()
-            languages = [found or language for found in table.column("language").to_pylist()]
+            languages = [
+                language if found in (None, UNKNOWN) else found
+                for found in table.column("language").to_pylist()
+            ]
             identities = table.column("id").to_pylist()
             sentences = [
                 split_sentences(text, code, recipe.shards.whitespace)

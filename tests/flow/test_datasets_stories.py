@@ -1,5 +1,5 @@
-"""The stories of a user of `datasets` (Hugging Face) and of one of datatrove: what is exported loads
-with equal rows, and what they wrote builds to equal texts."""
+"""The stories of a user of `datasets` (Hugging Face) and of one of datatrove: what is exported
+loads with equal rows, and what they wrote builds to equal texts."""
 
 import gzip
 import json

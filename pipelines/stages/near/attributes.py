@@ -2,7 +2,6 @@
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +15,7 @@ from pipelines.home.layout import EXACT, NEAR, Home, recipe_key
 from pipelines.home.summaries import SliceTask, Summary, bulk, ordered_slices
 from pipelines.recipe import Recipe
 from pipelines.stages.near.decision import CONTAINED, CONTAINS, REMOVAL, decide
-from pipelines.stages.near.groups import DECISION, grouped, read_list, write_if_new
+from pipelines.stages.near.groups import DECISION, Packed, grouped, read_list, write_if_new
 from pipelines.stages.stage import Pass, Result
 from shards.storage import files
 
@@ -57,7 +56,7 @@ def plan(home: Home, recipe: Recipe) -> list[Task]:
     for index, members in enumerate(grouped(slices)):
         removals, twin_places = removals_of.get(index, nothing_removed)
         sources = source_of_group[(twin_places >> np.uint64(32)).astype(np.int64)]
-        by_slice: list[NDArray[Any]] = []
+        by_slice: list[Packed] = []
         row = first = 0
 
         for summary in members:
@@ -139,7 +138,7 @@ def _kind(score: int) -> str:
     return "contains" if score & CONTAINS else "near"
 
 
-def _removals(home: Home, recipe: Recipe, task: Task) -> tuple[NDArray[Any], NDArray[np.int64]]:
+def _removals(home: Home, recipe: Recipe, task: Task) -> tuple[Packed, NDArray[np.int64]]:
     """The `REMOVAL`s of a slice and the numbers of their twins' sources in the recipe."""
     sources = np.repeat(np.arange(len(task.twins_in)), task.twins_in)
     if not len(sources):

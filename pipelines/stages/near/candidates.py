@@ -6,7 +6,6 @@ So the comparison reads no text. Memory is one row group of documents and the pa
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -26,6 +25,7 @@ from pipelines.stages.near.groups import (
     VERSION,
     GroupTask,
     Listed,
+    Packed,
     group_tasks,
     grouped,
     read_list,
@@ -227,7 +227,7 @@ def read_sets(stream: files.RangeFile) -> Sets:
     )
 
 
-def read_facts(stream: files.RangeFile) -> NDArray[Any]:
+def read_facts(stream: files.RangeFile) -> Packed:
     """(C,) `FACT`s of a file that `gather` wrote."""
     count, _, directory = _layout(stream)
     size = count * FACT.itemsize

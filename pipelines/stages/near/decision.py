@@ -9,7 +9,6 @@ import os
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +24,7 @@ from pipelines.stages.near.groups import (
     LONG_SCORES,
     SCORES,
     Listed,
+    Packed,
     priorities,
     read_list,
 )
@@ -74,7 +74,7 @@ def context(home: Home, recipe: Recipe, passes: tuple[str, ...] = ALL_PASSES) ->
     return Context(home, recipe, listed, np.array(of_group, np.uint32), passes)
 
 
-Removals = tuple[NDArray[Any], NDArray[np.uint64]]
+Removals = tuple[Packed, NDArray[np.uint64]]
 """(R,) `REMOVAL`s of a group by row, and (R,) the places of their twins."""
 
 
@@ -98,11 +98,11 @@ def decide(home: Home, recipe: Recipe, passes: tuple[str, ...] = ALL_PASSES) -> 
 # --- the pairs that count
 
 
-def edge_parts(of: Context) -> Iterator[NDArray[Any]]:
+def edge_parts(of: Context) -> Iterator[Packed]:
     """All verified pairs that count, in one part, or in several that no pair connects: each can be
     decided alone."""
     total = 0
-    held: list[NDArray[Any]] = [np.zeros(0, EDGE)]
+    held: list[Packed] = [np.zeros(0, EDGE)]
     # Most homes have one part; only where it would be too large is everything read again.
     for edges in counting_parts(of):
         total += len(edges)
@@ -117,7 +117,7 @@ def edge_parts(of: Context) -> Iterator[NDArray[Any]]:
         yield from _connected_parts(of, total // PART_EDGES + 1)
 
 
-def _connected_parts(of: Context, parts: int) -> Iterator[NDArray[Any]]:
+def _connected_parts(of: Context, parts: int) -> Iterator[Packed]:
     """The pairs in parts of about equal size, so that documents connected by pairs are in one part;
     the parts are kept on disk."""
     from pipelines.stages.near import kernels
@@ -138,7 +138,7 @@ def _connected_parts(of: Context, parts: int) -> Iterator[NDArray[Any]]:
             yield np.fromfile(os.path.join(folder, name), EDGE)
 
 
-def counting_parts(of: Context) -> Iterator[NDArray[Any]]:
+def counting_parts(of: Context) -> Iterator[Packed]:
     """The verified pairs that count, group by group."""
     in_long_runs = read_list(of.home, LONG_PAIRS) if LONG_SCORES in of.passes else []
     for name, groups in ((SCORES, of.listed), (LONG_SCORES, in_long_runs)):
@@ -149,7 +149,7 @@ def counting_parts(of: Context) -> Iterator[NDArray[Any]]:
                 yield counting_edges(of, edges)
 
 
-def counting_edges(of: Context, edges: NDArray[Any]) -> NDArray[Any]:
+def counting_edges(of: Context, edges: Packed) -> Packed:
     """Those of some verified pairs that count by the thresholds and scopes of their sources."""
     pairs = edge_pairs(edges)
     limit = pair_limits(of.limits, pairs)
@@ -167,17 +167,17 @@ def counting_edges(of: Context, edges: NDArray[Any]) -> NDArray[Any]:
     any_within = only_within[sources].any(axis=1)
     any_others = only_others[sources].any(axis=1)
     in_scope = np.where(is_one_source, ~any_others, ~any_within)
-    counted: NDArray[Any] = edges[(is_near | is_contained) & in_scope]
+    counted: Packed = edges[(is_near | is_contained) & in_scope]
     return counted
 
 
-def edge_pairs(edges: NDArray[Any]) -> NDArray[np.uint64]:
+def edge_pairs(edges: Packed) -> NDArray[np.uint64]:
     """(P, 2) the places (later, earlier) of verified pairs."""
     later = edges["later"] & np.uint64(EARLIER_IS_CONTAINED - 1)
     return np.stack([later, edges["earlier"]], 1)
 
 
-def _numbers(edges: NDArray[Any], bases: NDArray[np.int64]) -> NDArray[np.int64]:
+def _numbers(edges: Packed, bases: NDArray[np.int64]) -> NDArray[np.int64]:
     """(P, 2) the documents of pairs, counted through all groups."""
     pairs = edge_pairs(edges)
     groups = (pairs >> np.uint64(32)).astype(np.int64)
@@ -207,7 +207,7 @@ def containment_limits(recipe: Recipe, limit: NDArray[np.uint32]) -> NDArray[np.
 # --- who is removed
 
 
-def decide_part(of: Context, edges: NDArray[Any]) -> Iterator[tuple[int, Removals]]:
+def decide_part(of: Context, edges: Packed) -> Iterator[tuple[int, Removals]]:
     """(index of group, its removals) from verified pairs that count."""
     earlier_is_contained = edges["later"] >= np.uint64(EARLIER_IS_CONTAINED)
     pairs = edge_pairs(edges)
@@ -225,7 +225,7 @@ def decide_part(of: Context, edges: NDArray[Any]) -> Iterator[tuple[int, Removal
     large = np.where(earlier_is_contained, later, earlier)
     is_contained = ~is_near & (words[small] >= of.recipe.dedup.containment_words)
 
-    # Of one containing the other, the one of the source of higher priority is kept, else the longer.
+    # Of two, the one of the source of higher priority is kept, else the longer.
     ranks = _containment_ranks(of)[(places >> np.uint64(32)).astype(np.int64)]
     longer_goes = ranks[small] < ranks[large]
     gone = np.where(longer_goes, large, small)

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from operator import attrgetter
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +50,12 @@ MOST_GROUP_BYTES = 1 << 30
 
 MOST_GROUP_DOCUMENTS = 250_000
 """Then a group is one segment, and its pairs, which are held at once, are few."""
+
+Packed = NDArray[Any]
+"""Records of several fields, packed."""
+
+Form = np.dtype[Any]
+"""The fields of packed records."""
 
 RECORD = np.dtype([("key", "<u8"), ("row", "<u4"), ("order", "<u4")])
 """A document in a band: its row, counted through its group, and its crawl order."""

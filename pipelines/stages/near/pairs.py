@@ -7,7 +7,7 @@ meet again by longer keys (`pipelines.stages.near.long_runs`).
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,9 @@ from pipelines.stages.near.groups import (
     RECORD,
     SIGNATURES,
     VERSION,
+    Form,
     Listed,
+    Packed,
     priorities,
     read_list,
     write_list,
@@ -60,7 +62,7 @@ LATER = 1 << 63
 """Set in the own place of a record that stands in the group of the pair's later document."""
 
 
-Records = list[tuple[int, NDArray[Any]]]
+Records = list[tuple[int, Packed]]
 """(index of the group, `RECORD`s)."""
 
 
@@ -73,7 +75,7 @@ class Level:
 
     signatures: str
     pairs: str
-    record: np.dtype[Any]
+    record: Form
 
 
 FIRST = Level(SIGNATURES, PAIRS, RECORD)
@@ -297,8 +299,8 @@ def _read_segment(
     begin: int,
     bounds: NDArray[np.int64],
     task: PairsTask,
-    record: np.dtype[Any],
-) -> list[NDArray[Any]]:
+    record: Form,
+) -> list[Packed]:
     """The task's part of each band of a segment.
 
     `begin` is the number of the first band's first record; `bounds` is (bands, 257), where in its
@@ -330,7 +332,7 @@ class Runs(NamedTuple):
     next: NDArray[np.uint64]
 
 
-def _runs(recipe: Recipe, listed: list[Listed], of_band: Records, record: np.dtype[Any]) -> Runs:
+def _runs(recipe: Recipe, listed: list[Listed], of_band: Records, record: Form) -> Runs:
     """The runs of a band's records."""
     from pipelines.stages.near import kernels
 

@@ -5,7 +5,6 @@ Sets of both sides are read forward, and arrays of bounded size are held.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +24,7 @@ from pipelines.stages.near.groups import (
     VERSION,
     GroupTask,
     Listed,
+    Packed,
     group_tasks,
     grouped,
     read_list,
@@ -162,7 +162,7 @@ class Later:
 
 def _compared(
     home: Home, listed: list[Listed], here: Later, pairs: NDArray[np.uint64]
-) -> Iterator[NDArray[Any]]:
+) -> Iterator[Packed]:
     """`EDGE`s of pairs whose later documents are in memory; the earlier ones come file by file, in
     order."""
     # By the earlier document, so that each file of the others is read forward, once.
@@ -175,7 +175,7 @@ def _compared(
 
 def _compared_with(
     stream: files.RangeFile, here: Later, pairs: NDArray[np.uint64]
-) -> Iterator[NDArray[Any]]:
+) -> Iterator[Packed]:
     """`EDGE`s of pairs whose earlier documents are in one file of candidates."""
     from pipelines.stages.near import kernels
 

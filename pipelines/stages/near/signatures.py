@@ -27,7 +27,9 @@ from pipelines.stages.near.groups import (
     SCORES,
     SIGNATURES,
     VERSION,
+    Form,
     GroupTask,
+    Packed,
     group_tasks,
     grouped,
 )
@@ -95,7 +97,7 @@ def sign(home: Home, recipe: Recipe, task: GroupTask, output: files.Output) -> R
     """
     bands, _ = band_scheme(min(thresholds(recipe).values()))
     waiting = row = signed = 0
-    segment: list[tuple[NDArray[Any], ...]] = []
+    segment: list[tuple[Packed, ...]] = []
     bounds: list[NDArray[np.uint32]] = []
 
     for ingested in task.members:
@@ -152,7 +154,7 @@ def compared_rows(home: Home, recipe: Recipe, ingested: Summary) -> NDArray[np.b
 
 
 def write_segment(
-    output: files.Output, segment: list[tuple[NDArray[Any], ...]], record: np.dtype[Any]
+    output: files.Output, segment: list[tuple[Packed, ...]], record: Form
 ) -> NDArray[np.uint32]:
     """Write the keys (S, bands), rows and order (S,) of signed documents, in several pieces, as
     records of this form; returns (bands, 257) where each top byte begins."""

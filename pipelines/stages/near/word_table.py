@@ -1,5 +1,5 @@
-"""The words that near-deduplication compares: for each code point, whether it is part of a word, and
-what `str.lower` makes of it, as of Unicode 14.
+"""The words that near-deduplication compares: for each code point, whether it is part of a word,
+and what `str.lower` makes of it, as of Unicode 14.
 
 The table is built from the frozen columns of `corpora.text.unicode_table`, so every interpreter
 finds the same words. `str.lower` makes two characters of U+0130 alone, and looks at the neighbours

@@ -4,6 +4,7 @@ are compared with and not emitted."""
 import json
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import looked
 import pyarrow.parquet as pq
@@ -141,7 +142,7 @@ def test_passages_by_counting(slice_bytes: int, tmp_path: Path) -> None:
 
     opened, recipe = open_home(home)
     ids: list[str] = []
-    found: list[list[dict[str, object]]] = []
+    found: list[list[dict[str, Any]]] = []
     for summary in ordered_slices(opened, recipe):
         table = pq.read_table(opened.attributes("passages", "a", summary.slice))
         ids += table.column("id").to_pylist()
@@ -149,7 +150,7 @@ def test_passages_by_counting(slice_bytes: int, tmp_path: Path) -> None:
 
     for number, (text, spans) in enumerate(zip(texts, found)):
         # several repeated lines in a row end the text, so they are told one by one
-        told = {text[span["begin"] : span["end"]].strip("\n"): span for span in spans}  # type: ignore[misc]
+        told = {text[span["begin"] : span["end"]].strip("\n"): span for span in spans}
         repeated = [line for line in text.split("\n") if len(holders[line]) > 1]
         assert list(told) == repeated
         for line, span in told.items():
