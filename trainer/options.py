@@ -55,6 +55,9 @@ class Pretrain:
         (), "", "while training", common=False
     )
     """Also log to this tracker; repeat the flag for both."""
+    ranks_timeout: float = flag(10.0, "X", "while training", common=False)
+    """On several ranks: end a rank that has waited this many minutes for the others, and say what
+    it waited for. Default: 10."""
     settings: Recipe = Recipe()
     """The settings of the recipe."""
 
@@ -116,6 +119,39 @@ class Show:
     """With --sample: the shards; repeat the flag for several. Default: those of the run."""
     recipe: str = flag("", "NAME")
     """With --sample: the recipe. Default: that of the run."""
+    json: bool = flag(False)
+    """Print one JSON object on stdout."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """Tell at which steps a run was trained on a document: computed from the order of its samples,
+    which no log keeps."""
+
+    run: str = flag("", "RUN", "arguments", positional=True)
+    """Folder of the run."""
+    ids: tuple[str, ...] = flag((), "ID", "arguments", positional=True)
+    """The ids of documents, as corpus show and the shards have them."""
+    until: str = flag("", "N|end")
+    """The last step to look at; end is the last one that the recipe plans. Default: the step of the
+    newest checkpoint."""
+    shards: tuple[str, ...] = flag((), "DIR")
+    """The shards of the run, where they are now; repeat the flag for several."""
+    json: bool = flag(False)
+    """Print one JSON object on stdout."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """Tell which documents a step of a run is trained on, with their sources and addresses. The
+    step may lie ahead."""
+
+    run: str = flag("", "RUN", "arguments", positional=True)
+    """Folder of the run."""
+    step: str = flag("", "N", "arguments", positional=True)
+    """The step, counted from 1."""
+    shards: tuple[str, ...] = flag((), "DIR")
+    """The shards of the run, where they are now; repeat the flag for several."""
     json: bool = flag(False)
     """Print one JSON object on stdout."""
 
