@@ -160,6 +160,7 @@ def save(
         remove_temporary(parent)
         temporary.mkdir()
         write_files(temporary, model, optimizer, state)
+        flush(temporary)
         if target.exists():  # a damaged checkpoint of the same step
             os.replace(target, parent / f"{TEMPORARY}old-{target.name}")
         os.replace(temporary, target)

@@ -38,7 +38,10 @@ def matthews(gold: Numbers, predicted: Numbers) -> float:
     """Matthews' correlation; with three labels the one of Gorodkin 2004, R3."""
     from sklearn.metrics import matthews_corrcoef
 
-    return float(matthews_corrcoef(gold, predicted))
+    with warnings.catch_warnings():
+        # It warns of one class only, of which it gives 0.
+        warnings.simplefilter("ignore")
+        return float(matthews_corrcoef(gold, predicted))
 
 
 def pearson(gold: Numbers, predicted: Numbers) -> float:
