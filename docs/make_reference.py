@@ -47,6 +47,7 @@ MANIFEST = (("", "Manifest"), ("tokenizer", "TokenizerInfo"), ("shards[]", "Shar
 
 REJECT_FILES = (
     "corpora/files/source.py",
+    "corpora/files/tables.py",
     "corpora/cc_news/source.py",
     "corpora/guard.py",
     "corpora/web/extract.py",
