@@ -42,6 +42,7 @@ from corpora.web.page import (
     MAX_PAGE_BYTES,
     MIN_CHARACTERS,
     PAGE_PACKAGES,
+    Extraction,
     Page,
     PageSettings,
 )
@@ -84,6 +85,8 @@ class FilesOptions(SourceOptions):
     `bad_encoding`."""
     min_characters: int = setting(MIN_CHARACTERS, affects="ingest")
     """Reject .html pages with less text, as `too_short`."""
+    extraction: Extraction = setting("cascade", affects="ingest")
+    """How the text of .html is found: cascade, fast or default, as for cc_news."""
     detects: ClassVar[bool] = True
 
     def detectable(self) -> tuple[str, ...] | None:
@@ -110,7 +113,7 @@ class FilesOptions(SourceOptions):
 
 def source() -> Source:
     """The source `files`."""
-    return Source(options=FilesOptions, slices=slices, read=read, version=3, packages=PAGE_PACKAGES)
+    return Source(options=FilesOptions, slices=slices, read=read, version=4, packages=PAGE_PACKAGES)
 
 
 def slices(options: FilesOptions) -> Iterator[Slice]:
@@ -274,7 +277,10 @@ def _page(options: FilesOptions, part: Part, content: bytes) -> Document | Rejec
     # Of a language that langdetect does not know, its word is worth nothing.
     is_known = options.language == ANY or options.language in known_languages()
     settings = PageSettings(
-        language=options.language if is_known else ANY, min_characters=options.min_characters
+        language=options.language if is_known else ANY,
+        min_characters=options.min_characters,
+        extraction=options.extraction,
+        ftfy=options.ftfy,
     )
     page: Page | Refusal = shared_guard(EXTRACTOR).call(content, settings=settings)
     if isinstance(page, Refusal):
