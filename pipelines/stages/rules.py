@@ -37,7 +37,7 @@ from pipelines.stages.stage import Pass, Result, Stage
 from shards.errors import UserError
 from shards.storage import files
 
-VERSION = 1
+VERSION = 2
 
 COLUMNS = ("english", *RECORD_MEASURES[1:], *LIST_MEASURES, *MEASURES)
 """The measures that every text gets, in the order of the file."""
