@@ -116,6 +116,7 @@ REJECTS: Final = {
         "archive that is cut off, or a wiki page without an end"
     ),
     "undated": "a page that names no possible day of its own, with `require_date`",
+    "bad_row": "a row of .csv or .tsv that cannot be parsed",
     "unknown_format": "a file whose name has no ending that the source reads",
     "unreadable": "a file without read permission, or that no longer exists",
     "unsupported_compression": "a member of a zip that is neither stored nor deflated",
@@ -127,12 +128,23 @@ DUPLICATES: Final = {
     "text": "the text is equal to that of an earlier document, apart from case and white space",
     "address": "the page was crawled from the same URL as an earlier one, however it is spelled",
     "near": "the document shares at least `threshold` of its shingles with an earlier one",
+    "contains": (
+        "a shorter document of a source of higher priority has at least `containment` of its "
+        "shingles in this one, and the two share half of all their shingles"
+    ),
     "contained": (
         "a longer document holds at least `containment` of its shingles, though the two are too "
         "different to be near-duplicates"
     ),
 }
 """Kind of a duplicate -> what it means, as a reason of removal."""
+
+WITHOUT_TWIN: Final = {
+    "too_little_left": "fewer than `passage_left` words are left without its repeated passages",
+    "not_emitted": "its source is only compared with: `emit` is false",
+    "not_sampled": "its draw is not below `keep` of its source",
+}
+"""Reason of a removal that no other document replaces -> what it means."""
 
 ARCHIVE_KINDS: Final = {
     "warcinfo": "the record that describes an archive, or the head of an ARC file",
@@ -162,7 +174,7 @@ def meaning(stage: str, reason: str) -> str:
     if stage == "rules":
         return OWN_RULE if ":" in reason else rule_sentences().get(reason, "")
     if stage != "ingest":
-        return DUPLICATES.get(reason, "")
+        return {**DUPLICATES, **WITHOUT_TWIN}.get(reason, "")
 
     known: Mapping[str, str] = REJECTS
     return known.get(_STATUS.sub("http_Nxx", reason), "")

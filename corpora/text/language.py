@@ -26,7 +26,7 @@ import pycld2
 from langdetect.detector_factory import PROFILES_DIRECTORY, DetectorFactory
 from langdetect.lang_detect_exception import LangDetectException
 
-UNKNOWN = "und"
+from corpora.text.language_codes import UNKNOWN
 
 ANY = "any"
 
@@ -416,7 +416,15 @@ def _certain_other(shares: dict[str, int], wanted: str) -> str | None:
 
 def other_language(text: str, wanted: str) -> str | None:
     """The language of a text of any length if it is another than `wanted`; None if it is wanted or
-    cannot be told, as of a name, a table of figures, and where `wanted` is none of `told_apart`.
+    cannot be told. As `language_or_none`."""
+    found = language_or_none(text, wanted)
+    return None if found == wanted else found
+
+
+def language_or_none(text: str, wanted: str) -> str | None:
+    """The language of a text of any length: `wanted`, another, or None if it cannot be told, as of
+    a name or a table of figures. Where `wanted` is none of `told_apart`, the text is taken to be in
+    it.
 
     pycld2 judges first: 0.05 ms. Where it is not sure and the text is no shorter than a sentence,
     langdetect has the final word, if it knows the language. On the 120 sentences of the test data
@@ -424,7 +432,7 @@ def other_language(text: str, wanted: str) -> str | None:
     others; both are fewer with longer texts.
     """
     if wanted not in told_apart():
-        return None
+        return wanted
     sample = text
     if len(text) > _LONG_CHARACTERS:
         begins = [len(text) * fifths // 10 for fifths in (2, 5, 8)]
@@ -436,7 +444,7 @@ def other_language(text: str, wanted: str) -> str | None:
     if shares:
         own = _CLD2_NAMES.get(wanted, wanted)
         if next(iter(shares)) == own or shares.get(own, 0) >= _GATE_SHARE:
-            return None
+            return wanted
         other = _certain_other(shares, own)
         if other:
             return other
@@ -445,4 +453,6 @@ def other_language(text: str, wanted: str) -> str | None:
     if name not in known_languages() or _letters(sample) < _FEW_LETTERS:
         return None
     found = detect_language(sample.strip(), name)
-    return None if found in (name, UNKNOWN) else found
+    if found == UNKNOWN:
+        return None
+    return wanted if found == name else found

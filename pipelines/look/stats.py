@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from corpora.quality.reasons import NOT_PAGES
 from pipelines.home.decisions import (
+    DUPLICATE_STAGES,
     REMOVING_STAGES,
     current,
     removed_by_rule,
@@ -19,6 +20,7 @@ from pipelines.home.decisions import (
 )
 from pipelines.home.layout import (
     CONCLUSION,
+    EMIT,
     INGEST,
     RULES,
     SHARDS,
@@ -34,7 +36,7 @@ from shards.storage import files
 
 SCHEMA_VERSION = 1
 
-COUNTED = (INGEST, *REMOVING_STAGES, TOKENIZER, TOKENIZE, SHARDS)
+COUNTED = (INGEST, *REMOVING_STAGES[:-1], TOKENIZER, TOKENIZE, SHARDS)
 """Folders of summaries whose slices are counted, in the order of a build."""
 
 READS_ARCHIVES = ("cc_news", "openwebtext", "stories")
@@ -67,7 +69,8 @@ class SourceStats:
     `records`: all that were read: documents, rejects and `not_pages`, the records that hold no page
     by their kind, which count in no share; `rejects`: records by reason; `removed`: documents by
     stage; `rules`: the documents that `removed["rules"]` counts, by the first rule that fired;
-    `marks`: documents by the mark that their source gave them; `bytes`, `sentences`, `tokens`: of
+    `marks`: documents by the mark that their source gave them, and by the tasks of whose test sets
+    they hold a passage; `bytes`, `sentences`, `tokens`: of
     the kept text, in UTF-8; `unknown`: the tokens that are the unknown one, only where the
     vocabulary is not lossless.
     """
@@ -128,7 +131,7 @@ class Stats:
 
 def stats(home: Home, recipe: Recipe) -> Stats:
     """Sum up the summaries of a home."""
-    deduplicating = [stage for stage in removing_stages(recipe) if stage != RULES]
+    deduplicating = [stage for stage in removing_stages(recipe) if stage in DUPLICATE_STAGES]
     overlap: Overlap = {stage: {} for stage in deduplicating}
     sources = {name: source_stats(home, recipe, name, overlap) for name in recipe.sources}
     total = _total(list(sources.values()))
@@ -170,7 +173,14 @@ def source_stats(
 
     removed: dict[str, int | None] = dict.fromkeys(stages)
     for stage in stages:
-        if ingested and len(found[stage]) == len(ingested):  # else not every slice is decided
+        if stage == EMIT:
+            others = [removed[other] for other in stages[:-1]]
+            if ingested and None not in others:
+                read = bulk(home)
+                removed[EMIT] = sum(
+                    removed_count(home, recipe, EMIT, summary, read) for summary in ingested
+                )
+        elif ingested and len(found[stage]) == len(ingested):  # else not every slice is decided
             removed[stage] = _removed(home, recipe, stage, ingested, found[stage])
 
     # the rules are reckoned from the measures: reading all summaries at once saves a read per slice
@@ -185,6 +195,8 @@ def source_stats(
             is_counted = removed.get(stage) is not None
             _add_overlap(overlap, stage, name, recipe, found[stage] if is_counted else None)
 
+    # Beside those of the source there are marks of what documents hold of test sets.
+    measured = summaries(home, RULES, name) if recipe.sources[name].rules.test_sets else []
     rejects, not_pages = _refused(recipe, name, ingested)
     return SourceStats(
         records=_sum(ingested, "records"),
@@ -193,7 +205,7 @@ def source_stats(
         documents=_sum(ingested, "documents"),
         removed=removed,
         rules=dict(by_rule),
-        marks=_in_natural_order(_added(summary.marks for summary in ingested)),
+        marks=_in_natural_order(_added(summary.marks for summary in [*ingested, *measured])),
         kept=_sum(encoded, "kept") if is_encoded else None,
         bytes=_sum(encoded, "bytes") if is_encoded else None,
         sentences=_sum(encoded, "sentences") if is_encoded else None,

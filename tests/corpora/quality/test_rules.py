@@ -22,6 +22,7 @@ from corpora.quality.rules import (
     PROFILES,
     RECORD_MEASURES,
     RULES,
+    TEST_SET_NGRAMS,
     TOKENS,
     RulesConfig,
     asked,
@@ -525,7 +526,7 @@ def test_own_functions_are_true_or_compared() -> None:
 
 
 def test_every_rule_reads_measures_that_are_taken() -> None:
-    taken = {*MEASURES, *RECORD_MEASURES, TOKENS}
+    taken = {*MEASURES, *RECORD_MEASURES, TOKENS, TEST_SET_NGRAMS}
     assert all({*rule.columns()} <= taken for rule in RULES.values())
     assert [entry.name for entry in fields(RulesConfig) if "rule" in entry.metadata] == list(RULES)
     assert replace(RulesConfig(), profile="c4") == RulesConfig(profile="c4")
