@@ -1,4 +1,5 @@
-"""`trainer`: pretrain, evaluate, export, show, seen, step, compare, recipes.
+"""`trainer`: pretrain, evaluate, export, show, seen, step, compare, finetune, predict, ensemble,
+score, submit, recipes.
 
 The options of each command are in `trainer/options.py`. Heavy imports wait until a command needs
 them, so that help is quick.
@@ -57,6 +58,9 @@ Pretrain a RoBERTa, a BERT or a SpanBERT on shards.
   seen       tell when a document was trained on: trainer seen RUN ID
   step       tell what a step was trained on: trainer step RUN N
   compare    train the rows of a table of the RoBERTa paper: trainer compare 2 --shards DIR
+  finetune   fine-tune on a task:           trainer finetune --task TASK --data DIR --init RUN ...
+  predict    predict new examples:          trainer predict --run RUN --data FILE --out FILE
+  ensemble   average several models:        trainer ensemble RUN RUN --data FILE --out FILE
   score      score predictions:             trainer score --task TASK --data FILE --predictions FILE
   submit     write a leaderboard's file:    trainer submit --predictions DIR --out glue.zip
   recipes    list the built-in recipes by table, or print one: trainer recipes [NAME]
@@ -341,7 +345,12 @@ def export(arguments: list[str]) -> int:
     required("--run", options.run, "name the run: trainer export --run RUN --out DIR")
     required("--out", options.out, "name a new folder: trainer export --run RUN --out DIR")
 
-    from trainer.export import export
+    from trainer.tasks.info import has_task
+
+    if has_task(Path(options.run)):
+        from trainer.tasks.export import export_task as export
+    else:
+        from trainer.export import export
 
     done = export(Path(options.run), Path(options.out), options.step)
     if options.json:
@@ -473,6 +482,8 @@ def compare(arguments: list[str]) -> int:
         raise UserError(f"--seeds: {options.seeds} is not at least 1", "for example --seeds 3")
     for directory in options.shards:
         refuse_remote(directory)
+    if options.tasks and not Path(options.tasks).is_dir():
+        raise UserError(f"--tasks {options.tasks}: no such folder", "check the path")
 
     from trainer import compare
     from trainer.scales import SCALES
@@ -486,6 +497,7 @@ def compare(arguments: list[str]) -> int:
         out=Path(options.out or f"compare-{options.scale}"),
         device=options.device,
         base=options.base,
+        tasks=options.tasks,
     )
     results = compare.compare(plan, lambda text: print(text, file=sys.stderr, flush=True))
     if options.json:
@@ -493,6 +505,27 @@ def compare(arguments: list[str]) -> int:
     else:
         print(compare.describe(plan, results))
     return 1 if any(result.errors for result in results) else 0
+
+
+def finetune(arguments: list[str]) -> int:
+    """`trainer finetune`."""
+    from trainer.tasks.commands import finetune
+
+    return finetune(arguments)
+
+
+def predict(arguments: list[str]) -> int:
+    """`trainer predict`."""
+    from trainer.tasks.commands import predict
+
+    return predict(arguments)
+
+
+def ensemble(arguments: list[str]) -> int:
+    """`trainer ensemble`."""
+    from trainer.tasks.commands import ensemble
+
+    return ensemble(arguments)
 
 
 def score(arguments: list[str]) -> int:
@@ -569,6 +602,9 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "seen": seen,
     "step": step,
     "compare": compare,
+    "finetune": finetune,
+    "predict": predict,
+    "ensemble": ensemble,
     "score": score,
     "submit": submit,
     "recipes": recipes,

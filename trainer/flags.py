@@ -25,12 +25,15 @@ Default = TypeVar("Default")
 # The recipe's settings that `--help` lists; `--help-all` lists the others too.
 COMMON_SETTINGS = (
     "steps",
+    "epochs",
     "batch",
     "micro_batch",
     "keep_best",
     "data.format",
     "data.length",
     "optim.lr",
+    "patience",
+    "restarts",
 )
 
 COLUMNS = 100

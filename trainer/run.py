@@ -31,7 +31,7 @@ from trainer.data.gather import word_kinds
 from trainer.data.samples import Data, open_training
 from trainer.display import Display, tell
 from trainer.log import read_log
-from trainer.models.pretraining import PretrainingModel, build
+from trainer.models.pretraining import EncoderModel, PretrainingModel, build
 from trainer.optim import flatten_gradients, make_adamw
 from trainer.ranks import World
 from trainer.run_info import RunInfo
@@ -354,7 +354,7 @@ def prepare(
     return model.train(), optimizer, gradient
 
 
-def broadcast(model: PretrainingModel, optimizer: torch.optim.AdamW) -> None:
+def broadcast(model: EncoderModel, optimizer: torch.optim.AdamW) -> None:
     """Give all ranks the weights and moments of rank 0."""
     tensors: list[Tensor] = list(model.parameters())
     for state in optimizer.state.values():
