@@ -37,6 +37,8 @@ _MOJIBAKE = re.compile(
     f"|(?:[\u00e0-\u00ef]{_ANY}{_ANY}){{2,}}"  # scripts of Asia
 )
 
+_BYTES = {character: code for code, character in WINDOWS_1252.items()}
+
 _TEXT_NODE = re.compile(r"[^<>]+")
 
 
@@ -84,4 +86,14 @@ def _mended(run: str, mend: Callable[[str], str]) -> str:
     """A run of text; one without mojibake stays as it is, whatever else ftfy would change."""
     if run.isascii() or not _MOJIBAKE.search(run):
         return run
-    return mend(run)
+    # ftfy leaves a place alone that is the only one of its run.
+    return _MOJIBAKE.sub(lambda place: _decoded(place[0]), mend(run))
+
+
+def _decoded(place: str) -> str:
+    """The characters that a place was before it was decoded as windows-1252; the place as it is if
+    its bytes are no UTF-8."""
+    try:
+        return bytes(_BYTES.get(char, ord(char)) for char in place).decode()
+    except (UnicodeDecodeError, ValueError):
+        return place
