@@ -75,6 +75,7 @@ def _print(found: "Contamination", most: int) -> None:
         table.append((task, *map(number, counts)))
     print_table(table)
 
+    # Those that hold most come first; ids decide between equals, so the list is always the same.
     shown = sorted(found.documents, key=lambda row: (-row.ngrams, row.source, row.id, row.task))
     for row in shown[:most]:
         state = {True: "kept", False: "removed", None: "not decided yet"}[row.kept]
