@@ -149,6 +149,8 @@ def test_it_is_kept_beside_the_documents(
     counts = stats(kept_home)["sources"]["mine"]
     assert (counts["marks"], counts["kept"]) == (marks, None)
     assert "rules" not in counts["removed"]
+    slices = len(list(Path(kept_home, "attributes", "rules", "mine").iterdir()))
+    assert f"rules      {slices}\n" in corpus("status", kept_home)[1]
 
     numbers = own_ids(kept_home)
     stored = {}
