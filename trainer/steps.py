@@ -13,7 +13,7 @@ state before it is saved. Since batches are counted, the resumed run draws the s
 
 from trainer.checkpoint import State
 from trainer.gradients import add_up_gradients, count
-from trainer.guard import skip, watch_loss
+from trainer.guard import skip, warn_of_no_labels, watch_loss
 from trainer.metrics import Meter
 from trainer.stop import StopFlag
 from trainer.training import Micro, Source, Training
@@ -43,6 +43,7 @@ def take_steps(
         if totals.is_void:
             break
 
+        warn_of_no_labels(training, totals)
         if not totals.is_finite:
             state = skip(training, state, totals)
             continue

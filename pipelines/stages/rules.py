@@ -49,7 +49,7 @@ from shards.storage import files
 if TYPE_CHECKING:  # numba is not loaded where no test set is asked for
     from corpora.contamination.passages import Passages
 
-VERSION = 1
+VERSION = 2
 
 COLUMNS = ("english", *RECORD_MEASURES[1:], *LIST_MEASURES, *MEASURES)
 """The measures that every text gets, in the order of the file."""

@@ -169,6 +169,7 @@ class Loader:
         micro = self.share.micro
         arrays = arrays_of(buffer, self.masker, micro)
         epochs, samples = self.order.samples(place, micro)
+        self.masker.data.refuse_cut(epochs, samples)
         buffer.masked = self.masker.fill(epochs, samples, arrays)
         buffer.tokens = int(arrays.lengths.sum())
 
