@@ -70,8 +70,8 @@ def _of_recipe(recipe: "Recipe") -> tuple[str, ...]:
 def _print(found: "Contamination", most: int) -> None:
     head = ("test set", "examples", "found", "documents", "kept")
     table: list[tuple[str, ...]] = [head]
-    for task, row in found.tasks.items():
-        counts = (row.examples, row.found, row.documents, row.kept)
+    for task, figures in found.tasks.items():
+        counts = (figures.examples, figures.found, figures.documents, figures.kept)
         table.append((task, *map(number, counts)))
     print_table(table)
 
