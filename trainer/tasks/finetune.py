@@ -27,9 +27,10 @@ from trainer.compare_ranks import refuse_different, refuse_micro_batch
 from trainer.config import ModelConfig, Recipe, micro_batch
 from trainer.data.loader import Share
 from trainer.display import Display
-from trainer.log import Log, require_trackers
+from trainer.log import Log
 from trainer.models.sizes import count_parameters
 from trainer.optim import flatten_gradients, make_adamw
+from trainer.pretrain import out_of_memory
 from trainer.ranks import World, choose_device, join
 from trainer.run import broadcast, make_autocast, resolve_precision
 from trainer.steps import take_steps
@@ -47,6 +48,7 @@ from trainer.tasks.outputs import outputs
 from trainer.tasks.settings import Finetuning, as_recipe, chance_step
 from trainer.tasks.splits import Maker, Split, head_of
 from trainer.tasks.texts import open_encoder
+from trainer.trackers import require_trackers
 from trainer.training import Training
 from trainer.watch import Watch
 
@@ -110,13 +112,12 @@ def finetune(job: TuningJob) -> int:
 
         try:
             return with_restarts(job, world, watch)
-        except torch.cuda.OutOfMemoryError:
-            micro = micro_batch(as_recipe(job.settings, ModelConfig(), 1), world.ranks)
-            raise UserError(
-                f"the GPU has no room for micro-batches of {micro} examples",
-                f"use --micro-batch {max(1, micro // 2)}",
-                3,
-            ) from None
+        except RuntimeError as error:
+            recipe = as_recipe(job.settings, ModelConfig(), 1)
+            fault = out_of_memory(recipe, world, error)
+            if fault is None:
+                raise
+            raise fault from None
 
 
 def with_restarts(job: TuningJob, world: World, watch: Watch) -> int:
@@ -244,7 +245,7 @@ def train_once(
             broadcast(model, optimizer)
         model.train()
 
-        log = Log(job.run, state.step, job.track) if world.is_first else None
+        log = Log(job.run, state, job.track) if world.is_first else None
         stop = stack.enter_context(closing(StopFlag(recipe.max_hours, watch)))
         autocast = make_autocast(recipe, world.device)
 
