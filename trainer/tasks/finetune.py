@@ -30,6 +30,7 @@ from trainer.display import Display
 from trainer.log import Log
 from trainer.models.sizes import count_parameters
 from trainer.optim import flatten_gradients, make_adamw
+from trainer.pretrain import out_of_memory
 from trainer.ranks import World, choose_device, join
 from trainer.run import broadcast, make_autocast, resolve_precision
 from trainer.steps import take_steps
@@ -111,13 +112,12 @@ def finetune(job: TuningJob) -> int:
 
         try:
             return with_restarts(job, world, watch)
-        except torch.cuda.OutOfMemoryError:
-            micro = micro_batch(as_recipe(job.settings, ModelConfig(), 1), world.ranks)
-            raise UserError(
-                f"the GPU has no room for micro-batches of {micro} examples",
-                f"use --micro-batch {max(1, micro // 2)}",
-                3,
-            ) from None
+        except RuntimeError as error:
+            recipe = as_recipe(job.settings, ModelConfig(), 1)
+            fault = out_of_memory(recipe, world, error)
+            if fault is None:
+                raise
+            raise fault from None
 
 
 def with_restarts(job: TuningJob, world: World, watch: Watch) -> int:
