@@ -1,11 +1,14 @@
-"""`trainer`: pretrain, evaluate, export, show, seen, step, compare, recipes.
+"""`trainer`: pretrain, evaluate, export, show, seen, step, compare, finetune, predict, ensemble,
+score, submit, recipes.
 
 The options of each command are in `trainer/options.py`. Heavy imports wait until a command needs
 them, so that help is quick.
 """
 
 import dataclasses
+import faulthandler
 import json
+import math
 import os
 import sys
 from collections.abc import Callable
@@ -26,9 +29,20 @@ from trainer.config import (
     require,
     with_steps,
 )
-from trainer.display import tell
+from trainer.display import report, tell
 from trainer.flags import parse
-from trainer.options import Compare, Evaluate, Export, Pretrain, Recipes, Seen, Show, Step
+from trainer.options import (
+    Compare,
+    Evaluate,
+    Export,
+    Pretrain,
+    Recipes,
+    Score,
+    Seen,
+    Show,
+    Step,
+    Submit,
+)
 from trainer.run_info import find_shards
 from trainer.tables import TABLES, recipes_of, tables_of
 
@@ -46,6 +60,11 @@ Pretrain a RoBERTa, a BERT or a SpanBERT on shards.
   seen       tell when a document was trained on: trainer seen RUN ID
   step       tell what a step was trained on: trainer step RUN N
   compare    train the rows of a table of the RoBERTa paper: trainer compare 2 --shards DIR
+  finetune   fine-tune on a task:           trainer finetune --task TASK --data DIR --init RUN ...
+  predict    predict new examples:          trainer predict --run RUN --data FILE --out FILE
+  ensemble   average several models:        trainer ensemble RUN RUN --data FILE --out FILE
+  score      score predictions:             trainer score --task TASK --data FILE --predictions FILE
+  submit     write a leaderboard's file:    trainer submit --predictions DIR --out glue.zip
   recipes    list the built-in recipes by table, or print one: trainer recipes [NAME]
 
 trainer COMMAND --help lists the options of a command. On several GPUs (the -- keeps torchrun from
@@ -54,12 +73,29 @@ reading the trainer's options):
   torchrun --nproc-per-node 8 -m trainer.cli -- pretrain --shards DIR --run RUN
 """
 
+# A week in minutes; torch refuses longer ones.
+LONGEST_TIMEOUT = 7 * 24 * 60
+
+# What of the model may be chosen for weights that are there already.
+FREE_WITH_INIT = ("--model.dropout", "--model.attention-dropout")
+
 COPY_TOOLS = {"s3": "aws s3 cp --recursive", "gs": "gcloud storage cp -r", "hdfs": "hdfs dfs -get"}
 
 
 def print_json(content: dict[str, object]) -> None:
     """Print the one object of `--json`."""
-    print(json.dumps({"schema_version": 1, **content}))
+    print(json.dumps(without_nan({"schema_version": 1, **content})))
+
+
+def without_nan(value: object) -> object:
+    """A value for JSON, which has neither nan nor the infinities: they become null."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: without_nan(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [without_nan(item) for item in value]
+    return value
 
 
 def required(name: str, value: object, hint: str) -> None:
@@ -78,9 +114,13 @@ def pretrain(arguments: list[str]) -> int:
     refuse_plan_flags(options)
     options = with_shards(options)
     recipe = complete_recipe(options, base, arguments)
+    if options.init:
+        refuse_shape_flags(arguments)
     if options.dry_run:
         return dry_run(options, recipe)
     required("--run", options.run, "name a folder for the run: --run RUN")
+    limit = options.ranks_timeout
+    require(0 < limit <= LONGEST_TIMEOUT, "--ranks-timeout", limit, "above 0, at most 10080")
 
     from trainer import pretrain
     from trainer.run import Job
@@ -96,6 +136,7 @@ def pretrain(arguments: list[str]) -> int:
             init=options.init or None,
             init_step=options.init_step,
             track=options.track,
+            ranks_timeout=options.ranks_timeout,
         )
     )
 
@@ -131,8 +172,14 @@ def base_recipe(arguments: list[str]) -> Recipe:
         return load_recipe(values["--recipe"])
 
     run = Path(values["--run"])
-    if values["--run"] and "--resume" in arguments and (run / "recipe.toml").exists():
-        return load_run_recipe(run)
+    if values["--run"] and "--resume" in arguments:
+        if (run / "recipe.toml").exists():
+            return load_run_recipe(run)
+        if (run / "checkpoints").is_dir():
+            raise UserError(
+                f"{run / 'recipe.toml'}: missing, so the settings of the run are not known",
+                "give the --recipe and the flags that it was started with",
+            )
     return load_recipe("roberta-base")
 
 
@@ -162,6 +209,17 @@ def given_settings(options: Pretrain, recipe: Recipe, arguments: list[str]) -> d
         if flags & {f"--{flag}", f"--{table}{dot}no-{name}"}:
             given[key] = value
     return given
+
+
+def refuse_shape_flags(arguments: list[str]) -> None:
+    """Raise `UserError` for a flag that --init has no use for: the shape is that of the weights."""
+    for word in arguments:
+        flag = word.partition("=")[0].replace("_", "-")
+        if flag.startswith("--model.") and flag not in FREE_WITH_INIT:
+            raise UserError(
+                f"{flag}: with --init the model has the shape of the weights that it starts from",
+                f"leave out {flag}, or --init",
+            )
 
 
 def parse_mix(words: tuple[str, ...]) -> dict[str, float]:
@@ -195,7 +253,9 @@ def dry_run(options: Pretrain, recipe: Recipe) -> int:
     from trainer.ranks import choose_device
 
     devices = options.devices or int(os.environ.get("WORLD_SIZE", "1"))
-    require(devices >= 1, "--devices", devices, "at least 1")
+    require(1 <= devices <= 10**6, "--devices", devices, "from 1 to 1,000,000")
+    speed = options.tokens_per_second
+    require(0 <= speed and math.isfinite(speed), "--tokens-per-second", speed, "at least 0")
     if options.device_kind:
         machine = budget.assumed_machine(options.device_kind, devices)
     else:
@@ -225,10 +285,11 @@ def plan_shards(
     import shards
     from trainer import budget
     from trainer.data.order import make_order
-    from trainer.data.samples import open_training
+    from trainer.data.samples import open_training, refuse_same_twice
     from trainer.run import resolve
 
     data = open_training(options.shards, recipe.data)
+    refuse_same_twice(data)
     # A run reads these too, so a plan finds what is missing.
     for directory in options.shards:
         shards.open(directory, "valid")
@@ -274,6 +335,7 @@ def evaluate(arguments: list[str]) -> int:
     """`trainer evaluate`."""
     options = parse(Evaluate, "evaluate", arguments)
     required("--run", options.run, "name the run: trainer evaluate --run RUN")
+    require(options.samples >= 0, "--samples", options.samples, "at least 0")
     run = Path(options.run)
     directories = options.shards or find_shards(run, f"trainer evaluate --run {in_command(run)}")
 
@@ -306,7 +368,12 @@ def export(arguments: list[str]) -> int:
     required("--run", options.run, "name the run: trainer export --run RUN --out DIR")
     required("--out", options.out, "name a new folder: trainer export --run RUN --out DIR")
 
-    from trainer.export import export
+    from trainer.tasks.info import has_task
+
+    if has_task(Path(options.run)):
+        from trainer.tasks.export import export_task as export
+    else:
+        from trainer.export import export
 
     done = export(Path(options.run), Path(options.out), options.step)
     if options.json:
@@ -361,6 +428,7 @@ def show_sample(options: Show, place: int) -> int:
     """`trainer show RUN --sample N`."""
     if not options.run and not options.shards:
         raise UserError("RUN: missing", "name a run, or give --shards")
+    require(0 <= place < 2**62, "--sample", place, "from 0 to 2^62")
     command = f"trainer show {in_command(options.run)} --sample {place}"
     directories = options.shards or find_shards(Path(options.run), command)
     if options.run and not options.recipe:
@@ -438,6 +506,8 @@ def compare(arguments: list[str]) -> int:
         raise UserError(f"--seeds: {options.seeds} is not at least 1", "for example --seeds 3")
     for directory in options.shards:
         refuse_remote(directory)
+    if options.tasks and not Path(options.tasks).is_dir():
+        raise UserError(f"--tasks {options.tasks}: no such folder", "check the path")
 
     from trainer import compare
     from trainer.scales import SCALES
@@ -451,6 +521,7 @@ def compare(arguments: list[str]) -> int:
         out=Path(options.out or f"compare-{options.scale}"),
         device=options.device,
         base=options.base,
+        tasks=options.tasks,
     )
     results = compare.compare(plan, lambda text: print(text, file=sys.stderr, flush=True))
     if options.json:
@@ -458,6 +529,66 @@ def compare(arguments: list[str]) -> int:
     else:
         print(compare.describe(plan, results))
     return 1 if any(result.errors for result in results) else 0
+
+
+def finetune(arguments: list[str]) -> int:
+    """`trainer finetune`."""
+    from trainer.tasks.commands import finetune
+
+    return finetune(arguments)
+
+
+def predict(arguments: list[str]) -> int:
+    """`trainer predict`."""
+    from trainer.tasks.commands import predict
+
+    return predict(arguments)
+
+
+def ensemble(arguments: list[str]) -> int:
+    """`trainer ensemble`."""
+    from trainer.tasks.commands import ensemble
+
+    return ensemble(arguments)
+
+
+def score(arguments: list[str]) -> int:
+    """`trainer score`."""
+    options = parse(Score, "score", arguments)
+    for name in ("task", "data", "predictions"):
+        hint = "trainer score --task TASK --data FILE --predictions FILE"
+        required(f"--{name}", getattr(options, name), hint)
+
+    from trainer.tasks.scoring.score import as_json, score_options, shown
+
+    scored = score_options(options)
+    for note in scored.notes:
+        tell(f"note: {note}")
+    if options.json:
+        print_json({"task": scored.task, **as_json(scored)})
+    else:
+        print(shown(scored))
+    return 0
+
+
+def submit(arguments: list[str]) -> int:
+    """`trainer submit`."""
+    options = parse(Submit, "submit", arguments)
+    for name in ("predictions", "out"):
+        hint = "trainer submit --predictions DIR --out glue.zip"
+        required(f"--{name}", getattr(options, name), hint)
+
+    from trainer.tasks.submit import submit_options
+
+    done = submit_options(options)
+    for note in done.notes:
+        tell(f"note: {note}")
+    if options.json:
+        print_json(vars(done))
+    else:
+        rows = sum(done.rows.values())
+        print(f"{done.out}: {len(done.rows)} files, {rows:,} predictions")
+    return 0
 
 
 def recipes(arguments: list[str]) -> int:
@@ -495,6 +626,11 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "seen": seen,
     "step": step,
     "compare": compare,
+    "finetune": finetune,
+    "predict": predict,
+    "ensemble": ensemble,
+    "score": score,
+    "submit": submit,
     "recipes": recipes,
 }
 
@@ -519,7 +655,7 @@ def main(argv: list[str] | None = None) -> int:
         # The reader of our output has left, as `head` does.
         return console.broken_pipe()
     except OSError as error:
-        tell(f"error: {error}\nhint: check the path, its rights and the room on its disk")
+        report(UserError(str(error), "check the path, its rights and the room on its disk", 3))
         return 3
 
 
@@ -540,16 +676,10 @@ def run_command(arguments: list[str]) -> int:
     return COMMANDS[name](arguments[1:])
 
 
-def report(error: UserError) -> None:
-    """Print an error and its hint; a rank other than the first puts its number before it."""
-    rank = os.environ.get("RANK", "0")
-    prefix = "" if rank == "0" else f"rank {rank}: "
-    hint = f"\n{prefix}hint: {error.hint}" if error.hint else ""
-    tell(f"{prefix}error: {error.what}{hint}")
-
-
 def entry() -> None:
     """The console script."""
+    # A crash in C, which has no other words, then says at least where.
+    faulthandler.enable()
     code = console.ended(main)
     # After an error, threads of gloo may still wait for another rank, and would abort the process
     # as Python ends.

@@ -1,10 +1,12 @@
 """Progress on stderr: a live line on a terminal, otherwise a plain line every half minute."""
 
+import os
 import sys
 import time
 from typing import TYPE_CHECKING
 
 from shards import console
+from shards.errors import UserError
 from trainer.wording import duration
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ class Display:
     def __init__(self, steps: int, enabled: bool) -> None:
         self._enabled = enabled
         self._last = 0.0
+        self._said: set[str] = set()
         self._bar: Progress | None = None
         self._task: TaskID | None = None
 
@@ -48,6 +51,12 @@ class Display:
         elif self._enabled:
             tell(text)
 
+    def say_once(self, text: str) -> None:
+        """Print a message, once in a run."""
+        if text not in self._said:
+            self._said.add(text)
+            self.say(text)
+
     def close(self) -> None:
         """End the live line."""
         if self._bar is not None:
@@ -60,6 +69,14 @@ def tell(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
     except BrokenPipeError:
         console.silence()
+
+
+def report(error: UserError) -> None:
+    """Print an error and its hint; a rank other than the first puts its number before it."""
+    rank = os.environ.get("RANK", "0")
+    prefix = "" if rank == "0" else f"rank {rank}: "
+    hint = f"\n{prefix}hint: {error.hint}" if error.hint else ""
+    tell(f"{prefix}error: {error.what}{hint}")
 
 
 def time_left(seconds: float | None) -> str:

@@ -55,6 +55,7 @@ from corpora.web.page import (
     MAX_PAGE_BYTES,
     MIN_CHARACTERS,
     PAGE_PACKAGES,
+    Extraction,
     Page,
     PageSettings,
 )
@@ -123,6 +124,8 @@ class FilesOptions(SourceOptions):
     rejected as `bad_encoding`."""
     min_characters: int = setting(MIN_CHARACTERS, affects="ingest")
     """Reject .html pages with less text, as `too_short`."""
+    extraction: Extraction = setting("cascade", affects="ingest")
+    """How the text of .html is found: cascade, fast or default, as for cc_news."""
     detects: ClassVar[bool] = True
 
     def detectable(self) -> tuple[str, ...] | None:
@@ -346,7 +349,10 @@ def _page(options: FilesOptions, part: Part, content: bytes) -> Document | Rejec
     # Of a language that langdetect does not know, its word is worth nothing.
     is_known = options.language == ANY or options.language in known_languages()
     settings = PageSettings(
-        language=options.language if is_known else ANY, min_characters=options.min_characters
+        language=options.language if is_known else ANY,
+        min_characters=options.min_characters,
+        extraction=options.extraction,
+        ftfy=options.ftfy,
     )
     page: Page | Refusal = shared_guard(EXTRACTOR).call(content, settings=settings)
     if isinstance(page, Refusal):

@@ -37,7 +37,7 @@ REJECTS: Final = {
     ),
     "charset": (
         "a page or plain text in a legacy charset that nothing declares, and without a Latin "
-        "alphabet"
+        "alphabet, or in one that is never text (HZ, UTF-7)"
     ),
     "crash": "the parser's process died on the page, twice",
     "damaged": (
@@ -101,11 +101,12 @@ REJECTS: Final = {
         "deep; a wiki page with more than 30 nested templates and links"
     ),
     "too_large": (
-        "a document over the limit of bytes, a page over 2,000,000, a wiki page over 3,000,000"
+        "a document over the limit of bytes, a page over 16,000,000 or with over 6,000,000 "
+        "characters beside scripts and pictures, a wiki page over 3,000,000"
     ),
     "too_long": "a book with more words than `max_words`",
     "too_many_attributes": "a page or chapter with more than 5,000 attributes in one tag",
-    "too_many_elements": "a page with more than 60,000 `<`, an EPUB with more than a million",
+    "too_many_elements": "a page with more than 60,000 elements, an EPUB with more than a million",
     "too_short": (
         "a page with less text than `min_characters`; a wiki page, a book or a document of stories "
         "with fewer words than `min_words`"

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from corpora.quality.word_lengths import OF_ENGLISH, figures
 from shards.config import Setting, setting
 from shards.errors import nearest
 
@@ -82,8 +83,13 @@ RECORD_MEASURES = (
     "url_characters",
     "url_endings",
     "url_sections",
+    "word_lengths",
 )
-"""Measures of a document's other fields. `english` is 1, 0, or -1 for an unknown language."""
+"""Measures of a document's other fields. `english` is 1, 0, or -1 for an unknown language;
+`word_lengths` is the row of the language in `corpora.quality.word_lengths`."""
+
+TEST_SET_NGRAMS = "test_set_ngrams"
+"""The measure that needs test sets, and is taken only where `test_sets` names some."""
 
 TOKENS = "tokens"
 """The measure that needs a vocabulary, and is taken only for a rule that reads it."""
@@ -94,8 +100,10 @@ class Rule:
     """Removes a document whose `measure` stands in the relation `fires` to the threshold.
 
     `over` names a second measure by which the first is divided; the rule does not apply to a
-    document in which that one is 0. `english`: the rule applies to English documents only. `own`:
-    the measure is a function of the user's.
+    document in which that one is 0. `english`: the rule applies to English documents only.
+    `figure`: 0 or 1 for a rule whose threshold, where it is that of English, is replaced by the
+    least or most characters a word of the document's language. `own`: the measure is a function of
+    the user's.
     """
 
     name: str
@@ -103,6 +111,7 @@ class Rule:
     fires: Comparison
     over: str = ""
     english: bool = False
+    figure: int = -1
     own: bool = False
 
     def columns(self) -> tuple[str, ...]:
@@ -112,13 +121,23 @@ class Rule:
             columns.append(self.over)
         if self.english:
             columns.append("english")
+        if self.figure >= 0:
+            columns.append("word_lengths")
         return tuple(columns)
 
 
-def _rule(measure: str, fires: Comparison, over: str = "", english: bool = False) -> Any:
+def _rule(
+    measure: str,
+    fires: Comparison,
+    over: str = "",
+    english: bool = False,
+    later: bool = False,
+    figure: int = -1,
+) -> Any:
     # `Any`, as `dataclasses.field` has it: the result stands for a value of the field's own type.
-    rule = Rule(name="", measure=measure, fires=fires, over=over, english=english)
-    return field(default=None, metadata={"rule": rule, "setting": Setting(affects="rules")})
+    rule = Rule(name="", measure=measure, fires=fires, over=over, english=english, figure=figure)
+    affects = Setting(affects="rules", later=later)
+    return field(default=None, metadata={"rule": rule, "setting": affects})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,6 +166,13 @@ class RulesConfig:
     only_domains: tuple[str, ...] = setting((), affects="rules", place=True)
     """Files that list domains, one per line. Documents of all other domains are removed. RealNews
     has such a list."""
+    test_sets: tuple[str, ...] = setting((), affects="rules", place=True, later=True)
+    """Folders with the published files of GLUE, SQuAD or RACE. The passages of their development
+    and test files are looked for in every document, and what is found is kept beside it.
+    max_test_set_ngrams removes such documents."""
+    test_set_words: int = setting(13, affects="rules", later=True)
+    """Words of a passage of a test set, at least 8. A text of fewer words, but 8 or more, is looked
+    for as a whole."""
     require_date: bool | None = _rule("dated", "<")
     """Remove documents without a date."""
     min_title_characters: int | None = _rule("title_characters", "<")
@@ -170,11 +196,17 @@ class RulesConfig:
     min_tokens: int | None = _rule(TOKENS, "<")
     """Remove documents with fewer tokens of the given vocabulary than this. Requires `path` in
     `[tokenizer]`: a tokenizer that the build trains learns from the documents that are kept."""
-    min_mean_word_length: float | None = _rule("word_characters", "<", over="spaced_words")
+    min_mean_word_length: float | None = _rule(
+        "word_characters", "<", over="spaced_words", figure=0
+    )
     """Remove documents whose words are shorter than this on average, in characters from a word's
-    first to its last letter or digit. Does not apply to scripts without spaces."""
-    max_mean_word_length: float | None = _rule("word_characters", ">", over="spaced_words")
-    """Remove documents whose words are longer than this on average."""
+    first to its last letter or digit. Does not apply to scripts without spaces. 3 is a figure of
+    English: documents in 94 other languages are asked for FineWeb-2's of theirs."""
+    max_mean_word_length: float | None = _rule(
+        "word_characters", ">", over="spaced_words", figure=1
+    )
+    """Remove documents whose words are longer than this on average; 10 is a figure of English, as
+    above."""
     max_number_signs: float | None = _rule("number_signs", ">", over="words")
     """Remove documents with more number signs (#) per word than this."""
     max_ellipses: float | None = _rule("ellipses", ">", over="words")
@@ -275,7 +307,15 @@ class RulesConfig:
     """Remove documents in which more than this share of the words is in boilerplate lines: credits,
     invitations to read on or sign up, counters, lines of one word, of capitals or of digits."""
 
+    max_test_set_ngrams: int | None = _rule(TEST_SET_NGRAMS, ">", later=True)
+    """Remove documents in which passages of the test sets begin at more words than this: 0 removes
+    every document that holds one. Requires `test_sets`."""
+
     def __post_init__(self) -> None:
+        if self.max_test_set_ngrams is not None and not self.test_sets:
+            raise ValueError("max_test_set_ngrams: needs test_sets, folders of test sets")
+        if self.test_set_words < 8:
+            raise ValueError(f"test_set_words: {self.test_set_words} is less than 8")
         for name in self.off:
             if name not in RULES:
                 raise ValueError(f"off: no rule {name!r}; {nearest(name, RULES)}")
@@ -365,6 +405,12 @@ PROFILES: dict[str, dict[str, float]] = {
 """The rules and thresholds of each profile, in the order in which they are applied."""
 
 
+def is_measured(config: RulesConfig) -> bool:
+    """Whether the documents of a source are measured: for rules, or to know what they hold of test
+    sets."""
+    return bool(asked(config) or config.test_sets)
+
+
 def asked(config: RulesConfig) -> list[tuple[Rule, float]]:
     """The rules that apply, with their thresholds, in order: lists, those of the profile, further
     ones, functions. The first that fires is the reason for the removal."""
@@ -428,9 +474,20 @@ def first_to_fire(
     verdict = np.full(len(columns["id"]), -1, np.int16)
     for index, (rule, threshold) in enumerate(rules):
         value, applies = measured(rule, columns, english)
-        fires = comparisons[rule.fires](value, threshold)
+        fires = comparisons[rule.fires](value, thresholds_of(rule, threshold, columns))
         verdict[(verdict < 0) & applies & fires] = index
     return verdict
+
+
+def thresholds_of(
+    rule: Rule, threshold: float, columns: "Mapping[str, Column]"
+) -> "float | NDArray[np.float64]":
+    """The threshold of each document (D,): that of its language, where the rule has such and the
+    recipe asks for that of English; else the one that the recipe asks for."""
+    if rule.figure < 0 or threshold != OF_ENGLISH[rule.figure]:
+        return threshold
+    by_language: NDArray[np.float64] = figures()[:, rule.figure]
+    return by_language[columns["word_lengths"]]
 
 
 def measured(

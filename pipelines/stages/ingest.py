@@ -6,7 +6,6 @@ one document.
 
 import dataclasses
 import datetime
-import functools
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -29,6 +28,7 @@ from corpora.document import (
     document_id,
 )
 from corpora.sources import load_source, survey_of
+from corpora.text import mojibake
 from corpora.text import pii as personal_data
 from corpora.text.normalise import normalise
 from pipelines.home.documents import DOCUMENT_SCHEMA, REJECT_SCHEMA
@@ -53,7 +53,7 @@ from pipelines.wording import apart, several
 from shards.errors import UserError
 from shards.storage import files
 
-VERSION = 2
+VERSION = 3
 
 ROW_GROUP_BYTES = 16_000_000
 """Text that is held and written together."""
@@ -81,7 +81,7 @@ def plan(
     tasks = []
     for name, options in recipe.sources.items():
         if options.ftfy:
-            ftfy_fix()
+            mojibake.mender()
 
         # The survey decides which records are read, so a new conclusion redoes the source.
         depends: dict[str, Any] = {"stage": VERSION}
@@ -149,7 +149,7 @@ def read(home: Home, recipe: Recipe, task: SourceTask, output: files.Output) -> 
     """Read every record of one slice; documents go to `output`, rejects to a file beside it."""
     source = task.source
     options = recipe.sources[source]
-    mend = ftfy_fix() if options.ftfy else None
+    mend = mojibake.mender() if options.ftfy else None
     counts = Counter[str](records=0, documents=0, bytes=0)
     rejects, not_pages, marks = Counter[str](), Counter[str](), Counter[str]()
     reached = bytes_until(task.slice)
@@ -215,28 +215,6 @@ def _in_order(source: str, last: tuple[str, int] | None, key: tuple[str, int]) -
             1,
         )
     return key
-
-
-def ftfy_fix() -> Callable[[str], str]:
-    """ftfy's `fix_text`, for encodings and broken escapes alone: quotes and the rest stay.
-
-    Raises `UserError` (exit 3) where the package is not installed.
-    """
-    try:
-        import ftfy
-    except ImportError:
-        raise UserError(
-            "ftfy = true needs the package ftfy", "pip install '.[ftfy]' in the checkout", 3
-        ) from None
-
-    config = ftfy.TextFixerConfig(
-        unescape_html=False,
-        uncurl_quotes=False,
-        fix_latin_ligatures=False,
-        fix_character_width=False,
-        normalization=None,
-    )
-    return functools.partial(ftfy.fix_text, config=config)
 
 
 def _normalised(
