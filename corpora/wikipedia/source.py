@@ -26,36 +26,36 @@ from corpora.text.language_codes import is_language_code
 from corpora.wikipedia.dump import Head, RawPage, compression_of, read_head, read_pages
 from corpora.wikipedia.page import Article
 from corpora.wikipedia.templates import fold_name
+from corpora.wikipedia.wikis.sections import CUT_SECTIONS
 from corpora.wikipedia.wikitext import Style
 from shards.config import setting, table
-
-CUT_SECTIONS = tuple(
-    re.split(
-        r";\s+",
-        """
-        references; external links; external link; see also; further reading; notes; bibliography;
-        sources; citations; footnotes; works cited; einzelnachweise; weblinks; literatur;
-        siehe auch; quellen; anmerkungen; fußnoten; notes et références; références;
-        liens externes; voir aussi; bibliographie; articles connexes; referencias;
-        enlaces externos; véase también; bibliografía; notas; bibliografia; voci correlate;
-        altri progetti; collegamenti esterni; note; referências; ligações externas; ver também;
-        bronnen; externe links; zie ook; literatuur; przypisy; linki zewnętrzne; zobacz też;
-        referenser; externa länkar; se även; källor; примечания; литература; ссылки; см. также;
-        источники; източници; външни препратки; вижте също; бележки; примітки; посилання; джерела;
-        література; див. також; 脚注; 外部リンク; 関連項目; 参考文献; 出典; 参考资料; 外部链接;
-        参见; 參見; 外部連結; 參考資料; 参考文献; 注释; atsauces; skotīs taipat; vīs taipoš;
-        nūruodis; olūti; uorejuos saitys; ārējās saites
-        """.strip(),
-    )
-)
-"""Headings, in lower case, whose sections are removed: those of the English Wikipedia (corpora
-reference, 5.3) and their equivalents in other languages."""
 
 _INDEX = re.compile(r"-multistream-index\d*\.txt")
 """The names of indexes."""
 
 _DAY = re.compile(r"(?<!\d)(20\d{6})(?!\d)")
 """The day of a dump in a path."""
+
+_NAMESPACES = {
+    -2: "media",
+    -1: "special",
+    1: "talk",
+    2: "user",
+    3: "user talk",
+    4: "project",
+    5: "project talk",
+    6: "file",
+    7: "file talk",
+    8: "mediawiki",
+    9: "mediawiki talk",
+    10: "template",
+    11: "template talk",
+    12: "help",
+    13: "help talk",
+    14: "category",
+    15: "category talk",
+}
+"""Names of namespaces that every wiki knows, in lower case."""
 
 _EXTRACTOR = "corpora.wikipedia.page:extract_page"
 
@@ -259,6 +259,10 @@ def _style(options: WikipediaOptions, head: Head) -> Style:
         if number in names:
             names[number].add(name.lower())
 
+    spaces = {name: number for number, name in _NAMESPACES.items()}
+    for number, name in head.namespaces:
+        spaces[name.replace("_", " ").lower()] = number
+
     own_templates = [(fold_name(name), text) for name, text in options.own_templates.items()]
     return Style(
         headings=options.headings,
@@ -273,5 +277,6 @@ def _style(options: WikipediaOptions, head: Head) -> Style:
         cut_sections=frozenset(options.cut_sections),
         file_names=frozenset(names[-2] | names[6]),
         category_names=frozenset(names[14]),
+        namespaces=spaces,
         language=head.language or "en",
     )

@@ -21,8 +21,8 @@ and `main()` stays. Marks are noncharacters, which no text may hold.
 
 import html
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 import mwparserfromhell
 from mwparserfromhell.nodes import (
@@ -53,6 +53,8 @@ from corpora.wikipedia.tags import (
     without_tags,
 )
 from corpora.wikipedia.templates import Args, bears_text, expand, fold_name, parser_function
+from corpora.wikipedia.wikis.magic_words import magic_words
+from corpora.wikipedia.wikis.variants import show_variants
 
 MAX_DEPTH = 30
 """Levels of templates and links: real pages have up to ten; mwparserfromhell gives up at 40."""
@@ -62,9 +64,17 @@ _CHUNK = 4_000
 
 _SPACES = re.compile("&(?:nbsp|thinsp|ensp|emsp|#160|#8201|#x0*a0|#x2009);", re.IGNORECASE)
 
-_MAGIC = re.compile(r"__[A-ZÀ-ÞА-ЯІЇ]{3,40}__")
+# a mark of a table that is typed so that a template may hold it
+_TYPED_TABLE = re.compile(
+    r"^([ \t:]*)(?:(\{\{\{!\}\}(?!\}))|(\{\{!\}\}\}(?!\}))|(\{\{!-\}\}))", re.MULTILINE
+)
 
-_VARIANT = re.compile(r"-\{([^{}\n]{0,2000})\}-")
+_TABLE_ROW = re.compile(rf"^[ \t{GONE}{BREAK}]*\|[-}}+]", re.MULTILINE)
+
+_PARAMETER = re.compile(r"\|\s*[\w -]{1,40}=")
+
+_ROW_WORDS = 4
+"""A line that begins with a bar is text if it has this many words, outside of tables."""
 
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
 
@@ -100,10 +110,11 @@ _PLAIN_PREFIXES = frozenset(
 )
 """Sister projects: a link to one shows its target without the prefix."""
 
-_CONVERTED = frozenset("zh gan sr kk ku iu shi tg uz crh".split())
-"""Languages whose wikis convert between scripts."""
-
-_AND = re.compile(r"\s*(?:,|&|/|;|\band\b|\bund\b|\bet\b|\by\b|\be\b|\ben\b|\bи\b)\s*")
+_AND = re.compile(
+    r"\s*(?:[,&/;、،と和与與及]|\b(?:and|und|et|y|e|en|i|a|og|och|ja|ve|dan|và|és|și|şi|in|un|и|і|та|"
+    r"και|و|및)\b)\s*"
+)
+"""What stands between two names of sections."""
 
 _FILE_OPTION = re.compile(
     r"\s*(?:thumb|thumbnail|frame|frameless|left|right|center|none|upright|(?:alt|link)\s*=.*"
@@ -120,7 +131,8 @@ class Style:
     """What is kept, and what the wiki calls things.
 
     `cut_sections`, `file_names`, `category_names`: in lower case. `lists`: drop, prose or keep.
-    `own_templates`: name and text of each.
+    `own_templates`: name and text of each. `namespaces`: the number of each by its name, in lower
+    case.
     """
 
     headings: bool = False
@@ -135,6 +147,7 @@ class Style:
     cut_sections: frozenset[str] = frozenset()
     file_names: frozenset[str] = frozenset(("file", "image", "media"))
     category_names: frozenset[str] = frozenset(("category",))
+    namespaces: Mapping[str, int] = field(default_factory=dict)
     language: str = "en"
 
 
@@ -154,7 +167,9 @@ def read_prose(wikitext: str, style: Style, title: str = "") -> Prose | Refusal:
     text = _SPACES.sub(" ", MARKS.sub("", wikitext).replace("\r\n", "\n"))
     text, opaque = without_opaque(text, style.math)
     text, tags = without_tags(text, style.references, style.headings)
-    text = _VARIANT.sub(page.variant, _MAGIC.sub(GONE, text))
+    text = magic_words(style.language).sub(GONE, text)
+    text = show_variants(text, style.language)
+    text = _TYPED_TABLE.sub(_table_mark, text)
 
     skeleton = page.skeleton(text)  # step 3
     if skeleton is None:
@@ -226,16 +241,7 @@ class _Page:
         self.own = dict(style.own_templates)
         self.categories: list[str] = []
         self.unbalanced = 0
-
-    def variant(self, match: "re.Match[str]") -> str:
-        """`-{zh-hans:a;zh-hant:b}-`: the first variant, on a wiki that converts between scripts. A
-        stray one on any other wiki is removed."""
-        rules = match[1].rpartition("|")[2]
-        if ":" not in rules:
-            return rules
-        if self.style.language.split("-")[0] not in _CONVERTED:
-            return GONE
-        return rules.partition(";")[0].partition(":")[2]
+        self._bars_are_rows = False
 
     # step 3
 
@@ -244,6 +250,8 @@ class _Page:
         brackets are nested too deep."""
         spans, dropped = pair(text, self._is_file)
         self.unbalanced += len(dropped)
+        broken = any("{" in text[begin:end] or "}" in text[begin:end] for begin, end in dropped)
+        self._bars_are_rows = broken
         copier = _Copier(text, dropped)
         pieces: list[str] = []
         at = 0
@@ -273,7 +281,12 @@ class _Page:
             return GONE
         if kind == "{{":
             name = fold_name(re.split(r"[|{}\n]", inside[2:-2].lstrip(), maxsplit=1)[0])
-            return None if bears_text(name, self.own, self.style.templates) else GONE
+            name = MARKS.sub("", name)
+            return (
+                None
+                if bears_text(name, self.own, self.style.templates, self.style.language)
+                else GONE
+            )
         if kind == "[[":
             target = inside[2:-2].partition("|")[0]
             link_kind = self.link_kind(target)
@@ -320,6 +333,8 @@ class _Page:
         them."""
         cut_level = 0  # of the section that is being removed
         broken_table = False
+        # Rows may stand between two templates that begin and end a table.
+        rows = self._bars_are_rows or _TABLE_ROW.search(skeleton) is not None
         for line in skeleton.split("\n"):
             level = _heading_level(line)
             if level:
@@ -336,7 +351,9 @@ class _Page:
                 continue
 
             start = line.lstrip(_BLANKS)[:2]
-            if start[:1] == "|" or (start[:1] == "!" and broken_table):
+            if start[:1] == "|" and not rows and _is_text(line):
+                yield line
+            elif start[:1] == "|" or (start[:1] == "!" and broken_table):
                 # a row of a table or template whose brackets were broken
                 broken_table = True
                 yield ""
@@ -347,7 +364,8 @@ class _Page:
 
     def _is_cut(self, title: str) -> bool:
         """Whether a section is removed: "References", "Notes and references"."""
-        title = html.unescape(title).lower().strip(" :.")
+        # In Turkish a capital I with a dot becomes a small one with two.
+        title = html.unescape(title).lower().replace("i\u0307", "i").strip(" :.：")
         if title in self.style.cut_sections:
             return True
         parts = list(filter(None, _AND.split(title)))
@@ -454,7 +472,7 @@ class _Page:
 
     def _template(self, template: Template) -> str:
         name = fold_name(MARKS.sub("", str(template.name)))
-        if not bears_text(name, self.own, self.style.templates):
+        if not bears_text(name, self.own, self.style.templates, self.style.language):
             return GONE
 
         # The first parameter of a parser function stands in its name, so the others move on by one.
@@ -479,10 +497,23 @@ class _Page:
 
         args = Args(
             {key: value.replace(GONE, "") for key, value in values.items()},
-            english=self.style.language in ("en", "simple"),
+            wiki=self.style.language,
         )
-        text = expand(name, args, self.own, self.title)
+        text = expand(name, args, self.own, self.title, function is not None)
         return text.replace("\n", NEWLINE) or GONE
+
+
+def _table_mark(match: "re.Match[str]") -> str:
+    """The mark of a table, as it is where no template holds it."""
+    if match[2]:
+        return match[1] + "{|"
+    return match[1] + ("|}" if match[3] else "|-")
+
+
+def _is_text(line: str) -> bool:
+    """Whether a line that begins with a bar is text, as in `|x| is the absolute value of x`."""
+    bare = line.lstrip(_BLANKS)
+    return _PARAMETER.match(bare) is None and len(bare.split()) >= _ROW_WORDS
 
 
 def _heading_level(line: str) -> int:
