@@ -9,14 +9,15 @@ near-duplicate stage compares whole books.
 The position of a book is 0 in a file of its own, else the offset of its member in the (inflated)
 archive; members of an archive inside an archive, which have no offset of their own there, follow it
 one by one. `extra` has `format`, `author`, `member` (the name in the archive), `gutenberg` (the
-number) and `markers`, `identifier`, `missing` (items that an EPUB names and does not contain), and
-`charset`.
+number), `markers` and `boilerplate` (the characters of header, licence and credits that were
+removed), `identifier`, `missing` (items that an EPUB names and does not contain), `charset`, and
+`trimmed` and `trimmed_text`: how many characters of notices were removed, and the first of them.
 """
 
 import datetime
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
@@ -62,6 +63,10 @@ _SHORT = 3_000
 
 _BEGINNING = 1_000
 """Characters of a text that are kept with its reject."""
+
+
+_TRIMMED = 1_000
+"""Characters of the notices that were removed which are kept with a book."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +118,7 @@ class BooksOptions(SourceOptions):
 def source() -> Source:
     """The source `books`."""
     return Source(
-        options=BooksOptions, slices=slices, read=read, version=1, packages=("langdetect", "lxml")
+        options=BooksOptions, slices=slices, read=read, version=2, packages=("langdetect", "lxml")
     )
 
 
@@ -181,8 +186,9 @@ def _epub(options: BooksOptions, content: bytes) -> _Book | Refusal:
         return answer
 
     items = list(answer.items)
+    removed: list[str] = []
     if options.trim:
-        items = trim_items(items)
+        items, removed = trim_items(items)
     book = _Book(
         text="\n\n".join(items),
         title=answer.title,
@@ -194,7 +200,7 @@ def _epub(options: BooksOptions, content: bytes) -> _Book | Refusal:
             "missing": answer.missing,
         },
     )
-    return _cleaned(options, book, is_wrapped=False)
+    return _cleaned(options, book, is_wrapped=False, removed=removed)
 
 
 def _plain(options: BooksOptions, content: bytes) -> _Book | Refusal:
@@ -211,7 +217,7 @@ def _plain(options: BooksOptions, content: bytes) -> _Book | Refusal:
             "charset", "no usable declaration, and the bytes are not of a Latin alphabet"
         )
 
-    text = decoded.text.removeprefix("\ufeff").replace("\r\n", "\n")
+    text = decoded.text.removeprefix("\ufeff").replace("\r\r\n", "\n").replace("\r\n", "\n")
     book = _Book(
         text=text.replace("\r", "\n").replace("\f", "\n"),
         extra={"charset": decoded.charset, "replaced": decoded.replaced},
@@ -219,8 +225,11 @@ def _plain(options: BooksOptions, content: bytes) -> _Book | Refusal:
     return _cleaned(options, book, is_wrapped=options.unwrap)
 
 
-def _cleaned(options: BooksOptions, book: _Book, *, is_wrapped: bool) -> _Book:
-    """The book without header and notices, and with what the header says about it."""
+def _cleaned(
+    options: BooksOptions, book: _Book, *, is_wrapped: bool, removed: Sequence[str] = ()
+) -> _Book:
+    """The book without header and notices, and with what the header says about it. `removed`: the
+    notices that were removed before."""
     text = book.text
     # The search for headers and wrapped lines takes seconds for a text of very many lines.
     is_prose = text.count("\n") <= MAX_LINES
@@ -229,13 +238,19 @@ def _cleaned(options: BooksOptions, book: _Book, *, is_wrapped: bool) -> _Book:
         text = header.text
     if is_wrapped and is_prose:
         text = unwrap(text)
+    notices = list(removed)
     if options.trim and (header is None or header.markers is None):
-        text = trim_text(text)
-    if header is None:
-        return replace(book, text=text)
-
+        (text,), more = trim_text(text)
+        notices += more
     extra = dict(book.extra)
+    if notices:
+        extra["trimmed"] = sum(map(len, notices))
+        extra["trimmed_text"] = "\n\n".join(notices)[:_TRIMMED]
+    if header is None:
+        return replace(book, text=text, extra=extra)
+
     if header.markers is not None:
+        extra["boilerplate"] = header.removed
         extra["gutenberg"] = header.number
         extra["markers"] = header.markers
         extra["author"] = book.extra.get("author") or header.author

@@ -114,7 +114,7 @@ def source() -> Source:
         options=WikipediaOptions,
         slices=slices,
         read=read,
-        version=2,
+        version=3,
         packages=("langdetect", "mwparserfromhell"),
     )
 
