@@ -159,6 +159,7 @@ def save(
         remove_temporary(parent)
         temporary.mkdir()
         write_files(temporary, model, optimizer, state)
+        flush(temporary)
         if target.exists():  # a damaged checkpoint of the same step
             os.replace(target, parent / f"{TEMPORARY}old-{target.name}")
         os.replace(temporary, target)
@@ -341,8 +342,10 @@ def restore(path: Path, model: PretrainingModel, optimizer: torch.optim.Optimize
         for moment in MOMENTS:
             # Zeros first: the rows beyond the vocabulary are not stored.
             state[moment] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
-            tensor = stored[f"{moment}.{name}"]
-            state[moment][: tensor.shape[0]].copy_(tensor)
+            # A run that was stopped before its first update has stored no moments.
+            if stored or step:
+                tensor = stored[f"{moment}.{name}"]
+                state[moment][: tensor.shape[0]].copy_(tensor)
         optimizer.state[parameter] = state
 
 

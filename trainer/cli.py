@@ -26,9 +26,20 @@ from trainer.config import (
     require,
     with_steps,
 )
-from trainer.display import tell
+from trainer.display import report, tell
 from trainer.flags import parse
-from trainer.options import Compare, Evaluate, Export, Pretrain, Recipes, Seen, Show, Step
+from trainer.options import (
+    Compare,
+    Evaluate,
+    Export,
+    Pretrain,
+    Recipes,
+    Score,
+    Seen,
+    Show,
+    Step,
+    Submit,
+)
 from trainer.run_info import find_shards
 from trainer.tables import TABLES, recipes_of, tables_of
 
@@ -46,6 +57,8 @@ Pretrain a RoBERTa, a BERT or a SpanBERT on shards.
   seen       tell when a document was trained on: trainer seen RUN ID
   step       tell what a step was trained on: trainer step RUN N
   compare    train the rows of a table of the RoBERTa paper: trainer compare 2 --shards DIR
+  score      score predictions:             trainer score --task TASK --data FILE --predictions FILE
+  submit     write a leaderboard's file:    trainer submit --predictions DIR --out glue.zip
   recipes    list the built-in recipes by table, or print one: trainer recipes [NAME]
 
 trainer COMMAND --help lists the options of a command. On several GPUs (the -- keeps torchrun from
@@ -53,6 +66,12 @@ reading the trainer's options):
 
   torchrun --nproc-per-node 8 -m trainer.cli -- pretrain --shards DIR --run RUN
 """
+
+# A week in minutes; torch refuses longer ones.
+LONGEST_TIMEOUT = 7 * 24 * 60
+
+# What of the model may be chosen for weights that are there already.
+FREE_WITH_INIT = ("--model.dropout", "--model.attention-dropout")
 
 COPY_TOOLS = {"s3": "aws s3 cp --recursive", "gs": "gcloud storage cp -r", "hdfs": "hdfs dfs -get"}
 
@@ -78,9 +97,13 @@ def pretrain(arguments: list[str]) -> int:
     refuse_plan_flags(options)
     options = with_shards(options)
     recipe = complete_recipe(options, base, arguments)
+    if options.init:
+        refuse_shape_flags(arguments)
     if options.dry_run:
         return dry_run(options, recipe)
     required("--run", options.run, "name a folder for the run: --run RUN")
+    limit = options.ranks_timeout
+    require(0 < limit <= LONGEST_TIMEOUT, "--ranks-timeout", limit, "above 0, at most 10080")
 
     from trainer import pretrain
     from trainer.run import Job
@@ -96,6 +119,7 @@ def pretrain(arguments: list[str]) -> int:
             init=options.init or None,
             init_step=options.init_step,
             track=options.track,
+            ranks_timeout=options.ranks_timeout,
         )
     )
 
@@ -162,6 +186,17 @@ def given_settings(options: Pretrain, recipe: Recipe, arguments: list[str]) -> d
         if flags & {f"--{flag}", f"--{table}{dot}no-{name}"}:
             given[key] = value
     return given
+
+
+def refuse_shape_flags(arguments: list[str]) -> None:
+    """Raise `UserError` for a flag that --init has no use for: the shape is that of the weights."""
+    for word in arguments:
+        flag = word.partition("=")[0].replace("_", "-")
+        if flag.startswith("--model.") and flag not in FREE_WITH_INIT:
+            raise UserError(
+                f"{flag}: with --init the model has the shape of the weights that it starts from",
+                f"leave out {flag}, or --init",
+            )
 
 
 def parse_mix(words: tuple[str, ...]) -> dict[str, float]:
@@ -460,6 +495,45 @@ def compare(arguments: list[str]) -> int:
     return 1 if any(result.errors for result in results) else 0
 
 
+def score(arguments: list[str]) -> int:
+    """`trainer score`."""
+    options = parse(Score, "score", arguments)
+    for name in ("task", "data", "predictions"):
+        hint = "trainer score --task TASK --data FILE --predictions FILE"
+        required(f"--{name}", getattr(options, name), hint)
+
+    from trainer.tasks.scoring.score import as_json, score_options, shown
+
+    scored = score_options(options)
+    for note in scored.notes:
+        tell(f"note: {note}")
+    if options.json:
+        print_json({"task": scored.task, **as_json(scored)})
+    else:
+        print(shown(scored))
+    return 0
+
+
+def submit(arguments: list[str]) -> int:
+    """`trainer submit`."""
+    options = parse(Submit, "submit", arguments)
+    for name in ("predictions", "out"):
+        hint = "trainer submit --predictions DIR --out glue.zip"
+        required(f"--{name}", getattr(options, name), hint)
+
+    from trainer.tasks.submit import submit_options
+
+    done = submit_options(options)
+    for note in done.notes:
+        tell(f"note: {note}")
+    if options.json:
+        print_json(vars(done))
+    else:
+        rows = sum(done.rows.values())
+        print(f"{done.out}: {len(done.rows)} files, {rows:,} predictions")
+    return 0
+
+
 def recipes(arguments: list[str]) -> int:
     """`trainer recipes`."""
     options = parse(Recipes, "recipes", arguments)
@@ -495,6 +569,8 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "seen": seen,
     "step": step,
     "compare": compare,
+    "score": score,
+    "submit": submit,
     "recipes": recipes,
 }
 
@@ -538,14 +614,6 @@ def run_command(arguments: list[str]) -> int:
     if name not in COMMANDS:
         raise UserError(f"trainer {name}: no such command", nearest(name, COMMANDS))
     return COMMANDS[name](arguments[1:])
-
-
-def report(error: UserError) -> None:
-    """Print an error and its hint; a rank other than the first puts its number before it."""
-    rank = os.environ.get("RANK", "0")
-    prefix = "" if rank == "0" else f"rank {rank}: "
-    hint = f"\n{prefix}hint: {error.hint}" if error.hint else ""
-    tell(f"{prefix}error: {error.what}{hint}")
 
 
 def entry() -> None:

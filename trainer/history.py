@@ -5,6 +5,7 @@ those. On how many ranks a step ran is in the log too.
 """
 
 import bisect
+import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,9 +89,27 @@ def read_history(run: Path, until: str = "") -> History:
     # A batch that was skipped, and skipped again after a resume, is logged twice.
     lines = read_log(run)
     skips = {(int(line["step"]), int(line["batch"])) for line in lines if line["kind"] == "skip"}
+    refuse_lost_lines(run, skips, checkpoints[0] if checkpoints else None)
     starts = [line for line in lines if line["kind"] == "start"]
     ranks = tuple((int(line["step"]), int(line.get("devices", 1))) for line in starts)
     return History(recipe, last, tuple(sorted(skips)), ranks)
+
+
+def refuse_lost_lines(run: Path, skips: set[Skip], newest: Path | None) -> None:
+    """Raise `UserError` (exit 1) when the log lacks batches that the newest checkpoint knows to be
+    skipped: without them later steps cannot be told."""
+    try:
+        state = json.loads((newest / checkpoint.STATE).read_text()) if newest else {}
+    except (OSError, ValueError):
+        return
+
+    known = sum(done < state.get("step", 0) for done, _ in skips)
+    if known < state.get("skipped", 0):
+        raise UserError(
+            f"{run}: {state['skipped']} batches were skipped, and its log names {known}",
+            "the log was cut or edited, so what each step saw can no longer be told",
+            1,
+        )
 
 
 def step_number(text: str, steps: int, name: str) -> int:

@@ -10,12 +10,16 @@ import sys
 import time
 from collections import defaultdict
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 
 from trainer.config import Recipe
 from trainer.models.sizes import flops_per_token
 from trainer.objectives.losses import weights
+
+if TYPE_CHECKING:
+    from trainer.update import Totals
 
 # Dense bf16 peaks in FLOP/s by a part of the device's name, from the makers' data sheets. The first
 # that fits counts, so a longer name stands before its beginning.
@@ -119,6 +123,8 @@ class Meter:
 
         self.done = 0
         self.pace = 0.0
+        self.rate = 0.0
+        self.norm = 0.0
         self.figures = ""
         self._clear()
         self.restart(0.0)
@@ -135,20 +141,21 @@ class Meter:
         self.began = time.perf_counter()
         self.waited_before = waited
 
-    def add(self, sums: dict[str, float], counts: dict[str, float], waited: float) -> None:
-        """Count a step: the sums of its losses by objective, and how many labels these have, its
-        `tokens` and its `sbo_dropped`, over all ranks."""
+    def add(self, totals: "Totals", rate: float, waited: float) -> None:
+        """Count a step with the learning rate `rate`."""
         seconds = time.perf_counter() - self.began
         self.seconds += seconds
         self._average(seconds)
         self.waited += waited - self.waited_before
         self.restart(waited)
 
-        for name, value in sums.items():
+        for name, value in totals.sums.items():
             self.sums[name] += value
-        for name, value in counts.items():
+        for name, value in totals.counts.items():
             self.counts[name] += value
         self.steps += 1
+        self.rate = rate
+        self.norm = totals.norm
 
         speed = self.counts["tokens"] / max(self.seconds, 1e-9)
         self.figures = f"loss {self._loss():.4f}  {speed:,.0f} tokens/s"
@@ -178,12 +185,9 @@ class Meter:
             return 0.0
         return self.pace * steps_left if self.done >= WARMING_UP + FIRST_STEPS else None
 
-    def line(self, step: int, batches: int, rate: float, norm: float, epoch: float) -> TrainLine:
-        """The line after `step` updates of `batches` batches; begins the next one.
-
-        `rate` and `norm` are the last learning rate and gradient norm, `epoch` how often the data
-        has been seen.
-        """
+    def line(self, step: int, batches: int, epoch: float) -> TrainLine:
+        """The line after `step` updates of `batches` batches; begins the next one. `epoch`: how
+        often the data has been seen."""
         recipe = self.recipe
         seconds = max(self.seconds, 1e-9)
         padded = self.steps * recipe.batch * self.length
@@ -196,8 +200,8 @@ class Meter:
             nsp_loss=means.get("nsp"),
             sbo_loss=means.get("sbo"),
             sbo_dropped=int(self.counts["sbo_dropped"]) if "sbo" in means else None,
-            learning_rate=rate,
-            gradient_norm=norm,
+            learning_rate=self.rate,
+            gradient_norm=self.norm,
             tokens_per_second=self.counts["tokens"] / seconds,
             mfu=padded / seconds * self.flops / self.peak if self.peak else None,
             data_wait=self.waited / seconds,

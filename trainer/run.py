@@ -29,7 +29,7 @@ from trainer.checkpoint import State
 from trainer.config import ModelConfig, Recipe, check, fixed_keys, known_keys, load_run_recipe
 from trainer.data.gather import word_kinds
 from trainer.data.samples import Data, open_training
-from trainer.display import Display
+from trainer.display import Display, tell
 from trainer.log import read_log
 from trainer.models.pretraining import PretrainingModel, build
 from trainer.optim import flatten_gradients, make_adamw
@@ -57,6 +57,7 @@ class Job:
     init: str | None = None
     init_step: str = ""
     track: tuple[str, ...] = ()
+    ranks_timeout: float = 10.0
 
 
 # --- the data and the recipe
@@ -108,7 +109,9 @@ def resolve_model(model: ModelConfig, data: Data, init: str | None) -> ModelConf
         return dataclasses.replace(model, pad_id=pad_id, end_id=end_id, vocab_size=vocab_size)
 
     model = pretrained.read_config(Path(init), dataclasses.replace(model, end_id=end_id))
-    pretrained.check_tokenizer(Path(init), data.directories[0])
+    warning = pretrained.check_tokenizer(Path(init), data.directories[0], model.vocab_size)
+    if warning:
+        tell(f"warning: {warning}")
     if model.pad_id != pad_id:
         raise UserError(
             f"{init}: the id of its padding is {model.pad_id}, in the shards it is {pad_id}",

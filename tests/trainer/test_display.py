@@ -13,6 +13,7 @@ import trainer_runs as runs
 from trainer.config import load_recipe
 from trainer.display import Display
 from trainer.metrics import Meter
+from trainer.update import Totals
 from trainer.wording import duration, size
 
 
@@ -33,11 +34,13 @@ class Terminal(io.StringIO):
 def run_steps(
     display: Display, meter: Meter, clock: Clock, seconds: list[float], steps: int
 ) -> None:
-    """Steps that take so many seconds each, shown as `pretrain.take_steps` shows them."""
+    """Steps that take so many seconds each, shown as `steps.take_steps` shows them."""
     display.step(0, steps, None, "")
     for number, taken in enumerate(seconds, 1):
         clock.now += taken
-        meter.add({"mlm": 70.0}, {"mlm": 10.0, "tokens": 100.0 * taken}, waited=0.0)
+        counts = {"mlm": 10.0, "tokens": 100.0 * taken}
+        totals = Totals(7.0, {"mlm": 70.0}, counts, stops=0, unfinished=0, norm=1.0)
+        meter.add(totals, 1e-3, waited=0.0)
         display.step(number, steps, meter.seconds_left(number), meter.figures)
 
 

@@ -19,6 +19,7 @@ from trainer_fixtures import small_tokenizer, write_shards
 from trainer_runs import MINI
 
 from shards.config import dump_toml
+from shards.errors import UserError
 from trainer.chance import permute, positions_in, sides, unpermute
 from trainer.cli import main
 from trainer.config import MaskingConfig, Recipe, load_recipe
@@ -231,6 +232,18 @@ def test_only_steps_up_to_the_newest_checkpoint_count(shards: Path, tmp_path: Pa
     early = seen(run, (str(shards),), read_history(run, "7"), (id,))[0].occurrences
     assert [one.sample for one in some] == [one.sample for one in every if one.step <= 30]
     assert [one.sample for one in early] == [one.sample for one in every if one.step <= 7]
+
+
+def test_a_log_without_its_skipped_batches_is_refused(shards: Path, tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", shards, recipe_of(), LOG[:1], 30)
+    state = run / "checkpoints" / "step-00000030" / "state.json"
+    state.write_text(json.dumps({"step": 30, "skipped": 3}))
+    with pytest.raises(UserError, match="3 batches were skipped, and its log names 0"):
+        read_history(run)
+
+    write_run(tmp_path / "whole", shards, recipe_of(), LOG, 30)
+    (tmp_path / "whole/checkpoints/step-00000030/state.json").write_text(state.read_text())
+    assert read_history(tmp_path / "whole").skips == ((3, 3), (3, 4), (20, 22))
 
 
 # --- the order undone

@@ -1,0 +1,117 @@
+"""The forward and backward passes of a batch."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from trainer.chance import DROPOUT, make_key
+from trainer.checkpoint import State
+from trainer.data.loader import Loader, MicroBatch
+from trainer.objectives.batch import Batch
+from trainer.stop import StopFlag
+from trainer.training import Training
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What all ranks have in a batch: `names`, those of `Training.count`, and `totals`, float64 on
+    the device, in the same order."""
+
+    names: tuple[str, ...]
+    totals: Tensor
+
+
+@dataclass(frozen=True)
+class Sums:
+    """This rank's part of a batch: `losses`, the sum of each loss in nats, float64 on the device;
+    and whether every micro-batch was computed."""
+
+    losses: Tensor
+    is_whole: bool
+
+
+def count(training: Training, batches: list[MicroBatch]) -> Counts:
+    """What all ranks have in a batch.
+
+    It is known before the first forward pass, so each loss is divided at once by its own count,
+    and no micro-batch or rank weighs more than another.
+    """
+    # On the host, where the micro-batches still are: the device need not be waited for.
+    rows = [training.count(buffer) for buffer in batches]
+    values = [list(row.values()) for row in rows]
+
+    totals = torch.tensor(values, dtype=torch.float64).sum(0).to(training.world.device)
+    training.world.sum(totals, "count the labels of a batch")
+    return Counts(tuple(rows[0]), totals)
+
+
+def add_up_gradients(
+    training: Training,
+    state: State,
+    batches: list[MicroBatch],
+    counts: Counts,
+    loader: Loader,
+    stop: StopFlag,
+) -> Sums:
+    """Run the forward and backward pass of each micro-batch of this rank, so that the flat gradient
+    holds its part of the gradient of the whole batch, times `loss_scale`. A rank that is to stop
+    leaves out the rest."""
+    device = training.world.device
+    known = len(training.weights)
+    training.gradient.zero_()
+    sums = torch.zeros(known, dtype=torch.float64, device=device)
+    factors = torch.tensor(list(training.weights.values()), dtype=torch.float64, device=device)
+    factors = factors * loss_scale(training, state) / counts.totals[:known].clamp(min=1.0)
+
+    for number, buffer in enumerate(batches):
+        if stop.wanted():
+            return Sums(sums, is_whole=False)
+        batch = to_device(buffer, loader, device)
+
+        seed_dropout(training, state, number)
+        with training.autocast:
+            found = torch.stack(list(training.losses(batch).values()))
+        (found * factors.to(found.dtype)).sum().backward()  # type: ignore[no-untyped-call]
+        sums += found.detach()
+
+        if device.type == "cpu":
+            loader.release(buffer)
+
+    return Sums(sums, is_whole=True)
+
+
+def to_device(buffer: MicroBatch, loader: Loader, device: torch.device) -> Batch:
+    """A micro-batch on the device. A GPU copies from pinned memory while it computes, and the
+    buffer is given back for the time after the copy; on a CPU the tensors are the buffer."""
+    batch = buffer.batch()
+    if device.type == "cpu":
+        return batch
+
+    moved: dict[str, Tensor] = {}
+    for name, tensor in batch._asdict().items():
+        if tensor is not None:
+            moved[name] = tensor.to(device, non_blocking=True)
+    # The thread that waits for a blocking event sleeps; another one would keep a core busy.
+    copied = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
+    copied.record()
+    loader.release(buffer, copied)
+    return Batch(**moved)
+
+
+def seed_dropout(training: Training, state: State, number: int) -> None:
+    """Key the dropout of this rank's micro-batch `number`. torch's dropout takes no generator, so
+    the default one is seeded anew for each micro-batch."""
+    place = training.world.rank * training.share.accumulation + number
+    key = make_key(training.recipe.seed, DROPOUT, state.batches, place)
+    torch.manual_seed(int(key) >> 1)
+
+
+def loss_scale(training: Training, state: State) -> float:
+    """The factor of the loss that keeps fp16 gradients in range, 1 in other precisions.
+
+    A micro-batch has but its share of the whole batch's mean, so it is scaled up by their number.
+    """
+    if training.recipe.precision != "fp16":
+        return 1.0
+    return state.scale * training.share.accumulation * training.world.ranks
