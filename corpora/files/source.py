@@ -12,6 +12,7 @@ import hashlib
 import io
 import itertools
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -31,6 +32,7 @@ from corpora.document import (
     Source,
     SourceOptions,
 )
+from corpora.files.rows import Unreadable, plain_rows, type_name
 from corpora.guard import shared_guard
 from corpora.inputs.complaints import in_words
 from corpora.inputs.find import find, group, kind_of
@@ -49,6 +51,8 @@ from shards.config import setting
 from shards.storage import files, reached
 
 FORMATS = (".txt", ".jsonl", ".parquet", ".html", ".htm")
+
+_DATE = re.compile("([0-9]{4})-([0-9]{2})-([0-9]{2})")
 
 _BATCH_ROWS = 64
 """Rows of Parquet that are in memory at once: each may be a large document."""
@@ -110,7 +114,7 @@ class FilesOptions(SourceOptions):
 
 def source() -> Source:
     """The source `files`."""
-    return Source(options=FilesOptions, slices=slices, read=read, version=3, packages=PAGE_PACKAGES)
+    return Source(options=FilesOptions, slices=slices, read=read, version=4, packages=PAGE_PACKAGES)
 
 
 def slices(options: FilesOptions) -> Iterator[Slice]:
@@ -185,6 +189,10 @@ def read_part(options: FilesOptions, part: Part) -> Iterator[Document | Reject]:
             yield record
     except (UnicodeEncodeError, *DAMAGE) as error:
         yield what_broke(error).at(part.path, position)
+    except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError) as error:
+        # A library refused what it could not read: the other files of the slice are not lost.
+        detail = f"{type(error).__name__}: {in_words(error)}"[:200]
+        yield Refusal("unreadable", detail).at(part.path, position)
 
 
 def _in_language(options: FilesOptions, record: Document | Reject) -> Document | Reject:
@@ -360,15 +368,23 @@ def _field_record(
     options: FilesOptions, part: Part, position: int, fields: Fields
 ) -> Document | Reject:
     text = fields.get(options.text_field)
+    if isinstance(text, (bytes, bytearray)):
+        # Some programs write strings without saying that they are.
+        try:
+            text = text.decode("utf-8")
+        except UnicodeError as error:
+            beginning = text[:1000].decode("utf-8", "replace")
+            return Refusal("bad_encoding", in_words(error), beginning).at(part.path, position)
+    if isinstance(text, Unreadable):
+        return Refusal(text.reason, text.detail).at(part.path, position)
     if not isinstance(text, str):
-        detail = f"no text in field {options.text_field!r}; fields: {', '.join(map(str, fields))}"
-        return Refusal("no_text", detail[:200]).at(part.path, position)
+        return Refusal("no_text", _no_text(options, fields)).at(part.path, position)
     # A character has at least one byte; ingest counts the bytes exactly.
     if len(text) > MAX_DOCUMENT_BYTES:
         return _too_large(part, position)
 
     extra: dict[str, object] = {}
-    own_id = fields.get(options.id_field) if options.id_field else None
+    own_id = _given(fields, options.id_field)
     if own_id is not None:
         extra["id"] = own_id if isinstance(own_id, (str, int)) else str(own_id)
     return Document(
@@ -383,8 +399,24 @@ def _field_record(
     )
 
 
-def _string(fields: Fields, name: str | None) -> str | None:
+def _no_text(options: FilesOptions, fields: Fields) -> str:
+    """Why a row has no text: its field is missing, or holds something else."""
+    name = options.text_field
+    if name in fields:
+        return f"field {name!r} holds {type_name(fields[name])}, not text"
+    return f"no text in field {name!r}; fields: {', '.join(map(str, fields))}"[:200]
+
+
+def _given(fields: Fields, name: str | None) -> object:
+    """The value of a field; None for one that is missing or cannot be read."""
     value = fields.get(name) if name else None
+    if isinstance(value, (bytes, bytearray)):
+        return value.decode("utf-8", "replace")
+    return None if isinstance(value, Unreadable) else value
+
+
+def _string(fields: Fields, name: str | None) -> str | None:
+    value = _given(fields, name)
     return None if value is None else str(value)
 
 
@@ -394,9 +426,10 @@ def _language(fields: Fields, name: str | None) -> str | None:
 
 
 def _date(fields: Fields, name: str | None) -> datetime.date | None:
-    value = _string(fields, name)
+    # `fromisoformat` accepts other forms on some versions of Python.
+    match = _DATE.match(_string(fields, name) or "")
     try:
-        return datetime.date.fromisoformat(value[:10]) if value is not None else None
+        return datetime.date(int(match[1]), int(match[2]), int(match[3])) if match else None
     except ValueError:
         return None
 
@@ -446,7 +479,7 @@ def _parquet_rows(
             for batch in table.iter_batches(_BATCH_ROWS, row_groups=[index], columns=columns):
                 done = (position - first_row) / rows
                 reached.tell(part.address, edges[index] + int(done * sizes[index]))
-                for fields in batch.to_pylist():
+                for fields in plain_rows(batch):
                     yield _field_record(options, part, position, fields)
                     position += 1
         first_row += rows

@@ -28,7 +28,7 @@ from corpora.document import (
     document_id,
 )
 from corpora.sources import load_source, survey_of
-from corpora.text.normalise import normalise
+from corpora.text.normalise import normalise, whole_characters
 from pipelines.home.documents import DOCUMENT_SCHEMA, REJECT_SCHEMA
 from pipelines.home.layout import CONCLUSION, INGEST, SURVEY, Home
 from pipelines.home.set_aside import complain_of_aside
@@ -268,7 +268,7 @@ def _document_row(source: str, document: Document) -> tuple[Any, ...]:
         storable(document.path),
         document.position,
         document.digest,
-        json.dumps(document.extra, ensure_ascii=True, sort_keys=True),
+        json.dumps(whole_characters(document.extra), ensure_ascii=True, sort_keys=True),
     )
 
 
