@@ -9,7 +9,8 @@ can be declared, so none can be expanded.
 import datetime
 import hashlib
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from xml.parsers import expat
 
 from corpora.document import Refusal
@@ -57,6 +58,8 @@ class Article:
     revision_id: int | None
     date: datetime.date | None
     digest: str
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    holes: int = 0
     empty_brackets: int = 0
     unbalanced: int = 0
 
@@ -129,6 +132,8 @@ def _article(
         revision_id=_number(fields.get("revision/id")),
         date=_date(fields.get("revision/timestamp")),
         digest=hashlib.blake2b(text.encode(), digest_size=16).hexdigest(),
+        left_out=prose.left_out,
+        holes=prose.holes,
         empty_brackets=prose.empty_brackets,
         unbalanced=prose.unbalanced,
     )

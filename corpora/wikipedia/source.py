@@ -7,8 +7,8 @@ files are cut into slices at any byte. Every page of a dump becomes a document, 
 namespace, as a redirect or a disambiguation page, by its content model, size, length or damage.
 
 `extra` holds `page_id`, `revision_id`, `wiki` (such as enwiki), `dump` (its day, by the name of the
-file) and, if there are any, the counts `empty_brackets` and `unbalanced` of what the cleaning
-removed. `date` is that of the revision; `crawled` is not known.
+file) and, if there are any, the counts `empty_brackets`, `unbalanced` and `holes` (templates
+in a sentence) of what the cleaning removed. `date` is that of the revision; `crawled` is not known.
 """
 
 import os
@@ -214,6 +214,7 @@ def _outcome(path: str, position: int, head: Head, outcome: Outcome) -> Document
         "dump": _dump_day(path),
         "empty_brackets": article.empty_brackets or None,
         "unbalanced": article.unbalanced or None,
+        "holes": article.holes or None,
     }
     return Document(
         path=path,
@@ -225,6 +226,7 @@ def _outcome(path: str, position: int, head: Head, outcome: Outcome) -> Document
         language=_language(head.language),
         digest=article.digest,
         extra={name: value for name, value in extra.items() if value is not None},
+        left_out=article.left_out,
     )
 
 

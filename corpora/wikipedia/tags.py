@@ -25,6 +25,9 @@ TYPED = "\ufdef"
 """Begins a line that began with a blank. It is shown as typed, so it is usually code or a table,
 and is treated like a line of a list."""
 
+WORD = "\ufdea"
+"""Begins the name of a template that stands as a word in a sentence, and is in no table."""
+
 RAISED = "\ufdeb"
 """Begins what is raised behind the text before it, such as an exponent."""
 

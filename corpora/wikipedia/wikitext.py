@@ -21,6 +21,7 @@ and `main()` stays. Marks are noncharacters, which no text may hold.
 
 import html
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -49,11 +50,13 @@ from corpora.wikipedia.tags import (
     MARKS,
     NEWLINE,
     TYPED,
+    WORD,
     without_opaque,
     without_tags,
 )
 from corpora.wikipedia.templates import Args, bears_text, expand, fold_name, parser_function
 from corpora.wikipedia.wikis.magic_words import magic_words
+from corpora.wikipedia.wikis.silent import is_silent
 from corpora.wikipedia.wikis.variants import show_variants
 
 MAX_DEPTH = 30
@@ -61,6 +64,17 @@ MAX_DEPTH = 30
 
 _CHUNK = 4_000
 """Characters that are parsed at once: a call of the parser is costly in itself."""
+
+_NAMES, _NAME_LENGTH = 500, 60
+"""Names of what is left out that are counted on a page, and their characters."""
+
+_CONTEXT = 200
+"""Characters before and behind a template that tell whether it stands in a sentence."""
+
+_WORD_LENGTH = 500
+"""Characters of a template that may stand as a word."""
+
+_UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 
 _SPACES = re.compile("&(?:nbsp|thinsp|ensp|emsp|#160|#8201|#x0*a0|#x2009);", re.IGNORECASE)
 
@@ -154,9 +168,13 @@ class Style:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prose:
     """Paragraphs with a blank line between them. `empty_brackets`: pairs that were removed because
-    their content was; `unbalanced`: brackets and tags without a partner, which were removed."""
+    their content was; `unbalanced`: brackets and tags without a partner, which were removed;
+    `left_out`: how often each template was dropped and each section cut, such as `template: hidden`;
+    `holes`: templates that were dropped out of the middle of a sentence."""
 
     text: str
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    holes: int = 0
     empty_brackets: int = 0
     unbalanced: int = 0
 
@@ -185,6 +203,8 @@ def read_prose(wikitext: str, style: Style, title: str = "") -> Prose | Refusal:
     text = "\n\n".join(texts).translate(FROM_LITERAL)
     return Prose(
         text=_ENTITY.sub(lambda match: html.unescape(match[0]), text),
+        left_out=dict(page.left_out),
+        holes=page.holes,
         empty_brackets=empty_brackets,
         unbalanced=page.unbalanced + opaque + tags,
     )
@@ -241,6 +261,8 @@ class _Page:
         self.own = dict(style.own_templates)
         self.categories: list[str] = []
         self.unbalanced = 0
+        self.left_out: Counter[str] = Counter()
+        self.holes = 0
         self._bars_are_rows = False
 
     # step 3
@@ -260,6 +282,8 @@ class _Page:
             inside = copier.copy(begin, end)
             at = end
             replacement = self._replacement(kind, inside)
+            if kind == "{{" and replacement == GONE:
+                replacement = self._dropped(inside, text, begin, end)
             if replacement is None:
                 if depth > MAX_DEPTH:
                     return None
@@ -280,8 +304,7 @@ class _Page:
         if kind == "{{{":
             return GONE
         if kind == "{{":
-            name = fold_name(re.split(r"[|{}\n]", inside[2:-2].lstrip(), maxsplit=1)[0])
-            name = MARKS.sub("", name)
+            name = _template_name(inside)
             return (
                 None
                 if bears_text(name, self.own, self.style.templates, self.style.language)
@@ -296,6 +319,26 @@ class _Page:
             if link_kind == "language" or (link_kind == "file" and not self.style.captions):
                 return GONE
         return None
+
+    def _dropped(self, inside: str, text: str, begin: int, end: int) -> str:
+        """What stands for an outermost template that no table knows: nothing, or the template for the
+        parser where it may be a word of a sentence. Dropped ones are counted by name."""
+        name = _template_name(inside)
+        if (
+            len(inside) < _WORD_LENGTH
+            and self.style.templates
+            and not is_silent(_counted_name(name))
+            and _stands_as_word(text, begin, end)
+        ):
+            return "{{" + WORD + inside[2:].replace("\n", NEWLINE)
+        self._count("template", _counted_name(name))
+        return GONE
+
+    def _count(self, kind: str, name: str) -> None:
+        """Count what is left out, by a bounded number of names."""
+        key = f"{kind}: {name[:_NAME_LENGTH]}"
+        if key in self.left_out or len(self.left_out) < _NAMES:
+            self.left_out[key] += 1
 
     def link_kind(self, target: str) -> str:
         """file, category, language (these three are not shown where they stand), or text."""
@@ -344,6 +387,8 @@ class _Page:
                 title = line.rstrip(_BLANKS)[level:-level].strip()
                 plain = MARKS.sub("", strip_quotes(self.render(title))).strip()
                 cut_level = level if self._is_cut(plain) else 0
+                if cut_level:
+                    self._count("section", plain.lower())
                 if not cut_level:
                     yield HEADING + str(level) + plain if self.style.headings else ""
                 continue
@@ -470,9 +515,26 @@ class _Page:
             return GONE
         return f"{NEWLINE}{NEWLINE}{caption}{NEWLINE}{NEWLINE}"
 
+    def _word(self, template: Template, name: str) -> str:
+        """The only parameter of a template that no table knows, in a sentence; any other is a hole in
+        it, which is counted."""
+        given = [parameter for parameter in template.params if str(parameter.value).strip()]
+        if len(given) == 1 and not given[0].showkey:
+            text = self._walk(given[0].value).strip(f" \t\n{NEWLINE}")
+            if text and NEWLINE not in text and "://" not in text:
+                return text
+        self.holes += 1
+        self._count("template in a sentence", _counted_name(name))
+        return GONE
+
     def _template(self, template: Template) -> str:
+        is_word = str(template.name).startswith(WORD)
         name = fold_name(MARKS.sub("", str(template.name)))
+        if is_word:
+            return self._word(template, name)
         if not bears_text(name, self.own, self.style.templates, self.style.language):
+            if name:
+                self._count("template", _counted_name(name))
             return GONE
 
         # The first parameter of a parser function stands in its name, so the others move on by one.
@@ -501,6 +563,35 @@ class _Page:
         )
         text = expand(name, args, self.own, self.title, function is not None)
         return text.replace("\n", NEWLINE) or GONE
+
+
+def _template_name(inside: str) -> str:
+    """The folded name of a template."""
+    return fold_name(MARKS.sub("", re.split(r"[|{}\n]", inside[2:-2].lstrip(), maxsplit=1)[0]))
+
+
+def _counted_name(name: str) -> str:
+    """The name by which a dropped template is counted: of a function of the parser without what it is
+    given, which has no end of names."""
+    head, colon, _ = name.partition(":")
+    if not colon:
+        return name
+    return head if head.startswith("#") else head + ":"
+
+
+def _stands_as_word(text: str, begin: int, end: int) -> bool:
+    """Whether the place between `begin` and `end` is one of a word in a sentence: behind a blank and
+    a word of its line, and before more of the line."""
+    line = text[max(text.rfind("\n", 0, begin) + 1, begin - _CONTEXT) : begin]
+    behind = text[end : end + _CONTEXT].partition("\n")[0].lstrip("'")
+    before = line.rstrip("'")
+    if not before or not behind or line[:1] in ("|", "!", "{", "}"):
+        return False
+    last = before[-1]
+    opens = last in " \u00a0([«„“‘(（" or _UNSPACED.match(last) is not None
+    goes_on = behind[0] in " \u00a0,.;:!?)]»”’）、。，-–—" or behind[0].isalpha()
+    has_words = any(character.isalpha() for character in before)
+    return opens and goes_on and has_words and any(map(str.isalnum, behind))
 
 
 def _table_mark(match: "re.Match[str]") -> str:

@@ -60,6 +60,12 @@ ROW_GROUP_REJECTS = 10_000
 REJECT_TEXT = 500
 """Characters of a reject's text that are kept."""
 
+LEFT_OUT_NAMES = 2_000
+"""Names of what was left out of the texts that the summary of a slice holds."""
+
+OTHER_NAMES = "other names"
+"""Stands for the names that are less frequent than those."""
+
 UNREADABLE = {*survey.DAMAGE, "unknown_format", "not_an_archive", "not_a_dump"}
 """Where a source has no other rejects and no document, none of its files could be read."""
 
@@ -149,6 +155,7 @@ def read(home: Home, recipe: Recipe, task: SourceTask, output: files.Output) -> 
     mend = ftfy_fix() if options.ftfy else None
     counts = Counter[str](records=0, documents=0, bytes=0)
     rejects, not_pages, marks = Counter[str](), Counter[str](), Counter[str]()
+    left_out = Counter[str]()
     reached = bytes_until(task.slice)
     last: tuple[str, int] | None = None
 
@@ -175,6 +182,9 @@ def read(home: Home, recipe: Recipe, task: SourceTask, output: files.Output) -> 
                 counts["documents"] += 1
                 counts["bytes"] += size
                 marks.update(record.marks)
+                left_out.update(record.left_out)
+                if len(left_out) > 2 * LEFT_OUT_NAMES:
+                    left_out = _most_frequent(left_out)
                 kept.add(_document_row(source, record), size, ROW_GROUP_BYTES)
             elif isinstance(record, Reject):
                 rejects[record.reason] += 1
@@ -189,7 +199,19 @@ def read(home: Home, recipe: Recipe, task: SourceTask, output: files.Output) -> 
         rejects=dict(sorted(rejects.items())),
         not_pages=dict(sorted(not_pages.items())),
         marks=dict(sorted(marks.items())),
+        left_out=dict(sorted(_most_frequent(left_out).items())),
     )
+
+
+def _most_frequent(left_out: Counter[str]) -> Counter[str]:
+    """The most frequent names, and the others together as one: a dump may have any number."""
+    if len(left_out) <= LEFT_OUT_NAMES:
+        return left_out
+    others = left_out.pop(OTHER_NAMES, 0)
+    by_count = sorted(left_out.items(), key=lambda item: (-item[1], item[0]))
+    kept = Counter(dict(by_count[:LEFT_OUT_NAMES]))
+    kept[OTHER_NAMES] = others + sum(count for _, count in by_count[LEFT_OUT_NAMES:])
+    return kept
 
 
 def _records(home: Home, name: str, options: SourceOptions, piece: Slice) -> Iterator[Outcome]:
