@@ -69,7 +69,7 @@ _NUMBER = re.compile(r"\W*(?:pg|page|p)?\W*[\divxlc]{1,6}\W*", re.IGNORECASE)
 _DROP_CAP = re.compile(r"drop-?_?cap|initial|lettrine|first-?_?letter|big-?_?cap", re.IGNORECASE)
 
 _DROP_CAP_ALT = re.compile(
-    r"\W{0,3}(?:(?:drop|initial|decorat|ornament|illuminat|illustrat|large|big|capital|letter|lettrine"
+    r"[\s\[(]{0,3}(?:(?:drop|initial|decorat|ornament|illuminat|large|big|capital|letter|lettrine"
     r"|initiale)\w*[\s_-]*){0,3}(?:cap(?:ital)?|letter)?\W*?([\"'“‘«„(]?[^\W\d_])\W{0,2}",
     re.IGNORECASE,
 )

@@ -35,7 +35,9 @@ _SMALL_PRINT_LINES = 400
 _SMALL_PRINT_FROM = 400
 
 # the project in English, French, German, Spanish, Portuguese, Italian, Dutch, Finnish, Swedish
-_PROJECT = r"(?:Proje[ck]t(?:o|i|in|et|es)?|Projecto|Projet|Proyecto|Progetto) Gutenberg(?:in|s)?"
+_PROJECT = (
+    r"(?:Proje[ck]t(?:o|i|in|et|es)?|Projecto|Projeto|Projet|Proyecto|Progetto) Gutenberg(?:in|s)?"
+)
 
 _ARTICLES = (
     r"(?:\s+(?:of|the|this|du|de|des|dieses|la|le|ce|del|della|di|do|da|van|het|dit|af)){0,3}"

@@ -36,7 +36,7 @@ _SPEECH = re.compile(r"^\W{0,2}[\"“«„‘「『]|[\"”»’」』][,.]?\s+\
 _HEADING = re.compile(
     r"^[^\w\n\"“«„‘]{0,4}(?:(?i:about the authors?)|(?i:connect with)\s+(?i:me|us|her|him|them|the "
     r"authors?|[A-Z])|(?i:other (?:books|titles|works) by)|(?i:also by)\s+(?:(?i:the|this)\s+(?i:same "
-    r"|authors?)|[A-Z])|(?i:thank you for reading))\b[^\n.?;:,]{0,100}[!:.]?$",
+    r"|authors?)|[A-Z])|(?i:thank you for reading))\b[^\n.?;:,]{0,100}[!:]?$",
     re.MULTILINE,
 )
 """A line that is the heading of an advertisement."""
@@ -52,7 +52,7 @@ class Trimmed(NamedTuple):
 def trim_items(items: list[str]) -> Trimmed:
     """The items of an EPUB without the notices among the first and last; all of them if nothing else
     is left. A short item goes as a whole if it begins with the heading of an advertisement or if
-    notices are at least half of it; of another item only the blocks that are notices go."""
+    notices are two thirds of it; of another item only the blocks that are notices go."""
     kept = []
     removed = []
     for index, text in enumerate(items):
@@ -62,7 +62,7 @@ def trim_items(items: list[str]) -> Trimmed:
             continue
         blocks = text.split("\n\n")
         notices = [block for block in blocks if _is_notice(block)]
-        of_notices = 2 * sum(map(len, notices)) >= len(text)
+        of_notices = 3 * sum(map(len, notices)) >= 2 * len(text)
         if of_notices or _is_heading(blocks[0]):
             removed.append(text)
             continue

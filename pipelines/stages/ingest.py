@@ -60,6 +60,9 @@ ROW_GROUP_REJECTS = 10_000
 REJECT_TEXT = 500
 """Characters of a reject's text that are kept."""
 
+SAID_LEFT_OUT = 10
+"""Names of what was left out that are said after a build, of each kind."""
+
 LEFT_OUT_NAMES = 2_000
 """Names of what was left out of the texts that the summary of a slice holds."""
 
@@ -394,6 +397,10 @@ def _account_source(job: Job, name: str, found: list[Summary]) -> None:
         more = f" and {others} other marks: corpus stats {job.home.quoted}" if others else ""
         job.say(f"ingest {name}: of the documents{listed(named)}{more}")
 
+    left_out = sums(summary.left_out for summary in found)
+    for line in _left_out_lines(left_out):
+        job.say(f"ingest {name}: {line}; all: corpus stats {job.home.quoted}")
+
     if not_pages and not pages:
         job.say(
             f"warning: {name}: its archives hold no response; WET archives are read by "
@@ -405,6 +412,18 @@ def _account_source(job: Job, name: str, found: list[Summary]) -> None:
             f"warning: {name}: nothing in its {several(len(found), 'slice')} could be read; "
             f"corpus show {job.home.quoted} --rejects --source {name}"
         )
+
+
+def _left_out_lines(left_out: Mapping[str, int]) -> Iterator[str]:
+    """What was left out of the texts most often, a line for each kind of it."""
+    by_kind: dict[str, list[str]] = {}
+    for item, count in sorted(left_out.items(), key=lambda item: (-item[1], item[0])):
+        kind, colon, what = item.partition(": ")
+        named = by_kind.setdefault(kind if colon else "other", [])
+        if len(named) < SAID_LEFT_OUT:
+            named.append(f"{what or kind} {count:,}")
+    for kind, named in by_kind.items():
+        yield f"left out, {kind}: {', '.join(named)}"
 
 
 STAGE = Stage(

@@ -452,7 +452,7 @@ def _de_number(args: Parameters) -> str:
 
 
 def _de_height(args: Parameters) -> str:
-    """{{Höhe|2962|DE-NHN|link=true}}: 2.962 m."""
+    """{{Höhe|2962|DE-NHN|link=true}}: 2962 m."""
     return f"{_numbers(args[1], 'de')} m" if args[1] else ""
 
 
