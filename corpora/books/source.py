@@ -24,6 +24,7 @@ from typing import ClassVar, Literal
 from corpora.books.epub import MAX_EPUB_BYTES, Epub
 from corpora.books.gutenberg import declared_charset, strip
 from corpora.books.notices import trim_items, trim_text
+from corpora.books.typing_marks import without_italics, without_note_marks
 from corpora.books.unwrap import unwrap
 from corpora.document import (
     MAX_DOCUMENT_BYTES,
@@ -91,6 +92,10 @@ class BooksOptions(SourceOptions):
     unwrap: bool = setting(True, affects="ingest")
     """Join the lines of hard-wrapped prose in .txt: one line per paragraph. Verse, headings and
     tables keep their lines."""
+    italics: Literal["keep", "drop"] = setting("keep", affects="ingest")
+    """drop: remove the underscores that stand for italics in .txt, as in `_word_`; the words stay."""
+    note_marks: Literal["keep", "drop"] = setting("keep", affects="ingest")
+    """drop: remove the marks of notes in .txt, such as `[1]` behind a word; the notes stay."""
     trim: bool = setting(True, affects="ingest")
     """Remove copyright notices, licences and advertisements at both ends, as whole short blocks;
     not in books of Project Gutenberg."""
@@ -200,7 +205,7 @@ def _epub(options: BooksOptions, content: bytes) -> _Book | Refusal:
             "missing": answer.missing,
         },
     )
-    return _cleaned(options, book, is_wrapped=False, removed=removed)
+    return _cleaned(options, book, is_typed=False, removed=removed)
 
 
 def _plain(options: BooksOptions, content: bytes) -> _Book | Refusal:
@@ -222,22 +227,24 @@ def _plain(options: BooksOptions, content: bytes) -> _Book | Refusal:
         text=text.replace("\r", "\n").replace("\f", "\n"),
         extra={"charset": decoded.charset, "replaced": decoded.replaced},
     )
-    return _cleaned(options, book, is_wrapped=options.unwrap)
+    return _cleaned(options, book, is_typed=True)
 
 
 def _cleaned(
-    options: BooksOptions, book: _Book, *, is_wrapped: bool, removed: Sequence[str] = ()
+    options: BooksOptions, book: _Book, *, is_typed: bool, removed: Sequence[str] = ()
 ) -> _Book:
-    """The book without header and notices, and with what the header says about it. `removed`: the
-    notices that were removed before."""
+    """The book without header and notices, and with what the header says about it. `is_typed`: it is
+    plain text; `removed`: the notices that were removed before."""
     text = book.text
     # The search for headers and wrapped lines takes seconds for a text of very many lines.
     is_prose = text.count("\n") <= MAX_LINES
     header = strip(text) if options.gutenberg and is_prose else None
     if header is not None:
         text = header.text
-    if is_wrapped and is_prose:
+    if is_typed and options.unwrap and is_prose:
         text = unwrap(text)
+    if is_typed:
+        text = _without_typing(options, text)
     notices = list(removed)
     if options.trim and (header is None or header.markers is None):
         (text,), more = trim_text(text)
@@ -261,6 +268,15 @@ def _cleaned(
         language=book.language or header.language,
         extra=extra,
     )
+
+
+def _without_typing(options: BooksOptions, text: str) -> str:
+    """A plain text without the marks of italics and notes, as the options say."""
+    if options.italics == "drop":
+        text = without_italics(text)
+    if options.note_marks == "drop":
+        text = without_note_marks(text)
+    return text
 
 
 def _language(options: BooksOptions, book: _Book) -> str | Refusal:

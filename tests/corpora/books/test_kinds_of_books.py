@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from corpora.books.epub import Epub, read_epub
 from corpora.books.gutenberg import strip
 from corpora.books.notices import trim_items, trim_text
+from corpora.books.typing_marks import without_italics, without_note_marks
 from corpora.books.unwrap import unwrap
 
 BODY = "\n\n".join(
@@ -203,3 +204,28 @@ def test_no_letter_of_wrapped_japanese_is_lost(width: int, times: int) -> None:
     text = "これは長い文章であり、行の終わりで折り返される。" * times
     lines = [text[at : at + width] for at in range(0, len(text), width)]
     assert unwrap("\n".join(lines)).replace("\n", "") == text
+
+
+@pytest.mark.parametrize(
+    "text, plain",
+    [
+        ("He saw _her_ and _the\nother one_.", "He saw her and the\nother one."),
+        ("a_name_b, __init__, _open and 5 _ 6 _", "a_name_b, __init__, _open and 5 _ 6 _"),
+        ("_One._ “_Two_,” (_three_)", "One. “Two,” (three)"),
+        ("_no\n\nend_", "_no\n\nend_"),
+    ],
+)
+def test_italics_of_plain_text(text: str, plain: str) -> None:
+    assert without_italics(text) == plain
+
+
+@pytest.mark.parametrize(
+    "text, plain",
+    [
+        ("He said[1] so.[23] And [A] left [*].", "He said so. And left."),
+        ("[1] The note.\n[2] Another.", "[1] The note.\n[2] Another."),
+        ("x[i] and [Illustration] and [12345]", "x[i] and [Illustration] and [12345]"),
+    ],
+)
+def test_marks_of_notes_in_plain_text(text: str, plain: str) -> None:
+    assert without_note_marks(text) == plain
