@@ -33,6 +33,7 @@ from shards.errors import UserError
 from shards.storage.files import TEMPORARY
 from trainer.config import ModelConfig, Recipe, known_keys, nest
 from trainer.models.pretraining import (
+    EncoderModel,
     PretrainingModel,
     build,
     load_published,
@@ -139,7 +140,7 @@ def last_checkpoint(run: Path) -> str:
 
 def save(
     run: Path,
-    model: PretrainingModel,
+    model: EncoderModel,
     optimizer: torch.optim.Optimizer,
     state: State,
     keep: int,
@@ -181,7 +182,7 @@ def save(
 
 
 def write_files(
-    folder: Path, model: PretrainingModel, optimizer: torch.optim.Optimizer, state: State
+    folder: Path, model: EncoderModel, optimizer: torch.optim.Optimizer, state: State
 ) -> None:
     """Write the files of a checkpoint and flush them to the disk."""
     weights = {name: tensor.contiguous() for name, tensor in published_state(model).items()}
@@ -196,7 +197,7 @@ def write_files(
         flush(path)
 
 
-def moments(model: PretrainingModel, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+def moments(model: EncoderModel, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """Adam's moments by name, without the rows beyond the vocabulary."""
     found = {}
     for name, parameter in published_parameters(model):
@@ -329,7 +330,7 @@ def load_model(path: Path, state: State) -> PretrainingModel:
     return model
 
 
-def restore(path: Path, model: PretrainingModel, optimizer: torch.optim.Optimizer) -> None:
+def restore(path: Path, model: EncoderModel, optimizer: torch.optim.Optimizer) -> None:
     """Copy weights and moments of a verified checkpoint into `model` and `optimizer`, exactly."""
     load_published(model, safetensors.torch.load_file(path / WEIGHTS))
     stored = safetensors.torch.load_file(path / OPTIMIZER)
@@ -349,7 +350,7 @@ def restore(path: Path, model: PretrainingModel, optimizer: torch.optim.Optimize
         optimizer.state[parameter] = state
 
 
-def empty_moments(model: PretrainingModel, optimizer: torch.optim.Optimizer) -> None:
+def empty_moments(model: EncoderModel, optimizer: torch.optim.Optimizer) -> None:
     """Make room for the moments, on a rank that receives them from rank 0."""
     for parameter in model.parameters():
         if parameter.requires_grad:

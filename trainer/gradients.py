@@ -1,5 +1,6 @@
 """The forward and backward passes of a batch."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -7,10 +8,8 @@ from torch import Tensor
 
 from trainer.chance import DROPOUT, make_key
 from trainer.checkpoint import State
-from trainer.data.loader import Loader, MicroBatch
-from trainer.objectives.batch import Batch
 from trainer.stop import StopFlag
-from trainer.training import Training
+from trainer.training import HostBatch, Micro, Source, Training
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class Sums:
     is_whole: bool
 
 
-def count(training: Training, batches: list[MicroBatch]) -> Counts:
+def count(training: Training, batches: Sequence[HostBatch]) -> Counts:
     """What all ranks have in a batch.
 
     It is known before the first forward pass, so each loss is divided at once by its own count,
@@ -49,9 +48,9 @@ def count(training: Training, batches: list[MicroBatch]) -> Counts:
 def add_up_gradients(
     training: Training,
     state: State,
-    batches: list[MicroBatch],
+    batches: list[Micro],
     counts: Counts,
-    loader: Loader,
+    loader: Source[Micro],
     stop: StopFlag,
 ) -> Sums:
     """Run the forward and backward pass of each micro-batch of this rank, so that the flat gradient
@@ -81,22 +80,18 @@ def add_up_gradients(
     return Sums(sums, is_whole=True)
 
 
-def to_device(buffer: MicroBatch, loader: Loader, device: torch.device) -> Batch:
+def to_device(buffer: Micro, loader: Source[Micro], device: torch.device) -> object:
     """A micro-batch on the device. A GPU copies from pinned memory while it computes, and the
     buffer is given back for the time after the copy; on a CPU the tensors are the buffer."""
-    batch = buffer.batch()
+    batch = buffer.to(device)
     if device.type == "cpu":
         return batch
 
-    moved: dict[str, Tensor] = {}
-    for name, tensor in batch._asdict().items():
-        if tensor is not None:
-            moved[name] = tensor.to(device, non_blocking=True)
     # The thread that waits for a blocking event sleeps; another one would keep a core busy.
     copied = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
     copied.record()
     loader.release(buffer, copied)
-    return Batch(**moved)
+    return batch
 
 
 def seed_dropout(training: Training, state: State, number: int) -> None:

@@ -22,9 +22,9 @@ from trainer.config import Recipe, has_pairs, micro_batch, phase_ends
 from trainer.data.gather import Masker
 from trainer.data.loader import Loader, MicroBatch, Share
 from trainer.data.order import Order, make_order
-from trainer.data.samples import Data
+from trainer.data.samples import Data, refuse_same_twice
 from trainer.display import Display
-from trainer.log import Log, require_trackers
+from trainer.log import Log
 from trainer.metrics import Meter
 from trainer.models.pretraining import PretrainingModel
 from trainer.objectives import losses, span_boundary
@@ -45,6 +45,7 @@ from trainer.run import (
 from trainer.scores import brief, few_tokens
 from trainer.steps import take_steps
 from trainer.stop import StopFlag
+from trainer.trackers import require_trackers
 from trainer.training import Training
 from trainer.watch import Watch
 
@@ -77,13 +78,24 @@ def pretrain(job: Job) -> int:
         job = complete(job, data, world)
         try:
             return train(job, world, watch, data)
-        except torch.cuda.OutOfMemoryError:
-            micro = micro_batch(job.recipe, world.ranks)
-            raise UserError(
-                f"the GPU has no room for micro-batches of {micro} samples",
-                f"use --micro-batch {max(1, micro // 2)}",
-                3,
-            ) from None
+        except RuntimeError as error:
+            fault = out_of_memory(job.recipe, world, error)
+            if fault is None:
+                raise
+            raise fault from None
+
+
+def out_of_memory(recipe: Recipe, world: World, error: RuntimeError) -> UserError | None:
+    """The error of a device without room; None for other errors. torch has a kind of its own for a
+    GPU alone."""
+    on_gpu = isinstance(error, torch.cuda.OutOfMemoryError)
+    if not on_gpu and "can't allocate memory" not in str(error):
+        return None
+
+    device = "the GPU" if on_gpu else "this machine"
+    micro = micro_batch(recipe, world.ranks)
+    smaller = "use a smaller model" if micro == 1 else f"use --micro-batch {micro // 2}"
+    return UserError(f"{device} has no room for micro-batches of {micro} samples", smaller, 3)
 
 
 def complete(job: Job, data: Data, world: World) -> Job:
@@ -103,6 +115,9 @@ def complete(job: Job, data: Data, world: World) -> Job:
                 recipe = dataclasses.replace(recipe, precision=stored)
         recipe = resolve(recipe, data, world.device, init)
         check_enough(recipe, data)
+        # A run that an older version began with the same shards twice goes on with them.
+        if not job.resume:
+            refuse_same_twice(data)
         return recipe, init
 
     recipe, init = world.from_rank_0(of_rank_0)
@@ -131,7 +146,7 @@ def train(job: Job, world: World, watch: Watch, data: Data) -> int:
         if recipe.compile:
             objectives.compile()
         sets = validation(job, world)
-        log = Log(job.run, state.step, job.track) if world.is_first else None
+        log = Log(job.run, state, job.track) if world.is_first else None
         autocast = make_autocast(recipe, world.device)
 
         def validate(state: State) -> State:
@@ -218,6 +233,11 @@ def log_start(
         few = few_tokens(masked, evaluate.is_cut(sets), "--evaluation.samples")
         if few:
             training.display.say(f"warning: {few}")
+    if sets and recipe.masking.style == "fairseq":
+        training.display.say(
+            "note: validation while training masks exactly, the run masks as fairseq: with the "
+            "papers' perplexities compare that of trainer evaluate --masks fairseq"
+        )
     if training.log:
         device = str(world.device)
         training.log.write(

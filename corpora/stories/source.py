@@ -229,7 +229,9 @@ def _records(options: StoriesOptions, part: Part, verdict: Verdict) -> Iterator[
 
 
 def _archive_records(options: StoriesOptions, part: Part, verdict: Verdict) -> Iterator[Outcome]:
-    settings = PageSettings(language=options.language, min_characters=options.min_characters)
+    settings = PageSettings(
+        language=options.language, min_characters=options.min_characters, ftfy=options.ftfy
+    )
     for record in read_records(part, wanted=EXTRACTED):
         if not isinstance(record, Record):
             yield record

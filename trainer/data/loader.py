@@ -80,6 +80,18 @@ class MicroBatch:
             found = found._replace(left=self.left, right=self.right, offset=self.offset)
         return found
 
+    def to(self, device: torch.device) -> Batch:
+        """The same tensors on the device; on a CPU those of the buffer."""
+        batch = self.batch()
+        if device.type == "cpu":
+            return batch
+
+        moved: dict[str, torch.Tensor] = {}
+        for name, tensor in batch._asdict().items():
+            if tensor is not None:
+                moved[name] = tensor.to(device, non_blocking=True)
+        return Batch(**moved)
+
 
 # The tensors that hold one number per masked token, and are flat for the model.
 PER_MASK = ("places", "labels", "left", "right", "offset")
@@ -157,6 +169,7 @@ class Loader:
         micro = self.share.micro
         arrays = arrays_of(buffer, self.masker, micro)
         epochs, samples = self.order.samples(place, micro)
+        self.masker.data.refuse_cut(epochs, samples)
         buffer.masked = self.masker.fill(epochs, samples, arrays)
         buffer.tokens = int(arrays.lengths.sum())
 

@@ -17,22 +17,34 @@ from trainer.models.layout import first_places
 from trainer.models.names import WORDS, published_name
 
 
-class PretrainingModel(nn.Module):
-    """An encoder with the head of the masked tokens, and those of the other objectives where the
-    configuration has them."""
+class EncoderModel(nn.Module):
+    """An encoder, under whatever heads; the base of the models for pretraining and for tasks."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
         self.encoder = Encoder(config)
-        self.masked = MaskedHead(config)
-        self.next = NextSentenceHead(config) if config.next_head else None
-        self.span = SpanHead(config) if config.span_head else None
 
         # fairseq has no token types: the row of a RoBERTa stays zero, or as imported. It is
         # exported but never trained.
         if config.family == "roberta":
             self.encoder.embeddings.token_type_embeddings.weight.requires_grad_(False)
+
+    @property
+    def words(self) -> Tensor:
+        """The word embeddings (V rounded up, H)."""
+        return self.encoder.embeddings.word_embeddings.weight
+
+
+class PretrainingModel(EncoderModel):
+    """An encoder with the head of the masked tokens, and those of the other objectives where the
+    configuration has them."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__(config)
+        self.masked = MaskedHead(config)
+        self.next = NextSentenceHead(config) if config.next_head else None
+        self.span = SpanHead(config) if config.span_head else None
 
     def forward(self, ids_BT: Tensor, places_M: Tensor, lengths_BS: Tensor | None = None) -> Tensor:
         """Logits (M, V rounded up) of the masked tokens at flat places of the batch.
@@ -40,11 +52,6 @@ class PretrainingModel(nn.Module):
         All tensors are int64; `lengths_BS` is as in `Encoder.forward`.
         """
         return self.masked_logits(self.encoder(ids_BT, lengths_BS), places_M)
-
-    @property
-    def words(self) -> Tensor:
-        """The word embeddings (V rounded up, H)."""
-        return self.encoder.embeddings.word_embeddings.weight
 
     def masked_logits(self, hidden: Tensor, places_M: Tensor) -> Tensor:
         """Logits (M, V rounded up) for the tokens at flat places of `hidden` (B, T, H).
@@ -82,15 +89,21 @@ def pick(hidden: Tensor, places_M: Tensor) -> Tensor:
 
 @torch.no_grad()
 def build(config: ModelConfig, seed: int) -> PretrainingModel:
-    """A new model on the CPU in fp32: matrices from a normal distribution with deviation 0.02 (as
-    `config.init` says), biases and a RoBERTa's token type 0, LayerNorm 1.
-
-    Each tensor comes from its own key, so the weights do not depend on the order of the draws.
-    """
+    """A new model on the CPU in fp32, see `draw_weights`."""
     with torch.device("meta"):
         model = PretrainingModel(config)
     model = model.to_empty(device="cpu")
+    draw_weights(model, config, seed)
+    return model
 
+
+@torch.no_grad()
+def draw_weights(model: EncoderModel, config: ModelConfig, seed: int) -> None:
+    """Give every weight of a model its first value: matrices from a normal distribution with
+    deviation 0.02 (as `config.init` says), biases and a RoBERTa's token type 0, LayerNorm 1.
+
+    Each tensor comes from its own key, so the weights do not depend on the order of the draws.
+    """
     for number, (name, parameter) in enumerate(model.named_parameters()):
         # torch takes seeds of 63 bits.
         generator = torch.Generator().manual_seed(int(make_key(seed, WEIGHTS, 0, number)) >> 1)
@@ -109,7 +122,6 @@ def build(config: ModelConfig, seed: int) -> PretrainingModel:
         if table.padding_idx is not None:
             table.weight[table.padding_idx].zero_()
     model.words[config.vocab_size :].zero_()
-    return model
 
 
 def is_norm(name: str) -> bool:
@@ -117,7 +129,7 @@ def is_norm(name: str) -> bool:
     return "norm" in name.split(".")[-2]
 
 
-def published_parameters(model: PretrainingModel) -> Iterator[tuple[str, nn.Parameter]]:
+def published_parameters(model: EncoderModel) -> Iterator[tuple[str, nn.Parameter]]:
     """The parameters by their published names."""
     for name, parameter in model.named_parameters():
         yield published_name(name, model.config), parameter
@@ -131,7 +143,7 @@ def without_padding(name: str, tensor: Tensor, config: ModelConfig) -> Tensor:
     return tensor
 
 
-def published_state(model: PretrainingModel) -> dict[str, Tensor]:
+def published_state(model: EncoderModel) -> dict[str, Tensor]:
     """The weights by their published names and shapes, without the rows beyond the vocabulary.
 
     The tensors are views, not copies.
@@ -143,7 +155,7 @@ def published_state(model: PretrainingModel) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def load_published(model: PretrainingModel, state: dict[str, Tensor]) -> None:
+def load_published(model: EncoderModel, state: dict[str, Tensor]) -> None:
     """Copy published weights into the model, exactly.
 
     `state` must hold every weight (`weight_files.read_weights`). Raises `ValueError` for a shape
