@@ -114,8 +114,9 @@ def print_json(value: object) -> None:
 
 
 def printable(text: str) -> str:
-    """Text that a terminal and a pipe can take: half of a surrogate pair as its escape, which in JSON
-    stands for the same."""
+    """Text that a terminal and a pipe can take: half of a surrogate pair as its escape, which in
+    JSON stands for the same."""
+    # the name of a file may hold such halves too
     return text.encode("utf-8", "backslashreplace").decode()
 
 

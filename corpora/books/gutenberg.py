@@ -78,11 +78,17 @@ _CREDIT = re.compile(
     r"\s*(?:Produced by|E-?(?:text|book) (?:was )?(?:prepared|produced|created|transcribed)"
     r"|This e-?(?:text|book) (?:was )?(?:prepared|produced|created|transcribed)|Credits:"
     r"|\(This (?:file|book|e-?text) was produced from|Note: Project Gutenberg (?:also )?has"
-    r"|(?:Online )?Distributed Proofread|Produit par|(?:Ce (?:livre|texte|fichier)|Cet e-?(?:text|book))"
-    r" (?:électronique )?a été (?:produit|préparé)|Produziert von|(?:Dieser|Dieses) e-?(?:text|book)"
+    r"|(?:Online )?Distributed Proofread"
+    # French, German
+    r"|Produit par|(?:Ce (?:livre|texte|fichier)|Cet e-?(?:text|book)) (?:électronique )?a été"
+    r" (?:produit|préparé)|Produziert von|(?:Dieser|Dieses) e-?(?:text|book)"
     r" wurde|Erstellt von|Producido por|Este (?:libro|e-?(?:text|book)) (?:fue|ha sido)"
-    r"|Produzido por|Este (?:livro|e-?(?:text|book)) foi|Prodotto da|Questo e-?(?:text|book) è stato"
-    r"|Geproduceerd door|Vervaardigd door|Dit e-?(?:text|book) is|Tuottanut|Tämän e-?(?:tekstin|kirjan)"
+    # Portuguese, Italian
+    r"|Produzido por|Este (?:livro|e-?(?:text|book)) foi"
+    r"|Prodotto da|Questo e-?(?:text|book) è stato"
+    # Dutch, Finnish, Swedish
+    r"|Geproduceerd door|Vervaardigd door|Dit e-?(?:text|book) is"
+    r"|Tuottanut|Tämän e-?(?:tekstin|kirjan)"
     r"|Julkaissut Projekti Lönnrot|Producerad av|E-?(?:text|kirja) (?:on )?tuottanut)",
     re.IGNORECASE,
 )
@@ -117,8 +123,8 @@ _NUMBER = re.compile(r"\[(?:e-?book|e-?text) ?#\s?(\d{1,7})\]", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stripped:
-    """A text and what its header says. `removed`: characters that are gone. `markers`: pair, small_print or one, by what was found; None
-    without a header, and then the text is whole."""
+    """A text and what its header says. `removed`: characters that are gone. `markers`: pair,
+    small_print or one, by what was found; None without a header, and then the text is whole."""
 
     text: str
     removed: int = 0
@@ -185,8 +191,8 @@ def _first_match(lines: list[str], places: Iterable[int], pattern: re.Pattern[st
 
 
 def _between_pairs(lines: list[str]) -> list[_Span]:
-    """The lines between the first START and the last END, in one span, or in one for each book where
-    a START follows an END; none without both."""
+    """The lines between the first START and the last END, in one span, or in one for each book
+    where a START follows an END; none without both."""
     # the test for stars saves the regular expression on nearly all lines
     starred = [place for place, line in enumerate(lines) if "***" in line]
     start = _first_match(lines, starred, _START)

@@ -35,8 +35,10 @@ _SPEECH = re.compile(r"^\W{0,2}[\"“«„‘「『]|[\"”»’」』][,.]?\s+\
 
 _HEADING = re.compile(
     r"^[^\w\n\"“«„‘]{0,4}(?:(?i:about the authors?)|(?i:connect with)\s+(?i:me|us|her|him|them|the "
-    r"authors?|[A-Z])|(?i:other (?:books|titles|works) by)|(?i:also by)\s+(?:(?i:the|this)\s+(?i:same "
-    r"|authors?)|[A-Z])|(?i:thank you for reading))\b[^\n.?;:,]{0,100}[!:]?$",
+    r"authors?|[A-Z])|(?i:other (?:books|titles|works) by)"
+    r"|(?i:also by)\s+(?:(?i:the|this)\s+(?i:same |authors?)|[A-Z])"
+    # a heading is no sentence
+    r"|(?i:thank you for reading))\b[^\n.?;:,]{0,100}[!:]?$",
     re.MULTILINE,
 )
 """A line that is the heading of an advertisement."""
@@ -50,8 +52,9 @@ class Trimmed(NamedTuple):
 
 
 def trim_items(items: list[str]) -> Trimmed:
-    """The items of an EPUB without the notices among the first and last; all of them if nothing else
-    is left. A short item goes as a whole if it begins with the heading of an advertisement or if
+    """The items of an EPUB without the notices among the first and last; all of them if nothing
+    else is left. A short item goes as a whole if it begins with the heading of an advertisement
+    or if
     notices are two thirds of it; of another item only the blocks that are notices go."""
     kept = []
     removed = []

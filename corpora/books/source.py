@@ -94,7 +94,7 @@ class BooksOptions(SourceOptions):
     """Join the lines of hard-wrapped prose in .txt: one line per paragraph. Verse, headings and
     tables keep their lines."""
     italics: Literal["keep", "drop"] = setting("keep", affects="ingest")
-    """drop: remove the underscores that stand for italics in .txt, as in `_word_`; the words stay."""
+    """drop: remove the underscores that stand for italics in .txt, as in `_word_`; words stay."""
     note_marks: Literal["keep", "drop"] = setting("keep", affects="ingest")
     """drop: remove the marks of notes in .txt, such as `[1]` behind a word; the notes stay."""
     trim: bool = setting(True, affects="ingest")
@@ -234,8 +234,8 @@ def _plain(options: BooksOptions, content: bytes) -> _Book | Refusal:
 def _cleaned(
     options: BooksOptions, book: _Book, *, is_typed: bool, removed: Sequence[str] = ()
 ) -> _Book:
-    """The book without header and notices, and with what the header says about it. `is_typed`: it is
-    plain text; `removed`: the notices that were removed before."""
+    """The book without header and notices, and with what the header says about it. `is_typed`: it
+    is plain text; `removed`: the notices that were removed before."""
     text = book.text
     # The search for headers and wrapped lines takes seconds for a text of very many lines.
     is_prose = text.count("\n") <= MAX_LINES

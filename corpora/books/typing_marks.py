@@ -10,8 +10,8 @@ _MARK = re.compile(
 
 
 def without_italics(text: str) -> str:
-    """A text without the underscores around words in italics: `_word_`, `_several words_`. One inside
-    of a word, as in `a_name`, stays."""
+    """A text without the underscores around words in italics: `_word_`, `_several words_`. One
+    inside of a word, as in `a_name`, stays."""
     return _ITALICS.sub(r"\1", text)
 
 

@@ -26,7 +26,7 @@ class Unreadable:
 
 
 def plain_rows(batch: pa.RecordBatch) -> Iterator[dict[str, object]]:
-    """The rows of a batch by the names of their columns; of columns of one name the first counts."""
+    """The rows of a batch by the names of their columns; the first of a name counts."""
     names: dict[str, int] = {}
     for index, name in enumerate(batch.schema.names):
         names.setdefault(name, index)

@@ -573,7 +573,8 @@ _add("currency", _currency)
 # blocks
 
 _add(
-    "quote;blockquote;quotation;bq;quotes;cquote2;quoteblock;block quote;bquote;epigraph;imagequote2;long quote;text quote;cquotetxt",
+    "quote;blockquote;quotation;bq;quotes;cquote2;quoteblock;block quote;bquote;epigraph;"
+    "imagequote2;long quote;text quote;cquotetxt",
     _quote,
 )
 

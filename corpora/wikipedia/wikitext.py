@@ -169,7 +169,7 @@ class Style:
 class Prose:
     """Paragraphs with a blank line between them. `empty_brackets`: pairs that were removed because
     their content was; `unbalanced`: brackets and tags without a partner, which were removed;
-    `left_out`: how often each template was dropped and each section cut, such as `template: hidden`;
+    `left_out`: how often each template was dropped and each section cut (`template: hidden`);
     `holes`: templates that were dropped out of the middle of a sentence."""
 
     text: str
@@ -321,8 +321,8 @@ class _Page:
         return None
 
     def _dropped(self, inside: str, text: str, begin: int, end: int) -> str:
-        """What stands for an outermost template that no table knows: nothing, or the template for the
-        parser where it may be a word of a sentence. Dropped ones are counted by name."""
+        """What stands for an outermost template that no table knows: nothing, or the template for
+        the parser where it may be a word of a sentence. Dropped ones are counted by name."""
         name = _template_name(inside)
         if (
             len(inside) < _WORD_LENGTH
@@ -516,8 +516,8 @@ class _Page:
         return f"{NEWLINE}{NEWLINE}{caption}{NEWLINE}{NEWLINE}"
 
     def _word(self, template: Template, name: str) -> str:
-        """The only parameter of a template that no table knows, in a sentence; any other is a hole in
-        it, which is counted."""
+        """The only parameter of a template that no table knows, in a sentence; any other is a hole
+        in it, which is counted."""
         given = [parameter for parameter in template.params if str(parameter.value).strip()]
         if len(given) == 1 and not given[0].showkey:
             text = self._walk(given[0].value).strip(f" \t\n{NEWLINE}")
@@ -571,8 +571,8 @@ def _template_name(inside: str) -> str:
 
 
 def _counted_name(name: str) -> str:
-    """The name by which a dropped template is counted: of a function of the parser without what it is
-    given, which has no end of names."""
+    """The name by which a dropped template is counted: of a function of the parser without what it
+    is given, which has no end of names."""
     head, colon, _ = name.partition(":")
     if not colon:
         return name
@@ -580,8 +580,8 @@ def _counted_name(name: str) -> str:
 
 
 def _stands_as_word(text: str, begin: int, end: int) -> bool:
-    """Whether the place between `begin` and `end` is one of a word in a sentence: behind a blank and
-    a word of its line, and before more of the line."""
+    """Whether the place between `begin` and `end` is one of a word in a sentence: behind a blank
+    and a word of its line, and before more of the line."""
     line = text[max(text.rfind("\n", 0, begin) + 1, begin - _CONTEXT) : begin]
     behind = text[end : end + _CONTEXT].partition("\n")[0].lstrip("'")
     before = line.rstrip("'")

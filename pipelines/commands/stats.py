@@ -156,13 +156,15 @@ def _details(name: str, row: "SourceStats") -> Iterator[Table]:
 
 
 def _left_out(name: str, left_out: dict[str, int]) -> Iterator[Table]:
-    """What the source left out of its texts, a table for each kind, with the most frequent names."""
+    """What the source left out of its texts: a table for each kind, the most frequent first."""
     by_kind: dict[str, list[tuple[str, int]]] = {}
     for item, count in left_out.items():
+        # a name may hold a colon of its own, a kind never does
         kind, colon, what = item.partition(": ")
         by_kind.setdefault(kind if colon else "others", []).append((what or kind, count))
     for kind, found in by_kind.items():
         rows = [(what, number(count)) for what, count in found[:LEFT_OUT]]
+        # what is rare is one row
         if len(found) > LEFT_OUT:
             others = sum(count for _, count in found[LEFT_OUT:])
             rows.append((f"{len(found) - LEFT_OUT:,} others", number(others)))

@@ -369,8 +369,8 @@ def _left_out(sources: dict[str, SourceStats]) -> Iterator[str]:
     if rows:
         yield from _section(
             "Left out of the texts",
-            "What the source left out of the documents that it gave, such as templates that no table "
-            "knows: the most frequent names.",
+            "What the source left out of the documents that it gave, such as templates that no "
+            "table knows: the most frequent names.",
         )
         yield from _table(("source", "name", "times"), rows)
 

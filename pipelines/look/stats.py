@@ -70,8 +70,8 @@ class SourceStats:
     by their kind, which count in no share; `rejects`: records by reason; `removed`: documents by
     stage; `rules`: the documents that `removed["rules"]` counts, by the first rule that fired;
     `marks`: documents by the mark that their source gave them, and by the tasks of whose test sets
-    they hold a passage; `left_out`: what the sources left out of the texts, by name, the most frequent
-    first; `bytes`, `sentences`, `tokens`: of
+    they hold a passage; `left_out`: what the sources left out of the texts, by name, the most
+    frequent first; `bytes`, `sentences`, `tokens`: of
     the kept text, in UTF-8; `unknown`: the tokens that are the unknown one, only where the
     vocabulary is not lossless.
     """

@@ -188,6 +188,7 @@ def read(home: Home, recipe: Recipe, task: SourceTask, output: files.Output) -> 
                 counts["documents"] += 1
                 counts["bytes"] += size
                 marks.update(record.marks)
+                # so that memory does not grow with the names in a dump
                 left_out.update(record.left_out)
                 if len(left_out) > 2 * LEFT_OUT_NAMES:
                     left_out = _most_frequent(left_out)
@@ -215,6 +216,7 @@ def _most_frequent(left_out: Counter[str]) -> Counter[str]:
     if len(left_out) <= LEFT_OUT_NAMES:
         return left_out
     others = left_out.pop(OTHER_NAMES, 0)
+    # by count and then by name, so that nothing depends on the order in which they came
     by_count = sorted(left_out.items(), key=lambda item: (-item[1], item[0]))
     kept = Counter(dict(by_count[:LEFT_OUT_NAMES]))
     kept[OTHER_NAMES] = others + sum(count for _, count in by_count[LEFT_OUT_NAMES:])

@@ -3,7 +3,8 @@
 _HEADINGS = {
     "en": """
         references; external links; external link; see also; further reading; notes; bibliography;
-        sources; citations; footnotes; works cited; general references; general and cited references;
+        sources; citations; footnotes; works cited; general references;
+        general and cited references;
         general sources; general and cited sources; cited references; cited works; cited sources;
         works referenced; references cited; literature cited; sources cited; reference list;
         primary sources; secondary sources; tertiary sources; endnotes; end notes; footnote;
@@ -24,7 +25,8 @@ _HEADINGS = {
         цитирани източници; препратки; допълнителна литература
     """,
     "ca": """
-        referències; bibliografia; enllaços externs; vegeu també; notes; fonts; notes a peu de pàgina;
+        referències; bibliografia; enllaços externs; vegeu també; notes; fonts;
+        notes a peu de pàgina;
         bibliografia addicional; per a més informació; bibliografia complementària
     """,
     "cs": """
@@ -38,7 +40,8 @@ _HEADINGS = {
     """,
     "de": """
         einzelnachweise; weblinks; literatur; siehe auch; quellen; anmerkungen; fußnoten; nachweise;
-        belege; quellenangaben; einzelbelege; fussnoten; literaturhinweise; weiterführende literatur;
+        belege; quellenangaben; einzelbelege; fussnoten; literaturhinweise;
+        weiterführende literatur;
         quellenverzeichnis; literaturverzeichnis; referenzen; externe links; weiterführende links
     """,
     "el": """
@@ -103,7 +106,8 @@ _HEADINGS = {
         verder lezen; externe bronnen; verwijzingen; geraadpleegde bronnen; literatuurlijst
     """,
     "no": """
-        referanser; eksterne lenker; se også; litteratur; kilder; noter; fotnoter; kilder/referanser;
+        referanser; eksterne lenker; se også; litteratur; kilder; noter; fotnoter;
+        kilder/referanser;
         bibliografi; lenker; videre lesing; kjelder; referansar; bakgrunnsstoff;
         eksterne lenkjer; sjå òg; fotnotar; litteratur og kilder
     """,

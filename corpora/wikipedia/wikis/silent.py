@@ -37,9 +37,12 @@ _NAMES = frozenset(
 )
 
 _PREFIXES = re.compile(
-    r"(?:cite|citation|citar|cita[ -]|citace|cytuj|infobox|info[ /]|ipa|audio|navbox|taxobox|harv|sfn"
-    r"|external media|citeer|citāt|webbref|bokref|tidskriftsref|kilde|книга|статья|публикация|ouvrage"
-    r"|lien web|lien brisé|article$|literatur|internetquelle|chú thích|kaynak|cit lib|referência"
+    # citations and boxes of English and its neighbours
+    r"(?:cite|citation|citar|cita[ -]|citace|cytuj|infobox|info[ /]|ipa|audio|navbox|taxobox|harv"
+    r"|sfn|external media|citeer|citāt|webbref|bokref|tidskriftsref|kilde"
+    # of other languages
+    r"|книга|статья|публикация|ouvrage|lien web|lien brisé|article$|literatur"
+    r"|internetquelle|chú thích|kaynak|cit lib|referência"
     r"|harvard|verweis|מ\"מ|استشهاد|مرجع|یادکرد|карточка|картка|ficha|bio$|user|wikiproject|"
     r"pp-|use |short desc|good article|featured)"
 )

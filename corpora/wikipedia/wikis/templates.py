@@ -264,6 +264,7 @@ def _add(language: str, names: str, shown: Shown) -> None:
 
 
 def _french() -> None:
+    # ordinals and titles
     _add("fr", "e;ème;eme;exp;è;es", _fr_ending)
     for ending in ("er", "re", "ère", "nd", "nde", "ers", "res"):
         _add("fr", ending, const(ending))
@@ -285,7 +286,8 @@ def _french() -> None:
         _add("fr", rank, lambda args, rank=rank: _fr_numbered(args, rank))  # type: ignore[misc]
     _add("fr", "ie;me;mme;mlle;mgr;dr;pr;st;ste;mr;m.;mm.", const(""))
     titles = {"mme": "Mme", "mlle": "Mlle", "mgr": "Mgr", "dr": "Dr", "pr": "Pr", "me": "Me",
-              "st": "St", "ste": "Ste", "mr": "M.", "m.": "M.", "mm.": "MM.", "ie": "Ie"}  # fmt: skip
+              "st": "St", "ste": "Ste", "mr": "M.", "m.": "M.",
+              "mm.": "MM.", "ie": "Ie"}  # fmt: skip
     for name, short in titles.items():
         _add("fr", name, _fr_titled(short))
     _add("fr", "numéro;n°;no;n°s;numero", lambda args: "no" + _after(args[1]))
@@ -395,6 +397,7 @@ def _fr_sovereign(args: Parameters) -> str:
 
 
 def _german() -> None:
+    # quotations and languages
     _add("de", '";zitat-de2;zitatinline;„', quoted("„", "“"))
     _add("de", "zitat;zitat-en;zitat-fr;zitat-la;zitat-it;zitat-es;zitat-nl;zitat-ru", _de_quote)
     _add("de", '"-en', quoted("“", "”"))
@@ -466,6 +469,7 @@ def _de_link(args: Parameters) -> str:
 
 
 def _spanish() -> None:
+    # dates, numbers and their units
     _add(
         "es",
         "fecha;fecha de inicio;fecha de fin;nacimiento;fecha de nacimiento;"
@@ -521,6 +525,7 @@ def _es_ordinal(args: Parameters) -> str:
 
 
 def _italian() -> None:
+    # measures, numbers and dates
     _add("it", "m;unità;misura;unità di misura", _it_measure)
     _add("it", "formatnum;num;numero;nts", number)
     _add("it", "data;data di nascita;data di nascita ed età;date;datavcc;dts", date)
@@ -563,6 +568,7 @@ def _it_century(args: Parameters) -> str:
 
 
 def _portuguese() -> None:
+    # dates first, which have most names
     _add(
         "pt",
         "data;dtlink;dtext;data de nascimento;nascimento;data de nascimento e idade;"
@@ -601,6 +607,7 @@ def _pt_century(args: Parameters) -> str:
 
 
 def _russian() -> None:
+    # links to articles that another wiki has
     _add(
         "ru",
         "нп;нп1;нп2;нп3;нп4;нп5;нп6;не переведено;не переведено 2;не переведено 3;"
@@ -713,6 +720,7 @@ def _ukrainian() -> None:
 
 
 def _polish() -> None:
+    # dates and numbers
     _add("pl", "data;data urodzenia;data urodzenia i wiek;dts;date;data2", date)
     _add("pl", "data śmierci;data śmierci i wiek", death)
     _add("pl", "liczba;formatnum;num;nts", number)
@@ -741,6 +749,7 @@ def _pl_quote(args: Parameters) -> str:
 
 
 def _dutch() -> None:
+    # dates and numbers
     _add("nl", "datum;geboortedatum;geboren;dts;date;datum2", date)
     _add("nl", "sterfdatum;overlijdensdatum;overleden", death)
     _add("nl", "formatnum;num;getal;nts;fn", number)
@@ -801,6 +810,7 @@ def _finnish_hungarian_czech() -> None:
     _add("fi", "formatnum;luku;nts", number)
     _add("fi", "muunna;yksikkö", measure)
 
+    # Hungarian
     _add("hu", "dátum;születési dátum;születés dátuma;date;szül;dts;életkor", date)
     _add("hu", "halálozási dátum;halál dátuma;halál", death)
     _add("hu", "szám;formatnum;num;nts;szj", number)
@@ -812,7 +822,9 @@ def _finnish_hungarian_czech() -> None:
     _add("hu", "h;h2;hivatkozás;külső wiki;wd;ill", foreign)
     _add("hu", "jel;szín;color", last)
 
+    # Czech
     _add("cs", "datum;datum narození a věk;datum narození;vjazyce datum;dts;date", date)
+    # Czech
     _add("cs", "datum úmrtí a věk;datum úmrtí", death)
     _add("cs", "vjazyce2;lang;cizojazyčně;transl;cj;vjazyce text", last)
     _add("cs", "vjazyce", _cs_language)
@@ -852,6 +864,7 @@ def _others() -> None:
     _add("ca", "segle", lambda args: f"segle {args[1]}" if args[1] else "")
     _add("ca", "ac;aC", lambda args: (args[1] + " " if args[1] else "") + "aC")
 
+    # Romanian
     _add("ro", "dată;data nașterii;data nașterii și vârsta;dată naștere;date;dn;dts", date)
     _add("ro", "data decesului;decesul;deces;dd", death)
     _add("ro", "formatnum;num;nts", number)
@@ -861,6 +874,7 @@ def _others() -> None:
     _add("ro", "nowrap;nobr;small;abbr;tooltip;unicode;formatare", first)
     _add("ro", "ill-wd;ill;ill-wd2;legătură interwiki", foreign)
 
+    # Turkish
     _add("tr", "tarih;doğum tarihi;doğum tarihi ve yaşı;dts;date;başlangıç tarihi", date)
     _add("tr", "ölüm tarihi;ölüm tarihi ve yaşı", death)
     _add("tr", "formatnum;sayı;nts;num", number)
@@ -959,6 +973,7 @@ def _he_link(args: Parameters) -> str:
 
 
 def _east_asian() -> None:
+    # Japanese
     _add("ja", "仮リンク;ill2;interlanguage link;日本語版にない記事リンク;訳語疑問点範囲", _ja_link)
     _add("ja", "lang;llang;lang-x;transl;多言語;琉球語", last)
     _add("ja", "読み仮名;読み仮名2;読み;ruby;ルビ", _ja_reading)
@@ -977,6 +992,7 @@ def _east_asian() -> None:
     _add("ja", "『』;「」", around("『", "』"))
     _add("ja", "r;sfn;refnest;efn;脚注", const(""))
 
+    # Korean
     _add("ko", "llang;lang;언어;언어2;transl;llang2", last)
     _add("ko", "nihongo;일본어", name_in_script)
     _add("ko", "한자;漢字;한글", first)

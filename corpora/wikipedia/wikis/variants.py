@@ -1,8 +1,8 @@
 """The markup by which a wiki converts between scripts: `-{zh-hans:a;zh-hant:b}-`, with its flags.
 
-`show_variants` writes what a reader sees of it. Where a rule gives a text for each variant the first
-one counts. A wiki that does not convert shows the braces as they are typed (`N-{4-aminophenyl}-`);
-only rules for variants, which somebody copied there, are removed.
+`show_variants` writes what a reader sees of it. Where a rule gives a text for each variant the
+first one counts. A wiki that does not convert shows the braces as they are typed
+(`N-{4-aminophenyl}-`); only rules for variants, which somebody copied there, are removed.
 """
 
 import re
