@@ -72,6 +72,10 @@ class Log:
         self._stream.flush()
         self._trackers.send(kind, step, values)
 
+    def flush(self) -> None:
+        """Wait until the disk has all lines, as a checkpoint is about to rest on them."""
+        os.fsync(self._stream.fileno())
+
     def close(self) -> None:
         """Close the file and the trackers."""
         self._stream.close()

@@ -2,8 +2,8 @@
 
 The numbers of `train`, `valid` and `spike` lines go there. A resumed run goes on in the same
 curves: TensorBoard is told to forget what lies after the checkpoint, and W&B, which takes each step
-once, is given the same id again. A tracker is checked before the run is begun, and one that fails later ends
-itself, not the run.
+once, is given the same id again. A tracker is checked before the run is begun, and one that fails
+later ends itself, not the run.
 """
 
 import functools

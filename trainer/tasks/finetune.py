@@ -27,7 +27,7 @@ from trainer.compare_ranks import refuse_different, refuse_micro_batch
 from trainer.config import ModelConfig, Recipe, micro_batch
 from trainer.data.loader import Share
 from trainer.display import Display
-from trainer.log import Log, require_trackers
+from trainer.log import Log
 from trainer.models.sizes import count_parameters
 from trainer.optim import flatten_gradients, make_adamw
 from trainer.ranks import World, choose_device, join
@@ -47,6 +47,7 @@ from trainer.tasks.outputs import outputs
 from trainer.tasks.settings import Finetuning, as_recipe, chance_step
 from trainer.tasks.splits import Maker, Split, head_of
 from trainer.tasks.texts import open_encoder
+from trainer.trackers import require_trackers
 from trainer.training import Training
 from trainer.watch import Watch
 
@@ -244,7 +245,7 @@ def train_once(
             broadcast(model, optimizer)
         model.train()
 
-        log = Log(job.run, state.step, job.track) if world.is_first else None
+        log = Log(job.run, state, job.track) if world.is_first else None
         stop = stack.enter_context(closing(StopFlag(recipe.max_hours, watch)))
         autocast = make_autocast(recipe, world.device)
 
