@@ -155,9 +155,7 @@ def contents(model: PretrainingModel, optimizer: torch.optim.Optimizer) -> Conte
     return Contents(published_state(model), moments(model, optimizer))
 
 
-def write(
-    run: Path, tensors: Contents, state: State, keep: int, keep_best: bool = False
-) -> Path:
+def write(run: Path, tensors: Contents, state: State, keep: int, keep_best: bool = False) -> Path:
     """Write a checkpoint, remove all but the last `keep`, and return its folder.
 
     With `keep_best` the checkpoint of `state.best_step` stays too.
@@ -364,7 +362,9 @@ def restore(path: Path, model: PretrainingModel, optimizer: torch.optim.Optimize
             continue
         for moment in MOMENTS:
             values = weight.of(optimizer.state[weight.parameter][moment])
-            values.copy_(stored[f"{moment}.{name}"])
+            # A run that was stopped before its first update has stored no moments.
+            if stored or step:
+                values.copy_(stored[f"{moment}.{name}"])
 
 
 def empty_moments(

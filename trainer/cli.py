@@ -26,7 +26,7 @@ from trainer.config import (
     require,
     with_steps,
 )
-from trainer.display import tell
+from trainer.display import report, tell
 from trainer.flags import parse
 from trainer.options import Compare, Evaluate, Export, Pretrain, Recipes, Show
 from trainer.run_info import find_shards
@@ -51,6 +51,9 @@ reading the trainer's options):
 
   torchrun --nproc-per-node 8 -m trainer.cli -- pretrain --shards DIR --run RUN
 """
+
+# A week in minutes; torch refuses longer ones.
+LONGEST_TIMEOUT = 7 * 24 * 60
 
 COPY_TOOLS = {"s3": "aws s3 cp --recursive", "gs": "gcloud storage cp -r", "hdfs": "hdfs dfs -get"}
 
@@ -79,6 +82,8 @@ def pretrain(arguments: list[str]) -> int:
     if options.dry_run:
         return dry_run(options, recipe)
     required("--run", options.run, "name a folder for the run: --run RUN")
+    limit = options.ranks_timeout
+    require(0 < limit <= LONGEST_TIMEOUT, "--ranks-timeout", limit, "above 0, at most 10080")
 
     from trainer import pretrain
     from trainer.run import Job
@@ -94,6 +99,7 @@ def pretrain(arguments: list[str]) -> int:
             init=options.init or None,
             init_step=options.init_step,
             track=options.track,
+            ranks_timeout=options.ranks_timeout,
         )
     )
 
@@ -493,14 +499,6 @@ def run_command(arguments: list[str]) -> int:
     if name not in COMMANDS:
         raise UserError(f"trainer {name}: no such command", nearest(name, COMMANDS))
     return COMMANDS[name](arguments[1:])
-
-
-def report(error: UserError) -> None:
-    """Print an error and its hint; a rank other than the first puts its number before it."""
-    rank = os.environ.get("RANK", "0")
-    prefix = "" if rank == "0" else f"rank {rank}: "
-    hint = f"\n{prefix}hint: {error.hint}" if error.hint else ""
-    tell(f"{prefix}error: {error.what}{hint}")
 
 
 def entry() -> None:

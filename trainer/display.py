@@ -1,10 +1,12 @@
 """Progress on stderr: a live line on a terminal, otherwise a plain line every half minute."""
 
+import os
 import sys
 import time
 from typing import TYPE_CHECKING
 
 from shards import console
+from shards.errors import UserError
 from trainer.wording import duration
 
 if TYPE_CHECKING:
@@ -60,6 +62,14 @@ def tell(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
     except BrokenPipeError:
         console.silence()
+
+
+def report(error: UserError) -> None:
+    """Print an error and its hint; a rank other than the first puts its number before it."""
+    rank = os.environ.get("RANK", "0")
+    prefix = "" if rank == "0" else f"rank {rank}: "
+    hint = f"\n{prefix}hint: {error.hint}" if error.hint else ""
+    tell(f"{prefix}error: {error.what}{hint}")
 
 
 def time_left(seconds: float | None) -> str:

@@ -1,144 +1,156 @@
-"""The gradients of a step: cleared, added up over the ranks, measured and scaled.
+"""The forward and backward passes of a batch."""
 
-One rank lets each backward pass make its gradients, and the first of a step takes them as they are,
-without a copy. Several ranks meet over one flat buffer of which every gradient is a view. It is
-added up in fixed slices, in the same order of additions every time (DistributedDataParallel
-rebuilds its buckets after the first step, so a resumed run would add in another order than one
-never killed). The slices go from the last parameter to the first, as the backward pass does; each
-begins as soon as the last micro-batch has finished all of its gradients and those before it have
-begun. So the ranks meet while they still compute. (A compiled step hands out its gradients at its
-end, all at once.)
-"""
-
-import functools
 from dataclasses import dataclass
 
 import torch
-import torch.distributed as dist
-from torch import Tensor, nn
+from torch import Tensor
 
-from trainer.ranks import World
-
-# Every view begins at a multiple of this many elements, which is 256 bytes.
-ALIGNMENT = 64
-
-# The least size of a slice: 32 MB in fp32.
-SLICE = 1 << 23
+from trainer.chance import DROPOUT, make_key
+from trainer.checkpoint import State
+from trainer.data.loader import Loader, MicroBatch
+from trainer.objectives.batch import Batch
+from trainer.stop import StopFlag
+from trainer.training import Training
 
 
 @dataclass(frozen=True)
-class Slice:
-    """A part of the flat buffer, and which parameters are in it, by their number."""
+class Counts:
+    """What all ranks have in a batch: `names`, those of `Training.count`, and `totals`, float64 on
+    the device, in the same order."""
 
-    start: int
-    stop: int
-    members: tuple[int, ...]
-
-
-def make_slices(sizes: list[int], least: int = SLICE) -> list[Slice]:
-    """Slices of at least `least` elements but for the last one, from the end of the buffer to its
-    start, given the elements of each parameter."""
-    found = []
-    members: list[int] = []
-    start = stop = sum(sizes)
-    for number in range(len(sizes) - 1, -1, -1):
-        start -= sizes[number]
-        members.append(number)
-        if stop - start >= least or number == 0:
-            found.append(Slice(start, stop, tuple(members)))
-            members, stop = [], start
-    return found
+    names: tuple[str, ...]
+    totals: Tensor
 
 
-class Gradients:
-    """The gradients of the trained parameters of a model on this rank.
+@dataclass(frozen=True)
+class Sums:
+    """This rank's part of a batch: `losses`, the sum of each loss in nats, float64 on the device;
+    whether every micro-batch was computed; and whether one did not fit into the memory."""
 
-    For each step: `clear`; the backward passes, the last of them after `expect_last`; `meet`. Then
-    every gradient is that of all ranks.
+    losses: Tensor
+    is_whole: bool = True
+    is_too_large: bool = False
+
+
+def count(training: Training, batches: list[MicroBatch]) -> Counts:
+    """What all ranks have in a batch.
+
+    It is known before the first forward pass, so each loss is divided at once by its own count,
+    and no micro-batch or rank weighs more than another.
     """
+    # On the host, where the micro-batches still are: the device need not be waited for.
+    rows = []
+    for buffer in batches:
+        computed = buffer.tokens + -buffer.tokens % training.line_step
+        rows.append({**training.count(buffer), "computed": computed})
+    values = [list(row.values()) for row in rows]
 
-    def __init__(self, model: nn.Module, world: World, least: int = SLICE) -> None:
-        self.world = world
-        self.parameters = [weight for weight in model.parameters() if weight.requires_grad]
-        self.flat: Tensor | None = None
-        self.slices: list[Slice] = []
-        self._waiting: list[int] = []
-        self._sums: list[dist.Work] = []
-        self._begun = 0
+    totals = send(torch.tensor(values, dtype=torch.float64).sum(0), training.world.device)
+    training.world.sum(totals, "count the labels of a batch")
+    return Counts(tuple(rows[0]), totals)
 
-        if world.ranks > 1:
-            sizes = [-(-weight.numel() // ALIGNMENT) * ALIGNMENT for weight in self.parameters]
-            self.flat = self._flatten(sizes)
-            self.slices = make_slices(sizes, least)
-            self._listen()
 
-    def _flatten(self, sizes: list[int]) -> Tensor:
-        """Make every gradient a view of one zeroed buffer."""
-        first = self.parameters[0]
-        flat = torch.zeros(sum(sizes), dtype=first.dtype, device=first.device)
-        parts = torch.split(flat, sizes)
-        for parameter, part in zip(self.parameters, parts, strict=True):
-            parameter.grad = part[: parameter.numel()].view_as(parameter)
-        return flat
+def add_up_gradients(
+    training: Training,
+    state: State,
+    batches: list[MicroBatch],
+    counts: Counts,
+    loader: Loader,
+    stop: StopFlag,
+) -> Sums:
+    """Run the forward and backward pass of each micro-batch of this rank, so that its gradients are
+    its part of those of the whole batch, times `loss_scale`. A rank that is to stop leaves out the
+    rest, and so does one without memory for a micro-batch."""
+    device = training.world.device
+    known = len(training.weights)
+    training.gradients.clear()
+    sums = torch.zeros(known, dtype=torch.float64, device=device)
+    weights = torch.tensor(list(training.weights.values()), dtype=torch.float64)
+    factors = send(weights, device) * loss_scale(training, state)
+    factors = factors / counts.totals[:known].clamp(min=1.0)
 
-    def _listen(self) -> None:
-        """Be told of each gradient that a backward pass has finished."""
-        for number, part in enumerate(self.slices):
-            for member in part.members:
-                hook = functools.partial(self._finished, number)
-                self.parameters[member].register_post_accumulate_grad_hook(hook)
+    for number, buffer in enumerate(batches):
+        if stop.wanted():
+            return Sums(sums, is_whole=False)
+        batch = to_device(buffer, loader, training)
+        if number == len(batches) - 1:
+            training.gradients.expect_last()
 
-    def clear(self) -> None:
-        """Begin a step."""
-        self._waiting = []
-        self._sums = []
-        self._begun = 0
-        if self.flat is not None:
-            self.flat.zero_()
-            return
-        for parameter in self.parameters:
-            parameter.grad = None
+        seed_dropout(training, state, number)
+        try:
+            sums += backward(training, batch, factors)
+        except torch.OutOfMemoryError:
+            return Sums(sums, is_whole=False, is_too_large=True)
 
-    def expect_last(self) -> None:
-        """The next backward pass is the last one of this rank in the step."""
-        self._waiting = [len(part.members) for part in self.slices]
+        if device.type == "cpu":
+            loader.release(buffer)
 
-    def _finished(self, number: int, _: Tensor) -> None:
-        """A gradient of a slice is finished."""
-        if not self._waiting:
-            return
-        self._waiting[number] -= 1
-        while self._begun < len(self.slices) and not self._waiting[self._begun]:
-            self._begin()
+    return Sums(sums)
 
-    def _begin(self) -> None:
-        """Begin to add up the next slice over the ranks."""
-        assert self.flat is not None  # there are slices only then
-        part = self.slices[self._begun]
-        self._sums.append(self.world.begin_sum(self.flat[part.start : part.stop]))
-        self._begun += 1
 
-    def meet(self) -> None:
-        """Finish the sums over all ranks; what no loss depends on has a gradient of zeros."""
-        self._waiting = []
-        while self._begun < len(self.slices):
-            self._begin()
-        for work in self._sums:
-            work.wait()
-        for parameter in self.parameters:
-            if parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)
+def try_out(training: Training, state: State, loader: Loader) -> None:
+    """The forward and backward pass of a micro-batch whose gradients are not used, without the
+    compiler, which would make a function for its size."""
+    training.gradients.clear()
+    batch = to_device(loader.next(), loader, training)
+    seed_dropout(training, state, 0)
+    factors = torch.zeros(len(training.weights), device=training.world.device)
+    with torch.compiler.set_stance("force_eager"):
+        backward(training, batch, factors)
 
-    def tensors(self) -> list[Tensor]:
-        """The gradients, in the order of the parameters."""
-        return [parameter.grad for parameter in self.parameters if parameter.grad is not None]
 
-    def norm(self) -> Tensor:
-        """Their norm, a 0-dim float64 tensor: a sum of so many squares would lose digits in
-        fp32."""
-        norms = torch._foreach_norm(self.tensors(), 2, dtype=torch.float64)
-        return torch.linalg.vector_norm(torch.stack(list(norms)))
+def backward(training: Training, batch: Batch, factors: Tensor) -> Tensor:
+    """The forward and backward pass of a micro-batch; return the sum of each loss, unscaled."""
 
-    def scale(self, factor: float) -> None:
-        """Multiply them all."""
-        torch._foreach_mul_(self.tensors(), factor)
+    def once() -> Tensor:
+        with training.autocast:
+            found = torch.stack(list(training.losses(batch).values()))
+        (found * factors.to(found.dtype)).sum().backward()  # type: ignore[no-untyped-call]
+        return found.detach()
+
+    return training.losses.retry(once)
+
+
+def send(tensor: Tensor, device: torch.device) -> Tensor:
+    """A small tensor on the device, without a wait for what the device still does."""
+    if device.type == "cpu":
+        return tensor
+    return tensor.pin_memory().to(device, non_blocking=True)
+
+
+def to_device(buffer: MicroBatch, loader: Loader, training: Training) -> Batch:
+    """A micro-batch with its layout, on the device. A GPU copies from pinned memory while it
+    computes, and the buffer is given back for the time after the copy; on a CPU the tensors are the
+    buffer."""
+    device = training.world.device
+    batch = buffer.batch().laid_out(training.line_step)
+    if device.type == "cpu":
+        return batch
+
+    moved: dict[str, Tensor] = {}
+    for name, tensor in batch._asdict().items():
+        if isinstance(tensor, Tensor):
+            moved[name] = tensor.to(device, non_blocking=True)
+    assert batch.layout is not None  # `laid_out` makes one
+    copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
+    copied.record()
+    loader.release(buffer, copied)
+    return Batch(**moved, layout=batch.layout.to(device))
+
+
+def seed_dropout(training: Training, state: State, number: int) -> None:
+    """Key the dropout of this rank's micro-batch `number`. torch's dropout takes no generator, so
+    the default one is seeded anew for each micro-batch."""
+    place = training.world.rank * training.share.accumulation + number
+    key = make_key(training.recipe.seed, DROPOUT, state.batches, place)
+    torch.manual_seed(int(key) >> 1)
+
+
+def loss_scale(training: Training, state: State) -> float:
+    """The factor of the loss that keeps fp16 gradients in range, 1 in other precisions.
+
+    A micro-batch has but its share of the whole batch's mean, so it is scaled up by their number.
+    """
+    if training.recipe.precision != "fp16":
+        return 1.0
+    return state.scale * training.share.accumulation * training.world.ranks

@@ -10,6 +10,7 @@ from torch import nn
 from trainer.config import OptimConfig
 from trainer.models.pretraining import is_norm
 
+
 def decays(name: str, config: OptimConfig) -> bool:
     """Whether weight decay acts on the parameter of this name.
 

@@ -55,6 +55,9 @@ class Pretrain:
         (), "", "while training", common=False
     )
     """Also log to this tracker; repeat the flag for both."""
+    ranks_timeout: float = flag(10.0, "X", "while training", common=False)
+    """On several ranks: end a rank that has waited this many minutes for the others, and say what
+    it waited for. Default: 10."""
     settings: Recipe = Recipe()
     """The settings of the recipe."""
 

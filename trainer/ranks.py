@@ -6,9 +6,13 @@ of them must end all: `World.agree` is how.
 """
 
 import contextlib
+import datetime
 import os
 import re
+import time
+import uuid
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TypeVar, cast
 
@@ -17,28 +21,44 @@ import torch.distributed as dist
 from torch import Tensor
 
 from shards.errors import UserError
+from trainer.watch import Watch
 
 T = TypeVar("T")
+
+# Seconds that torch waits longer than `Watch`, which says in words what it waited for.
+LATER = 60.0
+
+START_AGAIN = "read the errors of the other ranks, then run the command again with --resume"
 
 
 @dataclass(frozen=True)
 class World:
-    """One rank of `ranks`, number `local_rank` on its host, with its device."""
+    """One rank of `ranks`, number `local_rank` on its host, with its device. `watch` ends it when
+    it waits for the others in vain."""
 
     rank: int
     ranks: int
     local_rank: int
     device: torch.device
+    watch: Watch | None = None
 
     @property
     def is_first(self) -> bool:
         """Whether this is rank 0, which alone writes and prints."""
         return self.rank == 0
 
-    def sum(self, tensor: Tensor) -> None:
-        """Add a tensor up over all ranks, in place."""
+    def waiting(self, what: str, patient: bool = True) -> AbstractContextManager[None]:
+        """Note for the time of the block that this rank waits for the others to do `what`."""
+        if self.watch is None or self.ranks == 1:
+            return contextlib.nullcontext()
+        return self.watch.waiting(what, patient)
+
+    def sum(self, tensor: Tensor, what: str = "add up their results") -> None:
+        """Add a tensor up over all ranks, in place. `what` is for the error of a rank that waits
+        for the others in vain."""
         if self.ranks > 1:
-            dist.all_reduce(tensor)
+            with self.waiting(what, patient=False):
+                dist.all_reduce(tensor)
 
     def begin_sum(self, tensor: Tensor) -> dist.Work:
         """Begin to add a tensor up over several ranks, in place; wait for what is returned."""
@@ -89,7 +109,8 @@ class World:
             return [value]
 
         values: list[T | None] = [None] * self.ranks
-        dist.all_gather_object(values, value)
+        with self.waiting("get as far as this one"):
+            dist.all_gather_object(values, value)
         return cast(list[T], values)
 
     def on_rank_0(self, work: Callable[[], T]) -> T | None:
@@ -102,7 +123,8 @@ class World:
         `agree`."""
         answer = [self.on_rank_0(work)]
         if self.ranks > 1:
-            dist.broadcast_object_list(answer, 0)
+            with self.waiting("hear from rank 0"):
+                dist.broadcast_object_list(answer, 0)
         return cast(T, answer[0])
 
 
@@ -135,33 +157,100 @@ def choose_device(name: str) -> torch.device:
 
 
 @contextlib.contextmanager
-def join(device: torch.device) -> Iterator[World]:
+def join(device: torch.device, watch: Watch, minutes: float) -> Iterator[World]:
     """Meet the other ranks: by nccl on GPUs, by gloo on CPUs; nothing is set up for one rank.
 
-    Raises `UserError` (exit 1) when the connection to the others is lost inside.
+    A rank ends when it has waited for the others longer than `minutes`. Raises `UserError` when
+    they cannot meet (exit 3), or when the connection to the others is lost inside (exit 1).
     """
-    rank = int(os.environ.get("RANK", "0"))
-    ranks = int(os.environ.get("WORLD_SIZE", "1"))
-    local_rank = int(os.environ.get("LOCAL_RANK", "0"))
-
-    on_gpu = device.type == "cuda"
-    if on_gpu:
+    world = World(
+        read_number("RANK", 0),
+        read_number("WORLD_SIZE", 1),
+        read_number("LOCAL_RANK", 0),
+        device,
+        watch,
+    )
+    if device.type == "cuda":
         torch.cuda.set_device(device)
-    if ranks > 1:
-        dist.init_process_group("nccl" if on_gpu else "gloo", device_id=device if on_gpu else None)
+    if world.ranks > 1:
+        meet(world, minutes)
 
     try:
-        yield World(rank, ranks, local_rank, device)
+        yield world
     except RuntimeError as error:
-        if ranks > 1 and re.search("gloo|nccl|connection", str(error), re.IGNORECASE):
+        if world.ranks > 1 and re.search("gloo|nccl|connection", str(error), re.IGNORECASE):
             raise UserError(
-                f"the connection to the other ranks was lost: {str(error).splitlines()[0]}",
-                "read the errors of the other ranks, then run the command again with --resume",
-                1,
+                f"the connection to the other ranks was lost: {first_line(error)}", START_AGAIN, 1
             ) from None
         raise
 
     # Not in a `finally`: after an error the other ranks may never come here, and this would wait
     # for them.
-    if ranks > 1:
+    if world.ranks > 1:
         dist.destroy_process_group()
+
+
+def meet(world: World, minutes: float) -> None:
+    """Connect this rank with the others. Raises `UserError` (exit 3) when that fails."""
+    on_gpu = world.device.type == "cuda"
+    limit = datetime.timedelta(minutes=minutes, seconds=LATER)
+    try:
+        with world.waiting("start"):
+            store, rank, ranks = next(dist.rendezvous("env://", timeout=limit))
+            store.set_timeout(limit)
+            dist.init_process_group(
+                "nccl" if on_gpu else "gloo",
+                store=fresh_store(store, rank, ranks),
+                rank=rank,
+                world_size=ranks,
+                device_id=world.device if on_gpu else None,
+                timeout=limit,
+            )
+    except (RuntimeError, ValueError) as error:
+        raise UserError(
+            f"the {world.ranks} ranks cannot meet: {first_line(error)}",
+            "start them with torchrun, or give each MASTER_ADDR, a free MASTER_PORT, RANK and "
+            "WORLD_SIZE",
+            3,
+        ) from None
+
+
+def fresh_store(store: dist.Store, rank: int, ranks: int) -> dist.Store:
+    """A part of the store that holds nothing of an earlier start.
+
+    After a restart torchrun gives the ranks the same store again, with the addresses of the ranks
+    that are dead (pytorch#135712, #167288), and the number of restarts differs between hosts. So
+    each rank leaves a word of its own, and rank 0 answers it with the name of this start, until all
+    have taken that.
+    """
+    word = uuid.uuid4().hex
+    if rank:
+        store.set(f"corpusmill/word/{rank}", word)
+        start = store.get(f"corpusmill/answer/{word}").decode()
+        store.add(f"corpusmill/taken/{start}", 1)
+        return dist.PrefixStore(start, store)
+
+    taken = f"corpusmill/taken/{word}"
+    while store.add(taken, 0) < ranks - 1:
+        for other in range(1, ranks):
+            if store.check([f"corpusmill/word/{other}"]):
+                heard = store.get(f"corpusmill/word/{other}").decode()
+                store.set(f"corpusmill/answer/{heard}", word)
+        time.sleep(0.05)
+    return dist.PrefixStore(word, store)
+
+
+def read_number(name: str, default: int) -> int:
+    """A number that torchrun gives by the environment. Raises `UserError` where it is none."""
+    text = os.environ.get(name, str(default))
+    try:
+        return int(text)
+    except ValueError:
+        raise UserError(
+            f"the environment has {name}={text}, which is no number", "start ranks with torchrun", 3
+        ) from None
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error; those of torch go on with addresses in its code."""
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -7,6 +7,7 @@ resumes from the one before, as if it had been killed a little earlier.
 """
 
 import threading
+import time
 from pathlib import Path
 
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from trainer import checkpoint
 from trainer.checkpoint import Contents, State
+from trainer.config import Recipe
 from trainer.models.pretraining import PretrainingModel
 
 
@@ -21,20 +23,19 @@ class Saver:
     """Writes the checkpoints of a run on rank 0. What goes wrong is raised by the next `save` or
     `wait`."""
 
-    def __init__(self, run: Path, keep: int, keep_best: bool) -> None:
+    def __init__(self, run: Path, recipe: Recipe) -> None:
         self.run = run
-        self.keep = keep
-        self.keep_best = keep_best
+        self.recipe = recipe
+        self._last = time.monotonic()
         self._copy: Contents | None = None
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
 
-    def save(
-        self, model: PretrainingModel, optimizer: torch.optim.Optimizer, state: State
-    ) -> None:
+    def save(self, model: PretrainingModel, optimizer: torch.optim.Optimizer, state: State) -> None:
         """Copy everything and begin to write it. Raises `UserError` (exit 3) when the checkpoint
         before could not be written."""
         self.wait()
+        self._last = time.monotonic()
         self._copy = copy_of(checkpoint.contents(model, optimizer), self._copy)
         self._thread = threading.Thread(
             target=self._write, args=[self._copy, state], name="checkpoint", daemon=True
@@ -43,9 +44,14 @@ class Saver:
 
     def _write(self, contents: Contents, state: State) -> None:
         try:
-            checkpoint.write(self.run, contents, state, self.keep, self.keep_best)
+            checkpoint.write(self.run, contents, state, self.recipe.keep, self.recipe.keep_best)
         except BaseException as error:  # raised again in the training thread
             self._error = error
+
+    def is_old(self) -> bool:
+        """Whether the last checkpoint is older than the setting `save_minutes`."""
+        minutes = self.recipe.save_minutes
+        return minutes > 0 and time.monotonic() - self._last > minutes * 60
 
     def wait(self) -> None:
         """Wait until the last checkpoint is written. Raises `UserError` (exit 3) when it cannot

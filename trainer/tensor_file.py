@@ -36,7 +36,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> FileDigest:
     with HashedFile(path) as file:
         file.write(header(tensors, names))
         for name in names:
-            file.write(memoryview(tensors[name].view(torch.uint8).numpy().reshape(-1)))
+            file.write(memoryview(tensors[name].reshape(-1).view(torch.uint8).numpy()))
     return file.digest()
 
 

@@ -13,6 +13,7 @@ import trainer_runs as runs
 from trainer.config import load_recipe
 from trainer.display import Display
 from trainer.metrics import Meter
+from trainer.update import Totals
 from trainer.wording import duration, size
 
 
@@ -33,17 +34,20 @@ class Terminal(io.StringIO):
 def run_steps(
     display: Display, meter: Meter, clock: Clock, seconds: list[float], steps: int
 ) -> None:
-    """Steps that take so many seconds each, shown as `pretrain.take_steps` shows them."""
+    """Steps that take so many seconds each, shown as `steps.take_steps` shows them."""
     display.step(0, steps, None, "")
     for number, taken in enumerate(seconds, 1):
         clock.now += taken
-        meter.add({"mlm": 70.0}, {"mlm": 10.0, "tokens": 100.0 * taken}, waited=0.0)
+        counts = {"mlm": 10.0, "tokens": 100.0 * taken}
+        flags = {"stops": 0, "unfinished": 0, "too_large": 0, "old": 0}
+        totals = Totals(loss=7.0, sums={"mlm": 70.0}, counts=counts, norm=1.0, **flags)
+        meter.add(totals, 1e-3, waited=0.0)
         display.step(number, steps, meter.seconds_left(number), meter.figures)
 
 
 def make_meter(steps: int) -> Meter:
     recipe = dataclasses.replace(load_recipe("tiny"), steps=steps)
-    return Meter(recipe, recipe.data.length, torch.device("cpu"), ranks=1)
+    return Meter(recipe, torch.device("cpu"), ranks=1)
 
 
 @pytest.mark.parametrize("pace, count", [(0.1, 2), (29.0, 202), (31.0, 402), (600.0, 402)])

@@ -15,7 +15,8 @@ import trainer_runs as runs
 from trainer_fixtures import patterned_documents, small_tokenizer, write_shards
 
 from shards.errors import UserError
-from trainer import checkpoint, pretrain
+from trainer import checkpoint, update
+from trainer import guard as guard_module
 from trainer.checkpoint import State
 from trainer.cli import main
 from trainer.config import GuardConfig, ModelConfig, load_recipe
@@ -209,17 +210,19 @@ def test_spike_guard(tmp_path: Path) -> None:
     guard = GuardConfig(spike_window=10, spike_deviations=5, spike_limit=3)
     state = State(recipe={}, model={})
     for value in np.linspace(3, 2, 30):
-        state = pretrain.watch(state, float(value), guard, tmp_path, None)
+        state = guard_module.watch_loss(state, float(value), guard, tmp_path, None)
     assert len(state.losses) == 10 and state.spikes == 0
-    state = pretrain.watch(
-        pretrain.watch(state, 9.0, guard, tmp_path, None), 9.0, guard, tmp_path, None
+    state = guard_module.watch_loss(
+        guard_module.watch_loss(state, 9.0, guard, tmp_path, None), 9.0, guard, tmp_path, None
     )
     assert state.spikes == 2 and 9.0 not in state.losses
-    assert pretrain.watch(state, 2.0, guard, tmp_path, None).spikes == 0
+    assert guard_module.watch_loss(state, 2.0, guard, tmp_path, None).spikes == 0
     with pytest.raises(UserError, match="far above its median"):
-        pretrain.watch(state, 9.0, guard, tmp_path, None)
+        guard_module.watch_loss(state, 9.0, guard, tmp_path, None)
     assert (
-        pretrain.watch(state, 9.0, dataclasses.replace(guard, spike_window=0), tmp_path, None)
+        guard_module.watch_loss(
+            state, 9.0, dataclasses.replace(guard, spike_window=0), tmp_path, None
+        )
         == state
     )
 
@@ -243,7 +246,7 @@ def test_a_signal_saves_and_stops(
 
     run = tmp_path / "run"
     with monkeypatch.context() as patch:
-        patch.setattr(pretrain, "learning_rate", send)
+        patch.setattr(update, "learning_rate", send)
         assert main(arguments(small, run)) == code
     stopped = runs.logged(run)
     assert 7 <= stopped < 20 and checkpoint.list_checkpoints(run)[0].name == checkpoint.folder_name(
@@ -345,10 +348,10 @@ def test_init_begins_where_the_export_ended(small: Path, tmp_path: Path) -> None
 
 @pytest.mark.long
 def test_compiled(small: Path, tmp_path: Path) -> None:
-    """--compile trains the same model up to rounding (dropout draws differ, so it is off)."""
+    """--compile on trains the same model up to rounding (dropout draws differ, so it is off)."""
     flat = ["--model.dropout", "0", "--model.attention-dropout", "0"]
     runs.train(arguments(small, tmp_path / "eager", *flat, steps=6))
-    runs.train(arguments(small, tmp_path / "compiled", *flat, "--compile", steps=6))
+    runs.train(arguments(small, tmp_path / "compiled", *flat, "--compile", "on", steps=6))
     assert (
         np.abs(
             np.array(runs.losses(tmp_path / "eager")) - np.array(runs.losses(tmp_path / "compiled"))

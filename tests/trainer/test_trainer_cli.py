@@ -310,7 +310,7 @@ def test_a_second_trainer_in_a_run_is_refused(
 
 
 @pytest.mark.parametrize(
-    "place", ["prepare", "validation", "Log", "log_start", "Loader", "add_up_gradients"]
+    "place", ["prepare", "validation", "Log", "log_start", "Loader", "take_steps"]
 )
 def test_a_refused_run_can_be_begun_again(
     place: str,

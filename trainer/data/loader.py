@@ -16,6 +16,7 @@ import torch
 
 from trainer.data.gather import Buffers, Masker
 from trainer.data.order import Order
+from trainer.objectives.batch import Batch
 
 
 @dataclass(frozen=True)
@@ -28,9 +29,14 @@ class Share:
     ranks: int = 1
 
     @property
+    def part(self) -> int:
+        """Samples that a rank computes in one step."""
+        return self.batch // self.ranks
+
+    @property
     def accumulation(self) -> int:
         """Micro-batches that a rank computes in one step."""
-        return self.batch // self.ranks // self.micro
+        return self.part // self.micro
 
     def places(self, first: int) -> Iterator[int]:
         """Where in the endless order each micro-batch begins, from batch `first` on, for ever.
@@ -66,6 +72,15 @@ class MicroBatch:
     masked: int = 0
     tokens: int = 0
     copied: "torch.cuda.Event | None" = None
+
+    def batch(self) -> Batch:
+        """The tensors that the objectives read."""
+        found = Batch(self.ids, self.lengths, self.places, self.labels)
+        if self.next.numel():
+            found = found._replace(next=self.next)
+        if self.offset.numel():
+            found = found._replace(left=self.left, right=self.right, offset=self.offset)
+        return found
 
 
 # The tensors that hold one number per masked token, and are flat for the model.

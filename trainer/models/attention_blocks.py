@@ -78,9 +78,7 @@ def shares_of(q: Tensor, k: Tensor) -> Tensor:
 
 
 @torch.library.custom_op("corpusmill::block_attention", mutates_args=())
-def block_attention_forward(
-    qkv: Tensor, ends: Tensor, seed: Tensor, dropout: float
-) -> Tensor:
+def block_attention_forward(qkv: Tensor, ends: Tensor, seed: Tensor, dropout: float) -> Tensor:
     """(N, 3, h, D) -> (N, h, D); the dropout is drawn from `seed`."""
     q, k, v = qkv.unbind(1)
     out = torch.empty_like(q, memory_format=torch.contiguous_format)

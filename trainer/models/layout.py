@@ -58,7 +58,6 @@ def lay_out(lengths_BS: Tensor, length: int, step: int = 1) -> Layout:
     """The layout of rows of `length` tokens whose sequences have these lengths (int64 on the CPU, 0
     beyond the last). The line is filled up with padding to a multiple of `step` tokens."""
     lengths = lengths_BS.numpy()
-    B = len(lengths)
     real = lengths.sum(1)
     padding = length - real
     before = np.cumsum(padding) - padding

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from trainer.models.attention import HAS_VARLEN, attend, choose_kernel
 from trainer.models.attention_blocks import Block, blocks
-from trainer.models.dropout import drop, draw_drops, keep_scale
+from trainer.models.dropout import draw_drops, drop, keep_scale
 
 H100 = (9, 0)
 
