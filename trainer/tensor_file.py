@@ -1,8 +1,7 @@
 """A safetensors file that is hashed while it is written, so that no byte is read again.
 
 The bytes are those that the library writes: eight bytes with the length of the header, the header
-(JSON, filled up with spaces to a multiple of eight), then the tensors, those of wide dtypes first,
-by name.
+(JSON, filled up with spaces to a multiple of eight), then the tensors by dtype and name.
 """
 
 import hashlib
@@ -19,7 +18,8 @@ from torch import Tensor
 # Bytes that are hashed and written at once.
 PIECE = 1 << 22
 
-DTYPES = {torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
+# In the order in which the library puts them.
+DTYPES = {torch.float64: "F64", torch.float32: "F32", torch.bfloat16: "BF16", torch.float16: "F16"}
 
 
 class FileDigest(TypedDict):
@@ -32,7 +32,8 @@ class FileDigest(TypedDict):
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> FileDigest:
     """Write contiguous tensors of the CPU, flush the file to the disk, and return its digest.
     Raises `OSError`."""
-    names = sorted(tensors, key=lambda name: (-tensors[name].element_size(), name))
+    ranks = {dtype: rank for rank, dtype in enumerate(DTYPES)}
+    names = sorted(tensors, key=lambda name: (ranks[tensors[name].dtype], name))
     with HashedFile(path) as file:
         file.write(header(tensors, names))
         for name in names:
