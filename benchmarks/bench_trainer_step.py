@@ -142,7 +142,7 @@ def measure(options: argparse.Namespace, shape: ModelConfig, data: Data) -> dict
     repeat = 10 if on_gpu else 1
     masker = Masker(data, MaskingConfig(), 0)
     share = Share(options.batch, options.batch)
-    loader = Loader(masker, make_order(data, 0, {}), share, 0, pinned=on_gpu)
+    loader = Loader(masker, make_order(data, 0, {}), share, 0, device=device)
     our_step, their_step = steps(options, shape)
 
     def clock(step: Step) -> float:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from pipelines.commands.build import build
 from pipelines.commands.clean import clean
+from pipelines.commands.contamination import contamination
 from pipelines.commands.dedup import dedup
 from pipelines.commands.diff import diff
 from pipelines.commands.export import export
@@ -67,6 +68,7 @@ COMMANDS: dict[str, Command] = {
     "verify": Command("HOME | SHARDS", verify, call_with_flags),
     "export": Command("HOME OUT", export, call_with_flags),
     "report": Command("HOME", report, call_with_flags),
+    "contamination": Command("HOME --against DIR", contamination, call_with_flags),
     "clean": Command("HOME", clean, call_with_flags),
     "fetch": Command("KIND ... DIR", fetch, call_with_arguments),
     "recipes": Command("[NAME]", recipes, call_with_flags),

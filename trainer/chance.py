@@ -112,6 +112,42 @@ def permute(x: Int, n: Int, a: Int, b: Int, key: np.uint64) -> Int:
 
 
 @jit
+def unpermute(y: Int, n: Int, a: Int, b: Int, key: np.uint64) -> Int:
+    """The x in [0, n) that `permute` sends to y: the rounds of the network undone, last first."""
+    while True:
+        left = y // b
+        right = y % b
+
+        for i in range(ROUNDS - 1, -1, -1):
+            if i % 2 == 0:
+                left = (left - below(mix(draw(key, i) + np.uint64(right)), a)) % a
+            else:
+                right = (right - below(mix(draw(key, i) + np.uint64(left)), b)) % b
+
+        y = left * b + right
+        if y < n:
+            return y
+
+
+@jit
+def positions_in(samples: Int64, n: Int, seed: Int, epoch: Int, stream: Int) -> Int64:
+    """Where each of `samples` (P,) stands among the n of an epoch, (P,): what `order` undoes."""
+    key = make_key(seed, ORDER, epoch, stream)
+    positions = np.empty(len(samples), np.int64)
+    if n < SHUFFLED_BELOW:
+        place_of = np.empty(n, np.int64)
+        place_of[shuffle(n, key)] = np.arange(n)
+        for i in range(len(samples)):
+            positions[i] = place_of[samples[i]]
+        return positions
+
+    a, b = sides(n)
+    for i in range(len(samples)):
+        positions[i] = unpermute(samples[i], n, a, b, key)
+    return positions
+
+
+@jit
 def order(
     positions: Int64, sizes: Int64, seed: Int, stream: Int, epochs: Int64, indices: Int64
 ) -> None:

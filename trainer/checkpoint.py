@@ -170,6 +170,7 @@ def write(run: Path, tensors: Contents, state: State, keep: int, keep_best: bool
         remove_temporary(parent)
         temporary.mkdir()
         write_files(temporary, tensors, state)
+        flush(temporary)
         if target.exists():  # a damaged checkpoint of the same step
             os.replace(target, parent / f"{TEMPORARY}old-{target.name}")
         os.replace(temporary, target)
@@ -201,7 +202,6 @@ def write_files(folder: Path, tensors: Contents, state: State) -> None:
         STATE: write_bytes(folder / STATE, text.encode()),
     }
     write_bytes(folder / DIGESTS, digests_text(found).encode())
-    flush(folder)
 
 
 def on_cpu(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

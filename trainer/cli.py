@@ -1,4 +1,4 @@
-"""`trainer`: pretrain, evaluate, export, show, compare, recipes.
+"""`trainer`: pretrain, evaluate, export, show, seen, step, compare, recipes.
 
 The options of each command are in `trainer/options.py`. Heavy imports wait until a command needs
 them, so that help is quick.
@@ -28,7 +28,18 @@ from trainer.config import (
 )
 from trainer.display import report, tell
 from trainer.flags import parse
-from trainer.options import Compare, Evaluate, Export, Pretrain, Recipes, Show
+from trainer.options import (
+    Compare,
+    Evaluate,
+    Export,
+    Pretrain,
+    Recipes,
+    Score,
+    Seen,
+    Show,
+    Step,
+    Submit,
+)
 from trainer.run_info import find_shards
 from trainer.tables import TABLES, recipes_of, tables_of
 
@@ -43,7 +54,11 @@ Pretrain a RoBERTa, a BERT or a SpanBERT on shards.
   evaluate   compute validation perplexity: trainer evaluate --run RUN
   export     write a Hugging Face model:    trainer export --run RUN --out DIR
   show       draw curves, print a sample, or fill in masks: trainer show RUN
+  seen       tell when a document was trained on: trainer seen RUN ID
+  step       tell what a step was trained on: trainer step RUN N
   compare    train the rows of a table of the RoBERTa paper: trainer compare 2 --shards DIR
+  score      score predictions:             trainer score --task TASK --data FILE --predictions FILE
+  submit     write a leaderboard's file:    trainer submit --predictions DIR --out glue.zip
   recipes    list the built-in recipes by table, or print one: trainer recipes [NAME]
 
 trainer COMMAND --help lists the options of a command. On several GPUs (the -- keeps torchrun from
@@ -54,6 +69,9 @@ reading the trainer's options):
 
 # A week in minutes; torch refuses longer ones.
 LONGEST_TIMEOUT = 7 * 24 * 60
+
+# What of the model may be chosen for weights that are there already.
+FREE_WITH_INIT = ("--model.dropout", "--model.attention-dropout")
 
 COPY_TOOLS = {"s3": "aws s3 cp --recursive", "gs": "gcloud storage cp -r", "hdfs": "hdfs dfs -get"}
 
@@ -79,6 +97,8 @@ def pretrain(arguments: list[str]) -> int:
     refuse_plan_flags(options)
     options = with_shards(options)
     recipe = complete_recipe(options, base, arguments)
+    if options.init:
+        refuse_shape_flags(arguments)
     if options.dry_run:
         return dry_run(options, recipe)
     required("--run", options.run, "name a folder for the run: --run RUN")
@@ -166,6 +186,17 @@ def given_settings(options: Pretrain, recipe: Recipe, arguments: list[str]) -> d
         if flags & {f"--{flag}", f"--{table}{dot}no-{name}"}:
             given[key] = value
     return given
+
+
+def refuse_shape_flags(arguments: list[str]) -> None:
+    """Raise `UserError` for a flag that --init has no use for: the shape is that of the weights."""
+    for word in arguments:
+        flag = word.partition("=")[0].replace("_", "-")
+        if flag.startswith("--model.") and flag not in FREE_WITH_INIT:
+            raise UserError(
+                f"{flag}: with --init the model has the shape of the weights that it starts from",
+                f"leave out {flag}, or --init",
+            )
 
 
 def parse_mix(words: tuple[str, ...]) -> dict[str, float]:
@@ -387,6 +418,47 @@ def show_sample(options: Show, place: int) -> int:
     return 0
 
 
+def seen(arguments: list[str]) -> int:
+    """`trainer seen`."""
+    options = parse(Seen, "seen", arguments)
+    required("RUN", options.run, "name a run: trainer seen RUN ID")
+    required("ID", options.ids, "name documents: trainer seen RUN ID")
+    run = Path(options.run)
+    directories = options.shards or find_shards(run, f"trainer seen {in_command(run)} ID")
+
+    from trainer.history import read_history
+    from trainer.seen import as_json, describe, seen
+
+    found = seen(run, directories, read_history(run, options.until), options.ids)
+    if options.json:
+        print_json({"documents": [as_json(document) for document in found]})
+    else:
+        print("\n".join(describe(document) for document in found))
+    return 0
+
+
+def step(arguments: list[str]) -> int:
+    """`trainer step`."""
+    options = parse(Step, "step", arguments)
+    required("RUN", options.run, "name a run: trainer step RUN N")
+    required("N", options.step, "name a step: trainer step RUN 100")
+    run = Path(options.run)
+    command = f"trainer step {in_command(run)} {in_command(options.step)}"
+    directories = options.shards or find_shards(run, command)
+
+    from trainer.history import read_history, step_number
+    from trainer.seen import describe_step, step_documents
+
+    history = read_history(run, "end")
+    number = step_number(options.step, history.recipe.steps, "N")
+    found = step_documents(run, directories, history, number)
+    if options.json:
+        print_json({"step": number, "documents": [vars(document) for document in found]})
+    else:
+        print(describe_step(number, history.batch_of(number), found))
+    return 0
+
+
 def compare(arguments: list[str]) -> int:
     """`trainer compare`."""
     options = parse(Compare, "compare", arguments)
@@ -423,6 +495,45 @@ def compare(arguments: list[str]) -> int:
     return 1 if any(result.errors for result in results) else 0
 
 
+def score(arguments: list[str]) -> int:
+    """`trainer score`."""
+    options = parse(Score, "score", arguments)
+    for name in ("task", "data", "predictions"):
+        hint = "trainer score --task TASK --data FILE --predictions FILE"
+        required(f"--{name}", getattr(options, name), hint)
+
+    from trainer.tasks.scoring.score import as_json, score_options, shown
+
+    scored = score_options(options)
+    for note in scored.notes:
+        tell(f"note: {note}")
+    if options.json:
+        print_json({"task": scored.task, **as_json(scored)})
+    else:
+        print(shown(scored))
+    return 0
+
+
+def submit(arguments: list[str]) -> int:
+    """`trainer submit`."""
+    options = parse(Submit, "submit", arguments)
+    for name in ("predictions", "out"):
+        hint = "trainer submit --predictions DIR --out glue.zip"
+        required(f"--{name}", getattr(options, name), hint)
+
+    from trainer.tasks.submit import submit_options
+
+    done = submit_options(options)
+    for note in done.notes:
+        tell(f"note: {note}")
+    if options.json:
+        print_json(vars(done))
+    else:
+        rows = sum(done.rows.values())
+        print(f"{done.out}: {len(done.rows)} files, {rows:,} predictions")
+    return 0
+
+
 def recipes(arguments: list[str]) -> int:
     """`trainer recipes`."""
     options = parse(Recipes, "recipes", arguments)
@@ -455,7 +566,11 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "evaluate": evaluate,
     "export": export,
     "show": show,
+    "seen": seen,
+    "step": step,
     "compare": compare,
+    "score": score,
+    "submit": submit,
     "recipes": recipes,
 }
 

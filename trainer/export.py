@@ -23,8 +23,9 @@ from trainer.models.encoder import first_position, token_types
 from trainer.models.names import is_ours
 from trainer.models.pretraining import PretrainingModel, build, published_state
 from trainer.models.sizes import count_parameters
-from trainer.pretrained import HEADS, WEIGHTS, load_pretrained, read_config
+from trainer.pretrained import load_pretrained, read_config
 from trainer.run_info import RunInfo, read_run_info
+from trainer.weight_files import HEADS, WEIGHTS
 
 # The largest difference to the logits of transformers, which adds in another order.
 TOLERANCE = 1e-4

@@ -110,7 +110,7 @@ def parse(
         parser.print_help()
         raise SystemExit(0)
 
-    found, unknown = parser.parse_known_args([with_dashes(word) for word in arguments])
+    found, unknown = parser.parse_known_intermixed_args([with_dashes(word) for word in arguments])
     refuse_unknown(unknown, members, parser.prog)
 
     given: dict[str, object] = {}
@@ -230,8 +230,8 @@ class Switch(argparse.Action):
 def make_parser(kind: type, command: str, members: list[Member], whole: bool) -> Parser:
     """The parser of a command; `whole` shows every option in its help."""
     prog = f"trainer {command}"
-    positional = [member.shown.value for member in members if member.shown.positional]
-    names = "".join(f" [{name}]" for name in positional)
+    positional = [member for member in members if member.shown.positional]
+    names = "".join(f" [{argument_name(member)}]" for member in positional)
 
     hidden = not whole and any(not member.shown.common for member in members)
     whole = not hidden
@@ -255,6 +255,12 @@ def make_parser(kind: type, command: str, members: list[Member], whole: bool) ->
     return parser
 
 
+def argument_name(member: Member) -> str:
+    """An argument as the usage shows it: `ID...` where there may be several."""
+    several = typing.get_origin(member.kind) is tuple
+    return member.shown.value + ("..." if several else "")
+
+
 def formatter(prog: str) -> argparse.HelpFormatter:
     """Lines of 100 columns, the help beside the flags."""
     return argparse.HelpFormatter(prog, max_help_position=32, width=COLUMNS)
@@ -268,11 +274,12 @@ def add_argument(add: Callable[..., object], member: Member, whole: bool) -> Non
         text = (said + shown_default(member)).replace("%", "%%")
 
     value = member.shown.value or metavar(member.kind)
+    several = typing.get_origin(member.kind) is tuple
     if member.shown.positional:
-        add(member.key, nargs="?", metavar=value, help=text)
+        add(member.key, nargs="*" if several else "?", metavar=value, help=text)
     elif member.is_switch:
         add(*member.flags, dest=member.key, action=Switch, nargs=0, help=text)
-    elif typing.get_origin(member.kind) is tuple:
+    elif several:
         add(*member.flags, dest=member.key, action="append", metavar=value, help=text)
     else:
         add(*member.flags, dest=member.key, metavar=value, help=text)

@@ -132,7 +132,8 @@ def to_device(buffer: MicroBatch, loader: Loader, training: Training) -> Batch:
         if isinstance(tensor, Tensor):
             moved[name] = tensor.to(device, non_blocking=True)
     assert batch.layout is not None  # `laid_out` makes one
-    copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
+    # The thread that waits for a blocking event sleeps; another one would keep a core busy.
+    copied = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
     copied.record()
     loader.release(buffer, copied)
     return Batch(**moved, layout=batch.layout.to(device))

@@ -124,6 +124,39 @@ class Show:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Seen:
+    """Tell at which steps a run was trained on a document: computed from the order of its samples,
+    which no log keeps."""
+
+    run: str = flag("", "RUN", "arguments", positional=True)
+    """Folder of the run."""
+    ids: tuple[str, ...] = flag((), "ID", "arguments", positional=True)
+    """The ids of documents, as corpus show and the shards have them."""
+    until: str = flag("", "N|end")
+    """The last step to look at; end is the last one that the recipe plans. Default: the step of the
+    newest checkpoint."""
+    shards: tuple[str, ...] = flag((), "DIR")
+    """The shards of the run, where they are now; repeat the flag for several."""
+    json: bool = flag(False)
+    """Print one JSON object on stdout."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """Tell which documents a step of a run is trained on, with their sources and addresses. The
+    step may lie ahead."""
+
+    run: str = flag("", "RUN", "arguments", positional=True)
+    """Folder of the run."""
+    step: str = flag("", "N", "arguments", positional=True)
+    """The step, counted from 1."""
+    shards: tuple[str, ...] = flag((), "DIR")
+    """The shards of the run, where they are now; repeat the flag for several."""
+    json: bool = flag(False)
+    """Print one JSON object on stdout."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Compare:
     """Train the rows of a table of the RoBERTa paper at a small scale, and print them beside the
     paper's figures. Run the same command again to resume."""
@@ -144,6 +177,62 @@ class Compare:
     16 GB train; repeat the flag for several. Default: all sources."""
     device: Device = flag("auto")
     """auto is CUDA if there is a GPU, otherwise the CPU."""
+    json: bool = flag(False)
+    """Print one JSON object on stdout."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """Score a file of predictions, of any system, as the official scorer of the task does."""
+
+    task: str = flag("", "TASK")
+    """squad1, squad2, race, race-middle, race-high, wsc, a task of GLUE (cola, sst2, mrpc, stsb,
+    qqp, mnli, mnli-mm, qnli, rte, wnli, ax), or own. Required."""
+    data: str = flag("", "FILE")
+    """The official file with the right labels, or a folder of them. Required."""
+    predictions: str = flag("", "FILE")
+    """The predictions: .json or .jsonl with ids, .tsv with the columns index and prediction, or one
+    a line in the order of the data. Required."""
+    split: str = flag("dev", "NAME")
+    """The split to read where --data is a folder. Default: dev"""
+    na_prob: str = flag("", "FILE")
+    """With squad2: a JSON object from each id to how sure the system is that there is no answer.
+    Adds the best threshold and its scores."""
+    na_threshold: float = flag(1.0, "X")
+    """With --na-prob: above this number a prediction counts as "no answer". Default: 1, as in the
+    official scorer."""
+    label_column: str = flag("label", "NAME", "a task of your own")
+    """The column or key of the label in --data."""
+    id_column: str = flag("", "NAME", "a task of your own")
+    """The column or key of the id. Default: rows are numbered from 0."""
+    numbers: bool = flag(False, "", "a task of your own")
+    """The labels are numbers, to be scored by correlation."""
+    json: bool = flag(False)
+    """Print one JSON object on stdout."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submit:
+    """Write the file that a leaderboard takes: the zip of the GLUE server, or SQuAD's JSON. The
+    labels, the rows and their order are checked first."""
+
+    task: str = flag("glue", "TASK")
+    """glue, squad1 or squad2. Default: glue"""
+    predictions: str = flag("", "PATH")
+    """glue: a folder with a file of predictions for each task, named by the task (SST-2.tsv or
+    sst2.json). SQuAD: the JSON file. Required."""
+    data: str = flag("", "PATH")
+    """glue: the folder of the official files, by which rows are counted; needed by
+    --fill-missing. SQuAD: the official file with the questions, required."""
+    out: str = flag("", "FILE")
+    """The file to write. Required."""
+    fill_missing: bool = flag(False)
+    """glue: give each task that has no predictions the most frequent label of its training file
+    (STS-B: the mean score). Without it a missing task is an error."""
+    na_prob: str = flag("", "FILE")
+    """squad2: a JSON object from each id to how sure the system is that there is no answer."""
+    na_threshold: float = flag(1.0, "X")
+    """With --na-prob: above this number the answer is written as empty. Default: 1"""
     json: bool = flag(False)
     """Print one JSON object on stdout."""
 

@@ -244,8 +244,8 @@ def make_loader(training: Training, phase: Phase, first: int) -> Loader:
     """The micro-batches of a phase from batch `first` on."""
     # A step takes all those of its batch before it begins, to count them. The others are ahead.
     ahead = training.share.accumulation + AHEAD
-    pinned = training.world.device.type == "cuda"
-    return Loader(phase.masker, phase.order, training.share, first, ahead, pinned)
+    device = training.world.device
+    return Loader(phase.masker, phase.order, training.share, first, ahead, device)
 
 
 def make_phases(job: Job, world: World, data: Data) -> list[Phase]:

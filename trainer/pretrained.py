@@ -10,38 +10,26 @@ import importlib.util
 import json
 from pathlib import Path
 
-import safetensors.torch
-import torch
-from torch import Tensor
-
 from shards.errors import UserError
 from trainer import checkpoint
 from trainer.config import ModelConfig
-from trainer.models.names import TIED, is_optional
+from trainer.models.names import is_optional
 from trainer.models.pretraining import PretrainingModel, load_published, published_state
-
-WEIGHTS = "model.safetensors"
-
-PICKLED = "pytorch_model.bin"
-
-# The heads that transformers has no place for, in an export.
-HEADS = "heads.safetensors"
+from trainer.same_vocabulary import compare_vocabularies
+from trainer.weight_files import MASKED_MODELS, PICKLED, read_weights
 
 GIVE_A_DIRECTORY = "give a Hugging Face directory of a RoBERTa or a BERT"
 
-# What `config.json` must say, where it says it, for our encoder to be the same model; by family,
-# which is its `model_type`.
+# Our families by the `model_type` of config.json; the later ones are RoBERTas by another name.
+FAMILIES = {"roberta": "roberta", "xlm-roberta": "roberta", "camembert": "roberta", "bert": "bert"}
+
+# What `config.json` must say, where it says it, for our encoder to be the same model.
 REQUIRED = {
-    "roberta": {
-        "hidden_act": "gelu",
-        "type_vocab_size": 1,
-        "position_embedding_type": "absolute",
-    },
-    "bert": {
-        "hidden_act": "gelu",
-        "type_vocab_size": 2,
-        "position_embedding_type": "absolute",
-    },
+    "hidden_act": "gelu",
+    "position_embedding_type": "absolute",
+    "is_decoder": False,
+    "add_cross_attention": False,
+    "tie_word_embeddings": True,
 }
 
 
@@ -69,9 +57,10 @@ def find_pretrained(name: str, step: str = "") -> Path:
 
     from huggingface_hub import snapshot_download
 
-    patterns = ["config.json", "*.safetensors", PICKLED, "tokenizer.json", "vocab.json"]
+    weights = ["*.safetensors", "*.index.json", PICKLED]
+    vocabulary = ["tokenizer.json", "vocab.json", "vocab.txt"]
     try:
-        return Path(snapshot_download(name, allow_patterns=[*patterns, "merges.txt"]))
+        return Path(snapshot_download(name, allow_patterns=["config.json", *weights, *vocabulary]))
     except (
         Exception
     ) as error:  # the client raises dozens of kinds: no network, no such id, no rights
@@ -94,40 +83,62 @@ def read_config(directory: Path, base: ModelConfig) -> ModelConfig:
 
     path = directory / "config.json"
     try:
-        content = json.loads(path.read_text())
-        family = content.get("model_type", "roberta")
-        pad_id = content.get("pad_token_id", 1 if family == "roberta" else 0)
-        # The table of a RoBERTa also has a row for each id up to that of <pad>.
-        padding = pad_id + 1 if family == "roberta" else 0
-        config = dataclasses.replace(
-            base,
-            family=family,
-            layers=content["num_hidden_layers"],
-            hidden=content["hidden_size"],
-            intermediate=content["intermediate_size"],
-            heads=content["num_attention_heads"],
-            positions=content["max_position_embeddings"] - padding,
-            vocab_size=content["vocab_size"],
-            pad_id=pad_id,
-            layer_norm_eps=content["layer_norm_eps"],
-        )
+        content = json.loads(path.read_text("utf-8"))
+        kind = content.get("model_type", "roberta")
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}", GIVE_A_DIRECTORY) from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, AttributeError) as error:
+        raise UserError(f"{path}: not a configuration: {error}", GIVE_A_DIRECTORY) from None
+
+    refuse_other_models(path, content, kind)
+    family = FAMILIES[kind]
+    try:
+        pad_id = number(content, "pad_token_id", 1 if family == "roberta" else 0)
+        # The table of a RoBERTa also has a row for each id up to that of <pad>.
+        padding = pad_id + 1 if family == "roberta" else 0
+        return dataclasses.replace(
+            base,
+            family=family,
+            layers=number(content, "num_hidden_layers"),
+            hidden=number(content, "hidden_size"),
+            intermediate=number(content, "intermediate_size"),
+            heads=number(content, "num_attention_heads"),
+            positions=number(content, "max_position_embeddings") - padding,
+            vocab_size=number(content, "vocab_size"),
+            pad_id=pad_id,
+            layer_norm_eps=float(content["layer_norm_eps"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
         raise UserError(
             f"{path}: not the configuration of a RoBERTa or a BERT: {error}", GIVE_A_DIRECTORY
         ) from None
 
-    if family not in REQUIRED:
+
+def number(content: dict[str, object], key: str, default: int | None = None) -> int:
+    """A whole number of a configuration. Raises `KeyError` where it is missing and has no default,
+    and `ValueError` where it is none."""
+    value = content[key] if default is None else content.get(key, default)
+    if not isinstance(value, int):
+        raise ValueError(f"{key} is {value!r}")
+    return value
+
+
+def refuse_other_models(path: Path, content: dict[str, object], kind: object) -> None:
+    """Raise `UserError` naming the first field that says that a model is not one of ours."""
+    if kind not in list(FAMILIES):
+        known = ", ".join(FAMILIES)
         raise UserError(
-            f"{path}: model_type is {family!r}, not 'roberta' or 'bert'", GIVE_A_DIRECTORY
+            f"{path}: model_type is {kind!r}, which is none of {known}", GIVE_A_DIRECTORY
         )
-    for key, value in REQUIRED[family].items():
+    required = dict(REQUIRED)
+    if kind == "bert":
+        required["type_vocab_size"] = 2
+    for key, value in required.items():
         if content.get(key, value) != value:
             raise UserError(
-                f"{path}: {key} is {content[key]!r}, a {family} has {value!r}", GIVE_A_DIRECTORY
+                f"{path}: {key} is {content[key]!r}, and only {value!r} can be read",
+                GIVE_A_DIRECTORY,
             )
-    return config
 
 
 def is_checkpoint(directory: Path) -> bool:
@@ -147,36 +158,6 @@ def own_config(directory: Path, base: ModelConfig) -> ModelConfig:
     )
 
 
-def read_pretrained(directory: Path) -> dict[str, Tensor]:
-    """The weights in a Hugging Face directory by their published names, without tied copies.
-
-    Raises `UserError`.
-    """
-    try:
-        if (directory / WEIGHTS).exists():
-            state = safetensors.torch.load_file(directory / WEIGHTS)
-        else:
-            state = torch.load(directory / PICKLED, map_location="cpu", weights_only=True)
-        if (directory / HEADS).exists():
-            state.update(safetensors.torch.load_file(directory / HEADS))
-    except FileNotFoundError:
-        raise UserError(
-            f"{directory}: neither {WEIGHTS} nor {PICKLED} in it", GIVE_A_DIRECTORY
-        ) from None
-    except Exception as error:  # each reader raises its own kinds for damaged files
-        raise UserError(
-            f"{directory}: its weights cannot be read: {str(error).splitlines()[0]}",
-            "copy the directory again",
-        ) from None
-
-    wanted = {}
-    for name, tensor in state.items():
-        # Position ids are a buffer in old files.
-        if name not in TIED and not name.endswith("position_ids"):
-            wanted[name] = tensor
-    return wanted
-
-
 def load_pretrained(directory: Path, model: PretrainingModel) -> list[str]:
     """Copy the weights of a Hugging Face directory into `model`.
 
@@ -184,7 +165,7 @@ def load_pretrained(directory: Path, model: PretrainingModel) -> list[str]:
     those that the directory lacks keep their first weights: their names are returned. Raises
     `UserError` naming the first tensor that does not fit.
     """
-    state = read_pretrained(directory)
+    state = read_weights(directory, model.config.family)
     own = published_state(model)
     # A head that the directory lacks starts from the weights that `build` has drawn.
     new = [name for name in own if name not in state]
@@ -192,14 +173,14 @@ def load_pretrained(directory: Path, model: PretrainingModel) -> list[str]:
         if not is_optional(name):
             raise UserError(
                 f"{directory}: no tensor {name}",
-                "give a directory of RobertaForMaskedLM, BertForMaskedLM or BertForPreTraining",
+                MASKED_MODELS,
             )
         state[name] = own[name].clone()
     for name in state:
         if name not in own and not is_optional(name):
             raise UserError(
                 f"{directory}: a tensor that the model does not have: {name}",
-                "give a directory of RobertaForMaskedLM, BertForMaskedLM or BertForPreTraining",
+                MASKED_MODELS,
             )
 
     try:
@@ -211,34 +192,12 @@ def load_pretrained(directory: Path, model: PretrainingModel) -> list[str]:
     return new
 
 
-def check_tokenizer(directory: Path, shards_directory: str) -> None:
-    """Refuse weights whose vocabulary is not that of the shards, where both are there to compare.
+def check_tokenizer(directory: Path, shards_directory: str, rows: int) -> str:
+    """Refuse weights of `rows` ids whose vocabulary is not that of the shards.
 
-    Raises `UserError` naming the first token that differs.
+    Returns a warning where there is none to compare. Raises `UserError` naming the first token that
+    differs.
     """
     # The tokenizer of a checkpoint is that of its run.
-    theirs = read_vocabulary(directory.parents[1] if is_checkpoint(directory) else directory)
-    ours = read_vocabulary(Path(shards_directory))
-    if theirs is None or ours is None:
-        return
-
-    for token, number in ours.items():
-        if theirs.get(token) != number:
-            raise UserError(
-                f"{directory}: its tokenizer is not the shards': the id of {token!r} is "
-                f"{theirs.get(token)}, not {number}",
-                "build the shards with the model's tokenizer: [tokenizer] path",
-            )
-
-
-def read_vocabulary(directory: Path) -> dict[str, int] | None:
-    """Token -> id from `tokenizer.json` or `vocab.json`; None where neither can be read."""
-    try:
-        if not (directory / "tokenizer.json").exists():
-            return dict(json.loads((directory / "vocab.json").read_text()))
-
-        content = json.loads((directory / "tokenizer.json").read_text())
-        added = {token["content"]: token["id"] for token in content["added_tokens"]}
-        return {**content["model"]["vocab"], **added}
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    tokenizer = directory.parents[1] if is_checkpoint(directory) else directory
+    return compare_vocabularies(directory, tokenizer, Path(shards_directory), rows)

@@ -30,7 +30,7 @@ from trainer.checkpoint import State
 from trainer.config import ModelConfig, Recipe, check, fixed_keys, known_keys, load_run_recipe
 from trainer.data.gather import word_kinds
 from trainer.data.samples import Data, open_training
-from trainer.display import Display
+from trainer.display import Display, tell
 from trainer.log import read_log
 from trainer.models.pretraining import PretrainingModel, build
 from trainer.optim import make_adamw
@@ -110,7 +110,9 @@ def resolve_model(model: ModelConfig, data: Data, init: str | None) -> ModelConf
         return dataclasses.replace(model, pad_id=pad_id, end_id=end_id, vocab_size=vocab_size)
 
     model = pretrained.read_config(Path(init), dataclasses.replace(model, end_id=end_id))
-    pretrained.check_tokenizer(Path(init), data.directories[0])
+    warning = pretrained.check_tokenizer(Path(init), data.directories[0], model.vocab_size)
+    if warning:
+        tell(f"warning: {warning}")
     if model.pad_id != pad_id:
         raise UserError(
             f"{init}: the id of its padding is {model.pad_id}, in the shards it is {pad_id}",

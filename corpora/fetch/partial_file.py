@@ -127,6 +127,8 @@ class Partial:
     def finish(self, path: str) -> None:
         """Give the file its own name."""
         os.replace(self.path, path)
+        # The note goes only when the name is on the disk: it tells a later try what is there.
+        files.flush_to_disk(os.path.dirname(path) or ".")
         os.unlink(self._note)
 
     def remove(self) -> None:

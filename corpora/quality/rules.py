@@ -85,6 +85,9 @@ RECORD_MEASURES = (
 )
 """Measures of a document's other fields. `english` is 1, 0, or -1 for an unknown language."""
 
+TEST_SET_NGRAMS = "test_set_ngrams"
+"""The measure that needs test sets, and is taken only where `test_sets` names some."""
+
 TOKENS = "tokens"
 """The measure that needs a vocabulary, and is taken only for a rule that reads it."""
 
@@ -115,10 +118,13 @@ class Rule:
         return tuple(columns)
 
 
-def _rule(measure: str, fires: Comparison, over: str = "", english: bool = False) -> Any:
+def _rule(
+    measure: str, fires: Comparison, over: str = "", english: bool = False, later: bool = False
+) -> Any:
     # `Any`, as `dataclasses.field` has it: the result stands for a value of the field's own type.
     rule = Rule(name="", measure=measure, fires=fires, over=over, english=english)
-    return field(default=None, metadata={"rule": rule, "setting": Setting(affects="rules")})
+    affects = Setting(affects="rules", later=later)
+    return field(default=None, metadata={"rule": rule, "setting": affects})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,6 +153,13 @@ class RulesConfig:
     only_domains: tuple[str, ...] = setting((), affects="rules", place=True)
     """Files that list domains, one per line. Documents of all other domains are removed. RealNews
     has such a list."""
+    test_sets: tuple[str, ...] = setting((), affects="rules", place=True, later=True)
+    """Folders with the published files of GLUE, SQuAD or RACE. The passages of their development
+    and test files are looked for in every document, and what is found is kept beside it.
+    max_test_set_ngrams removes such documents."""
+    test_set_words: int = setting(13, affects="rules", later=True)
+    """Words of a passage of a test set, at least 8. A text of fewer words, but 8 or more, is looked
+    for as a whole."""
     require_date: bool | None = _rule("dated", "<")
     """Remove documents without a date."""
     min_title_characters: int | None = _rule("title_characters", "<")
@@ -275,7 +288,15 @@ class RulesConfig:
     """Remove documents in which more than this share of the words is in boilerplate lines: credits,
     invitations to read on or sign up, counters, lines of one word, of capitals or of digits."""
 
+    max_test_set_ngrams: int | None = _rule(TEST_SET_NGRAMS, ">", later=True)
+    """Remove documents in which passages of the test sets begin at more words than this: 0 removes
+    every document that holds one. Requires `test_sets`."""
+
     def __post_init__(self) -> None:
+        if self.max_test_set_ngrams is not None and not self.test_sets:
+            raise ValueError("max_test_set_ngrams: needs test_sets, folders of test sets")
+        if self.test_set_words < 8:
+            raise ValueError(f"test_set_words: {self.test_set_words} is less than 8")
         for name in self.off:
             if name not in RULES:
                 raise ValueError(f"off: no rule {name!r}; {nearest(name, RULES)}")
@@ -363,6 +384,12 @@ PROFILES: dict[str, dict[str, float]] = {
     "openwebtext": {"min_words": 128},
 }
 """The rules and thresholds of each profile, in the order in which they are applied."""
+
+
+def is_measured(config: RulesConfig) -> bool:
+    """Whether the documents of a source are measured: for rules, or to know what they hold of test
+    sets."""
+    return bool(asked(config) or config.test_sets)
 
 
 def asked(config: RulesConfig) -> list[tuple[Rule, float]]:

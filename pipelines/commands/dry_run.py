@@ -221,8 +221,9 @@ def _missing(options: "SourceOptions") -> list[str]:
 
 
 def refuse_missing(recipe: "Recipe") -> None:
-    """Raise `UserError` (exit 2) where a vocabulary, a list of addresses or a function that the
-    recipe names is missing or cannot be used."""
+    """Raise `UserError` (exit 2) where a vocabulary, a list of addresses, a test set or a function
+    that the recipe names is missing or cannot be used."""
+    from corpora.contamination.test_sets import find_test_files
     from corpora.quality.exclusions import read_lists
     from corpora.quality.rules import asked
     from pipelines.stages.given_tokenizer import given_digest, load_given
@@ -233,6 +234,8 @@ def refuse_missing(recipe: "Recipe") -> None:
         load_given(recipe.tokenizer.path)
     for options in recipe.sources.values():
         read_lists(options.rules)
+        if options.rules.test_sets:
+            find_test_files(options.rules.test_sets)
         for rule, _ in asked(options.rules):
             if rule.own:
                 own_function(rule.name)

@@ -107,7 +107,7 @@ def load_of(
 
     Where no input is there yet, it is the whole input that the recipe expects.
     """
-    from corpora.quality.rules import asked
+    from corpora.quality.rules import is_measured
 
     options = recipe.sources[name]
     rate = RATES.get(options.kind, RATES["files"])
@@ -130,7 +130,7 @@ def load_of(
         text_bytes=text,
         seconds=seconds,
         longest=seconds * share,
-        measured=bool(asked(options.rules)),
+        measured=is_measured(options.rules),
     )
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.commands.arguments import HomeFolder
 from pipelines.look.wanted import Wanted
-from pipelines.wording import print_json, say
+from pipelines.wording import print_json, say, several
 from shards.errors import UserError
 
 if TYPE_CHECKING:
@@ -73,12 +73,18 @@ def print_record(record: "Record", characters: int) -> None:
     """Print what is known of a record, and the beginning of its text."""
     text = record.get("text") or ""
     # the text comes below; `corpus why` prints the difference to the document that was kept
-    hidden = {"text", "difference", "twin_record", *(FATE if "stage" in record else ())}
+    hidden = {"text", "difference", "twin_record", "test_sets"}
+    hidden |= set(FATE if "stage" in record else ())
     for name, value in record.items():
         if name not in hidden and value not in (None, ""):
             print(f"{name}: {value}")
     if "stage" in record:
         print(f"removed: {fate_words(record)}")
+    for task, held in record.get("test_sets", {}).items():
+        grams = several(held["ngrams"], "n-gram")
+        examples = several(held["examples"], "example")
+        first = f'the first "{held["words"]}" ({held["first"]})'
+        print(f"holds passages of {task}: {grams}, {examples}; {first}")
     if text:
         rest = f" ... ({len(text):,} characters)" if len(text) > characters else ""
         print(f"\n{text[:characters]}{rest}")

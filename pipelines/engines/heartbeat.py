@@ -84,7 +84,8 @@ def _beat(home_root: str, session: Session) -> None:
     content = {"beat": _beaten, "worker": this_worker(), **board.own()}
     name = f"{session.run}-{this_worker()}.json"
     try:
-        files.write_bytes(Home(home_root).file("work", "beats", name), json.dumps(content).encode())
+        address = Home(home_root).file("work", "beats", name)
+        files.write_bytes(address, json.dumps(content).encode(), flush=False)
     except OSError:
         return  # a worker that cannot write here will fail where it matters
 

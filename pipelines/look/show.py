@@ -19,6 +19,7 @@ from pipelines.home.documents import open_parquet
 from pipelines.home.fates import removals
 from pipelines.home.layout import INGEST, Home
 from pipelines.home.summaries import Summary, summaries
+from pipelines.home.test_sets import Held, held_by_row
 from pipelines.look.find import TITLE, Sought, names_in
 from pipelines.look.matches import Matches
 from pipelines.look.report.differences import Segment, marked
@@ -39,7 +40,8 @@ class Record(TypedDict, total=False):
     """A document or reject as it is shown. A key is left out where nothing is known.
 
     Of a removed document `stage`, and either `reason`, `twin` and `score` or `rule`, `value`,
-    `threshold` and `matched`, the line of the list or of the text that the rule matched. `why` adds
+    `threshold` and `matched`, the line of the list or of the text that the rule matched. Of a
+    document that holds passages of test sets `test_sets`, by task. `why` adds
     `outcome` and, of a document that was removed as a duplicate, `twin_record`, the document kept
     in its place, and `difference`.
     """
@@ -66,6 +68,7 @@ class Record(TypedDict, total=False):
     value: float
     threshold: float
     matched: str
+    test_sets: dict[str, Held]
     twin_record: "Record"
     difference: list[str]
 
@@ -96,13 +99,15 @@ def _documents(home: Home, recipe: Recipe, wanted: Wanted) -> Iterator[Record]:
             continue
         row = 0
         matches = Matches(recipe.sources[summary.source].rules)
+        held = held_by_row(home, recipe, summary)
         # small batches: the first few records are shown without reading a row group in full
         with open_parquet(home, home.documents(summary.source, summary.slice)) as file:
             for batch in file.iter_batches(batch_size=64):
                 for record in batch.to_pylist():
                     fate = removed.get(row, {})
                     if bool(fate) == wanted.removed and (not fate or _fits(fate, wanted.reason)):
-                        yield _record(summary.source, record, {**fate, **matches.of(record, fate)})
+                        found = {**fate, **matches.of(record, fate), **_held(held, row)}
+                        yield _record(summary.source, record, found)
                     row += 1
 
 
@@ -195,6 +200,7 @@ def _outcomes(
         is_decided = decided(home, recipe, summary)
         removed = removals(home, recipe, summary) if is_decided else {}
         matches = Matches(recipe.sources[summary.source].rules)
+        held = held_by_row(home, recipe, summary)
         for row, record in found:
             fate: dict[str, object]
             if row in removed:
@@ -203,7 +209,13 @@ def _outcomes(
                 fate = {"outcome": "kept"}
             else:
                 fate = {"outcome": f"not decided yet: run corpus dedup {home.quoted}"}
-            yield _record(summary.source, record, fate)
+            yield _record(summary.source, record, {**fate, **_held(held, row)})
+
+
+def _held(held: list[dict[str, Held]], row: int) -> dict[str, object]:
+    """What a document holds of test sets, where it holds something."""
+    found = held[row] if held else {}
+    return {"test_sets": found} if found else {}
 
 
 def _rows(table: pq.ParquetFile, rows: list[int]) -> Iterator[tuple[int, dict[str, object]]]:

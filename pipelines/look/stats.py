@@ -67,7 +67,8 @@ class SourceStats:
     `records`: all that were read: documents, rejects and `not_pages`, the records that hold no page
     by their kind, which count in no share; `rejects`: records by reason; `removed`: documents by
     stage; `rules`: the documents that `removed["rules"]` counts, by the first rule that fired;
-    `marks`: documents by the mark that their source gave them; `bytes`, `sentences`, `tokens`: of
+    `marks`: documents by the mark that their source gave them, and by the tasks of whose test sets
+    they hold a passage; `bytes`, `sentences`, `tokens`: of
     the kept text, in UTF-8; `unknown`: the tokens that are the unknown one, only where the
     vocabulary is not lossless.
     """
@@ -185,6 +186,8 @@ def source_stats(
             is_counted = removed.get(stage) is not None
             _add_overlap(overlap, stage, name, recipe, found[stage] if is_counted else None)
 
+    # Beside those of the source there are marks of what documents hold of test sets.
+    measured = summaries(home, RULES, name) if recipe.sources[name].rules.test_sets else []
     rejects, not_pages = _refused(recipe, name, ingested)
     return SourceStats(
         records=_sum(ingested, "records"),
@@ -193,7 +196,7 @@ def source_stats(
         documents=_sum(ingested, "documents"),
         removed=removed,
         rules=dict(by_rule),
-        marks=_in_natural_order(_added(summary.marks for summary in ingested)),
+        marks=_in_natural_order(_added(summary.marks for summary in [*ingested, *measured])),
         kept=_sum(encoded, "kept") if is_encoded else None,
         bytes=_sum(encoded, "bytes") if is_encoded else None,
         sentences=_sum(encoded, "sentences") if is_encoded else None,

@@ -318,7 +318,7 @@ def write_figures(home: Home, workers: int) -> None:
         peak_bytes=board.peak or None,
     )
     address = home.file("work", "figures", f"{board.stage}.json")
-    files.write_bytes(address, json.dumps(to_dict(cost)).encode())
+    files.write_bytes(address, json.dumps(to_dict(cost)).encode(), flush=False)
 
 
 def read_figures(home: Home) -> list[StageCost]:

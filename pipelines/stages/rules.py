@@ -7,13 +7,14 @@ threshold reads no text again. Memory is one row group.
 """
 
 import datetime
+import functools
 import importlib
 import json
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,21 +22,33 @@ from tokenizers import Tokenizer
 
 from corpora.document import Document
 from corpora.quality.exclusions import LIST_MEASURES, Lists, read_lists
-from corpora.quality.rules import MEASURES, RECORD_MEASURES, TOKENS, RulesConfig, asked
+from corpora.quality.rules import (
+    MEASURES,
+    RECORD_MEASURES,
+    TEST_SET_NGRAMS,
+    TOKENS,
+    RulesConfig,
+    asked,
+    is_measured,
+)
 from pipelines.home.decisions import removed_by_rule, removing_stages
 from pipelines.home.documents import row_groups
 from pipelines.home.fingerprints import fingerprint, package_versions
 from pipelines.home.layout import INGEST, RULES, Home, recipe_key
 from pipelines.home.summaries import SliceTask, bulk, ordered_slices, prune, summaries
+from pipelines.home.test_sets import TEST_SET_MARK, TEST_SETS
 from pipelines.progress.ticks import tick
 from pipelines.recipe import Recipe
-from pipelines.stages.accounts import check, listed, total
+from pipelines.stages.accounts import check, listed, sums, total
 from pipelines.stages.given_tokenizer import given_digest, load_vocabulary
 from pipelines.stages.idle_rules import idle_rules
 from pipelines.stages.job import Job
 from pipelines.stages.stage import Pass, Result, Stage
 from shards.errors import UserError
 from shards.storage import files
+
+if TYPE_CHECKING:  # numba is not loaded where no test set is asked for
+    from corpora.contamination.passages import Passages
 
 VERSION = 1
 
@@ -55,7 +68,7 @@ def plan(home: Home, recipe: Recipe) -> list[SliceTask]:
 
     settings = {}
     for name, options in recipe.sources.items():
-        if asked(options.rules):
+        if is_measured(options.rules):
             settings[name] = _settings(options.rules, recipe.tokenizer.path)
             if recipe.tokenizer.lowercase and counts_tokens(options.rules):
                 settings[name]["lowercase"] = True
@@ -103,7 +116,19 @@ def _settings(rules: RulesConfig, vocabulary: str | None) -> dict[str, Any]:
     }
     if counts_tokens(rules):
         settings["vocabulary"] = _vocabulary_digest(vocabulary)
+    if rules.test_sets:
+        settings["test_sets"] = _test_sets_digest(rules.test_sets, rules.test_set_words)
     return settings
+
+
+@functools.lru_cache(maxsize=4)
+def _test_sets_digest(test_sets: tuple[str, ...], words: int) -> list[str | int]:
+    """What decides which passages are looked for."""
+    from corpora.contamination.passages import VERSION as PASSAGES_VERSION
+    from corpora.contamination.test_sets import digest_of_texts, find_test_files, read_texts
+
+    texts = read_texts(find_test_files(test_sets))
+    return [PASSAGES_VERSION, words, digest_of_texts(texts)]
 
 
 def counts_tokens(rules: RulesConfig) -> bool:
@@ -147,6 +172,7 @@ class Measuring:
     lists: Lists
     functions: dict[str, OwnFunction]
     tokenizer: Tokenizer | None
+    passages: "Passages | None"
 
     def schema(self, documents: str) -> pa.Schema:
         """Columns of the attributes of a slice whose documents' file has this digest."""
@@ -154,6 +180,9 @@ class Measuring:
         fields += [pa.field(name, pa.int64(), nullable=False) for name in COLUMNS]
         if self.tokenizer:
             fields.append(pa.field(TOKENS, pa.int64(), nullable=False))
+        if self.passages:
+            fields.append(pa.field(TEST_SET_NGRAMS, pa.int64(), nullable=False))
+            fields.append(pa.field(TEST_SETS, pa.string()))
         fields += [pa.field(name, pa.float64(), nullable=False) for name in self.functions]
         return pa.schema(fields).with_metadata({"corpusmill.documents": documents})
 
@@ -165,7 +194,12 @@ def measuring(recipe: Recipe, source: str) -> Measuring:
     tokenizer = None
     if counts_tokens(rules):
         tokenizer = load_vocabulary(recipe.tokenizer)
-    return Measuring(rules, read_lists(rules), functions, tokenizer)
+    passages = None
+    if rules.test_sets:
+        from corpora.contamination.passages import read_passages
+
+        passages = read_passages(rules.test_sets, rules.test_set_words)
+    return Measuring(rules, read_lists(rules), functions, tokenizer, passages)
 
 
 def attributes_address(home: Home, recipe: Recipe, task: SliceTask) -> str:
@@ -179,14 +213,23 @@ def measure(home: Home, recipe: Recipe, task: SliceTask, output: files.Output) -
     documents = task.ingested.counts["documents"]
     schema = by.schema(task.ingested.output)
     rows = 0
+    marks = Counter[str]()
 
     with pq.ParquetWriter(output, schema, compression="zstd") as writer:
         for first, table in row_groups(home, task.ingested):
-            writer.write_table(_measured(table, by, schema))
+            measured = _measured(table, by, schema)
+            writer.write_table(measured)
+            if by.passages:
+                for held in measured.column(TEST_SETS).to_pylist():
+                    marks.update(f"{TEST_SET_MARK}{task}" for task in json.loads(held or "{}"))
             rows = first + table.num_rows
             tick(rows, task.size * rows // max(documents, 1))
 
-    return Result(counts={"documents": rows}, inputs=(task.ingested.output,))
+    return Result(
+        counts={"documents": rows},
+        inputs=(task.ingested.output,),
+        marks=dict(sorted(marks.items())),
+    )
 
 
 def _measured(table: pa.Table, by: Measuring, schema: pa.Schema) -> pa.Table:
@@ -218,6 +261,8 @@ def _measured(table: pa.Table, by: Measuring, schema: pa.Schema) -> pa.Table:
 
     columns = [table.column("id").combine_chunks()]
     columns += [pa.array(column, pa.int64()) for column in measures]
+    if by.passages is not None:
+        columns += _held_passages(by.passages, texts)
 
     if by.functions:
         documents = [_document(row) for row in table.to_pylist()]
@@ -226,6 +271,16 @@ def _measured(table: pa.Table, by: Measuring, schema: pa.Schema) -> pa.Table:
             columns.append(pa.array(numbers, pa.float64()))
 
     return pa.table(columns, schema=schema)
+
+
+def _held_passages(passages: "Passages", texts: list[str]) -> list[pa.Array]:
+    """Two columns: at how many words of a document passages of test sets begin, and what it holds
+    of each task, as JSON; null where it holds nothing."""
+    from corpora.contamination.passages import as_json, ngrams, search
+
+    found = [search(passages, text) for text in texts]
+    counts = pa.array([ngrams(held) for held in found], pa.int64())
+    return [counts, pa.array([as_json(held) for held in found], pa.string())]
 
 
 def _token_count(tokenizer: Tokenizer, text: str) -> int:
@@ -265,20 +320,27 @@ MEASURE = Pass(name=RULES, plan=plan, address=attributes_address, work=measure)
 
 
 def is_wanted(recipe: Recipe) -> bool:
-    """True where a source of the recipe has rules."""
-    return RULES in removing_stages(recipe)
+    """True where the documents of a source are measured."""
+    return any(is_measured(options.rules) for options in recipe.sources.values())
 
 
 def account(job: Job) -> None:
     """Check that every document was measured, and say what each rule removes."""
     home, recipe, read = job.home, job.recipe, bulk(job.home)
     for name in recipe.sources:
-        if RULES not in removing_stages(recipe, source=name):
+        if not is_measured(recipe.sources[name].rules):
             continue
 
         ingested = summaries(home, INGEST, name)
         documents = total(ingested, "documents")
-        check(f"{name}: documents", documents, total(summaries(home, RULES, name), "documents"))
+        found = summaries(home, RULES, name)
+        check(f"{name}: documents", documents, total(found, "documents"))
+        if recipe.sources[name].rules.test_sets:
+            marks = sums(summary.marks for summary in found)
+            held = listed(marks) if marks else ", none with a passage of a test set"
+            job.say(f"rules {name}: of {documents:,} documents{held}")
+        if RULES not in removing_stages(recipe, source=name):
+            continue
 
         removed = Counter[str]()
         for summary in ingested:

@@ -344,23 +344,40 @@ def open_output(address: str, flush: bool = True) -> Iterator[Output]:
 
     path = resolve(address)[1]
     folder, name = os.path.split(path)
-    os.makedirs(folder, exist_ok=True)
+    make_folder(folder)
     # A new name for each try: two writers of one file must not write into each other's.
     temporary = os.path.join(folder, f"{TEMPORARY}{name}-{os.getpid()}-{secrets.token_hex(4)}")
     try:
         with open(temporary, "xb") as stream:
             yield Output(stream)
-        # Without this a loss of power may leave the new name on the disk, but not the bytes.
+        # Without the first a loss of power may leave the new name on the disk, but not the bytes;
+        # without the second it may undo this rename, but not a later one in another folder.
         if flush:
-            _flush_to_disk(temporary)
+            flush_to_disk(temporary)
         os.replace(temporary, path)
+        if flush:
+            flush_to_disk(folder)
     except BaseException:  # Ctrl-C too: remove what is half written, then raise again
         if os.path.exists(temporary):
             os.unlink(temporary)
         raise
 
 
-def _flush_to_disk(path: str) -> None:
+def make_folder(path: str) -> None:
+    """Make a local folder and those above it, so that a loss of power does not undo it."""
+    missing = []
+    above = path
+    while above and not os.path.isdir(above):
+        missing.append(above)
+        above = os.path.dirname(above)
+
+    os.makedirs(path, exist_ok=True)
+    for folder in missing:
+        flush_to_disk(os.path.dirname(folder) or ".")
+
+
+def flush_to_disk(path: str) -> None:
+    """Wait until the disk has a local file, or the names in a local folder."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -368,9 +385,9 @@ def _flush_to_disk(path: str) -> None:
         os.close(descriptor)
 
 
-def write_bytes(address: str, content: bytes) -> None:
-    """Write a whole file at once."""
-    with open_output(address) as stream:
+def write_bytes(address: str, content: bytes, flush: bool = True) -> None:
+    """Write a whole file at once; `flush` as for `open_output`."""
+    with open_output(address, flush) as stream:
         stream.write(content)
 
 

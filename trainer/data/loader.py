@@ -58,7 +58,8 @@ class MicroBatch:
     where the format or the masks have none.
 
     `masked` counts the labels, `tokens` what is not padding. `copied` is recorded on the GPU's
-    stream when the tensors have been copied and the buffer may be filled again.
+    stream when the tensors have been copied and the buffer may be filled again. `began` and `ready`
+    are the times at which the thread began to fill it and had filled it.
     """
 
     ids: torch.Tensor
@@ -72,6 +73,8 @@ class MicroBatch:
     masked: int = 0
     tokens: int = 0
     copied: "torch.cuda.Event | None" = None
+    began: float = 0.0
+    ready: float = 0.0
 
     def batch(self) -> Batch:
         """The tensors that the objectives read."""
@@ -108,7 +111,9 @@ def arrays_of(buffer: MicroBatch, masker: Masker, samples: int) -> Buffers:
 class Loader:
     """The micro-batches of one rank from batch `first` on, made by a thread in a ring of buffers.
 
-    `waited` is the sum of the seconds in which the training thread waited for a micro-batch.
+    `device` is the GPU that copies from the buffers, if one does. `waited` is the sum of the
+    seconds in which the training thread waited while a micro-batch was being filled. Where a GPU is
+    behind the host, both threads wait for it to give buffers back, and that is not counted.
     """
 
     def __init__(
@@ -118,30 +123,36 @@ class Loader:
         share: Share,
         first: int,
         ahead: int = 4,
-        pinned: bool = False,
+        device: torch.device | None = None,
     ) -> None:
         self.masker = masker
         self.order = order
         self.share = share
+        self.device = device if device is not None and device.type == "cuda" else None
         self.waited = 0.0
 
         self._ready: queue.Queue[MicroBatch | BaseException] = queue.Queue()
         self._free: queue.Queue[MicroBatch | None] = queue.Queue()
         for _ in range(ahead):
-            self._free.put(make_buffer(masker, share.micro, pinned))
+            self._free.put(make_buffer(masker, share.micro, self.device is not None))
 
         self._thread = threading.Thread(target=self._run, args=[first], name="loader", daemon=True)
         self._thread.start()
 
     def _run(self, first: int) -> None:
         try:
+            # A thread begins on GPU 0, and its first call there would take half a gigabyte of it.
+            if self.device is not None:
+                torch.cuda.set_device(self.device)
             for place in self.share.places(first):
                 buffer = self._free.get()
                 if buffer is None:
                     return
                 if buffer.copied is not None:
                     buffer.copied.synchronize()
+                buffer.began = time.perf_counter()
                 self._fill(buffer, place)
+                buffer.ready = time.perf_counter()
                 self._ready.put(buffer)
         except BaseException as error:  # handed to the training thread, which raises it
             self._ready.put(error)
@@ -158,10 +169,10 @@ class Loader:
         """The next micro-batch. Raises what the thread could not handle, such as `UserError`."""
         start = time.perf_counter()
         item = self._ready.get()
-        self.waited += time.perf_counter() - start
-
         if isinstance(item, BaseException):
             raise item
+
+        self.waited += max(0.0, item.ready - max(start, item.began))
         return item
 
     def release(self, buffer: MicroBatch, copied: "torch.cuda.Event | None" = None) -> None:

@@ -51,14 +51,15 @@ HEADS = {
     },
 }
 
-# Published copies of tied weights, which are left out when a checkpoint is read.
-TIED = (
-    "lm_head.decoder.weight",
-    "lm_head.decoder.bias",
-    "cls.predictions.decoder.weight",
-    "cls.predictions.decoder.bias",
-    "cls.pair_target_predictions.decoder.weight",
-)
+# Published copies of tied weights, which are left out when a file is read, and what each is a copy
+# of.
+TIED_TO = {
+    "lm_head.decoder.weight": "{family}.embeddings.word_embeddings.weight",
+    "lm_head.decoder.bias": "lm_head.bias",
+    "cls.predictions.decoder.weight": "{family}.embeddings.word_embeddings.weight",
+    "cls.predictions.decoder.bias": "cls.predictions.bias",
+    "cls.pair_target_predictions.decoder.weight": "{family}.embeddings.word_embeddings.weight",
+}
 
 
 def published_name(name: str, config: ModelConfig) -> str:

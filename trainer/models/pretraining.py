@@ -177,7 +177,7 @@ def published_state(model: PretrainingModel) -> dict[str, Tensor]:
 def load_published(model: PretrainingModel, state: dict[str, Tensor]) -> None:
     """Copy published weights into the model, exactly.
 
-    `state` must hold every weight (`pretrained.read_pretrained`). Raises `ValueError` for a shape
+    `state` must hold every weight (`weight_files.read_weights`). Raises `ValueError` for a shape
     that does not fit.
     """
     model.words.zero_()

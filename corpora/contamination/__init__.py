@@ -1,0 +1,1 @@
+"""Which documents hold passages of the test sets that models are judged by."""

@@ -1,0 +1,199 @@
+"""A loss of power at any moment of a build or of a training run: whatever the disk then holds, the
+same command ends with the same bytes, or names the file that is damaged (tests/helpers/crash.py).
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from crash import (
+    Event,
+    Flush,
+    Put,
+    PutFolder,
+    Recorder,
+    Remove,
+    State,
+    apply,
+    read_state,
+    states,
+    write_state,
+)
+from five_corpora import write
+from plain_build import plain_build
+from trainer_fixtures import random_shards
+from trainer_runs import MINI
+
+from trainer.cli import main
+
+SLICES = 2000
+"""Bytes of a slice, so that there are many."""
+
+
+def with_small_slices(recipe: Path) -> Path:
+    """The recipe with many slices."""
+    text = recipe.read_text().replace("input = ", f"slice_bytes = {SLICES}\ninput = ")
+    recipe.write_text(text)
+    return recipe
+
+
+def outputs(state: State) -> State:
+    """What a home is made of: `work/` may differ, and the lock names a process."""
+    return {
+        path: content
+        for path, content in state.items()
+        if not path.startswith("work/") and path != "lock"
+    }
+
+
+@pytest.fixture(scope="module")
+def build(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Event], State]:
+    """A recipe of all five corpora, what its build does to the disk, and what it leaves there."""
+    folder = tmp_path_factory.mktemp("build")
+    recipe = with_small_slices(write(folder / "inputs", with_data=False))
+    with pytest.MonkeyPatch.context() as patch:
+        recorder = Recorder(folder / "home", patch)
+        plain_build(recipe, folder / "home")
+    return recipe, recorder.events, read_state(folder / "home")
+
+
+def test_the_record_of_a_build_is_whole(build: tuple[Path, list[Event], State]) -> None:
+    _, events, left = build
+    state: State = {}
+    for event in events:
+        apply(state, event)
+    assert outputs(state) == outputs(left)
+
+
+def test_nothing_of_a_build_is_undone_once_its_summary_is_there(
+    build: tuple[Path, list[Event], State],
+) -> None:
+    """All names but those of files that can be made again are flushed before the next one."""
+    _, events, _ = build
+    for event, following in zip(events, events[1:]):
+        if isinstance(event, Put) and event.flushed:
+            assert following == Flush(str(Path(event.path).parent)), event.path
+
+
+def failures(
+    recipe: Path, wanted: State, some: Iterator[State] | list[State], root: Path
+) -> list[str]:
+    """Which of the states do not end in the bytes of an undisturbed build."""
+    found = []
+    for number, state in enumerate(some):
+        plain_build(recipe, write_state(state, root))
+        got = outputs(read_state(root))
+        differing = [path for path in {*got, *wanted} if got.get(path) != wanted.get(path)]
+        if differing:
+            found.append(f"state {number}: {sorted(differing)[:3]}")
+    return found
+
+
+def test_a_build_goes_on_after_a_loss_of_power(
+    build: tuple[Path, list[Event], State], tmp_path: Path
+) -> None:
+    recipe, events, left = build
+    every = list(states(events))
+    some = every[:: len(every) // 12]
+    assert failures(recipe, outputs(left), some, tmp_path / "home") == []
+
+
+@pytest.mark.long
+def test_a_build_goes_on_after_any_loss_of_power(
+    build: tuple[Path, list[Event], State], tmp_path: Path
+) -> None:
+    recipe, events, left = build
+    every = list(states(events))
+    assert len(every) >= 1000
+    assert failures(recipe, outputs(left), every, tmp_path / "home") == []
+
+
+# --- a run
+
+Run = tuple[list[str], list[Event], State]
+"""The command, what it did to the disk, and what it left there."""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The command of a run of 60 steps with a checkpoint every second one, what it does to the disk
+    and what it leaves there."""
+    folder = tmp_path_factory.mktemp("run")
+    shards = random_shards(folder / "shards")
+    arguments = ["pretrain", "--shards", str(shards), *MINI, "--steps", "60", "--batch", "4"]
+    arguments += ["--micro-batch", "4", "--save-every", "2", "--log-every", "10", "--keep", "2"]
+    arguments += ["--evaluation.every", "20", "--resume"]
+    with pytest.MonkeyPatch.context() as patch:
+        recorder = Recorder(folder / "run", patch)
+        assert main([*arguments, "--run", str(folder / "run")]) == 0
+    return arguments, recorder.events, read_state(folder / "run")
+
+
+def of_the_model(state: State) -> State:
+    """The files of a run that the same training gives again: not the log, which holds times."""
+    kept = {}
+    for path, content in state.items():
+        if path.startswith(("checkpoints/", "validation/")) or path == "recipe.toml":
+            kept[path] = content
+    return kept
+
+
+def with_log(state: State, left: State, cut: float) -> State:
+    """A state with the log of the whole run cut somewhere: it is never flushed by itself."""
+    log = left["log.jsonl"]
+    return {**state, "log.jsonl": log[: int(len(log) * cut)]}
+
+
+def run_failures(run: Run, some: list[State], root: Path) -> list[str]:
+    """Which of the states do not end in the bytes of an undisturbed run."""
+    arguments, _, left = run
+    found = []
+    for number, state in enumerate(some):
+        write_state(with_log(state, left, number % 7 / 7), root)
+        code = main([*arguments, "--run", str(root)])
+        wanted, got = of_the_model(left), of_the_model(read_state(root))
+        # A checkpoint that a newer one should have removed may still be there.
+        differing = [path for path in wanted if got.get(path) != wanted[path]]
+        if code or differing:
+            found.append(f"state {number}: exit {code}, {sorted(differing)[:3]}")
+    return found
+
+
+def test_a_run_goes_on_after_a_loss_of_power(run: Run, tmp_path: Path) -> None:
+    every = list(states(run[1]))
+    some = every[:: len(every) // 6]
+    assert run_failures(run, some, tmp_path / "run") == []
+
+
+@pytest.mark.long
+def test_a_run_goes_on_after_any_loss_of_power(run: Run, tmp_path: Path) -> None:
+    every = list(states(run[1]))
+    assert len(every) >= 200
+    assert run_failures(run, every, tmp_path / "run") == []
+
+
+# --- the model itself
+
+
+def test_what_was_not_flushed_may_be_lost() -> None:
+    """Two files, each flushed; the folder of the second is flushed, that of the first is not."""
+    events: list[Event] = [Put("a/x", b"1", True), Put("b/y", b"2", True), Flush("b")]
+    found = list(states(events))
+    assert {"b/y": b"2"} in found
+    assert {"a/x": b"1", "b/y": b"2"} in found
+
+    # In the order of the flushes nothing is lost.
+    found = list(states([Put("a/x", b"1", True), Flush("a"), Put("b/y", b"2", True), Flush("b")]))
+    assert found == [{}, {"a/x": b"1"}, {"a/x": b"1", "b/y": b"2"}]
+
+
+def test_unflushed_files_may_be_empty_or_cut_and_folders_half_removed() -> None:
+    assert list(states([Put("x", b"1234", False), Flush(".")])) == [
+        {},
+        {"x": b"1234"},
+        {"x": b""},
+        {"x": b"12"},
+    ]
+    folder = PutFolder("step", (("a", b"1"), ("b", b"2")), True)
+    found = list(states([folder, Flush("."), Remove("step"), Flush(".")]))
+    assert found == [{}, {"step/a": b"1", "step/b": b"2"}, {"step/b": b"2"}]

@@ -1,0 +1,1 @@
+"""Fine-tuning and evaluation on GLUE, SQuAD, RACE and tasks of the user's own."""

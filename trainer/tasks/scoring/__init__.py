@@ -1,0 +1,1 @@
+"""Scores of predictions, equal to those of the official scorers to the last digit."""
