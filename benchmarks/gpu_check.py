@@ -1,3 +1,4 @@
+# ruff: noqa: E402  (the path and the environment come first)
 """Every check that needs a GPU, in one go: prints one JSON object, and says on stderr what it does.
 
     python benchmarks/gpu_check.py > gpu.json          # within 12 minutes on one GPU
@@ -27,7 +28,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import types
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -39,17 +39,8 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import numpy as np
 import torch
+import without_numba  # noqa: F401  (before the trainer)
 from torch import Tensor, nn
-
-try:
-    import numba  # noqa: F401
-except ImportError:  # the few keyed draws that are needed here run as plain Python
-    stand_in = types.ModuleType("trainer.jit")
-    stand_in.jit = lambda function: function  # type: ignore[attr-defined]
-    stand_in.Int = int  # type: ignore[attr-defined]
-    stand_in.Int64 = np.ndarray  # type: ignore[attr-defined]
-    sys.modules["trainer.jit"] = stand_in
-    np.seterr(over="ignore")
 
 from trainer.all_reduce import Gradients
 from trainer.compiled import Step
@@ -431,8 +422,9 @@ def check_resume(device: torch.device, size: Size) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         os.environ["CORPUSMILL_CACHE"] = f"{name}/cache"
-        documents = random_documents(0, 200, 300)
-        shards = write_shards(folder / "shards", small_tokenizer(), {("train", "a"): [documents]})
+        tokenizer = small_tokenizer()
+        documents = random_documents(0, 200, tokenizer.get_vocab_size())
+        shards = write_shards(folder / "shards", tokenizer, {("train", "a"): [documents]})
         whole = pretrain(shards, folder / "whole", device)
         whole.wait(300)
         killed = pretrain(shards, folder / "killed", device)

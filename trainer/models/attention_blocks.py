@@ -2,8 +2,9 @@
 one stay in the processor's cache; neighbours of the same length go together while they fit.
 
 The backward pass computes the scores again instead of keeping them (12 x 512 x 512 numbers of a
-sequence and layer would be 12 MB), and draws the same dropout again. Both passes are operators of
-torch, so that a compiled step calls them as they are.
+sequence and layer would be 12 MB), and draws the same dropout again. A compiled step calls both
+passes as operators of torch, which it takes as they are; a plain step calls them directly, which is
+quicker.
 
 Shape letters: N tokens, n sequences, h heads, D width of a head, L tokens of a sequence, c
 sequences of a block.
@@ -77,8 +78,7 @@ def shares_of(q: Tensor, k: Tensor) -> Tensor:
     return torch.softmax(scores, -1)
 
 
-@torch.library.custom_op("corpusmill::block_attention", mutates_args=())
-def block_attention_forward(qkv: Tensor, ends: Tensor, seed: Tensor, dropout: float) -> Tensor:
+def mix(qkv: Tensor, ends: Tensor, seed: Tensor, dropout: float) -> Tensor:
     """(N, 3, h, D) -> (N, h, D); the dropout is drawn from `seed`."""
     q, k, v = qkv.unbind(1)
     out = torch.empty_like(q, memory_format=torch.contiguous_format)
@@ -92,16 +92,7 @@ def block_attention_forward(qkv: Tensor, ends: Tensor, seed: Tensor, dropout: fl
     return out.mul_(keep_scale(dropout)) if dropout else out
 
 
-@block_attention_forward.register_fake
-def _(qkv: Tensor, ends: Tensor, seed: Tensor, dropout: float) -> Tensor:
-    N, _, h, D = qkv.shape
-    return qkv.new_empty((N, h, D))
-
-
-@torch.library.custom_op("corpusmill::block_attention_backward", mutates_args=())
-def block_attention_backward(
-    gradient: Tensor, qkv: Tensor, ends: Tensor, seed: Tensor, dropout: float
-) -> Tensor:
+def mix_back(gradient: Tensor, qkv: Tensor, ends: Tensor, seed: Tensor, dropout: float) -> Tensor:
     """The gradient (N, 3, h, D) of `qkv`, given that of the mix (N, h, D)."""
     q, k, v = qkv.unbind(1)
     found = torch.empty_like(qkv, memory_format=torch.contiguous_format)
@@ -131,9 +122,18 @@ def block_attention_backward(
     return found
 
 
-@block_attention_backward.register_fake
-def _(gradient: Tensor, qkv: Tensor, ends: Tensor, seed: Tensor, dropout: float) -> Tensor:
-    return torch.empty_like(qkv, memory_format=torch.contiguous_format)
+class Mix(torch.autograd.Function):
+    """`mix` with its backward pass, for a plain step."""
+
+    @staticmethod
+    def forward(ctx: Any, qkv: Tensor, ends: Tensor, seed: Tensor, dropout: float) -> Tensor:
+        keep_inputs(ctx, (qkv, ends, seed, dropout), qkv)
+        return mix(qkv, ends, seed, dropout)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        qkv, ends, seed = ctx.saved_tensors
+        return mix_back(gradients[0], qkv, ends, seed, ctx.dropout), None, None, None
 
 
 def keep_inputs(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -142,18 +142,38 @@ def keep_inputs(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     ctx.save_for_backward(qkv, ends, seed)
 
 
-def go_back(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-    """The gradients of the inputs, for torch."""
+# --- the same as operators of torch, for a compiled step
+
+mix_operator = torch.library.custom_op("corpusmill::mix", mix, mutates_args=())
+
+mix_back_operator = torch.library.custom_op("corpusmill::mix_back", mix_back, mutates_args=())
+
+
+@mix_operator.register_fake
+def _(qkv: Tensor, ends: Tensor, seed: Tensor, dropout: float) -> Tensor:
+    N, _, h, D = qkv.shape
+    return qkv.new_empty((N, h, D))
+
+
+@mix_back_operator.register_fake
+def _(gradient: Tensor, qkv: Tensor, ends: Tensor, seed: Tensor, dropout: float) -> Tensor:
+    return torch.empty_like(qkv, memory_format=torch.contiguous_format)
+
+
+def operator_back(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+    """The gradients of the inputs of the operator."""
     qkv, ends, seed = ctx.saved_tensors
-    found = torch.ops.corpusmill.block_attention_backward(gradient, qkv, ends, seed, ctx.dropout)
-    return found, None, None, None
+    return mix_back_operator(gradient, qkv, ends, seed, ctx.dropout), None, None, None
 
 
-block_attention_forward.register_autograd(go_back, setup_context=keep_inputs)
+mix_operator.register_autograd(operator_back, setup_context=keep_inputs)
 
 
 def block_attention(qkv: Tensor, ends: Tensor, dropout: float) -> Tensor:
     """Queries, keys and values (N, 3, h, D) -> their mix (N, h, D), see `attention.attend`."""
     seed = new_seed(qkv.device) if dropout else torch.zeros(1, dtype=torch.int64)
-    mixed: Tensor = torch.ops.corpusmill.block_attention(qkv, ends, seed, dropout)
+    if torch.compiler.is_compiling():
+        mixed: Tensor = mix_operator(qkv, ends, seed, dropout)
+        return mixed
+    mixed = Mix.apply(qkv, ends, seed, dropout)  # type: ignore[no-untyped-call]
     return mixed

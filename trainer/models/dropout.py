@@ -38,17 +38,25 @@ def draw_drops(shape: torch.Size, dropout: float, generator: torch.Generator) ->
     return words.view(torch.int16)[:count].view(shape) < threshold(dropout)
 
 
-@torch.library.custom_op("corpusmill::dropout", mutates_args=())
-def dropout_forward(x: Tensor, seed: Tensor, dropout: float) -> Tensor:
+def drop_some(x: Tensor, seed: Tensor, dropout: float) -> Tensor:
     """`x` with some numbers dropped and the others scaled; its own backward pass too."""
     generator = torch.Generator().manual_seed(int(seed))
     drops = draw_drops(x.shape, dropout, generator)
     return x.masked_fill(drops, 0.0).mul_(keep_scale(dropout))
 
 
-@dropout_forward.register_fake
-def _(x: Tensor, seed: Tensor, dropout: float) -> Tensor:
-    return torch.empty_like(x)
+class Drop(torch.autograd.Function):
+    """`drop_some` with its backward pass, for a plain step."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, seed: Tensor, dropout: float) -> Tensor:
+        keep_inputs(ctx, (x, seed, dropout), x)
+        return drop_some(x, seed, dropout)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        (seed,) = ctx.saved_tensors
+        return drop_some(gradients[0], seed, ctx.dropout), None, None
 
 
 def keep_inputs(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -57,13 +65,23 @@ def keep_inputs(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     ctx.save_for_backward(seed)
 
 
-def go_back(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-    """The gradients of the inputs, for torch."""
+# --- the same as an operator of torch, for a compiled step
+
+drop_operator = torch.library.custom_op("corpusmill::drop", drop_some, mutates_args=())
+
+
+@drop_operator.register_fake
+def _(x: Tensor, seed: Tensor, dropout: float) -> Tensor:
+    return torch.empty_like(x)
+
+
+def operator_back(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+    """The gradients of the inputs of the operator."""
     (seed,) = ctx.saved_tensors
-    return torch.ops.corpusmill.dropout(gradient, seed, ctx.dropout), None, None
+    return drop_operator(gradient, seed, ctx.dropout), None, None
 
 
-dropout_forward.register_autograd(go_back, setup_context=keep_inputs)
+drop_operator.register_autograd(operator_back, setup_context=keep_inputs)
 
 
 def drop(x: Tensor, dropout: float) -> Tensor:
@@ -72,5 +90,9 @@ def drop(x: Tensor, dropout: float) -> Tensor:
         return x
     if x.device.type != "cpu":
         return F.dropout(x, dropout)
-    dropped: Tensor = torch.ops.corpusmill.dropout(x, new_seed(x.device), dropout)
+    seed = new_seed(x.device)
+    if torch.compiler.is_compiling():
+        dropped: Tensor = drop_operator(x, seed, dropout)
+        return dropped
+    dropped = Drop.apply(x, seed, dropout)  # type: ignore[no-untyped-call]
     return dropped
