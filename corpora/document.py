@@ -192,6 +192,13 @@ class SourceDedup:
     scope: Literal["across", "within", "others", "default"] = setting("across", affects="near")
     """The documents that its own are compared with. across: those of all sources; within: only its
     own; others: all but its own; default, for openwebtext: others for its release, else across."""
+    longer_stays_with: tuple[str, ...] = setting((), affects="near", later=True)
+    """Names of other sources. Of a document of this source and one of theirs, one contained in the
+    other, the longer is kept, whatever the priority of their sources."""
+    passages: Literal["off", "measure", "remove"] = setting("off", affects="passages", later=True)
+    """Paragraphs and lines that occur in several documents of the sources that have this set.
+    measure: store where they are, how often they occur and where first; remove: also cut them from
+    all documents but the first."""
     before_rules: bool = setting(False, affects="near")
     """Compare its documents before the rules of quality remove any. A document may then be removed
     as the near-duplicate of one that a rule removes."""
@@ -199,6 +206,28 @@ class SourceDedup:
     def __post_init__(self) -> None:
         if self.threshold is not None and not 0.1 <= self.threshold <= 1.0:
             raise ValueError(f"threshold: {self.threshold} is not in [0.1, 1]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PiiConfig:
+    """Personal data in the texts of a source: mail addresses, phone numbers, addresses of
+    computers, and numbers of cards and accounts with right check digits."""
+
+    count: bool = setting(False, affects="ingest", later=True)
+    """Count it: in extra.pii of each document, and in corpus stats and the report."""
+    mask: bool = setting(False, affects="ingest", later=True)
+    """Write [mail], [phone], [ip], [card] or [account] in its place, before the text is stored
+    anywhere, and count it."""
+    kinds: tuple[str, ...] = setting(
+        ("mail", "phone", "ip", "card", "account"), affects="ingest", later=True
+    )
+    """The kinds that are looked for."""
+
+    def __post_init__(self) -> None:
+        known = ("mail", "phone", "ip", "card", "account")
+        for kind in self.kinds:
+            if kind not in known:
+                raise ValueError(f"kinds: {kind!r} is not one of {', '.join(known)}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,8 +249,19 @@ class SourceOptions:
     code of ISO 639 or BCP 47, also one that cannot be detected (ltg, en-GB). Removes nothing."""
     slice_bytes: int = setting(64_000_000, affects="nothing")
     """About how many bytes of input one slice of work has. Changes no result."""
+    emit: bool = setting(True, affects="tokenizer", later=True)
+    """Whether its documents go into the vocabulary, the shards and exports. false: they are only
+    compared with, such as those of an evaluation set or of an earlier release. Such sources come
+    first in dedup.priority unless it names them."""
     dedup: SourceDedup = table(SourceDedup, affects="near")
     """How the source takes part in near-deduplication."""
+    keep: float = setting(1.0, affects="tokenizer", later=True)
+    """Keep this share of its documents, chosen by the hash of their ids, of those that are left in
+    the end: 0.2 keeps a fifth."""
+    pii: PiiConfig = field(
+        default_factory=PiiConfig, metadata={"setting": Setting("ingest", later=True)}
+    )
+    """What becomes of personal data in its texts."""
     ftfy: bool = setting(False, affects="ingest")
     """Repair text that was decoded wrongly before it reached you (\u00e2\u20ac\u2122), with the
     package ftfy, before the text is normalised."""
@@ -267,6 +307,8 @@ class SourceOptions:
                 f"label: {self.label!r} is not the code of a language",
                 'write a code of ISO 639, such as "ltg", or of BCP 47, such as "en-GB"',
             )
+        if not 0.0 < self.keep <= 1.0:
+            raise ValueError(f"keep: {self.keep} is not above 0 and at most 1")
         if self.slice_bytes < 1:
             raise ValueError(f"slice_bytes: {self.slice_bytes} is less than 1")
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import shards
 from corpora.document import Slice, document_id
+from corpora.text import mojibake
 from pipelines.chance import CHANCES, chance
 from pipelines.home.documents import row_groups
 from pipelines.home.layout import (
@@ -20,7 +21,7 @@ from pipelines.home.layout import (
 from pipelines.home.set_aside import slices_aside
 from pipelines.home.summaries import Summary, summaries
 from pipelines.recipe import Recipe, flat, in_effect, recipe_digest, said, setting_at
-from pipelines.stages import ingest, rules
+from pipelines.stages import rules
 from pipelines.stages.accounts import total
 from pipelines.stages.given_tokenizer import check_vocabulary
 from pipelines.stages.job import Say
@@ -74,7 +75,7 @@ def adopt_recipe(
     for options in recipe.sources.values():
         rules.check_rules(options.rules, recipe.tokenizer.path)
         if options.ftfy:
-            ingest.ftfy_fix()
+            mojibake.mender()
     check_vocabulary(recipe)
 
     write_recipe(home, recipe)

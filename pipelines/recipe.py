@@ -38,8 +38,8 @@ Table = TypeVar("Table", SourceOptions, RulesConfig)
 
 @dataclass(frozen=True, kw_only=True)
 class DedupConfig:
-    """How duplicates are removed. Of equal documents the first is kept, ordered by the priority of
-    the source, crawl time, path and position."""
+    """How duplicates are removed. Of duplicates the first is kept, ordered by the priority of the
+    source, then by `keep`, then by path and position."""
 
     exact: bool = setting(True, affects="exact")
     """Remove documents whose text is equal, apart from case and white space."""
@@ -61,6 +61,16 @@ class DedupConfig:
     priority: tuple[str, ...] = setting((), affects="exact")
     """Names of sources, the one whose duplicates are kept first. Default: the order of the sources
     in the recipe."""
+    keep: Literal["oldest", "newest", "longest"] = setting("oldest", affects="exact", later=True)
+    """Of duplicates within a priority: oldest keeps the one that was crawled first, newest the one
+    that was crawled last, longest the one with the most bytes of text. Documents without a crawl
+    time come after those that have one."""
+    passage_words: int = setting(4, affects="passages", later=True)
+    """Paragraphs and lines with fewer words are not compared."""
+    passage_documents: int = setting(2, affects="passages", later=True)
+    """A paragraph or line is repeated when at least this many documents have it."""
+    passage_left: int = setting(4, affects="passages", later=True)
+    """A document of which fewer words are left without its repeated passages is removed."""
     max_removed: float = setting(0.5, affects="nothing")
     """Stop the build when more than this share of a source would be removed. 1.0 never stops."""
 
@@ -75,6 +85,12 @@ class DedupConfig:
             raise ValueError(f"containment: {self.containment} is not in [0.5, 1]")
         if self.containment_words < 0:
             raise ValueError(f"containment_words: {self.containment_words} is less than 0")
+        if self.passage_words < 1:
+            raise ValueError(f"passage_words: {self.passage_words} is less than 1")
+        if self.passage_documents < 2:
+            raise ValueError(f"passage_documents: {self.passage_documents} is less than 2")
+        if self.passage_left < 0:
+            raise ValueError(f"passage_left: {self.passage_left} is less than 0")
 
 
 VOCAB_SIZES = {"bpe": 50265, "wordpiece": 30000}
@@ -335,15 +351,24 @@ def complete(recipe: Recipe, folder: str) -> Recipe:
 
     # written out, since the order of the tables is not part of TOML
     others = [name for name in recipe.sources if name not in recipe.dedup.priority]
+    # what is only compared with stays, so that its copies in the corpus are removed
+    others.sort(key=lambda name: recipe.sources[name].emit)
     path = recipe.tokenizer.path
     return dataclasses.replace(
         recipe,
         sources={name: _with_profile(options) for name, options in recipe.sources.items()},
-        dedup=dataclasses.replace(recipe.dedup, priority=(*recipe.dedup.priority, *others)),
+        dedup=dataclasses.replace(recipe.dedup, priority=_with_others(recipe, others)),
         tokenizer=dataclasses.replace(
             recipe.tokenizer, path=_absolute(path, folder) if path else None
         ),
     )
+
+
+def _with_others(recipe: Recipe, others: list[str]) -> tuple[str, ...]:
+    """The priority with the sources that it does not name: those that are not emitted before it,
+    the others after it."""
+    first = [name for name in others if not recipe.sources[name].emit]
+    return (*first, *recipe.dedup.priority, *others[len(first) :])
 
 
 def _check_source_names(names: list[str]) -> None:
@@ -377,6 +402,10 @@ def _check_references(recipe: Recipe) -> None:
         ("dedup.priority", recipe.dedup.priority),
         ("tokenizer.sources", recipe.tokenizer.sources),
         ("expected", tuple(recipe.expected or ())),
+        *(
+            (f"sources.{name}.dedup.longer_stays_with", options.dedup.longer_stays_with)
+            for name, options in recipe.sources.items()
+        ),
     )
     for key, names in references:
         for name in names:

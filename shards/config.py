@@ -24,7 +24,9 @@ else:
 
 T = TypeVar("T")
 
-Affects = Literal["ingest", "rules", "exact", "near", "tokenizer", "tokenize", "nothing"]
+Affects = Literal[
+    "ingest", "rules", "exact", "passages", "near", "tokenizer", "tokenize", "nothing"
+]
 """The first stage whose result depends on a setting."""
 
 TYPE_WORDS: dict[type, str] = {

@@ -5,6 +5,7 @@ Nothing but the standard library is imported here, so that it is loaded in a mom
 """
 
 import importlib
+import io
 import os
 import re
 import select
@@ -18,6 +19,10 @@ INTERRUPTED = 130
 
 def start(module: str) -> None:
     """Load the module of a command and run its `entry`. Ctrl-C meanwhile ends in one line."""
+    # A terminal or file of another encoding shows what it cannot write as an escape.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     signal.signal(signal.SIGINT, _leave)
     loaded = importlib.import_module(module)
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -34,6 +34,7 @@ from shards.errors import UserError
 from shards.storage.files import TEMPORARY
 from trainer.config import ModelConfig, Recipe, known_keys, nest
 from trainer.models.pretraining import (
+    EncoderModel,
     PretrainingModel,
     build,
     load_published,
@@ -140,7 +141,7 @@ def last_checkpoint(run: Path) -> str:
 
 def save(
     run: Path,
-    model: PretrainingModel,
+    model: EncoderModel,
     optimizer: torch.optim.Optimizer,
     state: State,
     keep: int,
@@ -150,7 +151,7 @@ def save(
     return write(run, contents(model, optimizer), state, keep, keep_best)
 
 
-def contents(model: PretrainingModel, optimizer: torch.optim.Optimizer) -> Contents:
+def contents(model: EncoderModel, optimizer: torch.optim.Optimizer) -> Contents:
     """What a checkpoint holds of a model and its optimizer: views, no copies."""
     return Contents(published_state(model), moments(model, optimizer))
 
@@ -216,7 +217,7 @@ def write_bytes(path: Path, data: bytes) -> FileDigest:
     return file.digest()
 
 
-def moments(model: PretrainingModel, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+def moments(model: EncoderModel, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """Adam's moments by name, without the rows beyond the vocabulary."""
     found = {}
     for name, weight in published_weights(model):
@@ -349,7 +350,7 @@ def load_model(path: Path, state: State) -> PretrainingModel:
     return model
 
 
-def restore(path: Path, model: PretrainingModel, optimizer: torch.optim.Optimizer) -> None:
+def restore(path: Path, model: EncoderModel, optimizer: torch.optim.Optimizer) -> None:
     """Copy weights and moments of a verified checkpoint into `model` and `optimizer`, exactly."""
     load_published(model, safetensors.torch.load_file(path / WEIGHTS))
     stored = safetensors.torch.load_file(path / OPTIMIZER)
@@ -368,7 +369,7 @@ def restore(path: Path, model: PretrainingModel, optimizer: torch.optim.Optimize
 
 
 def empty_moments(
-    model: PretrainingModel, optimizer: torch.optim.Optimizer, steps: float = 0.0
+    model: EncoderModel, optimizer: torch.optim.Optimizer, steps: float = 0.0
 ) -> None:
     """Make room for the moments after so many steps; a rank other than 0 receives them, and their
     step, from rank 0."""

@@ -1,11 +1,14 @@
-"""`trainer`: pretrain, evaluate, export, show, seen, step, compare, recipes.
+"""`trainer`: pretrain, evaluate, export, show, seen, step, compare, finetune, predict, ensemble,
+score, submit, recipes.
 
 The options of each command are in `trainer/options.py`. Heavy imports wait until a command needs
 them, so that help is quick.
 """
 
 import dataclasses
+import faulthandler
 import json
+import math
 import os
 import sys
 from collections.abc import Callable
@@ -57,6 +60,9 @@ Pretrain a RoBERTa, a BERT or a SpanBERT on shards.
   seen       tell when a document was trained on: trainer seen RUN ID
   step       tell what a step was trained on: trainer step RUN N
   compare    train the rows of a table of the RoBERTa paper: trainer compare 2 --shards DIR
+  finetune   fine-tune on a task:           trainer finetune --task TASK --data DIR --init RUN ...
+  predict    predict new examples:          trainer predict --run RUN --data FILE --out FILE
+  ensemble   average several models:        trainer ensemble RUN RUN --data FILE --out FILE
   score      score predictions:             trainer score --task TASK --data FILE --predictions FILE
   submit     write a leaderboard's file:    trainer submit --predictions DIR --out glue.zip
   recipes    list the built-in recipes by table, or print one: trainer recipes [NAME]
@@ -78,7 +84,18 @@ COPY_TOOLS = {"s3": "aws s3 cp --recursive", "gs": "gcloud storage cp -r", "hdfs
 
 def print_json(content: dict[str, object]) -> None:
     """Print the one object of `--json`."""
-    print(json.dumps({"schema_version": 1, **content}))
+    print(json.dumps(without_nan({"schema_version": 1, **content})))
+
+
+def without_nan(value: object) -> object:
+    """A value for JSON, which has neither nan nor the infinities: they become null."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: without_nan(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [without_nan(item) for item in value]
+    return value
 
 
 def required(name: str, value: object, hint: str) -> None:
@@ -155,8 +172,14 @@ def base_recipe(arguments: list[str]) -> Recipe:
         return load_recipe(values["--recipe"])
 
     run = Path(values["--run"])
-    if values["--run"] and "--resume" in arguments and (run / "recipe.toml").exists():
-        return load_run_recipe(run)
+    if values["--run"] and "--resume" in arguments:
+        if (run / "recipe.toml").exists():
+            return load_run_recipe(run)
+        if (run / "checkpoints").is_dir():
+            raise UserError(
+                f"{run / 'recipe.toml'}: missing, so the settings of the run are not known",
+                "give the --recipe and the flags that it was started with",
+            )
     return load_recipe("roberta-base")
 
 
@@ -230,7 +253,9 @@ def dry_run(options: Pretrain, recipe: Recipe) -> int:
     from trainer.ranks import choose_device
 
     devices = options.devices or int(os.environ.get("WORLD_SIZE", "1"))
-    require(devices >= 1, "--devices", devices, "at least 1")
+    require(1 <= devices <= 10**6, "--devices", devices, "from 1 to 1,000,000")
+    speed = options.tokens_per_second
+    require(0 <= speed and math.isfinite(speed), "--tokens-per-second", speed, "at least 0")
     if options.device_kind:
         machine = budget.assumed_machine(options.device_kind, devices)
     else:
@@ -260,10 +285,11 @@ def plan_shards(
     import shards
     from trainer import budget
     from trainer.data.order import make_order
-    from trainer.data.samples import open_training
+    from trainer.data.samples import open_training, refuse_same_twice
     from trainer.run import resolve
 
     data = open_training(options.shards, recipe.data)
+    refuse_same_twice(data)
     # A run reads these too, so a plan finds what is missing.
     for directory in options.shards:
         shards.open(directory, "valid")
@@ -309,6 +335,7 @@ def evaluate(arguments: list[str]) -> int:
     """`trainer evaluate`."""
     options = parse(Evaluate, "evaluate", arguments)
     required("--run", options.run, "name the run: trainer evaluate --run RUN")
+    require(options.samples >= 0, "--samples", options.samples, "at least 0")
     run = Path(options.run)
     directories = options.shards or find_shards(run, f"trainer evaluate --run {in_command(run)}")
 
@@ -341,7 +368,12 @@ def export(arguments: list[str]) -> int:
     required("--run", options.run, "name the run: trainer export --run RUN --out DIR")
     required("--out", options.out, "name a new folder: trainer export --run RUN --out DIR")
 
-    from trainer.export import export
+    from trainer.tasks.info import has_task
+
+    if has_task(Path(options.run)):
+        from trainer.tasks.export import export_task as export
+    else:
+        from trainer.export import export
 
     done = export(Path(options.run), Path(options.out), options.step)
     if options.json:
@@ -396,6 +428,7 @@ def show_sample(options: Show, place: int) -> int:
     """`trainer show RUN --sample N`."""
     if not options.run and not options.shards:
         raise UserError("RUN: missing", "name a run, or give --shards")
+    require(0 <= place < 2**62, "--sample", place, "from 0 to 2^62")
     command = f"trainer show {in_command(options.run)} --sample {place}"
     directories = options.shards or find_shards(Path(options.run), command)
     if options.run and not options.recipe:
@@ -473,6 +506,8 @@ def compare(arguments: list[str]) -> int:
         raise UserError(f"--seeds: {options.seeds} is not at least 1", "for example --seeds 3")
     for directory in options.shards:
         refuse_remote(directory)
+    if options.tasks and not Path(options.tasks).is_dir():
+        raise UserError(f"--tasks {options.tasks}: no such folder", "check the path")
 
     from trainer import compare
     from trainer.scales import SCALES
@@ -486,6 +521,7 @@ def compare(arguments: list[str]) -> int:
         out=Path(options.out or f"compare-{options.scale}"),
         device=options.device,
         base=options.base,
+        tasks=options.tasks,
     )
     results = compare.compare(plan, lambda text: print(text, file=sys.stderr, flush=True))
     if options.json:
@@ -493,6 +529,27 @@ def compare(arguments: list[str]) -> int:
     else:
         print(compare.describe(plan, results))
     return 1 if any(result.errors for result in results) else 0
+
+
+def finetune(arguments: list[str]) -> int:
+    """`trainer finetune`."""
+    from trainer.tasks.commands import finetune
+
+    return finetune(arguments)
+
+
+def predict(arguments: list[str]) -> int:
+    """`trainer predict`."""
+    from trainer.tasks.commands import predict
+
+    return predict(arguments)
+
+
+def ensemble(arguments: list[str]) -> int:
+    """`trainer ensemble`."""
+    from trainer.tasks.commands import ensemble
+
+    return ensemble(arguments)
 
 
 def score(arguments: list[str]) -> int:
@@ -569,6 +626,9 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "seen": seen,
     "step": step,
     "compare": compare,
+    "finetune": finetune,
+    "predict": predict,
+    "ensemble": ensemble,
     "score": score,
     "submit": submit,
     "recipes": recipes,
@@ -595,7 +655,7 @@ def main(argv: list[str] | None = None) -> int:
         # The reader of our output has left, as `head` does.
         return console.broken_pipe()
     except OSError as error:
-        tell(f"error: {error}\nhint: check the path, its rights and the room on its disk")
+        report(UserError(str(error), "check the path, its rights and the room on its disk", 3))
         return 3
 
 
@@ -618,6 +678,8 @@ def run_command(arguments: list[str]) -> int:
 
 def entry() -> None:
     """The console script."""
+    # A crash in C, which has no other words, then says at least where.
+    faulthandler.enable()
     code = console.ended(main)
     # After an error, threads of gloo may still wait for another rank, and would abort the process
     # as Python ends.

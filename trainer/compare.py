@@ -25,6 +25,7 @@ from trainer.config import Recipe, load_recipe
 from trainer.log import read_log
 from trainer.scales import Scale, scaled
 from trainer.tables import Row, Table, recipes_of
+from trainer.tasks.downstream import finetune_run, task_columns
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,6 +46,17 @@ class Comparison:
     out: Path
     device: str = "auto"
     base: tuple[str, ...] = ()
+    tasks: str = ""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What the seeds of a recipe came to: perplexities, a line for each run that failed, and the
+    metric of each task by the table's column, in percent."""
+
+    perplexities: list[float]
+    errors: list[str]
+    tasks: dict[str, list[float]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +65,8 @@ class RowResult:
 
     `perplexities` of the seeds that are finished, in the order of the seeds; their `median`, `low`
     and `high`, None where there is none; `errors`, a line for each run that failed; `paper`, the
-    paper's figures by column.
+    paper's figures by column; `tasks`, by the same columns, the figures of the fine-tuned seeds in
+    percent, and `task_medians` their medians.
     """
 
     label: str
@@ -64,6 +77,8 @@ class RowResult:
     high: float | None
     errors: list[str]
     paper: dict[str, str]
+    tasks: dict[str, list[float]]
+    task_medians: dict[str, float]
 
 
 # --- the runs
@@ -91,8 +106,8 @@ def compare(plan: Comparison, say: Callable[[str], None]) -> list[RowResult]:
 
     results = []
     for row in plan.table.rows:
-        found, errors = trained.get(row.recipe or "", ([], []))
-        results.append(row_result(row, plan.table, found, errors))
+        found = trained.get(row.recipe or "", Trained([], [], {}))
+        results.append(row_result(row, plan.table, found))
     write_result(plan, results)
     draw(plan, results)
     return results
@@ -124,15 +139,14 @@ def refuse_other(plan: Comparison, name: str, recipe: Recipe) -> None:
         )
 
 
-def train_row(
-    plan: Comparison, name: str, recipe: Recipe, say: Callable[[str], None]
-) -> tuple[list[float], list[str]]:
-    """Train the seeds of a recipe; return their perplexities, and a line for each that failed."""
+def train_row(plan: Comparison, name: str, recipe: Recipe, say: Callable[[str], None]) -> Trained:
+    """Train the seeds of a recipe, and fine-tune them on the tasks whose files are given."""
     path = plan.out / f"{name}.toml"
     files.write_bytes(str(path), dump_toml(recipe).encode())
 
     perplexities = []
     errors = []
+    tasks: dict[str, list[float]] = {}
     for seed in range(plan.seeds):
         run = plan.out / name / f"seed-{seed}"
         fault = ""
@@ -147,7 +161,17 @@ def train_row(
         else:
             errors.append(f"seed {seed}: {fault or 'not finished'}")
             say(f"{name}, {errors[-1]}")
-    return perplexities, errors
+            continue
+
+        for column, task in task_columns(plan.table.columns, plan.tasks).items():
+            value, fault = finetune_run(task, plan.tasks, run, plan.scale, plan.device)
+            if value is None:
+                errors.append(f"seed {seed}, {column}: {fault}")
+                say(f"{name}, {errors[-1]}")
+                continue
+            say(f"{name}, seed {seed}: {column} {value:.1f}")
+            tasks.setdefault(column, []).append(value)
+    return Trained(perplexities, errors, tasks)
 
 
 def row_recipe(plan: Comparison, name: str, sources: list[str]) -> Recipe:
@@ -205,17 +229,20 @@ def final_perplexity(run: Path, steps: int) -> float | None:
 # --- the result
 
 
-def row_result(row: Row, table: Table, found: list[float], errors: list[str]) -> RowResult:
+def row_result(row: Row, table: Table, found: Trained) -> RowResult:
     """A row of the result."""
+    values = found.perplexities
     return RowResult(
         label=row.label,
         recipe=row.recipe,
-        perplexities=found,
-        median=statistics.median(found) if found else None,
-        low=min(found, default=None),
-        high=max(found, default=None),
-        errors=errors,
+        perplexities=values,
+        median=statistics.median(values) if values else None,
+        low=min(values, default=None),
+        high=max(values, default=None),
+        errors=found.errors,
         paper=dict(zip(table.columns, row.figures, strict=True)),
+        tasks=found.tasks,
+        task_medians={column: statistics.median(one) for column, one in found.tasks.items()},
     )
 
 
@@ -242,11 +269,14 @@ def describe(plan: Comparison, results: list[RowResult]) -> str:
     table = plan.table
     width = max(len(result.label) for result in results)
     columns = "".join(f"{column:>11}" for column in table.columns)
+    known = {name for result in results for name in result.tasks}
+    shown = [name for name in table.columns if name in known]
+    ours = "".join(f"{column:>11}" for column in shown)
     lines = [
         f"Table {table.number}: {table.title}",
         f"ours at scale {plan.scale_name}: {plan.scale.describe()}; {plan.seeds} seeds",
         "",
-        f"{'':{width}}  {'perplexity':>10}  {'min to max':>17}   paper:{columns}",
+        f"{'':{width}}  {'perplexity':>10}  {'min to max':>17}{ours}   paper:{columns}",
     ]
 
     for result in results:
@@ -255,12 +285,18 @@ def describe(plan: Comparison, results: list[RowResult]) -> str:
         if result.low is not None and result.high is not None:
             spread = f"{result.low:.2f} to {result.high:.2f}"
         paper = "".join(f"{figure:>11}" for figure in result.paper.values())
-        lines.append(f"{result.label:{width}}  {median:>10}  {spread:>17}         {paper}")
+        tasks = "".join(f"{percent(result.task_medians.get(name)):>11}" for name in shown)
+        lines.append(f"{result.label:{width}}  {median:>10}  {spread:>17}{tasks}         {paper}")
 
     for result in results:
         for error in result.errors:
             lines.append(f"{result.label}: {error}")
     return "\n".join(lines)
+
+
+def percent(value: float | None) -> str:
+    """A figure in percent."""
+    return "-" if value is None else f"{value:.1f}"
 
 
 def draw(plan: Comparison, results: list[RowResult]) -> None:

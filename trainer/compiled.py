@@ -11,13 +11,12 @@ import shutil
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch._dynamo.exc import TorchDynamoException
 
 from shards.errors import UserError
 from trainer.models.layout import Layout
 from trainer.objectives.batch import Batch
-from trainer.objectives.losses import Losses
 
 
 def why_not(device_type: str) -> str:
@@ -45,7 +44,7 @@ class Step:
     """
 
     def __init__(
-        self, losses: Losses, mode: str, device: torch.device, say: Callable[[str], None]
+        self, losses: nn.Module, mode: str, device: torch.device, say: Callable[[str], None]
     ) -> None:
         self.losses = losses
         self.mode = mode
@@ -59,9 +58,9 @@ class Step:
         if self.is_compiled:
             losses.compile()
 
-    def __call__(self, batch: Batch) -> dict[str, Tensor]:
+    def __call__(self, batch: object) -> dict[str, Tensor]:
         """The sum of each loss in nats, by name."""
-        if self.is_compiled and batch.layout is not None:
+        if self.is_compiled and isinstance(batch, Batch) and batch.layout is not None:
             mark(batch.layout)
         found: dict[str, Tensor] = self.losses(batch)
         return found

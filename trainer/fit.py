@@ -25,6 +25,11 @@ class TooLargeError(Exception):
         self.state = state
 
 
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether a device had no room; torch has a kind of error of its own for a GPU alone."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
 def fitting(share: int, most: int, free: int, peak: Callable[[int], int]) -> int:
     """The largest divisor of a rank's `share` of the batch that is at most `most` and fits into
     `free` bytes, at least 1. `peak` measures the bytes that a micro-batch of so many samples takes

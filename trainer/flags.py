@@ -25,6 +25,7 @@ Default = TypeVar("Default")
 # The recipe's settings that `--help` lists; `--help-all` lists the others too.
 COMMON_SETTINGS = (
     "steps",
+    "epochs",
     "batch",
     "micro_batch",
     "keep_best",

@@ -1,5 +1,6 @@
 """The forward and backward passes of a batch."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -7,10 +8,9 @@ from torch import Tensor
 
 from trainer.chance import DROPOUT, make_key
 from trainer.checkpoint import State
-from trainer.data.loader import Loader, MicroBatch
-from trainer.objectives.batch import Batch
+from trainer.fit import is_out_of_memory
 from trainer.stop import StopFlag
-from trainer.training import Training
+from trainer.training import HostBatch, Micro, Source, Training
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Sums:
     is_too_large: bool = False
 
 
-def count(training: Training, batches: list[MicroBatch]) -> Counts:
+def count(training: Training, batches: Sequence[HostBatch]) -> Counts:
     """What all ranks have in a batch.
 
     It is known before the first forward pass, so each loss is divided at once by its own count,
@@ -41,8 +41,9 @@ def count(training: Training, batches: list[MicroBatch]) -> Counts:
     # On the host, where the micro-batches still are: the device need not be waited for.
     rows = []
     for buffer in batches:
-        computed = buffer.tokens + -buffer.tokens % training.line_step
-        rows.append({**training.count(buffer), "computed": computed})
+        found = training.count(buffer)
+        tokens = int(found["tokens"])
+        rows.append({**found, "computed": tokens + -tokens % training.line_step})
     values = [list(row.values()) for row in rows]
 
     totals = send(torch.tensor(values, dtype=torch.float64).sum(0), training.world.device)
@@ -53,9 +54,9 @@ def count(training: Training, batches: list[MicroBatch]) -> Counts:
 def add_up_gradients(
     training: Training,
     state: State,
-    batches: list[MicroBatch],
+    batches: list[Micro],
     counts: Counts,
-    loader: Loader,
+    loader: Source[Micro],
     stop: StopFlag,
 ) -> Sums:
     """Run the forward and backward pass of each micro-batch of this rank, so that its gradients are
@@ -79,7 +80,9 @@ def add_up_gradients(
         seed_dropout(training, state, number)
         try:
             sums += backward(training, batch, factors)
-        except torch.OutOfMemoryError:
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
             return Sums(sums, is_whole=False, is_too_large=True)
 
         if device.type == "cpu":
@@ -88,7 +91,7 @@ def add_up_gradients(
     return Sums(sums)
 
 
-def try_out(training: Training, state: State, loader: Loader) -> None:
+def try_out(training: Training, state: State, loader: Source[Micro]) -> None:
     """The forward and backward pass of a micro-batch whose gradients are not used, without the
     compiler, which would make a function for its size."""
     training.gradients.clear()
@@ -99,7 +102,7 @@ def try_out(training: Training, state: State, loader: Loader) -> None:
         backward(training, batch, factors)
 
 
-def backward(training: Training, batch: Batch, factors: Tensor) -> Tensor:
+def backward(training: Training, batch: object, factors: Tensor) -> Tensor:
     """The forward and backward pass of a micro-batch; return the sum of each loss, unscaled."""
 
     def once() -> Tensor:
@@ -118,25 +121,19 @@ def send(tensor: Tensor, device: torch.device) -> Tensor:
     return tensor.pin_memory().to(device, non_blocking=True)
 
 
-def to_device(buffer: MicroBatch, loader: Loader, training: Training) -> Batch:
-    """A micro-batch with its layout, on the device. A GPU copies from pinned memory while it
-    computes, and the buffer is given back for the time after the copy; on a CPU the tensors are the
-    buffer."""
+def to_device(buffer: Micro, loader: Source[Micro], training: Training) -> object:
+    """A micro-batch on the device. A GPU copies from pinned memory while it computes, and the
+    buffer is given back for the time after the copy; on a CPU the tensors are the buffer."""
     device = training.world.device
-    batch = buffer.batch().laid_out(training.line_step)
+    batch = buffer.to(device, training.line_step)
     if device.type == "cpu":
         return batch
 
-    moved: dict[str, Tensor] = {}
-    for name, tensor in batch._asdict().items():
-        if isinstance(tensor, Tensor):
-            moved[name] = tensor.to(device, non_blocking=True)
-    assert batch.layout is not None  # `laid_out` makes one
     # The thread that waits for a blocking event sleeps; another one would keep a core busy.
     copied = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
     copied.record()
     loader.release(buffer, copied)
-    return Batch(**moved, layout=batch.layout.to(device))
+    return batch
 
 
 def seed_dropout(training: Training, state: State, number: int) -> None:

@@ -97,7 +97,9 @@ def peak_flops(device: torch.device) -> float | None:
 
 
 def perplexity(loss: float) -> float:
-    """exp(loss), infinite where that overflows."""
+    """exp(loss), infinite where that overflows, nan for nan."""
+    if math.isnan(loss):
+        return math.nan
     return math.exp(loss) if loss < 700 else math.inf
 
 
@@ -207,13 +209,19 @@ class Meter:
         self.figures = f"loss {self._loss():.4f}  {speed:,.0f} tokens/s"
 
     def _means(self) -> dict[str, float]:
-        """The mean loss of each objective since the line before."""
-        return {name: value / max(self.counts[name], 1.0) for name, value in self.sums.items()}
+        """The mean loss of each objective since the line before, nan where it had no label."""
+        means = {}
+        for name, value in self.sums.items():
+            count = self.counts[name]
+            means[name] = value / count if count else math.nan
+        return means
 
     def _loss(self) -> float:
-        """The weighted sum of the means."""
-        means = self._means()
-        return sum(weight * means[name] for name, weight in weights(self.recipe.objective).items())
+        """The weighted sum of the means that there are."""
+        means = {name: mean for name, mean in self._means().items() if not math.isnan(mean)}
+        known = weights(self.recipe.objective)
+        found = [weight * means[name] for name, weight in known.items() if name in means]
+        return sum(found) if found else math.nan
 
     def _flops(self) -> float:
         """The arithmetic of the steps since the line before. A token attends to its own sequence,

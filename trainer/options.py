@@ -6,12 +6,19 @@ from typing import Literal
 
 from trainer.config import Recipe
 from trainer.flags import flag
+from trainer.tasks.settings import Finetuning
 
 Device = Literal["auto", "cpu", "cuda"]
 
 Masks = Literal["exact", "fairseq"]
 
 PLAN = "before a run"
+
+DATA = "data and run"
+
+SWEEP = "several runs"
+
+OWN = "a task of your own"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,6 +182,115 @@ class Compare:
     base: tuple[str, ...] = flag((), "NAME")
     """With table 4: a source that stands for books and Wikipedia, on which alone the rows of 13 and
     16 GB train; repeat the flag for several. Default: all sources."""
+    tasks: str = flag("", "DIR")
+    """The folder of the official files of tasks: every run is fine-tuned on those of the table that
+    are there (MNLI, SST-2, SQuAD, RACE), and the table has a column for each."""
+    device: Device = flag("auto")
+    """auto is CUDA if there is a GPU, otherwise the CPU."""
+    json: bool = flag(False)
+    """Print one JSON object on stdout."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finetune:
+    """Fine-tune a pretrained model on a task. The settings begin as the RoBERTa paper's for the
+    task (table 10); each of them is also a flag."""
+
+    task: str = flag("", "TASK", DATA)
+    """A task of GLUE (such as sst2), squad1, squad2, race, wsc, or own. Required. The tasks of GLUE
+    are cola, sst2, mrpc, stsb, qqp, mnli, qnli, rte and wnli; there are race-middle and race-high
+    too. glue runs all tasks of GLUE, squad both, each with its table."""
+    data: str = flag("", "DIR", DATA)
+    """The folder of the official files. Required, unless --train and --dev are given."""
+    train: str = flag("", "FILE", DATA)
+    """The file to train on, whatever its name. Default: the one in --data."""
+    dev: str = flag("", "FILE", DATA)
+    """The file to evaluate on. Default: the one in --data."""
+    init: str = flag("", "RUN|DIR", DATA)
+    """Start from the weights of a run, of a Hugging Face directory, or of a hub id. The run may be
+    one of pretrain or of finetune; a head of another task is replaced. Required for a new run."""
+    init_step: str = flag("", "N|best", DATA, common=False)
+    """With --init RUN: the checkpoint to start from. Default: the newest whole one; of a
+    fine-tuning run the best one."""
+    new_weights: bool = flag(False, "", DATA, common=False)
+    """Take only the shape and the tokenizer of --init, and start from random weights."""
+    run: str = flag("", "RUN", DATA)
+    """Folder for the checkpoints, the log and the result. Required."""
+    resume: bool = flag(False, "", DATA)
+    """Continue from the newest whole checkpoint. Start at step 0 if there is none."""
+    recipe: str = flag("", "FILE", DATA, common=False)
+    """Begin from the settings in a TOML file, as RUN/finetuning.toml is one."""
+
+    sweep: bool = flag(False, "", SWEEP)
+    """Train all batches, rates and seeds of the paper's grid, and tell the best median. The batches
+    are 16 and 32, the rates 1e-5, 2e-5 and 3e-5. Run the same command again to resume."""
+    seeds: int = flag(5, "N", SWEEP)
+    """Seeds of each setting of a sweep, of glue and of squad. Default: 5"""
+
+    text_column: str = flag("text", "NAME", OWN)
+    """The column or key of the text. Default: text"""
+    pair_column: str = flag("", "NAME", OWN, common=False)
+    """The column or key of the second text of a pair. Default: none"""
+    label_column: str = flag("label", "NAME", OWN)
+    """The column or key of the label. Default: label"""
+    id_column: str = flag("", "NAME", OWN, common=False)
+    """The column or key of the id. Default: rows are numbered from 0."""
+    numbers: bool = flag(False, "", OWN)
+    """The labels are numbers to be predicted."""
+
+    device: Device = flag("auto", "", "while training")
+    """auto is CUDA if there is a GPU, otherwise the CPU."""
+    track: tuple[Literal["tensorboard", "wandb"], ...] = flag(
+        (), "", "while training", common=False
+    )
+    """Also log to this tracker; repeat the flag for both."""
+    ranks_timeout: float = flag(10.0, "X", "while training", common=False)
+    """On several ranks: end a rank that has waited this many minutes for the others, and say what
+    it waited for. Default: 10."""
+    json: bool = flag(False, "", "while training", common=False)
+    """Print the result as one JSON object on stdout."""
+    settings: Finetuning = Finetuning()
+    """The settings of the run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predict:
+    """Predict the examples of a file with a fine-tuned model. trainer score and trainer submit read
+    what it writes."""
+
+    run: str = flag("", "RUN")
+    """Folder of the fine-tuning run. Required."""
+    data: str = flag("", "PATH")
+    """The file, or the folder of the official files. Required."""
+    split: str = flag("test", "NAME")
+    """The split to read where --data is a folder: train, dev or test. Default: test"""
+    out: str = flag("", "FILE")
+    """The .json file to write: an object from ids to predictions. Required."""
+    step: str = flag("", "N|best")
+    """Step of the checkpoint. Default: the best one."""
+    threshold: float = flag(0.0, "X")
+    """SQuAD 2.0: the answer is empty where no answer is more likely by this much. Default: 0"""
+    device: Device = flag("auto")
+    """auto is CUDA if there is a GPU, otherwise the CPU."""
+    json: bool = flag(False)
+    """Print one JSON object on stdout."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ensemble:
+    """Predict the examples of a file with several fine-tuned models of one task, and average what
+    they say: probabilities of labels and of answers, and numbers."""
+
+    runs: tuple[str, ...] = flag((), "RUN", "arguments", positional=True)
+    """Folders of the fine-tuning runs."""
+    data: str = flag("", "PATH")
+    """The file, or the folder of the official files. Required."""
+    split: str = flag("test", "NAME")
+    """The split to read where --data is a folder: train, dev or test. Default: test"""
+    out: str = flag("", "FILE")
+    """The .json file to write: an object from ids to predictions. Required."""
+    threshold: float = flag(0.0, "X")
+    """SQuAD 2.0: the answer is empty where no answer is more likely by this much. Default: 0"""
     device: Device = flag("auto")
     """auto is CUDA if there is a GPU, otherwise the CPU."""
     json: bool = flag(False)

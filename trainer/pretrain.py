@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
+from shards.errors import UserError
 from shards.storage.lock import locked_folder
 from trainer import budget, evaluate, fit, pretrained
 from trainer.checkpoint import State
@@ -22,11 +23,11 @@ from trainer.config import Recipe, has_pairs, micro_batch, phase_ends
 from trainer.data.gather import Masker
 from trainer.data.loader import Loader, MicroBatch, Share
 from trainer.data.order import Order, make_order
-from trainer.data.samples import Data
+from trainer.data.samples import Data, refuse_same_twice
 from trainer.display import Display
-from trainer.fit import TooLargeError
+from trainer.fit import TooLargeError, is_out_of_memory
 from trainer.gradients import try_out
-from trainer.log import Log, require_trackers
+from trainer.log import Log
 from trainer.metrics import Meter
 from trainer.models.layout import grid
 from trainer.models.pretraining import PretrainingModel
@@ -49,6 +50,7 @@ from trainer.saver import Saver
 from trainer.scores import brief, few_tokens
 from trainer.steps import take_steps
 from trainer.stop import StopFlag
+from trainer.trackers import require_trackers
 from trainer.training import Training
 from trainer.watch import Watch
 
@@ -79,7 +81,22 @@ def pretrain(job: Job) -> int:
         data = open_on_host(job, world, job.recipe.data.length)
         refuse_other_shards(data, world)
         job = complete(job, data, world)
-        return train(job, world, watch, data)
+        try:
+            return train(job, world, watch, data)
+        except RuntimeError as error:
+            fault = out_of_memory(error)
+            if fault is None:
+                raise
+            raise fault from None
+
+
+def out_of_memory(error: RuntimeError) -> UserError | None:
+    """The error of a device without room for the model itself; None for other errors."""
+    if not is_out_of_memory(error):
+        return None
+
+    device = "the GPU" if isinstance(error, torch.OutOfMemoryError) else "this machine"
+    return UserError(f"{device} has no room for the model", "use a smaller model", 3)
 
 
 def complete(job: Job, data: Data, world: World) -> Job:
@@ -99,6 +116,9 @@ def complete(job: Job, data: Data, world: World) -> Job:
                 recipe = dataclasses.replace(recipe, precision=stored)
         recipe = resolve(recipe, data, world.device, init)
         check_enough(recipe, data)
+        # A run that an older version began with the same shards twice goes on with them.
+        if not job.resume:
+            refuse_same_twice(data)
         return recipe, init
 
     recipe, init = world.from_rank_0(of_rank_0)
@@ -127,7 +147,7 @@ def train(job: Job, world: World, watch: Watch, data: Data) -> int:
         objectives = Losses(model, tuple(weights), has_pairs(recipe.data))
         step = Step(objectives, recipe.compile, world.device, display.say)
         sets = validation(job, world)
-        log = Log(job.run, state.step, job.track) if world.is_first else None
+        log = Log(job.run, state, job.track) if world.is_first else None
         autocast = make_autocast(recipe, world.device)
 
         def validate(state: State) -> State:
@@ -283,6 +303,11 @@ def log_start(
         few = few_tokens(masked, evaluate.is_cut(sets), "--evaluation.samples")
         if few:
             training.display.say(f"warning: {few}")
+    if sets and recipe.masking.style == "fairseq":
+        training.display.say(
+            "note: validation while training masks exactly, the run masks as fairseq: with the "
+            "papers' perplexities compare that of trainer evaluate --masks fairseq"
+        )
     if training.log:
         device = str(world.device)
         training.log.write(

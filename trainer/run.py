@@ -32,7 +32,7 @@ from trainer.data.gather import word_kinds
 from trainer.data.samples import Data, open_training
 from trainer.display import Display, tell
 from trainer.log import read_log
-from trainer.models.pretraining import PretrainingModel, build
+from trainer.models.pretraining import EncoderModel, PretrainingModel, build
 from trainer.optim import make_adamw
 from trainer.ranks import World
 from trainer.run_info import RunInfo
@@ -242,6 +242,11 @@ def begin_or_continue(
             f"note: micro-batches of {micro} samples instead of {state.micro_batch}: the samples "
             "and masks stay the same, dropout differs"
         )
+    recipe_file = job.run / "recipe.toml"
+    if not recipe_file.exists():
+        files.write_bytes(str(recipe_file), dump_toml(job.recipe).encode())
+    elif load_run_recipe(job.run).compile != job.recipe.compile:
+        display.say("note: --compile is not as the run was started with: dropout differs")
     write_info(job.run, info)
     display.say(f"{path}: going on after step {state.step}")
     # From here on its checkpoints name every setting of this version.
@@ -322,9 +327,10 @@ def begin(job: Job, data: Data, info: RunInfo) -> None:
 
 
 def write_info(run: Path, info: RunInfo) -> None:
-    """Write `run.json` again where the same shards are now stored in another place."""
+    """Write `run.json` again where it is missing, or where the same shards are now stored
+    elsewhere."""
     path = run / run_info.NAME
-    if path.read_bytes() != info.to_bytes():
+    if not path.exists() or path.read_bytes() != info.to_bytes():
         files.write_bytes(str(path), info.to_bytes())
 
 
@@ -359,7 +365,7 @@ def prepare(
     return model.train(), optimizer, gradients
 
 
-def broadcast(model: PretrainingModel, optimizer: torch.optim.AdamW) -> None:
+def broadcast(model: EncoderModel, optimizer: torch.optim.AdamW) -> None:
     """Give all ranks the weights and moments of rank 0."""
     tensors: list[Tensor] = list(model.parameters())
     for state in optimizer.state.values():

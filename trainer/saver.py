@@ -16,7 +16,7 @@ from torch import Tensor
 from trainer import checkpoint
 from trainer.checkpoint import Contents, State
 from trainer.config import Recipe
-from trainer.models.pretraining import PretrainingModel
+from trainer.models.pretraining import EncoderModel
 
 
 class Saver:
@@ -31,7 +31,7 @@ class Saver:
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
 
-    def save(self, model: PretrainingModel, optimizer: torch.optim.Optimizer, state: State) -> None:
+    def save(self, model: EncoderModel, optimizer: torch.optim.Optimizer, state: State) -> None:
         """Copy everything and begin to write it. Raises `UserError` (exit 3) when the checkpoint
         before could not be written."""
         self.wait()

@@ -13,18 +13,22 @@ rank without memory for a micro-batch does the same; then all go on with smaller
 """
 
 from trainer.checkpoint import State
-from trainer.data.loader import Loader
 from trainer.fit import TooLargeError
 from trainer.gradients import add_up_gradients, count
-from trainer.guard import skip, watch_loss
+from trainer.guard import skip, warn_of_no_labels, watch_loss
 from trainer.metrics import Meter
 from trainer.stop import StopFlag
-from trainer.training import Training
+from trainer.training import Micro, Source, Training
 from trainer.update import advance, combine, update
 
 
 def take_steps(
-    training: Training, state: State, until: int, loader: Loader, meter: Meter, stop: StopFlag
+    training: Training,
+    state: State,
+    until: int,
+    loader: Source[Micro],
+    meter: Meter,
+    stop: StopFlag,
 ) -> State:
     """Train from `state` until `until` steps are done or until stopped, and save; return the last
     state. Raises `TooLargeError` where a micro-batch does not fit into the memory."""
@@ -44,6 +48,7 @@ def take_steps(
         if totals.is_void:
             break
 
+        warn_of_no_labels(training, totals)
         if not totals.is_finite:
             state = skip(training, state, totals)
             continue

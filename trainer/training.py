@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol, TypeVar
 
 import torch
 
@@ -12,10 +13,34 @@ from trainer.all_reduce import Gradients
 from trainer.checkpoint import State
 from trainer.compiled import Step
 from trainer.config import Recipe
-from trainer.data.loader import MicroBatch, Share
+from trainer.data.loader import Share
 from trainer.display import Display
 from trainer.log import Log
 from trainer.ranks import World
+
+
+class HostBatch(Protocol):
+    """A micro-batch on the host."""
+
+    def to(self, device: torch.device, step: int = 1) -> object:
+        """The tensors that the losses read, on the device; their line is filled up with padding to
+        a multiple of `step` tokens."""
+
+
+Micro = TypeVar("Micro", bound=HostBatch)
+
+
+class Source(Protocol[Micro]):
+    """Where micro-batches come from, in order. `waited` is the sum of the seconds in which the
+    steps waited for one."""
+
+    waited: float
+
+    def next(self) -> Micro:
+        """The next micro-batch, which belongs to the steps until it is released."""
+
+    def release(self, buffer: Micro, copied: "torch.cuda.Event | None" = None) -> None:
+        """Give a micro-batch back, once `copied` has happened."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +62,7 @@ class Training:
     gradients: Gradients
     """Those of the trained parameters."""
     autocast: AbstractContextManager[None]
-    count: Callable[[MicroBatch], dict[str, float]]
+    count: Callable[[Any], dict[str, float]]
     """What a micro-batch has: first the labels of each loss in the order of `weights`, then
     `tokens`, those without padding, and whatever else is to be added up."""
     epochs: Callable[[int], float]

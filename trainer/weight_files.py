@@ -1,5 +1,5 @@
-"""The weights in a Hugging Face directory, by the names of today: one file or several with an index,
-safetensors or pickled, whatever names older versions gave.
+"""The weights in a Hugging Face directory, by the names of today: one file or several with an
+index, safetensors or pickled, whatever names older versions gave.
 
 What cannot be read exactly is refused by its own name: a decoder that is not tied to the word
 embeddings, a model without the head for masked tokens.
@@ -37,6 +37,14 @@ def read_weights(directory: Path, family: str) -> dict[str, Tensor]:
     Raises `UserError` when they cannot be read, when the model has no head for masked tokens, or
     when its decoder is not tied.
     """
+    state = read_any_weights(directory, family)
+    refuse_without_head(directory, state, family)
+    return without_tied(directory, state, family)
+
+
+def read_any_weights(directory: Path, family: str) -> dict[str, Tensor]:
+    """The weights by their published names, whatever head the model has. Raises `UserError` when
+    they cannot be read."""
     try:
         stored = read_files(directory)
     except Exception as error:  # each reader raises its own kinds for damaged files
@@ -58,9 +66,7 @@ def read_weights(directory: Path, family: str) -> dict[str, Tensor]:
         types = "roberta.embeddings.token_type_embeddings.weight"
         if types in state and state[types].dim() == 2:
             state[types] = state[types][:1]
-
-    refuse_without_head(directory, state, family)
-    return without_tied(directory, state, family)
+    return state
 
 
 def read_files(directory: Path) -> dict[str, Tensor]:
@@ -135,8 +141,8 @@ def refuse_without_head(directory: Path, state: dict[str, Tensor], family: str) 
 
 
 def without_tied(directory: Path, state: dict[str, Tensor], family: str) -> dict[str, Tensor]:
-    """The weights without the copies of tied ones. Raises `UserError` for a copy that differs, since
-    a model with a decoder of its own computes other logits than ours."""
+    """The weights without the copies of tied ones. Raises `UserError` for a copy that differs,
+    since a model with a decoder of its own computes other logits than ours."""
     found = dict(state)
     for name, original in TIED_TO.items():
         copy = found.pop(name, None)

@@ -38,6 +38,7 @@ from corpora.guard import shared_guard
 from corpora.inputs.find import find, group
 from corpora.inputs.nested_archives import Found, Layout, form_of, in_file
 from corpora.text.charset import decode_page
+from corpora.text.dates import parse_date
 from corpora.text.language import ANY, UNKNOWN, detect_language, known_languages
 from corpora.text.language_codes import language_code
 from shards.config import setting, table
@@ -113,7 +114,7 @@ class BooksOptions(SourceOptions):
 def source() -> Source:
     """The source `books`."""
     return Source(
-        options=BooksOptions, slices=slices, read=read, version=1, packages=("langdetect", "lxml")
+        options=BooksOptions, slices=slices, read=read, version=2, packages=("langdetect", "lxml")
     )
 
 
@@ -319,7 +320,4 @@ def _code(label: str | None) -> str | None:
 
 
 def _day(text: str | None) -> datetime.date | None:
-    try:
-        return datetime.date.fromisoformat(text[:10]) if text else None
-    except ValueError:
-        return None
+    return parse_date(text) if text else None

@@ -85,8 +85,9 @@ def number_passages(
 
     `words` (W,) are the texts end to end, `ends` (X,) where each of them ends. `keys` and `numbers`
     are an empty table of at least 2 W places. Filled are `begins` and `lengths`, (W,), where the
-    passage of each number stands; `heads`, a power of two places, at those of their beginnings; and for each of the O occurrences its passage and its text,
-    `passage_of` and `text_of`, (W,). Returns the number of different passages and O.
+    passage of each number stands; `heads`, a power of two places, at those of their beginnings;
+    and for each of the O occurrences its passage and its text, `passage_of` and `text_of`, (W,).
+    Returns the number of different passages and O.
     """
     passages = 0
     occurrences = 0
@@ -134,8 +135,8 @@ def find_passages(
     """Find the passages in a text; returns how many there are, H.
 
     `words` (W,) are numbers in the test sets, -1 for a word of none; `wanted` (longest + 1,) tells
-    which lengths passages have, `heads` is that of `number_passages`. The first hits that have room are written: the word where each
-    begins, `places`, and its passage, in the order of the text.
+    which lengths passages have, `heads` is that of `number_passages`. The first hits that have room
+    are written: the word where each begins, `places`, and its passage, in the order of the text.
     """
     hits = 0
     longest = len(wanted) - 1

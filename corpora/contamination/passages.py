@@ -18,7 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from corpora.contamination.kernels import find_passages, number_passages
-from corpora.contamination.test_sets import TestText, find_test_files, read_texts
+from corpora.contamination.test_sets import (
+    Stamps,
+    TestText,
+    find_test_files,
+    read_texts,
+    stamps,
+)
 from corpora.stories.kernels import known_words, number_words, split_words
 from corpora.text.normalise import normalise
 
@@ -295,8 +301,12 @@ def as_json(found: Mapping[str, Hits]) -> str | None:
     return json.dumps(kept, ensure_ascii=True, separators=(",", ":"))
 
 
-@functools.lru_cache(maxsize=2)
 def read_passages(against: tuple[str, ...], words: int) -> Passages:
-    """The passages of the test sets in folders and files, made once per process. Raises
-    `UserError`."""
+    """The passages of the test sets in folders and files, made once per process for the files as
+    they are. Raises `UserError`."""
+    return _made(against, words, stamps(find_test_files(against)))
+
+
+@functools.lru_cache(maxsize=2)
+def _made(against: tuple[str, ...], words: int, _: Stamps) -> Passages:
     return make_passages(read_texts(find_test_files(against)), words)

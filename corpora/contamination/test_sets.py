@@ -21,6 +21,10 @@ SQUAD_FILE = re.compile(r"(dev|test)-v(1|2)\.\d.*\.json")
 """Excerpts of the files of SQuAD keep the beginning of their names."""
 
 
+Stamps = tuple[tuple[str, int, int], ...]
+"""Path, size and time of files."""
+
+
 @dataclass(frozen=True)
 class TestFile:
     """A file of a task, or the folder of a split of RACE."""
@@ -98,6 +102,16 @@ def table_of(path: Path) -> Iterator[TestFile]:
         for split, names in task.files.items():
             if split != "train" and path.name in names:
                 yield TestFile(task, split, path)
+
+
+def stamps(files: Iterable[TestFile]) -> Stamps:
+    """What tells, within a process, that a file was changed: its size and its time."""
+    found = []
+    for file in files:
+        for path in sorted(file.path.iterdir()) if file.path.is_dir() else [file.path]:
+            status = path.stat()
+            found.append((str(path), status.st_size, status.st_mtime_ns))
+    return tuple(found)
 
 
 def read_texts(files: Iterable[TestFile]) -> list[TestText]:

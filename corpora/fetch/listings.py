@@ -7,6 +7,8 @@ listing of another format.
 """
 
 import datetime
+import gzip
+import io
 import re
 import zlib
 from collections.abc import Callable
@@ -153,13 +155,15 @@ def _month(flag: str, text: str) -> int:
 
 
 def _keys(content: bytes) -> list[str] | None:
-    """The lines of a `warc.paths.gz`; None for any other content."""
+    """The lines of a `warc.paths.gz`, of all its members; None for any other content."""
     try:
-        engine = zlib.decompressobj(31)  # gzip, with its header
-        text = engine.decompress(content, MAX_LISTING_BYTES).decode()
-        if not engine.eof:
-            return None
-    except (zlib.error, UnicodeError):
+        # Daily listings are appended, each as a member of its own.
+        with gzip.GzipFile(fileobj=io.BytesIO(content)) as stream:
+            raw = stream.read(MAX_LISTING_BYTES + 1)
+        text = raw.decode()
+    except (OSError, EOFError, zlib.error, UnicodeError):
+        return None
+    if len(raw) > MAX_LISTING_BYTES:
         return None
     lines = (line.strip() for line in text.splitlines())
     return list(dict.fromkeys(line for line in lines if line))
@@ -349,8 +353,8 @@ def url_list(listing: str) -> Wanted:
 
 def _listed(listing: str, line: str) -> Item:
     """The file of one line of a list."""
-    address, _, digest = line.partition(" ")
-    digest = digest.strip().lower()
+    address, *rest = line.split(maxsplit=1)  # a blank or a tab
+    digest = "".join(rest).strip().lower()
     if not http.is_web(address):
         raise UserError(
             f"{listing}: {address[:200]!r} is no http:// or https:// address", _LIST_HINT

@@ -1,13 +1,13 @@
-"""The source `files`: your own .txt, .jsonl, .parquet and .html, plain or as .gz, .zst, .xz, .bz2.
+"""The source `files`: your own texts, tables, JSON and web pages, plain or as .gz, .zst, .xz, .bz2.
 
 A document is a file, a line, a paragraph or a row; of a web page its main text. Its position is its
-offset in bytes in the inflated file, or its row number in Parquet. Memory is that of one document
-(`MAX_DOCUMENT_BYTES`), whatever the size of the file: a longer line is skipped as the reject
+offset in bytes in the inflated file, or its row number in a table or in a JSON array. Memory is
+that of one document (`MAX_DOCUMENT_BYTES`), whatever the size of the file: a longer line is skipped
+as the reject
 `too_large` and the next one is read. A damaged file gives its records up to the damage, and one
 reject.
 """
 
-import datetime
 import hashlib
 import io
 import itertools
@@ -31,40 +31,73 @@ from corpora.document import (
     Source,
     SourceOptions,
 )
+from corpora.files.tables import (
+    BATCH_ROWS,
+    SEPARATORS,
+    Fields,
+    arrow_batches,
+    columns_of,
+    csv_rows,
+    field_of,
+    is_one_json_per_line,
+    json_values,
+    open_table,
+)
 from corpora.guard import shared_guard
 from corpora.inputs.complaints import in_words
 from corpora.inputs.find import find, group, kind_of
 from corpora.inputs.streams import DAMAGE, open_inflated, read_lines, what_broke
-from corpora.text.language import ANY, known_languages, other_language
+from corpora.text.dates import parse_date, parse_moment
+from corpora.text.language import ANY, UNKNOWN, known_languages, language_or_none
 from corpora.text.language_codes import language_code, same_language
 from corpora.web.page import (
     EXTRACTOR,
     MAX_PAGE_BYTES,
     MIN_CHARACTERS,
     PAGE_PACKAGES,
+    Extraction,
     Page,
     PageSettings,
 )
 from shards.config import setting
 from shards.storage import files, reached
 
-FORMATS = (".txt", ".jsonl", ".parquet", ".html", ".htm")
+FORMATS = (
+    ".txt",
+    ".md",
+    ".jsonl",
+    ".ndjson",
+    ".json",
+    ".csv",
+    ".tsv",
+    ".parquet",
+    ".arrow",
+    ".html",
+    ".htm",
+)
 
-_BATCH_ROWS = 64
-"""Rows of Parquet that are in memory at once: each may be a large document."""
+LINES = (".jsonl", ".ndjson")
+"""Formats of one JSON object per line."""
 
-Fields = dict[str, object]
-"""A JSON object or a row of Parquet."""
+FormatName = Literal["txt", "md", "jsonl", "json", "csv", "tsv", "parquet", "arrow", "html"]
+
+NOT_UNDERSTOOD = "date_not_understood"
+"""The mark of a document whose date or crawl time is written in no way that is read."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FilesOptions(SourceOptions):
-    """Your own texts: .txt, .jsonl, .parquet, .html, plain or compressed."""
+    """Your own texts: .txt, .md, .jsonl, .json, .csv, .tsv, .parquet, .arrow, .html, plain or
+    compressed."""
 
     kind: str = setting("files", affects="ingest")
     """files."""
+    format: FormatName | None = setting(None, affects="ingest", later=True)
+    """Read all files as this format, whatever their names end with. Compression is still told by
+    the name: .gz, .zst, .xz or .bz2."""
     text_field: str = setting("text", affects="ingest")
-    """The JSON key or Parquet column that holds the text."""
+    """The JSON key or the column that holds the text. In all names of fields, meta.url means the
+    key url of the object meta."""
     id_field: str | None = setting(None, affects="ingest")
     """A key or column with your own id, which is stored in extra.id; `corpus why` finds it."""
     url_field: str | None = setting(None, affects="ingest")
@@ -72,18 +105,27 @@ class FilesOptions(SourceOptions):
     title_field: str | None = setting(None, affects="ingest")
     """A key or column with the title of the text."""
     date_field: str | None = setting(None, affects="ingest")
-    """A key or column with the date of the text, which begins YYYY-MM-DD."""
+    """A key or column with the date of the text, such as 2019-04-25, 20190425, 2019/4/25, 25 Apr
+    2019 or seconds since 1970. Other dates are unknown, and are counted as date_not_understood."""
+    crawled_field: str | None = setting(None, affects="ingest", later=True)
+    """A key or column with the moment at which the text was crawled, in UTC where no zone is
+    given."""
+    extra_field: str | None = setting(None, affects="ingest", later=True)
+    """A key or column with an object, or with its JSON, whose members are stored in extra: for
+    exports that are built again."""
     language_field: str | None = setting(None, affects="ingest")
     """A key or column with the language of the text (en, eng, en-GB or English), which is believed:
     nothing is detected where it is set."""
     document: Literal["file", "line", "blank-line"] | None = setting(None, affects="ingest")
-    """What one document is in .txt: the whole file (the default), each line, or each text between
-    blank lines. In .jsonl always each line."""
+    """What one document is in .txt and .md: the whole file (the default), each line, or each text
+    between blank lines. In .jsonl always each line."""
     encoding: str = setting("utf-8", affects="ingest")
-    """The encoding of .txt and .jsonl; text that is not valid in it is rejected as
-    `bad_encoding`."""
+    """The encoding of .txt, .md, .json, .jsonl, .csv and .tsv; text that is not valid in it is
+    rejected as `bad_encoding`."""
     min_characters: int = setting(MIN_CHARACTERS, affects="ingest")
     """Reject .html pages with less text, as `too_short`."""
+    extraction: Extraction = setting("cascade", affects="ingest")
+    """How the text of .html is found: cascade, fast or default, as for cc_news."""
     detects: ClassVar[bool] = True
 
     def detectable(self) -> tuple[str, ...] | None:
@@ -110,7 +152,7 @@ class FilesOptions(SourceOptions):
 
 def source() -> Source:
     """The source `files`."""
-    return Source(options=FilesOptions, slices=slices, read=read, version=3, packages=PAGE_PACKAGES)
+    return Source(options=FilesOptions, slices=slices, read=read, version=4, packages=PAGE_PACKAGES)
 
 
 def slices(options: FilesOptions) -> Iterator[Slice]:
@@ -124,8 +166,8 @@ def slices(options: FilesOptions) -> Iterator[Slice]:
 
 def cut(options: FilesOptions, part: Part) -> Iterator[Part]:
     """A large plain file in parts, by lines or by row groups; any other file whole."""
-    form, compression = kind_of(part.path)
-    by_lines = form == ".jsonl" or (form == ".txt" and options.document == "line")
+    form, compression = form_of(options, part)
+    by_lines = form in LINES or (form in (".txt", ".md") and options.document == "line")
     if part.size <= options.slice_bytes or compression:
         yield part
     elif by_lines:
@@ -134,6 +176,12 @@ def cut(options: FilesOptions, part: Part) -> Iterator[Part]:
         yield from _row_ranges(options, part)
     else:
         yield part
+
+
+def form_of(options: FilesOptions, part: Part) -> tuple[str, str]:
+    """(format, compression) of a file, by its name or by what the recipe says."""
+    form, compression = kind_of(part.path)
+    return (f".{options.format}" if options.format else form), compression
 
 
 def _row_ranges(options: FilesOptions, part: Part) -> Iterator[Part]:
@@ -194,21 +242,23 @@ def _in_language(options: FilesOptions, record: Document | Reject) -> Document |
         return record
 
     # Of a page langdetect has told the language, of other texts a field of the user's.
-    other = record.language or other_language(record.text, wanted)
-    if other is None or same_language(other, wanted):
+    found = record.language or language_or_none(record.text, wanted)
+    if found is None:
+        return replace(record, language=UNKNOWN)
+    if same_language(found, wanted):
         return record
-    return Refusal("language", other, record.text[:1000]).at(
+    return Refusal("language", found, record.text[:1000]).at(
         record.path, record.position, record.url
     )
 
 
 def _records(options: FilesOptions, part: Part) -> Iterator[Document | Reject]:
-    form, compression = kind_of(part.path)
+    form, compression = form_of(options, part)
     if form not in FORMATS:
         yield Refusal("unknown_format", f"not {', '.join(FORMATS)}").at(part.path, 0)
-    elif form == ".parquet":
-        yield from _parquet(options, part, compression)
-    elif form == ".jsonl" and "\n".encode(options.encoding) != b"\n":
+    elif form in (".parquet", ".arrow"):
+        yield from _table(options, part, form, compression)
+    elif form in (*LINES, ".json") and "\n".encode(options.encoding) != b"\n":
         detail = f"{options.encoding} cannot be read by lines; convert the file to utf-8"
         yield Refusal("bad_encoding", detail).at(part.path, 0)
     else:
@@ -221,14 +271,39 @@ def _stream_records(
 ) -> Iterator[Document | Reject]:
     if form in (".html", ".htm"):
         yield _page(options, part, stream.read(MAX_PAGE_BYTES + 1))
-    elif form == ".jsonl":
+    elif form in LINES or (form == ".json" and _has_lines(stream)):
         yield from _lines(options, part, stream, _json_record)
+    elif form == ".json":
+        yield from _numbered(options, part, json_values(stream, options.encoding))
+    elif form in SEPARATORS:
+        yield from _numbered(options, part, csv_rows(stream, form, options.encoding))
     elif options.document == "line":
         yield from _lines(options, part, stream, _text)
     elif options.document == "blank-line":
         yield from _paragraphs(options, part, stream)
     else:
         yield _whole_text(options, part, stream)
+
+
+def _has_lines(stream: IO[bytes]) -> bool:
+    """Whether a .json file holds one object per line, as C4 and others ship them; its beginning
+    tells, which is not taken from the stream."""
+    beginning = cast(io.BufferedReader, stream).peek(1 << 16)
+    first, newline, _ = beginning.lstrip(b"\xef\xbb\xbf \t\r\n").partition(b"\n")
+    if newline or len(beginning) < 1 << 16:
+        return is_one_json_per_line(first)
+    # A first line longer than what is seen: an array, or a long document on its line.
+    return first.startswith(b"{")
+
+
+def _numbered(
+    options: FilesOptions, part: Part, rows: Iterator[tuple[int, Fields | Refusal]]
+) -> Iterator[Document | Reject]:
+    for number, fields in rows:
+        if isinstance(fields, Refusal):
+            yield fields.at(part.path, number)
+        else:
+            yield _field_record(options, part, number, fields)
 
 
 def _whole_text(options: FilesOptions, part: Part, stream: IO[bytes]) -> Document | Reject:
@@ -274,7 +349,10 @@ def _page(options: FilesOptions, part: Part, content: bytes) -> Document | Rejec
     # Of a language that langdetect does not know, its word is worth nothing.
     is_known = options.language == ANY or options.language in known_languages()
     settings = PageSettings(
-        language=options.language if is_known else ANY, min_characters=options.min_characters
+        language=options.language if is_known else ANY,
+        min_characters=options.min_characters,
+        extraction=options.extraction,
+        ftfy=options.ftfy,
     )
     page: Page | Refusal = shared_guard(EXTRACTOR).call(content, settings=settings)
     if isinstance(page, Refusal):
@@ -359,7 +437,7 @@ def _json_fields(options: FilesOptions, line: bytes) -> Fields | Refusal:
 def _field_record(
     options: FilesOptions, part: Part, position: int, fields: Fields
 ) -> Document | Reject:
-    text = fields.get(options.text_field)
+    text = field_of(fields, options.text_field)
     if not isinstance(text, str):
         detail = f"no text in field {options.text_field!r}; fields: {', '.join(map(str, fields))}"
         return Refusal("no_text", detail[:200]).at(part.path, position)
@@ -367,25 +445,43 @@ def _field_record(
     if len(text) > MAX_DOCUMENT_BYTES:
         return _too_large(part, position)
 
-    extra: dict[str, object] = {}
-    own_id = fields.get(options.id_field) if options.id_field else None
+    extra = _members(field_of(fields, options.extra_field))
+    own_id = field_of(fields, options.id_field)
     if own_id is not None:
         extra["id"] = own_id if isinstance(own_id, (str, int)) else str(own_id)
+
+    told_date = field_of(fields, options.date_field)
+    told_crawl = field_of(fields, options.crawled_field)
+    date = parse_date(told_date) if told_date else None
+    crawled = parse_moment(told_crawl) if told_crawl else None
+    is_strange = (bool(told_date) and date is None) or (bool(told_crawl) and crawled is None)
     return Document(
         path=part.path,
         position=position,
         text=text,
         url=_string(fields, options.url_field),
         title=_string(fields, options.title_field),
-        date=_date(fields, options.date_field),
+        date=date,
         language=_language(fields, options.language_field),
+        crawled=crawled,
         extra=extra,
+        marks=(NOT_UNDERSTOOD,) if is_strange else (),
     )
 
 
+def _members(value: object) -> dict[str, object]:
+    """The members of an object, or of a text that is the JSON of one."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return {}
+    return dict(value) if isinstance(value, dict) else {}
+
+
 def _string(fields: Fields, name: str | None) -> str | None:
-    value = fields.get(name) if name else None
-    return None if value is None else str(value)
+    value = field_of(fields, name)
+    return None if value is None or value == "" else str(value)
 
 
 def _language(fields: Fields, name: str | None) -> str | None:
@@ -393,47 +489,74 @@ def _language(fields: Fields, name: str | None) -> str | None:
     return language_code(value) if value else None
 
 
-def _date(fields: Fields, name: str | None) -> datetime.date | None:
-    value = _string(fields, name)
-    try:
-        return datetime.date.fromisoformat(value[:10]) if value is not None else None
-    except ValueError:
-        return None
-
-
-def _parquet(options: FilesOptions, part: Part, compression: str) -> Iterator[Document | Reject]:
+def _table(
+    options: FilesOptions, part: Part, form: str, compression: str
+) -> Iterator[Document | Reject]:
+    read_rows = _parquet_rows if form == ".parquet" else _arrow_rows
     if not compression:
         with files.open_input(part.address) as stream:
-            yield from _parquet_rows(options, part, pq.ParquetFile(stream))
+            yield from read_rows(options, part, stream)
         return
 
-    # Parquet is read from its end, so a compressed one is unpacked first.
+    # Both are read from the end, so a compressed one is unpacked first.
     with tempfile.TemporaryFile() as spool:
         with open_inflated(part.address, compression) as inflated:
             shutil.copyfileobj(inflated, spool, 1 << 20)
         spool.seek(0)
         with pa.PythonFile(spool, mode="r") as stream:
-            yield from _parquet_rows(options, part, pq.ParquetFile(stream))
+            yield from read_rows(options, part, stream)
 
 
-def _parquet_rows(
-    options: FilesOptions, part: Part, table: pq.ParquetFile
-) -> Iterator[Document | Reject]:
-    names = table.schema_arrow.names
-    if options.text_field not in names:
-        detail = f"no column {options.text_field!r}; columns: {', '.join(names)}"
-        yield Refusal("no_text", detail[:200]).at(part.path, 0)
-        return
-
+def _wanted_columns(options: FilesOptions, part: Part, schema: pa.Schema) -> list[str] | Reject:
+    """The columns of a table that are read, or why there is no text in it."""
     wanted = (
         options.text_field,
         options.id_field,
         options.url_field,
         options.title_field,
         options.date_field,
+        options.crawled_field,
         options.language_field,
+        options.extra_field,
     )
-    columns = [name for name in wanted if name and name in names]
+    columns = columns_of(schema, [name for name in wanted if name])
+    if options.text_field in columns:
+        return columns
+    detail = f"no column {options.text_field!r}; columns: {', '.join(schema.names)}"
+    return Refusal("no_text", detail[:200]).at(part.path, 0)
+
+
+def _arrow_rows(
+    options: FilesOptions, part: Part, stream: pa.NativeFile
+) -> Iterator[Document | Reject]:
+    position = 0
+    for schema, batches in arrow_batches(stream):
+        columns = _wanted_columns(options, part, schema)
+        if isinstance(columns, Reject):
+            yield columns
+            return
+        tops = list(dict.fromkeys(_top(schema, name) for name in columns))
+        for batch in batches:
+            for begin in range(0, batch.num_rows, BATCH_ROWS):
+                for fields in batch.slice(begin, BATCH_ROWS).select(tops).to_pylist():
+                    yield _field_record(options, part, position, fields)
+                    position += 1
+
+
+def _top(schema: pa.Schema, name: str) -> str:
+    """The column that a field is in."""
+    return name if name in schema.names else name.split(".")[0]
+
+
+def _parquet_rows(
+    options: FilesOptions, part: Part, stream: pa.NativeFile
+) -> Iterator[Document | Reject]:
+    table = open_table(stream)
+    columns = _wanted_columns(options, part, table.schema_arrow)
+    if isinstance(columns, Reject):
+        yield columns
+        return
+
     groups = range(table.num_row_groups)
     sizes = [_stored_bytes(table.metadata.row_group(index)) for index in groups]
     edges = [0, *itertools.accumulate(sizes)]
@@ -443,7 +566,7 @@ def _parquet_rows(
         # A row group belongs to the part in which it begins.
         if first_row >= part.start and (part.stop is None or first_row < part.stop):
             position = first_row
-            for batch in table.iter_batches(_BATCH_ROWS, row_groups=[index], columns=columns):
+            for batch in table.iter_batches(BATCH_ROWS, row_groups=[index], columns=columns):
                 done = (position - first_row) / rows
                 reached.tell(part.address, edges[index] + int(done * sizes[index]))
                 for fields in batch.to_pylist():

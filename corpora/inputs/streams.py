@@ -72,10 +72,15 @@ def _decoder(stream: IO[bytes], compression: str, long_window: bool) -> Callable
         return bz2.BZ2File(stream).read1
     if compression == ".xz":
         return lzma.LZMAFile(stream).read1
-    if long_window:
+    if long_window or zstd.has_long_window(_beginning(stream)):
         return zstd.reader(stream)
     read: Callable[[int], bytes] = pa.CompressedInputStream(stream, "zstd").read
     return read
+
+
+def _beginning(stream: IO[bytes]) -> bytes:
+    """The first bytes of a buffered stream, which are not taken from it."""
+    return stream.peek(18)[:18] if isinstance(stream, io.BufferedReader) else b""
 
 
 class _Inflated(io.RawIOBase):

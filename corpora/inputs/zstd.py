@@ -13,6 +13,28 @@ _PIECE = 1 << 11
 """Compressed bytes that are decoded at once; hostile ones become 67 MB."""
 
 
+_ARROW_WINDOW_BYTES = 1 << 27
+"""The largest window of Arrow's decoder."""
+
+
+def has_long_window(beginning: bytes) -> bool:
+    """Whether a file that begins so, with 18 bytes, needs a larger window than Arrow's decoder has,
+    as those of `zstd --long=31` do (RFC 8878, section 3.1.1.1)."""
+    if len(beginning) < 6 or beginning[:4] != b"\x28\xb5\x2f\xfd":
+        return False
+    descriptor = beginning[4]
+    if not descriptor & 0x20:
+        exponent, mantissa = beginning[5] >> 3, beginning[5] & 7
+        base = 1 << 10 + exponent
+        return base + base // 8 * mantissa > _ARROW_WINDOW_BYTES
+
+    # One segment: its window is its content, whose size follows the id of the dictionary.
+    size_bytes = (1, 2, 4, 8)[descriptor >> 6]
+    begin = 5 + (0, 1, 2, 4)[descriptor & 3]
+    size = int.from_bytes(beginning[begin : begin + size_bytes], "little")
+    return size > _ARROW_WINDOW_BYTES
+
+
 class _Reader(Protocol):
     def read(self, size: int, /) -> bytes: ...
 

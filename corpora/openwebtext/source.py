@@ -44,7 +44,7 @@ from corpora.openwebtext.excluded_links import (
     chosen,
 )
 from corpora.quality.rules import Profile
-from corpora.web.page import MIN_CHARACTERS, PAGE_PACKAGES, PageSettings
+from corpora.web.page import MIN_CHARACTERS, PAGE_PACKAGES, Extraction, PageSettings
 from corpora.web.records import RESPONSE, archives, page_outcome, read_records
 from corpora.web.warc import Record
 from shards.config import setting, table
@@ -81,8 +81,8 @@ class OpenWebTextOptions(SourceOptions):
     """Endings of paths that are not listed, without the dot; `builtin` as above."""
     min_characters: int = setting(MIN_CHARACTERS, affects="ingest")
     """Reject pages with less text: they are usually navigation and captions."""
-    fast: bool = setting(True, affects="ingest")
-    """trafilatura's `fast`, as for cc_news."""
+    extraction: Extraction = setting("cascade", affects="ingest")
+    """cascade, fast or default, as for cc_news."""
     precision: bool = setting(False, affects="ingest")
     """trafilatura's `favor_precision`, as for cc_news."""
     accelerated: bool = setting(True, affects="nothing")
@@ -122,7 +122,9 @@ def source() -> Source:
         conclude=conclude,
         schema=link_list.NOTE_SCHEMA,
         slices=submission_slices,
-        conclude_fields=frozenset({"language", "min_characters", "fast", "precision"}),
+        conclude_fields=frozenset(
+            {"language", "min_characters", "extraction", "precision", "ftfy"}
+        ),
         form="arrow",
         asked=_is_rebuilt,
     )
@@ -130,7 +132,7 @@ def source() -> Source:
         options=OpenWebTextOptions,
         slices=slices,
         read=read,
-        version=2,
+        version=3,
         packages=("tld", "warcio", "zstandard", *PAGE_PACKAGES),
         survey=survey,
     )
@@ -216,9 +218,10 @@ def read(
     settings = PageSettings(
         language=options.language,
         min_characters=options.min_characters,
-        fast=options.fast,
+        extraction=options.extraction,
         precision=options.precision,
         accelerated=options.accelerated,
+        ftfy=options.ftfy,
     )
     with link_list.open_links(findings.conclusion) as links:
         for part in piece.parts:

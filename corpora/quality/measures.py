@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from corpora.quality.rules import DUPLICATE_N, MEASURES, STOP_WORDS, TOP_N
+from corpora.quality.word_lengths import place_of
 from corpora.text.characters import (
     CLOSER,
     END_MARK,
@@ -583,6 +584,7 @@ def measure_record(
         len(address),
         len(_URL_ENDINGS.findall(address)),
         len(_URL_SECTIONS.findall(path)),
+        place_of(language),
     )
 
 

@@ -37,7 +37,7 @@ REJECTS: Final = {
     ),
     "charset": (
         "a page or plain text in a legacy charset that nothing declares, and without a Latin "
-        "alphabet"
+        "alphabet, or in one that is never text (HZ, UTF-7)"
     ),
     "crash": "the parser's process died on the page, twice",
     "damaged": (
@@ -101,11 +101,12 @@ REJECTS: Final = {
         "deep; a wiki page with more than 30 nested templates and links"
     ),
     "too_large": (
-        "a document over the limit of bytes, a page over 2,000,000, a wiki page over 3,000,000"
+        "a document over the limit of bytes, a page over 16,000,000 or with over 6,000,000 "
+        "characters beside scripts and pictures, a wiki page over 3,000,000"
     ),
     "too_long": "a book with more words than `max_words`",
     "too_many_attributes": "a page or chapter with more than 5,000 attributes in one tag",
-    "too_many_elements": "a page with more than 60,000 `<`, an EPUB with more than a million",
+    "too_many_elements": "a page with more than 60,000 elements, an EPUB with more than a million",
     "too_short": (
         "a page with less text than `min_characters`; a wiki page, a book or a document of stories "
         "with fewer words than `min_words`"
@@ -115,6 +116,7 @@ REJECTS: Final = {
         "archive that is cut off, or a wiki page without an end"
     ),
     "undated": "a page that names no possible day of its own, with `require_date`",
+    "bad_row": "a row of .csv or .tsv that cannot be parsed",
     "unknown_format": "a file whose name has no ending that the source reads",
     "unreadable": "a file without read permission, or that no longer exists",
     "unsupported_compression": "a member of a zip that is neither stored nor deflated",
@@ -126,12 +128,23 @@ DUPLICATES: Final = {
     "text": "the text is equal to that of an earlier document, apart from case and white space",
     "address": "the page was crawled from the same URL as an earlier one, however it is spelled",
     "near": "the document shares at least `threshold` of its shingles with an earlier one",
+    "contains": (
+        "a shorter document of a source of higher priority has at least `containment` of its "
+        "shingles in this one, and the two share half of all their shingles"
+    ),
     "contained": (
         "a longer document holds at least `containment` of its shingles, though the two are too "
         "different to be near-duplicates"
     ),
 }
 """Kind of a duplicate -> what it means, as a reason of removal."""
+
+WITHOUT_TWIN: Final = {
+    "too_little_left": "fewer than `passage_left` words are left without its repeated passages",
+    "not_emitted": "its source is only compared with: `emit` is false",
+    "not_sampled": "its draw is not below `keep` of its source",
+}
+"""Reason of a removal that no other document replaces -> what it means."""
 
 ARCHIVE_KINDS: Final = {
     "warcinfo": "the record that describes an archive, or the head of an ARC file",
@@ -161,7 +174,7 @@ def meaning(stage: str, reason: str) -> str:
     if stage == "rules":
         return OWN_RULE if ":" in reason else rule_sentences().get(reason, "")
     if stage != "ingest":
-        return DUPLICATES.get(reason, "")
+        return {**DUPLICATES, **WITHOUT_TWIN}.get(reason, "")
 
     known: Mapping[str, str] = REJECTS
     return known.get(_STATUS.sub("http_Nxx", reason), "")

@@ -142,7 +142,7 @@ def source() -> Source:
         options=StoriesOptions,
         slices=slices,
         read=read,
-        version=overlap.VERSION + 1,  # its own changes, and those of the scores
+        version=overlap.VERSION + 2,  # its own changes, and those of the scores
         packages=("tld", "warcio", *PAGE_PACKAGES),
         survey=survey,
     )
@@ -229,7 +229,9 @@ def _records(options: StoriesOptions, part: Part, verdict: Verdict) -> Iterator[
 
 
 def _archive_records(options: StoriesOptions, part: Part, verdict: Verdict) -> Iterator[Outcome]:
-    settings = PageSettings(language=options.language, min_characters=options.min_characters)
+    settings = PageSettings(
+        language=options.language, min_characters=options.min_characters, ftfy=options.ftfy
+    )
     for record in read_records(part, wanted=EXTRACTED):
         if not isinstance(record, Record):
             yield record

@@ -1,33 +1,49 @@
 """The text of a page from its bytes, by the evidence that a browser uses; no statistics.
 
-The first of these that decodes without an error decides (WHATWG, with one rule before its own):
+The first of these that decodes without an error decides (WHATWG, with two rules before its own):
 
     byte order mark > valid UTF-8 with a character beyond ASCII > HTTP header
-    > XML declaration or <meta> > ASCII > windows-1252
+    > XML declaration or <meta> > ISO-2022-JP by its escapes > ASCII
+    > the encoding that pages of the language, or of the country of the address, had > windows-1252
 
-Valid UTF-8 beats the headers because it is next to impossible by chance. Labels are read by the
-WHATWG table, in which iso-8859-1 and ascii mean windows-1252. A <meta> counts anywhere before the
+Valid UTF-8 beats the headers because it is next to impossible by chance. So is nearly valid UTF-8:
+a page with four whole characters for each broken one is UTF-8, and one that is declared as UTF-8
+with one for one. Labels are read by the WHATWG table, in which iso-8859-1 and ascii mean
+windows-1252, and bytes by its decoders (corpora.text.whatwg). A <meta> counts anywhere before the
 body: an eighth of real news pages have theirs behind the 1,024 bytes in which a browser looks
 first.
 
-If no evidence decodes cleanly, a page with at most 0.1 % of replacement characters is kept, as
-UTF-8 only if more of its characters beyond ASCII are whole than broken. A page without a usable
-declaration is windows-1252 if its bytes above 127 stand alone, as those of Latin letters do. Any
-other page is refused, since text in an unknown charset is noise.
+If no evidence decodes cleanly, a declared encoding is taken if at most 0.1 % of the characters, or
+3 % of those beyond ASCII, are broken. A page without a usable declaration is windows-1252 if its
+bytes above 127 stand alone, as those of Latin letters do, and do not put signs into words. Any
+other page is refused, since text in an unknown charset is noise; so are HZ, UTF-7 and ISO-2022-KR,
+of which a browser shows nothing.
 """
 
+import binascii
 import codecs
 import re
 from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from corpora.text import whatwg
 
 MAX_REPLACED = 0.001
-"""A page with a larger share of replacement characters is refused."""
+"""A declared encoding with a larger share of replacement characters is not believed, ..."""
+
+MAX_REPLACED_BEYOND_ASCII = 0.03
+"""... if they are also a larger share of the characters beyond ASCII."""
+
+_WHOLE_FOR_BROKEN = 4
+"""Whole characters of UTF-8 for each broken one, by which a page is UTF-8 whatever it declares."""
 
 _PRESCAN_BYTES = 1024
 
-_META_BYTES = 1 << 16
+_HEAD_BYTES = 1 << 20
+"""Bytes in which a declaration is looked for: scripts may stand before it."""
 
-_BODY = re.compile(rb"<body[\s>]", re.IGNORECASE)
+_TAG_BYTES = 4096
+"""Bytes of the longest tag that is read as a declaration."""
 
 _HIGH_RUNS = re.compile(rb"[\x80-\xff]+")
 
@@ -74,7 +90,16 @@ cp932: csshiftjis ms932 ms_kanji shift-jis shift_jis sjis windows-31j x-sjis
 cp949: cseuckr csksc56011987 euc-kr iso-ir-149 korean ks_c_5601-1987 ks_c_5601-1989 ksc5601 ksc_5601 windows-949
 """
 
-_CODECS: dict[str, str] = {}
+_NO_TEXT = "replacement"
+"""Encodings of seven bits of which a browser shows nothing, or which it does not know."""
+
+_CODECS: dict[str, str] = dict.fromkeys(
+    """
+    csiso2022kr hz-gb-2312 iso-2022-cn iso-2022-cn-ext iso-2022-kr replacement hz
+    utf-7 utf7 unicode-1-1-utf-7 csunicode11utf7 x-utf-7
+    """.split(),
+    _NO_TEXT,
+)
 for _line in _TABLE.strip().splitlines():
     _codec, _, _labels = _line.partition(": ")
     _CODECS |= dict.fromkeys(_labels.split(), _codec)
@@ -88,19 +113,98 @@ _MARKS = (
 _ASCII_BYTES = ("iso2022_jp", "utf-16-le", "utf-16-be")
 """Codecs whose encoded text may consist of ASCII bytes alone."""
 
-_COMMENT = re.compile(rb"<!--.*?-->", re.DOTALL)
+_XML = re.compile(
+    rb"""\s{0,100}<\?xml\s[^>]{0,500}?encoding\s{0,9}=\s{0,9}["']([^"'>]{1,100})["']""",
+    re.IGNORECASE,
+)
 
-_META = re.compile(rb"""<meta\s[^>]*?charset\s*=\s*["']?\s*([^\s"'/>;]+)""", re.IGNORECASE)
+_NOTED_TAG = re.compile(rb"<!--|<body[\s>]|<(meta|script|style|title|noscript|textarea)[\s/>]")
+"""What the search for a declaration stops at, in lower case."""
 
-_XML = re.compile(rb"""^\s*<\?xml\s[^>]*?encoding\s*=\s*["']([^"'>]+)["']""", re.IGNORECASE)
+_ATTRIBUTE = re.compile(
+    rb"""([^\s=/>"']{1,100})\s{0,9}=\s{0,9}("[^"]{0,1000}"|'[^']{0,1000}'|[^\s>"']{1,1000})"""
+)
+
+_LANGUAGE = re.compile(
+    rb"""<html[^>]{0,500}?\slang\s{0,9}=\s{0,9}["']?([a-z]{2,3})""", re.IGNORECASE
+)
+
+_JIS = "iso2022_jp"
+
+_JIS_ESCAPE = re.compile(rb"\x1b(?:\$[@B]|\([JI])")
+
+_OTHER_ESCAPE = re.compile(rb"\x1b\$\)[ACEG]|\x1b\$\*H")
+"""The designations of ISO-2022-KR and ISO-2022-CN."""
+
+_HZ_RUN = re.compile(rb"~\{([!-}]{2,})~\}")
+
+_UTF7_RUN = re.compile(rb"\+([A-Za-z0-9+/]{3,4000})-?")
+
+_TAGS_AND_SCRIPTS = re.compile(rb"<[^<>]*>")
+
+_FEW_RUNS, _MANY_RUNS = 1, 5
+"""Runs of HZ or UTF-7 by which a page is in it, where it says so and where it does not."""
+
+_SURROGATES = re.compile(rb"\xed[\xa0-\xaf][\x80-\xbf]\xed[\xb0-\xbf][\x80-\xbf]")
+
+_CUT_CHARACTER = re.compile(
+    rb"[\xe1-\xef][\x80-\xbf](?![\x80-\xbf])|[\xf0-\xf4][\x80-\xbf]{1,2}(?![\x80-\xbf])"
+    rb"|[\xc2\xc3](?![\x80-\xbf])"
+)
+"""The beginning of a character of UTF-8 whose rest is missing."""
+
+_SIGN_IN_WORD = re.compile(rb"[A-Za-z][\xa1-\xac\xae-\xb6\xb8-\xbf\xd7\xf7](?=[A-Za-z])")
+
+_LATIN_2 = ("cp1250",)
+
+_BY_LANGUAGE = {
+    **dict.fromkeys(("pl", "cs", "sk", "hu", "sl", "hr", "bs", "ro", "sq"), _LATIN_2),
+    **dict.fromkeys(("ru", "bg", "uk", "be", "sr", "mk", "kk", "ky"), ("cp1251",)),
+    "el": ("cp1253",),
+    "tr": ("cp1254",),
+    "az": ("cp1254",),
+    "he": ("cp1255",),
+    "ar": ("cp1256",),
+    "fa": ("cp1256",),
+    "ur": ("cp1256",),
+    "lt": ("cp1257",),
+    "lv": ("cp1257",),
+    "et": ("cp1257",),
+    "vi": ("cp1258",),
+    "th": ("cp874",),
+    "ja": ("euc_jp", "cp932"),
+    "ko": ("cp949",),
+}
+"""The encodings of undeclared pages by `<html lang>`, the stricter first."""
+
+_BY_COUNTRY = {
+    **dict.fromkeys(("pl", "cz", "sk", "hu", "si", "hr", "ba", "ro", "al"), _LATIN_2),
+    **dict.fromkeys(("ru", "su", "bg", "ua", "by", "rs", "mk", "kz", "kg"), ("cp1251",)),
+    "gr": ("cp1253",),
+    "tr": ("cp1254",),
+    "il": ("cp1255",),
+    **dict.fromkeys(("sa", "eg", "ae", "jo", "kw", "sy", "iq", "ye", "ir", "pk"), ("cp1256",)),
+    "lt": ("cp1257",),
+    "lv": ("cp1257",),
+    "ee": ("cp1257",),
+    "vn": ("cp1258",),
+    "th": ("cp874",),
+    "jp": ("euc_jp", "cp932"),
+    "kr": ("cp949",),
+    "cn": ("gb18030",),
+    "tw": ("big5hkscs",),
+    "hk": ("big5hkscs",),
+}
+"""The same by the last part of the host, where the page names no language."""
 
 _HEADER = re.compile(r"""charset\s*=\s*["']?\s*([^\s"';,]+)""", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Text:
-    """A decoded page. `evidence`: what decided, one of bom, utf-8, header, meta, ascii, fallback.
-    `replaced`: how many U+FFFD stand for broken bytes."""
+    """A decoded page. `evidence`: what decided, one of bom, utf-8, header, meta,
+    escapes (of ISO-2022-JP), ascii, place (the language or country) and fallback. `replaced`: how
+    many U+FFFD stand for broken bytes."""
 
     text: str
     charset: str
@@ -108,30 +212,25 @@ class Text:
     replaced: int = 0
 
 
-def _undefined_as_control(error: UnicodeError) -> tuple[str, int]:
-    """Decode the bytes 80..9f that a Windows code page leaves undefined as the control characters
-    of the same number, as browsers do."""
-    if isinstance(error, UnicodeDecodeError):
-        bad = error.object[error.start : error.end]
-        if all(0x80 <= byte <= 0x9F for byte in bad):
-            return bad.decode("latin-1"), error.end
-    raise error
-
-
-codecs.register_error("corpusmill.c1", _undefined_as_control)
-
-
 def codec_of(label: str) -> str | None:
     """Python's codec for a label of the web; None for a label without a meaning (`none`, `utf8mb4`)
-    and for an unsafe charset (`utf-7`)."""
+    and for a charset that is never text (`utf-7`)."""
+    codec = _meaning(label)
+    return None if codec == _NO_TEXT else codec
+
+
+def _meaning(label: str) -> str | None:
+    """The codec of a label, `_NO_TEXT`, or None."""
     return _CODECS.get(label.strip().lower())
 
 
-def decode_page(content: bytes, content_type: str = "", *, cut: bool = False) -> Text | None:
+def decode_page(
+    content: bytes, content_type: str = "", *, cut: bool = False, url: str | None = None
+) -> Text | None:
     """The text of a page; None if its charset cannot be told.
 
     `content_type`: the HTTP header. `cut`: the end of the page is missing, so its last character
-    may be incomplete.
+    may be incomplete. `url` names the country where nothing else tells the charset.
     """
     for mark, codec in _MARKS:
         if content.startswith(mark):
@@ -144,58 +243,151 @@ def decode_page(content: bytes, content_type: str = "", *, cut: bool = False) ->
     if content.isascii():
         return _decode_ascii(content, declared)
     return (
-        _decode_cleanly(content, declared)
+        _decode_cleanly(content, [("utf-8", "utf-8")])
+        or _decode_nearly_utf8(content, declared)
+        or _decode_cleanly(content, declared)
         or _decode_with_replacements(content, declared)
+        or _decode_by_place(content, url)
         or _decode_latin(content)
     )
 
 
-def _decode_ascii(content: bytes, declared: list[tuple[str, str]]) -> Text:
+def _decode_ascii(content: bytes, declared: list[tuple[str, str]]) -> Text | None:
     """A page of ASCII bytes. UTF-16 without a mark may be one, and so may iso-2022-jp."""
     for evidence, codec in declared:
         if codec in _ASCII_BYTES:
             text = _strict(content, codec)
             if text is not None:
                 return Text(text=text, charset=codec, evidence=evidence)
+
+    # The one encoding that browsers guess: its escapes mean nothing else. One broken character
+    # spoils no page.
+    if _JIS_ESCAPE.search(content):
+        text, broken = whatwg.decode(content, _JIS)
+        if broken <= MAX_REPLACED_BEYOND_ASCII * _beyond_ascii(text):
+            evidence = next((word for word, codec in declared if codec == _JIS), "escapes")
+            return Text(text=text, charset=_JIS, evidence=evidence, replaced=broken)
+    if _is_seven_bit(content, declared):
+        return None
     return Text(text=content.decode("ascii"), charset="utf-8", evidence="ascii")
 
 
+def _is_seven_bit(content: bytes, declared: list[tuple[str, str]]) -> bool:
+    """Whether a page of ASCII bytes is in HZ, UTF-7, ISO-2022-KR or ISO-2022-CN."""
+    if _OTHER_ESCAPE.search(content) or _JIS_ESCAPE.search(content):
+        return True
+
+    names = [codec for _, codec in declared]
+    least = _FEW_RUNS if _NO_TEXT in names else _MANY_RUNS
+    hz = sum(len(run[1]) % 2 == 0 for run in _HZ_RUN.finditer(content))
+    if hz >= least:
+        return True
+    words = _TAGS_AND_SCRIPTS.sub(b" ", content) if b"+" in content else b""
+    return sum(_is_utf7(run[1]) for run in _UTF7_RUN.finditer(words)) >= least
+
+
+def _is_utf7(run: bytes) -> bool:
+    """Whether a run of letters between `+` and `-` is UTF-16 in base 64, of letters beyond
+    ASCII."""
+    raw = run + b"=" * (-len(run) % 4)
+    try:
+        text = binascii.a2b_base64(raw)
+        decoded = text[: len(text) // 2 * 2].decode("utf-16-be")
+    except (binascii.Error, UnicodeDecodeError):
+        return False
+    if not decoded or min(decoded) < "\xa0":
+        return False
+    # Of chance bytes the characters are of all kinds.
+    return len({ord(character) >> 12 for character in decoded}) <= 1 + len(decoded) // 8
+
+
 def _decode_cleanly(content: bytes, declared: list[tuple[str, str]]) -> Text | None:
-    for evidence, codec in [("utf-8", "utf-8"), *declared]:
+    for evidence, codec in declared:
         text = _strict(content, codec)
         if text is not None:
             return Text(text=text, charset=codec, evidence=evidence)
     return None
 
 
+def _decode_nearly_utf8(content: bytes, declared: list[tuple[str, str]]) -> Text | None:
+    """UTF-8 with some broken bytes, such as a character that was cut in its middle."""
+    # Java and old MySQL write an emoji as two surrogates of three bytes each.
+    content = _SURROGATES.sub(_joined_surrogates, content)
+    text = content.decode("utf-8", "replace")
+    broken = text.count("\ufffd") - content.count(b"\xef\xbf\xbd")
+    whole = _beyond_ascii(text) - broken
+    evidence = next((word for word, codec in declared if codec == "utf-8"), "")
+    if evidence and not whole:
+        # Of cut characters at least two bytes are left, or the first one of an accented letter.
+        cut = len(_CUT_CHARACTER.findall(content))
+        whole = broken if 2 * cut >= broken else 0
+    if whole < broken * (1 if evidence else _WHOLE_FOR_BROKEN) or not whole:
+        return None
+    return Text(
+        text=text, charset="utf-8", evidence=evidence or "utf-8", replaced=text.count("\ufffd")
+    )
+
+
+def _joined_surrogates(match: "re.Match[bytes]") -> bytes:
+    pair = match[0].decode("utf-8", "surrogatepass")
+    return pair.encode("utf-16-le", "surrogatepass").decode("utf-16-le").encode()
+
+
+def _beyond_ascii(text: str) -> int:
+    return len(text) - len(text.encode("ascii", "ignore"))
+
+
 def _decode_with_replacements(content: bytes, declared: list[tuple[str, str]]) -> Text | None:
-    for evidence, codec in [*declared, ("fallback", "utf-8")]:
-        text = content.decode(codec, "replace")
-        replaced = text.count("\ufffd")
-        beyond_ascii = len(text) - len(text.encode("ascii", "ignore"))
-        # A Latin page with few letters beyond ASCII passes the limit as UTF-8, and would lose
-        # every one of them.
-        if codec == "utf-8" and 2 * replaced >= beyond_ascii:
+    for evidence, codec in declared:
+        if not whatwg.knows(codec):
             continue
-        if replaced <= MAX_REPLACED * len(text):
+        text, replaced = whatwg.decode(content, codec)
+        beyond_ascii = _beyond_ascii(text)
+        most = max(MAX_REPLACED * len(text), MAX_REPLACED_BEYOND_ASCII * beyond_ascii)
+        if replaced <= most and 2 * replaced < beyond_ascii:
             return Text(text=text, charset=codec, evidence=evidence, replaced=replaced)
+    return None
+
+
+def _decode_by_place(content: bytes, url: str | None) -> Text | None:
+    """The first encoding, of those that pages of a language or a country had, that has a character
+    for each byte; as browsers choose it for a page without a declaration."""
+    language = _LANGUAGE.search(content, 0, _PRESCAN_BYTES)
+    try:
+        country = (urlsplit(url or "").hostname or "").rpartition(".")[2]
+    except ValueError:
+        country = ""
+
+    codecs_of_place = _BY_LANGUAGE.get(language[1].decode("ascii").lower(), ()) if language else ()
+    for codec in codecs_of_place or _BY_COUNTRY.get(country, ()):
+        text = _strict(content, codec)
+        if text is not None:
+            return Text(text=text, charset=codec, evidence="place")
     return None
 
 
 def _decode_latin(content: bytes) -> Text | None:
     runs = _HIGH_RUNS.findall(content)
-    if sum(map(len, runs)) > _MAX_MEAN_RUN * len(runs):
+    size = sum(map(len, runs))
+    if size > _MAX_MEAN_RUN * len(runs):
         return None
-    text = content.decode("cp1252", "corpusmill.c1")
+    # Letters of Central Europe are signs in windows-1252: they would stand inside of words.
+    if 10 * len(_SIGN_IN_WORD.findall(content)) > size:
+        return None
+    text, _ = whatwg.decode(content, "cp1252")
     return Text(text=text, charset="cp1252", evidence="fallback")
 
 
 def _strict(content: bytes, codec: str) -> str | None:
     """The text, or None if a byte does not fit. UTF-16 without a mark is believed only if it holds
     the `<` of a page."""
-    windows = codec.startswith("cp12") or codec == "cp874"
+    if codec == _NO_TEXT:
+        return None
+    if whatwg.knows(codec):
+        text, broken = whatwg.decode(content, codec)
+        return None if broken else text
     try:
-        text = content.decode(codec, "corpusmill.c1" if windows else "strict")
+        text = content.decode(codec)
     except UnicodeDecodeError:
         return None
     if codec.startswith("utf-16") and "<" not in text[:_PRESCAN_BYTES]:
@@ -207,20 +399,63 @@ def _declarations(content: bytes, content_type: str) -> list[tuple[str, str]]:
     """(evidence, codec) of each declaration that names a known charset, the strongest first."""
     declared = []
     header = _HEADER.search(content_type)
-    codec = codec_of(header[1]) if header else None
+    codec = _meaning(header[1]) if header else None
     if codec:
         declared.append(("header", codec))
 
-    start = _COMMENT.sub(b"", content[:_PRESCAN_BYTES])
-    if not _XML.search(start) and not _META.search(start):
-        start = _BODY.split(_COMMENT.sub(b"", content[:_META_BYTES]), maxsplit=1)[0]
-    for pattern in (_XML, _META):
-        match = pattern.search(start)
-        codec = codec_of(match[1].decode("latin-1")) if match else None
-        if codec:
-            # A declaration that can be read byte by byte is not in UTF-16, whatever it says.
-            declared.append(("meta", "utf-8" if codec.startswith("utf-16") else codec))
+    xml = _XML.match(content, 0, _PRESCAN_BYTES)
+    codec = _meaning(xml[1].decode("latin-1")) if xml else None
+    if codec is None:
+        codec = _codec_in_meta(content)
+    if codec:
+        # A declaration that can be read byte by byte is not in UTF-16, whatever it says.
+        declared.append(("meta", "utf-8" if codec.startswith("utf-16") else codec))
     return declared
+
+
+def _codec_in_meta(content: bytes) -> str | None:
+    """The codec of the first <meta> that names a known charset, before the body.
+
+    One walk from tag to tag, which steps over comments and the insides of scripts, styles and
+    titles: the time is linear in the page, however many of them are never closed.
+    """
+    head = content[:_HEAD_BYTES]
+    lower = head.lower()
+    at = 0
+    while True:
+        tag = _NOTED_TAG.search(lower, at)
+        if tag is None or tag[0].startswith(b"<body"):
+            return None
+
+        if tag[0] == b"<!--":
+            # `<!-->` is a whole comment.
+            end = lower.find(b"-->", tag.start() + 2)
+            at = end + 3
+        elif tag[1] == b"meta":
+            end = lower.find(b">", tag.end())
+            stop = end if 0 <= end < tag.end() + _TAG_BYTES else tag.end() + _TAG_BYTES
+            codec = _codec_of_tag(head[tag.end() : stop])
+            if codec:
+                return codec
+            at = end + 1
+        else:
+            end = lower.find(b"</" + tag[1], tag.end())
+            at = end + 2
+        if end < 0:
+            return None  # whatever follows is inside of it
+
+
+def _codec_of_tag(attributes: bytes) -> str | None:
+    """The codec that the attributes of a <meta> name."""
+    found: dict[bytes, bytes] = {}
+    for match in _ATTRIBUTE.finditer(attributes):
+        found.setdefault(match[1].lower(), match[2].strip(b"\"'"))
+
+    label = found.get(b"charset")
+    if label is None and found.get(b"http-equiv", b"").lower() == b"content-type":
+        named = _HEADER.search(found.get(b"content", b"").decode("latin-1"))
+        return _meaning(named[1]) if named else None
+    return _meaning(label.decode("latin-1")) if label else None
 
 
 def _without_partial_character(content: bytes) -> bytes:

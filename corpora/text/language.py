@@ -1,4 +1,10 @@
-"""The language of a text: a cheap gate before the costly steps, and langdetect for the final word.
+"""The language of a text: a cheap gate before the costly steps, and langdetect for the final word
+where it knows the language.
+
+langdetect always names one of its 55 languages. Where pycld2 is sure of a language that langdetect
+lacks (Belarusian, Georgian, Malay, ...), or the text is in a script that langdetect's answer is not
+written in, the answer is pycld2's, or `und`: never a neighbour. Chinese is told from Korean by its
+script, and traditional from simplified by the characters that only one of them has.
 
 Both answers depend on the text alone, and so does `other_language`, which judges texts of any
 length, as files hold them. langdetect draws random numbers, so it is seeded for every
@@ -13,13 +19,14 @@ mistaken for the wanted one.
 import functools
 import re
 import unicodedata
+from dataclasses import dataclass
 from pathlib import Path
 
 import pycld2
 from langdetect.detector_factory import PROFILES_DIRECTORY, DetectorFactory
 from langdetect.lang_detect_exception import LangDetectException
 
-UNKNOWN = "und"
+from corpora.text.language_codes import UNKNOWN
 
 ANY = "any"
 
@@ -113,6 +120,23 @@ _FEW_LETTERS = 50
 """With fewer letters than this langdetect is wrong about every tenth text, pycld2 hardly ever where
 it is sure."""
 
+_PLAIN_CODES = {
+    "iw": "he",
+    "nb": "no",
+    "nn": "no",
+    "zh": "zh-cn",
+    "zh-Hant": "zh-tw",
+    "un": UNKNOWN,
+}
+
+_MOST = 85
+"""Percentage of a text in a language that langdetect lacks, by which pycld2's word counts."""
+
+_LATIN_NEIGHBOURS = frozenset(("sr", "bs", "gl", "sco", "jw", "su"))
+"""Languages that pycld2 takes neighbours for in Latin letters: there langdetect's word stays."""
+
+_LETTERS_OF_MALAY = 250
+
 _SYNONYMS = {"nb": "no", "nn": "no", "iw": "he", "in": "id"}
 """langdetect's codes for others that mean the same."""
 
@@ -146,9 +170,143 @@ def detect_language(text: str, wanted: str = ANY) -> str:
     words = _words_of(text)
     if not words:
         return _language_of_figures(text)
+
+    script = script_of(words)
+    if script is not None and script.languages is None:
+        return _of_han(words)
     if wanted in TWENTY and _is_latin(words):
-        return _detected(words[:_TWENTY_CHARACTERS], TWENTY, _TWENTY_TRIALS)
-    return _detected(words, known_languages(), _ALL_TRIALS)
+        found = _detected(words[:_TWENTY_CHARACTERS], TWENTY, _TWENTY_TRIALS)
+    else:
+        found = _detected(words, known_languages(), _ALL_TRIALS)
+    return _checked(words, found, script)
+
+
+def _checked(words: str, found: str, script: "Script | None") -> str:
+    """langdetect's answer; where it lacks the language or the script, that of pycld2 or `und`."""
+    sure = _sure_codes(words)
+    first = next(iter(sure), UNKNOWN)
+    if found == UNKNOWN:
+        return UNKNOWN if first in known_languages() else first
+    if not _has_script_of(words, found, script):
+        # A known language counts only if it is one of the script.
+        languages = script.languages if script is not None else None
+        is_written_so = first not in known_languages() or first in (languages or ())
+        return first if is_written_so else UNKNOWN
+
+    lacks = first not in known_languages() and first not in _SYNONYMS
+    if not lacks or first == UNKNOWN or sure[first] < _MOST:
+        return found
+    if first in _LATIN_NEIGHBOURS and (script is None or script.name == "latin"):
+        return found
+    # Of short texts pycld2 takes Indonesian for Malay.
+    return found if first == "ms" and _letters(words) < _LETTERS_OF_MALAY else first
+
+
+def _has_script_of(words: str, found: str, script: "Script | None") -> bool:
+    """Whether a fifth of a text's letters are in a script that a language is written in."""
+    if script is not None and found in (script.languages or ()):
+        return True
+    counts = {one.name: len(one.letters.findall(words)) for one in _SCRIPTS}
+    own = sum(counts[one.name] for one in _SCRIPTS if found in (one.languages or ()))
+    return 5 * own >= sum(counts.values())
+
+
+def _sure_codes(words: str) -> dict[str, int]:
+    """Percentages by pycld2's own codes, the leading one first; empty where it is not sure."""
+    try:
+        reliable, _, details = pycld2.detect(_CONTROL.sub(" ", words))
+    except (pycld2.error, UnicodeError):
+        return {}
+    shares: dict[str, int] = {}
+    for _, code, percent, _ in details if reliable else ():
+        plain = _PLAIN_CODES.get(code, code)
+        if re.fullmatch("[a-z]{2,3}(-[a-z]{2})?", plain):
+            shares.setdefault(plain, percent)
+    return {code: percent for code, percent in shares.items() if code != UNKNOWN}
+
+
+@dataclass(frozen=True)
+class Script:
+    """A script by a pattern of its letters, and the languages of langdetect's that are written in
+    it; None for Han, whose languages are told by its characters."""
+
+    name: str
+    letters: "re.Pattern[str]"
+    languages: frozenset[str] | None
+
+
+def script_of(text: str) -> Script | None:
+    """The script that most letters of a text are in; None where none has more than half."""
+    counts = [len(script.letters.findall(text)) for script in _SCRIPTS]
+    most = max(counts)
+    script = _SCRIPTS[counts.index(most)]
+    # Japanese and Korean are written with Han characters too.
+    han = counts[_NAMES.index("han")]
+    for name, least in (("kana", 0.1), ("hangul", 0.1)):
+        count = counts[_NAMES.index(name)]
+        if han + count >= most and count > least * (han + count):
+            return _SCRIPTS[_NAMES.index(name)]
+    return script if 2 * most > sum(counts) else None
+
+
+def _of_han(words: str) -> str:
+    """zh-tw for a text with more characters that only traditional Chinese has, else zh-cn."""
+    traditional = simplified = 0
+    for character in words:
+        in_gb, in_big5 = _has(character, "gb2312"), _has(character, "big5")
+        traditional += in_big5 and not in_gb
+        simplified += in_gb and not in_big5
+    return "zh-tw" if traditional > simplified else "zh-cn"
+
+
+@functools.lru_cache(maxsize=30_000)
+def _has(character: str, codec: str) -> bool:
+    try:
+        return len(character.encode(codec)) > 1
+    except UnicodeError:
+        return False
+
+
+def _script(name: str, letters: str, languages: str | None) -> Script:
+    codes = None if languages is None else frozenset(languages.split())
+    return Script(name, re.compile(f"[{letters}]"), codes)
+
+
+_LATIN = (
+    "af ca cs cy da de en es et fi fr hr hu id it lt lv nl no pl pt ro sk sl so sq sv sw tl tr vi"
+)
+
+_SCRIPTS = (
+    _script("latin", "A-Za-z\u00aa\u00ba\u00c0-\u024f\u1e00-\u1eff", _LATIN),
+    _script("greek", "\u0370-\u03ff\u1f00-\u1fff", "el"),
+    _script("cyrillic", "\u0400-\u052f", "bg mk ru uk"),
+    _script("armenian", "\u0530-\u058f", ""),
+    _script("hebrew", "\u0590-\u05ff", "he"),
+    _script("arabic", "\u0600-\u07bf\u08a0-\u08ff\ufb50-\ufdff\ufe70-\ufefc", "ar fa ur"),
+    _script("devanagari", "\u0900-\u097f", "hi mr ne"),
+    _script("bengali", "\u0980-\u09ff", "bn"),
+    _script("gurmukhi", "\u0a00-\u0a7f", "pa"),
+    _script("gujarati", "\u0a80-\u0aff", "gu"),
+    _script("oriya", "\u0b00-\u0b7f", ""),
+    _script("tamil", "\u0b80-\u0bff", "ta"),
+    _script("telugu", "\u0c00-\u0c7f", "te"),
+    _script("kannada", "\u0c80-\u0cff", "kn"),
+    _script("malayalam", "\u0d00-\u0d7f", "ml"),
+    _script("sinhala", "\u0d80-\u0dff", ""),
+    _script("thai", "\u0e00-\u0e7f", "th"),
+    _script("lao", "\u0e80-\u0eff", ""),
+    _script("tibetan", "\u0f00-\u0fff", ""),
+    _script("burmese", "\u1000-\u109f", ""),
+    _script("georgian", "\u10a0-\u10ff\u1c90-\u1cbf", ""),
+    _script("ethiopic", "\u1200-\u139f", ""),
+    _script("khmer", "\u1780-\u17ff", ""),
+    _script("mongolian", "\u1800-\u18af", ""),
+    _script("kana", "\u3040-\u30ff\uff66-\uff9f", "ja"),
+    _script("hangul", "\u1100-\u11ff\u3130-\u318f\uac00-\ud7af", "ko"),
+    _script("han", "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af", None),
+)
+
+_NAMES = [script.name for script in _SCRIPTS]
 
 
 def _words_of(text: str) -> str:
@@ -258,7 +416,15 @@ def _certain_other(shares: dict[str, int], wanted: str) -> str | None:
 
 def other_language(text: str, wanted: str) -> str | None:
     """The language of a text of any length if it is another than `wanted`; None if it is wanted or
-    cannot be told, as of a name, a table of figures, and where `wanted` is none of `told_apart`.
+    cannot be told. As `language_or_none`."""
+    found = language_or_none(text, wanted)
+    return None if found == wanted else found
+
+
+def language_or_none(text: str, wanted: str) -> str | None:
+    """The language of a text of any length: `wanted`, another, or None if it cannot be told, as of
+    a name or a table of figures. Where `wanted` is none of `told_apart`, the text is taken to be in
+    it.
 
     pycld2 judges first: 0.05 ms. Where it is not sure and the text is no shorter than a sentence,
     langdetect has the final word, if it knows the language. On the 120 sentences of the test data
@@ -266,7 +432,7 @@ def other_language(text: str, wanted: str) -> str | None:
     others; both are fewer with longer texts.
     """
     if wanted not in told_apart():
-        return None
+        return wanted
     sample = text
     if len(text) > _LONG_CHARACTERS:
         begins = [len(text) * fifths // 10 for fifths in (2, 5, 8)]
@@ -278,7 +444,7 @@ def other_language(text: str, wanted: str) -> str | None:
     if shares:
         own = _CLD2_NAMES.get(wanted, wanted)
         if next(iter(shares)) == own or shares.get(own, 0) >= _GATE_SHARE:
-            return None
+            return wanted
         other = _certain_other(shares, own)
         if other:
             return other
@@ -287,4 +453,6 @@ def other_language(text: str, wanted: str) -> str | None:
     if name not in known_languages() or _letters(sample) < _FEW_LETTERS:
         return None
     found = detect_language(sample.strip(), name)
-    return None if found in (name, UNKNOWN) else found
+    if found == UNKNOWN:
+        return None
+    return wanted if found == name else found

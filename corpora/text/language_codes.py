@@ -2,6 +2,9 @@
 
 import re
 
+UNKNOWN = "und"
+"""The language of a text that has none or whose language cannot be told (ISO 639-2)."""
+
 _CODES = """
 Afrikaans=af Arabic=ar Bulgarian=bg Bengali=bn Catalan=ca Czech=cs Welsh=cy Danish=da German=de
 Greek=el English=en Spanish=es Estonian=et Persian=fa Farsi=fa Finnish=fi French=fr Hebrew=he

@@ -1,9 +1,11 @@
 """Clean text, and the folding by which exact duplicates are found.
 
 Clean text is NFC, its lines end with `\\n`, its spaces are plain, and invisible and control
-characters are removed. NFC is that of the `tokenizers` package, so that every Python version gives
-the same bytes; the other classes are written out here for the same reason. Both functions are pure
-and idempotent, and take time linear in the text.
+characters are removed. The controls U+0080 to U+009F have no use in texts: they are bytes of
+windows-1252 that somebody read as latin-1, and become the quotes and dashes that they were. NFC is
+that of the `tokenizers` package, so that every Python version gives the same bytes; the other
+classes are written out here for the same reason. Both functions are pure and idempotent, and take
+time linear in the text.
 """
 
 import hashlib
@@ -13,7 +15,7 @@ from tokenizers.normalizers import NFC
 
 _nfc = NFC()
 
-_LINE_END = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
+_LINE_END = re.compile("\r\n?|[\x0b\x0c\u2028\u2029]")
 
 _SPACE = re.compile("[\xa0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 
@@ -28,11 +30,37 @@ _INVISIBLE = re.compile(
     "]"
 )
 
-# Joiners carry meaning in Persian, in Indic scripts and in emoji, so they stay between two
-# characters beyond U+05FF.
-_STRAY_JOINER = re.compile(
-    "(?<![\u0600-\U0010ffff])[\u200c\u200d]+|[\u200c\u200d]+(?![\u0600-\U0010ffff])"
+# Between two characters beyond U+05FF joiners carry meaning in Persian, in Indic scripts and in
+# emoji. Behind a virama they are part of a letter whatever follows, as in the Malayalam of texts
+# before Unicode 5.1; an ending of Persian is joined to Latin letters and digits by one.
+_VIRAMA = (
+    "\u094d\u09cd\u0a4d\u0acd\u0b4d\u0bcd\u0c4d\u0ccd\u0d3b\u0d3c\u0d4d\u0dca\u1039\u17d2"
+    "\ua806\ua8c4\ua953\ua9c0\uaaf6\uabed\U00011046\U00011133\U000111c0\U00011235"
+    "\U0001134d\U00011442\U000114c2\U000115bf\U0001163f\U000116b6"
 )
+
+_STRAY_JOINER = re.compile(
+    "(?<![\u0600-\U0010ffff])(?!(?<=[0-9A-Za-z])\u200c[\u0620-\u06d3])[\u200c\u200d]+"
+    f"|(?<![{_VIRAMA}])[\u200c\u200d]+(?![\u0600-\U0010ffff])"
+)
+
+_BLACK_FLAG = "\U0001f3f4"
+
+_FLAG = re.compile(f"({_BLACK_FLAG}[\U000e0030-\U000e0039\U000e0061-\U000e007a]{{1,6}}\U000e007f)")
+"""The flag of a region, such as that of Scotland: a black flag and the region's code in tags."""
+
+WINDOWS_1252 = {
+    0x80 + place: character
+    for place, character in enumerate(
+        "\u20ac\x81\u201a\u0192\u201e\u2026\u2020\u2021"
+        "\u02c6\u2030\u0160\u2039\u0152\x8d\u017d\x8f"
+        "\x90\u2018\u2019\u201c\u201d\u2022\u2013\u2014"
+        "\u02dc\u2122\u0161\u203a\u0153\x9d\u017e\u0178"
+    )
+}
+"""Code points of the controls -> the characters of windows-1252."""
+
+_C1 = re.compile("[\x80-\x9f]")
 
 # Upper-case letters that Unicode gained after version 13 (Python 3.10's). They are left as they
 # are, so that the folding is the same on every interpreter. A test checks every code point.
@@ -56,11 +84,26 @@ def normalise(text: str) -> str:
     if text.isascii():
         text = _INVISIBLE.sub("", text)
     else:
+        text = mend_controls(text)
         text = _SPACE.sub(" ", text)
-        text = _INVISIBLE.sub("", text)
+        text = _without_invisible(text)
         text = _STRAY_JOINER.sub("", text)
         text = _nfc.normalize_str(text)
     return text.strip(" \t\n")
+
+
+def mend_controls(text: str) -> str:
+    """The text with the controls U+0080 to U+009F read as bytes of windows-1252; those five that
+    mean nothing there stay."""
+    return text.translate(WINDOWS_1252) if _C1.search(text) else text
+
+
+def _without_invisible(text: str) -> str:
+    if _BLACK_FLAG not in text:
+        return _INVISIBLE.sub("", text)
+    parts = _FLAG.split(text)
+    parts[::2] = [_INVISIBLE.sub("", part) for part in parts[::2]]  # the odd ones are flags
+    return "".join(parts)
 
 
 def casefold(text: str) -> str:

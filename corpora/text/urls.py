@@ -21,6 +21,7 @@ import posixpath
 import re
 from urllib.parse import quote, unquote, unquote_to_bytes, urlsplit
 
+import idna
 from tld import get_fld
 
 TRACKING = frozenset(
@@ -102,11 +103,28 @@ def _is_tracking(item: str) -> bool:
 def _plain_host(host: str) -> str:
     """The host in lower case and ASCII, without `www.`."""
     host = host.lower()
-    try:
-        host = host.encode("idna").decode("ascii")
-    except UnicodeError:
-        pass  # not a name that DNS knows: it stays as it is
+    if not host.isascii():
+        try:
+            # As browsers do (IDNA 2008 by UTS 46): ß and ss are different names.
+            host = idna.encode(host, uts46=True, transitional=False).decode("ascii")
+        except (idna.IDNAError, UnicodeError):
+            host = _old_name(host)
     return _WWW.sub("", host)
+
+
+def _old_name(host: str) -> str:
+    """The ASCII form of a name that IDNA 2008 forbids, such as one with an emoji, label by label;
+    the host as it is if DNS could not know it."""
+    try:
+        composed = idna.uts46_remap(host, std3_rules=False, transitional=False)
+        labels = [_punycode(label) for label in composed.split(".")]
+    except (idna.IDNAError, UnicodeError):
+        return host
+    return ".".join(labels) if all(0 < len(label) < 64 for label in labels) else host
+
+
+def _punycode(label: str) -> str:
+    return label if label.isascii() else f"xn--{label.encode('punycode').decode('ascii')}"
 
 
 def _escaped(text: str) -> str:

@@ -21,25 +21,24 @@ lxml is a parser in C, which may crash or never return: run this in a child that
 
 import datetime
 import re
-from dataclasses import dataclass, field
 from urllib.parse import urljoin
 
 import lxml.etree
 import lxml.html
-from htmldate import find_date
 
 from corpora.document import Refusal
+from corpora.text import mojibake
 from corpora.text.charset import decode_page
 from corpora.text.language import ANY, certainly_not, detect_language
-from corpora.web import fast_trafilatura
-from corpora.web.page import Page, PageSettings, refuse, refuse_tags
+from corpora.text.normalise import mend_controls
+from corpora.web import fast_trafilatura, mend_tree
+from corpora.web.cascade import main_text
+from corpora.web.head import page_date, read_head
+from corpora.web.page import Page, PageSettings, lightened, refuse, refuse_tags
 
 MAX_DEPTH = 1_000
 """Elements inside each other: libxml2 drops all text below 256 unless asked, and fails near
 2,048."""
-
-FIRST_DATE = datetime.date(1990, 1, 1)
-"""No page of the web is older."""
 
 _PARAGRAPH = re.compile(r"<p(?:\s[^<>]{0,1000})?>([^<]{80,4000})", re.IGNORECASE)
 
@@ -51,29 +50,17 @@ _SAMPLE_CHARACTERS = 1_500
 _SAMPLE_ENOUGH = 200
 """A shorter sample may be one message to the reader, which is not the page."""
 
-_MOJIBAKE = re.compile(
-    "\u00e2\u20ac[\u0080-\u00ff\u02dc\u0153\u2018-\u203a\u2122\u0152\u017d\u017e\u0178]"
-    "|\u00c3[\u0080-\u00bf]"
+
+_HEAD_CHARACTERS = 10_000
+
+_LANGUAGE = re.compile(
+    r"<html\s[^<>]{0,500}?\blang\s{0,9}=\s{0,9}[\"']?([a-z]{2,3})", re.IGNORECASE
 )
-"""UTF-8 decoded as Windows-1252 and encoded again: `\u00e2\u20ac\u2122` for an apostrophe."""
 
-_SPACE = re.compile(r"\s+")
-
-_DATE_NAMES = frozenset(
-    """
-    article:published_time og:published_time og:article:published_time datepublished date dc.date
-    dc.date.issued dc.date.created dcterms.date dcterms.created dcterms.issued pubdate publishdate
-    publish-date publish_date publication_date date.published parsely-pub-date sailthru.date
-    cxenseparse:recs:publishtime citation_publication_date originalpublicationdate
-    """.split()
+_CONSENT = re.compile(
+    r"\b(?:class|id)=[\"'][^\"'<>]{0,100}(?:cookie|consent|gdpr|onetrust|didomi|usercentrics)",
+    re.IGNORECASE,
 )
-"""The names of meta elements that hold the day of publication."""
-
-_DATE = re.compile(r"(?<!\d)(\d{4})(?:-(\d\d)-(\d\d)|/(\d\d?)/(\d\d?)|(\d\d)(\d\d))(?!\d)")
-
-_DATE_IN_SCRIPT = re.compile(r'"datePublished"\s{0,8}:\s{0,8}"(\d{4}-\d\d-\d\d)')
-
-_DATE_IN_URL = re.compile(r"/(\d{4}[/-]\d\d?[/-]\d\d?)(?:[/-]|$)")
 
 
 def _parser() -> lxml.html.HTMLParser:
@@ -119,26 +106,33 @@ def extract_page(
     if refusal is not None:
         return refusal
 
-    decoded = decode_page(content, content_type, cut=cut)
+    decoded = decode_page(content, content_type, cut=cut, url=url)
     if decoded is None:
         return Refusal(
             "charset", "no usable declaration, and the bytes are not of a Latin alphabet"
         )
     text = decoded.text.replace("\x00", "")  # the parser would make U+FFFD of each
-    tree = _checked_tree(text, settings)
+    # Before the controls are read as windows-1252: they may be the half of a character of UTF-8.
+    if settings.ftfy:
+        text = mojibake.mend_page(text)
+    text = mend_controls(text)
+    light = lightened(text)
+    tree = _checked_tree(light, settings)
     if isinstance(tree, Refusal):
         return tree
 
     # Before the extraction, which takes the tree apart.
-    head = _read_head(tree)
-    date = _page_date(tree, head, text, url, crawled)
-    body = fast_trafilatura.extract(
-        tree,
-        url=url,
-        fast=settings.fast,
-        precision=settings.precision,
-        accelerated=settings.accelerated,
-    ).strip()
+    head = read_head(tree)
+    date = page_date(tree, head, text, url, crawled)
+    mend_tree.mend(tree)
+
+    def parse_again() -> lxml.html.HtmlElement | None:
+        again = _parse(light, settings.accelerated)
+        if again is not None:
+            mend_tree.mend(again)
+        return again
+
+    body = main_text(tree, light, parse_again, url, settings)
     if len(body) < settings.min_characters:
         return Refusal("too_short" if body else "empty", f"{len(body)} characters", body)
 
@@ -155,7 +149,7 @@ def extract_page(
         charset=decoded.charset,
         evidence=decoded.evidence,
         replaced=decoded.replaced,
-        mojibake=len(_MOJIBAKE.findall(body)),
+        mojibake=mojibake.count(body),
     )
 
 
@@ -164,7 +158,7 @@ def _checked_tree(text: str, settings: PageSettings) -> lxml.html.HtmlElement | 
     refusal = refuse_tags(text)
     if refusal is not None:
         return refusal
-    other = certainly_not(_sample(text), settings.language)
+    other = _certain_other(text, settings.language)
     if other is not None:
         return Refusal("language", other)
 
@@ -177,6 +171,30 @@ def _checked_tree(text: str, settings: PageSettings) -> lxml.html.HtmlElement | 
     return tree
 
 
+def _certain_other(text: str, wanted: str) -> str | None:
+    """The language of a page if its paragraphs are certainly in another than the wanted one; None
+    if they may be in it, or cannot be told.
+
+    A layer that asks for consent is a stretch of paragraphs in the language of the site's owner. So
+    a long page is refused only if its middle and its end are in another language too, and a page
+    with such a layer not at all if it says that it is in the wanted language: its text decides.
+    """
+    if wanted == ANY:
+        return None
+    beginning = _sample(text)
+    other = certainly_not(beginning, wanted)
+    if other is None:
+        return None
+
+    said = _LANGUAGE.search(text, 0, _HEAD_CHARACTERS)
+    if said and wanted.startswith(said[1].lower()) and _CONSENT.search(text):
+        return None
+    for part in _later_samples(text) if len(beginning) >= _SAMPLE_CHARACTERS else ():
+        if certainly_not(part, wanted) is None:
+            return None
+    return other
+
+
 def _sample(text: str) -> str:
     """The beginnings of paragraphs, to tell the language by; "" when they are too short."""
     parts: list[str] = []
@@ -187,6 +205,16 @@ def _sample(text: str) -> str:
         if size >= _SAMPLE_CHARACTERS:
             break
     return "\n".join(parts)[:_SAMPLE_CHARACTERS] if size >= _SAMPLE_ENOUGH else ""
+
+
+def _later_samples(text: str) -> list[str]:
+    """The same of the paragraphs behind the first sample: of their middle and of their end."""
+    whole = "\n".join(match[1] for match in _PARAGRAPH.finditer(text, 0, _SAMPLE_FROM))
+    later = whole[_SAMPLE_CHARACTERS:]
+    if len(later) < _SAMPLE_ENOUGH:
+        return []
+    middle = max(0, len(later) // 2 - _SAMPLE_CHARACTERS // 2)
+    return [later[middle : middle + _SAMPLE_CHARACTERS], later[-_SAMPLE_CHARACTERS:]]
 
 
 def _parse(text: str, accelerated: bool = True) -> lxml.html.HtmlElement | None:
@@ -220,122 +248,8 @@ def _depth(tree: lxml.html.HtmlElement) -> int:
     return depth
 
 
-@dataclass
-class _Head:
-    """The head of a page, by the names of its elements; the first of each name counts."""
-
-    titles: dict[str, str] = field(default_factory=dict)
-    links: dict[str, str] = field(default_factory=dict)
-    dates: list[str] = field(default_factory=list)
-
-    @property
-    def title(self) -> str | None:
-        return self.titles.get("og") or self.titles.get("title") or None
-
-    @property
-    def link(self) -> str | None:
-        return self.links.get("canonical") or self.links.get("og") or None
-
-
-def _read_head(tree: lxml.html.HtmlElement) -> _Head:
-    """Titles, addresses and days of publication, from one pass over the head."""
-    head = _Head()
-    for element in tree.iterfind("head/*"):
-        if element.tag == "meta":
-            _read_meta(element, head)
-        elif element.tag == "title":
-            head.titles.setdefault("title", _SPACE.sub(" ", element.text_content()).strip())
-        elif element.tag == "link" and "canonical" in (element.get("rel") or "").lower().split():
-            head.links.setdefault("canonical", (element.get("href") or "").strip())
-    return head
-
-
-def _read_meta(element: lxml.html.HtmlElement, head: _Head) -> None:
-    label = element.get("property") or element.get("name") or element.get("itemprop") or ""
-    name = label.strip().lower()
-    value = element.get("content") or ""
-
-    if name == "og:title":
-        head.titles.setdefault("og", _SPACE.sub(" ", value).strip())
-    elif name == "og:url":
-        head.links.setdefault("og", value.strip())
-    elif name in _DATE_NAMES:
-        head.dates.append(value)
-
-
-def _page_date(
-    tree: lxml.html.HtmlElement,
-    head: _Head,
-    text: str,
-    url: str | None,
-    crawled: datetime.datetime | None,
-) -> datetime.date | None:
-    """The day of publication, from the first place that names a possible one.
-
-    The places, surest first: the head, a script, a time element, the address, and htmldate.
-    """
-    latest = None
-    if crawled is not None:
-        latest = crawled.date() + datetime.timedelta(days=2)  # clocks and time zones differ
-
-    for value in head.dates:
-        date = _date(value, latest)
-        if date is not None:
-            return date
-
-    # JSON-LD, which many pages have instead of meta elements.
-    in_script = _DATE_IN_SCRIPT.search(text)
-    date = _date(in_script[1], latest) if in_script else None
-    element = tree.find(".//time[@datetime]") if date is None else None
-    if element is not None:
-        date = _date(element.get("datetime") or "", latest)
-    in_url = _DATE_IN_URL.search(url) if date is None and url is not None else None
-    if in_url:
-        date = _date(in_url[1], latest)
-    if date is not None or latest is None:
-        # Without a bound htmldate would take today's date for one.
-        return date
-
-    # A head that names an impossible day is not asked again: htmldate would guess.
-    if any(_DATE.search(value) for value in head.dates):
-        return None
-    return _guessed_date(tree, url, latest)
-
-
-def _guessed_date(
-    tree: lxml.html.HtmlElement, url: str | None, latest: datetime.date
-) -> datetime.date | None:
-    """The day that htmldate finds in a page."""
-    midnight = datetime.time()
-    guess = find_date(
-        tree,
-        extensive_search=False,
-        original_date=True,
-        url=url,
-        min_date=datetime.datetime.combine(FIRST_DATE, midnight),
-        max_date=datetime.datetime.combine(latest, midnight),
-    )
-    return _date(guess or "", latest)
-
-
 def _absolute(link: str | None, url: str | None) -> str | None:
     try:
         return urljoin(url or "", link) if link else None
     except ValueError:  # such as http://[
         return None
-
-
-def _date(value: str, latest: datetime.date | None) -> datetime.date | None:
-    """The first day written in a text, if it is in 1990 or later and not after `latest`."""
-    match = _DATE.search(value)
-    if match is None:
-        return None
-
-    numbers = [int(group) for group in match.groups() if group is not None]
-    try:
-        date = datetime.date(*numbers)
-    except ValueError:  # such as 30 February
-        return None
-    if date < FIRST_DATE or (latest is not None and date > latest):
-        return None
-    return date

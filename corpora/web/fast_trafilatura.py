@@ -16,6 +16,7 @@ other users of the package in the same process find it unchanged. Not for severa
 """
 
 import re
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
@@ -59,7 +60,7 @@ if is_known():
     from trafilatura.external import compare_extraction, justext_rescue
     from trafilatura.htmlprocessing import convert_tags, prune_unwanted_nodes, tree_cleaning
     from trafilatura.settings import BASIC_CLEAN_XPATH, MIN_DUPLICATE_LENGTH, Extractor
-    from trafilatura.utils import DOCTYPE_TAG, FAULTY_HTML, INVALID_XML_CHARS, SPACING_PROTECTED
+    from trafilatura.utils import FAULTY_HTML, INVALID_XML_CHARS, SPACING_PROTECTED
     from trafilatura.xml import delete_element, xmltotxt
 
     # The package's attribute of that name is a function.
@@ -81,14 +82,15 @@ def extract(
     False the package runs as it is, which gives the same text.
     """
     if not accelerated or not _Steps.known:
-        found = bare_extraction(
-            tree,
-            url=url,
-            fast=fast,
-            favor_precision=precision,
-            include_comments=False,
-            with_metadata=False,
-        )
+        with _kept_characters():
+            found = bare_extraction(
+                tree,
+                url=url,
+                fast=fast,
+                favor_precision=precision,
+                include_comments=False,
+                with_metadata=False,
+            )
         if found is None or isinstance(found, dict):
             return ""
         return found.text or ""
@@ -96,11 +98,11 @@ def extract(
     options = copy(_options(fast, precision))
     options.url = options.source = url
     try:
-        with _exchanged():
+        with _exchanged(), _kept_characters():
             body, text = _sequence(tree, options)
-        if len(text) < options.min_output_size:
-            return ""
-        return str(xmltotxt(body, options.formatting))
+            if len(text) < options.min_output_size:
+                return ""
+            return str(xmltotxt(body, options.formatting))
     except (TypeError, ValueError):
         return ""  # as trafilatura does on a tree that it cannot convert
 
@@ -122,7 +124,7 @@ def repair(text: str, start: str, accelerated: bool = True) -> bytes:
     whole = text
     if "doctype" in start:
         first, _, rest = text.partition("\n")
-        mended = DOCTYPE_TAG.sub("", first, count=1) if DOCTYPE_TAG.match(first) else first
+        mended = _without_doctype(first)
         # trafilatura adds a line end to a page of one line.
         if mended is not first or len(first) == len(text):
             whole = f"{mended}\n{rest}"
@@ -131,6 +133,20 @@ def repair(text: str, start: str, accelerated: bool = True) -> bytes:
             whole = FAULTY_HTML.sub(r"\1>", whole, count=1)
             break
     return content if whole is text else whole.encode("utf-8", "replace")
+
+
+_DOCTYPE = re.compile("< ?! ?DOCTYPE", re.IGNORECASE)
+
+
+def _without_doctype(line: str) -> str:
+    """`DOCTYPE_TAG.sub("", line)` in linear time: the line without a document type that holds a
+    slash behind its last bracket."""
+    start = _DOCTYPE.match(line)
+    end = line.find(">")
+    if start is None or end < 0:
+        return line
+    last = max(start.end(), line.rfind("<", 0, end) + 1)
+    return line[end + 1 :] if "/" in line[last:end] else line
 
 
 def _has_forbidden(content: bytes) -> bool:
@@ -568,6 +584,51 @@ class _Steps:
         passes = [clean]
         for exchange in lists:
             passes += [step for step in exchange.ours if isinstance(step, OnePass)]
+
+
+_UNWANTED = re.compile(
+    "[\x00-\x08\x0e-\x1b\x7f\xad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff"
+    "\ufff9-\ufffb\ud800-\udfff\ue000-\uf8ff\ufdd0-\ufdef\ufffe\uffff\U000f0000-\U0010ffff]"
+)
+"""Control characters, invisible ones that `normalise` removes, and the private ones, which are the
+icons of a font. Of joiners, tags and unassigned characters `normalise` knows which to keep."""
+
+
+def _kept(text: str) -> str:
+    """A text without the characters that no text needs.
+
+    trafilatura removes what `str.isprintable` denies: the joiners of Persian and of the scripts of
+    India, and all that is newer than the interpreter's Unicode.
+    """
+    return _UNWANTED.sub("", text)
+
+
+_PATCHED = tuple(modules[f"trafilatura.{name}"] for name in ("utils", "baseline"))
+"""The modules that have the package's own removal by name."""
+
+_STOCK_REMOVAL = _PATCHED[0].remove_control_characters
+
+_lock = threading.Lock()
+
+_users = 0
+"""Extractions that run now: the last one gives the package its own function back."""
+
+
+@contextmanager
+def _kept_characters() -> Iterator[None]:
+    """The package with `_kept` in place of its own removal for as long as the block lasts."""
+    global _users
+    with _lock:
+        _users += 1
+        for module in _PATCHED:
+            module.remove_control_characters = _kept  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        with _lock:
+            _users -= 1
+            for module in _PATCHED if not _users else ():
+                module.remove_control_characters = _STOCK_REMOVAL  # type: ignore[attr-defined]
 
 
 @contextmanager

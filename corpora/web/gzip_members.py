@@ -161,7 +161,7 @@ class _Inflation:
                 piece = engine.decompress(chunk, PIECE)
             except zlib.error:
                 if before is not None:
-                    yield from _longest_prefix(before, chunk)
+                    yield from longest_prefix(before, chunk)
                 raise
             if piece:
                 yield piece
@@ -171,7 +171,7 @@ class _Inflation:
                 return
 
 
-def _longest_prefix(engine: Engine, chunk: bytes) -> Iterator[bytes]:
+def longest_prefix(engine: Engine, chunk: bytes) -> Iterator[bytes]:
     """What a decompressor can still give of a chunk that it fails on, fed byte by byte."""
     parts: list[bytes] = []
     size = 0
@@ -202,7 +202,7 @@ def head(window: Window, offset: int) -> bytes | None:
         first = bytes(engine.decompress(start, _HEAD))
         return first if first or engine.eof else None
     except zlib.error:
-        prefix = b"".join(_longest_prefix(zlib.decompressobj(_GZIP), start))
+        prefix = b"".join(longest_prefix(zlib.decompressobj(_GZIP), start))
         return prefix[:_HEAD] or None
 
 

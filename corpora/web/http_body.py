@@ -13,6 +13,8 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import zstandard
+
 from corpora.web import gzip_members
 
 _LAYERS = 3
@@ -26,12 +28,17 @@ _EMPTY_BYTES = 32
 
 _CHUNK_SIZE = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]{0,1000})?\r?\n")
 
-_ZLIB_FLAGS = (0x01, 0x9C, 0xDA)
-"""The second byte of a zlib stream, by its level of compression."""
+_ZSTD = b"\x28\xb5\x2f\xfd"
+
+_ZSTD_FEED = 1 << 10
+"""Compressed bytes that are decoded at once; hostile ones become 33 MB."""
+
+_ZSTD_WINDOW = 1 << 27
+"""Bytes of memory that a zstd stream may ask for; browsers allow 8 MB, `zstd --ultra` 128 MB."""
 
 _BROTLI = re.compile(r"(^|[\s,])br\b", re.IGNORECASE)
 
-_UNREADABLE = {b"\x28\xb5\x2f\xfd": "zstd", b"\x1f\x9d": "compress"}
+_UNREADABLE = {b"\x1f\x9d": "compress"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,9 +81,21 @@ def _undo_known(content: bytes, headers: dict[str, str], limit: int) -> Body | N
     """The content without an encoding that its own bytes show; None when they show none."""
     if content.startswith(gzip_members.MAGIC):
         return _inflate(content, lambda: zlib.decompressobj(31), limit)  # 31: gzip, with checks
-    if content[:1] == b"\x78" and content[1:2] and content[1] in _ZLIB_FLAGS:
-        return _inflate(content, zlib.decompressobj, limit)
+    if _is_zlib(content):
+        body = _inflate(content, zlib.decompressobj, limit)
+        if body is not None:
+            return body
+    if content.startswith(_ZSTD):
+        return _undo_zstd(content, limit)
     return _join_chunks(content, "chunked" in headers.get("transfer-encoding", "").lower())
+
+
+def _is_zlib(content: bytes) -> bool:
+    """Whether a body begins as a zlib stream: deflate, a window of up to 32 KB, and a check over
+    the two bytes. A text can begin so too (`x` and `^`), but compressed bytes are no ASCII."""
+    if content[:64].isascii() or content[0] & 0x0F != 8 or content[0] > 0x78:
+        return False
+    return (content[0] << 8 | content[1]) % 31 == 0 and not content[1] & 0x20
 
 
 def _undo_named(content: bytes, encoding: str, limit: int) -> Body | None:
@@ -99,9 +118,11 @@ def _inflate(content: bytes, engine: Callable[[], gzip_members.Engine], limit: i
     size = 0
     while content and size <= limit:
         inflater = engine()
-        inflated, fed = _inflate_member(inflater, content, limit + 1 - size)
+        inflated, fed, is_whole = _inflate_member(inflater, content, limit + 1 - size)
         parts += inflated
         size += sum(map(len, inflated))
+        if is_whole:
+            return Body(content=b"".join(parts))
         if not inflater.eof:
             break
         content = inflater.unused_data + content[fed:]
@@ -115,9 +136,9 @@ def _inflate(content: bytes, engine: Callable[[], gzip_members.Engine], limit: i
 
 def _inflate_member(
     inflater: gzip_members.Engine, content: bytes, most: int
-) -> tuple[list[bytes], int]:
-    """The inflated bytes of one member, at most `most`, up to its end or to damage; and how many
-    bytes of the content were fed."""
+) -> tuple[list[bytes], int, bool]:
+    """The inflated bytes of one member, at most `most`, up to its end or to damage; how many bytes
+    of the content were fed; and whether only a check failed, which browsers do not look at."""
     parts: list[bytes] = []
     size = 0
     fed = 0
@@ -128,13 +149,18 @@ def _inflate_member(
             fed += len(chunk)
         if not chunk:
             break
+        # zlib throws away what it inflated in the call that fails.
+        before = inflater.copy()
         try:
             part = inflater.decompress(chunk, most - size)
-        except zlib.error:
-            break
+        except zlib.error as error:
+            for part in gzip_members.longest_prefix(before, chunk):
+                parts.append(part[: most - size])
+                size += len(parts[-1])
+            return parts, fed, size > 0 and str(error).endswith("check")
         parts.append(part)
         size += len(part)
-    return parts, fed
+    return parts, fed, False
 
 
 def _join_chunks(content: bytes, announced: bool) -> Body | None:
@@ -209,3 +235,27 @@ def _undo_brotli(content: bytes, limit: int) -> Body | None:
             return Body(content=b"", unsupported="br")
         return Body(content=b"".join(parts), cut=True)
     return Body(content=b"".join(parts), cut=not engine.is_finished() and size <= limit)
+
+
+def _undo_zstd(content: bytes, limit: int) -> Body:
+    """All frames of a zstd body, up to the limit."""
+    context = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
+    parts: list[bytes] = []
+    size = 0
+    cut = False
+    while content.startswith(_ZSTD) and size <= limit and not cut:
+        frame = context.decompressobj()
+        fed = 0
+        try:
+            while not frame.eof and fed < len(content) and size <= limit:
+                parts.append(frame.decompress(content[fed : fed + _ZSTD_FEED]))
+                size += len(parts[-1])
+                fed += _ZSTD_FEED
+        except zstandard.ZstdError:
+            fed = len(content)
+        cut = not frame.eof
+        content = frame.unused_data + content[fed:]
+
+    if not size:
+        return Body(content=b"", unsupported="zstd")
+    return Body(content=b"".join(parts)[: limit + 1], cut=cut and size <= limit)

@@ -142,7 +142,7 @@ def _refuse_body(record: Record, body: Body) -> Refusal | None:
     refusal = refuse(body.content, record.content_type, record.url)
     # Last, since other refusals tell more of a record that is too large to keep.
     if refusal is None and record.cut == "limit":
-        return Refusal("too_large", "the record holds more than 8 MB")
+        return Refusal("too_large", "the record holds more than 20 MB")
     return refusal
 
 

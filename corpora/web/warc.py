@@ -11,7 +11,7 @@ record, from memory. Bytes that are no record come out as `Damage`, with their n
 
 A record that lacks bytes at its end is a record, marked by `cut`. Its position is the offset in the
 (compressed) file where its member begins; the k-th further record of the same member has that
-offset + k. Memory: at most 8 MB of a record are kept, whatever it claims to hold; the rest is
+offset + k. Memory: at most 20 MB of a record are kept, whatever it claims to hold; the rest is
 skipped, and `cut` says so.
 """
 
@@ -30,8 +30,8 @@ from warcio.statusandheaders import StatusAndHeadersParser
 from corpora.document import Refusal
 from corpora.web import gzip_members
 
-BLOCK_LIMIT = 8_000_000
-"""Bytes of one record that are kept: four times the largest page, since transfer encodings may
+BLOCK_LIMIT = 20_000_000
+"""Bytes of one record that are kept: more than the largest page, since transfer encodings may
 enlarge it."""
 
 _HEADER_LIMIT = 1 << 18
@@ -48,6 +48,9 @@ _CUT = "cut"
 _WARC_START = re.compile(rb"(?m)^WARC/\d\.\d{1,2}\s{1,4}[A-Za-z]")
 
 _ARC_LINE = re.compile(rb"(?m)^[A-Za-z][A-Za-z0-9+.-]{0,20}:[^\r\n]{1,8192}\r?\n")
+
+_JOINED = ("content-type", "content-encoding")
+"""Headers whose lines are parts of one value."""
 
 _STATUS = re.compile(r"HTTP/\d(?:\.\d)?\s*(\d{3})(?!\d)", re.IGNORECASE)
 
@@ -498,7 +501,8 @@ def _http(block: bytes) -> tuple[dict[str, str], bytes, int | None]:
     """HTTP headers, the body after them, and the status.
 
     Some crawlers put a second head (of a proxy, or `100 Continue`) before the real one, or an empty
-    line after it; both are skipped. The last of several headers with one name counts.
+    line after it; both are skipped. Of several headers with one name the last counts, but of the
+    type and the encoding all do.
     """
     headers: dict[str, str] = {}
     status = None
@@ -513,8 +517,13 @@ def _http(block: bytes) -> tuple[dict[str, str], bytes, int | None]:
 
         match = _STATUS.match(f"{parsed.protocol} {parsed.statusline}")
         status = int(match[1]) if match else None
+        seen: set[str] = set()
         for name, value in parsed.headers:
-            headers[name.lower()] = value
+            lower = name.lower()
+            # Browsers read the lines of one head as one value; a `*/*` in the last is no type.
+            joins = lower in _JOINED and lower in seen
+            headers[lower] = f"{headers[lower]}, {value}" if joins else value
+            seen.add(lower)
         block = block[stream.tell() :].lstrip(b"\r\n")
     return headers, block, status
 

@@ -89,6 +89,7 @@ def print_plan(recipe: "Recipe", run: Run) -> int:
     refuse_missing(recipe)
 
     readings = {name: _reading(recipe, name, slices[name]) for name in recipe.sources}
+    _say_what_is_new(recipe, run, slices)
     # figures of the whole input are scaled to the input at hand
     if recipe.expected:
         reckoned = reckon(recipe, {name: reading.size.bytes for name, reading in readings.items()})
@@ -131,6 +132,31 @@ def _say_changes(recipe: "Recipe", run: Run) -> None:
     if files.exists(Home(run.home).file("recipe.toml")):
         for line in changes(open_home(run.home)[1], recipe):
             say(line)
+
+
+def _say_what_is_new(recipe: "Recipe", run: Run, slices: "dict[str, list[Slice]]") -> None:
+    """Tell how much of the input a home has not read yet."""
+    from pipelines.home.layout import INGEST, Home
+    from pipelines.home.summaries import summaries
+    from pipelines.stages.source_tasks import keep_cuts
+    from shards.storage import files
+
+    home = Home(run.home)
+    if not files.exists(home.file("recipe.toml")):
+        return
+    for name in recipe.sources:
+        ingested = summaries(home, INGEST, name)
+        known = {summary.slice for summary in ingested}
+        pieces = keep_cuts(slices[name], ingested)
+        new = [piece for piece in pieces if piece.name not in known]
+        size = sum(piece.bytes for piece in new)
+        parts = {part.path for piece in new for part in piece.parts}
+        gone = len(known - {piece.name for piece in pieces})
+        line = f"{name}: new to this home: {several(len(parts), 'file')}, {amount(size)}"
+        say(
+            line
+            + (f"; {several(gone, 'slice')} with files that changed or are gone" if gone else "")
+        )
 
 
 def _reading(recipe: "Recipe", name: str, slices: "list[Slice]") -> Reading:

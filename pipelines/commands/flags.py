@@ -47,6 +47,9 @@ COMMON = (
 )
 """The keys of a recipe that `corpus build --help` lists; `--help-all` lists every key."""
 
+ONLY_OF_BUILD = ("retrain",)
+"""Flags of a run that `corpus ingest` and `corpus urls` refuse: they train no vocabulary."""
+
 RECIPE_HELP = "A .toml file, or a name that `corpus recipes` lists."
 
 BEAM_TOO = "Options of Apache Beam, such as --runner=SparkRunner, are passed on."
@@ -69,8 +72,10 @@ class Run:
     retrain: bool = False
     """Train the vocabulary again. Without it a build keeps the vocabulary of the home when
     documents were added."""
+    reread: bool = False
+    """Read all inputs again, also those that look as they did."""
     yes: bool = False
-    """Do not ask for confirmation before redoing work that a changed recipe makes stale."""
+    """Redo what a changed recipe makes stale unasked."""
     json: bool = False
     """Print the result as one JSON object."""
 
@@ -165,6 +170,9 @@ def _help_with_recipe(name: str, text: str, arguments: list[str]) -> str:
     how = f"corpus {name} RECIPE --home DIR [OPTIONS]"
     named = Section("arguments", (Option("recipe", "RECIPE", RECIPE_HELP),))
     run = Section("the build", tuple(options_of_table(Run)))
+    if name != "build":
+        kept = tuple(option for option in run.options if option.key not in ONLY_OF_BUILD)
+        run = Section("the build", kept)
     path = _recipe_argument(arguments)
     recipe = Recipe(sources={}) if path is None else load_recipe(path, packaged_recipes())
     keys = list(_sections_of_recipe(recipe))
@@ -240,6 +248,10 @@ def parse_with_recipe(name: str, arguments: list[str]) -> "tuple[Recipe, Run, li
     }
     changed = dataclasses.replace(recipe, **{key: values[key] for key in keys}, sources=sources)
     changed = with_kind(changed, recipe)
+    if values["run"].retrain and name != "build":
+        raise UserError(
+            f"--retrain: corpus {name} trains no vocabulary", "corpus build RECIPE --retrain"
+        )
     return complete(changed, os.getcwd()), values["run"], beam_arguments
 
 

@@ -9,7 +9,7 @@ from pipelines.wording import print_json, say, several
 from shards.errors import UserError
 
 if TYPE_CHECKING:
-    from pipelines.look.show import Record
+    from pipelines.look.show import Record, Step
 
 EXCERPT = 600
 """Characters of a text that are printed."""
@@ -22,10 +22,18 @@ LIKENESS = {
     "address": "same address as",
     "near": "near-duplicate of",
     "contained": "contained in",
+    "contains": "contains",
 }
 """What kinds of duplicates are called, before the id of the document that is kept."""
 
-COMPARED = ("near", "contained")
+WITHOUT_TWIN = {
+    "too_little_left": "too few words are left without its repeated passages",
+    "not_emitted": "its source is only compared with (emit = false)",
+    "not_sampled": "its draw is not in the share of its source that is kept (keep)",
+}
+"""Why documents are removed that no other document replaces."""
+
+COMPARED = ("near", "contained", "contains")
 """Kinds whose similarity is a number between 0 and 1 that says something."""
 
 
@@ -57,13 +65,14 @@ def show(home: HomeFolder, /, records: Wanted, n: int = 3, json: bool = False) -
     return 0
 
 
-def fate_words(record: "Record") -> str:
+def fate_words(record: "Record | Step") -> str:
     """Why a document was removed, in words."""
     if "rule" in record:
         measured = f"{record['value']:g}, threshold {record['threshold']:g}"
-        if "matched" in record:
-            measured = record["matched"]
+        measured = str(record.get("matched", measured))
         return f"by the rule {record['rule']} ({measured})"
+    if "twin" not in record:
+        return WITHOUT_TWIN.get(record["reason"], record["reason"])
     words = LIKENESS.get(record["reason"], f"{record['reason']} of")
     similar = f" (similarity {record['score']:.3f})" if record["reason"] in COMPARED else ""
     return f"{words} {record['twin']}{similar}"
@@ -73,7 +82,7 @@ def print_record(record: "Record", characters: int) -> None:
     """Print what is known of a record, and the beginning of its text."""
     text = record.get("text") or ""
     # the text comes below; `corpus why` prints the difference to the document that was kept
-    hidden = {"text", "difference", "twin_record", "test_sets"}
+    hidden = {"text", "difference", "twin_record", "test_sets", "way", "passages"}
     hidden |= set(FATE if "stage" in record else ())
     for name, value in record.items():
         if name not in hidden and value not in (None, ""):

@@ -29,6 +29,7 @@ def work_by_recipe(recipe: "Recipe", run: Run, beam_arguments: list[str], work: 
     """
     from pipelines.adopt import adopt_recipe, forget_untouched, refuse_foreign
     from pipelines.commands.dry_run import print_plan
+    from pipelines.home.inputs import forget_read
     from pipelines.home.layout import Home, is_home, open_home
     from pipelines.home.lock import locked
     from pipelines.look.stats import stats
@@ -53,6 +54,8 @@ def work_by_recipe(recipe: "Recipe", run: Run, beam_arguments: list[str], work: 
             home, adopted = open_home(run.home)
             if run.retrain:
                 forget_vocabulary(home)
+            if run.reread:
+                forget_read(home, adopted.sources)
             with _swept(home):
                 work(replace(wanted, home=home, recipe=adopted))
         except UserError:

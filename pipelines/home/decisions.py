@@ -13,16 +13,21 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from corpora.quality.rules import asked
-from pipelines.home.documents import not_run, read_attributes
-from pipelines.home.layout import EXACT, INGEST, NEAR, RULES, Home
+from pipelines.chance import CHANCES, chance
+from pipelines.home.documents import document_tables, not_run, read_attributes
+from pipelines.home.layout import EMIT, EXACT, INGEST, NEAR, PASSAGES, RULES, Home
 from pipelines.home.summaries import Read, Summary, bulk, summaries, summary_reader
 from pipelines.home.verdicts import kept_digest, rule_outcome, rule_verdicts
 from pipelines.recipe import Recipe
 from shards.errors import UserError
 from shards.storage import files
 
-REMOVING_STAGES = (RULES, EXACT, NEAR)
-"""Stages that remove documents, in the order in which they apply."""
+REMOVING_STAGES = (RULES, EXACT, PASSAGES, NEAR, EMIT)
+"""Stages that remove documents, in the order in which they apply. `EMIT` has no pass: it removes
+what is left of sources that are only compared with, or sampled."""
+
+DUPLICATE_STAGES = (EXACT, NEAR)
+"""Those that name a kept document for each removed one."""
 
 
 def removing_stages(
@@ -36,7 +41,9 @@ def removing_stages(
     on = {
         RULES: any(asked(options.rules) for options in sources),
         EXACT: recipe.dedup.exact,
+        PASSAGES: any(options.dedup.passages == "remove" for options in sources),
         NEAR: recipe.dedup.near,
+        EMIT: not all(options.emit and options.keep == 1.0 for options in sources),
     }
     end = REMOVING_STAGES.index(before) if before else len(REMOVING_STAGES)
     return tuple(stage for stage in REMOVING_STAGES[:end] if on[stage])
@@ -61,9 +68,39 @@ def kept_rows(
     for stage in removing_stages(recipe, before, ingested.source):
         if stage == RULES:
             kept &= rule_verdicts(home, recipe, ingested) < 0
+        elif stage == PASSAGES:
+            kept &= passage_kinds(home, ingested).is_null().to_numpy()
+        elif stage == EMIT:
+            kept &= emitted_rows(home, recipe, ingested)
         else:
             kept &= twins(home, stage, ingested).column("twin").is_null().to_numpy()
     return kept
+
+
+def emitted_rows(home: Home, recipe: Recipe, ingested: Summary) -> NDArray[np.bool_]:
+    """(D,) which documents of a slice the recipe takes into the corpus: none of a source that is
+    only compared with, and of one with `keep` those whose draw is below it."""
+    options = recipe.sources[ingested.source]
+    rows = np.zeros(ingested.counts["documents"], np.bool_)
+    if not options.emit or options.keep == 1.0:
+        rows[:] = options.emit
+        return rows
+
+    limit = int(options.keep * CHANCES)
+    first = 0
+    for table in document_tables(home, ingested, ["id"]):
+        draws = [chance(recipe.seed, "keep", name) for name in table.column("id").to_pylist()]
+        rows[first : first + len(draws)] = [draw < limit for draw in draws]
+        first += len(draws)
+    return rows
+
+
+def passage_kinds(home: Home, ingested: Summary) -> pa.ChunkedArray:
+    """(D,) why a document of an ingested slice is removed for its repeated passages, or null."""
+    table = read_attributes(
+        home, PASSAGES, ingested.source, ingested.slice, ingested.output, ["kind"]
+    )
+    return table.column("kind")
 
 
 def removed_count(
@@ -78,6 +115,10 @@ def removed_count(
         return sum(rule_outcome(home, recipe, ingested, read).removed)
 
     read = read or summary_reader(home)
+    if stage == EMIT:
+        left = kept_rows(home, recipe, ingested, before=EMIT)
+        return int((left & ~emitted_rows(home, recipe, ingested)).sum())
+
     summary = read(stage, ingested.source, ingested.slice)
     if summary is None:
         raise not_run(home, ingested.source, ingested.slice)
@@ -116,6 +157,11 @@ def attribute_digests(
     digests: list[str] = []
     read = read or summary_reader(home)
     for stage in removing_stages(recipe, before, ingested.source):
+        if stage == EMIT:
+            options = recipe.sources[ingested.source]
+            digests.append(f"{EMIT} {options.emit} {options.keep} {recipe.seed}")
+            continue
+
         summary = read(stage, ingested.source, ingested.slice)
         # A removing stage has as inputs the documents and what the stages before it decided.
         is_current = summary is not None and summary.inputs == (ingested.output, *digests)

@@ -105,10 +105,15 @@ def open_parquet(home: Home, address: str) -> Iterator[pq.ParquetFile]:
         ) from None
 
 
+def documents_metadata(documents: str) -> dict[str, str]:
+    """The metadata of an attributes file that belongs to the documents file with this digest."""
+    return {_DOCUMENTS_KEY: documents}
+
+
 def write_attributes(output: files.Output, columns: list[pa.Array], documents: str) -> None:
     """Write columns of `ATTRIBUTE_SCHEMA`; `documents` is the digest of the documents file that
     they belong to, so that a mismatch is found when they are read."""
-    schema = ATTRIBUTE_SCHEMA.with_metadata({_DOCUMENTS_KEY: documents})
+    schema = ATTRIBUTE_SCHEMA.with_metadata(documents_metadata(documents))
     pq.write_table(pa.table(columns, schema=schema), output, compression="zstd")
 
 

@@ -9,11 +9,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from corpora.quality.rules import asked
-from pipelines.home.decisions import removing_stages, twins
-from pipelines.home.layout import RULES, Home
+from pipelines.home.decisions import emitted_rows, passage_kinds, removing_stages, twins
+from pipelines.home.layout import EMIT, PASSAGES, RULES, Home
 from pipelines.home.summaries import Summary
 from pipelines.home.verdicts import rule_ids, rule_values, rule_verdicts
 from pipelines.recipe import Recipe
+
+NOT_EMITTED, NOT_SAMPLED = "not_emitted", "not_sampled"
+"""The reasons of `EMIT`."""
 
 FATE_SCHEMA = pa.schema(
     [
@@ -44,6 +47,14 @@ def fates(home: Home, recipe: Recipe, ingested: Summary) -> pa.Table:
     for stage in reversed(removing_stages(recipe, source=ingested.source)):
         if stage == RULES:
             verdict = _removed_by_rules(home, recipe, ingested)
+        elif stage == PASSAGES:
+            verdict = _without_twins(passage_kinds(home, ingested), stage)
+        elif stage == EMIT:
+            reason = NOT_EMITTED if not recipe.sources[ingested.source].emit else NOT_SAMPLED
+            is_emitted = emitted_rows(home, recipe, ingested)
+            reasons = [None if emitted else reason for emitted in is_emitted.tolist()]
+            told = pa.chunked_array([pa.array(reasons, pa.string())])
+            verdict = _without_twins(told, stage)
         else:
             verdict = _removed_as_duplicates(home, stage, ingested)
 
@@ -76,6 +87,17 @@ def removals(home: Home, recipe: Recipe, ingested: Summary) -> dict[int, dict[st
                 fate[key] = value
         found[row] = fate
     return found
+
+
+def _without_twins(reasons: pa.ChunkedArray, stage: str) -> pa.Table:
+    """The fates of documents that a stage removes for these reasons, each without a twin."""
+    columns = [pa.nulls(len(reasons), field.type) for field in FATE_SCHEMA]
+    table = pa.table(columns, schema=FATE_SCHEMA)
+    no_text = pa.nulls(len(reasons), pa.string())
+    stages = pc.if_else(pc.is_valid(reasons), pa.scalar(stage), no_text)
+    names = FATE_SCHEMA.names
+    table = table.set_column(names.index("stage"), "stage", stages)
+    return table.set_column(names.index("reason"), "reason", reasons)
 
 
 def _removed_as_duplicates(home: Home, stage: str, ingested: Summary) -> pa.Table:

@@ -29,7 +29,12 @@ RULES = "rules"
 
 EXACT = "exact"
 
+PASSAGES = "passages"
+
 NEAR = "near"
+
+EMIT = "emit"
+"""No pass, but a reason: documents of sources that are compared with and not emitted."""
 
 TOKENIZER = "tokenizer"
 

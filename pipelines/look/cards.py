@@ -4,18 +4,24 @@ The card of the shards is part of the build's output: it holds no time, host or 
 written from summaries and manifest alone.
 """
 
+import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pipelines.home.documents import DOCUMENT_SCHEMA
 from pipelines.home.layout import Home
 from pipelines.look.stats import SourceStats, removals, stats
 from pipelines.recipe import Recipe
 from pipelines.wording import apart, decimal, number, share
+from shards.format import token_schema
 from shards.manifest import Manifest, read_manifest
 from shards.storage import files
 
 if TYPE_CHECKING:  # a build imports this module for the other card
+    import pyarrow as pa
+
     from pipelines.look.report.distributions import Fertility, Histogram, ValueCount
     from pipelines.look.report.figures import ReportFigures
 
@@ -60,13 +66,27 @@ _TWO_LETTERS = {"zh-cn": "zh", "zh-tw": "zh"}
 UNDETERMINED = "und"
 """The language of a document that has none, such as a table of figures."""
 
+DTYPES = {"date32[day]": "date32"}
+"""Types that `datasets` calls by another name than Arrow."""
+
 Cells = tuple[str, ...]
 
 Configuration = tuple[str, list[tuple[str, str]]]
 """A name, and (split, pattern of its files)."""
 
 
-def export_card(figures: "ReportFigures", form: str) -> str:
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """Files of one source and split, or of several: their rows, bytes, and digests."""
+
+    source: str
+    split: str
+    documents: int
+    bytes: int
+    digests: tuple[str, ...]
+
+
+def export_card(figures: "ReportFigures", form: str, written: Sequence[Written] = ()) -> str:
     """The card of an export: its files by source, and the figures of the report."""
     totals = figures.stats
     sources = [name for name, row in totals.sources.items() if row.kept]
@@ -74,10 +94,11 @@ def export_card(figures: "ReportFigures", form: str) -> str:
     configurations: list[Configuration] = [("default", [("train", f"data/*.{form}")])]
     for name in _named(sources):
         configurations.append((name, [("train", f"data/{name}-{FIVE_DIGITS}.{form}")]))
+    info = _dataset_info(configurations, DOCUMENT_SCHEMA, written)
 
     dropped = [(reason.stage, reason.reason, reason.count) for reason in figures.reasons]
     lines = [
-        *_front_matter(configurations, _languages(figures.languages), totals.total.kept or 0),
+        *_front_matter(configurations, _languages(figures.languages), totals.total.kept or 0, info),
         *_funnel(totals.sources, totals.total),
         *_dropped(dropped, totals.total),
         *_marks(totals.sources),
@@ -140,11 +161,23 @@ def shards_card(home: Home, recipe: Recipe) -> str:
     dropped = [("ingest", reason, count) for reason, count in total.rejects.items()]
     dropped += [(what, "", count) for what, count in removals(total)]
     versions = [f"{name} {version}" for name, version in manifest.created_by.items()]
+    configurations = _shard_configurations(manifest, sources)
+    written = [
+        Written(
+            source=entry.source,
+            split=SPLITS[entry.split],
+            documents=entry.documents,
+            bytes=entry.bytes,
+            digests=(entry.digest,),
+        )
+        for entry in manifest.shards
+    ]
     lines = [
         *_front_matter(
-            _shard_configurations(manifest, sources),
+            configurations,
             _told_languages(recipe, sources),
             total.kept or 0,
+            _dataset_info(configurations, token_schema(manifest.dtype), written),
         ),
         *_funnel(figures.sources, total),
         *_dropped(dropped, total),
@@ -216,8 +249,43 @@ def _named(sources: list[str]) -> list[str]:
     return [name for name in sources if name != "default"] if len(sources) > 1 else []
 
 
+def _dataset_info(
+    configurations: list[Configuration], schema: "pa.Schema", written: Sequence[Written]
+) -> list[str]:
+    """What `datasets` reads of each configuration before its files: the columns, so that files
+    whose columns hold no value load too, and sizes and a digest, so that it never takes another
+    corpus of the same name from its cache."""
+    lines = ["dataset_info:"]
+    for name, patterns in configurations:
+        own = [files for files in written if name in ("default", files.source)]
+        digest = hashlib.blake2b("".join(d for files in own for d in files.digests).encode())
+        lines += [f"- config_name: {json.dumps(name)}"]
+        lines += [f'  description: "corpusmill {digest.hexdigest()[:32]}"', "  features:"]
+        for field in schema:
+            lines += [f"  - name: {field.name}", f"    {_feature(field.type)}"]
+
+        lines.append("  splits:")
+        for split, _ in patterns:
+            of_split = [files for files in own if files.split == split]
+            lines += [
+                f"  - name: {split}",
+                f"    num_bytes: {sum(files.bytes for files in of_split)}",
+                f"    num_examples: {sum(files.documents for files in of_split)}",
+            ]
+        size = sum(files.bytes for files in own)
+        lines += [f"  download_size: {size}", f"  dataset_size: {size}"]
+    return lines
+
+
+def _feature(kind: "pa.DataType") -> str:
+    """A type of Arrow as `datasets` writes it in a card."""
+    if hasattr(kind, "value_type"):
+        return f"large_list: {kind.value_type}"
+    return f"dtype: {DTYPES.get(str(kind), str(kind))}"
+
+
 def _front_matter(
-    configurations: list[Configuration], languages: list[str], documents: int
+    configurations: list[Configuration], languages: list[str], documents: int, info: list[str]
 ) -> Iterator[str]:
     """What the Hugging Face hub reads: YAML, every text in quotes."""
     yield from ("---", "configs:")
@@ -225,6 +293,7 @@ def _front_matter(
         yield from (f"- config_name: {json.dumps(name)}", "  data_files:")
         for split, path in patterns:
             yield from (f"  - split: {split}", f"    path: {json.dumps(path)}")
+    yield from info
     if languages:
         yield "language:"
         yield from (f"- {json.dumps(code)}" for code in languages)

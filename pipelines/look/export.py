@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterator
 from typing import Literal
 
@@ -10,11 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from pipelines.home.cuts import read_passages, without_passages
 from pipelines.home.decisions import kept_rows
 from pipelines.home.documents import DOCUMENT_SCHEMA, open_parquet
 from pipelines.home.layout import Home
 from pipelines.home.summaries import ordered_slices
-from pipelines.look.cards import export_card
+from pipelines.look.cards import CARD, Written, export_card
 from pipelines.look.report.figures import figures
 from pipelines.recipe import Recipe
 from shards.errors import UserError
@@ -24,47 +26,73 @@ Format = Literal["jsonl.zst", "parquet"]
 
 
 def export(home: Home, recipe: Recipe, out: str, form: Format) -> int:
-    """Write the kept documents, one file per slice, and `README.md` into the folder `out`.
+    """Write the kept documents, one file per slice that has any, and `README.md` into the folder
+    `out`.
 
     Returns how many documents. Raises `UserError` when the folder is in the home or not empty, and
     when dedup has not run.
     """
     _refuse_place(home, out)
-    # a number for each slice of the home: names sort in its order
-    count = 0
-    for number, summary in enumerate(ordered_slices(home, recipe)):
-        name = f"{summary.source}-{number:05d}.{form}"
+    written: list[Written] = []
+    # A number for each file of a source: names sort in its order.
+    numbers = Counter[str]()
+    for summary in ordered_slices(home, recipe):
         kept = kept_rows(home, recipe, summary)
+        # `datasets` cannot tell the columns of a file of JSON lines without rows.
+        if not kept.any():
+            continue
+
+        passages = None
+        if recipe.sources[summary.source].dedup.passages == "remove":
+            passages = read_passages(home, summary)
+        name = f"{summary.source}-{numbers[summary.source]:05d}.{form}"
+        numbers[summary.source] += 1
         with (
             open_parquet(home, home.documents(summary.source, summary.slice)) as documents,
             files.open_output(files.join(out, "data", name)) as output,
         ):
-            tables = _kept_tables(documents, kept)
-            if form == "parquet":
-                count += _write_parquet(output, tables)
-            else:
-                count += _write_jsonl(output, tables)
+            tables = _kept_tables(documents, kept, passages)
+            write = _write_parquet if form == "parquet" else _write_jsonl
+            count = write(output, tables)
+        file = Written(
+            source=summary.source,
+            split="train",
+            documents=count,
+            bytes=output.bytes,
+            digests=(output.digest,),
+        )
+        written.append(file)
 
-    card = export_card(figures(home, recipe), form)
-    files.write_bytes(files.join(out, "README.md"), card.encode())
-    return count
+    card = export_card(figures(home, recipe), form, written)
+    files.write_bytes(files.join(out, CARD), card.encode())
+    return sum(file.documents for file in written)
 
 
 def _refuse_place(home: Home, out: str) -> None:
-    if os.path.abspath(out).startswith(os.path.abspath(home.root) + os.sep):
+    # Links are resolved: one may lead into the home.
+    if os.path.realpath(out).startswith(os.path.realpath(home.root) + os.sep):
         raise UserError(f"{out}: is inside the home", "name a folder outside of it")
     if files.exists(out) and not files.is_folder(out):
         raise UserError(f"{out}: a file", "name a new folder")
-    if files.list_files(out) or files.list_folders(out):
+    if os.path.islink(out) and not os.path.isdir(out):
+        raise UserError(f"{out}: a link that leads nowhere", "name a new folder")
+    # Everything counts, such as links that would lead the files elsewhere.
+    names = os.listdir(out) if os.path.isdir(out) else []
+    if names or files.list_files(out) or files.list_folders(out):
         raise UserError(f"{out}: not empty", "name a new folder")
 
 
-def _kept_tables(documents: pq.ParquetFile, kept: NDArray[np.bool_]) -> Iterator[pa.Table]:
-    """The kept documents, one table per row group; `kept`: (D,) of the whole file."""
+def _kept_tables(
+    documents: pq.ParquetFile, kept: NDArray[np.bool_], passages: pa.ChunkedArray | None
+) -> Iterator[pa.Table]:
+    """The kept documents, one table per row group; `kept`: (D,) of the whole file. `passages`: (D,)
+    what is repeated in them, where it is cut out."""
     row = 0
     for group in range(documents.num_row_groups):
         # Parquet has no seconds: times come back in milliseconds
         table = documents.read_row_group(group).cast(DOCUMENT_SCHEMA)
+        if passages is not None:
+            table = without_passages(table, passages.slice(row, table.num_rows))
         yield table.filter(pa.array(kept[row : row + table.num_rows]))
         row += table.num_rows
 
@@ -87,8 +115,6 @@ def _write_jsonl(output: files.Output, tables: Iterator[pa.Table]) -> int:
                     name: value.isoformat() if hasattr(value, "isoformat") else value
                     for name, value in record.items()
                 }
-                # an object, not a string with an object in it
-                plain["extra"] = json.loads(plain["extra"])
                 stream.write(json.dumps(plain, ensure_ascii=False).encode() + b"\n")
                 count += 1
     return count

@@ -7,13 +7,14 @@ import itertools
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TypedDict, cast
+from typing import Any, TypedDict, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from corpora.quality.rules import asked
+from pipelines.home.cuts import read_passages
 from pipelines.home.decisions import decided, removing_stages
 from pipelines.home.documents import open_parquet
 from pipelines.home.fates import removals
@@ -29,10 +30,22 @@ from shards.errors import UserError, nearest
 
 DIFFERENCE_CHARACTERS = 2000
 
+AROUND = 60
+"""Characters that are shown before and after a repeated passage."""
+
 MOST = 20
 """Records that `why` explains: a path may be that of a file with millions."""
 
-KINDS = ("text", "address", "near", "contained")
+KINDS = (
+    "text",
+    "address",
+    "near",
+    "contained",
+    "contains",
+    "too_little_left",
+    "not_emitted",
+    "not_sampled",
+)
 """Kinds of duplicates and near-duplicates: reasons of removal."""
 
 
@@ -42,8 +55,9 @@ class Record(TypedDict, total=False):
     Of a removed document `stage`, and either `reason`, `twin` and `score` or `rule`, `value`,
     `threshold` and `matched`, the line of the list or of the text that the rule matched. Of a
     document that holds passages of test sets `test_sets`, by task. `why` adds
-    `outcome` and, of a document that was removed as a duplicate, `twin_record`, the document kept
-    in its place, and `difference`.
+    `outcome` and, of a document that was removed as a duplicate, `twin_record`, the document that
+    is there in its place, and `difference`. Where its twin was removed by a later stage, `way` has
+    that twin and those that follow, up to the one in `twin_record`.
     """
 
     source: str
@@ -71,6 +85,38 @@ class Record(TypedDict, total=False):
     test_sets: dict[str, Held]
     twin_record: "Record"
     difference: list[str]
+    way: list["Step"]
+    passages: list["ShownPassage"]
+
+
+class ShownPassage(TypedDict):
+    """A repeated passage of a document, with the text around it: how many documents have it, the
+    id of the first, and whether it is cut out of this one."""
+
+    before: str
+    text: str
+    after: str
+    documents: int
+    first: str
+    cut: bool
+
+
+Passage = dict[str, Any]
+"""A repeated passage, as `passages` stores it."""
+
+
+class Step(TypedDict, total=False):
+    """A twin that was removed itself, and its fate, as in `Record`."""
+
+    source: str
+    id: str
+    stage: str
+    reason: str
+    twin: str
+    score: float
+    rule: str
+    value: float
+    threshold: float
 
 
 def show(home: Home, recipe: Recipe, wanted: Wanted) -> Iterator[Record]:
@@ -201,6 +247,7 @@ def _outcomes(
         removed = removals(home, recipe, summary) if is_decided else {}
         matches = Matches(recipe.sources[summary.source].rules)
         held = held_by_row(home, recipe, summary)
+        passages = _passages(home, recipe, summary) if is_decided else None
         for row, record in found:
             fate: dict[str, object]
             if row in removed:
@@ -209,13 +256,41 @@ def _outcomes(
                 fate = {"outcome": "kept"}
             else:
                 fate = {"outcome": f"not decided yet: run corpus dedup {home.quoted}"}
-            yield _record(summary.source, record, {**fate, **_held(held, row)})
+            shown = _record(summary.source, record, {**fate, **_held(held, row)})
+            if passages is not None and passages[row].as_py():
+                shown["passages"] = _around(shown["text"], passages[row].as_py())
+            yield shown
 
 
 def _held(held: list[dict[str, Held]], row: int) -> dict[str, object]:
     """What a document holds of test sets, where it holds something."""
     found = held[row] if held else {}
     return {"test_sets": found} if found else {}
+
+
+def _passages(home: Home, recipe: Recipe, summary: Summary) -> pa.ChunkedArray | None:
+    """The repeated passages of a slice's documents; None where its source does not look for any."""
+    if recipe.sources[summary.source].dedup.passages == "off":
+        return None
+    return read_passages(home, summary)
+
+
+def _around(text: str, passages: list[Passage]) -> list[ShownPassage]:
+    """Passages of a text with `AROUND` characters before and after each."""
+    shown: list[ShownPassage] = []
+    for passage in passages:
+        begin, end = passage["begin"], passage["end"]
+        shown.append(
+            {
+                "before": text[max(begin - AROUND, 0) : begin],
+                "text": text[begin:end],
+                "after": text[end : end + AROUND],
+                "documents": passage["documents"],
+                "first": passage["first"],
+                "cut": passage["cut"],
+            }
+        )
+    return shown
 
 
 def _rows(table: pq.ParquetFile, rows: list[int]) -> Iterator[tuple[int, dict[str, object]]]:
@@ -231,27 +306,49 @@ def _rows(table: pq.ParquetFile, rows: list[int]) -> Iterator[tuple[int, dict[st
 
 
 def _add_twin(home: Home, recipe: Recipe, record: Record) -> None:
-    """Add `twin_record` and `difference` to the record of a removed duplicate.
+    """Add `twin_record`, `difference` and `way` to the record of a removed duplicate.
 
     The difference is both texts from their first difference on, as `[-only in the removed-]` and
     `{+only in the kept+}`; empty where the texts are equal.
     """
+    way: list[Step] = []
+    identity: str | None = record["twin"]
+    while identity is not None:
+        found = _document_of(home, recipe, identity)
+        if found is None:
+            return
+
+        summary, row, fields = found
+        record["twin_record"] = _record(summary.source, fields, {})
+        fate = removals(home, recipe, summary).get(row, {})
+        if fate:
+            way.append(cast(Step, {"source": summary.source, "id": identity, **fate}))
+        # A rule may have removed it after all, where documents are compared before the rules.
+        identity = cast("str | None", fate.get("twin"))
+
+    if way:
+        record["way"] = way
+    kept_text = record["twin_record"]["text"]
+    removed, kept = marked(record["text"], kept_text)
+    record["difference"] = []
+    if record["text"] != kept_text:
+        record["difference"] = [
+            f"removed: {_in_line(removed, '[-', '-]')}",
+            f"kept: {_in_line(kept, '{+', '+}')}",
+        ]
+
+
+def _document_of(
+    home: Home, recipe: Recipe, identity: str
+) -> tuple[Summary, int, dict[str, object]] | None:
+    """The slice, row and fields of the document with this id; None where there is none."""
     for summary in _slices(home, recipe, None):
         with open_parquet(home, home.documents(summary.source, summary.slice)) as file:
             ids = file.read(columns=["id"]).column("id")
-            place = pc.index(ids, record["twin"]).as_py()  # -1 where it is in another slice
-            rows = list(_rows(file, [place]))
-        for _, row in rows:
-            twin = _record(summary.source, row, {})
-            removed, kept = marked(record["text"], twin["text"])
-            record["twin_record"] = twin
-            record["difference"] = []
-            if record["text"] != twin["text"]:
-                record["difference"] = [
-                    f"removed: {_in_line(removed, '[-', '-]')}",
-                    f"kept: {_in_line(kept, '{+', '+}')}",
-                ]
-            return
+            place = pc.index(ids, identity).as_py()  # -1 where it is in another slice
+            for row, fields in _rows(file, [place]):
+                return summary, row, fields
+    return None
 
 
 def _in_line(segments: Iterable[Segment], before: str, after: str) -> str:

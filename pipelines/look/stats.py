@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from corpora.quality.reasons import NOT_PAGES
 from pipelines.home.decisions import (
+    DUPLICATE_STAGES,
     REMOVING_STAGES,
     current,
     removed_by_rule,
@@ -19,6 +20,7 @@ from pipelines.home.decisions import (
 )
 from pipelines.home.layout import (
     CONCLUSION,
+    EMIT,
     INGEST,
     RULES,
     SHARDS,
@@ -34,7 +36,7 @@ from shards.storage import files
 
 SCHEMA_VERSION = 1
 
-COUNTED = (INGEST, *REMOVING_STAGES, TOKENIZER, TOKENIZE, SHARDS)
+COUNTED = (INGEST, *REMOVING_STAGES[:-1], TOKENIZER, TOKENIZE, SHARDS)
 """Folders of summaries whose slices are counted, in the order of a build."""
 
 READS_ARCHIVES = ("cc_news", "openwebtext", "stories")
@@ -129,7 +131,7 @@ class Stats:
 
 def stats(home: Home, recipe: Recipe) -> Stats:
     """Sum up the summaries of a home."""
-    deduplicating = [stage for stage in removing_stages(recipe) if stage != RULES]
+    deduplicating = [stage for stage in removing_stages(recipe) if stage in DUPLICATE_STAGES]
     overlap: Overlap = {stage: {} for stage in deduplicating}
     sources = {name: source_stats(home, recipe, name, overlap) for name in recipe.sources}
     total = _total(list(sources.values()))
@@ -171,7 +173,14 @@ def source_stats(
 
     removed: dict[str, int | None] = dict.fromkeys(stages)
     for stage in stages:
-        if ingested and len(found[stage]) == len(ingested):  # else not every slice is decided
+        if stage == EMIT:
+            others = [removed[other] for other in stages[:-1]]
+            if ingested and None not in others:
+                read = bulk(home)
+                removed[EMIT] = sum(
+                    removed_count(home, recipe, EMIT, summary, read) for summary in ingested
+                )
+        elif ingested and len(found[stage]) == len(ingested):  # else not every slice is decided
             removed[stage] = _removed(home, recipe, stage, ingested, found[stage])
 
     # the rules are reckoned from the measures: reading all summaries at once saves a read per slice

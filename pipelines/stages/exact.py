@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -52,7 +53,7 @@ from shards.storage import files
 
 KEYS = "keys"
 
-VERSION = 3
+VERSION = 4
 
 DECISION_VERSION = 4
 """Of what `decide` removes and `mark` writes."""
@@ -61,7 +62,7 @@ PARTITION_RECORDS = 2_000_000
 """About how many records meet in one group: 64 MB."""
 
 RECORD = np.dtype([("key", "<u8"), ("order", "<u8"), ("slice", "<u4"), ("row", "<u4")])
-"""What crosses the first shuffle. `order` is the priority of the source, then crawl time, null
+"""What crosses the first shuffle. `order` is the priority of the source, then `dedup.keep`, null
 last; (slice, row) are the slice's place in the order of all slices and the document's row, which
 are the rest of the survivor order. A record of the document's address has `OF_ADDRESS` added to its
 row."""
@@ -82,7 +83,7 @@ twin's id."""
 KEYS_SCHEMA = pa.schema(
     [
         ("id", pa.string()),
-        ("crawled", pa.int64()),
+        ("order", pa.int64()),
         ("digest", pa.binary(16)),
         ("address", pa.binary(16)),
     ]
@@ -129,6 +130,7 @@ def tasks(home: Home, recipe: Recipe) -> list[Task]:
             stage=VERSION,
             packages=packages,
             by_address=recipe.dedup.by_address,
+            keep=recipe.dedup.keep,
             documents=summary.output,
         )
         task = Task(
@@ -150,14 +152,15 @@ def keys_address(home: Home, recipe: Recipe, task: SliceTask) -> str:
 
 
 def write_keys(home: Home, recipe: Recipe, task: Task, output: files.Output) -> Result:
-    """Write what the comparison needs of each document: id, crawl time, digests of folded text and
-    of the address (null for what is no page)."""
+    """Write what the comparison needs of each document: id, place in the survivor order within its
+    source, digests of folded text and of the address (null for what is no page)."""
     by_address = recipe.dedup.by_address
     documents = task.ingested.counts["documents"]
 
     with pq.ParquetWriter(output, KEYS_SCHEMA, compression="zstd") as writer:
         for first, table in row_groups(home, task.ingested, ("id", "text", "crawled", "url")):
-            digests = [exact_digest(text.as_py()) for text in table.column("text")]
+            texts = table.column("text").to_pylist()
+            digests = [exact_digest(text) for text in texts]
             crawled = table.column("crawled").cast(pa.timestamp("s", "UTC")).cast(pa.int64())
             addresses: list[bytes | None] = []
 
@@ -167,7 +170,7 @@ def write_keys(home: Home, recipe: Recipe, task: Task, output: files.Output) -> 
 
             columns = [
                 table.column("id"),
-                crawled,
+                _within_source(crawled, texts, recipe),
                 pa.array(digests, pa.binary(16)),
                 pa.array(addresses, pa.binary(16)),
             ]
@@ -176,6 +179,13 @@ def write_keys(home: Home, recipe: Recipe, task: Task, output: files.Output) -> 
             tick(rows, task.size * rows // max(documents, 1))
 
     return Result(counts={"documents": documents}, inputs=(task.ingested.output,))
+
+
+def _within_source(crawled: pa.ChunkedArray, texts: list[str], recipe: Recipe) -> pa.Array:
+    """(D,) numbers that sort as `dedup.keep` asks, from crawl times in seconds; null last."""
+    if recipe.dedup.keep == "longest":
+        return pa.array([-len(text.encode()) for text in texts], pa.int64())
+    return pc.negate(crawled) if recipe.dedup.keep == "newest" else crawled
 
 
 def address_digest(url: str) -> bytes:
@@ -200,15 +210,15 @@ def blocks(task: Task) -> Iterator[tuple[int, bytes]]:
     """(partition, packed `RECORD`s and after them the rests of their digests) of a slice whose keys
     are written; only of documents that the stages before keep."""
     home, recipe = task_home(task)
-    table = _read_keys(home, recipe, task, ["crawled", "digest", "address"])
+    table = _read_keys(home, recipe, task, ["order", "digest", "address"])
     kept = kept_rows(home, recipe, task.ingested, before=EXACT)
 
     records = np.zeros(table.num_rows, RECORD)
     words = _digest_words(table.column("digest"))
-    # The survivor order in one number: priority, then time; slice and row settle the rest.
+    # The survivor order in one number: priority, then `keep`; slice and row settle the rest.
     priority = np.uint64(recipe.dedup.priority.index(task.source) << 56)
     records["key"] = words[:, 0]
-    records["order"] = priority | _time_order(table.column("crawled"))
+    records["order"] = priority | _unsigned(table.column("order"))
     records["slice"] = task.index
     records["row"] = np.arange(table.num_rows, dtype=np.uint32)
 
@@ -232,11 +242,11 @@ def blocks(task: Task) -> Iterator[tuple[int, bytes]]:
             yield number, records[chosen].tobytes() + rests[chosen].tobytes()
 
 
-def _time_order(crawled: pa.ChunkedArray) -> NDArray[np.uint64]:
-    """(D,) crawl times as 56 bits that sort in time, unknown last."""
-    seconds: NDArray[np.int64] = crawled.fill_null(0).to_numpy().astype(np.int64) + (1 << 40)
-    seconds[crawled.is_null().to_numpy()] = (1 << 56) - 1
-    return seconds.astype(np.uint64)
+def _unsigned(order: pa.ChunkedArray) -> NDArray[np.uint64]:
+    """(D,) places in the survivor order as 56 bits, null last."""
+    numbers: NDArray[np.int64] = order.fill_null(0).to_numpy().astype(np.int64) + (1 << 40)
+    numbers[order.is_null().to_numpy()] = (1 << 56) - 1
+    return numbers.astype(np.uint64)
 
 
 def decide(packed: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
@@ -440,6 +450,8 @@ def guard(home: Home, recipe: Recipe, say: Say) -> None:
     the rules leave of it. Raises `UserError` (exit 1)."""
     slices, read = ordered_slices(home, recipe), bulk(home)
     for name in recipe.sources:
+        if not recipe.sources[name].emit:
+            continue
         decided = summaries(home, EXACT, name)
         documents, removed = total(decided, "documents"), total(decided, "removed")
 

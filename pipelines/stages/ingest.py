@@ -6,7 +6,6 @@ one document.
 
 import dataclasses
 import datetime
-import functools
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +20,7 @@ from corpora.document import (
     Findings,
     NotPage,
     Outcome,
+    PiiConfig,
     Refusal,
     Reject,
     Slice,
@@ -28,8 +28,11 @@ from corpora.document import (
     document_id,
 )
 from corpora.sources import load_source, survey_of
+from corpora.text import mojibake
+from corpora.text import pii as personal_data
 from corpora.text.normalise import normalise
 from pipelines.home.documents import DOCUMENT_SCHEMA, REJECT_SCHEMA
+from pipelines.home.inputs import INPUTS, note_inputs
 from pipelines.home.layout import CONCLUSION, INGEST, SURVEY, Home
 from pipelines.home.set_aside import complain_of_aside
 from pipelines.home.summaries import Summary, prune, read_summary, summaries
@@ -50,7 +53,7 @@ from pipelines.wording import apart, several
 from shards.errors import UserError
 from shards.storage import files
 
-VERSION = 2
+VERSION = 3
 
 ROW_GROUP_BYTES = 16_000_000
 """Text that is held and written together."""
@@ -78,7 +81,7 @@ def plan(
     tasks = []
     for name, options in recipe.sources.items():
         if options.ftfy:
-            ftfy_fix()
+            mojibake.mender()
 
         # The survey decides which records are read, so a new conclusion redoes the source.
         depends: dict[str, Any] = {"stage": VERSION}
@@ -95,7 +98,7 @@ def plan(
         tasks += plan_slices(home, recipe, Reading(name, pieces, depends))
 
     wanted = {(task.source, task.name) for task in tasks}
-    prune(home, INGEST, wanted, ("documents", "rejects"))
+    prune(home, INGEST, wanted, ("documents", "rejects", f"work/{INPUTS}"))
     return tasks
 
 
@@ -146,7 +149,7 @@ def read(home: Home, recipe: Recipe, task: SourceTask, output: files.Output) -> 
     """Read every record of one slice; documents go to `output`, rejects to a file beside it."""
     source = task.source
     options = recipe.sources[source]
-    mend = ftfy_fix() if options.ftfy else None
+    mend = mojibake.mender() if options.ftfy else None
     counts = Counter[str](records=0, documents=0, bytes=0)
     rejects, not_pages, marks = Counter[str](), Counter[str](), Counter[str]()
     reached = bytes_until(task.slice)
@@ -184,6 +187,7 @@ def read(home: Home, recipe: Recipe, task: SourceTask, output: files.Output) -> 
             if counts["records"] == recipe.limit:
                 break
 
+    note_inputs(home, source, task.name, dict(task.identities))
     return Result(
         counts=dict(counts),
         rejects=dict(sorted(rejects.items())),
@@ -213,28 +217,6 @@ def _in_order(source: str, last: tuple[str, int] | None, key: tuple[str, int]) -
     return key
 
 
-def ftfy_fix() -> Callable[[str], str]:
-    """ftfy's `fix_text`, for encodings and broken escapes alone: quotes and the rest stay.
-
-    Raises `UserError` (exit 3) where the package is not installed.
-    """
-    try:
-        import ftfy
-    except ImportError:
-        raise UserError(
-            "ftfy = true needs the package ftfy", "pip install '.[ftfy]' in the checkout", 3
-        ) from None
-
-    config = ftfy.TextFixerConfig(
-        unescape_html=False,
-        uncurl_quotes=False,
-        fix_latin_ligatures=False,
-        fix_character_width=False,
-        normalization=None,
-    )
-    return functools.partial(ftfy.fix_text, config=config)
-
-
 def _normalised(
     record: Outcome, options: SourceOptions, mend: Callable[[str], str] | None = None
 ) -> Outcome:
@@ -252,7 +234,29 @@ def _normalised(
         refusal = Refusal("too_large", f"over {MAX_DOCUMENT_BYTES} bytes", text[:REJECT_TEXT])
         return refusal.at(record.path, record.position, record.url)
 
-    return dataclasses.replace(record, text=text, language=options.language_of(record.language))
+    record = dataclasses.replace(record, text=text, language=options.language_of(record.language))
+    return _without_personal_data(record, options.pii)
+
+
+def _without_personal_data(record: Document, pii: PiiConfig) -> Document:
+    """The document with its personal data counted and, where asked, masked."""
+    if not (pii.count or pii.mask):
+        return record
+    found = personal_data.find(record.text, pii.kinds)
+    if not found:
+        return record
+
+    examples: dict[str, str] = {}
+    for one in found:
+        examples.setdefault(one.kind, personal_data.example(record.text[one.begin : one.end]))
+    counts = dict(sorted(Counter(one.kind for one in found).items()))
+    told = {"counts": counts, "examples": examples}
+    return dataclasses.replace(
+        record,
+        text=personal_data.masked(record.text, found) if pii.mask else record.text,
+        extra={**record.extra, "pii": told},
+        marks=(*record.marks, *(f"pii_{kind}" for kind in counts)),
+    )
 
 
 def _document_row(source: str, document: Document) -> tuple[Any, ...]:
@@ -372,6 +376,7 @@ def _account_source(job: Job, name: str, found: list[Summary]) -> None:
         more = f" and {others} other marks: corpus stats {job.home.quoted}" if others else ""
         job.say(f"ingest {name}: of the documents{listed(named)}{more}")
 
+    _warn_of_unread(job, name, rejects, pages)
     if not_pages and not pages:
         job.say(
             f"warning: {name}: its archives hold no response; WET archives are read by "
@@ -381,6 +386,17 @@ def _account_source(job: Job, name: str, found: list[Summary]) -> None:
     elif records and not documents and set(rejects) <= UNREADABLE:
         job.say(
             f"warning: {name}: nothing in its {several(len(found), 'slice')} could be read; "
+            f"corpus show {job.home.quoted} --rejects --source {name}"
+        )
+
+
+def _warn_of_unread(job: Job, name: str, rejects: dict[str, int], records: int) -> None:
+    """Warn where most records of a source are files that it cannot read."""
+    unread = rejects.get("unknown_format", 0)
+    if records > unread > records - unread:
+        job.say(
+            f"warning: {name}: {several(unread, 'file')} of a format that kind = "
+            f'"{job.recipe.sources[name].kind}" does not read; '
             f"corpus show {job.home.quoted} --rejects --source {name}"
         )
 

@@ -7,7 +7,6 @@ threshold reads no text again. Memory is one row group.
 """
 
 import datetime
-import functools
 import importlib
 import json
 import math
@@ -50,7 +49,7 @@ from shards.storage import files
 if TYPE_CHECKING:  # numba is not loaded where no test set is asked for
     from corpora.contamination.passages import Passages
 
-VERSION = 1
+VERSION = 2
 
 COLUMNS = ("english", *RECORD_MEASURES[1:], *LIST_MEASURES, *MEASURES)
 """The measures that every text gets, in the order of the file."""
@@ -121,7 +120,6 @@ def _settings(rules: RulesConfig, vocabulary: str | None) -> dict[str, Any]:
     return settings
 
 
-@functools.lru_cache(maxsize=4)
 def _test_sets_digest(test_sets: tuple[str, ...], words: int) -> list[str | int]:
     """What decides which passages are looked for."""
     from corpora.contamination.passages import VERSION as PASSAGES_VERSION

@@ -10,6 +10,7 @@ from typing import Any
 from corpora.document import Part, Slice, SourceOptions, slice_names
 from corpora.sources import load_source, module_file
 from pipelines.home.fingerprints import fingerprint, package_versions
+from pipelines.home.inputs import Seen, identity_now, is_local, seen_inputs
 from pipelines.home.layout import INGEST, Home, recipe_key
 from pipelines.home.summaries import Summary, summaries
 from pipelines.recipe import Recipe
@@ -27,6 +28,8 @@ class SourceTask:
     source: str
     slice: Slice
     fingerprint: str
+    identities: tuple[tuple[str, str], ...] = ()
+    """(address, identity) of its local files."""
 
     @property
     def name(self) -> str:
@@ -72,7 +75,7 @@ def plan_slices(home: Home, recipe: Recipe, reading: Reading) -> list[SourceTask
     else:
         slices = keep_cuts(slices, summaries(home, INGEST, reading.source))
 
-    identities = _identities(slices)
+    identities = _identities(slices, seen_inputs(home, reading.source))
     options = recipe.sources[reading.source]
     # In two parts: that of the source costs more, and is the same for all of its slices.
     of_source = fingerprint(**reading.depends, **source_parts(recipe, options, reading.ignores))
@@ -87,6 +90,9 @@ def plan_slices(home: Home, recipe: Recipe, reading: Reading) -> list[SourceTask
             source=reading.source,
             slice=piece,
             fingerprint=f"{of_source} {of_slice}",
+            identities=tuple(
+                (part.address, identities[part.address]) for part in piece.parts if is_local(part)
+            ),
         )
         tasks.append(task)
 
@@ -207,18 +213,23 @@ def addresses_in(options: SourceOptions, name: str) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else tuple(value or ())
 
 
-def _identities(slices: list[Slice]) -> dict[str, str]:
+def _identities(slices: list[Slice], seen: dict[str, Seen]) -> dict[str, str]:
     """Address -> identity of its content, for every input file, each asked for once."""
     by_address = {part.address: part for part in _parts(slices)}
     # On an object store each identity is a request, so they are asked for side by side.
     addresses, parts = list(by_address), list(by_address.values())
     root = addresses[0] if addresses else ""
-    return dict(zip(addresses, files.each(root, _identity, parts)))
+
+    def identity(part: Part) -> str:
+        return _identity(part, seen.get(part.address))
+
+    return dict(zip(addresses, files.each(root, identity, parts)))
 
 
-def _identity(part: Part) -> str:
+def _identity(part: Part, seen: Seen | None) -> str:
     try:
-        return files.identity(part.address, part.size)
+        ends = files.identity(part.address, part.size)
+        return identity_now(part, ends, seen) if is_local(part) else ends
     except (OSError, UnicodeError) as error:  # the stage that reads it makes the reject
         return f"unreadable: {type(error).__name__}"
 

@@ -1,6 +1,6 @@
 """The table of stages, in the order of a build. A new stage is one file and one entry here."""
 
-from pipelines.stages import exact, ingest, rules, survey, tokenize, train_tokenizer
+from pipelines.stages import exact, ingest, passages, rules, survey, tokenize, train_tokenizer
 from pipelines.stages.near import stage as near
 from pipelines.stages.stage import Stage
 
@@ -9,6 +9,7 @@ STAGES: tuple[Stage, ...] = (
     ingest.STAGE,
     rules.STAGE,
     exact.STAGE,
+    passages.STAGE,
     near.STAGE,
     train_tokenizer.STAGE,
     tokenize.STAGE,

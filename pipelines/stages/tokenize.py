@@ -13,14 +13,15 @@ from functools import lru_cache
 import numpy as np
 import pyarrow as pa
 
+from corpora.text.language_codes import UNKNOWN
 from pipelines.chance import chance
+from pipelines.home.cuts import text_groups
 from pipelines.home.decisions import (
     attribute_digests,
     kept_rows,
     removed_count,
     removing_stages,
 )
-from pipelines.home.documents import row_groups
 from pipelines.home.fingerprints import fingerprint, package_versions
 from pipelines.home.layout import INGEST, SHARDS, TOKENIZE, TOKENIZER, Home, recipe_key
 from pipelines.home.summaries import (
@@ -130,7 +131,8 @@ def tokenize(home: Home, recipe: Recipe, task: Task, output: files.Output) -> Re
         counts["unknown"] = 0
 
     with pa.ipc.new_file(output, schema) as writer:
-        for first, group in row_groups(home, task.ingested, ("id", "text", "language")):
+        columns = ("id", "text", "language")
+        for first, group in text_groups(home, recipe, task.ingested, columns):
             rows = first + group.num_rows
             tick(rows, task.size * rows // max(documents, 1))
 
@@ -140,7 +142,10 @@ def tokenize(home: Home, recipe: Recipe, task: Task, output: files.Output) -> Re
                 continue
 
             texts = table.column("text").to_pylist()
-            languages = [found or language for found in table.column("language").to_pylist()]
+            languages = [
+                language if found in (None, UNKNOWN) else found
+                for found in table.column("language").to_pylist()
+            ]
             identities = table.column("id").to_pylist()
             sentences = [
                 split_sentences(text, code, recipe.shards.whitespace)

@@ -22,8 +22,8 @@ import pyarrow.parquet as pq
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from pipelines.chance import CHANCES, chance
+from pipelines.home.cuts import text_groups
 from pipelines.home.decisions import attribute_digests, kept_rows
-from pipelines.home.documents import row_groups
 from pipelines.home.fingerprints import fingerprint, package_versions
 from pipelines.home.layout import TOKENIZER, Home, recipe_key
 from pipelines.home.set_aside import slices_aside
@@ -147,7 +147,7 @@ def sample(home: Home, recipe: Recipe, task: SampleTask, output: files.Output) -
     documents = size = 0
 
     with pq.ParquetWriter(output, SAMPLE_SCHEMA, compression="zstd") as writer:
-        for first, table in row_groups(home, task.ingested, ("id", "text")):
+        for first, table in text_groups(home, recipe, task.ingested, ("id", "text")):
             # A document is in the sample by its id alone, whatever the slices are.
             texts = []
             identities = table.column("id").to_pylist()
@@ -348,7 +348,7 @@ def _nearest_to_the_sample(home: Home, recipe: Recipe) -> str | None:
     slices = training(home, recipe).slices
     for number, summary in enumerate(slices):
         kept = kept_rows(home, recipe, summary)
-        for first, table in row_groups(home, summary, ("id", "text")):
+        for first, table in text_groups(home, recipe, summary, ("id", "text")):
             tick(number, 0)
             for row, identity in enumerate(table.column("id").to_pylist(), first):
                 draw = chance(recipe.seed, "tokenizer", identity)

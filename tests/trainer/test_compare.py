@@ -198,7 +198,8 @@ def test_rows_of_16_gb_show_the_base_alone(small: Path, tmp_path: Path) -> None:
 
 def test_layout(tmp_path: Path) -> None:
     def result(row: Row, found: list[float], *errors: str) -> RowResult:
-        return compare.row_result(row, BATCHES, found, list(errors))
+        trained = compare.Trained(found, list(errors), {})
+        return compare.row_result(row, BATCHES, trained)
 
     results = [
         result(BATCHES.rows[0], [11.0, 10.0, 13.5]),

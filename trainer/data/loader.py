@@ -85,6 +85,19 @@ class MicroBatch:
             found = found._replace(left=self.left, right=self.right, offset=self.offset)
         return found
 
+    def to(self, device: torch.device, step: int = 1) -> Batch:
+        """The same tensors on the device with their layout (see `layout.lay_out` for `step`); on a
+        CPU those of the buffer."""
+        batch = self.batch().laid_out(step)
+        if device.type == "cpu" or batch.layout is None:
+            return batch
+
+        moved: dict[str, torch.Tensor] = {}
+        for name, tensor in batch._asdict().items():
+            if isinstance(tensor, torch.Tensor):
+                moved[name] = tensor.to(device, non_blocking=True)
+        return Batch(**moved, layout=batch.layout.to(device))
+
 
 # The tensors that hold one number per masked token, and are flat for the model.
 PER_MASK = ("places", "labels", "left", "right", "offset")
@@ -162,6 +175,7 @@ class Loader:
         micro = self.share.micro
         arrays = arrays_of(buffer, self.masker, micro)
         epochs, samples = self.order.samples(place, micro)
+        self.masker.data.refuse_cut(epochs, samples)
         buffer.masked = self.masker.fill(epochs, samples, arrays)
         buffer.tokens = int(arrays.lengths.sum())
 

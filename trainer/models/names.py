@@ -1,6 +1,7 @@
 """The published names of the weights, by family: those of RobertaForMaskedLM, and of
-BertForPreTraining (BertForMaskedLM without the head of the next sentence) in transformers. The span
-head of a BERT is named as in SpanBERT's own code.
+BertForPreTraining (BertForMaskedLM without the head of the next sentence) in transformers, and of
+the classes for sequence classification, question answering and multiple choice. The span head of a
+BERT is named as in SpanBERT's own code.
 
 Every file that holds weights or moments uses these names; the code has names of its own.
 """
@@ -34,6 +35,13 @@ HEADS = {
         "next.pooler": "roberta.pooler.dense",
         "next.classes": "seq_relationship",
         "span": "span_head",
+        "classify.dense": "classifier.dense",
+        "classify.out": "classifier.out_proj",
+        "choose.dense": "roberta.pooler.dense",
+        "choose.out": "classifier",
+        "answer.out": "qa_outputs",
+        "answerable.dense": "answerable.dense",
+        "answerable.out": "answerable.out_proj",
     },
     "bert": {
         "encoder": "bert",
@@ -48,6 +56,13 @@ HEADS = {
         "span.norm1": "cls.pair_target_predictions.mlp_layer_norm.layer_norm1",
         "span.dense2": "cls.pair_target_predictions.mlp_layer_norm.linear2",
         "span.norm2": "cls.pair_target_predictions.mlp_layer_norm.layer_norm2",
+        "classify.dense": "bert.pooler.dense",
+        "classify.out": "classifier",
+        "choose.dense": "bert.pooler.dense",
+        "choose.out": "classifier",
+        "answer.out": "qa_outputs",
+        "answerable.dense": "answerable.dense",
+        "answerable.out": "answerable.out_proj",
     },
 }
 

@@ -20,22 +20,34 @@ from trainer.models.names import WORDS, published_name
 PARTS = ("query", "key", "value")
 
 
-class PretrainingModel(nn.Module):
-    """An encoder with the head of the masked tokens, and those of the other objectives where the
-    configuration has them."""
+class EncoderModel(nn.Module):
+    """An encoder, under whatever heads; the base of the models for pretraining and for tasks."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
         self.encoder = Encoder(config)
-        self.masked = MaskedHead(config)
-        self.next = NextSentenceHead(config) if config.next_head else None
-        self.span = SpanHead(config) if config.span_head else None
 
         # fairseq has no token types: the row of a RoBERTa stays zero, or as imported. It is
         # exported but never trained.
         if config.family == "roberta":
             self.encoder.embeddings.token_type_embeddings.weight.requires_grad_(False)
+
+    @property
+    def words(self) -> Tensor:
+        """The word embeddings (V rounded up, H)."""
+        return self.encoder.embeddings.word_embeddings.weight
+
+
+class PretrainingModel(EncoderModel):
+    """An encoder with the head of the masked tokens, and those of the other objectives where the
+    configuration has them."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__(config)
+        self.masked = MaskedHead(config)
+        self.next = NextSentenceHead(config) if config.next_head else None
+        self.span = SpanHead(config) if config.span_head else None
 
     def forward(self, ids_BT: Tensor, places_M: Tensor, lengths_BS: Tensor | None = None) -> Tensor:
         """Logits (M, V rounded up) of the masked tokens at flat places of the batch; those of a
@@ -46,11 +58,6 @@ class PretrainingModel(nn.Module):
         layout = self.encoder.lay_out(ids_BT, lengths_BS)
         hidden = self.encoder.line(ids_BT, layout)
         return self.masked_logits(hidden, layout.pack(places_M, ids_BT.shape[1]))
-
-    @property
-    def words(self) -> Tensor:
-        """The word embeddings (V rounded up, H)."""
-        return self.encoder.embeddings.word_embeddings.weight
 
     def masked_logits(self, hidden: Tensor, places_M: Tensor) -> Tensor:
         """Logits (M, V rounded up) for the tokens at these places of `hidden`, (N, H), or (B, T, H)
@@ -89,15 +96,21 @@ def pick(hidden: Tensor, places_M: Tensor) -> Tensor:
 
 @torch.no_grad()
 def build(config: ModelConfig, seed: int) -> PretrainingModel:
-    """A new model on the CPU in fp32: matrices from a normal distribution with deviation 0.02 (as
-    `config.init` says), biases and a RoBERTa's token type 0, LayerNorm 1.
-
-    Each tensor comes from its own key, so the weights do not depend on the order of the draws.
-    """
+    """A new model on the CPU in fp32, see `draw_weights`."""
     with torch.device("meta"):
         model = PretrainingModel(config)
     model = model.to_empty(device="cpu")
+    draw_weights(model, config, seed)
+    return model
 
+
+@torch.no_grad()
+def draw_weights(model: EncoderModel, config: ModelConfig, seed: int) -> None:
+    """Give every weight of a model its first value: matrices from a normal distribution with
+    deviation 0.02 (as `config.init` says), biases and a RoBERTa's token type 0, LayerNorm 1.
+
+    Each tensor comes from its own key, so the weights do not depend on the order of the draws.
+    """
     for number, weight in enumerate(weights_of(model)):
         # torch takes seeds of 63 bits.
         generator = torch.Generator().manual_seed(int(make_key(seed, WEIGHTS, 0, number)) >> 1)
@@ -119,7 +132,6 @@ def build(config: ModelConfig, seed: int) -> PretrainingModel:
         if table.padding_idx is not None:
             table.weight[table.padding_idx].zero_()
     model.words[config.vocab_size :].zero_()
-    return model
 
 
 def is_norm(name: str) -> bool:
@@ -140,7 +152,7 @@ class Weight(NamedTuple):
         return tensor[self.rows]
 
 
-def weights_of(model: PretrainingModel) -> Iterator[Weight]:
+def weights_of(model: EncoderModel) -> Iterator[Weight]:
     """The weights of a model in the order in which they are numbered, with query, key and value
     apart, and without the rows beyond the vocabulary."""
     named = dict(model.named_parameters())
@@ -159,13 +171,13 @@ def weights_of(model: PretrainingModel) -> Iterator[Weight]:
                 yield Weight(f"{own}.bias", named[f"{module}.bias"], rows)
 
 
-def published_weights(model: PretrainingModel) -> Iterator[tuple[str, Weight]]:
+def published_weights(model: EncoderModel) -> Iterator[tuple[str, Weight]]:
     """The weights by their published names."""
     for weight in weights_of(model):
         yield published_name(weight.name, model.config), weight
 
 
-def published_state(model: PretrainingModel) -> dict[str, Tensor]:
+def published_state(model: EncoderModel) -> dict[str, Tensor]:
     """The weights by their published names and shapes, without the rows beyond the vocabulary.
 
     The tensors are views, not copies.
@@ -174,7 +186,7 @@ def published_state(model: PretrainingModel) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def load_published(model: PretrainingModel, state: dict[str, Tensor]) -> None:
+def load_published(model: EncoderModel, state: dict[str, Tensor]) -> None:
     """Copy published weights into the model, exactly.
 
     `state` must hold every weight (`weight_files.read_weights`). Raises `ValueError` for a shape

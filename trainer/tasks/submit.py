@@ -34,8 +34,8 @@ TEST_ROWS = {
     "WNLI": (146,),
     "AX": (1_104,),
 }
-"""The files of the zip, and the rows of GLUE's test sets. QNLI's was exchanged in January 2019 for a
-shorter one."""
+"""The files of the zip, and the rows of GLUE's test sets. QNLI's was exchanged in January 2019 for
+a shorter one."""
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The time of every member of the zip, so that equal predictions give equal bytes."""

@@ -129,7 +129,7 @@ class Side:
 class Pair:
     """A removed document and the one kept in its place.
 
-    `kind`: of the likeness (text, address, near, contained); `score`: their similarity.
+    `kind`: of the likeness (text, address, near, contained, contains); `score`: their similarity.
     """
 
     stage: str

@@ -6,6 +6,7 @@ distributions.
 """
 
 import datetime
+import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -53,6 +54,11 @@ from shards.manifest import Manifest, ShardEntry, TokenizerInfo, read_manifest
 from shards.storage import files
 
 SCHEMA_VERSION = 1
+
+PII = "pii_"
+"""The beginning of the marks of personal data."""
+
+PII_EXAMPLES = 5
 
 MAX_SHARDS = 200
 """Shards that are listed."""
@@ -137,6 +143,15 @@ class Hosts:
 
     different: int
     rows: list[ValueCount]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PersonalData:
+    """How many documents hold personal data of a kind, and some of it, masked."""
+
+    kind: str
+    documents: int
+    examples: list[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -230,6 +245,7 @@ class ReportFigures:
     similarity: list[Similarity]
     overlap: OverlapFigures
     hosts: Hosts
+    personal_data: list[PersonalData]
     dates: Dates
     tokens: Tokens
     stages: list[StageCost]
@@ -251,7 +267,7 @@ def figures(home: Home, recipe: Recipe) -> ReportFigures:
     is_ready = {(summary.source, summary.slice) for summary in ready}
     # what is not decided yet counts as kept, and `state` says so
     found = distributions(home, recipe, slices, is_ready)
-    spots = _spots_of_kept(home, slices, verdicts)
+    spots = _spots_of_kept(home, recipe, slices, verdicts)
     manifest = _read_manifest(home)
 
     return ReportFigures(
@@ -281,6 +297,7 @@ def figures(home: Home, recipe: Recipe) -> ReportFigures:
         similarity=verdicts.similarity(),
         overlap=_overlap(list(recipe.sources), counts.overlap, verdicts.duplicates),
         hosts=Hosts(different=len(found.hosts.values()), rows=found.hosts.rows("host", HOSTS)),
+        personal_data=_personal_data(home, slices),
         dates=Dates(published=_by_time(found.published), crawled=_by_time(found.crawled)),
         tokens=_tokens(manifest, found),
         stages=read_figures(home),
@@ -406,15 +423,81 @@ def _reasons_of_removed(home: Home, verdicts: Verdicts) -> list[Reason]:
     ]
 
 
-def _spots_of_kept(home: Home, slices: list[Summary], verdicts: Verdicts) -> dict[str, Spot]:
-    """Where the documents are that were kept in place of the candidates, by id."""
-    ids: set[bytes] = set()
+def _personal_data(home: Home, slices: list[Summary]) -> list[PersonalData]:
+    """The kinds of personal data that ingest counted, with the first examples of each."""
+    counts = Counter[str]()
+    examples: dict[str, list[str]] = {}
+    for summary in slices:
+        here = {mark: count for mark, count in summary.marks.items() if mark.startswith(PII)}
+        counts.update(here)
+        # Only slices that have what is still wanted are read.
+        if any(len(examples.get(mark, [])) < PII_EXAMPLES for mark in here):
+            for table in document_tables(home, summary, ["extra"]):
+                _add_examples(examples, table.column("extra").to_pylist())
+
+    return [
+        PersonalData(kind=mark.removeprefix(PII), documents=count, examples=examples.get(mark, []))
+        for mark, count in sorted(counts.items())
+    ]
+
+
+def _add_examples(examples: dict[str, list[str]], extras: list[str]) -> None:
+    for extra in extras:
+        if '"pii"' not in extra:
+            continue
+        told = json.loads(extra).get("pii")
+        # The user's own data may have a key of this name.
+        if not isinstance(told, dict) or not isinstance(told.get("examples"), dict):
+            continue
+        for kind, example in told["examples"].items():
+            of_kind = examples.setdefault(f"{PII}{kind}", [])
+            if len(of_kind) < PII_EXAMPLES:
+                of_kind.append(str(example))
+
+
+def _spots_of_kept(
+    home: Home, recipe: Recipe, slices: list[Summary], verdicts: Verdicts
+) -> dict[str, Spot]:
+    """Where the documents are that are there in place of the candidates, by the id of the twin that
+    a candidate names: where that twin was removed by a later stage, its own twin, and so on."""
+    ids: set[str] = set()
     for candidates in verdicts.candidates.values():
-        ids.update(candidate.twin.encode() for candidate in candidates if candidate.twin)
+        ids.update(candidate.twin for candidate in candidates if candidate.twin)
+
+    spots = _spots(home, slices, ids)
+    for _ in removing_stages(recipe):
+        twins = _twins_of(home, recipe, slices, spots)
+        there = _spots(home, slices, set(twins.values()))
+        for identity, twin in twins.items():
+            if twin in there:
+                spots[identity] = there[twin]
+    return spots
+
+
+def _twins_of(
+    home: Home, recipe: Recipe, slices: list[Summary], spots: dict[str, Spot]
+) -> dict[str, str]:
+    """Those of the named documents that were removed as duplicates, and the ids of their twins."""
+    found = {}
+    for summary in slices:
+        here = {
+            spot[2]: name
+            for name, spot in spots.items()
+            if spot[:2] == (summary.source, summary.slice)
+        }
+        if here and decided(home, recipe, summary):
+            twins = fates(home, recipe, summary).column("twin").take(pa.array(list(here)))
+            named = zip(here.values(), twins.to_pylist())
+            found.update((name, twin) for name, twin in named if twin is not None)
+    return found
+
+
+def _spots(home: Home, slices: list[Summary], ids: set[str]) -> dict[str, Spot]:
+    """Where the documents with these ids are."""
     if not ids:
         return {}
 
-    wanted = np.array(sorted(ids), "S32")
+    wanted = np.array(sorted(identity.encode() for identity in ids), "S32")
     found: dict[str, Spot] = {}
     for summary in slices:
         begin = 0

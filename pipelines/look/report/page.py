@@ -10,7 +10,7 @@ import errno
 import functools
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,10 +18,11 @@ import jinja2
 
 from pipelines.home.decisions import REMOVING_STAGES
 from pipelines.home.layout import Home
+from pipelines.home.test_sets import TEST_SET_MARK
 from pipelines.look.report.distributions import Histogram, ValueCount
 from pipelines.look.report.examples import Reason
 from pipelines.look.report.figures import OverlapFigures, ReportFigures, Timeline
-from pipelines.look.stats import SourceStats
+from pipelines.look.stats import SourceStats, Stats
 from pipelines.wording import amount, apart, decimal, duration, json_value, number, share
 from shards import __version__
 from shards.errors import UserError
@@ -265,6 +266,18 @@ class OverlapView:
 
 
 @dataclass(frozen=True)
+class TestSetRow:
+    """Documents of a source that hold a passage of a task's test sets; `of`: all its documents."""
+
+    __test__ = False  # no test of pytest
+
+    source: str
+    task: str
+    documents: int
+    of: int | None
+
+
+@dataclass(frozen=True)
 class View:
     """Everything the template draws."""
 
@@ -278,6 +291,7 @@ class View:
     dates: dict[str, ChartOfDates]
     overlap: OverlapView
     kinds: list[str]
+    test_sets: list[TestSetRow]
 
 
 def _view(figures: ReportFigures) -> View:
@@ -313,7 +327,17 @@ def _view(figures: ReportFigures) -> View:
         },
         overlap=_overlap(figures.overlap),
         kinds=sorted({f"{pair.stage}: {pair.kind}" for pair in figures.pairs}),
+        test_sets=list(_test_sets(stats)),
     )
+
+
+def _test_sets(stats: Stats) -> Iterator[TestSetRow]:
+    """What each source holds of test sets."""
+    for name, row in stats.sources.items():
+        for mark, count in row.marks.items():
+            if mark.startswith(TEST_SET_MARK):
+                task = mark.removeprefix(TEST_SET_MARK)
+                yield TestSetRow(name, task, count, row.documents)
 
 
 def _funnel(name: str, row: SourceStats, stages: list[str]) -> FunnelRow:

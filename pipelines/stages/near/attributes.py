@@ -2,7 +2,6 @@
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,12 +14,12 @@ from pipelines.home.fingerprints import fingerprint
 from pipelines.home.layout import EXACT, NEAR, Home, recipe_key
 from pipelines.home.summaries import SliceTask, Summary, bulk, ordered_slices
 from pipelines.recipe import Recipe
-from pipelines.stages.near.decision import CONTAINED, REMOVAL, decide
-from pipelines.stages.near.groups import DECISION, grouped, write_if_new
+from pipelines.stages.near.decision import CONTAINED, CONTAINS, REMOVAL, decide
+from pipelines.stages.near.groups import DECISION, Packed, grouped, read_list, write_if_new
 from pipelines.stages.stage import Pass, Result
 from shards.storage import files
 
-DECISION_VERSION = 3
+DECISION_VERSION = 4
 """Of which documents are removed, and of what `apply` writes."""
 
 
@@ -48,13 +47,16 @@ def plan(home: Home, recipe: Recipe) -> list[Task]:
         return attribute_digests(home, recipe, summary, before=NEAR, read=read)
 
     digests = iter(files.each(home.root, digests_before, slices))
-    nothing_removed = (np.zeros(0, REMOVAL), np.zeros(0, np.uint16))
+    nothing_removed = (np.zeros(0, REMOVAL), np.zeros(0, np.uint64))
+    names = list(recipe.sources)
+    source_of_group = np.array([names.index(group.source) for group in read_list(home)], np.uint16)
     key = recipe_key(recipe)
     tasks = []
 
     for index, members in enumerate(grouped(slices)):
-        removals, sources = removals_of.get(index, nothing_removed)
-        by_slice: list[NDArray[Any]] = []
+        removals, twin_places = removals_of.get(index, nothing_removed)
+        sources = source_of_group[(twin_places >> np.uint64(32)).astype(np.int64)]
+        by_slice: list[Packed] = []
         row = first = 0
 
         for summary in members:
@@ -105,8 +107,8 @@ def apply(home: Home, recipe: Recipe, task: Task, output: files.Output) -> Resul
 
     for row, score, twin in removals.tolist():
         twin_ids[row] = twin.ljust(16, b"\0").hex()  # numpy's S16 drops trailing zero bytes
-        scores[row] = score % CONTAINED / 1e9
-        kinds[row] = "contained" if score >= CONTAINED else "near"
+        scores[row] = score % CONTAINS / 1e9
+        kinds[row] = _kind(score)
 
     columns = [
         ids,
@@ -129,7 +131,14 @@ def apply(home: Home, recipe: Recipe, task: Task, output: files.Output) -> Resul
     )
 
 
-def _removals(home: Home, recipe: Recipe, task: Task) -> tuple[NDArray[Any], NDArray[np.int64]]:
+def _kind(score: int) -> str:
+    """The kind of duplicate that a removal's score is marked with."""
+    if score & CONTAINED:
+        return "contained"
+    return "contains" if score & CONTAINS else "near"
+
+
+def _removals(home: Home, recipe: Recipe, task: Task) -> tuple[Packed, NDArray[np.int64]]:
     """The `REMOVAL`s of a slice and the numbers of their twins' sources in the recipe."""
     sources = np.repeat(np.arange(len(task.twins_in)), task.twins_in)
     if not len(sources):

@@ -14,6 +14,13 @@ WANTED_CHANCE = 0.98
 """A pair at the threshold is compared with at least this chance."""
 
 
+MOST_SKETCHES = 16
+"""A document of a long run gets at most this many further sketches."""
+
+LONG_WANTED_CHANCE = 0.999
+"""The chance that the second signatures are made for, at the lowest threshold of the scheme."""
+
+
 def band_scheme(threshold: float) -> tuple[int, int]:
     """(bands, rows per band): the most selective scheme in which a pair at the threshold meets with
     a chance of `WANTED_CHANCE`."""
@@ -35,6 +42,22 @@ def lowest_threshold(rows: int) -> float:
         if found_chance(step / 100, BINS // rows, rows) >= WANTED_CHANCE:
             return step / 100
     raise ValueError(f"no threshold for {rows} rows per band")
+
+
+def long_scheme(rows: int) -> tuple[int, int]:
+    """(tables, rows per table) of the second signatures, which documents of long runs get, by the
+    rows per band of the first ones.
+
+    Twice the rows tell pages of one template from near-duplicates. The tables are those of as many
+    sketches as a pair at the lowest threshold of the scheme needs, within `MOST_SKETCHES`.
+    """
+    long_rows = 2 * rows
+    per_sketch = BINS // long_rows
+    threshold = lowest_threshold(rows)
+    for sketches in range(1, MOST_SKETCHES):
+        if found_chance(threshold, sketches * per_sketch, long_rows) >= LONG_WANTED_CHANCE:
+            return sketches * per_sketch, long_rows
+    return MOST_SKETCHES * per_sketch, long_rows
 
 
 def s_curve(bands: int, rows: int) -> str:

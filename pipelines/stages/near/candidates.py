@@ -4,14 +4,14 @@ of those of its documents that are in a pair.
 So the comparison reads no text. Memory is one row group of documents and the pairs of a group.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from pipelines.home.cuts import read_passages, without_passages
 from pipelines.home.documents import open_parquet
 from pipelines.home.fingerprints import fingerprint
 from pipelines.home.layout import Home
@@ -25,11 +25,12 @@ from pipelines.stages.near.groups import (
     VERSION,
     GroupTask,
     Listed,
+    Packed,
     group_tasks,
     grouped,
     read_list,
 )
-from pipelines.stages.near.pairs import LATER, PAIR_ROOM
+from pipelines.stages.near.pairs import LATER, PAIR_ROOM, read_blocks
 from pipelines.stages.stage import Pass, Result
 from shards.storage import files
 
@@ -40,7 +41,9 @@ FACT = np.dtype([("order", "<u4"), ("id", "S16")])
 def plan(home: Home, recipe: Recipe) -> list[GroupTask]:
     """Every group, to gather its pairs and shingles."""
     proposed = [summary.output for summary in summaries(home, PAIRS, "all")]
-    pairs = fingerprint(stage=VERSION, ngram=recipe.dedup.ngram, pairs=proposed)
+    pairs = fingerprint(
+        stage=VERSION, ngram=recipe.dedup.ngram, keep=recipe.dedup.keep, pairs=proposed
+    )
     fingerprints = []
     for members in grouped(ordered_slices(home, recipe)):
         documents = [summary.output for summary in members]
@@ -69,10 +72,11 @@ def gather(home: Home, recipe: Recipe, task: GroupTask, output: files.Output) ->
     words = np.zeros(len(rows), np.uint32)
     ends = np.zeros(len(rows) + 1, np.int64)
 
-    for number, (row, text, order, identity) in enumerate(_documents(home, task, rows)):
+    for number, (row, text, order, identity) in enumerate(_documents(home, recipe, task, rows)):
         shingles = kernels.shingles_of(text, ngram, word_table())
         facts[number] = (order, identity)
-        words[number] = len(shingles) + ngram - 1
+        # Words as in a script with spaces, so that a limit in words means the same in any.
+        words[number] = len(shingles) + ngram - 1 - kernels.spare_letters(text, word_table())
 
         # Sorted sets can be compared by one walk over both.
         shingles.sort()
@@ -92,26 +96,41 @@ def gather(home: Home, recipe: Recipe, task: GroupTask, output: files.Output) ->
 def _own_pairs(home: Home, index: int) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
     """(P, 2) the pairs whose later document is in a group, each once, sorted; and the rows of the
     group that are in any pair."""
-    pairs: NDArray[np.uint64] = np.zeros((0, 2), np.uint64)
     rows: NDArray[np.uint64] = np.zeros(0, np.uint64)
-    blocks, waiting = [pairs], 0
-    groups = len(read_list(home))
 
-    for number, proposed in enumerate(summaries(home, PAIRS, "all")):
-        address = home.work(PAIRS, "all", f"{proposed.slice}.bin")
-        for block in _blocks(address, index, groups):
-            # A pair stands under both of its documents; only its later one counts it.
-            rows = np.union1d(rows, block[:, 0] & np.uint64(0xFFFFFFFF))
-            is_later = block[:, 0] >= np.uint64(LATER)
-            blocks.append(block[is_later] & np.uint64(LATER - 1))
-            waiting += len(blocks[-1])
+    def noted(block: NDArray[np.uint64]) -> NDArray[np.uint64]:
+        nonlocal rows
+        rows = np.union1d(rows, block[:, 0] & np.uint64(0xFFFFFFFF))
+        return block
 
-            if waiting > PAIR_ROOM + len(pairs):  # most pairs come again from other bands
-                pairs = _each_once(blocks)
-                blocks, waiting = [pairs], 0
+    pairs = pairs_of_group(map(noted, proposed_blocks(home, PAIRS, index)))
+    return pairs, rows.astype(np.int64)
+
+
+def proposed_blocks(home: Home, stage: str, index: int) -> Iterator[NDArray[np.uint64]]:
+    """The records of a group in all files of `PAIRS` or `LONG_PAIRS`."""
+    groups = len(read_list(home, stage))
+    for number, proposed in enumerate(summaries(home, stage, "all")):
+        yield from read_blocks(home.work(stage, "all", f"{proposed.slice}.bin"), index, groups)
         tick(number, 0)
 
-    return _each_once(blocks), rows.astype(np.int64)
+
+def pairs_of_group(blocks: Iterable[NDArray[np.uint64]]) -> NDArray[np.uint64]:
+    """(P, 2) the pairs whose later document the records of a group name, each once, sorted."""
+    pairs: NDArray[np.uint64] = np.zeros((0, 2), np.uint64)
+    held, waiting = [pairs], 0
+
+    for block in blocks:
+        # A pair stands under both of its documents; only its later one counts it.
+        is_later = block[:, 0] >= np.uint64(LATER)
+        held.append(block[is_later] & np.uint64(LATER - 1))
+        waiting += len(held[-1])
+
+        if waiting > PAIR_ROOM + len(pairs):  # most pairs come again from other bands
+            pairs = _each_once(held)
+            held, waiting = [pairs], 0
+
+    return _each_once(held)
 
 
 def _each_once(blocks: list[NDArray[np.uint64]]) -> NDArray[np.uint64]:
@@ -123,25 +142,10 @@ def _each_once(blocks: list[NDArray[np.uint64]]) -> NDArray[np.uint64]:
     return pairs[is_new]
 
 
-def _blocks(address: str, index: int, groups: int) -> Iterator[NDArray[np.uint64]]:
-    """The records of a group in a file of pairs, block by block."""
-    with files.open_ranges(address) as stream:
-        size = stream.size()
-        count = int.from_bytes(stream.read_at(8, size - 8), "little")
-        directory = size - 8 - count * (groups + 1) * 8
-        content = stream.read_at(2 * count * 8, directory + index * count * 8)
-        begins, ends = np.frombuffer(content, np.uint64).reshape(2, count).tolist()
-
-        for begin, end in zip(begins, ends):
-            if begin < end:
-                records = stream.read_at(end - begin, begin)
-                yield np.frombuffer(records, np.uint64).reshape(-1, 2)
-
-
 def _documents(
-    home: Home, task: GroupTask, rows: NDArray[np.int64]
+    home: Home, recipe: Recipe, task: GroupTask, rows: NDArray[np.int64]
 ) -> Iterator[tuple[int, NDArray[np.uint8], int, bytes]]:
-    """(row, bytes of the text, crawl order, id) of some documents of a group, in order.
+    """(row, bytes of the text, survivor order, id) of some documents of a group, in order.
 
     `rows` count through the group. Slices and row groups without any of them are not read.
     """
@@ -152,15 +156,23 @@ def _documents(
             first = end
             continue
 
+        passages = None
+        if recipe.sources[ingested.source].dedup.passages == "remove":
+            passages = read_passages(home, ingested)
+
+        row = 0
         with open_parquet(home, home.documents(ingested.source, ingested.slice)) as file:
             for group in range(file.num_row_groups):
                 count = file.metadata.row_group(group).num_rows
                 wanted = _between(rows, first, first + count)
                 if len(wanted):
                     table = file.read_row_group(group, columns=["id", "text", "crawled"])
-                    for row, text, order, identity in _chosen(table, wanted - first):
+                    if passages is not None:
+                        table = without_passages(table, passages.slice(row, count))
+                    for row, text, order, identity in _chosen(table, wanted - first, recipe):
                         yield first + row, text, order, identity
                 first += count
+                row += count
 
 
 def _between(rows: NDArray[np.int64], begin: int, end: int) -> NDArray[np.int64]:
@@ -169,11 +181,11 @@ def _between(rows: NDArray[np.int64], begin: int, end: int) -> NDArray[np.int64]
 
 
 def _chosen(
-    table: pa.Table, rows: NDArray[np.int64]
+    table: pa.Table, rows: NDArray[np.int64], recipe: Recipe
 ) -> Iterator[tuple[int, NDArray[np.uint8], int, bytes]]:
-    """(row, bytes of the text, crawl order, id) of some documents of a row group."""
+    """(row, bytes of the text, survivor order, id) of some documents of a row group."""
     text, ends = signatures.text_buffer(table.column("text"))
-    order = signatures.crawl_order(table.column("crawled"))
+    order = signatures.survivor_order(table.column("crawled"), np.diff(ends), recipe)
     ids = table.column("id")
     for row in rows.tolist():
         identity = bytes.fromhex(ids[row].as_py())
@@ -215,7 +227,7 @@ def read_sets(stream: files.RangeFile) -> Sets:
     )
 
 
-def read_facts(stream: files.RangeFile) -> NDArray[Any]:
+def read_facts(stream: files.RangeFile) -> Packed:
     """(C,) `FACT`s of a file that `gather` wrote."""
     count, _, directory = _layout(stream)
     size = count * FACT.itemsize

@@ -9,7 +9,6 @@ import os
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +20,11 @@ from pipelines.stages.near.candidates import candidates_file, read_facts, read_s
 from pipelines.stages.near.groups import (
     EARLIER_IS_CONTAINED,
     EDGE,
+    LONG_PAIRS,
+    LONG_SCORES,
     SCORES,
     Listed,
+    Packed,
     priorities,
     read_list,
 )
@@ -34,6 +36,14 @@ PART_EDGES = 4_000_000
 CONTAINED = 1 << 31
 """Set in a removal's score where the document is contained in its twin."""
 
+CONTAINS = 1 << 30
+"""Set in a removal's score where the document contains its twin, of a source of higher priority.
+Scores are below it."""
+
+LEAST_ALIKE = 500_000_000
+"""A document is removed for a shorter one that it contains only where the two have this Jaccard
+similarity, in billionths: of a much longer one, too much would be lost."""
+
 REMOVAL = np.dtype([("row", "<u4"), ("score", "<u4"), ("twin", "S16")])
 """What is decided: a removed row, its score (`CONTAINED`), and its twin's id."""
 
@@ -42,30 +52,35 @@ LOW32 = np.uint64(0xFFFFFFFF)
 
 @dataclass(frozen=True)
 class Context:
-    """What every step of the decision needs: the groups in order, and their thresholds."""
+    """What every step of the decision needs: the groups in order, their thresholds, and the passes
+    whose verified pairs count."""
 
     home: Home
     recipe: Recipe
     listed: list[Listed]
     limits: NDArray[np.uint32]
     """(groups,) the threshold of each group's source, in billionths."""
+    passes: tuple[str, ...]
 
 
-def context(home: Home, recipe: Recipe) -> Context:
+ALL_PASSES = (SCORES, LONG_SCORES)
+
+
+def context(home: Home, recipe: Recipe, passes: tuple[str, ...] = ALL_PASSES) -> Context:
     """Of a home whose pairs are verified."""
     listed = read_list(home)
     limits = thresholds(recipe)
     of_group = [billionths(limits[group.source]) for group in listed]
-    return Context(home, recipe, listed, np.array(of_group, np.uint32))
+    return Context(home, recipe, listed, np.array(of_group, np.uint32), passes)
 
 
-Removals = tuple[NDArray[Any], NDArray[np.uint16]]
-"""(R,) `REMOVAL`s of a group by row, and (R,) the numbers of their twins' sources in the recipe."""
+Removals = tuple[Packed, NDArray[np.uint64]]
+"""(R,) `REMOVAL`s of a group by row, and (R,) the places of their twins."""
 
 
-def decide(home: Home, recipe: Recipe) -> dict[int, Removals]:
-    """Index of group -> its removals, from all verified pairs that count."""
-    of = context(home, recipe)
+def decide(home: Home, recipe: Recipe, passes: tuple[str, ...] = ALL_PASSES) -> dict[int, Removals]:
+    """Index of group -> its removals, from all verified pairs of these passes that count."""
+    of = context(home, recipe, passes)
     parts: dict[int, list[Removals]] = {}
     for edges in edge_parts(of):
         for index, removals in decide_part(of, edges):
@@ -74,20 +89,20 @@ def decide(home: Home, recipe: Recipe) -> dict[int, Removals]:
     decided = {}
     for index, of_group in parts.items():
         removed = np.concatenate([removals for removals, _ in of_group])
-        sources = np.concatenate([numbers for _, numbers in of_group])
+        twins = np.concatenate([places for _, places in of_group])
         by_row = np.argsort(removed["row"])
-        decided[index] = (removed[by_row], sources[by_row])
+        decided[index] = (removed[by_row], twins[by_row])
     return decided
 
 
 # --- the pairs that count
 
 
-def edge_parts(of: Context) -> Iterator[NDArray[Any]]:
+def edge_parts(of: Context) -> Iterator[Packed]:
     """All verified pairs that count, in one part, or in several that no pair connects: each can be
     decided alone."""
     total = 0
-    held: list[NDArray[Any]] = [np.zeros(0, EDGE)]
+    held: list[Packed] = [np.zeros(0, EDGE)]
     # Most homes have one part; only where it would be too large is everything read again.
     for edges in counting_parts(of):
         total += len(edges)
@@ -102,7 +117,7 @@ def edge_parts(of: Context) -> Iterator[NDArray[Any]]:
         yield from _connected_parts(of, total // PART_EDGES + 1)
 
 
-def _connected_parts(of: Context, parts: int) -> Iterator[NDArray[Any]]:
+def _connected_parts(of: Context, parts: int) -> Iterator[Packed]:
     """The pairs in parts of about equal size, so that documents connected by pairs are in one part;
     the parts are kept on disk."""
     from pipelines.stages.near import kernels
@@ -123,15 +138,18 @@ def _connected_parts(of: Context, parts: int) -> Iterator[NDArray[Any]]:
             yield np.fromfile(os.path.join(folder, name), EDGE)
 
 
-def counting_parts(of: Context) -> Iterator[NDArray[Any]]:
+def counting_parts(of: Context) -> Iterator[Packed]:
     """The verified pairs that count, group by group."""
-    for group in of.listed:
-        address = of.home.work(SCORES, group.source, f"{group.name}.bin")
-        edges = np.frombuffer(files.read_bytes(address), EDGE)
-        yield counting_edges(of, edges)
+    in_long_runs = read_list(of.home, LONG_PAIRS) if LONG_SCORES in of.passes else []
+    for name, groups in ((SCORES, of.listed), (LONG_SCORES, in_long_runs)):
+        for group in groups:
+            if group.signed or name == SCORES:
+                address = of.home.work(name, group.source, f"{group.name}.bin")
+                edges = np.frombuffer(files.read_bytes(address), EDGE)
+                yield counting_edges(of, edges)
 
 
-def counting_edges(of: Context, edges: NDArray[Any]) -> NDArray[Any]:
+def counting_edges(of: Context, edges: Packed) -> Packed:
     """Those of some verified pairs that count by the thresholds and scopes of their sources."""
     pairs = edge_pairs(edges)
     limit = pair_limits(of.limits, pairs)
@@ -149,17 +167,17 @@ def counting_edges(of: Context, edges: NDArray[Any]) -> NDArray[Any]:
     any_within = only_within[sources].any(axis=1)
     any_others = only_others[sources].any(axis=1)
     in_scope = np.where(is_one_source, ~any_others, ~any_within)
-    counted: NDArray[Any] = edges[(is_near | is_contained) & in_scope]
+    counted: Packed = edges[(is_near | is_contained) & in_scope]
     return counted
 
 
-def edge_pairs(edges: NDArray[Any]) -> NDArray[np.uint64]:
+def edge_pairs(edges: Packed) -> NDArray[np.uint64]:
     """(P, 2) the places (later, earlier) of verified pairs."""
     later = edges["later"] & np.uint64(EARLIER_IS_CONTAINED - 1)
     return np.stack([later, edges["earlier"]], 1)
 
 
-def _numbers(edges: NDArray[Any], bases: NDArray[np.int64]) -> NDArray[np.int64]:
+def _numbers(edges: Packed, bases: NDArray[np.int64]) -> NDArray[np.int64]:
     """(P, 2) the documents of pairs, counted through all groups."""
     pairs = edge_pairs(edges)
     groups = (pairs >> np.uint64(32)).astype(np.int64)
@@ -189,7 +207,7 @@ def containment_limits(recipe: Recipe, limit: NDArray[np.uint32]) -> NDArray[np.
 # --- who is removed
 
 
-def decide_part(of: Context, edges: NDArray[Any]) -> Iterator[tuple[int, Removals]]:
+def decide_part(of: Context, edges: Packed) -> Iterator[tuple[int, Removals]]:
     """(index of group, its removals) from verified pairs that count."""
     earlier_is_contained = edges["later"] >= np.uint64(EARLIER_IS_CONTAINED)
     pairs = edge_pairs(edges)
@@ -206,10 +224,22 @@ def decide_part(of: Context, edges: NDArray[Any]) -> Iterator[tuple[int, Removal
     small = np.where(earlier_is_contained, earlier, later)
     large = np.where(earlier_is_contained, later, earlier)
     is_contained = ~is_near & (words[small] >= of.recipe.dedup.containment_words)
+
+    # Of two, the one of the source of higher priority is kept, else the longer.
+    ranks = _containment_ranks(of)[(places >> np.uint64(32)).astype(np.int64)]
+    longer_goes = ranks[small] < ranks[large]
+    gone = np.where(longer_goes, large, small)
+    stays = np.where(longer_goes, small, large)
+    is_contained &= ~longer_goes | (edges["jaccard"] >= LEAST_ALIKE)
+    mark = np.where(longer_goes, np.uint32(CONTAINS), np.uint32(CONTAINED))
     twin, score = settle(
         (later[is_near], earlier[is_near], edges["jaccard"][is_near]),
-        (small[is_contained], large[is_contained], edges["contained"][is_contained]),
-        _inverse(np.argsort(-words.astype(np.int64), kind="stable")),
+        (
+            gone[is_contained],
+            stays[is_contained],
+            edges["contained"][is_contained] | mark[is_contained],
+        ),
+        _inverse(np.lexsort((-words.astype(np.int64), ranks))),
     )
 
     removed = np.flatnonzero(twin >= 0)
@@ -219,13 +249,24 @@ def decide_part(of: Context, edges: NDArray[Any]) -> Iterator[tuple[int, Removal
     records["score"] = score[removed]
     records["twin"] = ids[twin[removed]]
 
-    names = list(of.recipe.sources)
-    source_of_group = np.array([names.index(group.source) for group in of.listed], np.uint16)
-    sources = source_of_group[(places[twin[removed]] >> np.uint64(32)).astype(np.int64)]
     groups = places[removed] >> np.uint64(32)
     for index in np.unique(groups):
         of_group = slice(*np.searchsorted(groups, [index, index + np.uint64(1)]))
-        yield int(index), (records[of_group], sources[of_group])
+        yield int(index), (records[of_group], places[twin[removed[of_group]]])
+
+
+def _containment_ranks(of: Context) -> NDArray[np.int64]:
+    """(groups,) the priority by which containment is decided: that of the group's source. Sources
+    between which the longer document stays count as one, with the higher of their priorities."""
+    priority = of.recipe.dedup.priority
+    rank = {name: number for number, name in enumerate(priority)}
+    for name in priority:
+        for other in of.recipe.sources[name].dedup.longer_stays_with:
+            joined = (rank[name], rank[other])
+            for source, number in rank.items():
+                if number in joined:
+                    rank[source] = min(joined)
+    return np.array([rank[group.source] for group in of.listed], np.int64)
 
 
 def _read_documents(
@@ -262,8 +303,9 @@ def settle(
     """(N,) the twin of each of N documents and its score; -1 and 0 for one that is kept.
 
     Documents are numbered in survivor order. Of near pairs the later document may be removed, of
-    contained ones that of fewer words. `by_words` (N,) is the place of each document in the order
-    in which contained ones are settled: words, most first, then survivor order.
+    contained ones the first one, whose scores hold `CONTAINED` or `CONTAINS`. `by_words` (N,) is
+    the place of each document in the order in which contained ones are settled: priority of the
+    source, then words, most first, then survivor order.
     """
     from pipelines.stages.near import kernels
 
@@ -291,7 +333,7 @@ def settle(
 
     contained = np.flatnonzero(best >= 0)
     twin[contained] = large[best[contained]]
-    score[contained] = part[best[contained]] | np.uint32(CONTAINED)
+    score[contained] = part[best[contained]]
     return twin, score
 
 

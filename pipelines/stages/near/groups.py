@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from operator import attrgetter
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +33,13 @@ SCORES = "scores"
 
 DECISION = "decision"
 
-VERSION = 2
+LONG_SIGNATURES = "long-signatures"
+
+LONG_PAIRS = "long-pairs"
+
+LONG_SCORES = "long-scores"
+
+VERSION = 3
 
 GROUPS = 256
 """About how many groups there are when there are many slices."""
@@ -44,8 +51,18 @@ MOST_GROUP_BYTES = 1 << 30
 MOST_GROUP_DOCUMENTS = 250_000
 """Then a group is one segment, and its pairs, which are held at once, are few."""
 
+Packed = NDArray[Any]
+"""Records of several fields, packed."""
+
+Form = np.dtype[Any]
+"""The fields of packed records."""
+
 RECORD = np.dtype([("key", "<u8"), ("row", "<u4"), ("order", "<u4")])
 """A document in a band: its row, counted through its group, and its crawl order."""
+
+LONG_RECORD = np.dtype([("key", "<u8"), ("row", "<u4"), ("order", "<u4"), ("next", "<u8")])
+"""A document of long runs in a table of its second signatures; `next` is its key in the next one.
+"""
 
 EDGE = np.dtype([("later", "<u8"), ("earlier", "<u8"), ("jaccard", "<u4"), ("contained", "<u4")])
 """A verified pair of places (group's index << 32 | row), by survivor order. Similarities are in
@@ -154,7 +171,8 @@ def group_tasks(home: Home, recipe: Recipe, fingerprints: Iterable[str]) -> list
 
 @dataclass(frozen=True)
 class Listed:
-    """A group as the later passes know it, by its index."""
+    """A group as the later passes know it, by its index; `signed` of its documents are in the
+    signatures."""
 
     source: str
     name: str
@@ -176,8 +194,14 @@ def write_list(home: Home, recipe: Recipe) -> str:
         listed.append([source, name, signed.counts["documents"], signed.counts["signed"]])
         outputs.append(signed.output)
 
-    write_if_new(home.file("work", NEAR, "groups.json"), json.dumps(listed).encode())
+    write_if_new(_list_address(home, PAIRS), json.dumps(listed).encode())
     return fingerprint(listed=listed, signatures=outputs, priority=list(recipe.dedup.priority))
+
+
+def write_long_list(home: Home, listed: list[Listed]) -> None:
+    """Write the groups with the numbers of their documents that get second signatures."""
+    rows = [[group.source, group.name, group.documents, group.signed] for group in listed]
+    write_if_new(_list_address(home, LONG_PAIRS), json.dumps(rows).encode())
 
 
 def write_if_new(address: str, content: bytes) -> None:
@@ -190,11 +214,13 @@ def write_if_new(address: str, content: bytes) -> None:
     files.write_bytes(address, content)
 
 
-def read_list(home: Home) -> list[Listed]:
-    """The groups in order."""
-    return [
-        Listed(*row) for row in json.loads(files.read_bytes(home.file("work", NEAR, "groups.json")))
-    ]
+def read_list(home: Home, of: str = PAIRS) -> list[Listed]:
+    """The groups in order, with what is signed for `PAIRS` or for `LONG_PAIRS`."""
+    return [Listed(*row) for row in json.loads(files.read_bytes(_list_address(home, of)))]
+
+
+def _list_address(home: Home, of: str) -> str:
+    return home.file("work", NEAR, "groups.json" if of == PAIRS else "long.json")
 
 
 def priorities(recipe: Recipe, listed: list[Listed]) -> NDArray[np.uint64]:

@@ -25,6 +25,8 @@ def guard(home: Home, recipe: Recipe, say: Say) -> None:
     read = bulk(home)
     for name in recipe.sources:
         decided, ingested = summaries(home, NEAR, name), summaries(home, INGEST, name)
+        if not recipe.sources[name].emit:
+            continue
         documents, removed = total(ingested, "documents"), total(decided, "removed")
 
         # The share is that of what the stages before leave: rules may remove most of a source.
@@ -71,6 +73,6 @@ def why_table(home: Home, decided: list[Summary]) -> Iterator[str]:
 
 
 def _kind(row: dict[str, Any]) -> str:
-    if row["kind"] == "contained":
-        return "contained"
+    if row["kind"] in ("contained", "contains"):
+        return str(row["kind"])
     return f"similarity {int(row['score'] * 20) / 20:.2f} and up"

@@ -1,10 +1,11 @@
 """The numba kernels of near-deduplication: words and shingles from UTF-8 bytes, sketches, band
 keys, runs, exact Jaccard.
 
-**What is compared** (plain twin: `tests/pipelines/stages/near/minhash_twins.py`): the words of a
-text are `re.findall(r"\\w+", text.lower())`, digits as they are; a shingle is `ngram` words in
-a row; a text is the set of its shingles, each as 64 bits. Shorter texts have none: they are left to
-the stage `exact`.
+**What is compared** (plain twin: `tests/pipelines/stages/near/minhash_twins.py`): a word of a text
+is what `\\w+` matches in `text.lower()`, digits as they are, with the combining marks in it; each
+letter of a script that sets no spaces is a word of its own, with its marks. A shingle is `ngram`
+words in a row; a text is the set of its shingles, each as 64 bits. Shorter texts have none: they
+are left to the stage `exact`.
 
 **The sketch** is fast similarity sketching (Dahlgaard, Knudsen, Thorup 2017) with `BINS` values. In
 round 0 the top bits of a shingle choose its bin, and the least shingle of a bin stays. While bins
@@ -128,11 +129,30 @@ def hash_words(text: NDArray[np.uint8], table: NDArray[np.uint32], out: U64) -> 
                 i += one
         entry = table[code]
         if entry & np.uint32(1 << 30):
-            if code == np.uint64(0x130):  # i, and a dot that ends the word
-                out[n] = (h if before else WORD_SEED) * WORD_FACTOR + np.uint64(0x69)
+            if entry & np.uint32(1 << 27):  # a letter that is a word: it ends the one before it
+                out[n] = h
+                n += np.uint64(before)
+                h = WORD_SEED * WORD_FACTOR + np.uint64(entry & np.uint32(0x1FFFFF))
+                # Its marks belong to it; their first bytes are 0xCC (U+0300) and up.
+                while i < size and text[i] >= np.uint8(0xCC):
+                    mark = decode(text, np.int64(i))
+                    if not table[mark] & np.uint32(1 << 26):
+                        break
+                    h = h * WORD_FACTOR + np.uint64(mark)
+                    i += np.uint64(2 + (mark >= 0x800) + (mark >= 0x10000))
+                out[n] = h
                 n += one
                 h = WORD_SEED
                 before = np.uint32(0)
+                continue
+            if entry & np.uint32(1 << 26):  # a mark belongs to the word before it, if there is one
+                if before:
+                    h = h * WORD_FACTOR + code
+                continue
+            if code == np.uint64(0x130):  # i, and a dot that belongs to it
+                h = (h if before else WORD_SEED) * WORD_FACTOR + np.uint64(0x69)
+                h = h * WORD_FACTOR + np.uint64(0x307)
+                before = np.uint32(1)
                 continue
             entry = np.uint32(1 << 31) | np.uint32(
                 0x3C2 if is_final_sigma(text, np.int64(i) - 2, table) else 0x3C3
@@ -147,6 +167,24 @@ def hash_words(text: NDArray[np.uint8], table: NDArray[np.uint32], out: U64) -> 
         before = word
     out[n] = h
     return np.int64(n + np.uint64(before))
+
+
+@jit
+def spare_letters(text: NDArray[np.uint8], table: NDArray[np.uint32]) -> Int:
+    """By how much the words of a text that are single letters exceed the words that they stand
+    for: two letters of Han or kana count as one word, and four letters of Thai and its like."""
+    quarters: Int = 0
+    i: Int = 0
+    while i < len(text):
+        byte = text[i]
+        if byte >= 0xE0:
+            entry = table[decode(text, i)]
+            if entry & np.uint32(1 << 27):
+                quarters += 3 if entry & np.uint32(1 << 25) else 2
+            i += 3 + (byte >= 0xF0)
+        else:
+            i += 1 + (byte >= 0xC0)
+    return quarters // 4
 
 
 @jit
@@ -247,6 +285,28 @@ def sign(
 
 
 @jit
+def sign_sets(shingles: U64, ends: NDArray[np.int64], rows: Int, keys: U64) -> None:
+    """Keys of D sets of shingles, from as many sketches as the room in `keys` (D, tables) asks for,
+    each of hashes of its own. The sets are end to end, none empty; `ends` (D + 1,) their offsets.
+    """
+    longest = 0
+    for d in range(len(keys)):
+        longest = max(longest, ends[d + 1] - ends[d])
+    hashes = np.empty(longest, np.uint64)
+    values = np.empty(BINS, np.uint64)
+    per_sketch = BINS // rows
+    for d in range(len(keys)):
+        own = shingles[ends[d] : ends[d + 1]]
+        for number in range(keys.shape[1] // per_sketch):
+            seed = mix(np.uint64(number + 1) * GOLDEN)
+            for i in range(len(own)):
+                hashes[i] = mix(own[i] ^ seed)
+            sketch(hashes, len(own), values)
+            begin = number * per_sketch
+            band_keys(values, rows, keys[d, begin : begin + per_sketch])
+
+
+@jit
 def shingles_of(text: NDArray[np.uint8], ngram: Int, table: NDArray[np.uint32]) -> U64:
     """The hashes of a text's shingles, in order, repeats and all."""
     scratch = np.empty(len(text) // 2 + 3, np.uint64)
@@ -318,6 +378,13 @@ def pair_runs(
             written += 1
         left_out += i - begin - count
     return len(keys), written, left_out
+
+
+@jit
+def join_keys(keys: U64, others: U64, out: U64) -> None:
+    """A key for each pair of keys."""
+    for i in range(len(keys)):
+        out[i] = mix(keys[i] ^ mix(others[i] + GOLDEN))
 
 
 @jit

@@ -1,11 +1,13 @@
 """The second pass of stage `near`: documents that share a key of a band become candidate pairs.
 
 The records of one part of the keys meet, band after band. One file per task; memory is a part of
-some bands, 350 MB.
+some bands, 350 MB. Documents for which a long run of equal keys leaves pairs out are listed; they
+meet again by longer keys (`pipelines.stages.near.long_runs`).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,13 +18,18 @@ from pipelines.home.summaries import prune
 from pipelines.progress.ticks import tick
 from pipelines.recipe import Recipe
 from pipelines.stages.near import signatures
-from pipelines.stages.near.bands import band_scheme, thresholds
+from pipelines.stages.near.bands import band_scheme, long_scheme, thresholds
 from pipelines.stages.near.groups import (
+    LONG_PAIRS,
+    LONG_RECORD,
+    LONG_SIGNATURES,
     PAIRS,
     RECORD,
     SIGNATURES,
     VERSION,
+    Form,
     Listed,
+    Packed,
     priorities,
     read_list,
     write_list,
@@ -45,7 +52,8 @@ FEW_RECORDS = 1_000_000
 
 RUN_REPRESENTATIVES = 16
 """A document is compared with this many documents of a run of equal keys, the first in survivor
-order: a page that a million share would ask for half a million million comparisons."""
+order: a page that a million share would ask for half a million million comparisons. Of documents
+that leave more out, the second signatures decide which meet."""
 
 PAIR_ROOM = 500_000
 """Pairs that are written at once."""
@@ -54,8 +62,31 @@ LATER = 1 << 63
 """Set in the own place of a record that stands in the group of the pair's later document."""
 
 
-Records = list[tuple[int, NDArray[Any]]]
+Records = list[tuple[int, Packed]]
 """(index of the group, `RECORD`s)."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """Signatures whose records meet: the first ones, or the second ones of documents of long runs.
+
+    `pairs` names the pass that pairs them, and its list of groups.
+    """
+
+    signatures: str
+    pairs: str
+    record: Form
+
+
+FIRST = Level(SIGNATURES, PAIRS, RECORD)
+
+SECOND = Level(LONG_SIGNATURES, LONG_PAIRS, LONG_RECORD)
+
+
+def table_scheme(recipe: Recipe, level: Level) -> tuple[int, int]:
+    """The number of keys of a document, and the values of each key."""
+    bands, rows = band_scheme(min(thresholds(recipe).values()))
+    return (bands, rows) if level == FIRST else long_scheme(rows)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,14 +117,16 @@ class PairsTask:
 
 def plan(home: Home, recipe: Recipe) -> list[PairsTask]:
     """A task for some bands and a part of the keys; all together cover every band and key."""
-    bands, rows = band_scheme(min(thresholds(recipe).values()))
+    return plan_level(home, recipe, FIRST, write_list(home, recipe))
+
+
+def plan_level(home: Home, recipe: Recipe, level: Level, signed_digest: str) -> list[PairsTask]:
+    """The tasks of a level, whose signatures have this digest."""
+    bands, rows = table_scheme(recipe, level)
     wanted = fingerprint(
-        stage=VERSION,
-        representatives=RUN_REPRESENTATIVES,
-        slices=write_list(home, recipe),
-        rows=rows,
+        stage=VERSION, representatives=RUN_REPRESENTATIVES, slices=signed_digest, rows=rows
     )
-    signed = sum(group.signed for group in read_list(home))
+    signed = sum(group.signed for group in read_list(home, level.pairs))
     parts = 1
     # Signatures files are indexed by the top 8 bits of the keys: there are no smaller parts.
     while parts * PART_RECORDS < signed and parts < 256:
@@ -102,7 +135,7 @@ def plan(home: Home, recipe: Recipe) -> list[PairsTask]:
     at_once = bands if signed * bands <= FEW_RECORDS else PASS_BANDS
     key = recipe_key(recipe)
     tasks = []
-    for first in range(0, bands, at_once):
+    for first in range(0, bands if signed else 0, at_once):
         count = min(at_once, bands - first)
         for part in range(parts):
             task = PairsTask(
@@ -112,12 +145,12 @@ def plan(home: Home, recipe: Recipe) -> list[PairsTask]:
                 bands=count,
                 part=part,
                 parts=parts,
-                size=signed * count * RECORD.itemsize // parts,
+                size=signed * count * level.record.itemsize // parts,
                 fingerprint=wanted,
             )
             tasks.append(task)
 
-    prune(home, PAIRS, {("all", task.name) for task in tasks}, (f"work/{PAIRS}",))
+    prune(home, level.pairs, {("all", task.name) for task in tasks}, (f"work/{level.pairs}",))
     return tasks
 
 
@@ -127,43 +160,89 @@ def pairs_address(home: Home, recipe: Recipe, task: PairsTask) -> str:
 
 
 def propose(home: Home, recipe: Recipe, task: PairsTask, output: files.Output) -> Result:
-    """Write the candidate pairs of some bands and keys.
+    """Write the candidate pairs of some bands and keys."""
+    return propose_level(home, recipe, task, output, FIRST)
+
+
+def propose_level(
+    home: Home, recipe: Recipe, task: PairsTask, output: files.Output, level: Level
+) -> Result:
+    """Write the candidate pairs of some keys.
 
     The file is blocks of records (own place, other place), each pair once under either document,
-    sorted by own place; then where each group begins in each block, (groups + 1, blocks) uint64,
-    and the number of blocks.
+    sorted by own place; then where each group begins in each block, (groups + 1, blocks) uint64;
+    the places of documents with pairs that are left out, rising, uint64; and the numbers of those
+    and of the blocks.
     """
-    from pipelines.stages.near import kernels
-
-    listed = read_list(home)
+    listed = read_list(home, level.pairs)
     first_places = np.arange(len(listed) + 1, dtype=np.uint64) << np.uint64(32)
-    room = np.empty((PAIR_ROOM, 2), np.uint64)
     blocks: list[NDArray[np.uint64]] = []
+    in_long_runs: NDArray[np.uint64] = np.zeros(0, np.uint64)
     records = pairs = left_out = 0
     signed = sum(group.signed for group in listed)
-    at_once = max(1, HELD_RECORDS * task.parts // max(signed, 1))
+    held = HELD_RECORDS * RECORD.itemsize // level.record.itemsize
+    at_once = max(1, held * task.parts // max(signed, 1))
     end = task.first + task.bands
 
     for first in range(task.first, end, at_once):
-        bands = _read_bands(home, recipe, listed, first, min(at_once, end - first), task)
+        bands = _read_bands(home, recipe, listed, (first, min(at_once, end - first)), task, level)
         while bands:  # one is let go of after the other
             of_band = bands.pop()
             records += sum(len(block) for _, block in of_band)
-            keys, places, order = _runs(recipe, listed, of_band)
-            at: np.int64 | int = 0
+            runs = _runs(recipe, listed, of_band, level.record)
+            beyond = _beyond(runs.keys)
+            left_out += int((beyond - RUN_REPRESENTATIVES + 1).clip(0).sum())
+            is_left = beyond >= RUN_REPRESENTATIVES
+            in_long_runs = np.union1d(in_long_runs, runs.places[is_left])
 
-            while at < len(keys):
-                at, written, missed = kernels.pair_runs(
-                    keys, order, places, at, RUN_REPRESENTATIVES, room
-                )
-                pairs, left_out = pairs + int(written), left_out + int(missed)
-                blocks.append(_write_block(output, room[:written], first_places))
-                tick(records, RECORD.itemsize * records)
+            found = [runs]
+            if level == SECOND:
+                found.append(_split(runs, is_left))
+            for some in found:
+                for written in _pairs(some):
+                    pairs += len(written)
+                    blocks.append(_write_block(output, written, first_places))
+                    tick(records, level.record.itemsize * records)
 
     if blocks:
         output.write(np.stack(blocks, 1).tobytes())
-    output.write(len(blocks).to_bytes(8, "little"))
+    output.write(in_long_runs.tobytes())
+    output.write(np.array([len(in_long_runs), len(blocks)], np.uint64).tobytes())
     return Result(counts={"records": records, "pairs": pairs, "left_out": left_out})
+
+
+def _pairs(runs: "Runs") -> Iterator[NDArray[np.uint64]]:
+    """(P, 2) pairs of places (later, earlier) of each record and the first ones of its run."""
+    from pipelines.stages.near import kernels
+
+    room = np.empty((PAIR_ROOM, 2), np.uint64)
+    at: np.int64 | int = 0
+    while at < len(runs.keys):
+        at, written, _ = kernels.pair_runs(
+            runs.keys, runs.order, runs.places, at, RUN_REPRESENTATIVES, room
+        )
+        yield room[:written]
+
+
+def _beyond(keys: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """(N,) how many records of its run stand before each record; `keys` are sorted."""
+    numbers = np.arange(len(keys))
+    is_first = np.ones(len(keys), np.bool_)
+    is_first[1:] = keys[1:] != keys[:-1]
+    behind: NDArray[np.int64] = numbers - np.maximum.accumulate(np.where(is_first, numbers, 0))
+    return behind
+
+
+def _split(runs: "Runs", is_left: NDArray[np.bool_]) -> "Runs":
+    """The runs that leave pairs out, cut into shorter ones by the keys of the next table too."""
+    from pipelines.stages.near import kernels
+
+    is_long = np.isin(runs.keys, np.unique(runs.keys[is_left]))
+    joined = np.empty(int(is_long.sum()), np.uint64)
+    kernels.join_keys(runs.keys[is_long], runs.next[is_long], joined)
+    places, order = runs.places[is_long], runs.order[is_long]
+    by_all = np.lexsort((places, order, joined))
+    return Runs(joined[by_all], places[by_all], order[by_all], joined[by_all])
 
 
 def _write_block(
@@ -183,23 +262,30 @@ def _write_block(
 
 
 def _read_bands(
-    home: Home, recipe: Recipe, listed: list[Listed], first: int, count: int, task: PairsTask
+    home: Home,
+    recipe: Recipe,
+    listed: list[Listed],
+    which: tuple[int, int],
+    task: PairsTask,
+    level: Level,
 ) -> list[Records]:
-    """The records of `count` bands in the task's part, the last band first; each group's file is
-    opened once."""
-    bands, _ = band_scheme(min(thresholds(recipe).values()))
+    """The records of some bands (`which`: the first one, and how many) in the task's part, the last
+    band first; each group's file is opened once."""
+    bands, _ = table_scheme(recipe, level)
+    first, count = which
     records: list[Records] = [[] for _ in range(count)]
 
     for index, group in enumerate(listed):
         if not group.signed:
             continue
 
-        address = home.work(SIGNATURES, group.source, f"{group.name}.bin")
+        address = home.work(level.signatures, group.source, f"{group.name}.bin")
         with files.open_ranges(address) as stream:
             segment = 0  # where it begins, in records
             for bounds in signatures.read_bounds(stream, bands, first, count):
                 signed = int(bounds[0, 256])
-                blocks = _read_segment(stream, segment + first * signed, bounds, task)
+                begin = segment + first * signed
+                blocks = _read_segment(stream, begin, bounds, task, level.record)
                 for of_band, block in zip(reversed(records), blocks):
                     of_band.append((index, block))
                 segment += bands * signed
@@ -209,8 +295,12 @@ def _read_bands(
 
 
 def _read_segment(
-    stream: files.RangeFile, begin: int, bounds: NDArray[np.int64], task: PairsTask
-) -> list[NDArray[Any]]:
+    stream: files.RangeFile,
+    begin: int,
+    bounds: NDArray[np.int64],
+    task: PairsTask,
+    record: Form,
+) -> list[Packed]:
     """The task's part of each band of a segment.
 
     `begin` is the number of the first band's first record; `bounds` is (bands, 257), where in its
@@ -218,8 +308,8 @@ def _read_segment(
     """
     count, signed = len(bounds), int(bounds[0, 256])
     if task.parts == 1:  # the bands stand end to end: one read
-        content = stream.read_at(count * signed * RECORD.itemsize, begin * RECORD.itemsize)
-        return list(np.frombuffer(content, RECORD).reshape(count, signed))
+        content = stream.read_at(count * signed * record.itemsize, begin * record.itemsize)
+        return list(np.frombuffer(content, record).reshape(count, signed))
 
     low = 256 * task.part // task.parts
     high = 256 * (task.part + 1) // task.parts
@@ -227,19 +317,28 @@ def _read_segment(
     for number in range(count):
         start = begin + number * signed + int(bounds[number, low])
         length = int(bounds[number, high] - bounds[number, low])
-        content = stream.read_at(length * RECORD.itemsize, start * RECORD.itemsize)
-        blocks.append(np.frombuffer(content, RECORD))
+        content = stream.read_at(length * record.itemsize, start * record.itemsize)
+        blocks.append(np.frombuffer(content, record))
     return blocks
 
 
-def _runs(recipe: Recipe, listed: list[Listed], of_band: Records) -> tuple[NDArray[np.uint64], ...]:
-    """Keys, places and survivor order of the records whose key occurs twice or more, sorted by key,
-    order and place."""
+class Runs(NamedTuple):
+    """Records whose key occurs twice or more, sorted by key, order and place; (N,) uint64 each.
+    `next` are their keys in the next table, or their keys again."""
+
+    keys: NDArray[np.uint64]
+    places: NDArray[np.uint64]
+    order: NDArray[np.uint64]
+    next: NDArray[np.uint64]
+
+
+def _runs(recipe: Recipe, listed: list[Listed], of_band: Records, record: Form) -> Runs:
+    """The runs of a band's records."""
     from pipelines.stages.near import kernels
 
     blocks = [block for _, block in of_band]
     ends = np.cumsum([len(block) for block in blocks])
-    records = np.concatenate([np.zeros(0, RECORD), *blocks])
+    records = np.concatenate([np.zeros(0, record), *blocks])
     keys = np.ascontiguousarray(records["key"])
 
     # Most keys occur once. A table of counters passes over most of these, so that few are sorted.
@@ -261,9 +360,36 @@ def _runs(recipe: Recipe, listed: list[Listed], of_band: Records) -> tuple[NDArr
     places = groups << np.uint64(32) | records["row"][chosen].astype(np.uint64)
     priority = priorities(recipe, listed)[groups.astype(np.int64)]
     order = priority | records["order"][chosen].astype(np.uint64)
+    next_keys = records["next"][chosen] if record == LONG_RECORD else keys
 
     by_all = np.lexsort((places, order, keys))
-    return keys[by_all], places[by_all], order[by_all]
+    return Runs(keys[by_all], places[by_all], order[by_all], next_keys[by_all])
 
 
 PROPOSE = Pass(name=PAIRS, plan=plan, address=pairs_address, work=propose, label="Pairs")
+
+
+# --- reading what was proposed
+
+
+def read_blocks(address: str, index: int, groups: int) -> Iterator[NDArray[np.uint64]]:
+    """The records of a group in a file of pairs, block by block."""
+    with files.open_ranges(address) as stream:
+        size = stream.size()
+        in_long_runs, count = np.frombuffer(stream.read_at(16, size - 16), np.uint64).tolist()
+        directory = size - 16 - in_long_runs * 8 - count * (groups + 1) * 8
+        content = stream.read_at(2 * count * 8, directory + index * count * 8)
+        begins, ends = np.frombuffer(content, np.uint64).reshape(2, count).tolist()
+
+        for begin, end in zip(begins, ends):
+            if begin < end:
+                records = stream.read_at(end - begin, begin)
+                yield np.frombuffer(records, np.uint64).reshape(-1, 2)
+
+
+def read_left_out(address: str) -> NDArray[np.uint64]:
+    """The places, rising, of documents for which a file of pairs leaves pairs out."""
+    with files.open_ranges(address) as stream:
+        size = stream.size()
+        count = int(np.frombuffer(stream.read_at(8, size - 16), np.uint64)[0])
+        return np.frombuffer(stream.read_at(count * 8, size - 16 - count * 8), np.uint64)

@@ -5,7 +5,6 @@ Sets of both sides are read forward, and arrays of bounded size are held.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +24,7 @@ from pipelines.stages.near.groups import (
     VERSION,
     GroupTask,
     Listed,
+    Packed,
     group_tasks,
     grouped,
     read_list,
@@ -64,23 +64,37 @@ def score(home: Home, recipe: Recipe, task: GroupTask, output: files.Output) -> 
     """Write the verified pairs (`EDGE`) of a group's later documents: those that any threshold of
     the scheme, or any `containment` of `LOWEST_CONTAINED` and up, could ask for."""
     listed = read_list(home)
+    with files.open_ranges(candidates_file(home, listed[task.index])) as own:
+        pairs = read_pairs(own)
+    return compare_pairs(home, recipe, task, output, pairs)
+
+
+def compare_pairs(
+    home: Home,
+    recipe: Recipe,
+    task: GroupTask,
+    output: files.Output,
+    pairs: NDArray[np.uint64],
+) -> Result:
+    """Write those of a group's (P, 2) sorted pairs that count, as `EDGE`s."""
+    listed = read_list(home)
     _, rows_per_band = band_scheme(min(thresholds(recipe).values()))
     lowest = billionths(lowest_threshold(rows_per_band))
     compared = verified = 0
 
     with files.open_ranges(candidates_file(home, listed[task.index])) as own:
-        here, pairs = read_sets(own), read_pairs(own)
+        here = read_sets(own)
         first_place = np.uint64(task.index << 32)
         places = first_place | here.rows.astype(np.uint64)
 
         # The later documents of a chunk stay in memory while the earlier ones are read past them.
-        for begin, end in _chunks(here.ends):
+        for begin, end in chunks(here.ends):
             edges_of_chunk = places[[begin, end - 1]] + np.array([0, 1], np.uint64)
             low, high = np.searchsorted(pairs[:, 0], edges_of_chunk)
             if low == high:
                 continue
 
-            sets = _read_shingles(own, here.ends, np.arange(begin, end))
+            sets = read_shingles(own, here.ends, np.arange(begin, end))
             later = Later(here, sets, begin)
             for edges in _compared(home, listed, later, pairs[low:high]):
                 compared += len(edges)
@@ -95,7 +109,7 @@ def score(home: Home, recipe: Recipe, task: GroupTask, output: files.Output) -> 
     return Result(counts={"compared": compared, "verified": verified}, inputs=task.inputs)
 
 
-def _chunks(ends: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+def chunks(ends: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
     """Ranges of sets of about `CHUNK_BYTES`, in order; `ends` are the offsets of all sets."""
     begin = 0
     while begin < len(ends) - 1:
@@ -109,7 +123,7 @@ ShingleSets = tuple[NDArray[np.uint64], NDArray[np.int64]]
 """Sorted sets end to end, and where each begins."""
 
 
-def _read_shingles(
+def read_shingles(
     stream: files.RangeFile, ends: NDArray[np.int64], which: NDArray[np.int64]
 ) -> ShingleSets:
     """The sets of the sorted numbers `which`, read forward; sets close to each other at once."""
@@ -148,7 +162,7 @@ class Later:
 
 def _compared(
     home: Home, listed: list[Listed], here: Later, pairs: NDArray[np.uint64]
-) -> Iterator[NDArray[Any]]:
+) -> Iterator[Packed]:
     """`EDGE`s of pairs whose later documents are in memory; the earlier ones come file by file, in
     order."""
     # By the earlier document, so that each file of the others is read forward, once.
@@ -161,7 +175,7 @@ def _compared(
 
 def _compared_with(
     stream: files.RangeFile, here: Later, pairs: NDArray[np.uint64]
-) -> Iterator[NDArray[Any]]:
+) -> Iterator[Packed]:
     """`EDGE`s of pairs whose earlier documents are in one file of candidates."""
     from pipelines.stages.near import kernels
 
@@ -172,7 +186,7 @@ def _compared_with(
     wanted = np.unique(earlier)
     lengths = there.ends[wanted + 1] - there.ends[wanted]
 
-    for begin, end in _chunks(np.concatenate([[0], np.cumsum(lengths)])):
+    for begin, end in chunks(np.concatenate([[0], np.cumsum(lengths)])):
         which = wanted[begin:end]
         low, high = np.searchsorted(earlier, [which[0], which[-1] + 1])
         chosen = slice(low, high)
@@ -180,7 +194,7 @@ def _compared_with(
         other_numbers = np.searchsorted(which, earlier[chosen])
         numbers = np.stack([own_numbers, other_numbers], 1)
         found = np.empty((len(numbers), 3), np.int64)
-        others = _read_shingles(stream, there.ends, which)
+        others = read_shingles(stream, there.ends, which)
         kernels.similarities(*here.sets, *others, numbers, found)
 
         is_shorter = there.words[earlier[chosen]] < here.directory.words[later[chosen]]

@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from pipelines.home.cuts import text_groups
 from pipelines.home.decisions import attribute_digests, kept_rows, twins
-from pipelines.home.documents import row_groups
 from pipelines.home.fingerprints import fingerprint
 from pipelines.home.layout import EXACT, NEAR, Home
 from pipelines.home.summaries import Summary, bulk, ordered_slices, prune
@@ -22,11 +22,14 @@ from pipelines.stages.near.bands import band_scheme, thresholds
 from pipelines.stages.near.groups import (
     CANDIDATES,
     DECISION,
+    LONG_RECORD,
     RECORD,
     SCORES,
     SIGNATURES,
     VERSION,
+    Form,
     GroupTask,
+    Packed,
     group_tasks,
     grouped,
 )
@@ -59,7 +62,8 @@ def plan(home: Home, recipe: Recipe) -> list[GroupTask]:
     prune(home, NEAR, every_slice, (f"attributes/{NEAR}",))
 
     bands, rows = band_scheme(min(thresholds(recipe).values()))
-    settings = {"stage": VERSION, "bands": bands, "rows": rows, "ngram": recipe.dedup.ngram}
+    settings: dict[str, Any] = {"stage": VERSION, "bands": bands, "rows": rows}
+    settings |= {"ngram": recipe.dedup.ngram, "keep": recipe.dedup.keep}
     read = bulk(home)
 
     def digests_before(summary: Summary) -> list[str]:
@@ -93,14 +97,14 @@ def sign(home: Home, recipe: Recipe, task: GroupTask, output: files.Output) -> R
     """
     bands, _ = band_scheme(min(thresholds(recipe).values()))
     waiting = row = signed = 0
-    segment: list[tuple[NDArray[Any], ...]] = []
+    segment: list[tuple[Packed, ...]] = []
     bounds: list[NDArray[np.uint32]] = []
 
     for ingested in task.members:
         compared = compared_rows(home, recipe, ingested)
-        for first, table in row_groups(home, ingested, ("text", "crawled")):
+        for first, table in text_groups(home, recipe, ingested, ("text", "crawled")):
             asked = compared[first : first + table.num_rows]
-            keys, rows, order = _signatures(table, asked, recipe.dedup.ngram, bands)
+            keys, rows, order = _signatures(table, asked, recipe, bands)
             segment.append((keys, rows + np.uint32(row), order))
             row += table.num_rows
             waiting += len(rows)
@@ -108,22 +112,20 @@ def sign(home: Home, recipe: Recipe, task: GroupTask, output: files.Output) -> R
 
             # A segment is sorted in memory; its records are then read by ranges of their keys.
             if waiting >= SEGMENT_DOCUMENTS:
-                bounds.append(_write_segment(output, bands, segment))
+                bounds.append(write_segment(output, segment, RECORD))
                 segment, signed, waiting = [], signed + waiting, 0
 
     if waiting:
-        bounds.append(_write_segment(output, bands, segment))
-    if bounds:
-        output.write(np.stack(bounds, 2).tobytes())
-    output.write(len(bounds).to_bytes(8, "little"))
+        bounds.append(write_segment(output, segment, RECORD))
+    write_bounds(output, bounds)
 
     return Result(counts={"documents": row, "signed": signed + waiting}, inputs=task.inputs)
 
 
 def _signatures(
-    table: pa.Table, asked: NDArray[np.bool_], ngram: int, bands: int
+    table: pa.Table, asked: NDArray[np.bool_], recipe: Recipe, bands: int
 ) -> tuple[NDArray[np.uint64], NDArray[np.uint32], NDArray[np.uint32]]:
-    """(S, bands) keys, (S,) rows in the table and (S,) crawl order of those documents of a row
+    """(S, bands) keys, (S,) rows in the table and (S,) survivor order of those documents of a row
     group that are asked for and long enough."""
     from pipelines.stages.near import kernels
     from pipelines.stages.near.word_table import word_table
@@ -131,10 +133,11 @@ def _signatures(
     text, ends = text_buffer(table.column("text"))
     keys = np.zeros((table.num_rows, bands), np.uint64)
     words = np.zeros(table.num_rows, np.uint32)
+    ngram = recipe.dedup.ngram
     kernels.sign(text, ends, asked, ngram, word_table(), keys, words)
 
     signed = np.flatnonzero(words >= ngram)
-    order = crawl_order(table.column("crawled"))
+    order = survivor_order(table.column("crawled"), np.diff(ends), recipe)
     return keys[signed], signed.astype(np.uint32), order[signed]
 
 
@@ -150,14 +153,15 @@ def compared_rows(home: Home, recipe: Recipe, ingested: Summary) -> NDArray[np.b
     return kept
 
 
-def _write_segment(
-    output: files.Output, bands: int, segment: list[tuple[NDArray[Any], ...]]
+def write_segment(
+    output: files.Output, segment: list[tuple[Packed, ...]], record: Form
 ) -> NDArray[np.uint32]:
-    """Write the keys, rows and order of signed documents, row group by row group; returns
-    (bands, 257) where each top byte begins."""
+    """Write the keys (S, bands), rows and order (S,) of signed documents, in several pieces, as
+    records of this form; returns (bands, 257) where each top byte begins."""
     from pipelines.stages.near import kernels
 
     keys, rows, order = zip(*segment)
+    bands = keys[0].shape[1]
     all_rows, all_order = np.concatenate(rows), np.concatenate(order)
     bounds = np.zeros((bands, 257), np.uint32)
     places = np.empty(len(all_rows), np.int64)
@@ -166,13 +170,23 @@ def _write_segment(
         # One band at a time: all keys together would be held twice.
         of_band = np.concatenate([part[:, band] for part in keys])
         kernels.bucket_sort(of_band, places, bounds[band])
-        records = np.empty(len(places), RECORD)
+        records = np.empty(len(places), record)
         records["key"] = of_band[places]
         records["row"] = all_rows[places]
         records["order"] = all_order[places]
+        if record == LONG_RECORD:
+            of_next = np.concatenate([part[:, (band + 1) % bands] for part in keys])
+            records["next"] = of_next[places]
         output.write(records.tobytes())
 
     return bounds
+
+
+def write_bounds(output: files.Output, bounds: list[NDArray[np.uint32]]) -> None:
+    """Write the end of a signatures file: where each top byte begins, in all segments."""
+    if bounds:
+        output.write(np.stack(bounds, 2).tobytes())
+    output.write(len(bounds).to_bytes(8, "little"))
 
 
 SIGN = Pass(name=SIGNATURES, plan=plan, address=signatures_address, work=sign)
@@ -193,12 +207,22 @@ def text_buffer(column: pa.ChunkedArray) -> tuple[NDArray[np.uint8], NDArray[np.
     return text, np.frombuffer(offsets, np.int64)[first : first + len(array) + 1]
 
 
-def crawl_order(crawled: pa.ChunkedArray) -> NDArray[np.uint32]:
-    """(D,) the survivor order of documents within a source, before path and position: seconds since
-    1970, unknown last. Times before 1970 or after 2106 count as the nearest that 32 bits can hold.
+def survivor_order(
+    crawled: pa.ChunkedArray, lengths: NDArray[np.int64], recipe: Recipe
+) -> NDArray[np.uint32]:
+    """(D,) the survivor order of documents within a source, before path and position, as
+    `dedup.keep` asks for it; `lengths` (D,) are their bytes of text.
+
+    Times are seconds since 1970, unknown ones last; those before 1970 or after 2106 count as the
+    nearest that 32 bits can hold.
     """
+    if recipe.dedup.keep == "longest":
+        return (UNKNOWN_TIME - lengths).astype(np.uint32)
+
     seconds = crawled.cast(pa.timestamp("s", "UTC")).cast(pa.int64())
     order: NDArray[np.int64] = np.clip(seconds.fill_null(0).to_numpy(), 0, UNKNOWN_TIME - 1)
+    if recipe.dedup.keep == "newest":
+        order = UNKNOWN_TIME - 1 - order
     order[seconds.is_null().to_numpy()] = UNKNOWN_TIME
     return order.astype(np.uint32)
 

@@ -9,6 +9,7 @@ closure: in a chain A ~ B ~ C where A and C differ, B is removed because of A, a
     pairs        per part of the keys: records of equal keys meet, each run gives pairs
     candidates   per group: its pairs, each once, and the shingles of its documents in a pair
     scores       per group: the similarity of its pairs
+    long runs    of keys that many documents share: longer keys (`pipelines.stages.near.long_runs`)
     decision     in one worker: which documents are removed, and for which twin
     attributes   per slice: the twin of each removed document
 
@@ -36,8 +37,9 @@ from pipelines.stages.job import Job
 from pipelines.stages.near.attributes import APPLY
 from pipelines.stages.near.bands import band_scheme, s_curve, thresholds
 from pipelines.stages.near.candidates import GATHER
-from pipelines.stages.near.groups import PAIRS, RECORD, SCORES
+from pipelines.stages.near.groups import LONG_SCORES, LONG_SIGNATURES, RECORD, SCORES
 from pipelines.stages.near.guard import guard
+from pipelines.stages.near.long_runs import PROPOSE_LONG, SCORE_LONG, SIGN_LONG
 from pipelines.stages.near.pairs import PROPOSE
 from pipelines.stages.near.scores import SCORE
 from pipelines.stages.near.signatures import SIGN
@@ -66,10 +68,11 @@ def account(job: Job) -> None:
     """Check that every document was judged and every removed one has a twin; say how many are
     near-duplicates. Raises `UserError` (exit 1) as `guard` does."""
     home = job.home
-    left_out = total(summaries(home, PAIRS), "left_out")
     compared = total(summaries(home, SCORES), "compared")
-    more = f", {left_out:,} of long runs left out" if left_out else ""
-    job.say(f"near: {several(compared, 'pair')} compared{more}")
+    by_longer = total(summaries(home, LONG_SCORES), "compared")
+    signed = total(summaries(home, LONG_SIGNATURES), "signed")
+    more = f", {by_longer:,} of them by longer keys of {several(signed, 'document')}"
+    job.say(f"near: {several(compared + by_longer, 'pair')} compared{more if signed else ''}")
 
     for name in job.recipe.sources:
         decided = summaries(home, NEAR, name)
@@ -90,7 +93,7 @@ def account(job: Job) -> None:
 STAGE = Stage(
     name=NEAR,
     transform="DeduplicateNear",
-    passes=(SIGN, PROPOSE, GATHER, SCORE, APPLY),
+    passes=(SIGN, PROPOSE, GATHER, SCORE, SIGN_LONG, PROPOSE_LONG, SCORE_LONG, APPLY),
     wanted=is_wanted,
     off="near: off",
     prepare=prepare,

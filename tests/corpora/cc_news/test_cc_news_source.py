@@ -288,7 +288,8 @@ def test_trafilaturas_switches_reach_it(tmp_path: Path) -> None:
         and "bottom of the page" in plain.text
         and "bottom of the page" not in precise.text
     )
-    assert documents(read(path, fast=False))[0].text == plain.text
+    for extraction in ("fast", "default"):
+        assert documents(read(path, extraction=extraction))[0].text == plain.text
     decides = {field.name: setting_of(field).decides for field in dataclasses.fields(CcNewsOptions)}
     assert not decides["accelerated"] and decides["precision"]
 
@@ -301,6 +302,7 @@ def test_trafilaturas_switches_reach_it(tmp_path: Path) -> None:
         ({"end": "2016-02-30"}, "is not a day such as 2016-09-01"),
         ({"start": "2018-01-01", "end": "2018-01-01"}, "is not after start"),
         ({"min_characters": 0}, "less than 1"),
+        ({"extraction": "slow"}, "extraction: 'slow' is not one of 'cascade', 'fast', 'default'"),
         ({"language": "english"}, "language: 'english' is not known: it cannot be told"),
         ({"min_chars": 3}, "unknown key"),
     ],

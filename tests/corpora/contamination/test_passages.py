@@ -70,7 +70,10 @@ def test_words_and_lengths() -> None:
     assert passages.count == 2
     assert search(passages, "one two three four five six seven nine") == {}
 
-    text = 'Zero: "One-two three four, FIVE six seven\neight\u2019 nine. It does not matter (she said) at all'
+    text = (
+        'Zero: "One-two three four, FIVE six seven\neight\u2019 nine. '
+        "It does not matter (she said) at all"
+    )
     found = search(passages, text)
     assert found["rte"].begins == (1,)
     assert ngrams(found) == 2

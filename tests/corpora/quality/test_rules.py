@@ -15,12 +15,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from realdata import data_file
 
+from corpora.quality import word_lengths
 from corpora.quality.measures import measure, measure_all, measure_record
 from corpora.quality.rules import (
     MEASURES,
     PROFILES,
     RECORD_MEASURES,
     RULES,
+    TEST_SET_NGRAMS,
     TOKENS,
     RulesConfig,
     asked,
@@ -524,7 +526,37 @@ def test_own_functions_are_true_or_compared() -> None:
 
 
 def test_every_rule_reads_measures_that_are_taken() -> None:
-    taken = {*MEASURES, *RECORD_MEASURES, TOKENS}
+    taken = {*MEASURES, *RECORD_MEASURES, TOKENS, TEST_SET_NGRAMS}
     assert all({*rule.columns()} <= taken for rule in RULES.values())
     assert [entry.name for entry in fields(RulesConfig) if "rule" in entry.metadata] == list(RULES)
     assert replace(RulesConfig(), profile="c4") == RulesConfig(profile="c4")
+
+
+@pytest.mark.parametrize(
+    ("language", "letters", "removed"),
+    [
+        ("en", 2, True),
+        ("en", 12, True),
+        (None, 12, True),
+        ("ko", 2, False),
+        ("ko", 7, True),
+        ("ml", 12, False),
+        ("ml", 3, True),
+        ("de", 12, False),
+        ("fi", 15, True),
+        ("xx", 12, True),  # no figures: those of English
+    ],
+)
+def test_words_are_as_long_as_those_of_their_language(
+    language: str | None, letters: int, removed: bool
+) -> None:
+    rules = asked(RulesConfig(profile="paper", off=("min_words", "min_stop_words")))
+    text = " ".join(["a" * letters] * 60)
+    beside = {"word_lengths": word_lengths.place_of(language)}
+    place = first_to_fire(rules, columns(text, **beside), english=True)[0]
+    assert bool(place >= 0) == removed
+
+    # A threshold of the user's own is asked of every language.
+    own = asked(RulesConfig(profile="none", max_mean_word_length=11.0))
+    place = first_to_fire(own, columns(text, **beside), english=True)[0]
+    assert bool(place >= 0) == (letters > 11)

@@ -23,13 +23,15 @@ TEXTS = st.text(
     ("raw", "clean"),
     [
         ("a\r\nb\rc\nd", "a\nb\nc\nd"),
-        ("a\x0bb\x0cc\x85d\u2028e\u2029f", "a\nb\nc\nd\ne\nf"),
+        ("a\x0bb\x0cc\u2028d\u2029e", "a\nb\nc\nd\ne"),
+        ("it\x92s \x93so\x94 \x96 5 \x80\x85", "it\u2019s \u201cso\u201d \u2013 5 \u20ac\u2026"),
+        ("the five \x81\x8d\x8f\x90\x9dmean nothing", "the five mean nothing"),
         ("a\xa0b\u2009c\u202fd\u3000e", "a b c d e"),
         (
             "zero\u200bwidth soft\xadhyphen \ufeffbom word\u2060joiner",
             "zerowidth softhyphen bom wordjoiner",
         ),
-        ("nul\x00bell\x07del\x7fc1\x9b", "nulbelldelc1"),
+        ("nul\x00bell\x07del\x7fc1\x9d", "nulbelldelc1"),
         ("half \ud83d surrogate", "half  surrogate"),
         ("tab\tstays", "tab\tstays"),
         ("e\u0301", "\xe9"),
@@ -40,6 +42,19 @@ TEXTS = st.text(
         ),
         ("joi\u200cner", "joiner"),
         ("\U0001f469\u200d\U0001f469", "\U0001f469\u200d\U0001f469"),
+        # A virama and a joiner are one letter, at the end of a word and of a text.
+        ("\u0d05\u0d35\u0d33\u0d4d\u200d, x", "\u0d05\u0d35\u0d33\u0d4d\u200d, x"),
+        ("\u09b9\u09a0\u09be\u09a4\u09cd\u200d", "\u09b9\u09a0\u09be\u09a4\u09cd\u200d"),
+        ("\u0d33\u0d4d\u200d\u200d.", "\u0d33\u0d4d\u200d."),
+        ("\u0645\u06cc\u200c.", "\u0645\u06cc."),
+        ("PDF\u200c\u0647\u0627 7\u200c\u062a\u0627", "PDF\u200c\u0647\u0627 7\u200c\u062a\u0627"),
+        ("PDF\u200d\u0647\u0627", "PDF\u0647\u0627"),
+        # The flag of Wales, and tags that belong to no flag.
+        (
+            "\U0001f3f4\U000e0067\U000e0062\U000e0077\U000e006c\U000e0073\U000e007f!",
+            "\U0001f3f4\U000e0067\U000e0062\U000e0077\U000e006c\U000e0073\U000e007f!",
+        ),
+        ("\U0001f3f4\U000e0067! a\U000e0041\U000e007f", "\U0001f3f4! a"),
         ("\n \t text \n", "text"),
         ("\u200b\xa0\n", ""),
     ],

@@ -192,3 +192,35 @@ def test_what_names_no_record_is_told_what_does(home: str, corpus: Corpus) -> No
     for word in ("nothing", "http://news.example/other", "00000000", "", "a.jsonl @ 7"):
         code, _, err = corpus("why", home, word)
         assert code == 2 and f"no record is known as {word!r}" in err and "an address" in err
+
+
+def test_a_twin_that_was_removed_itself_is_followed_to_what_is_there(
+    tmp_path: Path, corpus: Corpus
+) -> None:
+    """The third is a copy of the second, which is a near-duplicate of the first."""
+    texts = [f"{TEXT} " * 5 + end for end in ("Six.", "Six and seven.", "Six  and seven.")]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(
+        '[sources.a]\nkind = "files"\ninput = "a.jsonl"\n[dedup]\nmax_removed = 1.0\n'
+    )
+    home = plain_build(recipe, tmp_path / "home", "dedup")
+    first, second, third = looked.why(home, "a.jsonl")
+
+    assert third["twin"] == second["id"]
+    assert third["twin_record"]["id"] == first["id"] == second["twin_record"]["id"]
+    assert "way" not in second
+    (step,) = third["way"]
+    assert step["id"] == second["id"] and step["twin"] == first["id"] and step["stage"] == "near"
+
+    out = corpus("why", home, third["id"])[1]
+    near = f"{second['id']}: near-duplicate of {first['id']} (similarity 0.9"
+    assert f"which was removed itself: a, {near}" in out
+    assert f"kept instead: a, {first['id']}" in out
+
+    (pair,) = [
+        pair
+        for pair in json.loads(corpus("report", home, "--json")[1])["pairs"]
+        if pair["stage"] == "exact"
+    ]
+    assert pair["kept"]["id"] == first["id"]

@@ -2,14 +2,41 @@
 nothing with them."""
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 
 MASK = (1 << 64) - 1
 BINS = 256
 
 
+UNSPACED = re.compile(
+    "THAI|LAO|MYANMAR|KHMER|TAI |NEW TAI|CJK|IDEOGRAPHIC|HANGZHOU|HIRAGANA|KATAKANA|HALFWIDTH KATA"
+    "|BOPOMOFO|YI |NUSHU CHAR|HENTAIGANA|VERTICAL KANA|VERTICAL IDEO|MASU"
+)
+
+
+def is_letter_alone(character: str) -> bool:
+    """A letter of a script that sets no spaces, by its name."""
+    is_letter = unicodedata.category(character)[0] == "L"
+    return is_letter and bool(UNSPACED.match(unicodedata.name(character, "")))
+
+
 def words(text: str) -> list[str]:
-    return re.findall(r"\w+", text.lower())
+    found: list[str] = []
+    is_open = may_grow = False  # a letter may follow; a mark may follow
+    for character in text.lower():
+        if character in "\u200c\u200d" or unicodedata.category(character)[0] == "M":
+            if may_grow:
+                found[-1] += character
+        elif is_letter_alone(character):
+            found.append(character)
+            is_open, may_grow = False, True
+        elif re.match(r"\w", character):
+            found[-1:] = [found[-1] + character] if is_open else [*found[-1:], character]
+            is_open = may_grow = True
+        else:
+            is_open = may_grow = False
+    return found
 
 
 def shingles(text: str, ngram: int = 5) -> set[tuple[str, ...]]:
@@ -71,6 +98,17 @@ def band_keys(values: Sequence[int], rows: int) -> list[int]:
         for value in values[band * rows : (band + 1) * rows]:
             key = mix((key * 0x9E3779B97F4A7C15 + value) & MASK)
         keys.append(key)
+    return keys
+
+
+def second_keys(shingles: Sequence[int], tables: int, rows: int) -> list[int]:
+    """Keys of further sketches, each of shingles that are hashed anew."""
+    keys: list[int] = []
+    number = 1
+    while len(keys) < tables:
+        seed = mix(number * 0x9E3779B97F4A7C15 & MASK)
+        keys += band_keys(sketch([mix(shingle ^ seed) for shingle in shingles]), rows)
+        number += 1
     return keys
 
 

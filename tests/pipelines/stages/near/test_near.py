@@ -634,3 +634,72 @@ def test_any_order_slicing_and_retry_give_the_same_survivors(reuters: Path, tmp_
             )
             == expected
         )
+
+
+# --- long runs, priority, order
+
+
+def template_pages(far: int, near: int) -> list[str]:
+    """Pages of one template of 150 words: `far` differ from it in seven words, which makes them
+    alike to 0.6, and hide `near` later ones, which differ in one."""
+    draw = random.Random(far)
+    form = [f"w{draw.randrange(10**6)}" for _ in range(150)]
+
+    def page(changes: int, number: int) -> str:
+        words = form[:]
+        for place in draw.sample(range(150), changes):
+            words[place] = f"{draw.randrange(10**6)}x{number}"
+        return " ".join(words)
+
+    return [page(7, number) for number in range(far)] + [page(1, n) for n in range(far, far + near)]
+
+
+def test_pages_of_a_template_do_not_hide_copies_behind_them(tmp_path: Path) -> None:
+    """Every run of equal keys is longer than 16, and its first pages are no near-duplicates."""
+    texts = template_pages(300, 100)
+    documents = one_source(texts)
+    home = write_home(tmp_path / "home", documents, 250)
+    found = run(home)
+    names = identities(documents)
+    kept = [text for name, text in zip(names, texts) if name not in found]
+    true = brute_force([minhash_twins.shingles(text) for text in kept], 0.8)
+    assert counts(home, "long-signatures", "signed") > 100
+    assert (len(found), true) == (99, {})
+
+    # what is kept, built again in another order, loses nothing
+    again = write_home(tmp_path / "again", one_source(kept[::-1]), 100)
+    assert run(again) == {}
+
+
+def test_priority_decides_who_contains_whom(novels: Path, tmp_path: Path) -> None:
+    words = novel_words(novels)
+    article, comments = words[:300], words[1000:1080]
+    texts = [" ".join(article), " ".join([*article, *comments])]
+    documents: list[Text] = [("gold", 0, None, texts[0]), ("crawl", 1, None, texts[1])]
+    names = identities(documents)
+    by_default = run(write_home(tmp_path / "a", documents, sources=two("gold", "crawl")))
+    assert {name: kind for name, (_, _, kind) in by_default.items()} == {names[1]: "contains"}
+
+    by_words = run(write_home(tmp_path / "b", documents, sources=two("crawl", "gold")))
+    assert {name: kind for name, (_, _, kind) in by_words.items()} == {names[0]: "contained"}
+
+    longer = two("gold", "crawl") | {"crawl": SourceDedup(longer_stays_with=("gold",))}
+    found = run(write_home(tmp_path / "c", documents, sources=longer))
+    assert {name: kind for name, (_, _, kind) in found.items()} == {names[0]: "contained"}
+
+
+def two(first: str, second: str) -> dict[str, SourceDedup]:
+    return {first: SourceDedup(), second: SourceDedup()}
+
+
+def test_of_near_duplicates_the_newest_or_the_longest_stays(novels: Path, tmp_path: Path) -> None:
+    words = novel_words(novels)[:300]
+    texts = [" ".join(words[:300]), " ".join([*words, "more"]), " ".join(words[:298])]
+    documents: list[Text] = [
+        ("a", number, crawled, text)
+        for number, (crawled, text) in enumerate(zip((5, None, 9), texts))
+    ]
+    names = identities(documents)
+    for keep, kept in (("oldest", 0), ("newest", 2), ("longest", 1)):
+        found = run(write_home(tmp_path / keep, documents, keep=keep))
+        assert set(found) == set(names) - {names[kept]}, keep

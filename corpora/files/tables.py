@@ -1,0 +1,142 @@
+"""Rows of CSV, JSON and Arrow files as fields by name."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from typing import IO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from corpora.document import MAX_DOCUMENT_BYTES, Refusal
+
+BATCH_ROWS = 64
+"""Rows that are in memory at once: each may be a large document."""
+
+Fields = dict[str, object]
+"""A JSON object or a row of a table."""
+
+SEPARATORS = {".csv": ",", ".tsv": "\t"}
+
+_BLOCK = 1 << 16
+"""Characters of JSON that are read at once."""
+
+
+def field_of(fields: Fields, name: str | None) -> object:
+    """The value of a field; `meta.url` also means the field `url` of the object `meta`."""
+    if not name:
+        return None
+    if name in fields:
+        return fields[name]
+    value: object = fields
+    for part in name.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
+
+
+def csv_rows(stream: IO[bytes], form: str, encoding: str) -> Iterator[tuple[int, Fields | Refusal]]:
+    """(number, fields) of the rows of a table whose first row names the columns."""
+    csv.field_size_limit(MAX_DOCUMENT_BYTES)
+    text = io.TextIOWrapper(stream, encoding, newline="")
+    reader = csv.reader(text, delimiter=SEPARATORS[form], strict=False)
+    names: list[str] | None = None
+    number = 0
+    while True:
+        try:
+            row = next(reader, None)
+        except UnicodeError as error:
+            yield number, Refusal("bad_encoding", str(error))
+            return
+        except csv.Error as error:
+            yield number, Refusal("bad_row", str(error))
+            number += 1
+            continue
+        if row is None:
+            return
+        if names is None:
+            names = [name.removeprefix("\ufeff") for name in row]
+        elif row:
+            yield number, dict(zip(names, row))
+            number += 1
+
+
+def json_values(stream: IO[bytes], encoding: str) -> Iterator[tuple[int, Fields | Refusal]]:
+    """(number, fields) of the objects of a JSON array, or of objects one after the other, on as
+    many lines as they like. Memory is that of one object."""
+    decoder = json.JSONDecoder()
+    text = io.TextIOWrapper(stream, encoding)
+    held = text.read(_BLOCK).removeprefix("\ufeff").lstrip()
+    is_array = held.startswith("[")
+    held = held[is_array:]
+    number = 0
+    while True:
+        held = held.lstrip(" \t\r\n,")
+        if is_array and held.startswith("]"):
+            return
+        try:
+            value, end = decoder.raw_decode(held) if held else (None, 0)
+        except RecursionError:
+            yield number, Refusal("bad_json", "nested too deep", held[:1000])
+            return
+        except ValueError as error:
+            end, problem = 0, str(error)
+
+        # A number at the end of what is held may go on; an object that is whole cannot.
+        if not end:
+            block = text.read(max(_BLOCK, len(held)))
+            if not block:
+                if held:
+                    yield number, Refusal("bad_json", problem, held[:1000])
+                return
+            if len(held) + len(block) > 2 * MAX_DOCUMENT_BYTES:
+                yield number, Refusal("too_large", f"over {MAX_DOCUMENT_BYTES} bytes")
+                return
+            held += block
+            continue
+
+        if isinstance(value, dict):
+            yield number, value
+        else:
+            yield number, Refusal("bad_json", "not an object", held[: min(end, 1000)])
+        number += 1
+        held = held[end:]
+
+
+def is_one_json_per_line(line: bytes) -> bool:
+    """Whether the first line of a file is an object of its own."""
+    try:
+        return isinstance(json.loads(line.removeprefix(b"\xef\xbb\xbf")), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def columns_of(schema: pa.Schema, wanted: list[str]) -> list[str]:
+    """Those of the wanted fields that a table has; a nested one by the path of its parts."""
+    found = []
+    for name in wanted:
+        top = name.split(".")[0]
+        if name in schema.names or (top in schema.names and pa.types.is_nested(_type(schema, top))):
+            found.append(name)
+    return list(dict.fromkeys(found))
+
+
+def _type(schema: pa.Schema, name: str) -> pa.DataType:
+    return schema.field(name).type
+
+
+def arrow_batches(file: pa.NativeFile) -> Iterator[tuple[pa.Schema, Iterator[pa.RecordBatch]]]:
+    """The schema and the batches of an Arrow file, or of a stream as `datasets` writes it."""
+    try:
+        reader = pa.ipc.open_file(file)
+    except pa.ArrowInvalid:
+        file.seek(0)
+        stream = pa.ipc.open_stream(file)
+        yield stream.schema, iter(stream)
+        return
+    yield reader.schema, (reader.get_batch(index) for index in range(reader.num_record_batches))
+
+
+def open_table(stream: pa.NativeFile) -> pq.ParquetFile:
+    """A Parquet file that is read page by page: a row group may be larger than memory."""
+    return pq.ParquetFile(stream, buffer_size=1 << 20, pre_buffer=False)

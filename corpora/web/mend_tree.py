@@ -1,0 +1,98 @@
+"""Repairs of a parsed page before its extraction, for text that trafilatura would lose or glue.
+
+    bare text       beside paragraphs, as pages of the nineties have their lead, becomes a paragraph
+    <time>          inside a sentence becomes plain text: as an element it is cut out
+    <q>             becomes plain text: it would be taken for a block
+
+Nothing else of the page changes, and no character of it. One pass over the elements.
+"""
+
+from lxml.html import HtmlElement
+
+BARE_CHARACTERS = 60
+"""Characters, links apart, of the shortest run that becomes a paragraph: shorter ones are captions,
+menus and bylines."""
+
+_CONTAINERS = ("body", "div", "article", "section", "main", "td", "font", "center")
+
+_INLINE_CONTAINERS = ("font", "center")
+"""Elements of old pages that hold paragraphs, but are no containers to an extractor."""
+
+_BLOCKS = frozenset(
+    """
+    address article aside blockquote center details dd dir div dl dt fieldset figcaption figure
+    footer form h1 h2 h3 h4 h5 h6 header hr li main menu nav noscript ol p pre script section style
+    table tbody td tfoot th thead tr ul iframe object video audio template
+    """.split()
+)
+
+_TEXT_BLOCKS = frozenset("p div h1 h2 h3 h4 h5 h6 ul ol table blockquote section".split())
+"""Blocks beside which bare text is part of what is read."""
+
+
+def mend(tree: HtmlElement) -> None:
+    """Repair a tree in place."""
+    for element in tree.iter("q"):
+        element.tag = "span"
+    for element in tree.iterdescendants("time"):
+        if _is_inside_a_sentence(element):
+            element.tag = "span"
+
+    for element in list(tree.iter(*_CONTAINERS)):
+        if len(element):
+            _wrap_bare_text(element)
+
+
+def _is_inside_a_sentence(element: HtmlElement) -> bool:
+    """Whether words stand on both sides of an element."""
+    tail = element.tail
+    if tail is None or not tail.strip(" \t\r\n.,;:|()-\u2013\u2014\u2022\u00b7/"):
+        return False
+    before = element.getprevious()
+    parent = element.getparent()
+    text = before.tail if before is not None else parent.text
+    return text is not None and bool(text.strip(" \t\r\n.,;:|()-\u2013\u2014\u2022\u00b7/"))
+
+
+def _wrap_bare_text(container: HtmlElement) -> None:
+    """Make a paragraph of each long run of text and inline elements beside blocks."""
+    is_beside = False
+    size = len(container.text or "")
+    for child in container:
+        size += len(child.tail or "")
+        is_beside = is_beside or child.tag in _TEXT_BLOCKS
+    # Nearly every container ends here.
+    if not is_beside or size < BARE_CHARACTERS:
+        return
+    if container.tag in _INLINE_CONTAINERS:
+        container.tag = "div"
+
+    runs: list[tuple[HtmlElement | None, list[HtmlElement]]] = [(None, [])]
+    for child in container:
+        if child.tag in _BLOCKS:
+            runs.append((child, []))
+        else:
+            runs[-1][1].append(child)
+    for block, run in runs:
+        _wrap(container, block, run)
+
+
+def _wrap(container: HtmlElement, block: HtmlElement | None, run: list[HtmlElement]) -> None:
+    """Make a paragraph of the text behind a block (None: of the container's own) and a run of
+    inline elements."""
+    text = (container.text if block is None else block.tail) or ""
+    size = len(text.strip())
+    for element in run:
+        size += len((element.tail or "").strip())
+    if size < BARE_CHARACTERS:
+        return
+
+    paragraph = container.makeelement("p")
+    paragraph.text = text
+    if block is None:
+        container.text = None
+        container.insert(0, paragraph)
+    else:
+        block.tail = None
+        block.addnext(paragraph)
+    paragraph.extend(run)
