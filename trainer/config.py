@@ -338,8 +338,9 @@ def check(recipe: Recipe) -> None:
         require(value <= LARGEST, name, value, f"at most {LARGEST:,}")
 
     require(0 <= recipe.seed < 2**63, "seed", recipe.seed, "from 0 to 2^63 - 1")
-    hours = recipe.max_hours
-    require(0 <= hours and math.isfinite(hours), "max_hours", hours, "at least 0")
+    for name in ("max_hours", "save_minutes"):
+        value = getattr(recipe, name)
+        require(value >= 0 and math.isfinite(value), name, value, "at least 0")
     for source, weight in recipe.data.mix.items():
         require(weight >= 0 and math.isfinite(weight), f"data.mix.{source}", weight, "at least 0")
 
