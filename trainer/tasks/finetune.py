@@ -33,6 +33,7 @@ from trainer.fit import TooLargeError
 from trainer.log import Log
 from trainer.models.sizes import count_parameters
 from trainer.optim import make_adamw
+from trainer.pretrain import out_of_memory
 from trainer.ranks import World, choose_device, join
 from trainer.run import broadcast, make_autocast, resolve_precision
 from trainer.steps import take_steps
@@ -114,13 +115,18 @@ def finetune(job: TuningJob) -> int:
 
         try:
             return with_restarts(job, world, watch)
-        except (torch.OutOfMemoryError, TooLargeError):
+        except TooLargeError:
             micro = micro_batch(as_recipe(job.settings, ModelConfig(), 1), world.ranks)
             raise UserError(
                 f"the device has no room for micro-batches of {micro} examples",
                 f"use --micro-batch {max(1, micro // 2)}",
                 3,
             ) from None
+        except RuntimeError as error:
+            fault = out_of_memory(error)
+            if fault is None:
+                raise
+            raise fault from None
 
 
 def with_restarts(job: TuningJob, world: World, watch: Watch) -> int:
@@ -296,7 +302,7 @@ def train_once(
             state.batches,
             world.device,
         )
-        meter = TaskMeter(recipe, data.maker.length, world.device, world.ranks)
+        meter = TaskMeter(recipe, world.device, world.ranks)
         with closing(loader):
             until = chance_step(settings, recipe.steps)
             if state.step < until:
