@@ -191,7 +191,7 @@ def plan(home: Home, recipe: Recipe) -> list[Task]:
 
 
 def _tasks(
-    home: Home, recipe: Recipe, slices: list[Summary], settings: dict[str, Any]
+    home: Home, recipe: Recipe, slices: list[Summary], settings: dict[str, object]
 ) -> list[Task]:
     read, key = bulk(home), recipe_key(recipe)
 
@@ -413,7 +413,7 @@ def plan_spans(home: Home, recipe: Recipe) -> list[Task]:
     counted = [summary.output for summary in summaries(home, COUNTS, "all")]
     dedup = recipe.dedup
     modes = {name: options.dedup.passages for name, options in recipe.sources.items()}
-    settings = {
+    settings: dict[str, object] = {
         "counts": counted,
         "words": dedup.passage_words,
         "left": dedup.passage_left,
