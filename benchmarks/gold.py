@@ -3,6 +3,8 @@ and `tests/corpora/web/test_gold.py` holds.
 
 bodies     the whole article is known: shares of its runs of four words, by the rule of
            article-extraction-benchmark's scorer
+words      the whole text is known, of pages of all kinds (WCXB): F1 of lower-cased words as
+           multisets, the mean over pages, by the rule of its own scorer
 snippets   sentences that belong to the article, and some that do not: found or not found, after
            white space is collapsed
 """
@@ -34,7 +36,11 @@ SETS = (
     "newspaper4k",
     "readability-test-pages",
     "cc-news",
+    "wcxb-dev",
 )
+QUICK_WCXB = 8
+"""Each eighth page of WCXB, 64 of 512, is what the quick tests read."""
+
 _TOKEN = re.compile(r"\w+")
 _RUN = 4
 
@@ -42,7 +48,7 @@ _RUN = 4
 @dataclass(frozen=True, kw_only=True)
 class GoldPage:
     """`body`: the article's whole text, or None where only `wanted` and `unwanted` sentences are
-    known."""
+    known. `words`: scored by words; `kind`: the type of the page, where the set has such."""
 
     name: str
     content: bytes
@@ -50,16 +56,22 @@ class GoldPage:
     body: str | None = None
     wanted: tuple[str, ...] = ()
     unwanted: tuple[str, ...] = ()
+    words: bool = False
+    kind: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
     precision: float
     recall: float
+    mean_f1: float | None = None
+    """Of WCXB: the mean of the pages' own F1."""
 
     @property
     def f1(self) -> float:
-        """The harmonic mean; 0.0 where nothing was found."""
+        """The harmonic mean, or the mean over pages; 0.0 where nothing was found."""
+        if self.mean_f1 is not None:
+            return self.mean_f1
         return (
             2 * self.precision * self.recall / (self.precision + self.recall)
             if self.precision + self.recall
@@ -78,6 +90,8 @@ def gold_pages(name: str) -> list[GoldPage]:
 def score(pages: Sequence[GoldPage], texts: Sequence[str]) -> Score:
     """Precision and recall of the texts: means over pages with bodies, of all snippets together
     else."""
+    if pages[0].words:
+        return _score_words(pages, texts)
     if pages[0].body is not None:
         shares = [_shares(page.body or "", text) for page, text in zip(pages, texts)]
         precision = [right / (right + wrong) for right, wrong, _ in shares if right + wrong > 0]
@@ -92,6 +106,26 @@ def score(pages: Sequence[GoldPage], texts: Sequence[str]) -> Score:
         found, missed = found + hits, missed + len(page.wanted) - hits
         wrong += sum(collapsed(snippet) in held for snippet in page.unwanted)
     return Score(precision=found / ((found + wrong) or 1), recall=found / ((found + missed) or 1))
+
+
+def _score_words(pages: Sequence[GoldPage], texts: Sequence[str]) -> Score:
+    """Means over pages of precision, recall and F1 of words."""
+    rows = [_word_shares(page.body or "", text) for page, text in zip(pages, texts)]
+    precision, recall, f1 = (statistics.mean(column) for column in zip(*rows))
+    return Score(precision=precision, recall=recall, mean_f1=f1)
+
+
+def _word_shares(true: str, found: str) -> tuple[float, float, float]:
+    """Precision, recall and F1 of the lower-cased words of a text, as multisets."""
+    of_true = Counter(_TOKEN.findall(true.lower()))
+    of_found = Counter(_TOKEN.findall(found.lower()))
+    if not of_true and not of_found:
+        return 1.0, 1.0, 1.0
+    right = (of_true & of_found).total()
+    if not right:
+        return 0.0, 0.0, 0.0
+    precision, recall = right / of_found.total(), right / of_true.total()
+    return precision, recall, 2 * precision * recall / (precision + recall)
 
 
 def collapsed(text: str) -> str:
@@ -120,7 +154,7 @@ def _members(path: Path) -> dict[str, bytes]:
     """The files of an archive by the rest of their path."""
     with tarfile.open(path) as tar:
         return {
-            member.name.partition("/")[2]: tar.extractfile(member).read()
+            member.name.partition("/")[2] or member.name: tar.extractfile(member).read()
             for member in tar
             if member.isfile()
         }  # type: ignore[union-attr]
@@ -169,6 +203,20 @@ def _readability(files: dict[str, bytes]) -> list[GoldPage]:
     ]
 
 
+def _wcxb(files: dict[str, bytes]) -> list[GoldPage]:
+    truth = json.loads(files["ground-truth.json"])
+    return [
+        GoldPage(
+            name=number,
+            content=files[f"{number}.html"],
+            body=entry["main_content"],
+            words=True,
+            kind=entry["type"],
+        )
+        for number, entry in sorted(truth.items())
+    ]
+
+
 def _text(markup: bytes) -> str:
     tree = lxml.html.fromstring(markup.decode(), parser=lxml.html.HTMLParser(encoding="utf-8"))
     return " ".join(str(text) for text in tree.itertext())
@@ -206,4 +254,5 @@ _READERS = {
     "trafilatura-eval": _trafilatura_eval,
     "newspaper4k": _newspaper4k,
     "readability-test-pages": _readability,
+    "wcxb-dev": _wcxb,
 }

@@ -211,15 +211,18 @@ class Recipe:
     """Samples in one update, over all ranks."""
     micro_batch: int = 32
     """Compute at most this many samples at once on a device.
-    The largest divisor of a rank's share of the batch is used."""
+    The largest divisor of a rank's share of the batch is used, on a GPU the largest that fits into
+    its memory."""
     seed: int = 0
     """Decides the order of the samples, the masks, dropout and the first weights."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """auto: bf16 on CUDA, fp32 on a CPU. Weights and their moments are always fp32."""
-    compile: bool = False
-    """Compile the model with torch.compile."""
+    compile: Literal["auto", "on", "off"] = "auto"
+    """Compile the forward pass and the losses with torch.compile; auto: on a GPU."""
     save_every: int = 1000
     """Steps between checkpoints; the last step is always saved."""
+    save_minutes: float = 0.0
+    """Save too when this many minutes have passed since the last checkpoint; 0 is off."""
     keep: int = 3
     """Number of checkpoints to keep, the newest ones."""
     keep_best: bool = False
@@ -252,6 +255,7 @@ RUNTIME = (
     "micro_batch",
     "compile",
     "save_every",
+    "save_minutes",
     "keep",
     "keep_best",
     "log_every",
@@ -560,6 +564,10 @@ RENAMED: dict[str, str] = {}
 REMOVED: tuple[str, ...] = ()
 
 
+# What `compile` was before it could be auto.
+COMPILE: dict[object, str] = {True: "on", False: "off"}
+
+
 def known_keys(stored: Mapping[str, object]) -> tuple[dict[str, object], list[str]]:
     """The flat settings of a stored run in the terms of this version, and the keys that it does
     not know at all, as those of a newer version.
@@ -574,7 +582,7 @@ def known_keys(stored: Mapping[str, object]) -> tuple[dict[str, object], list[st
     for old, value in stored.items():
         key = RENAMED.get(old, old)
         if key in known:
-            keys[key] = value
+            keys[key] = COMPILE.get(value, value) if key == "compile" else value
         elif old not in REMOVED:
             unknown.append(old)
     return keys, unknown

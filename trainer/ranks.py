@@ -62,6 +62,11 @@ class World:
             with self.waiting(what, patient=False):
                 dist.all_reduce(tensor)
 
+    def begin_sum(self, tensor: Tensor) -> dist.Work:
+        """Begin to add a tensor up over several ranks, in place; wait for what is returned."""
+        work: dist.Work = dist.all_reduce(tensor, async_op=True)
+        return work
+
     def agree(self, work: Callable[[], T]) -> T:
         """Do work that a `UserError` may end, on all ranks together.
 

@@ -18,14 +18,15 @@ mistaken for the wanted one.
 
 import functools
 import re
-import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pycld2
 from langdetect.detector_factory import PROFILES_DIRECTORY, DetectorFactory
 from langdetect.lang_detect_exception import LangDetectException
 
+from corpora.text import unicode_table
 from corpora.text.language_codes import UNKNOWN
 
 ANY = "any"
@@ -335,7 +336,7 @@ def _has_words(text: str) -> bool:
     """Whether a text is words rather than figures: of its letters and digits less than a quarter
     are digits, and at least a quarter of all its characters, spaces apart, are letters."""
     letters = _letters(text)
-    digits = sum(map(str.isdigit, text))
+    digits = _count(text, unicode_table.NUMBER)
     characters = len(text) - sum(map(str.isspace, text))
     return 3 * digits < letters and 4 * letters >= characters
 
@@ -343,17 +344,18 @@ def _has_words(text: str) -> bool:
 def _letters(text: str) -> int:
     """How many letters a text has, with the marks that belong to them: the vowels of the scripts of
     India are marks."""
-    letters = sum(map(str.isalpha, text))
-    return letters if text.isascii() else letters + len(_marks().findall(text))
+    return _count(text, unicode_table.LETTER | unicode_table.MARK)
+
+
+def _count(text: str, bits: int) -> int:
+    """The characters with one of these properties, by the frozen table of Unicode."""
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+    return int(np.count_nonzero(_properties()[codes] & bits))
 
 
 @functools.cache
-def _marks() -> "re.Pattern[str]":
-    """Any combining mark of the scripts in the first plane of Unicode."""
-    marks = [
-        chr(code) for code in range(0x300, 0xFFFF) if unicodedata.category(chr(code))[0] == "M"
-    ]
-    return re.compile(f"[{''.join(marks)}]")
+def _properties() -> "np.ndarray[tuple[int], np.dtype[np.uint8]]":
+    return unicode_table.properties()
 
 
 def _is_latin(text: str) -> bool:

@@ -1,7 +1,7 @@
 """WARC and ARC archives as records, in one forward pass, with every byte accounted for.
 
-Read are `.warc`, `.warc.gz` (one member per record, one for all, or anything between), `.arc` and
-`.arc.gz`, recognised by their first bytes and not by their names. warcio parses the bytes of a
+Read are `.warc`, `.warc.gz` (one member per record, one for all, or anything between), `.warc.zst`
+(with and without a dictionary), `.arc` and `.arc.gz`, recognised by their first bytes and not by their names. warcio parses the bytes of a
 record, from memory. Bytes that are no record come out as `Damage`, with their number:
 
     damaged          a gzip member that breaks or fails its checksum: the record in it is lost
@@ -23,12 +23,13 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 
+import zstandard
 from warcio.exceptions import ArchiveLoadFailed
 from warcio.recordloader import ArcWarcRecord, ArcWarcRecordLoader
 from warcio.statusandheaders import StatusAndHeadersParser
 
 from corpora.document import Refusal
-from corpora.web import gzip_members
+from corpora.web import gzip_members, zstd_frames
 
 BLOCK_LIMIT = 20_000_000
 """Bytes of one record that are kept: more than the largest page, since transfer encodings may
@@ -45,7 +46,10 @@ _FIRST_LINE = 9000
 _CUT = "cut"
 """The fault of a stretch whose file ends inside a member."""
 
-_WARC_START = re.compile(rb"(?m)^WARC/\d\.\d{1,2}\s{1,4}[A-Za-z]")
+# At the beginning of a line, or behind padding.
+_WARC_START = re.compile(
+    rb"(?m)^WARC/\d\.\d{1,2}\s{1,4}[A-Za-z]|(?<=[\x00 ])WARC/\d\.\d{1,2}\r?\n[A-Za-z]"
+)
 
 _ARC_LINE = re.compile(rb"(?m)^[A-Za-z][A-Za-z0-9+.-]{0,20}:[^\r\n]{1,8192}\r?\n")
 
@@ -54,11 +58,13 @@ _JOINED = ("content-type", "content-encoding")
 
 _STATUS = re.compile(r"HTTP/\d(?:\.\d)?\s*(\d{3})(?!\d)", re.IGNORECASE)
 
+_TAG_LINE = re.compile(rb"\n(?=[ \t]{0,99}<)")
+
+_EMPTY_LINE = re.compile(rb"\n\r?\n")
+
 _HTTP_START = re.compile(rb"HTTP/\d(?:\.\d)?\s*\d{3}", re.IGNORECASE)
 
 _OTHER_FORMATS = {
-    b"\x28\xb5\x2f\xfd": "zstd (.warc.zst)",
-    b"\x5d\x2a\x4d\x18": "zstd (.warc.zst)",
     b"BZh": "bzip2",
     b"\xfd7zXZ": "xz",
     b"PK\x03\x04": "zip (.wacz)",
@@ -87,7 +93,7 @@ class Record:
     `kind` is its WARC-Type in lower case; `headers` are those of HTTP, with names in lower case,
     and `body` follows them, as stored. `cut` says why bytes are missing at its end: `file` (the
     archive ends), `record` (it has fewer than it claims), `limit` (it has more than is kept), or
-    the value of its WARC-Truncated; "" when none are missing.
+    the value of its WARC-Truncated, or `segment` (the rest is in other records); "" when none are missing.
     """
 
     position: int
@@ -124,7 +130,10 @@ def read_archive(stream: gzip_members.Stream) -> Iterator[Record | Damage]:
             yield Damage(reason="not_an_archive", detail=detail, position=0, skipped=0)
             return
 
-    items = _read_plain(window) if _is_plain(window, first) else _read_gzip(window)
+    if first.startswith((zstd_frames.FRAME, zstd_frames.DICTIONARY)):
+        items = _read_zstd(window)
+    else:
+        items = _read_plain(window) if _is_plain(window, first) else _read_gzip(window)
 
     # Garbage at the start waits: a file in which no record follows is no archive.
     garbage: list[Damage] = []
@@ -193,6 +202,40 @@ def _next_start(content: bytes, start: int) -> int | None:
 
 def _read_plain(window: gzip_members.Window) -> Iterator[Record | Damage]:
     yield from _read_stretch(_Stretch(0, _plain_pieces(window), counts_bytes=True))
+
+
+def _read_zstd(window: gzip_members.Window) -> Iterator[Record | Damage]:
+    """The records of zstd frames. Their positions are 0, 1, ...: a record need not begin a
+    frame."""
+    stretch = _Stretch(0, iter(()))
+    stretch.pieces = _zstd_pieces(window, stretch)
+    last: Record | Damage | None = None
+    position = 0
+    for item in _read_stretch(stretch):
+        if last is not None:
+            yield last
+        last = item
+        position = item.position + 1
+
+    if isinstance(last, Record) and stretch.fault == _CUT:
+        last = replace(last, cut="file")
+    if last is not None:
+        yield last
+    if not position:
+        detail = "zstd without a WARC or ARC record in it"
+        yield Damage(reason="not_an_archive", detail=detail, position=0, skipped=0)
+    elif stretch.fault not in ("", _CUT):
+        detail = f"a zstd frame is damaged ({stretch.fault}); what follows is not read"
+        yield Damage(reason="damaged", detail=detail, position=position, skipped=0)
+
+
+def _zstd_pieces(window: gzip_members.Window, stretch: "_Stretch") -> Iterator[bytes]:
+    try:
+        yield from zstd_frames.pieces(window)
+    except gzip_members.Cut:
+        stretch.fault = _CUT
+    except zstandard.ZstdError as error:
+        stretch.fault = str(error)[:200]
 
 
 def _plain_pieces(window: gzip_members.Window) -> Iterator[bytes]:
@@ -455,6 +498,9 @@ def _record(stretch: _Stretch, parsed: ArcWarcRecord, position: int) -> Record:
     block, cut = _read_block(stretch, parsed.length)
     if cut in ("", "record"):
         cut = parsed.rec_headers.get_header("WARC-Truncated") or cut
+    # The rest is in `continuation` records, which may be in another file.
+    if not cut and parsed.rec_headers.get_header("WARC-Segment-Number"):
+        cut = "segment"
 
     # The end of a member is reached, and so the check of its CRC, before the record is given out.
     stretch.skip_blank_lines()
@@ -509,7 +555,12 @@ def _http(block: bytes) -> tuple[dict[str, str], bytes, int | None]:
     for _ in range(3):  # two heads before the real one at most
         if not _HTTP_START.match(block):
             break
-        stream = BytesIO(block[:_HEADER_LIMIT])
+        head = block[:_HEADER_LIMIT]
+        # Where the empty line is missing, the first tag ends the head.
+        missing = _TAG_LINE.search(head)
+        if missing and not _EMPTY_LINE.search(head, 0, missing.end()):
+            head = head[: missing.end()]
+        stream = BytesIO(head)
         try:
             parsed = StatusAndHeadersParser([], verify=False).parse(stream)
         except _NOT_A_RECORD:

@@ -7,6 +7,7 @@ import zlib
 import archives
 import brotli
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -157,3 +158,52 @@ def test_a_bomb_is_inflated_to_the_limit_and_no_further() -> None:
 def test_any_bytes_give_an_answer(stored: bytes, encoding: str, transfer: str) -> None:
     found = decode_body(stored, {"content-encoding": encoding, "transfer-encoding": transfer}, 1000)
     assert len(found.content) <= 1001
+
+
+def test_a_wrong_check_costs_nothing() -> None:
+    """CRC and length of gzip, Adler of zlib: browsers look at none."""
+    stored = gzip.compress(PAGE)
+    for place in (-1, -4, -5, -8):
+        harmed = bytearray(stored)
+        harmed[place] ^= 0x40
+        assert decode_body(bytes(harmed), {}, LIMIT) == Body(content=PAGE)
+    harmed = bytearray(zlib.compress(PAGE))
+    harmed[-2] ^= 1
+    assert decode_body(bytes(harmed), {"content-encoding": "deflate"}, LIMIT).content == PAGE
+
+
+def test_a_damaged_body_keeps_what_is_before() -> None:
+    """Also where the whole body is inflated in one call."""
+    text = b"<html><body>" + b"".join(b"<p>%d paragraph" % number for number in range(4000))
+    for encode in (gzip.compress, zlib.compress):
+        stored = bytearray(encode(text))
+        at = len(stored) * 3 // 4
+        stored[at : at + 5] = b"\xff\x00\xff\x00\xff"
+        found = decode_body(bytes(stored), {"content-encoding": "gzip"}, LIMIT * 99)
+        assert found.cut and len(found.content) > len(text) // 2
+        assert text.startswith(found.content[: len(text) // 2])
+
+
+@pytest.mark.parametrize("level", range(10))
+@pytest.mark.parametrize("window", [9, 12, 15])
+def test_every_header_of_zlib(level: int, window: int) -> None:
+    engine = zlib.compressobj(level, zlib.DEFLATED, window)
+    content = PAGE * 3
+    stored = engine.compress(content) + engine.flush()
+    if stored[:64].isascii():
+        pytest.skip("nothing is compressed at this level")
+    assert decode_body(stored, {"content-encoding": "deflate"}, LIMIT * 9).content == content
+
+
+def test_zstd() -> None:
+    """One frame, several, with padding, cut, damaged, and a bomb."""
+    encode = zstandard.ZstdCompressor(level=3).compress
+    long_page = PAGE + b"".join(b"<p>%d" % number for number in range(30_000))
+    assert decode_body(encode(PAGE), {"content-encoding": "zstd"}, LIMIT) == Body(content=PAGE)
+    assert decode_body(encode(PAGE), {}, LIMIT) == Body(content=PAGE)
+    two = encode(PAGE[:99]) + encode(PAGE[99:]) + bytes(9)
+    assert decode_body(two, {}, LIMIT) == Body(content=PAGE)
+    cut = decode_body(encode(long_page)[:-2000], {}, 10**7)
+    assert cut.cut and long_page.startswith(cut.content)
+    zeros = b"<html>" + bytes(200_000_000)
+    assert decode_body(encode(zeros), {}, LIMIT) == Body(content=zeros[: LIMIT + 1])

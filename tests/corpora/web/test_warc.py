@@ -12,6 +12,7 @@ from pathlib import Path
 
 import archives
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 from realdata import DATA, data_file
@@ -437,3 +438,69 @@ def test_the_damaged_and_the_cut_file_of_the_test_data() -> None:
     assert not damage(items) and [
         item.cut for item in items if isinstance(item, Record) and item.cut
     ] == ["file"]
+
+
+def zstd_archive(records: list[bytes], dictionary: bytes = b"", squeezed: bool = False) -> bytes:
+    """A `.warc.zst`, a frame for each record."""
+    if not dictionary:
+        return b"".join(zstandard.ZstdCompressor().compress(record) for record in records)
+    shared = zstandard.ZstdCompressionDict(dictionary)
+    engine = zstandard.ZstdCompressor(dict_data=shared)
+    stored = zstandard.ZstdCompressor().compress(dictionary) if squeezed else dictionary
+    head = b"\x5d\x2a\x4d\x18" + len(stored).to_bytes(4, "little") + stored
+    return head + b"".join(engine.compress(record) for record in records)
+
+
+@pytest.mark.parametrize("dictionary", ["", "plain", "squeezed"])
+def test_zstd_archives(dictionary: str) -> None:
+    """Frame by frame, with and without the dictionary that the first frame holds; cut, and with a
+    frame that is damaged."""
+    shared = b"".join(FIVE)[:4000] if dictionary else b""
+    content = zstd_archive(FIVE, shared, dictionary == "squeezed")
+    items = read(content)
+    assert urls(items) == FIVE_URLS
+    assert [item.position for item in items] == list(range(5))
+    assert [item.body for item in items] == [item.body for item in read(archives.members(*FIVE))]
+
+    cut = read(content[:-20])
+    assert urls(cut)[:4] == FIVE_URLS[:4]
+    harmed = read(content + b"\x28\xb5\x2f\xfd" + b"\xff" * 99)
+    assert urls(harmed)[:5] == FIVE_URLS
+    assert isinstance(harmed[-1], Damage) and harmed[-1].reason == "damaged"
+
+
+def http_record(block: bytes) -> bytes:
+    kind = "application/http; msgtype=response"
+    return archives.record("response", block, "http://a/", archives.DATE, content_type=kind)
+
+
+def test_the_lines_of_a_content_type_are_one_value() -> None:
+    head = (
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=koi8-r\r\n"
+        b"X-A: 1\r\nX-A: 2\r\ncontent-type: */*\r\n\r\n<p>x"
+    )
+    (item,) = read(http_record(head))
+    assert item.content_type == "text/html; charset=koi8-r, */*" and item.headers["x-a"] == "2"
+
+
+@pytest.mark.parametrize("tag", [b"<!doctype html><html>", b"  <html>", b"<p>"])
+def test_a_head_without_an_empty_line_ends_at_the_first_tag(tag: bytes) -> None:
+    page = tag + b"<body>a: b\r\nc: d\r\n\r\nmore"
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n"
+    (item,) = read(http_record(head + page))
+    assert (item.status, item.content_type, item.body) == (200, "text/html", page)
+
+
+def test_a_segment_is_marked() -> None:
+    record = archives.response(b"<p>first part").replace(
+        b"WARC/1.0\r\n", b"WARC/1.0\r\nWARC-Segment-Number: 1\r\n"
+    )
+    (item,) = read(record)
+    assert item.cut == "segment"
+
+
+@pytest.mark.parametrize("padding", [bytes(512), b" " * 300, b"\r\n" * 50])
+def test_records_behind_padding(padding: bytes) -> None:
+    for join in (archives.members, lambda *records: b"".join(records)):
+        content = padding.join(join(record) for record in FIVE)
+        assert [item.url for item in read(content) if isinstance(item, Record)] == FIVE_URLS
