@@ -9,7 +9,7 @@ and what it yields must not depend on how the slices were cut.
 
 import datetime
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -36,6 +36,8 @@ class Document:
     or BCP 47 for a language that langdetect does not know; `crawled` is in UTC. `extra` is anything
     that JSON can hold; the user's own id is in `extra["id"]`. `marks` are words that `corpus stats`
     counts and shows, as it does the reasons of rejects; they are stored nowhere else.
+    `left_out` counts what the source left out of the text, by its name, such as `template: hidden`;
+    `corpus stats` shows the most frequent names.
     """
 
     path: str
@@ -49,6 +51,7 @@ class Document:
     digest: str | None = None
     extra: dict[str, Any] = field(default_factory=dict)
     marks: tuple[str, ...] = ()
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

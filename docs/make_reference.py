@@ -47,6 +47,7 @@ MANIFEST = (("", "Manifest"), ("tokenizer", "TokenizerInfo"), ("shards[]", "Shar
 
 REJECT_FILES = (
     "corpora/files/source.py",
+    "corpora/files/tables.py",
     "corpora/cc_news/source.py",
     "corpora/guard.py",
     "corpora/web/extract.py",
@@ -260,6 +261,7 @@ def page() -> str:
         ]
     lines += trainer_commands()
     lines += trainer_keys()
+    lines += tuning_keys()
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
@@ -317,6 +319,29 @@ def trainer_keys() -> list[str]:
             tables.append((ast.unparse(node.target), ast.unparse(node.annotation)))
     for name, cls in tables:
         heading = f"### `[{name}]` of `trainer`" if name else "### Top of a recipe of `trainer`"
+        lines += [heading, "", docstring(file, cls), "", *fields(file, cls)]
+    return lines
+
+
+def tuning_keys() -> list[str]:
+    """The settings of fine-tuning."""
+    lines = [
+        "## Settings of `trainer finetune`",
+        "",
+        "Each is also a flag: `--epochs 3`, `--optim.lr 2e-5`, `--inputs.length 256`. A new run",
+        "begins with the preset of its task ([tasks.md](tasks.md#presets)), which differs from the",
+        "defaults here in a few of them; `RUN/finetuning.toml` holds those of a run.",
+        "",
+    ]
+    file = "trainer/tasks/settings.py"
+    tables = {
+        "": "Finetuning",
+        "inputs": "InputConfig",
+        "optim": "TuningOptim",
+        "ranking": "RankingConfig",
+    }
+    for name, cls in tables.items():
+        heading = f"### `[{name}]` of fine-tuning" if name else "### Top of fine-tuning"
         lines += [heading, "", docstring(file, cls), "", *fields(file, cls)]
     return lines
 

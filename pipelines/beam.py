@@ -9,7 +9,7 @@ transform follows the one before, whose summaries are its barrier. The code is i
 
 from pipelines.engines.options import options
 from pipelines.engines.transforms import BuildTransform, StageTransform
-from pipelines.stages import exact, ingest, rules, survey, tokenize, train_tokenizer
+from pipelines.stages import exact, ingest, passages, rules, survey, tokenize, train_tokenizer
 from pipelines.stages.near import stage as near
 from pipelines.stages.table import STAGES
 
@@ -19,6 +19,7 @@ __all__ = [
     "DeduplicateNear",
     "Ingest",
     "Measure",
+    "RemovePassages",
     "Survey",
     "Tokenize",
     "TrainTokenizer",
@@ -44,6 +45,11 @@ def Measure(home: str, workers: int = 1) -> StageTransform:
 def Deduplicate(home: str, workers: int = 1) -> StageTransform:
     """Finds exact duplicates. One summary per slice."""
     return StageTransform(exact.STAGE, home, workers)
+
+
+def RemovePassages(home: str, workers: int = 1) -> StageTransform:
+    """Finds repeated paragraphs and lines, and cuts them out. One summary per slice."""
+    return StageTransform(passages.STAGE, home, workers)
 
 
 def DeduplicateNear(home: str, workers: int = 1) -> StageTransform:

@@ -110,7 +110,14 @@ def json_value(value: object) -> object:
 
 def print_json(value: object) -> None:
     """Print a value as one JSON object, indented."""
-    print(jsonlib.dumps(json_value(value), ensure_ascii=False, indent=1))
+    print(printable(jsonlib.dumps(json_value(value), ensure_ascii=False, indent=1)))
+
+
+def printable(text: str) -> str:
+    """Text that a terminal and a pipe can take: half of a surrogate pair as its escape, which in
+    JSON stands for the same."""
+    # the name of a file may hold such halves too
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def table_lines(rows: list[tuple[str, ...]]) -> Iterator[str]:

@@ -34,6 +34,23 @@ settings.register_profile(
 settings.load_profile("ours")
 
 
+TRAINING_FILES = {
+    "test_checkpoint",
+    "test_compare",
+    "test_export",
+    "test_formats_runs",
+    "test_hosts",
+    "test_init",
+    "test_keep_best",
+    "test_moved",
+    "test_objective_runs",
+    "test_phases",
+    "test_ranks",
+    "test_trackers",
+    "test_trainer_cli",
+}
+"""Files of tests/trainer whose tests train, or load large libraries: all are marked `builds`."""
+
 BUILD_FOLDERS = {"browser", "docs", "engines", "faults", "flow", "fuzz"}
 """Folders of tests/ whose tests build homes, or are as slow: all are marked `builds`."""
 
@@ -52,8 +69,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def builds_homes(item: pytest.Item) -> bool:
-    """True for the tests of the folders that build homes."""
-    return item.path.relative_to(ROOT / "tests").parts[0] in BUILD_FOLDERS
+    """True for the tests of the folders that build homes, and of the files that train."""
+    folder = item.path.relative_to(ROOT / "tests").parts[0]
+    return folder in BUILD_FOLDERS or (folder == "trainer" and item.path.stem in TRAINING_FILES)
 
 
 def python_documentation(module: str) -> str:

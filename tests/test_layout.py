@@ -84,6 +84,14 @@ def test_the_arrows_between_packages(package: str) -> None:
                 assert any(allowed), f"{path.relative_to(ROOT)} imports {name}"
 
 
+def test_the_tasks_need_no_other_room() -> None:
+    """The trainer reads them, where what the sources need is not installed."""
+    for path in (ROOT / "corpora" / "tasks").glob("*.py"):
+        for name in imported(ast.parse(path.read_text("utf-8"))):
+            is_known = name.startswith(("corpora.tasks", "shards", "pyarrow"))
+            assert is_known or name.split(".")[0] in sys.stdlib_module_names, f"{path}: {name}"
+
+
 def test_beam_is_imported_in_engines_alone() -> None:
     for package in PACKAGES:
         for path in files_of(package):

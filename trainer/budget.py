@@ -224,13 +224,33 @@ def plan(recipe: Recipe, corpus: Corpus, machine: Machine, rate: float = 0.0) ->
         tokens_per_second=speed,
         hours=run_tokens(recipe) / speed / 3600 if speed else None,
         assumption="" if rate else machine.assumption,
-        warnings=list(filter(None, warnings(recipe, corpus))),
+        warnings=list(filter(None, warnings(recipe, corpus, machine.devices))),
     )
 
 
-def warnings(recipe: Recipe, corpus: Corpus) -> tuple[str, ...]:
+def warnings(recipe: Recipe, corpus: Corpus, ranks: int) -> tuple[str, ...]:
     """What a user should know before the run; empty texts for what is as it should be."""
-    return too_few(recipe, corpus.samples), many_epochs(corpus), unread_positions(recipe)
+    return (
+        too_few(recipe, corpus.samples),
+        many_epochs(corpus),
+        unread_positions(recipe),
+        small_micro_batch(recipe, ranks),
+    )
+
+
+def small_micro_batch(recipe: Recipe, ranks: int) -> str:
+    """A warning that micro-batches are at most half as large as was asked for; empty where they are
+    larger."""
+    share = recipe.batch // ranks
+    wanted = min(recipe.micro_batch, share)
+    found = micro_batch(recipe, ranks)
+    if 2 * found > wanted:
+        return ""
+    return (
+        f"micro-batches are of {found} instead of {wanted} samples, since these do not divide the "
+        f"{share} samples of a device, and small ones are slow on a GPU: choose --batch as a "
+        f"multiple of {wanted * ranks}"
+    )
 
 
 def too_few(recipe: Recipe, samples: int) -> str:
@@ -295,7 +315,7 @@ def epochs(recipe: Recipe, data: Data, order: Order) -> dict[str, float]:
     found = {}
     for name, plans, count in zip(data.shards, order.ranges, order.counts, strict=True):
         samples = sum(end - start for start, end in plans) / len(plans)
-        found[name] = seen * count / block / samples
+        found[name] = seen * count / block / samples if samples else 0.0
     return found
 
 

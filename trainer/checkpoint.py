@@ -7,7 +7,8 @@
         digests.json            size and blake2b-32 of each file above; written last
 
 The best checkpoint is an ordinary one, whose step `best_step` of the newest `state.json` names.
-A checkpoint is written under a name that begins with `.tmp-`, flushed, and renamed. `digests.json`
+A checkpoint is written under a name that begins with `.tmp-`, hashed while it is written, flushed,
+and renamed. `digests.json`
 is a pure function of the other files: reading a checkpoint computes it again and compares every
 byte, so any cut or flipped byte is noticed and its file is named.
 """
@@ -22,7 +23,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NamedTuple
 
 import safetensors.torch
 import torch
@@ -37,10 +38,10 @@ from trainer.models.pretraining import (
     PretrainingModel,
     build,
     load_published,
-    published_parameters,
     published_state,
-    without_padding,
+    published_weights,
 )
+from trainer.tensor_file import FileDigest, HashedFile, write_tensors
 
 FORMAT = 1
 
@@ -102,11 +103,11 @@ class State:
         return self.step + self.skipped
 
 
-class FileDigest(TypedDict):
-    """What `digests.json` holds for one file."""
+class Contents(NamedTuple):
+    """The tensors of a checkpoint by their names in its files."""
 
-    bytes: int
-    digest: str
+    weights: dict[str, Tensor]
+    moments: dict[str, Tensor]
 
 
 # --- names
@@ -146,6 +147,16 @@ def save(
     keep: int,
     keep_best: bool = False,
 ) -> Path:
+    """Write a checkpoint at once, see `write`."""
+    return write(run, contents(model, optimizer), state, keep, keep_best)
+
+
+def contents(model: EncoderModel, optimizer: torch.optim.Optimizer) -> Contents:
+    """What a checkpoint holds of a model and its optimizer: views, no copies."""
+    return Contents(published_state(model), moments(model, optimizer))
+
+
+def write(run: Path, tensors: Contents, state: State, keep: int, keep_best: bool = False) -> Path:
     """Write a checkpoint, remove all but the last `keep`, and return its folder.
 
     With `keep_best` the checkpoint of `state.best_step` stays too.
@@ -159,13 +170,13 @@ def save(
         parent.mkdir(parents=True, exist_ok=True)
         remove_temporary(parent)
         temporary.mkdir()
-        write_files(temporary, model, optimizer, state)
+        write_files(temporary, tensors, state)
         flush(temporary)
         if target.exists():  # a damaged checkpoint of the same step
             os.replace(target, parent / f"{TEMPORARY}old-{target.name}")
         os.replace(temporary, target)
         flush(parent)
-    except (OSError, safetensors.SafetensorError) as error:
+    except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
         raise UserError(
             f"{target}: cannot be saved: {error}; {last_checkpoint(run)}",
@@ -181,31 +192,40 @@ def save(
     return target
 
 
-def write_files(
-    folder: Path, model: EncoderModel, optimizer: torch.optim.Optimizer, state: State
-) -> None:
+def write_files(folder: Path, tensors: Contents, state: State) -> None:
     """Write the files of a checkpoint and flush them to the disk."""
-    weights = {name: tensor.contiguous() for name, tensor in published_state(model).items()}
-    safetensors.torch.save_file(weights, folder / WEIGHTS, {"format": "pt"})
-    safetensors.torch.save_file(moments(model, optimizer), folder / OPTIMIZER, {"format": "pt"})
-
     content = {"format": FORMAT, **vars(state), "losses": list(state.losses)}
-    (folder / STATE).write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
-    (folder / DIGESTS).write_text(digests(folder))
+    text = json.dumps(content, indent=1, sort_keys=True) + "\n"
 
-    for path in (*folder.iterdir(), folder):
-        flush(path)
+    found = {
+        WEIGHTS: write_tensors(folder / WEIGHTS, on_cpu(tensors.weights)),
+        OPTIMIZER: write_tensors(folder / OPTIMIZER, on_cpu(tensors.moments)),
+        STATE: write_bytes(folder / STATE, text.encode()),
+    }
+    write_bytes(folder / DIGESTS, digests_text(found).encode())
+
+
+def on_cpu(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors as they are written; copies only of those that are elsewhere."""
+    return {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
+
+
+def write_bytes(path: Path, data: bytes) -> FileDigest:
+    """Write a file, flush it to the disk, and return its digest."""
+    with HashedFile(path) as file:
+        file.write(data)
+    return file.digest()
 
 
 def moments(model: EncoderModel, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """Adam's moments by name, without the rows beyond the vocabulary."""
     found = {}
-    for name, parameter in published_parameters(model):
-        if parameter not in optimizer.state:
+    for name, weight in published_weights(model):
+        if weight.parameter not in optimizer.state:
             continue
         for moment in MOMENTS:
-            tensor = without_padding(name, optimizer.state[parameter][moment], model.config)
-            found[f"{moment}.{name}"] = tensor.contiguous()
+            tensor = weight.of(optimizer.state[weight.parameter][moment])
+            found[f"{moment}.{name}"] = tensor
     return found
 
 
@@ -334,28 +354,29 @@ def restore(path: Path, model: EncoderModel, optimizer: torch.optim.Optimizer) -
     """Copy weights and moments of a verified checkpoint into `model` and `optimizer`, exactly."""
     load_published(model, safetensors.torch.load_file(path / WEIGHTS))
     stored = safetensors.torch.load_file(path / OPTIMIZER)
-    step = torch.tensor(float(json.loads((path / STATE).read_text())["step"]))
+    step = float(json.loads((path / STATE).read_text())["step"])
+    # Zeros first: the rows beyond the vocabulary are not stored.
+    empty_moments(model, optimizer, step)
 
-    for name, parameter in published_parameters(model):
-        if not parameter.requires_grad:
+    for name, weight in published_weights(model):
+        if not weight.parameter.requires_grad:
             continue
-        state = {"step": step.clone().to(parameter.device)}
         for moment in MOMENTS:
-            # Zeros first: the rows beyond the vocabulary are not stored.
-            state[moment] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
+            values = weight.of(optimizer.state[weight.parameter][moment])
             # A run that was stopped before its first update has stored no moments.
             if stored or step:
-                tensor = stored[f"{moment}.{name}"]
-                state[moment][: tensor.shape[0]].copy_(tensor)
-        optimizer.state[parameter] = state
+                values.copy_(stored[f"{moment}.{name}"])
 
 
-def empty_moments(model: EncoderModel, optimizer: torch.optim.Optimizer) -> None:
-    """Make room for the moments, on a rank that receives them from rank 0."""
+def empty_moments(
+    model: EncoderModel, optimizer: torch.optim.Optimizer, steps: float = 0.0
+) -> None:
+    """Make room for the moments after so many steps; a rank other than 0 receives them, and their
+    step, from rank 0."""
     for parameter in model.parameters():
         if parameter.requires_grad:
             zeros = {moment: torch.zeros_like(parameter) for moment in MOMENTS}
-            step = torch.zeros((), device=parameter.device)
+            step = torch.tensor(steps, device=parameter.device)
             optimizer.state[parameter] = {"step": step, **zeros}
 
 
@@ -401,6 +422,11 @@ def digests(path: Path) -> str:
                 state.update(block)
         found[name] = {"bytes": (path / name).stat().st_size, "digest": state.hexdigest()}
 
+    return digests_text(found)
+
+
+def digests_text(found: dict[str, FileDigest]) -> str:
+    """The text of `digests.json` for these digests of the files, in the order of `FILES`."""
     content = {"format": FORMAT, "files": found, "self": digest_of_digests(found)}
     return json.dumps(content, indent=1) + "\n"
 

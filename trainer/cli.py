@@ -6,7 +6,9 @@ them, so that help is quick.
 """
 
 import dataclasses
+import faulthandler
 import json
+import math
 import os
 import sys
 from collections.abc import Callable
@@ -82,7 +84,18 @@ COPY_TOOLS = {"s3": "aws s3 cp --recursive", "gs": "gcloud storage cp -r", "hdfs
 
 def print_json(content: dict[str, object]) -> None:
     """Print the one object of `--json`."""
-    print(json.dumps({"schema_version": 1, **content}))
+    print(json.dumps(without_nan({"schema_version": 1, **content})))
+
+
+def without_nan(value: object) -> object:
+    """A value for JSON, which has neither nan nor the infinities: they become null."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: without_nan(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [without_nan(item) for item in value]
+    return value
 
 
 def required(name: str, value: object, hint: str) -> None:
@@ -159,8 +172,14 @@ def base_recipe(arguments: list[str]) -> Recipe:
         return load_recipe(values["--recipe"])
 
     run = Path(values["--run"])
-    if values["--run"] and "--resume" in arguments and (run / "recipe.toml").exists():
-        return load_run_recipe(run)
+    if values["--run"] and "--resume" in arguments:
+        if (run / "recipe.toml").exists():
+            return load_run_recipe(run)
+        if (run / "checkpoints").is_dir():
+            raise UserError(
+                f"{run / 'recipe.toml'}: missing, so the settings of the run are not known",
+                "give the --recipe and the flags that it was started with",
+            )
     return load_recipe("roberta-base")
 
 
@@ -234,7 +253,9 @@ def dry_run(options: Pretrain, recipe: Recipe) -> int:
     from trainer.ranks import choose_device
 
     devices = options.devices or int(os.environ.get("WORLD_SIZE", "1"))
-    require(devices >= 1, "--devices", devices, "at least 1")
+    require(1 <= devices <= 10**6, "--devices", devices, "from 1 to 1,000,000")
+    speed = options.tokens_per_second
+    require(0 <= speed and math.isfinite(speed), "--tokens-per-second", speed, "at least 0")
     if options.device_kind:
         machine = budget.assumed_machine(options.device_kind, devices)
     else:
@@ -264,10 +285,11 @@ def plan_shards(
     import shards
     from trainer import budget
     from trainer.data.order import make_order
-    from trainer.data.samples import open_training
+    from trainer.data.samples import open_training, refuse_same_twice
     from trainer.run import resolve
 
     data = open_training(options.shards, recipe.data)
+    refuse_same_twice(data)
     # A run reads these too, so a plan finds what is missing.
     for directory in options.shards:
         shards.open(directory, "valid")
@@ -313,6 +335,7 @@ def evaluate(arguments: list[str]) -> int:
     """`trainer evaluate`."""
     options = parse(Evaluate, "evaluate", arguments)
     required("--run", options.run, "name the run: trainer evaluate --run RUN")
+    require(options.samples >= 0, "--samples", options.samples, "at least 0")
     run = Path(options.run)
     directories = options.shards or find_shards(run, f"trainer evaluate --run {in_command(run)}")
 
@@ -405,6 +428,7 @@ def show_sample(options: Show, place: int) -> int:
     """`trainer show RUN --sample N`."""
     if not options.run and not options.shards:
         raise UserError("RUN: missing", "name a run, or give --shards")
+    require(0 <= place < 2**62, "--sample", place, "from 0 to 2^62")
     command = f"trainer show {in_command(options.run)} --sample {place}"
     directories = options.shards or find_shards(Path(options.run), command)
     if options.run and not options.recipe:
@@ -631,7 +655,7 @@ def main(argv: list[str] | None = None) -> int:
         # The reader of our output has left, as `head` does.
         return console.broken_pipe()
     except OSError as error:
-        tell(f"error: {error}\nhint: check the path, its rights and the room on its disk")
+        report(UserError(str(error), "check the path, its rights and the room on its disk", 3))
         return 3
 
 
@@ -654,6 +678,8 @@ def run_command(arguments: list[str]) -> int:
 
 def entry() -> None:
     """The console script."""
+    # A crash in C, which has no other words, then says at least where.
+    faulthandler.enable()
     code = console.ended(main)
     # After an error, threads of gloo may still wait for another rank, and would abort the process
     # as Python ends.

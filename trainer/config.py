@@ -211,15 +211,18 @@ class Recipe:
     """Samples in one update, over all ranks."""
     micro_batch: int = 32
     """Compute at most this many samples at once on a device.
-    The largest divisor of a rank's share of the batch is used."""
+    The largest divisor of a rank's share of the batch is used, on a GPU the largest that fits into
+    its memory."""
     seed: int = 0
     """Decides the order of the samples, the masks, dropout and the first weights."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """auto: bf16 on CUDA, fp32 on a CPU. Weights and their moments are always fp32."""
-    compile: bool = False
-    """Compile the model with torch.compile."""
+    compile: Literal["auto", "on", "off"] = "auto"
+    """Compile the forward pass and the losses with torch.compile; auto: on a GPU."""
     save_every: int = 1000
     """Steps between checkpoints; the last step is always saved."""
+    save_minutes: float = 0.0
+    """Save too when this many minutes have passed since the last checkpoint; 0 is off."""
     keep: int = 3
     """Number of checkpoints to keep, the newest ones."""
     keep_best: bool = False
@@ -239,6 +242,12 @@ class Recipe:
     guard: GuardConfig = GuardConfig()
 
 
+# The largest number of steps or samples; places in the endless order, their product, fit 64 bits.
+LARGEST = 1_000_000_000
+
+# The largest size of a part of a model.
+WIDEST = 1_000_000
+
 # The settings that may change when a run is resumed, since they change neither the samples nor the
 # masks nor the trained model. (Another micro_batch draws other dropout; `run.start` warns of it.)
 RUNTIME = (
@@ -246,6 +255,7 @@ RUNTIME = (
     "micro_batch",
     "compile",
     "save_every",
+    "save_minutes",
     "keep",
     "keep_best",
     "log_every",
@@ -323,7 +333,13 @@ def check(recipe: Recipe) -> None:
         value = getattr(recipe, name)
         require(value >= 1, name, value, "at least 1")
 
+    for name in ("steps", "batch", "micro_batch", "save_every", "keep", "log_every"):
+        value = getattr(recipe, name)
+        require(value <= LARGEST, name, value, f"at most {LARGEST:,}")
+
     require(0 <= recipe.seed < 2**63, "seed", recipe.seed, "from 0 to 2^63 - 1")
+    hours = recipe.max_hours
+    require(0 <= hours and math.isfinite(hours), "max_hours", hours, "at least 0")
     for source, weight in recipe.data.mix.items():
         require(weight >= 0 and math.isfinite(weight), f"data.mix.{source}", weight, "at least 0")
 
@@ -343,7 +359,10 @@ def check(recipe: Recipe) -> None:
         require(8 <= phase.length <= length, "phase.length", phase.length, bound)
 
     check_objective(recipe)
+    check_labels(recipe)
     check_optim(recipe.optim)
+    check_evaluation(recipe.evaluation)
+    check_guard(recipe.guard)
     if recipe.optim.warmup_steps >= recipe.steps:
         raise UserError(
             f"optim.warmup_steps: {recipe.optim.warmup_steps} steps of warmup are not fewer than "
@@ -355,7 +374,8 @@ def check(recipe: Recipe) -> None:
 def check_masking(masking: MaskingConfig) -> None:
     """Refuse masks that cannot be drawn. Raises `UserError` naming the key."""
     require(0 < masking.rate <= 0.9, "masking.rate", masking.rate, "in (0, 0.9]")
-    require(masking.static >= 0, "masking.static", masking.static, "at least 0")
+    static = masking.static
+    require(0 <= static <= LARGEST, "masking.static", static, f"from 0 to {LARGEST:,}")
     require(0 < masking.span_p < 1, "masking.span_p", masking.span_p, "in (0, 1)")
     require(1 <= masking.span_words <= 100, "masking.span_words", masking.span_words, "1 to 100")
 
@@ -371,7 +391,12 @@ def check_model(model: ModelConfig) -> None:
     """Refuse a shape that cannot be built. Raises `UserError` naming the key."""
     for name in ("layers", "hidden", "intermediate", "heads", "positions", "span_targets"):
         value = getattr(model, name)
-        require(value >= 1, f"model.{name}", value, "at least 1")
+        require(1 <= value <= WIDEST, f"model.{name}", value, f"from 1 to {WIDEST:,}")
+    for name in ("vocab_size", "pad_id", "end_id"):
+        value = getattr(model, name)
+        require(0 <= value < 2**31, f"model.{name}", value, "from 0 to 2^31 - 1")
+    epsilon = model.layer_norm_eps
+    require(0 < epsilon <= 1, "model.layer_norm_eps", epsilon, "above 0, at most 1")
 
     bound = f"a multiple of model.heads ({model.heads})"
     require(model.hidden % model.heads == 0, "model.hidden", model.hidden, bound)
@@ -416,15 +441,52 @@ def check_objective(recipe: Recipe) -> None:
 
 def check_optim(optim: OptimConfig) -> None:
     """Refuse numbers that AdamW cannot use. Raises `UserError` naming the key."""
-    require(optim.lr > 0 and math.isfinite(optim.lr), "optim.lr", optim.lr, "above 0")
-
-    for name in ("warmup_steps", "weight_decay", "clip", "eps"):
+    for name in ("lr", "eps"):
         value = getattr(optim, name)
-        require(value >= 0, f"optim.{name}", value, "at least 0")
+        require(value > 0 and math.isfinite(value), f"optim.{name}", value, "above 0")
+    for name in ("warmup_steps", "weight_decay", "clip"):
+        value = getattr(optim, name)
+        require(value >= 0 and math.isfinite(value), f"optim.{name}", value, "at least 0")
 
     for name in ("beta1", "beta2"):
         value = getattr(optim, name)
         require(0 <= value < 1, f"optim.{name}", value, "in [0, 1)")
+
+
+def check_labels(recipe: Recipe) -> None:
+    """Refuse masks that choose no token of any sample. Raises `UserError` naming the key."""
+    masking = recipe.masking
+    if masking.style != "exact":
+        return  # these draw the number, which is 1 now and then
+    lengths = [length for _, length in phase_ends(recipe)]
+    # Two tokens of a sample are special and never masked.
+    most = math.floor(masking.rate * (max(lengths) - 2) + 0.5)
+    if most < 1:
+        raise UserError(
+            f"masking.rate: {masking.rate} masks no token of a sample of {max(lengths)} tokens",
+            "raise --masking.rate or --data.length",
+        )
+
+
+def check_evaluation(evaluation: EvaluationConfig) -> None:
+    """Refuse validations that cannot be. Raises `UserError` naming the key."""
+    every, samples = evaluation.every, evaluation.samples
+    require(0 <= every <= LARGEST, "evaluation.every", every, f"from 0 to {LARGEST:,}")
+    require(1 <= samples <= LARGEST, "evaluation.samples", samples, f"from 1 to {LARGEST:,}")
+
+
+def check_guard(guard: GuardConfig) -> None:
+    """Refuse guards that cannot work. Raises `UserError` naming the key."""
+    for name in ("nonfinite_limit", "spike_limit"):
+        value = getattr(guard, name)
+        require(1 <= value <= LARGEST, f"guard.{name}", value, f"from 1 to {LARGEST:,}")
+
+    window = guard.spike_window
+    # The losses of the window are part of every checkpoint.
+    require(0 <= window <= 100_000, "guard.spike_window", window, "from 0 to 100,000")
+    deviations = guard.spike_deviations
+    holds = deviations > 0 and math.isfinite(deviations)
+    require(holds, "guard.spike_deviations", deviations, "above 0")
 
 
 def require(holds: bool, key: str, value: float, bound: str) -> None:
@@ -502,6 +564,10 @@ RENAMED: dict[str, str] = {}
 REMOVED: tuple[str, ...] = ()
 
 
+# What `compile` was before it could be auto.
+COMPILE: dict[object, str] = {True: "on", False: "off"}
+
+
 def known_keys(stored: Mapping[str, object]) -> tuple[dict[str, object], list[str]]:
     """The flat settings of a stored run in the terms of this version, and the keys that it does
     not know at all, as those of a newer version.
@@ -516,7 +582,7 @@ def known_keys(stored: Mapping[str, object]) -> tuple[dict[str, object], list[st
     for old, value in stored.items():
         key = RENAMED.get(old, old)
         if key in known:
-            keys[key] = value
+            keys[key] = COMPILE.get(value, value) if key == "compile" else value
         elif old not in REMOVED:
             unknown.append(old)
     return keys, unknown

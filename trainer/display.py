@@ -22,6 +22,7 @@ class Display:
     def __init__(self, steps: int, enabled: bool) -> None:
         self._enabled = enabled
         self._last = 0.0
+        self._said: set[str] = set()
         self._bar: Progress | None = None
         self._task: TaskID | None = None
 
@@ -49,6 +50,12 @@ class Display:
             self._bar.console.print(text, highlight=False, markup=False)
         elif self._enabled:
             tell(text)
+
+    def say_once(self, text: str) -> None:
+        """Print a message, once in a run."""
+        if text not in self._said:
+            self._said.add(text)
+            self.say(text)
 
     def close(self) -> None:
         """End the live line."""

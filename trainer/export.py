@@ -125,8 +125,8 @@ def all_logits(model: PretrainingModel, ids: Tensor) -> Tensor:
 
     if architecture(model.config) != "BertForPreTraining":
         return found
-    whole = torch.full((len(ids), 1), ids.shape[1])
-    return torch.cat([found, model.next_logits(hidden, whole).reshape(-1)])
+    first = torch.arange(len(ids)) * ids.shape[1]
+    return torch.cat([found, model.next_logits(hidden, first).reshape(-1)])
 
 
 def transformers_logits(directory: Path, ids: Tensor, config: ModelConfig) -> Tensor:

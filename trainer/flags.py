@@ -32,8 +32,6 @@ COMMON_SETTINGS = (
     "data.format",
     "data.length",
     "optim.lr",
-    "patience",
-    "restarts",
 )
 
 COLUMNS = 100

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from trainer.chance import DROPOUT, make_key
 from trainer.checkpoint import State
+from trainer.fit import is_out_of_memory
 from trainer.stop import StopFlag
 from trainer.training import HostBatch, Micro, Source, Training
 
@@ -24,10 +25,11 @@ class Counts:
 @dataclass(frozen=True)
 class Sums:
     """This rank's part of a batch: `losses`, the sum of each loss in nats, float64 on the device;
-    and whether every micro-batch was computed."""
+    whether every micro-batch was computed; and whether one did not fit into the memory."""
 
     losses: Tensor
-    is_whole: bool
+    is_whole: bool = True
+    is_too_large: bool = False
 
 
 def count(training: Training, batches: Sequence[HostBatch]) -> Counts:
@@ -37,10 +39,14 @@ def count(training: Training, batches: Sequence[HostBatch]) -> Counts:
     and no micro-batch or rank weighs more than another.
     """
     # On the host, where the micro-batches still are: the device need not be waited for.
-    rows = [training.count(buffer) for buffer in batches]
+    rows = []
+    for buffer in batches:
+        found = training.count(buffer)
+        tokens = int(found["tokens"])
+        rows.append({**found, "computed": tokens + -tokens % training.line_step})
     values = [list(row.values()) for row in rows]
 
-    totals = torch.tensor(values, dtype=torch.float64).sum(0).to(training.world.device)
+    totals = send(torch.tensor(values, dtype=torch.float64).sum(0), training.world.device)
     training.world.sum(totals, "count the labels of a batch")
     return Counts(tuple(rows[0]), totals)
 
@@ -53,37 +59,73 @@ def add_up_gradients(
     loader: Source[Micro],
     stop: StopFlag,
 ) -> Sums:
-    """Run the forward and backward pass of each micro-batch of this rank, so that the flat gradient
-    holds its part of the gradient of the whole batch, times `loss_scale`. A rank that is to stop
-    leaves out the rest."""
+    """Run the forward and backward pass of each micro-batch of this rank, so that its gradients are
+    its part of those of the whole batch, times `loss_scale`. A rank that is to stop leaves out the
+    rest, and so does one without memory for a micro-batch."""
     device = training.world.device
     known = len(training.weights)
-    training.gradient.zero_()
+    training.gradients.clear()
     sums = torch.zeros(known, dtype=torch.float64, device=device)
-    factors = torch.tensor(list(training.weights.values()), dtype=torch.float64, device=device)
-    factors = factors * loss_scale(training, state) / counts.totals[:known].clamp(min=1.0)
+    weights = torch.tensor(list(training.weights.values()), dtype=torch.float64)
+    factors = send(weights, device) * loss_scale(training, state)
+    factors = factors / counts.totals[:known].clamp(min=1.0)
 
     for number, buffer in enumerate(batches):
         if stop.wanted():
             return Sums(sums, is_whole=False)
-        batch = to_device(buffer, loader, device)
+        batch = to_device(buffer, loader, training)
+        if number == len(batches) - 1:
+            training.gradients.expect_last()
 
         seed_dropout(training, state, number)
-        with training.autocast:
-            found = torch.stack(list(training.losses(batch).values()))
-        (found * factors.to(found.dtype)).sum().backward()  # type: ignore[no-untyped-call]
-        sums += found.detach()
+        try:
+            sums += backward(training, batch, factors)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            return Sums(sums, is_whole=False, is_too_large=True)
 
         if device.type == "cpu":
             loader.release(buffer)
 
-    return Sums(sums, is_whole=True)
+    return Sums(sums)
 
 
-def to_device(buffer: Micro, loader: Source[Micro], device: torch.device) -> object:
+def try_out(training: Training, state: State, loader: Source[Micro]) -> None:
+    """The forward and backward pass of a micro-batch whose gradients are not used, without the
+    compiler, which would make a function for its size."""
+    training.gradients.clear()
+    batch = to_device(loader.next(), loader, training)
+    seed_dropout(training, state, 0)
+    factors = torch.zeros(len(training.weights), device=training.world.device)
+    with torch.compiler.set_stance("force_eager"):
+        backward(training, batch, factors)
+
+
+def backward(training: Training, batch: object, factors: Tensor) -> Tensor:
+    """The forward and backward pass of a micro-batch; return the sum of each loss, unscaled."""
+
+    def once() -> Tensor:
+        with training.autocast:
+            found = torch.stack(list(training.losses(batch).values()))
+        (found * factors.to(found.dtype)).sum().backward()  # type: ignore[no-untyped-call]
+        return found.detach()
+
+    return training.losses.retry(once)
+
+
+def send(tensor: Tensor, device: torch.device) -> Tensor:
+    """A small tensor on the device, without a wait for what the device still does."""
+    if device.type == "cpu":
+        return tensor
+    return tensor.pin_memory().to(device, non_blocking=True)
+
+
+def to_device(buffer: Micro, loader: Source[Micro], training: Training) -> object:
     """A micro-batch on the device. A GPU copies from pinned memory while it computes, and the
     buffer is given back for the time after the copy; on a CPU the tensors are the buffer."""
-    batch = buffer.to(device)
+    device = training.world.device
+    batch = buffer.to(device, training.line_step)
     if device.type == "cpu":
         return batch
 

@@ -64,6 +64,17 @@ def skip(training: Training, state: State, totals: Totals) -> State:
     return state
 
 
+def warn_of_no_labels(training: Training, totals: Totals) -> None:
+    """Say once of each objective that a batch has no label for it, so that it learns nothing."""
+    for name in training.weights:
+        if not totals.counts[name]:
+            remedy = "raise --batch or --masking.rate" if name == "mlm" else "raise --batch"
+            training.display.say_once(
+                f"warning: a batch of {training.recipe.batch} samples has no label for objective "
+                f"{name}, whose loss is 0 there: {remedy}"
+            )
+
+
 def watch_loss(state: State, loss: float, guard: GuardConfig, run: Path, log: Log | None) -> State:
     """The spike guard: log a loss far above the median of the past ones, which it does not join.
 

@@ -1,4 +1,4 @@
-"""The log of a run: `RUN/log.jsonl`, one JSON object per line, and the trackers beside it.
+"""The log of a run: `RUN/log.jsonl`, one JSON object per line.
 
 A `train` line holds the fields of `metrics.TrainLine`, a `valid` line a source and the fields of
 `evaluate.Score`, the `start` line the fields of `budget.Budget`. Other kinds: `skip` (a batch
@@ -6,52 +6,56 @@ without an update), `spike`, `stop`. Every line has `kind` and `step`. docs/trai
 keys.
 """
 
-import importlib
 import json
 import math
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from shards.errors import UserError
+from trainer.checkpoint import State
+from trainer.trackers import Trackers
 
 NAME = "log.jsonl"
 
-Tracker = Callable[[int, dict[str, float]], None]
-
 
 def read_log(run: Path) -> list[dict[str, Any]]:
-    """The lines of a run's log, none where it has no log; a line that was cut is left out."""
+    """The lines of a run's log, none where it has no log; a line that was cut or damaged is left
+    out."""
     try:
-        lines = (run / NAME).read_text().splitlines()
+        content = (run / NAME).read_bytes()
     except FileNotFoundError:
         return []
 
     entries = []
-    for line in lines:
+    for line in content.split(b"\n"):
         try:
-            entries.append(json.loads(line))
-        except ValueError:
+            entry = json.loads(line)
+        except ValueError:  # also bytes that are no UTF-8
             continue
+        if isinstance(entry, dict) and is_line(entry):
+            entries.append(entry)
     return entries
 
 
-class Log:
-    """Appends lines to the log and passes their numbers to TensorBoard or W&B. Rank 0 has one.
+def is_line(entry: dict[str, Any]) -> bool:
+    """Whether an object has what every line has."""
+    return isinstance(entry.get("kind"), str) and isinstance(entry.get("step"), int)
 
-    `resumed` is the step of the checkpoint that the run continues from: later lines are dropped, so
-    that the log is that of a run never killed. The trackers are installed, see
-    `require_trackers`.
+
+class Log:
+    """Appends lines to the log and passes them to the trackers. Rank 0 has one.
+
+    `resumed` is the state that the run continues from: what was logged after it is dropped, so that
+    the log is that of a run never killed.
     """
 
-    def __init__(self, run: Path, resumed: int, trackers: tuple[str, ...] = ()) -> None:
+    def __init__(self, run: Path, resumed: State, trackers: tuple[str, ...] = ()) -> None:
         # First, since they may be refused.
-        self._trackers = [make_tracker(name, run) for name in trackers]
+        self._trackers = Trackers(trackers, run, resumed.step)
 
         kept = []
-        if resumed:
-            kept = [line for line in read_log(run) if line.get("step", 0) <= resumed]
+        if resumed.batches:
+            kept = [line for line in read_log(run) if is_before(line, resumed)]
         temporary = run / f".tmp-{NAME}"
         temporary.write_text("".join(json.dumps(line) + "\n" for line in kept))
         os.replace(temporary, run / NAME)
@@ -66,52 +70,21 @@ class Log:
                 line[key] = None
         self._stream.write(json.dumps(line) + "\n")
         self._stream.flush()
+        self._trackers.send(kind, step, values)
 
-        prefix = f"{kind}/{values['source']}" if kind == "valid" else kind
-        numbers = {}
-        for key, value in values.items():
-            if isinstance(value, (int, float)):
-                numbers[f"{prefix}/{key}"] = float(value)
-        for track in self._trackers:
-            track(step, numbers)
+    def flush(self) -> None:
+        """Wait until the disk has all lines, as a checkpoint is about to rest on them."""
+        os.fsync(self._stream.fileno())
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file and the trackers."""
         self._stream.close()
+        self._trackers.close()
 
 
-def require_trackers(names: tuple[str, ...]) -> None:
-    """Raise `UserError` (exit 3) when a tracker is not installed; asked before a run is begun."""
-    modules = {"tensorboard": "torch.utils.tensorboard", "wandb": "wandb"}
-    for name in names:
-        try:
-            importlib.import_module(modules[name])
-        except ImportError:
-            raise UserError(f"--track {name}: not installed", f"pip install {name}", 3) from None
-
-
-def make_tracker(name: str, run: Path) -> Tracker:
-    """A function that sends numbers to `tensorboard` or `wandb`, which is installed."""
-    return tensorboard_tracker(run) if name == "tensorboard" else wandb_tracker(run)
-
-
-def tensorboard_tracker(run: Path) -> Tracker:
-    """Writes to `RUN/tensorboard`."""
-    from torch.utils.tensorboard import SummaryWriter  # type: ignore[attr-defined, unused-ignore]
-
-    writer = SummaryWriter(str(run / "tensorboard"))  # type: ignore[no-untyped-call]
-
-    def track(step: int, numbers: dict[str, float]) -> None:
-        for key, value in numbers.items():
-            writer.add_scalar(key, value, step)  # type: ignore[no-untyped-call]
-        writer.flush()  # type: ignore[no-untyped-call]
-
-    return track
-
-
-def wandb_tracker(run: Path) -> Tracker:
-    """Sends to Weights & Biases under the name of the run's folder."""
-    import wandb
-
-    wandb.init(dir=str(run), name=run.name)
-    return lambda step, numbers: wandb.log(numbers, step=step)
+def is_before(line: dict[str, Any], state: State) -> bool:
+    """Whether a line was logged before a state was saved. A batch that is skipped makes no step, so
+    its own number tells."""
+    if line["kind"] == "skip" and isinstance(line.get("batch"), int):
+        return bool(line["batch"] < state.batches)
+    return bool(line["step"] <= state.step)

@@ -1,7 +1,8 @@
 """The figures of a `train` line of the log: loss, speed and the share of the device's peak.
 
-MFU (model FLOP utilisation) is tokens per second with padding * `flops_per_token` / (the peak of
-the device * ranks): only arithmetic that the model needs counts, so recomputing does not raise it.
+MFU (model FLOP utilisation) is the arithmetic that the model needs for the real tokens of a step
+(`sizes.flops_per_token`), over the peak of the devices for that time. Neither padding nor what is
+computed twice counts; what a step is filled up with is told apart, as `padding`.
 """
 
 import math
@@ -21,21 +22,69 @@ from trainer.objectives.losses import weights
 if TYPE_CHECKING:
     from trainer.update import Totals
 
-# Dense bf16 peaks in FLOP/s by a part of the device's name, from the makers' data sheets. The first
-# that fits counts, so a longer name stands before its beginning.
+# Dense peaks of the tensor cores in FLOP/s, in bf16 (fp16 where there is no bf16) with sums in
+# fp32, by the kind that `--device-kind` takes. All from NVIDIA's data sheets, which give most of
+# them with sparsity, twice as much: H200, H100 (SXM, PCIe, NVL), H20 and H800 (as sold in China:
+# the arithmetic of an H100), B200 (DGX B200), A100, A800, A30, A40, A10, L4, L40, L40S, V100, T4,
+# RTX A6000, RTX 6000 Ada; the GeForce cards from the white papers of Ampere GA102, Ada and
+# Blackwell.
 PEAKS = {
+    "B200": 2250e12,
     "H200": 989e12,
-    "H100 PCIe": 756e12,
+    "H200 NVL": 835e12,
     "H100": 989e12,
+    "H100 PCIe": 756e12,
+    "H100 NVL": 835e12,
+    "H800": 989e12,
+    "H20": 148e12,
     "A100": 312e12,
-    "L40S": 362e12,
+    "A800": 312e12,
+    "A30": 165e12,
+    "A40": 149.7e12,
     "A10": 125e12,
+    "L40S": 362e12,
+    "L40": 181e12,
     "L4": 121e12,
+    "RTX A6000": 154.8e12,
+    "RTX 6000 Ada": 364e12,
+    "RTX 5090": 209.5e12,
+    "RTX 4090": 165.2e12,
+    "RTX 3090": 71e12,
     "V100": 125e12,
+    "V100 PCIe": 112e12,
     "T4": 65e12,
-    "4090": 165e12,
-    "3090": 71e12,
 }
+
+# The kind by the exact name that the driver gives a device, without its maker. A name that is not
+# here has no peak: a part of a name would take an A1000 for an A100.
+KINDS = {
+    "H100 80GB HBM3": "H100",
+    "A100-SXM4-40GB": "A100",
+    "A100-SXM4-80GB": "A100",
+    "A100-PCIE-40GB": "A100",
+    "A100 80GB PCIe": "A100",
+    "A800-SXM4-80GB": "A800",
+    "A800 80GB PCIe": "A800",
+    "RTX 6000 Ada Generation": "RTX 6000 Ada",
+    "GeForce RTX 5090": "RTX 5090",
+    "GeForce RTX 4090": "RTX 4090",
+    "GeForce RTX 3090": "RTX 3090",
+    "V100-SXM2-16GB": "V100",
+    "V100-SXM2-32GB": "V100",
+    "V100-PCIE-16GB": "V100 PCIe",
+    "V100-PCIE-32GB": "V100 PCIe",
+}
+
+# Kinds whose name is no device's: the driver always says more.
+ONLY_KINDS = {"A100", "A800", "V100", "V100 PCIe", "H100"}
+
+
+def kind_of(name: str) -> str | None:
+    """The kind of a device in PEAKS by its full name, None where it is not known."""
+    short = name.removeprefix("NVIDIA ").removeprefix("Tesla ")
+    if short in KINDS:
+        return KINDS[short]
+    return short if short in PEAKS and short not in ONLY_KINDS else None
 
 
 def peak_flops(device: torch.device) -> float | None:
@@ -43,15 +92,14 @@ def peak_flops(device: torch.device) -> float | None:
     if device.type != "cuda":
         return None
 
-    name = torch.cuda.get_device_name(device)
-    for part, peak in PEAKS.items():
-        if part in name:
-            return peak
-    return None
+    kind = kind_of(torch.cuda.get_device_name(device))
+    return None if kind is None else PEAKS[kind]
 
 
 def perplexity(loss: float) -> float:
-    """exp(loss), infinite where that overflows."""
+    """exp(loss), infinite where that overflows, nan for nan."""
+    if math.isnan(loss):
+        return math.nan
     return math.exp(loss) if loss < 700 else math.inf
 
 
@@ -72,8 +120,9 @@ class TrainLine:
     `loss` the weighted sum of the objectives' losses; `mlm_loss` in nats per masked token,
     `nsp_loss` per pair, `sbo_loss` per token of a span, None where they are off; `perplexity` of
     `mlm_loss`; `sbo_dropped` tokens of spans that are past the positions of the span boundary head;
-    `gradient_norm` before clipping; `tokens_per_second` without
-    padding; `mfu` None where the device's peak is not known; `data_wait` the share of the time
+    `gradient_norm` before clipping; `tokens_per_second` and `mfu` without padding, `mfu` None where
+    the device's peak is not known; `padding` the share of padding among the tokens that were
+    computed; `data_wait` the share of the time
     spent waiting for data; `memory_bytes` the peak; `seconds_left` None
     until it is known; `skipped` batches without an update so far; `epoch` and `samples` how much of
     the data has been seen so far.
@@ -89,6 +138,7 @@ class TrainLine:
     gradient_norm: float
     tokens_per_second: float
     mfu: float | None
+    padding: float
     data_wait: float
     memory_bytes: int
     seconds_left: float | None
@@ -113,11 +163,9 @@ class Meter:
     Times are in seconds; `waited` is the loader's sum so far.
     """
 
-    def __init__(self, recipe: Recipe, length: int, device: torch.device, ranks: int) -> None:
+    def __init__(self, recipe: Recipe, device: torch.device, ranks: int) -> None:
         self.recipe = recipe
-        self.length = length
         self.device = device
-        self.flops = flops_per_token(recipe.model, length, recipe.masking.rate)
         peak = peak_flops(device)
         self.peak = None if peak is None else peak * ranks
 
@@ -161,13 +209,27 @@ class Meter:
         self.figures = f"loss {self._loss():.4f}  {speed:,.0f} tokens/s"
 
     def _means(self) -> dict[str, float]:
-        """The mean loss of each objective since the line before."""
-        return {name: value / max(self.counts[name], 1.0) for name, value in self.sums.items()}
+        """The mean loss of each objective since the line before, nan where it had no label."""
+        means = {}
+        for name, value in self.sums.items():
+            count = self.counts[name]
+            means[name] = value / count if count else math.nan
+        return means
 
     def _loss(self) -> float:
-        """The weighted sum of the means."""
-        means = self._means()
-        return sum(weight * means[name] for name, weight in weights(self.recipe.objective).items())
+        """The weighted sum of the means that there are."""
+        means = {name: mean for name, mean in self._means().items() if not math.isnan(mean)}
+        known = weights(self.recipe.objective)
+        found = [weight * means[name] for name, weight in known.items() if name in means]
+        return sum(found) if found else math.nan
+
+    def _flops(self) -> float:
+        """The arithmetic of the steps since the line before. A token attends to its own sequence,
+        whose mean length is that of the tokens."""
+        tokens = max(self.counts["tokens"], 1.0)
+        length = self.counts["squares"] / tokens
+        rate = self.recipe.masking.rate
+        return tokens * flops_per_token(self.recipe.model, length, rate)
 
     def _average(self, seconds: float) -> None:
         """Take the time of a step into the average of steps: the plain mean of the first ones, then
@@ -190,7 +252,8 @@ class Meter:
         often the data has been seen."""
         recipe = self.recipe
         seconds = max(self.seconds, 1e-9)
-        padded = self.steps * recipe.batch * self.length
+        tokens = self.counts["tokens"]
+        computed = max(self.counts["computed"], 1.0)
         means = self._means()
 
         line = TrainLine(
@@ -202,8 +265,9 @@ class Meter:
             sbo_dropped=int(self.counts["sbo_dropped"]) if "sbo" in means else None,
             learning_rate=self.rate,
             gradient_norm=self.norm,
-            tokens_per_second=self.counts["tokens"] / seconds,
-            mfu=padded / seconds * self.flops / self.peak if self.peak else None,
+            tokens_per_second=tokens / seconds,
+            mfu=self._flops() / seconds / self.peak if self.peak else None,
+            padding=1.0 - tokens / computed,
             data_wait=self.waited / seconds,
             memory_bytes=memory_bytes(self.device),
             seconds_left=self.seconds_left(step),

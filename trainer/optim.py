@@ -1,35 +1,14 @@
-"""AdamW over one flat gradient, the learning rate, and the loss scale of fp16.
-
-The gradients of all parameters are views of one buffer. So a rank adds up its micro-batches without
-a copy, ranks meet in one all-reduce per step, in the same order of additions every time
-(DistributedDataParallel rebuilds its buckets after the first step, so a resumed run would add in
-another order than one never killed), and the norm is one reduction.
-"""
+"""AdamW, the learning rate, and the loss scale of fp16."""
 
 import dataclasses
 import math
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from trainer.config import OptimConfig
 from trainer.models.pretraining import is_norm
-
-# Every view begins at a multiple of this many elements, which is 256 bytes.
-ALIGNMENT = 64
-
-
-def flatten_gradients(model: nn.Module) -> Tensor:
-    """Make the gradient of every trained parameter a view of one zeroed buffer; return the buffer,
-    (P,) in the parameters' dtype, P their number with padding."""
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    sizes = [-(-parameter.numel() // ALIGNMENT) * ALIGNMENT for parameter in parameters]
-    flat = torch.zeros(sum(sizes), dtype=parameters[0].dtype, device=parameters[0].device)
-
-    for parameter, part in zip(parameters, torch.split(flat, sizes), strict=True):
-        parameter.grad = part[: parameter.numel()].view_as(parameter)
-    return flat
 
 
 def decays(name: str, config: OptimConfig) -> bool:

@@ -197,8 +197,9 @@ class Finetune:
     task (table 10); each of them is also a flag."""
 
     task: str = flag("", "TASK", DATA)
-    """cola, sst2, mrpc, stsb, qqp, mnli, qnli, rte, wnli, wsc, squad1, squad2, race, race-middle,
-    race-high, or own. glue runs all tasks of GLUE, squad both, each with its table. Required."""
+    """A task of GLUE (such as sst2), squad1, squad2, race, wsc, or own. Required. The tasks of GLUE
+    are cola, sst2, mrpc, stsb, qqp, mnli, qnli, rte and wnli; there are race-middle and race-high
+    too. glue runs all tasks of GLUE, squad both, each with its table."""
     data: str = flag("", "DIR", DATA)
     """The folder of the official files. Required, unless --train and --dev are given."""
     train: str = flag("", "FILE", DATA)
@@ -206,8 +207,8 @@ class Finetune:
     dev: str = flag("", "FILE", DATA)
     """The file to evaluate on. Default: the one in --data."""
     init: str = flag("", "RUN|DIR", DATA)
-    """Start from the weights of a pretraining run, of a fine-tuning run, of a Hugging Face
-    directory, or of a hub id. A head of another task is replaced. Required for a new run."""
+    """Start from the weights of a run, of a Hugging Face directory, or of a hub id. The run may be
+    one of pretrain or of finetune; a head of another task is replaced. Required for a new run."""
     init_step: str = flag("", "N|best", DATA, common=False)
     """With --init RUN: the checkpoint to start from. Default: the newest whole one; of a
     fine-tuning run the best one."""
@@ -216,19 +217,19 @@ class Finetune:
     run: str = flag("", "RUN", DATA)
     """Folder for the checkpoints, the log and the result. Required."""
     resume: bool = flag(False, "", DATA)
-    """Continue from the newest whole checkpoint, or start at step 0 if there is none."""
+    """Continue from the newest whole checkpoint. Start at step 0 if there is none."""
     recipe: str = flag("", "FILE", DATA, common=False)
     """Begin from the settings in a TOML file, as RUN/finetuning.toml is one."""
 
     sweep: bool = flag(False, "", SWEEP)
-    """Train every batch of 16 and 32 with every rate of 1e-5, 2e-5 and 3e-5 and every seed, and
-    tell the best median. Run the same command again to resume."""
+    """Train all batches, rates and seeds of the paper's grid, and tell the best median. The batches
+    are 16 and 32, the rates 1e-5, 2e-5 and 3e-5. Run the same command again to resume."""
     seeds: int = flag(5, "N", SWEEP)
     """Seeds of each setting of a sweep, of glue and of squad. Default: 5"""
 
     text_column: str = flag("text", "NAME", OWN)
     """The column or key of the text. Default: text"""
-    pair_column: str = flag("", "NAME", OWN)
+    pair_column: str = flag("", "NAME", OWN, common=False)
     """The column or key of the second text of a pair. Default: none"""
     label_column: str = flag("label", "NAME", OWN)
     """The column or key of the label. Default: label"""
@@ -246,7 +247,7 @@ class Finetune:
     ranks_timeout: float = flag(10.0, "X", "while training", common=False)
     """On several ranks: end a rank that has waited this many minutes for the others, and say what
     it waited for. Default: 10."""
-    json: bool = flag(False, "", "while training")
+    json: bool = flag(False, "", "while training", common=False)
     """Print the result as one JSON object on stdout."""
     settings: Finetuning = Finetuning()
     """The settings of the run."""

@@ -11,21 +11,25 @@ import torch
 
 from shards.errors import UserError
 from shards.storage.lock import locked_folder
-from trainer import budget, checkpoint, evaluate, pretrained
+from trainer import budget, evaluate, fit, pretrained
 from trainer.checkpoint import State
 from trainer.compare_ranks import (
     refuse_micro_batch,
     refuse_other_shards,
     with_recipe_of_rank_0,
 )
+from trainer.compiled import Step
 from trainer.config import Recipe, has_pairs, micro_batch, phase_ends
 from trainer.data.gather import Masker
 from trainer.data.loader import Loader, MicroBatch, Share
 from trainer.data.order import Order, make_order
-from trainer.data.samples import Data
+from trainer.data.samples import Data, refuse_same_twice
 from trainer.display import Display
-from trainer.log import Log, require_trackers
+from trainer.fit import TooLargeError, is_out_of_memory
+from trainer.gradients import try_out
+from trainer.log import Log
 from trainer.metrics import Meter
+from trainer.models.layout import grid
 from trainer.models.pretraining import PretrainingModel
 from trainer.objectives import losses, span_boundary
 from trainer.objectives.losses import Losses
@@ -42,9 +46,11 @@ from trainer.run import (
     stored_precision,
     validation,
 )
+from trainer.saver import Saver
 from trainer.scores import brief, few_tokens
 from trainer.steps import take_steps
 from trainer.stop import StopFlag
+from trainer.trackers import require_trackers
 from trainer.training import Training
 from trainer.watch import Watch
 
@@ -77,13 +83,20 @@ def pretrain(job: Job) -> int:
         job = complete(job, data, world)
         try:
             return train(job, world, watch, data)
-        except torch.cuda.OutOfMemoryError:
-            micro = micro_batch(job.recipe, world.ranks)
-            raise UserError(
-                f"the GPU has no room for micro-batches of {micro} samples",
-                f"use --micro-batch {max(1, micro // 2)}",
-                3,
-            ) from None
+        except RuntimeError as error:
+            fault = out_of_memory(error)
+            if fault is None:
+                raise
+            raise fault from None
+
+
+def out_of_memory(error: RuntimeError) -> UserError | None:
+    """The error of a device without room for the model itself; None for other errors."""
+    if not is_out_of_memory(error):
+        return None
+
+    device = "the GPU" if isinstance(error, torch.OutOfMemoryError) else "this machine"
+    return UserError(f"{device} has no room for the model", "use a smaller model", 3)
 
 
 def complete(job: Job, data: Data, world: World) -> Job:
@@ -103,6 +116,9 @@ def complete(job: Job, data: Data, world: World) -> Job:
                 recipe = dataclasses.replace(recipe, precision=stored)
         recipe = resolve(recipe, data, world.device, init)
         check_enough(recipe, data)
+        # A run that an older version began with the same shards twice goes on with them.
+        if not job.resume:
+            refuse_same_twice(data)
         return recipe, init
 
     recipe, init = world.from_rank_0(of_rank_0)
@@ -124,37 +140,40 @@ def train(job: Job, world: World, watch: Watch, data: Data) -> int:
         if state.step >= recipe.steps:
             display.say(f"{job.run}: finished at step {state.step}")
             return 0
+        share = dataclasses.replace(share, micro=state.micro_batch)
 
-        model, optimizer, gradient = prepare(job, world, found)
+        model, optimizer, gradients = prepare(job, world, found)
         weights = losses.weights(recipe.objective)
         objectives = Losses(model, tuple(weights), has_pairs(recipe.data))
-        if recipe.compile:
-            objectives.compile()
+        step = Step(objectives, recipe.compile, world.device, display.say)
         sets = validation(job, world)
-        log = Log(job.run, state.step, job.track) if world.is_first else None
+        log = Log(job.run, state, job.track) if world.is_first else None
         autocast = make_autocast(recipe, world.device)
 
         def validate(state: State) -> State:
             return score(model, sets, state, training)
 
+        saver = stack.enter_context(closing(Saver(job.run, recipe)))
+
         def save(state: State) -> None:
-            keep, best = recipe.keep, recipe.keep_best
-            world.on_rank_0(lambda: checkpoint.save(job.run, model, optimizer, state, keep, best))
+            world.on_rank_0(lambda: saver.save(model, optimizer, state))
 
         training = Training(
             folder=job.run,
             recipe=recipe,
             world=world,
             share=share,
-            losses=objectives,
+            losses=step,
             weights=weights,
+            line_step=line_step(step, share, recipe),
             optimizer=optimizer,
-            gradient=gradient,
+            gradients=gradients,
             autocast=autocast,
             count=functools.partial(count_labels, model, tuple(weights)),
             epochs=functools.partial(epochs_seen, recipe.batch, phases),
             validate=validate,
             save=save,
+            is_old=lambda: world.is_first and saver.is_old(),
             log=log,
             display=display,
         )
@@ -163,24 +182,90 @@ def train(job: Job, world: World, watch: Watch, data: Data) -> int:
             log_start(training, phases[-1], sets, state)
 
         stop = stack.enter_context(closing(StopFlag(recipe.max_hours, watch)))
+        if world.device.type == "cuda":
+            training = fit_share(training, phases, state)
+            state = dataclasses.replace(state, micro_batch=training.share.micro)
         for phase in phases:
-            if state.step < phase.until and not stop.asked:
-                state = take_phase(training, phase, state, stop)
+            while state.step < phase.until and not stop.asked:
+                try:
+                    state = take_phase(training, phase, state, stop)
+                except TooLargeError as error:
+                    training = with_half(training)
+                    state = dataclasses.replace(error.state, micro_batch=training.share.micro)
+        world.on_rank_0(saver.wait)
         if state.step < recipe.steps:
             log_stop(training, state, stop)
 
     return 0 if state.step >= recipe.steps else stop.exit_code
 
 
+def line_step(step: Step, share: Share, recipe: Recipe) -> int:
+    """The step in which the line of a micro-batch grows: 1 where nothing is compiled."""
+    return grid(share.micro, recipe.data.length) if step.is_compiled else 1
+
+
+def with_share(training: Training, micro: int) -> Training:
+    """The same with other micro-batches."""
+    share = dataclasses.replace(training.share, micro=micro)
+    step = line_step(training.losses, share, training.recipe)
+    return dataclasses.replace(training, share=share, line_step=step)
+
+
+def with_half(training: Training) -> Training:
+    """The same with micro-batches of half the size, once one did not fit into the memory."""
+    training.gradients.clear()
+    fit.empty_cache()
+    before = training.share.micro
+    micro = fit.halved(training.share.part, before)
+    training.display.say(
+        f"no memory for micro-batches of {before} samples: going on with {micro} (the samples and "
+        "masks stay the same, dropout and the order of additions differ)"
+    )
+    return with_share(training, micro)
+
+
+def fit_share(training: Training, phases: list[Phase], state: State) -> Training:
+    """The same with the largest micro-batches that fit into the memory of the smallest GPU, at most
+    those of the recipe."""
+    world, share = training.world, training.share
+    device = world.device
+    parameters = sum(weight.numel() for weight in training.gradients.parameters)
+    free = fit.free_bytes(device, parameters)
+    longest = max(phases, key=lambda phase: phase.data.length)
+
+    def peak(samples: int) -> int:
+        part = with_share(training, samples)
+        with closing(make_loader(part, longest, state.batches)) as loader:
+            return fit.peak_of(device, functools.partial(try_out, part, state, loader))
+
+    try:
+        own = fit.fitting(share.part, share.micro, free, peak)
+    except torch.OutOfMemoryError:
+        own = 1
+    training.gradients.clear()
+    fit.empty_cache()
+    micro = min(world.gather(own))
+    if micro < share.micro:
+        training.display.say(
+            f"micro-batches of {micro} samples: the memory of the GPU has no room for {share.micro}"
+        )
+    return with_share(training, micro)
+
+
 def take_phase(training: Training, phase: Phase, state: State, stop: StopFlag) -> State:
     """The steps of a phase from `state` on; return the last state."""
-    device = training.world.device
+    world = training.world
+    meter = Meter(training.recipe, world.device, world.ranks)
+    with closing(make_loader(training, phase, state.batches)) as loader:
+        return take_steps(training, state, phase.until, loader, meter, stop)
+
+
+def make_loader(training: Training, phase: Phase, first: int) -> Loader:
+    """The micro-batches of a phase from batch `first` on."""
     # A step takes all those of its batch before it begins, to count them. The others are ahead.
     ahead = training.share.accumulation + AHEAD
-    loader = Loader(phase.masker, phase.order, training.share, state.batches, ahead, device)
-    meter = Meter(training.recipe, phase.data.length, device, training.world.ranks)
-    with closing(loader):
-        return take_steps(training, state, phase.until, loader, meter, stop)
+    device = training.world.device
+    return Loader(phase.masker, phase.order, training.share, first, ahead, device)
 
 
 def make_phases(job: Job, world: World, data: Data) -> list[Phase]:
@@ -218,6 +303,11 @@ def log_start(
         few = few_tokens(masked, evaluate.is_cut(sets), "--evaluation.samples")
         if few:
             training.display.say(f"warning: {few}")
+    if sets and recipe.masking.style == "fairseq":
+        training.display.say(
+            "note: validation while training masks exactly, the run masks as fairseq: with the "
+            "papers' perplexities compare that of trainer evaluate --masks fairseq"
+        )
     if training.log:
         device = str(world.device)
         training.log.write(
@@ -241,13 +331,15 @@ def log_stop(training: Training, state: State, stop: StopFlag) -> None:
 def count_labels(
     model: PretrainingModel, names: tuple[str, ...], buffer: MicroBatch
 ) -> dict[str, float]:
-    """What a micro-batch has: the labels of each objective, the tokens without padding, and the
-    tokens of spans that the span boundary objective drops."""
+    """What a micro-batch has: the labels of each objective, the tokens without padding, the squares
+    of the lengths of its sequences, and the tokens of spans that the span boundary objective
+    drops."""
     batch = buffer.batch()
     counts: dict[str, float] = {}
     for name in names:
         counts[name] = losses.count(batch, name, model.config)
     counts["tokens"] = buffer.tokens
+    counts["squares"] = float(buffer.lengths.square().sum())
     counts["sbo_dropped"] = span_boundary.dropped(batch, model.config)
     return counts
 

@@ -9,6 +9,7 @@ import dataclasses
 import importlib.util
 import json
 from pathlib import Path
+from typing import Literal
 
 from shards.errors import UserError
 from trainer import checkpoint
@@ -21,7 +22,12 @@ from trainer.weight_files import MASKED_MODELS, PICKLED, read_weights
 GIVE_A_DIRECTORY = "give a Hugging Face directory of a RoBERTa or a BERT"
 
 # Our families by the `model_type` of config.json; the later ones are RoBERTas by another name.
-FAMILIES = {"roberta": "roberta", "xlm-roberta": "roberta", "camembert": "roberta", "bert": "bert"}
+FAMILIES: dict[str, Literal["roberta", "bert"]] = {
+    "roberta": "roberta",
+    "xlm-roberta": "roberta",
+    "camembert": "roberta",
+    "bert": "bert",
+}
 
 # What `config.json` must say, where it says it, for our encoder to be the same model.
 REQUIRED = {
@@ -30,6 +36,11 @@ REQUIRED = {
     "is_decoder": False,
     "add_cross_attention": False,
     "tie_word_embeddings": True,
+}
+
+
+REASONS = {
+    "tie_word_embeddings": "the model has a decoder of its own, which our encoder has not",
 }
 
 
@@ -135,10 +146,8 @@ def refuse_other_models(path: Path, content: dict[str, object], kind: object) ->
         required["type_vocab_size"] = 2
     for key, value in required.items():
         if content.get(key, value) != value:
-            raise UserError(
-                f"{path}: {key} is {content[key]!r}, and only {value!r} can be read",
-                GIVE_A_DIRECTORY,
-            )
+            reason = REASONS.get(key, f"only {value!r} can be read")
+            raise UserError(f"{path}: {key} is {content[key]!r}: {reason}", GIVE_A_DIRECTORY)
 
 
 def is_checkpoint(directory: Path) -> bool:

@@ -19,6 +19,8 @@ from typing import TypeVar, cast
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed import PrefixStore, Store  # type: ignore[attr-defined, unused-ignore]
+from torch.distributed.rendezvous import rendezvous
 
 from shards.errors import UserError
 from trainer.watch import Watch
@@ -59,6 +61,11 @@ class World:
         if self.ranks > 1:
             with self.waiting(what, patient=False):
                 dist.all_reduce(tensor)
+
+    def begin_sum(self, tensor: Tensor) -> dist.Work:
+        """Begin to add a tensor up over several ranks, in place; wait for what is returned."""
+        work: dist.Work = dist.all_reduce(tensor, async_op=True)
+        return work
 
     def agree(self, work: Callable[[], T]) -> T:
         """Do work that a `UserError` may end, on all ranks together.
@@ -191,7 +198,7 @@ def meet(world: World, minutes: float) -> None:
     limit = datetime.timedelta(minutes=minutes, seconds=LATER)
     try:
         with world.waiting("start"):
-            store, rank, ranks = next(dist.rendezvous("env://", timeout=limit))
+            store, rank, ranks = next(rendezvous("env://", timeout=limit))
             store.set_timeout(limit)
             dist.init_process_group(
                 "nccl" if on_gpu else "gloo",
@@ -210,7 +217,7 @@ def meet(world: World, minutes: float) -> None:
         ) from None
 
 
-def fresh_store(store: dist.Store, rank: int, ranks: int) -> dist.Store:
+def fresh_store(store: Store, rank: int, ranks: int) -> Store:
     """A part of the store that holds nothing of an earlier start.
 
     After a restart torchrun gives the ranks the same store again, with the addresses of the ranks
@@ -223,7 +230,7 @@ def fresh_store(store: dist.Store, rank: int, ranks: int) -> dist.Store:
         store.set(f"corpusmill/word/{rank}", word)
         start = store.get(f"corpusmill/answer/{word}").decode()
         store.add(f"corpusmill/taken/{start}", 1)
-        return dist.PrefixStore(start, store)
+        return PrefixStore(start, store)
 
     taken = f"corpusmill/taken/{word}"
     while store.add(taken, 0) < ranks - 1:
@@ -232,7 +239,7 @@ def fresh_store(store: dist.Store, rank: int, ranks: int) -> dist.Store:
                 heard = store.get(f"corpusmill/word/{other}").decode()
                 store.set(f"corpusmill/answer/{heard}", word)
         time.sleep(0.05)
-    return dist.PrefixStore(word, store)
+    return PrefixStore(word, store)
 
 
 def read_number(name: str, default: int) -> int:

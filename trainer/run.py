@@ -25,6 +25,7 @@ from shards.errors import UserError
 from shards.roles import ROLES
 from shards.storage import files
 from trainer import budget, checkpoint, evaluate, pretrained, run_info
+from trainer.all_reduce import Gradients
 from trainer.checkpoint import State
 from trainer.config import ModelConfig, Recipe, check, fixed_keys, known_keys, load_run_recipe
 from trainer.data.gather import word_kinds
@@ -32,7 +33,7 @@ from trainer.data.samples import Data, open_training
 from trainer.display import Display, tell
 from trainer.log import read_log
 from trainer.models.pretraining import EncoderModel, PretrainingModel, build
-from trainer.optim import flatten_gradients, make_adamw
+from trainer.optim import make_adamw
 from trainer.ranks import World
 from trainer.run_info import RunInfo
 
@@ -194,13 +195,14 @@ def start(
     Rank 0 reads and writes the run and tells the others. Raises `UserError` when the run exists
     and is not to be resumed, cannot be written, or does not fit the job.
     """
-    return world.from_rank_0(lambda: begin_or_continue(job, data, micro, display))
+    part = job.recipe.batch // world.ranks
+    return world.from_rank_0(lambda: begin_or_continue(job, data, micro, part, display))
 
 
 def begin_or_continue(
-    job: Job, data: Data, micro: int, display: Display
+    job: Job, data: Data, micro: int, part: int, display: Display
 ) -> tuple[State, Path | None]:
-    """`start` on rank 0."""
+    """`start` on rank 0. `part`: a rank's share of a batch."""
     fresh = first_state(job.recipe, data, micro)
     info = RunInfo(
         shards=list(data.directories),
@@ -232,11 +234,19 @@ def begin_or_continue(
             f"note: the run has settings that this version does not know, and they are left out: "
             f"{', '.join(unknown)}"
         )
+    # Those of the run, also where they were measured, unless the command names others.
+    if "micro_batch" not in job.given and state.micro_batch and part % state.micro_batch == 0:
+        micro = state.micro_batch
     if state.micro_batch != micro:
         display.say(
             f"note: micro-batches of {micro} samples instead of {state.micro_batch}: the samples "
             "and masks stay the same, dropout differs"
         )
+    recipe_file = job.run / "recipe.toml"
+    if not recipe_file.exists():
+        files.write_bytes(str(recipe_file), dump_toml(job.recipe).encode())
+    elif load_run_recipe(job.run).compile != job.recipe.compile:
+        display.say("note: --compile is not as the run was started with: dropout differs")
     write_info(job.run, info)
     display.say(f"{path}: going on after step {state.step}")
     # From here on its checkpoints name every setting of this version.
@@ -317,9 +327,10 @@ def begin(job: Job, data: Data, info: RunInfo) -> None:
 
 
 def write_info(run: Path, info: RunInfo) -> None:
-    """Write `run.json` again where the same shards are now stored in another place."""
+    """Write `run.json` again where it is missing, or where the same shards are now stored
+    elsewhere."""
     path = run / run_info.NAME
-    if path.read_bytes() != info.to_bytes():
+    if not path.exists() or path.read_bytes() != info.to_bytes():
         files.write_bytes(str(path), info.to_bytes())
 
 
@@ -328,8 +339,8 @@ def write_info(run: Path, info: RunInfo) -> None:
 
 def prepare(
     job: Job, world: World, found: Path | None
-) -> tuple[PretrainingModel, torch.optim.AdamW, Tensor]:
-    """The model in training mode, its optimizer and its flat gradient, on the device.
+) -> tuple[PretrainingModel, torch.optim.AdamW, Gradients]:
+    """The model in training mode, its optimizer and its gradients, on the device.
 
     The weights are new, those of `--init`, or those of the checkpoint `found`; all ranks have the
     same. Raises `UserError` when the first weights do not fit.
@@ -342,7 +353,7 @@ def prepare(
         if new:
             print(f"note: {job.init} has no {', '.join(new)}: new weights", file=sys.stderr)
     model.to(world.device)
-    gradient = flatten_gradients(model)
+    gradients = Gradients(model, world)
     optimizer = make_adamw(model, recipe.optim)
 
     if found is not None and world.is_first:
@@ -351,7 +362,7 @@ def prepare(
         checkpoint.empty_moments(model, optimizer)
     if world.ranks > 1:
         broadcast(model, optimizer)
-    return model.train(), optimizer, gradient
+    return model.train(), optimizer, gradients
 
 
 def broadcast(model: EncoderModel, optimizer: torch.optim.AdamW) -> None:

@@ -1,5 +1,6 @@
 """Perplexity and accuracy with their uncertainty, words and special ids apart, and as a table."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +26,8 @@ class Score:
     ranks first, `masked` their number in `samples` samples.
 
     `perplexity_low` and `perplexity_high` bound a 95 % interval: exp(loss -+ 1.96 standard errors),
-    the error being that of a ratio of sums over the samples. None where there is one sample.
+    the error being that of a ratio of sums over the samples. None where there is one sample. Where
+    nothing is masked, loss, perplexity and accuracy are nan, and null in JSON.
     """
 
     loss: float
@@ -77,6 +79,9 @@ def source_score(table: NDArray[np.float64]) -> SourceScore:
 def score(rows: NDArray[np.float64]) -> Score:
     """The score of N samples from their sums of losses, hits and masked tokens (N, 3)."""
     rows = rows[rows[:, 2] > 0]
+    if not len(rows):
+        return Score(math.nan, math.nan, math.nan, 0, 0, None, None)
+
     losses, hits, masked = rows.T
     total = max(float(masked.sum()), 1.0)
     loss = float(losses.sum()) / total
@@ -132,13 +137,15 @@ def other_masks(trained: str, scored: str) -> str:
 def interval(score: Score) -> str:
     """The 95 % interval of a perplexity."""
     if score.perplexity_low is None or score.perplexity_high is None:
-        return "one sample"
+        return "one sample" if score.masked else "nothing masked"
     low = rounded(score.perplexity_low, score.spread)
     return f"{low} to {rounded(score.perplexity_high, score.spread)}"
 
 
 def brief(score: Score) -> str:
     """The score in one line, for the middle of a run."""
+    if not score.masked:
+        return "no validation perplexity: no token is masked"
     accuracy = rounded(score.accuracy, accuracy_spread(score))
     return (
         f"validation perplexity {rounded(score.perplexity, score.spread)} "
@@ -148,6 +155,8 @@ def brief(score: Score) -> str:
 
 def accuracy_spread(score: Score) -> float:
     """1.96 standard errors of the accuracy as if the tokens were independent, for its digits."""
+    if not score.masked:
+        return 0.0
     share = min(max(score.accuracy, 0.01), 0.99)
     return float(DEVIATIONS * (share * (1 - share) / max(score.masked, 1)) ** 0.5)
 

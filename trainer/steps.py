@@ -8,12 +8,14 @@ before the update.
 
 A rank that is to stop (a signal, or the time limit) computes no further micro-batch. It takes part
 in the sums of its batch, and says in them that the batch is void, so that all ranks drop it and the
-state before it is saved. Since batches are counted, the resumed run draws the same batch again.
+state before it is saved. Since batches are counted, the resumed run draws the same batch again. A
+rank without memory for a micro-batch does the same; then all go on with smaller ones.
 """
 
 from trainer.checkpoint import State
+from trainer.fit import TooLargeError
 from trainer.gradients import add_up_gradients, count
-from trainer.guard import skip, watch_loss
+from trainer.guard import skip, warn_of_no_labels, watch_loss
 from trainer.metrics import Meter
 from trainer.stop import StopFlag
 from trainer.training import Micro, Source, Training
@@ -29,7 +31,7 @@ def take_steps(
     stop: StopFlag,
 ) -> State:
     """Train from `state` until `until` steps are done or until stopped, and save; return the last
-    state."""
+    state. Raises `TooLargeError` where a micro-batch does not fit into the memory."""
     recipe = training.recipe
     saved: State | None = None
     training.display.step(state.step, recipe.steps, None, "")
@@ -39,10 +41,14 @@ def take_steps(
         counts = count(training, batches)
         sums = add_up_gradients(training, state, batches, counts, loader, stop)
         totals = combine(training, state, sums, counts, stop.wanted())
+        if totals.too_large:
+            log_step(training, state, meter)
+            raise TooLargeError(state)
         stop.asked = totals.stops > 0
         if totals.is_void:
             break
 
+        warn_of_no_labels(training, totals)
         if not totals.is_finite:
             state = skip(training, state, totals)
             continue
@@ -61,7 +67,7 @@ def take_steps(
             state = training.validate(state)
             meter.restart(loader.waited)
         is_best = recipe.keep_best and state.best_step == state.step
-        if finished or is_due(state.step, recipe.save_every) or is_best:
+        if finished or is_due(state.step, recipe.save_every) or is_best or totals.is_old:
             training.save(state)
             saved = state
             meter.restart(loader.waited)

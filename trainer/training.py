@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import torch
-from torch import Tensor, nn
 
+from trainer.all_reduce import Gradients
 from trainer.checkpoint import State
+from trainer.compiled import Step
 from trainer.config import Recipe
 from trainer.data.loader import Share
 from trainer.display import Display
@@ -21,8 +22,9 @@ from trainer.ranks import World
 class HostBatch(Protocol):
     """A micro-batch on the host."""
 
-    def to(self, device: torch.device) -> object:
-        """The tensors that the losses read, on the device."""
+    def to(self, device: torch.device, step: int = 1) -> object:
+        """The tensors that the losses read, on the device; their line is filled up with padding to
+        a multiple of `step` tokens."""
 
 
 Micro = TypeVar("Micro", bound=HostBatch)
@@ -50,13 +52,15 @@ class Training:
     recipe: Recipe
     world: World
     share: Share
-    losses: nn.Module
+    losses: Step
     """The model and its objectives: a batch -> the sum of each loss in nats, by name."""
     weights: dict[str, float]
     """The weight of each loss, by name."""
+    line_step: int
+    """The line of a micro-batch is filled up with padding to a multiple of so many tokens."""
     optimizer: torch.optim.AdamW
-    gradient: Tensor
-    """The flat gradient of the model."""
+    gradients: Gradients
+    """Those of the trained parameters."""
     autocast: AbstractContextManager[None]
     count: Callable[[Any], dict[str, float]]
     """What a micro-batch has: first the labels of each loss in the order of `weights`, then
@@ -66,7 +70,9 @@ class Training:
     validate: Callable[[State], State]
     """Scores the model and logs that; the state that it returns knows the best step."""
     save: Callable[[State], None]
-    """Writes a checkpoint on rank 0, while the others wait."""
+    """Begins to write a checkpoint on rank 0, while the others wait."""
+    is_old: Callable[[], bool]
+    """On rank 0, whether the last checkpoint is older than `save_minutes`; else False."""
     log: Log | None
     """None except on rank 0."""
     display: Display

@@ -8,28 +8,36 @@ import torch
 
 from trainer.checkpoint import State
 from trainer.config import Recipe
-from trainer.gradients import Counts, Sums, loss_scale
+from trainer.gradients import Counts, Sums, loss_scale, send
 from trainer.optim import LossScale, learning_rate, prepare_step
 from trainer.training import Training
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Totals:
     """A batch over all ranks: `loss`, the weighted sum of the means of its objectives in nats; the
     `sums` of their losses; `counts`, those of `Training.count`; how many ranks want to stop, and
-    how many have not computed all of it; and the norm of its gradient."""
+    how many have not computed all of it, or had no memory for a micro-batch; whether rank 0 finds its
+    last checkpoint `old`; and the norm of its gradient."""
 
     loss: float
     sums: dict[str, float]
     counts: dict[str, float]
     stops: float
     unfinished: float
+    too_large: float
+    old: float
     norm: float
 
     @property
     def is_void(self) -> bool:
         """Whether the batch is to be dropped, since a rank has not computed all of it."""
         return self.unfinished > 0
+
+    @property
+    def is_old(self) -> bool:
+        """Whether a checkpoint is due by the clock."""
+        return self.old > 0
 
     @property
     def is_finite(self) -> bool:
@@ -44,38 +52,46 @@ def combine(
     the device. A rank whose batch is void takes part, so that no other rank waits for it."""
     world = training.world
     what = f"add up the gradients of step {state.step + 1}"
-    answers = torch.tensor(
-        [wants_stop, not sums.is_whole], dtype=torch.float64, device=world.device
-    )
+    flags = [wants_stop, not sums.is_whole, sums.is_too_large, training.is_old()]
+    answers = send(torch.tensor(flags, dtype=torch.float64), world.device)
     totals = torch.cat([sums.losses, answers])
+    # The gradients first, since their sums may have begun in the backward pass.
+    training.gradients.meet(what)
     world.sum(totals, what)
-    world.sum(training.gradient, what)
 
     scale = loss_scale(training, state)
     if scale != 1.0:
-        training.gradient.mul_(1.0 / scale)
-    # A sum of so many squares would lose digits in fp32.
-    norm = torch.linalg.vector_norm(training.gradient, dtype=torch.float64)
+        training.gradients.scale(1.0 / scale)
+    norm = training.gradients.norm()
 
     # One tensor, so that the host waits once. On a GPU this is also the wait for the other ranks.
     with world.waiting(what, patient=False):
         figures = torch.cat([totals, norm[None], counts.totals]).tolist()
 
     known = len(training.weights)
-    stops, unfinished, norm_found = figures[known : known + 3]
+    stops, unfinished, too_large, old, norm_found = figures[known : known + 5]
     named_sums = dict(zip(training.weights, figures))
-    named_counts = dict(zip(counts.names, figures[known + 3 :], strict=True))
+    named_counts = dict(zip(counts.names, figures[known + 5 :], strict=True))
     loss = 0.0
     for name, weight in training.weights.items():
         loss += weight * named_sums[name] / max(named_counts[name], 1.0)
-    return Totals(loss, named_sums, named_counts, stops, unfinished, norm_found)
+    return Totals(
+        loss=loss,
+        sums=named_sums,
+        counts=named_counts,
+        stops=stops,
+        unfinished=unfinished,
+        too_large=too_large,
+        old=old,
+        norm=norm_found,
+    )
 
 
 def update(training: Training, state: State, totals: Totals) -> float:
     """Clip the gradient and update the weights; return the learning rate."""
     clip = training.recipe.optim.clip
     if clip and totals.norm > clip:
-        training.gradient.mul_(clip / (totals.norm + 1e-6))
+        training.gradients.scale(clip / (totals.norm + 1e-6))
 
     rate = learning_rate(state.step, training.recipe.steps, training.recipe.optim)
     prepare_step(training.optimizer, training.recipe.optim, state.step, rate)

@@ -54,7 +54,6 @@ class Watch:
         self._wait: tuple[str, float, bool] | None = None
         self._last_signal = 0.0
         self._number = 0
-        self._closed = False
 
         self._read, self._write = os.pipe()
         os.set_blocking(self._write, False)
@@ -74,7 +73,6 @@ class Watch:
 
     def close(self) -> None:
         """End the thread."""
-        self._closed = True
         signal.set_wakeup_fd(self._before)
         os.close(self._write)
         self._thread.join(timeout=10)
@@ -83,10 +81,13 @@ class Watch:
     # --- in the thread
 
     def _run(self) -> None:
-        while not self._closed:
+        while True:
             ready, _, _ = select.select([self._read], [], [], TICK)
             if ready:
-                for number in os.read(self._read, 64):
+                numbers = os.read(self._read, 64)
+                if not numbers:
+                    return  # closed
+                for number in numbers:
                     self._take(number)
             self._look()
 

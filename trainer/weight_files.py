@@ -1,5 +1,5 @@
-"""The weights in a Hugging Face directory, by the names of today: one file or several with an index,
-safetensors or pickled, whatever names older versions gave.
+"""The weights in a Hugging Face directory, by the names of today: one file or several with an
+index, safetensors or pickled, whatever names older versions gave.
 
 What cannot be read exactly is refused by its own name: a decoder that is not tied to the word
 embeddings, a model without the head for masked tokens.
@@ -141,8 +141,8 @@ def refuse_without_head(directory: Path, state: dict[str, Tensor], family: str) 
 
 
 def without_tied(directory: Path, state: dict[str, Tensor], family: str) -> dict[str, Tensor]:
-    """The weights without the copies of tied ones. Raises `UserError` for a copy that differs, since
-    a model with a decoder of its own computes other logits than ours."""
+    """The weights without the copies of tied ones. Raises `UserError` for a copy that differs,
+    since a model with a decoder of its own computes other logits than ours."""
     found = dict(state)
     for name, original in TIED_TO.items():
         copy = found.pop(name, None)

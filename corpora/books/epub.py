@@ -18,6 +18,7 @@ import html.entities
 import io
 import posixpath
 import re
+import unicodedata
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -54,6 +55,9 @@ MAX_DEPTH = 1_000
 
 MAX_SPINE = 100_000
 
+MAX_FALLBACKS = 10
+"""Items that stand in for one another."""
+
 _SMALL_BYTES = 20_000_000
 
 _LARGE_CHARACTERS = 20_000
@@ -61,6 +65,10 @@ _LARGE_CHARACTERS = 20_000
 _HEAD = 4096
 
 _HTML_TYPES = frozenset({"application/xhtml+xml", "text/html", "text/x-oeb1-document"})
+
+_MAYBE_TEXT = re.compile(r"html|xml$|text/(?:plain|xml)$|octet-stream|^$")
+
+_NO_TEXT = frozenset({"application/x-dtbncx+xml", "application/smil+xml", "image/svg+xml"})
 
 _FONTS = frozenset({"http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC"})
 
@@ -99,11 +107,13 @@ class Epub:
 
 @dataclass(frozen=True, slots=True)
 class _Item:
-    """An item of the manifest: its path in the zip, its media type, its properties."""
+    """An item of the manifest: its path in the zip, its media type, its properties, the id of the
+    item that stands in for it."""
 
     path: str
     media: str
     properties: tuple[str, ...]
+    fallback: str = ""
 
 
 class _Metadata(TypedDict):
@@ -142,13 +152,16 @@ class _Files:
                 )
             # Of two members with one name the first counts, whatever order a reader prefers.
             self._exact.setdefault(info.filename, info)
-            self._folded.setdefault(info.filename.lower(), info)
+        for info in archive.infolist():
+            for name in _spellings(info.filename):
+                self._folded.setdefault(name, info)
 
     def names(self) -> list[str]:
         return list(self._exact)
 
     def find(self, path: str) -> zipfile.ZipInfo | None:
-        return self._exact.get(path) or self._folded.get(path.lower())
+        """The member that a path means, in any case, form of Unicode or escaping."""
+        return self._exact.get(path) or self._folded.get(_folded(path))
 
     def read(self, path: str, limit: int = MAX_EPUB_BYTES) -> bytes | None:
         """A member's bytes; None if there is no such member or it is damaged. Raises `Refused`."""
@@ -168,6 +181,25 @@ class _Files:
             raise bomb(f"{path[:100]}: more than {limit:,} bytes")
         self._left -= len(content)
         return content
+
+
+def _folded(name: str) -> str:
+    """A name as it is compared: in lower case, composed."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).lower())
+
+
+def _spellings(name: str) -> Iterator[str]:
+    """The names, folded, that a package may mean by a member of this name: its own, that in UTF-8
+    where a zipper did not flag it, and either one unescaped."""
+    names = [name]
+    try:
+        names.append(name.encode("cp437").decode("utf-8"))
+    except UnicodeError:
+        pass
+    for spelling in names:
+        spelling = spelling.replace("\\", "/")
+        yield _folded(spelling)
+        yield _folded(unquote(spelling))
 
 
 def read_epub(content: bytes, *, footnotes: bool = True) -> Epub | Refusal:
@@ -235,18 +267,19 @@ def _only_fonts(content: bytes | None) -> bool:
 
 
 def _package(files: _Files) -> _Package | None:
-    """The package document that the container names; without a container, the first that is
+    """The package document that the container names; where there is none, the first that is
     found."""
     container = files.read("META-INF/container.xml", _SMALL_BYTES)
     tree = _tree(_decoded(container), 0) if container else None
     paths: list[str] = []
     if tree is not None:
         roots = [element.get("full-path") for element in _elements(tree, "rootfile")]
-        paths = [_inside("", root) for root in roots if root]
-    if not paths:
-        paths = [name for name in files.names() if name.lower().endswith(".opf")]
-
-    for path in paths[:10]:  # a hostile container may name any number
+        paths = [_inside("", root) for root in roots if root][:10]
+        if paths and not any(paths):  # it names places outside of the zip
+            return None
+    # A hostile container or zip may name any number.
+    paths += [name for name in files.names() if name.lower().endswith(".opf")][:10]
+    for path in dict.fromkeys(paths):
         content = files.read(path, _SMALL_BYTES) if path else None
         tree = _tree(_decoded(content), 0) if content else None
         if tree is not None and next(_elements(tree, "spine"), None) is not None:
@@ -260,7 +293,8 @@ def _parse_package(files: _Files, path: str, tree: lxml.etree._Element) -> _Pack
         if item.get("id") and item.get("href"):
             media = (item.get("media-type") or "").split(";")[0].strip().lower()
             properties = tuple((item.get("properties") or "").split())
-            entry = _Item(_inside(path, item.get("href")), media, properties)
+            inside = _inside(path, item.get("href"))
+            entry = _Item(inside, media, properties, item.get("fallback") or "")
             package.items.setdefault(item.get("id"), entry)
 
     seen: set[str] = set()
@@ -271,12 +305,37 @@ def _parse_package(files: _Files, path: str, tree: lxml.etree._Element) -> _Pack
         if known is None or not known.path:
             package.unknown += 1
             continue
-        is_text = known.media in _HTML_TYPES and "nav" not in known.properties
+        known = _shown(package, known)
+        is_text = _is_text(known) and "nav" not in known.properties
         if is_text and known.path.lower() not in seen:
             seen.add(known.path.lower())
             package.spine.append(known.path)
     _read_names(files, package, tree)
     return package
+
+
+def _is_text(item: _Item) -> bool:
+    """Whether an item may be a page: by its media type, else by its name where the type is one that
+    people write for pages by mistake."""
+    if item.media in _HTML_TYPES:
+        return True
+    if item.media in _NO_TEXT or not _MAYBE_TEXT.search(item.media):
+        return False
+    # What is parsed decides; a name of another kind of file is believed.
+    ending = posixpath.splitext(item.path.lower())[1]
+    return ending in (".html", ".xhtml", ".htm", ".xht", ".xml", "")
+
+
+def _shown(package: _Package, item: _Item) -> _Item:
+    """The item that a reader shows: the first of a chain of fallbacks that is a page."""
+    for _ in range(MAX_FALLBACKS):
+        if _is_text(item):
+            break
+        after = package.items.get(item.fallback)
+        if after is None or not after.path:
+            break
+        item = after
+    return item
 
 
 def _read_names(files: _Files, package: _Package, tree: lxml.etree._Element) -> None:
@@ -354,7 +413,7 @@ def _elements(tree: lxml.etree._Element, name: str) -> Iterator[lxml.etree._Elem
 def _inside(base: str, href: str) -> str:
     """The path in the zip that `href`, in the file `base`, means; "" for one outside the zip and
     for an address."""
-    href = href.strip().partition("#")[0]
+    href = href.strip().partition("#")[0].partition("?")[0]
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", href):
         return ""
     relative = unquote(href).replace("\\", "/")

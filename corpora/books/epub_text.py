@@ -68,7 +68,31 @@ _NUMBER = re.compile(r"\W*(?:pg|page|p)?\W*[\divxlc]{1,6}\W*", re.IGNORECASE)
 
 _DROP_CAP = re.compile(r"drop-?_?cap|initial|lettrine|first-?_?letter|big-?_?cap", re.IGNORECASE)
 
-_MARKER = re.compile(r"\s*[\[(]?(?:\d{1,4}|[*†‡§¶]{1,3}|[ivx]{1,4})[\])]?\s*")
+_DROP_CAP_ALT = re.compile(
+    r"[\s\[(]{0,3}(?:(?:drop|initial|decorat|ornament|illuminat|large|big|capital|letter|lettrine"
+    r"|initiale)\w*[\s_-]*){0,3}(?:cap(?:ital)?|letter)?\W*?([\"'“‘«„(]?[^\W\d_])\W{0,2}",
+    re.IGNORECASE,
+)
+"""The description of an image of one letter: the letter, with a quotation mark before it."""
+
+_MARKER = re.compile(
+    r"\s*[\[({]?(?:(?:note |fn)?\d{1,4}|[*†‡§¶‖]{1,3}|[ivx]{1,4}|[A-Za-z])[\])}]?\.?\s*"
+)
+
+_IN_BRACKETS = re.compile(r"\s*[\[({].{1,12}[\])}]\.?\s*", re.DOTALL)
+
+_BACK = re.compile(
+    r"[\s\[(]*(?:[↩↑⏎↵←^⬆⮌⤴▲🔙\ufe0e\ufe0f]+|(?:go |jump )?back)[\s\])]*", re.IGNORECASE
+)
+"""A link from a note back to its mark."""
+
+_NOTE_CLASS = re.compile(
+    r"noteref|fnanchor|footnote-?(?:ref|anchor|mark|link)|fn-?ref|note-?anchor|endnote-?ref",
+    re.IGNORECASE,
+)
+
+_POWER = re.compile(r"\s*(?:[-−–+]?\s*\d+(?:[.,/]\d+)*|[nxk])(?:\s*[-−+]\s*\d+)?\s*")
+"""What is raised behind a number as its exponent."""
 
 
 class _Text:
@@ -122,6 +146,12 @@ class _Text:
         if not gap:
             return " " if space or self._space else ""
         return "" if self._joined and body[0].isalpha() else "\n" * gap
+
+    def ends_with_digit(self) -> bool:
+        """Whether the next text would directly follow a digit."""
+        if not self._parts or self._gap or self._lines or self._space:
+            return False
+        return self._parts[-1][-1:].isdecimal()
 
     def finished(self) -> str:
         """The text so far."""
@@ -218,11 +248,65 @@ def _write_start(text: _Text, element: lxml.etree._Element, name: str) -> None:
         text.line()
     elif name in ("td", "th"):
         text.space()
-    elif name == "img" and _DROP_CAP.search(element.get("class") or ""):
-        letter = (element.get("alt") or "").strip()
-        if len(letter) == 1:
+    elif name in ("img", "image"):
+        letter = _letter_of(element)
+        if letter:
             text.add(letter)
             text.join()
+    elif name in ("sup", "sub") and text.ends_with_digit():
+        # Behind a number a raised number would make it another one.
+        if _POWER.fullmatch(_beginning(element)):
+            text.add("^" if name == "sup" else "_")
+
+
+def _letter_of(image: lxml.etree._Element) -> str:
+    """The letter that an image stands for, with which the word behind it begins; "" for other
+    images."""
+    match = _DROP_CAP_ALT.fullmatch((image.get("alt") or "").strip()[:60])
+    if match is None:
+        return ""
+    if _DROP_CAP.search(image.get("class") or ""):
+        return match[1]
+    after = _text_behind(image)
+    begins_word = after[:1].isalpha() or after[:1] in ("’", "'", ".")
+    return match[1] if begins_word else ""
+
+
+def _text_behind(element: lxml.etree._Element) -> str:
+    """The first text behind an element, in its block or in the next one."""
+    for _ in range(4):
+        if (element.tail or "").strip():
+            return element.tail or ""
+        for sibling in islice(element.itersiblings(), 3):
+            text = _beginning(sibling)
+            if text.strip():
+                return text.lstrip()
+        parent = element.getparent()
+        if parent is None:
+            return ""
+        element = parent
+    return ""
+
+
+def _text_before(element: lxml.etree._Element) -> str:
+    """The text directly before an element, in its block."""
+    for _ in range(8):
+        before = element.getprevious()
+        parent = element.getparent()
+        if before is not None:
+            if before.tail:
+                return before.tail
+            own = "".join(islice(before.itertext(), 8))
+            if own:
+                return own
+            element = before
+            continue
+        if parent is None or parent.text:
+            return parent.text if parent is not None else ""
+        if _gap(local_name(parent)):
+            return ""
+        element = parent
+    return ""
 
 
 def _beginning(element: lxml.etree._Element) -> str:
@@ -248,9 +332,19 @@ def _is_marker(element: lxml.etree._Element, name: str) -> bool:
 
 
 def _is_note_mark(link: lxml.etree._Element) -> bool:
+    """Whether a link to a place is the mark of a note, or leads back from one: by its class, by its
+    brackets, or as a number that is raised or stands directly behind a word."""
+    text = _beginning(link)
+    if _BACK.fullmatch(text):
+        return True
+    if _MARKER.fullmatch(text) is None:
+        return False
     parent = link.getparent()
     raised = parent is not None and local_name(parent) == "sup"
-    raised = raised or any(local_name(child) == "sup" for child in islice(link, 3))
-    if not raised and "noteref" not in (link.get("class") or ""):
-        return False
-    return _MARKER.fullmatch(_beginning(link)) is not None
+    raised = raised or any(local_name(child) == "sup" for child in islice(link.iter(), 6))
+    of_note = _NOTE_CLASS.search(link.get("class") or "") is not None
+    if raised or of_note or _IN_BRACKETS.fullmatch(text):
+        return True
+    before = _text_before(link)
+    behind_word = bool(before) and not before[-1].isspace() and before[-1] not in "([{-–—/"
+    return behind_word and not text.strip().isalpha()

@@ -34,16 +34,37 @@ _SMALL_PRINT_LINES = 400
 
 _SMALL_PRINT_FROM = 400
 
-_START = re.compile(r"\s*\*{3}\s*START OF (?:(?:THE|THIS) )?PROJECT GUTENBERG\b", re.IGNORECASE)
+# the project in English, French, German, Spanish, Portuguese, Italian, Dutch, Finnish, Swedish
+_PROJECT = (
+    r"(?:Proje[ck]t(?:o|i|in|et|es)?|Projecto|Projeto|Projet|Proyecto|Progetto) Gutenberg(?:in|s)?"
+)
 
-_END = re.compile(r"\s*\*{3}\s*END OF (?:(?:THE|THIS) )?PROJECT GUTENBERG\b", re.IGNORECASE)
+_ARTICLES = (
+    r"(?:\s+(?:of|the|this|du|de|des|dieses|la|le|ce|del|della|di|do|da|van|het|dit|af)){0,3}"
+)
+
+_KIND = r"(?:\s+(?:e-?(?:text|book)s?|livre(?:\s+\w+)?|libro|livro|boek|buch(?:es)?|kirja(?:n)?))?"
+
+_START = re.compile(
+    rf"\s*\*{{3}}\s*(?:START|D[ÉE]BUT|BEGINN|ANFANG|COMIENZO|INICIO|INÍCIO|INIZIO|BEGIN|ALKU)"
+    rf"{_ARTICLES}{_KIND}{_ARTICLES}\s+{_PROJECT}\b",
+    re.IGNORECASE,
+)
+
+_ENDS = "END|FIN|ENDE|FINAL|FIM|FINE|EINDE?|LOPPU|SLUT"
+
+_END = re.compile(
+    rf"\s*\*{{3}}\s*(?:{_ENDS}){_ARTICLES}{_KIND}{_ARTICLES}\s+{_PROJECT}\b", re.IGNORECASE
+)
 
 _SMALL_START = re.compile(r"\s*\*+\s*START\W{0,6}THE SMALL PRINT", re.IGNORECASE)
 
 _SMALL_END = re.compile(r"\s*\*+\s*END\W{0,6}THE SMALL PRINT", re.IGNORECASE)
 
 _END_WORDS = re.compile(
-    r"\s*\**\s*(?:This is the )?End of (?:(?:the|this) )?Project Gutenberg\b", re.IGNORECASE
+    rf"\s*\**\s*(?:This is the )?(?:{_ENDS}){_ARTICLES}{_KIND}{_ARTICLES}\s+{_PROJECT}\b"
+    r"|\s*\**\s*Project Gutenbergin? .{0,200}\bloppu\b",
+    re.IGNORECASE,
 )
 
 _GREETING = re.compile(
@@ -51,13 +72,39 @@ _GREETING = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 
+_GREETED = re.compile(_PROJECT, re.IGNORECASE)
+
 _CREDIT = re.compile(
     r"\s*(?:Produced by|E-?(?:text|book) (?:was )?(?:prepared|produced|created|transcribed)"
     r"|This e-?(?:text|book) (?:was )?(?:prepared|produced|created|transcribed)|Credits:"
     r"|\(This (?:file|book|e-?text) was produced from|Note: Project Gutenberg (?:also )?has"
-    r"|(?:Online )?Distributed Proofread)",
+    r"|(?:Online )?Distributed Proofread"
+    # French, German
+    r"|Produit par|(?:Ce (?:livre|texte|fichier)|Cet e-?(?:text|book)) (?:électronique )?a été"
+    r" (?:produit|préparé)|Produziert von|(?:Dieser|Dieses) e-?(?:text|book)"
+    r" wurde|Erstellt von|Producido por|Este (?:libro|e-?(?:text|book)) (?:fue|ha sido)"
+    # Portuguese, Italian
+    r"|Produzido por|Este (?:livro|e-?(?:text|book)) foi"
+    r"|Prodotto da|Questo e-?(?:text|book) è stato"
+    # Dutch, Finnish, Swedish
+    r"|Geproduceerd door|Vervaardigd door|Dit e-?(?:text|book) is"
+    r"|Tuottanut|Tämän e-?(?:tekstin|kirjan)"
+    r"|Julkaissut Projekti Lönnrot|Producerad av|E-?(?:text|kirja) (?:on )?tuottanut)",
     re.IGNORECASE,
 )
+
+_HEADER = re.compile(
+    r"project gutenberg|this header (?:is|should)|\*{3,}\s*this file should be named"
+    r"|(?:corrected )?editions? of our (?:e-?texts|e-?books)|copyright laws are changing"
+    r"|\[(?:e-?book|e-?text) ?#|^(?:title|author|editor|translator|illustrator|posting date"
+    r"|release date|last updated|language|character set encoding|edition|subtitle|contributor)"
+    r"[:\]]|we are now trying to release|please take a look at the important information"
+    r"|further information is included|welcome to the world of free",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""What the blocks of a header say whose small print was moved to the end."""
+
+_HEADER_LINES = 120
 
 _MAYBE_CREDIT = re.compile(
     r"\s*(?:Transcribed|Prepared|Scanned|Digiti[sz]ed|Proof(?:ed|read)|HTML (?:version|file)"
@@ -76,10 +123,11 @@ _NUMBER = re.compile(r"\[(?:e-?book|e-?text) ?#\s?(\d{1,7})\]", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stripped:
-    """A text and what its header says. `markers`: pair, small_print or one, by what was found; None
-    without a header, and then the text is whole."""
+    """A text and what its header says. `removed`: characters that are gone. `markers`: pair,
+    small_print or one, by what was found; None without a header, and then the text is whole."""
 
     text: str
+    removed: int = 0
     markers: str | None = None
     title: str | None = None
     author: str | None = None
@@ -98,22 +146,32 @@ class _Span:
 
 def strip(text: str) -> Stripped:
     """The book in a text of Project Gutenberg; any other text whole. Line ends are `\\n`, without
-    byte order mark."""
+    byte order mark. Of several books in one file, each with its markers, the texts follow each
+    other."""
     lines = text.split("\n")
-    span = _between_pair(lines) or _between_older(lines)
-    if span is None:
+    spans = _between_pairs(lines)
+    if not spans:
+        older = _between_older(lines)
+        spans = [older] if older is not None else []
+    if not spans:
         return Stripped(text=text)
 
-    begin = _behind_credits(lines, span.begin, span.end)
-    end = _before_end_words(lines, begin, span.end)
-    fields = _header_fields(lines[: span.begin])
+    books = []
+    for span in spans:
+        begin = _behind_credits(lines, span.begin, span.end)
+        end = _before_end_words(lines, begin, span.end)
+        books.append("\n".join(lines[begin:end]).strip("\n"))
+    head = lines[: spans[0].begin]
+    fields = _header_fields(head)
+    book = "\n\n".join(filter(None, books))
     return Stripped(
-        text="\n".join(lines[begin:end]).strip("\n"),
-        markers=span.markers,
+        text=book,
+        removed=len(text) - len(book),
+        markers=spans[0].markers,
         title=_short(fields.get("title", "")),
         author=_short(fields.get("author", "")),
         language=LANGUAGES.get(_first_language(fields.get("language", ""))),
-        number=_number("\n".join(lines[: span.begin])),
+        number=_number("\n".join(head)),
     )
 
 
@@ -132,15 +190,33 @@ def _first_match(lines: list[str], places: Iterable[int], pattern: re.Pattern[st
     return next((place for place in places if pattern.match(lines[place])), None)
 
 
-def _between_pair(lines: list[str]) -> _Span | None:
-    """The lines between the first START and the last END; None without both."""
+def _between_pairs(lines: list[str]) -> list[_Span]:
+    """The lines between the first START and the last END, in one span, or in one for each book
+    where a START follows an END; none without both."""
     # the test for stars saves the regular expression on nearly all lines
     starred = [place for place, line in enumerate(lines) if "***" in line]
     start = _first_match(lines, starred, _START)
     end = _first_match(lines, reversed(starred), _END)
     if start is None or end is None or end < start:
-        return None
-    return _Span(min(_behind_start(lines, start), end), end, "pair")
+        return []
+
+    spans: list[_Span] = []
+    begin = _behind_start(lines, start)
+    ended: int | None = None
+    for place in starred:
+        if place <= start or place > end:
+            continue
+        if _END.match(lines[place]):
+            ended = ended or place
+        elif ended is not None and _START.match(lines[place]):
+            # Between two books there is a licence or a header; a book may also speak of markers.
+            if not _GREETED.search("\n".join(lines[ended + 1 : place])):
+                ended = None
+                continue
+            spans.append(_Span(min(begin, ended), ended, "pair"))
+            begin = _behind_start(lines, place)
+            ended = None
+    return [*spans, _Span(min(begin, end), end, "pair")]
 
 
 def _behind_start(lines: list[str], start: int) -> int:
@@ -159,12 +235,19 @@ def _between_older(lines: list[str]) -> _Span | None:
     # A single marker may stand in the middle of a book that speaks of the project.
     allowed = MAX_UNPAIRED * _size(lines, 0, len(lines))
     first_lines = [line for line in lines if line.strip()][:_GREETING_LINES]
-    greeted = "project gutenberg" in " ".join(first_lines).lower()
+    greeted = _GREETED.search(" ".join(first_lines)) is not None
 
     begin = 0
     markers = ""
+    stop = len(lines)
     small_start, small_end = _small_print(lines)
-    if greeted and small_start is not None and small_end is not None:
+    if greeted and small_start is not None and _is_behind(lines, small_start):
+        # Since 2001 the small print stands behind the book.
+        begin = _behind_header(lines, small_start)
+        stop = small_start
+        small_end = None
+        markers = "small_print" if begin else ""
+    elif greeted and small_start is not None and small_end is not None:
         begin = small_end
         markers = "small_print"
     else:
@@ -175,6 +258,12 @@ def _between_older(lines: list[str]) -> _Span | None:
             markers = "one"
             allowed -= size
 
+    if stop < len(lines):
+        tail = _unpaired_tail(lines[:stop], begin, greeted)
+        # What stands between the end of the book and the small print is a few lines.
+        near = tail is not None and _size(lines, tail, stop) <= allowed
+        return _Span(begin, tail if near and tail is not None else stop, "small_print")
+
     end = len(lines)
     tail = _unpaired_tail(lines, begin, greeted)
     if tail is not None and _size(lines, tail, len(lines)) <= allowed:
@@ -184,11 +273,49 @@ def _between_older(lines: list[str]) -> _Span | None:
 
 
 def _small_print(lines: list[str]) -> tuple[int | None, int | None]:
-    """(the line in which the small print begins, the line behind it), each None if not found."""
-    start = _first_match(lines, range(min(_SMALL_PRINT_FROM, len(lines))), _SMALL_START)
+    """(the line in which the small print begins, the line behind it), each None if not found. It
+    stands before the book, or behind it."""
+    first = range(min(_SMALL_PRINT_FROM, len(lines)))
+    last = range(max(len(lines) - _SMALL_PRINT_LINES, 0), len(lines))
+    start = _first_match(lines, first, _SMALL_START)
+    if start is None:
+        start = _first_match(lines, last, _SMALL_START)
     stop = len(lines) if start is None else min(start + _SMALL_PRINT_LINES, len(lines))
     end = _first_match(lines, range(start or 0, stop), _SMALL_END)
     return start, None if end is None else end + 1
+
+
+def _is_behind(lines: list[str], start: int) -> bool:
+    """Whether a small print that begins here stands behind the book: more of the text is before it,
+    and what is before it is more than a header."""
+    before = _size(lines, 0, start)
+    header = _behind_header(lines, start)
+    has_book = any(_block_is_text(lines, header, start))
+    return has_book and 2 * before > _size(lines, 0, len(lines))
+
+
+def _block_is_text(lines: list[str], begin: int, end: int) -> list[bool]:
+    """For each of the first blocks from here on, whether it is none of the header."""
+    found = []
+    for _ in range(3):
+        first, stop = _block(lines, begin, end)
+        if first == stop:
+            break
+        found.append(_HEADER.search("\n".join(lines[first:stop])) is None)
+        begin = stop
+    return found
+
+
+def _behind_header(lines: list[str], end: int) -> int:
+    """The line behind the blocks at the beginning that are a header; 0 if there are none."""
+    at = 0
+    behind = 0
+    while at < min(end, _HEADER_LINES):
+        first, stop = _block(lines, at, end)
+        if first == stop or not _HEADER.search("\n".join(lines[first:stop])):
+            break
+        behind = at = stop
+    return behind
 
 
 def _unpaired_head(lines: list[str], small_end: int | None) -> int:

@@ -9,20 +9,22 @@ near-duplicate stage compares whole books.
 The position of a book is 0 in a file of its own, else the offset of its member in the (inflated)
 archive; members of an archive inside an archive, which have no offset of their own there, follow it
 one by one. `extra` has `format`, `author`, `member` (the name in the archive), `gutenberg` (the
-number) and `markers`, `identifier`, `missing` (items that an EPUB names and does not contain), and
-`charset`.
+number), `markers` and `boilerplate` (the characters of header, licence and credits that were
+removed), `identifier`, `missing` (items that an EPUB names and does not contain), `charset`, and
+`trimmed` and `trimmed_text`: how many characters of notices were removed, and the first of them.
 """
 
 import datetime
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 from corpora.books.epub import MAX_EPUB_BYTES, Epub
 from corpora.books.gutenberg import declared_charset, strip
 from corpora.books.notices import trim_items, trim_text
+from corpora.books.typing_marks import without_italics, without_note_marks
 from corpora.books.unwrap import unwrap
 from corpora.document import (
     MAX_DOCUMENT_BYTES,
@@ -65,6 +67,10 @@ _BEGINNING = 1_000
 """Characters of a text that are kept with its reject."""
 
 
+_TRIMMED = 1_000
+"""Characters of the notices that were removed which are kept with a book."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class BooksOptions(SourceOptions):
     """Books as EPUB or plain text, alone or in archives."""
@@ -87,6 +93,10 @@ class BooksOptions(SourceOptions):
     unwrap: bool = setting(True, affects="ingest")
     """Join the lines of hard-wrapped prose in .txt: one line per paragraph. Verse, headings and
     tables keep their lines."""
+    italics: Literal["keep", "drop"] = setting("keep", affects="ingest")
+    """drop: remove the underscores that stand for italics in .txt, as in `_word_`; words stay."""
+    note_marks: Literal["keep", "drop"] = setting("keep", affects="ingest")
+    """drop: remove the marks of notes in .txt, such as `[1]` behind a word; the notes stay."""
     trim: bool = setting(True, affects="ingest")
     """Remove copyright notices, licences and advertisements at both ends, as whole short blocks;
     not in books of Project Gutenberg."""
@@ -182,8 +192,9 @@ def _epub(options: BooksOptions, content: bytes) -> _Book | Refusal:
         return answer
 
     items = list(answer.items)
+    removed: list[str] = []
     if options.trim:
-        items = trim_items(items)
+        items, removed = trim_items(items)
     book = _Book(
         text="\n\n".join(items),
         title=answer.title,
@@ -195,7 +206,7 @@ def _epub(options: BooksOptions, content: bytes) -> _Book | Refusal:
             "missing": answer.missing,
         },
     )
-    return _cleaned(options, book, is_wrapped=False)
+    return _cleaned(options, book, is_typed=False, removed=removed)
 
 
 def _plain(options: BooksOptions, content: bytes) -> _Book | Refusal:
@@ -212,31 +223,42 @@ def _plain(options: BooksOptions, content: bytes) -> _Book | Refusal:
             "charset", "no usable declaration, and the bytes are not of a Latin alphabet"
         )
 
-    text = decoded.text.removeprefix("\ufeff").replace("\r\n", "\n")
+    text = decoded.text.removeprefix("\ufeff").replace("\r\r\n", "\n").replace("\r\n", "\n")
     book = _Book(
         text=text.replace("\r", "\n").replace("\f", "\n"),
         extra={"charset": decoded.charset, "replaced": decoded.replaced},
     )
-    return _cleaned(options, book, is_wrapped=options.unwrap)
+    return _cleaned(options, book, is_typed=True)
 
 
-def _cleaned(options: BooksOptions, book: _Book, *, is_wrapped: bool) -> _Book:
-    """The book without header and notices, and with what the header says about it."""
+def _cleaned(
+    options: BooksOptions, book: _Book, *, is_typed: bool, removed: Sequence[str] = ()
+) -> _Book:
+    """The book without header and notices, and with what the header says about it. `is_typed`: it
+    is plain text; `removed`: the notices that were removed before."""
     text = book.text
     # The search for headers and wrapped lines takes seconds for a text of very many lines.
     is_prose = text.count("\n") <= MAX_LINES
     header = strip(text) if options.gutenberg and is_prose else None
     if header is not None:
         text = header.text
-    if is_wrapped and is_prose:
+    if is_typed and options.unwrap and is_prose:
         text = unwrap(text)
+    if is_typed:
+        text = _without_typing(options, text)
+    notices = list(removed)
     if options.trim and (header is None or header.markers is None):
-        text = trim_text(text)
-    if header is None:
-        return replace(book, text=text)
-
+        (text,), more = trim_text(text)
+        notices += more
     extra = dict(book.extra)
+    if notices:
+        extra["trimmed"] = sum(map(len, notices))
+        extra["trimmed_text"] = "\n\n".join(notices)[:_TRIMMED]
+    if header is None:
+        return replace(book, text=text, extra=extra)
+
     if header.markers is not None:
+        extra["boilerplate"] = header.removed
         extra["gutenberg"] = header.number
         extra["markers"] = header.markers
         extra["author"] = book.extra.get("author") or header.author
@@ -247,6 +269,15 @@ def _cleaned(options: BooksOptions, book: _Book, *, is_wrapped: bool) -> _Book:
         language=book.language or header.language,
         extra=extra,
     )
+
+
+def _without_typing(options: BooksOptions, text: str) -> str:
+    """A plain text without the marks of italics and notes, as the options say."""
+    if options.italics == "drop":
+        text = without_italics(text)
+    if options.note_marks == "drop":
+        text = without_note_marks(text)
+    return text
 
 
 def _language(options: BooksOptions, book: _Book) -> str | Refusal:

@@ -17,6 +17,16 @@ MIN_WIDTH, MAX_WIDTH = 40, 100
 PARAGRAPH_LINES = 50
 """A block of so many lines may be more than one paragraph."""
 
+_WIDE_WIDTH = 15
+"""Letters of Chinese or Japanese that a wrapped line has at least."""
+
+_WIDE_BLANKS = " \u3000"
+
+_SAMPLE = 20_000
+
+_WIDE = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+"""Letters of Chinese and Japanese."""
+
 _TABLE = re.compile(r"[^\s.!?\"'”’] {4,}\S")
 
 _GAP = re.compile(r"\S {4,}\S")
@@ -36,9 +46,45 @@ def unwrap(text: str) -> str:
     """The text with one line per paragraph, and one blank line between blocks, however many there
     were."""
     blocks = split_blocks(text)
+    if _is_unspaced(text):
+        return "\n\n".join("\n".join(_join_unspaced(block)) for block in blocks)
     margin, wrapped = _margin(blocks)
     joined = [_join(block, margin, wrapped) if margin else _dedent(block) for block in blocks]
     return "\n\n".join("\n".join(lines) for lines in joined)
+
+
+def _is_unspaced(text: str) -> bool:
+    """Whether a text is in Chinese or Japanese, by its letters: half of them at least."""
+    sample = text[: _SAMPLE // 2] + text[len(text) // 2 : len(text) // 2 + _SAMPLE // 2]
+    wide = len(_WIDE.findall(sample))
+    return wide > 0 and 2 * wide >= len(_LETTER.findall(sample))
+
+
+def _join_unspaced(block: list[str]) -> list[str]:
+    """The paragraphs of a block without spaces between words. A line that is as long as the longest
+    ones of its block, give or take two letters, goes on in the next one, unless that is indented as
+    a paragraph is; a shorter line ends a paragraph."""
+    if len(block) == 1:
+        return [block[0].strip(_WIDE_BLANKS)]
+    full = max(map(len, block)) - 2
+    long = sum(len(line) >= full for line in block[:-1])
+    if full < _WIDE_WIDTH or max(map(len, block)) > MAX_WIDTH or 2 * long < len(block) - 1:
+        return [line.strip(_WIDE_BLANKS) for line in block]  # verse, or one line per paragraph
+
+    joined = [block[0].strip(_WIDE_BLANKS)]
+    for before, line in zip(block, block[1:]):
+        indented = line.startswith(("\u3000", "  "))
+        if len(before) >= full and not indented:
+            joined[-1] = _glue_unspaced(joined[-1], line.strip(_WIDE_BLANKS))
+        else:
+            joined.append(line.strip(_WIDE_BLANKS))
+    return joined
+
+
+def _glue_unspaced(a: str, b: str) -> str:
+    """Two lines as one; a blank stands between words of a script that has blanks, as in English."""
+    spaced = a[-1:].isascii() and b[:1].isascii() and a[-1:].isalnum() and b[:1].isalnum()
+    return f"{a} {b}" if spaced else a + b
 
 
 def split_blocks(text: str) -> list[list[str]]:

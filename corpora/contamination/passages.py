@@ -13,6 +13,7 @@ import functools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +40,9 @@ VERSION = 1
 
 _ROOM = 256
 """Hits that one search has room for at first."""
+
+
+Kind = TypeVar("Kind", bound=np.generic)
 
 
 def _classes() -> NDArray[np.uint8]:
@@ -126,7 +130,9 @@ def make_passages(texts: Sequence[TestText], words: int = WORDS) -> Passages:
     before = np.cumsum(sizes) - sizes
 
     letters = _joined([part[0] for part in parts], np.uint8)
-    ends = _joined([part[1] + start for part, start in zip(parts, before)], np.int64)
+    ends = _joined(
+        [part[1].astype(np.int64) + start for part, start in zip(parts, before)], np.int64
+    )
     hashes = _joined([part[2] for part in parts], np.uint64)
     word_ends = ends.astype(np.int32)
     word_keys, firsts = _empty_table(len(hashes))
@@ -184,8 +190,9 @@ def make_passages(texts: Sequence[TestText], words: int = WORDS) -> Passages:
     )
 
 
-def _joined(parts: Sequence[NDArray[np.generic]], kind: type) -> "NDArray[np.generic]":
-    return np.concatenate([np.empty(0, kind), *parts]).astype(kind, copy=False)
+def _joined(parts: Sequence[NDArray[Kind]], kind: type[Kind]) -> NDArray[Kind]:
+    """Arrays end to end; there may be none."""
+    return np.concatenate([np.empty(0, kind), *parts])
 
 
 def _empty_table(count: int) -> tuple[NDArray[np.uint64], NDArray[np.int32]]:

@@ -31,6 +31,7 @@ from corpora.document import (
     Source,
     SourceOptions,
 )
+from corpora.files.rows import Unreadable, plain_rows, type_name
 from corpora.files.tables import (
     BATCH_ROWS,
     SEPARATORS,
@@ -233,6 +234,10 @@ def read_part(options: FilesOptions, part: Part) -> Iterator[Document | Reject]:
             yield record
     except (UnicodeEncodeError, *DAMAGE) as error:
         yield what_broke(error).at(part.path, position)
+    except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError) as error:
+        # A library refused what it could not read: the other files of the slice are not lost.
+        detail = f"{type(error).__name__}: {in_words(error)}"[:200]
+        yield Refusal("unreadable", detail).at(part.path, position)
 
 
 def _in_language(options: FilesOptions, record: Document | Reject) -> Document | Reject:
@@ -438,20 +443,28 @@ def _field_record(
     options: FilesOptions, part: Part, position: int, fields: Fields
 ) -> Document | Reject:
     text = field_of(fields, options.text_field)
+    if isinstance(text, (bytes, bytearray)):
+        # Some programs write strings without saying that they are.
+        try:
+            text = text.decode("utf-8")
+        except UnicodeError as error:
+            beginning = text[:1000].decode("utf-8", "replace")
+            return Refusal("bad_encoding", in_words(error), beginning).at(part.path, position)
+    if isinstance(text, Unreadable):
+        return Refusal(text.reason, text.detail).at(part.path, position)
     if not isinstance(text, str):
-        detail = f"no text in field {options.text_field!r}; fields: {', '.join(map(str, fields))}"
-        return Refusal("no_text", detail[:200]).at(part.path, position)
+        return Refusal("no_text", _no_text(options, fields)).at(part.path, position)
     # A character has at least one byte; ingest counts the bytes exactly.
     if len(text) > MAX_DOCUMENT_BYTES:
         return _too_large(part, position)
 
-    extra = _members(field_of(fields, options.extra_field))
-    own_id = field_of(fields, options.id_field)
+    extra = _members(_given(fields, options.extra_field))
+    own_id = _given(fields, options.id_field)
     if own_id is not None:
         extra["id"] = own_id if isinstance(own_id, (str, int)) else str(own_id)
 
-    told_date = field_of(fields, options.date_field)
-    told_crawl = field_of(fields, options.crawled_field)
+    told_date = _given(fields, options.date_field)
+    told_crawl = _given(fields, options.crawled_field)
     date = parse_date(told_date) if told_date else None
     crawled = parse_moment(told_crawl) if told_crawl else None
     is_strange = (bool(told_date) and date is None) or (bool(told_crawl) and crawled is None)
@@ -469,6 +482,23 @@ def _field_record(
     )
 
 
+def _no_text(options: FilesOptions, fields: Fields) -> str:
+    """Why a row has no text: its field is missing, or holds something else."""
+    name = options.text_field
+    held = field_of(fields, name)
+    if held is not None or name in fields:
+        return f"field {name!r} holds {type_name(held)}, not text"
+    return f"no text in field {name!r}; fields: {', '.join(map(str, fields))}"[:200]
+
+
+def _given(fields: Fields, name: str | None) -> object:
+    """The value of a field; None for one that is missing or cannot be read."""
+    value = field_of(fields, name)
+    if isinstance(value, (bytes, bytearray)):
+        return value.decode("utf-8", "replace")
+    return None if isinstance(value, Unreadable) else value
+
+
 def _members(value: object) -> dict[str, object]:
     """The members of an object, or of a text that is the JSON of one."""
     if isinstance(value, str):
@@ -480,7 +510,7 @@ def _members(value: object) -> dict[str, object]:
 
 
 def _string(fields: Fields, name: str | None) -> str | None:
-    value = field_of(fields, name)
+    value = _given(fields, name)
     return None if value is None or value == "" else str(value)
 
 
@@ -538,7 +568,7 @@ def _arrow_rows(
         tops = list(dict.fromkeys(_top(schema, name) for name in columns))
         for batch in batches:
             for begin in range(0, batch.num_rows, BATCH_ROWS):
-                for fields in batch.slice(begin, BATCH_ROWS).select(tops).to_pylist():
+                for fields in plain_rows(batch.slice(begin, BATCH_ROWS).select(tops)):
                     yield _field_record(options, part, position, fields)
                     position += 1
 
@@ -569,7 +599,7 @@ def _parquet_rows(
             for batch in table.iter_batches(BATCH_ROWS, row_groups=[index], columns=columns):
                 done = (position - first_row) / rows
                 reached.tell(part.address, edges[index] + int(done * sizes[index]))
-                for fields in batch.to_pylist():
+                for fields in plain_rows(batch):
                     yield _field_record(options, part, position, fields)
                     position += 1
         first_row += rows

@@ -9,7 +9,9 @@ time linear in the text.
 """
 
 import hashlib
+import math
 import re
+from typing import Any
 
 from tokenizers.normalizers import NFC
 
@@ -18,6 +20,8 @@ _nfc = NFC()
 _LINE_END = re.compile("\r\n?|[\x0b\x0c\u2028\u2029]")
 
 _SPACE = re.compile("[\xa0\u1680\u2000-\u200a\u202f\u205f\u3000]")
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 # C0 but tab and line feed, DEL and C1, soft hyphen, zero width space, bidirectional marks, word
 # joiner and invisible operators, byte order mark, annotation marks, lone surrogates,
@@ -90,6 +94,25 @@ def normalise(text: str) -> str:
         text = _STRAY_JOINER.sub("", text)
         text = _nfc.normalize_str(text)
     return text.strip(" \t\n")
+
+
+def whole_characters(value: Any) -> Any:
+    """A value as JSON that UTF-8 can hold. Halves of a surrogate pair that belong together become
+    one character, and a lone half becomes U+FFFD. A number that JSON does not have becomes None, and
+    what JSON has no form for becomes text."""
+    if isinstance(value, str):
+        if _SURROGATE.search(value) is None:
+            return value
+        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    if isinstance(value, dict):
+        return {whole_characters(key): whole_characters(held) for key, held in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [whole_characters(held) for held in value]
+    if isinstance(value, (bytes, bytearray)):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if value is None or isinstance(value, (int, float)) else str(value)
 
 
 def mend_controls(text: str) -> str:

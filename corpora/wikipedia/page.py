@@ -9,13 +9,16 @@ can be declared, so none can be expanded.
 import datetime
 import hashlib
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from xml.parsers import expat
 
 from corpora.document import Refusal
 from corpora.inputs.complaints import in_words
 from corpora.wikipedia.paragraphs import count_words
+from corpora.wikipedia.tags import without_opaque, without_tags
 from corpora.wikipedia.templates import fold_name
+from corpora.wikipedia.wikis.disambiguation import disambiguations
 from corpora.wikipedia.wikitext import Style, read_prose
 
 MAX_WIKITEXT_BYTES = 3_000_000
@@ -37,29 +40,6 @@ _REDIRECT = re.compile(
 
 _TEMPLATE_NAME = re.compile(r"\{\{\s*([^{}|\[\]\n<>]{1,80}?)\s*[|}\n]")
 
-_DISAMBIGUATIONS = frozenset(
-    """
-    disambig;disambiguation;disamb;dab;disambiguation page;disambig-cleanup;hndis;hndisambig;
-    human name disambiguation;hndis-cleanup;geodis;geo-dis;place name disambiguation;surname;
-    letter-number combination disambiguation;letter disambiguation;
-    letter-number combination disambig;airport disambiguation;biology disambiguation;
-    call sign disambiguation;callsigndis;mathdab;mathematical disambiguation;numberdis;
-    number disambiguation;roaddis;road disambiguation;schooldis;school disambiguation;
-    hospitaldis;hospital disambiguation;church disambiguation;chinese title disambiguation;
-    species latin name disambiguation;species latin name abbreviation disambiguation;
-    taxonomic authority disambiguation;taxonomy disambiguation;station disambiguation;
-    stationdis;genus disambiguation;political party disambiguation;synagogue disambiguation;
-    phonetics disambiguation;portal disambiguation;tndis;wp disambig;caselaw disambiguation;
-    dab-cleanup;given name disambiguation;begriffsklärung;bkl;homonymie;homonyme;desambiguación;
-    desambig;disambigua;desambiguação;dp;doorverwijspagina;ujednoznacznienie;förgrening;gren;
-    неоднозначность;многозначность;пояснение;багатозначність;неоднозначність;aimai;曖昧さ回避;消歧义;
-    消歧義;disambig-dab;rozcestník;egyért;täsmennyssivu;anlam ayrımı;flertydig;peker;
-    nozīmju atdalīšana;dezambiguizare;동음이의
-    """.replace("\n    ", "")
-    .strip()
-    .split(";")
-)
-
 _TITLE = re.compile(
     r"\((?:disambiguation|begriffsklärung|homonymie|desambiguación|disambigua|desambiguação"
     r"|doorverwijspagina|ujednoznacznienie|значения|пояснение)\)$",
@@ -78,6 +58,8 @@ class Article:
     revision_id: int | None
     date: datetime.date | None
     digest: str
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    holes: int = 0
     empty_brackets: int = 0
     unbalanced: int = 0
 
@@ -127,11 +109,11 @@ def _article(
     min_words: int,
 ) -> Article | Refusal:
     text = fields.get("revision/text")
-    refusal = _refuse_page(fields, text, namespaces)
+    refusal = _refuse_page(fields, text, _namespace(fields, title, style), namespaces)
     if refusal is not None:
         return refusal
 
-    reason_to_skip = "" if disambiguation else _disambiguates(title, text)
+    reason_to_skip = "" if disambiguation else _disambiguates(title, text, style.language)
     if reason_to_skip:
         return Refusal("disambiguation", reason_to_skip[:200], text=text[:1000])
 
@@ -150,15 +132,27 @@ def _article(
         revision_id=_number(fields.get("revision/id")),
         date=_date(fields.get("revision/timestamp")),
         digest=hashlib.blake2b(text.encode(), digest_size=16).hexdigest(),
+        left_out=prose.left_out,
+        holes=prose.holes,
         empty_brackets=prose.empty_brackets,
         unbalanced=prose.unbalanced,
     )
 
 
-def _refuse_page(fields: "_Fields", text: str, namespaces: tuple[int, ...]) -> Refusal | None:
+def _namespace(fields: "_Fields", title: str, style: Style) -> int:
+    """The number of a page's namespace. A dump made before 2011 tells it by the title alone."""
+    number = _number(fields.get("ns"))
+    if number is not None:
+        return number
+    prefix, colon, _ = title.partition(":")
+    return style.namespaces.get(prefix.strip().lower(), 0) if colon else 0
+
+
+def _refuse_page(
+    fields: "_Fields", text: str, namespace: int, namespaces: tuple[int, ...]
+) -> Refusal | None:
     """Why a page is not an article, whatever its wikitext says; None if it is one."""
-    namespace = _number(fields.get("ns"))
-    if (namespace or 0) not in namespaces:
+    if namespace not in namespaces:
         return Refusal("namespace", str(namespace))
     if fields.redirect is not None or _REDIRECT.match(text):
         return Refusal("redirect", f"to {fields.redirect or text.strip()[:200]}")
@@ -227,13 +221,23 @@ def _date(timestamp: str) -> datetime.date | None:
         return None
 
 
-def _disambiguates(title: str, text: str) -> str:
+def _disambiguates(title: str, text: str, language: str) -> str:
     """The sign that a page only tells titles apart; "" if there is none."""
     if _TITLE.search(title):
         return "the title"
+    sign = _sign(text, language)
+    if sign:
+        # What stands in a comment, in nowiki or in a note is no template of the page.
+        sign = _sign(without_tags(without_opaque(text)[0])[0], language)
+    return sign
+
+
+def _sign(text: str, language: str) -> str:
+    """The switch or template in a wikitext that tells titles apart; "" if there is none."""
     if "__DISAMBIG__" in text:
         return "__DISAMBIG__"
+    names = disambiguations(language)
     for match in _TEMPLATE_NAME.finditer(text):
-        if fold_name(match[1]) in _DISAMBIGUATIONS:
+        if fold_name(match[1]) in names:
             return match[1]
     return ""

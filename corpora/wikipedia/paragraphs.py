@@ -4,19 +4,47 @@ brackets that removals left empty, are removed; lists and headings are treated a
 
 import re
 
-from corpora.wikipedia.tags import BREAK, GONE, HEADING, MARKS, TYPED
+from corpora.wikipedia.tags import BREAK, GONE, HEADING, LEVEL, MARKS, RAISED, SUNK, TYPED
 
-_EMPTY = re.compile(f"[ \t]?[(\\[（][\\s,;:/·•–—.\\-{GONE}{BREAK}]{{0,200}}[)\\]）]")
+_COMMAS = ",;、，；،؛၊၌"
+"""Commas and semicolons of all scripts."""
 
-_AFTER_OPENING = re.compile(f"([(（])[\\s,;:/·•{GONE}{BREAK}]{{1,200}}")
+_SEPARATORS = _COMMAS + ":：︰/／·•・‧∙"
 
-_BEFORE_CLOSING = re.compile(
-    f"(?<![\\s,;:/·•{GONE}{BREAK}])[\\s,;:/·•{GONE}{BREAK}]{{1,200}}([)）])"
+_OPENING, _CLOSING = "(（﹙", ")）﹚"
+"""Round brackets, of the widths that scripts use."""
+
+_SQUARE_OPENING, _SQUARE_CLOSING = "\\[［〔", "\\]］〕"
+
+_INSIDE = f"\\s{_SEPARATORS}{GONE}{BREAK}"
+
+_EMPTY = re.compile(
+    f"[ \t]?[{_OPENING}{_SQUARE_OPENING}][{_INSIDE}–—―.。\\-]{{0,200}}[{_CLOSING}{_SQUARE_CLOSING}]"
 )
 
-_DOUBLED = re.compile(f"([,;])(?:[\\s{GONE}]{{0,50}}[,;]){{1,50}}")
+_AFTER_OPENING = re.compile(f"([{_OPENING}])[{_INSIDE}]{{1,200}}")
 
-_PUNCTUATION = frozenset(".,;:!?)]")
+_BEFORE_CLOSING = re.compile(f"(?<![{_INSIDE}])[{_INSIDE}]{{1,200}}([{_CLOSING}])")
+
+_DOUBLED = re.compile(f"([{_COMMAS}])(?:[\\s{GONE}]{{0,50}}[{_COMMAS}]){{1,50}}")
+
+_PUNCTUATION = frozenset(".,;:!?)]、，；：。！？）］،؛؟۔।")
+
+_ANY_OPENING = re.compile(f"[{_OPENING}{_SQUARE_OPENING}]")
+
+_SIGN = "(?:[-−–+]|&minus;|&#8722;)"
+
+_NUMERIC = rf"\s*{_SIGN}?\s*(?:\d+(?:[.,/]\d+)*|[nxk])(?:\s*{_SIGN}\s*\d+)?\s*"
+
+_FRACTION = re.compile(
+    f"(?<=\\d){RAISED}\\s*(\\d+)\\s*{LEVEL}\\s*(?:[/⁄]|&frasl;)\\s*{SUNK}\\s*(\\d+)\\s*{LEVEL}"
+)
+
+_POWER = re.compile(f"(?<=\\d){RAISED}({_NUMERIC}){LEVEL}")
+
+_BASE = re.compile(f"(?<=\\d){SUNK}\\s*(\\d+)\\s*{LEVEL}")
+
+_LEVELS = re.compile(f"[{RAISED}{SUNK}{LEVEL}]")
 
 _RUN = re.compile(f"[ \t\u00a0{GONE}]+")
 
@@ -112,7 +140,9 @@ def clean_line(line: str) -> tuple[str, int]:
     """(a line without the marks of what was removed, and without the brackets and commas that only
     it had needed; how many pairs of empty brackets that were)."""
     empty_brackets = 0
-    if GONE in line or "(" in line or "[" in line or "（" in line:
+    if LEVEL in line:
+        line = _in_line(line)
+    if GONE in line or _ANY_OPENING.search(line):
         for _ in range(3):  # one pair may be inside another; three levels keep time linear
             shorter = _EMPTY.sub(_empty, line)
             if shorter == line:
@@ -126,8 +156,17 @@ def clean_line(line: str) -> tuple[str, int]:
     return _BLANKS.sub(" ", line).strip(), empty_brackets
 
 
+def _in_line(line: str) -> str:
+    """A line without marks of what is raised or set lower. Behind a number a raised number would
+    make it another one: 10^5, 1010_2, 3 1/2."""
+    line = _FRACTION.sub(r" \1/\2", line)
+    line = _POWER.sub(lambda match: f"^{match[1].strip()}", line)
+    line = _BASE.sub(r"_\1", line)
+    return _LEVELS.sub("", line)
+
+
 def _opening_brackets(line: str) -> int:
-    return line.count("(") + line.count("[") + line.count("（")
+    return len(_ANY_OPENING.findall(line))
 
 
 def _without_gap(match: "re.Match[str]") -> str:
@@ -147,7 +186,7 @@ def _empty(match: "re.Match[str]") -> str:
     """Brackets that a removal left empty, or that nobody filled in, as `( , )`, are removed; `()`
     and `(–)` without a removal are text."""
     inside = match[0].strip()[1:-1]
-    if GONE not in inside and (not inside or inside.strip(" \t,;:")):
+    if GONE not in inside and (not inside or inside.strip(f" \t:：{_COMMAS}")):
         return match[0]
     return GONE
 

@@ -7,8 +7,8 @@ files are cut into slices at any byte. Every page of a dump becomes a document, 
 namespace, as a redirect or a disambiguation page, by its content model, size, length or damage.
 
 `extra` holds `page_id`, `revision_id`, `wiki` (such as enwiki), `dump` (its day, by the name of the
-file) and, if there are any, the counts `empty_brackets` and `unbalanced` of what the cleaning
-removed. `date` is that of the revision; `crawled` is not known.
+file) and, if there are any, the counts `empty_brackets`, `unbalanced` and `holes` (templates
+in a sentence) of what the cleaning removed. `date` is that of the revision; `crawled` is not known.
 """
 
 import os
@@ -26,36 +26,36 @@ from corpora.text.language_codes import is_language_code
 from corpora.wikipedia.dump import Head, RawPage, compression_of, read_head, read_pages
 from corpora.wikipedia.page import Article
 from corpora.wikipedia.templates import fold_name
+from corpora.wikipedia.wikis.sections import CUT_SECTIONS
 from corpora.wikipedia.wikitext import Style
 from shards.config import setting, table
-
-CUT_SECTIONS = tuple(
-    re.split(
-        r";\s+",
-        """
-        references; external links; external link; see also; further reading; notes; bibliography;
-        sources; citations; footnotes; works cited; einzelnachweise; weblinks; literatur;
-        siehe auch; quellen; anmerkungen; fußnoten; notes et références; références;
-        liens externes; voir aussi; bibliographie; articles connexes; referencias;
-        enlaces externos; véase también; bibliografía; notas; bibliografia; voci correlate;
-        altri progetti; collegamenti esterni; note; referências; ligações externas; ver também;
-        bronnen; externe links; zie ook; literatuur; przypisy; linki zewnętrzne; zobacz też;
-        referenser; externa länkar; se även; källor; примечания; литература; ссылки; см. также;
-        источники; източници; външни препратки; вижте също; бележки; примітки; посилання; джерела;
-        література; див. також; 脚注; 外部リンク; 関連項目; 参考文献; 出典; 参考资料; 外部链接;
-        参见; 參見; 外部連結; 參考資料; 参考文献; 注释; atsauces; skotīs taipat; vīs taipoš;
-        nūruodis; olūti; uorejuos saitys; ārējās saites
-        """.strip(),
-    )
-)
-"""Headings, in lower case, whose sections are removed: those of the English Wikipedia (corpora
-reference, 5.3) and their equivalents in other languages."""
 
 _INDEX = re.compile(r"-multistream-index\d*\.txt")
 """The names of indexes."""
 
 _DAY = re.compile(r"(?<!\d)(20\d{6})(?!\d)")
 """The day of a dump in a path."""
+
+_NAMESPACES = {
+    -2: "media",
+    -1: "special",
+    1: "talk",
+    2: "user",
+    3: "user talk",
+    4: "project",
+    5: "project talk",
+    6: "file",
+    7: "file talk",
+    8: "mediawiki",
+    9: "mediawiki talk",
+    10: "template",
+    11: "template talk",
+    12: "help",
+    13: "help talk",
+    14: "category",
+    15: "category talk",
+}
+"""Names of namespaces that every wiki knows, in lower case."""
 
 _EXTRACTOR = "corpora.wikipedia.page:extract_page"
 
@@ -114,7 +114,7 @@ def source() -> Source:
         options=WikipediaOptions,
         slices=slices,
         read=read,
-        version=2,
+        version=3,
         packages=("langdetect", "mwparserfromhell"),
     )
 
@@ -214,6 +214,7 @@ def _outcome(path: str, position: int, head: Head, outcome: Outcome) -> Document
         "dump": _dump_day(path),
         "empty_brackets": article.empty_brackets or None,
         "unbalanced": article.unbalanced or None,
+        "holes": article.holes or None,
     }
     return Document(
         path=path,
@@ -225,6 +226,7 @@ def _outcome(path: str, position: int, head: Head, outcome: Outcome) -> Document
         language=_language(head.language),
         digest=article.digest,
         extra={name: value for name, value in extra.items() if value is not None},
+        left_out=article.left_out,
     )
 
 
@@ -259,6 +261,10 @@ def _style(options: WikipediaOptions, head: Head) -> Style:
         if number in names:
             names[number].add(name.lower())
 
+    spaces = {name: number for number, name in _NAMESPACES.items()}
+    for number, name in head.namespaces:
+        spaces[name.replace("_", " ").lower()] = number
+
     own_templates = [(fold_name(name), text) for name, text in options.own_templates.items()]
     return Style(
         headings=options.headings,
@@ -273,5 +279,6 @@ def _style(options: WikipediaOptions, head: Head) -> Style:
         cut_sections=frozenset(options.cut_sections),
         file_names=frozenset(names[-2] | names[6]),
         category_names=frozenset(names[14]),
+        namespaces=spaces,
         language=head.language or "en",
     )

@@ -10,7 +10,10 @@ met in dumps; docs/corpora.md has it as a table.
 import re
 from collections.abc import Callable, Mapping
 
+from corpora.wikipedia.tags import LEVEL, NEWLINE, RAISED, SUNK, poem_lines
 from corpora.wikipedia.template_words import LANGUAGES, MONTHS, RANGES, SCALES, UNIT_NAMES
+from corpora.wikipedia.wikis.formats import format_date, format_number
+from corpora.wikipedia.wikis.templates import is_shared, wiki_template
 
 _NUMBER = re.compile(r"[-−+]?(?:\d[\d,]*\.?\d*|\.\d+)(?:e[-−+]?\d+)?", re.IGNORECASE)
 
@@ -19,11 +22,13 @@ _FRACTION = re.compile(r"[-−]?(?:\d+\+)?\d+/{1,2}\d+")
 
 class Args:
     """The parameters of a template, as text: `args[1]` by place, `args["lc"]` by name, "" for a
-    missing one. `english`: English words may be added, such as the names of languages and units."""
+    missing one. `wiki`: the language of the wiki. Only on an English one may English words be
+    added, such as the names of languages and units."""
 
-    def __init__(self, values: Mapping[str, str], english: bool = True) -> None:
+    def __init__(self, values: Mapping[str, str], wiki: str = "en") -> None:
         self._values = values
-        self.english = english
+        self.wiki = wiki
+        self.english = wiki in ("en", "simple")
 
     def __getitem__(self, key: int | str) -> str:
         return self._values.get(str(key), "")
@@ -52,8 +57,10 @@ def group_digits(number: str) -> str:
     return f"{sign}{int(match[2]):,}{match[3] or ''}"
 
 
-def _number(value: str) -> str:
+def _number(value: str, args: Args) -> str:
     value = value.strip()
+    if not args.english:
+        return format_number(value, args.wiki)
     if _NUMBER.fullmatch(value):
         return group_digits(value)
     if _FRACTION.fullmatch(value):
@@ -83,11 +90,11 @@ def _convert(args: Args) -> str:
     places = args.places()
     if not places or not places[0]:
         return ""
-    text = _number(places[0])
+    text = _number(places[0], args)
     last = places[0]
     at = 1
     while at + 1 < len(places) and places[at].strip() in RANGES and _is_number(places[at + 1]):
-        text += RANGES[places[at].strip()] + _number(places[at + 1])
+        text += RANGES[places[at].strip()] + _number(places[at + 1], args)
         last = places[at + 1]
         at += 2
     if at >= len(places):
@@ -100,7 +107,7 @@ def _convert(args: Args) -> str:
         smaller = places[at + 2].strip()
         if (unit, smaller) in _SMALLER_UNITS:
             number = places[at + 1]
-            text += " " + _with_unit(args, _number(number), smaller, number.strip() == "1")
+            text += " " + _with_unit(args, _number(number, args), smaller, number.strip() == "1")
     return text
 
 
@@ -137,8 +144,10 @@ def _with_unit(args: Args, number: str, code: str, one: bool) -> str:
     return f"{number} {scale}{unit}"
 
 
-def _day(year: str, month: str, day: str, day_first: bool) -> str:
-    """A date in words, with as much as is given."""
+def _day(args: Args, year: str, month: str, day: str, day_first: bool) -> str:
+    """A date in words, with as much as is given, as the wiki writes it."""
+    if not args.english:
+        return format_date(year, month, day, args.wiki)
     year = year.strip()
     month = month.strip()
     day = day.strip()
@@ -163,16 +172,16 @@ def _date(args: Args) -> str:
     if match:
         if args[2]:  # the order, as in {{date|2018-12-20|mdy}}
             day_first = args[2].lower() != "mdy"
-        return _day(match[1], match[2], match[3], day_first)
+        return _day(args, match[1], match[2], match[3], day_first)
     if not first.isdigit():
         return first
-    date = _day(first, args[2], args[3], day_first)
+    date = _day(args, first, args[2], args[3], day_first)
     return f"{date} {args['bce']}".strip() if args["bce"] else date
 
 
 def _death_date(args: Args) -> str:
     """{{death date and age|2018|12|20|1950|1|2}}: the death comes first."""
-    return _date(Args({"1": args[1], "2": args[2], "3": args[3], "df": args["df"]}))
+    return _date(Args({"1": args[1], "2": args[2], "3": args[3], "df": args["df"]}, args.wiki))
 
 
 def _as_of(args: Args) -> str:
@@ -183,7 +192,7 @@ def _as_of(args: Args) -> str:
         word += f" {args['pre']}"
     if args["lc"]:
         word = word[0].lower() + word[1:]
-    date = _day(args[1], args[2], args[3], args["df"].lower() not in ("us", "mdy"))
+    date = _day(args, args[1], args[2], args[3], args["df"].lower() not in ("us", "mdy"))
     return f"{word} {date}".strip() + args["post"]
 
 
@@ -245,20 +254,35 @@ def _fraction(args: Args) -> str:
 
 
 def _value(args: Args) -> str:
-    """{{val|1.5|0.1|e=6|u=km}}: 1.5 ± 0.1×10^6 km."""
-    text = args["p"] + _number(args[1])
-    if args["+"] or (args[2] and args[3]):
-        text += f" +{args['+'] or args[2]} −{args['-'] or args[3]}"
-    elif args[2]:
-        text += f" ± {args[2]}"
+    """{{val|1.5|0.1|e=6|u=km}}: 1.5 ± 0.1×10^6 km; {{val|1.5|(2)}}: 1.5(2); {{val|10|to|20}}: 10 to
+    20."""
+    text = _number(args[1], args)
+    second = args[2].strip()
+    third = args[3].strip()
+    if second in RANGES and third:
+        text += RANGES[second] + _number(third, args)
+    elif second in RANGES:
+        pass
+    elif second.startswith("("):
+        text += second
+    elif args["+"] or (second and third):
+        text += f" +{args['+'] or second} −{args['-'] or third}"
+    elif second:
+        text += f" ± {_number(second, args)}"
+    if args["err"]:
+        text += args["err"]
     if args["e"]:
-        text += f"×10^{args['e']}"
-    unit = args.any("u", "ul", "up", "upl").replace("&nbsp;", " ")
-    return f"{text} {unit}".strip() + args["s"]
+        text += f"×10^{args['e']}" if text else f"10^{args['e']}"
+    unit = args.any("u", "ul").replace("&nbsp;", " ")
+    per = args.any("up", "upl")
+    if per:
+        unit = f"{unit}/{per}"
+    joint = "" if unit.startswith(("%", "°", "/", "′", "″")) and not unit.startswith("°C") else " "
+    return args["p"] + f"{text}{joint}{unit}".strip() + args.any("s", "end")
 
 
 def _money(sign: str) -> Expander:
-    return lambda args: f"{sign}{_number(args[1])}" if args[1] else sign
+    return lambda args: f"{sign}{_number(args[1], args)}" if args[1] else sign
 
 
 _CURRENCIES = {"USD": "US$", "EUR": "€", "GBP": "£", "JPY": "¥", "INR": "₹"}
@@ -267,7 +291,7 @@ _CURRENCIES = {"USD": "US$", "EUR": "€", "GBP": "£", "JPY": "¥", "INR": "₹
 def _currency(args: Args) -> str:
     """{{currency|100|USD}}: US$100."""
     sign = _CURRENCIES.get(args[2].upper(), f"{args[2]} ".lstrip())
-    return sign + _number(args[1])
+    return sign + _number(args[1], args)
 
 
 def _ship(prefix: str, at: int = 1) -> Expander:
@@ -297,6 +321,12 @@ def _ship_class(args: Args) -> str:
 def _quote(args: Args) -> str:
     text = args.any("text", "quote", "1")
     return f"\n\n{text}\n\n" if text else ""
+
+
+def _poem(args: Args) -> str:
+    """A poem, with its lines."""
+    text = args.any("text", "quote", "1")
+    return poem_lines(text.replace(NEWLINE, "\n")) if text else ""
 
 
 def _ordinal(args: Args) -> str:
@@ -357,7 +387,7 @@ def _sic(args: Args) -> str:
 
 
 def _format_number(args: Args) -> str:
-    return args[1] if args[2].upper().startswith("R") else _number(args[1])
+    return args[1] if args[2].upper().startswith("R") else _number(args[1], args)
 
 
 _ACCIDENTALS = {
@@ -455,7 +485,7 @@ _add(
     "wikicode;pre2;citation needed span;cn-span;cnspan;clarify span;clarifyspan;specify span;"
     "failed verification span;better source needed span;longitem;nobold2;resize2;normal;plain;"
     "ill;interlanguage link;illm;link-interwiki;ill2;interlanguage link multi;red link;redlink;"
-    "not red;source-attribution;blp;sup;sub;superscript;subscript;math2;flag;flagu;flagcountry;"
+    "not red;source-attribution;blp;math2;flag;flagu;flagcountry;"
     "flag+link;flaglink;flagg;country;flaglist;flagteam;resp;ruby;hlist2;sms2;verse;title;"
     "ipa link;angle bracket text;proper name;person;person name;pname;nsmdns;delink;no italic;"
     "noitalics;not italic;italics;normalfont;linktext;wikt-lang;wiktlang;selfref inline;disp;"
@@ -543,10 +573,16 @@ _add("currency", _currency)
 # blocks
 
 _add(
-    "quote;blockquote;quotation;bq;quotes;poemquote;poem quote;cquote2;quoteblock;block quote;"
-    "bquote;poem;epigraph;imagequote2;long quote;text quote;cquotetxt",
+    "quote;blockquote;quotation;bq;quotes;cquote2;quoteblock;block quote;bquote;epigraph;"
+    "imagequote2;long quote;text quote;cquotetxt",
     _quote,
 )
+
+_add("poemquote;poem quote;poem;verse translation;poemblockquote", _poem)
+
+_add("sup;superscript", lambda args: f"{RAISED}{args[1]}{LEVEL}")
+
+_add("sub;subscript", lambda args: f"{SUNK}{args[1]}{LEVEL}")
 
 # spaces and dashes
 
@@ -692,11 +728,11 @@ _add("bibleref;bibleverse;bibleref2;bibleverse-nb", _verse)
 
 _add("eqm;equilibrium", _const("⇌"))
 
-_add("format price;formatprice", lambda args: _number(args[1]))
+_add("format price;formatprice", lambda args: _number(args[1], args))
 
 _add(
     "us patent;us patent reference",
-    lambda args: f"U.S. Patent {_number(args[1])}" if args[1] else "",
+    lambda args: f"U.S. Patent {_number(args[1], args)}" if args[1] else "",
 )
 
 _add("' \"", _const("' \""))
@@ -724,22 +760,27 @@ def fold_name(name: str) -> str:
     return folded
 
 
-def bears_text(name: str, own: Mapping[str, str], builtin: bool = True) -> bool:
-    """Whether a template of this (folded) name gives text: by the user's own templates, or with
-    `builtin` by the table."""
+def bears_text(name: str, own: Mapping[str, str], builtin: bool = True, wiki: str = "en") -> bool:
+    """Whether a template of this (folded) name gives text on a wiki of this language: by the user's
+    own templates, or with `builtin` by the tables."""
     if name in own:
         return True
     if not builtin:
         return False
-    if name in _TABLE and (name == "plural" or name not in _PARSER_FUNCTIONS):
+    if wiki_template(name, wiki) is not None:
         return True
+    if name in _TABLE and (name == "plural" or name not in _PARSER_FUNCTIONS):
+        return is_shared(name, wiki)
     if parser_function(name) is not None or name in _TITLES:
         return True
     return name.startswith(("lang-", "langx", "script/"))
 
 
-def expand(name: str, args: Args, own: Mapping[str, str], title: str) -> str:
+def expand(
+    name: str, args: Args, own: Mapping[str, str], title: str, function: bool = False
+) -> str:
     """What a reader sees of a template that `bears_text`, with blank lines around a block.
+    `function`: it is one of the parser.
 
     A template of `own` comes first: a text in which {1}, {name} stand for parameters. `title`: that
     of the page, for templates that show it.
@@ -748,10 +789,13 @@ def expand(name: str, args: Args, own: Mapping[str, str], title: str) -> str:
         return re.sub(r"\{([\w -]{1,50})\}", lambda match: args[match[1]], own[name])
     if name in _TITLES:
         return title
+    shown = None if function else wiki_template(name, args.wiki)
+    if shown is not None:
+        return shown(args)
     if name.startswith("lang-") and name not in _TABLE:
         return _labelled(name[5:], args, args.any("1", "text"), args[2])
     if name == "langx":
-        options = Args({"label": args["label"], "lit": args["lit"]}, args.english)
+        options = Args({"label": args["label"], "lit": args["lit"]}, args.wiki)
         return _labelled(args[1], options, args[2], args[3])
     if name.startswith("script/"):
         return _last(args)

@@ -21,8 +21,9 @@ and `main()` stays. Marks are noncharacters, which no text may hold.
 
 import html
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 import mwparserfromhell
 from mwparserfromhell.nodes import (
@@ -49,10 +50,14 @@ from corpora.wikipedia.tags import (
     MARKS,
     NEWLINE,
     TYPED,
+    WORD,
     without_opaque,
     without_tags,
 )
 from corpora.wikipedia.templates import Args, bears_text, expand, fold_name, parser_function
+from corpora.wikipedia.wikis.magic_words import magic_words
+from corpora.wikipedia.wikis.silent import is_silent
+from corpora.wikipedia.wikis.variants import show_variants
 
 MAX_DEPTH = 30
 """Levels of templates and links: real pages have up to ten; mwparserfromhell gives up at 40."""
@@ -60,11 +65,30 @@ MAX_DEPTH = 30
 _CHUNK = 4_000
 """Characters that are parsed at once: a call of the parser is costly in itself."""
 
+_NAMES, _NAME_LENGTH = 500, 60
+"""Names of what is left out that are counted on a page, and their characters."""
+
+_CONTEXT = 200
+"""Characters before and behind a template that tell whether it stands in a sentence."""
+
+_WORD_LENGTH = 500
+"""Characters of a template that may stand as a word."""
+
+_UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
+
 _SPACES = re.compile("&(?:nbsp|thinsp|ensp|emsp|#160|#8201|#x0*a0|#x2009);", re.IGNORECASE)
 
-_MAGIC = re.compile(r"__[A-ZÀ-ÞА-ЯІЇ]{3,40}__")
+# a mark of a table that is typed so that a template may hold it
+_TYPED_TABLE = re.compile(
+    r"^([ \t:]*)(?:(\{\{\{!\}\}(?!\}))|(\{\{!\}\}\}(?!\}))|(\{\{!-\}\}))", re.MULTILINE
+)
 
-_VARIANT = re.compile(r"-\{([^{}\n]{0,2000})\}-")
+_TABLE_ROW = re.compile(rf"^[ \t{GONE}{BREAK}]*\|[-}}+]", re.MULTILINE)
+
+_PARAMETER = re.compile(r"\|\s*[\w -]{1,40}=")
+
+_ROW_WORDS = 4
+"""A line that begins with a bar is text if it has this many words, outside of tables."""
 
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
 
@@ -100,10 +124,11 @@ _PLAIN_PREFIXES = frozenset(
 )
 """Sister projects: a link to one shows its target without the prefix."""
 
-_CONVERTED = frozenset("zh gan sr kk ku iu shi tg uz crh".split())
-"""Languages whose wikis convert between scripts."""
-
-_AND = re.compile(r"\s*(?:,|&|/|;|\band\b|\bund\b|\bet\b|\by\b|\be\b|\ben\b|\bи\b)\s*")
+_AND = re.compile(
+    r"\s*(?:[,&/;、،と和与與及]|\b(?:and|und|et|y|e|en|i|a|og|och|ja|ve|dan|và|és|și|şi|in|un|и|і|та|"
+    r"και|و|및)\b)\s*"
+)
+"""What stands between two names of sections."""
 
 _FILE_OPTION = re.compile(
     r"\s*(?:thumb|thumbnail|frame|frameless|left|right|center|none|upright|(?:alt|link)\s*=.*"
@@ -120,7 +145,8 @@ class Style:
     """What is kept, and what the wiki calls things.
 
     `cut_sections`, `file_names`, `category_names`: in lower case. `lists`: drop, prose or keep.
-    `own_templates`: name and text of each.
+    `own_templates`: name and text of each. `namespaces`: the number of each by its name, in lower
+    case.
     """
 
     headings: bool = False
@@ -135,15 +161,20 @@ class Style:
     cut_sections: frozenset[str] = frozenset()
     file_names: frozenset[str] = frozenset(("file", "image", "media"))
     category_names: frozenset[str] = frozenset(("category",))
+    namespaces: Mapping[str, int] = field(default_factory=dict)
     language: str = "en"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prose:
     """Paragraphs with a blank line between them. `empty_brackets`: pairs that were removed because
-    their content was; `unbalanced`: brackets and tags without a partner, which were removed."""
+    their content was; `unbalanced`: brackets and tags without a partner, which were removed;
+    `left_out`: how often each template was dropped and each section cut (`template: hidden`);
+    `holes`: templates that were dropped out of the middle of a sentence."""
 
     text: str
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    holes: int = 0
     empty_brackets: int = 0
     unbalanced: int = 0
 
@@ -154,7 +185,9 @@ def read_prose(wikitext: str, style: Style, title: str = "") -> Prose | Refusal:
     text = _SPACES.sub(" ", MARKS.sub("", wikitext).replace("\r\n", "\n"))
     text, opaque = without_opaque(text, style.math)
     text, tags = without_tags(text, style.references, style.headings)
-    text = _VARIANT.sub(page.variant, _MAGIC.sub(GONE, text))
+    text = magic_words(style.language).sub(GONE, text)
+    text = show_variants(text, style.language)
+    text = _TYPED_TABLE.sub(_table_mark, text)
 
     skeleton = page.skeleton(text)  # step 3
     if skeleton is None:
@@ -170,6 +203,8 @@ def read_prose(wikitext: str, style: Style, title: str = "") -> Prose | Refusal:
     text = "\n\n".join(texts).translate(FROM_LITERAL)
     return Prose(
         text=_ENTITY.sub(lambda match: html.unescape(match[0]), text),
+        left_out=dict(page.left_out),
+        holes=page.holes,
         empty_brackets=empty_brackets,
         unbalanced=page.unbalanced + opaque + tags,
     )
@@ -226,16 +261,9 @@ class _Page:
         self.own = dict(style.own_templates)
         self.categories: list[str] = []
         self.unbalanced = 0
-
-    def variant(self, match: "re.Match[str]") -> str:
-        """`-{zh-hans:a;zh-hant:b}-`: the first variant, on a wiki that converts between scripts. A
-        stray one on any other wiki is removed."""
-        rules = match[1].rpartition("|")[2]
-        if ":" not in rules:
-            return rules
-        if self.style.language.split("-")[0] not in _CONVERTED:
-            return GONE
-        return rules.partition(";")[0].partition(":")[2]
+        self.left_out: Counter[str] = Counter()
+        self.holes = 0
+        self._bars_are_rows = False
 
     # step 3
 
@@ -244,6 +272,8 @@ class _Page:
         brackets are nested too deep."""
         spans, dropped = pair(text, self._is_file)
         self.unbalanced += len(dropped)
+        broken = any("{" in text[begin:end] or "}" in text[begin:end] for begin, end in dropped)
+        self._bars_are_rows = broken
         copier = _Copier(text, dropped)
         pieces: list[str] = []
         at = 0
@@ -252,6 +282,8 @@ class _Page:
             inside = copier.copy(begin, end)
             at = end
             replacement = self._replacement(kind, inside)
+            if kind == "{{" and replacement == GONE:
+                replacement = self._dropped(inside, text, begin, end)
             if replacement is None:
                 if depth > MAX_DEPTH:
                     return None
@@ -272,8 +304,12 @@ class _Page:
         if kind == "{{{":
             return GONE
         if kind == "{{":
-            name = fold_name(re.split(r"[|{}\n]", inside[2:-2].lstrip(), maxsplit=1)[0])
-            return None if bears_text(name, self.own, self.style.templates) else GONE
+            name = _template_name(inside)
+            return (
+                None
+                if bears_text(name, self.own, self.style.templates, self.style.language)
+                else GONE
+            )
         if kind == "[[":
             target = inside[2:-2].partition("|")[0]
             link_kind = self.link_kind(target)
@@ -283,6 +319,26 @@ class _Page:
             if link_kind == "language" or (link_kind == "file" and not self.style.captions):
                 return GONE
         return None
+
+    def _dropped(self, inside: str, text: str, begin: int, end: int) -> str:
+        """What stands for an outermost template that no table knows: nothing, or the template for
+        the parser where it may be a word of a sentence. Dropped ones are counted by name."""
+        name = _template_name(inside)
+        if (
+            len(inside) < _WORD_LENGTH
+            and self.style.templates
+            and not is_silent(_counted_name(name))
+            and _stands_as_word(text, begin, end)
+        ):
+            return "{{" + WORD + inside[2:].replace("\n", NEWLINE)
+        self._count("template", _counted_name(name))
+        return GONE
+
+    def _count(self, kind: str, name: str) -> None:
+        """Count what is left out, by a bounded number of names."""
+        key = f"{kind}: {name[:_NAME_LENGTH]}"
+        if key in self.left_out or len(self.left_out) < _NAMES:
+            self.left_out[key] += 1
 
     def link_kind(self, target: str) -> str:
         """file, category, language (these three are not shown where they stand), or text."""
@@ -320,6 +376,8 @@ class _Page:
         them."""
         cut_level = 0  # of the section that is being removed
         broken_table = False
+        # Rows may stand between two templates that begin and end a table.
+        rows = self._bars_are_rows or _TABLE_ROW.search(skeleton) is not None
         for line in skeleton.split("\n"):
             level = _heading_level(line)
             if level:
@@ -329,6 +387,8 @@ class _Page:
                 title = line.rstrip(_BLANKS)[level:-level].strip()
                 plain = MARKS.sub("", strip_quotes(self.render(title))).strip()
                 cut_level = level if self._is_cut(plain) else 0
+                if cut_level:
+                    self._count("section", plain.lower())
                 if not cut_level:
                     yield HEADING + str(level) + plain if self.style.headings else ""
                 continue
@@ -336,7 +396,9 @@ class _Page:
                 continue
 
             start = line.lstrip(_BLANKS)[:2]
-            if start[:1] == "|" or (start[:1] == "!" and broken_table):
+            if start[:1] == "|" and not rows and _is_text(line):
+                yield line
+            elif start[:1] == "|" or (start[:1] == "!" and broken_table):
                 # a row of a table or template whose brackets were broken
                 broken_table = True
                 yield ""
@@ -347,7 +409,8 @@ class _Page:
 
     def _is_cut(self, title: str) -> bool:
         """Whether a section is removed: "References", "Notes and references"."""
-        title = html.unescape(title).lower().strip(" :.")
+        # In Turkish a capital I with a dot becomes a small one with two.
+        title = html.unescape(title).lower().replace("i\u0307", "i").strip(" :.：")
         if title in self.style.cut_sections:
             return True
         parts = list(filter(None, _AND.split(title)))
@@ -452,9 +515,26 @@ class _Page:
             return GONE
         return f"{NEWLINE}{NEWLINE}{caption}{NEWLINE}{NEWLINE}"
 
+    def _word(self, template: Template, name: str) -> str:
+        """The only parameter of a template that no table knows, in a sentence; any other is a hole
+        in it, which is counted."""
+        given = [parameter for parameter in template.params if str(parameter.value).strip()]
+        if len(given) == 1 and not given[0].showkey:
+            text = self._walk(given[0].value).strip(f" \t\n{NEWLINE}")
+            if text and NEWLINE not in text and "://" not in text:
+                return text
+        self.holes += 1
+        self._count("template in a sentence", _counted_name(name))
+        return GONE
+
     def _template(self, template: Template) -> str:
+        is_word = str(template.name).startswith(WORD)
         name = fold_name(MARKS.sub("", str(template.name)))
-        if not bears_text(name, self.own, self.style.templates):
+        if is_word:
+            return self._word(template, name)
+        if not bears_text(name, self.own, self.style.templates, self.style.language):
+            if name:
+                self._count("template", _counted_name(name))
             return GONE
 
         # The first parameter of a parser function stands in its name, so the others move on by one.
@@ -479,10 +559,52 @@ class _Page:
 
         args = Args(
             {key: value.replace(GONE, "") for key, value in values.items()},
-            english=self.style.language in ("en", "simple"),
+            wiki=self.style.language,
         )
-        text = expand(name, args, self.own, self.title)
+        text = expand(name, args, self.own, self.title, function is not None)
         return text.replace("\n", NEWLINE) or GONE
+
+
+def _template_name(inside: str) -> str:
+    """The folded name of a template."""
+    return fold_name(MARKS.sub("", re.split(r"[|{}\n]", inside[2:-2].lstrip(), maxsplit=1)[0]))
+
+
+def _counted_name(name: str) -> str:
+    """The name by which a dropped template is counted: of a function of the parser without what it
+    is given, which has no end of names."""
+    head, colon, _ = name.partition(":")
+    if not colon:
+        return name
+    return head if head.startswith("#") else head + ":"
+
+
+def _stands_as_word(text: str, begin: int, end: int) -> bool:
+    """Whether the place between `begin` and `end` is one of a word in a sentence: behind a blank
+    and a word of its line, and before more of the line."""
+    line = text[max(text.rfind("\n", 0, begin) + 1, begin - _CONTEXT) : begin]
+    behind = text[end : end + _CONTEXT].partition("\n")[0].lstrip("'")
+    before = line.rstrip("'")
+    if not before or not behind or line[:1] in ("|", "!", "{", "}"):
+        return False
+    last = before[-1]
+    opens = last in " \u00a0([«„“‘(（" or _UNSPACED.match(last) is not None
+    goes_on = behind[0] in " \u00a0,.;:!?)]»”’）、。，-–—" or behind[0].isalpha()
+    has_words = any(character.isalpha() for character in before)
+    return opens and goes_on and has_words and any(map(str.isalnum, behind))
+
+
+def _table_mark(match: "re.Match[str]") -> str:
+    """The mark of a table, as it is where no template holds it."""
+    if match[2]:
+        return match[1] + "{|"
+    return match[1] + ("|}" if match[3] else "|-")
+
+
+def _is_text(line: str) -> bool:
+    """Whether a line that begins with a bar is text, as in `|x| is the absolute value of x`."""
+    bare = line.lstrip(_BLANKS)
+    return _PARAMETER.match(bare) is None and len(bare.split()) >= _ROW_WORDS
 
 
 def _heading_level(line: str) -> int:

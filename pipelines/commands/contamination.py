@@ -70,11 +70,12 @@ def _of_recipe(recipe: "Recipe") -> tuple[str, ...]:
 def _print(found: "Contamination", most: int) -> None:
     head = ("test set", "examples", "found", "documents", "kept")
     table: list[tuple[str, ...]] = [head]
-    for task, row in found.tasks.items():
-        counts = (row.examples, row.found, row.documents, row.kept)
+    for task, figures in found.tasks.items():
+        counts = (figures.examples, figures.found, figures.documents, figures.kept)
         table.append((task, *map(number, counts)))
     print_table(table)
 
+    # Those that hold most come first; ids decide between equals, so the list is always the same.
     shown = sorted(found.documents, key=lambda row: (-row.ngrams, row.source, row.id, row.task))
     for row in shown[:most]:
         state = {True: "kept", False: "removed", None: "not decided yet"}[row.kept]

@@ -75,7 +75,7 @@ class Run:
     reread: bool = False
     """Read all inputs again, also those that look as they did."""
     yes: bool = False
-    """Do not ask for confirmation before redoing work that a changed recipe makes stale."""
+    """Redo what a changed recipe makes stale unasked."""
     json: bool = False
     """Print the result as one JSON object."""
 

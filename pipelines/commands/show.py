@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.commands.arguments import HomeFolder
 from pipelines.look.wanted import Wanted
-from pipelines.wording import print_json, say, several
+from pipelines.wording import print_json, printable, say, several
 from shards.errors import UserError
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def print_record(record: "Record", characters: int) -> None:
     hidden |= set(FATE if "stage" in record else ())
     for name, value in record.items():
         if name not in hidden and value not in (None, ""):
-            print(f"{name}: {value}")
+            print(printable(f"{name}: {value}"))
     if "stage" in record:
         print(f"removed: {fate_words(record)}")
     for task, held in record.get("test_sets", {}).items():
@@ -96,5 +96,5 @@ def print_record(record: "Record", characters: int) -> None:
         print(f"holds passages of {task}: {grams}, {examples}; {first}")
     if text:
         rest = f" ... ({len(text):,} characters)" if len(text) > characters else ""
-        print(f"\n{text[:characters]}{rest}")
+        print(printable(f"\n{text[:characters]}{rest}"))
     print("-" * 60)

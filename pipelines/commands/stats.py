@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
 Table = list[tuple[str, ...]]
 
+LEFT_OUT = 10
+"""The names of what a source left out of its texts that are shown of each kind."""
+
 
 def stats(home: HomeFolder, /, json: bool = False) -> int:
     """Count what was read and kept, and what was dropped and why.
@@ -148,3 +151,21 @@ def _details(name: str, row: "SourceStats") -> Iterator[Table]:
         yield [(f"{name}: survey", "records"), *rows]
     if row.marks:
         yield [(f"{name}: marks", "documents"), *((k, number(n)) for k, n in row.marks.items())]
+    if row.left_out:
+        yield from _left_out(name, row.left_out)
+
+
+def _left_out(name: str, left_out: dict[str, int]) -> Iterator[Table]:
+    """What the source left out of its texts: a table for each kind, the most frequent first."""
+    by_kind: dict[str, list[tuple[str, int]]] = {}
+    for item, count in left_out.items():
+        # a name may hold a colon of its own, a kind never does
+        kind, colon, what = item.partition(": ")
+        by_kind.setdefault(kind if colon else "others", []).append((what or kind, count))
+    for kind, found in by_kind.items():
+        rows = [(what, number(count)) for what, count in found[:LEFT_OUT]]
+        # what is rare is one row
+        if len(found) > LEFT_OUT:
+            others = sum(count for _, count in found[LEFT_OUT:])
+            rows.append((f"{len(found) - LEFT_OUT:,} others", number(others)))
+        yield [(f"{name}: left out, {kind}", "times"), *rows]

@@ -35,6 +35,11 @@ class Aside:
         """The slice and its pass, for a message."""
         return f"{self.stage} {self.source}/{self.slice}"
 
+    @property
+    def place(self) -> str:
+        """The last record that was reached, for a message; "" if none was."""
+        return f", at or behind {self.record}" if self.record else ""
+
 
 def set_aside(home: Home, aside: Aside) -> None:
     """Note that a slice failed at every try; the build continues without it."""
@@ -63,7 +68,7 @@ def complain_of_aside(home: Home) -> None:
         first = aside[0]
         raise UserError(
             f"{home.root}: {several(len(aside), 'slice')} set aside, "
-            f"first {first.name}: {first.why}",
+            f"first {first.name}: {first.why}{first.place}",
             f"corpus status {home.quoted} says more; "
             "run the same command again to try them again and complete the build",
             1,

@@ -26,7 +26,8 @@ class Summary:
     the file that the task wrote, `output_bytes` its size; `inputs` are digests of the files of
     earlier stages that it was made from. `counts` and `rejects` (by reason) are whole numbers that
     add up over slices; so are `not_pages`, the records that hold no text by their kind. `marks`
-    counts the documents that carry each mark. `twins_in` counts, for
+    counts the documents that carry each mark. `left_out` counts what the source left out of the
+    texts, by name, for at most `ingest.LEFT_OUT_NAMES` names. `twins_in` counts, for
     the documents that the stage removes as duplicates, the sources of the kept documents.
     """
 
@@ -44,6 +45,7 @@ class Summary:
     inputs: tuple[str, ...] = ()
     marks: dict[str, int] = field(default_factory=dict)
     twins_in: dict[str, int] = field(default_factory=dict)
+    left_out: dict[str, int] = field(default_factory=dict)
 
     @property
     def key(self) -> tuple[str, int]:

@@ -102,6 +102,7 @@ def export_card(figures: "ReportFigures", form: str, written: Sequence[Written] 
         *_funnel(totals.sources, totals.total),
         *_dropped(dropped, totals.total),
         *_marks(totals.sources),
+        *_left_out(totals.sources),
         *_section("Lengths", "Characters per document."),
         *_table(("from", "kept", "removed"), _bins(figures.lengths.total)),
     ]
@@ -182,6 +183,7 @@ def shards_card(home: Home, recipe: Recipe) -> str:
         *_funnel(figures.sources, total),
         *_dropped(dropped, total),
         *_marks(figures.sources),
+        *_left_out(figures.sources),
         *_section("Splits"),
         *_table(
             ("source", "split", "documents", "sentences", "tokens"), _splits(manifest, sources)
@@ -357,6 +359,20 @@ def _marks(sources: dict[str, SourceStats]) -> Iterator[str]:
             "that they contain.",
         )
         yield from _table(("source", "mark", "documents"), rows)
+
+
+def _left_out(sources: dict[str, SourceStats]) -> Iterator[str]:
+    """What each source left out of its texts most often."""
+    rows = []
+    for name, row in sources.items():
+        rows += [(name, what, number(count)) for what, count in [*row.left_out.items()][:MARKS]]
+    if rows:
+        yield from _section(
+            "Left out of the texts",
+            "What the source left out of the documents that it gave, such as templates that no "
+            "table knows: the most frequent names.",
+        )
+        yield from _table(("source", "name", "times"), rows)
 
 
 def _table(head: Cells, rows: Iterable[Cells]) -> Iterator[str]:

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from corpora.contamination.passages import Passages, read_passages, search
+from corpora.contamination.test_sets import find_test_files
 from pipelines.home.decisions import decided, kept_rows
 from pipelines.home.documents import row_groups
 from pipelines.home.layout import INGEST, Home
 from pipelines.home.summaries import Summary, summaries
 from pipelines.recipe import Recipe
+from pipelines.wording import several
 from shards.errors import UserError
 
 
@@ -47,9 +49,11 @@ class TaskFigures:
 
 @dataclass(frozen=True, kw_only=True)
 class Contamination:
-    """The passages of test sets in a home; documents in its order."""
+    """The passages of test sets in a home; `files`: those that were read, each after its task;
+    documents in the order of the home."""
 
     schema_version: int = 1
+    files: list[str]
     words: int
     searched: int
     passages: int
@@ -74,17 +78,21 @@ def contamination(
     if not passages.count:
         what = f"{', '.join(against)}: no text has enough words to be looked for"
         raise UserError(what, "name the folders of the published files")
-    tell(f"{passages.count:,} passages of {len(passages.texts):,} texts are looked for")
+    files = [f"{file.task.name} {file.path}" for file in find_test_files(against)]
+    looked_for = f"{passages.count:,} passages of {len(passages.texts):,} texts"
+    tell(f"looking for {looked_for} in {several(len(files), 'file')}")
 
     slices: list[Summary] = []
     for name in recipe.sources:
         slices += summaries(home, INGEST, name)
     documents: list[Contaminated] = []
+    # Threads, for the kernels run without the interpreter's lock and share one table of passages.
     with ThreadPoolExecutor(workers) as pool:
         searched = pool.map(lambda piece: list(_slice(home, recipe, piece, passages)), slices)
         for found in searched:
             documents += found
     return Contamination(
+        files=files,
         words=passages.words,
         searched=sum(piece.counts["documents"] for piece in slices),
         passages=passages.count,
@@ -119,6 +127,7 @@ def _by_task(
     passages: Passages, documents: list[Contaminated]
 ) -> Iterator[tuple[str, TaskFigures]]:
     """The figures of each task, in the order of the test sets."""
+    # A text that is too short to be looked for holds no passage.
     examples: dict[str, set[str]] = {}
     for number in np.unique(passages.holders).tolist():
         text = passages.texts[number]
@@ -132,6 +141,7 @@ def _by_task(
                 examples=len(known),
                 found=len(set().union(*(row.examples for row in rows))),
                 documents=len(rows),
+                # Nothing is removed before every stage has decided.
                 kept=sum(row.kept is not False for row in rows),
             ),
         )

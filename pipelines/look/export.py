@@ -115,6 +115,9 @@ def _write_jsonl(output: files.Output, tables: Iterator[pa.Table]) -> int:
                     name: value.isoformat() if hasattr(value, "isoformat") else value
                     for name, value in record.items()
                 }
-                stream.write(json.dumps(plain, ensure_ascii=False).encode() + b"\n")
+                line = json.dumps(plain, ensure_ascii=False)
+                # In a home of an earlier version `extra` may hold half of a surrogate pair; as an
+                # escape it is JSON.
+                stream.write(line.encode("utf-8", "backslashreplace") + b"\n")
                 count += 1
     return count

@@ -70,7 +70,8 @@ class SourceStats:
     by their kind, which count in no share; `rejects`: records by reason; `removed`: documents by
     stage; `rules`: the documents that `removed["rules"]` counts, by the first rule that fired;
     `marks`: documents by the mark that their source gave them, and by the tasks of whose test sets
-    they hold a passage; `bytes`, `sentences`, `tokens`: of
+    they hold a passage; `left_out`: what the sources left out of the texts, by name, the most
+    frequent first; `bytes`, `sentences`, `tokens`: of
     the kept text, in UTF-8; `unknown`: the tokens that are the unknown one, only where the
     vocabulary is not lossless.
     """
@@ -82,6 +83,7 @@ class SourceStats:
     removed: dict[str, int | None]
     rules: dict[str, int]
     marks: dict[str, int] = field(default_factory=dict, metadata=IF_ANY)
+    left_out: dict[str, int] = field(default_factory=dict, metadata=IF_ANY)
     kept: int | None
     bytes: int | None
     sentences: int | None
@@ -206,6 +208,7 @@ def source_stats(
         removed=removed,
         rules=dict(by_rule),
         marks=_in_natural_order(_added(summary.marks for summary in [*ingested, *measured])),
+        left_out=_by_count(_added(summary.left_out for summary in ingested)),
         kept=_sum(encoded, "kept") if is_encoded else None,
         bytes=_sum(encoded, "bytes") if is_encoded else None,
         sentences=_sum(encoded, "sentences") if is_encoded else None,
@@ -298,6 +301,7 @@ def _total(sources: Sequence[SourceStats]) -> SourceStats:
         removed=removed,
         rules=_added(source.rules for source in sources),
         marks=_added(source.marks for source in sources),
+        left_out=_by_count(_added(source.left_out for source in sources)),
         kept=_sum_of_known(source.kept for source in sources),
         bytes=_sum_of_known(source.bytes for source in sources),
         sentences=_sum_of_known(source.sentences for source in sources),
@@ -346,6 +350,11 @@ def _added(counts: Iterable[dict[str, int]]) -> dict[str, int]:
         for key, count in row.items():
             total[key] = total.get(key, 0) + count
     return total
+
+
+def _by_count(left_out: dict[str, int]) -> dict[str, int]:
+    """Sorted so that the most frequent name comes first."""
+    return dict(sorted(left_out.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _in_natural_order(marks: dict[str, int]) -> dict[str, int]:

@@ -5,8 +5,9 @@ Read from summaries, notes and the manifest; no document is opened.
 
 from dataclasses import dataclass
 
+from corpora.quality.rules import is_measured
 from pipelines.home.decisions import REMOVING_STAGES, current, removing_stages
-from pipelines.home.layout import INGEST, SURVEY, TOKENIZE, Home, open_home
+from pipelines.home.layout import INGEST, RULES, SURVEY, TOKENIZE, Home, open_home
 from pipelines.home.lock import holder
 from pipelines.home.set_aside import Aside, slices_aside
 from pipelines.home.summaries import summaries
@@ -85,6 +86,9 @@ def _manifest(home: Home) -> Manifest | None:
 def _done(home: Home, recipe: Recipe) -> dict[str, int]:
     """Slices done by each stage that the recipe has switched on."""
     switched_off = set(REMOVING_STAGES) - set(removing_stages(recipe))
+    # Rules that remove nothing may still measure what documents hold of test sets.
+    if any(is_measured(options.rules) for options in recipe.sources.values()):
+        switched_off.discard(RULES)
     done = {}
     surveyed = summaries(home, SURVEY)
     if surveyed:

@@ -30,7 +30,7 @@ from corpora.document import (
 from corpora.sources import load_source, survey_of
 from corpora.text import mojibake
 from corpora.text import pii as personal_data
-from corpora.text.normalise import normalise
+from corpora.text.normalise import normalise, whole_characters
 from pipelines.home.documents import DOCUMENT_SCHEMA, REJECT_SCHEMA
 from pipelines.home.inputs import INPUTS, note_inputs
 from pipelines.home.layout import CONCLUSION, INGEST, SURVEY, Home
@@ -62,6 +62,15 @@ ROW_GROUP_REJECTS = 10_000
 
 REJECT_TEXT = 500
 """Characters of a reject's text that are kept."""
+
+SAID_LEFT_OUT = 10
+"""Names of what was left out that are said after a build, of each kind."""
+
+LEFT_OUT_NAMES = 2_000
+"""Names of what was left out of the texts that the summary of a slice holds."""
+
+OTHER_NAMES = "other names"
+"""Stands for the names that are less frequent than those."""
 
 UNREADABLE = {*survey.DAMAGE, "unknown_format", "not_an_archive", "not_a_dump"}
 """Where a source has no other rejects and no document, none of its files could be read."""
@@ -152,6 +161,7 @@ def read(home: Home, recipe: Recipe, task: SourceTask, output: files.Output) -> 
     mend = mojibake.mender() if options.ftfy else None
     counts = Counter[str](records=0, documents=0, bytes=0)
     rejects, not_pages, marks = Counter[str](), Counter[str](), Counter[str]()
+    left_out = Counter[str]()
     reached = bytes_until(task.slice)
     last: tuple[str, int] | None = None
 
@@ -178,6 +188,10 @@ def read(home: Home, recipe: Recipe, task: SourceTask, output: files.Output) -> 
                 counts["documents"] += 1
                 counts["bytes"] += size
                 marks.update(record.marks)
+                # so that memory does not grow with the names in a dump
+                left_out.update(record.left_out)
+                if len(left_out) > 2 * LEFT_OUT_NAMES:
+                    left_out = _most_frequent(left_out)
                 kept.add(_document_row(source, record), size, ROW_GROUP_BYTES)
             elif isinstance(record, Reject):
                 rejects[record.reason] += 1
@@ -193,7 +207,20 @@ def read(home: Home, recipe: Recipe, task: SourceTask, output: files.Output) -> 
         rejects=dict(sorted(rejects.items())),
         not_pages=dict(sorted(not_pages.items())),
         marks=dict(sorted(marks.items())),
+        left_out=dict(sorted(_most_frequent(left_out).items())),
     )
+
+
+def _most_frequent(left_out: Counter[str]) -> Counter[str]:
+    """The most frequent names, and the others together as one: a dump may have any number."""
+    if len(left_out) <= LEFT_OUT_NAMES:
+        return left_out
+    others = left_out.pop(OTHER_NAMES, 0)
+    # by count and then by name, so that nothing depends on the order in which they came
+    by_count = sorted(left_out.items(), key=lambda item: (-item[1], item[0]))
+    kept = Counter(dict(by_count[:LEFT_OUT_NAMES]))
+    kept[OTHER_NAMES] = others + sum(count for _, count in by_count[LEFT_OUT_NAMES:])
+    return kept
 
 
 def _records(home: Home, name: str, options: SourceOptions, piece: Slice) -> Iterator[Outcome]:
@@ -272,7 +299,7 @@ def _document_row(source: str, document: Document) -> tuple[Any, ...]:
         storable(document.path),
         document.position,
         document.digest,
-        json.dumps(document.extra, ensure_ascii=True, sort_keys=True),
+        json.dumps(whole_characters(document.extra), ensure_ascii=True, sort_keys=True),
     )
 
 
@@ -376,6 +403,10 @@ def _account_source(job: Job, name: str, found: list[Summary]) -> None:
         more = f" and {others} other marks: corpus stats {job.home.quoted}" if others else ""
         job.say(f"ingest {name}: of the documents{listed(named)}{more}")
 
+    left_out = sums(summary.left_out for summary in found)
+    for line in _left_out_lines(left_out):
+        job.say(f"ingest {name}: {line}; all: corpus stats {job.home.quoted}")
+
     _warn_of_unread(job, name, rejects, pages)
     if not_pages and not pages:
         job.say(
@@ -388,6 +419,18 @@ def _account_source(job: Job, name: str, found: list[Summary]) -> None:
             f"warning: {name}: nothing in its {several(len(found), 'slice')} could be read; "
             f"corpus show {job.home.quoted} --rejects --source {name}"
         )
+
+
+def _left_out_lines(left_out: Mapping[str, int]) -> Iterator[str]:
+    """What was left out of the texts most often, a line for each kind of it."""
+    by_kind: dict[str, list[str]] = {}
+    for item, count in sorted(left_out.items(), key=lambda item: (-item[1], item[0])):
+        kind, colon, what = item.partition(": ")
+        named = by_kind.setdefault(kind if colon else "other", [])
+        if len(named) < SAID_LEFT_OUT:
+            named.append(f"{what or kind} {count:,}")
+    for kind, named in by_kind.items():
+        yield f"left out, {kind}: {', '.join(named)}"
 
 
 def _warn_of_unread(job: Job, name: str, rejects: dict[str, int], records: int) -> None:

@@ -193,6 +193,7 @@ def measuring(recipe: Recipe, source: str) -> Measuring:
     if counts_tokens(rules):
         tokenizer = load_vocabulary(recipe.tokenizer)
     passages = None
+    # Made once per process, whatever the number of its slices.
     if rules.test_sets:
         from corpora.contamination.passages import read_passages
 
@@ -218,6 +219,7 @@ def measure(home: Home, recipe: Recipe, task: SliceTask, output: files.Output) -
             measured = _measured(table, by, schema)
             writer.write_table(measured)
             if by.passages:
+                # Marks add up over slices, so that no statistic reads the measures again.
                 for held in measured.column(TEST_SETS).to_pylist():
                     marks.update(f"{TEST_SET_MARK}{task}" for task in json.loads(held or "{}"))
             rows = first + table.num_rows

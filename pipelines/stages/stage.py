@@ -59,6 +59,7 @@ class Result:
     not_pages: dict[str, int] = field(default_factory=dict)
     marks: dict[str, int] = field(default_factory=dict)
     twins_in: dict[str, int] = field(default_factory=dict)
+    left_out: dict[str, int] = field(default_factory=dict)
     inputs: tuple[str, ...] = ()
 
 
@@ -190,6 +191,7 @@ def run_task(step: Work[T], task: T) -> Summary:
         inputs=result.inputs,
         marks=result.marks,
         twins_in=result.twins_in,
+        left_out=result.left_out,
     )
     # Last: from now on the task is done.
     write_summary(home, summary)

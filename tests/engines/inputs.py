@@ -1,5 +1,6 @@
 """What the matrix builds: news archives, a wiki and novels of the test data, else generated ones,
-and some documents of the other corpora; small, with copies among them."""
+and some documents of the other corpora; small, with copies among them. Personal data is masked,
+repeated passages are measured or cut, and one source is only compared with."""
 
 import shutil
 import tarfile
@@ -19,6 +20,10 @@ RECIPE = """
 kind = "cc_news"
 input = "{news}/**/*.warc.gz"
 slice_bytes = {news_slice}
+[sources.news.pii]
+mask = true
+[sources.news.dedup]
+passages = "remove"
 [sources.wiki]
 kind = "wikipedia"
 input = "{wiki}/*.bz2"
@@ -28,6 +33,13 @@ kind = "files"
 input = [{novels}]
 document = "blank-line"
 slice_bytes = {novels_slice}
+[sources.novels.dedup]
+passages = "measure"
+[sources.tests]
+kind = "files"
+input = "{tests}/*.txt"
+document = "blank-line"
+emit = false
 {more}[dedup]
 max_removed = 0.9
 [tokenizer]
@@ -75,6 +87,8 @@ def prepare(folder: Path) -> Path:
     (novels / "copies.txt").write_text(
         "\n\n".join(paragraph.upper().replace(" ", "  ") for paragraph in first[:40]), "utf-8"
     )
+    (folder / "tests").mkdir()
+    (folder / "tests" / "evaluation.txt").write_text("\n\n".join(first[40:60]), "utf-8")
     for name in MORE:
         (folder / name).mkdir()
         five_corpora.PLANT[name](folder / name, five_corpora.planted(name))
@@ -120,7 +134,12 @@ def write_recipe(
     slices = {"news_slice": news_slice, "wiki_slice": wiki_slice, "novels_slice": novels_slice}
     path.write_text(
         RECIPE.format(
-            news=folder / "news", wiki=folder / "wiki", novels=listed, more=more, **slices
+            news=folder / "news",
+            wiki=folder / "wiki",
+            tests=folder / "tests",
+            novels=listed,
+            more=more,
+            **slices,
         )
     )
     return path

@@ -39,14 +39,15 @@ def run_steps(
     for number, taken in enumerate(seconds, 1):
         clock.now += taken
         counts = {"mlm": 10.0, "tokens": 100.0 * taken}
-        totals = Totals(7.0, {"mlm": 70.0}, counts, stops=0, unfinished=0, norm=1.0)
+        flags = {"stops": 0, "unfinished": 0, "too_large": 0, "old": 0}
+        totals = Totals(loss=7.0, sums={"mlm": 70.0}, counts=counts, norm=1.0, **flags)
         meter.add(totals, 1e-3, waited=0.0)
         display.step(number, steps, meter.seconds_left(number), meter.figures)
 
 
 def make_meter(steps: int) -> Meter:
     recipe = dataclasses.replace(load_recipe("tiny"), steps=steps)
-    return Meter(recipe, recipe.data.length, torch.device("cpu"), ranks=1)
+    return Meter(recipe, torch.device("cpu"), ranks=1)
 
 
 @pytest.mark.parametrize("pace, count", [(0.1, 2), (29.0, 202), (31.0, 402), (600.0, 402)])

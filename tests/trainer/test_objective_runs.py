@@ -142,7 +142,7 @@ def test_compiled_objectives_train_the_same(shards: Path, tmp_path: Path) -> Non
     """Every objective at once; dropout draws differ when compiled, so it is off."""
     flat = ["--model.dropout", "0", "--model.attention-dropout", "0"]
     found = []
-    for name, more in (("eager", []), ("compiled", ["--compile"])):
+    for name, more in (("eager", []), ("compiled", ["--compile", "on"])):
         runs.train([*arguments(shards, tmp_path / name, "all three", steps=4), *flat, *more])
         found.append(np.array(runs.losses(tmp_path / name)))
     assert np.abs(found[0] - found[1]).max() < 1e-4

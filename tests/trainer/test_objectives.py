@@ -102,7 +102,7 @@ def test_span_boundary_gradients_equal_those_of_the_twin() -> None:
     """The twin reads clones of the weights, so the comparison is of the encoder's gradient."""
     model = build(SHAPE, 0).double()
     batch = spans()
-    query = model.encoder.layers[0].query.weight
+    query = model.encoder.layers[0].qkv.weight
     gradients = []
     for loss in (plain_span_loss(model, batch)[0], Losses(model, ("sbo",), False)(batch)["sbo"]):
         gradients.append(torch.autograd.grad(loss, query)[0])

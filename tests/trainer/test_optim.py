@@ -2,27 +2,25 @@
 
 import pytest
 import torch
-from trainer_fixtures import batch
 
+from trainer.all_reduce import Gradients
 from trainer.config import ModelConfig, OptimConfig
 from trainer.models.names import WORDS
 from trainer.models.pretraining import build
-from trainer.objectives.cross_entropy import cross_entropy_sum
 from trainer.optim import (
     LossScale,
     decays,
-    flatten_gradients,
     learning_rate,
     make_adamw,
     prepare_step,
 )
+from trainer.ranks import World
 
 SHAPE = ModelConfig(layers=3, hidden=64, intermediate=160, heads=4, positions=48, vocab_size=1003)
 
 
 def test_decay_groups() -> None:
     model = build(SHAPE, 0)
-    flatten_gradients(model)
     every = make_adamw(model, OptimConfig(decay="all"))
     assert [group["weight_decay"] for group in every.param_groups] == [0.01]
     split = make_adamw(model, OptimConfig(decay="matrices"))
@@ -32,23 +30,6 @@ def test_decay_groups() -> None:
     )
     assert not decays("masked.norm.weight", OptimConfig(decay="matrices")) and decays(
         WORDS, OptimConfig(decay="matrices")
-    )
-
-
-def test_gradients_are_views_of_one_buffer() -> None:
-    model = build(SHAPE, 0)
-    flat = flatten_gradients(model)
-    cross_entropy_sum(model(*batch(SHAPE)[:1], torch.arange(5)), torch.arange(5)).backward()
-    norm = torch.sqrt(
-        sum(
-            parameter.grad.double().square().sum()
-            for parameter in model.parameters()
-            if parameter.requires_grad
-        )
-    )  # type: ignore[union-attr, arg-type, misc]
-    assert (
-        torch.allclose(torch.linalg.vector_norm(flat, dtype=torch.float64), norm)
-        and float(norm) > 0
     )
 
 
@@ -101,7 +82,8 @@ def test_bert_adam_step_for_step() -> None:
         schedule="start",
     )
     model = build(SHAPE, 0).double()
-    flat = flatten_gradients(model)
+    gradients_of = Gradients(model, World(0, 1, 0, torch.device("cpu")))
+    gradients_of.meet()
     optimizer = make_adamw(model, config)
     trained = {name: value for name, value in model.named_parameters() if value.requires_grad}
     plain = {name: value.detach().clone() for name, value in trained.items()}
@@ -116,9 +98,9 @@ def test_bert_adam_step_for_step() -> None:
             value.grad.copy_(found[name])  # type: ignore[union-attr]
         gradients.append(found)
 
-        norm = float(torch.linalg.vector_norm(flat))
+        norm = float(gradients_of.norm())
         if norm > config.clip:
-            flat.mul_(config.clip / norm)
+            gradients_of.scale(config.clip / norm)
         prepare_step(optimizer, config, step, learning_rate(step, 12, config))
         optimizer.step()
 

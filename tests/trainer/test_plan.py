@@ -144,7 +144,10 @@ def test_a_run_that_starts_says_nothing_of_plans(
         (["--dry-run", "--tokens", "5", "--mix", "a=2"], "--tokens: cannot be used with --mix"),
         (["--dry-run", "--tokens", "5", "--device-kind", "Z1"], "--device-kind Z1: not known"),
         (["--dry-run", "--tokens", "5", "--devices", "3"], "cannot be shared among 3 ranks"),
-        (["--dry-run", "--tokens", "5", "--devices", "-1"], "--devices: -1 is not at least 1"),
+        (
+            ["--dry-run", "--tokens", "5", "--devices", "-1"],
+            "--devices: -1 is not from 1 to 1,000,000",
+        ),
     ],
 )
 def test_mistakes(arguments: list[str], what: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -92,6 +92,7 @@ def test_log(small: Path, tmp_path: Path) -> None:
         "gradient_norm",
         "tokens_per_second",
         "mfu",
+        "padding",
         "data_wait",
         "memory_bytes",
         "seconds_left",
@@ -102,6 +103,7 @@ def test_log(small: Path, tmp_path: Path) -> None:
     assert (
         train["perplexity"] == pytest.approx(math.exp(train["loss"]))
         and train["mfu"] is None
+        and train["padding"] == 0  # the line of an eager step has none
         and 0 <= train["data_wait"] < 1
     )
     assert train["samples"] == 5 * 32
@@ -348,10 +350,10 @@ def test_init_begins_where_the_export_ended(small: Path, tmp_path: Path) -> None
 
 @pytest.mark.long
 def test_compiled(small: Path, tmp_path: Path) -> None:
-    """--compile trains the same model up to rounding (dropout draws differ, so it is off)."""
+    """--compile on trains the same model up to rounding (dropout draws differ, so it is off)."""
     flat = ["--model.dropout", "0", "--model.attention-dropout", "0"]
     runs.train(arguments(small, tmp_path / "eager", *flat, steps=6))
-    runs.train(arguments(small, tmp_path / "compiled", *flat, "--compile", steps=6))
+    runs.train(arguments(small, tmp_path / "compiled", *flat, "--compile", "on", steps=6))
     assert (
         np.abs(
             np.array(runs.losses(tmp_path / "eager")) - np.array(runs.losses(tmp_path / "compiled"))

@@ -29,9 +29,14 @@ class Share:
     ranks: int = 1
 
     @property
+    def part(self) -> int:
+        """Samples that a rank computes in one step."""
+        return self.batch // self.ranks
+
+    @property
     def accumulation(self) -> int:
         """Micro-batches that a rank computes in one step."""
-        return self.batch // self.ranks // self.micro
+        return self.part // self.micro
 
     def places(self, first: int) -> Iterator[int]:
         """Where in the endless order each micro-batch begins, from batch `first` on, for ever.
@@ -80,17 +85,18 @@ class MicroBatch:
             found = found._replace(left=self.left, right=self.right, offset=self.offset)
         return found
 
-    def to(self, device: torch.device) -> Batch:
-        """The same tensors on the device; on a CPU those of the buffer."""
-        batch = self.batch()
-        if device.type == "cpu":
+    def to(self, device: torch.device, step: int = 1) -> Batch:
+        """The same tensors on the device with their layout (see `layout.lay_out` for `step`); on a
+        CPU those of the buffer."""
+        batch = self.batch().laid_out(step)
+        if device.type == "cpu" or batch.layout is None:
             return batch
 
         moved: dict[str, torch.Tensor] = {}
         for name, tensor in batch._asdict().items():
-            if tensor is not None:
+            if isinstance(tensor, torch.Tensor):
                 moved[name] = tensor.to(device, non_blocking=True)
-        return Batch(**moved)
+        return Batch(**moved, layout=batch.layout.to(device))
 
 
 # The tensors that hold one number per masked token, and are flat for the model.
@@ -169,6 +175,7 @@ class Loader:
         micro = self.share.micro
         arrays = arrays_of(buffer, self.masker, micro)
         epochs, samples = self.order.samples(place, micro)
+        self.masker.data.refuse_cut(epochs, samples)
         buffer.masked = self.masker.fill(epochs, samples, arrays)
         buffer.tokens = int(arrays.lengths.sum())
 

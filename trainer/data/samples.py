@@ -11,7 +11,7 @@ import dataclasses
 import itertools
 import os
 import resource
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -26,6 +26,29 @@ from trainer.jit import Int64
 
 # The open files that are asked for where the hard limit is "unlimited", which macOS refuses.
 MANY_FILES = 65536
+
+
+@dataclass(frozen=True)
+class MappedFile:
+    """A file of `size` bytes that is mapped, and its number in the file system."""
+
+    path: str
+    size: int
+    inode: int
+
+    def refuse_cut(self) -> None:
+        """Raise `UserError` when the file has become shorter."""
+        try:
+            now = os.stat(self.path)
+        except OSError:
+            return  # a file that was removed is still mapped
+        if now.st_ino == self.inode and now.st_size < self.size:
+            raise UserError(
+                f"{self.path}: cut to {now.st_size} bytes while it was read, of {self.size}",
+                "copy the shard again, then run the command again with --resume; do not change "
+                "shards while they are in use",
+                1,
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,12 +78,27 @@ class Data:
     """Source and digest of each shard."""
     tokens: dict[str, int]
     """Tokens of each source."""
+    files: tuple[MappedFile, ...]
+    """The file of each shard, as it was when it was mapped."""
     keep: tuple[object, ...] = field(repr=False)
     """The memory maps that `table` points into, so that they stay alive."""
 
     def __len__(self) -> int:
         """The samples of the first epoch."""
         return int(self.starts[0, -1])
+
+    def refuse_cut(self, epochs: Int64, samples: Int64) -> None:
+        """Raise `UserError` when a shard of these samples (B,) of `epochs` (B,) is shorter than
+        when it was mapped: to read beyond the end of a file ends the process without a word
+        (SIGBUS)."""
+        plans = epochs % len(self.starts)
+        touched: set[int] = set()
+        for plan in np.unique(plans):
+            mine = samples[plans == plan]
+            numbers = np.searchsorted(self.starts[plan], mine, side="right") - 1
+            touched.update(numbers.tolist())
+        for number in touched:
+            self.files[number].refuse_cut()
 
     @property
     def length(self) -> int:
@@ -183,11 +221,36 @@ def open_samples(
         counts=counts,
         identity=tuple(member.identity for member in members),
         tokens=source_tokens(by_source),
+        files=tuple(mapped_files(opened, by_source)),
         keep=tuple(members),
     )
     if form.has_pairs:
         refuse_no_pairs(data)
     return data
+
+
+def mapped_files(opened: list[Shards], by_source: dict[str, list[Member]]) -> Iterator[MappedFile]:
+    """The file of each shard, in the order of the sources."""
+    paths = {}
+    for part in opened:
+        for shard in part:
+            paths[id(shard)] = f"{part.directory}/{shard.entry.file}"
+    for group in by_source.values():
+        for member in group:
+            path = paths[id(member.shard)]
+            yield MappedFile(path, member.shard.entry.bytes, os.stat(path).st_ino)
+
+
+def refuse_same_twice(data: Data) -> None:
+    """Raise `UserError` where the same shard is there twice: it would be shown twice an epoch."""
+    first: dict[str, str] = {}
+    for identity, file in zip(data.identity, data.files, strict=True):
+        if identity in first:
+            raise UserError(
+                f"the same shard is given twice: {first[identity]} and {file.path}",
+                "name each set of shards once; --mix NAME=2 shows a source twice as often",
+            )
+        first[identity] = file.path
 
 
 def refuse_no_pairs(data: Data) -> None:

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trainer.config import ModelConfig
-from trainer.models.encoder import make_table
+from trainer.models.encoder import make_table, normalise
 
 # The width of the span head's position table, as published (SpanBERT,
 # --pair-positional-embedding-size).
@@ -26,8 +26,8 @@ class MaskedHead(nn.Module):
         self.bias = nn.Parameter(torch.zeros(config.vocab_size))
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.norm(F.gelu(self.dense(x)))
-        return out
+        x = F.gelu(self.dense(x))
+        return normalise(self.norm, x, None, x.dtype)
 
 
 class NextSentenceHead(nn.Module):
@@ -68,9 +68,10 @@ class SpanHead(nn.Module):
         rows = self.positions.weight.shape[0]
         position = self.positions((offset_M - 1).clamp(0, rows - 1))
         x = torch.cat([left, right, position], -1)
-        x = self.norm1(F.gelu(self.dense1(x)))
-        out: Tensor = self.norm2(F.gelu(self.dense2(x)))
-        return out
+        x = F.gelu(self.dense1(x))
+        x = normalise(self.norm1, x, None, x.dtype)
+        x = F.gelu(self.dense2(x))
+        return normalise(self.norm2, x, None, x.dtype)
 
 
 def vocabulary_logits(x: Tensor, words: Tensor, bias: Tensor) -> Tensor:

@@ -1,68 +1,105 @@
-"""What the encoder works out from ids and lengths: the place, the type and the reach of each token.
+"""Where the tokens of a micro-batch are once its padding is gone, worked out from lengths alone.
 
-A row holds up to S sequences, one after the other from its first token, then padding. Each sequence
-has positions of its own and attends to itself alone, so a change of one changes no other. Shape
-letters: B rows, T tokens, S sequences.
+A row holds up to S sequences, one after the other from its first token, then padding. The encoder
+computes the real tokens only: those of all rows in one line of N tokens, sequence after sequence.
+Each sequence has positions of its own and attends to itself alone, so a change of one changes no
+other. `lay_out` runs on the host, before the tensors are moved to the device.
+
+A line that is compiled grows in steps (`grid`), so that few shapes occur. What fills it up are
+sequences of padding, which nothing reads. Shape letters: B rows, T tokens in a row, S sequences in
+a row, N tokens in the line, n sequences in the line, M places.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
+import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+# A compiled micro-batch has at most about this many different lengths of its line.
+GRID_STEPS = 32
 
-@dataclass(frozen=True)
-class Layout:
-    """`places` (B, T) int64 count from 0 in each sequence, and `real` (B, T) bool is False for
-    padding, whose places mean nothing. `types` (B, T) int64 are 0 and 1. `keep`, (B, 1, 1, T) or
-    (B, 1, T, T) bool, is True where attention may look."""
-
-    places: Tensor
-    real: Tensor
-    types: Tensor
-    keep: Tensor
+# The lengths are multiples of this, which matrix products on a GPU like.
+GRID_UNIT = 64
 
 
-def lay_out(ids_BT: Tensor, lengths_BS: Tensor, end_id: int, pairs: bool) -> Layout:
-    """The layout of rows whose sequences have these lengths (0 beyond the last).
+class Layout(NamedTuple):
+    """`source` (N,) int64 is where each token of the line is in the rows laid flat (B * T);
+    `places` (N,) int64 count from 0 in each sequence, -1 for padding; `starts` (N,) int64 is where
+    in the line the sequence of each token begins.
 
-    With `pairs` a sequence is `<s> A </s> B </s>`, and its type is 0 up to the first `end_id` and 1
-    after it; without, every type is 0.
+    `ends` (n + 1,) int32 are the cumulative lengths of the sequences, from 0. `before` (B,) int64
+    is the padding before each row. `first` (B * S,) int64 is where in the line each sequence of the
+    rows begins, some token for a sequence that is not there.
     """
-    B, T = ids_BT.shape
-    S = lengths_BS.shape[1]
-    ends_BS = lengths_BS.cumsum(1)
-    number_BT = torch.arange(T, device=ids_BT.device).expand(B, T)
 
-    # The sequence of each token: how many have ended at or before it. Padding gets S.
-    ended_BTS = number_BT[:, :, None] >= ends_BS[:, None, :]
-    sequence_BT = ended_BTS.sum(2)
-    real_BT = sequence_BT < S
+    source: Tensor
+    places: Tensor
+    starts: Tensor
+    ends: Tensor
+    before: Tensor
+    first: Tensor
 
-    starts_BT = F.pad(ends_BS - lengths_BS, (0, 1)).gather(1, sequence_BT)
-    types_BT = torch.zeros_like(ids_BT)
-    if pairs:
-        types_BT = second_parts(ids_BT == end_id, starts_BT) * real_BT
+    def pack(self, places_M: Tensor, length: int) -> Tensor:
+        """Where in the line the tokens at flat places of the rows are, (M,) int64; some token for
+        a place that is padding. `length` is T."""
+        packed = places_M - self.before[places_M // length]
+        return packed.clamp(max=self.source.shape[0] - 1)
 
-    # Rows of one sequence need no square of T x T: what is not padding may be looked at.
-    keep = real_BT[:, None, None, :]
-    if S > 1:
-        keep = (sequence_BT[:, :, None] == sequence_BT[:, None, :])[:, None]
-    return Layout(number_BT - starts_BT, real_BT, types_BT, keep)
+    def to(self, device: torch.device) -> "Layout":
+        """The same on a device; a GPU copies it while it computes."""
+        if device.type == "cpu":
+            return self
+        moved = (tensor.pin_memory().to(device, non_blocking=True) for tensor in self)
+        return Layout(*moved)
 
 
-def second_parts(is_end_BT: Tensor, starts_BT: Tensor) -> Tensor:
-    """1 for the tokens after the first end of their sequence, else 0, (B, T) int64; `starts_BT` is
+def lay_out(lengths_BS: Tensor, length: int, step: int = 1) -> Layout:
+    """The layout of rows of `length` tokens whose sequences have these lengths (int64 on the CPU, 0
+    beyond the last). The line is filled up with padding to a multiple of `step` tokens."""
+    lengths = lengths_BS.numpy()
+    real = lengths.sum(1)
+    padding = length - real
+    before = np.cumsum(padding) - padding
+
+    flat = lengths.reshape(-1)
+    first = np.cumsum(flat) - flat
+    total = int(real.sum())
+    fill = -total % step
+    sizes = np.append(flat[flat > 0], np.array(fill_up(fill, length), dtype=np.int64))
+    ends = np.append(0, np.cumsum(sizes))
+
+    starts = np.repeat(ends[:-1], sizes)
+    places = np.arange(total + fill) - starts
+    places[total:] = -1
+    source = np.zeros(total + fill, dtype=np.int64)
+    source[:total] = np.arange(total) + np.repeat(before, real)
+
+    arrays = (source, places, starts, ends.astype(np.int32), before)
+    last = max(total + fill - 1, 0)
+    return Layout(*map(torch.from_numpy, arrays), torch.from_numpy(first.clip(max=last)))
+
+
+def fill_up(tokens: int, length: int) -> list[int]:
+    """The lengths of sequences of padding, `tokens` together, none longer than a row."""
+    whole, rest = divmod(tokens, length)
+    return [length] * whole + [rest] * (rest > 0)
+
+
+def grid(rows: int, length: int) -> int:
+    """The step in which the line of a compiled micro-batch of so many rows grows, in tokens."""
+    units = rows * length // (GRID_STEPS * GRID_UNIT)
+    return max(units, 1) * GRID_UNIT
+
+
+def whole_rows(ids_BT: Tensor, pad_id: int) -> Tensor:
+    """The lengths (B, 1) of rows that hold one sequence each, int64 on the CPU."""
+    return (ids_BT != pad_id).sum(1, keepdim=True).cpu()
+
+
+def second_parts(is_end_N: Tensor, starts_N: Tensor) -> Tensor:
+    """1 for the tokens after the first end of their sequence, else 0, (N,) int64; `starts_N` is
     where the sequence of each token begins."""
-    ends = is_end_BT.long()
-    before_BT = ends.cumsum(1) - ends
-    return (before_BT > before_BT.gather(1, starts_BT)).long()
-
-
-def first_places(lengths_BS: Tensor, length: int) -> Tensor:
-    """The flat place (B * S,) of the first token of each sequence in rows of `length` tokens; some
-    place of the row for a sequence that is not there."""
-    starts_BS = lengths_BS.cumsum(1) - lengths_BS
-    rows = torch.arange(len(lengths_BS), device=lengths_BS.device)[:, None] * length
-    return (rows + starts_BS.clamp(max=length - 1)).reshape(-1)
+    ends = is_end_N.long()
+    before_N = ends.cumsum(0) - ends
+    return (before_N > before_N[starts_N]).long()

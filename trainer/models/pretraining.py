@@ -5,6 +5,7 @@ Shape letters: B rows, T tokens, S sequences in a row, M masked, H width, V voca
 """
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,8 +14,10 @@ from trainer.chance import WEIGHTS, make_key
 from trainer.config import ModelConfig
 from trainer.models.encoder import Encoder
 from trainer.models.heads import MaskedHead, NextSentenceHead, SpanHead, vocabulary_logits
-from trainer.models.layout import first_places
 from trainer.models.names import WORDS, published_name
+
+# What the one product before attention computes, in this order of its rows.
+PARTS = ("query", "key", "value")
 
 
 class EncoderModel(nn.Module):
@@ -47,14 +50,18 @@ class PretrainingModel(EncoderModel):
         self.span = SpanHead(config) if config.span_head else None
 
     def forward(self, ids_BT: Tensor, places_M: Tensor, lengths_BS: Tensor | None = None) -> Tensor:
-        """Logits (M, V rounded up) of the masked tokens at flat places of the batch.
+        """Logits (M, V rounded up) of the masked tokens at flat places of the batch; those of a
+        place that is padding mean nothing.
 
         All tensors are int64; `lengths_BS` is as in `Encoder.forward`.
         """
-        return self.masked_logits(self.encoder(ids_BT, lengths_BS), places_M)
+        layout = self.encoder.lay_out(ids_BT, lengths_BS)
+        hidden = self.encoder.line(ids_BT, layout)
+        return self.masked_logits(hidden, layout.pack(places_M, ids_BT.shape[1]))
 
     def masked_logits(self, hidden: Tensor, places_M: Tensor) -> Tensor:
-        """Logits (M, V rounded up) for the tokens at flat places of `hidden` (B, T, H).
+        """Logits (M, V rounded up) for the tokens at these places of `hidden`, (N, H), or (B, T, H)
+        laid flat.
 
         Only the masked places are projected to the vocabulary, which saves a third of a training
         step at 15 %.
@@ -62,25 +69,25 @@ class PretrainingModel(EncoderModel):
         x = self.masked(pick(hidden, places_M))
         return vocabulary_logits(x, self.words, self.masked.bias)
 
-    def next_logits(self, hidden: Tensor, lengths_BS: Tensor) -> Tensor:
-        """Logits (B * S, 2) of whether the second part of each sequence follows the first one."""
+    def next_logits(self, hidden: Tensor, first: Tensor) -> Tensor:
+        """Logits (B * S, 2) of whether the second part of each sequence follows the first one;
+        `first` (B * S,) is the place of its first token in `hidden`, as in `masked_logits`."""
         assert self.next is not None  # `run.resolve` gives the objective its head
-        first = first_places(lengths_BS, hidden.shape[1])
         logits: Tensor = self.next(pick(hidden, first))
         return logits
 
     def span_logits(
         self, hidden: Tensor, left_M: Tensor, right_M: Tensor, offset_M: Tensor
     ) -> Tensor:
-        """Logits (M, V rounded up) for tokens of spans: `left_M` and `right_M` are the flat places
-        beside the span, `offset_M` the position of the token in it, counted from 1."""
+        """Logits (M, V rounded up) for tokens of spans: `left_M` and `right_M` are the places of
+        the tokens beside the span, as in `masked_logits`, `offset_M` the position of the token in it, counted from 1."""
         assert self.span is not None  # `run.resolve` gives the objective its head
         x = self.span(pick(hidden, left_M), pick(hidden, right_M), offset_M)
         return vocabulary_logits(x, self.words, self.span.bias)
 
 
 def pick(hidden: Tensor, places_M: Tensor) -> Tensor:
-    """The hidden states (M, H) at flat places of `hidden` (B, T, H)."""
+    """The hidden states (M, H) at places of `hidden`, (N, H), or (B, T, H) laid flat."""
     return hidden.reshape(-1, hidden.shape[-1]).index_select(0, places_M)
 
 
@@ -104,17 +111,20 @@ def draw_weights(model: EncoderModel, config: ModelConfig, seed: int) -> None:
 
     Each tensor comes from its own key, so the weights do not depend on the order of the draws.
     """
-    for number, (name, parameter) in enumerate(model.named_parameters()):
+    for number, weight in enumerate(weights_of(model)):
         # torch takes seeds of 63 bits.
         generator = torch.Generator().manual_seed(int(make_key(seed, WEIGHTS, 0, number)) >> 1)
-        if name.endswith("bias") or not parameter.requires_grad:
-            parameter.zero_()
-        elif is_norm(name):
-            parameter.fill_(1.0)
+        # The rows that round the vocabulary up are drawn too, and made zero below: the draws of a
+        # table depend on its size.
+        values = weight.parameter if weight.name == WORDS else weight.of(weight.parameter)
+        if weight.name.endswith("bias") or not weight.parameter.requires_grad:
+            values.zero_()
+        elif is_norm(weight.name):
+            values.fill_(1.0)
         elif config.init == "truncated":
-            nn.init.trunc_normal_(parameter, 0.0, 0.02, -0.04, 0.04, generator)
+            nn.init.trunc_normal_(values, 0.0, 0.02, -0.04, 0.04, generator)
         else:
-            parameter.normal_(0.0, 0.02, generator=generator)
+            values.normal_(0.0, 0.02, generator=generator)
 
     # The rows of padding and those that round the vocabulary up.
     embeddings = model.encoder.embeddings
@@ -129,18 +139,42 @@ def is_norm(name: str) -> bool:
     return "norm" in name.split(".")[-2]
 
 
-def published_parameters(model: EncoderModel) -> Iterator[tuple[str, nn.Parameter]]:
-    """The parameters by their published names."""
-    for name, parameter in model.named_parameters():
-        yield published_name(name, model.config), parameter
+class Weight(NamedTuple):
+    """A weight by the name that the code would give it, and where it is: rows of a parameter."""
+
+    name: str
+    parameter: nn.Parameter
+    rows: slice
+
+    def of(self, tensor: Tensor) -> Tensor:
+        """The part of `tensor` that belongs to this weight: of its parameter, or of the gradient or
+        a moment of that; a view."""
+        return tensor[self.rows]
 
 
-def without_padding(name: str, tensor: Tensor, config: ModelConfig) -> Tensor:
-    """A view of the tensor of the weight that is published as `name`, or of a moment of it, without
-    the rows beyond the vocabulary."""
-    if name == published_name(WORDS, config):
-        return tensor[: config.vocab_size]
-    return tensor
+def weights_of(model: EncoderModel) -> Iterator[Weight]:
+    """The weights of a model in the order in which they are numbered, with query, key and value
+    apart, and without the rows beyond the vocabulary."""
+    named = dict(model.named_parameters())
+    H = model.config.hidden
+    for name, parameter in named.items():
+        module, _, kind = name.rpartition(".")
+        if not module.endswith(".qkv"):
+            rows = slice(model.config.vocab_size) if name == WORDS else slice(None)
+            yield Weight(name, parameter, rows)
+        elif kind == "weight":
+            # Each has its weight before its bias.
+            for number, part in enumerate(PARTS):
+                rows = slice(number * H, (number + 1) * H)
+                own = f"{module.removesuffix('qkv')}{part}"
+                yield Weight(f"{own}.weight", parameter, rows)
+                yield Weight(f"{own}.bias", named[f"{module}.bias"], rows)
+
+
+def published_weights(model: EncoderModel) -> Iterator[tuple[str, Weight]]:
+    """The weights by their published names."""
+    for weight in weights_of(model):
+        yield published_name(weight.name, model.config), weight
 
 
 def published_state(model: EncoderModel) -> dict[str, Tensor]:
@@ -148,10 +182,7 @@ def published_state(model: EncoderModel) -> dict[str, Tensor]:
 
     The tensors are views, not copies.
     """
-    state = {}
-    for name, parameter in published_parameters(model):
-        state[name] = without_padding(name, parameter.detach(), model.config)
-    return state
+    return {name: weight.of(weight.parameter.detach()) for name, weight in published_weights(model)}
 
 
 @torch.no_grad()

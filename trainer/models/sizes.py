@@ -27,9 +27,9 @@ def count_parameters(config: ModelConfig) -> int:
     return total
 
 
-def flops_per_token(config: ModelConfig, length: int, rate: float) -> float:
-    """Floating-point operations per token of a training step, forward and backward; a multiply-add
-    counts two.
+def flops_per_token(config: ModelConfig, length: float, rate: float) -> float:
+    """Floating-point operations per token of a training step, forward and backward, in sequences
+    of `length` tokens; a multiply-add counts two.
 
     6 * weights of the layers + 12 * layers * width * length (attention) + rate * 6 * (H * V + H *
     H) (the head, on the masked tokens only). The span head adds its two layers and the vocabulary

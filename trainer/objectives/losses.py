@@ -58,7 +58,11 @@ class Losses(nn.Module):
         self.pairs = pairs
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        hidden = self.model.encoder(batch.ids, batch.lengths, self.pairs)
+        layout = batch.layout
+        if layout is None:
+            layout = self.model.encoder.lay_out(batch.ids, batch.lengths)
+        hidden = self.model.encoder.line(batch.ids, layout, self.pairs)
+        batch = batch.packed(layout)._replace(layout=layout)
 
         sums = {}
         for name in self.names:

@@ -13,5 +13,5 @@ def labels(batch: Batch, config: ModelConfig) -> Tensor:
 
 
 def logits(model: PretrainingModel, hidden: Tensor, batch: Batch) -> Tensor:
-    """Logits (M, V rounded up) from the hidden states (B, T, H)."""
+    """Logits (M, V rounded up) from the hidden states (N, H)."""
     return model.masked_logits(hidden, batch.places)

@@ -15,5 +15,6 @@ def labels(batch: Batch, config: ModelConfig) -> Tensor:
 
 
 def logits(model: PretrainingModel, hidden: Tensor, batch: Batch) -> Tensor:
-    """Logits (B * S, 2) from the hidden states (B, T, H)."""
-    return model.next_logits(hidden, batch.lengths)
+    """Logits (B * S, 2) from the hidden states (N, H)."""
+    assert batch.layout is not None  # `Losses.forward` makes one
+    return model.next_logits(hidden, batch.layout.first)

@@ -22,7 +22,7 @@ def labels(batch: Batch, config: ModelConfig) -> Tensor:
 
 
 def logits(model: PretrainingModel, hidden: Tensor, batch: Batch) -> Tensor:
-    """Logits (M, V rounded up) from the hidden states (B, T, H)."""
+    """Logits (M, V rounded up) from the hidden states (N, H)."""
     assert batch.left is not None and batch.right is not None and batch.offset is not None
     return model.span_logits(hidden, batch.left, batch.right, batch.offset)
 

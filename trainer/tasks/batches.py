@@ -84,11 +84,17 @@ def make_batch(features: Features, items: Int64, roles: dict[str, int]) -> TaskB
         held[row] += 1
 
     masked = np.flatnonzero((truth != IGNORED).reshape(-1) & (truth != ids).reshape(-1))
-    arrays = (ids, lengths, firsts, sizes, options)
-    tensors = [torch.from_numpy(np.ascontiguousarray(array)) for array in arrays]
-    labels = torch.from_numpy(features.labels[items])
-    flat = [masked, truth.reshape(-1)[masked], owners.reshape(-1)[masked]]
-    return TaskBatch(*tensors, labels, *[torch.from_numpy(array) for array in flat])
+    return TaskBatch(
+        ids=torch.from_numpy(ids),
+        lengths=torch.from_numpy(lengths),
+        firsts=torch.from_numpy(firsts),
+        sizes=torch.from_numpy(np.ascontiguousarray(sizes)),
+        options=torch.from_numpy(options),
+        labels=torch.from_numpy(features.labels[items]),
+        places=torch.from_numpy(masked),
+        truth=torch.from_numpy(truth.reshape(-1)[masked]),
+        owners=torch.from_numpy(owners.reshape(-1)[masked]),
+    )
 
 
 def options_of(features: Features, items: Int64) -> tuple[Int64, Int64]:

@@ -22,14 +22,18 @@ from corpora.tasks.read import read
 from shards.errors import UserError
 from shards.storage.lock import locked_folder
 from trainer import checkpoint, pretrained
+from trainer.all_reduce import Gradients
 from trainer.checkpoint import State
 from trainer.compare_ranks import refuse_different, refuse_micro_batch
+from trainer.compiled import Step
 from trainer.config import ModelConfig, Recipe, micro_batch
 from trainer.data.loader import Share
 from trainer.display import Display
-from trainer.log import Log, require_trackers
+from trainer.fit import TooLargeError
+from trainer.log import Log
 from trainer.models.sizes import count_parameters
-from trainer.optim import flatten_gradients, make_adamw
+from trainer.optim import make_adamw
+from trainer.pretrain import out_of_memory
 from trainer.ranks import World, choose_device, join
 from trainer.run import broadcast, make_autocast, resolve_precision
 from trainer.steps import take_steps
@@ -47,6 +51,7 @@ from trainer.tasks.outputs import outputs
 from trainer.tasks.settings import Finetuning, as_recipe, chance_step
 from trainer.tasks.splits import Maker, Split, head_of
 from trainer.tasks.texts import open_encoder
+from trainer.trackers import require_trackers
 from trainer.training import Training
 from trainer.watch import Watch
 
@@ -110,13 +115,18 @@ def finetune(job: TuningJob) -> int:
 
         try:
             return with_restarts(job, world, watch)
-        except torch.cuda.OutOfMemoryError:
+        except TooLargeError:
             micro = micro_batch(as_recipe(job.settings, ModelConfig(), 1), world.ranks)
             raise UserError(
-                f"the GPU has no room for micro-batches of {micro} examples",
+                f"the device has no room for micro-batches of {micro} examples",
                 f"use --micro-batch {max(1, micro // 2)}",
                 3,
             ) from None
+        except RuntimeError as error:
+            fault = out_of_memory(error)
+            if fault is None:
+                raise
+            raise fault from None
 
 
 def with_restarts(job: TuningJob, world: World, watch: Watch) -> int:
@@ -234,7 +244,7 @@ def train_once(
             new = load_first(directory, model, job.task.labels)
             display.say(f"note: new weights: {', '.join(new) or 'none'}")
         model.to(world.device)
-        gradient = flatten_gradients(model)
+        gradients = Gradients(model, world)
         optimizer = make_adamw(model, recipe.optim)
         if found is not None and world.is_first:
             checkpoint.restore(found, model, optimizer)
@@ -244,7 +254,7 @@ def train_once(
             broadcast(model, optimizer)
         model.train()
 
-        log = Log(job.run, state.step, job.track) if world.is_first else None
+        log = Log(job.run, state, job.track) if world.is_first else None
         stop = stack.enter_context(closing(StopFlag(recipe.max_hours, watch)))
         autocast = make_autocast(recipe, world.device)
 
@@ -266,15 +276,17 @@ def train_once(
             recipe=recipe,
             world=world,
             share=share,
-            losses=TaskLosses(model, settings.ranking),
+            losses=Step(TaskLosses(model, settings.ranking), "off", world.device, display.say),
+            line_step=1,
             weights=dict.fromkeys(loss_names(model), 1.0),
             optimizer=optimizer,
-            gradient=gradient,
+            gradients=gradients,
             autocast=autocast,
             count=functools.partial(count_labels, model),
             epochs=lambda batches: batches * recipe.batch / items,
             validate=validate,
             save=save,
+            is_old=lambda: False,
             log=log,
             display=display,
         )

@@ -25,8 +25,8 @@ class TaskMicroBatch:
 
     tensors: TaskBatch
 
-    def to(self, device: torch.device) -> TaskBatch:
-        """The tensors on the device."""
+    def to(self, device: torch.device, step: int = 1) -> TaskBatch:
+        """The tensors on the device; `step` is for compiled steps, and these are not."""
         moved = [tensor.to(device, non_blocking=True) for tensor in self.tensors]
         return TaskBatch(*moved)
 

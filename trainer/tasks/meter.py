@@ -1,5 +1,6 @@
 """The figures of a `train` line of a fine-tuning run."""
 
+import math
 from dataclasses import dataclass
 
 from trainer.metrics import Meter, memory_bytes
@@ -32,8 +33,9 @@ class TaskMeter(Meter):
     """The meter of pretraining, with the losses of a task."""
 
     def _loss(self) -> float:
-        """The sum of the means."""
-        return sum(self._means().values())
+        """The sum of the means that there are."""
+        means = [mean for mean in self._means().values() if not math.isnan(mean)]
+        return sum(means) if means else math.nan
 
     def line(self, step: int, batches: int, epoch: float) -> TuningLine:  # type: ignore[override]
         """The line after `step` updates of `batches` batches; begins the next one."""

@@ -71,7 +71,7 @@ class TaskModel(EncoderModel):
         """The logits (Q, W, 2) of each token of a sequence as the first and the last of the answer,
         W the tokens of the longest one; the lowest number beyond the end."""
         assert self.answer is not None
-        logits = self.answer(hidden).float().reshape(-1, 2)
+        logits: Tensor = self.answer(hidden).float().reshape(-1, 2)
         width = torch.arange(batch.ids.shape[1], device=logits.device)
         places = (batch.firsts[:, None] + width).clamp(max=len(logits) - 1)
         is_real = width < batch.sizes[:, None]
@@ -93,7 +93,7 @@ class TaskModel(EncoderModel):
     def candidate_scores(self, hidden: Tensor, batch: TaskBatch) -> Tensor:
         """The mean log-probability (Q,) of each candidate's tokens at the masks, in fp32."""
         logits = self.vocabulary(pick(hidden, batch.places)).float()
-        found = torch.log_softmax(logits, -1).gather(1, batch.truth[:, None])[:, 0]
+        found: Tensor = torch.log_softmax(logits, -1).gather(1, batch.truth[:, None])[:, 0]
 
         # A product with ones, since adding by index is in no fixed order on a GPU.
         owner = torch.arange(len(batch.sizes), device=found.device)[:, None] == batch.owners

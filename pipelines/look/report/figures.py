@@ -478,7 +478,7 @@ def _twins_of(
     home: Home, recipe: Recipe, slices: list[Summary], spots: dict[str, Spot]
 ) -> dict[str, str]:
     """Those of the named documents that were removed as duplicates, and the ids of their twins."""
-    found = {}
+    found: dict[str, str] = {}
     for summary in slices:
         here = {
             spot[2]: name

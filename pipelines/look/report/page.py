@@ -21,8 +21,8 @@ from pipelines.home.layout import Home
 from pipelines.home.test_sets import TEST_SET_MARK
 from pipelines.look.report.distributions import Histogram, ValueCount
 from pipelines.look.report.examples import Reason
-from pipelines.look.report.figures import OverlapFigures, ReportFigures, Timeline
-from pipelines.look.stats import SourceStats, Stats
+from pipelines.look.report.figures import OverlapFigures, ReportFigures, Timeline, Totals
+from pipelines.look.stats import SourceStats
 from pipelines.wording import amount, apart, decimal, duration, json_value, number, share
 from shards import __version__
 from shards.errors import UserError
@@ -331,7 +331,7 @@ def _view(figures: ReportFigures) -> View:
     )
 
 
-def _test_sets(stats: Stats) -> Iterator[TestSetRow]:
+def _test_sets(stats: Totals) -> Iterator[TestSetRow]:
     """What each source holds of test sets."""
     for name, row in stats.sources.items():
         for mark, count in row.marks.items():

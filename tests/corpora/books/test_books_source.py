@@ -346,17 +346,17 @@ def test_notices_go_as_whole_short_blocks_at_either_end() -> None:
     )
     back = "THE END\n\nAbout the author\n\nShe lives in a house.\n\nConnect with her at example.org"
     assert (
-        trim_text(f"{front}\n\n{chapter}\n\n{back}")
+        trim_text(f"{front}\n\n{chapter}\n\n{back}").texts[0]
         == f"A TITLE\n\nBy Somebody\n\nFor my mother\n\n{chapter}\n\nTHE END"
     )
-    assert trim_text(chapter) == chapter
+    assert trim_text(chapter).texts[0] == chapter
     inside = chapter.replace("Paragraph 50 of", "All rights reserved, ISBN 12345, 50 of")
-    assert trim_text(inside) == inside
+    assert trim_text(inside).texts[0] == inside
     spoken = (
         f"{chapter}\n\nHe could not connect with the ball. About the author of the letter he said "
         "nothing."
     )
-    assert trim_text(spoken) == spoken
+    assert trim_text(spoken).texts[0] == spoken
     items = [
         "Copyright. ISBN 978-3",
         "For my mother",
@@ -364,10 +364,10 @@ def test_notices_go_as_whole_short_blocks_at_either_end() -> None:
         "Other books by this author\n\nOne",
         "Thank you for reading!",
     ]
-    assert trim_items(items) == items[1:10]
-    assert trim_items(["All rights reserved"]) == ["All rights reserved"]
+    assert trim_items(items) == (items[1:10], [items[0], *items[10:]])
+    assert trim_items(["All rights reserved"]) == (["All rights reserved"], [])
     long = "All rights reserved. " + "word " * 2000
-    assert trim_items([long, chapter]) == [long, chapter]
+    assert trim_items([long, chapter]) == ([long, chapter], [])
 
 
 def test_gutenberg_in_an_epub_goes_too(tmp_path: Path) -> None:

@@ -184,7 +184,7 @@ def test_the_files_of_squad() -> None:
 
 
 def test_a_misplaced_answer_is_counted(tmp_path: Path) -> None:
-    question = {
+    question: dict[str, object] = {
         "id": "q",
         "question": "Who?",
         "answers": [{"text": "Ann", "answer_start": 4}, {"text": "Ann", "answer_start": 5}],

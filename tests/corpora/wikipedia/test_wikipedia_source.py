@@ -509,7 +509,7 @@ ENWIKI = "wikipedia/enwiki-latest-pages-articles1.xml-p000000010p000030302-short
 SMALLWIKI = "wikipedia/smallwiki-part-even-multistream.xml.bz2"
 TALLIES = {
     ENWIKI: {"redirect": 99, "document": 97, "disambiguation": 8, "namespace": 1, "empty": 1},
-    SMALLWIKI: {"namespace": 484, "too_short": 267, "document": 167, "redirect": 74, "empty": 10},
+    SMALLWIKI: {"namespace": 484, "too_short": 266, "document": 168, "redirect": 74, "empty": 10},
     "wikipedia/tinywiki-latest-pages-articles.xml.bz2": {
         "document": 3,
         "too_short": 3,
@@ -589,6 +589,61 @@ def test_what_templates_say_is_there_in_the_real_dump() -> None:
     for title, words in EXPECTED.items():
         for said in words:
             assert said in texts[title], (title, said)
+
+
+@pytest.mark.builds
+@pytest.mark.parametrize(
+    "name, most, own, before, after",
+    [
+        (
+            SMALLWIKI,
+            {
+                "nadabeigts rakstīņs": 55,
+                "nūruodis": 52,
+                "infoskreine latvejis nūvods": 28,
+                "defaultsort:": 27,
+                "commonscat": 14,
+            },
+            {"vol-lv": "[{1}]"},
+            "Zalta kačs (African golden cat; золотая кошка; zelta kaķis)",
+            "",
+        ),
+        (
+            ENWIKI,
+            {"main": 528, "cite book": 473, "sfn": 127, "see also": 117, "citation needed": 116},
+            {"main": "Main article: {1}."},
+            "",
+            "Main article: ",
+        ),
+    ],
+)
+def test_dropped_templates_are_named_and_own_templates_mend_the_text(
+    name: str, most: dict[str, int], own: dict[str, str], before: str, after: str
+) -> None:
+    path = data_file(name)
+    if path is None:
+        pytest.skip("needs the test data")
+
+    def read(**settings: Any) -> tuple[str, Counter[str]]:
+        found = [record for record in records(path, **settings) if isinstance(record, Document)]
+        counts: Counter[str] = Counter()
+        for document in found:
+            counts.update(document.left_out)
+        return "\n".join(document.text for document in found), counts
+
+    text, counts = read()
+    templates = Counter(
+        {
+            key.removeprefix("template: "): count
+            for key, count in counts.items()
+            if key.startswith("template: ")
+        }
+    )
+    assert dict(templates.most_common(5)) == most
+    mended, recounted = read(own_templates=own)
+    assert mended != text
+    assert all(f"template: {template}" not in recounted for template in own)
+    assert after in mended and (not after or after not in text)
 
 
 EXPECTED: dict[str, tuple[str, ...]] = {

@@ -122,7 +122,9 @@ def test_what_is_planted_is_found_and_nothing_else(
     code, out, err = corpus("contamination", kept_home, "--json")
     assert code == 0
     found = json.loads(out)
-    assert err == "330 passages of 35 texts are looked for\n"
+    assert err == "looking for 330 passages of 35 texts in 2 files\n"
+    folder = expected[0] / "tests"
+    assert found["files"] == [f"rte {folder}/RTE/test.tsv", f"squad2 {folder}/dev-v2.0.json"]
     # 10 x 8 and 10 x 1 of RTE, 5 x 48 of SQuAD; questions of seven words are too short.
     assert found["passages"] == 10 * 8 + 10 + 5 * 48
     assert found["searched"] == 40
@@ -147,6 +149,8 @@ def test_it_is_kept_beside_the_documents(
     counts = stats(kept_home)["sources"]["mine"]
     assert (counts["marks"], counts["kept"]) == (marks, None)
     assert "rules" not in counts["removed"]
+    slices = len(list(Path(kept_home, "attributes", "rules", "mine").iterdir()))
+    assert f"rules      {slices}\n" in corpus("status", kept_home)[1]
 
     numbers = own_ids(kept_home)
     stored = {}

@@ -16,8 +16,8 @@ from trainer.models.pretraining import (
     PretrainingModel,
     build,
     load_published,
-    published_parameters,
     published_state,
+    published_weights,
 )
 from trainer.models.sizes import count_parameters, flops_per_token
 from trainer.objectives.cross_entropy import cross_entropy_sum
@@ -86,8 +86,7 @@ def run_ours(
     rows = model.config.vocab_size
     assert not model.encoder.embeddings.word_embeddings.weight.grad[rows:].any()
     gradients = {
-        name: parameter.grad[:rows] if name == WORDS else parameter.grad
-        for name, parameter in published_parameters(model)
+        name: weight.of(weight.parameter.grad) for name, weight in published_weights(model)
     }  # type: ignore[index]
     return logits[: len(places), :rows].detach(), loss.detach(), gradients
 
@@ -224,7 +223,7 @@ def test_published_sizes() -> None:
         padding = (model.encoder.embeddings.word_embeddings.weight.shape[0] - 50265) * config.hidden
         assert sum(parameter.numel() for parameter in model.parameters()) - padding == count
         if name == "roberta-base":
-            assert len(model.state_dict()) == 202
+            assert len(published_state(model)) == 202
             assert abs(flops_per_token(config, 512, 0.15) / 602e6 - 1) < 0.01
 
 
@@ -236,7 +235,7 @@ def test_positions_count_from_the_pad_id() -> None:
         lambda _, inputs: seen.append(inputs[0])
     )
     model.encoder(torch.tensor([[0, 314, 232, 328, 2, 1, 1]]))
-    assert seen[0].tolist() == [[2, 3, 4, 5, 6, 1, 1]]
+    assert seen[0].tolist() == [2, 3, 4, 5, 6]
 
 
 def test_first_weights_are_keyed() -> None:

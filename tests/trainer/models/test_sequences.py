@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trainer.config import ModelConfig
-from trainer.models.layout import first_places, lay_out
+from trainer.models.layout import lay_out, second_parts
 from trainer.models.pretraining import build
 
 END = 2
@@ -54,30 +54,41 @@ def twin(ids: list[int], lengths: list[int]) -> tuple[list[int], list[int], list
     return places, types, owners
 
 
-@given(lengths_of_rows, st.integers(0, 99))
-def test_layout_equals_its_twin(lengths: list[list[int]], seed: int) -> None:
+@given(lengths_of_rows, st.integers(0, 99), st.sampled_from([1, 7, 64]))
+def test_layout_equals_its_twin(lengths: list[list[int]], seed: int, step: int) -> None:
     ids, table = rows(lengths, seed)
-    found = lay_out(ids, table, END, pairs=True)
-    flat = lay_out(ids, table, END, pairs=False)
-    assert not flat.types.any()
+    width = ids.shape[1]
+    found = lay_out(table, width, step)
+    line = ids.reshape(-1)[found.source]
+    types = second_parts(line == END, found.starts).tolist()
 
+    ends, first, at = [0], [], 0
     for row, parts in enumerate(lengths):
-        places, types, owners = twin(ids[row].tolist(), parts)
-        total = len(places)
-        assert found.places[row, :total].tolist() == places
-        assert found.types[row, :total].tolist() == types
-        assert found.real[row].tolist() == [at < total for at in range(ids.shape[1])]
-        keep = found.keep[row, 0].expand(ids.shape[1], ids.shape[1])
-        for at in range(total):
-            wanted = [other == owners[at] for other in owners]
-            assert keep[at, :total].tolist() == wanted
-            assert not keep[at, total:].any()
+        places, wanted, owners = twin(ids[row].tolist(), parts)
+        stop = at + len(places)
+        assert found.source[at:stop].tolist() == [row * width + place for place in range(stop - at)]
+        assert found.places[at:stop].tolist() == places
+        assert types[at:stop] == wanted
+        begun = [at + owners.index(owner) for owner in owners]
+        assert found.starts[at:stop].tolist() == begun
+        flat = torch.arange(len(places)) + row * width
+        assert found.pack(flat, width).tolist() == list(range(at, stop))
+        for length in parts:
+            first.append(ends[-1])
+            ends.append(ends[-1] + length)
+        at = stop
 
-    first = first_places(table, ids.shape[1]).reshape(table.shape)
-    for row, parts in enumerate(lengths):
-        starts = [sum(parts[:number]) for number in range(len(parts))]
-        assert (first[row, : len(parts)] - row * ids.shape[1]).tolist() == starts
-        assert ((first[row] >= row * ids.shape[1]) & (first[row] < (row + 1) * ids.shape[1])).all()
+    # What fills the line up are sequences of padding, none longer than a row.
+    total = len(line)
+    assert total % step == 0 and total - at < step
+    assert found.places[at:].tolist() == [-1] * (total - at)
+    assert found.ends.dtype == torch.int32
+    assert found.ends[: len(ends)].tolist() == ends and int(found.ends[-1]) == total
+    sizes = found.ends.diff()
+    assert int(sizes.min()) > 0 and int(sizes.max()) <= width
+    there = (table.reshape(-1) > 0).nonzero()[:, 0]
+    assert found.first[there].tolist() == first
+    assert int(found.first.max()) < total
 
 
 @pytest.mark.parametrize("family", ["roberta", "bert"])

@@ -185,6 +185,7 @@ def test_missing_predictions_of_squad2_score_nothing() -> None:
 LABELS = st.lists(st.tuples(st.integers(0, 2), st.integers(-1, 2)), min_size=1, max_size=20)
 
 
+@pytest.mark.filterwarnings("ignore:A single label was found")
 @given(LABELS)
 def test_metrics_of_labels_equal_scikit_learn(pairs: list[tuple[int, int]]) -> None:
     gold = np.array([pair[0] for pair in pairs])

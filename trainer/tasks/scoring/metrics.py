@@ -77,9 +77,10 @@ METRICS: dict[str, Callable[[Numbers, Numbers], float]] = {
 
 def score_labels(task: Task, gold: Sequence[float], predicted: Sequence[float]) -> dict[str, float]:
     """The metrics of a task over its examples: labels, or numbers for a regression."""
-    kind = np.float64 if task.kind == "regression" else np.int64
-    true = np.array(gold, kind)
-    given = np.array(predicted, kind)
+    true: Numbers = np.array(gold, np.float64)
+    given: Numbers = np.array(predicted, np.float64)
+    if task.kind != "regression":
+        true, given = true.astype(np.int64), given.astype(np.int64)
     return {name: METRICS[name](true, given) for name in task.metrics}
 
 

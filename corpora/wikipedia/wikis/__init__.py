@@ -1,0 +1,1 @@
+"""What differs from wiki to wiki, by the code of its language: one file per concern."""
