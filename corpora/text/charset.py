@@ -247,6 +247,7 @@ def decode_page(
         or _decode_nearly_utf8(content, declared)
         or _decode_cleanly(content, declared)
         or _decode_with_replacements(content, declared)
+        or _decode_rarely_broken_utf8(content)
         or _decode_by_place(content, url)
         or _decode_latin(content)
     )
@@ -326,6 +327,15 @@ def _decode_nearly_utf8(content: bytes, declared: list[tuple[str, str]]) -> Text
     return Text(
         text=text, charset="utf-8", evidence=evidence or "utf-8", replaced=text.count("\ufffd")
     )
+
+
+def _decode_rarely_broken_utf8(content: bytes) -> Text | None:
+    """UTF-8 that nothing declares, with few broken characters in a page of few beyond ASCII."""
+    text = content.decode("utf-8", "replace")
+    broken = text.count("\ufffd")
+    if broken > MAX_REPLACED * len(text) or 2 * broken >= _beyond_ascii(text):
+        return None
+    return Text(text=text, charset="utf-8", evidence="fallback", replaced=broken)
 
 
 def _joined_surrogates(match: "re.Match[bytes]") -> bytes:

@@ -597,8 +597,8 @@ icons of a font. Of joiners, tags and unassigned characters `normalise` knows wh
 def _kept(text: str) -> str:
     """A text without the characters that no text needs.
 
-    trafilatura removes what the interpreter calls unprintable: the joiners of Persian and of the scripts of
-    India, and all that is newer than the interpreter's Unicode.
+    trafilatura removes what the interpreter calls unprintable: the joiners of Persian and of the
+    scripts of India, and all that is newer than the interpreter's Unicode.
     """
     return _UNWANTED.sub("", text)
 

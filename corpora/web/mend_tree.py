@@ -9,7 +9,7 @@ Nothing else of the page changes, and no character of it. One pass over the elem
 
 from lxml.html import HtmlElement
 
-BARE_CHARACTERS = 60
+BARE_CHARACTERS = 90
 """Characters, links apart, of the shortest run that becomes a paragraph: shorter ones are captions,
 menus and bylines."""
 
@@ -25,6 +25,8 @@ _BLOCKS = frozenset(
     table tbody td tfoot th thead tr ul iframe object video audio template
     """.split()
 )
+
+_HEADINGS = frozenset("h1 h2 h3 h4 h5 h6".split())
 
 _TEXT_BLOCKS = frozenset("p div h1 h2 h3 h4 h5 h6 ul ol table blockquote section".split())
 """Blocks beside which bare text is part of what is read."""
@@ -73,8 +75,10 @@ def _wrap_bare_text(container: HtmlElement) -> None:
             runs.append((child, []))
         else:
             runs[-1][1].append(child)
+    # A lead, and what stands behind a heading: at other places bare text is as often no text.
     for block, run in runs:
-        _wrap(container, block, run)
+        if block is None or block.tag in _HEADINGS:
+            _wrap(container, block, run)
 
 
 def _wrap(container: HtmlElement, block: HtmlElement | None, run: list[HtmlElement]) -> None:

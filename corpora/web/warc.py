@@ -1,8 +1,9 @@
 """WARC and ARC archives as records, in one forward pass, with every byte accounted for.
 
 Read are `.warc`, `.warc.gz` (one member per record, one for all, or anything between), `.warc.zst`
-(with and without a dictionary), `.arc` and `.arc.gz`, recognised by their first bytes and not by their names. warcio parses the bytes of a
-record, from memory. Bytes that are no record come out as `Damage`, with their number:
+(with and without a dictionary), `.arc` and `.arc.gz`, recognised by their first bytes and not by
+their names. warcio parses the bytes of a record, from memory. Bytes that are no record come out as
+`Damage`, with their number:
 
     damaged          a gzip member that breaks or fails its checksum: the record in it is lost
     truncated        the file ends, or a new record begins, inside a record's own header
@@ -93,7 +94,8 @@ class Record:
     `kind` is its WARC-Type in lower case; `headers` are those of HTTP, with names in lower case,
     and `body` follows them, as stored. `cut` says why bytes are missing at its end: `file` (the
     archive ends), `record` (it has fewer than it claims), `limit` (it has more than is kept), or
-    the value of its WARC-Truncated, or `segment` (the rest is in other records); "" when none are missing.
+    the value of its WARC-Truncated, or `segment` (the rest is in other records); "" when none are
+    missing.
     """
 
     position: int

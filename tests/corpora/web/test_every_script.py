@@ -1,5 +1,5 @@
-"""No character is lost: a text of each script, in each encoding of the web that has it, comes out of
-a page as it went in, but for white space; whatever Unicode the interpreter knows."""
+"""No character is lost: a text of each script, in each encoding of the web that has it, comes out
+of a page as it went in, but for white space; whatever Unicode the interpreter knows."""
 
 import random
 import re
