@@ -86,7 +86,8 @@ class Gradients:
         for number, part in enumerate(self.slices):
             for member in part.members:
                 hook = functools.partial(self._finished, number)
-                self.parameters[member].register_post_accumulate_grad_hook(hook)
+                parameter = self.parameters[member]
+                parameter.register_post_accumulate_grad_hook(hook)  # type: ignore[no-untyped-call]
 
     def clear(self) -> None:
         """Begin a step."""
@@ -139,7 +140,8 @@ class Gradients:
         """Their norm, a 0-dim float64 tensor: a sum of so many squares would lose digits in
         fp32."""
         norms = torch._foreach_norm(self.tensors(), 2, dtype=torch.float64)
-        return torch.linalg.vector_norm(torch.stack(list(norms)))
+        total: Tensor = torch.linalg.vector_norm(torch.stack(list(norms)))
+        return total
 
     def scale(self, factor: float) -> None:
         """Multiply them all."""

@@ -37,7 +37,8 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> FileDigest:
     with HashedFile(path) as file:
         file.write(header(tensors, names))
         for name in names:
-            file.write(memoryview(tensors[name].reshape(-1).view(torch.uint8).numpy()))
+            data = tensors[name].reshape(-1).view(torch.uint8).numpy()
+            file.write(data.data)
     return file.digest()
 
 

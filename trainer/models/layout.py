@@ -75,9 +75,15 @@ def lay_out(lengths_BS: Tensor, length: int, step: int = 1) -> Layout:
     source = np.zeros(total + fill, dtype=np.int64)
     source[:total] = np.arange(total) + np.repeat(before, real)
 
-    arrays = (source, places, starts, ends.astype(np.int32), before)
     last = max(total + fill - 1, 0)
-    return Layout(*map(torch.from_numpy, arrays), torch.from_numpy(first.clip(max=last)))
+    return Layout(
+        source=torch.from_numpy(source),
+        places=torch.from_numpy(places),
+        starts=torch.from_numpy(starts),
+        ends=torch.from_numpy(ends.astype(np.int32)),
+        before=torch.from_numpy(before),
+        first=torch.from_numpy(first.clip(max=last)),
+    )
 
 
 def fill_up(tokens: int, length: int) -> list[int]:
