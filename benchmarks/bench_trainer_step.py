@@ -34,6 +34,7 @@ from torch import Tensor
 from trainer_fixtures import random_documents, small_tokenizer, write_shards
 
 from trainer import export
+from trainer.all_reduce import Gradients
 from trainer.config import MaskingConfig, ModelConfig, load_recipe
 from trainer.data.gather import Masker
 from trainer.data.loader import Loader, Share
@@ -45,7 +46,8 @@ from trainer.models.pretraining import PretrainingModel, build, published_state
 from trainer.models.sizes import flops_per_token
 from trainer.objectives.batch import Batch
 from trainer.objectives.losses import Losses
-from trainer.optim import flatten_gradients, make_adamw
+from trainer.optim import make_adamw
+from trainer.ranks import World
 
 Step = Callable[[Tensor, Tensor, Tensor, int], None]
 
@@ -99,7 +101,7 @@ def steps(options: argparse.Namespace, shape: ModelConfig) -> tuple[Step, Step]:
     labels (M,) and the number of masked tokens."""
     device = torch.device(options.device)
     ours, theirs = models(shape, device)
-    gradient = flatten_gradients(ours)
+    gradients = Gradients(ours, World(0, 1, 0, device))
     losses = Losses(ours, ("mlm",), pairs=False)
     our_adam = make_adamw(ours, load_recipe("roberta-base").optim)
     their_adam = torch.optim.AdamW(theirs.parameters(), lr=1e-4, fused=True)
@@ -113,11 +115,12 @@ def steps(options: argparse.Namespace, shape: ModelConfig) -> tuple[Step, Step]:
         return contextlib.nullcontext()
 
     def our_step(ids: Tensor, places: Tensor, labels: Tensor, masked: int) -> None:
-        gradient.zero_()
+        gradients.clear()
         lengths = (ids != shape.pad_id).sum(1, keepdim=True)
         with autocast():
             sums = losses(Batch(ids, lengths, places, labels))
         (sums["mlm"] / masked).backward()
+        gradients.meet()
         our_adam.step()
 
     def their_step(ids: Tensor, places: Tensor, labels: Tensor, masked: int) -> None:

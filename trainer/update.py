@@ -16,9 +16,9 @@ from trainer.training import Training
 @dataclass(frozen=True, kw_only=True)
 class Totals:
     """A batch over all ranks: `loss`, the weighted sum of the means of its objectives in nats; the
-    `sums` of their losses; `counts`, those of `Training.count`; how many ranks want to stop, and
-    how many have not computed all of it, or had no memory for a micro-batch; whether rank 0 finds its
-    last checkpoint `old`; and the norm of its gradient."""
+    `sums` of their losses; `counts`, those of `Training.count`; how many ranks want to stop, how
+    many have not computed all of it, and how many had no memory for a micro-batch; whether rank 0
+    finds its last checkpoint `old`; and the norm of its gradient."""
 
     loss: float
     sums: dict[str, float]

@@ -275,8 +275,9 @@ def _letter_of(image: lxml.etree._Element) -> str:
 def _text_behind(element: lxml.etree._Element) -> str:
     """The first text behind an element, in its block or in the next one."""
     for _ in range(4):
-        if (element.tail or "").strip():
-            return element.tail or ""
+        tail = str(element.tail or "")
+        if tail.strip():
+            return tail
         for sibling in islice(element.itersiblings(), 3):
             text = _beginning(sibling)
             if text.strip():
@@ -295,14 +296,14 @@ def _text_before(element: lxml.etree._Element) -> str:
         parent = element.getparent()
         if before is not None:
             if before.tail:
-                return before.tail
+                return str(before.tail)
             own = "".join(islice(before.itertext(), 8))
             if own:
                 return own
             element = before
             continue
         if parent is None or parent.text:
-            return parent.text if parent is not None else ""
+            return str(parent.text) if parent is not None else ""
         if _gap(local_name(parent)):
             return ""
         element = parent

@@ -444,11 +444,12 @@ def _field_record(
 ) -> Document | Reject:
     text = field_of(fields, options.text_field)
     if isinstance(text, (bytes, bytearray)):
+        raw = bytes(text)
         # Some programs write strings without saying that they are.
         try:
-            text = text.decode("utf-8")
+            text = raw.decode("utf-8")
         except UnicodeError as error:
-            beginning = text[:1000].decode("utf-8", "replace")
+            beginning = raw[:1000].decode("utf-8", "replace")
             return Refusal("bad_encoding", in_words(error), beginning).at(part.path, position)
     if isinstance(text, Unreadable):
         return Refusal(text.reason, text.detail).at(part.path, position)

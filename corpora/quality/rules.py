@@ -312,8 +312,6 @@ class RulesConfig:
     every document that holds one. Requires `test_sets`."""
 
     def __post_init__(self) -> None:
-        if self.max_test_set_ngrams is not None and not self.test_sets:
-            raise ValueError("max_test_set_ngrams: needs test_sets, folders of test sets")
         if self.test_set_words < 8:
             raise ValueError(f"test_set_words: {self.test_set_words} is less than 8")
         for name in self.off:

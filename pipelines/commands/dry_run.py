@@ -249,19 +249,17 @@ def _missing(options: "SourceOptions") -> list[str]:
 def refuse_missing(recipe: "Recipe") -> None:
     """Raise `UserError` (exit 2) where a vocabulary, a list of addresses, a test set or a function
     that the recipe names is missing or cannot be used."""
-    from corpora.contamination.test_sets import find_test_files
     from corpora.quality.exclusions import read_lists
     from corpora.quality.rules import asked
     from pipelines.stages.given_tokenizer import given_digest, load_given
-    from pipelines.stages.rules import own_function
+    from pipelines.stages.rules import check_test_sets, own_function
 
     if recipe.tokenizer.path:
         given_digest(recipe.tokenizer.path)
         load_given(recipe.tokenizer.path)
     for options in recipe.sources.values():
         read_lists(options.rules)
-        if options.rules.test_sets:
-            find_test_files(options.rules.test_sets)
+        check_test_sets(options.rules)
         for rule, _ in asked(options.rules):
             if rule.own:
                 own_function(rule.name)

@@ -286,7 +286,11 @@ def _without_personal_data(record: Document, pii: PiiConfig) -> Document:
     )
 
 
-def _document_row(source: str, document: Document) -> tuple[Any, ...]:
+Row = tuple[Any, ...]
+"""The fields of a document or reject, in the order of its schema."""
+
+
+def _document_row(source: str, document: Document) -> Row:
     """The fields of `DOCUMENT_SCHEMA`, in its order."""
     return (
         document_id(source, document.path, document.position),
@@ -303,7 +307,7 @@ def _document_row(source: str, document: Document) -> tuple[Any, ...]:
     )
 
 
-def _reject_row(source: str, reject: Reject) -> tuple[Any, ...]:
+def _reject_row(source: str, reject: Reject) -> Row:
     """The fields of `REJECT_SCHEMA`, in its order."""
     return (
         document_id(source, reject.path, reject.position),

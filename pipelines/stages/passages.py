@@ -47,7 +47,7 @@ from pipelines.progress.ticks import tick
 from pipelines.recipe import Recipe
 from pipelines.stages.accounts import check, check_disk, total
 from pipelines.stages.job import Job
-from pipelines.stages.near.groups import Packed
+from pipelines.stages.near.groups import Packed, write_if_new
 from pipelines.stages.near.signatures import survivor_order
 from pipelines.stages.stage import Pass, Result, Stage
 from pipelines.wording import several
@@ -191,7 +191,7 @@ def plan(home: Home, recipe: Recipe) -> list[Task]:
 
 
 def _tasks(
-    home: Home, recipe: Recipe, slices: list[Summary], settings: dict[str, Any]
+    home: Home, recipe: Recipe, slices: list[Summary], settings: dict[str, object]
 ) -> list[Task]:
     read, key = bulk(home), recipe_key(recipe)
 
@@ -244,7 +244,8 @@ def write_keys(home: Home, recipe: Recipe, task: Task, output: files.Output) -> 
         done = first + table.num_rows
         tick(done, task.size * done // max(task.ingested.counts["documents"], 1))
 
-    records = np.sort(np.concatenate(parts), order=("key", "rest", "row"))
+    records = np.concatenate(parts)
+    records = records[np.lexsort((records["row"], records["rest"], records["key"]))]
     tops = records["key"] >> np.uint64(56)
     output.write(records.tobytes())
     output.write(b"".join(ids))
@@ -308,7 +309,7 @@ def plan_counts(home: Home, recipe: Recipe) -> list[CountTask]:
     """A task for each part of the keys."""
     slices = _compared(recipe, ordered_slices(home, recipe))
     listed = [[summary.source, summary.slice] for summary in slices]
-    files.write_bytes(home.file("work", PASSAGES, "slices.json"), json.dumps(listed).encode())
+    write_if_new(home.file("work", PASSAGES, "slices.json"), json.dumps(listed).encode())
 
     written = _of_slices(home, KEYS, slices)
     wanted = fingerprint(
@@ -412,7 +413,7 @@ def plan_spans(home: Home, recipe: Recipe) -> list[Task]:
     counted = [summary.output for summary in summaries(home, COUNTS, "all")]
     dedup = recipe.dedup
     modes = {name: options.dedup.passages for name, options in recipe.sources.items()}
-    settings = {
+    settings: dict[str, object] = {
         "counts": counted,
         "words": dedup.passage_words,
         "left": dedup.passage_left,

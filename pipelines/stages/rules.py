@@ -115,9 +115,23 @@ def _settings(rules: RulesConfig, vocabulary: str | None) -> dict[str, Any]:
     }
     if counts_tokens(rules):
         settings["vocabulary"] = _vocabulary_digest(vocabulary)
+    check_test_sets(rules)
     if rules.test_sets:
         settings["test_sets"] = _test_sets_digest(rules.test_sets, rules.test_set_words)
     return settings
+
+
+def check_test_sets(rules: RulesConfig) -> None:
+    """Raise `UserError` for a rule that needs test sets where none is named, and for test sets that
+    are not there."""
+    from corpora.contamination.test_sets import find_test_files
+
+    if rules.max_test_set_ngrams is not None and not rules.test_sets:
+        raise UserError(
+            "rules: max_test_set_ngrams: needs test_sets",
+            'name folders of test sets: test_sets = ["glue_data"]',
+        )
+    find_test_files(rules.test_sets)
 
 
 def _test_sets_digest(test_sets: tuple[str, ...], words: int) -> list[str | int]:

@@ -174,7 +174,7 @@ def read_index(path: Path, form: Format, tokens: int) -> Index | None:
     its pages; None where there is none or a byte of it is damaged."""
     try:
         whole = np.memmap(path, np.uint8, "r")
-        if bytes(whole[-DIGEST:]) != digest(whole[:-DIGEST]):
+        if bytes(whole[-DIGEST:]) != digest(whole[:-DIGEST].data):
             return None
         index = from_array(np.load(path, mmap_mode="r"), form)
     except (OSError, ValueError, EOFError):
@@ -185,14 +185,15 @@ def read_index(path: Path, form: Format, tokens: int) -> Index | None:
 def write_array(stream: files.Output, array: Int64) -> None:
     """Write an array as a .npy file, with the digest of all its bytes after it."""
     header = io.BytesIO()
-    np.lib.format.write_array_header_1_0(header, np.lib.format.header_data_from_array_1_0(array))
+    fields = np.lib.format.header_data_from_array_1_0(array)  # type: ignore[no-untyped-call]
+    np.lib.format.write_array_header_1_0(header, fields)  # type: ignore[no-untyped-call]
     begun = header.getvalue()
     stream.write(begun)
     stream.write(array.tobytes())
-    stream.write(digest(begun, array))
+    stream.write(digest(begun, array.data))
 
 
-def digest(*parts: bytes | NDArray[np.generic]) -> bytes:
+def digest(*parts: bytes | memoryview) -> bytes:
     """The digest of a stored index; some two seconds for those of 30 billion tokens."""
     found = hashlib.blake2b(digest_size=DIGEST)
     for part in parts:

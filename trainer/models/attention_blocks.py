@@ -12,12 +12,11 @@ sequences of a block.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from trainer.models.dropout import draw_drops, keep_scale, new_seed
+from trainer.models.dropout import Context, draw_drops, keep_scale, new_seed
 
 # The scores that a block may have: 16 MB in fp32.
 MOST_SCORES = 1 << 22
@@ -126,17 +125,21 @@ class Mix(torch.autograd.Function):
     """`mix` with its backward pass, for a plain step."""
 
     @staticmethod
-    def forward(ctx: Any, qkv: Tensor, ends: Tensor, seed: Tensor, dropout: float) -> Tensor:
+    def forward(  # type: ignore[override]
+        ctx: Context, qkv: Tensor, ends: Tensor, seed: Tensor, dropout: float
+    ) -> Tensor:
         keep_inputs(ctx, (qkv, ends, seed, dropout), qkv)
         return mix(qkv, ends, seed, dropout)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Any) -> Any:
+    def backward(  # type: ignore[override]
+        ctx: Context, gradient: Tensor
+    ) -> tuple[Tensor | None, ...]:
         qkv, ends, seed = ctx.saved_tensors
-        return mix_back(gradients[0], qkv, ends, seed, ctx.dropout), None, None, None
+        return mix_back(gradient, qkv, ends, seed, ctx.dropout), None, None, None
 
 
-def keep_inputs(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+def keep_inputs(ctx: Context, inputs: tuple[Tensor, Tensor, Tensor, float], output: Tensor) -> None:
     """What the backward pass needs."""
     qkv, ends, seed, ctx.dropout = inputs
     ctx.save_for_backward(qkv, ends, seed)
@@ -160,7 +163,7 @@ def _(gradient: Tensor, qkv: Tensor, ends: Tensor, seed: Tensor, dropout: float)
     return torch.empty_like(qkv, memory_format=torch.contiguous_format)
 
 
-def operator_back(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+def operator_back(ctx: Context, gradient: Tensor) -> tuple[Tensor | None, ...]:
     """The gradients of the inputs of the operator."""
     qkv, ends, seed = ctx.saved_tensors
     return mix_back_operator(gradient, qkv, ends, seed, ctx.dropout), None, None, None

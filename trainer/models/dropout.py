@@ -6,7 +6,7 @@ leaves, so that the mean stays. Everything is drawn from torch's default generat
 take a seed from it, so that the backward pass can draw the same again.
 """
 
-from typing import Any
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -45,21 +45,35 @@ def drop_some(x: Tensor, seed: Tensor, dropout: float) -> Tensor:
     return x.masked_fill(drops, 0.0).mul_(keep_scale(dropout))
 
 
+class Context(Protocol):
+    """What torch keeps from a forward pass to its backward pass, here also the `dropout`."""
+
+    dropout: float
+    saved_tensors: tuple[Tensor, ...]
+
+    def save_for_backward(self, *tensors: Tensor) -> None:
+        """Keep tensors as `saved_tensors`."""
+
+
 class Drop(torch.autograd.Function):
     """`drop_some` with its backward pass, for a plain step."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, seed: Tensor, dropout: float) -> Tensor:
+    def forward(  # type: ignore[override]
+        ctx: Context, x: Tensor, seed: Tensor, dropout: float
+    ) -> Tensor:
         keep_inputs(ctx, (x, seed, dropout), x)
         return drop_some(x, seed, dropout)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Any) -> Any:
+    def backward(  # type: ignore[override]
+        ctx: Context, gradient: Tensor
+    ) -> tuple[Tensor | None, ...]:
         (seed,) = ctx.saved_tensors
-        return drop_some(gradients[0], seed, ctx.dropout), None, None
+        return drop_some(gradient, seed, ctx.dropout), None, None
 
 
-def keep_inputs(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+def keep_inputs(ctx: Context, inputs: tuple[Tensor, Tensor, float], output: Tensor) -> None:
     """What the backward pass needs."""
     _, seed, ctx.dropout = inputs
     ctx.save_for_backward(seed)
@@ -75,7 +89,7 @@ def _(x: Tensor, seed: Tensor, dropout: float) -> Tensor:
     return torch.empty_like(x)
 
 
-def operator_back(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+def operator_back(ctx: Context, gradient: Tensor) -> tuple[Tensor | None, ...]:
     """The gradients of the inputs of the operator."""
     (seed,) = ctx.saved_tensors
     return drop_operator(gradient, seed, ctx.dropout), None, None

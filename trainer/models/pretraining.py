@@ -80,7 +80,8 @@ class PretrainingModel(EncoderModel):
         self, hidden: Tensor, left_M: Tensor, right_M: Tensor, offset_M: Tensor
     ) -> Tensor:
         """Logits (M, V rounded up) for tokens of spans: `left_M` and `right_M` are the places of
-        the tokens beside the span, as in `masked_logits`, `offset_M` the position of the token in it, counted from 1."""
+        the tokens beside the span, as in `masked_logits`, `offset_M` the position of the token in
+        it, counted from 1."""
         assert self.span is not None  # `run.resolve` gives the objective its head
         x = self.span(pick(hidden, left_M), pick(hidden, right_M), offset_M)
         return vocabulary_logits(x, self.words, self.span.bias)

@@ -302,7 +302,7 @@ def train_once(
             state.batches,
             world.device,
         )
-        meter = TaskMeter(recipe, data.maker.length, world.device, world.ranks)
+        meter = TaskMeter(recipe, world.device, world.ranks)
         with closing(loader):
             until = chance_step(settings, recipe.steps)
             if state.step < until:

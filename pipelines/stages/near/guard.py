@@ -72,7 +72,11 @@ def why_table(home: Home, decided: list[Summary]) -> Iterator[str]:
         yield f"  duplicates of {twin} {count:>5,}"
 
 
-def _kind(row: dict[str, Any]) -> str:
+Row = dict[str, Any]
+"""The attributes of a document."""
+
+
+def _kind(row: Row) -> str:
     if row["kind"] in ("contained", "contains"):
         return str(row["kind"])
     return f"similarity {int(row['score'] * 20) / 20:.2f} and up"

@@ -414,7 +414,7 @@ def test_tallies_of_the_test_data() -> None:
     assert by_path["english_novels.tar.xz"] == 24 and by_path["gutenberg_raw.tar.xz"] == 15
     assert Counter(document.language for document in documents(found)) == {
         "en": 42,
-        "ca": 1,
+        "la": 1,
     }  # the one is Lorem ipsum
     assert Counter(document.extra.get("markers") for document in documents(found)) == {
         None: 28,

@@ -208,6 +208,14 @@ SHAPES = {
     "commas": ", ;",
     "named parameters": "{{nowrap|a=b=c|d=|=}} ",
     "pipes in a template": "|a",
+    "open attributes": '<span title="a > ',
+    "quotes in tags": "<a b='",
+    "variants": "-{zh-hans:a;zh-hant:b}-",
+    "open variants": "-{a ",
+    "poems": "<poem>a\nb</poem>",
+    "open exponents": "1<sup>",
+    "words of sentences": "a {{vol|b}} c ",
+    "lines with bars": "|a| is one of them\n",
 }
 
 

@@ -3,6 +3,7 @@ are compared with and not emitted."""
 
 import json
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -177,3 +178,18 @@ def test_what_is_only_compared_with_is_not_emitted(tmp_path: Path) -> None:
     shards = json.loads((Path(home) / "shards" / "manifest.json").read_text())["shards"]
     assert {shard["source"] for shard in shards} == {"web"}
     assert looked.why(home, "000.txt")[0]["reason"] in ("not_emitted", "text")
+
+
+@pytest.mark.builds
+def test_corpus_dedup_finds_passages_and_a_changed_setting_is_decided_anew(
+    tmp_path: Path, corpus: Callable[..., tuple[int, str, str]]
+) -> None:
+    home = build(tmp_path, "", {"a": TEXTS})
+    (tmp_path / "recipe.toml").write_text(
+        (tmp_path / "recipe.toml").read_text() + '[sources.a.dedup]\npassages = "remove"\n'
+    )
+    build_it = ("build", tmp_path / "recipe.toml", "--home", home, "--workers", 0, "--yes")
+    code, _, err = corpus(*build_it)
+    assert code == 0 and "passages a: 8 repeated passages in 7 documents" in err
+    assert corpus("dedup", home, "--workers", 0)[0] == 0
+    assert stats(*open_home(home)).total.removed == {"exact": 0, "passages": 1, "near": 0}
