@@ -98,8 +98,8 @@ def normalise(text: str) -> str:
 
 def whole_characters(value: Any) -> Any:
     """A value as JSON that UTF-8 can hold. Halves of a surrogate pair that belong together become
-    one character, and a lone half becomes U+FFFD. A number that JSON does not have becomes None, and
-    what JSON has no form for becomes text."""
+    one character, and a lone half becomes U+FFFD. A number that JSON does not have becomes None,
+    and what JSON has no form for becomes text."""
     if isinstance(value, str):
         if _SURROGATE.search(value) is None:
             return value
