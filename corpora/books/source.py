@@ -41,8 +41,8 @@ from corpora.inputs.find import find, group
 from corpora.inputs.nested_archives import Found, Layout, form_of, in_file
 from corpora.text.charset import decode_page
 from corpora.text.dates import parse_date
-from corpora.text.language import ANY, UNKNOWN, detect_language, known_languages
-from corpora.text.language_codes import language_code
+from corpora.text.language import ANY, detect_language, known_languages
+from corpora.text.language_codes import UNKNOWN, language_code
 from shards.config import setting, table
 
 LAYOUT = Layout(leaves={".epub": MAX_EPUB_BYTES, ".txt": MAX_DOCUMENT_BYTES})

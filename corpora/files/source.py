@@ -49,8 +49,8 @@ from corpora.inputs.complaints import in_words
 from corpora.inputs.find import find, group, kind_of
 from corpora.inputs.streams import DAMAGE, open_inflated, read_lines, what_broke
 from corpora.text.dates import parse_date, parse_moment
-from corpora.text.language import ANY, UNKNOWN, known_languages, language_or_none
-from corpora.text.language_codes import language_code, same_language
+from corpora.text.language import ANY, known_languages, language_or_none
+from corpora.text.language_codes import UNKNOWN, language_code, same_language
 from corpora.web.page import (
     EXTRACTOR,
     MAX_PAGE_BYTES,

@@ -354,7 +354,7 @@ def _count(text: str, bits: int) -> int:
 
 
 @functools.cache
-def _properties() -> "np.ndarray[tuple[int], np.dtype[np.uint8]]":
+def _properties() -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
     return unicode_table.properties()
 
 

@@ -12,6 +12,7 @@ import re
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import zstandard
 
@@ -98,6 +99,12 @@ def _is_zlib(content: bytes) -> bool:
     return (content[0] << 8 | content[1]) % 31 == 0 and not content[1] & 0x20
 
 
+class Copied(gzip_members.Engine, Protocol):
+    """A decompressor that can be copied as it is; zlib's can."""
+
+    def copy(self) -> "Copied": ...
+
+
 def _undo_named(content: bytes, encoding: str, limit: int) -> Body | None:
     """The content without an encoding that has no mark of its own: raw deflate, or Brotli."""
     if "deflate" in encoding:
@@ -111,7 +118,7 @@ def _looks_like_text(content: bytes) -> bool:
     return all(byte >= 32 or byte in b"\t\n\r\f\x1b" for byte in content[:256])
 
 
-def _inflate(content: bytes, engine: Callable[[], gzip_members.Engine], limit: int) -> Body | None:
+def _inflate(content: bytes, engine: Callable[[], Copied], limit: int) -> Body | None:
     """All members of a compressed body, up to the limit; None when not a byte comes out, so that
     the body was not compressed."""
     parts: list[bytes] = []
@@ -135,7 +142,7 @@ def _inflate(content: bytes, engine: Callable[[], gzip_members.Engine], limit: i
 
 
 def _inflate_member(
-    inflater: gzip_members.Engine, content: bytes, most: int
+    inflater: Copied, content: bytes, most: int
 ) -> tuple[list[bytes], int, bool]:
     """The inflated bytes of one member, at most `most`, up to its end or to damage; how many bytes
     of the content were fed; and whether only a check failed, which browsers do not look at."""

@@ -154,8 +154,8 @@ def tokenize(home: Home, recipe: Recipe, task: Task, output: files.Output) -> Re
             batch = encode(encoder, identities, sentences, dtype)
             # Drawn from the id, so that the split of a document never changes with its neighbours.
             draws = [chance(recipe.seed, "valid", identity) for identity in identities]
-            columns = [*batch.columns, pa.array(np.array(draws, np.uint64))]
-            writer.write_batch(pa.record_batch(columns, schema=schema))
+            arrays = [*batch.columns, pa.array(np.array(draws, np.uint64))]
+            writer.write_batch(pa.record_batch(arrays, schema=schema))
 
             counts["kept"] += len(texts)
             counts["bytes"] += sum(len(text.encode()) for text in texts)

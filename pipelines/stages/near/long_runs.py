@@ -46,6 +46,7 @@ from pipelines.stages.near.groups import (
     VERSION,
     GroupTask,
     Listed,
+    Packed,
     group_tasks,
     grouped,
     read_list,
@@ -119,7 +120,7 @@ def _chosen_places(home: Home, recipe: Recipe) -> NDArray[np.uint64]:
         places = read_left_out(home.work(PAIRS, "all", f"{summary.slice}.bin"))
         left_out = np.union1d(left_out, places)
 
-    settled = [np.zeros(0, np.uint64)]
+    settled: list[NDArray[np.uint64]] = [np.zeros(0, np.uint64)]
     for index, (removals, twins) in decide(home, recipe, (SCORES,)).items():
         places = np.uint64(index << 32) | removals["row"].astype(np.uint64)
         settled.append(places[~np.isin(twins, left_out)])
@@ -155,7 +156,9 @@ def sign(home: Home, recipe: Recipe, task: GroupTask, output: files.Output) -> R
                 which = numbers[first : min(first + SEGMENT_DOCUMENTS, end)]
                 keys = np.empty((len(which), tables), np.uint64)
                 kernels.sign_sets(*read_shingles(stream, sets.ends, which), rows, keys)
-                segment = [(keys, sets.rows[which], facts["order"][which])]
+                segment: list[tuple[Packed, ...]] = [
+                    (keys, sets.rows[which], facts["order"][which])
+                ]
                 bounds.append(write_segment(output, segment, LONG_RECORD))
                 tick(first, task.size * first // max(len(numbers), 1))
 
@@ -231,7 +234,8 @@ def without(pairs: NDArray[np.uint64], known: NDArray[np.uint64]) -> NDArray[np.
     is_again = np.zeros(len(both), np.bool_)
     is_again[:-1] = (both[by_pair[1:]] == both[by_pair[:-1]]).all(axis=1)
     chosen = by_pair[~is_again & ~is_known[by_pair]]
-    return both[chosen]
+    found: NDArray[np.uint64] = both[chosen]
+    return found
 
 
 SCORE_LONG = Pass(
