@@ -289,8 +289,8 @@ def main() -> None:
         single[place, : len(row)] = row
 
     ranges = np.array(_rows(folder, "gb18030-ranges"), np.uint32).T
-    tables = {"single": single, **columns, "gb18030-ranges": ranges}
-    np.savez_compressed(str(_FILE), **tables)  # type: ignore[arg-type]
+    columns |= {"single": single, "gb18030-ranges": ranges}
+    np.savez_compressed(str(_FILE), allow_pickle=True, **columns)
 
 
 def _read(folder: Path, name: str) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint32]]":
