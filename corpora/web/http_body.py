@@ -141,9 +141,7 @@ def _inflate(content: bytes, engine: Callable[[], Copied], limit: int) -> Body |
     return Body(content=b"".join(parts), cut=size <= limit)
 
 
-def _inflate_member(
-    inflater: Copied, content: bytes, most: int
-) -> tuple[list[bytes], int, bool]:
+def _inflate_member(inflater: Copied, content: bytes, most: int) -> tuple[list[bytes], int, bool]:
     """The inflated bytes of one member, at most `most`, up to its end or to damage; how many bytes
     of the content were fed; and whether only a check failed, which browsers do not look at."""
     parts: list[bytes] = []
