@@ -32,6 +32,7 @@ from trainer.data.gather import word_kinds
 from trainer.data.samples import Data, open_training
 from trainer.display import Display, tell
 from trainer.log import read_log
+from trainer.models.attention import FLASH_CAPABILITY
 from trainer.models.pretraining import EncoderModel, PretrainingModel, build
 from trainer.optim import make_adamw
 from trainer.ranks import World
@@ -172,10 +173,16 @@ def resolve_without_data(recipe: Recipe, device_type: str, init: str | None) -> 
 
 
 def resolve_precision(precision: Precision, device_type: str) -> Precision:
-    """auto is bf16 on CUDA and fp32 on a CPU."""
+    """auto is fp32 on a CPU, bf16 on CUDA, and fp16 on GPUs that have no bf16 in hardware: those
+    before Ampere, such as V100 and T4. A plan for a GPU that is not here assumes bf16."""
     if precision != "auto":
         return precision
-    return "bf16" if device_type == "cuda" else "fp32"
+    if device_type != "cuda":
+        return "fp32"
+
+    is_here = torch.cuda.is_available()
+    has_bf16 = not is_here or torch.cuda.get_device_capability() >= FLASH_CAPABILITY
+    return "bf16" if has_bf16 else "fp16"
 
 
 def data_digest(data: Data) -> str:
