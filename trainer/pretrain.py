@@ -156,6 +156,9 @@ def train(job: Job, world: World, watch: Watch, data: Data) -> int:
         saver = stack.enter_context(closing(Saver(job.run, recipe)))
 
         def save(state: State) -> None:
+            # A checkpoint counts the batches that were skipped, and the log alone names them.
+            if log:
+                log.flush()
             world.on_rank_0(lambda: saver.save(model, optimizer, state))
 
         training = Training(
