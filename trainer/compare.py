@@ -51,12 +51,13 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Trained:
-    """What the seeds of a recipe came to: perplexities, a line for each run that failed, and the
-    metric of each task by the table's column, in percent."""
+    """What the seeds of a recipe came to: perplexities, a line for each run that failed, the metric
+    of each task by the table's column, in percent, and what a reader must know of the runs."""
 
     perplexities: list[float]
     errors: list[str]
     tasks: dict[str, list[float]]
+    note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +67,7 @@ class RowResult:
     `perplexities` of the seeds that are finished, in the order of the seeds; their `median`, `low`
     and `high`, None where there is none; `errors`, a line for each run that failed; `paper`, the
     paper's figures by column; `tasks`, by the same columns, the figures of the fine-tuned seeds in
-    percent, and `task_medians` their medians.
+    percent, and `task_medians` their medians; `note` what a reader must know of the runs.
     """
 
     label: str
@@ -79,6 +80,7 @@ class RowResult:
     paper: dict[str, str]
     tasks: dict[str, list[float]]
     task_medians: dict[str, float]
+    note: str = ""
 
 
 # --- the runs
@@ -146,6 +148,7 @@ def train_row(plan: Comparison, name: str, recipe: Recipe, say: Callable[[str], 
 
     perplexities = []
     errors = []
+    note = ""
     tasks: dict[str, list[float]] = {}
     for seed in range(plan.seeds):
         run = plan.out / name / f"seed-{seed}"
@@ -158,6 +161,7 @@ def train_row(plan: Comparison, name: str, recipe: Recipe, say: Callable[[str], 
         if found is not None:
             say(f"{name}, seed {seed}: perplexity {found:.2f}")
             perplexities.append(found)
+            note = static_note(recipe, run)
         else:
             errors.append(f"seed {seed}: {fault or 'not finished'}")
             say(f"{name}, {errors[-1]}")
@@ -171,7 +175,20 @@ def train_row(plan: Comparison, name: str, recipe: Recipe, say: Callable[[str], 
                 continue
             say(f"{name}, seed {seed}: {column} {value:.1f}")
             tasks.setdefault(column, []).append(value)
-    return Trained(perplexities, errors, tasks)
+    return Trained(perplexities, errors, tasks, note)
+
+
+def static_note(recipe: Recipe, run: Path) -> str:
+    """Why static masks of a finished run are no different from dynamic ones; empty where they
+    are."""
+    static = recipe.masking.static
+    last = [line for line in read_log(run) if line["kind"] == "train"][-1:]
+    if not static or not last or last[0]["epoch"] > static:
+        return ""
+    return (
+        f"its {static} static masks of each sample were seen once at most, in {last[0]['epoch']:.1f} "
+        "epochs, so it is the same as dynamic masks: use fewer --shards"
+    )
 
 
 def row_recipe(plan: Comparison, name: str, sources: list[str]) -> Recipe:
@@ -243,6 +260,7 @@ def row_result(row: Row, table: Table, found: Trained) -> RowResult:
         paper=dict(zip(table.columns, row.figures, strict=True)),
         tasks=found.tasks,
         task_medians={column: statistics.median(one) for column, one in found.tasks.items()},
+        note=found.note,
     )
 
 
@@ -289,8 +307,8 @@ def describe(plan: Comparison, results: list[RowResult]) -> str:
         lines.append(f"{result.label:{width}}  {median:>10}  {spread:>17}{tasks}         {paper}")
 
     for result in results:
-        for error in result.errors:
-            lines.append(f"{result.label}: {error}")
+        for said in [result.note] * bool(result.note) + result.errors:
+            lines.append(f"{result.label}: {said}")
     return "\n".join(lines)
 
 

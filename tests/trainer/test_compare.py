@@ -180,6 +180,21 @@ def test_a_run_in_a_process_of_its_own_says_what_went_wrong(
     assert "seed 0: exit 2: error: " in bad.errors[0] and "fewer than one batch" in bad.errors[0]
 
 
+def test_static_masks_that_were_seen_once_are_told(tmp_path: Path) -> None:
+    """Ten masks of each sample in three epochs: no mask comes again, as with dynamic masks."""
+    recipe = load_recipe("bert-base-static")
+    log = tmp_path / "log.jsonl"
+    log.write_text('{"kind": "train", "step": 9, "epoch": 3.21}\n')
+    assert compare.static_note(recipe, tmp_path) == (
+        "its 10 static masks of each sample were seen once at most, in 3.2 epochs, so it is the "
+        "same as dynamic masks: use fewer --shards"
+    )
+    assert compare.static_note(load_recipe("bert-base-segment-pair"), tmp_path) == ""
+
+    log.write_text('{"kind": "train", "step": 9, "epoch": 40.1}\n')
+    assert compare.static_note(recipe, tmp_path) == ""
+
+
 def test_sources_that_are_not_there_are_refused(small: Path, tmp_path: Path) -> None:
     asked = dataclasses.replace(plan(small, tmp_path), base=("wikipedia",))
     with pytest.raises(UserError, match="--base wikipedia: the shards have no such source"):
