@@ -77,7 +77,7 @@ reading the trainer's options):
 LONGEST_TIMEOUT = 7 * 24 * 60
 
 # What of the model may be chosen for weights that are there already.
-FREE_WITH_INIT = ("--model.dropout", "--model.attention-dropout")
+FREE_WITH_INIT = ("--model.dropout", "--model.attention-dropout", "--model.span-targets")
 
 COPY_TOOLS = {"s3": "aws s3 cp --recursive", "gs": "gcloud storage cp -r", "hdfs": "hdfs dfs -get"}
 

@@ -185,9 +185,10 @@ def static_note(recipe: Recipe, run: Path) -> str:
     last = [line for line in read_log(run) if line["kind"] == "train"][-1:]
     if not static or not last or last[0]["epoch"] > static:
         return ""
+    epochs = last[0]["epoch"]
     return (
-        f"its {static} static masks of each sample were seen once at most, in {last[0]['epoch']:.1f} "
-        "epochs, so it is the same as dynamic masks: use fewer --shards"
+        f"its {static} static masks of each sample were seen once at most, in {epochs:.1f} epochs, "
+        "so it is the same as dynamic masks: use fewer --shards"
     )
 
 

@@ -216,7 +216,8 @@ class Recipe:
     seed: int = 0
     """Decides the order of the samples, the masks, dropout and the first weights."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    """auto: bf16 on CUDA (fp16 before Ampere), fp32 on a CPU. Weights and their moments are always fp32."""
+    """auto: bf16 on CUDA (fp16 before Ampere), fp32 on a CPU. Weights and their moments are always
+    fp32."""
     compile: Literal["auto", "on", "off"] = "auto"
     """Compile the forward pass and the losses with torch.compile; auto: on a GPU."""
     save_every: int = 1000

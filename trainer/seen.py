@@ -146,10 +146,9 @@ def find_document(directories: tuple[str, ...], id: str) -> tuple[str, Shard, in
                 if number >= 0:
                     return split, shard, number
 
-    home = in_command(directories[0])
     raise UserError(
         f"{id}: no document of the shards has this id",
-        f"corpus why {home} {in_command(id)} says what became of it, if {home} is a home",
+        f"where they are in a home: corpus why {in_command(directories[0])} {in_command(id)}",
     )
 
 

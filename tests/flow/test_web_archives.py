@@ -426,8 +426,8 @@ def test_build_of_the_test_data(language: str, tmp_path: Path, corpus: Corpus) -
             profile: by_rule(tmp_path / "home", profile) for profile in ("gopher", "c4", "fineweb")
         } == {
             "gopher": {},
-            "c4": {"min_c4_sentences": 4},
-            "fineweb": {"min_punctuated_lines": 3},
+            "c4": {"min_c4_sentences": 2},
+            "fineweb": {"min_punctuated_lines": 1},
         }
     wanted = {
         "141502-00000": 48,

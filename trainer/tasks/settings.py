@@ -102,7 +102,8 @@ class Finetuning:
     seed: int = 0
     """Decides the order of the examples, dropout and the first weights of the head."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    """auto: bf16 on CUDA (fp16 before Ampere), fp32 on a CPU. Weights and their moments are always fp32."""
+    """auto: bf16 on CUDA (fp16 before Ampere), fp32 on a CPU. Weights and their moments are always
+    fp32."""
     evaluations: int = 1
     """Evaluations on the development set in an epoch. The best checkpoint is kept."""
     patience: int = 0

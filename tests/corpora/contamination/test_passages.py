@@ -33,7 +33,8 @@ TEXT = st.lists(WORD, max_size=22).map(" ".join)
 def texts_of(drawn: list[tuple[str, str]]) -> list[TestText]:
     found = []
     for number, (task, text) in enumerate(drawn):
-        found.append(TestText(task, "first", text, (f"dev {number}", f"dev {number % 3}")))
+        examples = dict.fromkeys([f"dev {number}", f"dev {number % 3}"])
+        found.append(TestText(task, "first", text, tuple(examples)))
     return found
 
 

@@ -228,7 +228,7 @@ def test_a_text_of_nothing_measures_nothing() -> None:
 
 
 def test_what_stands_beside_a_text() -> None:
-    assert measure_record(None, None, None, None) == (-1, 0, 0, 0, 0, 0)
+    assert measure_record(None, None, None, None) == (-1, 0, 0, 0, 0, 0, 0)
     url = "https://www.a.com/Video/2017/x.org/tag/y?u=b.net&p=/search/"
     import datetime
 
@@ -239,6 +239,7 @@ def test_what_stands_beside_a_text() -> None:
         len(url),
         3,
         3,
+        0,
     )
     assert measure_record("de", None, "", "http://b.de/tagesschau/videoabend/blogger-prozess") == (
         0,
@@ -247,6 +248,7 @@ def test_what_stands_beside_a_text() -> None:
         49,
         0,
         0,
+        14,
     )
 
 

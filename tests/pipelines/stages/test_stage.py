@@ -9,7 +9,7 @@ from plain_build import run_step
 
 from corpora.files.source import FilesOptions
 from pipelines.home.decisions import REMOVING_STAGES
-from pipelines.home.layout import Home, open_home, recipe_key, write_recipe
+from pipelines.home.layout import EMIT, Home, open_home, recipe_key, write_recipe
 from pipelines.home.summaries import Summary, read_summary
 from pipelines.recipe import Recipe, load_recipe
 from pipelines.stages.stage import Result, Work, run_task
@@ -55,7 +55,8 @@ def test_what_is_off_is_said_of_stages_that_can_be_off() -> None:
     recipe = Recipe(sources={})
     recipe = replace(recipe, dedup=replace(recipe.dedup, exact=False, near=False))
     off = [stage.off for stage in STAGES if not stage.wanted(recipe)]
-    assert off == ["", "", "exact: off", "near: off"]  # first survey and rules, which say nothing
+    # survey, rules and passages say nothing
+    assert off == ["", "", "exact: off", "", "near: off"]
     assert not any(stage.off for stage in STAGES if stage.wanted(recipe))
 
 
@@ -66,7 +67,8 @@ def test_the_removing_stages_are_those_that_write_attributes(tmp_path: Path) -> 
     for number in range(6):
         text = f"A text of some words, number {number // 2}, that stands in two files."
         (tmp_path / "in" / f"{number}.txt").write_text(text)
-    (tmp_path / "recipe.toml").write_text(RECIPE)
+    passages = '[sources.a.dedup]\npassages = "measure"\n'
+    (tmp_path / "recipe.toml").write_text(RECIPE + passages)
 
     home = Home(str(tmp_path / "home"))
     recipe = load_recipe(str(tmp_path / "recipe.toml"))
@@ -84,7 +86,8 @@ def test_the_removing_stages_are_those_that_write_attributes(tmp_path: Path) -> 
             writing.append(stage.name)
         known = folders
 
-    assert tuple(writing) == REMOVING_STAGES
+    # `emit = false` needs no attribute: it is a setting of the source.
+    assert (*writing, EMIT) == REMOVING_STAGES
 
 
 # --- a task is done, or it is not

@@ -462,7 +462,7 @@ def test_words_need_a_vocabulary_that_tells_them(tmp_path: Path) -> None:
     [
         ({"unit": "span", "style": "fairseq"}, "masking.style: fairseq masks single tokens"),
         ({"unit": "word", "style": "bernoulli"}, "masking.style: bernoulli masks single tokens"),
-        ({"static": -1}, "masking.static: -1 is not at least 0"),
+        ({"static": -1}, "masking.static: -1 is not from 0 to 1,000,000,000"),
         ({"span_p": 1.0}, r"masking.span_p: 1.0 is not in \(0, 1\)"),
         ({"span_words": 0}, "masking.span_words: 0 is not 1 to 100"),
     ],

@@ -368,7 +368,8 @@ def test_the_decision_equals_the_twin(data: st.DataObject, count: int) -> None:
             np.array(list(pairs.values()), np.uint32),
         )  # type: ignore[return-value]
 
-    twin, score = decision.settle(arrays(near_pairs), arrays(contained), np.array(by_words))
+    marked = {pair: score | decision.CONTAINED for pair, score in contained.items()}
+    twin, score = decision.settle(arrays(near_pairs), arrays(marked), np.array(by_words))
     found = {
         document: (
             int(twin[document]),
