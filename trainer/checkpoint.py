@@ -271,7 +271,7 @@ def choose(run: Path, step: int | str = "") -> tuple[Path, State]:
     faults: list[str] = []
     newest = newest_whole(run, faults.append)
     if newest is None and faults:
-        raise UserError(faults[0], NAME_A_RUN, 1)
+        raise UserError(faults[0], "train again from step 0: trainer pretrain --resume", 1)
     if newest is None:
         raise UserError(f"{run}: no checkpoint in it", NAME_A_RUN)
 

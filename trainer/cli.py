@@ -180,6 +180,12 @@ def base_recipe(arguments: list[str]) -> Recipe:
                 f"{run / 'recipe.toml'}: missing, so the settings of the run are not known",
                 "give the --recipe and the flags that it was started with",
             )
+        # The other hosts need no folder of the run: they get the recipe of rank 0.
+        if os.environ.get("RANK", "0") == "0":
+            raise UserError(
+                f"{run}: no run in it to resume",
+                "name the folder of the run, or the recipe of a new one: --recipe NAME",
+            )
     return load_recipe("roberta-base")
 
 

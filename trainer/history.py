@@ -116,6 +116,7 @@ def step_number(text: str, steps: int, name: str) -> int:
     """A step of a run of so many. Raises `UserError` for anything else."""
     if not text.isdecimal() or not 1 <= int(text) <= steps:
         raise UserError(
-            f"{name}: {text!r} is no step of the run, which has {steps:,}", "steps count from 1"
+            f"{name}: {text!r} is no step of the run, which has {steps:,}",
+            f"a step is a number from 1 to {steps:,}",
         )
     return int(text)

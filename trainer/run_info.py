@@ -40,7 +40,7 @@ def read_run_info(run: Path) -> RunInfo:
     except (OSError, ValueError, TypeError, KeyError):
         raise UserError(
             f"{run}: no run in it ({NAME} is missing or cannot be read)",
-            "name the --run of trainer pretrain, or give --shards",
+            "name the folder of a run of trainer pretrain",
         ) from None
 
 

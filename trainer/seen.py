@@ -146,9 +146,10 @@ def find_document(directories: tuple[str, ...], id: str) -> tuple[str, Shard, in
                 if number >= 0:
                     return split, shard, number
 
+    home = os.path.dirname(os.path.abspath(shards_directory(directories[0])))
     raise UserError(
         f"{id}: no document of the shards has this id",
-        f"where they are in a home: corpus why {in_command(directories[0])} {in_command(id)}",
+        f"where they are in a home: corpus why {in_command(home)} {in_command(id)}",
     )
 
 

@@ -48,7 +48,12 @@ from trainer.tasks.losses import TaskLosses, count, loss_names
 from trainer.tasks.meter import TaskMeter
 from trainer.tasks.model import TaskModel, build_task
 from trainer.tasks.outputs import outputs
-from trainer.tasks.settings import Finetuning, as_recipe, chance_step
+from trainer.tasks.settings import (
+    LEAST_CHANCE_STEPS,
+    Finetuning,
+    as_recipe,
+    chance_step,
+)
 from trainer.tasks.splits import Maker, Split, head_of
 from trainer.tasks.texts import open_encoder
 from trainer.trackers import require_trackers
@@ -387,7 +392,7 @@ def is_at_chance(training: Training, data: TaskData, model: TaskModel, state: St
     """Whether the last losses are those of a guess; says so."""
     classifier = model.answerable is not None
     guess = chance_loss(model.head.kind, data.train, model.head.scale, classifier)
-    if guess is None or not state.losses:
+    if guess is None or not state.losses or state.step < LEAST_CHANCE_STEPS:
         return False
 
     mean = fmean(state.losses)

@@ -225,9 +225,13 @@ def steps_of(settings: Finetuning, items: int) -> int:
     return max(1, math.ceil(settings.epochs * items / settings.batch))
 
 
+# Fewer steps say nothing of a loss, so that a short trial is not warned.
+LEAST_CHANCE_STEPS = 5
+
+
 def chance_step(settings: Finetuning, steps: int) -> int:
     """The step after which a run at chance is said so."""
-    return min(settings.chance_steps or max(1, steps // 4), steps)
+    return min(settings.chance_steps or max(LEAST_CHANCE_STEPS, steps // 4), steps)
 
 
 def as_recipe(settings: Finetuning, model: ModelConfig, items: int) -> Recipe:
