@@ -23,6 +23,7 @@ from corpora.document import Document
 from corpora.files.source import FilesOptions
 from corpora.quality.exclusions import Lists, read_lists
 from corpora.quality.rules import MEASURES, RulesConfig
+from corpora.text.mojibake import mender
 from corpora.text.normalise import exact_digest
 from pipelines.adopt import adopt_recipe
 from pipelines.home.decisions import (
@@ -502,6 +503,7 @@ def test_ftfy_mends_where_it_is_asked_and_is_named_where_it_is_missing(
     assert texts(False) == [wrong]
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "ftfy", None)
+        mender.cache_clear()  # another test of this process may have imported it
         with pytest.raises(UserError, match="needs the package ftfy") as caught:
             texts(True)
         assert caught.value.exit_code == 3 and "pip install '.[ftfy]'" in caught.value.hint
