@@ -286,6 +286,7 @@ def train_once(
             weights=dict.fromkeys(loss_names(model), 1.0),
             optimizer=optimizer,
             gradients=gradients,
+            halves=True,
             autocast=autocast,
             count=functools.partial(count_labels, model),
             epochs=lambda batches: batches * recipe.batch / items,
