@@ -45,6 +45,7 @@ from trainer.options import (
 )
 from trainer.run_info import find_shards
 from trainer.tables import TABLES, recipes_of, tables_of
+from trainer.wording import several
 
 if TYPE_CHECKING:
     from trainer.budget import Corpus
@@ -593,7 +594,7 @@ def submit(arguments: list[str]) -> int:
         print_json(vars(done))
     else:
         rows = sum(done.rows.values())
-        print(f"{done.out}: {len(done.rows)} files, {rows:,} predictions")
+        print(f"{done.out}: {several(len(done.rows), 'file')}, {several(rows, 'prediction')}")
     return 0
 
 
