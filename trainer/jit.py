@@ -16,6 +16,7 @@ training step, and never `parallel`, so that their results do not depend on the 
 
 import functools
 import hashlib
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar, cast
@@ -30,6 +31,8 @@ from numpy.typing import NDArray
 Kernel = TypeVar("Kernel", bound=Callable[..., object])
 
 Int = int | np.int64
+
+COMPILING = "compiling kernels, which takes some ten seconds the first time"
 
 Int64 = NDArray[np.int64]
 
@@ -61,13 +64,15 @@ class KernelCache(FunctionCache):
 
     def load_overload(self, sig: object, target_context: object) -> CompileResult | None:
         """The kernel for these argument types, None where the cache does not hold it."""
+        found = None
         try:
-            return cast(CompileResult | None, super().load_overload(sig, target_context))
-        except (
-            Exception
-        ):  # a damaged file raises whatever its reader does: pickle, LLVM, the system
+            found = cast(CompileResult | None, super().load_overload(sig, target_context))
+        # A damaged file raises whatever its reader does: pickle, LLVM, the system.
+        except Exception:
             self._start_anew()
-            return None
+        if found is None:
+            tell_compiling()
+        return found
 
     def save_overload(self, sig: object, data: CompileResult) -> None:
         """Keep a compiled kernel, where that is possible."""
@@ -82,6 +87,13 @@ class KernelCache(FunctionCache):
             self.flush()
         except OSError:
             pass
+
+
+@functools.cache
+def tell_compiling() -> None:
+    """Say, once and on a terminal only, why nothing else happens for some seconds."""
+    if sys.stderr.isatty():
+        print(COMPILING, file=sys.stderr, flush=True)
 
 
 @functools.cache
