@@ -9,9 +9,9 @@ near-duplicate stage compares whole books.
 The position of a book is 0 in a file of its own, else the offset of its member in the (inflated)
 archive; members of an archive inside an archive, which have no offset of their own there, follow it
 one by one. `extra` has `format`, `author`, `member` (the name in the archive), `gutenberg` (the
-number), `markers`, `boilerplate` and `boilerplate_text` (how many characters of header, licence and
-credits were removed, and their ends), `identifier`, `missing` (items that an EPUB names and does not
-contain), `charset`, and `trimmed` and `trimmed_text`: how many characters of notices were removed,
+number), `markers`, `boilerplate` and `boilerplate_text` (how many characters of header, licence
+and credits were removed, and their ends), `identifier`, `missing` (items that an EPUB names and
+does not contain), `charset`, and `trimmed` and `trimmed_text`: how many characters of notices were removed,
 and the first of them. `corpus show --removed-text` prints them.
 """
 
@@ -71,8 +71,8 @@ _TRIMMED = 1_000
 """Characters of the notices that were removed which are kept with a book."""
 
 _ENDS = 500
-"""Characters of either end of a header or licence that was removed which are kept with a book: there
-a part of the book would be lost."""
+"""Characters of either end of a header or licence that was removed which are kept with a book:
+there a part of the book would be lost."""
 
 
 @dataclass(frozen=True, kw_only=True)

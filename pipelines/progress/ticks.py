@@ -28,7 +28,8 @@ class Tick:
     """How far a slice is.
 
     `records`, `done`: records and bytes of input so far; `path`, `position`: the record it has
-    reached, or a `note` at -1; `peak`: bytes of memory the slice took at most, with its parser's; 0 until it ends.
+    reached, or a `note` at -1; `peak`: bytes of memory the slice took at most, with its parser's;
+    0 until it ends.
     """
 
     records: int = 0

@@ -67,8 +67,8 @@ def test_the_removing_stages_are_those_that_write_attributes(tmp_path: Path) -> 
     for number in range(6):
         text = f"A text of some words, number {number // 2}, that stands in two files."
         (tmp_path / "in" / f"{number}.txt").write_text(text)
-    later = 'max_per_host = 3\n[sources.a.dedup]\npassages = "measure"\n'
-    (tmp_path / "recipe.toml").write_text(RECIPE + later)
+    later = '[sources.a]\nmax_per_host = 3\ndedup.passages = "measure"\n'
+    (tmp_path / "recipe.toml").write_text(RECIPE.replace("[sources.a]\n", later))
 
     home = Home(str(tmp_path / "home"))
     recipe = load_recipe(str(tmp_path / "recipe.toml"))
