@@ -212,6 +212,9 @@ class SourceDedup:
             raise ValueError(f"threshold: {self.threshold} is not in [0.1, 1]")
 
 
+REMOVED_TEXTS = ("trimmed_text", "boilerplate_text")
+"""Keys of `extra` with which a source keeps what it removed from inside a text, or its ends."""
+
 SHARE_FIELDS = ("url", "host", "title", "language", "date", "path")
 """Fields of a document that may decide its share, beside those of `extra`."""
 
@@ -225,7 +228,7 @@ class PiiConfig:
     """Count it: in extra.pii of each document, and in corpus stats and the report."""
     mask: bool = setting(False, affects="ingest", later=True)
     """Write [mail], [phone], [ip], [card] or [account] in its place, before the text is stored
-    anywhere, and count it."""
+    anywhere, and count it; also in titles and in the texts of rejects."""
     kinds: tuple[str, ...] = setting(
         ("mail", "phone", "ip", "card", "account"), affects="ingest", later=True
     )

@@ -123,9 +123,9 @@ _NUMBER = re.compile(r"\[(?:e-?book|e-?text) ?#\s?(\d{1,7})\]", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stripped:
-    """A text and what its header says. `removed`: characters that are gone; `pieces`: the texts that
-    were removed, in order, without the blank lines around them. `markers`: pair, small_print or one,
-    by what was found; None without a header, and then the text is whole."""
+    """A text and what its header says. `removed`: characters that are gone; `pieces`: the texts
+    that were removed, in order, without the blank lines around them. `markers`: pair, small_print
+    or one, by what was found; None without a header, and then the text is whole."""
 
     text: str
     removed: int = 0

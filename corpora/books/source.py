@@ -11,8 +11,8 @@ archive; members of an archive inside an archive, which have no offset of their 
 one by one. `extra` has `format`, `author`, `member` (the name in the archive), `gutenberg` (the
 number), `markers`, `boilerplate` and `boilerplate_text` (how many characters of header, licence
 and credits were removed, and their ends), `identifier`, `missing` (items that an EPUB names and
-does not contain), `charset`, and `trimmed` and `trimmed_text`: how many characters of notices were removed,
-and the first of them. `corpus show --removed-text` prints them.
+does not contain), `charset`, and `trimmed` and `trimmed_text`: how many characters of notices were
+removed, and the first of them. `corpus show --removed-text` prints them.
 """
 
 import datetime

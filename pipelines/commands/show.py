@@ -3,8 +3,8 @@
 import itertools
 from typing import TYPE_CHECKING
 
+from corpora.document import REMOVED_TEXTS
 from pipelines.commands.arguments import HomeFolder
-from pipelines.look.removed_text import KEYS
 from pipelines.look.wanted import Wanted
 from pipelines.wording import print_json, printable, say, several
 from shards.errors import UserError
@@ -34,9 +34,6 @@ WITHOUT_TWIN = {
     "not_sampled": "its draw is not in the share that is kept (keep, keep_shares)",
 }
 """Why documents are removed that no other document replaces."""
-
-LOST_TEXTS = {content for _, content in KEYS.values()}
-"""Keys of `extra` that hold what was removed from a text."""
 
 COMPARED = ("near", "contained", "contains")
 """Kinds whose similarity is a number between 0 and 1 that says something."""
@@ -94,7 +91,7 @@ def print_record(record: "Record", characters: int) -> None:
     for name, value in record.items():
         if name == "extra" and isinstance(value, dict):
             # Long, and shown by --removed-text.
-            value = {key: held for key, held in value.items() if key not in LOST_TEXTS}
+            value = {key: held for key, held in value.items() if key not in REMOVED_TEXTS}
         if name not in hidden and value not in (None, ""):
             print(printable(f"{name}: {value}"))
     if "stage" in record:
