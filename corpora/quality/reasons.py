@@ -142,7 +142,8 @@ DUPLICATES: Final = {
 WITHOUT_TWIN: Final = {
     "too_little_left": "fewer than `passage_left` words are left without its repeated passages",
     "not_emitted": "its source is only compared with: `emit` is false",
-    "not_sampled": "its draw is not below `keep` of its source",
+    "too_many_of_host": "its host has `max_per_host` documents of lower draws",
+    "not_sampled": "its draw is not below `keep` of its source, or its share of `keep_shares`",
 }
 """Reason of a removal that no other document replaces -> what it means."""
 

@@ -16,7 +16,8 @@ import traceback
 from collections.abc import Callable
 from typing import TypeVar
 
-from pipelines.progress.ticks import open_ticks, tell_peak
+from corpora.text import compiling
+from pipelines.progress.ticks import note, open_ticks, tell_peak
 from shards.errors import UserError
 
 A = TypeVar("A")
@@ -51,6 +52,8 @@ def start(parent: int, path: list[str]) -> None:
     global _is_child
     _is_child = True
     _take_signals(parent)
+    # The display shows what a slice does.
+    compiling.tell = note
 
     limit = memory_limit()
     if limit:

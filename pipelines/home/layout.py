@@ -33,6 +33,8 @@ PASSAGES = "passages"
 
 NEAR = "near"
 
+HOSTS = "hosts"
+
 EMIT = "emit"
 """No pass, but a reason: documents of sources that are compared with and not emitted."""
 

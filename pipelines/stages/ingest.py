@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from corpora.document import (
     MAX_DOCUMENT_BYTES,
+    REMOVED_TEXTS,
     Document,
     Findings,
     NotPage,
@@ -60,6 +61,9 @@ ROW_GROUP_BYTES = 16_000_000
 
 ROW_GROUP_REJECTS = 10_000
 
+MASKS_VERSION = 2
+"""Of what is masked of personal data, beside the texts of documents."""
+
 REJECT_TEXT = 500
 """Characters of a reject's text that are kept."""
 
@@ -74,6 +78,9 @@ OTHER_NAMES = "other names"
 
 UNREADABLE = {*survey.DAMAGE, "unknown_format", "not_an_archive", "not_a_dump"}
 """Where a source has no other rejects and no document, none of its files could be read."""
+
+LONGEST_MASKED = 64
+"""Characters at the end of a cut text in which half of an address or number may stand."""
 
 SAID_MARKS = 4
 """The most frequent marks of documents are named after a build, this many of them."""
@@ -94,6 +101,8 @@ def plan(
 
         # The survey decides which records are read, so a new conclusion redoes the source.
         depends: dict[str, Any] = {"stage": VERSION}
+        if options.pii.mask:
+            depends["masks"] = MASKS_VERSION
         if survey_of(options):
             concluded = read_summary(home.summary(CONCLUSION, name, CONCLUSION))
             if concluded is None:
@@ -249,6 +258,8 @@ def _normalised(
 ) -> Outcome:
     """The record with clean text and its language; a document without text, or with too much,
     becomes a reject."""
+    if isinstance(record, Reject):
+        return _without_shown_data(record, options.pii)
     if not isinstance(record, Document):
         return record
 
@@ -259,16 +270,32 @@ def _normalised(
 
     if len(text.encode()) > MAX_DOCUMENT_BYTES:
         refusal = Refusal("too_large", f"over {MAX_DOCUMENT_BYTES} bytes", text[:REJECT_TEXT])
-        return refusal.at(record.path, record.position, record.url)
+        reject = refusal.at(record.path, record.position, record.url)
+        return _without_shown_data(reject, options.pii)
 
     record = dataclasses.replace(record, text=text, language=options.language_of(record.language))
     return _without_personal_data(record, options.pii)
+
+
+def _without_shown_data(reject: Reject, pii: PiiConfig) -> Reject:
+    """The reject with the personal data in its text and detail masked, where masks are asked for:
+    nothing that a home stores of a source holds any."""
+    if not pii.mask:
+        return reject
+    text = personal_data.without(reject.text, pii.kinds)
+    # A text is cut anywhere: half of an address is not found.
+    if len(reject.text) >= REJECT_TEXT:
+        text = text[:-LONGEST_MASKED]
+    detail = personal_data.without(reject.detail, pii.kinds)
+    return dataclasses.replace(reject, text=text, detail=detail)
 
 
 def _without_personal_data(record: Document, pii: PiiConfig) -> Document:
     """The document with its personal data counted and, where asked, masked."""
     if not (pii.count or pii.mask):
         return record
+    if pii.mask:
+        record = _without_data_beside(record, pii)
     found = personal_data.find(record.text, pii.kinds)
     if not found:
         return record
@@ -278,12 +305,26 @@ def _without_personal_data(record: Document, pii: PiiConfig) -> Document:
         examples.setdefault(one.kind, personal_data.example(record.text[one.begin : one.end]))
     counts = dict(sorted(Counter(one.kind for one in found).items()))
     told = {"counts": counts, "examples": examples}
+    if pii.mask:
+        text = personal_data.masked(record.text, found)
+        record = dataclasses.replace(record, text=text)
     return dataclasses.replace(
         record,
-        text=personal_data.masked(record.text, found) if pii.mask else record.text,
         extra={**record.extra, "pii": told},
         marks=(*record.marks, *(f"pii_{kind}" for kind in counts)),
     )
+
+
+def _without_data_beside(record: Document, pii: PiiConfig) -> Document:
+    """The document with the personal data masked in its title and in what was removed from its
+    text, which `extra` keeps."""
+    removed = {
+        key: personal_data.without(str(record.extra[key]), pii.kinds)
+        for key in REMOVED_TEXTS
+        if record.extra.get(key)
+    }
+    title = record.title and personal_data.without(record.title, pii.kinds)
+    return dataclasses.replace(record, title=title, extra={**record.extra, **removed})
 
 
 Row = tuple[Any, ...]

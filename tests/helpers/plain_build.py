@@ -14,7 +14,7 @@ from pipelines.stages.job import Job, Say
 from pipelines.stages.stage import Exchange, Pass, run_task
 from pipelines.stages.table import STAGES
 
-LAST = {"ingest": "ingest", "dedup": "near", "shards": "tokenize"}
+LAST = {"ingest": "ingest", "dedup": "hosts", "shards": "tokenize"}
 """The last stage that `until` asks for."""
 
 
