@@ -57,6 +57,10 @@ REJECTS: Final = {
     "excluded_extension": "a link whose path has an ending that `excluded_extensions` names",
     "error": "the extractor failed on the page",
     "feed": "RSS, Atom or a sitemap served as a page",
+    "forgotten": (
+        "a record on a list of the recipe's `forget` or of `corpus forget`: it is counted, and "
+        "nothing of it is stored"
+    ),
     "garbage": "bytes of a web archive that belong to no record; the detail counts them",
     "holds_question": (
         "a document that contains a whole question, with `exclude_questions`; the detail names the "

@@ -13,12 +13,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from corpora.quality.lists import as_address
 from corpora.quality.rules import asked
 from pipelines.home.cuts import read_passages
 from pipelines.home.decisions import decided, removing_stages
 from pipelines.home.documents import open_parquet
 from pipelines.home.fates import removals
-from pipelines.home.layout import INGEST, Home
+from pipelines.home.forgotten import forgotten_by
+from pipelines.home.layout import FORGOTTEN_LIST, INGEST, Home
 from pipelines.home.summaries import Summary, summaries
 from pipelines.home.test_sets import Held, held_by_row
 from pipelines.look.find import TITLE, Sought, names_in
@@ -238,6 +240,7 @@ def why(home: Home, recipe: Recipe, word: str) -> Answer:
                     places.append((summary, address, row))
 
     if not places:
+        _refuse_forgotten(home, sought)
         raise UserError(
             f"{home.root}: no record is known as {word!r}",
             "give an id (32 hex digits or the first 6 or more), an address, a path, a title, or "
@@ -250,6 +253,15 @@ def why(home: Home, recipe: Recipe, word: str) -> Answer:
         if record.get("twin"):
             _add_twin(home, recipe, record)
     return Answer(records, len(places))
+
+
+def _refuse_forgotten(home: Home, sought: Sought) -> None:
+    """Raise `UserError` for a record that is on the home's list."""
+    if forgotten_by(home).names(sought.id, None, as_address(sought.word)):
+        raise UserError(
+            f"{sought.word}: this home has forgotten it, or never held it",
+            f"{home.file(FORGOTTEN_LIST)} names what is forgotten",
+        )
 
 
 def _outcomes(

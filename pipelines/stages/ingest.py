@@ -9,6 +9,7 @@ import datetime
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from typing import Any
 
 import pyarrow as pa
@@ -28,6 +29,7 @@ from corpora.document import (
     SourceOptions,
     document_id,
 )
+from corpora.quality.forgotten import FORGOTTEN, Forgotten, read_forgotten
 from corpora.sources import load_source, survey_of
 from corpora.text import mojibake
 from corpora.text import pii as personal_data
@@ -75,6 +77,15 @@ LEFT_OUT_NAMES = 2_000
 
 OTHER_NAMES = "other names"
 """Stands for the names that are less frequent than those."""
+
+COUNTED_SCHEMA = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("marks", pa.list_(pa.string()), nullable=False),
+        pa.field("left_out", pa.string(), nullable=False),
+    ]
+)
+"""`left_out` is JSON: name -> how often."""
 
 UNREADABLE = {*survey.DAMAGE, "unknown_format", "not_an_archive", "not_a_dump"}
 """Where a source has no other rejects and no document, none of its files could be read."""
@@ -163,10 +174,45 @@ class Batches:
         self.writer.close()
 
 
+class Counted:
+    """Notes in `work/` what the summary of a slice counts of single documents and nothing else
+    tells: their marks, and what was left out of them. `corpus forget` takes it off again.
+
+    The file is written only where a document has something to note.
+    """
+
+    def __init__(self, home: Home, source: str, slice_name: str) -> None:
+        self.address = counted_address(home, source, slice_name)
+        self.stack = ExitStack()
+        self.rows: Batches | None = None
+
+    def add(self, identity: str, document: Document) -> None:
+        """Note what is counted of a document."""
+        if not (document.marks or document.left_out):
+            return
+        if self.rows is None:
+            output = self.stack.enter_context(files.open_output(self.address, flush=False))
+            self.rows = self.stack.enter_context(Batches(output, COUNTED_SCHEMA))
+        row = (identity, list(document.marks), json.dumps(dict(document.left_out)))
+        self.rows.add(row, 1, ROW_GROUP_REJECTS)
+
+    def __enter__(self) -> "Counted":
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self.stack.__exit__(*error)
+
+
+def counted_address(home: Home, source: str, slice_name: str) -> str:
+    """Where it is noted what is counted of single documents: beside the notes on the inputs."""
+    return home.work(INPUTS, source, f"{slice_name}.parquet")
+
+
 def read(home: Home, recipe: Recipe, task: SourceTask, output: files.Output) -> Result:
     """Read every record of one slice; documents go to `output`, rejects to a file beside it."""
     source = task.source
     options = recipe.sources[source]
+    forgotten = read_forgotten(recipe.forget)
     mend = mojibake.mender() if options.ftfy else None
     counts = Counter[str](records=0, documents=0, bytes=0)
     rejects, not_pages, marks = Counter[str](), Counter[str](), Counter[str]()
@@ -179,6 +225,7 @@ def read(home: Home, recipe: Recipe, task: SourceTask, output: files.Output) -> 
         files.open_output(home.rejects(source, task.name)) as rejects_output,
         Batches(output, DOCUMENT_SCHEMA) as kept,
         Batches(rejects_output, REJECT_SCHEMA) as rejected,
+        Counted(home, source, task.name) as counted,
     ):
         for record in _records(home, source, options, task.slice):
             record = _normalised(record, options, mend)
@@ -193,6 +240,9 @@ def read(home: Home, recipe: Recipe, task: SourceTask, output: files.Output) -> 
 
             if isinstance(record, Document):
                 last = _in_order(source, last, (record.path, record.position))
+            if forgotten and is_forgotten(forgotten, source, record):
+                rejects[FORGOTTEN] += 1
+            elif isinstance(record, Document):
                 size = len(record.text.encode())
                 counts["documents"] += 1
                 counts["bytes"] += size
@@ -201,7 +251,9 @@ def read(home: Home, recipe: Recipe, task: SourceTask, output: files.Output) -> 
                 left_out.update(record.left_out)
                 if len(left_out) > 2 * LEFT_OUT_NAMES:
                     left_out = _most_frequent(left_out)
-                kept.add(_document_row(source, record), size, ROW_GROUP_BYTES)
+                row = _document_row(source, record)
+                kept.add(row, size, ROW_GROUP_BYTES)
+                counted.add(row[0], record)
             elif isinstance(record, Reject):
                 rejects[record.reason] += 1
                 rejected.add(_reject_row(source, record), 1, ROW_GROUP_REJECTS)
@@ -218,6 +270,18 @@ def read(home: Home, recipe: Recipe, task: SourceTask, output: files.Output) -> 
         marks=dict(sorted(marks.items())),
         left_out=dict(sorted(_most_frequent(left_out).items())),
     )
+
+
+def is_forgotten(forgotten: Forgotten, source: str, record: Outcome) -> bool:
+    """Whether the list of a home names a record. One without text by its kind is stored nowhere in
+    any case."""
+    if isinstance(record, NotPage):
+        return False
+    identity = document_id(source, record.path, record.position)
+    digest = record.digest if isinstance(record, Document) else None
+    if forgotten.names(identity, digest, _clean(record.url)):
+        return True
+    return isinstance(record, Document) and forgotten.names_text(record.text)
 
 
 def _most_frequent(left_out: Counter[str]) -> Counter[str]:
