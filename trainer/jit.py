@@ -7,8 +7,9 @@ kernel, so a change of one compiles all of them anew (some ten seconds, once). A
 kernel reads must be defined in a file that holds a kernel.
 
 A cache that cannot be written, is damaged or has no room left is as if there were none: the kernels
-are compiled in each process. Kernels are `nogil`, so that the loader's thread runs beside the
-training step, and never `parallel`, so that their results do not depend on the number of cores.
+are compiled in each process, and a warning names the folder. Kernels are `nogil`, so that the
+loader's thread runs beside the training step, and never `parallel`, so that their results do not
+depend on the number of cores.
 """
 
 # numba's cache is without types:
@@ -16,6 +17,7 @@ training step, and never `parallel`, so that their results do not depend on the 
 
 import functools
 import hashlib
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar, cast
@@ -30,6 +32,8 @@ from numpy.typing import NDArray
 Kernel = TypeVar("Kernel", bound=Callable[..., object])
 
 Int = int | np.int64
+
+COMPILING = "compiling kernels, which takes some ten seconds the first time"
 
 Int64 = NDArray[np.int64]
 
@@ -61,27 +65,43 @@ class KernelCache(FunctionCache):
 
     def load_overload(self, sig: object, target_context: object) -> CompileResult | None:
         """The kernel for these argument types, None where the cache does not hold it."""
+        found = None
         try:
-            return cast(CompileResult | None, super().load_overload(sig, target_context))
-        except (
-            Exception
-        ):  # a damaged file raises whatever its reader does: pickle, LLVM, the system
-            self._start_anew()
-            return None
+            found = cast(CompileResult | None, super().load_overload(sig, target_context))
+        except Exception as error:  # whatever its reader raises: pickle, LLVM, the system
+            self._start_anew(error)
+        if found is None:
+            tell_compiling()
+        return found
 
     def save_overload(self, sig: object, data: CompileResult) -> None:
         """Keep a compiled kernel, where that is possible."""
         try:
             super().save_overload(sig, data)
-        except Exception:  # no room, no rights, or a damaged index that could not be replaced
-            self._start_anew()
+        except Exception as error:  # no room, no rights, or a damaged index
+            self._start_anew(error)
 
-    def _start_anew(self) -> None:
+    def _start_anew(self, error: Exception) -> None:
         """Replace a damaged index by an empty one, so that the next process finds a whole cache."""
+        if not _warned:  # one warning for all kernels, whose files lie in a few folders
+            warning = f"numba's cache in {self.cache_path} cannot be used and is made anew: {error}"
+            print(f"warning: {warning}", file=sys.stderr)
+
+        _warned.add(self.cache_path)
         try:
             self.flush()
         except OSError:
             pass
+
+
+_warned: set[str] = set()
+
+
+@functools.cache
+def tell_compiling() -> None:
+    """Say, once and on a terminal only, why nothing else happens for some seconds."""
+    if sys.stderr.isatty():
+        print(COMPILING, file=sys.stderr, flush=True)
 
 
 @functools.cache

@@ -41,27 +41,28 @@ def main_text(
     """The text of a parsed page, "" when there is none. The tree is used up; `parse_again` makes
     another one of the same `source`."""
 
-    def found(page: HtmlElement, fast: bool) -> str:
-        return fast_trafilatura.extract(
-            page,
-            url=url,
-            fast=fast,
-            precision=settings.precision,
-            accelerated=settings.accelerated,
-        ).strip()
+    def begin(page: HtmlElement) -> fast_trafilatura.Extraction:
+        return fast_trafilatura.Extraction(
+            page, url=url, precision=settings.precision, accelerated=settings.accelerated
+        )
 
+    extraction = begin(tree)
     if settings.extraction == "default":
-        return found(tree, False)
+        return extraction.text(fast=False).strip()
+    text = extraction.text(fast=True).strip()
     if settings.extraction == "fast":
-        return found(tree, True)
+        return text
 
-    text = found(tree, True)
     if len(text) >= ASKED_CHARACTERS or source.count("<") - source.count("</") > MOST_ELEMENTS:
         return text
     if len(text) >= ENOUGH * estimate(source):
         return text
-    again = parse_again()
-    return text if again is None else found(again, False)
+    if not extraction.is_shared:
+        again = parse_again()
+        if again is None:
+            return text
+        extraction = begin(again)
+    return extraction.text(fast=False).strip()
 
 
 def estimate(source: str) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import trainer_runs as runs
 
-from trainer.jit import kernel_sources
+from trainer.jit import COMPILING, kernel_sources, tell_compiling
 
 pytestmark = pytest.mark.builds
 
@@ -64,6 +64,7 @@ def run(package: Path, cache: Path, script: str = SCRIPT, room: bool = True) -> 
     )
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
+    found["said"] = done.stderr
     return found
 
 
@@ -110,13 +111,18 @@ def test_a_damaged_cache_is_replaced(
 
     damaged = run(package, cache)
     assert damaged["hits"] == 0 and damaged["places"] == whole["places"]
-    assert run(package, cache)["hits"] == 1
+    assert damaged["said"].count("warning: numba's cache in ") == 1
+    assert str(cache) in damaged["said"]
+
+    mended = run(package, cache)
+    assert mended["hits"] == 1 and mended["said"] == whole["said"] == ""
 
 
 def test_a_cache_without_room_is_as_if_there_were_none(package: Path, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     full = run(package, cache, room=False)
     assert full["hits"] == 0 and not [path for path in cache.rglob("*") if path.is_file()]
+    assert full["said"].count("warning: ") == 1 and str(cache) in full["said"]
     assert run(package, cache)["places"] == full["places"]
 
 
@@ -128,3 +134,17 @@ def test_works_where_no_cache_folder_can_be_written(package: Path, tmp_path: Pat
     found = run(package, tmp_path / "cache", script)
     assert found["folder"] is None
     assert found["places"] == run(package, tmp_path / "cache")["places"]
+
+
+def test_compiling_is_said_once_and_on_a_terminal_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tell_compiling.cache_clear()
+    tell_compiling()
+    assert capsys.readouterr().err == ""
+
+    tell_compiling.cache_clear()
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    tell_compiling()
+    tell_compiling()
+    assert capsys.readouterr().err == f"{COMPILING}\n"

@@ -31,18 +31,19 @@ def find_words(
     `after[w] == first[w + 1]`.
     """
     words = np.int64(0)
-    starts = True
+    starts = np.int64(1)
 
+    # Whether a token begins a word is as good as random, so that a branch would be guessed wrong
+    # half of the time: `first[words]` is written for every token and counted where a word begins.
     for i in range(length):
-        bits = table[row[i]]
+        bits = np.int64(table[row[i]])
         if bits & SPECIAL:
-            starts = True
+            starts = np.int64(1)
             continue
-        if starts or bits & STARTS or begins[i]:
-            first[words] = i
-            words += 1
+        first[words] = i
+        words += np.int64((starts | bits & STARTS | begins[i]) != 0)
         after[words - 1] = i + 1
-        starts = (bits & ENDS) != 0
+        starts = bits & ENDS
 
     return words
 

@@ -1,7 +1,6 @@
 """`trainer finetune`, `trainer predict` and `trainer ensemble`: from options to work."""
 
 import dataclasses
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +8,8 @@ from typing import TYPE_CHECKING
 from corpora.tasks.catalogue import Task, find_task
 from corpora.tasks.own import own_columns, own_task
 from shards.errors import UserError, in_command
+from trainer.commands.checks import required
+from trainer.commands.printing import print_json
 from trainer.display import tell
 from trainer.flags import parse
 from trainer.options import Ensemble, Finetune, Predict
@@ -26,17 +27,6 @@ PREDICTION_FORMATS = (".json", ".jsonl", ".tsv")
 
 # Tasks that are several, each with a table of the paper.
 GROUPS = ("glue", "squad")
-
-
-def required(name: str, value: object, hint: str) -> None:
-    """Raise `UserError` when an option that a command needs is not given."""
-    if not value:
-        raise UserError(f"{name}: missing", hint)
-
-
-def print_json(content: dict[str, object]) -> None:
-    """Print the one object of `--json`."""
-    print(json.dumps({"schema_version": 1, **content}))
 
 
 # --- finetune
