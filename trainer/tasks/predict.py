@@ -3,8 +3,8 @@
 A file of predictions is an object from ids to labels as the task spells them, to letters of
 options, to numbers, or to answers; with other endings JSON lines or a table. Of SQuAD 2.0 two more
 are written beside it: NAME.answers.json, the best answer of each question whatever its threshold,
-and NAME.no-answer.json, how much more
-likely no answer is, in nats, which `trainer score --na-prob` reads.
+and NAME.no-answer.json, how much more likely no answer is, in nats, which `trainer score --na-prob`
+reads.
 """
 
 import contextlib
