@@ -209,7 +209,7 @@ def bench_build(rounds: int) -> None:
     from pipelines.home.layout import TOKENIZE, Home, open_home
     from pipelines.home.summaries import summaries
     from pipelines.recipe import parse_recipe
-    from pipelines.stages.encoder import read_tokenizer, split_sentences
+    from pipelines.stages.encoder import read_tokenizer
 
     logging.getLogger().setLevel(logging.CRITICAL)  # Beam's warnings are not of our figures
     with tempfile.TemporaryDirectory() as folder:
@@ -237,9 +237,7 @@ def bench_build(rounds: int) -> None:
             sum(summary.counts["bytes"] for summary in summaries(Home(home), TOKENIZE)) / 1e6
         )
         tokenizer = read_tokenizer(files.join(home, "tokenizer", "tokenizer.json"))
-        sentences = list(
-            kept_sentences(home, open_home(home)[1].shards.whitespace, split_sentences)
-        )
+        sentences = list(kept_sentences(home, open_home(home)[1].shards.whitespace))
 
         def encode(threads: str) -> None:
             os.environ["TOKENIZERS_PARALLELISM"] = threads
@@ -280,14 +278,16 @@ def job_of(home: str, num_workers: int) -> "Job":
     return Job(*open_home(home), num_workers, (), quiet)
 
 
-def kept_sentences(home: str, whitespace: str, split: Any) -> Iterator[str]:
+def kept_sentences(home: str, whitespace: str) -> Iterator[str]:
     """Every sentence that the stage encodes."""
     from pipelines.home.layout import open_home
     from pipelines.look.show import show
     from pipelines.look.wanted import Wanted
+    from pipelines.stages.sentences import split_texts
 
     for record in show(*open_home(home), Wanted()):
-        yield from split(record["text"], "en", whitespace)
+        text = pa.array([record["text"]], pa.large_string())
+        yield from split_texts(text, ["en"], whitespace).strings()
 
 
 def quiet(_: str) -> None:

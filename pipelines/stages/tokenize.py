@@ -12,6 +12,7 @@ from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from corpora.text.language_codes import UNKNOWN
 from pipelines.chance import chance
@@ -42,10 +43,10 @@ from pipelines.stages.encoder import (
     encode,
     fastest_encoder,
     read_tokenizer,
-    split_sentences,
     vocab_size,
 )
 from pipelines.stages.job import Job
+from pipelines.stages.sentences import large_strings, split_texts
 from pipelines.stages.shards import WRITE_SHARDS
 from pipelines.stages.stage import Pass, Result, Stage
 from pipelines.wording import several, share
@@ -141,25 +142,22 @@ def tokenize(home: Home, recipe: Recipe, task: Task, output: files.Output) -> Re
             if not table.num_rows:
                 continue
 
-            texts = table.column("text").to_pylist()
+            texts = large_strings(table.column("text"))
             languages = [
                 language if found in (None, UNKNOWN) else found
                 for found in table.column("language").to_pylist()
             ]
             identities = table.column("id").to_pylist()
-            sentences = [
-                split_sentences(text, code, recipe.shards.whitespace)
-                for text, code in zip(texts, languages)
-            ]
-            batch = encode(encoder, identities, sentences, dtype)
+            sentences = split_texts(texts, languages, recipe.shards.whitespace)
+            batch = encode(encoder, pa.array(identities, pa.string()), sentences, dtype)
             # Drawn from the id, so that the split of a document never changes with its neighbours.
             draws = [chance(recipe.seed, "valid", identity) for identity in identities]
             arrays = [*batch.columns, pa.array(np.array(draws, np.uint64))]
             writer.write_batch(pa.record_batch(arrays, schema=schema))
 
             counts["kept"] += len(texts)
-            counts["bytes"] += sum(len(text.encode()) for text in texts)
-            counts["sentences"] += sum(map(len, sentences))
+            counts["bytes"] += pc.sum(pc.binary_length(texts)).as_py()
+            counts["sentences"] += len(sentences.ends) - 1
             tokens = batch.column("tokens").flatten().to_numpy()
             counts["tokens"] += len(tokens)
             if unknown is not None:

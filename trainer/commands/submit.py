@@ -5,6 +5,7 @@ from trainer.commands.printing import print_json
 from trainer.display import tell
 from trainer.flags import parse
 from trainer.options import Submit
+from trainer.wording import several
 
 
 def submit(arguments: list[str]) -> int:
@@ -23,5 +24,5 @@ def submit(arguments: list[str]) -> int:
         print_json(vars(done))
     else:
         rows = sum(done.rows.values())
-        print(f"{done.out}: {len(done.rows)} files, {rows:,} predictions")
+        print(f"{done.out}: {several(len(done.rows), 'file')}, {several(rows, 'prediction')}")
     return 0

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from sentence_twin import as_sentences
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from pipelines.engines import children
@@ -35,7 +36,9 @@ def threads_that_encoded(task: EncodeTask) -> list[str]:
     """Encode enough for every thread that there is; the names of the threads that have used time
     since."""
     fastest_encoder(task.tokenizer)(
-        ["The trophy does not fit in the brown suitcase because it is too big. " * 20] * 5000
+        as_sentences(
+            [["The trophy does not fit in the brown suitcase because it is too big. " * 20] * 5000]
+        )
     )
     folder = Path("/proc/self/task")
     stats = [(folder / thread / "stat").read_text() for thread in os.listdir(folder)]

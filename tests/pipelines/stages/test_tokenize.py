@@ -6,22 +6,29 @@ import tarfile
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from realdata import data_file
+from sentence_twin import as_sentences, split_text
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from corpora.text.normalise import normalise
 from pipelines.recipe import TokenizerConfig
+from pipelines.stages import encoder as encoder_module
 from pipelines.stages.encoder import (
+    Encoded,
+    compared,
     encode,
     fastest_encoder,
+    fastokens_encoder,
+    gigatoken_encoder,
     plain_encoder,
     read_tokenizer,
-    split_sentences,
 )
 from pipelines.stages.given_tokenizer import load_given, with_special_tokens
+from pipelines.stages.sentences import Sentences
 from pipelines.stages.train_tokenizer import train_bpe
 from shards.errors import UserError
 from shards.roles import ROBERTA, is_lossless
@@ -46,43 +53,41 @@ def tokenizer_file(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @given(text=TEXTS, language=st.sampled_from(LANGUAGES))
 def test_sentences_hold_the_whole_text(text: str, language: str) -> None:
-    assert "".join(split_sentences(text, language, "keep")) == text
-    assert "".join(split_sentences(text, language, "space")).split() == text.split()
-    assert "".join("".join(split_sentences(text, language, "strip")).split()) == "".join(
-        text.split()
-    )
-    for sentence in split_sentences(text, language, "strip"):
+    assert "".join(split_text(text, language, "keep")) == text
+    assert "".join(split_text(text, language, "space")).split() == text.split()
+    assert "".join("".join(split_text(text, language, "strip")).split()) == "".join(text.split())
+    for sentence in split_text(text, language, "strip"):
         assert sentence and sentence == " ".join(sentence.split())
 
 
 def test_sentences_are_found_by_paragraph() -> None:
     text = "Dr. Smith went.  He said hi!\nA new line\n\nends here. So?"
-    assert split_sentences(text, "en", "strip") == [
+    assert split_text(text, "en", "strip") == [
         "Dr. Smith went.",
         "He said hi!",
         "A new line",
         "ends here.",
         "So?",
     ]
-    assert split_sentences(text, "en", "keep") == [
+    assert split_text(text, "en", "keep") == [
         "Dr. Smith went.",
         "  He said hi!",
         "\nA new line",
         "\n\nends here.",
         " So?",
     ]
-    assert split_sentences("你好。再见。", "zh-cn", "space") == ["你好。", "再见。"]
-    assert split_sentences("One. Two.\nThree.", "en", "space") == ["One.", " Two.", " Three."]
+    assert split_text("你好。再见。", "zh-cn", "space") == ["你好。", "再见。"]
+    assert split_text("One. Two.\nThree.", "en", "space") == ["One.", " Two.", " Three."]
 
 
 @given(documents=st.lists(TEXTS, max_size=5))
 def test_tokens_come_back_as_text(documents: list[str], tokenizer_file: str) -> None:
     tokenizer = read_tokenizer(tokenizer_file)
-    pieces = [split_sentences(text, "en", "keep") for text in documents]
+    pieces = [split_text(text, "en", "keep") for text in documents]
     batch = encode(
         fastest_encoder(tokenizer_file),
-        [f"{number}" for number in range(len(documents))],
-        pieces,
+        pa.array([f"{number}" for number in range(len(documents))], pa.string()),
+        as_sentences(pieces),
         "uint16",
     )
     assert [tokenizer.decode(ids) for ids in batch.column("tokens").to_pylist()] == documents
@@ -97,13 +102,9 @@ def test_tokens_come_back_as_text(documents: list[str], tokenizer_file: str) -> 
 )
 def test_special_tokens_in_a_page_are_text(text: str, tokenizer_file: str) -> None:
     tokenizer = read_tokenizer(tokenizer_file)
-    ids = (
-        encode(
-            fastest_encoder(tokenizer_file), ["1"], [split_sentences(text, "en", "keep")], "uint16"
-        )
-        .column("tokens")
-        .to_pylist()[0]
-    )
+    sentences = as_sentences([split_text(text, "en", "keep")])
+    batch = encode(fastest_encoder(tokenizer_file), pa.array(["1"]), sentences, "uint16")
+    ids = batch.column("tokens").to_pylist()[0]
     assert tokenizer.decode(ids, skip_special_tokens=False) == text
     assert not set(ids) & {tokenizer.token_to_id(token) for token in SPECIAL}
 
@@ -210,11 +211,14 @@ def test_the_fast_encoder_gives_the_reference_s_ids(
 
 
 def same_ids(sentences: list[str], tokenizer_file: str) -> None:
-    fast, plain = (
-        fastest_encoder(tokenizer_file)(sentences),
-        plain_encoder(read_tokenizer(tokenizer_file))(sentences),
-    )
-    assert np.array_equal(fast[1], plain[1]) and np.array_equal(fast[0], plain[0])
+    given = as_sentences([sentences])
+    ids, ends = plain_encoder(read_tokenizer(tokenizer_file))(given)
+    content = Path(tokenizer_file).read_text("utf-8")
+    encoders = [fastest_encoder(tokenizer_file), fastokens_encoder(content)]
+    for encoder in (*encoders, gigatoken_encoder(content)):
+        assert encoder is not None
+        found = encoder(given)
+        assert np.array_equal(found[1], ends) and np.array_equal(found[0], ids)
 
 
 @pytest.mark.parametrize("last", [0x3000, pytest.param(0x110000, marks=pytest.mark.long)], ids=hex)
@@ -239,26 +243,57 @@ def test_the_fast_encoder_on_real_text(tokenizer_file: str, novels: Path, senten
     assert fastokens is not None
     same_ids([json.loads(line)["text"] for line in bz2.open(sentences)], tokenizer_file)
     same_ids(
-        split_sentences(normalise(sorted(novels.iterdir())[0].read_text("utf-8")), "en", "keep"),
+        split_text(normalise(sorted(novels.iterdir())[0].read_text("utf-8")), "en", "keep"),
         tokenizer_file,
     )
 
 
-def test_an_encoder_that_differs_is_not_used(
+def test_an_encoder_that_differs_is_not_used() -> None:
+    right = as_sentences([["some words", "and more"]])
+    expected = (np.array([7, 8], np.uint32), np.array([0, 1, 2]))
+    calls = []
+
+    def wrong(sentences: Sentences) -> Encoded:
+        calls.append("wrong")
+        return np.array([7, 9], np.uint32), np.array([0, 1, 2])
+
+    encoder = compared(wrong, lambda _: expected, lambda _: expected)
+    for _ in range(3):
+        assert np.array_equal(encoder(right)[0], expected[0])
+    assert calls == ["wrong"]
+
+
+def test_other_versions_of_encoders_are_not_used(
     tokenizer_file: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import fastokens
+    content = Path(tokenizer_file).read_text("utf-8")
+    assert gigatoken_encoder(content) is not None and fastokens_encoder(content) is not None
+    monkeypatch.setattr(encoder_module, "version", lambda _: "99.0")
+    assert gigatoken_encoder(content) is None and fastokens_encoder(content) is None
 
-    class Wrong:
-        def encode_batch_flat(self, sentences: list[str], **_: object) -> tuple[bytes, bytes]:
-            return bytes(4 * len(sentences)), np.arange(
-                len(sentences) + 1, dtype=np.uint64
-            ).tobytes()
 
+def test_gigatoken_reads_byte_level_vocabularies_alone(tokenizer_file: str) -> None:
+    data = json.loads(Path(tokenizer_file).read_text("utf-8"))
+    assert gigatoken_encoder(json.dumps(data)) is not None
+    data["model"]["ignore_merges"] = True
+    assert gigatoken_encoder(json.dumps(data)) is None
+    words = Tokenizer(models.WordLevel({"a": 0, "[UNK]": 1}, unk_token="[UNK]"))
+    assert gigatoken_encoder(words.to_str()) is None
+
+
+def test_gigatoken_s_cache_is_emptied(tokenizer_file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After so much text a new object begins, which gives the same ids."""
+    import gigatoken
+
+    made = []
+    real = gigatoken.Tokenizer.from_json
+    monkeypatch.setattr(encoder_module, "RENEWED_AFTER", 100)
     monkeypatch.setattr(
-        fastokens, "Tokenizer", type("T", (), {"from_json_str": staticmethod(lambda text: Wrong())})
+        gigatoken.Tokenizer, "from_json", lambda content: made.append(1) or real(content)
     )
-    encoder = fastest_encoder(tokenizer_file)
-    expected = plain_encoder(read_tokenizer(tokenizer_file))(["some words", "and more"])
-    for _ in range(2):
-        assert np.array_equal(encoder(["some words", "and more"])[0], expected[0])
+    encoder = gigatoken_encoder(Path(tokenizer_file).read_text("utf-8"))
+    assert encoder is not None
+    given = as_sentences([["The cat sat on the mat. " * 2]])
+    found = [encoder(given)[0].tolist() for _ in range(7)]
+    assert all(ids == found[0] for ids in found)
+    assert len(made) == 4  # 48 bytes each: two sentences for one object

@@ -1,0 +1,815 @@
+"""The numba kernels of sentence splitting: where sentencex would split, for paragraphs whose rules
+are plain, and the sentences as they are encoded.
+
+sentencex looks for an end at each full stop, question or exclamation mark. What it asks there is
+local: the word before, the characters behind, and whether a pair of quotes or brackets is around.
+`find_ends` follows it in one pass over the bytes. It leaves a paragraph to sentencex itself
+wherever anything is uncertain: a character that it does not know, unbalanced or overlapping quotes,
+an initial, a marker such as `5 ft.`, spaced dots. Which words are abbreviations it cannot know
+either: it looks them up in a table that is filled by asking sentencex about each word once
+(`pipelines.stages.sentences`).
+
+The rules are those of sentencex 1.0.32 (its `find_boundary`, `inner_terminator_boundary`,
+`extend_past_orphan_closer` and `detect_list_items`); the tests compare them with the library.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from corpora.text.jit import jit
+
+Bytes = NDArray[np.uint8]
+
+Ends = NDArray[np.int64]
+
+Int = int | np.int64
+
+# Classes of characters. UNKNOWN leaves the paragraph to sentencex.
+UNKNOWN, WORD, OTHER, DOT, EXCLAMATION, STOP, SPACE = range(7)
+
+DOUBLE_QUOTE, APOSTROPHE, OPENER, RIGHT_QUOTE, CLOSER, OPEN_PAREN, CLOSE_PAREN, ELLIPSIS = range(
+    7, 15
+)
+
+# What a word before a full stop does to the end of a sentence.
+BREAKS, KEEPS, KEEPS_BUT_STARTER, UNSURE = range(1, 5)
+
+# What the word behind an abbreviation is.
+STARTER, NO_STARTER = 1, 2
+
+# How a language tells that a sentence goes on behind a full stop.
+ENGLISH, PLAIN, GERMAN, RUSSIAN = range(4)
+
+LONGEST_WORD = 40
+
+MOST_SPACES = 8
+"""sentencex looks 30 bytes ahead; within this many spaces a word is always seen."""
+
+LOOK_AHEAD = 24
+
+
+@jit
+def decode(values: Bytes, at: Int, end: Int) -> tuple[Int, Int]:
+    """(code point, bytes) of the character at a place in UTF-8; 0 beyond the basic plane."""
+    first = np.int64(values[at])
+    if first < 0x80:
+        return first, np.int64(1)
+    if first < 0xE0 and at + 1 < end:
+        return ((first & 0x1F) << 6) | np.int64(values[at + 1] & 0x3F), np.int64(2)
+    if first < 0xF0 and at + 2 < end:
+        high = ((first & 0x0F) << 12) | (np.int64(values[at + 1] & 0x3F) << 6)
+        return high | np.int64(values[at + 2] & 0x3F), np.int64(3)
+    return np.int64(0), np.int64(4)
+
+
+@jit
+def word_hash(values: Bytes, begin: Int, end: Int) -> np.uint64:
+    """FNV-1a of a word."""
+    found = np.uint64(0xCBF29CE484222325)
+    for at in range(begin, end):
+        found = (found ^ np.uint64(values[at])) * np.uint64(0x100000001B3)
+    return found ^ (found >> np.uint64(29))
+
+
+@jit
+def look_up(
+    values: Bytes,
+    begin: Int,
+    end: Int,
+    slots: NDArray[np.int32],
+    pool: Bytes,
+    pool_ends: Ends,
+    states: NDArray[np.int8],
+) -> Int:
+    """The state of a word in a table, 0 where it is not there. The words are compared whole."""
+    mask = np.uint64(len(slots) - 1)
+    slot = word_hash(values, begin, end) & mask
+    while slots[slot] >= 0:
+        number = slots[slot]
+        start = pool_ends[number]
+        if pool_ends[number + 1] - start == end - begin:
+            is_same = True
+            for place in range(end - begin):
+                if pool[start + place] != values[begin + place]:
+                    is_same = False
+                    break
+            if is_same:
+                return np.int64(states[number])
+        slot = (slot + np.uint64(1)) & mask
+    return np.int64(0)
+
+
+@jit
+def fill_slots(slots: NDArray[np.int32], pool: Bytes, pool_ends: Ends) -> None:
+    """Enter all words of a table into its slots, whose number is a power of two."""
+    mask = np.uint64(len(slots) - 1)
+    for number in range(len(pool_ends) - 1):
+        slot = word_hash(pool, pool_ends[number], pool_ends[number + 1]) & mask
+        while slots[slot] >= 0:
+            slot = (slot + np.uint64(1)) & mask
+        slots[slot] = number
+
+
+@jit
+def is_low(byte: Int) -> bool:
+    """Whether a byte is a lower-case letter or digit of ASCII."""
+    return 0x61 <= byte <= 0x7A or 0x30 <= byte <= 0x39
+
+
+@jit
+def low_ahead(values: Bytes, begin: Int, end: Int, classes: Bytes) -> Int:
+    """Whether the first letter or digit behind any other characters is a lower-case letter or digit
+    of ASCII: 1 or 0; -1 where it is too far away to be sure."""
+    at = np.int64(begin)
+    while at < end:
+        if at - begin > LOOK_AHEAD:
+            return np.int64(-1)
+        point, size = decode(values, at, end)
+        kind = classes[point]
+        if kind == UNKNOWN:
+            return np.int64(-1)
+        if kind == WORD:
+            return np.int64(1) if is_low(values[at]) else np.int64(0)
+        at += size
+    return np.int64(0)
+
+
+@jit
+def comma_ahead(values: Bytes, begin: Int, end: Int) -> bool:
+    """Whether a comma follows, behind spaces and at most one straight quote."""
+    at = np.int64(begin)
+    while at < end and values[at] == 0x20:
+        at += 1
+    if at < end and values[at] == 0x22:
+        at += 1
+        while at < end and values[at] == 0x20:
+            at += 1
+    return at < end and values[at] == 0x2C
+
+
+@jit
+def maybe_month(values: Bytes, at: Int, end: Int) -> bool:
+    """Whether the three bytes at a place begin the name of a German month."""
+    if at + 3 > end:
+        return False
+    one, two, three = values[at], values[at + 1], values[at + 2]
+    if one == 0x4A:  # J
+        return (two == 0x61 and three == 0x6E) or (two == 0x75 and (three == 0x6E or three == 0x6C))
+    if one == 0x46:  # F
+        return two == 0x65 and three == 0x62
+    if one == 0x4D:  # M
+        return (two == 0xC3 and three == 0xA4) or (two == 0x61 and three == 0x69)
+    if one == 0x41:  # A
+        return (two == 0x70 and three == 0x72) or (two == 0x75 and three == 0x67)
+    if one == 0x53:  # S
+        return two == 0x65 and three == 0x70
+    if one == 0x4F:  # O
+        return two == 0x6B and three == 0x74
+    if one == 0x4E:  # N
+        return two == 0x6F and three == 0x76
+    return one == 0x44 and two == 0x65 and three == 0x7A  # D
+
+
+@jit
+def goes_on(values: Bytes, stop: Int, after: Int, end: Int, language: Int, classes: Bytes) -> Int:
+    """Whether a sentence goes on behind `stop`, by what follows alone: 1 or 0, -1 where it is not
+    sure. `after` is the first byte that is no space."""
+    if language == RUSSIAN:
+        point, _ = decode(values, stop, end)
+        return np.int64(1) if is_low(values[stop]) or 0x430 <= point <= 0x44F else np.int64(0)
+    if language == GERMAN:
+        ahead = low_ahead(values, stop, end, classes)
+        if ahead != 0:
+            return ahead
+        return np.int64(-1) if maybe_month(values, after, end) else np.int64(0)
+    if is_low(values[stop]):
+        return np.int64(1)
+    return np.int64(1) if comma_ahead(values, stop, end) else np.int64(0)
+
+
+@jit
+def resumes(values: Bytes, closed: Int, after: Int, end: Int, language: Int, classes: Bytes) -> Int:
+    """As `goes_on`, behind the quote that closes at `closed`."""
+    ahead = low_ahead(values, closed, end, classes)
+    if ahead != 0:
+        return ahead
+    return goes_on(values, after, after, end, language, classes)
+
+
+@jit
+def is_list_marker(values: Bytes, begin: Int, end: Int) -> bool:
+    """Whether what stands before a closing bracket may be the mark of a list: a short number, one
+    letter, a roman numeral."""
+    if end > begin and values[end - 1] == 0x2E:
+        end -= 1
+    if end - begin <= 2:
+        return True
+    are_digits = True
+    are_roman = True
+    for at in range(begin, end):
+        byte = values[at]
+        if not 0x30 <= byte <= 0x39:
+            are_digits = False
+        low = byte | 0x20
+        # c d i l m v x
+        if not (
+            low == 0x63
+            or low == 0x64
+            or low == 0x69
+            or low == 0x6C
+            or low == 0x6D
+            or low == 0x76
+            or low == 0x78
+        ):
+            are_roman = False
+    return are_digits or are_roman
+
+
+@jit
+def last_word(values: Bytes, begin: Int, stop: Int) -> tuple[Int, Int, Int]:
+    """(first byte, 0 where it can be looked up or else its state, its end) of the word before a
+    full stop at `stop`."""
+    at = np.int64(stop)
+    is_marked = False
+    has_digit = False
+    while at > begin:
+        byte = values[at - 1]
+        if byte == 0x20:
+            break
+        if byte == 0x2E or byte == 0x2F or stop - at >= LONGEST_WORD:
+            return at, np.int64(UNSURE), np.int64(stop)
+        if byte == 0x22 or byte == 0x28 or byte == 0x29 or byte == 0xC2 or 0xE2 <= byte <= 0xE3:
+            is_marked = True
+        if 0x30 <= byte <= 0x39:
+            has_digit = True
+        at -= 1
+
+    # No word before a full stop; a word of quotes is in no table.
+    if at == stop:
+        return at, np.int64(UNSURE), np.int64(stop)
+    if is_marked:
+        return at, np.int64(UNSURE if has_digit else BREAKS), np.int64(stop)
+
+    # A marker may be of two words, such as `p. m.` and `5 in.`
+    before = at
+    while before > begin and values[before - 1] == 0x20:
+        before -= 1
+    if before > begin:
+        byte = values[before - 1]
+        if byte == 0x2E or 0x30 <= byte <= 0x39:
+            return at, np.int64(UNSURE), np.int64(stop)
+    return at, np.int64(0), np.int64(stop)
+
+
+@jit
+def ends_in_exclamation(values: Bytes, begin: Int, stop: Int) -> bool:
+    """Whether the word before a mark may be one of those that sencentex knows to have one, `Yahoo!`
+    and `Yum!`."""
+    if stop - begin < 3:
+        return False
+    one, two, three = values[stop - 3], values[stop - 2], values[stop - 1]
+    return (one == 0x68 and two == 0x6F and three == 0x6F) or (
+        one == 0x59 and two == 0x75 and three == 0x6D
+    )
+
+
+@jit
+def closer_of(point: Int) -> Int:
+    """The quote that closes one."""
+    if point == 0x22:
+        return np.int64(0x22)
+    if point == 0xAB:
+        return np.int64(0xBB)
+    if point == 0xBB:
+        return np.int64(0xAB)
+    if point == 0x2018:
+        return np.int64(0x2019)
+    if point == 0x201C:
+        return np.int64(0x201D)
+    if point == 0x201E:
+        return np.int64(0x201C)
+    if point == 0x2039:
+        return np.int64(0x203A)
+    if point == 0x300A:
+        return np.int64(0x300B)
+    return np.int64(0x300D)  # of U+300C
+
+
+@jit
+def closes_too(point: Int) -> bool:
+    """Whether a quote that opens one pair closes another."""
+    return point == 0x22 or point == 0xAB or point == 0xBB or point == 0x201C
+
+
+@jit
+def is_plain(kind: Int) -> bool:
+    """Whether a character means nothing but itself."""
+    return kind == WORD or kind == SPACE or kind == OTHER
+
+
+@jit
+def is_closed(values: Bytes, begin: Int, end: Int, closer: Int) -> bool:
+    """Whether a closing quote follows."""
+    at = np.int64(begin)
+    if closer < 0x80:
+        while at < end:
+            if values[at] == closer:
+                return True
+            at += 1
+        return False
+    while at < end:
+        if values[at] < 0x80:
+            at += 1
+            continue
+        point, size = decode(values, at, end)
+        if point == closer:
+            return True
+        at += size
+    return False
+
+
+@jit
+def find_ends(
+    values: Bytes,
+    begin: Int,
+    end: Int,
+    language: Int,
+    classes: Bytes,
+    slots: NDArray[np.int32],
+    pool: Bytes,
+    pool_ends: Ends,
+    states: NDArray[np.int8],
+    starter_slots: NDArray[np.int32],
+    starter_pool: Bytes,
+    starter_ends: Ends,
+    starters: NDArray[np.int8],
+    ends: Ends,
+    first: Int,
+    asked: Ends,
+    num_asked: Int,
+) -> tuple[Int, Int]:
+    """Where sentencex splits one paragraph, `values[begin:end]`.
+
+    Writes the end of each piece but the last to `ends[first:]`. Returns their number, or -1 where
+    sentencex must be asked, and the number of words in `asked`, which holds (begin, end, kind) of
+    words that are in no table: kind 0 stands before a full stop, 1 behind an abbreviation.
+    """
+    count = np.int64(0)
+    last_end = begin
+    quote = np.int64(0)  # the closer that is waited for
+    quote_start = np.int64(-1)
+    paren_start = np.int64(-1)
+    paren_close = np.int64(0)
+    inner = np.int64(-1)  # where a sentence ends right before its quote does
+    straight = np.int64(0)
+    is_sure = True
+    previous = np.int64(SPACE)
+    at = np.int64(begin)
+
+    while at < end:
+        # Nearly all bytes are of these.
+        run = at
+        while at < end and values[at] < 0x80 and is_plain(np.int64(classes[values[at]])):
+            at += 1
+        if at > run:
+            previous = np.int64(classes[values[at - 1]])
+            if at == end:
+                break
+
+        point, size = decode(values, at, end)
+        kind = np.int64(classes[point])
+
+        if is_plain(kind):
+            previous = kind
+            at += size
+            continue
+
+        if kind == UNKNOWN:
+            return np.int64(-1), num_asked
+
+        if kind == APOSTROPHE:
+            # Behind a letter it opens no quote.
+            if previous != WORD:
+                return np.int64(-1), num_asked
+            previous = np.int64(OTHER)
+            at += size
+            continue
+
+        if kind == ELLIPSIS:
+            ahead = at + size
+            while ahead < end and values[ahead] == 0x20:
+                ahead += 1
+            if ahead < end:
+                next_point, _ = decode(values, ahead, end)
+                next_kind = classes[next_point]
+                if next_kind == ELLIPSIS or DOT <= next_kind <= STOP:
+                    return np.int64(-1), num_asked
+            previous = np.int64(OTHER)
+            at += size
+            continue
+
+        if kind == OPEN_PAREN:
+            if paren_start >= 0:
+                return np.int64(-1), num_asked
+            paren_start = at
+            paren_close = np.int64(0x29 if point == 0x28 else 0xFF09)
+            previous = np.int64(OTHER)
+            at += size
+            continue
+
+        if kind == CLOSE_PAREN:
+            if paren_start < 0 or point != paren_close:
+                return np.int64(-1), num_asked
+            if quote != 0 and quote_start > paren_start:
+                return np.int64(-1), num_asked
+            if point == 0x29:
+                word = at
+                while word > paren_start + 1 and values[word - 1] != 0x20:
+                    word -= 1
+                if is_list_marker(values, word, at) or is_list_marker(values, paren_start + 1, at):
+                    return np.int64(-1), num_asked
+            paren_start = np.int64(-1)
+            previous = np.int64(OTHER)
+            at += size
+            continue
+
+        if kind == DOUBLE_QUOTE or kind == OPENER or kind == RIGHT_QUOTE or kind == CLOSER:
+            previous = np.int64(OTHER)
+            if quote == 0:
+                if kind == CLOSER:
+                    return np.int64(-1), num_asked
+                if kind != RIGHT_QUOTE:
+                    if is_closed(values, at + size, end, closer_of(point)):
+                        quote = closer_of(point)
+                        quote_start = at
+                        inner = np.int64(-1)
+                    elif at > begin and (at + size < end or straight > 0):
+                        return np.int64(-1), num_asked
+                    # A lone quote at either end of a paragraph moves no end.
+                straight += point == 0x22
+                at += size
+                continue
+
+            if point != quote:
+                # Straight quotes are counted wherever they are.
+                if kind == DOUBLE_QUOTE:
+                    return np.int64(-1), num_asked
+                at += size
+                continue
+
+            if paren_start > quote_start:
+                return np.int64(-1), num_asked
+            quote = np.int64(0)
+            closed = at + size
+            if inner == at and paren_start < 0:
+                after = closed
+                while after < end and values[after] == 0x20:
+                    after += 1
+                if after < end:
+                    if after - closed > MOST_SPACES:
+                        return np.int64(-1), num_asked
+                    next_point, _ = decode(values, after, end)
+                    if DOT <= classes[next_point] <= STOP:
+                        return np.int64(-1), num_asked
+                    is_on = resumes(values, closed, after, end, language, classes)
+                    if is_on < 0:
+                        return np.int64(-1), num_asked
+                    if is_on == 0 and after > last_end:
+                        ends[first + count] = after
+                        count += 1
+                        last_end = after
+            at = closed
+            continue
+
+        # A run of marks.
+        stop = at
+        marks = np.int64(0)
+        while stop < end:
+            mark, mark_size = decode(values, stop, end)
+            if not DOT <= classes[mark] <= STOP:
+                break
+            marks += 1
+            stop += mark_size
+
+        after = stop
+        while after < end and values[after] == 0x20:
+            after += 1
+        previous_byte = values[at - 1] if at > begin else 0x20
+        if previous_byte == 0x20 or after - stop > MOST_SPACES:
+            if after < end:
+                return np.int64(-1), num_asked
+        if after == end:
+            # The paragraph ends here anyway.
+            at = end
+            continue
+
+        next_point, next_size = decode(values, after, end)
+        next_kind = np.int64(classes[next_point])
+        if next_kind == ELLIPSIS or DOT <= next_kind <= STOP:
+            return np.int64(-1), num_asked
+        # A closer that has no opener moves the end.
+        if quote == 0 and (
+            next_kind == APOSTROPHE or next_kind == RIGHT_QUOTE or next_kind == CLOSER
+        ):
+            return np.int64(-1), num_asked
+        if next_kind == UNKNOWN or next_kind == APOSTROPHE:
+            return np.int64(-1), num_asked
+
+        previous = np.int64(OTHER)
+        ends_here = True
+        if marks > 1:
+            if is_low(values[after]):
+                ends_here = False
+            elif language == ENGLISH and after > stop and values[after] == 0x49:
+                # `... I` goes on.
+                behind = np.int64(SPACE)
+                if after + 1 < end:
+                    behind_point, _ = decode(values, after + 1, end)
+                    behind = np.int64(classes[behind_point])
+                if behind == SPACE or behind == APOSTROPHE or behind == RIGHT_QUOTE:
+                    ends_here = False
+        else:
+            is_on = goes_on(values, stop, after, end, language, classes)
+            if is_on < 0:
+                return np.int64(-1), num_asked
+            if is_on == 1:
+                ends_here = False
+            elif kind == DOT:
+                if 0x30 <= previous_byte <= 0x39 and after == stop and next_kind == WORD:
+                    return np.int64(-1), num_asked
+                word, state, _ = last_word(values, begin, at)
+                if state == 0:
+                    state = look_up(values, word, at, slots, pool, pool_ends, states)
+                    if state == 0:
+                        if num_asked < len(asked) // 3:
+                            asked[3 * num_asked] = word
+                            asked[3 * num_asked + 1] = at
+                            asked[3 * num_asked + 2] = 0
+                            num_asked += 1
+                        is_sure = False
+                        state = np.int64(BREAKS)
+                if state == UNSURE:
+                    return np.int64(-1), num_asked
+                if state != BREAKS:
+                    ends_here = False
+                    if 0x30 <= values[after] <= 0x39:
+                        return np.int64(-1), num_asked
+                if state == KEEPS_BUT_STARTER and next_kind != DOUBLE_QUOTE:
+                    token = after
+                    while token < end:
+                        token_point, token_size = decode(values, token, end)
+                        token_kind = classes[token_point]
+                        if token_kind == SPACE or token_point == 0x2C:
+                            break
+                        if DOT <= token_kind <= STOP:
+                            break
+                        if token_kind != WORD or token_size > 1:
+                            return np.int64(-1), num_asked
+                        token += token_size
+                    if token - after > 16:
+                        return np.int64(-1), num_asked
+                    if token > after:
+                        found = look_up(
+                            values,
+                            after,
+                            token,
+                            starter_slots,
+                            starter_pool,
+                            starter_ends,
+                            starters,
+                        )
+                        if found == 0:
+                            if num_asked < len(asked) // 3:
+                                asked[3 * num_asked] = after
+                                asked[3 * num_asked + 1] = token
+                                asked[3 * num_asked + 2] = 1
+                                num_asked += 1
+                            is_sure = False
+                        if found == STARTER:
+                            ends_here = True
+
+        if ends_here and ends_in_exclamation(values, begin, at):
+            return np.int64(-1), num_asked
+
+        if ends_here and paren_start < 0:
+            if quote != 0:
+                if next_point == quote:
+                    inner = after
+            elif after > last_end and not (after + next_size == end and closes_too(next_point)):
+                # A lone quote at the end belongs to the sentence before it.
+                ends[first + count] = after
+                count += 1
+                last_end = after
+        at = stop
+
+    if quote != 0 or paren_start >= 0 or not is_sure:
+        return np.int64(-1), num_asked
+    return count, num_asked
+
+
+@jit
+def split_all(
+    values: Bytes,
+    texts: Ends,
+    language: Int,
+    classes: Bytes,
+    slots: NDArray[np.int32],
+    pool: Bytes,
+    pool_ends: Ends,
+    states: NDArray[np.int8],
+    starter_slots: NDArray[np.int32],
+    starter_pool: Bytes,
+    starter_ends: Ends,
+    starters: NDArray[np.int8],
+    paragraphs: Ends,
+    counts: Ends,
+    ends: Ends,
+    asked: Ends,
+) -> tuple[Int, Int, Int]:
+    """`find_ends` for all paragraphs of D texts, (D + 1,) offsets into `values`.
+
+    Writes to `paragraphs` their ends (a line end belongs to none), to `counts` the number of ends
+    in each, -1 for those that sentencex must be asked about, and to `ends` these one after another.
+    With a negative language sentencex is asked about all. Returns how many paragraphs, ends and
+    words to ask about there are.
+    """
+    paragraph = np.int64(0)
+    total = np.int64(0)
+    num_asked = np.int64(0)
+    for text in range(len(texts) - 1):
+        begin = texts[text]
+        last = texts[text + 1]
+        while begin <= last:
+            end = begin
+            while end < last and values[end] != 0x0A:
+                end += 1
+            found = np.int64(-1)
+            if end == begin:
+                found = np.int64(0)
+            elif language >= 0:
+                found, num_asked = find_ends(
+                    values,
+                    begin,
+                    end,
+                    language,
+                    classes,
+                    slots,
+                    pool,
+                    pool_ends,
+                    states,
+                    starter_slots,
+                    starter_pool,
+                    starter_ends,
+                    starters,
+                    ends,
+                    total,
+                    asked,
+                    num_asked,
+                )
+            paragraphs[paragraph] = end
+            counts[paragraph] = found
+            paragraph += 1
+            if found > 0:
+                total += found
+            begin = end + 1
+    return paragraph, total, num_asked
+
+
+@jit
+def space_at(values: Bytes, at: Int, end: Int) -> Int:
+    """The bytes of the white space at a place, as Python's `str.split` knows it; 0 for none."""
+    byte = values[at]
+    if byte < 0x80:
+        is_space = byte == 0x20 or 0x09 <= byte <= 0x0D or 0x1C <= byte <= 0x1F
+        return np.int64(1) if is_space else np.int64(0)
+    if byte == 0xC2 and at + 1 < end:
+        two = values[at + 1]
+        return np.int64(2) if two == 0x85 or two == 0xA0 else np.int64(0)
+    if 0xE1 <= byte <= 0xE3 and at + 2 < end:
+        two = values[at + 1]
+        three = values[at + 2]
+        if byte == 0xE1:
+            return np.int64(3) if two == 0x9A and three == 0x80 else np.int64(0)
+        if byte == 0xE3:
+            return np.int64(3) if two == 0x80 and three == 0x80 else np.int64(0)
+        if two == 0x80:
+            is_space = three <= 0x8A or three == 0xA8 or three == 0xA9 or three == 0xAF
+            return np.int64(3) if is_space else np.int64(0)
+        return np.int64(3) if two == 0x81 and three == 0x9F else np.int64(0)
+    return np.int64(0)
+
+
+SPACED, STRIPPED, KEPT = range(3)
+
+
+@jit
+def write_sentences(
+    values: Bytes,
+    texts: Ends,
+    mode: Int,
+    paragraphs: Ends,
+    counts: Ends,
+    ends: Ends,
+    answer_counts: Ends,
+    answers: Ends,
+    out: Bytes,
+    out_ends: Ends,
+    firsts: Ends,
+) -> tuple[Int, Int]:
+    """The sentences of D texts as they are encoded, from the ends of their pieces.
+
+    `counts` and `ends` are those of `split_all`; the lengths in bytes of the pieces of those
+    paragraphs that it left open are `answers`, `answer_counts` of them in each. Writes the
+    sentences' bytes to `out`, the end of each to `out_ends`, and to `firsts` (D + 1,) the number of
+    sentences before each text. Returns the number of bytes and of sentences.
+    """
+    size = np.int64(0)
+    sentences = np.int64(0)
+    paragraph = np.int64(0)
+    end_at = np.int64(0)
+    answer = np.int64(0)
+    answer_at = np.int64(0)
+
+    for text in range(len(texts) - 1):
+        firsts[text] = sentences
+        begin = texts[text]
+        last = texts[text + 1]
+        kept_to = begin  # with KEPT: what is written already
+        bare_end = begin  # where the sentence before ends
+        is_first = True
+        while begin <= last:
+            end = paragraphs[paragraph]
+            count = counts[paragraph]
+            is_open = count < 0
+            pieces = answer_counts[answer] if is_open else count + 1
+            if end == begin:
+                pieces = np.int64(0)
+            piece_begin = begin
+            for piece in range(pieces):
+                if is_open:
+                    piece_end = piece_begin + answers[answer_at]
+                    answer_at += 1
+                elif piece < count:
+                    piece_end = ends[end_at]
+                    end_at += 1
+                else:
+                    piece_end = end
+
+                at = piece_begin
+                while at < piece_end:
+                    space = space_at(values, at, piece_end)
+                    if space == 0:
+                        break
+                    at += space
+                if at < piece_end:
+                    if mode == KEPT:
+                        if not is_first:
+                            while kept_to < bare_end:
+                                out[size] = values[kept_to]
+                                size += 1
+                                kept_to += 1
+                            out_ends[sentences] = size
+                            sentences += 1
+                    elif mode == SPACED and not is_first and at > bare_end:
+                        out[size] = 0x20
+                        size += 1
+                    is_first = False
+
+                    gap = False
+                    while at < piece_end:
+                        byte = values[at]
+                        if 0x21 <= byte < 0x80 or byte >= 0xE4:
+                            space = np.int64(0)
+                        else:
+                            space = space_at(values, at, piece_end)
+                        if space > 0:
+                            gap = True
+                            at += space
+                            continue
+                        if mode != KEPT:
+                            if gap:
+                                out[size] = 0x20
+                                size += 1
+                            out[size] = values[at]
+                            size += 1
+                        gap = False
+                        at += 1
+                        bare_end = at
+                    if mode != KEPT:
+                        out_ends[sentences] = size
+                        sentences += 1
+                piece_begin = piece_end
+            if is_open:
+                answer += 1
+            paragraph += 1
+            begin = end + 1
+
+        if mode == KEPT and not is_first:
+            while kept_to < last:
+                out[size] = values[kept_to]
+                size += 1
+                kept_to += 1
+            out_ends[sentences] = size
+            sentences += 1
+    firsts[len(texts) - 1] = sentences
+    return size, sentences
