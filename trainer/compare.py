@@ -134,7 +134,7 @@ def refuse_other(plan: Comparison, name: str, recipe: Recipe) -> None:
     """Raise `UserError` when the runs of a recipe there are of other settings or shards: they would
     be taken for finished ones."""
     path = plan.out / f"{name}.toml"
-    if path.exists() and path.read_text() != dump_toml(recipe):
+    if path.exists() and path.read_text("utf-8") != dump_toml(recipe):
         raise UserError(
             f"{path}: the runs there have other settings or shards than these", "name another --out"
         )
