@@ -303,8 +303,20 @@ def _source_options(
         common = {field.name for field in dataclasses.fields(SourceOptions)}
         known = {key: value for key, value in table.items() if key in common}
         return from_dict(SourceOptions, known, f"sources.{name}")
-    options = from_dict(load_source(kind).options, table, f"sources.{name}")
+    kind_options = load_source(kind).options
+    options = from_dict(kind_options, _with_extraction(table, kind_options), f"sources.{name}")
     return with_absolute_paths(options, folder)
+
+
+def _with_extraction(table: dict[str, object], options: type[SourceOptions]) -> dict[str, object]:
+    """The table of a source with `extraction` in place of `fast`, its name and its two values in
+    recipes and homes of earlier versions."""
+    fast = table.get("fast")
+    names = {field.name for field in dataclasses.fields(options)}
+    if not isinstance(fast, bool) or "extraction" not in names or "extraction" in table:
+        return table
+    rest = {key: value for key, value in table.items() if key != "fast"}
+    return {**rest, "extraction": "fast" if fast else "default"}
 
 
 def with_absolute_paths(options: SourceOptions, folder: str) -> SourceOptions:
