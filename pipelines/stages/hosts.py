@@ -97,7 +97,7 @@ def blocks(task: Task) -> Iterator[tuple[int, bytes]]:
 def _with_hosts(home: Home, recipe: Recipe, task: Task) -> Records:
     """`RECORD`s of the documents of a slice that the stages before keep and that have a host."""
     kept = kept_rows(home, recipe, task.ingested, before=HOSTS)
-    parts = [np.zeros(0, RECORD)]
+    parts: list[Records] = [np.zeros(0, RECORD)]
     for first, table in row_groups(home, task.ingested, ("id", "url")):
         ids, urls = table.column("id").to_pylist(), table.column("url").to_pylist()
         rows = []
@@ -128,12 +128,13 @@ def _lowest(records: Records, most: int | NDArray[np.int64]) -> Records:
     is_first = np.ones(len(records), np.bool_)
     is_first[1:] = records["host"][1:] != records["host"][:-1]
     begins = np.maximum.accumulate(np.where(is_first, numbers, 0))
-    return records[numbers - begins < limit]
+    lowest: Records = records[numbers - begins < limit]
+    return lowest
 
 
 def decide(packed: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
     """(slice, rows as u4) of the documents that stay, from all blocks of one partition."""
-    parts = [np.zeros(0, RECORD)]
+    parts: list[Records] = [np.zeros(0, RECORD)]
     limits = [np.zeros(0, np.int64)]
     for block in packed:
         parts.append(np.frombuffer(block, RECORD, offset=8))

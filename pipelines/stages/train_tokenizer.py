@@ -42,7 +42,6 @@ from pipelines.stages.accounts import total
 from pipelines.stages.bpe import train_from_counts
 from pipelines.stages.given_tokenizer import given_digest, load_vocabulary, special
 from pipelines.stages.job import Job
-from pipelines.stages.sentences import large_strings
 from pipelines.stages.stage import Pass, Result, Stage, Work, run_task
 from pipelines.stages.word_counts import ENDLESS_WORD, ROWS, WordCounts
 from pipelines.stages.word_counts import SCHEMA as WORD_SCHEMA
@@ -54,7 +53,7 @@ from shards.storage import files
 
 SAMPLE = "sample"
 
-VERSION = 2
+VERSION = 3
 
 WORDPIECE_VERSION = 1
 
@@ -126,6 +125,7 @@ def plan(home: Home, recipe: Recipe) -> list[SampleTask]:
             threshold=threshold,
             documents=summary.output,
             attributes=digests,
+            whitespace=recipe.shards.whitespace,
             **_of_counts(recipe.tokenizer),
         )
         task = SampleTask(
@@ -162,7 +162,7 @@ def sample(home: Home, recipe: Recipe, task: SampleTask, output: files.Output) -
 
             for row, (identity, text) in enumerate(zip(identities, table.column("text")), first):
                 if kept[row] and chance(recipe.seed, "tokenizer", identity) < task.threshold:
-                    texts.append(text.as_py())
+                    texts.append(as_encoded(text.as_py(), recipe.shards.whitespace))
                     size += len(texts[-1].encode())
 
             documents += len(texts)
@@ -184,7 +184,9 @@ def count_slice(home: Home, recipe: Recipe, task: SampleTask, output: files.Outp
     for first, group in text_groups(home, recipe, task.ingested, ("text",)):
         rows = first + group.num_rows
         tick(rows, task.size * rows // max(all_documents, 1))
-        texts = large_strings(group.column("text").filter(pa.array(kept[first:rows])))
+        own = group.column("text").filter(pa.array(kept[first:rows])).to_pylist()
+        encoded = [as_encoded(text, recipe.shards.whitespace) for text in own]
+        texts = pa.array(encoded, pa.large_string())
         words.add_texts(texts)
         documents += len(texts)
         size += pc.sum(pc.binary_length(texts)).as_py() or 0
@@ -193,6 +195,20 @@ def count_slice(home: Home, recipe: Recipe, task: SampleTask, output: files.Outp
         for batch in words.batches():
             writer.write_batch(batch)
     return Result(counts={"documents": documents, "bytes": size, "endless": words.left_out})
+
+
+def as_encoded(text: str, whitespace: str) -> str:
+    """A text as its sentences are encoded; no merge crosses a line end.
+
+    With `space` the sentences one after the other are the text with each run of white space as one
+    space, so they need not be found. With `strip` a line begins a sentence, which has no space
+    before it; other sentences, which have none either, are not told apart.
+    """
+    if whitespace == "keep":
+        return text
+    if whitespace == "strip":
+        return "\n".join(" ".join(line.split()) for line in text.split("\n"))
+    return " ".join(text.split())
 
 
 # --- what needs all samples: the vocabulary
@@ -286,7 +302,9 @@ def _asked(recipe: Recipe) -> str:
     sources = {name: recipe.sources[name] for name in names}
     priority = tuple(name for name in recipe.dedup.priority if name in names)
     dedup = dataclasses.replace(recipe.dedup, priority=priority)
-    trained_on = dataclasses.replace(recipe, sources=sources, dedup=dedup, shards=ShardsConfig())
+    # How text is encoded decides what a vocabulary is trained on.
+    shards = ShardsConfig(whitespace=recipe.shards.whitespace)
+    trained_on = dataclasses.replace(recipe, sources=sources, dedup=dedup, shards=shards)
     return digest_of(deciding(trained_on, only_chosen=True))
 
 
@@ -310,6 +328,7 @@ def _trained_fingerprint(recipe: Recipe, found: Training) -> str:
         seed=recipe.seed,
         vocab_size=recipe.tokenizer.vocab_size,
         sample_bytes=recipe.tokenizer.sample_bytes,
+        whitespace=recipe.shards.whitespace,
         packages=package_versions("tokenizers"),
         inputs=inputs,
         **_of_kind(recipe.tokenizer),
@@ -392,7 +411,8 @@ def _nearest_to_the_sample(home: Home, recipe: Recipe) -> str | None:
             for row, identity in enumerate(table.column("id").to_pylist(), first):
                 draw = chance(recipe.seed, "tokenizer", identity)
                 if kept[row] and (lowest is None or draw < lowest[0]):
-                    lowest = draw, table.column("text")[row - first].as_py()
+                    text = table.column("text")[row - first].as_py()
+                    lowest = draw, as_encoded(text, recipe.shards.whitespace)
     return None if lowest is None else lowest[1]
 
 
@@ -418,7 +438,7 @@ def _texts(home: Home, samples: tuple[Summary, ...]) -> Iterator[str]:
 
 
 def _paragraphs(text: str) -> Iterator[str]:
-    """A text paragraph by paragraph, as `tokenize` encodes: no merge may cross a line end."""
+    """What `as_encoded` gives, line by line: no merge may cross a line end."""
     yield from ENDLESS_WORD.sub(" ", text).split("\n")
 
 

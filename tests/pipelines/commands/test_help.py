@@ -115,7 +115,7 @@ def test_every_flag_of_the_help_is_taken(corpus: Corpus, tmp_path: Path) -> None
     for line in lines:
         flag, _, value = line.replace(", ", ",").partition(" ")
         first, *no = flag.split(",")
-        first_choice = value.split("|")[0]
+        first_choice = values.get(value.split("|")[0], value.split("|")[0])
         on += [first, values.get(first, values.get(value, first_choice))] if value else [first]
         off += no
 

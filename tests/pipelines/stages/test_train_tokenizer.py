@@ -1,13 +1,17 @@
 """The text that a vocabulary is trained on."""
 
+import itertools
 import json
 from pathlib import Path
 
 import pytest
 from plain_build import plain_build
+from sentence_twin import split_sentences
 
 from corpora.document import document_id
 from pipelines.chance import chance
+from pipelines.recipe import TokenizerConfig
+from pipelines.stages.train_tokenizer import as_encoded, train_bpe
 from shards.errors import UserError
 
 RECIPE = """
@@ -75,3 +79,35 @@ def test_no_text_at_all_is_an_error(tmp_path: Path) -> None:
     recipe.write_text(recipe.read_text() + "[sources.a.rules]\nmin_words = 1000\n")
     with pytest.raises(UserError, match="no text to train a vocabulary on"):
         plain_build(recipe, tmp_path / "home")
+
+
+WRAPPED = [
+    "The king rode out at night,\n  and the queen  stayed at home.   She read\n\n\nher books.",
+    "A wall of stone\nstood at the road. The road led to the house,\nand the house to the river.",
+] * 3
+
+
+def test_the_text_is_that_which_is_encoded(tmp_path: Path) -> None:
+    """A line end inside a sentence is a space there, and a run of blanks is one."""
+    (tmp_path / "in").mkdir()
+    for number, text in enumerate(WRAPPED):
+        (tmp_path / "in" / f"{number}.txt").write_text(f"{text} Number {number}.")
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(RECIPE.format(slice_bytes=10**6, sample_bytes=10**9, seed=0))
+    plain_build(recipe, tmp_path / "home")
+    built = (tmp_path / "home/tokenizer/tokenizer.json").read_text()
+
+    texts = [f"{text} Number {number}." for number, text in enumerate(WRAPPED)]
+    sentences = [split_sentences(text, "en", "space") for text in texts]
+    config = TokenizerConfig(vocab_size=300)
+    trained_on_sentences = train_bpe(itertools.chain.from_iterable(sentences), config)
+    assert built == trained_on_sentences.to_str(pretty=True)
+    assert "ĠĠ" not in json.loads(built)["model"]["vocab"]
+
+
+@pytest.mark.parametrize(
+    ("whitespace", "text"),
+    [("space", "a b c. D"), ("strip", "a b\nc. D"), ("keep", "a  b\nc.   D")],
+)
+def test_white_space_of_the_text_is_that_of_the_recipe(whitespace: str, text: str) -> None:
+    assert as_encoded("a  b\nc.   D", whitespace) == text
