@@ -9,6 +9,7 @@ and what it yields must not depend on how the slices were cut.
 
 import datetime
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -211,6 +212,13 @@ class SourceDedup:
             raise ValueError(f"threshold: {self.threshold} is not in [0.1, 1]")
 
 
+REMOVED_TEXTS = ("trimmed_text", "boilerplate_text")
+"""Keys of `extra` with which a source keeps what it removed from inside a text, or its ends."""
+
+SHARE_FIELDS = ("url", "host", "title", "language", "date", "path")
+"""Fields of a document that may decide its share, beside those of `extra`."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class PiiConfig:
     """Personal data in the texts of a source: mail addresses, phone numbers, addresses of
@@ -220,7 +228,7 @@ class PiiConfig:
     """Count it: in extra.pii of each document, and in corpus stats and the report."""
     mask: bool = setting(False, affects="ingest", later=True)
     """Write [mail], [phone], [ip], [card] or [account] in its place, before the text is stored
-    anywhere, and count it."""
+    anywhere, and count it; also in titles and in the texts of rejects."""
     kinds: tuple[str, ...] = setting(
         ("mail", "phone", "ip", "card", "account"), affects="ingest", later=True
     )
@@ -258,9 +266,20 @@ class SourceOptions:
     first in dedup.priority unless it names them."""
     dedup: SourceDedup = table(SourceDedup, affects="near")
     """How the source takes part in near-deduplication."""
+    max_per_host: int = setting(0, affects="hosts", later=True)
+    """Keep at most this many documents of a host, chosen by the hash of their ids, of those that
+    the rules and the removal of duplicates leave. 0 keeps all."""
     keep: float = setting(1.0, affects="tokenizer", later=True)
     """Keep this share of its documents, chosen by the hash of their ids, of those that are left in
     the end: 0.2 keeps a fifth."""
+    keep_by: str | None = setting(None, affects="tokenizer", later=True)
+    """A field of the documents (url, host, title, language, date, path, or extra.NAME), so that
+    `keep_shares` can give its values shares of their own."""
+    keep_shares: dict[str, float] = field(
+        default_factory=dict, metadata={"setting": Setting("tokenizer", later=True)}
+    )
+    """Shares by the value of the field `keep_by`, such as { en = 0.1, lv = 1 }. Documents with
+    other values have the share `keep`."""
     pii: PiiConfig = field(
         default_factory=PiiConfig, metadata={"setting": Setting("ingest", later=True)}
     )
@@ -310,10 +329,31 @@ class SourceOptions:
                 f"label: {self.label!r} is not the code of a language",
                 'write a code of ISO 639, such as "ltg", or of BCP 47, such as "en-GB"',
             )
-        if not 0.0 < self.keep <= 1.0:
-            raise ValueError(f"keep: {self.keep} is not above 0 and at most 1")
+        self._check_shares()
+        if self.max_per_host < 0:
+            raise ValueError(f"max_per_host: {self.max_per_host} is less than 0")
         if self.slice_bytes < 1:
             raise ValueError(f"slice_bytes: {self.slice_bytes} is less than 1")
+
+    @property
+    def takes_all(self) -> bool:
+        """Whether all documents that are left in the end are taken into the corpus."""
+        return self.emit and self.keep == 1.0 and not self.keep_shares
+
+    def _check_shares(self) -> None:
+        """Raise `ValueError` for shares that keep nothing, or that name no field."""
+        if not (0.0 < self.keep <= 1.0 or (self.keep == 0.0 and self.keep_shares)):
+            raise ValueError(f"keep: {self.keep} is not above 0 and at most 1")
+        for value, share in self.keep_shares.items():
+            if not 0.0 <= share <= 1.0:
+                raise ValueError(f"keep_shares: {value}: {share} is not in [0, 1]")
+
+        if (self.keep_by is None) != (not self.keep_shares):
+            raise ValueError("keep_by: it names the field of keep_shares; set both, or neither")
+        name = self.keep_by or SHARE_FIELDS[0]
+        if name not in SHARE_FIELDS and not re.fullmatch(r"extra\..+", name):
+            known = ", ".join(SHARE_FIELDS)
+            raise ValueError(f"keep_by: {name!r} is not one of {known}, or extra.NAME")
 
     def _check_language(self) -> None:
         """Raise `WrongValue` for a language that the source cannot keep apart from others."""

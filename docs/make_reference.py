@@ -80,6 +80,7 @@ COMPUTED = {
     "other_record",
     "too_short",
     "unsupported_compression",
+    "forgotten",
 }
 """The reasons that the code does not write out as constants."""
 

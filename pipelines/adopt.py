@@ -2,6 +2,7 @@
 redone."""
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Iterator
 
 import shards
@@ -9,8 +10,11 @@ from corpora.document import Slice, document_id
 from corpora.text import mojibake
 from pipelines.chance import CHANCES, chance
 from pipelines.home.documents import row_groups
+from pipelines.home.forgotten import keep_lists
 from pipelines.home.layout import (
     FOLDERS,
+    FORGETTING,
+    FORGOTTEN_LIST,
     INGEST,
     TOKENIZER,
     Home,
@@ -78,7 +82,8 @@ def adopt_recipe(
             mojibake.mender()
     check_vocabulary(recipe)
 
-    write_recipe(home, recipe)
+    forget = keep_lists(home, recipe.forget)
+    write_recipe(home, dataclasses.replace(recipe, forget=forget))
 
 
 def _recipe_of_home(home_root: str, say: Say) -> Recipe | None:
@@ -219,8 +224,9 @@ def refuse_foreign(home_root: str) -> None:
     if files.exists(home_root) and not files.is_folder(home_root):
         raise UserError(f"{home_root}: a file exists there", "name a folder")
 
-    lock = Home(home_root).file("lock")
-    if files.list_folders(home_root) or set(files.list_files(home_root)) - {lock}:
+    # What a build that was killed at its very beginning leaves.
+    ours = {Home(home_root).file(name) for name in ("lock", FORGOTTEN_LIST, FORGETTING)}
+    if files.list_folders(home_root) or set(files.list_files(home_root)) - ours:
         raise UserError(f"{home_root}: not empty and not a home", "name a new folder")
 
 
@@ -233,7 +239,7 @@ def forget_untouched(home: Home) -> None:
     # A summary or a note means that a slice was at least tried.
     if files.list_folders(home.file("summaries")) or slices_aside(home):
         return
-    for name in ("recipe.toml", "work", *FOLDERS):
+    for name in ("recipe.toml", FORGOTTEN_LIST, FORGETTING, "work", *FOLDERS):
         files.remove(home.file(name))
 
 

@@ -9,7 +9,16 @@ transform follows the one before, whose summaries are its barrier. The code is i
 
 from pipelines.engines.options import options
 from pipelines.engines.transforms import BuildTransform, StageTransform
-from pipelines.stages import exact, ingest, passages, rules, survey, tokenize, train_tokenizer
+from pipelines.stages import (
+    exact,
+    hosts,
+    ingest,
+    passages,
+    rules,
+    survey,
+    tokenize,
+    train_tokenizer,
+)
 from pipelines.stages.near import stage as near
 from pipelines.stages.table import STAGES
 
@@ -18,6 +27,7 @@ __all__ = [
     "Deduplicate",
     "DeduplicateNear",
     "Ingest",
+    "LimitHosts",
     "Measure",
     "RemovePassages",
     "Survey",
@@ -55,6 +65,11 @@ def RemovePassages(home: str, workers: int = 1) -> StageTransform:
 def DeduplicateNear(home: str, workers: int = 1) -> StageTransform:
     """Finds near-duplicates. One summary per slice."""
     return StageTransform(near.STAGE, home, workers)
+
+
+def LimitHosts(home: str, workers: int = 1) -> StageTransform:
+    """Removes documents of hosts that have too many. One summary per slice."""
+    return StageTransform(hosts.STAGE, home, workers)
 
 
 def TrainTokenizer(home: str, workers: int = 1) -> StageTransform:

@@ -13,6 +13,7 @@ from pipelines.home.layout import INGEST, SURVEY, TOKENIZE
 from pipelines.home.set_aside import complain_of_aside, slices_aside
 from pipelines.look.cards import write_shards_card
 from pipelines.stages import url_table
+from pipelines.stages.forget import complete_forgetting
 from pipelines.stages.job import Job
 from pipelines.stages.stage import Stage
 from pipelines.stages.table import STAGES
@@ -34,8 +35,14 @@ def build(job: Job) -> None:
         return
 
     run_stages(job, ALL)
+    check_shards(job)
 
-    # Read again from the disk: what is there, not what was meant to be written.
+
+def check_shards(job: Job) -> None:
+    """Verify the shards of a build that has ended. Raises `UserError`.
+
+    They are read again from the disk: what is there, not what was meant to be written.
+    """
     shards = job.home.file("shards")
     faults = verify(shards)
     if faults:
@@ -55,6 +62,8 @@ def run_stages(job: Job, names: tuple[str, ...]) -> None:
             "--output_executable_path: a jar holds a whole build",
             "corpus build RECIPE --home DIR --output_executable_path=APP.jar ...",
         )
+
+    complete_forgetting(job)
 
     # What a later reading cannot find is said now, not after a survey of hours.
     if INGEST in names:

@@ -27,6 +27,7 @@ from pipelines.commands.flags import (
     call_with_home,
     call_with_recipe,
 )
+from pipelines.commands.forget import forget
 from pipelines.commands.ingest import ingest
 from pipelines.commands.recipes import recipes
 from pipelines.commands.report import report
@@ -41,7 +42,7 @@ from pipelines.commands.verify import verify
 from pipelines.commands.why import why
 from pipelines.engines import interrupt
 from shards import console
-from shards.errors import UserError, nearest
+from shards.errors import REMEDIES, UserError, nearest
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ COMMANDS: dict[str, Command] = {
     "export": Command("HOME OUT", export, call_with_flags),
     "report": Command("HOME", report, call_with_flags),
     "contamination": Command("HOME --against DIR", contamination, call_with_flags),
+    "forget": Command("HOME LIST", forget, call_with_flags),
     "clean": Command("HOME", clean, call_with_flags),
     "fetch": Command("KIND ... DIR", fetch, call_with_arguments),
     "recipes": Command("[NAME]", recipes, call_with_flags),
@@ -94,7 +96,7 @@ _NO_FOLDER = (
 )
 """Errors of the operating system about an address that cannot be the folder it should be."""
 
-_NO_ROOM_OR_RIGHT = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
+_NO_ROOM_OR_RIGHT = (errno.ENOSPC, errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -139,7 +141,7 @@ def _fail(what: str, hint: str, code: int) -> int:
 
 
 def _fail_of_system(error: OSError) -> int:
-    """Report an error of the operating system or of an object store; raise one that is a bug."""
+    """Report an error of the operating system or of an object store."""
     if error.errno is None:  # an object store's
         hint = "check the address, the network and your access rights"
         return _fail(str(error).splitlines()[0], hint, 3)
@@ -147,7 +149,8 @@ def _fail_of_system(error: OSError) -> int:
         return _fail(f"{error.filename}: {error.strerror}", "name a folder", 2)
     if error.errno in _NO_ROOM_OR_RIGHT:
         return _fail(f"{error.filename or 'output'}: {error.strerror}", _remedy(error), 3)
-    raise error
+    hint = REMEDIES.get(error.errno, "run the same command again to resume")
+    return _fail(f"{error.filename or 'output'}: {error.strerror or error}", hint, 3)
 
 
 def _remedy(error: OSError) -> str:

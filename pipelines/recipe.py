@@ -188,6 +188,10 @@ class Recipe:
     """Seed of every random draw: the tokenizer's sample and the validation split."""
     limit: int | None = setting(None, affects="ingest")
     """Read only the first N records of each source, for a first look."""
+    forget: tuple[str, ...] = setting((), affects="ingest", place=True, later=True)
+    """Lists of ids, hashes, addresses and hosts, one per line. Records that they name are counted
+    as `forgotten` and stored nowhere. The home keeps what it has forgotten, whatever a later recipe
+    names."""
     sources: dict[str, SourceOptions] = dataclasses.field(
         metadata={"setting": Setting(affects="ingest")}
     )
@@ -326,6 +330,9 @@ def _absolute_each(
     return value and _absolute(value, folder)
 
 
+_SCHEME = r"^[a-z][a-z0-9+.-]+://"
+
+
 def _absolute(address: str, folder: str) -> str:
     """The address, a path as an absolute one without `.` and `..`.
 
@@ -333,8 +340,10 @@ def _absolute(address: str, folder: str) -> str:
     """
     if address.startswith("@"):  # a list of inputs
         return "@" + _absolute(address[1:], folder)
-    if re.match(r"^[a-z][a-z0-9+.-]+://", address):
+    if re.match(_SCHEME, address):
         return address
+    if re.match(_SCHEME, folder):
+        return f"{folder.rstrip('/')}/{address}"
     return os.path.normpath(os.path.join(folder, os.path.expanduser(address)))
 
 
@@ -367,6 +376,7 @@ def complete(recipe: Recipe, folder: str) -> Recipe:
         tokenizer=dataclasses.replace(
             recipe.tokenizer, path=_absolute(path, folder) if path else None
         ),
+        forget=tuple(_absolute(address, folder) for address in recipe.forget),
     )
 
 

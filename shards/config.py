@@ -25,7 +25,7 @@ else:
 T = TypeVar("T")
 
 Affects = Literal[
-    "ingest", "rules", "exact", "passages", "near", "tokenizer", "tokenize", "nothing"
+    "ingest", "rules", "exact", "passages", "near", "hosts", "tokenizer", "tokenize", "nothing"
 ]
 """The first stage whose result depends on a setting."""
 

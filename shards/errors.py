@@ -6,8 +6,27 @@ its traceback. Nothing but the standard library is imported here, so that every 
 """
 
 import difflib
+import errno
 import shlex
 from collections.abc import Iterable
+
+_RESUME = "run the same command again to resume"
+
+REMEDIES = {
+    errno.ENOSPC: f"make room and {_RESUME}",
+    errno.EDQUOT: f"raise the quota and {_RESUME}",
+    errno.EMFILE: f"allow more open files (ulimit -n 65536) and {_RESUME}",
+    errno.ENFILE: f"close programs that hold many files and {_RESUME}",
+    errno.ENOMEM: f"give the machine more memory and {_RESUME}",
+    errno.EINTR: _RESUME,
+    errno.EIO: f"check the disk, whose errors the system's log names, and {_RESUME}",
+    errno.ESTALE: f"mount the network's folder again and {_RESUME}",
+    errno.EROFS: "name a folder that you may write to",
+}
+"""What to do about an error of the system that no path is to blame for."""
+
+NO_FAULT_OF_A_FILE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR)
+"""Errors at opening a file that say nothing about the file: it must not be counted as damaged."""
 
 
 class UserError(Exception):

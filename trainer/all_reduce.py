@@ -65,6 +65,7 @@ class Gradients:
         self._waiting: list[int] = []
         self._sums: list[dist.Work] = []
         self._begun = 0
+        self._first_half: list[Tensor | None] = []
 
         if world.ranks > 1:
             sizes = [-(-weight.numel() // ALIGNMENT) * ALIGNMENT for weight in self.parameters]
@@ -94,9 +95,17 @@ class Gradients:
         self._waiting = []
         self._sums = []
         self._begun = 0
+        self._first_half = []
         if self.flat is not None:
             self.flat.zero_()
             return
+        for parameter in self.parameters:
+            parameter.grad = None
+
+    def begin_half(self) -> None:
+        """On one rank: keep what the first half of the micro-batches gave apart until `meet`, so
+        that the additions are those of two ranks. It takes memory for the gradients once more."""
+        self._first_half = [parameter.grad for parameter in self.parameters]
         for parameter in self.parameters:
             parameter.grad = None
 
@@ -128,6 +137,10 @@ class Gradients:
                 self._begin()
             for work in self._sums:
                 work.wait()
+        for parameter, first in zip(self.parameters, self._first_half):
+            if first is not None:
+                parameter.grad = first if parameter.grad is None else first.add_(parameter.grad)
+        self._first_half = []
         for parameter in self.parameters:
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)

@@ -31,7 +31,7 @@ from torch import Tensor
 
 from shards.config import from_dict
 from shards.errors import UserError
-from shards.storage.files import TEMPORARY
+from shards.storage.files import TEMPORARY, flush_to_disk
 from trainer.config import ModelConfig, Recipe, known_keys, nest
 from trainer.models.pretraining import (
     EncoderModel,
@@ -171,11 +171,11 @@ def write(run: Path, tensors: Contents, state: State, keep: int, keep_best: bool
         remove_temporary(parent)
         temporary.mkdir()
         write_files(temporary, tensors, state)
-        flush(temporary)
+        flush_to_disk(str(temporary))
         if target.exists():  # a damaged checkpoint of the same step
             os.replace(target, parent / f"{TEMPORARY}old-{target.name}")
         os.replace(temporary, target)
-        flush(parent)
+        flush_to_disk(str(parent))
     except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
         raise UserError(
@@ -227,15 +227,6 @@ def moments(model: EncoderModel, optimizer: torch.optim.Optimizer) -> dict[str, 
             tensor = weight.of(optimizer.state[weight.parameter][moment])
             found[f"{moment}.{name}"] = tensor
     return found
-
-
-def flush(path: Path) -> None:
-    """Make the system write a file or folder to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def remove_temporary(parent: Path) -> None:
@@ -324,7 +315,7 @@ def read_state(path: Path) -> State:
             1,
         )
 
-    content = json.loads((path / STATE).read_text())
+    content = json.loads((path / STATE).read_text("utf-8"))
     version = content.pop("format", None)
     if version != FORMAT:
         raise UserError(
@@ -354,7 +345,7 @@ def restore(path: Path, model: EncoderModel, optimizer: torch.optim.Optimizer) -
     """Copy weights and moments of a verified checkpoint into `model` and `optimizer`, exactly."""
     load_published(model, safetensors.torch.load_file(path / WEIGHTS))
     stored = safetensors.torch.load_file(path / OPTIMIZER)
-    step = float(json.loads((path / STATE).read_text())["step"])
+    step = float(json.loads((path / STATE).read_text("utf-8"))["step"])
     # Zeros first: the rows beyond the vocabulary are not stored.
     empty_moments(model, optimizer, step)
 

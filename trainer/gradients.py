@@ -69,11 +69,14 @@ def add_up_gradients(
     weights = torch.tensor(list(training.weights.values()), dtype=torch.float64)
     factors = send(weights, device) * loss_scale(training, state)
     factors = factors / counts.totals[:known].clamp(min=1.0)
+    half = second_half(training)
 
     for number, buffer in enumerate(batches):
         if stop.wanted():
             return Sums(sums, is_whole=False)
         batch = to_device(buffer, loader, training)
+        if number == half:
+            training.gradients.begin_half()
         if number == len(batches) - 1:
             training.gradients.expect_last()
 
@@ -89,6 +92,14 @@ def add_up_gradients(
             loader.release(buffer)
 
     return Sums(sums)
+
+
+def second_half(training: Training) -> int | None:
+    """The micro-batch at which the second half of a batch is added up apart, None where it is not.
+    Two micro-batches are added up as two ranks do anyway."""
+    accumulation = training.share.accumulation
+    apart = training.halves and training.world.ranks == 1
+    return accumulation // 2 if apart and accumulation > 2 and accumulation % 2 == 0 else None
 
 
 def try_out(training: Training, state: State, loader: Source[Micro]) -> None:

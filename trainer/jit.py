@@ -33,6 +33,8 @@ Kernel = TypeVar("Kernel", bound=Callable[..., object])
 
 Int = int | np.int64
 
+COMPILING = "compiling kernels, which takes some ten seconds the first time"
+
 Int64 = NDArray[np.int64]
 
 
@@ -63,11 +65,14 @@ class KernelCache(FunctionCache):
 
     def load_overload(self, sig: object, target_context: object) -> CompileResult | None:
         """The kernel for these argument types, None where the cache does not hold it."""
+        found = None
         try:
-            return cast(CompileResult | None, super().load_overload(sig, target_context))
+            found = cast(CompileResult | None, super().load_overload(sig, target_context))
         except Exception as error:  # whatever its reader raises: pickle, LLVM, the system
             self._start_anew(error)
-            return None
+        if found is None:
+            tell_compiling()
+        return found
 
     def save_overload(self, sig: object, data: CompileResult) -> None:
         """Keep a compiled kernel, where that is possible."""
@@ -90,6 +95,13 @@ class KernelCache(FunctionCache):
 
 
 _warned: set[str] = set()
+
+
+@functools.cache
+def tell_compiling() -> None:
+    """Say, once and on a terminal only, why nothing else happens for some seconds."""
+    if sys.stderr.isatty():
+        print(COMPILING, file=sys.stderr, flush=True)
 
 
 @functools.cache

@@ -265,13 +265,22 @@ class Predict:
     split: str = flag("test", "NAME")
     """The split to read where --data is a folder: train, dev or test. Default: test"""
     out: str = flag("", "FILE")
-    """The .json file to write: an object from ids to predictions. Required."""
+    """The file to write. By its ending: .json an object from ids to predictions, .jsonl objects
+    with id and prediction, .tsv the columns index and prediction. Required."""
     step: str = flag("", "N|best")
     """Step of the checkpoint. Default: the best one."""
     threshold: float = flag(0.0, "X")
     """SQuAD 2.0: the answer is empty where no answer is more likely by this much. Default: 0"""
     device: Device = flag("auto")
     """auto is CUDA if there is a GPU, otherwise the CPU."""
+    text_column: str = flag("", "NAME", OWN)
+    """The column or key of the text. Default: that of the training file"""
+    pair_column: str = flag("", "NAME", OWN)
+    """The column or key of the second text of a pair. Default: that of the training file"""
+    label_column: str = flag("", "NAME", OWN)
+    """The column or key of the label, where there is one. Default: that of the training file"""
+    id_column: str = flag("", "NAME", OWN)
+    """The column or key of the id. Default: that of the training file"""
     json: bool = flag(False)
     """Print one JSON object on stdout."""
 
@@ -288,11 +297,20 @@ class Ensemble:
     split: str = flag("test", "NAME")
     """The split to read where --data is a folder: train, dev or test. Default: test"""
     out: str = flag("", "FILE")
-    """The .json file to write: an object from ids to predictions. Required."""
+    """The file to write. By its ending: .json an object from ids to predictions, .jsonl objects
+    with id and prediction, .tsv the columns index and prediction. Required."""
     threshold: float = flag(0.0, "X")
     """SQuAD 2.0: the answer is empty where no answer is more likely by this much. Default: 0"""
     device: Device = flag("auto")
     """auto is CUDA if there is a GPU, otherwise the CPU."""
+    text_column: str = flag("", "NAME", OWN)
+    """The column or key of the text. Default: that of the training file"""
+    pair_column: str = flag("", "NAME", OWN)
+    """The column or key of the second text of a pair. Default: that of the training file"""
+    label_column: str = flag("", "NAME", OWN)
+    """The column or key of the label, where there is one. Default: that of the training file"""
+    id_column: str = flag("", "NAME", OWN)
+    """The column or key of the id. Default: that of the training file"""
     json: bool = flag(False)
     """Print one JSON object on stdout."""
 

@@ -61,6 +61,9 @@ class Training:
     optimizer: torch.optim.AdamW
     gradients: Gradients
     """Those of the trained parameters."""
+    halves: bool = False
+    """Whether one rank adds up the gradients of each half of its micro-batches by itself, and then
+    the two, as two ranks do: the same sums to the bit."""
     autocast: AbstractContextManager[None]
     count: Callable[[Any], dict[str, float]]
     """What a micro-batch has: first the labels of each loss in the order of `weights`, then

@@ -19,6 +19,11 @@ def rounded(value: float, spread: float | None) -> str:
     return f"{round(value, decimals):,.{max(decimals, 0)}f}"
 
 
+def several(count: int, noun: str) -> str:
+    """`1 file`, `2,000 files`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def size(count: float) -> str:
     """A number of bytes in MiB, or from 1 GiB on in GiB."""
     if count < 2**30:

@@ -123,11 +123,13 @@ _NUMBER = re.compile(r"\[(?:e-?book|e-?text) ?#\s?(\d{1,7})\]", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stripped:
-    """A text and what its header says. `removed`: characters that are gone. `markers`: pair,
-    small_print or one, by what was found; None without a header, and then the text is whole."""
+    """A text and what its header says. `removed`: characters that are gone; `pieces`: the texts
+    that were removed, in order, without the blank lines around them. `markers`: pair, small_print
+    or one, by what was found; None without a header, and then the text is whole."""
 
     text: str
     removed: int = 0
+    pieces: tuple[str, ...] = ()
     markers: str | None = None
     title: str | None = None
     author: str | None = None
@@ -157,16 +159,22 @@ def strip(text: str) -> Stripped:
         return Stripped(text=text)
 
     books = []
+    pieces = []
+    ended = 0
     for span in spans:
         begin = _behind_credits(lines, span.begin, span.end)
         end = _before_end_words(lines, begin, span.end)
         books.append("\n".join(lines[begin:end]).strip("\n"))
+        pieces.append("\n".join(lines[ended:begin]).strip())
+        ended = end
+    pieces.append("\n".join(lines[ended:]).strip())
     head = lines[: spans[0].begin]
     fields = _header_fields(head)
     book = "\n\n".join(filter(None, books))
     return Stripped(
         text=book,
         removed=len(text) - len(book),
+        pieces=tuple(filter(None, pieces)),
         markers=spans[0].markers,
         title=_short(fields.get("title", "")),
         author=_short(fields.get("author", "")),

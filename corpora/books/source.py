@@ -9,9 +9,10 @@ near-duplicate stage compares whole books.
 The position of a book is 0 in a file of its own, else the offset of its member in the (inflated)
 archive; members of an archive inside an archive, which have no offset of their own there, follow it
 one by one. `extra` has `format`, `author`, `member` (the name in the archive), `gutenberg` (the
-number), `markers` and `boilerplate` (the characters of header, licence and credits that were
-removed), `identifier`, `missing` (items that an EPUB names and does not contain), `charset`, and
-`trimmed` and `trimmed_text`: how many characters of notices were removed, and the first of them.
+number), `markers`, `boilerplate` and `boilerplate_text` (how many characters of header, licence
+and credits were removed, and their ends), `identifier`, `missing` (items that an EPUB names and
+does not contain), `charset`, and `trimmed` and `trimmed_text`: how many characters of notices were
+removed, and the first of them. `corpus show --removed-text` prints them.
 """
 
 import datetime
@@ -66,9 +67,12 @@ _SHORT = 3_000
 _BEGINNING = 1_000
 """Characters of a text that are kept with its reject."""
 
-
 _TRIMMED = 1_000
 """Characters of the notices that were removed which are kept with a book."""
+
+_ENDS = 500
+"""Characters of either end of a header or licence that was removed which are kept with a book:
+there a part of the book would be lost."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +128,7 @@ class BooksOptions(SourceOptions):
 def source() -> Source:
     """The source `books`."""
     return Source(
-        options=BooksOptions, slices=slices, read=read, version=2, packages=("langdetect", "lxml")
+        options=BooksOptions, slices=slices, read=read, version=3, packages=("langdetect", "lxml")
     )
 
 
@@ -259,6 +263,7 @@ def _cleaned(
 
     if header.markers is not None:
         extra["boilerplate"] = header.removed
+        extra["boilerplate_text"] = "\n\n".join(map(_ends, header.pieces))
         extra["gutenberg"] = header.number
         extra["markers"] = header.markers
         extra["author"] = book.extra.get("author") or header.author
@@ -269,6 +274,13 @@ def _cleaned(
         language=book.language or header.language,
         extra=extra,
     )
+
+
+def _ends(piece: str) -> str:
+    """A text that was removed, or both ends of a long one."""
+    if len(piece) <= 2 * _ENDS:
+        return piece
+    return f"{piece[:_ENDS]}\n[...]\n{piece[-_ENDS:]}"
 
 
 def _without_typing(options: BooksOptions, text: str) -> str:

@@ -100,7 +100,7 @@ def source() -> Source:
         options=CcNewsOptions,
         slices=slices,
         read=read,
-        version=4,
+        version=5,
         packages=("tld", "warcio", *PAGE_PACKAGES),
     )
 

@@ -57,6 +57,10 @@ REJECTS: Final = {
     "excluded_extension": "a link whose path has an ending that `excluded_extensions` names",
     "error": "the extractor failed on the page",
     "feed": "RSS, Atom or a sitemap served as a page",
+    "forgotten": (
+        "a record on a list of the recipe's `forget` or of `corpus forget`: it is counted, and "
+        "nothing of it is stored"
+    ),
     "garbage": "bytes of a web archive that belong to no record; the detail counts them",
     "holds_question": (
         "a document that contains a whole question, with `exclude_questions`; the detail names the "
@@ -142,7 +146,8 @@ DUPLICATES: Final = {
 WITHOUT_TWIN: Final = {
     "too_little_left": "fewer than `passage_left` words are left without its repeated passages",
     "not_emitted": "its source is only compared with: `emit` is false",
-    "not_sampled": "its draw is not below `keep` of its source",
+    "too_many_of_host": "its host has `max_per_host` documents of lower draws",
+    "not_sampled": "its draw is not below `keep` of its source, or its share of `keep_shares`",
 }
 """Reason of a removal that no other document replaces -> what it means."""
 

@@ -91,6 +91,10 @@ RECORD_MEASURES = (
 TEST_SET_NGRAMS = "test_set_ngrams"
 """The measure that needs test sets, and is taken only where `test_sets` names some."""
 
+OPT_OUTS = "opt_outs"
+"""The measure that is taken only for a rule that reads it: signs that a page is not to be used for
+training (`corpora.web.opt_outs`)."""
+
 TOKENS = "tokens"
 """The measure that needs a vocabulary, and is taken only for a rule that reads it."""
 
@@ -310,6 +314,10 @@ class RulesConfig:
     max_test_set_ngrams: int | None = _rule(TEST_SET_NGRAMS, ">", later=True)
     """Remove documents in which passages of the test sets begin at more words than this: 0 removes
     every document that holds one. Requires `test_sets`."""
+    max_opt_outs: int | None = _rule(OPT_OUTS, ">", later=True)
+    """Remove web pages that opt out of the training of models by more signs than this: 0 removes
+    every page with `noai`, `noimageai` or `tdm-reservation`, in its elements or its head of
+    HTTP."""
 
     def __post_init__(self) -> None:
         if self.test_set_words < 8:

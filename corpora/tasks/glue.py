@@ -112,15 +112,17 @@ def read_label(task: Task, written: str, path: Path, place: str) -> int | float:
     if task.kind != "regression":
         if written not in task.labels:
             known = ", ".join(task.labels)
-            raise fault(path, place, f"label {written!r} is not one of {known}")
+            hint = "mend the row, or train on a file with this label: --train" if task.own else ""
+            raise fault(path, place, f"label {written!r} is not one of {known}", hint)
         return task.labels.index(written)
 
     try:
         score = float(written)
     except ValueError:
-        raise fault(path, place, f"label {written!r} is not a number") from None
+        score = math.nan
     if not math.isfinite(score):
-        raise fault(path, place, f"label {written!r} is not a number")
+        hint = "mend the row, or leave out --numbers" if task.own else ""
+        raise fault(path, place, f"label {written!r} is not a number", hint)
     if task.name == "stsb" and not 0 <= score <= STSB_TOP:
         raise fault(path, place, f"label {written!r} is not between 0 and 5")
     return score

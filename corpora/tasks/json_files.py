@@ -10,19 +10,21 @@ from corpora.tasks.faults import decode, fault, read_bytes
 
 Kind = TypeVar("Kind")
 
+LINES = "write one JSON object a line"
+
 _MARK = b"\xef\xbb\xbf"
 
 
-def load_json(path: Path) -> object:
-    """The content of a JSON file."""
+def load_json(path: Path, hint: str = "") -> object:
+    """The content of a JSON file; `hint` is for one that is none."""
     try:
         return cast(object, json.loads(read_bytes(path).decode("utf-8-sig")))
     except UnicodeDecodeError:
         raise fault(path, "", "not UTF-8", "convert the file to UTF-8") from None
     except json.JSONDecodeError as error:
-        raise fault(path, f"line {error.lineno}", f"not JSON ({error.msg})") from None
+        raise fault(path, f"line {error.lineno}", f"not JSON ({error.msg})", hint) from None
     except RecursionError:
-        raise fault(path, "", "not JSON (nested too deeply)") from None
+        raise fault(path, "", "not JSON (nested too deeply)", hint) from None
 
 
 def json_lines(path: Path) -> Iterator[tuple[int, dict[str, object]]]:
@@ -42,11 +44,11 @@ def _object(path: Path, number: int, line: bytes) -> dict[str, object]:
     try:
         value = json.loads(decode(path, line, number))
     except json.JSONDecodeError as error:
-        raise fault(path, f"line {number}", f"not JSON ({error.msg})") from None
+        raise fault(path, f"line {number}", f"not JSON ({error.msg})", LINES) from None
     except RecursionError:
-        raise fault(path, f"line {number}", "not JSON (nested too deeply)") from None
+        raise fault(path, f"line {number}", "not JSON (nested too deeply)", LINES) from None
     if not isinstance(value, dict):
-        raise fault(path, f"line {number}", "not a JSON object")
+        raise fault(path, f"line {number}", "not a JSON object", LINES)
     return value
 
 

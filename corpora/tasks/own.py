@@ -23,6 +23,14 @@ FORMATS = ".jsonl, .ndjson, .json (one object a line), .tsv or .parquet"
 BATCH = 4096
 """Rows of a Parquet file that are read at a time."""
 
+TEXT_FLAG, PAIR_FLAG, LABEL_FLAG, ID_FLAG = (
+    "--text-column",
+    "--pair-column",
+    "--label-column",
+    "--id-column",
+)
+"""The flags that name the columns, for the hints of errors."""
+
 
 def own_columns(text: str = "", pair: str = "", label: str = "label", id: str = "") -> Columns:
     """The columns of a task of the user's own, by their names in the file. Where no text is named,
@@ -51,10 +59,11 @@ def own_task(name: str, train: Path, columns: Columns, numbers: bool = False) ->
 
     found = set()
     for place, record in records(train):
-        found.add(spelled(train, place, record, columns.label[0]))
+        found.add(spelled(train, place, record, columns.label[0], LABEL_FLAG))
     if len(found) < 2:
-        hint = "name the column of the labels, or that the task is a regression"
-        raise fault(train, "", f"{len(found)} labels, but a task needs two", hint)
+        many = f"the one label {found.pop()!r}" if found else "no label"
+        hint = f"name the column of the labels with {LABEL_FLAG}, or add --numbers for a regression"
+        raise fault(train, "", f"{many}, but a task needs two", hint)
     return Task(
         name=name,
         title=name,
@@ -85,15 +94,15 @@ def read_own(task: Task, path: Path, split: str) -> Read[Example]:
     for place, record in records(path):
         label = None
         if split != "test" or record.get(label_column) is not None:
-            written = spelled(path, place, record, label_column)
+            written = spelled(path, place, record, label_column, LABEL_FLAG)
             label = read_label(task, written, path, place)
         examples.append(
             Example(
-                id=spelled(path, place, record, columns.id[0])
+                id=spelled(path, place, record, columns.id[0], ID_FLAG)
                 if columns.id
                 else str(len(examples)),
-                first=text_of(path, place, record, text) if text else "",
-                second=text_of(path, place, record, pair) if pair else None,
+                first=text_of(path, place, record, text, TEXT_FLAG) if text else "",
+                second=text_of(path, place, record, pair, PAIR_FLAG) if pair else None,
                 label=label,
             )
         )
@@ -102,28 +111,33 @@ def read_own(task: Task, path: Path, split: str) -> Read[Example]:
     return Read(tuple(examples))
 
 
-def text_of(path: Path, place: str, record: dict[str, object], column: str) -> str:
-    """The text of a column. Raises `UserError` for a missing column and for no text."""
-    value = _value(path, place, record, column)
+def text_of(path: Path, place: str, record: dict[str, object], column: str, flag: str) -> str:
+    """The text of a column. Raises `UserError` for a missing column and for no text; its hint names
+    the `flag` that names the column."""
+    value = _value(path, place, record, column, flag)
     if not isinstance(value, str):
-        raise fault(path, place, f"column {column!r} holds {value!r}, not a text", "mend the row")
+        what = f"column {column!r} holds {value!r}, not a text"
+        raise fault(path, place, what, f"mend the row, or name another column with {flag}")
     return value
 
 
-def spelled(path: Path, place: str, record: dict[str, object], column: str) -> str:
-    """A label or an id as text: numbers and booleans as JSON spells them. Raises `UserError`."""
-    value = _value(path, place, record, column)
+def spelled(path: Path, place: str, record: dict[str, object], column: str, flag: str) -> str:
+    """A label or an id as text: numbers and booleans as JSON spells them. Raises `UserError`, see
+    `text_of`."""
+    value = _value(path, place, record, column, flag)
     if isinstance(value, bool):
         return str(value).lower()
     if not isinstance(value, (str, int, float)):
-        raise fault(path, place, f"column {column!r} holds {value!r}, not a label", "mend the row")
+        kind = "an id" if flag == ID_FLAG else "a label"
+        what = f"column {column!r} holds {value!r}, not {kind}"
+        raise fault(path, place, what, f"mend the row, or name another column with {flag}")
     return str(value)
 
 
-def _value(path: Path, place: str, record: dict[str, object], column: str) -> object:
+def _value(path: Path, place: str, record: dict[str, object], column: str, flag: str) -> object:
     if column not in record:
         known = ", ".join(sorted(record)[:20])
-        hint = f"name the column: the file has {known}"
+        hint = f"name the column with {flag}: the file has {known}"
         raise fault(path, place, f"no column {column!r}", hint)
     return record[column]
 

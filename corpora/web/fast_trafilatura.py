@@ -20,7 +20,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version
 from sys import modules
@@ -81,30 +81,61 @@ def extract(
     The tree is used up. `fast` and `precision` are trafilatura's own switches. With `accelerated`
     False the package runs as it is, which gives the same text.
     """
-    if not accelerated or not _Steps.known:
+    page = Extraction(tree, url=url, precision=precision, accelerated=accelerated)
+    return page.text(fast)
+
+
+class Extraction:
+    """The text of one parsed page, in the fast mode, in the default mode, or first in the one and
+    then in the other: the second then begins where the first left off.
+
+    The tree is used up. `is_shared`: a second mode can be asked for; where the package runs as it
+    is, each needs a tree of its own.
+    """
+
+    def __init__(
+        self,
+        tree: HtmlElement,
+        *,
+        url: str | None = None,
+        precision: bool = False,
+        accelerated: bool = True,
+    ) -> None:
+        self.is_shared = accelerated and _Steps.known
+        self._tree = tree
+        self._url = url
+        self._precision = precision
+        self._done = _Done()
+
+    def text(self, fast: bool) -> str:
+        """The text in one of the modes, "" when there is none."""
+        if not self.is_shared:
+            return self._stock_text(fast)
+
+        options = copy(_options(fast, self._precision))
+        options.url = options.source = self._url
+        try:
+            with _exchanged(), _kept_characters():
+                body, text = _sequence(self._tree, options, self._done)
+                if len(text) < options.min_output_size:
+                    return ""
+                return str(xmltotxt(body, options.formatting))
+        except (TypeError, ValueError):
+            return ""  # as trafilatura does on a tree that it cannot convert
+
+    def _stock_text(self, fast: bool) -> str:
         with _kept_characters():
             found = bare_extraction(
-                tree,
-                url=url,
+                self._tree,
+                url=self._url,
                 fast=fast,
-                favor_precision=precision,
+                favor_precision=self._precision,
                 include_comments=False,
                 with_metadata=False,
             )
         if found is None or isinstance(found, dict):
             return ""
         return found.text or ""
-
-    options = copy(_options(fast, precision))
-    options.url = options.source = url
-    try:
-        with _exchanged(), _kept_characters():
-            body, text = _sequence(tree, options)
-            if len(text) < options.min_output_size:
-                return ""
-            return str(xmltotxt(body, options.formatting))
-    except (TypeError, ValueError):
-        return ""  # as trafilatura does on a tree that it cannot convert
 
 
 def repair(text: str, start: str, accelerated: bool = True) -> bytes:
@@ -168,15 +199,32 @@ _Extract: TypeAlias = tuple[HtmlElement, str]
 """The body that an extractor made, and its text."""
 
 
-def _sequence(tree: HtmlElement, options: "Extractor") -> _Extract:
+_SHARED_CHARACTERS = 8_000
+"""Characters of the longest body that the fast mode keeps a copy of, for the default mode."""
+
+
+@dataclass
+class _Done:
+    """What the fast mode has done that the default mode would do again.
+
+    `forum`: what the page is, once it is pruned. `bodies`: by focus, what the main extractor found,
+    where that does not depend on the mode.
+    """
+
+    forum: bool | None = None
+    bodies: dict[str, _Extract] = field(default_factory=dict)
+
+
+def _sequence(tree: HtmlElement, options: "Extractor", done: _Done) -> _Extract:
     """`trafilatura_sequence`: the main extraction, the rescue of short texts, and the retry when
     the text is a small share of its page."""
-    forum = core._forum_thread_page(tree)
-    tree = prune_unwanted_nodes(tree, xpaths.RAW_TREE_PRUNE_XPATH)
-    if options.focus == "precision" or not forum:
-        tree = prune_unwanted_nodes(tree, xpaths.REMOVE_COMMENTS_AND_LISTS_XPATH)
+    if done.forum is None:
+        done.forum = core._forum_thread_page(tree)
+        prune_unwanted_nodes(tree, xpaths.RAW_TREE_PRUNE_XPATH)
+        if options.focus == "precision" or not done.forum:
+            prune_unwanted_nodes(tree, xpaths.REMOVE_COMMENTS_AND_LISTS_XPATH)
 
-    body, text = _cascade(tree, options, forum)
+    body, text = _cascade(tree, options, done.forum, done)
     if len(text) < options.min_extracted_size and options.focus != "precision":
         rescued, rescued_text, length = baseline(tree)
         if length > len(text):
@@ -189,17 +237,17 @@ def _sequence(tree: HtmlElement, options: "Extractor") -> _Extract:
         return body, text
     if len(text) >= core.ESCALATION_PAGE_SHARE * len(html2txt(tree)):
         return body, text
-    return _retry(tree, options, (body, text))
+    return _retry(tree, options, (body, text), done)
 
 
-def _retry(tree: HtmlElement, options: "Extractor", first: _Extract) -> _Extract:
+def _retry(tree: HtmlElement, options: "Extractor", first: _Extract, done: _Done) -> _Extract:
     """The best of a first extraction, a wider one and that of jusText."""
     recall = copy(options)
     recall.focus = "recall"
     wider, wider_text = None, ""
     other, other_text = None, ""
     try:
-        wider, wider_text = _cascade(tree, recall, forum=True)
+        wider, wider_text = _cascade(tree, recall, True, done)
     except Exception:
         pass  # as trafilatura does: a retry can only improve, the first text stands
     if not options.fast:
@@ -217,34 +265,41 @@ def _retry(tree: HtmlElement, options: "Extractor", first: _Extract) -> _Extract
     return first
 
 
-def _cascade(tree: HtmlElement, options: "Extractor", forum: bool) -> _Extract:
+def _cascade(tree: HtmlElement, options: "Extractor", forum: bool, done: _Done) -> _Extract:
     """`_prepare_tree` and `_extract_and_compare`: only the mode with other extractors makes the
-    copy for them."""
+    copy for them, and it takes what the fast mode found."""
 
-    def prepare() -> tuple[HtmlElement, HtmlElement | None]:
-        cleaned = tree_cleaning(copy(tree), options)
-        backup = None if options.fast else copy(cleaned)
-        cleaned = convert_tags(cleaned, options, options.url)
+    def prepare() -> HtmlElement:
+        cleaned = convert_tags(tree_cleaning(copy(tree), options), options, options.url)
         if options.focus == "precision" and not forum:
             cleaned = prune_unwanted_nodes(cleaned, xpaths.REMOVE_COMMENTS_XPATH)
-        return cleaned, backup
+        return cleaned
 
-    cleaned, backup = prepare()
-    body, text = _content(cleaned, options, lambda: prepare()[0])
+    known = done.bodies.pop(options.focus, None)
+    if known is None:
+        body, text, is_of_any_mode = _content(prepare(), options, prepare)
+        if options.fast and is_of_any_mode and len(text) <= _SHARED_CHARACTERS:
+            done.bodies[options.focus] = (copy(body), text)
+    else:
+        body, text = known
     if options.fast:
         return body, text
+
+    backup = tree_cleaning(copy(tree), options)
     compared, compared_text = compare_extraction(backup, copy(tree), body, text, options)
     return compared, compared_text
 
 
 def _content(
     tree: HtmlElement, options: "Extractor", prepare_again: Callable[[], HtmlElement]
-) -> _Extract:
+) -> tuple[HtmlElement, str, bool]:
     """`extract_content`: the copy that it makes beforehand for short texts is made again for those
-    only."""
+    only. Also whether the other mode would have found the same: its recovery of short texts keeps
+    other elements."""
     order = list(tree.iter())
     body, text, tags = main_extractor._extract(tree, options)
-    if len(body) == 0 or len(text) < options.min_extracted_size:
+    is_short = len(body) == 0 or len(text) < options.min_extracted_size
+    if is_short:
         backup = prepare_again()
         consumed = set()
         for element, twin in zip(order, backup.iter(), strict=True):
@@ -260,7 +315,7 @@ def _content(
         tail = linebreak.tail
         if tail and tail.isspace() and not _is_spacing_protected(linebreak):
             linebreak.tail = None
-    return body, text
+    return body, text, not is_short
 
 
 def _drop_repetitions(body: HtmlElement) -> None:

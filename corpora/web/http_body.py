@@ -159,13 +159,42 @@ def _inflate_member(inflater: Copied, content: bytes, most: int) -> tuple[list[b
         try:
             part = inflater.decompress(chunk, most - size)
         except zlib.error as error:
-            for part in gzip_members.longest_prefix(before, chunk):
-                parts.append(part[: most - size])
-                size += len(parts[-1])
-            return parts, fed, size > 0 and str(error).endswith("check")
+            part, taken = _longest_prefix(before, chunk, most - size)
+            parts.append(part)
+            size += len(part)
+            behind = chunk[taken + 1 : taken + 5]
+            return parts, fed, size > 0 and _is_one_check(str(error), behind, size)
         parts.append(part)
         size += len(part)
     return parts, fed, False
+
+
+def _longest_prefix(engine: Copied, chunk: bytes, most: int) -> tuple[bytes, int]:
+    """What a decompressor can still give of a chunk that it fails on, at most `most` bytes, and the
+    offset of the byte that it fails on."""
+    parts: list[bytes] = []
+    size = 0
+    taken = 0
+    while taken < len(chunk) and size < most:
+        try:
+            part = engine.decompress(chunk[taken : taken + 1])
+        except zlib.error:
+            break
+        parts.append(part)
+        size += len(part)
+        taken += 1
+    return b"".join(parts)[:most], taken
+
+
+def _is_one_check(error: str, behind: bytes, size: int) -> bool:
+    """Whether only one check of a member is wrong: the sum of zlib, the sum or the length of gzip,
+    which is what stands `behind` its sum. Where both are, its bytes are damaged, though something
+    could be made of all of them."""
+    if error.endswith("length check"):
+        return True
+    if not error.endswith("data check"):
+        return False
+    return len(behind) < 4 or int.from_bytes(behind, "little") == size
 
 
 def _join_chunks(content: bytes, announced: bool) -> Body | None:

@@ -19,6 +19,7 @@ from corpora.inputs.find import find
 from corpora.quality.reasons import ARCHIVE_KINDS
 from corpora.text.urls import domain_of, host_of
 from corpora.web.http_body import Body, decode_body
+from corpora.web.opt_outs import opt_outs
 from corpora.web.page import EXTRACTOR, MAX_PAGE_BYTES, Page, PageSettings, refuse
 from corpora.web.warc import Damage, Record, read_archive
 from shards.storage import files
@@ -78,8 +79,8 @@ def page_outcome(path: str, record: Record, settings: PageSettings) -> Document 
     """The document of a record that holds a web page; else a reject.
 
     `path` names the archive. The document's `digest` is that of the decoded body; its `extra` holds
-    `host` and `domain` of the fetched address, `truncated` (why the end of the page is missing) and
-    `Page.notes`.
+    `host` and `domain` of the fetched address, `truncated` (why the end of the page is missing),
+    `opt_outs` (corpora.web.opt_outs) and `Page.notes`.
     """
     refusal = refuse_record(record)
     if refusal is not None:
@@ -105,6 +106,9 @@ def page_outcome(path: str, record: Record, settings: PageSettings) -> Document 
     extra: dict[str, object] = {**_host_and_domain(record.url), **page.notes()}
     if cut:
         extra["truncated"] = cut
+    signs = opt_outs(record.headers, body.content)
+    if signs:
+        extra["opt_outs"] = signs
     return Document(
         path=path,
         position=record.position,
@@ -116,6 +120,7 @@ def page_outcome(path: str, record: Record, settings: PageSettings) -> Document 
         crawled=record.crawled,
         digest=hashlib.blake2b(body.content, digest_size=16).hexdigest(),
         extra=extra,
+        marks=tuple(f"opt-out: {sign}" for sign in signs),
     )
 
 

@@ -54,7 +54,7 @@ _WARC_START = re.compile(
 
 _ARC_LINE = re.compile(rb"(?m)^[A-Za-z][A-Za-z0-9+.-]{0,20}:[^\r\n]{1,8192}\r?\n")
 
-_JOINED = ("content-type", "content-encoding")
+_JOINED = ("content-type", "content-encoding", "x-robots-tag", "tdm-reservation")
 """Headers whose lines are parts of one value."""
 
 _STATUS = re.compile(r"HTTP/\d(?:\.\d)?\s*(\d{3})(?!\d)", re.IGNORECASE)

@@ -17,4 +17,4 @@ def dedup(flags: HomeFlags, beam_arguments: list[str]) -> int:
 def _work(job: "Job") -> None:
     from pipelines.build import run_stages
 
-    run_stages(job, ("rules", "exact", "passages", "near"))
+    run_stages(job, ("rules", "exact", "passages", "near", "hosts"))

@@ -3,6 +3,7 @@
 import itertools
 from typing import TYPE_CHECKING
 
+from corpora.document import REMOVED_TEXTS
 from pipelines.commands.arguments import HomeFolder
 from pipelines.look.wanted import Wanted
 from pipelines.wording import print_json, printable, say, several
@@ -28,8 +29,9 @@ LIKENESS = {
 
 WITHOUT_TWIN = {
     "too_little_left": "too few words are left without its repeated passages",
+    "too_many_of_host": "its host has more documents than max_per_host; this one has a higher draw",
     "not_emitted": "its source is only compared with (emit = false)",
-    "not_sampled": "its draw is not in the share of its source that is kept (keep)",
+    "not_sampled": "its draw is not in the share that is kept (keep, keep_shares)",
 }
 """Why documents are removed that no other document replaces."""
 
@@ -51,6 +53,8 @@ def show(home: HomeFolder, /, records: Wanted, n: int = 3, json: bool = False) -
         raise UserError(f"--n {n}: less than 0", "give the number of records to show")
     if records.rejects and records.removed:
         raise UserError("--rejects and --removed exclude each other", "give only one of them")
+    if records.rejects and records.removed_text:
+        raise UserError("--rejects and --removed-text exclude each other", "give only one of them")
 
     shown = look_up(*open_home(home, for_reading=True), records)
     # records are read as they are asked for: a large home is not read to its end
@@ -82,9 +86,12 @@ def print_record(record: "Record", characters: int) -> None:
     """Print what is known of a record, and the beginning of its text."""
     text = record.get("text") or ""
     # the text comes below; `corpus why` prints the difference to the document that was kept
-    hidden = {"text", "difference", "twin_record", "test_sets", "way", "passages"}
+    hidden = {"text", "difference", "twin_record", "test_sets", "way", "passages", "removed_text"}
     hidden |= set(FATE if "stage" in record else ())
     for name, value in record.items():
+        if name == "extra" and isinstance(value, dict):
+            # Long, and shown by --removed-text.
+            value = {key: held for key, held in value.items() if key not in REMOVED_TEXTS}
         if name not in hidden and value not in (None, ""):
             print(printable(f"{name}: {value}"))
     if "stage" in record:
@@ -94,7 +101,10 @@ def print_record(record: "Record", characters: int) -> None:
         examples = several(held["examples"], "example")
         first = f'the first "{held["words"]}" ({held["first"]})'
         print(f"holds passages of {task}: {grams}, {examples}; {first}")
-    if text:
+    for lost in record.get("removed_text", []):
+        shown = lost["text"][:characters]
+        print(printable(f"\nremoved {lost['what']}, {lost['characters']:,} characters:\n{shown}"))
+    if text and "removed_text" not in record:
         rest = f" ... ({len(text):,} characters)" if len(text) > characters else ""
         print(printable(f"\n{text[:characters]}{rest}"))
     print("-" * 60)

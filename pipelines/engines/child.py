@@ -16,8 +16,9 @@ import traceback
 from collections.abc import Callable
 from typing import TypeVar
 
-from pipelines.progress.ticks import open_ticks, tell_peak
-from shards.errors import UserError
+from corpora.text import compiling
+from pipelines.progress.ticks import note, open_ticks, tell_peak
+from shards.errors import REMEDIES, UserError
 
 A = TypeVar("A")
 
@@ -29,14 +30,10 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _PR_SET_PDEATHSIG = 1
 """From <sys/prctl.h>: the signal that this process gets when the thread that began it ends."""
 
-_RESUME = "run the same command again to resume"
-
 _REMEDIES = {
-    errno.ENOSPC: f"make room and {_RESUME}",
-    errno.EDQUOT: f"raise the quota and {_RESUME}",
+    **REMEDIES,
     errno.EACCES: "choose a home that you may write to",
     errno.EPERM: "choose a home that you may write to",
-    errno.EROFS: "choose a home that you may write to",
 }
 
 _is_child = False
@@ -51,6 +48,8 @@ def start(parent: int, path: list[str]) -> None:
     global _is_child
     _is_child = True
     _take_signals(parent)
+    # The display shows what a slice does.
+    compiling.tell = note
 
     limit = memory_limit()
     if limit:
@@ -109,7 +108,8 @@ def run_ticking(function: Callable[[A], R], task: A, ticks: str) -> R:
 
 
 def run(function: Callable[[A], R], task: A) -> R:
-    """`function(task)`. Raises `UserError` (exit 3) for a full disk or missing rights."""
+    """`function(task)`. Raises `UserError` (exit 3) for a full disk, missing rights, and other
+    errors of the system."""
     try:
         return function(task)
     except OSError as error:

@@ -196,7 +196,7 @@ class Pool(beam.DoFn):
             source=task.source,
             slice=task.name,
             why=reason,
-            record=f"{reached.path} @ {reached.position}" if reached.path else "",
+            record=reached.at,
             trace=trace,
         )
         set_aside(Home(self.home), aside)

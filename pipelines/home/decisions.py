@@ -8,6 +8,8 @@ fingerprint of a removing stage and its summary's `inputs` hold the digest of th
 `attribute_digests(..., before=stage)`.
 """
 
+import json
+
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -15,14 +17,15 @@ from numpy.typing import NDArray
 from corpora.quality.rules import asked
 from pipelines.chance import CHANCES, chance
 from pipelines.home.documents import document_tables, not_run, read_attributes
-from pipelines.home.layout import EMIT, EXACT, INGEST, NEAR, PASSAGES, RULES, Home
+from pipelines.home.layout import EMIT, EXACT, HOSTS, INGEST, NEAR, PASSAGES, RULES, Home
+from pipelines.home.shares import share_columns, shares_of
 from pipelines.home.summaries import Read, Summary, bulk, summaries, summary_reader
 from pipelines.home.verdicts import kept_digest, rule_outcome, rule_verdicts
 from pipelines.recipe import Recipe
 from shards.errors import UserError
 from shards.storage import files
 
-REMOVING_STAGES = (RULES, EXACT, PASSAGES, NEAR, EMIT)
+REMOVING_STAGES = (RULES, EXACT, PASSAGES, NEAR, HOSTS, EMIT)
 """Stages that remove documents, in the order in which they apply. `EMIT` has no pass: it removes
 what is left of sources that are only compared with, or sampled."""
 
@@ -43,7 +46,8 @@ def removing_stages(
         EXACT: recipe.dedup.exact,
         PASSAGES: any(options.dedup.passages == "remove" for options in sources),
         NEAR: recipe.dedup.near,
-        EMIT: not all(options.emit and options.keep == 1.0 for options in sources),
+        HOSTS: any(options.max_per_host for options in sources),
+        EMIT: not all(options.takes_all for options in sources),
     }
     end = REMOVING_STAGES.index(before) if before else len(REMOVING_STAGES)
     return tuple(stage for stage in REMOVING_STAGES[:end] if on[stage])
@@ -68,8 +72,8 @@ def kept_rows(
     for stage in removing_stages(recipe, before, ingested.source):
         if stage == RULES:
             kept &= rule_verdicts(home, recipe, ingested) < 0
-        elif stage == PASSAGES:
-            kept &= passage_kinds(home, ingested).is_null().to_numpy()
+        elif stage in (PASSAGES, HOSTS):
+            kept &= removal_kinds(home, stage, ingested).is_null().to_numpy()
         elif stage == EMIT:
             kept &= emitted_rows(home, recipe, ingested)
         else:
@@ -79,27 +83,26 @@ def kept_rows(
 
 def emitted_rows(home: Home, recipe: Recipe, ingested: Summary) -> NDArray[np.bool_]:
     """(D,) which documents of a slice the recipe takes into the corpus: none of a source that is
-    only compared with, and of one with `keep` those whose draw is below it."""
+    only compared with, and of one with shares those whose draw is below their share."""
     options = recipe.sources[ingested.source]
     rows = np.zeros(ingested.counts["documents"], np.bool_)
-    if not options.emit or options.keep == 1.0:
+    if not options.emit or options.takes_all:
         rows[:] = options.emit
         return rows
 
-    limit = int(options.keep * CHANCES)
     first = 0
-    for table in document_tables(home, ingested, ["id"]):
-        draws = [chance(recipe.seed, "keep", name) for name in table.column("id").to_pylist()]
-        rows[first : first + len(draws)] = [draw < limit for draw in draws]
-        first += len(draws)
+    for table in document_tables(home, ingested, ["id", *share_columns(options)]):
+        ids = table.column("id").to_pylist()
+        draws = [chance(recipe.seed, "keep", name) for name in ids]
+        limits = [int(share * CHANCES) for share in shares_of(options, table)]
+        rows[first : first + len(ids)] = [draw < limit for draw, limit in zip(draws, limits)]
+        first += len(ids)
     return rows
 
 
-def passage_kinds(home: Home, ingested: Summary) -> pa.ChunkedArray:
-    """(D,) why a document of an ingested slice is removed for its repeated passages, or null."""
-    table = read_attributes(
-        home, PASSAGES, ingested.source, ingested.slice, ingested.output, ["kind"]
-    )
+def removal_kinds(home: Home, stage: str, ingested: Summary) -> pa.ChunkedArray:
+    """(D,) why `passages` or `hosts` removes a document of an ingested slice, or null."""
+    table = read_attributes(home, stage, ingested.source, ingested.slice, ingested.output, ["kind"])
     return table.column("kind")
 
 
@@ -159,7 +162,10 @@ def attribute_digests(
     for stage in removing_stages(recipe, before, ingested.source):
         if stage == EMIT:
             options = recipe.sources[ingested.source]
-            digests.append(f"{EMIT} {options.emit} {options.keep} {recipe.seed}")
+            shares = ""
+            if options.keep_shares:
+                shares = f" {options.keep_by} {json.dumps(options.keep_shares, sort_keys=True)}"
+            digests.append(f"{EMIT} {options.emit} {options.keep} {recipe.seed}{shares}")
             continue
 
         summary = read(stage, ingested.source, ingested.slice)

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from corpora.quality.rules import asked
-from pipelines.home.decisions import emitted_rows, passage_kinds, removing_stages, twins
-from pipelines.home.layout import EMIT, PASSAGES, RULES, Home
+from pipelines.home.decisions import emitted_rows, removal_kinds, removing_stages, twins
+from pipelines.home.layout import EMIT, HOSTS, PASSAGES, RULES, Home
 from pipelines.home.summaries import Summary
 from pipelines.home.verdicts import rule_ids, rule_values, rule_verdicts
 from pipelines.recipe import Recipe
@@ -47,8 +47,8 @@ def fates(home: Home, recipe: Recipe, ingested: Summary) -> pa.Table:
     for stage in reversed(removing_stages(recipe, source=ingested.source)):
         if stage == RULES:
             verdict = _removed_by_rules(home, recipe, ingested)
-        elif stage == PASSAGES:
-            verdict = _without_twins(passage_kinds(home, ingested), stage)
+        elif stage in (PASSAGES, HOSTS):
+            verdict = _without_twins(removal_kinds(home, stage, ingested), stage)
         elif stage == EMIT:
             reason = NOT_EMITTED if not recipe.sources[ingested.source].emit else NOT_SAMPLED
             is_emitted = emitted_rows(home, recipe, ingested)
@@ -74,6 +74,10 @@ def removals(home: Home, recipe: Recipe, ingested: Summary) -> dict[int, dict[st
     The fate has `stage`, and `reason`, `twin` and `score` of a duplicate, or `rule`, `value` and
     `threshold`. Raises `UserError` when a stage has not run.
     """
+    # Arrow's kernel dies of a column without any chunk.
+    if not ingested.counts["documents"]:
+        return {}
+
     table = fates(home, recipe, ingested)
     rows = pc.indices_nonzero(pc.is_valid(table.column("stage")))
     records = table.take(rows).drop(["id"]).to_pylist()

@@ -8,6 +8,7 @@ stage finds its input by the summaries of an earlier stage, never by listing fil
 `work` can be restored by a build.
 """
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -33,6 +34,8 @@ PASSAGES = "passages"
 
 NEAR = "near"
 
+HOSTS = "hosts"
+
 EMIT = "emit"
 """No pass, but a reason: documents of sources that are compared with and not emitted."""
 
@@ -44,6 +47,12 @@ SHARDS = "shards"
 
 FOLDERS = ("survey", "documents", "rejects", "attributes", "summaries")
 """The folders of a home that stages write to, besides `tokenizer`, `work` and `shards`."""
+
+FORGOTTEN_LIST = "forgotten.txt"
+"""The file with everything that a home has forgotten (`corpora.quality.forgotten`)."""
+
+FORGETTING = "forgetting.txt"
+"""The file that tells that the list has grown, and documents on it may still be there."""
 
 RECIPE_MARK = "# As built by corpusmill: this folder is a home.\n"
 """The first line of a home's recipe.toml. A recipe that a user wrote does not have it."""
@@ -166,7 +175,10 @@ def recipe_key(recipe: Recipe) -> str:
 
 
 def write_recipe(home: Home, recipe: Recipe) -> None:
-    """Keep the recipe as built, with every default written out."""
+    """Keep the recipe as built, with every default written out. What it forgets is in the list of
+    the home, wherever that lies."""
+    if recipe.forget:
+        recipe = dataclasses.replace(recipe, forget=(FORGOTTEN_LIST,))
     files.write_bytes(home.file("recipe.toml"), (RECIPE_MARK + recipe_text(recipe)).encode())
 
 

@@ -97,8 +97,12 @@ def read_summary(address: str) -> Summary | None:
     """Read a summary; None when there is none, or none that can be read. Then the slice is not
     done."""
     try:
-        return from_dict(Summary, json.loads(files.read_bytes(address)))
-    except (FileNotFoundError, ValueError, UserError):
+        content = files.read_bytes(address)
+    except FileNotFoundError:
+        return None
+    try:
+        return from_dict(Summary, json.loads(content))
+    except (ValueError, UserError):
         return None
 
 

@@ -5,7 +5,7 @@ Rows are read in the order of the home, one row group at a time.
 
 import itertools
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypedDict, cast
 
@@ -13,16 +13,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from corpora.quality.lists import as_address
 from corpora.quality.rules import asked
 from pipelines.home.cuts import read_passages
 from pipelines.home.decisions import decided, removing_stages
 from pipelines.home.documents import open_parquet
 from pipelines.home.fates import removals
-from pipelines.home.layout import INGEST, Home
+from pipelines.home.forgotten import forgotten_by
+from pipelines.home.layout import FORGOTTEN_LIST, INGEST, Home
 from pipelines.home.summaries import Summary, summaries
 from pipelines.home.test_sets import Held, held_by_row
 from pipelines.look.find import TITLE, Sought, names_in
 from pipelines.look.matches import Matches
+from pipelines.look.removed_text import RemovedText, removed_text
 from pipelines.look.report.differences import Segment, marked
 from pipelines.look.wanted import Wanted
 from pipelines.recipe import Recipe
@@ -43,6 +46,7 @@ KINDS = (
     "contained",
     "contains",
     "too_little_left",
+    "too_many_of_host",
     "not_emitted",
     "not_sampled",
 )
@@ -57,7 +61,8 @@ class Record(TypedDict, total=False):
     document that holds passages of test sets `test_sets`, by task. `why` adds
     `outcome` and, of a document that was removed as a duplicate, `twin_record`, the document that
     is there in its place, and `difference`. Where its twin was removed by a later stage, `way` has
-    that twin and those that follow, up to the one in `twin_record`.
+    that twin and those that follow, up to the one in `twin_record`. `removed_text` is what was
+    removed from inside a document, where `Wanted.removed_text` asks for it.
     """
 
     source: str
@@ -87,6 +92,7 @@ class Record(TypedDict, total=False):
     difference: list[str]
     way: list["Step"]
     passages: list["ShownPassage"]
+    removed_text: list[RemovedText]
 
 
 class ShownPassage(TypedDict):
@@ -146,6 +152,7 @@ def _documents(home: Home, recipe: Recipe, wanted: Wanted) -> Iterator[Record]:
         row = 0
         matches = Matches(recipe.sources[summary.source].rules)
         held = held_by_row(home, recipe, summary)
+        lost = _lost_texts(home, recipe, summary) if wanted.removed_text else None
         # small batches: the first few records are shown without reading a row group in full
         with open_parquet(home, home.documents(summary.source, summary.slice)) as file:
             for batch in file.iter_batches(batch_size=64):
@@ -153,8 +160,27 @@ def _documents(home: Home, recipe: Recipe, wanted: Wanted) -> Iterator[Record]:
                     fate = removed.get(row, {})
                     if bool(fate) == wanted.removed and (not fate or _fits(fate, wanted.reason)):
                         found = {**fate, **matches.of(record, fate), **_held(held, row)}
-                        yield _record(summary.source, record, found)
+                        shown = _record(summary.source, record, found)
+                        if lost is not None:
+                            shown["removed_text"] = lost(shown, row)
+                        if lost is None or shown["removed_text"]:
+                            yield shown
                     row += 1
+
+
+def _lost_texts(
+    home: Home, recipe: Recipe, summary: Summary
+) -> Callable[[Record, int], list[RemovedText]]:
+    """Tells what was removed from inside a document of a slice, by its record and row."""
+    passages = None
+    if recipe.sources[summary.source].dedup.passages == "remove" and decided(home, recipe, summary):
+        passages = read_passages(home, summary)
+
+    def lost_text(record: Record, row: int) -> list[RemovedText]:
+        found = passages[row].as_py() if passages is not None else []
+        return removed_text(record["text"], record.get("extra", {}), found)
+
+    return lost_text
 
 
 def _fits(fate: dict[str, object], reason: str | None) -> bool:
@@ -214,6 +240,7 @@ def why(home: Home, recipe: Recipe, word: str) -> Answer:
                     places.append((summary, address, row))
 
     if not places:
+        _refuse_forgotten(home, sought)
         raise UserError(
             f"{home.root}: no record is known as {word!r}",
             "give an id (32 hex digits or the first 6 or more), an address, a path, a title, or "
@@ -226,6 +253,15 @@ def why(home: Home, recipe: Recipe, word: str) -> Answer:
         if record.get("twin"):
             _add_twin(home, recipe, record)
     return Answer(records, len(places))
+
+
+def _refuse_forgotten(home: Home, sought: Sought) -> None:
+    """Raise `UserError` for a record that is on the home's list."""
+    if forgotten_by(home).names(sought.id, None, as_address(sought.word)):
+        raise UserError(
+            f"{sought.word}: this home has forgotten it, or never held it",
+            f"{home.file(FORGOTTEN_LIST)} names what is forgotten",
+        )
 
 
 def _outcomes(

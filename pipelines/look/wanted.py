@@ -14,6 +14,9 @@ class Wanted:
     removed: bool = False
     """Show removed documents: those that fail a quality rule, with the measured value, and
     duplicates, with the id of the document that is kept instead."""
+    removed_text: bool = False
+    """Show what was removed from inside documents, and only documents that lost something: notices
+    at the ends of books, headers and licences of Project Gutenberg, repeated passages."""
     reason: str | None = None
     """Only show rejects of this reason; with --removed, documents that this rule, this stage or
     this kind of duplicate removes."""

@@ -209,7 +209,7 @@ class Board:
             running.append(
                 RunningSlice(
                     slice=entry.label,
-                    at=f"{tick.path} @ {tick.position}" if tick.path else "",
+                    at=tick.at,
                     records=tick.records,
                     share=min(1.0, tick.done / entry.size) if entry.size else 0.0,
                     done=min(tick.done, entry.size),

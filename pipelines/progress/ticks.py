@@ -28,7 +28,8 @@ class Tick:
     """How far a slice is.
 
     `records`, `done`: records and bytes of input so far; `path`, `position`: the record it has
-    reached; `peak`: bytes of memory the slice took at most, with its parser's; 0 until it ends.
+    reached, or a `note` at -1; `peak`: bytes of memory the slice took at most, with its parser's;
+    0 until it ends.
     """
 
     records: int = 0
@@ -36,6 +37,13 @@ class Tick:
     position: int = 0
     path: str = ""
     peak: int = 0
+
+    @property
+    def at(self) -> str:
+        """The record that the slice has reached, or what it does."""
+        if self.path and self.position >= 0:
+            return f"{self.path} @ {self.position}"
+        return self.path
 
 
 def new_tick_file(home_root: str) -> str:
@@ -70,6 +78,15 @@ def tick(records: int, done: int, path: str = "", position: int = 0) -> None:
         name = path.encode("utf-8", "replace")[: _SIZE - _FIELDS.size - _PEAK.size - 2]
         _FIELDS.pack_into(_tick_map, 0, records, done, position)
         _tick_map[_FIELDS.size : _FIELDS.size + len(name) + 1] = name + b"\0"
+
+
+def note(text: str) -> None:
+    """Write what the slice does, in place of the record that it has reached; its position is -1."""
+    if _tick_map is not None:
+        records, done, _ = _FIELDS.unpack_from(_tick_map)
+        _FIELDS.pack_into(_tick_map, 0, records, done, -1)
+        content = text.encode()
+        _tick_map[_FIELDS.size : _FIELDS.size + len(content) + 1] = content + b"\0"
 
 
 def tell_peak(peak: int) -> None:

@@ -9,6 +9,7 @@ import datetime
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from typing import Any
 
 import pyarrow as pa
@@ -16,6 +17,7 @@ import pyarrow.parquet as pq
 
 from corpora.document import (
     MAX_DOCUMENT_BYTES,
+    REMOVED_TEXTS,
     Document,
     Findings,
     NotPage,
@@ -27,6 +29,7 @@ from corpora.document import (
     SourceOptions,
     document_id,
 )
+from corpora.quality.forgotten import FORGOTTEN, Forgotten, read_forgotten
 from corpora.sources import load_source, survey_of
 from corpora.text import mojibake
 from corpora.text import pii as personal_data
@@ -60,6 +63,9 @@ ROW_GROUP_BYTES = 16_000_000
 
 ROW_GROUP_REJECTS = 10_000
 
+MASKS_VERSION = 2
+"""Of what is masked of personal data, beside the texts of documents."""
+
 REJECT_TEXT = 500
 """Characters of a reject's text that are kept."""
 
@@ -72,8 +78,20 @@ LEFT_OUT_NAMES = 2_000
 OTHER_NAMES = "other names"
 """Stands for the names that are less frequent than those."""
 
+COUNTED_SCHEMA = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("marks", pa.list_(pa.string()), nullable=False),
+        pa.field("left_out", pa.string(), nullable=False),
+    ]
+)
+"""`left_out` is JSON: name -> how often."""
+
 UNREADABLE = {*survey.DAMAGE, "unknown_format", "not_an_archive", "not_a_dump"}
 """Where a source has no other rejects and no document, none of its files could be read."""
+
+LONGEST_MASKED = 64
+"""Characters at the end of a cut text in which half of an address or number may stand."""
 
 SAID_MARKS = 4
 """The most frequent marks of documents are named after a build, this many of them."""
@@ -94,6 +112,8 @@ def plan(
 
         # The survey decides which records are read, so a new conclusion redoes the source.
         depends: dict[str, Any] = {"stage": VERSION}
+        if options.pii.mask:
+            depends["masks"] = MASKS_VERSION
         if survey_of(options):
             concluded = read_summary(home.summary(CONCLUSION, name, CONCLUSION))
             if concluded is None:
@@ -154,10 +174,45 @@ class Batches:
         self.writer.close()
 
 
+class Counted:
+    """Notes in `work/` what the summary of a slice counts of single documents and nothing else
+    tells: their marks, and what was left out of them. `corpus forget` takes it off again.
+
+    The file is written only where a document has something to note.
+    """
+
+    def __init__(self, home: Home, source: str, slice_name: str) -> None:
+        self.address = counted_address(home, source, slice_name)
+        self.stack = ExitStack()
+        self.rows: Batches | None = None
+
+    def add(self, identity: str, document: Document) -> None:
+        """Note what is counted of a document."""
+        if not (document.marks or document.left_out):
+            return
+        if self.rows is None:
+            output = self.stack.enter_context(files.open_output(self.address, flush=False))
+            self.rows = self.stack.enter_context(Batches(output, COUNTED_SCHEMA))
+        row = (identity, list(document.marks), json.dumps(dict(document.left_out)))
+        self.rows.add(row, 1, ROW_GROUP_REJECTS)
+
+    def __enter__(self) -> "Counted":
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self.stack.__exit__(*error)
+
+
+def counted_address(home: Home, source: str, slice_name: str) -> str:
+    """Where it is noted what is counted of single documents: beside the notes on the inputs."""
+    return home.work(INPUTS, source, f"{slice_name}.parquet")
+
+
 def read(home: Home, recipe: Recipe, task: SourceTask, output: files.Output) -> Result:
     """Read every record of one slice; documents go to `output`, rejects to a file beside it."""
     source = task.source
     options = recipe.sources[source]
+    forgotten = read_forgotten(recipe.forget)
     mend = mojibake.mender() if options.ftfy else None
     counts = Counter[str](records=0, documents=0, bytes=0)
     rejects, not_pages, marks = Counter[str](), Counter[str](), Counter[str]()
@@ -170,6 +225,7 @@ def read(home: Home, recipe: Recipe, task: SourceTask, output: files.Output) -> 
         files.open_output(home.rejects(source, task.name)) as rejects_output,
         Batches(output, DOCUMENT_SCHEMA) as kept,
         Batches(rejects_output, REJECT_SCHEMA) as rejected,
+        Counted(home, source, task.name) as counted,
     ):
         for record in _records(home, source, options, task.slice):
             record = _normalised(record, options, mend)
@@ -184,6 +240,9 @@ def read(home: Home, recipe: Recipe, task: SourceTask, output: files.Output) -> 
 
             if isinstance(record, Document):
                 last = _in_order(source, last, (record.path, record.position))
+            if forgotten and is_forgotten(forgotten, source, record):
+                rejects[FORGOTTEN] += 1
+            elif isinstance(record, Document):
                 size = len(record.text.encode())
                 counts["documents"] += 1
                 counts["bytes"] += size
@@ -192,7 +251,9 @@ def read(home: Home, recipe: Recipe, task: SourceTask, output: files.Output) -> 
                 left_out.update(record.left_out)
                 if len(left_out) > 2 * LEFT_OUT_NAMES:
                     left_out = _most_frequent(left_out)
-                kept.add(_document_row(source, record), size, ROW_GROUP_BYTES)
+                row = _document_row(source, record)
+                kept.add(row, size, ROW_GROUP_BYTES)
+                counted.add(row[0], record)
             elif isinstance(record, Reject):
                 rejects[record.reason] += 1
                 rejected.add(_reject_row(source, record), 1, ROW_GROUP_REJECTS)
@@ -209,6 +270,18 @@ def read(home: Home, recipe: Recipe, task: SourceTask, output: files.Output) -> 
         marks=dict(sorted(marks.items())),
         left_out=dict(sorted(_most_frequent(left_out).items())),
     )
+
+
+def is_forgotten(forgotten: Forgotten, source: str, record: Outcome) -> bool:
+    """Whether the list of a home names a record. One without text by its kind is stored nowhere in
+    any case."""
+    if isinstance(record, NotPage):
+        return False
+    identity = document_id(source, record.path, record.position)
+    digest = record.digest if isinstance(record, Document) else None
+    if forgotten.names(identity, digest, _clean(record.url)):
+        return True
+    return isinstance(record, Document) and forgotten.names_text(record.text)
 
 
 def _most_frequent(left_out: Counter[str]) -> Counter[str]:
@@ -249,6 +322,8 @@ def _normalised(
 ) -> Outcome:
     """The record with clean text and its language; a document without text, or with too much,
     becomes a reject."""
+    if isinstance(record, Reject):
+        return _without_shown_data(record, options.pii)
     if not isinstance(record, Document):
         return record
 
@@ -259,16 +334,32 @@ def _normalised(
 
     if len(text.encode()) > MAX_DOCUMENT_BYTES:
         refusal = Refusal("too_large", f"over {MAX_DOCUMENT_BYTES} bytes", text[:REJECT_TEXT])
-        return refusal.at(record.path, record.position, record.url)
+        reject = refusal.at(record.path, record.position, record.url)
+        return _without_shown_data(reject, options.pii)
 
     record = dataclasses.replace(record, text=text, language=options.language_of(record.language))
     return _without_personal_data(record, options.pii)
+
+
+def _without_shown_data(reject: Reject, pii: PiiConfig) -> Reject:
+    """The reject with the personal data in its text and detail masked, where masks are asked for:
+    nothing that a home stores of a source holds any."""
+    if not pii.mask:
+        return reject
+    text = personal_data.without(reject.text, pii.kinds)
+    # A text is cut anywhere: half of an address is not found.
+    if len(reject.text) >= REJECT_TEXT:
+        text = text[:-LONGEST_MASKED]
+    detail = personal_data.without(reject.detail, pii.kinds)
+    return dataclasses.replace(reject, text=text, detail=detail)
 
 
 def _without_personal_data(record: Document, pii: PiiConfig) -> Document:
     """The document with its personal data counted and, where asked, masked."""
     if not (pii.count or pii.mask):
         return record
+    if pii.mask:
+        record = _without_data_beside(record, pii)
     found = personal_data.find(record.text, pii.kinds)
     if not found:
         return record
@@ -278,12 +369,26 @@ def _without_personal_data(record: Document, pii: PiiConfig) -> Document:
         examples.setdefault(one.kind, personal_data.example(record.text[one.begin : one.end]))
     counts = dict(sorted(Counter(one.kind for one in found).items()))
     told = {"counts": counts, "examples": examples}
+    if pii.mask:
+        text = personal_data.masked(record.text, found)
+        record = dataclasses.replace(record, text=text)
     return dataclasses.replace(
         record,
-        text=personal_data.masked(record.text, found) if pii.mask else record.text,
         extra={**record.extra, "pii": told},
         marks=(*record.marks, *(f"pii_{kind}" for kind in counts)),
     )
+
+
+def _without_data_beside(record: Document, pii: PiiConfig) -> Document:
+    """The document with the personal data masked in its title and in what was removed from its
+    text, which `extra` keeps."""
+    removed = {
+        key: personal_data.without(str(record.extra[key]), pii.kinds)
+        for key in REMOVED_TEXTS
+        if record.extra.get(key)
+    }
+    title = record.title and personal_data.without(record.title, pii.kinds)
+    return dataclasses.replace(record, title=title, extra={**record.extra, **removed})
 
 
 Row = tuple[Any, ...]

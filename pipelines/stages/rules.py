@@ -23,6 +23,7 @@ from corpora.document import Document
 from corpora.quality.exclusions import LIST_MEASURES, Lists, read_lists
 from corpora.quality.rules import (
     MEASURES,
+    OPT_OUTS,
     RECORD_MEASURES,
     TEST_SET_NGRAMS,
     TOKENS,
@@ -113,6 +114,8 @@ def _settings(rules: RulesConfig, vocabulary: str | None) -> dict[str, Any]:
         "functions": functions,
         "packages": package_versions("tokenizers") if needs_tokenizers else {},
     }
+    if counts_opt_outs(rules):
+        settings["opt_outs"] = True
     if counts_tokens(rules):
         settings["vocabulary"] = _vocabulary_digest(vocabulary)
     check_test_sets(rules)
@@ -146,6 +149,11 @@ def _test_sets_digest(test_sets: tuple[str, ...], words: int) -> list[str | int]
 def counts_tokens(rules: RulesConfig) -> bool:
     """Whether a rule reads the number of tokens."""
     return any(rule.measure == TOKENS for rule, _ in asked(rules))
+
+
+def counts_opt_outs(rules: RulesConfig) -> bool:
+    """Whether a rule reads the number of opt-outs."""
+    return any(rule.measure == OPT_OUTS for rule, _ in asked(rules))
 
 
 def _vocabulary_digest(path: str | None) -> str:
@@ -192,6 +200,8 @@ class Measuring:
         fields += [pa.field(name, pa.int64(), nullable=False) for name in COLUMNS]
         if self.tokenizer:
             fields.append(pa.field(TOKENS, pa.int64(), nullable=False))
+        if counts_opt_outs(self.rules):
+            fields.append(pa.field(OPT_OUTS, pa.int64(), nullable=False))
         if self.passages:
             fields.append(pa.field(TEST_SET_NGRAMS, pa.int64(), nullable=False))
             fields.append(pa.field(TEST_SETS, pa.string()))
@@ -272,6 +282,10 @@ def _measured(table: pa.Table, by: Measuring, schema: pa.Schema) -> pa.Table:
 
     if by.tokenizer is not None:
         measures.append([_token_count(by.tokenizer, text) for text in texts])
+
+    if counts_opt_outs(by.rules):
+        extras = map(json.loads, table.column("extra").to_pylist())
+        measures.append([len(extra.get("opt_outs", ())) for extra in extras])
 
     columns = [table.column("id").combine_chunks()]
     columns += [pa.array(column, pa.int64()) for column in measures]

@@ -17,7 +17,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from corpora.document import Slice, Survey
+from corpora.document import Note, Slice, Survey
+from corpora.quality.forgotten import FORGOTTEN, Forgotten, read_forgotten
 from corpora.sources import load_source, survey_of
 from pipelines.home.fingerprints import fingerprint
 from pipelines.home.layout import CONCLUSION, SURVEY, Home, recipe_key
@@ -44,6 +45,9 @@ VERSION = 1
 
 RECORD_BYTES = 24
 """Of the fields of fixed width of one row (law 1)."""
+
+URL = "url"
+"""The column of a survey's schema that holds addresses, where it has one."""
 
 ROWS = 100_000
 """Rows that are held and written together."""
@@ -121,6 +125,7 @@ def look(home: Home, recipe: Recipe, task: SourceTask, output: files.Output) -> 
     survey = survey_in(recipe, task.source)
     paths = json.dumps([part.path for part in task.slice.parts])
     schema = survey.schema.with_metadata({"corpusmill.paths": paths})
+    forgotten = read_forgotten(recipe.forget)
     counts = Counter[str](records=0, passed=0, bytes=0)
     rejects, not_pages = Counter[str](), Counter[str]()
     reached = bytes_until(task.slice)
@@ -131,14 +136,17 @@ def look(home: Home, recipe: Recipe, task: SourceTask, output: files.Output) -> 
             counts["records"] += 1
             tick(counts["records"], reached(note.path, note.position), note.path, note.position)
 
-            if note.not_page:
+            is_forgotten = is_link_forgotten(forgotten, schema, note)
+            if is_forgotten:
+                rejects[FORGOTTEN] += 1
+            elif note.not_page:
                 not_pages[note.not_page] += 1
             elif note.reason:
                 rejects[note.reason] += 1
             else:
                 counts["passed"] += 1
 
-            if note.values is not None:
+            if note.values is not None and not is_forgotten:
                 rows.append(note.values)
             # In batches of a fixed number of rows, so that memory does not grow.
             if len(rows) >= ROWS:
@@ -155,6 +163,33 @@ def look(home: Home, recipe: Recipe, task: SourceTask, output: files.Output) -> 
         rejects=dict(sorted(rejects.items())),
         not_pages=dict(sorted(not_pages.items())),
     )
+
+
+def is_link_forgotten(forgotten: Forgotten, schema: pa.Schema, note: Note) -> bool:
+    """Whether a list names the address that a note holds, where it holds one."""
+    if not forgotten or note.values is None or URL not in schema.names:
+        return False
+    url = note.values[schema.names.index(URL)]
+    return isinstance(url, str) and forgotten.names("", None, url)
+
+
+def forget_links(home: Home, recipe: Recipe, forgotten: Forgotten) -> int:
+    """Remove the notes of slices that hold an address on a list, so that the next survey makes them
+    again without it; how many slices."""
+    removed = 0
+    for name, survey in surveyed(recipe).items():
+        if URL not in survey.schema.names or not (forgotten.urls or forgotten.hosts):
+            continue
+        for summary in summaries(home, SURVEY, name):
+            address = home.survey(name, summary.slice)
+            with files.open_input(address) as stream:
+                urls = pq.read_table(stream, columns=[URL]).column(URL).to_pylist()
+            if not any(forgotten.names("", None, url) for url in urls):
+                continue
+            removed += 1
+            files.remove(home.summary(SURVEY, name, summary.slice))
+            files.remove(address)
+    return removed
 
 
 def _batch(rows: list[tuple[Any, ...]], schema: pa.Schema) -> pa.RecordBatch:

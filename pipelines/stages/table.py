@@ -1,6 +1,15 @@
 """The table of stages, in the order of a build. A new stage is one file and one entry here."""
 
-from pipelines.stages import exact, ingest, passages, rules, survey, tokenize, train_tokenizer
+from pipelines.stages import (
+    exact,
+    hosts,
+    ingest,
+    passages,
+    rules,
+    survey,
+    tokenize,
+    train_tokenizer,
+)
 from pipelines.stages.near import stage as near
 from pipelines.stages.stage import Stage
 
@@ -11,6 +20,7 @@ STAGES: tuple[Stage, ...] = (
     exact.STAGE,
     passages.STAGE,
     near.STAGE,
+    hosts.STAGE,
     train_tokenizer.STAGE,
     tokenize.STAGE,
 )

@@ -23,7 +23,7 @@ from typing import IO, TYPE_CHECKING, Protocol, TypeVar
 import pyarrow as pa
 from pyarrow import fs as pafs
 
-from shards.errors import UserError
+from shards.errors import NO_FAULT_OF_A_FILE, REMEDIES, UserError
 from shards.storage import http, http_file, object_store, reached
 
 if TYPE_CHECKING:
@@ -205,15 +205,18 @@ def read_bytes(address: str) -> bytes:
     # Not by Arrow, whose stream asks for the size first.
     path = address.removeprefix("file://")
     _refuse_special(path, address)
-    with open(path, "rb") as local:
-        return local.read()
+    try:
+        with open(path, "rb") as local:
+            return local.read()
+    except OSError as error:
+        raise _not_of_file(error, address) from None
 
 
 def open_input(address: str) -> pa.NativeFile:
     """A seekable stream over a file.
 
     Raises FileNotFoundError, PermissionError, IsADirectoryError for a pipe and its like, and
-    `UserError` when a store fails.
+    `UserError` when a store fails, or too many files are open.
     """
     if http.is_web(address):
         return reached.watch(address, pa.PythonFile(http_file.open_input(address), mode="r"))
@@ -222,12 +225,27 @@ def open_input(address: str) -> pa.NativeFile:
 
     file_system, path = resolve(address)
     _refuse_special(path, address)
-    if not _is_unicode(path):  # a name in another encoding, which Arrow cannot open
-        return pa.PythonFile(open(path, "rb"), mode="r")
     try:
-        return reached.watch(address, file_system.open_input_file(path))
+        if not _is_unicode(path):  # a name in another encoding, which Arrow cannot open
+            return pa.PythonFile(open(path, "rb"), mode="r")
+        return reached.watch(address, _open_by_arrow(file_system, path))
     except PermissionError as error:  # Arrow's own names no file
         raise PermissionError(error.errno, "Permission denied", address) from None
+    except OSError as error:
+        raise _not_of_file(error, address) from None
+
+
+def _open_by_arrow(file_system: pafs.FileSystem, path: str) -> pa.NativeFile:
+    """A function of its own, so that a test can make it fail."""
+    return file_system.open_input_file(path)
+
+
+def _not_of_file(error: OSError, address: str) -> Exception:
+    """The error of opening a file; `UserError` (exit 3) where it says nothing about the file, so
+    that no reader counts it as damage."""
+    if error.errno not in NO_FAULT_OF_A_FILE:
+        return error
+    return UserError(f"{address}: {os.strerror(error.errno)}", REMEDIES[error.errno], 3)
 
 
 def _is_unicode(path: str) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import trainer_runs as runs
 
-from trainer.jit import kernel_sources
+from trainer.jit import COMPILING, kernel_sources, tell_compiling
 
 pytestmark = pytest.mark.builds
 
@@ -134,3 +134,17 @@ def test_works_where_no_cache_folder_can_be_written(package: Path, tmp_path: Pat
     found = run(package, tmp_path / "cache", script)
     assert found["folder"] is None
     assert found["places"] == run(package, tmp_path / "cache")["places"]
+
+
+def test_compiling_is_said_once_and_on_a_terminal_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tell_compiling.cache_clear()
+    tell_compiling()
+    assert capsys.readouterr().err == ""
+
+    tell_compiling.cache_clear()
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    tell_compiling()
+    tell_compiling()
+    assert capsys.readouterr().err == f"{COMPILING}\n"

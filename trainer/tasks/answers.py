@@ -5,6 +5,7 @@ They are what several models' predictions are averaged as (`average`), so nothin
 left in them.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import cast
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from corpora.tasks.catalogue import Task
 from corpora.tasks.examples import Example, Referent
 from trainer.tasks.splits import Split
+from trainer.tasks.windows import have_most_context
 
 # The answers of a question that are kept, and the first and last tokens that are tried, as in
 # BERT's code.
@@ -112,7 +114,8 @@ def ranked_answers(rows: Sequence[Example], split: Split, table: NDArray[np.floa
 
 def span_answers(split: Split, table: NDArray[np.float64], longest: int) -> Answers:
     """The likeliest answers of each question over its windows, as BERT's code finds them: the sum
-    of the logits of first and last token, the best of equal texts.
+    of the logits of first and last token, the best of equal texts. An answer counts in the window
+    where its first token has the most context.
 
     `no_answer` is minus the largest logit of the answerable classifier over the windows; without
     one the least score of the first token over the windows minus that of the best answer.
@@ -123,13 +126,17 @@ def span_answers(split: Split, table: NDArray[np.float64], longest: int) -> Answ
     null = np.full(len(spans.rows), np.inf)
     answerable = np.full(len(spans.rows), -np.inf)
 
-    for window, values in zip(spans.windows, table, strict=True):
+    central = []
+    for _, windows in itertools.groupby(spans.windows, lambda window: window.row):
+        central += have_most_context(list(windows))
+
+    for window, values, is_central in zip(spans.windows, table, central, strict=True):
         logits = values[1:].reshape(-1, 2)
         null[window.row] = min(null[window.row], logits[0].sum())
         answerable[window.row] = max(answerable[window.row], values[0])
 
         part = logits[window.place : window.place + window.count]
-        for first, last, score in best_spans(part, longest):
+        for first, last, score in best_spans(part, longest, is_central):
             text = spans.text(window.row, window.first + first, window.first + last)
             if text and score > scores[window.row].get(text, -np.inf):
                 scores[window.row][text] = score
@@ -148,14 +155,17 @@ def span_answers(split: Split, table: NDArray[np.float64], longest: int) -> Answ
     return Answers(ids, np.zeros((len(ids), 0)), tuple(texts), no_answer)
 
 
-def best_spans(logits: NDArray[np.float64], longest: int) -> list[tuple[int, int, float]]:
+def best_spans(
+    logits: NDArray[np.float64], longest: int, may_begin: NDArray[np.bool_]
+) -> list[tuple[int, int, float]]:
     """The best spans (first, last, score) of at most `longest` tokens, from the BEST likeliest
-    first and last tokens; `logits` (W, 2)."""
+    first and last tokens; `logits` (W, 2), `may_begin` (W,) whether a span may begin there."""
     firsts = np.argsort(-logits[:, 0], kind="stable")[:BEST]
     lasts = np.argsort(-logits[:, 1], kind="stable")[:BEST]
     sums = logits[firsts, 0][:, None] + logits[lasts, 1]
     size = lasts - firsts[:, None]
-    sums = np.where((size >= 0) & (size < longest), sums, -np.inf).reshape(-1)
+    fits = (size >= 0) & (size < longest) & may_begin[firsts][:, None]
+    sums = np.where(fits, sums, -np.inf).reshape(-1)
 
     found = []
     for place in np.argsort(-sums, kind="stable")[:BEST]:

@@ -1,7 +1,6 @@
 """`trainer finetune`, `trainer predict` and `trainer ensemble`: from options to work."""
 
 import dataclasses
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,30 +8,25 @@ from typing import TYPE_CHECKING
 from corpora.tasks.catalogue import Task, find_task
 from corpora.tasks.own import own_columns, own_task
 from shards.errors import UserError, in_command
+from trainer.commands.checks import required
+from trainer.commands.printing import print_json
 from trainer.display import tell
 from trainer.flags import parse
 from trainer.options import Ensemble, Finetune, Predict
 from trainer.tasks.info import has_task, read_info
 from trainer.tasks.settings import Finetuning, check_tuning, load_tuning, preset
+from trainer.wording import several as amount
 
 if TYPE_CHECKING:
     from trainer.tasks.folder import Result
 
 EXAMPLE = "trainer finetune --task sst2 --data DIR --init RUN --run RUN"
 
+# The endings of a file of predictions.
+PREDICTION_FORMATS = (".json", ".jsonl", ".tsv")
+
 # Tasks that are several, each with a table of the paper.
 GROUPS = ("glue", "squad")
-
-
-def required(name: str, value: object, hint: str) -> None:
-    """Raise `UserError` when an option that a command needs is not given."""
-    if not value:
-        raise UserError(f"{name}: missing", hint)
-
-
-def print_json(content: dict[str, object]) -> None:
-    """Print the one object of `--json`."""
-    print(json.dumps({"schema_version": 1, **content}))
 
 
 # --- finetune
@@ -197,6 +191,10 @@ def predict(arguments: list[str]) -> int:
         out=options.out,
         threshold=options.threshold,
         device=options.device,
+        text_column=options.text_column,
+        pair_column=options.pair_column,
+        label_column=options.label_column,
+        id_column=options.id_column,
         json=options.json,
     )
     return write_predictions(ensemble_options, options.step)
@@ -210,21 +208,42 @@ def ensemble(arguments: list[str]) -> int:
     return write_predictions(options, "")
 
 
+def with_columns(task: Task, options: Ensemble) -> Task:
+    """The task with the columns that the options name. Raises `UserError` where it has none to
+    name."""
+    given = {
+        "--text-column": ("first", options.text_column),
+        "--pair-column": ("second", options.pair_column),
+        "--label-column": ("label", options.label_column),
+        "--id-column": ("id", options.id_column),
+    }
+    named = {key: (value,) for key, value in given.values() if value}
+    if not named or task.columns is None:
+        return task
+    if not task.own:
+        flag = next(name for name, (_, value) in given.items() if value)
+        raise UserError(
+            f"{flag}: the columns of {task.title} are as published", f"leave {flag} out"
+        )
+    return dataclasses.replace(task, columns=dataclasses.replace(task.columns, **named))
+
+
 def write_predictions(options: Ensemble, step: str) -> int:
     """Predict with every run, average, write the file, and say what it holds."""
     hint = "trainer predict --run RUN --data FILE --out FILE"
     required("--data", options.data, hint)
     required("--out", options.out, hint)
-    if not options.out.endswith(".json"):
+    if Path(options.out).suffix not in PREDICTION_FORMATS:
         raise UserError(
-            f"--out {options.out}: the name does not end in .json",
+            f"--out {options.out}: the name does not end in {', '.join(PREDICTION_FORMATS)}",
             f"for example --out {in_command(Path(options.out).with_suffix('.json'))}",
         )
 
-    from trainer.tasks.predict import predict_runs
+    from trainer.tasks.predict import predict_runs, read_task
 
     runs = [Path(run) for run in options.runs]
-    done = predict_runs(runs, step, Path(options.data), options.split, options.device)
+    task = with_columns(read_task(runs[0], Path(options.data)), options)
+    done = predict_runs(runs, step, Path(options.data), options.split, options.device, task)
     files = done.write(Path(options.out), options.threshold)
     if options.json:
         print_json(
@@ -232,7 +251,7 @@ def write_predictions(options: Ensemble, step: str) -> int:
             | files
         )
         return 0
-    tell(f"{options.out}: {len(done.answers.ids):,} predictions of {done.task.title}")
+    tell(f"{options.out}: {amount(len(done.answers.ids), 'prediction')} of {done.task.title}")
     for name, value in done.scores.items():
         print(f"{name:20} {value:>10.4f}")
     return 0

@@ -22,7 +22,6 @@ from corpora.tasks.read import read
 from shards.errors import UserError
 from shards.storage.lock import locked_folder
 from trainer import checkpoint, pretrained
-from trainer.all_reduce import Gradients
 from trainer.checkpoint import State
 from trainer.compare_ranks import refuse_different, refuse_micro_batch
 from trainer.compiled import Step
@@ -30,12 +29,11 @@ from trainer.config import ModelConfig, Recipe, micro_batch
 from trainer.data.loader import Share
 from trainer.display import Display
 from trainer.fit import TooLargeError
-from trainer.log import Log
+from trainer.log import Log, read_log
 from trainer.models.sizes import count_parameters
-from trainer.optim import make_adamw
 from trainer.pretrain import out_of_memory
 from trainer.ranks import World, choose_device, join
-from trainer.run import broadcast, make_autocast, resolve_precision
+from trainer.run import make_autocast, resolve_precision, set_up
 from trainer.steps import take_steps
 from trainer.stop import StopFlag
 from trainer.tasks import folder
@@ -248,16 +246,7 @@ def train_once(
         if found is None and world.is_first and not job.new_weights:
             new = load_first(directory, model, job.task.labels)
             display.say(f"note: new weights: {', '.join(new) or 'none'}")
-        model.to(world.device)
-        gradients = Gradients(model, world)
-        optimizer = make_adamw(model, recipe.optim)
-        if found is not None and world.is_first:
-            checkpoint.restore(found, model, optimizer)
-        elif found is not None:
-            checkpoint.empty_moments(model, optimizer)
-        if world.ranks > 1:
-            broadcast(model, optimizer)
-        model.train()
+        optimizer, gradients = set_up(model, recipe, world, found)
 
         log = Log(job.run, state, job.track) if world.is_first else None
         stop = stack.enter_context(closing(StopFlag(recipe.max_hours, watch)))
@@ -265,8 +254,7 @@ def train_once(
 
         def validate(state: State) -> State:
             state = score(job, model, data, state, training)
-            since = (state.step - state.best_step) // recipe.evaluation.every
-            if settings.patience and since >= settings.patience:
+            if is_out_of_patience(settings, recipe, state):
                 outcome.early = True
                 stop.asked = True
             return state
@@ -286,6 +274,7 @@ def train_once(
             weights=dict.fromkeys(loss_names(model), 1.0),
             optimizer=optimizer,
             gradients=gradients,
+            halves=True,
             autocast=autocast,
             count=functools.partial(count_labels, model),
             epochs=lambda batches: batches * recipe.batch / items,
@@ -309,8 +298,12 @@ def train_once(
         )
         meter = TaskMeter(recipe, world.device, world.ranks)
         with closing(loader):
+            # A run that was killed between its last checkpoint and its result has ended already.
+            outcome.early = is_out_of_patience(settings, recipe, state)
+            stop.asked = stop.asked or outcome.early
             until = chance_step(settings, recipe.steps)
-            if state.step < until:
+            # A checkpoint of this very step is from before the check.
+            if state.step <= until and not stop.asked:
                 state = take_steps(training, state, until, loader, meter, stop)
                 if not stop.asked:
                     outcome.at_chance = is_at_chance(training, data, model, state)
@@ -343,6 +336,12 @@ def start(
     tokenizer = folder.tokenizer_bytes(directory)
     fresh = folder.first_state(settings, recipe, info, data.digest, tokenizer)
     return folder.begin_or_continue(job.run, settings, fresh, info, tokenizer, display)
+
+
+def is_out_of_patience(settings: Finetuning, recipe: Recipe, state: State) -> bool:
+    """Whether as many evaluations as --patience says came after the best one."""
+    since = (state.step - state.best_step) // recipe.evaluation.every
+    return 0 < settings.patience <= since
 
 
 def count_labels(model: TaskModel, buffer: TaskMicroBatch) -> dict[str, float]:
@@ -403,7 +402,8 @@ def is_at_chance(training: Training, data: TaskData, model: TaskModel, state: St
             f"({guess:.4f}): the run is at chance; another --seed or a lower --optim.lr may help, "
             "and --restarts N tries the next seeds"
         )
-    if training.log:
+    # A run that was killed right after the check has the line already.
+    if training.log and all(line["kind"] != "chance" for line in read_log(training.folder)):
         training.log.write("chance", state.step, loss=mean, guess=guess, at_chance=at_chance)
     return at_chance
 

@@ -1,8 +1,9 @@
 """`trainer predict` and `trainer ensemble`: fine-tuned models on new files.
 
 A file of predictions is an object from ids to labels as the task spells them, to letters of
-options, to numbers, or to answers. Of SQuAD 2.0 two more are written beside it: NAME.answers.json,
-the best answer of each question whatever its threshold, and NAME.no-answer.json, how much more
+options, to numbers, or to answers; with other endings JSON lines or a table. Of SQuAD 2.0 two more
+are written beside it: NAME.answers.json, the best answer of each question whatever its threshold,
+and NAME.no-answer.json, how much more
 likely no answer is, in nats, which `trainer score --na-prob` reads.
 """
 
@@ -46,7 +47,7 @@ class Predicted:
     def write(self, out: Path, threshold: float) -> dict[str, object]:
         """Write the predictions; return the files by what they hold."""
         found = self.answers
-        write_json(out, dict(zip(found.ids, self.predictions(threshold), strict=True)))
+        write_predictions(out, dict(zip(found.ids, self.predictions(threshold), strict=True)))
         written: dict[str, object] = {"out": str(out)}
         if self.task.name == "squad2":
             best = out.with_suffix(".answers.json")
@@ -72,10 +73,39 @@ class Predicted:
         return [names[place] for place in places]
 
 
+def write_predictions(path: Path, found: dict[str, str | float]) -> None:
+    """Write a file of predictions in the format of its ending. Raises `UserError`, also for what a
+    table cannot hold."""
+    if path.suffix == ".json":
+        write_json(path, found)
+        return
+    if path.suffix == ".jsonl":
+        lines = []
+        for name, value in found.items():
+            lines.append(json.dumps({"id": name, "prediction": value}, ensure_ascii=False))
+        write_text(path, "\n".join(lines) + "\n")
+        return
+
+    rows = ["index\tprediction"]
+    for name, value in found.items():
+        cells = [name, str(value)]
+        if any(mark in cell for cell in cells for mark in "\t\n\r"):
+            raise UserError(
+                f"{path}: a table cannot hold the tab or line end in the prediction of {name!r}",
+                "let --out end in .json or .jsonl",
+            )
+        rows.append("\t".join(cells))
+    write_text(path, "\n".join(rows) + "\n")
+
+
 def write_json(path: Path, content: object) -> None:
     """Write a JSON file. Raises `UserError` (exit 3) when it cannot be written."""
+    write_text(path, json.dumps(content, indent=0, ensure_ascii=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file. Raises `UserError` (exit 3) when it cannot be written."""
     try:
-        text = json.dumps(content, indent=0, ensure_ascii=False) + "\n"
         files.write_bytes(str(path), text.encode())
     except OSError as error:
         raise UserError(
@@ -83,9 +113,12 @@ def write_json(path: Path, content: object) -> None:
         ) from None
 
 
-def predict_runs(runs: list[Path], step: str, data: Path, split: str, device: str) -> Predicted:
-    """The predictions of a file, averaged over runs of one task. Raises `UserError`."""
-    task = read_task(runs[0], data)
+def predict_runs(
+    runs: list[Path], step: str, data: Path, split: str, device: str, task: Task | None = None
+) -> Predicted:
+    """The predictions of a file, averaged over runs of one task; `task` is theirs where it has
+    other columns. Raises `UserError`."""
+    task = task or read_task(runs[0], data)
     infos = [read_info(run) for run in runs]
     for run, info in zip(runs, infos):
         if (info.kind, info.labels, info.own) != (infos[0].kind, infos[0].labels, infos[0].own):

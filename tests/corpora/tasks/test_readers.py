@@ -296,12 +296,32 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         read(TASKS["mnli"], tmp_path, "dev")
     assert raised.value.what == f"{tmp_path}: no dev file of MNLI"
     assert raised.value.hint == (
-        f"expected {tmp_path}/dev_matched.tsv or {tmp_path}/multinli_1.0_dev_matched.txt"
+        f"expected {tmp_path}/MNLI/dev_matched.tsv or {tmp_path}/MNLI/multinli_1.0_dev_matched.txt"
     )
+    # In the task's own folder its name is not said again.
+    own = tmp_path / "SST-2"
+    own.mkdir()
+    with pytest.raises(UserError) as raised:
+        read(TASKS["sst2"], own, "train")
+    assert raised.value.hint == f"expected {own}/train.tsv"
     with pytest.raises(UserError, match="no such file or folder"):
         read(TASKS["race"], tmp_path / "nowhere", "dev")
     with pytest.raises(UserError, match="AX has no split 'dev'"):
         read(TASKS["ax"], tmp_path, "dev")
+
+
+def test_the_dev_set_of_mrpc_needs_the_list_of_glue(tmp_path: Path) -> None:
+    (tmp_path / "msr_paraphrase_train.txt").write_text(
+        "Quality\t#1 ID\t#2 ID\t#1 String\t#2 String\n1\t1\t2\ta\tb\n"
+    )
+    assert len(read(TASKS["mrpc"], tmp_path, "train").items) == 1
+    with pytest.raises(UserError) as raised:
+        read(TASKS["mrpc"], tmp_path, "dev")
+    assert raised.value.what == f"{tmp_path}: no dev file of MRPC"
+    assert raised.value.hint == (
+        f"expected {tmp_path}/MRPC/dev.tsv; GLUE cuts it from msr_paraphrase_train.txt by a list "
+        "of ids that the corpus itself does not have"
+    )
 
 
 def test_only_a_line_feed_ends_a_row(tmp_path: Path) -> None:
@@ -468,7 +488,18 @@ def test_a_task_of_ones_own(tmp_path: Path, kind: str) -> None:
         read_examples(own_task("t", path, own_columns("text", label="topic")), path, "dev")
     place = {"jsonl": "line 1", "tsv": "line 2", "parquet": "row 1"}[kind]
     assert raised.value.what == f"{path}, {place}: no column 'text'"
-    assert raised.value.hint == "name the column: the file has body, id, more, topic"
+    named = "name the column with --{}-column: the file has body, id, more, topic"
+    assert raised.value.hint == named.format("text")
+
+    lacking = {
+        "pair": own_columns("body", "second", "topic"),
+        "label": own_columns("body"),
+        "id": own_columns("body", "more", "topic", "key"),
+    }
+    for flag, others in lacking.items():
+        with pytest.raises(UserError) as raised:
+            read_examples(own_task("t", path, others), path, "dev")
+        assert raised.value.hint == named.format(flag)
 
 
 def test_labels_of_json_and_a_new_label(tmp_path: Path) -> None:
@@ -483,26 +514,66 @@ def test_labels_of_json_and_a_new_label(tmp_path: Path) -> None:
     with pytest.raises(UserError) as raised:
         read_examples(task, dev, "dev")
     assert raised.value.what == f"{dev}, line 3: label '2' is not one of false, true"
+    assert raised.value.hint == "mend the row, or train on a file with this label: --train"
+    with pytest.raises(UserError) as raised:
+        read_examples(own_task("own", dev, own_columns("text"), numbers=True), dev, "dev")
+    assert raised.value.what == f"{dev}, line 1: label 'true' is not a number"
+    assert raised.value.hint == "mend the row, or leave out --numbers"
 
     test = tmp_path / "test.jsonl"
     test.write_text('{"text": "a"}\n')
     assert read_examples(task, test, "test").items == (Example("0", "a", None, None),)
 
 
+MEND = "mend the row, or name another column with --{}-column"
+
+LINES = "write one JSON object a line"
+
+TWO = "name the column of the labels with --label-column, or add --numbers for a regression"
+
 OWN_REFUSED = [
-    ("a.jsonl", '{"text": 1, "label": 0}\n{"text": "b", "label": 1}\n', "line 1: column 'text'"),
-    ("a.jsonl", '{"text": "a", "label": null}\n', "line 1: column 'label' holds None"),
-    ("a.jsonl", '{"text": "a", "label": 0}\n{"text"\n', "line 2: not JSON"),
-    ("a.jsonl", "[]\n", "line 1: not a JSON object"),
-    ("a.jsonl", '{"text": "a", "label": 0}\n', "1 labels, but a task needs two"),
-    ("a.tsv", "text\tlabel\na\t1\tb\n", "line 2: 3 columns, but the first line names 2"),
-    ("a.parquet", "no parquet", "not a Parquet file that can be read"),
-    ("a.csv", "text,label\n", f"the name does not end in {own.FORMATS}"),
+    (
+        "a.jsonl",
+        '{"text": 1, "label": 0}\n{"text": "b", "label": 1}\n',
+        "line 1: column 'text' holds 1, not a text",
+        MEND.format("text"),
+    ),
+    (
+        "a.jsonl",
+        '{"text": "a", "label": null}\n',
+        "line 1: column 'label' holds None, not a label",
+        MEND.format("label"),
+    ),
+    ("a.jsonl", '{"text": "a", "label": 0}\n{"text"\n', "line 2: not JSON", LINES),
+    ("a.jsonl", "[]\n", "line 1: not a JSON object", LINES),
+    (
+        "a.jsonl",
+        '{"text": "a", "label": 0}\n',
+        "the one label '0', but a task needs two",
+        TWO,
+    ),
+    ("a.jsonl", "", "no label, but a task needs two", TWO),
+    (
+        "a.tsv",
+        "text\tlabel\na\t1\tb\n",
+        "line 2: 3 columns, but the first line names 2",
+        "mend the row",
+    ),
+    ("a.tsv", "text\tlabel\n\na\t1\n", "line 2: an empty line", "remove the line"),
+    ("a.parquet", "no parquet", "not a Parquet file that can be read", "check the file"),
+    (
+        "a.csv",
+        "text,label\n",
+        f"the name does not end in {own.FORMATS}",
+        "rename or convert the file",
+    ),
 ]
 
 
-@pytest.mark.parametrize(("name", "content", "what"), OWN_REFUSED)
-def test_a_wrong_file_of_ones_own(tmp_path: Path, name: str, content: str, what: str) -> None:
+@pytest.mark.parametrize(("name", "content", "what", "hint"), OWN_REFUSED)
+def test_a_wrong_file_of_ones_own(
+    tmp_path: Path, name: str, content: str, what: str, hint: str
+) -> None:
     path = tmp_path / name
     path.write_text(content)
     with pytest.raises(UserError) as raised:
@@ -510,6 +581,7 @@ def test_a_wrong_file_of_ones_own(tmp_path: Path, name: str, content: str, what:
         read_examples(task, path, "train")
     assert what in raised.value.what
     assert raised.value.what.startswith(str(path))
+    assert raised.value.hint == hint
 
 
 # --- the catalogue

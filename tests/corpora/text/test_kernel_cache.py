@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from corpora.text.compiling import COMPILING, say_on_terminal
+
 pytestmark = pytest.mark.builds
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -104,3 +106,22 @@ def test_a_cache_folder_that_turns_unreadable(tmp_path: Path) -> None:
         path.mkdir()
     found, said = run(tmp_path, cache)
     assert found["total"] == 20 and said.count("warning: ") == 1
+
+
+def test_the_first_use_says_why_it_takes_long(tmp_path: Path) -> None:
+    """Once in a process, and only where kernels are compiled."""
+    main = f"from corpora.text import compiling\nsaid = []\ncompiling.tell = said.append\n{MAIN}"
+    main += "print(json.dumps(said), file=__import__('sys').stderr)"
+    cache = tmp_path / "cache"
+    assert run(tmp_path, cache, main=main)[1] == f'["{COMPILING}"]\n'
+    assert run(tmp_path, cache, main=main)[1] == "[]\n"
+
+
+def test_it_is_said_on_a_terminal_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    say_on_terminal(COMPILING)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    say_on_terminal(COMPILING)
+    assert capsys.readouterr().err == f"{COMPILING}\n"

@@ -172,6 +172,15 @@ def test_a_wrong_check_costs_nothing() -> None:
     assert decode_body(bytes(harmed), {"content-encoding": "deflate"}, LIMIT).content == PAGE
 
 
+def test_a_body_whose_sum_and_length_are_wrong_is_cut() -> None:
+    """Damage may leave bits that mean something else: other text, up to an end that both checks
+    of gzip belie."""
+    stored = bytearray(gzip.compress(PAGE))
+    stored[-8] ^= 1
+    stored[-4] ^= 1
+    assert decode_body(bytes(stored), {}, LIMIT) == Body(content=PAGE, cut=True)
+
+
 def test_a_damaged_body_keeps_what_is_before() -> None:
     """Also where the whole body is inflated in one call."""
     text = b"<html><body>" + b"".join(b"<p>%d paragraph" % number for number in range(4000))

@@ -7,7 +7,7 @@ import pytest
 from pipelines.progress import board as progress_board
 from pipelines.progress.board import Board, Running
 from pipelines.progress.display import display, line, lines, read_snapshot
-from pipelines.progress.ticks import Tick, new_tick_file, open_ticks, read_tick, tick
+from pipelines.progress.ticks import Tick, new_tick_file, note, open_ticks, read_tick, tick
 from pipelines.wording import amount, duration
 
 
@@ -21,7 +21,9 @@ def test_a_tick_is_read_by_others(tmp_path: Path) -> None:
         tick(4, 2000, "x" * 5000, 78)
         assert read_tick(path).records == 4 and len(read_tick(path).path) < 1024
         tick(5, 3000, "c", 79)
-        assert read_tick(path) == Tick(5, 3000, 79, "c")
+        assert read_tick(path) == Tick(5, 3000, 79, "c") and read_tick(path).at == "c @ 79"
+        note("compiling kernels")
+        assert read_tick(path).at == "compiling kernels" and read_tick(path).records == 5
     finally:
         open_ticks(None)
     tick(6, 1, "nobody listens", 0)

@@ -80,3 +80,40 @@ def test_a_share_is_kept_by_ids(tmp_path: Path) -> None:
     assert kept[0.2, 200] < kept[0.5, 200]
     assert kept[0.2, 150] == {number for number in kept[0.2, 200] if number < 150}
     assert 25 < len(kept[0.2, 200]) < 55
+
+
+MAIL = "jane.of.the.mill@example.org"
+
+
+def test_nothing_in_a_home_holds_what_is_masked(tmp_path: Path) -> None:
+    """Rejects, titles, and what was removed from a book are stored too, and exported or shown."""
+    story = "The king rode out at night, and the queen stayed at home with her books. " * 40
+    (tmp_path / "books").mkdir()
+    notice = f"Copyright 2010 by J. All rights reserved. Write to {MAIL}."
+    (tmp_path / "books" / "a.txt").write_text(f"{notice}\n\nA tale.\n\n{story}\n")
+    (tmp_path / "books" / "b.txt").write_text(f"A short one, by {MAIL}.")
+    # The beginning that a reject keeps ends inside an address.
+    (tmp_path / "books" / "c.txt").write_text(f"{'word ' * 97}{MAIL} and more.")
+    rows = [
+        {"title": f"Mail of {MAIL}", "text": "A text of some words."},
+        {"title": "T", "body": f"A row without a text, of {MAIL}."},
+    ]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "recipe.toml").write_text(
+        '[sources.books]\nkind = "books"\ninput = "books/*.txt"\nmin_words = 200\n'
+        "pii.mask = true\n"
+        '[sources.rows]\nkind = "files"\ninput = "a.jsonl"\ntitle_field = "title"\n'
+        "pii.mask = true\n"
+        "[tokenizer]\nvocab_size = 300\n"
+    )
+    home = plain_build(tmp_path / "recipe.toml", tmp_path / "home", "ingest")
+
+    short, cut = (record["text"] for record in looked.rejects(home, "books"))
+    assert short == "A short one, by [mail]."
+    assert cut == ("word " * 97 + "[mail] and more.")[:-64]
+    (book,) = looked.documents(home, "books")
+    assert book["extra"]["trimmed_text"] == notice.replace(MAIL, "[mail]")
+    assert next(looked.documents(home, "rows"))["title"] == "Mail of [mail]"
+    for folder in ("documents", "rejects"):
+        for path in (Path(home) / folder).rglob("*.parquet"):
+            assert "jane" not in str(pq.read_table(path).drop(["path"]).to_pylist())

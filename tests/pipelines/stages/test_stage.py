@@ -55,8 +55,8 @@ def test_what_is_off_is_said_of_stages_that_can_be_off() -> None:
     recipe = Recipe(sources={})
     recipe = replace(recipe, dedup=replace(recipe.dedup, exact=False, near=False))
     off = [stage.off for stage in STAGES if not stage.wanted(recipe)]
-    # survey, rules and passages say nothing
-    assert off == ["", "", "exact: off", "", "near: off"]
+    # survey, rules, passages and hosts say nothing
+    assert off == ["", "", "exact: off", "", "near: off", ""]
     assert not any(stage.off for stage in STAGES if stage.wanted(recipe))
 
 
@@ -67,8 +67,8 @@ def test_the_removing_stages_are_those_that_write_attributes(tmp_path: Path) -> 
     for number in range(6):
         text = f"A text of some words, number {number // 2}, that stands in two files."
         (tmp_path / "in" / f"{number}.txt").write_text(text)
-    passages = '[sources.a.dedup]\npassages = "measure"\n'
-    (tmp_path / "recipe.toml").write_text(RECIPE + passages)
+    later = '[sources.a]\nmax_per_host = 3\ndedup.passages = "measure"\n'
+    (tmp_path / "recipe.toml").write_text(RECIPE.replace("[sources.a]\n", later))
 
     home = Home(str(tmp_path / "home"))
     recipe = load_recipe(str(tmp_path / "recipe.toml"))

@@ -54,7 +54,7 @@ def read_predictions(path: Path) -> Predictions:
 
 
 def _from_json(path: Path) -> Predictions:
-    content = load_json(path)
+    content = load_json(path, 'write an object {"ID": prediction}, or a list')
     found: dict[str, Given] = {}
     if isinstance(content, dict):
         for name, value in content.items():

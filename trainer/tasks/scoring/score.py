@@ -110,7 +110,7 @@ def _score_questions(
 
 def read_sureness(path: Path) -> dict[str, float]:
     """The numbers of a JSON object by the ids of questions. Raises `UserError`."""
-    content = load_json(path)
+    content = load_json(path, 'give {"ID": number}')
     if not isinstance(content, dict):
         raise fault(path, "", "not a JSON object", 'give {"ID": number}')
     for name, value in content.items():

@@ -1,0 +1,1 @@
+"""The commands of `trainer`, one in a file, and what several of them need."""
