@@ -603,7 +603,8 @@ def find_ends(
                 if next_point == quote:
                     inner = after
             elif after > last_end and not (after + next_size == end and closes_too(next_point)):
-                # A lone quote at the end belongs to the sentence before it; elsewhere it moves the end.
+                # A lone quote at the end belongs to the sentence before it; elsewhere it moves the
+                # end.
                 if next_kind == OPENER and closes_too(next_point):
                     closer = closer_of(next_point)
                     if absent >> (closer % 31) & 1 or not is_closed(
