@@ -131,7 +131,7 @@ class TokenizerConfig:
             raise ValueError(
                 'lowercase: byte-level BPE keeps the text as it is; set kind to "wordpiece"'
             )
-        if self.sample_bytes == "all":
+        if not isinstance(self.sample_bytes, int):
             if self.kind != "bpe" and self.path is None:
                 raise ValueError(
                     'sample_bytes: "all" is for byte-level BPE; give a number of bytes'

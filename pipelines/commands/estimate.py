@@ -166,7 +166,7 @@ def estimate(recipe: "Recipe", loads: Iterable[Load], workers: int) -> Estimate:
     if recipe.tokenizer.path is None:
         after += text / SAMPLE
         asked = recipe.tokenizer.sample_bytes
-        alone = text / COUNTED if asked == "all" else min(text, asked) / VOCABULARY
+        alone = min(text, asked) / VOCABULARY if isinstance(asked, int) else text / COUNTED
 
     # a slice is done by one core, however many there are
     longest = max((load.longest for load in found), default=0.0)

@@ -217,6 +217,8 @@ def _name_of_value(kind: object) -> str:
     origin = typing.get_origin(kind)
     if origin in (typing.Union, types.UnionType):
         parts = [part for part in typing.get_args(kind) if part is not type(None)]
+        # The words first: `all|N`.
+        parts.sort(key=lambda part: typing.get_origin(part) is not Literal)
         return "|".join(map(_name_of_value, parts))
     if origin is Literal:
         return "|".join(map(str, typing.get_args(kind)))

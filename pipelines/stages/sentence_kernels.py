@@ -362,6 +362,7 @@ def find_ends(
     paren_close = np.int64(0)
     inner = np.int64(-1)  # where a sentence ends right before its quote does
     straight = np.int64(0)
+    absent = np.int64(0)  # closers that do not follow any more, by their number modulo 31
     is_sure = True
     previous = np.int64(SPACE)
     at = np.int64(begin)
@@ -439,13 +440,19 @@ def find_ends(
                 if kind == CLOSER:
                     return np.int64(-1), num_asked
                 if kind != RIGHT_QUOTE:
-                    if is_closed(values, at + size, end, closer_of(point)):
-                        quote = closer_of(point)
+                    closer = closer_of(point)
+                    if absent >> (closer % 31) & 1:
+                        pass
+                    elif is_closed(values, at + size, end, closer):
+                        quote = closer
                         quote_start = at
                         inner = np.int64(-1)
-                    elif at > begin and (at + size < end or straight > 0):
+                    elif point == 0x22 and at > begin and (at + size < end or straight > 0):
                         return np.int64(-1), num_asked
-                    # A lone quote at either end of a paragraph moves no end.
+                    else:
+                        # A quote that nothing closes opens none. Remembered, so that many of them
+                        # take no square of the time.
+                        absent |= np.int64(1) << (closer % 31)
                 straight += point == 0x22
                 at += size
                 continue
@@ -596,7 +603,14 @@ def find_ends(
                 if next_point == quote:
                     inner = after
             elif after > last_end and not (after + next_size == end and closes_too(next_point)):
-                # A lone quote at the end belongs to the sentence before it.
+                # A lone quote at the end belongs to the sentence before it; elsewhere it moves the
+                # end.
+                if next_kind == OPENER and closes_too(next_point):
+                    closer = closer_of(next_point)
+                    if absent >> (closer % 31) & 1 or not is_closed(
+                        values, after + next_size, end, closer
+                    ):
+                        return np.int64(-1), num_asked
                 ends[first + count] = after
                 count += 1
                 last_end = after

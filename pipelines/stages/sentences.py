@@ -98,7 +98,9 @@ class Words:
         self.lengths += map(len, words)
         self.states += states
 
-    def arrays(self) -> tuple[NDArray[np.int32], NDArray[np.uint8], NDArray[np.int64], np.ndarray]:
+    def arrays(
+        self,
+    ) -> tuple[NDArray[np.int32], NDArray[np.uint8], NDArray[np.int64], NDArray[np.int8]]:
         """(slots, pool, its offsets, states)."""
         ends = np.zeros(len(self.lengths) + 1, np.int64)
         np.cumsum(self.lengths, out=ends[1:])

@@ -114,7 +114,9 @@ def plan(home: Home, recipe: Recipe) -> list[SampleTask]:
     # The share is that of all the text, not of the kept: that would need each document's size.
     size = total(found.slices, "bytes")
     asked = recipe.tokenizer.sample_bytes
-    threshold = CHANCES if asked == "all" else min(CHANCES, CHANCES * asked // max(size, 1))
+    threshold = CHANCES
+    if isinstance(asked, int):
+        threshold = min(CHANCES, CHANCES * asked // max(size, 1))
     key = recipe_key(recipe)
     tasks = []
 
