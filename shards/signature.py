@@ -16,8 +16,10 @@ _MAKE_KEY = "make one: openssl genpkey -algorithm ed25519 -out key.pem"
 
 
 def attest(directory: str, key: str) -> str:
-    """Sign the manifest of a folder of shards, or of a home, with the private key in a file; returns
-    the address of the signature. Raises `UserError`."""
+    """Sign the manifest of a folder of shards, or of a home, with the private key in a file.
+
+    Returns the address of the signature. Raises `UserError`.
+    """
     directory = shards_directory(directory)
     read_manifest(directory)  # raises where there is none
     signature = _private_key(key).sign(files.read_bytes(files.join(directory, MANIFEST)))
