@@ -425,8 +425,10 @@ def own_options(name: str) -> bool:
 
 def shown_type(annotation: ast.expr) -> str:
     """A type as a reader of TOML knows it."""
-    if isinstance(annotation, ast.BinOp):  # X | None
-        return shown_type(annotation.left)
+    if isinstance(annotation, ast.BinOp):  # X | None, X | Literal["word"]
+        left = shown_type(annotation.left)
+        is_none = ast.unparse(annotation.right) == "None"
+        return left if is_none else f"{left} or {shown_type(annotation.right)}"
     if isinstance(annotation, ast.Name):
         return {
             "bool": "true or false",

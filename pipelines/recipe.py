@@ -115,8 +115,9 @@ class TokenizerConfig:
     or vocab.json and merges.txt, or encoder.json and vocab.bpe (and dict.txt)."""
     sources: tuple[str, ...] = setting((), affects="tokenizer")
     """Train on these sources only. Default: all sources."""
-    sample_bytes: int = setting(1_000_000_000, affects="tokenizer")
-    """Train on about this many bytes of text, sampled by the hash of each document's id."""
+    sample_bytes: int | Literal["all"] = setting(1_000_000_000, affects="tokenizer")
+    """Train on about this many bytes of text, sampled by the hash of each document's id. all: train
+    byte-level BPE on all text, exactly, from the counts of its words."""
 
     def __post_init__(self) -> None:
         if self.kind == "bpe" and self.vocab_size < 261:
@@ -130,7 +131,12 @@ class TokenizerConfig:
             raise ValueError(
                 'lowercase: byte-level BPE keeps the text as it is; set kind to "wordpiece"'
             )
-        if self.sample_bytes < 1:
+        if self.sample_bytes == "all":
+            if self.kind != "bpe" and self.path is None:
+                raise ValueError(
+                    'sample_bytes: "all" is for byte-level BPE; give a number of bytes'
+                )
+        elif self.sample_bytes < 1:
             raise ValueError(f"sample_bytes: {self.sample_bytes} is less than 1")
 
 

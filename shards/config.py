@@ -165,8 +165,11 @@ def _convert(kind: Any, value: Any, path: str) -> Any:
     if origin is typing.Literal:
         return _choice(arguments, value, path)
     if origin is typing.Union or origin is types.UnionType:
-        # Of the unions only X | None is supported, and TOML has no null: the value is an X.
+        # Of the unions only X | None and X | Literal[...] are supported, and TOML has no null: the
+        # value is a word of the literal, or an X.
         inner = [argument for argument in arguments if argument is not type(None)]
+        if any(isinstance(value, str) and value in typing.get_args(each) for each in inner[1:]):
+            return value
         return _convert(inner[0], value, path)
     if origin is tuple:
         # One text may stand for a list of one: `input = "a.txt"`.

@@ -315,7 +315,7 @@ def read_state(path: Path) -> State:
             1,
         )
 
-    content = json.loads((path / STATE).read_text())
+    content = json.loads((path / STATE).read_text("utf-8"))
     version = content.pop("format", None)
     if version != FORMAT:
         raise UserError(
@@ -345,7 +345,7 @@ def restore(path: Path, model: EncoderModel, optimizer: torch.optim.Optimizer) -
     """Copy weights and moments of a verified checkpoint into `model` and `optimizer`, exactly."""
     load_published(model, safetensors.torch.load_file(path / WEIGHTS))
     stored = safetensors.torch.load_file(path / OPTIMIZER)
-    step = float(json.loads((path / STATE).read_text())["step"])
+    step = float(json.loads((path / STATE).read_text("utf-8"))["step"])
     # Zeros first: the rows beyond the vocabulary are not stored.
     empty_moments(model, optimizer, step)
 

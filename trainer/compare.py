@@ -10,8 +10,6 @@ import dataclasses
 import json
 import os
 import statistics
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +19,7 @@ import shards
 from shards.config import dump_toml
 from shards.errors import UserError
 from shards.storage import files
+from trainer.child import run_child
 from trainer.config import Recipe, load_recipe
 from trainer.log import read_log
 from trainer.scales import Scale, scaled
@@ -135,7 +134,7 @@ def refuse_other(plan: Comparison, name: str, recipe: Recipe) -> None:
     """Raise `UserError` when the runs of a recipe there are of other settings or shards: they would
     be taken for finished ones."""
     path = plan.out / f"{name}.toml"
-    if path.exists() and path.read_text() != dump_toml(recipe):
+    if path.exists() and path.read_text("utf-8") != dump_toml(recipe):
         raise UserError(
             f"{path}: the runs there have other settings or shards than these", "name another --out"
         )
@@ -210,24 +209,11 @@ def train_run(plan: Comparison, recipe: Path, run: Path, seed: int) -> str:
 
     Raises `KeyboardInterrupt` when the process was interrupted, which has saved the run.
     """
-    run.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "trainer.cli", "pretrain"]
+    command = ["pretrain"]
     for directory in plan.shards:
         command += ["--shards", directory]
     command += ["--run", str(run), "--recipe", str(recipe), "--seed", str(seed)]
-    command += ["--device", plan.device, "--resume"]
-
-    output = run / "output.txt"
-    with open(output, "w") as stream:
-        code = subprocess.run(command, stdout=stream, stderr=subprocess.STDOUT).returncode
-    if code == 130:
-        raise KeyboardInterrupt
-    if code == 0:
-        return ""
-
-    lines = output.read_text(errors="replace").splitlines()
-    said = [line for line in lines if line.startswith("error: ")] or lines[-1:]
-    return f"exit {code}: {said[-1] if said else 'no output'} ({output})"
+    return run_child([*command, "--device", plan.device, "--resume"], run)
 
 
 def validations(run: Path) -> list[tuple[int, float]]:

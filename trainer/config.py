@@ -293,16 +293,18 @@ def read_recipe(name: str) -> str:
     """The TOML text of a recipe. Raises `UserError` when there is none."""
     if name.endswith(".toml"):
         try:
-            return Path(name).read_text()
+            return Path(name).read_text("utf-8")
         except OSError as error:
             raise UserError(
                 f"{name}: cannot be read: {error.strerror}",
                 "give the name or the path of a recipe; trainer recipes lists the names",
             ) from None
+        except UnicodeError as error:
+            raise UserError(f"{name}: not UTF-8: {error}", "write it as TOML in UTF-8") from None
 
     if name not in recipe_names():
         raise UserError(f"{name}: no such recipe", nearest(name, recipe_names()))
-    return (resources.files("trainer") / "recipes" / f"{name}.toml").read_text()
+    return (resources.files("trainer") / "recipes" / f"{name}.toml").read_text("utf-8")
 
 
 def load_run_recipe(run: Path) -> Recipe:

@@ -99,8 +99,10 @@ def refuse_lost_lines(run: Path, skips: set[Skip], newest: Path | None) -> None:
     """Raise `UserError` (exit 1) when the log lacks batches that the newest checkpoint knows to be
     skipped: without them later steps cannot be told."""
     try:
-        state = json.loads((newest / checkpoint.STATE).read_text()) if newest else {}
+        state = json.loads((newest / checkpoint.STATE).read_text("utf-8")) if newest else {}
     except (OSError, ValueError):
+        return
+    if not isinstance(state, dict):
         return
 
     known = sum(done < state.get("step", 0) for done, _ in skips)

@@ -265,8 +265,8 @@ class Predict:
     split: str = flag("test", "NAME")
     """The split to read where --data is a folder: train, dev or test. Default: test"""
     out: str = flag("", "FILE")
-    """The file to write, by its ending: .json an object from ids to predictions, .jsonl objects with
-    id and prediction, .tsv the columns index and prediction. Required."""
+    """The file to write. By its ending: .json an object from ids to predictions, .jsonl objects
+    with id and prediction, .tsv the columns index and prediction. Required."""
     step: str = flag("", "N|best")
     """Step of the checkpoint. Default: the best one."""
     threshold: float = flag(0.0, "X")
@@ -297,8 +297,8 @@ class Ensemble:
     split: str = flag("test", "NAME")
     """The split to read where --data is a folder: train, dev or test. Default: test"""
     out: str = flag("", "FILE")
-    """The file to write, by its ending: .json an object from ids to predictions, .jsonl objects with
-    id and prediction, .tsv the columns index and prediction. Required."""
+    """The file to write. By its ending: .json an object from ids to predictions, .jsonl objects
+    with id and prediction, .tsv the columns index and prediction. Required."""
     threshold: float = flag(0.0, "X")
     """SQuAD 2.0: the answer is empty where no answer is more likely by this much. Default: 0"""
     device: Device = flag("auto")

@@ -359,6 +359,16 @@ def prepare(
         new = pretrained.load_pretrained(Path(job.init), model)
         if new:
             print(f"note: {job.init} has no {', '.join(new)}: new weights", file=sys.stderr)
+    optimizer, gradients = set_up(model, recipe, world, found)
+    return model, optimizer, gradients
+
+
+def set_up(
+    model: EncoderModel, recipe: Recipe, world: World, found: Path | None
+) -> tuple[torch.optim.AdamW, Gradients]:
+    """Move a model of rank 0's first weights to the device, in training mode, with its optimizer
+    and its gradients; the weights and moments are those of the checkpoint `found` where there is
+    one, and those of rank 0 on every rank."""
     model.to(world.device)
     gradients = Gradients(model, world)
     optimizer = make_adamw(model, recipe.optim)
@@ -369,7 +379,8 @@ def prepare(
         checkpoint.empty_moments(model, optimizer)
     if world.ranks > 1:
         broadcast(model, optimizer)
-    return model.train(), optimizer, gradients
+    model.train()
+    return optimizer, gradients
 
 
 def broadcast(model: EncoderModel, optimizer: torch.optim.AdamW) -> None:

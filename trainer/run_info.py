@@ -34,7 +34,7 @@ class RunInfo:
 def read_run_info(run: Path) -> RunInfo:
     """Read `run.json`. Raises `UserError` when there is none or it is damaged."""
     try:
-        content = json.loads((run / NAME).read_text())
+        content = json.loads((run / NAME).read_text("utf-8"))
         names = [field.name for field in fields(RunInfo)]
         return RunInfo(**{name: content[name] for name in names if name in content})
     except (OSError, ValueError, TypeError, KeyError):

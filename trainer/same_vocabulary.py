@@ -59,7 +59,7 @@ def read_vocabulary(directory: Path) -> dict[str, int] | None:
         while lines and not lines[-1]:
             lines.pop()
         return {line: number for number, line in enumerate(lines)}
-    except (OSError, ValueError, KeyError, TypeError, IndexError):
+    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError):
         return None
 
 

@@ -140,7 +140,7 @@ def open_wandb(run: Path) -> Tracker:
     path = run / WANDB_ID
     if not path.exists():
         files.write_bytes(str(path), uuid.uuid4().hex.encode())
-    started = wandb.init(dir=str(run), name=run.name, id=path.read_text(), resume="allow")
+    started = wandb.init(dir=str(run), name=run.name, id=path.read_text("utf-8"), resume="allow")
     return Tracker(
         "wandb", lambda step, numbers: started.log(numbers, step=step), lambda: started.finish()
     )

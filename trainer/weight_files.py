@@ -101,9 +101,15 @@ def weight_names(directory: Path, whole: str) -> list[str]:
     if not index.exists():
         return []
 
-    files: list[str] = sorted(set(json.loads(index.read_text())["weight_map"].values()))
+    try:
+        files = sorted(set(json.loads(index.read_text("utf-8"))["weight_map"].values()))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise UserError(
+            f"{index}: not an index of weights", "copy the directory again, with all its files"
+        ) from None
+
     for name in files:
-        if "/" in name or not (directory / name).is_file():
+        if "/" in str(name) or not (directory / name).is_file():
             raise UserError(f"{directory}: {name} is missing, which {index.name} names", "copy it")
     return files
 

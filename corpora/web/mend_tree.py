@@ -3,10 +3,14 @@
     bare text       beside paragraphs, as pages of the nineties have their lead, becomes a paragraph
     <time>          inside a sentence becomes plain text: as an element it is cut out
     <q>             becomes plain text: it would be taken for a block
+    consent layers  are removed: where an extractor finds little text it takes theirs
 
-Nothing else of the page changes, and no character of it. One pass over the elements.
+Nothing else of the page changes, and no character of it.
 """
 
+import re
+
+from lxml.etree import XPath
 from lxml.html import HtmlElement
 
 BARE_CHARACTERS = 90
@@ -32,8 +36,32 @@ _TEXT_BLOCKS = frozenset("p div h1 h2 h3 h4 h5 h6 ul ol table blockquote section
 """Blocks beside which bare text is part of what is read."""
 
 
+_SIZE = XPath("string-length(normalize-space())")
+
+_LEFT_CHARACTERS = 500
+"""Text that a page must have beside a layer of consent that is longer than the page."""
+
+_PERHAPS_CONSENT = XPath(
+    "descendant::*[self::div or self::section or self::aside or self::dialog][{}]".format(
+        " or ".join(
+            f"contains(@id, '{name}') or contains(@class, '{name}')"
+            for name in ("ookie", "onsent", "onetrust", "didomi", "gdpr", "usercentrics", "cmplz")
+        )
+    )
+)
+
+_CONSENT = re.compile(
+    r"(?<![a-z])(?:onetrust|didomi|usercentrics|cmplz|cybotcookiebot|cookie-?consent|gdpr"
+    r"|cookie-?(?:banner|notice|law|popup|modal|overlay|layer|message|disclaimer)"
+    r"|consent-?(?:banner|notice|popup|modal|overlay|layer|manager))",
+    re.IGNORECASE,
+)
+"""Names that layers of consent have, by the makers of the commonest and by what they call them."""
+
+
 def mend(tree: HtmlElement) -> None:
     """Repair a tree in place."""
+    _remove_consent(tree)
     for element in tree.iter("q"):
         element.tag = "span"
     for element in tree.iterdescendants("time"):
@@ -43,6 +71,27 @@ def mend(tree: HtmlElement) -> None:
     for element in list(tree.iter(*_CONTAINERS)):
         if len(element):
             _wrap_bare_text(element)
+
+
+def _remove_consent(tree: HtmlElement) -> None:
+    """Remove layers that ask for consent. An element with such a class that holds half of a page's
+    text is the page; one with such an id may hold more, as long as some text is left."""
+    for element in _PERHAPS_CONSENT(tree):
+        has_id = bool(_CONSENT.search(element.get("id") or ""))
+        if not has_id and not _CONSENT.search(element.get("class") or ""):
+            continue
+        size = _SIZE(element)
+        whole = _text_size(tree)
+        if 2 * size < whole or (has_id and whole - size >= _LEFT_CHARACTERS):
+            element.drop_tree()
+
+
+def _text_size(tree: HtmlElement) -> float:
+    """Characters of the text of a page, scripts and styles apart."""
+    body = tree.find("body")
+    whole = tree if body is None else body
+    inside = sum(_SIZE(element) for element in whole.iterdescendants("script", "style"))
+    return float(_SIZE(whole)) - inside
 
 
 def _is_inside_a_sentence(element: HtmlElement) -> bool:

@@ -24,6 +24,9 @@ _EMPTY = re.compile(
 
 _AFTER_OPENING = re.compile(f"([{_OPENING}])[{_INSIDE}]{{1,200}}")
 
+_LABEL = re.compile(f"([{_OPENING}])(?:AFI|API|IPA|МФА)\\s?:[{_INSIDE}]{{1,200}}")
+"""What a label of a removed pronunciation leaves behind an opening bracket."""
+
 _BEFORE_CLOSING = re.compile(f"(?<![{_INSIDE}])[{_INSIDE}]{{1,200}}([{_CLOSING}])")
 
 _DOUBLED = re.compile(f"([{_COMMAS}])(?:[\\s{GONE}]{{0,50}}[{_COMMAS}]){{1,50}}")
@@ -149,7 +152,7 @@ def clean_line(line: str) -> tuple[str, int]:
                 break
             empty_brackets += _opening_brackets(line) - _opening_brackets(shorter)
             line = shorter
-        for pattern in (_AFTER_OPENING, _BEFORE_CLOSING, _DOUBLED):
+        for pattern in (_LABEL, _AFTER_OPENING, _BEFORE_CLOSING, _DOUBLED):
             line = pattern.sub(_without_gap, line)
     if GONE in line:
         line = _RUN.sub(_blank, line)

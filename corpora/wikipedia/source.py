@@ -114,7 +114,7 @@ def source() -> Source:
         options=WikipediaOptions,
         slices=slices,
         read=read,
-        version=3,
+        version=4,
         packages=("langdetect", "mwparserfromhell"),
     )
 

@@ -255,7 +255,9 @@ def _fraction(args: Args) -> str:
 
 def _value(args: Args) -> str:
     """{{val|1.5|0.1|e=6|u=km}}: 1.5 ± 0.1×10^6 km; {{val|1.5|(2)}}: 1.5(2); {{val|10|to|20}}: 10 to
-    20."""
+    20. On other wikis a template of this name may show a word."""
+    if args[1] and not any(character.isdigit() for character in args[1]):
+        return args[2] or args[1]
     text = _number(args[1], args)
     second = args[2].strip()
     third = args[3].strip()

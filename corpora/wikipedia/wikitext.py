@@ -135,6 +135,12 @@ _FILE_OPTION = re.compile(
     r"|[\dx]+px|upright\s*=.*)\s*"
 )
 
+_MEDIA = re.compile(
+    r"\.(?:ogg|oga|ogv|opus|webm|wav|mp3|flac|midi?|jpe?g|png|gif|svg|tiff?|webp|djvu|pdf)$",
+    re.IGNORECASE,
+)
+"""The end of a file's name, which is no word of a sentence."""
+
 _BLANKS = f" \t{GONE}{BREAK}"
 
 _LIST_MARKS = "*#:; \t"
@@ -521,6 +527,9 @@ class _Page:
         given = [parameter for parameter in template.params if str(parameter.value).strip()]
         if len(given) == 1 and not given[0].showkey:
             text = self._walk(given[0].value).strip(f" \t\n{NEWLINE}")
+            if _MEDIA.search(text):
+                self._count("template", _counted_name(name))
+                return GONE
             if text and NEWLINE not in text and "://" not in text:
                 return text
         self.holes += 1

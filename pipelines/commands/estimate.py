@@ -21,12 +21,16 @@ RULES = 35e6
 EXACT = 1 / (1 / 78e6 + 1 / 129e6)
 NEAR = DOCUMENT_BYTES / 22e-6
 SAMPLE = 64e6
+COUNTED = 100e6
 TOKENS = 15e6
 SHARDS = 595e6
 """Bytes of text per core-second of each stage, as the rates above."""
 
 VOCABULARY = 5e6 / 1.2
 """Bytes of the sample per second, on the one core that trains the vocabulary."""
+
+COUNTED = 100e6
+"""The same where the words of all text are counted."""
 
 DISK = 1.7
 """Bytes of a home for each byte of text: documents .5, shards .6, their tokens in `work/` .6."""
@@ -161,7 +165,8 @@ def estimate(recipe: "Recipe", loads: Iterable[Load], workers: int) -> Estimate:
     alone = 0.0
     if recipe.tokenizer.path is None:
         after += text / SAMPLE
-        alone = min(text, recipe.tokenizer.sample_bytes) / VOCABULARY
+        asked = recipe.tokenizer.sample_bytes
+        alone = text / COUNTED if asked == "all" else min(text, asked) / VOCABULARY
 
     # a slice is done by one core, however many there are
     longest = max((load.longest for load in found), default=0.0)

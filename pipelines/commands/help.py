@@ -216,8 +216,8 @@ def _name_of_value(kind: object) -> str:
     """What the help calls a value of this type."""
     origin = typing.get_origin(kind)
     if origin in (typing.Union, types.UnionType):
-        [kind] = [part for part in typing.get_args(kind) if part is not type(None)]
-        origin = typing.get_origin(kind)
+        parts = [part for part in typing.get_args(kind) if part is not type(None)]
+        return "|".join(map(_name_of_value, parts))
     if origin is Literal:
         return "|".join(map(str, typing.get_args(kind)))
     if origin is tuple:

@@ -1,5 +1,5 @@
 """Stage `tokenizer`: a vocabulary of byte-level BPE or WordPiece, trained on a sample of the kept
-text, or a given one.
+text, or byte-level BPE on all of it, or a given one.
 
 A document is in the sample by the hash of its id, so that the sample does not depend on slices,
 order or workers. Where no document is in it by its hash, the one with the lowest hash is.
@@ -13,11 +13,11 @@ merges, `<mask>` last. Those of WordPiece: `pipelines.stages.wordpiece`.
 """
 
 import dataclasses
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
@@ -39,11 +39,15 @@ from pipelines.home.summaries import (
 from pipelines.progress.ticks import tick
 from pipelines.recipe import Recipe, ShardsConfig, TokenizerConfig, deciding, digest_of
 from pipelines.stages.accounts import total
+from pipelines.stages.bpe import train_from_counts
 from pipelines.stages.given_tokenizer import given_digest, load_vocabulary, special
 from pipelines.stages.job import Job
+from pipelines.stages.sentences import large_strings
 from pipelines.stages.stage import Pass, Result, Stage, Work, run_task
+from pipelines.stages.word_counts import ENDLESS_WORD, ROWS, WordCounts
+from pipelines.stages.word_counts import SCHEMA as WORD_SCHEMA
 from pipelines.stages.wordpiece import train_wordpiece
-from pipelines.wording import amount
+from pipelines.wording import amount, several
 from shards.errors import UserError
 from shards.roles import ROBERTA, ROLES
 from shards.storage import files
@@ -57,9 +61,8 @@ WORDPIECE_VERSION = 1
 GIVEN_VERSION = 3
 """Of what is done to a given vocabulary, which changes no trained one."""
 
-_ENDLESS_WORD = re.compile(r"\w{2000,}|[^\w\s]{2000,}|[^\S\n]{2000,}")
-"""Base64, rulers of signs, blanks: the trainer's work is the square of a word's length (a word of 1
-MB takes hours), and there is nothing to learn from them."""
+COUNTS_VERSION = 1
+"""Of how words are counted and vocabularies trained from counts."""
 
 SAMPLE_SCHEMA = pa.schema([("text", pa.large_string())])
 
@@ -111,7 +114,8 @@ def plan(home: Home, recipe: Recipe) -> list[SampleTask]:
 
     # The share is that of all the text, not of the kept: that would need each document's size.
     size = total(found.slices, "bytes")
-    threshold = min(CHANCES, CHANCES * recipe.tokenizer.sample_bytes // max(size, 1))
+    asked = recipe.tokenizer.sample_bytes
+    threshold = CHANCES if asked == "all" else min(CHANCES, CHANCES * asked // max(size, 1))
     key = recipe_key(recipe)
     tasks = []
 
@@ -122,6 +126,7 @@ def plan(home: Home, recipe: Recipe) -> list[SampleTask]:
             threshold=threshold,
             documents=summary.output,
             attributes=digests,
+            **_of_counts(recipe.tokenizer),
         )
         task = SampleTask(
             home=home.root,
@@ -136,12 +141,15 @@ def plan(home: Home, recipe: Recipe) -> list[SampleTask]:
 
 
 def sample_address(home: Home, recipe: Recipe, task: SliceTask) -> str:
-    """Where the sampled texts of a slice are stored."""
+    """Where the sampled texts of a slice are stored, or its counted words."""
     return home.work(SAMPLE, task.source, f"{task.name}.parquet")
 
 
 def sample(home: Home, recipe: Recipe, task: SampleTask, output: files.Output) -> Result:
-    """Write the sampled texts of one slice."""
+    """Write the sampled texts of one slice, or all its words with their counts."""
+    if recipe.tokenizer.sample_bytes == "all":
+        return count_slice(home, recipe, task, output)
+
     kept = kept_rows(home, recipe, task.ingested)
     all_documents = task.ingested.counts["documents"]
     documents = size = 0
@@ -164,6 +172,27 @@ def sample(home: Home, recipe: Recipe, task: SampleTask, output: files.Output) -
             writer.write_table(pa.table([column], schema=SAMPLE_SCHEMA))
 
     return Result(counts={"documents": documents, "bytes": size})
+
+
+def count_slice(home: Home, recipe: Recipe, task: SampleTask, output: files.Output) -> Result:
+    """Write the words of the kept documents of one slice with their counts, in byte order."""
+    kept = kept_rows(home, recipe, task.ingested)
+    all_documents = task.ingested.counts["documents"]
+    words = WordCounts()
+    documents = size = 0
+
+    for first, group in text_groups(home, recipe, task.ingested, ("text",)):
+        rows = first + group.num_rows
+        tick(rows, task.size * rows // max(all_documents, 1))
+        texts = large_strings(group.column("text").filter(pa.array(kept[first:rows])))
+        words.add_texts(texts)
+        documents += len(texts)
+        size += pc.sum(pc.binary_length(texts)).as_py() or 0
+
+    with pq.ParquetWriter(output, WORD_SCHEMA, compression="zstd") as writer:
+        for batch in words.batches():
+            writer.write_batch(batch)
+    return Result(counts={"documents": documents, "bytes": size, "endless": words.left_out})
 
 
 # --- what needs all samples: the vocabulary
@@ -284,7 +313,13 @@ def _trained_fingerprint(recipe: Recipe, found: Training) -> str:
         packages=package_versions("tokenizers"),
         inputs=inputs,
         **_of_kind(recipe.tokenizer),
+        **_of_counts(recipe.tokenizer),
     )
+
+
+def _of_counts(config: TokenizerConfig) -> dict[str, object]:
+    """What a fingerprint needs of training from counts; nothing of training on a sample."""
+    return {"counts": COUNTS_VERSION} if config.sample_bytes == "all" else {}
 
 
 def _of_kind(config: TokenizerConfig) -> dict[str, object]:
@@ -327,11 +362,15 @@ def make_tokenizer(home: Home, recipe: Recipe, task: TokenizerTask, output: file
                 f"{home.root}: no text to train a vocabulary on",
                 f"corpus stats {home.quoted} shows where it went; or set tokenizer.path",
             )
+        if config.sample_bytes == "all":
+            counts["endless"] = total(task.samples, "endless")
 
         def texts() -> Iterator[str]:
             return _texts(home, task.samples) if spare is None else _paragraphs(spare)
 
-        if config.kind == "wordpiece":
+        if config.sample_bytes == "all":
+            tokenizer = train_from_counts(_words(home, task.samples), config.vocab_size)
+        elif config.kind == "wordpiece":
             tokenizer = train_wordpiece(texts, config.vocab_size, config.lowercase)
         else:
             tokenizer = train_bpe(texts(), config)
@@ -357,6 +396,18 @@ def _nearest_to_the_sample(home: Home, recipe: Recipe) -> str | None:
     return None if lowest is None else lowest[1]
 
 
+def _words(home: Home, samples: tuple[Summary, ...]) -> WordCounts:
+    """The words of all slices."""
+    words = WordCounts()
+    for number, summary in enumerate(samples):
+        address = home.work(SAMPLE, summary.source, f"{summary.slice}.parquet")
+        with files.open_input(address) as stream:
+            for batch in pq.ParquetFile(stream).iter_batches(batch_size=ROWS):
+                tick(number, 0)
+                words.add_batch(batch)
+    return words
+
+
 def _texts(home: Home, samples: tuple[Summary, ...]) -> Iterator[str]:
     for summary in samples:
         address = home.work(SAMPLE, summary.source, f"{summary.slice}.parquet")
@@ -368,7 +419,7 @@ def _texts(home: Home, samples: tuple[Summary, ...]) -> Iterator[str]:
 
 def _paragraphs(text: str) -> Iterator[str]:
     """A text paragraph by paragraph, as `tokenize` encodes: no merge may cross a line end."""
-    yield from _ENDLESS_WORD.sub(" ", text).split("\n")
+    yield from ENDLESS_WORD.sub(" ", text).split("\n")
 
 
 def train_bpe(texts: Iterator[str], config: TokenizerConfig) -> Tokenizer:
@@ -411,6 +462,9 @@ def account(job: Job) -> None:
     if size < wanted:
         job.say(f"warning: the text has merges for a vocabulary of {size:,} ids, not of {wanted:,}")
     job.say(f"tokenizer: {size:,} ids{_kept_since(job, summary)}")
+    endless = summary.counts.get("endless", 0)
+    if endless:
+        job.say(f"tokenizer: left out {several(endless, 'word')} of 2,000 or more characters")
 
 
 def _kept_since(job: Job, summary: Summary) -> str:

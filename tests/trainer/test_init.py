@@ -103,6 +103,11 @@ def test_several_files_with_an_index(exported: Path, tmp_path: Path, pickled: bo
     (folder / file).unlink()
     assert refusal(folder).what == f"{folder}: {file} is missing, which {whole}.index.json names"
 
+    index = folder / f"{whole}.index.json"
+    for damaged in ("", "[]", "null", "{}", '{"weight_map": 5}', '{"weight_map": {"a": [1]}}'):
+        index.write_text(damaged)
+        assert refusal(folder).what == f"{index}: not an index of weights"
+
 
 def test_names_of_old_files(exported: Path, tmp_path: Path) -> None:
     folder = copy_of(exported, tmp_path / "hf")

@@ -12,8 +12,10 @@ import pytest
 import trainer_runs as runs
 from trainer_fixtures import random_shards
 
+from shards.errors import UserError
 from trainer.cli import main
 from trainer.config import Recipe, load_recipe, recipe_names
+from trainer.tasks.settings import load_tuning
 
 
 def check_error(
@@ -117,6 +119,21 @@ def test_pretrain_errors(
     else:
         check_error(capsys, base(small, tmp_path, *more), code, what, hint)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("name", ["pretrain", "finetune"])
+def test_settings_that_are_not_utf8(tmp_path: Path, name: str) -> None:
+    read = load_tuning if name == "finetune" else lambda path: load_recipe(str(path))
+    path = tmp_path / "latin.toml"
+    path.write_bytes("source = 'Universität'\n".encode("latin-1"))
+    with pytest.raises(UserError) as caught:
+        read(path)
+    assert caught.value.what.startswith(f"{path}: not UTF-8: ")
+    assert (caught.value.hint, caught.value.exit_code) == ("write it as TOML in UTF-8", 2)
+
+    # and umlauts are read, whatever the locale
+    path.write_text("source = 'Universität'\n", "utf-8")
+    assert read(path).source == "Universität"
 
 
 def test_shards_errors(small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -320,7 +337,6 @@ def test_a_refused_run_can_be_begun_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What ends between the writing of the recipe and the first update leaves no run behind."""
-    from shards.errors import UserError
 
     def refuse(*_: Any, **__: Any) -> None:
         raise UserError("no", "later", 3)

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from corpora.tasks.catalogue import find_task
+from trainer.child import run_child
 from trainer.scales import Scale
 from trainer.tasks.folder import read_result
 from trainer.tasks.settings import preset
-from trainer.tasks.sweep import has_files, run_child
+from trainer.tasks.sweep import has_files
 
 # The columns of tables 1 to 4 that are tasks.
 COLUMNS = {
@@ -47,7 +48,17 @@ def finetune_run(
         dropout = f"{scale.dropout:g}"
         fault = run_child(
             [
-                *("--task", task, "--data", tasks, "--init", str(run), "--run", str(folder)),
+                *(
+                    "finetune",
+                    "--task",
+                    task,
+                    "--data",
+                    tasks,
+                    "--init",
+                    str(run),
+                    "--run",
+                    str(folder),
+                ),
                 *("--optim.lr", f"{rate:g}", "--dropout", dropout),
                 *("--attention-dropout", dropout, "--device", device, "--resume"),
             ],

@@ -22,7 +22,6 @@ from corpora.tasks.read import read
 from shards.errors import UserError
 from shards.storage.lock import locked_folder
 from trainer import checkpoint, pretrained
-from trainer.all_reduce import Gradients
 from trainer.checkpoint import State
 from trainer.compare_ranks import refuse_different, refuse_micro_batch
 from trainer.compiled import Step
@@ -32,10 +31,9 @@ from trainer.display import Display
 from trainer.fit import TooLargeError
 from trainer.log import Log, read_log
 from trainer.models.sizes import count_parameters
-from trainer.optim import make_adamw
 from trainer.pretrain import out_of_memory
 from trainer.ranks import World, choose_device, join
-from trainer.run import broadcast, make_autocast, resolve_precision
+from trainer.run import make_autocast, resolve_precision, set_up
 from trainer.steps import take_steps
 from trainer.stop import StopFlag
 from trainer.tasks import folder
@@ -248,16 +246,7 @@ def train_once(
         if found is None and world.is_first and not job.new_weights:
             new = load_first(directory, model, job.task.labels)
             display.say(f"note: new weights: {', '.join(new) or 'none'}")
-        model.to(world.device)
-        gradients = Gradients(model, world)
-        optimizer = make_adamw(model, recipe.optim)
-        if found is not None and world.is_first:
-            checkpoint.restore(found, model, optimizer)
-        elif found is not None:
-            checkpoint.empty_moments(model, optimizer)
-        if world.ranks > 1:
-            broadcast(model, optimizer)
-        model.train()
+        optimizer, gradients = set_up(model, recipe, world, found)
 
         log = Log(job.run, state, job.track) if world.is_first else None
         stop = stack.enter_context(closing(StopFlag(recipe.max_hours, watch)))

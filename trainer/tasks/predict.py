@@ -1,8 +1,9 @@
 """`trainer predict` and `trainer ensemble`: fine-tuned models on new files.
 
 A file of predictions is an object from ids to labels as the task spells them, to letters of
-options, to numbers, or to answers; with other endings JSON lines or a table. Of SQuAD 2.0 two more are written beside it: NAME.answers.json,
-the best answer of each question whatever its threshold, and NAME.no-answer.json, how much more
+options, to numbers, or to answers; with other endings JSON lines or a table. Of SQuAD 2.0 two more
+are written beside it: NAME.answers.json, the best answer of each question whatever its threshold,
+and NAME.no-answer.json, how much more
 likely no answer is, in nats, which `trainer score --na-prob` reads.
 """
 
@@ -90,7 +91,7 @@ def write_predictions(path: Path, found: dict[str, str | float]) -> None:
         cells = [name, str(value)]
         if any(mark in cell for cell in cells for mark in "\t\n\r"):
             raise UserError(
-                f"{path}: a table cannot hold the tab or the line end in the prediction of {name!r}",
+                f"{path}: a table cannot hold the tab or line end in the prediction of {name!r}",
                 "let --out end in .json or .jsonl",
             )
         rows.append("\t".join(cells))

@@ -183,6 +183,8 @@ def load_tuning(path: Path) -> Finetuning:
         text = path.read_text("utf-8")
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}", "check the path") from None
+    except UnicodeError as error:
+        raise UserError(f"{path}: not UTF-8: {error}", "write it as TOML in UTF-8") from None
     try:
         return from_dict(Finetuning, parse_toml(text, str(path)))
     except UserError as error:

@@ -12,8 +12,6 @@ The best setting is that of the highest median over its seeds.
 import dataclasses
 import json
 import statistics
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +21,7 @@ from corpora.tasks.race import passages
 from corpora.tasks.read import find_file
 from shards.errors import UserError
 from shards.storage import files
+from trainer.child import run_child
 from trainer.display import tell
 from trainer.options import Finetune
 from trainer.tasks.folder import Result, read_result
@@ -170,7 +169,7 @@ def run_cell(options: Finetune, name: str, cell: Cell, init: str, passed: list[s
         if read_result(run) is None:
             tell(f"{title}: training")
             own = ["--task", name, "--run", str(run), "--init", init, "--seed", str(seed)]
-            fault = run_child([*passed, *own, *cell.flags, "--resume"], run)
+            fault = run_child(["finetune", *passed, *own, *cell.flags, "--resume"], run)
 
         result = read_result(run)
         if result is None or result.value is None:
@@ -181,26 +180,6 @@ def run_cell(options: Finetune, name: str, cell: Cell, init: str, passed: list[s
             values.append(result.value)
     median = statistics.median(values) if values else None
     return CellResult(task=name, cell=cell.name, values=values, median=median, errors=errors)
-
-
-def run_child(arguments: list[str], run: Path) -> str:
-    """Train a run in a process of its own; return what went wrong, nothing if it is finished.
-
-    Raises `KeyboardInterrupt` when the process was interrupted, which has saved the run.
-    """
-    run.mkdir(parents=True, exist_ok=True)
-    output = run / "output.txt"
-    command = [sys.executable, "-m", "trainer.cli", "finetune", *arguments]
-    with open(output, "w") as stream:
-        code = subprocess.run(command, stdout=stream, stderr=subprocess.STDOUT).returncode
-    if code == 130:
-        raise KeyboardInterrupt
-    if code == 0:
-        return ""
-
-    lines = output.read_text(errors="replace").splitlines()
-    said = [line for line in lines if line.startswith("error: ")] or lines[-1:]
-    return f"exit {code}: {said[-1] if said else 'no output'} ({output})"
 
 
 # --- the result

@@ -260,7 +260,37 @@ _TABLES: dict[str, dict[str, Shown]] = {}
 def _add(language: str, names: str, shown: Shown) -> None:
     table = _TABLES.setdefault(language, {})
     for name in names.split(";"):
-        table[" ".join(name.lower().split())] = shown
+        folded = " ".join(name.lower().split())
+        if folded in table:
+            raise ValueError(f"{language}: {folded!r} is in the table twice")
+        table[folded] = shown
+
+
+_FR_CENTURY = re.compile(r"([ivxl]+)(er|e) siècle( av\. j\.?-c\.?)?")
+"""Templates that are named by the century which they show, as {{XXe siècle}}."""
+
+_DEGREES = {"c": "°C", "f": "°F", "c-change": "°C", "f-change": "°F"}
+
+_JOINTS = {
+    "-": "–",
+    "–": "–",
+    "to": "–",
+    "la": "–",
+    "și": " și ",
+    "and": " și ",
+    "x": "×",
+    "by": "×",
+}
+
+
+def _conversion(args: Parameters) -> str:
+    """{{conversie|22|–|25|C|F}}: 22–25 °C; what it is converted to is left out."""
+    places = [value.strip() for value in args.places()]
+    if len(places) > 3 and places[1] in _JOINTS:
+        places = [f"{places[0]}{_JOINTS[places[1]]}{places[2]}", *places[3:]]
+    if len(places) < 2:
+        return first(args)
+    return f"{places[0]} {_DEGREES.get(places[1].lower(), places[1])}"
 
 
 def _french() -> None:
@@ -284,7 +314,6 @@ def _french() -> None:
         "9e",
     ):
         _add("fr", rank, lambda args, rank=rank: _fr_numbered(args, rank))  # type: ignore[misc]
-    _add("fr", "ie;me;mme;mlle;mgr;dr;pr;st;ste;mr;m.;mm.", const(""))
     titles = {"mme": "Mme", "mlle": "Mlle", "mgr": "Mgr", "dr": "Dr", "pr": "Pr", "me": "Me",
               "st": "St", "ste": "Ste", "mr": "M.", "m.": "M.",
               "mm.": "MM.", "ie": "Ie"}  # fmt: skip
@@ -295,7 +324,7 @@ def _french() -> None:
     _add("fr", "s-;siècle-", _fr_century())
     _add("fr", "-s;av jc s", _fr_century(" siècle av. J.-C."))
     _add("fr", "-s-", _fr_century(" av. J.-C."))
-    _add("fr", "s2;sp;s2-;sp-;siècles", _fr_two_centuries)
+    _add("fr", "s2;sp;s2-;siècles", _fr_two_centuries)
     _add("fr", "s mini;s-mini;s1", _fr_century(" siècle"))
     _add(
         "fr",
@@ -324,8 +353,8 @@ def _french() -> None:
     _add("fr", "lien;trad;lien interlangue;ill;ilw;lien à supprimer;lien rouge", _fr_link)
     _add(
         "fr",
-        'citation;« ;«;guillemets;citation étrangère;citation originale;quote;";'
-        "citation étrangère2;citation nécessaire;référence souhaitée;refsou;pas clair;"
+        'citation;«;guillemets;citation étrangère;citation originale;quote;";'
+        "citation étrangère2;citation nécessaire;pas clair;"
         "citation en langue étrangère",
         _fr_quote,
     )
@@ -409,7 +438,7 @@ def _german() -> None:
         _add("de", f"{code}s;{code}", first)
     _add("de", "bruch;frac", lambda args: "/".join(value for value in args.places() if value))
     _add("de", "e;10hoch", lambda args: f"·10^{args[1]}" if args[1] else "")
-    _add("de", "zahl;formatnum;fn;nts;höhe;fläche;zahlformat", _de_number)
+    _add("de", "zahl;formatnum;fn;nts;fläche;zahlformat", _de_number)
     _add("de", "höhe", _de_height)
     _add("de", "§;art.", _de_paragraph)
     _add(
@@ -661,7 +690,7 @@ def _russian() -> None:
     _add("ru", "мн;км;м;га;кг;км²;м²;кв. км", number)
     _add("ru", "год;г.", lambda args: f"{args[1]} год" if args[1] else "год")
     _add("ru", "тире;—;mdash", const("—"))
-    _add("ru", "nbsp;нбсп;нп ", const(" "))
+    _add("ru", "nbsp;нбсп", const(" "))
     _add("ru", "руб;рубль;$;€", _ru_money)
     _add("ru", "римское;roman", first)
 
@@ -862,7 +891,7 @@ def _others() -> None:
     _add("ca", "nowrap;nobr;versaleta;small;petit;abbr;abrev;unicode;polytonic;format ref2", first)
     _add("ca", "enllaç no actiu;ill;e2;traducció pendent", foreign)
     _add("ca", "segle", lambda args: f"segle {args[1]}" if args[1] else "")
-    _add("ca", "ac;aC", lambda args: (args[1] + " " if args[1] else "") + "aC")
+    _add("ca", "ac", lambda args: (args[1] + " " if args[1] else "") + "aC")
 
     # Romanian
     _add("ro", "dată;data nașterii;data nașterii și vârsta;dată naștere;date;dn;dts", date)
@@ -873,6 +902,19 @@ def _others() -> None:
     _add("ro", "citat;cquote;quote;poezie", block)
     _add("ro", "nowrap;nobr;small;abbr;tooltip;unicode;formatare", first)
     _add("ro", "ill-wd;ill;ill-wd2;legătură interwiki", foreign)
+
+    _add("ro", "conversie;convert;conv;cvt", _conversion)
+
+    # Slovak
+    _add("sk", "dnv;dn;dátum narodenia;dátum narodenia a vek", date)
+    _add("sk", "duv;dú;dátum úmrtia;dátum úmrtia a vek", death)
+    _add("sk", "formatnum;num;nts", number)
+    _add("sk", "km", lambda args: f"{first(args)} km" if first(args) else "")
+    _add("sk", "mnm", lambda args: f"{first(args)} m n. m." if first(args) else "")
+    _add("sk", "v jazyku;vjz;lang;transl;vo výslovnosti", last)
+    _add("sk", "--", const("–"))
+    _add("sk", "citát;quote;cquote;verš", block)
+    _add("sk", "nowrap;nobr;small;skratka;abbr;unicode", first)
 
     # Turkish
     _add("tr", "tarih;doğum tarihi;doğum tarihi ve yaşı;dts;date;başlangıç tarihi", date)
@@ -1103,7 +1145,12 @@ def wiki_template(name: str, language: str) -> Shown | None:
     """What a template of this (folded) name shows on a wiki of this language, if the wiki's own
     table has it."""
     table = _TABLES.get(_SAME.get(language, language))
-    return table.get(name) if table is not None else None
+    if table is None:
+        return None
+    if language == "fr" and name not in table and (century := _FR_CENTURY.fullmatch(name)):
+        rank, ending, era = century.groups(default="")
+        return const(f"{rank.upper()}{ending} siècle{' av. J.-C.' if era else ''}")
+    return table.get(name)
 
 
 def is_shared(name: str, language: str) -> bool:

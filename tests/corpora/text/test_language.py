@@ -7,8 +7,10 @@ import threading
 from collections import defaultdict
 
 import pytest
+from langdetect.lang_detect_exception import LangDetectException
 from realdata import ROOT, data_file
 
+from corpora.text import language
 from corpora.text.language import (
     ANY,
     TWENTY,
@@ -248,3 +250,58 @@ def test_few_sentences_of_the_wanted_language_are_lost() -> None:
 )
 def test_codes_and_names_of_languages(name: str, code: str | None) -> None:
     assert language_code(name) == code
+
+
+def test_our_detector_gives_langdetect_s_own_figures() -> None:
+    """Runs of characters, their probabilities and the draws, of sentences in all languages and of
+    texts that begin, end and double their blanks and capitals."""
+    path = data_file("langid/sentences.tsv.xz")
+    lines = lzma.open(path, "rt", encoding="utf-8").read().splitlines()
+    texts = [line.partition("\t")[2] for line in lines[::60]]
+    texts += ["  A  BB cc  DD", " ", "ЖЖ Ж ǅǄ x", "http://a.b/c foo@bar.com  HELLO World", "Ａ  Ｂ"]
+    texts += [" ".join(texts[:9]), "NASA " * 40, "ệ ẹ ё 한국 漢字 かな" * 9]
+    for text in texts:
+        for languages, trials in ((TWENTY, 2), (known_languages(), 7)):
+            factory = language._factory(languages)
+            stock, ours = factory.create(), language._Detector(factory)
+            answers = []
+            for detector in (stock, ours):
+                detector.n_trial = trials
+                detector.append(text)
+                try:
+                    answers.append(repr(detector.get_probabilities()))
+                except LangDetectException:
+                    answers.append("nothing")
+            assert answers[0] == answers[1], text
+            assert stock.text == ours.text
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("Polis berkata lelaki itu cuba mencuri wang di pejabat pos pada hari Khamis.", "ms"),
+        ("Polisi mengatakan pria itu mencoba mencuri uang di kantor pos pada hari Kamis.", "id"),
+        ("Beliau dibawa ke hospital kerana cedera, iaitu pada hari Jumaat lalu.", "ms"),
+        ("Dia dibawa ke rumah sakit karena luka, yaitu pada hari Jumat lalu.", "id"),
+    ],
+)
+def test_malay_is_told_by_its_spelling(text: str, wanted: str) -> None:
+    """Where the text is too short for pycld2's word on it."""
+    assert detect_language(text) == wanted
+    assert detect_language(text, "id") == wanted
+
+
+def test_the_words_of_malay_and_indonesian_are_different_ones() -> None:
+    assert len(language._MALAY) == len(language._INDONESIAN)
+    assert not set(language._MALAY) & set(language._INDONESIAN)
+    assert len({*language._MALAY}) == len(language._MALAY)
+
+
+def test_serbian_is_not_called_croatian() -> None:
+    text = (
+        "Градско веће гласало је у уторак увече да се обнови стари зид луке, који је затворен за "
+        "посетиоце још од прошлогодишње олује. Инжењери су рекли да ће радови почети на пролеће и "
+        "да би први део требало да буде отворен до краја следеће године."
+    )
+    assert certainly_not(text, "uk") == "sr"
+    assert certainly_not(text, "hr") is None  # they may be mistaken for each other

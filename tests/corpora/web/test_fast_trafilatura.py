@@ -257,6 +257,30 @@ def test_every_page_has_the_text_of_stock_trafilatura(
         assert printable(ours) == printable(theirs), page
 
 
+@pytest.mark.parametrize(
+    ("name", "step"),
+    [("cc-news", 6), ("wcxb-dev", 16)]
+    + [pytest.param(name, 1, marks=pytest.mark.long) for name in SETS],
+)
+@pytest.mark.parametrize("precision", [False, pytest.param(True, marks=pytest.mark.long)])
+def test_the_default_mode_behind_the_fast_one_is_the_default_mode(
+    name: str, step: int, precision: bool
+) -> None:
+    """It takes over what the fast mode found, on the tree that the fast mode used."""
+    for number, (page, text) in enumerate(decoded_pages(name)):
+        tree = extract._parse(text) if number % step == 0 else None
+        again = None if tree is None else extract._parse(text)
+        if tree is None or again is None:
+            continue
+        both = fast_trafilatura.Extraction(tree, precision=precision)
+        fast, default = both.text(fast=True), both.text(fast=False)
+        assert fast == fast_trafilatura.extract(
+            extract._parse(text), fast=True, precision=precision
+        )
+        alone = fast_trafilatura.extract(again, fast=False, precision=precision)
+        assert default == alone, page
+
+
 def test_the_switch_runs_the_package_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
     monkeypatch.setattr(

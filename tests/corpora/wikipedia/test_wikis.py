@@ -2,6 +2,7 @@
 references, signs of disambiguation; and what a page loses is counted by name."""
 
 import re
+import unicodedata
 
 import pytest
 from hypothesis import given
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from corpora.document import Refusal
 from corpora.wikipedia.page import extract_page
+from corpora.wikipedia.templates import fold_name
 from corpora.wikipedia.wikis import formats, templates
 from corpora.wikipedia.wikis.disambiguation import disambiguations
 from corpora.wikipedia.wikis.magic_words import magic_words
@@ -63,6 +65,16 @@ def read(wikitext: str, language: str, **settings: object) -> Prose:
         ("he", "{{אנג|word}} {{birth date|1990|1|2}}", "word 2 בינואר 1990"),
         # a wiki without a table has the English one, but no English words in dates and numbers
         ("xx", "{{birth date|1990|1|2}} {{nowrap|a b}}", "1990-01-02 a b"),
+        ("fr", "les décennies du {{XXe siècle}}, au {{Ier siècle av. J.-C.}}, {{IVe siècle}}", "les décennies du XXe siècle, au Ier siècle av. J.-C., IVe siècle"),
+        ("sk", "dĺžka {{km|144|m}}, výška {{mnm|34|w}}, {{v jazyku|deu|Wort}}, 1665{{--}}1667, {{duv|1727|3|31}}", "dĺžka 144 km, výška 34 m n. m., Wort, 1665–1667, 31. marca 1727"),
+        ("ro", "{{conversie|22|–|25|C|F}}, {{conversie|892|km2|sqmi}}, {{conversie|3|C|F}}", "22–25 °C, 892 km2, 3 °C"),
+        ("ru", "статья {{нп|Слово|слова|en|Word}} есть", "статья слова есть"),
+        # a name of the English table that this wiki has for something else
+        ("lv", "Pilsēta ({{val|de|Wort}}) ir liela", "Pilsēta (Wort) ir liela"),
+        # the name of a file is no word, in whatever template
+        ("fi", "Sana (Wort, [ab], {{Lausunta|De-Wort-2.ogg}}) on sana", "Sana (Wort, [ab]) on sana"),
+        ("ko", "낱말({{llang|de|Wort}} {{소리|de-Wort.OGG}})은 말이다", "낱말(Wort)은 말이다"),
+        ("it", "Parola (AFI: {{IPA|/a/}}; in tedesco: Wort) è una", "Parola (in tedesco: Wort) è una"),
         # names that mean something else are not read by the English table
         ("fr", "a {{c|5}} b {{as of|2018}} c", "a 5 b 2018 c"),
         ("pl", "a {{as of|2018|6}} b", "a b"),
@@ -296,3 +308,19 @@ def test_no_template_of_a_wiki_fails_on_any_parameters(data: st.DataObject) -> N
         f"a {{{{{name}|{'|'.join(places)}}}}} b" if places else f"a {{{{{name}}}}} b", language
     )
     assert "{" not in shown.text and "}" not in shown.text
+
+
+@pytest.mark.parametrize("language", sorted(templates._TABLES))
+def test_every_name_of_a_table_can_be_reached(language: str) -> None:
+    """Names are looked up folded and composed; one that is not would never be found. A name that is
+    in a table twice is refused where the table is made."""
+    for name in templates._TABLES[language]:
+        assert name == fold_name(name) == unicodedata.normalize("NFC", name)
+        for written in (name, name.replace(" ", "_"), f" {name[:1].upper()}{name[1:]} "):
+            # A wiki's first letter may be written either way; some letters change their length.
+            assert fold_name(written) == name or name[:1].upper().lower() != name[:1]
+
+
+def test_a_name_is_in_a_table_once() -> None:
+    with pytest.raises(ValueError, match="fr: 'date' is in the table twice"):
+        templates._add("fr", "Date", templates.date)

@@ -3,6 +3,7 @@ on two ranks."""
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,9 +11,12 @@ import task_models as models
 import torch
 import trainer_runs as runs
 
+from shards.errors import UserError
 from trainer import checkpoint
 from trainer.cli import main
+from trainer.tasks import finetune
 from trainer.tasks.folder import read_result
+from trainer.tasks.scoring.predictions import read_predictions
 
 STEPS = 60
 
@@ -130,6 +134,52 @@ def test_patience_ends_early(files: Path, tmp_path: Path) -> None:
     assert result.best_step == result.steps - 10
 
 
+class KilledError(BaseException):
+    """Ends a run where it stands, as a signal that cannot be caught does."""
+
+
+def killed(*_: object) -> None:
+    raise KilledError
+
+
+@pytest.mark.parametrize(
+    ("place", "more"),
+    [
+        # Ended by patience, its last checkpoint is there, the result is not.
+        ("folder.write_result", ["--patience", "1", "--epochs", "20"]),
+        # Ended by its last step.
+        ("folder.write_result", ["--epochs", "2"]),
+        # A checkpoint of the step after which the loss is held against chance.
+        ("chance_loss", ["--epochs", "3", "--chance-steps", "10"]),
+        ("is_at_chance", ["--epochs", "3", "--chance-steps", "10"]),
+    ],
+)
+def test_killed_between_a_checkpoint_and_what_comes_after_it(
+    files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, more: list[str]
+) -> None:
+    whole, run = tmp_path / "whole", tmp_path / "run"
+    runs.train(arguments(files, whole, *more))
+
+    after = place == "is_at_chance"
+    real = finetune.is_at_chance
+
+    def said_and_killed(*given: Any) -> bool:
+        real(*given)
+        raise KilledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"trainer.tasks.finetune.{place}", said_and_killed if after else killed)
+        with pytest.raises(KilledError):
+            main(arguments(files, run, *more))
+    assert not (run / "result.json").exists()
+
+    runs.train(arguments(files, run, *more))
+    assert_same(whole, run)
+    events = [(line["kind"], line["step"]) for line in runs.log(whole) if line["kind"] != "start"]
+    assert [(one["kind"], one["step"]) for one in runs.log(run) if one["kind"] != "start"] == events
+    assert ("chance", 10) in events or "--chance-steps" not in more
+
+
 def test_at_chance_is_said_and_restarted(
     files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -194,6 +244,34 @@ def test_predict_and_export(
     assert main([*score, "--id-column", "id", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["accuracy"] == result.value
 
+    # The same in the other formats, and from a file with other columns.
+    other = tmp_path / "other.jsonl"
+    renamed = {"text": "body", "other": "more", "label": "mark", "id": "key"}
+    lines = []
+    for line in (files / "dev.jsonl").read_text().splitlines():
+        row = {renamed[name]: value for name, value in json.loads(line).items()}
+        lines.append(json.dumps(row) + "\n")
+    other.write_text("".join(lines))
+    flags = ["--text-column", "body", "--pair-column", "more", "--label-column", "mark"]
+    for name in ("dev.jsonl", "dev.tsv"):
+        asked = ["--data", str(other), "--split", "dev", "--out", str(tmp_path / name)]
+        assert main(["predict", "--run", str(whole), *asked, *flags, "--id-column", "key"]) == 0
+        assert capsys.readouterr().err == f"{tmp_path / name}: 50 predictions of own\n"
+        found = read_predictions(tmp_path / name)
+        assert found.texts() == predicted and not found.in_order
+        score = ["score", "--task", "own", "--data", data, "--predictions", str(tmp_path / name)]
+        assert main([*score, "--id-column", "id", "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["accuracy"] == result.value
+    assert (tmp_path / "dev.tsv").read_text().startswith("index\tprediction\nr0\t")
+    assert main(["predict", "--run", str(whole), *asked, *flags]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert said == [
+        f"error: {other}, line 1: no column 'id'",
+        "hint: name the column with --id-column: the file has body, key, mark, more",
+    ]
+    assert main(["predict", "--run", str(whole), "--data", data, "--out", "a.csv"]) == 2
+    assert "the name does not end in .json, .jsonl, .tsv" in capsys.readouterr().err
+
     exported = tmp_path / "exported"
     assert main(["export", "--run", str(whole), "--out", str(exported)]) == 0
     settings = json.loads((exported / "config.json").read_text())
@@ -211,6 +289,17 @@ def test_predict_and_export(
     after = runs.weights(tmp_path / "again", 1)
     before = runs.weights(whole, result.best_step)
     assert all(torch.allclose(tensor, before[name]) for name, tensor in after.items())
+
+
+def test_a_table_cannot_hold_a_tab(tmp_path: Path) -> None:
+    from trainer.tasks.predict import write_predictions
+
+    out = tmp_path / "answers.tsv"
+    with pytest.raises(UserError, match="cannot hold the tab or line end in the prediction"):
+        write_predictions(out, {"q": "a\tb"})
+    assert not out.exists()
+    write_predictions(tmp_path / "a.jsonl", {"q": "a\tb", "p": 0.5})
+    assert read_predictions(tmp_path / "a.jsonl").texts() == {"q": "a\tb", "p": "0.5"}
 
 
 def test_an_ensemble_averages(files: Path, whole: Path, tmp_path: Path) -> None:

@@ -2,9 +2,13 @@
 twins in plain Python."""
 
 import json
+import re
 import shutil
+import sys
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,17 +20,26 @@ from task_data import task_folder
 
 from corpora.tasks.catalogue import TASKS
 from corpora.tasks.examples import Referent
+from corpora.tasks.faults import Read
 from corpora.tasks.read import read, read_choices, read_questions
 from trainer.config import ModelConfig
 from trainer.data.loader import Share
+from trainer.tasks.answers import span_answers
 from trainer.tasks.batches import TaskOrder, batch_items, by_length, make_batch
-from trainer.tasks.candidates import candidate_features, other_candidates
+from trainer.tasks.candidates import candidate_features, other_candidates, spacy_chunks
 from trainer.tasks.features import NONE, Builder
 from trainer.tasks.inputs import join_texts, shorten, text_features
 from trainer.tasks.settings import preset
-from trainer.tasks.splits import Maker
+from trainer.tasks.splits import Maker, Split
 from trainer.tasks.texts import TextEncoder, open_encoder
-from trainer.tasks.windows import SpanRow, WindowConfig, span_features, window_starts
+from trainer.tasks.windows import (
+    SpanRow,
+    Spans,
+    Window,
+    WindowConfig,
+    span_features,
+    window_starts,
+)
 
 
 @pytest.fixture(scope="module")
@@ -206,6 +219,60 @@ def test_a_question_without_an_answer_points_to_the_first_token(roberta: TextEnc
     assert spans.features.labels.tolist() == [[0.0, 0.0, 0.0]]
 
 
+def context_of(windows: list[tuple[int, int]], number: int, place: int) -> bool:
+    """Whether a window is the one whose answers from a place of the passage count, slowly: of the
+    windows (first token, tokens) that hold it the one with the most tokens on its poorer side."""
+    best = -1.0
+    chosen = -1
+    for other, (first, count) in enumerate(windows):
+        if first <= place < first + count:
+            score = min(place - first, first + count - 1 - place) + 0.01 * count
+            if score > best:
+                best, chosen = score, other
+    return chosen == number
+
+
+@given(st.integers(1, 60), st.integers(3, 20), st.integers(1, 12), st.integers(0, 2**31))
+def test_answers_are_those_of_the_window_with_most_context(
+    tokens: int, room: int, stride: int, seed: int
+) -> None:
+    """The answer of a question over its windows against plain loops over all of them."""
+    longest = 6
+    draw = np.random.default_rng(seed)
+    passage = " ".join(f"w{n}" for n in range(tokens))
+    places = [passage.index(f"w{n}") for n in range(tokens)]
+    ends = [start + len(f"w{n}") for n, start in enumerate(places)]
+    shapes = [(first, min(room, tokens - first)) for first in window_starts(tokens, room, stride)]
+    rows = tuple(SpanRow(name, "?", passage) for name in "ab")
+    windows = [Window(row, first, 2, count) for row in range(2) for first, count in shapes]
+    table = draw.normal(size=(len(windows), 1 + 2 * (room + 3)))
+    table[:, 0] = 0
+    spans = Spans(
+        Builder().build(),
+        rows,
+        tuple(windows),
+        (np.array(places),) * 2,
+        (np.array(ends),) * 2,
+        0,
+        0,
+    )
+    split = Split("dev", Read(()), spans.features, spans)
+    found = span_answers(split, table, longest).best_texts()
+
+    for row in range(2):
+        best, text = -np.inf, ""
+        for number, (first, count) in enumerate(shapes):
+            logits = table[row * len(shapes) + number, 1:].reshape(-1, 2)[2 : 2 + count]
+            tried = [sorted(range(count), key=lambda n: -logits[n, side])[:20] for side in (0, 1)]
+            for begin in tried[0]:
+                for end in tried[1]:
+                    score = logits[begin, 0] + logits[end, 1]
+                    fits = begin <= end < begin + longest
+                    if fits and context_of(shapes, number, first + begin) and score > best:
+                        best, text = score, passage[places[first + begin] : ends[first + end]]
+        assert found[row] == text
+
+
 # --- candidates of WSC
 
 
@@ -232,8 +299,76 @@ def test_candidates(tmp_path: Path) -> None:
         assert masked.sum() == len(encoder.ids([f" {phrase}"])[0])
     found = candidate_features(encoder, 48, rows, training=False)
     assert np.diff(found.items).tolist() == [2, 2, 1]
+    chunked = candidate_features(encoder, 48, rows, True, lambda text: ["the lazy one", "The Dog"])
+    assert np.diff(chunked.items).tolist() == [3, 3]
     short = candidate_features(encoder, 20, rows, training=False)
     assert int(short.sizes.max()) <= 20 and short.cuts["sentence"].tokens > 0
+
+
+@pytest.fixture
+def no_spacy_yet() -> Iterator[None]:
+    """Whatever is found of spaCy is forgotten."""
+    spacy_chunks.cache_clear()
+    yield
+    spacy_chunks.cache_clear()
+
+
+def stand_in(monkeypatch: pytest.MonkeyPatch, models_there: tuple[str, ...]) -> list[str]:
+    """A module in the place of spaCy, whose English models find each `the` with the word after it;
+    returns the names that it is asked for."""
+    asked = []
+
+    def load(name: str) -> object:
+        asked.append(name)
+        if name not in models_there:
+            raise OSError(f"[E050] Can't find model '{name}'.")
+
+        def pipeline(text: str) -> object:
+            found = re.findall(r"the \w+", text)
+            return SimpleNamespace(noun_chunks=[SimpleNamespace(text=one) for one in found])
+
+        return pipeline
+
+    monkeypatch.setitem(sys.modules, "spacy", SimpleNamespace(load=load))
+    return asked
+
+
+@pytest.mark.usefixtures("no_spacy_yet")
+def test_noun_phrases_of_spacy_are_candidates(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = stand_in(monkeypatch, ("en_core_web_sm",))
+    chunks = spacy_chunks()
+    assert chunks is not None
+    assert asked == ["en_core_web_lg", "en_core_web_md", "en_core_web_sm"]
+    assert chunks("the fox saw the dog") == ["the fox", "the dog"]
+
+    row = Referent("0", "the fox saw the dog because it jumps", "the fox", 0, "it", 6, 1)
+    items = Read((row,))
+    encoder = models.small_encoder(tmp_path)
+    split = maker("wsc", encoder, 48).split("train", items, training=True)
+    assert split.dropped == 0 and np.diff(split.features.items).tolist() == [2]
+    features = split.features
+    assert features.truth is not None
+    start, end = features.starts[1:3]
+    sentence = encoder.tokenizer.decode(features.truth[start + 1 : end - 1].tolist())
+    assert sentence == "the fox saw the dog because the dog jumps"
+
+
+@pytest.mark.usefixtures("no_spacy_yet")
+@pytest.mark.parametrize("there", [False, True])
+def test_without_spacy_or_a_model_a_row_alone_has_no_candidate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: bool
+) -> None:
+    if there:
+        stand_in(monkeypatch, ())
+    else:
+        monkeypatch.setitem(sys.modules, "spacy", None)
+    assert spacy_chunks() is None
+    row = Referent("0", "the fox saw the dog because it jumps", "the fox", 0, "it", 6, 1)
+    encoder = models.small_encoder(tmp_path)
+    split = maker("wsc", encoder, 48).split("train", Read((row,)), training=True)
+    assert (len(split.features), split.dropped) == (0, 1)
 
 
 # --- rows

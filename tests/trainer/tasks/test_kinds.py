@@ -10,8 +10,11 @@ import task_models as models
 import trainer_runs as runs
 from task_data import task_folder
 
+from corpora.tasks.catalogue import TASKS
 from trainer.cli import main
 from trainer.tasks.folder import read_result
+from trainer.tasks.scoring.predictions import read_predictions
+from trainer.tasks.submit import checked
 
 
 @pytest.fixture(scope="module")
@@ -195,4 +198,7 @@ def test_wsc(init: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     capsys.readouterr()
     assert main(["predict", "--run", str(run), *asked]) == 0
     assert json.loads(capsys.readouterr().out)["scores"]["accuracy"] == 1.0
+    # As the GLUE server wants them for WNLI, whose ids are the rows'.
+    values = checked(TASKS["wnli"], read_predictions(out), (len(rows),))
+    assert values == ["1" if row["label"] else "0" for row in rows]
     assert export(run, tmp_path / "hf")["architectures"] == ["RobertaForMaskedLM"]

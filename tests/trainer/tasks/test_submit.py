@@ -130,6 +130,19 @@ def test_scores_are_cut_to_their_range(tmp_path: Path) -> None:
     assert table[:4] == ["index\tprediction", "0\t0.000", "1\t5.000", "2\t2.718"]
 
 
+def test_wnli_from_a_model_of_wsc(tmp_path: Path) -> None:
+    """WNLI's rows in SuperGLUE's format of WSC, predicted as whether the phrase is meant."""
+    given = real_submission(tmp_path / "given")
+    (given / "QQP.tsv").write_text("0\n" * 390_965)
+    real = (given / "WNLI.tsv").read_bytes()
+    rows = [line.split("\t") for line in real.decode().splitlines()[1:]]
+    (given / "WNLI.tsv").unlink()
+    said = {number: "true" if label == "1" else "false" for number, label in reversed(rows)}
+    (given / "WNLI.json").write_text(json.dumps(said))
+    submit_glue(given, None, tmp_path / "glue.zip", fill=False)
+    assert members(tmp_path / "glue.zip")["WNLI.tsv"] == real
+
+
 def test_tasks_are_filled_from_their_training_files(tmp_path: Path) -> None:
     data = task_folder("glue_data") / "format_samples"
     given = tmp_path / "given"

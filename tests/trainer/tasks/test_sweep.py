@@ -110,7 +110,7 @@ def test_glue_is_resumed_and_printed(
 
     def child(arguments: list[str], run: Path) -> str:
         started.append(run.relative_to(tmp_path / "run").as_posix())
-        assert main(["finetune", *arguments]) == 0
+        assert main(arguments) == 0
         return ""
 
     monkeypatch.setattr(sweep, "run_child", child)
