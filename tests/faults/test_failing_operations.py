@@ -2,7 +2,6 @@
 the same command, run again, ends with the same bytes (tests/helpers/failing.py)."""
 
 import functools
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,15 +10,12 @@ from crash import State, read_state
 from failing import ERRORS, Failing
 from five_corpora import write
 from plain_build import plain_build
-from test_power_loss import of_the_model, outputs
-from trainer_fixtures import random_shards
-from trainer_runs import MINI
+from test_power_loss import outputs
 
 from pipelines import cli
 from pipelines.home import layout
-from trainer.cli import main as train
 
-MOST = 40
+MOST = 20
 """Attempts of the sample; the long test makes all."""
 
 
@@ -81,7 +77,7 @@ def test_operations_of_a_build_fail_once(
 ) -> None:
     path, wanted = recipe
     with pytest.MonkeyPatch.context() as patch:
-        failing = Failing((tmp_path, path.parent), patch, only=50)
+        failing = Failing((tmp_path, path.parent), patch, only=150)
         command = building(path, tmp_path / "home", patch)
         assert attempts(failing, command, capsys, MOST) == []
     assert failing.failed.total() >= 15
@@ -100,45 +96,3 @@ def test_many_operations_of_a_build_fail_once(
         assert attempts(failing, command, capsys) == []
     assert min(failing.failed[number] for number in ERRORS) >= 300
     assert outputs(read_state(tmp_path / "home")) == wanted
-
-
-# --- a run
-
-STEPS = 6
-
-
-def training(folder: Path, run: Path) -> Callable[[], int]:
-    """`trainer pretrain` on the shards in a folder, with a checkpoint at every step."""
-    arguments = ["pretrain", "--shards", str(folder), *MINI, "--steps", str(STEPS), "--batch", "4"]
-    arguments += ["--micro-batch", "4", "--save-every", "1", "--log-every", "2", "--keep", "2"]
-    arguments += ["--evaluation.every", "3", "--run", str(run)]
-
-    def command() -> int:
-        # A run that failed at its very beginning is begun again.
-        is_there = (run / "run.json").exists() and (run / "recipe.toml").exists()
-        return train([*arguments, *(["--resume"] if is_there else [])])
-
-    return command
-
-
-def run_fails(folder: Path, capsys: pytest.CaptureFixture[str], only: int) -> Counter[int]:
-    shards = random_shards(folder / "shards")
-    assert training(shards, folder / "undisturbed")() == 0
-    with pytest.MonkeyPatch.context() as patch:
-        failing = Failing((folder / "run",), patch, only)
-        assert attempts(failing, training(shards, folder / "run"), capsys) == []
-    wanted = of_the_model(read_state(folder / "undisturbed"))
-    got = of_the_model(read_state(folder / "run"))
-    assert {path: got.get(path) for path in wanted} == wanted
-    return failing.failed
-
-
-def test_operations_of_a_run_fail_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_fails(tmp_path, capsys, only=40).total() >= 3
-
-
-@pytest.mark.long
-def test_all_operations_of_a_run_fail_once(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run_fails(tmp_path, capsys, only=1).total() >= 300
