@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from pipelines.commands.attest import attest
 from pipelines.commands.build import build
 from pipelines.commands.clean import clean
 from pipelines.commands.contamination import contamination
@@ -35,6 +36,7 @@ from pipelines.commands.sample import sample
 from pipelines.commands.show import show
 from pipelines.commands.stats import stats
 from pipelines.commands.status import status
+from pipelines.commands.summary import summary
 from pipelines.commands.tokenize import tokenize
 from pipelines.commands.train_tokenizer import train_tokenizer
 from pipelines.commands.urls import urls
@@ -67,6 +69,8 @@ COMMANDS: dict[str, Command] = {
     "why": Command("HOME RECORD", why, call_with_flags),
     "diff": Command("HOME HOME", diff, call_with_flags),
     "verify": Command("HOME | SHARDS", verify, call_with_flags),
+    "attest": Command("HOME | SHARDS", attest, call_with_flags),
+    "summary": Command("HOME", summary, call_with_flags),
     "export": Command("HOME OUT", export, call_with_flags),
     "report": Command("HOME", report, call_with_flags),
     "contamination": Command("HOME --against DIR", contamination, call_with_flags),

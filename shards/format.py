@@ -20,6 +20,8 @@ SPLITS = ("train", "valid")
 
 MANIFEST = "manifest.json"
 
+SIGNATURE = "manifest.json.sig"
+
 TOKENIZER = "tokenizer.json"
 
 

@@ -9,19 +9,26 @@ from shards.errors import UserError
 
 
 def verify(
-    folder: Annotated[str, tyro.conf.arg(metavar="HOME|SHARDS")], /, json: bool = False
+    folder: Annotated[str, tyro.conf.arg(metavar="HOME|SHARDS")],
+    /,
+    signed: str | None = None,
+    json: bool = False,
 ) -> int:
     """Check every byte of the shards against the digests in their manifest.
 
     Args:
         folder: A home, or a folder of shards.
+        signed: Also check the signature that `corpus attest` made, by the public key in this file.
         json: Print one JSON object.
     """
     from shards.manifest import read_manifest, shards_directory
+    from shards.signature import signature_faults
     from shards.verify import examine
 
+    # First: what an unsigned manifest says of the shards counts for nothing.
+    faults = signature_faults(folder, signed) if signed else []
     found = examine(folder)
-    faults = found.faults
+    faults += found.faults
     # the faults are data and go to stdout; the error below counts them on stderr
     if json:
         unknown = {} if found.unknown is None else {"unknown": found.unknown}
@@ -36,6 +43,7 @@ def verify(
             f"whole: {several(len(entries), 'shard')}, {several(documents, 'document')}, "
             f"{several(tokens, 'token')}"
             + ("" if found.unknown is None else f", {found.unknown:,} of them unknown")
+            + (f"; signed by the key in {signed}" if signed else "")
         )
 
     if faults:

@@ -193,7 +193,9 @@ def decided(home: Home, recipe: Recipe, ingested: Summary) -> bool:
     """True when every removing stage has run over the documents of this slice as they are now."""
     try:
         attribute_digests(home, recipe, ingested)
-    except UserError:
+    except UserError as error:
+        if error.exit_code == 3:
+            raise
         return False
     return True
 

@@ -79,7 +79,9 @@ def kept_digest(home: Home, recipe: Recipe, ingested: Summary, read: Read) -> st
     measured, or not for these rules."""
     try:
         return rule_outcome(home, recipe, ingested, read).kept
-    except UserError:
+    except UserError as error:
+        if error.exit_code == 3:  # the machine's fault: nothing is known of the measures
+            raise
         return None
 
 

@@ -35,7 +35,15 @@ from pipelines.stages.accounts import total
 from pipelines.stages.encoder import PACKAGES, read_tokenizer, vocab_size
 from pipelines.stages.stage import Pass, Result
 from shards.errors import UserError
-from shards.format import MANIFEST, SPLITS, TOKENIZER, shard_name, token_dtype, token_schema
+from shards.format import (
+    MANIFEST,
+    SIGNATURE,
+    SPLITS,
+    TOKENIZER,
+    shard_name,
+    token_dtype,
+    token_schema,
+)
 from shards.manifest import Manifest, ShardEntry, TokenizerInfo, write_manifest
 from shards.roles import is_lossless, roles_of, special_tokens
 from shards.storage import files
@@ -159,7 +167,7 @@ def plan(home: Home, recipe: Recipe) -> list[Task]:
             tasks.append(task)
 
     prune(home, SHARDS, {(task.source, task.name) for task in tasks}, ())
-    wanted = {task.file for task in tasks} | {MANIFEST, TOKENIZER, "README.md"}
+    wanted = {task.file for task in tasks} | {MANIFEST, SIGNATURE, TOKENIZER, "README.md"}
     for address in files.list_files(home.file("shards")):
         if address.rsplit("/", 1)[1] not in wanted:
             files.remove(address)
