@@ -90,7 +90,7 @@ def _text_size(tree: HtmlElement) -> float:
     """Characters of the text of a page, scripts and styles apart."""
     body = tree.find("body")
     whole = tree if body is None else body
-    inside = sum(_SIZE(element) for element in whole.iterdescendants("script", "style"))
+    inside = sum(float(_SIZE(element)) for element in whole.iterdescendants("script", "style"))
     return float(_SIZE(whole)) - inside
 
 

@@ -218,7 +218,7 @@ def _name_of_value(kind: object) -> str:
     if origin in (typing.Union, types.UnionType):
         parts = [part for part in typing.get_args(kind) if part is not type(None)]
         # The words first: `all|N`.
-        parts.sort(key=lambda part: typing.get_origin(part) is not Literal)
+        parts.sort(key=lambda part: typing.get_origin(typing.cast(object, part)) is not Literal)
         return "|".join(map(_name_of_value, parts))
     if origin is Literal:
         return "|".join(map(str, typing.get_args(kind)))

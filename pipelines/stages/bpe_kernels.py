@@ -245,7 +245,7 @@ def grown_pairs(
 @jit
 def goes_before(count: Int, key: np.uint64, other: Int, other_key: np.uint64) -> bool:
     """Whether a pair is merged before another."""
-    return count > other or (count == other and key < other_key)
+    return bool(count > other or (count == other and key < other_key))
 
 
 @jit
@@ -306,9 +306,9 @@ def train(
     fill(slots, pool, ends, num_tokens)
 
     # The pairs with their counts. `pending` is the list of words in which a pair is new.
-    keys = np.full(1 << 16, NONE, np.uint64)
-    amounts = np.zeros(1 << 16, np.int64)
-    pending = np.full(1 << 16, -1, np.int64)
+    keys: NDArray[np.uint64] = np.full(1 << 16, NONE, np.uint64)
+    amounts: I64 = np.zeros(1 << 16, np.int64)
+    pending: I64 = np.full(1 << 16, -1, np.int64)
     num_pairs = np.int64(0)
 
     # Lists of words: node n is a word and the next node; those after `free` are not used yet.
@@ -320,6 +320,7 @@ def train(
     touched = np.empty(1 << 16, np.uint64)
     num_touched = np.int64(0)
 
+    word: Int
     for word in range(num_words):
         lengths[word] = starts[word + 1] - starts[word]
         for at in range(starts[word], starts[word + 1] - 1):
@@ -343,10 +344,10 @@ def train(
     heap_keys = np.empty(num_pairs + 16, np.uint64)
     lists = np.empty(num_pairs + 16, np.int64)
     size = np.int64(0)
-    for slot in range(len(keys)):
-        if keys[slot] != NONE and amounts[slot] > 0:
-            heap[size], heap_keys[size], lists[size] = amounts[slot], keys[slot], pending[slot]
-            pending[slot] = -1
+    for place in range(len(keys)):
+        if keys[place] != NONE and amounts[place] > 0:
+            heap[size], heap_keys[size], lists[size] = amounts[place], keys[place], pending[place]
+            pending[place] = -1
             size += 1
     for place in range(size // 2 - 1, -1, -1):
         sift_down(heap, heap_keys, lists, place, size)

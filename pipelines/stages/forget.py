@@ -201,7 +201,11 @@ def trained_on(home: Home, recipe: Recipe, found: list[Listed]) -> int | None:
     if summary is None or recipe.tokenizer.path or "text_bytes" not in summary.counts:
         return None
 
-    limit = CHANCES * recipe.tokenizer.sample_bytes // max(summary.counts["text_bytes"], 1)
+    sample_bytes = recipe.tokenizer.sample_bytes
+    limit = CHANCES
+    if not isinstance(sample_bytes, str):  # "all" is every document
+        limit = CHANCES * sample_bytes // max(summary.counts["text_bytes"], 1)
+
     sources = recipe.tokenizer.sources or tuple(recipe.sources)
     count = 0
     for listed in found:

@@ -113,7 +113,7 @@ def fill_slots(slots: NDArray[np.int32], pool: Bytes, pool_ends: Ends) -> None:
 @jit
 def is_low(byte: Int) -> bool:
     """Whether a byte is a lower-case letter or digit of ASCII."""
-    return 0x61 <= byte <= 0x7A or 0x30 <= byte <= 0x39
+    return bool(0x61 <= byte <= 0x7A or 0x30 <= byte <= 0x39)
 
 
 @jit
@@ -144,7 +144,7 @@ def comma_ahead(values: Bytes, begin: Int, end: Int) -> bool:
         at += 1
         while at < end and values[at] == 0x20:
             at += 1
-    return at < end and values[at] == 0x2C
+    return bool(at < end and values[at] == 0x2C)
 
 
 @jit
@@ -154,20 +154,22 @@ def maybe_month(values: Bytes, at: Int, end: Int) -> bool:
         return False
     one, two, three = values[at], values[at + 1], values[at + 2]
     if one == 0x4A:  # J
-        return (two == 0x61 and three == 0x6E) or (two == 0x75 and (three == 0x6E or three == 0x6C))
+        return bool(
+            (two == 0x61 and three == 0x6E) or (two == 0x75 and (three == 0x6E or three == 0x6C))
+        )
     if one == 0x46:  # F
-        return two == 0x65 and three == 0x62
+        return bool(two == 0x65 and three == 0x62)
     if one == 0x4D:  # M
-        return (two == 0xC3 and three == 0xA4) or (two == 0x61 and three == 0x69)
+        return bool((two == 0xC3 and three == 0xA4) or (two == 0x61 and three == 0x69))
     if one == 0x41:  # A
-        return (two == 0x70 and three == 0x72) or (two == 0x75 and three == 0x67)
+        return bool((two == 0x70 and three == 0x72) or (two == 0x75 and three == 0x67))
     if one == 0x53:  # S
-        return two == 0x65 and three == 0x70
+        return bool(two == 0x65 and three == 0x70)
     if one == 0x4F:  # O
-        return two == 0x6B and three == 0x74
+        return bool(two == 0x6B and three == 0x74)
     if one == 0x4E:  # N
-        return two == 0x6F and three == 0x76
-    return one == 0x44 and two == 0x65 and three == 0x7A  # D
+        return bool(two == 0x6F and three == 0x76)
+    return bool(one == 0x44 and two == 0x65 and three == 0x7A)  # D
 
 
 @jit
@@ -268,9 +270,9 @@ def ends_in_exclamation(values: Bytes, begin: Int, stop: Int) -> bool:
     if stop - begin < 3:
         return False
     one, two, three = values[stop - 3], values[stop - 2], values[stop - 1]
-    return (one == 0x68 and two == 0x6F and three == 0x6F) or (
-        one == 0x59 and two == 0x75 and three == 0x6D
-    )
+    is_yahoo = one == 0x68 and two == 0x6F and three == 0x6F
+    is_yum = one == 0x59 and two == 0x75 and three == 0x6D
+    return bool(is_yahoo or is_yum)
 
 
 @jit
@@ -356,16 +358,16 @@ def find_ends(
     """
     count = np.int64(0)
     last_end = begin
-    quote = np.int64(0)  # the closer that is waited for
-    quote_start = np.int64(-1)
-    paren_start = np.int64(-1)
+    quote: Int = np.int64(0)  # the closer that is waited for
+    quote_start: Int = np.int64(-1)
+    paren_start: Int = np.int64(-1)
     paren_close = np.int64(0)
-    inner = np.int64(-1)  # where a sentence ends right before its quote does
+    inner: Int = np.int64(-1)  # where a sentence ends right before its quote does
     straight = np.int64(0)
     absent = np.int64(0)  # closers that do not follow any more, by their number modulo 31
     is_sure = True
     previous = np.int64(SPACE)
-    at = np.int64(begin)
+    at: Int = np.int64(begin)
 
     while at < end:
         # Nearly all bytes are of these.
@@ -649,7 +651,7 @@ def split_all(
     """
     paragraph = np.int64(0)
     total = np.int64(0)
-    num_asked = np.int64(0)
+    num_asked: Int = np.int64(0)
     for text in range(len(texts) - 1):
         begin = texts[text]
         last = texts[text + 1]
@@ -657,7 +659,7 @@ def split_all(
             end = begin
             while end < last and values[end] != 0x0A:
                 end += 1
-            found = np.int64(-1)
+            found: Int = np.int64(-1)
             if end == begin:
                 found = np.int64(0)
             elif language >= 0:

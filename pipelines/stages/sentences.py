@@ -294,7 +294,8 @@ def split_texts(texts: pa.LargeStringArray, languages: list[str], whitespace: st
         return splitter(codes[0]).split(texts, whitespace)
 
     # Language by language, then in the order of the documents again.
-    rows, lists = [np.zeros(0, np.int64)], []
+    rows: list[NDArray[np.int64]] = [np.zeros(0, np.int64)]
+    lists = []
     for code in codes:
         rows.append(np.flatnonzero(bases == code))
         found = splitter(code).split(texts.take(pa.array(rows[-1])), whitespace)

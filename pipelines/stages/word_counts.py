@@ -59,7 +59,7 @@ class WordCounts:
     pool: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(1 << 19, np.uint8))
     ends: NDArray[np.int64] = field(default_factory=lambda: np.zeros((1 << 15) + 2, np.int64))
     counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros((1 << 15) + 1, np.int64))
-    used: int = 0
+    used: kernels.Int = 0
     left_out: int = 0
 
     def add_texts(self, texts: pa.LargeStringArray) -> None:
@@ -78,7 +78,7 @@ class WordCounts:
             else:
                 self._count(values, begin, end)
 
-    def _count(self, values: NDArray[np.uint8], begin: int, end: int) -> None:
+    def _count(self, values: NDArray[np.uint8], begin: kernels.Int, end: int) -> None:
         while True:
             begin, self.used = kernels.count_words(
                 values,
@@ -93,7 +93,7 @@ class WordCounts:
             )
             if begin == end:
                 return
-            self._grow(end - begin)
+            self._grow(int(end - begin))
 
     def add_batch(self, batch: pa.RecordBatch) -> None:
         """Add counted words, of `SCHEMA`."""
@@ -103,7 +103,7 @@ class WordCounts:
         ends = np.frombuffer(words.buffers()[1], np.int64)[words.offset :][: len(words) + 1]
         values = np.frombuffer(words.buffers()[2] or b"\0", np.uint8)
         counts = batch.column(1).to_numpy()
-        first = 0
+        first: kernels.Int = 0
         while True:
             first, self.used = kernels.add_counts(
                 values,
