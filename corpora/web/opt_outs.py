@@ -71,7 +71,7 @@ def _without_comments(content: bytes) -> bytes:
     return b"".join([*parts, content[at:]])
 
 
-def _directives(text: str) -> set[str]:
+def _directives(text: str) -> frozenset[str]:
     return _ROBOTS & set(_WORD.findall(text.lower()))
 
 
