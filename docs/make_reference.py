@@ -410,10 +410,22 @@ def prose(text: str) -> str:
 
 
 def alias_of(file: str, annotation: ast.expr) -> ast.expr:
-    """What a type that has a name of its own in the file stands for; any other type as it is."""
-    if isinstance(annotation, ast.Name):
-        for node in tree(file).body:
-            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == annotation.id:
+    """What a type that has a name of its own stands for; any other type as it is."""
+    if isinstance(annotation, ast.BinOp):  # X | None
+        left = alias_of(file, annotation.left)
+        return ast.BinOp(left, annotation.op, annotation.right)
+    if not isinstance(annotation, ast.Name):
+        return annotation
+
+    for source in (file, "corpora/web/page.py"):
+        for node in tree(source).body:
+            if isinstance(node, ast.Assign):
+                name = node.targets[0]
+            elif isinstance(node, ast.AnnAssign):
+                name = node.target
+            else:
+                continue
+            if ast.unparse(name) == annotation.id and node.value is not None:
                 return node.value
     return annotation
 

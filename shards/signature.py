@@ -12,7 +12,10 @@ from shards.format import MANIFEST, SIGNATURE
 from shards.manifest import read_manifest, shards_directory
 from shards.storage import files
 
-_MAKE_KEY = "make one: openssl genpkey -algorithm ed25519 -out key.pem"
+_MAKE_KEY = (
+    "make one: openssl genpkey -algorithm ed25519 -out key.pem; its public key: "
+    "openssl pkey -in key.pem -pubout -out key.pub"
+)
 
 
 def attest(directory: str, key: str) -> str:

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from collections import deque
 from collections.abc import Iterator
 from typing import IO
 
@@ -22,6 +23,9 @@ SEPARATORS = {".csv": ",", ".tsv": "\t"}
 _BLOCK = 1 << 16
 """Characters of JSON that are read at once."""
 
+_SHOWN = 500
+"""Characters of a bad row that are kept with its reason."""
+
 
 def field_of(fields: Fields, name: str | None) -> object:
     """The value of a field; `meta.url` also means the field `url` of the object `meta`."""
@@ -36,29 +40,72 @@ def field_of(fields: Fields, name: str | None) -> object:
 
 
 def csv_rows(stream: IO[bytes], form: str, encoding: str) -> Iterator[tuple[int, Fields | Refusal]]:
-    """(number, fields) of the rows of a table whose first row names the columns."""
+    """(number, fields) of the rows of a table whose first row names the columns.
+
+    A row with an open quotation mark, or with more or fewer values than there are names, costs
+    itself: of an open one that took in the lines behind it these are read again.
+    """
     csv.field_size_limit(MAX_DOCUMENT_BYTES)
-    text = io.TextIOWrapper(stream, encoding, newline="")
-    reader = csv.reader(text, delimiter=SEPARATORS[form], strict=False)
+    lines = Lines(io.TextIOWrapper(stream, encoding, newline=""))
     names: list[str] | None = None
     number = 0
     while True:
+        lines.begin_row()
         try:
-            row = next(reader, None)
+            row = next(csv.reader(lines, delimiter=SEPARATORS[form], strict=True), None)
         except UnicodeError as error:
             yield number, Refusal("bad_encoding", str(error))
             return
         except csv.Error as error:
-            yield number, Refusal("bad_row", str(error))
+            yield number, Refusal("bad_row", str(error), lines.read[0][:_SHOWN])
             number += 1
+            lines.read_again_but_the_first()
             continue
         if row is None:
             return
+
         if names is None:
-            names = [name.removeprefix("\ufeff") for name in row]
+            names = row
+            twice = [name for name in names if name and names.count(name) > 1]
+            if twice:
+                yield number, Refusal("unknown_format", f"two columns are named {twice[0]}")
+                return
+        elif row and len(row) != len(names):
+            why = f"{len(row)} values, {len(names)} columns"
+            yield number, Refusal("bad_row", why, lines.read[0][:_SHOWN])
+            number += 1
         elif row:
             yield number, dict(zip(names, row))
             number += 1
+
+
+class Lines:
+    """The lines of a text, some of which may be read again; without a byte order mark."""
+
+    def __init__(self, text: IO[str]) -> None:
+        self.text = text
+        self.read: list[str] = []
+        self._waiting: deque[str] = deque()
+        self._is_first = True
+
+    def begin_row(self) -> None:
+        """Forget the lines of the last row."""
+        self.read.clear()
+
+    def read_again_but_the_first(self) -> None:
+        """Give the other lines of this row again."""
+        self._waiting.extendleft(reversed(self.read[1:]))
+
+    def __iter__(self) -> "Lines":
+        return self
+
+    def __next__(self) -> str:
+        line = self._waiting.popleft() if self._waiting else next(self.text)
+        if self._is_first:
+            line = line.removeprefix("\ufeff")
+            self._is_first = False
+        self.read.append(line)
+        return line
 
 
 def json_values(stream: IO[bytes], encoding: str) -> Iterator[tuple[int, Fields | Refusal]]:

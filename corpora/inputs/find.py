@@ -55,6 +55,8 @@ def _matches(pattern: str) -> list[tuple[str, int]]:
             f"{pattern}: no file in this folder",
             "name a folder with text; files whose name begins with a dot are not read",
         )
+    if not matches and _is_list(pattern):
+        raise UserError(f"{pattern}: an empty list", "write a path or an address on each line")
     if not matches:
         raise UserError(
             f"{pattern}: no file matches",

@@ -5,6 +5,7 @@ A list is text in UTF-8, plain or as .gz, with one address per line. Lists are h
 
 import gzip
 import io
+import os
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 
@@ -62,10 +63,8 @@ def _first(address: str, limit: int) -> bytes:
         with files.open_input(address) as stream:
             return bytes(stream.read(limit + 1))
     except OSError as error:
-        raise UserError(
-            f"{address}: cannot be read: {getattr(error, 'strerror', None) or error}",
-            "check the address",
-        ) from None
+        why = os.strerror(error.errno) if error.errno else str(error)
+        raise UserError(f"{address}: cannot be read: {why}", "check the path of the list") from None
 
 
 def beside(listing: str, line: str) -> str:

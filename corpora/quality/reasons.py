@@ -120,7 +120,10 @@ REJECTS: Final = {
         "archive that is cut off, or a wiki page without an end"
     ),
     "undated": "a page that names no possible day of its own, with `require_date`",
-    "bad_row": "a row of .csv or .tsv that cannot be parsed",
+    "bad_row": (
+        "a row of .csv or .tsv with an open quotation mark, or with more or fewer values than the "
+        "header has names"
+    ),
     "unknown_format": "a file whose name has no ending that the source reads",
     "unreadable": "a file without read permission, or that no longer exists",
     "unsupported_compression": "a member of a zip that is neither stored nor deflated",

@@ -357,6 +357,7 @@ def train(
     while num_tokens < vocab_size and size > 0:
         key = heap_keys[0]
         amount = amounts[pair_slot(key, keys)]
+        # Counts fall while a pair waits in the heap: one that is out of date goes back in its place.
         if heap[0] != amount:
             heap[0] = amount
             sift_down(heap, heap_keys, lists, 0, size)
@@ -394,6 +395,7 @@ def train(
         while node >= 0:
             word = np.int64(node_words[node])
             following = node_next[node]
+            # The node is used again by the pairs that this merge makes.
             node_next[node] = free
             free = node
             node = following
@@ -403,6 +405,7 @@ def train(
             count = counts[word]
             read = np.int64(0)
             written = np.int64(0)
+            # The word is written over itself, since it only gets shorter.
             while read < length:
                 symbol = symbols[start + read]
                 is_pair = symbol == left and read + 1 < length

@@ -86,6 +86,7 @@ def blocks(task: Task) -> Iterator[tuple[int, bytes]]:
     """(partition, packed `RECORD`s) of the documents of a slice that may stay."""
     home, recipe = task_home(task)
     most = recipe.sources[task.source].max_per_host
+    # What a slice alone has too much of cannot be among the lowest of all slices.
     candidates = _lowest(_with_hosts(home, recipe, task), most)
 
     partitions = candidates["host"] % np.uint64(task.partitions)

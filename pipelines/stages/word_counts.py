@@ -126,6 +126,7 @@ class WordCounts:
         if 2 * (self.used + 1) > len(self.slots) or self.used + 2 > len(self.ends):
             self.counts = np.resize(self.counts, room)
             self.ends = np.resize(self.ends, room + 1)
+            # A word's slot depends on how many there are, so all are entered anew.
             self.slots = np.full(2 * len(self.slots), -1, np.int64)
             kernels.fill(self.slots, self.pool, self.ends, self.used)
         else:

@@ -116,11 +116,11 @@ Run = tuple[list[str], list[Event], State]
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """The command of a run of 60 steps with a checkpoint every second one, what it does to the disk
+    """The command of a run of 72 steps with a checkpoint every second one, what it does to the disk
     and what it leaves there."""
     folder = tmp_path_factory.mktemp("run")
     shards = random_shards(folder / "shards")
-    arguments = ["pretrain", "--shards", str(shards), *MINI, "--steps", "60", "--batch", "4"]
+    arguments = ["pretrain", "--shards", str(shards), *MINI, "--steps", "72", "--batch", "4"]
     arguments += ["--micro-batch", "4", "--save-every", "2", "--log-every", "10", "--keep", "2"]
     arguments += ["--evaluation.every", "20", "--resume"]
     with pytest.MonkeyPatch.context() as patch:

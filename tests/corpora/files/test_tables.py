@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from corpora.document import Document, Reject
 from corpora.files import source as files_source
+from corpora.files import tables
 from corpora.files.source import NOT_UNDERSTOOD, FilesOptions
 from corpora.files.tables import csv_rows, field_of, json_values
 from corpora.inputs import zstd
@@ -84,6 +85,57 @@ def test_a_table_with_a_bad_byte_gives_what_comes_before(tmp_path: Path) -> None
     found = records(tmp_path)
     assert isinstance(found[-1], Reject) and found[-1].reason == "bad_encoding"
     assert len(found) > 7000 and {record.text for record in found[:-1]} == {"fine"}
+
+
+def rows_of(content: bytes, ending: str = ".csv") -> list[Any]:
+    import io
+
+    found = csv_rows(io.BytesIO(content), ending, "utf-8")
+    shown: list[Any] = []
+    for number, row in found:
+        shown.append((number, row if isinstance(row, dict) else (row.reason, row.detail)))
+    return shown
+
+
+def test_a_bad_row_costs_itself() -> None:
+    """Nothing of a row is dropped in silence, and no row behind it."""
+    content = b'id,text\n1,"a, b"\n2\n3,a,b\n\n4,"open\n5,"fine"\n6,"x"y\n7,last\n8,"end\n9,z\n'
+    assert rows_of(content) == [
+        (0, {"id": "1", "text": "a, b"}),
+        (1, ("bad_row", "1 values, 2 columns")),
+        (2, ("bad_row", "3 values, 2 columns")),
+        (3, ("bad_row", "',' expected after '\"'")),
+        (4, {"id": "5", "text": "fine"}),
+        (5, ("bad_row", "',' expected after '\"'")),
+        (6, {"id": "7", "text": "last"}),
+        (7, ("bad_row", "unexpected end of data")),
+        (8, {"id": "9", "text": "z"}),
+    ]
+
+
+def test_a_header_with_a_mark_in_quotes_and_one_with_a_name_twice() -> None:
+    assert rows_of('\ufeff"text"\tn\na\t1\n'.encode(), ".tsv") == [(0, {"text": "a", "n": "1"})]
+    twice = (0, ("unknown_format", "two columns are named text"))
+    assert rows_of(b"text,n,text\na,1,b\n") == [twice]
+    assert rows_of(b"text,,\na,1,2\n") == [(0, {"text": "a", "": "2"})]
+    assert rows_of(b"") == [] == rows_of(b"text,n\n")
+
+
+@pytest.mark.parametrize("line", [b'"""a,1\n', b'"a,1\n', b'"a\n', b'""a,1\n', b'a,"1\n'])
+def test_bad_rows_take_linear_time(line: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines behind a bad row are read again, but few of them and never many times."""
+    given = 0
+    take = tables.Lines.__next__
+
+    def counted(lines: tables.Lines) -> str:
+        nonlocal given
+        given += 1
+        return take(lines)
+
+    monkeypatch.setattr(tables.Lines, "__next__", counted)
+    found = rows_of(b"text,n\n" + line * 5001 + b"z,9\n")
+    assert found[-1] == (len(found) - 1, {"text": "z", "n": "9"}) or "end of data" in str(found)
+    assert given <= 3 * 5003
 
 
 def test_arrow_files_and_streams(tmp_path: Path) -> None:

@@ -103,6 +103,20 @@ def test_a_list_names_files_by_their_last_part(tmp_path: Path) -> None:
     assert "**" not in refused.value.hint  # a list has no wildcards
 
 
+def test_a_list_that_is_empty_or_missing(tmp_path: Path) -> None:
+    (tmp_path / "list").write_text("# nothing yet\n\n")
+    with pytest.raises(UserError) as refused:
+        find((f"@{tmp_path}/list",))
+    assert refused.value.what == f"@{tmp_path}/list: an empty list"
+    assert refused.value.hint == "write a path or an address on each line"
+
+    (tmp_path / "list").unlink()
+    with pytest.raises(UserError) as refused:
+        find((f"@{tmp_path}/list",))
+    assert refused.value.what == f"{tmp_path}/list: cannot be read: No such file or directory"
+    assert refused.value.hint == "check the path of the list"
+
+
 FOLDERS = ("", "a/", "b/", "a/c/", "b/c/")
 PATTERNS = (
     "a/*", "b/*", "*/*", "a/c/*", "*/c/*", "a", "b", "a/**", "*/**", "**", "**/1*", "a/**/*",
