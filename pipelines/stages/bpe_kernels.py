@@ -357,7 +357,7 @@ def train(
     while num_tokens < vocab_size and size > 0:
         key = heap_keys[0]
         amount = amounts[pair_slot(key, keys)]
-        # Counts fall while a pair waits in the heap: one that is out of date goes back in its place.
+        # Counts fall while a pair waits in the heap: one that is out of date sinks to its place.
         if heap[0] != amount:
             heap[0] = amount
             sift_down(heap, heap_keys, lists, 0, size)
