@@ -19,6 +19,7 @@ from corpora.quality import word_lengths
 from corpora.quality.measures import measure, measure_all, measure_record
 from corpora.quality.rules import (
     MEASURES,
+    OPT_OUTS,
     PROFILES,
     RECORD_MEASURES,
     RULES,
@@ -528,7 +529,7 @@ def test_own_functions_are_true_or_compared() -> None:
 
 
 def test_every_rule_reads_measures_that_are_taken() -> None:
-    taken = {*MEASURES, *RECORD_MEASURES, TOKENS, TEST_SET_NGRAMS}
+    taken = {*MEASURES, *RECORD_MEASURES, TOKENS, TEST_SET_NGRAMS, OPT_OUTS}
     assert all({*rule.columns()} <= taken for rule in RULES.values())
     assert [entry.name for entry in fields(RulesConfig) if "rule" in entry.metadata] == list(RULES)
     assert replace(RulesConfig(), profile="c4") == RulesConfig(profile="c4")
