@@ -132,6 +132,9 @@ def entry() -> None:
     """The console script."""
     # A crash in C, which has no other words, then says at least where.
     faulthandler.enable()
+    # oneDNN, which computes on CPUs, keeps a compiled kernel of some 5 MB for each shape, 1,024 by
+    # default; rows of uneven length bring a new shape with almost every micro-batch.
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
     code = console.ended(main)
     # After an error, threads of gloo may still wait for another rank, and would abort the process
     # as Python ends.

@@ -136,6 +136,23 @@ def test_settings_that_are_not_utf8(tmp_path: Path, name: str) -> None:
     assert read(path).source == "Universität"
 
 
+@pytest.mark.parametrize("own", [None, "7"])
+def test_kernels_of_many_shapes_do_not_fill_the_memory(own: str | None) -> None:
+    """The size of oneDNN's cache is bounded, where its user has not chosen one."""
+    name = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
+    environment = {key: value for key, value in os.environ.items() if key != name}
+    if own:
+        environment[name] = own
+    script = (
+        "import os, sys\nfrom trainer import cli\nsys.argv = ['trainer', '--version']\n"
+        f"try:\n    cli.entry()\nexcept SystemExit:\n    print(os.environ['{name}'])\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    words = [sys.executable, "-c", script]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == (own or "128")
+
+
 def test_shards_errors(small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     check_error(capsys, base(tmp_path, tmp_path), 2, "no manifest", "corpus build")
     other = random_shards(tmp_path / "other", salt="zebra")
