@@ -51,6 +51,8 @@ def _tables(figures: "Stats") -> Iterator[Table]:
 
     if figures.total.unknown is not None:
         yield _unknown(figures)
+    if figures.total.repeated is not None:
+        yield _repeated(figures)
 
     # one table for rejects and removals: both answer why a record is not in the shards
     dropped = [(f"rejected: {reason}", count) for reason, count in figures.total.rejects.items()]
@@ -100,6 +102,15 @@ def _unknown(figures: "Stats") -> Table:
     for name, row in [*figures.sources.items(), ("total", figures.total)]:
         if row.unknown is not None:
             table.append((name, number(row.unknown), share(row.unknown, row.tokens or 0)))
+    return table
+
+
+def _repeated(figures: "Stats") -> Table:
+    """The further copies of documents in the training shards."""
+    table: Table = [("in the training shards once more", "documents", "tokens")]
+    for name, row in [*figures.sources.items(), ("total", figures.total)]:
+        if row.repeated is not None:
+            table.append((name, number(row.repeated), number(row.repeated_tokens)))
     return table
 
 
