@@ -2,13 +2,17 @@
 same command ends with the same bytes, or names the file that is damaged (tests/helpers/crash.py).
 """
 
+import functools
+import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from crash import (
     Event,
     Flush,
+    MakeFolder,
     Put,
     PutFolder,
     Recorder,
@@ -24,17 +28,37 @@ from plain_build import plain_build
 from trainer_fixtures import random_shards
 from trainer_runs import MINI
 
+from pipelines.home import layout
+from pipelines.recipe import load_recipe
+from pipelines.stages.table import STAGES
 from trainer.cli import main
 
 SLICES = 2000
 """Bytes of a slice, so that there are many."""
 
 
-def with_small_slices(recipe: Path) -> Path:
-    """The recipe with many slices."""
+PARTS = 4
+"""Into how many tests all states are divided, so that each takes minutes."""
+
+
+def of_all_stages(recipe: Path) -> Path:
+    """The recipe with many slices, and with the stages that are off by default."""
     text = recipe.read_text().replace("input = ", f"slice_bytes = {SLICES}\ninput = ")
+    text = text.replace('kind = "cc_news"', 'kind = "cc_news"\nmax_per_host = 4')
+    text += '[sources.books.dedup]\npassages = "remove"\n'
+    text += '[sources.cc-news.dedup]\npassages = "remove"\n'
     recipe.write_text(text)
+    assert all(stage.wanted(load_recipe(str(recipe))) for stage in STAGES)
     return recipe
+
+
+@contextmanager
+def quick() -> Iterator[None]:
+    """A state costs half: recipes are parsed once, and what is thrown away needs no disk."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(layout, "parse_recipe", functools.lru_cache(layout.parse_recipe))
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
 
 
 def outputs(state: State) -> State:
@@ -50,7 +74,7 @@ def outputs(state: State) -> State:
 def build(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Event], State]:
     """A recipe of all five corpora, what its build does to the disk, and what it leaves there."""
     folder = tmp_path_factory.mktemp("build")
-    recipe = with_small_slices(write(folder / "inputs", with_data=False))
+    recipe = of_all_stages(write(folder / "inputs", with_data=False))
     with pytest.MonkeyPatch.context() as patch:
         recorder = Recorder(folder / "home", patch)
         plain_build(recipe, folder / "home")
@@ -81,7 +105,8 @@ def failures(
     """Which of the states do not end in the bytes of an undisturbed build."""
     found = []
     for number, state in enumerate(some):
-        plain_build(recipe, write_state(state, root))
+        with quick():
+            plain_build(recipe, write_state(state, root))
         got = outputs(read_state(root))
         differing = [path for path in {*got, *wanted} if got.get(path) != wanted.get(path)]
         if differing:
@@ -99,13 +124,14 @@ def test_a_build_goes_on_after_a_loss_of_power(
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("part", range(PARTS))
 def test_a_build_goes_on_after_any_loss_of_power(
-    build: tuple[Path, list[Event], State], tmp_path: Path
+    build: tuple[Path, list[Event], State], tmp_path: Path, part: int
 ) -> None:
     recipe, events, left = build
     every = list(states(events))
     assert len(every) >= 1000
-    assert failures(recipe, outputs(left), every, tmp_path / "home") == []
+    assert failures(recipe, outputs(left), every[part::PARTS], tmp_path / "home") == []
 
 
 # --- a run
@@ -150,7 +176,8 @@ def run_failures(run: Run, some: list[State], root: Path) -> list[str]:
     found = []
     for number, state in enumerate(some):
         write_state(with_log(state, left, number % 7 / 7), root)
-        code = main([*arguments, "--run", str(root)])
+        with quick():
+            code = main([*arguments, "--run", str(root)])
         wanted, got = of_the_model(left), of_the_model(read_state(root))
         # A checkpoint that a newer one should have removed may still be there.
         differing = [path for path in wanted if got.get(path) != wanted[path]]
@@ -197,3 +224,13 @@ def test_unflushed_files_may_be_empty_or_cut_and_folders_half_removed() -> None:
     folder = PutFolder("step", (("a", b"1"), ("b", b"2")), True)
     found = list(states([folder, Flush("."), Remove("step"), Flush(".")]))
     assert found == [{}, {"step/a": b"1", "step/b": b"2"}, {"step/b": b"2"}]
+
+
+def test_a_folder_that_was_not_flushed_goes_with_all_in_it() -> None:
+    events: list[Event] = [MakeFolder("a"), Put("a/x", b"1", True), Flush("a"), Flush(".")]
+    assert list(states(events[:3])) == [{}, {"a/x": b"1"}]
+    assert list(states([*events, Put("b", b"2", True)])) == [
+        {},
+        {"a/x": b"1"},
+        {"a/x": b"1", "b": b"2"},
+    ]
