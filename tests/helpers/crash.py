@@ -45,6 +45,14 @@ class MakeFolder:
 
 
 @dataclass(frozen=True)
+class Grow:
+    """A file that has a name, and to which something was appended, is flushed."""
+
+    path: str
+    content: bytes
+
+
+@dataclass(frozen=True)
 class Remove:
     """A file, or a folder with all in it, goes."""
 
@@ -58,7 +66,7 @@ class Flush:
     path: str
 
 
-Event = Put | PutFolder | MakeFolder | Remove | Flush
+Event = Put | PutFolder | MakeFolder | Grow | Remove | Flush
 
 State = dict[str, bytes]
 """The files below a folder, by relative path."""
@@ -124,8 +132,13 @@ class Recorder:
         """A flush of a file or a folder."""
         path = os.readlink(f"/proc/self/fd/{descriptor}")
         self.flushed.add(path)
-        if os.path.isdir(path) and (path == self.root or self.relative(path) is not None):
-            self.events.append(Flush(os.path.relpath(path, self.root)))
+        relative = os.path.relpath(path, self.root)
+        if path != self.root and self.relative(path) is None:
+            return
+        if os.path.isdir(path):
+            self.events.append(Flush(relative))
+        elif not any(is_temporary(part) for part in relative.split(os.sep)):
+            self.events.append(Grow(relative, Path(path).read_bytes()))
 
     def mkdir(self, path: Any, *rest: Any) -> None:
         """A new folder; what is in a temporary one is told by its rename."""
@@ -165,6 +178,8 @@ def apply(state: State, event: Event, size: str = "whole") -> None:
             state[f"{event.path}/{name}"] = content
         if not event.flushed and size != "whole":
             state[f"{event.path}/{name}"] = sized(content, size)
+    elif isinstance(event, Grow) and event.path in state:
+        state[event.path] = event.content
     elif isinstance(event, Remove):
         for path in inside(state, event.path):
             del state[path]
@@ -215,7 +230,7 @@ def states_at(done: list[Event], before: State) -> Iterator[State]:
         event = done[number]
         if isinstance(event, Flush):
             flushed.add(event.path)
-        elif folder_of(event) not in flushed:
+        elif not isinstance(event, Grow) and folder_of(event) not in flushed:
             pending.append(number)
 
     unsure = [event for event in done if isinstance(event, (Put, PutFolder)) and not event.flushed]
