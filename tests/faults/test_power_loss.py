@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import torch
 from crash import (
     Event,
     Flush,
@@ -141,15 +140,6 @@ def test_a_build_goes_on_after_any_loss_of_power(
 
 Run = tuple[list[str], list[Event], State]
 """The command, what it did to the disk, and what it left there."""
-
-
-@pytest.fixture(scope="module")
-def one_thread() -> Iterator[None]:
-    """So small a model is slow where its threads wait for one another."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
