@@ -126,7 +126,8 @@ _PLAIN_PREFIXES = frozenset(
 
 _AND = re.compile(
     r"\s*(?:[,&/;、،と和与與及]|\b(?:and|und|et|y|e|en|i|a|og|och|ja|ve|dan|và|és|și|şi|in|un|и|і|та|"
-    r"και|و|및)\b)\s*"
+    r"και|و|및)\b|(?<=\s)(?:এবং|ও|और|एवं|व|तथा|आणि|र|և|ու|და|және|жана|ба|болон|və|va|eta|ir|kaj|"
+    r"ha|agus|at|an|மற்றும்|మరియు|ಮತ್ತು|ਅਤੇ|ਤੇ|અને|اور)(?=\s))\s*"
 )
 """What stands between two names of sections."""
 
