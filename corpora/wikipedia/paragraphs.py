@@ -4,7 +4,17 @@ brackets that removals left empty, are removed; lists and headings are treated a
 
 import re
 
-from corpora.wikipedia.tags import BREAK, GONE, HEADING, LEVEL, MARKS, RAISED, SUNK, TYPED
+from corpora.wikipedia.tags import (
+    BREAK,
+    GONE,
+    HEADING,
+    LEVEL,
+    LITERAL,
+    MARKS,
+    RAISED,
+    SUNK,
+    TYPED,
+)
 
 _COMMAS = ",;、，；،؛၊၌"
 """Commas and semicolons of all scripts."""
@@ -21,6 +31,25 @@ _INSIDE = f"\\s{_SEPARATORS}{GONE}{BREAK}"
 _EMPTY = re.compile(
     f"[ \t]?[{_OPENING}{_SQUARE_OPENING}][{_INSIDE}–—―.。\\-]{{0,200}}[{_CLOSING}{_SQUARE_CLOSING}]"
 )
+
+_QUOTES = (
+    "«»",
+    "‹›",
+    "„“",
+    "„”",
+    "“”",
+    "‘’",
+    "「」",
+    "『』",
+    "《》",
+    "〈〉",
+    LITERAL[ord("<")] + ">",
+)
+
+_GAP = f"[ \t\u00a0]{{0,5}}{GONE}[ \t\u00a0{GONE}]{{0,200}}"
+
+_EMPTY_QUOTES = re.compile("[ \t]?(?:" + "|".join(_GAP.join(pair) for pair in _QUOTES) + ")")
+"""Quotation marks, or angles, around what was removed, such as a formula or a picture."""
 
 _AFTER_OPENING = re.compile(f"([{_OPENING}])[{_INSIDE}]{{1,200}}")
 
@@ -158,6 +187,9 @@ def clean_line(line: str) -> tuple[str, int]:
     empty_brackets = 0
     if LEVEL in line:
         line = _in_line(line)
+    if GONE in line:
+        line, count = _EMPTY_QUOTES.subn(GONE, line)
+        empty_brackets += count
     if GONE in line or _ANY_OPENING.search(line):
         for _ in range(3):  # one pair may be inside another; three levels keep time linear
             shorter = _EMPTY.sub(_empty, line)

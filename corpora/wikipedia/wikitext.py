@@ -47,6 +47,7 @@ from corpora.wikipedia.tags import (
     FROM_LITERAL,
     GONE,
     HEADING,
+    LITERAL,
     MARKS,
     NEWLINE,
     TYPED,
@@ -91,6 +92,10 @@ _ROW_WORDS = 4
 """A line that begins with a bar is text if it has this many words, outside of tables."""
 
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
+
+_SINGLE = re.compile(rf"(?<!\[)\[(?=[{GONE}]{{0,10}}(?:\[\[)+(?!\[))")
+"""A bracket before a link, as in `[[[mathematics|maths]] only]`: text, which the parser would take for
+a part of the link."""
 
 _BRACKETS = re.compile(r"\[\[+|\]\]+|\{\{+|\}\}+")
 
@@ -457,6 +462,7 @@ class _Page:
         """The text of wikitext in paired brackets."""
         if "[" not in text and "{" not in text:
             return text
+        text = _SINGLE.sub(LITERAL[ord("[")], text)
         return self._walk(mwparserfromhell.parse(text, skip_style_tags=True))
 
     def _walk(self, code: Wikicode | None) -> str:

@@ -14,7 +14,7 @@ _HEADINGS = {
         explanatory notes; explanatory footnotes; informational notes; reference notes;
         inline citations; in-line citations; additional references; other references;
         additional reading; suggested reading; recommended reading; additional sources;
-        other sources; online sources; external sources; external references; web links; weblinks
+        other sources; online sources; external sources; external references; web links; weblinks; further readings
     """,
     "ar": """
         مراجع; المراجع; مصادر; المصادر; وصلات خارجية; روابط خارجية; انظر أيضًا; انظر أيضا;

@@ -124,6 +124,12 @@ def test_templates_show_what_their_wiki_shows(language: str, wikitext: str, text
         (", a comma that was typed, stays", ", a comma that was typed, stays"),
         # marks of notes that came with a copied text
         ("the house <sup>[12]</sup> , and<sup>[en]</sup> f<sup>(3)</sup> [5]", "the house, and f(3) [5]"),
+        # a bracket of the text before a link
+        ("a [[[b|c]]] d, [<nowiki/>[[0 (x)|0]], [[1|1]]], [[[e|f]] only] g", "a [c] d, [0, 1], [f only] g"),
+        ("* in [[[x]]] and [f[[[y]]]] of five words.", "in [x] and [f[y]] of five words."),
+        # quotation marks and angles that only held what was removed
+        ("symbol «<math>x</math>» and „{{x}}“, letter <[[File:A.png|15px]]> («» stays)", "symbol and, letter («» stays)"),
+        ("“a”<ref>x</ref>“b” and 「<math>x</math>」c", "“a”“b” and c"),
         # brackets of any script
         ("a （{{x}}，） b（、c）", "a b（、c）"),
         ("قاهرة ({{x}}؛ 1900) و ({{y}}،)", "قاهرة (1900) و"),
