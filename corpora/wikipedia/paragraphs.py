@@ -48,7 +48,7 @@ _QUOTES = (
 
 _GAP = f"[ \t\u00a0]{{0,5}}{GONE}[ \t\u00a0{GONE}]{{0,200}}"
 
-_EMPTY_QUOTES = re.compile("[ \t]?(?:" + "|".join(_GAP.join(pair) for pair in _QUOTES) + ")")
+_EMPTY_QUOTES = re.compile("|".join(_GAP.join(pair) for pair in _QUOTES))
 """Quotation marks, or angles, around what was removed, such as a formula or a picture."""
 
 _AFTER_OPENING = re.compile(f"([{_OPENING}])[{_INSIDE}]{{1,200}}")

@@ -604,7 +604,7 @@ def _stands_as_word(text: str, begin: int, end: int) -> bool:
     if not before or not behind or line[:1] in ("|", "!", "{", "}"):
         return False
     last = before[-1]
-    opens = last in " \u00a0([«„“‘(（" or _UNSPACED.match(last) is not None
+    opens = last in " \u00a0([«„“‘(（，、；：。！？「『《〈" or _UNSPACED.match(last) is not None
     goes_on = behind[0] in " \u00a0,.;:!?)]»”’）、。，-–—" or behind[0].isalpha()
     has_words = any(character.isalpha() for character in before)
     return opens and goes_on and has_words and any(map(str.isalnum, behind))

@@ -70,6 +70,7 @@ def read(wikitext: str, language: str, **settings: object) -> Prose:
         ("uk", "{{нар}} 1946, {{пом}} 1974, 5 {{градус Цельсія}}, {{lang3|uk|ru|три}}.{{ref-ru}}", "нар. 1946, пом. 1974, 5 °C, три."),
         ("ja", "彼は{{ilq|何ヶ月も前}}と言った{{誰2|date=2011年8月}}。", "彼は「何ヶ月も前」と言った。"),
         ("bn", "আয়তন {{রূপান্তর|306|km2|sqmi|lk=out}}।{{তথ্যসূত্র প্রয়োজন|date=মে}}", "আয়তন 306 km2।"),
+        ("zh", "酶（{{lang|en|synthase}}，{{EC number|4.2.3.110}}、{{x|SS}}）是酶。{{y|甲}}和乙", "酶（synthase，4.2.3.110、SS）是酶。甲和乙"),
         # a wiki without a table has the English one, but no English words in dates and numbers
         ("xx", "{{birth date|1990|1|2}} {{nowrap|a b}}", "1990-01-02 a b"),
         ("fr", "les décennies du {{XXe siècle}}, au {{Ier siècle av. J.-C.}}, {{IVe siècle}}", "les décennies du XXe siècle, au Ier siècle av. J.-C., IVe siècle"),
