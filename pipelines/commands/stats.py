@@ -120,7 +120,7 @@ def _repeated(figures: "Stats") -> Table:
 
 def _vocabulary(found: "VocabularyStats") -> Iterator[Table]:
     """How well the vocabulary encodes the text, and its ids."""
-    from pipelines.look.vocabulary import RARE
+    from pipelines.stages.token_counts import RARE
 
     if found.total is not None:
         table: Table = [("vocabulary", "bytes", "tokens", "bytes per token", "single bytes")]
