@@ -30,6 +30,7 @@ from pipelines.home.layout import (
     Home,
 )
 from pipelines.home.summaries import Summary, bulk, read_summary, summaries
+from pipelines.look.vocabulary import VocabularyStats, vocabulary_stats
 from pipelines.recipe import Recipe
 from pipelines.wording import IF_ANY
 from shards.storage import files
@@ -125,13 +126,15 @@ class Shares:
 
 @dataclass(frozen=True, kw_only=True)
 class Stats:
-    """The figures of a home; `sources` and `shares` by the name of the source."""
+    """The figures of a home; `sources` and `shares` by the name of the source. `vocabulary`: None
+    before there is one."""
 
     schema_version: int = SCHEMA_VERSION
     sources: dict[str, SourceStats]
     total: SourceStats
     shares: dict[str, Shares]
     overlap: Overlap
+    vocabulary: VocabularyStats | None = field(default=None, metadata=IF_ANY)
 
 
 def stats(home: Home, recipe: Recipe) -> Stats:
@@ -155,7 +158,13 @@ def stats(home: Home, recipe: Recipe) -> Stats:
         )
         for name, row in sources.items()
     }
-    return Stats(sources=sources, total=total, shares=shares, overlap=overlap)
+    return Stats(
+        sources=sources,
+        total=total,
+        shares=shares,
+        overlap=overlap,
+        vocabulary=vocabulary_stats(home, recipe),
+    )
 
 
 def _share(part: int | None, whole: int | None) -> float | None:

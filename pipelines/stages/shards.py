@@ -34,6 +34,7 @@ from pipelines.recipe import (
 from pipelines.stages.accounts import total
 from pipelines.stages.encoder import PACKAGES, read_tokenizer, vocab_size
 from pipelines.stages.stage import Pass, Result
+from pipelines.stages.token_counts import packed_uses
 from shards.errors import UserError
 from shards.format import (
     MANIFEST,
@@ -345,7 +346,7 @@ def write_shard(home: Home, recipe: Recipe, task: Task, output: files.Output) ->
     if task.split == "valid" and task.held_out.chosen != NONE:
         counts["chosen"] = task.held_out.chosen
     counts |= _copies(home, task)
-    return Result(counts=counts)
+    return Result(counts=counts, uses=packed_uses(batch.column("tokens").flatten().to_numpy()))
 
 
 def _copies(home: Home, task: Task) -> dict[str, int]:

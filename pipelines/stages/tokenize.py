@@ -51,6 +51,7 @@ from pipelines.stages.job import Job
 from pipelines.stages.sentences import large_strings, split_texts
 from pipelines.stages.shards import WRITE_SHARDS
 from pipelines.stages.stage import Pass, Result, Stage
+from pipelines.stages.token_counts import TokenCounts, sampled_of, single_byte_ids
 from pipelines.wording import several, share
 from shards.errors import UserError
 from shards.format import token_dtype, token_schema
@@ -63,10 +64,12 @@ VERSION = 1
 @dataclass(frozen=True, kw_only=True)
 class Task(SliceTask):
     """One ingested slice to encode. `tokenizer` is the digest of the vocabulary; `attributes` are
-    the digests of what decides which documents are kept."""
+    the digests of what decides which documents are kept. Documents whose chance is under `sampled`
+    are those that the vocabulary was trained on, if that was a sample."""
 
     tokenizer: str
     attributes: tuple[str, ...]
+    sampled: int = 0
 
 
 def plan(home: Home, recipe: Recipe) -> list[Task]:
@@ -109,6 +112,7 @@ def plan(home: Home, recipe: Recipe) -> list[Task]:
             fingerprint=wanted_now,
             tokenizer=vocabulary.output,
             attributes=tuple(attributes),
+            sampled=sampled_of(recipe, vocabulary, summary.source),
         )
         tasks.append(task)
 
@@ -133,14 +137,16 @@ def tokenize(home: Home, recipe: Recipe, task: Task, output: files.Output) -> Re
     the document's draw for the validation split; of a source that repeats documents also `copies`,
     how often each is in the training shards."""
     # The digest is that of the plan: a vocabulary that was replaced meanwhile is loaded anew.
-    encoder, size, unknown = _loaded(home.file("tokenizer", "tokenizer.json"), task.tokenizer)
-    dtype = token_dtype(size)
+    loaded = _loaded(home.file("tokenizer", "tokenizer.json"), task.tokenizer)
+    unknown = loaded.unknown
+    dtype = token_dtype(loaded.size)
     options = recipe.sources[task.source]
     schema = work_schema(dtype, options.repeats_any)
     kept = kept_rows(home, recipe, task.ingested)
     language = options.told
     documents = task.ingested.counts["documents"]
     counts = Counter[str](kept=0, bytes=0, sentences=0, tokens=0)
+    found_tokens = TokenCounts(loaded.size, loaded.singles, recipe.seed, task.sampled)
     if unknown is not None:
         counts["unknown"] = 0
     if options.repeats_any:
@@ -164,7 +170,7 @@ def tokenize(home: Home, recipe: Recipe, task: Task, output: files.Output) -> Re
             ]
             identities = table.column("id").to_pylist()
             sentences = split_texts(texts, languages, recipe.shards.whitespace)
-            batch = encode(encoder, pa.array(identities, pa.string()), sentences, dtype)
+            batch = encode(loaded.encoder, pa.array(identities, pa.string()), sentences, dtype)
             # Drawn from the id, so that the split of a document never changes with its neighbours.
             draws = [chance(recipe.seed, "valid", identity) for identity in identities]
             arrays = [*batch.columns, pa.array(np.array(draws, np.uint64))]
@@ -174,6 +180,7 @@ def tokenize(home: Home, recipe: Recipe, task: Task, output: files.Output) -> Re
                 counts["repeated"] += sum(copies) - len(copies)
             writer.write_batch(pa.record_batch(arrays, schema=schema))
 
+            found_tokens.add(texts, languages, batch)
             counts["kept"] += len(texts)
             counts["bytes"] += pc.sum(pc.binary_length(texts)).as_py()
             counts["sentences"] += len(sentences.ends) - 1
@@ -182,7 +189,11 @@ def tokenize(home: Home, recipe: Recipe, task: Task, output: files.Output) -> Re
             if unknown is not None:
                 counts["unknown"] += int(np.count_nonzero(tokens == unknown))
 
-    return Result(counts=dict(counts), inputs=(task.ingested.output, *task.attributes))
+    return Result(
+        counts={**counts, **found_tokens.of_sample()},
+        languages=found_tokens.by_language(),
+        inputs=(task.ingested.output, *task.attributes),
+    )
 
 
 def work_schema(dtype: str, repeats: bool = False) -> pa.Schema:
@@ -192,17 +203,28 @@ def work_schema(dtype: str, repeats: bool = False) -> pa.Schema:
     return schema.append(pa.field("copies", pa.uint8(), nullable=False)) if repeats else schema
 
 
+@dataclass(frozen=True)
+class Loaded:
+    """A vocabulary: its encoder, its number of ids, the ids of single bytes (None where it has no
+    bytes), and the id of its unknown token where it is not lossless."""
+
+    encoder: Encoder
+    size: int
+    singles: list[int] | None
+    unknown: int | None
+
+
 @lru_cache(maxsize=1)
-def _loaded(address: str, digest: str) -> tuple[Encoder, int, int | None]:
-    """The encoder of a vocabulary, its number of ids, and the id of its unknown token where it is
-    not lossless.
+def _loaded(address: str, digest: str) -> Loaded:
+    """The vocabulary at an address.
 
     Loaded once per process, since that takes longer than a small slice. `digest` is the file's, so
     that another vocabulary at the same place is noticed.
     """
     content = json.loads(files.read_bytes(address))
     unknown = None if is_lossless(content) else roles_of(content)["unknown"]
-    return fastest_encoder(address), vocab_size(read_tokenizer(address)), unknown
+    size = vocab_size(read_tokenizer(address))
+    return Loaded(fastest_encoder(address), size, single_byte_ids(content), unknown)
 
 
 ENCODE = Pass(name=TOKENIZE, plan=plan, address=tokens_address, work=tokenize, flush=False)
