@@ -44,11 +44,12 @@ _HEADINGS = {
         einzelnachweise; weblinks; literatur; siehe auch; quellen; anmerkungen; fußnoten; nachweise;
         belege; quellenangaben; einzelbelege; fussnoten; literaturhinweise;
         weiterführende literatur;
-        quellenverzeichnis; literaturverzeichnis; referenzen; externe links; weiterführende links
+        quellenverzeichnis; literaturverzeichnis; referenzen; externe links; weiterführende links;
+        quellnachweis; quellnachweise; quellennachweis; quellennachweise
     """,
     "el": """
         παραπομπές; πηγές; εξωτερικοί σύνδεσμοι; δείτε επίσης; βλέπε επίσης; βιβλιογραφία;
-        σημειώσεις; υποσημειώσεις; αναφορές; περαιτέρω ανάγνωση; δείτε ακόμη; βλ. επίσης
+        σημειώσεις; υποσημειώσεις; αναφορές; περαιτέρω ανάγνωση; δείτε ακόμη; βλ. επίσης; βλέπε και
     """,
     "es": """
         referencias; enlaces externos; véase también; bibliografía; notas; fuentes; notas al pie;

@@ -1043,7 +1043,7 @@ def _he_link(args: Parameters) -> str:
 def _east_asian() -> None:
     # Japanese
     _add("ja", "仮リンク;ill2;interlanguage link;日本語版にない記事リンク;訳語疑問点範囲", _ja_link)
-    _add("ja", "lang;llang;lang-x;transl;多言語;琉球語", last)
+    _add("ja", "lang;llang;lang-x;transl;多言語;琉球語;interlang", last)
     _add("ja", "読み仮名;読み仮名2;読み;ruby;ルビ", _ja_reading)
     _add("ja", "和暦;date;日付;生年月日と年齢;birth date;birth date and age;dts;生年月日", date)
     _add("ja", "死亡年月日と没年齢;没年齢;死亡年月日", death)
