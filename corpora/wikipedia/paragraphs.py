@@ -69,13 +69,13 @@ _ANY_OPENING = re.compile(f"[{_OPENING}{_SQUARE_OPENING}]")
 
 _SIGN = "(?:[-−–+]|&minus;|&#8722;)"
 
-_NUMERIC = rf"\s*{_SIGN}?\s*(?:\d+(?:[.,/]\d+)*|[nxk])(?:\s*{_SIGN}\s*\d+)?\s*"
+_NUMERIC = rf"\s*{_SIGN}?\s*(?:\d+(?:[.,/⁄^]\d+)*|[nxk]|[½⅓⅔¼¾])(?:\s*{_SIGN}\s*\d+)?\s*"
 
 _FRACTION = re.compile(
     f"(?<=\\d){RAISED}\\s*(\\d+)\\s*{LEVEL}\\s*(?:[/⁄]|&frasl;)\\s*{SUNK}\\s*(\\d+)\\s*{LEVEL}"
 )
 
-_POWER = re.compile(f"(?<=\\d){RAISED}({_NUMERIC}){LEVEL}")
+_POWER = re.compile(f"(?:(?<=\\d)|(?<=\\d\\))){RAISED}({_NUMERIC}){LEVEL}")
 
 _BASE = re.compile(f"(?<=\\d){SUNK}\\s*(\\d+)\\s*{LEVEL}")
 
@@ -210,7 +210,8 @@ def _in_line(line: str) -> str:
     make it another one: 10^5, 1010_2, 3 1/2."""
     line = _NOTE_MARK.sub(GONE, line)
     line = _FRACTION.sub(r" \1/\2", line)
-    line = _POWER.sub(lambda match: f"^{match[1].strip()}", line)
+    for _ in range(2):  # an exponent may have one
+        line = _POWER.sub(lambda match: f"^{match[1].strip()}", line)
     line = _BASE.sub(r"_\1", line)
     return _LEVELS.sub("", line)
 
