@@ -195,8 +195,8 @@ def _folded(name: str) -> str:
 
 def _spellings(name: str) -> Iterator[str]:
     """The names, folded, that a package may mean by a member of this name: its own, that in UTF-8
-    or an older encoding where a zipper did not flag it, and each of them unescaped. `./a` and `/a`
-    are `a`."""
+    or an older encoding where a zipper did not flag it, and each of them unescaped. `./a` is
+    `a`."""
     names = [name]
     for encoding in ("utf-8", *_NAME_ENCODINGS):
         try:
@@ -204,7 +204,7 @@ def _spellings(name: str) -> Iterator[str]:
         except UnicodeError:
             continue
     for spelling in names:
-        path = posixpath.normpath(spelling.replace("\\", "/")).lstrip("/")
+        path = posixpath.normpath(spelling.replace("\\", "/"))
         yield _folded(path)
         yield _folded(unquote(path))
 
