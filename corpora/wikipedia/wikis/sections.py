@@ -33,7 +33,8 @@ _HEADINGS = {
     """,
     "cs": """
         reference; poznámky; literatura; související články; externí odkazy; zdroje;
-        použitá literatura; další literatura; poznámky pod čarou; citace; prameny; související
+        použitá literatura; další literatura; poznámky pod čarou; citace; prameny; související;
+        odkazy
     """,
     "da": """
         referencer; noter; kilder; litteratur; se også; eksterne henvisninger; eksterne links;
@@ -82,7 +83,7 @@ _HEADINGS = {
     """,
     "id": """
         referensi; pranala luar; lihat pula; lihat juga; catatan; catatan kaki; daftar pustaka;
-        bacaan lanjutan; bacaan lebih lanjut; bibliografi; rujukan; sumber; pustaka; kepustakaan;
+        bacaan lanjutan; bacaan lebih lanjut; bibliografi; rujukan; sumber; pustaka; kepustakaan; bacaan;
         pautan luar; tautan luar; kutipan
     """,
     "it": """

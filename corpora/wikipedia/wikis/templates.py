@@ -369,7 +369,7 @@ def _french() -> None:
     _add("fr", "durée", _fr_duration)
     _add(
         "fr",
-        "langue;lang;lang2;langue étrangère;langue2;texte;multilang;translittération;transl;lang-x",
+        "langue;lang;lang2;en langue;langue étrangère;langue2;texte;multilang;translittération;transl;lang-x",
         last,
     )
     _add("fr", "japonais;nihongo;coréen;chinois;nom en langue", name_in_script)
