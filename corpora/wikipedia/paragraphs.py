@@ -82,8 +82,8 @@ _BASE = re.compile(f"(?<=\\d){SUNK}\\s*(\\d+)\\s*{LEVEL}")
 _NOTE_MARK = re.compile(
     f"\\s{{0,20}}{RAISED}\\s{{0,20}}\\[(?:\\d{{1,3}}|[a-z]{{2,3}})\\]\\s*{LEVEL}"
 )
-"""A raised `[3]` or `[en]` came with a text that was copied from a page: the mark of a note, or of a
-link to another wiki."""
+"""A raised `[3]` or `[en]` came with a text that was copied from a page: the mark of a note, or of
+a link to another wiki."""
 
 _LEVELS = re.compile(f"[{RAISED}{SUNK}{LEVEL}]")
 

@@ -14,7 +14,8 @@ _HEADINGS = {
         explanatory notes; explanatory footnotes; informational notes; reference notes;
         inline citations; in-line citations; additional references; other references;
         additional reading; suggested reading; recommended reading; additional sources;
-        other sources; online sources; external sources; external references; web links; weblinks; further readings
+        other sources; online sources; external sources; external references; web links; weblinks;
+        further readings
     """,
     "ar": """
         مراجع; المراجع; مصادر; المصادر; وصلات خارجية; روابط خارجية; انظر أيضًا; انظر أيضا;
@@ -83,7 +84,8 @@ _HEADINGS = {
     """,
     "id": """
         referensi; pranala luar; lihat pula; lihat juga; catatan; catatan kaki; daftar pustaka;
-        bacaan lanjutan; bacaan lebih lanjut; bibliografi; rujukan; sumber; pustaka; kepustakaan; bacaan;
+        bacaan lanjutan; bacaan lebih lanjut; bibliografi; rujukan; sumber; pustaka; kepustakaan;
+        bacaan;
         pautan luar; tautan luar; kutipan
     """,
     "it": """

@@ -239,8 +239,10 @@ def _fr_two_centuries(args: Parameters) -> str:
     text = _fr_centuries(args)
     if not text:
         return ""
+    if "siècle" in text:
+        return text
     together = " et " in text and " ou " not in text
-    return text + (" siècles" if together else " siècle" if "siècle" not in text else "")
+    return text + (" siècles" if together else " siècle")
 
 
 def _fr_centuries(args: Parameters) -> str:
@@ -369,7 +371,8 @@ def _french() -> None:
     _add("fr", "durée", _fr_duration)
     _add(
         "fr",
-        "langue;lang;lang2;en langue;langue étrangère;langue2;texte;multilang;translittération;transl;lang-x",
+        "langue;lang;lang2;en langue;langue étrangère;langue2;texte;multilang;translittération;"
+        "transl;lang-x",
         last,
     )
     _add("fr", "japonais;nihongo;coréen;chinois;nom en langue", name_in_script)
