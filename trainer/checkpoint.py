@@ -31,7 +31,7 @@ from torch import Tensor
 
 from shards.config import from_dict
 from shards.errors import UserError
-from shards.storage.files import TEMPORARY, flush_to_disk
+from shards.storage.files import TEMPORARY, flush_to_disk, make_folder
 from trainer.config import ModelConfig, Recipe, known_keys, nest
 from trainer.models.pretraining import (
     EncoderModel,
@@ -167,7 +167,7 @@ def write(run: Path, tensors: Contents, state: State, keep: int, keep_best: bool
     target = parent / folder_name(state.step)
     temporary = parent / f"{TEMPORARY}{target.name}"
     try:
-        parent.mkdir(parents=True, exist_ok=True)
+        make_folder(str(parent))
         remove_temporary(parent)
         temporary.mkdir()
         write_files(temporary, tensors, state)

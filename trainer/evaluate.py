@@ -151,7 +151,6 @@ def read_set(path: Path, data: Data, name: str, identity: str) -> ValidationSet 
 def write_set(path: Path, part: ValidationSet, identity: str) -> None:
     """Store a validation set."""
     tensors = {"ids": part.ids, "places": part.places, "labels": part.labels}
-    path.parent.mkdir(parents=True, exist_ok=True)
     with files.open_output(str(path)) as stream:
         stream.write(safetensors.numpy.save(tensors, {"identity": identity}))
 

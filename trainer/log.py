@@ -12,6 +12,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from shards.storage import files
 from trainer.checkpoint import State
 from trainer.trackers import Trackers
 
@@ -56,9 +57,9 @@ class Log:
         kept = []
         if resumed.batches:
             kept = [line for line in read_log(run) if is_before(line, resumed)]
-        temporary = run / f".tmp-{NAME}"
-        temporary.write_text("".join(json.dumps(line) + "\n" for line in kept))
-        os.replace(temporary, run / NAME)
+        content = "".join(json.dumps(line) + "\n" for line in kept)
+        # Flushed before it takes the name: else a loss of power could leave an empty log.
+        files.write_bytes(str(run / NAME), content.encode())
 
         self._stream = open(run / NAME, "a")  # noqa: SIM115  (closed by close)
 

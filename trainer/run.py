@@ -321,7 +321,7 @@ def begin(job: Job, data: Data, info: RunInfo) -> None:
     """Write the tokenizer, `run.json` and `recipe.toml` of a new run. Raises `UserError` (exit 3)
     when the folder cannot be written."""
     try:
-        job.run.mkdir(parents=True, exist_ok=True)
+        files.make_folder(str(job.run))
         tokenizer = files.join(data.directories[0], "tokenizer.json")
         if os.path.exists(tokenizer):
             files.write_bytes(str(job.run / "tokenizer.json"), files.read_bytes(tokenizer))

@@ -52,6 +52,8 @@ def _tables(figures: "Stats") -> Iterator[Table]:
 
     if figures.total.unknown is not None:
         yield _unknown(figures)
+    if figures.total.repeated is not None:
+        yield _repeated(figures)
 
     if figures.vocabulary is not None:
         yield from _vocabulary(figures.vocabulary)
@@ -135,6 +137,15 @@ def _vocabulary(found: "VocabularyStats") -> Iterator[Table]:
         head,
         *((row.text, str(row.id), number(row.bytes), row.shown_uses) for row in found.longest),
     ]
+
+
+def _repeated(figures: "Stats") -> Table:
+    """The further copies of documents in the training shards."""
+    table: Table = [("in the training shards once more", "documents", "tokens")]
+    for name, row in [*figures.sources.items(), ("total", figures.total)]:
+        if row.repeated is not None:
+            table.append((name, number(row.repeated), number(row.repeated_tokens)))
+    return table
 
 
 def _shares(figures: "Stats") -> Table:

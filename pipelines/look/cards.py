@@ -240,6 +240,11 @@ def _vocabulary(manifest: Manifest, total: SourceStats) -> Iterator[str]:
             f"{number(total.tokens or 0)} tokens are the unknown one, the only special id that the "
             "shards hold."
         )
+    if total.repeated:
+        yield (
+            f"{number(total.repeated)} of the training documents are further copies of others, "
+            f"`ID#2` and so on, with {number(total.repeated_tokens)} tokens."
+        )
     no_special = "The shards hold no special ids. " if tokenizer.lossless else ""
     yield (
         f"{no_special}Each row is one document: `id`, `tokens`, and `sentences`, their "

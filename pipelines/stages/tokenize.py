@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from corpora.document import SourceOptions
 from corpora.text.language_codes import UNKNOWN
 from pipelines.chance import chance
 from pipelines.home.cuts import text_groups
@@ -25,6 +26,7 @@ from pipelines.home.decisions import (
 )
 from pipelines.home.fingerprints import fingerprint, package_versions
 from pipelines.home.layout import INGEST, SHARDS, TOKENIZE, TOKENIZER, Home, recipe_key
+from pipelines.home.shares import copies_of, share_columns
 from pipelines.home.summaries import (
     SliceTask,
     Summary,
@@ -101,6 +103,7 @@ def plan(home: Home, recipe: Recipe) -> list[Task]:
             tokenizer=vocabulary.output,
             documents=summary.output,
             attributes=attributes,
+            **_repeats(recipe.sources[summary.source]),
         )
         task = Task(
             home=home.root,
@@ -116,6 +119,14 @@ def plan(home: Home, recipe: Recipe) -> list[Task]:
     return tasks
 
 
+def _repeats(options: SourceOptions) -> dict[str, object]:
+    """The settings that decide how often documents are in the shards; none where each is there
+    once, as in homes of earlier versions."""
+    if not options.repeats_any:
+        return {}
+    return {"repeat": options.repeat, "repeat_by": options.repeat_by, "repeats": options.repeats}
+
+
 def tokens_address(home: Home, recipe: Recipe, task: Task) -> str:
     """Where the tokens of a slice are stored."""
     return home.work(TOKENIZE, task.source, f"{task.name}.arrow")
@@ -123,23 +134,27 @@ def tokens_address(home: Home, recipe: Recipe, task: Task) -> str:
 
 def tokenize(home: Home, recipe: Recipe, task: Task, output: files.Output) -> Result:
     """Encode the kept documents of one slice: an Arrow file with a shard's columns and `chance`,
-    the document's draw for the validation split."""
+    the document's draw for the validation split; of a source that repeats documents also `copies`,
+    how often each is in the training shards."""
     # The digest is that of the plan: a vocabulary that was replaced meanwhile is loaded anew.
     loaded = _loaded(home.file("tokenizer", "tokenizer.json"), task.tokenizer)
     unknown = loaded.unknown
     dtype = token_dtype(loaded.size)
-    schema = work_schema(dtype)
+    options = recipe.sources[task.source]
+    schema = work_schema(dtype, options.repeats_any)
     kept = kept_rows(home, recipe, task.ingested)
-    language = recipe.sources[task.source].told
+    language = options.told
     documents = task.ingested.counts["documents"]
     counts = Counter[str](kept=0, bytes=0, sentences=0, tokens=0)
     found_tokens = TokenCounts(loaded.size, loaded.singles, recipe.seed, task.sampled)
     if unknown is not None:
         counts["unknown"] = 0
+    if options.repeats_any:
+        counts["repeated"] = 0
 
     with pa.ipc.new_file(output, schema) as writer:
-        columns = ("id", "text", "language")
-        for first, group in text_groups(home, recipe, task.ingested, columns):
+        columns = {"id", "text", "language", *share_columns(options.repeat_by)}
+        for first, group in text_groups(home, recipe, task.ingested, sorted(columns)):
             rows = first + group.num_rows
             tick(rows, task.size * rows // max(documents, 1))
 
@@ -159,6 +174,10 @@ def tokenize(home: Home, recipe: Recipe, task: Task, output: files.Output) -> Re
             # Drawn from the id, so that the split of a document never changes with its neighbours.
             draws = [chance(recipe.seed, "valid", identity) for identity in identities]
             arrays = [*batch.columns, pa.array(np.array(draws, np.uint64))]
+            if options.repeats_any:
+                copies = copies_of(options, recipe.seed, table)
+                arrays.append(pa.array(copies, pa.uint8()))
+                counts["repeated"] += sum(copies) - len(copies)
             writer.write_batch(pa.record_batch(arrays, schema=schema))
 
             found_tokens.add(texts, languages, batch)
@@ -177,9 +196,11 @@ def tokenize(home: Home, recipe: Recipe, task: Task, output: files.Output) -> Re
     )
 
 
-def work_schema(dtype: str) -> pa.Schema:
-    """A shard's columns and the draw for the validation split."""
-    return token_schema(dtype).append(pa.field("chance", pa.uint64(), nullable=False))
+def work_schema(dtype: str, repeats: bool = False) -> pa.Schema:
+    """A shard's columns, the draw for the validation split, and the number of copies where a source
+    repeats documents."""
+    schema = token_schema(dtype).append(pa.field("chance", pa.uint64(), nullable=False))
+    return schema.append(pa.field("copies", pa.uint8(), nullable=False)) if repeats else schema
 
 
 @dataclass(frozen=True)
@@ -232,12 +253,16 @@ def account(job: Job) -> None:
                 removed += removed_count(home, recipe, stage, summary, read)
 
         check(f"{name}: documents", total(ingested, "documents"), kept + removed)
-        check(f"{name}: kept documents", kept, total(written, "documents"))
-        check(f"{name}: tokens", tokens, total(written, "tokens"))
+        repeated, repeated_tokens = _counted(written, "repeated"), _counted(written, "again")
+        check(f"{name}: kept documents", kept, total(written, "documents") - repeated)
+        check(f"{name}: tokens", tokens, total(written, "tokens") - repeated_tokens)
+        # Validation documents, which are in the shards once, have copies that are not taken.
+        wanted = _counted(encoded, "repeated") - _counted(written, "held_out")
+        check(f"{name}: copies of documents", wanted, repeated)
         job.say(
             f"tokenize {name}: {several(kept, 'document')} kept, "
             f"{several(tokens, 'token')} in {several(len(written), 'shard')}"
-            f"{_unknown_share(encoded, tokens)}"
+            f"{_unknown_share(encoded, tokens)}{_copies(repeated, repeated_tokens)}"
         )
 
 
@@ -248,6 +273,19 @@ def _unknown_share(encoded: list[Summary], tokens: int) -> str:
     if not counted:
         return ""
     return f", {sum(counted):,} of them unknown ({share(sum(counted), tokens)})"
+
+
+def _counted(found: list[Summary], count: str) -> int:
+    """The sum of a count that only summaries of sources with repeated documents have."""
+    return sum(summary.counts.get(count, 0) for summary in found)
+
+
+def _copies(repeated: int, tokens: int) -> str:
+    """The end of a line that tells of repeated documents; empty where there are none."""
+    if not repeated:
+        return ""
+    copies = "1 further copy" if repeated == 1 else f"{repeated:,} further copies"
+    return f"; {copies} of documents with {several(tokens, 'token')}"
 
 
 STAGE = Stage(

@@ -2,21 +2,29 @@
 the same command, run again, ends with the same bytes (tests/helpers/failing.py)."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 from crash import State, read_state
-from failing import ERRORS, Failing
+from failing import ERRORS, KINDS, Failing
 from five_corpora import write
 from plain_build import plain_build
-from test_power_loss import outputs
+from test_power_loss import of_all_stages, of_the_model, outputs
+from trainer_fixtures import random_shards
+from trainer_runs import MINI
 
 from pipelines import cli
 from pipelines.home import layout
+from trainer.cli import main as trainer
 
 MOST = 20
-"""Attempts of the sample; the long test makes all."""
+"""Attempts of the sample."""
+
+MANY = {"open": 3, "write": 5, "flush": 1, "rename": 1, "mkdir": 1}
+"""Of each kind, the operations of a build that the long test lets fail: each third, each fifth."""
+
+MANY_OF_A_RUN = {"open": 6, "write": 100, "flush": 4, "rename": 1, "mkdir": 1}
 
 
 def attempts(
@@ -30,7 +38,7 @@ def attempts(
     wrong = []
     for number in range(100_000):
         if number == most:
-            failing.only = 10**9
+            failing.only = dict.fromkeys(KINDS, 10**9)
         before = failing.failed.total()
         failing.begin()
         capsys.readouterr()
@@ -77,7 +85,7 @@ def test_operations_of_a_build_fail_once(
 ) -> None:
     path, wanted = recipe
     with pytest.MonkeyPatch.context() as patch:
-        failing = Failing((tmp_path, path.parent), patch, only=150)
+        failing = Failing((tmp_path, path.parent), patch, dict.fromkeys(KINDS, 150))
         command = building(path, tmp_path / "home", patch)
         assert attempts(failing, command, capsys, MOST) == []
     assert failing.failed.total() >= 15
@@ -86,13 +94,66 @@ def test_operations_of_a_build_fail_once(
 
 @pytest.mark.long
 def test_many_operations_of_a_build_fail_once(
-    recipe: tuple[Path, State], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Every second one: at least 300 with each error."""
-    path, wanted = recipe
+    """In many slices and all stages: each flush, rename and new folder, and each third of the
+    rest."""
+    path = of_all_stages(write(tmp_path / "inputs", with_data=False))
+    wanted = outputs(read_state(Path(plain_build(path, tmp_path / "undisturbed"))))
     with pytest.MonkeyPatch.context() as patch:
-        failing = Failing((tmp_path, path.parent), patch, only=2)
+        failing = Failing((tmp_path, path.parent), patch, MANY)
         command = building(path, tmp_path / "home", patch)
         assert attempts(failing, command, capsys) == []
+    print(dict(failing.failed), dict(failing.kinds))
     assert min(failing.failed[number] for number in ERRORS) >= 300
     assert outputs(read_state(tmp_path / "home")) == wanted
+
+
+# --- a run
+
+
+def training(shards: Path, run: Path, steps: int) -> Callable[[], int]:
+    """`trainer pretrain` with a checkpoint at every step."""
+    command = ["pretrain", "--shards", str(shards), *MINI, "--steps", str(steps), "--batch", "4"]
+    command += ["--micro-batch", "4", "--save-every", "1", "--log-every", "1", "--keep", "2"]
+    command += ["--evaluation.every", str(steps // 2), "--resume", "--run", str(run)]
+    return lambda: trainer(command)
+
+
+def wrong_runs(
+    folder: Path,
+    steps: int,
+    capsys: pytest.CaptureFixture[str],
+    only: Mapping[str, int],
+    most: int | None = None,
+) -> Failing:
+    """Train with operations that fail, check every failure and the end, and tell what failed."""
+    shards = random_shards(folder / "shards")
+    assert training(shards, folder / "undisturbed", steps)() == 0
+
+    with pytest.MonkeyPatch.context() as patch:
+        failing = Failing((folder / "run", shards), patch, only)
+        command = training(shards, folder / "run", steps)
+        assert attempts(failing, command, capsys, most) == []
+
+    wanted = of_the_model(read_state(folder / "undisturbed"))
+    got = of_the_model(read_state(folder / "run"))
+    assert {path for path in wanted if got.get(path) != wanted[path]} == set()
+    return failing
+
+
+def test_operations_of_a_run_fail_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], one_thread: None
+) -> None:
+    only = {"open": 20, "write": 150, "flush": 8, "rename": 3, "mkdir": 3}
+    failing = wrong_runs(tmp_path, 6, capsys, only, MOST)
+    assert all(failing.kinds[kind] >= 2 for kind in KINDS)
+
+
+@pytest.mark.long
+def test_many_operations_of_a_run_fail_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], one_thread: None
+) -> None:
+    failing = wrong_runs(tmp_path, 150, capsys, MANY_OF_A_RUN)
+    print(dict(failing.failed), dict(failing.kinds))
+    assert min(failing.failed[number] for number in ERRORS) >= 200

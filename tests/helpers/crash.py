@@ -1,9 +1,10 @@
 """The states that a loss of power may leave behind: file operations are recorded, and every state
 that a file system with a journal may show after it is made anew.
 
-The model: what an `fsync` of a file has written is on the disk; a new name, a rename or a removal
-is on the disk for sure once its folder was flushed, and before that it may be there or not,
-whatever was done later. A file that was not flushed may be whole, empty, or cut.
+The model: what an `fsync` of a file has written is on the disk; a new name, a rename, a removal or
+a new folder is on the disk for sure once the folder that it is in was flushed, and before that it
+may be there or not, whatever was done later. A folder that is not there holds no files. A file that
+was not flushed may be whole, empty, or cut.
 """
 
 import os
@@ -37,6 +38,21 @@ class PutFolder:
 
 
 @dataclass(frozen=True)
+class MakeFolder:
+    """A new folder appears, with nothing in it yet."""
+
+    path: str
+
+
+@dataclass(frozen=True)
+class Grow:
+    """A file that has a name, and to which something was appended, is flushed."""
+
+    path: str
+    content: bytes
+
+
+@dataclass(frozen=True)
 class Remove:
     """A file, or a folder with all in it, goes."""
 
@@ -50,7 +66,7 @@ class Flush:
     path: str
 
 
-Event = Put | PutFolder | Remove | Flush
+Event = Put | PutFolder | MakeFolder | Grow | Remove | Flush
 
 State = dict[str, bytes]
 """The files below a folder, by relative path."""
@@ -68,6 +84,7 @@ class Recorder:
             "rename": self.replace,
             "fsync": self.fsync,
             "unlink": self.unlink,
+            "mkdir": self.mkdir,
         }.items():
             patch.setattr(os, name, self.beside(getattr(os, name), function))
         patch.setattr(files, "remove", self.beside(files.remove, self.removed))
@@ -115,8 +132,21 @@ class Recorder:
         """A flush of a file or a folder."""
         path = os.readlink(f"/proc/self/fd/{descriptor}")
         self.flushed.add(path)
-        if os.path.isdir(path) and (path == self.root or self.relative(path) is not None):
-            self.events.append(Flush(os.path.relpath(path, self.root)))
+        relative = os.path.relpath(path, self.root)
+        if path != self.root and self.relative(path) is None:
+            return
+        if os.path.isdir(path):
+            self.events.append(Flush(relative))
+        elif not any(is_temporary(part) for part in relative.split(os.sep)):
+            self.events.append(Grow(relative, Path(path).read_bytes()))
+
+    def mkdir(self, path: Any, *rest: Any) -> None:
+        """A new folder; what is in a temporary one is told by its rename."""
+        relative = self.relative(path)
+        if relative is None or any(is_temporary(part) for part in relative.split(os.sep)):
+            return
+        if not os.path.exists(path):
+            self.events.append(MakeFolder(relative))
 
     def unlink(self, path: Any, *rest: Any) -> None:
         """The removal of a file that had its final name."""
@@ -148,6 +178,8 @@ def apply(state: State, event: Event, size: str = "whole") -> None:
             state[f"{event.path}/{name}"] = content
         if not event.flushed and size != "whole":
             state[f"{event.path}/{name}"] = sized(content, size)
+    elif isinstance(event, Grow) and event.path in state:
+        state[event.path] = event.content
     elif isinstance(event, Remove):
         for path in inside(state, event.path):
             del state[path]
@@ -163,7 +195,7 @@ def inside(state: State, path: str) -> list[str]:
     return sorted(name for name in state if f"{name}/".startswith(f"{path}/"))
 
 
-def folder_of(event: Put | PutFolder | Remove) -> str:
+def folder_of(event: Put | PutFolder | MakeFolder | Remove) -> str:
     """The folder whose flush puts the event on the disk."""
     return os.path.dirname(event.path) or "."
 
@@ -198,7 +230,7 @@ def states_at(done: list[Event], before: State) -> Iterator[State]:
         event = done[number]
         if isinstance(event, Flush):
             flushed.add(event.path)
-        elif folder_of(event) not in flushed:
+        elif not isinstance(event, Grow) and folder_of(event) not in flushed:
             pending.append(number)
 
     unsure = [event for event in done if isinstance(event, (Put, PutFolder)) and not event.flushed]
@@ -214,6 +246,12 @@ def state_of(done: list[Event], before: State, lost: set[int], size: str) -> Sta
     for number, event in enumerate(done):
         if number not in lost:
             apply(state, event, size)
+
+    for number in lost:
+        event = done[number]
+        if isinstance(event, MakeFolder):
+            for path in inside(state, event.path):
+                del state[path]
     return state
 
 

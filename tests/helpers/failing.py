@@ -8,10 +8,11 @@ them, each at another moment of its work.
 
 import builtins
 import errno
+import io
 import os
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from shards.storage import files
 
 ERRORS = (errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EMFILE, errno.EINTR)
 
+KINDS = ("open", "write", "flush", "rename", "mkdir")
+
 Operation = tuple[str, str, int]
 """What is done, the file below its folder, and how often it was done to it before."""
 
@@ -28,25 +31,31 @@ Operation = tuple[str, str, int]
 class Failing:
     """Makes operations below `roots` fail while `patch` lasts; `errors` take turns.
 
-    `failed` has those that failed, by their error. With `only` an operation fails where its number
-    among all is a multiple of it.
+    `failed` has those that failed, by their error, `kinds` by what they are. An operation fails
+    where its number among all of its kind is a multiple of `only`.
     """
 
-    def __init__(self, roots: tuple[Path, ...], patch: pytest.MonkeyPatch, only: int = 1) -> None:
+    def __init__(
+        self, roots: tuple[Path, ...], patch: pytest.MonkeyPatch, only: Mapping[str, int]
+    ) -> None:
         self.roots = [os.path.realpath(root) + os.sep for root in roots]
         self.met: set[Operation] = set()
         self.failed: Counter[int] = Counter()
         self.kinds: Counter[str] = Counter()
-        self.last: tuple[str, str, str] = ("", "", "")
+        self.tried: Counter[str] = Counter()
         self.only = only
         self.counts: Counter[tuple[str, str]] = Counter()
         patch.setattr(os, "fsync", self.before("flush", os.fsync, of_descriptor))
         for name in ("replace", "rename"):
             patch.setattr(os, name, self.before("rename", getattr(os, name), second))
         patch.setattr(os, "mkdir", self.before("mkdir", os.mkdir, first))
+        patch.setattr(os, "open", self.before("open", os.open, first))
         patch.setattr(builtins, "open", self.opening(builtins.open))
+        # What pathlib calls.
+        patch.setattr(io, "open", self.opening(io.open))
         by_arrow = self.before("open", files._open_by_arrow, second)
         patch.setattr(files, "_open_by_arrow", by_arrow)
+        patch.setattr(files, "map_file", self.before("open", files.map_file, first))
 
     def begin(self) -> None:
         """A command begins: the operations are counted anew."""
@@ -65,12 +74,12 @@ class Failing:
             return
 
         self.met.add(operation)
-        if len(self.met) % self.only:
+        self.tried[what] += 1
+        if self.tried[what] % self.only[what]:
             return
         number = ERRORS[self.failed.total() % len(ERRORS)]
         self.failed[number] += 1
         self.kinds[what] += 1
-        self.last = (what, name, errno.errorcode[number])
         raise OSError(number, os.strerror(number), path)
 
     def before(
