@@ -194,8 +194,8 @@ def forged(tokenizer: Tokenizer) -> list[str]:
 
 
 def check_vocabulary(recipe: Recipe) -> None:
-    """Refuse at the start a given vocabulary that cannot serve, and one that cannot be trained here.
-    Raises `UserError`."""
+    """Refuse at the start a given vocabulary that cannot serve, and a kind that cannot be trained
+    here. Raises `UserError`."""
     if recipe.tokenizer.path is None:
         # Training comes after hours of reading.
         if recipe.tokenizer.kind == "unigram" and find_spec("sentencepiece") is None:
