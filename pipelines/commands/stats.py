@@ -109,9 +109,18 @@ def _unknown(figures: "Stats") -> Table:
     return table
 
 
+def _repeated(figures: "Stats") -> Table:
+    """The further copies of documents in the training shards."""
+    table: Table = [("in the training shards once more", "documents", "tokens")]
+    for name, row in [*figures.sources.items(), ("total", figures.total)]:
+        if row.repeated is not None:
+            table.append((name, number(row.repeated), number(row.repeated_tokens)))
+    return table
+
+
 def _vocabulary(found: "VocabularyStats") -> Iterator[Table]:
     """How well the vocabulary encodes the text, and its ids."""
-    from pipelines.look.vocabulary import RARE
+    from pipelines.stages.token_counts import RARE
 
     if found.total is not None:
         table: Table = [("vocabulary", "bytes", "tokens", "bytes per token", "single bytes")]
@@ -137,15 +146,6 @@ def _vocabulary(found: "VocabularyStats") -> Iterator[Table]:
         head,
         *((row.text, str(row.id), number(row.bytes), row.shown_uses) for row in found.longest),
     ]
-
-
-def _repeated(figures: "Stats") -> Table:
-    """The further copies of documents in the training shards."""
-    table: Table = [("in the training shards once more", "documents", "tokens")]
-    for name, row in [*figures.sources.items(), ("total", figures.total)]:
-        if row.repeated is not None:
-            table.append((name, number(row.repeated), number(row.repeated_tokens)))
-    return table
 
 
 def _shares(figures: "Stats") -> Table:

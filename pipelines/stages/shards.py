@@ -96,7 +96,8 @@ class HeldOut:
         # A validation document that counts twice would only weigh on the loss.
         if split == "valid":
             return np.zeros_like(rows)
-        return rows & (batch.column("copies").to_numpy() >= copy)
+        has_copy: NDArray[np.bool_] = batch.column("copies").to_numpy() >= copy
+        return rows & has_copy
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -130,7 +130,7 @@ def sampled_of(recipe: Recipe, vocabulary: Summary, source: str) -> int:
 def packed_uses(tokens: NDArray[np.unsignedinteger]) -> str:
     """How often each id up to the highest occurs in (T,) tokens, at most `RARE` times, as
     compressed bytes in base64."""
-    counts = np.zeros(0, np.int64)
+    counts: NDArray[np.int64] = np.zeros(0, np.int64)
     for begin in range(0, len(tokens), CHUNK):
         chunk = np.bincount(tokens[begin : begin + CHUNK], minlength=len(counts))
         chunk[: len(counts)] += counts

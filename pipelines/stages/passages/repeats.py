@@ -102,7 +102,8 @@ def repeated_values(values: NDArray[np.uint64], times: int) -> NDArray[np.uint64
     # In order, a value that occurs often enough equals the one so many places before.
     ordered = np.sort(values)
     again = ordered[times - 1 :]
-    return np.unique(again[again == ordered[: len(again)]])
+    found: NDArray[np.uint64] = np.unique(again[again == ordered[: len(again)]])
+    return found
 
 
 def _is_in(ordered: NDArray[np.uint64], values: NDArray[np.uint64]) -> NDArray[np.bool_]:
