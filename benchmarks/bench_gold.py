@@ -1,12 +1,12 @@
 """How good the texts of pages are: precision, recall and F1 against gold, beside stock trafilatura,
-resiliparse and datatrove.
+resiliparse, datatrove and rs-trafilatura.
 
     python benchmarks/bench_gold.py [--peers PYTHON]
 
 By the rules in `benchmarks/gold.py`: of pages with a known body the mean shares of its runs of four
 words (the scorer of article-extraction-benchmark), of WCXB the F1 of words, of the others the
 snippets found. `ours` is what
-the sources give, gate and minimum length aside. datatrove and resiliparse need an environment of
+the sources give, gate and minimum length aside. datatrove and rs-trafilatura need an environment of
 their own: the head of `benchmarks/web_peers.py` says how to make it.
 """
 
@@ -31,7 +31,7 @@ from corpora.text.normalise import normalise
 from corpora.web.extract import extract_page
 from corpora.web.page import PAGE_PACKAGES, Extraction, Page, PageSettings
 
-PEERS = ("datatrove", "datatrove without fallback")
+PEERS = ("datatrove", "datatrove without fallback", "rs-trafilatura")
 
 
 def ours(page: GoldPage, extraction: Extraction = "cascade") -> str:
@@ -65,7 +65,7 @@ def main() -> None:
     parser.add_argument(
         "--peers",
         metavar="PYTHON",
-        help="interpreter of an environment with datatrove and resiliparse",
+        help="interpreter of an environment with datatrove and rs-trafilatura",
     )
     arguments = parser.parse_args()
     logging.disable(logging.CRITICAL)
@@ -92,6 +92,7 @@ def main() -> None:
             texts, taken = peers.texts(tool, [page.content for page in pages])
             seconds[tool] = seconds.get(tool, 0) + taken
             rows.setdefault(tool, {})[name] = score(pages, texts)
+            kept[tool, name] = texts
     if peers:
         peers.close()
     show_kinds(sets, kept)
@@ -133,7 +134,7 @@ def show_kinds(sets: dict[str, list[GoldPage]], texts: dict[tuple[str, str], lis
         counts = [sum(page.kind == kind for page in pages) for kind in kinds]
         print(line([name, *(f"{kind} ({count})" for kind, count in zip(kinds, counts))]))
         print(line(["---"] * (len(kinds) + 1)))
-        for tool in OWN:
+        for tool in [tool for tool, of in texts if of == name]:
             print(line([tool, *_of_kinds(pages, texts[tool, name], kinds)]))
 
 

@@ -2,7 +2,7 @@
 `bench_gold.py --peers PYTHON` start this.
 
     uv venv --python 3.11 PEERS && uv pip install --python PEERS/bin/python 'datatrove[io]==0.10.1'
-'trafilatura==1.11.0' 'resiliparse==2.0.1' 'xxhash<4' lxml_html_clean
+'trafilatura==1.11.0' 'resiliparse==2.0.1' 'rs-trafilatura==0.1.1' 'xxhash<4' lxml_html_clean
 
 and the library libmagic of the system (Debian: libmagic1). datatrove 0.10.1 cannot use a
 trafilatura of 2.x, whence the environment. Answers a line of JSON for each line of JSON: {"do":
@@ -78,6 +78,12 @@ def resiliparse_text(content: bytes) -> str:
     )
 
 
+def rs_trafilatura_text(content: bytes) -> str:
+    import rs_trafilatura
+
+    return str(rs_trafilatura.extract_bytes(content, include_comments=False).main_content)
+
+
 def _extractor(name: str) -> Any:
     """datatrove's Trafilatura: as configured (precision, fallback, deduplication), and without
     fallback and deduplication."""
@@ -100,7 +106,9 @@ def decoded(content: bytes) -> str:
 
 def texts(name: str, pages: list[bytes]) -> dict[str, Any]:
     extract: Callable[[bytes], str | None] = resiliparse_text
-    if name != "resiliparse":
+    if name == "rs-trafilatura":
+        extract = rs_trafilatura_text
+    elif name != "resiliparse":
         extractor = _extractor(name)
         extract = lambda content: extractor.extract(decoded(content))  # noqa: E731
     start = time.process_time()

@@ -218,6 +218,9 @@ REMOVED_TEXTS = ("trimmed_text", "boilerplate_text")
 SHARE_FIELDS = ("url", "host", "title", "language", "date", "path")
 """Fields of a document that may decide its share, beside those of `extra`."""
 
+MOST_REPEATS = 100
+"""Times that a document may be in the training shards."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class PiiConfig:
@@ -280,6 +283,18 @@ class SourceOptions:
     )
     """Shares by the value of the field `keep_by`, such as { en = 0.1, lv = 1 }. Documents with
     other values have the share `keep`."""
+    repeat: float = setting(1.0, affects="tokenize", later=True)
+    """Put its documents into the training shards this often, from 1 to 100: 2 puts each in twice,
+    1.5 once and half of them, chosen by the hash of their ids, a second time. Validation documents,
+    exports and the text of the vocabulary have each document once."""
+    repeat_by: str | None = setting(None, affects="tokenize", later=True)
+    """A field of the documents, as in keep_by, so that `repeats` can give its values numbers of
+    their own."""
+    repeats: dict[str, float] = field(
+        default_factory=dict, metadata={"setting": Setting("tokenize", later=True)}
+    )
+    """How often by the value of the field `repeat_by`, such as { lv = 4 }. Documents with other
+    values are put in `repeat` times."""
     pii: PiiConfig = field(
         default_factory=PiiConfig, metadata={"setting": Setting("ingest", later=True)}
     )
@@ -340,6 +355,11 @@ class SourceOptions:
         """Whether all documents that are left in the end are taken into the corpus."""
         return self.emit and self.keep == 1.0 and not self.keep_shares
 
+    @property
+    def repeats_any(self) -> bool:
+        """Whether documents may be in the training shards more than once."""
+        return self.repeat > 1.0 or any(times > 1.0 for times in self.repeats.values())
+
     def _check_shares(self) -> None:
         """Raise `ValueError` for shares that keep nothing, or that name no field."""
         if not (0.0 < self.keep <= 1.0 or (self.keep == 0.0 and self.keep_shares)):
@@ -348,12 +368,14 @@ class SourceOptions:
             if not 0.0 <= share <= 1.0:
                 raise ValueError(f"keep_shares: {value}: {share} is not in [0, 1]")
 
-        if (self.keep_by is None) != (not self.keep_shares):
-            raise ValueError("keep_by: it names the field of keep_shares; set both, or neither")
-        name = self.keep_by or SHARE_FIELDS[0]
-        if name not in SHARE_FIELDS and not re.fullmatch(r"extra\..+", name):
-            known = ", ".join(SHARE_FIELDS)
-            raise ValueError(f"keep_by: {name!r} is not one of {known}, or extra.NAME")
+        _check_field("keep_by", self.keep_by, "keep_shares", self.keep_shares)
+
+        if not 1.0 <= self.repeat <= MOST_REPEATS:
+            raise ValueError(f"repeat: {self.repeat} is not in [1, {MOST_REPEATS}]")
+        for value, times in self.repeats.items():
+            if not 1.0 <= times <= MOST_REPEATS:
+                raise ValueError(f"repeats: {value}: {times} is not in [1, {MOST_REPEATS}]")
+        _check_field("repeat_by", self.repeat_by, "repeats", self.repeats)
 
     def _check_language(self) -> None:
         """Raise `WrongValue` for a language that the source cannot keep apart from others."""
@@ -372,6 +394,15 @@ class SourceOptions:
             f'"any" keeps all languages, and label = "{name}" names yours in documents, cards '
             f"and reports; known: any, {', '.join(known)}",
         )
+
+
+def _check_field(key: str, name: str | None, table: str, by_value: dict[str, float]) -> None:
+    """Raise `ValueError` where a key names no field of documents, or stands without its table."""
+    if (name is None) != (not by_value):
+        raise ValueError(f"{key}: it names the field of {table}; set both, or neither")
+    if name not in (None, *SHARE_FIELDS) and not re.fullmatch(r"extra\..+", str(name)):
+        known = ", ".join(SHARE_FIELDS)
+        raise ValueError(f"{key}: {name!r} is not one of {known}, or extra.NAME")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

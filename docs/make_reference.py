@@ -135,6 +135,33 @@ STATS = (
         "overlap.near.NAME.OTHER",
         "the same for near dedup; the sum over OTHER is `sources.NAME.removed.near`",
     ),
+    (
+        "vocabulary",
+        "the report of the vocabulary, if there is one: `kind` of the model, `ids`, "
+        "`trained_on` (sample, all or given)",
+    ),
+    (
+        "vocabulary.unused, vocabulary.rare",
+        "the ids, special tokens apart, that the shards never hold, and fewer than 100 times; "
+        "null before there are shards",
+    ),
+    (
+        "vocabulary.sources.NAME",
+        "how the source is encoded: `bytes`, `tokens`, `bytes_per_token`, and of vocabularies "
+        "of bytes `single_bytes` (tokens of one byte) and `single_share`; likewise "
+        "`languages.CODE` and `total`",
+    ),
+    (
+        "vocabulary.sample",
+        "for a vocabulary that was trained on a part of the text: `sample` and `others` as "
+        "above, and `lost`, about the largest share of tokens that training on all would save",
+    ),
+    (
+        "vocabulary.longest[]",
+        "entries: `text` as it is shown, `id`, `bytes`, `uses` in the shards, 100 for more; "
+        "likewise `unused_examples[]`",
+    ),
+    ("vocabulary.odd[]", "odd entries: `kind`, `entries`, the longest as `examples[]`"),
 )
 STATS_CODE = (
     "records",

@@ -13,13 +13,13 @@ from pipelines.stages import (
     exact,
     hosts,
     ingest,
-    passages,
     rules,
     survey,
     tokenize,
     train_tokenizer,
 )
 from pipelines.stages.near import stage as near
+from pipelines.stages.passages import stage as passages
 from pipelines.stages.table import STAGES
 
 __all__ = [

@@ -1,12 +1,15 @@
 """The shard: an Arrow IPC file of one uncompressed record batch, one row per document. Version 1;
 `docs/format.md`.
 
-Columns: `id: string` (32 hex digits), `tokens: large_list<uint16 | uint32>`, `sentences:
+Columns: `id: string` (32 hex digits, and `#2`, `#3` and so on for further copies of a document that
+is repeated), `tokens: large_list<uint16 | uint32>`, `sentences:
 large_list<uint32>` (lengths in tokens, which add up to the document's tokens). The schema's
 metadata names the format, the source, the split and the tokenizer's digest, so that a file that was
 swapped with another is recognised. A shard never contains a special id: the trainer adds them. (The
 unknown token of a vocabulary that is not lossless is no special id.)
 """
+
+import re
 
 import pyarrow as pa
 
@@ -23,6 +26,16 @@ MANIFEST = "manifest.json"
 SIGNATURE = "manifest.json.sig"
 
 TOKENIZER = "tokenizer.json"
+
+
+def copy_id(id: str, copy: int) -> str:
+    """The id of a copy of a document, counted from 1: that of the first is the document's own."""
+    return id if copy == 1 else f"{id}#{copy}"
+
+
+def document_id(id: str) -> str:
+    """The id of the document that a copy is of."""
+    return re.sub(r"#[0-9]+$", "", id)
 
 
 def token_dtype(vocab_size: int) -> str:

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from shards.errors import UserError, in_command
+from shards.format import document_id
 from shards.manifest import shards_directory
 from shards.reader import Shard
 from trainer.data.gather import Masker
@@ -125,20 +126,32 @@ def open_stages(run: Path, directories: tuple[str, ...], history: History) -> li
 
 # --- a document
 
+Place = tuple[str, Shard, int]
+"""The split, the shard and the number in it of a document."""
+
 
 def seen(
     run: Path, directories: tuple[str, ...], history: History, ids: tuple[str, ...]
 ) -> list[Seen]:
-    """When a run was trained on each document of `ids`. Raises `UserError` for an id that is in
-    none of the shards."""
-    where = {id: find_document(directories, id) for id in ids}
+    """When a run was trained on each document of `ids`, and on each copy of those that the shards
+    repeat. Raises `UserError` for an id that is in none of the shards."""
+    where = {name: place for id in ids for name, place in find_copies(directories, id)}
     trained = open_stages(run, directories, history)
-    return [seen_document(id, *where[id], trained, history) for id in ids]
+    return [seen_document(id, *place, trained, history) for id, place in where.items()]
 
 
-def find_document(directories: tuple[str, ...], id: str) -> tuple[str, Shard, int]:
-    """The split, the shard and the number in it of a document. Raises `UserError` when there is
-    none."""
+def find_copies(directories: tuple[str, ...], id: str) -> Iterator[tuple[str, Place]]:
+    """The ids of a document and of its further copies, which end in #2, #3 and so on, with their
+    places. Raises `UserError` when there is none."""
+    yield id, find_document(directories, id)
+    for part in open_all(directories, "train"):
+        for shard in part:
+            for number in pc.indices_nonzero(pc.starts_with(shard.ids, f"{id}#")).to_pylist():
+                yield shard.ids[number].as_py(), ("train", shard, number)
+
+
+def find_document(directories: tuple[str, ...], id: str) -> Place:
+    """Where a document is. Raises `UserError` when it is nowhere."""
     for split in ("train", "valid"):
         for part in open_all(directories, split):
             for shard in part:
@@ -295,7 +308,7 @@ def step_documents(
 
 def with_urls(directories: tuple[str, ...], documents: list[StepDocument]) -> list[StepDocument]:
     """The documents with the addresses that the homes of the shards know of them."""
-    ids = {document.id for document in documents}
+    ids = {document_id(document.id) for document in documents}
     urls: dict[str, str] = {}
     for directory in directories:
         home = Path(os.path.abspath(shards_directory(directory))).parent
@@ -306,7 +319,7 @@ def with_urls(directories: tuple[str, ...], documents: list[StepDocument]) -> li
                 rows = zip(table["id"].to_pylist(), table["url"].to_pylist(), strict=True)
                 urls.update({id: url for id, url in rows if url})
 
-    return [dataclasses.replace(one, url=urls.get(one.id, "")) for one in documents]
+    return [dataclasses.replace(one, url=urls.get(document_id(one.id), "")) for one in documents]
 
 
 # --- in words

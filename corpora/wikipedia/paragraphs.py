@@ -4,7 +4,17 @@ brackets that removals left empty, are removed; lists and headings are treated a
 
 import re
 
-from corpora.wikipedia.tags import BREAK, GONE, HEADING, LEVEL, MARKS, RAISED, SUNK, TYPED
+from corpora.wikipedia.tags import (
+    BREAK,
+    GONE,
+    HEADING,
+    LEVEL,
+    LITERAL,
+    MARKS,
+    RAISED,
+    SUNK,
+    TYPED,
+)
 
 _COMMAS = ",;、，；،؛၊၌"
 """Commas and semicolons of all scripts."""
@@ -22,12 +32,34 @@ _EMPTY = re.compile(
     f"[ \t]?[{_OPENING}{_SQUARE_OPENING}][{_INSIDE}–—―.。\\-]{{0,200}}[{_CLOSING}{_SQUARE_CLOSING}]"
 )
 
+_QUOTES = (
+    "«»",
+    "‹›",
+    "„“",
+    "„”",
+    "“”",
+    "‘’",
+    "「」",
+    "『』",
+    "《》",
+    "〈〉",
+    LITERAL[ord("<")] + ">",
+)
+
+_GAP = f"[ \t\u00a0]{{0,5}}{GONE}[ \t\u00a0{GONE}]{{0,200}}"
+
+_EMPTY_QUOTES = re.compile("|".join(_GAP.join(pair) for pair in _QUOTES))
+"""Quotation marks, or angles, around what was removed, such as a formula or a picture."""
+
 _AFTER_OPENING = re.compile(f"([{_OPENING}])[{_INSIDE}]{{1,200}}")
 
 _LABEL = re.compile(f"([{_OPENING}])(?:AFI|API|IPA|МФА)\\s?:[{_INSIDE}]{{1,200}}")
 """What a label of a removed pronunciation leaves behind an opening bracket."""
 
 _BEFORE_CLOSING = re.compile(f"(?<![{_INSIDE}])[{_INSIDE}]{{1,200}}([{_CLOSING}])")
+
+_LEADING = re.compile(f"(^|{BREAK})([ \t{_SEPARATORS}{GONE}]{{1,200}})")
+"""What begins a line: a comma stays behind a removed word, as in `{{dropped}}, the town grew`."""
 
 _DOUBLED = re.compile(f"([{_COMMAS}])(?:[\\s{GONE}]{{0,50}}[{_COMMAS}]){{1,50}}")
 
@@ -46,6 +78,10 @@ _FRACTION = re.compile(
 _POWER = re.compile(f"(?<=\\d){RAISED}({_NUMERIC}){LEVEL}")
 
 _BASE = re.compile(f"(?<=\\d){SUNK}\\s*(\\d+)\\s*{LEVEL}")
+
+_NOTE_MARK = re.compile(f"\\s*{RAISED}\\s*\\[(?:\\d{{1,3}}|[a-z]{{2,3}})\\]\\s*{LEVEL}")
+"""A raised `[3]` or `[en]` came with a text that was copied from a page: the mark of a note, or of a
+link to another wiki."""
 
 _LEVELS = re.compile(f"[{RAISED}{SUNK}{LEVEL}]")
 
@@ -99,7 +135,7 @@ class _Paragraphs:
         line = line.removeprefix(TYPED)
         # A list mark may stand behind something that was removed.
         marked = line.lstrip(f" \t{GONE}")[:1] in tuple("*#:;")
-        text = strip_quotes(line.lstrip(f" \t*#:;{GONE}") if marked else line)
+        text = strip_quotes(_without_list_mark(line) if marked else line)
         if not marked and not text.strip(f" \t{GONE}{BREAK}"):
             return  # all of it was removed: it is neither a paragraph nor the end of one
         if marked or typed:
@@ -139,12 +175,21 @@ class _Paragraphs:
         return line
 
 
+def _without_list_mark(line: str) -> str:
+    """A list item without its mark, and with one mark for what was removed from its beginning."""
+    text = line.lstrip(f" \t*#:;{GONE}")
+    return GONE + text if GONE in line[: len(line) - len(text)] and text else text
+
+
 def clean_line(line: str) -> tuple[str, int]:
     """(a line without the marks of what was removed, and without the brackets and commas that only
     it had needed; how many pairs of empty brackets that were)."""
     empty_brackets = 0
     if LEVEL in line:
         line = _in_line(line)
+    if GONE in line:
+        line, count = _EMPTY_QUOTES.subn(GONE, line)
+        empty_brackets += count
     if GONE in line or _ANY_OPENING.search(line):
         for _ in range(3):  # one pair may be inside another; three levels keep time linear
             shorter = _EMPTY.sub(_empty, line)
@@ -155,6 +200,7 @@ def clean_line(line: str) -> tuple[str, int]:
         for pattern in (_LABEL, _AFTER_OPENING, _BEFORE_CLOSING, _DOUBLED):
             line = pattern.sub(_without_gap, line)
     if GONE in line:
+        line = _LEADING.sub(_without_leading, line)
         line = _RUN.sub(_blank, line)
     return _BLANKS.sub(" ", line).strip(), empty_brackets
 
@@ -162,6 +208,7 @@ def clean_line(line: str) -> tuple[str, int]:
 def _in_line(line: str) -> str:
     """A line without marks of what is raised or set lower. Behind a number a raised number would
     make it another one: 10^5, 1010_2, 3 1/2."""
+    line = _NOTE_MARK.sub(GONE, line)
     line = _FRACTION.sub(r" \1/\2", line)
     line = _POWER.sub(lambda match: f"^{match[1].strip()}", line)
     line = _BASE.sub(r"_\1", line)
@@ -175,6 +222,11 @@ def _opening_brackets(line: str) -> int:
 def _without_gap(match: "re.Match[str]") -> str:
     """The bracket or comma alone if something was removed beside it, else the text as it is."""
     return match[1] if GONE in match[0] else match[0]
+
+
+def _without_leading(match: "re.Match[str]") -> str:
+    """Nothing for the commas behind what was removed from the beginning of a line."""
+    return match[1] if GONE in match[2] and match[2].strip(f" \t{GONE}") else match[0]
 
 
 def _blank(match: "re.Match[str]") -> str:

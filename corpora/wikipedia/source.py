@@ -114,7 +114,7 @@ def source() -> Source:
         options=WikipediaOptions,
         slices=slices,
         read=read,
-        version=4,
+        version=5,
         packages=("langdetect", "mwparserfromhell"),
     )
 

@@ -432,7 +432,7 @@ def _add(names: str, expander: Expander) -> None:
 
 # numbers and units
 
-_add("convert;cvt;conv;convert/sandbox", _convert)
+_add("convert;cvt;conv;convert/sandbox;রূপান্তর", _convert)
 
 _add(
     "formatnum;fmtn;num;nts;ntsh;formatnumber;number",

@@ -47,6 +47,7 @@ from corpora.wikipedia.tags import (
     FROM_LITERAL,
     GONE,
     HEADING,
+    LITERAL,
     MARKS,
     NEWLINE,
     TYPED,
@@ -92,6 +93,10 @@ _ROW_WORDS = 4
 
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
 
+_SINGLE = re.compile(rf"(?<!\[)\[(?=[{GONE}]{{0,10}}(?:\[\[)+(?!\[))")
+"""A bracket before a link, as in `[[[mathematics|maths]] only]`: text, which the parser would take for
+a part of the link."""
+
 _BRACKETS = re.compile(r"\[\[+|\]\]+|\{\{+|\}\}+")
 
 _FILE = re.compile(
@@ -126,7 +131,8 @@ _PLAIN_PREFIXES = frozenset(
 
 _AND = re.compile(
     r"\s*(?:[,&/;、،と和与與及]|\b(?:and|und|et|y|e|en|i|a|og|och|ja|ve|dan|và|és|și|şi|in|un|и|і|та|"
-    r"και|و|및)\b)\s*"
+    r"και|و|및)\b|(?<=\s)(?:এবং|ও|और|एवं|व|तथा|आणि|र|և|ու|და|және|жана|ба|болон|və|va|eta|ir|kaj|"
+    r"ha|agus|at|an|மற்றும்|మరియు|ಮತ್ತು|ਅਤੇ|ਤੇ|અને|اور)(?=\s))\s*"
 )
 """What stands between two names of sections."""
 
@@ -456,6 +462,7 @@ class _Page:
         """The text of wikitext in paired brackets."""
         if "[" not in text and "{" not in text:
             return text
+        text = _SINGLE.sub(LITERAL[ord("[")], text)
         return self._walk(mwparserfromhell.parse(text, skip_style_tags=True))
 
     def _walk(self, code: Wikicode | None) -> str:
@@ -597,7 +604,7 @@ def _stands_as_word(text: str, begin: int, end: int) -> bool:
     if not before or not behind or line[:1] in ("|", "!", "{", "}"):
         return False
     last = before[-1]
-    opens = last in " \u00a0([«„“‘(（" or _UNSPACED.match(last) is not None
+    opens = last in " \u00a0([«„“‘(（，、；：。！？「『《〈" or _UNSPACED.match(last) is not None
     goes_on = behind[0] in " \u00a0,.;:!?)]»”’）、。，-–—" or behind[0].isalpha()
     has_words = any(character.isalpha() for character in before)
     return opens and goes_on and has_words and any(map(str.isalnum, behind))

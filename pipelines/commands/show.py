@@ -87,6 +87,7 @@ def print_record(record: "Record", characters: int) -> None:
     text = record.get("text") or ""
     # the text comes below; `corpus why` prints the difference to the document that was kept
     hidden = {"text", "difference", "twin_record", "test_sets", "way", "passages", "removed_text"}
+    hidden.add("copies")
     hidden |= set(FATE if "stage" in record else ())
     for name, value in record.items():
         if name == "extra" and isinstance(value, dict):
@@ -96,6 +97,10 @@ def print_record(record: "Record", characters: int) -> None:
             print(printable(f"{name}: {value}"))
     if "stage" in record:
         print(f"removed: {fate_words(record)}")
+    if record.get("copies", 1) > 1:
+        print(
+            f"in the training shards {record['copies']} times, or once if held out for validation"
+        )
     for task, held in record.get("test_sets", {}).items():
         grams = several(held["ngrams"], "n-gram")
         examples = several(held["examples"], "example")

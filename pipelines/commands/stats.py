@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pipelines.commands.arguments import HomeFolder
-from pipelines.wording import apart, number, print_json, print_table, share
+from pipelines.wording import apart, decimal, number, print_json, print_table, share
 
 if TYPE_CHECKING:
     from pipelines.look.stats import SourceStats, Stats
+    from pipelines.look.vocabulary import VocabularyStats
 
 Table = list[tuple[str, ...]]
 
@@ -51,6 +52,11 @@ def _tables(figures: "Stats") -> Iterator[Table]:
 
     if figures.total.unknown is not None:
         yield _unknown(figures)
+    if figures.total.repeated is not None:
+        yield _repeated(figures)
+
+    if figures.vocabulary is not None:
+        yield from _vocabulary(figures.vocabulary)
 
     # one table for rejects and removals: both answer why a record is not in the shards
     dropped = [(f"rejected: {reason}", count) for reason, count in figures.total.rejects.items()]
@@ -101,6 +107,45 @@ def _unknown(figures: "Stats") -> Table:
         if row.unknown is not None:
             table.append((name, number(row.unknown), share(row.unknown, row.tokens or 0)))
     return table
+
+
+def _repeated(figures: "Stats") -> Table:
+    """The further copies of documents in the training shards."""
+    table: Table = [("in the training shards once more", "documents", "tokens")]
+    for name, row in [*figures.sources.items(), ("total", figures.total)]:
+        if row.repeated is not None:
+            table.append((name, number(row.repeated), number(row.repeated_tokens)))
+    return table
+
+
+def _vocabulary(found: "VocabularyStats") -> Iterator[Table]:
+    """How well the vocabulary encodes the text, and its ids."""
+    from pipelines.stages.token_counts import RARE
+
+    if found.total is not None:
+        table: Table = [("vocabulary", "bytes", "tokens", "bytes per token", "single bytes")]
+        rows = [*found.sources.items()]
+        rows += [(f"language {code}", row) for code, row in found.languages.items()]
+        if found.sample is not None:
+            rows += [("its sample", found.sample.sample), ("outside", found.sample.others)]
+        for name, row in [*rows, ("total", found.total)]:
+            single = share(row.single_bytes, row.tokens)
+            ratio = decimal(row.bytes_per_token)
+            table.append((name, number(row.bytes), number(row.tokens), ratio, single))
+        yield table
+
+    ids: Table = [("ids of the vocabulary", "ids"), ("all", number(found.ids))]
+    if found.unused is not None:
+        ids += [("not used", number(found.unused))]
+        ids += [(f"used fewer than {RARE} times", number(found.rare))]
+    ids += [(row.kind, number(row.entries)) for row in found.odd]
+    yield ids
+
+    head = ("longest entries", "id", "bytes", "uses")
+    yield [
+        head,
+        *((row.text, str(row.id), number(row.bytes), row.shown_uses) for row in found.longest),
+    ]
 
 
 def _shares(figures: "Stats") -> Table:

@@ -91,7 +91,7 @@ def emitted_rows(home: Home, recipe: Recipe, ingested: Summary) -> NDArray[np.bo
         return rows
 
     first = 0
-    for table in document_tables(home, ingested, ["id", *share_columns(options)]):
+    for table in document_tables(home, ingested, ["id", *share_columns(options.keep_by)]):
         ids = table.column("id").to_pylist()
         draws = [chance(recipe.seed, "keep", name) for name in ids]
         limits = [int(share * CHANCES) for share in shares_of(options, table)]

@@ -1,4 +1,5 @@
-"""Which share of the documents of a source is kept, by the value of one of their fields."""
+"""Which share of the documents of a source is kept, and how often each is in the training shards,
+by the value of one of their fields."""
 
 import json
 
@@ -6,31 +7,52 @@ import pyarrow as pa
 
 from corpora.document import SourceOptions
 from corpora.text.urls import host_of
+from pipelines.chance import CHANCES, chance
 
 EXTRA = "extra."
 
 
-def share_columns(options: SourceOptions) -> list[str]:
-    """The column of the documents that decides their shares, if any does."""
-    if options.keep_by is None:
+def share_columns(field: str | None) -> list[str]:
+    """The column of the documents that holds a field of `keep_by` or `repeat_by`, if one is
+    asked for."""
+    if field is None:
         return []
-    if options.keep_by.startswith(EXTRA):
+    if field.startswith(EXTRA):
         return ["extra"]
-    return ["url" if options.keep_by == "host" else options.keep_by]
+    return ["url" if field == "host" else field]
 
 
 def shares_of(options: SourceOptions, table: pa.Table) -> list[float]:
     """The share of each document of a table with the columns of `share_columns`."""
-    if options.keep_by is None:
-        return [options.keep] * table.num_rows
+    return _by_value(options.keep_by, options.keep_shares, options.keep, table)
 
-    (column,) = share_columns(options)
-    values = [_value(options.keep_by, held) for held in table.column(column).to_pylist()]
-    return [options.keep_shares.get(value, options.keep) for value in values]
+
+def copies_of(options: SourceOptions, seed: int, table: pa.Table) -> list[int]:
+    """How often each document of a table with its id and the columns of `share_columns` is in the
+    training shards: as often as the whole part of its number says, and once more where its draw is
+    below the rest."""
+    copies = []
+    times_of = _by_value(options.repeat_by, options.repeats, options.repeat, table)
+    for identity, times in zip(table.column("id").to_pylist(), times_of):
+        is_once_more = chance(seed, "repeat", identity) < int(times % 1 * CHANCES)
+        copies.append(int(times) + is_once_more)
+    return copies
+
+
+def _by_value(
+    field: str | None, by_value: dict[str, float], default: float, table: pa.Table
+) -> list[float]:
+    """The number of each document: that of the value of its field, or the default."""
+    if field is None:
+        return [default] * table.num_rows
+
+    (column,) = share_columns(field)
+    values = [_value(field, held) for held in table.column(column).to_pylist()]
+    return [by_value.get(value, default) for value in values]
 
 
 def _value(field: str, held: object) -> str:
-    """The value of a field as `keep_shares` names it; "" where there is none."""
+    """The value of a field as `keep_shares` and `repeats` name it; "" where there is none."""
     if held is None:
         return ""
     if field == "host":

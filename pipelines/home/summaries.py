@@ -29,6 +29,8 @@ class Summary:
     counts the documents that carry each mark. `left_out` counts what the source left out of the
     texts, by name, for at most `ingest.LEFT_OUT_NAMES` names. `twins_in` counts, for
     the documents that the stage removes as duplicates, the sources of the kept documents.
+    `languages` has counts of tokens by language, and `uses` packed counts of ids
+    (`pipelines.stages.token_counts`).
     """
 
     stage: str
@@ -46,6 +48,8 @@ class Summary:
     marks: dict[str, int] = field(default_factory=dict)
     twins_in: dict[str, int] = field(default_factory=dict)
     left_out: dict[str, int] = field(default_factory=dict)
+    languages: dict[str, dict[str, int]] = field(default_factory=dict)
+    uses: str = ""
 
     @property
     def key(self) -> tuple[str, int]:

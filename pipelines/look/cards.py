@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from pipelines.home.documents import DOCUMENT_SCHEMA
 from pipelines.home.layout import Home
 from pipelines.look.stats import SourceStats, removals, stats
+from pipelines.look.vocabulary import Entry, VocabularyStats
 from pipelines.recipe import Recipe
 from pipelines.wording import apart, decimal, number, share
 from shards.format import token_schema
@@ -189,6 +190,7 @@ def shards_card(home: Home, recipe: Recipe) -> str:
             ("source", "split", "documents", "sentences", "tokens"), _splits(manifest, sources)
         ),
         *_section("Vocabulary", *_vocabulary(manifest, total)),
+        *_vocabulary_report(figures.vocabulary),
         *_section("Built with", f"{', '.join(versions)}; recipe `{manifest.recipe_digest}`."),
     ]
     return "\n".join([*lines, "", LICENCE, ""])
@@ -238,12 +240,52 @@ def _vocabulary(manifest: Manifest, total: SourceStats) -> Iterator[str]:
             f"{number(total.tokens or 0)} tokens are the unknown one, the only special id that the "
             "shards hold."
         )
+    if total.repeated:
+        yield (
+            f"{number(total.repeated)} of the training documents are further copies of others, "
+            f"`ID#2` and so on, with {number(total.repeated_tokens)} tokens."
+        )
     no_special = "The shards hold no special ids. " if tokenizer.lossless else ""
     yield (
         f"{no_special}Each row is one document: `id`, `tokens`, and `sentences`, their "
         "lengths in tokens. `manifest.json` has a digest for each file; `corpus verify` checks "
         "them."
     )
+
+
+def _vocabulary_report(found: VocabularyStats | None) -> Iterator[str]:
+    """How well the vocabulary encodes the text; its longest and its oddest entries."""
+    if found is None or found.total is None:
+        return
+    head = ("source or language", "bytes", "tokens", "bytes per token", "single-byte tokens")
+    rows = [*found.sources.items()]
+    rows += [(f"language: {code}", row) for code, row in found.languages.items()]
+    cells = []
+    for name, row in [*rows, ("total", found.total)]:
+        single = share(row.single_bytes, row.tokens)
+        ratio = decimal(row.bytes_per_token)
+        cells.append((name, number(row.bytes), number(row.tokens), ratio, single))
+    yield from _table(head, cells)
+
+    said = [sentence for sentence in (found.about_ids(), found.about_sample()) if sentence]
+    yield from ("", *said) if said else ()
+    yield ""
+    yield from _table(("longest entries", "id", "bytes", "uses"), map(_entry, found.longest))
+    if found.odd:
+        yield ""
+        odd = [(f"{row.kind}: {_texts(row.examples)}", number(row.entries)) for row in found.odd]
+        yield from _table(("odd entries", "entries"), odd)
+    if found.unused_examples:
+        yield ""
+        yield _plain(f"Longest of those not used: {_texts(found.unused_examples)}.")
+
+
+def _entry(entry: Entry) -> Cells:
+    return entry.text, str(entry.id), number(entry.bytes), entry.shown_uses
+
+
+def _texts(entries: list[Entry]) -> str:
+    return "  ".join(entry.text for entry in entries)
 
 
 def _named(sources: list[str]) -> list[str]:

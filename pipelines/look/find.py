@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from corpora.quality.lists import as_address
 from corpora.text.urls import canonical_url, host_of
+from shards.format import document_id
 
 ID, OWN_ID, ADDRESS, PATH, END_OF_PATH, TITLE = range(6)
 """How a record was found. The lowest counts: an id is never taken for a title too."""
@@ -25,7 +26,8 @@ class Sought:
 
     def __init__(self, word: str) -> None:
         self.word = word.strip()
-        self.id = self.word.lower()
+        # Shards name further copies of a document ID#2, ID#3 and so on.
+        self.id = document_id(self.word.lower())
 
         # As messages write the place of a record: path @ position.
         place = re.fullmatch(r"(.+?) ?@ ?(\d+)", self.word)

@@ -21,6 +21,7 @@ from pipelines.home.documents import open_parquet
 from pipelines.home.fates import removals
 from pipelines.home.forgotten import forgotten_by
 from pipelines.home.layout import FORGOTTEN_LIST, INGEST, Home
+from pipelines.home.shares import copies_of
 from pipelines.home.summaries import Summary, summaries
 from pipelines.home.test_sets import Held, held_by_row
 from pipelines.look.find import TITLE, Sought, names_in
@@ -62,7 +63,8 @@ class Record(TypedDict, total=False):
     `outcome` and, of a document that was removed as a duplicate, `twin_record`, the document that
     is there in its place, and `difference`. Where its twin was removed by a later stage, `way` has
     that twin and those that follow, up to the one in `twin_record`. `removed_text` is what was
-    removed from inside a document, where `Wanted.removed_text` asks for it.
+    removed from inside a document, where `Wanted.removed_text` asks for it. `copies`: how often a
+    kept document is in the training shards, of a source that repeats documents.
     """
 
     source: str
@@ -88,6 +90,7 @@ class Record(TypedDict, total=False):
     threshold: float
     matched: str
     test_sets: dict[str, Held]
+    copies: int
     twin_record: "Record"
     difference: list[str]
     way: list["Step"]
@@ -289,13 +292,21 @@ def _outcomes(
             if row in removed:
                 fate = {"outcome": "removed", **removed[row], **matches.of(record, removed[row])}
             elif is_decided:
-                fate = {"outcome": "kept"}
+                fate = {"outcome": "kept", **_copies(recipe, summary.source, record)}
             else:
                 fate = {"outcome": f"not decided yet: run corpus dedup {home.quoted}"}
             shown = _record(summary.source, record, {**fate, **_held(held, row)})
             if passages is not None and passages[row].as_py():
                 shown["passages"] = _around(shown["text"], passages[row].as_py())
             yield shown
+
+
+def _copies(recipe: Recipe, source: str, record: dict[str, object]) -> dict[str, int]:
+    """How often a kept document is in the training shards, where its source repeats documents."""
+    options = recipe.sources[source]
+    if not options.repeats_any:
+        return {}
+    return {"copies": copies_of(options, recipe.seed, pa.Table.from_pylist([record]))[0]}
 
 
 def _held(held: list[dict[str, Held]], row: int) -> dict[str, object]:

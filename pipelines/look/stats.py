@@ -30,6 +30,7 @@ from pipelines.home.layout import (
     Home,
 )
 from pipelines.home.summaries import Summary, bulk, read_summary, summaries
+from pipelines.look.vocabulary import VocabularyStats, vocabulary_stats
 from pipelines.recipe import Recipe
 from pipelines.wording import IF_ANY
 from shards.storage import files
@@ -73,7 +74,8 @@ class SourceStats:
     they hold a passage; `left_out`: what the sources left out of the texts, by name, the most
     frequent first; `bytes`, `sentences`, `tokens`: of
     the kept text, in UTF-8; `unknown`: the tokens that are the unknown one, only where the
-    vocabulary is not lossless.
+    vocabulary is not lossless; `repeated` and `repeated_tokens`: the further copies of documents in
+    the training shards, only where some are repeated. No other figure counts them.
     """
 
     records: int | None
@@ -89,6 +91,8 @@ class SourceStats:
     sentences: int | None
     tokens: int | None
     unknown: int | None = field(default=None, metadata=IF_ANY)
+    repeated: int | None = field(default=None, metadata=IF_ANY)
+    repeated_tokens: int | None = field(default=None, metadata=IF_ANY)
     survey: SurveyStats | None = field(default=None, metadata=IF_ANY)
 
     @property
@@ -122,13 +126,15 @@ class Shares:
 
 @dataclass(frozen=True, kw_only=True)
 class Stats:
-    """The figures of a home; `sources` and `shares` by the name of the source."""
+    """The figures of a home; `sources` and `shares` by the name of the source. `vocabulary`: None
+    before there is one."""
 
     schema_version: int = SCHEMA_VERSION
     sources: dict[str, SourceStats]
     total: SourceStats
     shares: dict[str, Shares]
     overlap: Overlap
+    vocabulary: VocabularyStats | None = field(default=None, metadata=IF_ANY)
 
 
 def stats(home: Home, recipe: Recipe) -> Stats:
@@ -152,7 +158,13 @@ def stats(home: Home, recipe: Recipe) -> Stats:
         )
         for name, row in sources.items()
     }
-    return Stats(sources=sources, total=total, shares=shares, overlap=overlap)
+    return Stats(
+        sources=sources,
+        total=total,
+        shares=shares,
+        overlap=overlap,
+        vocabulary=vocabulary_stats(home, recipe),
+    )
 
 
 def _share(part: int | None, whole: int | None) -> float | None:
@@ -200,6 +212,7 @@ def source_stats(
     # Beside those of the source there are marks of what documents hold of test sets.
     measured = summaries(home, RULES, name) if recipe.sources[name].rules.test_sets else []
     rejects, not_pages = _refused(recipe, name, ingested)
+    written = summaries(home, SHARDS, name) if is_encoded else []
     return SourceStats(
         records=_sum(ingested, "records"),
         rejects=rejects,
@@ -214,6 +227,8 @@ def source_stats(
         sentences=_sum(encoded, "sentences") if is_encoded else None,
         tokens=_sum(encoded, "tokens") if is_encoded else None,
         unknown=_unknown(encoded) if is_encoded else None,
+        repeated=_sum_of_known(summary.counts.get("repeated") for summary in written),
+        repeated_tokens=_sum_of_known(summary.counts.get("again") for summary in written),
         survey=_survey_stats(home, recipe, name),
     )
 
@@ -307,6 +322,8 @@ def _total(sources: Sequence[SourceStats]) -> SourceStats:
         sentences=_sum_of_known(source.sentences for source in sources),
         tokens=_sum_of_known(source.tokens for source in sources),
         unknown=_sum_of_known(source.unknown for source in sources),
+        repeated=_sum_of_known(source.repeated for source in sources),
+        repeated_tokens=_sum_of_known(source.repeated_tokens for source in sources),
         survey=SurveyStats(
             records=_sum_of_known(survey.records for survey in surveys),
             rejects=_added(survey.rejects for survey in surveys),

@@ -34,12 +34,14 @@ from pipelines.recipe import (
 from pipelines.stages.accounts import total
 from pipelines.stages.encoder import PACKAGES, read_tokenizer, vocab_size
 from pipelines.stages.stage import Pass, Result
+from pipelines.stages.token_counts import packed_uses
 from shards.errors import UserError
 from shards.format import (
     MANIFEST,
     SIGNATURE,
     SPLITS,
     TOKENIZER,
+    copy_id,
     shard_name,
     token_dtype,
     token_schema,
@@ -56,13 +58,15 @@ NONE = -1
 
 @dataclass(frozen=True, kw_only=True)
 class Piece:
-    """Rows [start, stop) of the documents of a split in one token work file."""
+    """Rows [start, stop) of the documents of a split in one token work file that have a copy of
+    this number, counted from 1."""
 
     slice: str
     output: str
     start: int
     stop: int
     tokens: int
+    copy: int = 1
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,18 @@ class HeldOut:
         if self.chosen != NONE:
             valid = valid | (draws == np.uint64(self.chosen))
         return valid if split == "valid" else ~valid
+
+    def copied(self, batch: pa.RecordBatch, split: str, copy: int) -> NDArray[np.bool_]:
+        """(D,) which of them have a copy of this number, counted from 1. Only training documents
+        have more than one."""
+        rows = self.rows(batch, split)
+        if copy == 1:
+            return rows
+        # A validation document that counts twice would only weigh on the loss.
+        if split == "valid":
+            return np.zeros_like(rows)
+        has_copy: NDArray[np.bool_] = batch.column("copies").to_numpy() >= copy
+        return rows & has_copy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,13 +143,19 @@ class Task:
         is_apart = held_out.chosen >= held_out.threshold
         depends = fingerprint(
             stage=VERSION,
-            pieces=[[piece.output, piece.start, piece.stop] for piece in self.pieces],
+            pieces=[_depends(piece) for piece in self.pieces],
             split=self.split,
             threshold=held_out.threshold,
             tokenizer=self.tokenizer,
             **({"chosen": held_out.chosen} if is_apart else {}),
         )
         return f"{depends} {held_out.asked}" if held_out.chosen != NONE else depends
+
+
+def _depends(piece: Piece) -> list[str | int]:
+    """What names a piece in a fingerprint, as in homes that repeat nothing."""
+    further = [] if piece.copy == 1 else [piece.copy]
+    return [piece.output, piece.start, piece.stop, *further]
 
 
 def plan(home: Home, recipe: Recipe) -> list[Task]:
@@ -208,9 +230,11 @@ def _held_out(home: Home, recipe: Recipe, source: str, encoded: list[Summary]) -
 
 def _asked(recipe: Recipe, source: str) -> str:
     """A digest of the settings that decide which documents a source has and holds out."""
+    # How often a document is trained on moves none between the splits.
+    once = dataclasses.replace(recipe.sources[source], repeat=1.0, repeat_by=None, repeats={})
     concerns = dataclasses.replace(
         recipe,
-        sources={source: recipe.sources[source]},
+        sources={source: once},
         dedup=dataclasses.replace(recipe.dedup, priority=()),
         tokenizer=TokenizerConfig(),
         shards=ShardsConfig(valid_fraction=recipe.shards.valid_fraction),
@@ -242,44 +266,67 @@ def _cut(
     """(split, number, pieces) of each shard of one source, in order.
 
     Numbers count from 0 without a gap, also where a document longer than a shard passes one over.
-    Each work file is opened once.
+    The second copies of documents come after all first ones, so that no sample holds a document
+    twice beside itself. Each work file is opened once for each number of copies.
     """
     shards: dict[str, dict[int, list[Piece]]] = {split: {} for split in SPLITS}
     offsets = dict.fromkeys(SPLITS, 0)
 
-    for summary in encoded:
-        batches = _batches(home, summary.source, summary.slice)
-        for split in SPLITS:
-            lengths = _lengths(batches, split, held_out)
-            if not len(lengths):
-                continue
+    for copy, summary, split, lengths in _all_lengths(home, encoded, held_out):
+        begins = offsets[split] + np.concatenate([[0], np.cumsum(lengths[:-1])])
+        offsets[split] = int(begins[-1] + lengths[-1])
+        places, starts = np.unique(begins // shard_tokens, return_index=True)
+        stops = [*starts[1:].tolist(), len(begins)]
 
-            begins = offsets[split] + np.concatenate([[0], np.cumsum(lengths[:-1])])
-            offsets[split] = int(begins[-1] + lengths[-1])
-            places, starts = np.unique(begins // shard_tokens, return_index=True)
-            stops = [*starts[1:].tolist(), len(begins)]
-
-            for place, start, stop in zip(places.tolist(), starts.tolist(), stops):
-                piece = Piece(
-                    slice=summary.slice,
-                    output=summary.output,
-                    start=start,
-                    stop=stop,
-                    tokens=int(lengths[start:stop].sum()),
-                )
-                shards[split].setdefault(place, []).append(piece)
+        for place, start, stop in zip(places.tolist(), starts.tolist(), stops):
+            piece = Piece(
+                slice=summary.slice,
+                output=summary.output,
+                start=start,
+                stop=stop,
+                tokens=int(lengths[start:stop].sum()),
+                copy=copy,
+            )
+            shards[split].setdefault(place, []).append(piece)
 
     for split, by_place in shards.items():
         for number, place in enumerate(sorted(by_place)):
             yield split, number, tuple(by_place[place])
 
 
-def _lengths(batches: list[pa.RecordBatch], split: str, held_out: HeldOut) -> NDArray[np.int64]:
-    """(D,) the tokens of each document of a split in one work file."""
+def _all_lengths(
+    home: Home, encoded: list[Summary], held_out: HeldOut
+) -> Iterator[tuple[int, Summary, str, NDArray[np.int64]]]:
+    """(copy, work file, split, tokens of each document) of what there is, in the order of the
+    shards."""
+    repeating = [summary for summary in encoded if summary.counts.get("repeated")]
+    copy, summaries_of_copy = 1, encoded
+    while summaries_of_copy:
+        for summary in summaries_of_copy:
+            batches = _batches(home, summary.source, summary.slice)
+            for split in SPLITS:
+                lengths = _lengths(batches, split, held_out, copy)
+                if len(lengths):
+                    yield copy, summary, split, lengths
+        copy += 1
+        summaries_of_copy = [one for one in repeating if _most_copies(home, one) >= copy]
+
+
+def _most_copies(home: Home, summary: Summary) -> int:
+    """How often the document that is repeated most is in the shards, of one work file."""
+    batches = _batches(home, summary.source, summary.slice)
+    return max(int(batch.column("copies").to_numpy().max()) for batch in batches)
+
+
+def _lengths(
+    batches: list[pa.RecordBatch], split: str, held_out: HeldOut, copy: int
+) -> NDArray[np.int64]:
+    """(D,) the tokens of each document of a split in one work file that has a copy of this
+    number."""
     lengths: list[NDArray[np.int64]] = [np.zeros(0, np.int64)]
     for batch in batches:
         of_batch = np.diff(batch.column("tokens").offsets.to_numpy())
-        lengths.append(of_batch[held_out.rows(batch, split)])
+        lengths.append(of_batch[held_out.copied(batch, split, copy)])
     return np.concatenate(lengths)
 
 
@@ -299,25 +346,50 @@ def write_shard(home: Home, recipe: Recipe, task: Task, output: files.Output) ->
     }
     if task.split == "valid" and task.held_out.chosen != NONE:
         counts["chosen"] = task.held_out.chosen
-    return Result(counts=counts)
+    counts |= _copies(home, task)
+    return Result(counts=counts, uses=packed_uses(batch.column("tokens").flatten().to_numpy()))
+
+
+def _copies(home: Home, task: Task) -> dict[str, int]:
+    """How many further copies of documents a shard holds (`repeated`) and their tokens (`again`);
+    of validation documents how many are not taken (`held_out`). Empty where there are none."""
+    further = [piece for piece in task.pieces if piece.copy > 1]
+    counts = {
+        "repeated": sum(piece.stop - piece.start for piece in further),
+        "again": sum(piece.tokens for piece in further),
+        "held_out": 0,
+    }
+    for piece in task.pieces if task.split == "valid" else ():
+        copies: list[NDArray[np.uint8]] = []
+        for batch in _batches(home, task.source, piece.slice):
+            if "copies" in batch.schema.names:
+                rows = task.held_out.rows(batch, task.split)
+                copies.append(batch.column("copies").to_numpy()[rows])
+        if copies:
+            of_piece = np.concatenate(copies)[piece.start : piece.stop]
+            counts["held_out"] += int(of_piece.sum()) - len(of_piece)
+    return {name: count for name, count in counts.items() if count}
 
 
 def _gather(home: Home, task: Task) -> pa.RecordBatch:
     """The record batch of a shard, from the rows of its pieces."""
     schema = token_schema(task.dtype)
     batches: list[pa.RecordBatch] = []
+    ids: list[str] = []
     written = 0
 
     for piece in task.pieces:
         row = 0
         for batch in _batches(home, task.source, piece.slice):
-            rows = np.flatnonzero(task.held_out.rows(batch, task.split))
+            rows = np.flatnonzero(task.held_out.copied(batch, task.split, piece.copy))
             wanted = rows[max(piece.start - row, 0) : max(piece.stop - row, 0)]
             row += len(rows)
             if len(wanted):
                 written += len(wanted)
                 tick(written, 0, task.file, written)
-                batches.append(batch.select(schema.names).take(pa.array(wanted)))
+                taken = batch.select(schema.names).take(pa.array(wanted))
+                ids += [copy_id(name, piece.copy) for name in taken.column("id").to_pylist()]
+                batches.append(taken)
 
     table = pa.Table.from_batches(batches).combine_chunks()
     tokens = table.column("tokens").combine_chunks()
@@ -326,7 +398,7 @@ def _gather(home: Home, task: Task) -> pa.RecordBatch:
     # Arrays of our own making: no validity bitmap, offsets from 0, so that equal values are equal
     # bytes.
     return token_batch(
-        pa.array(table.column("id").to_pylist(), pa.string()),
+        pa.array(ids, pa.string()),
         tokens.flatten().to_numpy(),
         _ends(tokens),
         sentences.flatten().to_numpy(),

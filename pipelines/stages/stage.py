@@ -60,6 +60,8 @@ class Result:
     marks: dict[str, int] = field(default_factory=dict)
     twins_in: dict[str, int] = field(default_factory=dict)
     left_out: dict[str, int] = field(default_factory=dict)
+    languages: dict[str, dict[str, int]] = field(default_factory=dict)
+    uses: str = ""
     inputs: tuple[str, ...] = ()
 
 
@@ -192,6 +194,8 @@ def run_task(step: Work[T], task: T) -> Summary:
         marks=result.marks,
         twins_in=result.twins_in,
         left_out=result.left_out,
+        languages=result.languages,
+        uses=result.uses,
     )
     # Last: from now on the task is done.
     write_summary(home, summary)

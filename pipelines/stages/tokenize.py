@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from corpora.document import SourceOptions
 from corpora.text.language_codes import UNKNOWN
 from pipelines.chance import chance
 from pipelines.home.cuts import text_groups
@@ -25,6 +26,7 @@ from pipelines.home.decisions import (
 )
 from pipelines.home.fingerprints import fingerprint, package_versions
 from pipelines.home.layout import INGEST, SHARDS, TOKENIZE, TOKENIZER, Home, recipe_key
+from pipelines.home.shares import copies_of, share_columns
 from pipelines.home.summaries import (
     SliceTask,
     Summary,
@@ -49,6 +51,7 @@ from pipelines.stages.job import Job
 from pipelines.stages.sentences import large_strings, split_texts
 from pipelines.stages.shards import WRITE_SHARDS
 from pipelines.stages.stage import Pass, Result, Stage
+from pipelines.stages.token_counts import TokenCounts, sampled_of, single_byte_ids
 from pipelines.wording import several, share
 from shards.errors import UserError
 from shards.format import token_dtype, token_schema
@@ -61,10 +64,12 @@ VERSION = 1
 @dataclass(frozen=True, kw_only=True)
 class Task(SliceTask):
     """One ingested slice to encode. `tokenizer` is the digest of the vocabulary; `attributes` are
-    the digests of what decides which documents are kept."""
+    the digests of what decides which documents are kept. Documents whose chance is under `sampled`
+    are those that the vocabulary was trained on, if that was a sample."""
 
     tokenizer: str
     attributes: tuple[str, ...]
+    sampled: int = 0
 
 
 def plan(home: Home, recipe: Recipe) -> list[Task]:
@@ -98,6 +103,7 @@ def plan(home: Home, recipe: Recipe) -> list[Task]:
             tokenizer=vocabulary.output,
             documents=summary.output,
             attributes=attributes,
+            **_repeats(recipe.sources[summary.source]),
         )
         task = Task(
             home=home.root,
@@ -106,10 +112,19 @@ def plan(home: Home, recipe: Recipe) -> list[Task]:
             fingerprint=wanted_now,
             tokenizer=vocabulary.output,
             attributes=tuple(attributes),
+            sampled=sampled_of(recipe, vocabulary, summary.source),
         )
         tasks.append(task)
 
     return tasks
+
+
+def _repeats(options: SourceOptions) -> dict[str, object]:
+    """The settings that decide how often documents are in the shards; none where each is there
+    once, as in homes of earlier versions."""
+    if not options.repeats_any:
+        return {}
+    return {"repeat": options.repeat, "repeat_by": options.repeat_by, "repeats": options.repeats}
 
 
 def tokens_address(home: Home, recipe: Recipe, task: Task) -> str:
@@ -119,21 +134,27 @@ def tokens_address(home: Home, recipe: Recipe, task: Task) -> str:
 
 def tokenize(home: Home, recipe: Recipe, task: Task, output: files.Output) -> Result:
     """Encode the kept documents of one slice: an Arrow file with a shard's columns and `chance`,
-    the document's draw for the validation split."""
+    the document's draw for the validation split; of a source that repeats documents also `copies`,
+    how often each is in the training shards."""
     # The digest is that of the plan: a vocabulary that was replaced meanwhile is loaded anew.
-    encoder, size, unknown = _loaded(home.file("tokenizer", "tokenizer.json"), task.tokenizer)
-    dtype = token_dtype(size)
-    schema = work_schema(dtype)
+    loaded = _loaded(home.file("tokenizer", "tokenizer.json"), task.tokenizer)
+    unknown = loaded.unknown
+    dtype = token_dtype(loaded.size)
+    options = recipe.sources[task.source]
+    schema = work_schema(dtype, options.repeats_any)
     kept = kept_rows(home, recipe, task.ingested)
-    language = recipe.sources[task.source].told
+    language = options.told
     documents = task.ingested.counts["documents"]
     counts = Counter[str](kept=0, bytes=0, sentences=0, tokens=0)
+    found_tokens = TokenCounts(loaded.size, loaded.singles, recipe.seed, task.sampled)
     if unknown is not None:
         counts["unknown"] = 0
+    if options.repeats_any:
+        counts["repeated"] = 0
 
     with pa.ipc.new_file(output, schema) as writer:
-        columns = ("id", "text", "language")
-        for first, group in text_groups(home, recipe, task.ingested, columns):
+        columns = {"id", "text", "language", *share_columns(options.repeat_by)}
+        for first, group in text_groups(home, recipe, task.ingested, sorted(columns)):
             rows = first + group.num_rows
             tick(rows, task.size * rows // max(documents, 1))
 
@@ -149,12 +170,17 @@ def tokenize(home: Home, recipe: Recipe, task: Task, output: files.Output) -> Re
             ]
             identities = table.column("id").to_pylist()
             sentences = split_texts(texts, languages, recipe.shards.whitespace)
-            batch = encode(encoder, pa.array(identities, pa.string()), sentences, dtype)
+            batch = encode(loaded.encoder, pa.array(identities, pa.string()), sentences, dtype)
             # Drawn from the id, so that the split of a document never changes with its neighbours.
             draws = [chance(recipe.seed, "valid", identity) for identity in identities]
             arrays = [*batch.columns, pa.array(np.array(draws, np.uint64))]
+            if options.repeats_any:
+                copies = copies_of(options, recipe.seed, table)
+                arrays.append(pa.array(copies, pa.uint8()))
+                counts["repeated"] += sum(copies) - len(copies)
             writer.write_batch(pa.record_batch(arrays, schema=schema))
 
+            found_tokens.add(texts, languages, batch)
             counts["kept"] += len(texts)
             counts["bytes"] += pc.sum(pc.binary_length(texts)).as_py()
             counts["sentences"] += len(sentences.ends) - 1
@@ -163,25 +189,42 @@ def tokenize(home: Home, recipe: Recipe, task: Task, output: files.Output) -> Re
             if unknown is not None:
                 counts["unknown"] += int(np.count_nonzero(tokens == unknown))
 
-    return Result(counts=dict(counts), inputs=(task.ingested.output, *task.attributes))
+    return Result(
+        counts={**counts, **found_tokens.of_sample()},
+        languages=found_tokens.by_language(),
+        inputs=(task.ingested.output, *task.attributes),
+    )
 
 
-def work_schema(dtype: str) -> pa.Schema:
-    """A shard's columns and the draw for the validation split."""
-    return token_schema(dtype).append(pa.field("chance", pa.uint64(), nullable=False))
+def work_schema(dtype: str, repeats: bool = False) -> pa.Schema:
+    """A shard's columns, the draw for the validation split, and the number of copies where a source
+    repeats documents."""
+    schema = token_schema(dtype).append(pa.field("chance", pa.uint64(), nullable=False))
+    return schema.append(pa.field("copies", pa.uint8(), nullable=False)) if repeats else schema
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A vocabulary: its encoder, its number of ids, the ids of single bytes (None where it has no
+    bytes), and the id of its unknown token where it is not lossless."""
+
+    encoder: Encoder
+    size: int
+    singles: list[int] | None
+    unknown: int | None
 
 
 @lru_cache(maxsize=1)
-def _loaded(address: str, digest: str) -> tuple[Encoder, int, int | None]:
-    """The encoder of a vocabulary, its number of ids, and the id of its unknown token where it is
-    not lossless.
+def _loaded(address: str, digest: str) -> Loaded:
+    """The vocabulary at an address.
 
     Loaded once per process, since that takes longer than a small slice. `digest` is the file's, so
     that another vocabulary at the same place is noticed.
     """
     content = json.loads(files.read_bytes(address))
     unknown = None if is_lossless(content) else roles_of(content)["unknown"]
-    return fastest_encoder(address), vocab_size(read_tokenizer(address)), unknown
+    size = vocab_size(read_tokenizer(address))
+    return Loaded(fastest_encoder(address), size, single_byte_ids(content), unknown)
 
 
 ENCODE = Pass(name=TOKENIZE, plan=plan, address=tokens_address, work=tokenize, flush=False)
@@ -210,12 +253,16 @@ def account(job: Job) -> None:
                 removed += removed_count(home, recipe, stage, summary, read)
 
         check(f"{name}: documents", total(ingested, "documents"), kept + removed)
-        check(f"{name}: kept documents", kept, total(written, "documents"))
-        check(f"{name}: tokens", tokens, total(written, "tokens"))
+        repeated, repeated_tokens = _counted(written, "repeated"), _counted(written, "again")
+        check(f"{name}: kept documents", kept, total(written, "documents") - repeated)
+        check(f"{name}: tokens", tokens, total(written, "tokens") - repeated_tokens)
+        # Validation documents, which are in the shards once, have copies that are not taken.
+        wanted = _counted(encoded, "repeated") - _counted(written, "held_out")
+        check(f"{name}: copies of documents", wanted, repeated)
         job.say(
             f"tokenize {name}: {several(kept, 'document')} kept, "
             f"{several(tokens, 'token')} in {several(len(written), 'shard')}"
-            f"{_unknown_share(encoded, tokens)}"
+            f"{_unknown_share(encoded, tokens)}{_copies(repeated, repeated_tokens)}"
         )
 
 
@@ -226,6 +273,19 @@ def _unknown_share(encoded: list[Summary], tokens: int) -> str:
     if not counted:
         return ""
     return f", {sum(counted):,} of them unknown ({share(sum(counted), tokens)})"
+
+
+def _counted(found: list[Summary], count: str) -> int:
+    """The sum of a count that only summaries of sources with repeated documents have."""
+    return sum(summary.counts.get(count, 0) for summary in found)
+
+
+def _copies(repeated: int, tokens: int) -> str:
+    """The end of a line that tells of repeated documents; empty where there are none."""
+    if not repeated:
+        return ""
+    copies = "1 further copy" if repeated == 1 else f"{repeated:,} further copies"
+    return f"; {copies} of documents with {several(tokens, 'token')}"
 
 
 STAGE = Stage(

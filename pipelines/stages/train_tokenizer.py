@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from pipelines.chance import CHANCES, chance
+from pipelines.chance import chance
 from pipelines.home.cuts import text_groups
 from pipelines.home.decisions import attribute_digests, kept_rows
 from pipelines.home.fingerprints import fingerprint, package_versions
@@ -43,6 +43,7 @@ from pipelines.stages.bpe import train_from_counts
 from pipelines.stages.given_tokenizer import given_digest, load_vocabulary, special
 from pipelines.stages.job import Job
 from pipelines.stages.stage import Pass, Result, Stage, Work, run_task
+from pipelines.stages.token_counts import sample_threshold
 from pipelines.stages.word_counts import ENDLESS_WORD, ROWS, WordCounts
 from pipelines.stages.word_counts import SCHEMA as WORD_SCHEMA
 from pipelines.stages.wordpiece import train_wordpiece
@@ -112,11 +113,7 @@ def plan(home: Home, recipe: Recipe) -> list[SampleTask]:
         return []
 
     # The share is that of all the text, not of the kept: that would need each document's size.
-    size = total(found.slices, "bytes")
-    asked = recipe.tokenizer.sample_bytes
-    threshold = CHANCES
-    if isinstance(asked, int):
-        threshold = min(CHANCES, CHANCES * asked // max(size, 1))
+    threshold = sample_threshold(recipe, total(found.slices, "bytes"))
     key = recipe_key(recipe)
     tasks = []
 

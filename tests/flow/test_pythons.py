@@ -8,8 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from realdata import data_file
 
 ROOT = Path(__file__).resolve().parents[2]
+
+# The archive whose pages have odd encodings, bodies and headers.
+NEWS = "cc-news/crawl-data/CC-NEWS/2017/11/CC-NEWS-20171112093015-00017.warc.gz"
 
 RECIPE = """
 [sources.novels]
@@ -19,6 +23,13 @@ document = "blank-line"
 [sources.sentences]
 kind = "files"
 input = "{sentences}"
+[sources.news]
+kind = "cc_news"
+input = "{news}"
+language = "any"
+[sources.wiki]
+kind = "wikipedia"
+input = "{wiki}"
 [tokenizer]
 vocab_size = 1000
 [shards]
@@ -53,7 +64,11 @@ def build(python: str, recipe: Path, home: Path) -> str:
 @pytest.fixture(scope="module")
 def recipe(some_novels: Path, sentences: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("pythons") / "recipe.toml"
-    path.write_text(RECIPE.format(texts=some_novels, sentences=sentences))
+    news = data_file(NEWS)
+    wiki = data_file("wikipedia/tinywiki-latest-pages-articles.xml.bz2")
+    if news is None or wiki is None:
+        pytest.skip("the pages are in the test data only")
+    path.write_text(RECIPE.format(texts=some_novels, sentences=sentences, news=news, wiki=wiki))
     return path
 
 

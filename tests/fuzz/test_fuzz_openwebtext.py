@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 import zstandard
 from epubs import tarred
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from test_fuzz_epub import harmed
 
-from corpora.document import Document, Part, Reject
+from corpora.document import Document, NotPage, Part, Reject
 from corpora.inputs.nested_archives import tar_edges
 from corpora.openwebtext import release, submissions
 from corpora.openwebtext.excluded_links import EXCLUDED_DOMAINS, EXCLUDED_EXTENSIONS
@@ -77,7 +77,8 @@ def texts(folder: Path, name: str, content: bytes) -> list[Document | Reject]:
     return found
 
 
-def links(folder: Path, name: str, content: bytes) -> list[Link | Reject]:
+def links(folder: Path, name: str, content: bytes) -> list[Link | Reject | NotPage]:
+    """The records of a dump: links, rejects with a reason, and comments of a list of addresses."""
     (folder / name).write_bytes(content)
     found = list(
         submissions.read_part(
@@ -87,7 +88,8 @@ def links(folder: Path, name: str, content: bytes) -> list[Link | Reject]:
     (folder / name).unlink()
     positions = [record.position for record in found]
     assert positions == sorted(set(positions)) and all(
-        isinstance(record, Link) or record.reason for record in found
+        record.reason if isinstance(record, Reject) else isinstance(record, (Link, NotPage))
+        for record in found
     )
     return found
 
@@ -145,6 +147,8 @@ def test_harmed_dumps_are_links_and_rejects(
     links(tmp_path_factory.mktemp("harmed"), name, harmed(draw, DUMPS[name]))
 
 
+@example(b"#", "urls.txt")
+@example(b"# a comment\nhttp://example.com/a\n#", "urls.txt")
 @given(
     st.binary(max_size=1000) | st.text('",\n\r\x00a\u00e9=:/.', max_size=300).map(str.encode),
     st.sampled_from(sorted(DUMPS)),
@@ -152,7 +156,9 @@ def test_harmed_dumps_are_links_and_rejects(
 def test_noise_is_no_dump(
     tmp_path_factory: pytest.TempPathFactory, content: bytes, name: str
 ) -> None:
-    links(tmp_path_factory.mktemp("noise"), name, content)
+    found = links(tmp_path_factory.mktemp("noise"), name, content)
+    comments = [record for record in found if isinstance(record, NotPage)]
+    assert not comments or (name == "urls.txt" and content.count(b"#") >= len(comments))
     if name.endswith("sv"):
         links(tmp_path_factory.mktemp("noise"), name, b"url,score\n" + content)
 

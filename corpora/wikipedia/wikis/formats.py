@@ -149,13 +149,15 @@ _SAME = {"nb": "no", "nn": "no", "simple": "en", "be-tarask": "be", "pt-br": "pt
 
 
 def month_number(text: str, language: str) -> int:
-    """1 to 12 for the number or the name of a month in a language; 0 for other text."""
+    """1 to 12 for the number or the name of a month, in a language or in English, whose templates
+    other wikis copy; 0 for other text."""
     text = text.strip()
     if text.isascii() and text.isdigit() and len(text) <= 2 and 1 <= int(text) <= 12:
         return int(text)
     code = _SAME.get(language, language)
-    for table in (_MONTHS, _NOMINATIVES):
-        names = table.get(code, "").lower().split()
+    own = (_MONTHS.get(code, ""), _NOMINATIVES.get(code, ""))
+    for table in (*own, _MONTHS["en"]):
+        names = table.lower().split()
         if text.lower() in names:
             return names.index(text.lower()) + 1
     return 0

@@ -1,5 +1,7 @@
 """The headings of sections that hold references, links and notes, in lower case, by language."""
 
+import unicodedata
+
 _HEADINGS = {
     "en": """
         references; external links; external link; see also; further reading; notes; bibliography;
@@ -12,7 +14,7 @@ _HEADINGS = {
         explanatory notes; explanatory footnotes; informational notes; reference notes;
         inline citations; in-line citations; additional references; other references;
         additional reading; suggested reading; recommended reading; additional sources;
-        other sources; online sources; external sources; external references; web links; weblinks
+        other sources; online sources; external sources; external references; web links; weblinks; further readings
     """,
     "ar": """
         مراجع; المراجع; مصادر; المصادر; وصلات خارجية; روابط خارجية; انظر أيضًا; انظر أيضا;
@@ -95,7 +97,8 @@ _HEADINGS = {
         주석; 내용주; 참조주; 인용; 더 읽어보기; 외부링크; 같이보기; 함께 보기; 참조; 각주 및 참고 문헌
     """,
     "ltg": """
-        atsauces; skotīs taipat; vīs taipoš; nūruodis; olūti; uorejuos saitys; ārējās saites
+        atsauces; skotīs taipat; vīs taipoš; nūruodis; olūti; uorejuos saitys; ārējās saites;
+        verīs taipoš; uorejuos nūruodis; nūruodis i olūti; teiklavītys
     """,
     "lv": """
         atsauces; skatīt arī; ārējās saites; piezīmes; literatūra; avoti; piezīmes un atsauces
@@ -162,6 +165,190 @@ _HEADINGS = {
         參考來源; 参考来源; 资料来源; 資料來源; 备注; 備註; 外部鏈接; 引用; 参考; 參考; 参考书目;
         參考書目; 来源; 來源; 注脚; 註腳; 参照; 外部链結; 參考; 书目; 書目; 伸延閱讀
     """,
+    # the smaller Wikipedias
+    "af": """
+        verwysings; eksterne skakels; sien ook; bronne; bronnelys; notas; verdere leeswerk;
+        literatuur
+    """,
+    "als": "fuessnote; weblink; websyte; lueg au; quelle; bileg; einzelnachwiis",
+    "as": "তথ্যসূত্ৰ; তথ্য সংগ্ৰহ; বাহ্যিক সংযোগ; লগতে চাওক",
+    "ast": "ver tamién; enllaces esternos; referencies; fontes",
+    "az": """
+        istinadlar; xarici keçidlər; həmçinin bax; ədəbiyyat; mənbə; mənbələr; qeydlər;
+        xarici linklər; biblioqrafiya; əlavə ədəbiyyat
+    """,
+    "azb": "قایناقلار; قایناق; ائشیک باغلانتیلار; اتک‌یازی; همچنین باخ",
+    "ba": "иҫкәрмәләр; әҙәбиәт; һылтанмалар; шулай уҡ ҡарағыҙ; сығанаҡтар",
+    "bar": "beleg; literatua; schaug aa; im netz; fuaßnotn",
+    "be": """
+        крыніцы; зноскі; літаратура; спасылкі; гл. таксама; гл. яшчэ; заўвагі;
+        заўвагі і крыніцы; вонкавыя спасылкі; глядзіце таксама; глядзі таксама; глядзіце яшчэ;
+        бібліяграфія
+    """,
+    "bn": """
+        তথ্যসূত্র; তথ্যসূত্রসমূহ; বহিঃসংযোগ; আরও দেখুন; আরো দেখুন; পাদটীকা; টীকা; আরও পড়ুন;
+        আরো পড়ুন; গ্রন্থপঞ্জি; গ্রন্থপঞ্জী; উৎস; তথ্য সূত্র; তথ্যসুত্র; বহি:সংযোগ; বহিসংযোগ;
+        বহিঃ সংযোগ; সহায়ক গ্রন্থ; আরও পঠন; অতিরিক্ত পাঠ; আরও পড়া; উদ্ধৃত গ্রন্থ; গ্রন্থসূত্র
+    """,
+    "br": "daveoù; liammoù diavaez; gwelet ivez; levrlennadur; notennoù; mammennoù; pennadoù kar",
+    "bs": "vanjski linkovi; također pogledaj; fusnote; dodatna literatura",
+    "ceb": """
+        ang mga gi basihan niini; ang mga gi basihan; mga reperensya; mga sumpay ha gawas;
+        mga kasarigan
+    """,
+    "ckb": "سەرچاوەکان; بەستەرە دەرەکییەکان; ئەمانەش ببینە; پەراوێزەکان; تێبینی",
+    "cv": "вуламалли; вуламаллисем; каҫӑсем; каçăсем; асăрхавсем",
+    "cy": """
+        cyfeiriadau; dolenni allanol; dolen allanol; gweler hefyd; ffynonellau; llyfryddiaeth;
+        nodiadau; darllen pellach
+    """,
+    "eo": """
+        referencoj; eksteraj ligiloj; ekstera ligilo; vidu ankaŭ; literaturo; fontoj; notoj;
+        bibliografio; piednotoj
+    """,
+    "et": "viited; välislingid; välislink; vaata ka; kirjandus; märkused; allikad; bibliograafia",
+    "eu": """
+        erreferentziak; kanpo estekak; ikus, gainera; ikus gainera; oharrak; iturriak;
+        kanpo loturak
+    """,
+    "fo": "ávísingar úteftir; keldur; sí eisini; slóðir úteftir; tilvísingar; slóðir",
+    "fy": """
+        boarnen, noaten en referinsjes; boarnen, noaten en/as referinsjes; keppelings om utens;
+        keppeling om utens; sjoch ek; boarnen; referinsjes; noaten
+    """,
+    "ga": """
+        tagairtí; naisc sheachtracha; nasc seachtrach; féach freisin; nótaí; foinsí;
+        leabharliosta
+    """,
+    "gd": "iomraidhean; ceanglaichean a-muigh; tobraichean; faic cuideachd; ceanglaichean",
+    "gl": "véxase tamén; ligazóns externas; ligazón externa; outros artigos",
+    "gu": """
+        સંદર્ભ; સંદર્ભો; બાહ્ય કડીઓ; બાહ્ય કડી; આ પણ જુઓ; નોંધ; નોંધો; વધુ વાંચન; સંદર્ભ ગ્રંથો
+    """,
+    "hi": """
+        सन्दर्भ; संदर्भ; बाहरी कड़ियाँ; बाहरी कड़ियां; बाहरी कड़ी; बाह्य सूत्र; बाहरी लिंक;
+        इन्हें भी देखें; यह भी देखें; ये भी देखें; यह भी देखिए; टिप्पणी; टिप्पणियाँ; टिप्पणियां;
+        सन्दर्भ ग्रन्थ; संदर्भ ग्रंथ; स्रोत; ग्रन्थसूची; ग्रंथसूची; सन्दर्भ सूची; संदर्भ सूची;
+        पादटिप्पणी; आगे पढ़ें; अतिरिक्त पठन; आगे पढ़ने के लिए
+    """,
+    "hr": "povezani članci; poveznice; bilješke i literatura",
+    "hsb": "žórła; eksterne wotkazy; nóžki; hlej tež; wotkazy",
+    "hy": """
+        ծանոթագրություններ; ծանոթագրություն; արտաքին հղումներ; տես նաև; տե՛ս նաև; գրականություն;
+        աղբյուրներ; աղբյուր; նշումներ; հղումներ; մատենագիտություն; գրականության ցանկ;
+        օգտագործված գրականություն; այլ աղբյուրներ; լրացուցիչ գրականություն
+    """,
+    "is": """
+        tilvísanir; heimildir; heimild; tengt efni; tenglar; tengill; ítarefni;
+        frekari fróðleikur; neðanmálsgreinar
+    """,
+    "ka": """
+        სქოლიო; ლიტერატურა; რესურსები ინტერნეტში; იხილეთ აგრეთვე; იხილეთ ასევე; იხ. აგრეთვე;
+        წყაროები; შენიშვნები; გარე ბმულები; ბმულები
+    """,
+    "kk": """
+        дереккөздер; дереккөз; сыртқы сілтемелер; тағы қараңыз; тағы қара; әдебиет;
+        пайдаланылған әдебиеттер; сілтемелер; ескертпелер; ескертулер
+    """,
+    "kn": """
+        ಉಲ್ಲೇಖಗಳು; ಉಲ್ಲೇಖ; ಬಾಹ್ಯ ಕೊಂಡಿಗಳು; ಹೊರಗಿನ ಸಂಪರ್ಕಗಳು; ಹೊರಗಿನ ಕೊಂಡಿಗಳು; ಇವನ್ನೂ ನೋಡಿ;
+        ಬಾಹ್ಯ ಸಂಪರ್ಕಗಳು; ಆಕರಗಳು; ಟಿಪ್ಪಣಿಗಳು
+    """,
+    "ky": """
+        колдонулган адабияттар; пайдаланылган адабияттар; шилтемелер; булактар;
+        тышкы шилтемелер; дагы кара; адабият
+    """,
+    "la": """
+        notae; nexus externi; nexus externus; nexus interni; vide etiam; bibliographia; fontes;
+        plura legere si cupis
+    """,
+    "lb": """
+        literatur; um spaweck; kuckt och; kuckt och am; referenzen an notten;
+        kuckeswäertes um spaweck
+    """,
+    "lt": """
+        šaltiniai; nuorodos; taip pat skaitykite; taip pat žiūrėkite; literatūra; išnašos;
+        pastabos; išorinės nuorodos
+    """,
+    "mk": """
+        наводи; надворешни врски; поврзано; белешки; користена литература; видете исто така;
+        види исто така; поврзани теми; дополнителна литература; референци; фусноти
+    """,
+    "ml": """
+        അവലംബം; അവലംബങ്ങൾ; പുറത്തേക്കുള്ള കണ്ണികൾ; പുറമെ നിന്നുള്ള കണ്ണികൾ; പുറം കണ്ണികൾ;
+        ഇതും കാണുക; കുറിപ്പുകൾ; ഗ്രന്ഥസൂചി; കൂടുതൽ വായനക്ക്; പരാമർശങ്ങൾ
+    """,
+    "mn": """
+        зүүлт тайлбар; цахим холбоос; эшлэл; ном зүй; гадаад холбоос; мөн үзэх; эх сурвалж;
+        холбоос; ашигласан материал
+    """,
+    "mr": """
+        बाह्य दुवे; बाह्यदुवे; बाह्य दुवा; हे सुद्धा पहा; हेसुद्धा पहा; हे देखील पहा; हेही पहा;
+        हे ही पहा; हे पण पहा; संदर्भ आणि नोंदी; संदर्भ व नोंदी; संदर्भसूची; संदर्भ यादी;
+        संदर्भयादी; तळटीपा; तळटीप; संदर्भग्रंथ; टिपा; टीपा; अधिक वाचन
+    """,
+    "ms": "rujukan; pautan luar; pautan luaran; nota; nota kaki; bacaan lanjut; bacaan lanjutan",
+    "my": "ကိုးကား; ကိုးကားချက်များ; ကိုးကားချက်; ပြင်ပလင့်ခ်များ; ပြင်ပ လင့်များ; မှတ်စု",
+    "nds": "weblenken; footnoten; kiek ok; websteed",
+    "ne": """
+        सन्दर्भ सामग्री; सन्दर्भ सामग्रीहरू; बाह्य कडीहरू; यो पनि हेर्नुहोस्; यी पनि हेर्नुहोस्;
+        सन्दर्भहरू; टिप्पणीहरू; बाह्य लिङ्कहरू; स्रोतहरू
+    """,
+    "oc": "referéncias; ligams extèrnes; ligam extèrne; vejatz tanben; veire tanben; nòtas",
+    "or": "ଆଧାର; ବାହାର ଲିଙ୍କ; ଆହୁରି ଦେଖନ୍ତୁ; ବାହାର ତଥ୍ୟ; ଟୀକା",
+    "pa": "ਹਵਾਲੇ; ਬਾਹਰੀ ਲਿੰਕ; ਬਾਹਰਲੇ ਲਿੰਕ; ਇਹ ਵੀ ਦੇਖੋ; ਇਹ ਵੀ ਵੇਖੋ; ਬਾਹਰੀ ਕੜੀਆਂ; ਸਰੋਤ",
+    "pnb": "ہور ویکھو; اتہ پتہ; حوالے; بارلے جوڑ; باہرلے جوڑ",
+    "sco": "fremmit airtins; see an aa; external airtins; see forby",
+    "sh": "povezano; eksterni linkovi",
+    "si": "මූලාශ්‍ර; බාහිර සබැඳි; බාහිර සබැඳුම්; මේවාත් බලන්න; මෙයද බලන්න; සටහන්",
+    "sq": """
+        referime; referimet; lidhje të jashtme; shiko edhe; shiko edhe këtë; shih edhe; burime;
+        burimet; burim i të dhënave; shënime; lexime të mëtejshme
+    """,
+    "sw": """
+        marejeo; viungo vya nje; tazama pia; angalia pia; tanbihi; vyanzo; jisomee; marejeleo;
+        soma zaidi
+    """,
+    "ta": """
+        மேற்கோள்கள்; வெளி இணைப்புகள்; வெளியிணைப்புகள்; வெளி இணைப்பு; இவற்றையும் பார்க்கவும்;
+        இவற்றையும் பார்க்க; இதனையும் பார்க்கவும்; இதையும் பார்க்க; உசாத்துணை; உசாத்துணைகள்;
+        குறிப்புகள்; அடிக்குறிப்புகள்; மேலும் படிக்க; மேற்கோள்களும் குறிப்புகளும்; ஆதாரங்கள்;
+        சான்றுகள்; நூல்பட்டியல்; மேலும் பார்க்க
+    """,
+    "te": """
+        మూలాలు; బయటి లింకులు; బయటిలింకులు; బయటి లంకెలు; బాహ్య లంకెలు; ఇవి కూడా చూడండి;
+        ఇవికూడా చూడండి; మూలాలు, వనరులు; నోట్స్; గమనికలు; ఆధారాలు; గ్రంథసూచి
+    """,
+    "tg": """
+        эзоҳ; адабиёт; нигаред; нигаред ҳамчунин; сарчашма; сарчашмаҳо; пайвандҳо;
+        пайвандҳои беруна; пайнавишт
+    """,
+    "th": """
+        อ้างอิง; แหล่งข้อมูลอื่น; ดูเพิ่ม; ดูเพิ่มเติม; เชิงอรรถ; หมายเหตุ; บรรณานุกรม;
+        หนังสืออ่านเพิ่มเติม; รายการอ้างอิง; แหล่งอ้างอิง; อ่านเพิ่ม; อ่านเพิ่มเติม;
+        เชิงอรรถและอ้างอิง; หมายเหตุและอ้างอิง; เอกสารอ้างอิง
+    """,
+    "tl": """
+        mga sanggunian; sanggunian; mga kawing panlabas; mga panlabas na kawing;
+        panlabas na kawing; kawing panlabas; tingnan din; talababa; mga talababa;
+        talasanggunian; bibliyograpiya
+    """,
+    "tt": """
+        искәрмәләр; чыганаклар; сылтамалар; моны да карагыз; әдәбият; шулай ук карагыз;
+        тышкы сылтамалар
+    """,
+    "ur": """
+        حوالہ جات; حوالہ; بیرونی روابط; خارجی روابط; مزید دیکھیے; مزید دیکھیں; نیز دیکھیے;
+        نیز دیکھیں; حواشی; مآخذ; ماخذ; کتابیات; مزید پڑھیے; مزید مطالعہ
+    """,
+    "uz": """
+        manbalar; havolalar; adabiyotlar; adabiyot; yana qarang; shuningdek qarang; izohlar;
+        tashqi havolalar; eslatmalar
+    """,
+    "vec": "altri projeti; cołegamenti foresti; voxe corełae",
+    "vo": "yüms plödik; logolös i; noets",
+    "war": "kitaa liwat; mga pinanbasaran",
+    "yi": "רעפערענצן; וועבלינקען; זעט אויך; דרויסנדיקע לינקען; ביבליאגראפיע; קוועלער",
 }
 
 
@@ -169,7 +356,7 @@ def _headings() -> tuple[str, ...]:
     found: dict[str, None] = {}
     for text in _HEADINGS.values():
         for heading in text.split(";"):
-            found.setdefault(" ".join(heading.split()))
+            found.setdefault(unicodedata.normalize("NFC", " ".join(heading.split())))
     return tuple(found)
 
 

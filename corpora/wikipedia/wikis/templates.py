@@ -728,7 +728,7 @@ def _ru_money(args: Parameters) -> str:
 
 
 def _ukrainian() -> None:
-    _add("uk", "не перекладено;нп;нп5;iw;нп2;нп3;треба-перекласти", _ru_link)
+    _add("uk", "не перекладено;нп;нп5;iw;нп2;нп3;треба-перекласти;iw2", _ru_link)
     _add(
         "uk",
         "s;nobr;nowrap;nobreak;comment;підказка;abbr;капітель;sc;small;юнікод;unicode;"
@@ -738,7 +738,11 @@ def _ukrainian() -> None:
     _add("uk", "число;num;formatnum;nts;val;fn", lambda args: _numbers(args[1], "uk"))
     _add("uk", "дата;date;дата народження;дата народження та вік;дн;днв;dts;дата2", date)
     _add("uk", "дата смерті;дата смерті та вік;дс;дсв", death)
-    _add("uk", "lang;мова;langi;транслітерація;transl", last)
+    _add("uk", "дн2;дс2", _uk_two_calendars)
+    _add("uk", "нар;нар.", const("нар."))
+    _add("uk", "пом;пом.", const("пом."))
+    _add("uk", "градус цельсія;°c", const("°C"))
+    _add("uk", "lang;мова;langi;транслітерація;transl;lang3", last)
     _add("uk", "ніхонґо;nihongo;яп", name_in_script)
     _add("uk", "цитата;cquote;quote;вірш;вірші;блокова цитата", block)
     _add("uk", "«»;лапки", quoted("«", "»"))
@@ -746,6 +750,18 @@ def _ukrainian() -> None:
     _add("uk", "до н. е.;до н.е.", lambda args: (args[1] + " " if args[1] else "") + "до н. е.")
     _add("uk", "наголос", const("\u0301"))
     _add("uk", "дріб;frac", lambda args: "/".join(v for v in args.places() if v))
+
+
+def _uk_two_calendars(args: Parameters) -> str:
+    """{{ДС2|21|3|1908|8}}: 8 (21) березня 1908. The fourth and fifth parameters are the day and the
+    month of the Julian calendar."""
+    shown = format_date(args[3], args[2], args[1], "uk")
+    if not args[4]:
+        return shown
+    if args[5] and args[5] != args[2]:
+        return f"{format_date('', args[5], args[4], 'uk')} ({shown})"
+    day, _, rest = shown.partition(" ")
+    return f"{args[4]} ({day}) {rest}"
 
 
 def _polish() -> None:
@@ -938,6 +954,7 @@ def _others() -> None:
 
     _add("vi", "ngày;ngày sinh;ngày sinh và tuổi;birth date;birth date and age;date;dts", date)
     _add("vi", "ngày mất;ngày mất và tuổi;death date and age", death)
+    _add("vi", "as of;tính đến", _vi_as_of)
     _add("vi", "formatnum;số;nts;num", number)
     _add("vi", "lang;ngôn ngữ;transl;vie", last)
     _add("vi", "nihongo;tiếng nhật", name_in_script)
@@ -1000,6 +1017,15 @@ def _ar_quote(args: Parameters) -> str:
     return f"\n\n{text}\n\n" if text else ""
 
 
+def _vi_as_of(args: Parameters) -> str:
+    """{{As of|2015|12}}: Tính đến tháng 12 năm 2015; a lone year is `năm 2011`."""
+    if args["alt"]:
+        return args["alt"]
+    word = "tính đến" if args["lc"] else "Tính đến"
+    shown = format_date(args[1], args[2], args[3], "vi")
+    return f"{word} {'năm ' if not args[2] else ''}{shown}"
+
+
 def _ar_link(args: Parameters) -> str:
     """{{وإو|تر=Title|عر=عنوان|نص=نص}}: the text, else the title in Arabic."""
     return args.any("نص", "عر", "1", "lt")
@@ -1032,6 +1058,7 @@ def _east_asian() -> None:
     )
     _add("ja", "color;colors;font color;cl", last)
     _add("ja", "『』;「」", around("『", "』"))
+    _add("ja", "ilq", around("「", "」"))
     _add("ja", "r;sfn;refnest;efn;脚注", const(""))
 
     # Korean

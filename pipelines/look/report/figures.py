@@ -45,6 +45,7 @@ from pipelines.look.report.examples import (
 )
 from pipelines.look.stats import Overlap, Shares, SourceStats, Stats, stats
 from pipelines.look.status import status
+from pipelines.look.vocabulary import VocabularyStats
 from pipelines.progress.board import StageCost, read_figures
 from pipelines.recipe import Recipe
 from shards.config import to_dict
@@ -248,6 +249,7 @@ class ReportFigures:
     personal_data: list[PersonalData]
     dates: Dates
     tokens: Tokens
+    vocabulary: VocabularyStats | None
     stages: list[StageCost]
     manifest: ManifestFigures | None
     built: str | None
@@ -300,6 +302,7 @@ def figures(home: Home, recipe: Recipe) -> ReportFigures:
         personal_data=_personal_data(home, slices),
         dates=Dates(published=_by_time(found.published), crawled=_by_time(found.crawled)),
         tokens=_tokens(manifest, found),
+        vocabulary=counts.vocabulary,
         stages=read_figures(home),
         manifest=_manifest_figures(manifest),
         built=_last_written(home),

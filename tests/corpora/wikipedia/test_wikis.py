@@ -63,6 +63,14 @@ def read(wikitext: str, language: str, **settings: object) -> Prose:
         ("ar", "{{تاريخ|5|6|1967}} {{formatnum:12345}}", "5 يونيو 1967 12,345"),
         ("fa", "{{formatnum:12345.6}}", "۱۲٬۳۴۵٫۶"),
         ("he", "{{אנג|word}} {{birth date|1990|1|2}}", "word 2 בינואר 1990"),
+        # Vietnamese: as of a date
+        ("vi", "{{As of|2008|alt=Năm 2008}}, Đức lớn. {{As of|2011}}, {{Tính đến|2015|12|lc=y}}", "Năm 2008, Đức lớn. Tính đến năm 2011, tính đến tháng 12 năm 2015"),
+        ("vi", "Hội {{Tính đến|2019|October|21}}", "Hội Tính đến 21 tháng 10 năm 2019"),
+        ("uk", "Він — {{ДС2|21|3|1908|8}}, {{ДН2|5|1|1893|24|12}}, {{ДС2|3|4|1930}}", "Він — 8 (21) березня 1908, 24 грудня (5 січня 1893), 3 квітня 1930"),
+        ("uk", "{{нар}} 1946, {{пом}} 1974, 5 {{градус Цельсія}}, {{lang3|uk|ru|три}}.{{ref-ru}}", "нар. 1946, пом. 1974, 5 °C, три."),
+        ("ja", "彼は{{ilq|何ヶ月も前}}と言った{{誰2|date=2011年8月}}。", "彼は「何ヶ月も前」と言った。"),
+        ("bn", "আয়তন {{রূপান্তর|306|km2|sqmi|lk=out}}।{{তথ্যসূত্র প্রয়োজন|date=মে}}", "আয়তন 306 km2।"),
+        ("zh", "酶（{{lang|en|synthase}}，{{EC number|4.2.3.110}}、{{x|SS}}）是酶。{{y|甲}}和乙", "酶（synthase，4.2.3.110、SS）是酶。甲和乙"),
         # a wiki without a table has the English one, but no English words in dates and numbers
         ("xx", "{{birth date|1990|1|2}} {{nowrap|a b}}", "1990-01-02 a b"),
         ("fr", "les décennies du {{XXe siècle}}, au {{Ier siècle av. J.-C.}}, {{IVe siècle}}", "les décennies du XXe siècle, au Ier siècle av. J.-C., IVe siècle"),
@@ -111,6 +119,18 @@ def test_templates_show_what_their_wiki_shows(language: str, wikitext: str, text
         ("__notoc__ a __FILE__ __init__ __INDEX__ __index__ __END__", "a __FILE__ __init__ __index__ __END__"),
         # braces of chemical names are text where no script is converted
         ("2-{4-[bis]amino}-ethanol and N-{x}-y", "2-{4-[bis]amino}-ethanol and N-{x}-y"),
+        # commas behind a word that was removed from the beginning of a line
+        ("{{x|1|2}}, the town grew.\n\n* {{x|1|2}}; it is a whole sentence.", "the town grew.\n\nit is a whole sentence."),
+        ("{{x|1|2}}<br>{{x|1|2}} , and {{x|1|2}}, more", "and, more"),
+        (", a comma that was typed, stays", ", a comma that was typed, stays"),
+        # marks of notes that came with a copied text
+        ("the house <sup>[12]</sup> , and<sup>[en]</sup> f<sup>(3)</sup> [5]", "the house, and f(3) [5]"),
+        # a bracket of the text before a link
+        ("a [[[b|c]]] d, [<nowiki/>[[0 (x)|0]], [[1|1]]], [[[e|f]] only] g", "a [c] d, [0, 1], [f only] g"),
+        ("* in [[[x]]] and [f[[[y]]]] of five words.", "in [x] and [f[y]] of five words."),
+        # quotation marks and angles that only held what was removed
+        ("symbol «<math>x</math>» and „{{x}}“, letter <[[File:A.png|15px]]> («» stays)", "symbol and, letter («» stays)"),
+        ("“a”<ref>x</ref>“b” and 「<math>x</math>」c", "“a”“b” and c"),
         # brackets of any script
         ("a （{{x}}，） b（、c）", "a b（、c）"),
         ("قاهرة ({{x}}؛ 1900) و ({{y}}،)", "قاهرة (1900) و"),
@@ -141,6 +161,18 @@ def test_wikitext_of_all_wikis(wikitext: str, text: str) -> None:
         ("ar", "نص.\n== مراجع ==\n* جملة كاملة من خمس كلمات هنا.", "نص."),
         ("el", "Κείμενο.\n== Παραπομπές ==\n* Μια πρόταση με πέντε ολόκληρες λέξεις.", "Κείμενο."),
         ("en", "Text.\n== General references ==\n* A whole sentence of five words.", "Text."),
+        ("bn", "কথা।\n== তথ্যসূত্র ও টীকা ==\n* এক দুই তিন চার পাঁচ।\n== বহিঃসংযোগ ==\n* এক দুই তিন চার পাঁচ।", "কথা।"),
+        ("hi", "वाक्य।\n== सन्दर्भ ==\n* एक दो तीन चार पाँच।\n=== बाहरी कड़ियाँ ===\n* एक दो तीन चार पाँच।", "वाक्य।"),
+        ("hy", "Խոսք։\n== Ծանոթագրություններ ==\n* Մեկ երկու երեք չորս հինգ.\n== Տես նաև ==\n* Մեկ երկու երեք չորս հինգ.", "Խոսք։"),
+        ("mr", "शब्द.\n== हे सुद्धा पहा ==\n* एक दोन तीन चार पाच.\n== बाह्य दुवे ==\n* एक दोन तीन चार पाच.", "शब्द."),
+        ("ta", "சொல்.\n== மேற்கோள்கள் ==\n* ஒன்று இரண்டு மூன்று நான்கு ஐந்து.", "சொல்."),
+        ("th", "คำ.\n== อ้างอิง ==\n* หนังสือเล่มนี้เขียนโดยผู้แต่งคนหนึ่งในปีนั้น.", "คำ."),
+        ("ur", "لفظ۔\n== حوالہ جات ==\n* ایک دو تین چار پانچ۔", "لفظ۔"),
+        ("ka", "სიტყვა.\n== სქოლიო ==\n* ერთი ორი სამი ოთხი ხუთი.", "სიტყვა."),
+        ("eu", "Hitza.\n== Kanpo estekak ==\n* Bat bi hiru lau bost.", "Hitza."),
+        ("et", "Sõna.\n== Välislingid ==\n* Üks kaks kolm neli viis.", "Sõna."),
+        ("lt", "Žodis.\n== Šaltiniai ir nuorodos ==\n* Vienas du trys keturi penki.", "Žodis."),
+        ("ltg", "Vuords.\n== Verīs taipoš ==\n* Vīns div treis četri pīci.", "Vuords."),
     ],
 )  # fmt: skip
 def test_scripts_switches_and_headings(language: str, wikitext: str, text: str) -> None:

@@ -97,6 +97,9 @@ def test_the_tables(home: str, corpus: Corpus) -> None:
         "source",
         "share of total",
         "removed documents",
+        "vocabulary",
+        "ids of the vocabulary",
+        "longest entries",
         "dropped",
     ]
     assert tables[1][0][1:] == ["documents", "kept", "bytes", "tokens"]

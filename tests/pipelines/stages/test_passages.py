@@ -2,25 +2,28 @@
 are compared with and not emitted."""
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import looked
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from plain_build import plain_build
+from plain_build import job_of, plain_build
 
 from corpora.text.normalise import exact_digest
 from pipelines.home.cuts import cut
 from pipelines.home.layout import open_home
-from pipelines.home.summaries import ordered_slices
+from pipelines.home.summaries import ordered_slices, summaries
 from pipelines.look.export import export
 from pipelines.look.stats import stats
-from pipelines.stages.passages import find_passages
+from pipelines.stages.passages import counts, find, repeats
+from pipelines.stages.passages.find import find_passages
+from pipelines.stages.passages.stage import account
 
 LICENCE = "\n".join(
     ["Permission is granted to use this file freely.", "It comes without any warranty.", "(c)"]
@@ -45,7 +48,12 @@ TEXTS = [
 
 
 def build(
-    folder: Path, settings: str, texts: dict[str, list[str]], slice_bytes: int = 10**6
+    folder: Path,
+    settings: str,
+    texts: dict[str, list[str]],
+    slice_bytes: int = 10**6,
+    dedup: str = "",
+    until: str = "shards",
 ) -> str:
     recipe = ""
     for name, of_source in texts.items():
@@ -58,9 +66,9 @@ def build(
         )
     path = folder / "recipe.toml"
     path.write_text(
-        f"{recipe}{settings}\n[dedup]\nmax_removed = 1.0\n[tokenizer]\nvocab_size = 300\n"
+        f"{recipe}{settings}\n[dedup]\nmax_removed = 1.0\n{dedup}\n[tokenizer]\nvocab_size = 300\n"
     )
-    return plain_build(path, folder / "home")
+    return plain_build(path, folder / "home", until)
 
 
 def exported(home: str, out: Path) -> dict[str, str]:
@@ -193,3 +201,78 @@ def test_corpus_dedup_finds_passages_and_a_changed_setting_is_decided_anew(
     assert code == 0 and "passages a: 8 repeated passages in 7 documents" in err
     assert corpus("dedup", home, "--workers", 0)[0] == 0
     assert stats(*open_home(home)).total.removed == {"exact": 0, "passages": 1, "near": 0}
+
+
+def attributes_of(home: str, source: str) -> list[tuple[str, bytes]]:
+    folder = Path(home) / "attributes" / "passages" / source
+    return [(path.name, path.read_bytes()) for path in sorted(folder.iterdir())]
+
+
+def counted(home: str, stage: str, name: str) -> int:
+    return sum(summary.counts[name] for summary in summaries(open_home(home)[0], stage))
+
+
+def test_only_records_of_repeated_passages_leave_their_slice(tmp_path: Path) -> None:
+    """Law 1: of 40 documents of 12 lines, five of which end with one line, 480 + 5 sketches meet
+    and 5 records are sent."""
+    texts = [
+        "\n".join(own_words(30 * number + line, 5) for line in range(12)) for number in range(40)
+    ]
+    texts[:5] = [f"{text}\nread more of this on our site" for text in texts[:5]]
+    home = build(
+        tmp_path, '[sources.a.dedup]\npassages = "measure"', {"a": texts}, 1000, until="dedup"
+    )
+    # the text of a document is a paragraph too
+    assert counted(home, "passage-keys", "records") == 40 * 12 + 5 + 40
+    assert counted(home, "passage-repeats", "sketches") == 525
+    assert counted(home, "passage-records", "records") == 5
+    assert counted(home, "passages", "passages") == 5
+    for summary in summaries(open_home(home)[0], "passage-records"):
+        assert summary.output_bytes == 20 * summary.counts["records"] + 257 * 8
+
+
+@pytest.mark.parametrize("documents", [2, 3])
+def test_parts_of_the_keys_change_nothing(
+    documents: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = '[sources.a.dedup]\npassages = "remove"'
+    often = f"passage_documents = {documents}"
+    texts = [text.replace("(c)", f"(c) by {n % 2} of us all") for n, text in enumerate(TEXTS * 3)]
+    once = build(tmp_path / "once", settings, {"a": texts}, 300, often, "dedup")
+    monkeypatch.setattr(repeats, "PART_SKETCHES", 1)
+    monkeypatch.setattr(counts, "PART_RECORDS", 7)
+    parts = build(tmp_path / "parts", settings, {"a": texts}, 300, often, "dedup")
+    assert len(summaries(open_home(once)[0], "passage-repeats")) == 1
+    assert len(summaries(open_home(parts)[0], "passage-repeats")) == 64
+    assert attributes_of(once, "a") == attributes_of(parts, "a")
+
+
+def test_passages_that_share_a_sketch_only_are_not_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bits that no sketch holds settle it: such records are sent and found to be alone."""
+    digest = find.exact_digest
+
+    def with_one_sketch(text: str) -> bytes:
+        whole = digest(text)
+        return whole[:3] + b"equal" + whole[8:]
+
+    monkeypatch.setattr(find, "exact_digest", with_one_sketch)
+    home = build(tmp_path, '[sources.a.dedup]\npassages = "measure"', {"a": TEXTS}, until="dedup")
+    records = counted(home, "passage-keys", "records")
+    assert records == counted(home, "passage-records", "records") > 20
+    assert counted(home, "passages", "passages") == 8
+
+
+@given(st.lists(st.integers(0, 9)), st.integers(1, 4))
+def test_repeated_values_by_counting(values: list[int], times: int) -> None:
+    wanted = [value for value, count in sorted(Counter(values).items()) if count >= times]
+    assert repeats.repeated_values(np.array(values, np.uint64), times).tolist() == wanted
+
+
+def test_the_line_of_the_build_counts_the_documents_that_were_compared(tmp_path: Path) -> None:
+    """An exact copy is removed before its passages are looked at."""
+    home = build(tmp_path, '[sources.a.dedup]\npassages = "remove"', {"a": [*TEXTS, TEXTS[0]]})
+    said: list[str] = []
+    account(job_of(home, say=said.append))
+    assert said[0].startswith("passages a: 8 repeated passages in 7 documents; ")
