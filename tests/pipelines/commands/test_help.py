@@ -111,6 +111,7 @@ def test_every_flag_of_the_help_is_taken(corpus: Corpus, tmp_path: Path) -> None
 
     values = {"N": "300", "NUMBER": "0.5", "PATH": "x", "DIR": "x", "--dedup.ngram": "5"}
     values["--sources.my-texts.rules.top-n-grams"] = "2"
+    values["--sources.my-texts.repeat"] = "2.5"
     on, off = [str(recipe)], [str(recipe)]
     for line in lines:
         flag, _, value = line.replace(", ", ",").partition(" ")
