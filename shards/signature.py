@@ -90,7 +90,7 @@ def _serialization() -> Any:
         from cryptography.hazmat.primitives import serialization
     except ModuleNotFoundError:
         raise UserError(
-            "signing needs the package cryptography", "pip install 'corpusmill[sign]'", 3
+            "signing needs the package cryptography", "pip install '.[sign]' in the checkout", 3
         ) from None
     return serialization
 
