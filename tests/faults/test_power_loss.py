@@ -144,8 +144,8 @@ Run = tuple[list[str], list[Event], State]
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory, one_thread: None) -> Run:
-    """The command of a run of 48 steps with a checkpoint and a line of the log at each, what it does
-    to the disk and what it leaves there."""
+    """The command of a run of 48 steps with a checkpoint and a line of the log at each, what it
+    does to the disk and what it leaves there."""
     folder = tmp_path_factory.mktemp("run")
     shards = random_shards(folder / "shards")
     arguments = ["pretrain", "--shards", str(shards), *MINI, "--steps", "48", "--batch", "4"]

@@ -75,7 +75,7 @@ def eu_summary(facts: Facts) -> str:
         "",
         *_counts(facts.rejected),
         "",
-        "Documents that were removed, by stage (quality rules, duplicates, near-duplicates and so on):",
+        "Documents that were removed, by stage (quality rules, duplicates, near-duplicates, …):",
         "",
         *_counts(facts.removed),
         "",
@@ -149,8 +149,8 @@ def _opt_outs(facts: Facts) -> Iterator[str]:
         for source in facts.sources
         for sign, count in source.opt_outs.items()
     }
-    yield "Web pages with `noai`, `noimageai` or `tdm-reservation` in their HTML or their HTTP headers,"
-    yield "counted before any rule removed them:"
+    yield "Web pages with `noai`, `noimageai` or `tdm-reservation` in their HTML or HTTP headers, counted"
+    yield "before any rule removed them:"
     yield ""
     yield from _counts(found)
     yield ""
