@@ -149,8 +149,8 @@ def _opt_outs(facts: Facts) -> Iterator[str]:
         for source in facts.sources
         for sign, count in source.opt_outs.items()
     }
-    yield "Web pages with `noai`, `noimageai` or `tdm-reservation` in their HTML or HTTP headers, counted"
-    yield "before any rule removed them:"
+    yield "Web pages with `noai`, `noimageai` or `tdm-reservation` in their HTML or HTTP headers,"
+    yield "counted before any rule removed them:"
     yield ""
     yield from _counts(found)
     yield ""
