@@ -20,7 +20,7 @@ from benchmarks.bench_shards import novels
 SENTENCES = 30
 """Of a document: some 3 kB."""
 
-PART = 1_000
+PART = 500
 """Documents of a file; of the books, which are a file each, those of a folder."""
 
 HOSTS = 97

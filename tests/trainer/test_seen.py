@@ -168,7 +168,13 @@ CASES = {
     ),
     "mixed": recipe_of(data={"mix": {"news": 3.0}}),
     "mixed pairs": recipe_of(data={"format": "segment-pair", "mix": {"books": 0.5}}),
+    "mixed, static": recipe_of(
+        data={"format": "doc-sentences", "mix": {"news": 3.0}}, masking={"static": 4}
+    ),
     "fairseq's masks": recipe_of(masking={"style": "fairseq"}),
+    "bernoulli": recipe_of(masking={"style": "bernoulli"}),
+    "words": recipe_of(masking={"unit": "word"}),
+    "spans": recipe_of(masking={"unit": "span"}),
 }
 
 

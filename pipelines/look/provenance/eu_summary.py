@@ -75,8 +75,7 @@ def eu_summary(facts: Facts) -> str:
         "",
         *_counts(facts.rejected),
         "",
-        "Documents that were removed, by stage (quality rules, duplicates, near-duplicates and "
-        "so on):",
+        "Documents that were removed, by stage (quality rules, duplicates, near-duplicates, …):",
         "",
         *_counts(facts.removed),
         "",
@@ -150,10 +149,7 @@ def _opt_outs(facts: Facts) -> Iterator[str]:
         for source in facts.sources
         for sign, count in source.opt_outs.items()
     }
-    yield (
-        "Web pages with `noai`, `noimageai` or `tdm-reservation` in their HTML or their HTTP "
-        "headers,"
-    )
+    yield "Web pages with `noai`, `noimageai` or `tdm-reservation` in their HTML or HTTP headers,"
     yield "counted before any rule removed them:"
     yield ""
     yield from _counts(found)
