@@ -8,16 +8,21 @@ memmap, at least 20x `datasets`.
 
 Documents to shards: stage `tokenize` (sentences, tokens, shards, manifest) of the 24 novels, twice
 over, with 1 and 2 workers, the children already there as they are in a build; beside it
-`tokenizers.encode_batch_fast` alone on the same sentences, with as many threads. That splits no
-sentence and writes no file; the stage passes it where fastokens is installed.
+`tokenizers.encode_batch_fast` alone on the same sentences, with as many threads, which splits no
+sentence and writes no file; a pool as Megatron-LM's `preprocess_data.py` has it (each process splits
+and encodes documents, the parent writes them); `datasets.map`, which encodes whole documents; and,
+where `--datatrove PYTHON` names an interpreter that has it, datatrove's `DocumentTokenizer`.
 
-    python benchmarks/bench_shards.py [--rounds N] [--only reads|build]
+    python benchmarks/bench_shards.py [--rounds N] [--only reads|build] [--datatrove PYTHON]
 """
 
 import argparse
+import json
 import logging
+import multiprocessing
 import os
 import random
+import subprocess
 import sys
 import tarfile
 import tempfile
@@ -40,6 +45,8 @@ from shards.storage import files
 from shards.writer import token_batch, write_shard
 
 if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
     from pipelines.stages.job import Job
 
 WINDOW = 512
@@ -201,7 +208,7 @@ def novels() -> Iterator[tuple[str, bytes]]:
         yield f"{number}.txt", "\n".join(sentences).encode()
 
 
-def bench_build(rounds: int) -> None:
+def bench_build(rounds: int, datatrove: str | None) -> None:
     """MB of documents a second, to shards."""
     from pipelines.adopt import adopt_recipe
     from pipelines.build import ALL, run_stages
@@ -239,6 +246,12 @@ def bench_build(rounds: int) -> None:
         tokenizer = read_tokenizer(files.join(home, "tokenizer", "tokenizer.json"))
         sentences = list(kept_sentences(home, open_home(home)[1].shards.whitespace))
 
+        texts = list(kept_texts(home))
+        # Two files, since datatrove gives each of its processes whole files.
+        for number in range(2):
+            lines = [json.dumps({"text": text}) + "\n" for text in texts[number::2]]
+            Path(folder, f"documents{number}.jsonl").write_text("".join(lines))
+
         def encode(threads: str) -> None:
             os.environ["TOKENIZERS_PARALLELISM"] = threads
             for begin in range(0, len(sentences), 10_000):
@@ -248,6 +261,22 @@ def bench_build(rounds: int) -> None:
 
         print(f"{megabytes:.1f} MB of text, {len(sentences):,} sentences", flush=True)
         for num_workers in (1, 2):
+            peers = [
+                Variant(
+                    name=f"pool as Megatron's, {num_workers} processes",
+                    work=megabytes,
+                    run=partial(megatron_pool, texts, home, num_workers, f"{folder}/pool.bin"),
+                ),
+                Variant(
+                    name=f"datasets.map, {num_workers} processes",
+                    work=megabytes,
+                    run=partial(datasets_map, texts, home, num_workers),
+                ),
+            ]
+            if datatrove:
+                run = partial(run_datatrove, datatrove, folder, num_workers)
+                name = f"datatrove's DocumentTokenizer, {num_workers} processes"
+                peers.append(Variant(name=name, work=megabytes, run=run))
             compare(
                 f"documents_to_shards_{num_workers}",
                 "MB of UTF-8 text a second",
@@ -263,6 +292,7 @@ def bench_build(rounds: int) -> None:
                         work=megabytes,
                         run=partial(encode, "false" if num_workers == 1 else "true"),
                     ),
+                    *peers,
                 ],
                 rounds=rounds,
                 packages=("tokenizers", "sentencex", "apache-beam"),
@@ -278,16 +308,122 @@ def job_of(home: str, num_workers: int) -> "Job":
     return Job(*open_home(home), num_workers, (), quiet)
 
 
-def kept_sentences(home: str, whitespace: str) -> Iterator[str]:
-    """Every sentence that the stage encodes."""
+def kept_texts(home: str) -> Iterator[str]:
+    """Every document that the stage reads."""
     from pipelines.home.layout import open_home
     from pipelines.look.show import show
     from pipelines.look.wanted import Wanted
-    from pipelines.stages.sentences import split_texts
 
     for record in show(*open_home(home), Wanted()):
-        text = pa.array([record["text"]], pa.large_string())
-        yield from split_texts(text, ["en"], whitespace).strings()
+        yield record["text"]
+
+
+def kept_sentences(home: str, whitespace: str) -> Iterator[str]:
+    """Every sentence that the stage encodes."""
+    from pipelines.stages.sentences import split_texts
+
+    for text in kept_texts(home):
+        array = pa.array([text], pa.large_string())
+        yield from split_texts(array, ["en"], whitespace).strings()
+
+
+# --- peers
+
+tokenizer_of_process: "Tokenizer"
+"""Each process of the pool has one."""
+
+
+def load_tokenizer(home: str) -> None:
+    """Read the vocabulary, and let no process use more than one thread."""
+    global tokenizer_of_process
+    from pipelines.stages.encoder import read_tokenizer
+
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    tokenizer_of_process = read_tokenizer(files.join(home, "tokenizer", "tokenizer.json"))
+
+
+def split_and_encode(text: str) -> list[list[int]]:
+    """The ids of each sentence of a document, as Megatron-LM's encoder gives them."""
+    import sentencex
+
+    sentences = []
+    for paragraph in text.split("\n"):
+        sentences += sentencex.segment("en", paragraph)
+    return [
+        tokenizer_of_process.encode(sentence, add_special_tokens=False).ids
+        for sentence in sentences
+    ]
+
+
+def megatron_pool(texts: list[str], home: str, num_workers: int, path: str) -> None:
+    """Split and encode in a pool, and write the ids and the lengths of the sentences."""
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(num_workers, load_tokenizer, (home,)) as pool, open(path, "wb") as stream:
+        lengths = []
+        for sentences in pool.imap(split_and_encode, texts, 1):
+            for ids in sentences:
+                stream.write(np.array(ids, np.uint16).tobytes())
+                lengths.append(len(ids))
+        stream.write(np.array(lengths, np.int32).tobytes())
+
+
+def encode_rows(rows: dict[str, list[str]]) -> dict[str, list[list[int]]]:
+    """Whole documents, in batches, as `datasets.map` is used."""
+    found = tokenizer_of_process.encode_batch_fast(rows["text"], add_special_tokens=False)
+    return {"input_ids": [encoding.ids for encoding in found]}
+
+
+def datasets_map(texts: list[str], home: str, num_workers: int) -> None:
+    """Encode whole documents with `datasets.map`, into an Arrow file of its own."""
+    import datasets
+
+    datasets.disable_progress_bars()
+    load_tokenizer(home)
+    with tempfile.TemporaryDirectory() as folder:
+        table = datasets.Dataset.from_dict({"text": texts})
+        table.save_to_disk(folder)
+        loaded = datasets.load_from_disk(folder)
+        processes = num_workers if num_workers > 1 else None
+        loaded.map(
+            encode_rows,
+            batched=True,
+            batch_size=8,
+            num_proc=processes,
+            remove_columns=["text"],
+            load_from_cache_file=False,
+        )
+
+
+DATATROVE = """
+import sys
+from datatrove.executor import LocalPipelineExecutor
+from datatrove.pipeline.readers import JsonlReader
+from datatrove.pipeline.tokens import DocumentTokenizer
+
+folder, workers = sys.argv[1], int(sys.argv[2])
+LocalPipelineExecutor(
+    pipeline=[
+        JsonlReader(folder, glob_pattern="documents*.jsonl"),
+        DocumentTokenizer(
+            output_folder=f"{folder}/datatrove",
+            tokenizer_name_or_path=f"{folder}/home/tokenizer/tokenizer.json",
+            eos_token=None,
+            shuffle_documents=False,
+        ),
+    ],
+    tasks=workers,
+    workers=workers,
+    skip_completed=False,
+    logging_dir=f"{folder}/logs",
+).run()
+"""
+
+
+def run_datatrove(python: str, folder: str, num_workers: int) -> None:
+    """datatrove's own step in its own interpreter, its start included."""
+    environment = {**os.environ, "PYTHONPATH": ""}
+    command = [python, "-c", DATATROVE, folder, str(num_workers)]
+    subprocess.run(command, env=environment, check=True, capture_output=True)
 
 
 def quiet(_: str) -> None:
@@ -298,8 +434,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="shards: reads and building")
     parser.add_argument("--only", choices=["reads", "build"], help="default: both")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--datatrove", help="an interpreter that has datatrove")
     arguments = parser.parse_args()
     if arguments.only != "build":
         bench_reads(arguments.rounds)
     if arguments.only != "reads":
-        bench_build(arguments.rounds)
+        bench_build(arguments.rounds, arguments.datatrove)

@@ -93,20 +93,22 @@ class DedupConfig:
             raise ValueError(f"passage_left: {self.passage_left} is less than 0")
 
 
-VOCAB_SIZES = {"bpe": 50265, "wordpiece": 30000}
+VOCAB_SIZES = {"bpe": 50265, "wordpiece": 30000, "unigram": 32000}
 """The default of `vocab_size` by kind."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TokenizerConfig:
-    """The tokenizer: byte-level BPE or WordPiece, trained on the kept documents or given."""
+    """The tokenizer: byte-level BPE, WordPiece or Unigram, trained on the kept documents or
+    given."""
 
-    kind: Literal["bpe", "wordpiece"] = setting("bpe", affects="tokenizer", later=True)
+    kind: Literal["bpe", "wordpiece", "unigram"] = setting("bpe", affects="tokenizer", later=True)
     """bpe: byte-level BPE, as RoBERTa's, from which every text comes back exactly. wordpiece: as
-    BERT's; words with characters that the vocabulary lacks become the unknown token."""
+    BERT's; words with characters that the vocabulary lacks become the unknown token. unigram: as
+    T5's and XLNet's, trained by sentencepiece; such characters become the unknown token."""
     vocab_size: int = setting(50265, affects="tokenizer")
     """Number of ids in a trained vocabulary, including its five special tokens. The default is the
-    RoBERTa paper's; for WordPiece it is 30000, as in the BERT paper."""
+    RoBERTa paper's; for WordPiece it is 30000, as in the BERT paper, for Unigram 32000."""
     lowercase: bool = setting(False, affects="tokenizer", later=True)
     """With WordPiece: make all letters lower case and remove accents, as BERT's uncased models do.
     Also for a given vocab.txt, which does not tell."""
@@ -127,10 +129,9 @@ class TokenizerConfig:
             )
         if self.vocab_size < 100:
             raise ValueError(f"vocab_size: {self.vocab_size} is less than 100")
-        if self.lowercase and self.kind == "bpe" and self.path is None:
-            raise ValueError(
-                'lowercase: byte-level BPE keeps the text as it is; set kind to "wordpiece"'
-            )
+        if self.lowercase and self.kind != "wordpiece" and self.path is None:
+            name = "byte-level BPE" if self.kind == "bpe" else "Unigram"
+            raise ValueError(f'lowercase: {name} keeps the text as it is; set kind to "wordpiece"')
         if not isinstance(self.sample_bytes, int):
             if self.kind != "bpe" and self.path is None:
                 raise ValueError(
@@ -371,7 +372,7 @@ def complete(recipe: Recipe, folder: str) -> Recipe:
     """
     _check_source_names(list(recipe.sources))
     _check_references(recipe)
-    if recipe.tokenizer.kind == "wordpiece" and recipe.shards.whitespace == "keep":
+    if recipe.tokenizer.kind != "bpe" and recipe.shards.whitespace == "keep":
         raise UserError(KEEP_LOSES, KEEP_REMEDY)
     if recipe.limit is not None and recipe.limit < 1:
         raise UserError(f"limit: {recipe.limit} is less than 1", "remove it to read every record")

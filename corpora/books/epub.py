@@ -40,6 +40,7 @@ from corpora.inputs.archives import (
     read_up_to,
     zip_problem,
 )
+from corpora.inputs.complaints import in_words
 from corpora.text.charset import decode_page
 from corpora.web.page import refuse_attributes
 
@@ -219,7 +220,7 @@ def read_epub(content: bytes, *, footnotes: bool = True) -> Epub | Refusal:
     except Refused as refused:
         return refused.refusal
     except ZIP_DAMAGE as error:
-        return Refusal("damaged", f"{type(error).__name__}: {error}"[:200])
+        return Refusal("damaged", in_words(error))
 
 
 def _read(files: _Files, footnotes: bool) -> Epub | Refusal:
@@ -250,7 +251,9 @@ def _read(files: _Files, footnotes: bool) -> Epub | Refusal:
 
     kept = tuple(text for name, text in texts if text and _is_kept(name, len(text), size))
     if not kept:
-        detail = f"{missing} items are missing" if missing else "no text in the items of its spine"
+        detail = "no text in the items of its spine"
+        if missing:
+            detail = "1 item is missing" if missing == 1 else f"{missing} items are missing"
         return Refusal("empty", detail)
     return Epub(items=kept, missing=missing, **package.metadata)
 

@@ -172,6 +172,7 @@ def vocabulary_stats(home: Home, recipe: Recipe) -> VocabularyStats | None:
     content = json.loads(files.read_bytes(address))
     encoded = {name: current(home, recipe, TOKENIZE, name) for name in recipe.sources}
 
+    # A given vocabulary may leave ids out.
     size = max(identity for _, identity in _entries(content)) + 1
     uses = _uses(home, recipe, size)
     special = set(special_tokens(content).values())
@@ -180,6 +181,7 @@ def vocabulary_stats(home: Home, recipe: Recipe) -> VocabularyStats | None:
         identity: write(name) for name, identity in _entries(content) if identity not in special
     }
     entries = [_entry(identity, token, uses) for identity, token in written.items()]
+    # By id too, so that the order is the same everywhere.
     entries.sort(key=lambda entry: (-entry.bytes, entry.id))
 
     total, by_source, by_language = _encodings(encoded)
@@ -216,6 +218,7 @@ def _entries(content: TokenizerFile) -> list[tuple[str, int]]:
 
 def _uses(home: Home, recipe: Recipe, size: int) -> NDArray[np.int64] | None:
     """(size,) how often each id occurs; None before all shards are counted."""
+    # A shard that an earlier version wrote has no counts: then nothing is known of the whole.
     packed: list[str] = []
     for source in recipe.sources:
         packed += (summary.uses for summary in summaries(home, SHARDS, source))
@@ -265,6 +268,7 @@ def _sample_cost(
 
     sample, all_text = Counter[str](), Counter[str]()
     for summary in _flat(encoded.values()):
+        # Sources that the vocabulary was not trained on are no part of the comparison.
         if "sampled_bytes" in summary.counts:
             for name in ("bytes", "tokens"):
                 sample[name] += summary.counts[f"sampled_{name}"]
@@ -359,6 +363,7 @@ def odd_kind(written: bytes) -> str:
     try:
         text = written.decode().strip()
     except UnicodeDecodeError:
+        # A single byte is in every byte-level vocabulary.
         return "parts of characters" if len(written) > 1 else ""
 
     if len(text) >= REPEATED and len(set(text)) == 1:

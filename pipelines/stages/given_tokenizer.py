@@ -4,6 +4,7 @@ import json
 import os
 import re
 import tempfile
+from importlib.util import find_spec
 from typing import Any
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
@@ -27,6 +28,9 @@ from shards.storage import files
 
 Content = dict[str, Any]
 """The content of a `tokenizer.json`."""
+
+MODELS = {"wordpiece": "WordPiece", "unigram": "Unigram"}
+"""The model of a kind that the recipe asks for. `bpe`, the default, asks for none."""
 
 FILES = (
     "tokenizer.json",
@@ -190,8 +194,16 @@ def forged(tokenizer: Tokenizer) -> list[str]:
 
 
 def check_vocabulary(recipe: Recipe) -> None:
-    """Refuse at the start a given vocabulary that cannot serve. Raises `UserError`."""
+    """Refuse at the start a given vocabulary that cannot serve, and a kind that cannot be trained
+    here. Raises `UserError`."""
     if recipe.tokenizer.path is None:
+        # Training comes after hours of reading.
+        if recipe.tokenizer.kind == "unigram" and find_spec("sentencepiece") is None:
+            raise UserError(
+                'tokenizer.kind: "unigram" is trained by sentencepiece, which is not installed',
+                "pip install 'corpusmill[unigram]', or give a vocabulary: tokenizer.path",
+                3,
+            )
         return
 
     tokenizer = load_vocabulary(recipe.tokenizer)
@@ -205,10 +217,11 @@ def load_vocabulary(config: TokenizerConfig) -> Tokenizer:
     assert config.path is not None
     tokenizer = load_given(config.path, config.lowercase)
     kind = type(tokenizer.model).__name__
-    if config.kind == "wordpiece" and kind != "WordPiece":
+    wanted = MODELS.get(config.kind, kind)
+    if kind != wanted:
         raise UserError(
-            f"tokenizer.path: {config.path}: a vocabulary of kind {kind}, not WordPiece",
-            "leave out tokenizer.kind, which is for training, or give a WordPiece vocabulary",
+            f"tokenizer.path: {config.path}: a vocabulary of kind {kind}, not {wanted}",
+            f"leave out tokenizer.kind, which is for training, or give a {wanted} vocabulary",
         )
     return tokenizer
 

@@ -443,6 +443,8 @@ def manifest(home: Home, recipe: Recipe, written: list[Summary]) -> Manifest:
     content = json.loads(files.read_bytes(tokenizer_file))
 
     packages = {"corpusmill", "pyarrow", *PACKAGES}
+    if recipe.tokenizer.kind == "unigram" and recipe.tokenizer.path is None:
+        packages.add("sentencepiece")
     for options in recipe.sources.values():
         packages.update(load_source(options.kind).packages)
 

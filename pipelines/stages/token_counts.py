@@ -75,6 +75,7 @@ class TokenCounts:
             "tokens": np.diff(ends),
         }
         if self.singles is not None:
+            # Sums of documents from sums up to each token: some documents have no token.
             before = np.concatenate([[0], np.cumsum(self.is_single[tokens], dtype=np.int64)])
             rows["single_bytes"] = np.diff(before[ends - ends[0]])
 
@@ -118,6 +119,7 @@ def sampled_of(recipe: Recipe, vocabulary: Summary, source: str) -> int:
     names = recipe.tokenizer.sources or tuple(recipe.sources)
     if size is None or source not in names:
         return 0
+    # As of the training: the home may have more documents since.
     threshold = sample_threshold(recipe, size)
     return threshold if threshold < CHANCES else 0
 
@@ -140,6 +142,7 @@ def packed_uses(tokens: NDArray[np.unsignedinteger]) -> str:
 def uses_of(packed: Iterable[str], size: int) -> NDArray[np.int64]:
     """(size,) how often each id occurs in all shards, exact below `RARE`."""
     uses = np.zeros(size, np.int64)
+    # Each count is cut off, so their sum is exact as long as it is below the bound.
     for text in packed:
         counts = np.frombuffer(zlib.decompress(base64.b64decode(text)), np.uint8)[:size]
         uses[: len(counts)] += counts

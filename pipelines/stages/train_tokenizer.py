@@ -1,5 +1,5 @@
-"""Stage `tokenizer`: a vocabulary of byte-level BPE or WordPiece, trained on a sample of the kept
-text, or byte-level BPE on all of it, or a given one.
+"""Stage `tokenizer`: a vocabulary of byte-level BPE, WordPiece or Unigram, trained on a sample of
+the kept text, or byte-level BPE on all of it, or a given one.
 
 A document is in the sample by the hash of its id, so that the sample does not depend on slices,
 order or workers. Where no document is in it by its hash, the one with the lowest hash is.
@@ -9,7 +9,7 @@ on them, stay as they are. It is trained anew when the recipe changes what it is
 the user asks for it (`forget_vocabulary`).
 
 Ids of a trained byte-level BPE: `<s>` 0, `<pad>` 1, `</s>` 2, `<unk>` 3, then 256 bytes and the
-merges, `<mask>` last. Those of WordPiece: `pipelines.stages.wordpiece`.
+merges, `<mask>` last. Those of WordPiece and Unigram: `pipelines.stages.wordpiece` and `.unigram`.
 """
 
 import dataclasses
@@ -44,6 +44,7 @@ from pipelines.stages.given_tokenizer import given_digest, load_vocabulary, spec
 from pipelines.stages.job import Job
 from pipelines.stages.stage import Pass, Result, Stage, Work, run_task
 from pipelines.stages.token_counts import sample_threshold
+from pipelines.stages.unigram import train_unigram
 from pipelines.stages.word_counts import ENDLESS_WORD, ROWS, WordCounts
 from pipelines.stages.word_counts import SCHEMA as WORD_SCHEMA
 from pipelines.stages.wordpiece import train_wordpiece
@@ -57,6 +58,8 @@ SAMPLE = "sample"
 VERSION = 3
 
 WORDPIECE_VERSION = 1
+
+UNIGRAM_VERSION = 1
 
 GIVEN_VERSION = 3
 """Of what is done to a given vocabulary, which changes no trained one."""
@@ -341,9 +344,13 @@ def _of_counts(config: TokenizerConfig) -> dict[str, object]:
 
 
 def _of_kind(config: TokenizerConfig) -> dict[str, object]:
-    """What a fingerprint needs of WordPiece; nothing of byte-level BPE, whose homes are older."""
+    """What a fingerprint needs of WordPiece and Unigram; nothing of byte-level BPE, whose homes are
+    older."""
     if config.kind == "bpe" and not config.lowercase:
         return {}
+    if config.kind == "unigram":
+        packages = package_versions("sentencepiece") if config.path is None else {}
+        return {"kind": config.kind, "unigram": UNIGRAM_VERSION, "trained_by": packages}
     return {"kind": config.kind, "lowercase": config.lowercase, "wordpiece": WORDPIECE_VERSION}
 
 
@@ -390,6 +397,8 @@ def make_tokenizer(home: Home, recipe: Recipe, task: TokenizerTask, output: file
             tokenizer = train_from_counts(_words(home, task.samples), config.vocab_size)
         elif config.kind == "wordpiece":
             tokenizer = train_wordpiece(texts, config.vocab_size, config.lowercase)
+        elif config.kind == "unigram":
+            tokenizer = train_unigram(texts(), config.vocab_size)
         else:
             tokenizer = train_bpe(texts(), config)
         wanted = config.vocab_size

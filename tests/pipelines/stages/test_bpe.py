@@ -230,3 +230,29 @@ def test_all_is_for_byte_level_bpe_alone(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match='"all" is for byte-level BPE'):
         TokenizerConfig(kind="wordpiece", sample_bytes="all")
     assert TokenizerConfig(sample_bytes="all").sample_bytes == "all"
+
+
+def varied(text: str, copy: int) -> str:
+    """A text in which the words that a key draws are others in each copy."""
+    words = text.split(" ")
+    draw = random.Random(copy)
+    for place in draw.sample(range(len(words)), len(words) // 5):
+        word = words[place]
+        cut = draw.randrange(len(word) + 1)
+        words[place] = word[cut:] + draw.choice("aeiouäéжの") + word[:cut]
+    return " ".join(words)
+
+
+@pytest.mark.long
+def test_a_hundred_megabytes(novels: Path) -> None:
+    """Merge for merge at RoBERTa's size, on novels and copies of them with keyed changes."""
+    originals = [normalise(path.read_text("utf-8")) for path in sorted(novels.iterdir())]
+    texts = list(originals)
+    size = sum(map(len, texts))
+    for copy in range(1, 1000):
+        if size >= 100_000_000:
+            break
+        more = [varied(text, copy) for text in originals]
+        size += sum(map(len, more))
+        texts += more
+    same(texts, 50265)
