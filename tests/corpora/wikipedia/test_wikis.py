@@ -208,6 +208,16 @@ def test_templates_in_no_table_keep_words_or_leave_a_counted_hole() -> None:
     assert mended.text == "The star has 1 to 2 moons. It shines." and mended.holes == 0
 
 
+def test_the_name_of_a_template_may_begin_with_the_word_of_its_wiki_for_templates() -> None:
+    spaces = {"vorlage": 10, "diskussion": 1}
+    text = (
+        "Es sind {{Vorlage:Nowrap|5 km}} und {{vorlage : Odd|a|b}} weit.\n{{Vorlage:Infobox X|a=b}}"
+    )
+    found = read(text, "de", namespaces=spaces)
+    assert found.text == "Es sind 5 km und weit."
+    assert found.left_out == {"template in a sentence: odd": 1, "template: infobox x": 1}
+
+
 def test_names_that_are_counted_have_an_end() -> None:
     many = "".join(f"{{{{name {number} {'x' * 100}|a}}}}\n" for number in range(2000))
     found = read(many + "{{#invoke:A|b}}{{#invoke:B|c}}{{DEFAULTSORT:X}}", "en")
