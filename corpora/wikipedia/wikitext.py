@@ -360,8 +360,8 @@ class _Page:
         return self._folded_name(re.split(r"[|{}\n]", inside[2:-2].lstrip(), maxsplit=1)[0])
 
     def _folded_name(self, name: str) -> str:
-        """The name of a template, folded, without the wiki's own word for the namespace of templates,
-        as in `{{Vorlage:X}}`."""
+        """The name of a template, folded, without the wiki's own word for the namespace of
+        templates, as in `{{Vorlage:X}}`."""
         folded = fold_name(MARKS.sub("", name))
         prefix, colon, rest = folded.partition(":")
         is_template = colon and self.style.namespaces.get(prefix.strip()) == _TEMPLATES
