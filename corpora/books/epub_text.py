@@ -72,8 +72,8 @@ _DROP_CAP = re.compile(
 
 _DROP_CAP_ALT = re.compile(
     r"[\s\[(]{0,3}(?:(?:the|an?|drop|inicial|initial|decorat|ornament|illuminat|illustrated"
-    r"|historiat|fancy|floral|large|big|capital|capitular|letter|letra|lettrine|versal)"
-    r"\w*[\s_:-]*){0,4}"
+    r"|historiat|fancy|floral|large|big|capital"
+    r"|capitular|letter|letra|lettrine|versal)\w*[\s_:-]*){0,4}"
     r"(?:cap(?:ital)?|letter)?\W*?([\"'“‘«„(]?[^\W\d_])\W{0,2}",
     re.IGNORECASE,
 )

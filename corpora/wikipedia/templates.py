@@ -268,7 +268,9 @@ def _value(args: Args) -> str:
     elif second.startswith("("):
         text += second
     elif args["+"] or (second and third):
-        text += f" +{args['+'] or second} −{args['-'] or third}"
+        above = (args["+"] or second).lstrip("+ ")
+        below = (args["-"] or third).lstrip("-−– ")
+        text += f" +{above} −{below}"
     elif second:
         text += f" ± {_number(second, args)}"
     if args["err"]:
@@ -432,7 +434,7 @@ def _add(names: str, expander: Expander) -> None:
 
 # numbers and units
 
-_add("convert;cvt;conv;convert/sandbox;রূপান্তর", _convert)
+_add("convert;cvt;conv;convert/sandbox;রূপান্তর;تحويل;تبدیل", _convert)
 
 _add(
     "formatnum;fmtn;num;nts;ntsh;formatnumber;number",
@@ -575,7 +577,7 @@ _add("currency", _currency)
 # blocks
 
 _add(
-    "quote;blockquote;quotation;bq;quotes;cquote2;quoteblock;block quote;bquote;epigraph;"
+    "quote;blockquote;quotation;bq;quotes;cquote;cquote2;quoteblock;block quote;bquote;epigraph;"
     "imagequote2;long quote;text quote;cquotetxt",
     _quote,
 )

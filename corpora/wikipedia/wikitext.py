@@ -69,6 +69,9 @@ _CHUNK = 4_000
 _NAMES, _NAME_LENGTH = 500, 60
 """Names of what is left out that are counted on a page, and their characters."""
 
+_TEMPLATES = 10
+"""The number of the namespace of templates."""
+
 _CONTEXT = 200
 """Characters before and behind a template that tell whether it stands in a sentence."""
 
@@ -316,7 +319,7 @@ class _Page:
         if kind == "{{{":
             return GONE
         if kind == "{{":
-            name = _template_name(inside)
+            name = self._template_name(inside)
             return (
                 None
                 if bears_text(name, self.own, self.style.templates, self.style.language)
@@ -335,7 +338,7 @@ class _Page:
     def _dropped(self, inside: str, text: str, begin: int, end: int) -> str:
         """What stands for an outermost template that no table knows: nothing, or the template for
         the parser where it may be a word of a sentence. Dropped ones are counted by name."""
-        name = _template_name(inside)
+        name = self._template_name(inside)
         if (
             len(inside) < _WORD_LENGTH
             and self.style.templates
@@ -351,6 +354,18 @@ class _Page:
         key = f"{kind}: {name[:_NAME_LENGTH]}"
         if key in self.left_out or len(self.left_out) < _NAMES:
             self.left_out[key] += 1
+
+    def _template_name(self, inside: str) -> str:
+        """The folded name of a template, of its text with the braces."""
+        return self._folded_name(re.split(r"[|{}\n]", inside[2:-2].lstrip(), maxsplit=1)[0])
+
+    def _folded_name(self, name: str) -> str:
+        """The name of a template, folded, without the wiki's own word for the namespace of
+        templates, as in `{{Vorlage:X}}`."""
+        folded = fold_name(MARKS.sub("", name))
+        prefix, colon, rest = folded.partition(":")
+        is_template = colon and self.style.namespaces.get(prefix.strip()) == _TEMPLATES
+        return rest.strip() if is_template else folded
 
     def link_kind(self, target: str) -> str:
         """file, category, language (these three are not shown where they stand), or text."""
@@ -545,7 +560,7 @@ class _Page:
 
     def _template(self, template: Template) -> str:
         is_word = str(template.name).startswith(WORD)
-        name = fold_name(MARKS.sub("", str(template.name)))
+        name = self._folded_name(str(template.name))
         if is_word:
             return self._word(template, name)
         if not bears_text(name, self.own, self.style.templates, self.style.language):
@@ -579,11 +594,6 @@ class _Page:
         )
         text = expand(name, args, self.own, self.title, function is not None)
         return text.replace("\n", NEWLINE) or GONE
-
-
-def _template_name(inside: str) -> str:
-    """The folded name of a template."""
-    return fold_name(MARKS.sub("", re.split(r"[|{}\n]", inside[2:-2].lstrip(), maxsplit=1)[0]))
 
 
 def _counted_name(name: str) -> str:

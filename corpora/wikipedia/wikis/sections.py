@@ -174,6 +174,7 @@ _HEADINGS = {
         verwysings; eksterne skakels; sien ook; bronne; bronnelys; notas; verdere leeswerk;
         literatuur
     """,
+    # Alemannic
     "als": "fuessnote; weblink; websyte; lueg au; quelle; bileg; einzelnachwiis",
     "as": "তথ্যসূত্ৰ; তথ্য সংগ্ৰহ; বাহ্যিক সংযোগ; লগতে চাওক",
     "ast": "ver tamién; enllaces esternos; referencies; fontes",
@@ -181,8 +182,11 @@ _HEADINGS = {
         istinadlar; xarici keçidlər; həmçinin bax; ədəbiyyat; mənbə; mənbələr; qeydlər;
         xarici linklər; biblioqrafiya; əlavə ədəbiyyat
     """,
+    # South Azerbaijani
     "azb": "قایناقلار; قایناق; ائشیک باغلانتیلار; اتک‌یازی; همچنین باخ",
+    # Bashkir
     "ba": "иҫкәрмәләр; әҙәбиәт; һылтанмалар; шулай уҡ ҡарағыҙ; сығанаҡтар",
+    # Bavarian
     "bar": "beleg; literatua; schaug aa; im netz; fuaßnotn",
     "be": """
         крыніцы; зноскі; літаратура; спасылкі; гл. таксама; гл. яшчэ; заўвагі;
@@ -196,11 +200,14 @@ _HEADINGS = {
     """,
     "br": "daveoù; liammoù diavaez; gwelet ivez; levrlennadur; notennoù; mammennoù; pennadoù kar",
     "bs": "vanjski linkovi; također pogledaj; fusnote; dodatna literatura",
+    # Cebuano, by a bot
     "ceb": """
         ang mga gi basihan niini; ang mga gi basihan; mga reperensya; mga sumpay ha gawas;
         mga kasarigan
     """,
+    # Central Kurdish
     "ckb": "سەرچاوەکان; بەستەرە دەرەکییەکان; ئەمانەش ببینە; پەراوێزەکان; تێبینی",
+    # Chuvash
     "cv": "вуламалли; вуламаллисем; каҫӑсем; каçăсем; асăрхавсем",
     "cy": """
         cyfeiriadau; dolenni allanol; dolen allanol; gweler hefyd; ffynonellau; llyfryddiaeth;
@@ -224,6 +231,7 @@ _HEADINGS = {
         tagairtí; naisc sheachtracha; nasc seachtrach; féach freisin; nótaí; foinsí;
         leabharliosta
     """,
+    # Scottish Gaelic
     "gd": "iomraidhean; ceanglaichean a-muigh; tobraichean; faic cuideachd; ceanglaichean",
     "gl": "véxase tamén; ligazóns externas; ligazón externa; outros artigos",
     "gu": """
@@ -236,6 +244,7 @@ _HEADINGS = {
         पादटिप्पणी; आगे पढ़ें; अतिरिक्त पठन; आगे पढ़ने के लिए
     """,
     "hr": "povezani članci; poveznice; bilješke i literatura",
+    # Upper Sorbian
     "hsb": "žórła; eksterne wotkazy; nóžki; hlej tež; wotkazy",
     "hy": """
         ծանոթագրություններ; ծանոթագրություն; արտաքին հղումներ; տես նաև; տե՛ս նաև; գրականություն;
@@ -293,17 +302,22 @@ _HEADINGS = {
     """,
     "ms": "rujukan; pautan luar; pautan luaran; nota; nota kaki; bacaan lanjut; bacaan lanjutan",
     "my": "ကိုးကား; ကိုးကားချက်များ; ကိုးကားချက်; ပြင်ပလင့်ခ်များ; ပြင်ပ လင့်များ; မှတ်စု",
+    # Low German
     "nds": "weblenken; footnoten; kiek ok; websteed",
     "ne": """
         सन्दर्भ सामग्री; सन्दर्भ सामग्रीहरू; बाह्य कडीहरू; यो पनि हेर्नुहोस्; यी पनि हेर्नुहोस्;
         सन्दर्भहरू; टिप्पणीहरू; बाह्य लिङ्कहरू; स्रोतहरू
     """,
     "oc": "referéncias; ligams extèrnes; ligam extèrne; vejatz tanben; veire tanben; nòtas",
+    # Odia
     "or": "ଆଧାର; ବାହାର ଲିଙ୍କ; ଆହୁରି ଦେଖନ୍ତୁ; ବାହାର ତଥ୍ୟ; ଟୀକା",
     "pa": "ਹਵਾਲੇ; ਬਾਹਰੀ ਲਿੰਕ; ਬਾਹਰਲੇ ਲਿੰਕ; ਇਹ ਵੀ ਦੇਖੋ; ਇਹ ਵੀ ਵੇਖੋ; ਬਾਹਰੀ ਕੜੀਆਂ; ਸਰੋਤ",
+    # Western Punjabi
     "pnb": "ہور ویکھو; اتہ پتہ; حوالے; بارلے جوڑ; باہرلے جوڑ",
+    # Scots
     "sco": "fremmit airtins; see an aa; external airtins; see forby",
     "sh": "povezano; eksterni linkovi",
+    # Sinhala
     "si": "මූලාශ්‍ර; බාහිර සබැඳි; බාහිර සබැඳුම්; මේවාත් බලන්න; මෙයද බලන්න; සටහන්",
     "sq": """
         referime; referimet; lidhje të jashtme; shiko edhe; shiko edhe këtë; shih edhe; burime;
@@ -349,8 +363,11 @@ _HEADINGS = {
         manbalar; havolalar; adabiyotlar; adabiyot; yana qarang; shuningdek qarang; izohlar;
         tashqi havolalar; eslatmalar
     """,
+    # Venetian
     "vec": "altri projeti; cołegamenti foresti; voxe corełae",
+    # Volapük
     "vo": "yüms plödik; logolös i; noets",
+    # Waray, by a bot
     "war": "kitaa liwat; mga pinanbasaran",
     "yi": "רעפערענצן; וועבלינקען; זעט אויך; דרויסנדיקע לינקען; ביבליאגראפיע; קוועלער",
 }

@@ -603,7 +603,8 @@ def _italian() -> None:
         "it", "ill;interprogetto link;collegamento interlinguistico;link interlinguistico", foreign
     )
     _add("it", "colore;testo colorato;color", last)
-    _add("it", "exp;e", lambda args: f"×10^{args[1]}" if args[1] else "")
+    _add("it", "exp", raised)
+    _add("it", "e", lambda args: f"×10^{args[1]}" if args[1] else "")
     _add("it", "circa;ca", lambda args: f"ca. {words(args)}".strip())
     _add("it", "ordinale;ord", lambda args: args[1] + "º" if args[1].isdigit() else args[1])
     _add("it", "sec;secolo", _it_century)
@@ -636,7 +637,7 @@ def _portuguese() -> None:
     )
     _add("pt", "data de falecimento;morte;falecimento e idade;falecimento;data da morte", death)
     _add("pt", "fmtn;formatnum;num;número;nts;nbr", number)
-    _add("pt", "unidade;medida;unit;converter2;valor", measure)
+    _add("pt", "unidade;unid;medida;unit;converter2;valor", measure)
     _add("pt", "lang;língua;idioma;langx2;transl;transliteração", last)
     _add("pt", "nihongo;japonês", name_in_script)
     _add("pt", "citar2;aspas;quote;citação inline", quoted("“", "”"))
@@ -853,6 +854,8 @@ def _dutch() -> None:
 
 
 def _nordic() -> None:
+    _add("sv", "upphöjt", raised)
+    _add("sv", "nedsänkt", sunk)
     for code in ("sv", "no", "da"):
         _add(
             code,

@@ -47,6 +47,9 @@ def read(wikitext: str, language: str, **settings: object) -> Prose:
         ("ru", "10{{sup|3}}, м{{sup|2}}, 5 {{кв. км}}, I век {{н. э.}}", "10^3, м2, 5 км², I век н. э."),
         ("nl", "10{{sup|3}}, 1{{sup|e}}", "10^3, 1e"),
         ("es", "10{{sup|3}}", "10^3"),
+        ("it", "10{{exp|-9}}, 5{{e|8}}, km{{exp|2}}", "10^-9, 5×10^8, km2"),
+        ("sv", "10{{upphöjt|3}}, H{{nedsänkt|2}}O", "10^3, H2O"),
+        ("ar", "طول {{تحويل|10|km|mi}} فقط", "طول 10 km فقط"),
         ("fr", "aux {{sp-|XVI|e|et|XVII|e}}, {{s2|XVI|XVII}}, {{sp|XVI|au|XVII}}, {{s2-|IX|X}} et {{nombre|3000|ans}}", "aux XVIe et XVIIe, XVIe et XVIIe siècles, XVIe au XVIIe siècle, IXe et Xe et 3000 ans"),
         # others
         ("es", "el {{fecha|4|7|1901}} en el {{siglo|XIX||s}}, {{unidad|25000|km}}, {{cita|Hola}}", "el 4 de julio de 1901 en el siglo XIX, 25 000 km, «Hola»"),
@@ -106,6 +109,8 @@ def test_templates_show_what_their_wiki_shows(language: str, wikitext: str, text
         ("{{val|12.5|(3)|e=4|u=m}}", "12.5(3)×10^4 m"),
         ("{{val|5|by|7|u=cm}}, {{val|1|–|2|u=s}}, {{val|90|u=%}}", "5 by 7 cm, 1–2 s, 90%"),
         ("{{val|e=-9|u=kg|up=m3}}, {{val|7|2|3}}", "10^-9 kg/m3, 7 +2 −3"),
+        ("{{val|1.2|+0.3|-0.4}}, {{val|1.2|+=0.3|-=0.4|u=m}}", "1.2 +0.3 −0.4, 1.2 +0.3 −0.4 m"),
+        ("Text.\n{{cquote|<poem>\na b\nc d\n</poem>|Author}}\nMore.", "Text.\n\na b\nc d\n\nMore."),
         # what is raised or set lower behind a number
         ("10<sup>−9</sup>, 2<sup>''n''</sup>, 5{{sup|3}}, 101<sub>2</sub>", "10^−9, 2^n, 5^3, 101_2"),
         ("3<sup>1</sup>/<sub>2</sub> in, '''10'''<sup>6</sup>", "3 1/2 in, 10^6"),
@@ -206,6 +211,16 @@ def test_templates_in_no_table_keep_words_or_leave_a_counted_hole() -> None:
     own = (("odd box", "{1} to {2}"), ("unheard", ""))
     mended = read(text, "en", own_templates=own)
     assert mended.text == "The star has 1 to 2 moons. It shines." and mended.holes == 0
+
+
+def test_the_name_of_a_template_may_begin_with_the_word_of_its_wiki_for_templates() -> None:
+    spaces = {"vorlage": 10, "diskussion": 1}
+    text = (
+        "Es sind {{Vorlage:Nowrap|5 km}} und {{vorlage : Odd|a|b}} weit.\n{{Vorlage:Infobox X|a=b}}"
+    )
+    found = read(text, "de", namespaces=spaces)
+    assert found.text == "Es sind 5 km und weit."
+    assert found.left_out == {"template in a sentence: odd": 1, "template: infobox x": 1}
 
 
 def test_names_that_are_counted_have_an_end() -> None:
