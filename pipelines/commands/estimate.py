@@ -21,7 +21,7 @@ RULES = 35e6
 EXACT = 1 / (1 / 78e6 + 1 / 129e6)
 NEAR = DOCUMENT_BYTES / 22e-6
 SAMPLE = 64e6
-COUNTED = 100e6
+COUNTED = 37e6
 TOKENS = 15e6
 SHARDS = 595e6
 """Bytes of text per core-second of each stage, as the rates above."""
