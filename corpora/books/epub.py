@@ -40,6 +40,7 @@ from corpora.inputs.archives import (
     read_up_to,
     zip_problem,
 )
+from corpora.inputs.complaints import in_words
 from corpora.text.charset import decode_page
 from corpora.web.page import refuse_attributes
 
@@ -161,7 +162,8 @@ class _Files:
 
     def find(self, path: str) -> zipfile.ZipInfo | None:
         """The member that a path means, in any case, form of Unicode or escaping."""
-        return self._exact.get(path) or self._folded.get(_folded(path))
+        found = self._exact.get(path) or self._folded.get(_folded(path))
+        return found or self._folded.get(_folded(unquote(path)))  # escaped twice
 
     def read(self, path: str, limit: int = MAX_EPUB_BYTES) -> bytes | None:
         """A member's bytes; None if there is no such member or it is damaged. Raises `Refused`."""
@@ -183,6 +185,10 @@ class _Files:
         return content
 
 
+_NAME_ENCODINGS = ("cp866", "cp1252", "cp1251", "gb18030", "cp932", "cp949")
+"""What zippers of other countries write names in, without a flag that tells it."""
+
+
 def _folded(name: str) -> str:
     """A name as it is compared: in lower case, composed."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).lower())
@@ -190,16 +196,18 @@ def _folded(name: str) -> str:
 
 def _spellings(name: str) -> Iterator[str]:
     """The names, folded, that a package may mean by a member of this name: its own, that in UTF-8
-    where a zipper did not flag it, and either one unescaped."""
+    or an older encoding where a zipper did not flag it, and each of them unescaped. `./a` is
+    `a`."""
     names = [name]
-    try:
-        names.append(name.encode("cp437").decode("utf-8"))
-    except UnicodeError:
-        pass
+    for encoding in ("utf-8", *_NAME_ENCODINGS):
+        try:
+            names.append(name.encode("cp437").decode(encoding))
+        except UnicodeError:
+            continue
     for spelling in names:
-        spelling = spelling.replace("\\", "/")
-        yield _folded(spelling)
-        yield _folded(unquote(spelling))
+        path = posixpath.normpath(spelling.replace("\\", "/"))
+        yield _folded(path)
+        yield _folded(unquote(path))
 
 
 def read_epub(content: bytes, *, footnotes: bool = True) -> Epub | Refusal:
@@ -212,7 +220,7 @@ def read_epub(content: bytes, *, footnotes: bool = True) -> Epub | Refusal:
     except Refused as refused:
         return refused.refusal
     except ZIP_DAMAGE as error:
-        return Refusal("damaged", f"{type(error).__name__}: {error}"[:200])
+        return Refusal("damaged", in_words(error))
 
 
 def _read(files: _Files, footnotes: bool) -> Epub | Refusal:
@@ -243,7 +251,9 @@ def _read(files: _Files, footnotes: bool) -> Epub | Refusal:
 
     kept = tuple(text for name, text in texts if text and _is_kept(name, len(text), size))
     if not kept:
-        detail = f"{missing} items are missing" if missing else "no text in the items of its spine"
+        detail = "no text in the items of its spine"
+        if missing:
+            detail = "1 item is missing" if missing == 1 else f"{missing} items are missing"
         return Refusal("empty", detail)
     return Epub(items=kept, missing=missing, **package.metadata)
 
@@ -417,8 +427,10 @@ def _inside(base: str, href: str) -> str:
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", href):
         return ""
     relative = unquote(href).replace("\\", "/")
-    path = posixpath.normpath(posixpath.join(posixpath.dirname(base), relative))
-    if path in (".", "..") or path.startswith(("../", "/")) or "\0" in path:
+    # A path from the root is one from the root of the zip.
+    path = posixpath.normpath(posixpath.join("/", posixpath.dirname(base), relative)).lstrip("/")
+    outside = posixpath.normpath(posixpath.join(posixpath.dirname(base), relative.lstrip("/")))
+    if not path or outside.startswith("../") or "\0" in path:
         return ""
     return path
 

@@ -66,14 +66,24 @@ _NUMBER_CLASS = re.compile(
 
 _NUMBER = re.compile(r"\W*(?:pg|page|p)?\W*[\divxlc]{1,6}\W*", re.IGNORECASE)
 
-_DROP_CAP = re.compile(r"drop-?_?cap|initial|lettrine|first-?_?letter|big-?_?cap", re.IGNORECASE)
+_DROP_CAP = re.compile(
+    r"drop-?_?cap|initial|lettrine|first-?_?letter|big-?_?cap|letra|versal|capitular", re.IGNORECASE
+)
 
 _DROP_CAP_ALT = re.compile(
-    r"[\s\[(]{0,3}(?:(?:drop|initial|decorat|ornament|illuminat|large|big|capital|letter|lettrine"
-    r"|initiale)\w*[\s_-]*){0,3}(?:cap(?:ital)?|letter)?\W*?([\"'“‘«„(]?[^\W\d_])\W{0,2}",
+    r"[\s\[(]{0,3}(?:(?:the|an?|drop|inicial|initial|decorat|ornament|illuminat|illustrated"
+    r"|historiat|fancy|floral|large|big|capital|capitular|letter|letra|lettrine|versal)\w*[\s_:-]*){0,4}"
+    r"(?:cap(?:ital)?|letter)?\W*?([\"'“‘«„(]?[^\W\d_])\W{0,2}",
     re.IGNORECASE,
 )
 """The description of an image of one letter: the letter, with a quotation mark before it."""
+
+_WORDS = frozenset("AIOEYUÀÉÈÓÒÁÚÎÔЯИАВКСОУЙІЎΗΟΩ")
+"""Letters that are a word of their own."""
+
+_WORD_BEHIND = re.compile(r"\s+[^\W\d_]")
+
+_NO_BLANK_BEFORE = frozenset(".,;:!?)]”’»…")
 
 _MARKER = re.compile(
     r"\s*[\[({]?(?:(?:note |fn)?\d{1,4}|[*†‡§¶‖]{1,3}|[ivx]{1,4}|[A-Za-z])[\])}]?\.?\s*"
@@ -104,6 +114,7 @@ class _Text:
         self._lines = 0
         self._space = False
         self._joined = False
+        self._marked = False
 
     def gap(self, lines: int) -> None:
         """A break before the next text: 0 none, 1 a new line, 2 a blank line."""
@@ -121,6 +132,10 @@ class _Text:
         """The last text was a drop cap: a block that follows continues its word."""
         self._joined = True
 
+    def mark(self) -> None:
+        """A mark was left out here: a blank before it does not separate a word from its comma."""
+        self._marked = True
+
     def add(self, text: str, preformatted: bool = False) -> None:
         """Text of the source."""
         text = text.replace("\xad", "")  # soft hyphens would split words
@@ -132,6 +147,8 @@ class _Text:
         after = body[-1] == " " and not preformatted
         if not preformatted:
             body = body.strip(" ")
+        if self._marked and body[:1] in _NO_BLANK_BEFORE and not before:
+            self._space = False
         if self._parts:
             self._parts.append(self._separator(body, before))
         self._parts.append(body)
@@ -139,6 +156,7 @@ class _Text:
         self._lines = 0
         self._space = after
         self._joined = False
+        self._marked = False
 
     def _separator(self, body: str, space: bool) -> str:
         """What stands between the last text and the next."""
@@ -214,6 +232,7 @@ def _write(text: _Text, root: lxml.etree._Element, footnotes: bool) -> None:
             _write_kept(text, element, footnotes)
             walker.skip_subtree()
         elif _is_left_out(element, name, footnotes):
+            text.mark()
             walker.skip_subtree()
         else:
             preformatted += name == "pre"
@@ -268,8 +287,11 @@ def _letter_of(image: lxml.etree._Element) -> str:
     if _DROP_CAP.search(image.get("class") or ""):
         return match[1]
     after = _text_behind(image)
-    begins_word = after[:1].isalpha() or after[:1] in ("’", "'", ".")
-    return match[1] if begins_word else ""
+    if after[:1].isalpha() or after[:1] in ("’", "'", "."):
+        return match[1]
+    # a word of one letter, at the beginning of its block
+    alone = match[1][-1:] in _WORDS and _WORD_BEHIND.match(after) is not None
+    return match[1] if alone and not _text_before(image).strip() else ""
 
 
 def _text_behind(element: lxml.etree._Element) -> str:

@@ -128,7 +128,7 @@ class BooksOptions(SourceOptions):
 def source() -> Source:
     """The source `books`."""
     return Source(
-        options=BooksOptions, slices=slices, read=read, version=3, packages=("langdetect", "lxml")
+        options=BooksOptions, slices=slices, read=read, version=4, packages=("langdetect", "lxml")
     )
 
 

@@ -236,8 +236,9 @@ def read_part(options: FilesOptions, part: Part) -> Iterator[Document | Reject]:
         yield what_broke(error).at(part.path, position)
     except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError) as error:
         # A library refused what it could not read: the other files of the slice are not lost.
-        detail = f"{type(error).__name__}: {in_words(error)}"[:200]
-        yield Refusal("unreadable", detail).at(part.path, position)
+        yield Refusal("unreadable", f"a library refused it ({in_words(error)})"[:200]).at(
+            part.path, position
+        )
 
 
 def _in_language(options: FilesOptions, record: Document | Reject) -> Document | Reject:

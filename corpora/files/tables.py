@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from corpora.document import MAX_DOCUMENT_BYTES, Refusal
+from corpora.inputs.complaints import in_words
 
 BATCH_ROWS = 64
 """Rows that are in memory at once: each may be a large document."""
@@ -54,10 +55,10 @@ def csv_rows(stream: IO[bytes], form: str, encoding: str) -> Iterator[tuple[int,
         try:
             row = next(csv.reader(lines, delimiter=SEPARATORS[form], strict=True), None)
         except UnicodeError as error:
-            yield number, Refusal("bad_encoding", str(error))
+            yield number, Refusal("bad_encoding", in_words(error))
             return
         except csv.Error as error:
-            yield number, Refusal("bad_row", str(error), lines.read[0][:_SHOWN])
+            yield number, Refusal("bad_row", in_words(error), lines.read[0][:_SHOWN])
             number += 1
             lines.read_again_but_the_first()
             continue
@@ -71,7 +72,8 @@ def csv_rows(stream: IO[bytes], form: str, encoding: str) -> Iterator[tuple[int,
                 yield number, Refusal("unknown_format", f"two columns are named {twice[0]}")
                 return
         elif row and len(row) != len(names):
-            why = f"{len(row)} values, {len(names)} columns"
+            values = "1 value" if len(row) == 1 else f"{len(row)} values"
+            why = f"{values}, {len(names)} columns"
             yield number, Refusal("bad_row", why, lines.read[0][:_SHOWN])
             number += 1
         elif row:
@@ -123,11 +125,11 @@ def json_values(stream: IO[bytes], encoding: str) -> Iterator[tuple[int, Fields 
             return
         try:
             value, end = decoder.raw_decode(held) if held else (None, 0)
-        except RecursionError:
-            yield number, Refusal("bad_json", "nested too deep", held[:1000])
+        except RecursionError as error:
+            yield number, Refusal("bad_json", in_words(error), held[:1000])
             return
         except ValueError as error:
-            end, problem = 0, str(error)
+            end, problem = 0, in_words(error)
 
         # A number at the end of what is held may go on; an object that is whole cannot.
         if not end:

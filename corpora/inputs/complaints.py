@@ -1,8 +1,10 @@
 """What decoders and parsers say of bad bytes, in words for the detail of a reject."""
 
-import gzip
+import csv
 import json
 import lzma
+import re
+import zipfile
 import zlib
 
 import pyarrow as pa
@@ -22,9 +24,34 @@ _JSON = {
 }
 """Words for the messages of Python's parser."""
 
+_CSV = {
+    "unexpected end of data": "a quotation mark is open to the end of the file",
+    "expected after": "there is more after the closing quotation mark of a value",
+    "field limit": "a value is too long",
+    "line contains NUL": "a zero byte in a line",
+    "new-line character": "a line end inside a value without quotation marks",
+}
+"""Words for the messages of Python's reader of tables."""
+
+_ZIP = {
+    "not a zip file": "not a ZIP archive, or one that is cut: its list of files is missing",
+    "Bad CRC-32": "the checksum of a file in the archive is wrong",
+    "Bad magic number": "the header of a file in the archive is damaged",
+    "File name in directory": "the names of a file in the archive differ",
+    "compression": "a file in the archive is compressed in a way that cannot be read",
+    "password": "a file in the archive is encrypted",
+    "encrypt": "a file in the archive is encrypted",
+}
+"""Words for the messages of Python's reader of ZIP archives."""
+
 _PARTS = {
     "magic bytes": "not a Parquet file, or one that is cut: its footer is missing",
     "Parquet": "not a valid Parquet file",
+    "thrift": "the Parquet file is damaged",
+    "BYTE_ARRAY": "a column of the Parquet file is damaged",
+    "metadata bytes": "not an Arrow file, or one that is cut",
+    "Not an Arrow file": "not an Arrow file, or one that is cut",
+    "flatbuffers": "the Arrow file is damaged",
     "Truncated": "the file ends before its data does",
     "CRC check": "its checksum is wrong",
     "Not a gzipped file": "not compressed as its name says: it begins with other bytes",
@@ -57,8 +84,23 @@ def in_words(error: BaseException) -> str:
         # zlib says "Error -3 while decompressing data: invalid block type".
         reason = said.rpartition(": ")[2]
         return f"the compressed data is not valid ({reason[:1].lower()}{reason[1:]})"[:200]
-    if isinstance(error, (OSError, pa.ArrowException, gzip.BadGzipFile)):
-        return next((_PARTS[part] for part in _PARTS if part in said), said[:200])
+    if isinstance(error, csv.Error):
+        return _first_that_fits(_CSV, said) or f"not a row of a table ({said})"[:200]
+    if isinstance(error, (zipfile.BadZipFile, NotImplementedError, RuntimeError)):
+        return _first_that_fits(_ZIP, said) or f"the archive is damaged ({said})"[:200]
+    if isinstance(error, (OSError, pa.ArrowException)):
+        known = _first_that_fits(_PARTS, said) or getattr(error, "strerror", None)
+        return known or f"the file is damaged ({_one_line(said)})"[:200]
     if "integer string conversion" in said:
         return "a number has too many digits"
     return said[:200]
+
+
+def _first_that_fits(words: dict[str, str], said: str) -> str:
+    """The words of the first part that a message holds; empty for none."""
+    return next((words[part] for part in words if part in said), "")
+
+
+def _one_line(said: str) -> str:
+    """A message without its further lines, which tell of the library's own code."""
+    return re.sub(r"\s+", " ", said.partition("\n")[0]).rstrip(". ")

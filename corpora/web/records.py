@@ -15,6 +15,7 @@ from collections.abc import Iterator
 
 from corpora.document import Document, NotPage, Part, Refusal, Reject
 from corpora.guard import shared_guard
+from corpora.inputs.complaints import in_words
 from corpora.inputs.find import find
 from corpora.quality.reasons import ARCHIVE_KINDS
 from corpora.text.urls import domain_of, host_of
@@ -61,8 +62,7 @@ def read_records(part: Part, wanted: str = RESPONSE) -> Iterator[Record | Reject
                 else:
                     yield item
     except OSError as error:
-        detail = f"{type(error).__name__}: {error}"[:500]
-        yield Refusal("unreadable", detail).at(part.path, part.start)
+        yield Refusal("unreadable", in_words(error)).at(part.path, part.start)
 
 
 def kind_without_page(record: Record) -> str:

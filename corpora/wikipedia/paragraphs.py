@@ -69,19 +69,21 @@ _ANY_OPENING = re.compile(f"[{_OPENING}{_SQUARE_OPENING}]")
 
 _SIGN = "(?:[-−–+]|&minus;|&#8722;)"
 
-_NUMERIC = rf"\s*{_SIGN}?\s*(?:\d+(?:[.,/]\d+)*|[nxk])(?:\s*{_SIGN}\s*\d+)?\s*"
+_NUMERIC = rf"\s*{_SIGN}?\s*(?:\d+(?:[.,/⁄^]\d+)*|[nxk]|[½⅓⅔¼¾])(?:\s*{_SIGN}\s*\d+)?\s*"
 
 _FRACTION = re.compile(
     f"(?<=\\d){RAISED}\\s*(\\d+)\\s*{LEVEL}\\s*(?:[/⁄]|&frasl;)\\s*{SUNK}\\s*(\\d+)\\s*{LEVEL}"
 )
 
-_POWER = re.compile(f"(?<=\\d){RAISED}({_NUMERIC}){LEVEL}")
+_POWER = re.compile(f"(?:(?<=\\d)|(?<=\\d\\))){RAISED}({_NUMERIC}){LEVEL}")
 
 _BASE = re.compile(f"(?<=\\d){SUNK}\\s*(\\d+)\\s*{LEVEL}")
 
-_NOTE_MARK = re.compile(f"\\s*{RAISED}\\s*\\[(?:\\d{{1,3}}|[a-z]{{2,3}})\\]\\s*{LEVEL}")
-"""A raised `[3]` or `[en]` came with a text that was copied from a page: the mark of a note, or of a
-link to another wiki."""
+_NOTE_MARK = re.compile(
+    f"\\s{{0,20}}{RAISED}\\s{{0,20}}\\[(?:\\d{{1,3}}|[a-z]{{2,3}})\\]\\s*{LEVEL}"
+)
+"""A raised `[3]` or `[en]` came with a text that was copied from a page: the mark of a note, or of
+a link to another wiki."""
 
 _LEVELS = re.compile(f"[{RAISED}{SUNK}{LEVEL}]")
 
@@ -210,7 +212,8 @@ def _in_line(line: str) -> str:
     make it another one: 10^5, 1010_2, 3 1/2."""
     line = _NOTE_MARK.sub(GONE, line)
     line = _FRACTION.sub(r" \1/\2", line)
-    line = _POWER.sub(lambda match: f"^{match[1].strip()}", line)
+    for _ in range(2):  # an exponent may have one
+        line = _POWER.sub(lambda match: f"^{match[1].strip()}", line)
     line = _BASE.sub(r"_\1", line)
     return _LEVELS.sub("", line)
 

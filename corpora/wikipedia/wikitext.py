@@ -94,8 +94,8 @@ _ROW_WORDS = 4
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
 
 _SINGLE = re.compile(rf"(?<!\[)\[(?=[{GONE}]{{0,10}}(?:\[\[)+(?!\[))")
-"""A bracket before a link, as in `[[[mathematics|maths]] only]`: text, which the parser would take for
-a part of the link."""
+"""A bracket before a link, as in `[[[mathematics|maths]] only]`: text, which the parser would take
+for a part of the link."""
 
 _BRACKETS = re.compile(r"\[\[+|\]\]+|\{\{+|\}\}+")
 

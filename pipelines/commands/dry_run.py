@@ -84,6 +84,7 @@ def print_plan(recipe: "Recipe", run: Run) -> int:
     from shards.config import to_dict
 
     refuse_workers(run.workers)
+    _warn_of_folder(run.home)
     _say_changes(recipe, run)
     slices = _all_slices(recipe)
     refuse_missing(recipe)
@@ -121,6 +122,17 @@ def _estimate(recipe: "Recipe", run: Run, slices: "dict[str, list[Slice]]") -> E
         loads.append(load_of(recipe, name, slices[name], expected))
     workers = default_workers() if run.workers is None else run.workers
     return estimate(recipe, loads, max(1, workers))
+
+
+def _warn_of_folder(home: str) -> None:
+    """Tell that a build would refuse to write into a folder."""
+    from pipelines.adopt import refuse_foreign
+
+    try:
+        if home:
+            refuse_foreign(home)
+    except UserError as error:
+        say(f"warning: {error.what}: the build will be refused; {error.hint}")
 
 
 def _say_changes(recipe: "Recipe", run: Run) -> None:

@@ -64,7 +64,8 @@ def show(home: HomeFolder, /, records: Wanted, n: int = 3, json: bool = False) -
         return 0
     for record in first:
         print_record(record, EXCERPT)
-    if not first:
+    # None was asked for: that says nothing of what there is.
+    if not first and n:
         say("no such record")
     return 0
 

@@ -26,9 +26,9 @@ def verify(
     from shards.verify import examine
 
     # First: what an unsigned manifest says of the shards counts for nothing.
-    faults = signature_faults(folder, signed) if signed else []
+    unsigned = signature_faults(folder, signed) if signed else []
     found = examine(folder)
-    faults += found.faults
+    faults = unsigned + found.faults
     # the faults are data and go to stdout; the error below counts them on stderr
     if json:
         unknown = {} if found.unknown is None else {"unknown": found.unknown}
@@ -47,9 +47,10 @@ def verify(
         )
 
     if faults:
-        raise UserError(
-            f"{folder}: {several(len(faults), 'fault')}",
-            "copy the shards again, or delete the named files and run corpus build again",
-            1,
-        )
+        hint = "copy the shards again, or delete the named files and run corpus build again"
+        if unsigned == faults:
+            hint = (
+                "check whose key it is; if the shards are yours: corpus attest HOME --key key.pem"
+            )
+        raise UserError(f"{folder}: {several(len(faults), 'fault')}", hint, 1)
     return 0

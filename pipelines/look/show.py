@@ -3,6 +3,7 @@
 Rows are read in the order of the home, one row group at a time.
 """
 
+import difflib
 import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator
@@ -140,13 +141,8 @@ def show(home: Home, recipe: Recipe, wanted: Wanted) -> Iterator[Record]:
 
 def _documents(home: Home, recipe: Recipe, wanted: Wanted) -> Iterator[Record]:
     """Kept documents, or the removed ones with their fate."""
-    reasons = {*removing_stages(recipe), *KINDS}
-    for options in recipe.sources.values():
-        reasons.update(rule.name for rule, _ in asked(options.rules))
-    if wanted.reason is not None and wanted.reason not in reasons:
-        raise UserError(
-            f"{wanted.reason!r} is not a reason of removal", nearest(wanted.reason, reasons)
-        )
+    if wanted.reason is not None:
+        _refuse_reason(recipe, wanted.reason)
 
     for summary in _slices(home, recipe, wanted.source):
         removed = removals(home, recipe, summary) if decided(home, recipe, summary) else {}
@@ -169,6 +165,32 @@ def _documents(home: Home, recipe: Recipe, wanted: Wanted) -> Iterator[Record]:
                         if lost is None or shown["removed_text"]:
                             yield shown
                     row += 1
+
+
+def _refuse_reason(recipe: Recipe, reason: str) -> None:
+    """Raise `UserError` for what is no stage, rule or kind of reason that removes documents under a
+    recipe."""
+    rules: set[str] = set()
+    for options in recipe.sources.values():
+        rules.update(rule.name for rule, _ in asked(options.rules))
+    # A kind of the same name as its stage is part of that.
+    stages = removing_stages(recipe)
+    known = {
+        "stage": stages,
+        "rule": sorted(rules),
+        "kind": [kind for kind in KINDS if kind not in stages],
+    }
+    names = {name for group in known.values() for name in group}
+    if reason in names:
+        return
+
+    what = f"{reason!r} is no stage, rule or kind of reason by which documents are removed here"
+    close = difflib.get_close_matches(reason, names, n=1, cutoff=0.6)
+    for group, members in known.items():
+        if close and close[0] in members:
+            raise UserError(what, f"did you mean the {group} {close[0]}?")
+    listed = [f"{group}s: {', '.join(members)}" for group, members in known.items() if members]
+    raise UserError(what, "; ".join(listed))
 
 
 def _lost_texts(
@@ -194,8 +216,11 @@ def _rejects(home: Home, recipe: Recipe, wanted: Wanted) -> Iterator[Record]:
     slices = _slices(home, recipe, wanted.source)
     reasons = set(itertools.chain.from_iterable(summary.rejects for summary in slices))
     if wanted.reason is not None and wanted.reason not in reasons:
+        is_of_removal = wanted.reason in {*removing_stages(recipe), *KINDS}
+        hint = "that is why documents are removed: add --removed"
         raise UserError(
-            f"no reject has the reason {wanted.reason!r}", nearest(wanted.reason, reasons)
+            f"no reject has the reason {wanted.reason!r}",
+            hint if is_of_removal else nearest(wanted.reason, reasons),
         )
 
     for summary in slices:

@@ -18,5 +18,7 @@ class Wanted:
     """Show what was removed from inside documents, and only documents that lost something: notices
     at the ends of books, headers and licences of Project Gutenberg, repeated passages."""
     reason: str | None = None
-    """Only show rejects of this reason; with --removed, documents that this rule, this stage or
-    this kind of duplicate removes."""
+    """Only show rejects of this reason; with --removed, documents that are removed by this stage
+    (rules, exact, passages, near, hosts, emit), by this rule of quality (such as min_words), or for
+    this kind of reason (text, address, contained, contains, too_little_left, too_many_of_host,
+    not_emitted, not_sampled). near is the stage, with all its kinds."""

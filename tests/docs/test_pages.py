@@ -150,3 +150,12 @@ def test_the_tree_of_the_design_names_files_that_are_there() -> None:
             assert path.exists(), f"{path.relative_to(ROOT)}: {line}"
             named += 1
     assert named > 50
+
+
+def test_extras_are_installed_from_the_checkout() -> None:
+    """The project is on no index: a name without a checkout is one that anybody may take."""
+    code = [*(ROOT / "shards").rglob("*.py"), *(ROOT / "corpora").rglob("*.py")]
+    code += [*(ROOT / "pipelines").rglob("*.py"), *(ROOT / "trainer").rglob("*.py")]
+    pages = [page for page in PAGES if page.name != "CHANGELOG.md"]
+    named = [path.name for path in [*code, *pages] if "corpusmill[" in path.read_text("utf-8")]
+    assert named == []

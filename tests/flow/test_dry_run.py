@@ -222,3 +222,20 @@ def test_what_a_recipe_names_must_be_there(
     code, out, err = corpus("build", path, "--home", tmp_path / "home", "--dry-run")
     assert (code, out) == (2, "") and f"error: {what}"[7:] in err and "hint: " in err
     assert not (tmp_path / "home").exists()
+
+
+def test_a_folder_that_is_no_home_is_told(tmp_path: Path, corpus: Corpus) -> None:
+    """As the build itself would refuse it."""
+    (tmp_path / "a.txt").write_text("a text")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "photograph.jpg").write_text("")
+    path = tmp_path / "recipe.toml"
+    path.write_text('[sources.mine]\nkind = "files"\ninput = "a.txt"\n')
+    for folder in ("full", "a.txt"):
+        code, out, err = corpus("build", path, "--home", tmp_path / folder, "--dry-run")
+        assert code == 0 and "[sources.mine]" in out
+        assert f"warning: {tmp_path / folder}: " in err and "the build will be refused" in err
+    (tmp_path / "empty").mkdir()
+    for folder in ("empty", "new"):
+        err = corpus("build", path, "--home", tmp_path / folder, "--dry-run")[2]
+        assert "warning" not in err and not (tmp_path / "new").exists()

@@ -1,6 +1,7 @@
 """`corpus forget`: what is left is, to the byte, a build of the same inputs with the list."""
 
 import json
+import pydoc
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -38,8 +39,8 @@ def differing(home: Path, other: Path) -> list[str]:
 
 
 def inputs(folder: Path) -> Path:
-    """A recipe of the five corpora: planted texts, `MORE` others in each, pages of many hosts, and
-    one with personal data and one too short among them."""
+    """A recipe of the five corpora: planted texts, `MORE` others in each, a book that is like no
+    other document, pages of many hosts, and one with personal data and one too short among them."""
     recipe = write(folder, with_data=False)
     for place, corpus in enumerate(CORPORA):
         texts = [archives.english(100 * place + number, 12) for number in range(MORE)]
@@ -56,6 +57,7 @@ def inputs(folder: Path) -> Path:
     ]
     pages.append(archives.response(archives.page("Too short."), "http://host3.example/short"))
     (folder / "cc-news" / "hosts.warc.gz").write_bytes(archives.members(*pages))
+    (folder / "books" / "unlike.txt").write_text(pydoc.plain(pydoc.render_doc("textwrap")))
     text = recipe.read_text().replace("[dedup]", "[sources.cc-news.pii]\ncount = true\n[dedup]")
     recipe.write_text(text)
     return recipe
@@ -87,6 +89,12 @@ def one(home: Path) -> list[str]:
     return [str(rows(home, "documents", "wikipedia")[7]["id"])]
 
 
+def unlike(home: Path) -> list[str]:
+    """One that was compared with none."""
+    books = rows(home, "documents", "books")
+    return [str(row["id"]) for row in books if row["path"] == "unlike.txt"]
+
+
 def host(home: Path) -> list[str]:
     return ["host3.example"]
 
@@ -97,7 +105,9 @@ def one_percent(home: Path) -> list[str]:
     return [*ids[:3], "https://www.HOST5.example/5/?utm_source=x"]
 
 
-@pytest.mark.parametrize("chosen", [one, host, one_percent], ids=lambda chosen: chosen.__name__)
+@pytest.mark.parametrize(
+    "chosen", [one, unlike, host, one_percent], ids=lambda chosen: chosen.__name__
+)
 def test_it_is_a_build_with_the_list(
     chosen: Callable[[Path], list[str]],
     built: tuple[Path, Path],
@@ -108,7 +118,7 @@ def test_it_is_a_build_with_the_list(
     home = Path(shutil.copytree(base, tmp_path / "home"))
     listed = tmp_path / f"{chosen.__name__}.txt"
     listed.write_text("\n".join(chosen(base)))
-    count = {"one": 1, "host": 5, "one_percent": 4}[chosen.__name__]
+    count = {"one": 1, "unlike": 1, "host": 5, "one_percent": 4}[chosen.__name__]
 
     code, out, err = corpus("forget", home, listed, "--workers", 0)
     assert (code, out.count("forgotten: ")) == (0, count), err

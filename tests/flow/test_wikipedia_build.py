@@ -232,3 +232,31 @@ def test_the_parser_runs_where_it_can_be_killed(
     assert [
         record.title if isinstance(record, Document) else record.reason for record in found
     ] == ["A", "crash", "C"]
+
+
+def test_a_build_names_the_ten_most_frequent_dropped_templates_and_own_ones_mend_the_text(
+    tmp_path: Path, corpus: Corpus
+) -> None:
+    """Template k of twelve is dropped 13 - k times; the eleventh and the twelfth are not named."""
+    text = "\n".join(f"{{{{box {k:02d}|a|b}}}}" for k in range(1, 13) for _ in range(13 - k))
+    pages = [page(1, "A", f"{prose(1)} The {{{{sum|2|3}}}} apples.\n{text}")]
+    (tmp_path / "xywiki-20190101-pages-articles.xml").write_text(
+        head() + "".join(pages) + "</mediawiki>"
+    )
+    recipe = write_recipe(tmp_path, [str(tmp_path / "*.xml")])
+    code, _, said = corpus("ingest", recipe, "--home", tmp_path / "home", "--workers", "0")
+    named = ", ".join(f"box {k:02d} {13 - k}" for k in range(1, 11))
+    assert code == 0 and f"left out, template: {named}; all: corpus stats" in said
+    assert "left out, template in a sentence: sum 1; all" in said
+    (document,) = rows(tmp_path / "home", "documents", ["text"])
+    assert document["text"].endswith("The apples.")
+
+    recipe.write_text(
+        recipe.read_text().replace(
+            "[tokenizer]", '[sources.wiki.own_templates]\n"sum" = "{1} and {2}"\n[tokenizer]'
+        )
+    )
+    code, _, said = corpus("ingest", recipe, "--home", tmp_path / "home", "--workers", "0", "--yes")
+    assert code == 0 and "template in a sentence" not in said
+    (document,) = rows(tmp_path / "home", "documents", ["text"])
+    assert document["text"].endswith("The 2 and 3 apples.")

@@ -14,7 +14,8 @@ _HEADINGS = {
         explanatory notes; explanatory footnotes; informational notes; reference notes;
         inline citations; in-line citations; additional references; other references;
         additional reading; suggested reading; recommended reading; additional sources;
-        other sources; online sources; external sources; external references; web links; weblinks; further readings
+        other sources; online sources; external sources; external references; web links; weblinks;
+        further readings
     """,
     "ar": """
         مراجع; المراجع; مصادر; المصادر; وصلات خارجية; روابط خارجية; انظر أيضًا; انظر أيضا;
@@ -33,7 +34,8 @@ _HEADINGS = {
     """,
     "cs": """
         reference; poznámky; literatura; související články; externí odkazy; zdroje;
-        použitá literatura; další literatura; poznámky pod čarou; citace; prameny; související
+        použitá literatura; další literatura; poznámky pod čarou; citace; prameny; související;
+        odkazy
     """,
     "da": """
         referencer; noter; kilder; litteratur; se også; eksterne henvisninger; eksterne links;
@@ -44,11 +46,12 @@ _HEADINGS = {
         einzelnachweise; weblinks; literatur; siehe auch; quellen; anmerkungen; fußnoten; nachweise;
         belege; quellenangaben; einzelbelege; fussnoten; literaturhinweise;
         weiterführende literatur;
-        quellenverzeichnis; literaturverzeichnis; referenzen; externe links; weiterführende links
+        quellenverzeichnis; literaturverzeichnis; referenzen; externe links; weiterführende links;
+        quellnachweis; quellnachweise; quellennachweis; quellennachweise
     """,
     "el": """
         παραπομπές; πηγές; εξωτερικοί σύνδεσμοι; δείτε επίσης; βλέπε επίσης; βιβλιογραφία;
-        σημειώσεις; υποσημειώσεις; αναφορές; περαιτέρω ανάγνωση; δείτε ακόμη; βλ. επίσης
+        σημειώσεις; υποσημειώσεις; αναφορές; περαιτέρω ανάγνωση; δείτε ακόμη; βλ. επίσης; βλέπε και
     """,
     "es": """
         referencias; enlaces externos; véase también; bibliografía; notas; fuentes; notas al pie;
@@ -82,6 +85,7 @@ _HEADINGS = {
     "id": """
         referensi; pranala luar; lihat pula; lihat juga; catatan; catatan kaki; daftar pustaka;
         bacaan lanjutan; bacaan lebih lanjut; bibliografi; rujukan; sumber; pustaka; kepustakaan;
+        bacaan;
         pautan luar; tautan luar; kutipan
     """,
     "it": """

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from corpora.wikipedia.tags import LEVEL, RAISED, SUNK
 from corpora.wikipedia.wikis.formats import format_date, format_measure, month_number
 
 
@@ -56,6 +57,16 @@ def words(args: Parameters) -> str:
 def joined(args: Parameters) -> str:
     """All parameters, without blanks."""
     return "".join(args.places())
+
+
+def raised(args: Parameters) -> str:
+    """The text as one that is raised: behind a number it is an exponent."""
+    return f"{RAISED}{args[1]}{LEVEL}"
+
+
+def sunk(args: Parameters) -> str:
+    """The text as one that is set lower."""
+    return f"{SUNK}{args[1]}{LEVEL}"
 
 
 def const(text: str) -> Shown:
@@ -225,18 +236,28 @@ def _fr_rank(roman: str, ending: str = "") -> str:
 
 def _fr_two_centuries(args: Parameters) -> str:
     """{{s2|XVI|XVII}}: XVIe et XVIIe siècles; {{sp|XVI|au|XVII}}: XVIe au XVIIe siècle."""
+    text = _fr_centuries(args)
+    if not text:
+        return ""
+    if "siècle" in text:
+        return text
+    together = " et " in text and " ou " not in text
+    return text + (" siècles" if together else " siècle")
+
+
+def _fr_centuries(args: Parameters) -> str:
+    """{{sp-|XVI|e|et|XVII|e}}: XVIe et XVIIe."""
     places = [value.strip() for value in args.places() if value.strip()]
     texts = [_fr_rank(value) if re.fullmatch("[IVXLC]+", value) else value for value in places]
     romans = [value for value in places if re.fullmatch("[IVXLC]+", value)]
     if len(romans) == len(texts):
-        return " et ".join(texts) + " siècles"
-    texts = [text for text in texts if text not in ("e", "er", "s", "s.")]
-    return " ".join(texts) + (" siècle" if "siècle" not in texts[-1] else "")
+        return " et ".join(texts)
+    return " ".join(text for text in texts if text not in ("e", "er", "s", "s."))
 
 
 def _fr_ending(args: Parameters) -> str:
-    """{{e}}: the ending of an ordinal; {{e|me}}: the one that is given."""
-    return args[1] or "e"
+    """{{e}}: the ending of an ordinal; {{e|me}}: the one that is given; 10{{e|6}}: an exponent."""
+    return raised(args) if args[1] else "e"
 
 
 def _fr_numbered(args: Parameters, text: str) -> str:
@@ -295,7 +316,10 @@ def _conversion(args: Parameters) -> str:
 
 def _french() -> None:
     # ordinals and titles
-    _add("fr", "e;ème;eme;exp;è;es", _fr_ending)
+    _add("fr", "e;ème;eme;è;es", _fr_ending)
+    _add("fr", "exp;exposant;sup", raised)
+    _add("fr", "ind;indice;sub", sunk)
+    _add("fr", "fchim;formule chimique", joined)
     for ending in ("er", "re", "ère", "nd", "nde", "ers", "res"):
         _add("fr", ending, const(ending))
     for rank in (
@@ -324,7 +348,9 @@ def _french() -> None:
     _add("fr", "s-;siècle-", _fr_century())
     _add("fr", "-s;av jc s", _fr_century(" siècle av. J.-C."))
     _add("fr", "-s-", _fr_century(" av. J.-C."))
-    _add("fr", "s2;sp;s2-;siècles", _fr_two_centuries)
+    _add("fr", "s2;sp;siècles", _fr_two_centuries)
+    _add("fr", "s2-", _fr_centuries)
+    _add("fr", "sp-", lambda args: _fr_centuries(args) or " ")
     _add("fr", "s mini;s-mini;s1", _fr_century(" siècle"))
     _add(
         "fr",
@@ -339,13 +365,14 @@ def _french() -> None:
         date,
     )
     _add("fr", "date de décès;date de décès-;date décès;décès", death)
-    _add("fr", "unité;unite;unité/2;unités;unité2;nombre et unité", measure)
-    _add("fr", "nombre;nb;num;formatnum;nobr num", number)
+    _add("fr", "unité;unite;unité/2;unités;unité2;nombre et unité;nombre;nb", measure)
+    _add("fr", "num;formatnum;nobr num", number)
     _add("fr", "heure;h", lambda args: _clock(args, " h "))
     _add("fr", "durée", _fr_duration)
     _add(
         "fr",
-        "langue;lang;lang2;langue étrangère;langue2;texte;multilang;translittération;transl;lang-x",
+        "langue;lang;lang2;en langue;langue étrangère;langue2;texte;multilang;translittération;"
+        "transl;lang-x",
         last,
     )
     _add("fr", "japonais;nihongo;coréen;chinois;nom en langue", name_in_script)
@@ -370,7 +397,7 @@ def _french() -> None:
         "fr",
         "nobr;pas de retour à la ligne;petites capitales;pc;petite capitale;sc;"
         "petit;grand;gras;italique;souligner;souligné;couleur1;abréviation discrète2;code;"
-        "mvar;variable;formule;math;nom de fichier;nowrap;clair;surligner;exposant;ind;indice;"
+        "mvar;variable;formule;math;nom de fichier;nowrap;clair;surligner;"
         "note de bas;incise2;terme défini;défini;corr;unicode;polytonique;grec ancien;"
         "hébreu;arabe;cyrillique;phonétique2;touche;ancre texte;ligne;latin",
         first,
@@ -385,7 +412,7 @@ def _french() -> None:
     _add("fr", "latitude;température;tmp", lambda args: f"{_numbers(args[1], 'fr')} °C")
     _add("fr", "souverain;souverain2;souverain3", _fr_sovereign)
     _add("fr", "formation;fraction;frac", lambda args: "/".join(v for v in args.places() if v))
-    _add("fr", "espaces;espace;espace insécable;nbsp;sp-;esp;espace fine insécable", const(" "))
+    _add("fr", "espaces;espace;espace insécable;nbsp;esp;espace fine insécable", const(" "))
     _add("fr", "in;n.d.l.r.;ndlr", const(""))
     _add("fr", "rom;rom-maj;rom-min;romain", first)
     _add("fr", "circa;ca;vers2;c.", lambda args: f"vers {args[1]}".strip())
@@ -437,6 +464,8 @@ def _german() -> None:
     for code in codes.split():
         _add("de", f"{code}s;{code}", first)
     _add("de", "bruch;frac", lambda args: "/".join(value for value in args.places() if value))
+    _add("de", "hoch;sup;hochgestellt", raised)
+    _add("de", "tief;sub;tiefgestellt", sunk)
     _add("de", "e;10hoch", lambda args: f"·10^{args[1]}" if args[1] else "")
     _add("de", "zahl;formatnum;fn;nts;fläche;zahlformat", _de_number)
     _add("de", "höhe", _de_height)
@@ -672,7 +701,7 @@ def _russian() -> None:
     _add("ru", "comment;comment2;подсказка;tooltip;abbr;аббр;указание;подсказка2", first)
     _add(
         "ru",
-        "sup;sub;small;малый;подчёркнутый;подчёркивание;капитель;sc;code;"
+        "small;малый;подчёркнутый;подчёркивание;капитель;sc;code;"
         "mvar;клавиша;ударение2;якорь2;жирный;курсив;зачёркнутый;big;math2;без переноса",
         first,
     )
@@ -686,8 +715,12 @@ def _russian() -> None:
     )
     _add("ru", "ок.;около;circa;c.;ca", lambda args: f"ок. {words(args)}".strip())
     _add("ru", "дробь;frac;fraction", lambda args: "/".join(v for v in args.places() if v))
+    _add("ru", "sup;надстрочный", raised)
+    _add("ru", "sub;подстрочный", sunk)
+    _add("ru", "н. э.;н.э.", lambda args: (args[1] + " " if args[1] else "") + "н. э.")
+    _add("ru", "кв. км;кв.км", lambda args: f"{number(args)} км²".strip())
     _add("ru", "e;10^", lambda args: f"·10^{args[1]}" if args[1] else "")
-    _add("ru", "мн;км;м;га;кг;км²;м²;кв. км", number)
+    _add("ru", "мн;км;м;га;кг;км²;м²", number)
     _add("ru", "год;г.", lambda args: f"{args[1]} год" if args[1] else "год")
     _add("ru", "тире;—;mdash", const("—"))
     _add("ru", "nbsp;нбсп", const(" "))
@@ -806,7 +839,7 @@ def _dutch() -> None:
     _add(
         "nl",
         "nowrap;nobr;klein;small;sc;kleinkapitaal;tooltip;afkorting;abbr;unicode;code;"
-        "mvar;onderstreept;polytonisch;sup;sub;feit;wie;wanneer",
+        "mvar;onderstreept;polytonisch;feit;wie;wanneer",
         first,
     )
     _add("nl", "intern interwiki link;ill;iw;link-interwiki", foreign)
@@ -814,6 +847,8 @@ def _dutch() -> None:
     _add("nl", "ca;ca.;circa", lambda args: f"ca. {words(args)}".strip())
     _add("nl", "v.chr.;v. chr.", lambda args: (args[1] + " " if args[1] else "") + "v.Chr.")
     _add("nl", "breuk;frac", lambda args: "/".join(v for v in args.places() if v))
+    _add("nl", "sup", raised)
+    _add("nl", "sub", sunk)
     _add("nl", "opsomming;e", last)
 
 
@@ -1043,7 +1078,7 @@ def _he_link(args: Parameters) -> str:
 def _east_asian() -> None:
     # Japanese
     _add("ja", "仮リンク;ill2;interlanguage link;日本語版にない記事リンク;訳語疑問点範囲", _ja_link)
-    _add("ja", "lang;llang;lang-x;transl;多言語;琉球語", last)
+    _add("ja", "lang;llang;lang-x;transl;多言語;琉球語;interlang", last)
     _add("ja", "読み仮名;読み仮名2;読み;ruby;ルビ", _ja_reading)
     _add("ja", "和暦;date;日付;生年月日と年齢;birth date;birth date and age;dts;生年月日", date)
     _add("ja", "死亡年月日と没年齢;没年齢;死亡年月日", death)

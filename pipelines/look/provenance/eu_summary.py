@@ -48,13 +48,16 @@ def eu_summary(facts: Facts) -> str:
         "### 2.3 Data crawled and scraped from online sources",
         "",
         *_named(crawled),
-        f"- Crawler: {OPEN} (Common Crawl's CCBot, where the archives are Common Crawl's)",
+        *_crawler(crawled),
         "",
         *_domains(facts),
+        "### 2.4 User data",
         "",
-        "### 2.4 User data and 2.5 synthetic data",
+        f"The build collects none. Whether its inputs hold any: {OPEN}",
         "",
-        f"The build makes no text. Whether its inputs hold any: {OPEN}",
+        "### 2.5 Synthetic data",
+        "",
+        f"The build generates no text. Whether its inputs hold any: {OPEN}",
         "",
         "### 2.6 Other sources",
         "",
@@ -68,11 +71,11 @@ def eu_summary(facts: Facts) -> str:
         "",
         "### 3.2 Removal of content",
         "",
-        "Records that became no document, by reason:",
+        "Records that did not become documents, by reason:",
         "",
         *_counts(facts.rejected),
         "",
-        "Documents that were removed, by stage (rules of quality, equal and similar documents):",
+        "Documents that were removed, by stage (quality rules, duplicates, near-duplicates and so on):",
         "",
         *_counts(facts.removed),
         "",
@@ -86,40 +89,58 @@ def _table(sources: Iterable[SourceFacts]) -> Iterator[str]:
     yield "| source | kind | documents | tokens | bytes of text | crawled | licence |"
     yield "|---|---|---:|---:|---:|---|---|"
     for source in sources:
-        window = "–"
-        if source.crawled:
-            window = f"{source.crawled[0]} to {source.crawled[1]}"
         cells = (
             source.name,
             source.kind,
             number(source.documents),
             number(source.tokens),
             number(source.bytes),
-            window,
+            _window(source) or "–",
             source.licence,
         )
-        yield f"| {' | '.join(cells)} |"
+        yield _row(*cells)
+
+
+def _row(*cells: str) -> str:
+    """A row of a table; a bar in a cell is no border."""
+    return f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"
+
+
+def _window(source: SourceFacts) -> str:
+    """The first and the last day of crawling, once where they are equal; empty where unknown."""
+    if not source.crawled:
+        return ""
+    first, last = map(str, source.crawled)
+    return first if first == last else f"{first} to {last}"
 
 
 def _named(sources: list[SourceFacts]) -> Iterator[str]:
     for source in sources:
         size = f"{number(source.bytes)} bytes of text"
-        when = f", crawled {source.crawled[0]} to {source.crawled[1]}" if source.crawled else ""
-        yield f"- {source.name} ({source.kind}): {size}{when}; licence: {source.licence}"
+        window = _window(source)
+        when = f", crawled {window}" if window else ""
+        kind = "" if source.kind == source.name else f" ({source.kind})"
+        yield f"- {source.name}{kind}: {size}{when}"
     if not sources:
         yield "None."
+
+
+def _crawler(crawled: list[SourceFacts]) -> Iterator[str]:
+    if crawled:
+        yield f"- Crawler: {OPEN} (Common Crawl's CCBot, where the archives are Common Crawl's)"
 
 
 def _domains(facts: Facts) -> Iterator[str]:
     top = facts.top_domains()
     if not top:
         return
-    yield f"The top 10 % of the domains by size of their text ({number(len(top))} of them):"
+    yield f"The top 10 % of the domains, {number(len(top))} of them, by the size of their text:"
     yield ""
     yield "| domain | bytes of text |"
     yield "|---|---:|"
     for domain, size in top:
-        yield f"| {domain} | {number(size)} |"
+        yield _row(domain, number(size))
+    yield ""
 
 
 def _opt_outs(facts: Facts) -> Iterator[str]:
@@ -128,8 +149,8 @@ def _opt_outs(facts: Facts) -> Iterator[str]:
         for source in facts.sources
         for sign, count in source.opt_outs.items()
     }
-    yield "Web pages with `noai`, `noimageai` or `tdm-reservation` in their elements or their head"
-    yield "of HTTP, before a rule removed any:"
+    yield "Web pages with `noai`, `noimageai` or `tdm-reservation` in their HTML or their HTTP headers,"
+    yield "counted before any rule removed them:"
     yield ""
     yield from _counts(found)
     yield ""

@@ -103,6 +103,12 @@ def item(href: str, media: str = "application/xhtml+xml", more: str = "", name: 
         ("part one.xhtml", "part%20one.xhtml?page=2#x"),
         ("CHAPTER.XHTML", "chapter.xhtml"),
         ("żółw.xhtml".encode().decode("cp437"), "żółw.xhtml"),
+        ("./a.xhtml", "a.xhtml"),
+        ("x/../a.xhtml", "a.xhtml"),
+        ("a.xhtml", "/OEBPS/a.xhtml"),
+        ("part one.xhtml", "part%2520one.xhtml"),
+        ("глава.xhtml".encode("cp866").decode("cp437"), "глава.xhtml"),
+        ("第1章.xhtml".encode("gb18030").decode("cp437"), "第1章.xhtml"),
     ],
 )
 def test_names_in_any_form(name: str, href: str) -> None:
@@ -140,6 +146,9 @@ def test_fallbacks_media_types_and_containers_that_err() -> None:
         ('<div><img src="a" alt="“O"/></div><p>nce upon</p>', "“Once upon"),
         ('<p><img src="a" alt="A cat"/>Text. <img src="b" alt="B"/> 12</p>', "Text. 12"),
         ('<div><img src="a" alt="Illustration: T"/></div>', ""),
+        ('<p><img src="a" alt="A"/> large house. <img src="b" alt="B"/> small.</p>', "A large house. small."),
+        ('<p><span class="letra"><img src="a" alt="Illustrated capital W"/></span>hen it</p>', "When it"),
+        ('<p>The king <a href="#n"><sup>[ii]</sup></a>, who <a href="#m"><sup>3</sup></a> rode.</p>', "The king, who rode."),
     ],
 )  # fmt: skip
 def test_marks_of_notes_and_letters_that_are_images(body: str, text: str) -> None:

@@ -102,13 +102,13 @@ def test_a_bad_row_costs_itself() -> None:
     content = b'id,text\n1,"a, b"\n2\n3,a,b\n\n4,"open\n5,"fine"\n6,"x"y\n7,last\n8,"end\n9,z\n'
     assert rows_of(content) == [
         (0, {"id": "1", "text": "a, b"}),
-        (1, ("bad_row", "1 values, 2 columns")),
+        (1, ("bad_row", "1 value, 2 columns")),
         (2, ("bad_row", "3 values, 2 columns")),
-        (3, ("bad_row", "',' expected after '\"'")),
+        (3, ("bad_row", "there is more after the closing quotation mark of a value")),
         (4, {"id": "5", "text": "fine"}),
-        (5, ("bad_row", "',' expected after '\"'")),
+        (5, ("bad_row", "there is more after the closing quotation mark of a value")),
         (6, {"id": "7", "text": "last"}),
-        (7, ("bad_row", "unexpected end of data")),
+        (7, ("bad_row", "a quotation mark is open to the end of the file")),
         (8, {"id": "9", "text": "z"}),
     ]
 

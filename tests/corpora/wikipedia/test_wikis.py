@@ -41,6 +41,13 @@ def read(wikitext: str, language: str, **settings: object) -> Prose:
         ("de", 'Er sagte: {{"|Guten Tag|Autor}} und {{"-en|Hello}}.', "Er sagte: „Guten Tag“ und “Hello”."),
         ("de", "{{formatnum:12345.6}} Einwohner, {{Höhe|2962|DE-NHN}}, {{§|242|bgb}}", "12.345,6 Einwohner, 2962 m, § 242 BGB"),
         ("de", "am {{Datum|9|11|1989}} ({{enS|wall}}), {{Birth date|1950|2|3}}", "am 9. November 1989 (wall), 3. Februar 1950"),
+        # exponents by the templates of each wiki
+        ("fr", "10{{exp|3}}, 10{{e|6}}, 10{{exposant|-9}}, H{{ind|2}}O, {{fchim|H|2|O}}, 101{{ind|2}}", "10^3, 10^6, 10^-9, H2O, H2O, 101_2"),
+        ("de", "10{{hoch|3}}, H{{tief|2}}O", "10^3, H2O"),
+        ("ru", "10{{sup|3}}, м{{sup|2}}, 5 {{кв. км}}, I век {{н. э.}}", "10^3, м2, 5 км², I век н. э."),
+        ("nl", "10{{sup|3}}, 1{{sup|e}}", "10^3, 1e"),
+        ("es", "10{{sup|3}}", "10^3"),
+        ("fr", "aux {{sp-|XVI|e|et|XVII|e}}, {{s2|XVI|XVII}}, {{sp|XVI|au|XVII}}, {{s2-|IX|X}} et {{nombre|3000|ans}}", "aux XVIe et XVIIe, XVIe et XVIIe siècles, XVIe au XVIIe siècle, IXe et Xe et 3000 ans"),
         # others
         ("es", "el {{fecha|4|7|1901}} en el {{siglo|XIX||s}}, {{unidad|25000|km}}, {{cita|Hola}}", "el 4 de julio de 1901 en el siglo XIX, 25 000 km, «Hola»"),
         ("it", "il {{data|2|6|1946}}, {{M|1500|-|m}}, {{formatnum:15000}}", "il 2 giugno 1946, 1500 m, 15.000"),
@@ -68,6 +75,7 @@ def read(wikitext: str, language: str, **settings: object) -> Prose:
         ("vi", "Hội {{Tính đến|2019|October|21}}", "Hội Tính đến 21 tháng 10 năm 2019"),
         ("uk", "Він — {{ДС2|21|3|1908|8}}, {{ДН2|5|1|1893|24|12}}, {{ДС2|3|4|1930}}", "Він — 8 (21) березня 1908, 24 грудня (5 січня 1893), 3 квітня 1930"),
         ("uk", "{{нар}} 1946, {{пом}} 1974, 5 {{градус Цельсія}}, {{lang3|uk|ru|три}}.{{ref-ru}}", "нар. 1946, пом. 1974, 5 °C, три."),
+        ("ja", "『ガイバー』(''{{Interlang|en|The Guyver}}'')と", "『ガイバー』(The Guyver)と"),
         ("ja", "彼は{{ilq|何ヶ月も前}}と言った{{誰2|date=2011年8月}}。", "彼は「何ヶ月も前」と言った。"),
         ("bn", "আয়তন {{রূপান্তর|306|km2|sqmi|lk=out}}।{{তথ্যসূত্র প্রয়োজন|date=মে}}", "আয়তন 306 km2।"),
         ("zh", "酶（{{lang|en|synthase}}，{{EC number|4.2.3.110}}、{{x|SS}}）是酶。{{y|甲}}和乙", "酶（synthase，4.2.3.110、SS）是酶。甲和乙"),
@@ -102,6 +110,7 @@ def test_templates_show_what_their_wiki_shows(language: str, wikitext: str, text
         ("10<sup>−9</sup>, 2<sup>''n''</sup>, 5{{sup|3}}, 101<sub>2</sub>", "10^−9, 2^n, 5^3, 101_2"),
         ("3<sup>1</sup>/<sub>2</sub> in, '''10'''<sup>6</sup>", "3 1/2 in, 10^6"),
         ("H<sub>2</sub>O, 2<sup>nd</sup>, km<sup>2</sup>, 19<sup>e</sup>, x<sub>1</sub>", "H2O, 2nd, km2, 19e, x1"),
+        ("2<sup>3<sup>2</sup></sup>, (2)<sup>3</sup>, 10<sup>{{frac|1|2}}</sup>, 4<sup>½</sup>", "2^3^2, (2)^3, 10^1⁄2, 4^½"),
         # poems
         ("Text.\n<poem>\nOne line,\n: and '''another''' <ref>x</ref>\n\nnew stanza\n</poem>\nEnd.", "Text.\n\nOne line,\nand another\n\nnew stanza\n\nEnd."),
         ("{{poem quote|One line,\nand another\n\nnew stanza|Author}}", "One line,\nand another\n\nnew stanza"),

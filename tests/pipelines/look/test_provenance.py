@@ -132,6 +132,23 @@ def test_a_signature_and_what_breaks_it(
         code == 1 and out == "manifest.json.sig: not the signature of this manifest by this key\n"
     )
 
+    # Two shards that were exchanged; then the signature of other shards.
+    assert corpus("verify", home, "--signed", public)[0] == 0
+    shards = sorted((home / "shards").glob("*.arrow"))
+    one, two = shards[0].read_bytes(), shards[1].read_bytes()
+    shards[0].write_bytes(two)
+    shards[1].write_bytes(one)
+    code, out, _ = corpus("verify", home, "--signed", public)
+    assert code == 1 and len(out.splitlines()) == 2
+    shards[0].write_bytes(one)
+    shards[1].write_bytes(two)
+    ours = signature.read_bytes()
+    for content in (b"", ours[:10], ours * 2, bytes(64)):
+        signature.write_bytes(content)
+        code, out, err = corpus("verify", home, "--signed", public)
+        assert code == 1 and "hint: check whose key it is" in err
+    signature.write_bytes(ours)
+
     # A shard that is changed together with the manifest's digest of it.
     manifest = home / "shards" / "manifest.json"
     before = manifest.read_bytes()
@@ -161,4 +178,8 @@ def test_keys_that_cannot_sign(home: Path, corpus: Corpus, tmp_path: Path) -> No
     }.items():
         code, _, err = corpus("attest", home, "--key", key)
         assert code == 2 and what in err and "openssl genpkey" in err
-    assert corpus("verify", home, "--signed", private)[0] == 2
+    code, _, err = corpus("verify", home, "--signed", private)
+    assert (
+        code == 2 and "not a public key" in err and "hint: name the file with the public key" in err
+    )
+    assert err.count("\n") == 2

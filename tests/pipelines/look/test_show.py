@@ -224,3 +224,48 @@ def test_a_twin_that_was_removed_itself_is_followed_to_what_is_there(
         if pair["stage"] == "exact"
     ]
     assert pair["kept"]["id"] == first["id"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what", "hint"),
+    [
+        (
+            ("--removed", "--reason", "zzz"),
+            "'zzz' is no stage, rule or kind of reason by which documents are removed here",
+            "stages: rules, exact, near; rules: exclude_domains, exclude_hashes, exclude_urls, "
+            "max_lorem_ipsum, max_words; kinds: text, address, contained, contains, "
+            "too_little_left, too_many_of_host, not_emitted, not_sampled",
+        ),
+        (
+            ("--removed", "--reason", "exakt"),
+            "'exakt' is no stage",
+            "did you mean the stage exact?",
+        ),
+        (
+            ("--removed", "--reason", "max_word"),
+            "'max_word' is no stage",
+            "did you mean the rule max_words?",
+        ),
+        (
+            ("--removed", "--reason", "contain"),
+            "'contain' is no stage",
+            "did you mean the kind contain",
+        ),
+        (
+            ("--reason", "contained"),
+            "no reject has the reason 'contained'",
+            "that is why documents are removed: add --removed",
+        ),
+    ],
+)
+def test_a_wrong_reason_is_told_what_there_is(
+    arguments: tuple[str, ...], what: str, hint: str, home: str, corpus: Corpus
+) -> None:
+    code, out, err = corpus("show", home, *arguments)
+    assert (code, out) == (2, "")
+    assert f"error: {what}" in err and f"hint: {hint}" in err
+
+
+def test_none_asked_for_says_nothing_of_what_there_is(home: str, corpus: Corpus) -> None:
+    assert corpus("show", home, "--n", 0) == (0, "", "")
+    assert "no such record" in corpus("show", home, "--removed", "--reason", "not_sampled")[2]
