@@ -201,7 +201,7 @@ def check_vocabulary(recipe: Recipe) -> None:
         if recipe.tokenizer.kind == "unigram" and find_spec("sentencepiece") is None:
             raise UserError(
                 'tokenizer.kind: "unigram" is trained by sentencepiece, which is not installed',
-                "pip install 'corpusmill[unigram]', or give a vocabulary: tokenizer.path",
+                "pip install '.[unigram]' in the checkout, or give a vocabulary: tokenizer.path",
                 3,
             )
         return
