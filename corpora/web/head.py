@@ -219,6 +219,10 @@ def _marked_time(tree: lxml.html.HtmlElement, latest: datetime.date | None) -> d
 
 
 def _date_in_words(text: str, latest: datetime.date | None) -> datetime.date | None:
+    # Most pages have neither word, and a pattern that ignores case is slow to find that out.
+    small = text[:_WORDS_FROM].lower()
+    if "published" not in small and "posted" not in small:
+        return None
     match = _IN_WORDS.search(text, 0, _WORDS_FROM)
     if match is None:
         return None

