@@ -9,9 +9,10 @@ memmap, at least 20x `datasets`.
 Documents to shards: stage `tokenize` (sentences, tokens, shards, manifest) of the 24 novels, twice
 over, with 1 and 2 workers, the children already there as they are in a build; beside it
 `tokenizers.encode_batch_fast` alone on the same sentences, with as many threads, which splits no
-sentence and writes no file; a pool as Megatron-LM's `preprocess_data.py` has it (each process splits
-and encodes documents, the parent writes them); `datasets.map`, which encodes whole documents; and,
-where `--datatrove PYTHON` names an interpreter that has it, datatrove's `DocumentTokenizer`.
+sentence and writes no file; a pool as Megatron-LM's `preprocess_data.py` has it (each process
+splits and encodes documents, the parent writes them); `datasets.map`, which encodes whole
+documents; and, where `--datatrove PYTHON` names an interpreter that has it, datatrove's
+`DocumentTokenizer`.
 
     python benchmarks/bench_shards.py [--rounds N] [--only reads|build] [--workers 1 2]
                                       [--datatrove PYTHON]
