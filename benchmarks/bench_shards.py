@@ -229,7 +229,7 @@ def bench_build(rounds: int, workers: list[int], datatrove: str | None) -> None:
         home = os.path.join(folder, "home")
         recipe = (
             '[sources.novels]\nkind = "files"\ninput = "texts/*.txt"\nlanguage = "en"\n'
-            "slice_bytes = 4_000_000\n[dedup]\nexact = false\n"
+            "slice_bytes = 4_000_000\n[dedup]\nexact = false\nnear = false\n"
         )
         made = parse_recipe(recipe, "recipe", folder)
         # A new home has no slices to compare.
