@@ -11,10 +11,11 @@ over, with 1 and 2 workers, the children already there as they are in a build; b
 `tokenizers.encode_batch_fast` alone on the same sentences, with as many threads, which splits no
 sentence and writes no file; a pool as Megatron-LM's `preprocess_data.py` has it (each process
 splits and encodes documents, the parent writes them); `datasets.map`, which encodes whole
-documents; and,
-where `--datatrove PYTHON` names an interpreter that has it, datatrove's `DocumentTokenizer`.
+documents; and, where `--datatrove PYTHON` names an interpreter that has it, datatrove's
+`DocumentTokenizer`.
 
-    python benchmarks/bench_shards.py [--rounds N] [--only reads|build] [--datatrove PYTHON]
+    python benchmarks/bench_shards.py [--rounds N] [--only reads|build] [--workers 1 2]
+                                      [--datatrove PYTHON]
 """
 
 import argparse
@@ -209,7 +210,7 @@ def novels() -> Iterator[tuple[str, bytes]]:
         yield f"{number}.txt", "\n".join(sentences).encode()
 
 
-def bench_build(rounds: int, datatrove: str | None) -> None:
+def bench_build(rounds: int, workers: list[int], datatrove: str | None) -> None:
     """MB of documents a second, to shards."""
     from pipelines.adopt import adopt_recipe
     from pipelines.build import ALL, run_stages
@@ -228,9 +229,11 @@ def bench_build(rounds: int, datatrove: str | None) -> None:
         home = os.path.join(folder, "home")
         recipe = (
             '[sources.novels]\nkind = "files"\ninput = "texts/*.txt"\nlanguage = "en"\n'
-            "slice_bytes = 4_000_000\n[dedup]\nexact = false\n"
+            "slice_bytes = 4_000_000\n[dedup]\nexact = false\nnear = false\n"
         )
-        adopt_recipe(home, parse_recipe(recipe, "recipe", folder), lambda _: True, quiet)
+        made = parse_recipe(recipe, "recipe", folder)
+        # A new home has no slices to compare.
+        adopt_recipe(home, made, lambda _: [], lambda _: True, quiet)
         run_stages(job_of(home, 2), tuple(name for name in ALL if name != TOKENIZE))
 
         def prepare(num_workers: int) -> None:
@@ -261,7 +264,7 @@ def bench_build(rounds: int, datatrove: str | None) -> None:
                 )
 
         print(f"{megabytes:.1f} MB of text, {len(sentences):,} sentences", flush=True)
-        for num_workers in (1, 2):
+        for num_workers in workers:
             peers = [
                 Variant(
                     name=f"pool as Megatron's, {num_workers} processes",
@@ -435,9 +438,10 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="shards: reads and building")
     parser.add_argument("--only", choices=["reads", "build"], help="default: both")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--datatrove", help="an interpreter that has datatrove")
     arguments = parser.parse_args()
     if arguments.only != "build":
         bench_reads(arguments.rounds)
     if arguments.only != "reads":
-        bench_build(arguments.rounds, arguments.datatrove)
+        bench_build(arguments.rounds, arguments.workers, arguments.datatrove)

@@ -139,7 +139,9 @@ def bench_tokenize(folder: str, seconds: float, rounds: int, compared: bool) -> 
 
 def adopt(home: str, recipe: str, folder: str) -> None:
     """Make the recipe the home's."""
-    adopt_recipe(home, parse_recipe(recipe, "recipe", folder), lambda _: True, quiet)
+    made = parse_recipe(recipe, "recipe", folder)
+    # A new home has no slices to compare.
+    adopt_recipe(home, made, lambda _: [], lambda _: True, quiet)
 
 
 def by_hand(home: str, stage: Stage) -> None:

@@ -60,6 +60,18 @@ def test_plain_text_by_hand() -> None:
     ]
 
 
+def test_a_vocabulary_of_all_text_by_hand() -> None:
+    """The words are counted by all cores; one trains on them."""
+    tables = '[tokenizer]\nsample_bytes = "all"'
+    slices = slices_of(*[300_000_000] * 100)
+    sampled = reckoned(recipe_of("files"), slices, workers=4)
+    found = reckoned(recipe_of("files", tables=tables), slices, workers=4)
+    words = 30e9 / 38e6 + 30e9 / 57e6
+    sample = 30e9 / 64e6 + 1e9 / (5e6 / 1.2)
+    more = found.core_hours_after - sampled.core_hours_after
+    assert more == pytest.approx((words - sample) / 3600, abs=1e-3)
+
+
 def test_one_large_slice_is_the_work_of_one_core() -> None:
     spread = reckoned(recipe_of("books"), slices_of(*[1_000_000_000] * 8), workers=8)
     whole = reckoned(recipe_of("books"), slices_of(8_000_000_000), workers=8)
