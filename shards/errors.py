@@ -7,6 +7,7 @@ its traceback. Nothing but the standard library is imported here, so that every 
 
 import difflib
 import errno
+import os
 import shlex
 from collections.abc import Iterable
 
@@ -47,6 +48,15 @@ class UserError(Exception):
     # Children send errors to their parent: exceptions pickle by `args`, which hold `what` alone.
     def __reduce__(self) -> tuple[type["UserError"], tuple[object, ...]]:
         return UserError, (self.what, self.hint, self.exit_code)
+
+
+def unreadable(what: str, error: OSError, hint: str) -> UserError:
+    """The error of a file that a user named and that cannot be read. `what` names it; where the
+    system is at fault (`REMEDIES`) the exit code is 3 and the hint that of the system, else `hint`
+    and 2."""
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    remedy = REMEDIES.get(error.errno or 0)
+    return UserError(f"{what}: {reason}", remedy or hint, 3 if remedy else 2)
 
 
 def in_command(path: object) -> str:

@@ -5,11 +5,10 @@ A list is text in UTF-8, plain or as .gz, with one address per line. Lists are h
 
 import gzip
 import io
-import os
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 
-from shards.errors import UserError
+from shards.errors import UserError, unreadable
 from shards.storage import files, http
 
 MAX_LIST_BYTES = 1 << 26
@@ -63,8 +62,8 @@ def _first(address: str, limit: int) -> bytes:
         with files.open_input(address) as stream:
             return bytes(stream.read(limit + 1))
     except OSError as error:
-        why = os.strerror(error.errno) if error.errno else str(error)
-        raise UserError(f"{address}: cannot be read: {why}", "check the path of the list") from None
+        hint = "check the path of the list"
+        raise unreadable(f"{address}: cannot be read", error, hint) from None
 
 
 def beside(listing: str, line: str) -> str:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from corpora.quality.exclusions import within
 from corpora.text.normalise import exact_digest
 from corpora.text.urls import canonical_url
-from shards.errors import UserError
+from shards.errors import UserError, unreadable
 from shards.storage import files
 
 FORGOTTEN = "forgotten"
@@ -78,10 +78,8 @@ def read_forgotten(addresses: tuple[str, ...]) -> Forgotten:
         try:
             content = files.read_bytes(address)
         except OSError as error:
-            raise UserError(
-                f"forget: cannot read {address}: {error.strerror or error}",
-                "write a list as text: one id, hash, address or host per line",
-            ) from None
+            hint = "write a list as text: one id, hash, address or host per line"
+            raise unreadable(f"forget: cannot read {address}", error, hint) from None
         found |= _parsed(content, address)
     return found
 

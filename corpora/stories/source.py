@@ -55,7 +55,7 @@ from corpora.web.page import PAGE_PACKAGES, PageSettings
 from corpora.web.records import page_outcome, read_records
 from corpora.web.warc import Record
 from shards.config import setting
-from shards.errors import UserError
+from shards.errors import UserError, unreadable
 from shards.storage import files
 
 ARCHIVES = (".warc", ".arc", ".wet")
@@ -188,8 +188,7 @@ def _read_text(address: str, hint: str) -> str:
     try:
         return files.read_bytes(address).decode("utf-8-sig")
     except OSError as error:
-        reason = error.strerror or error
-        raise UserError(f"{address}: cannot read the questions: {reason}", hint) from None
+        raise unreadable(f"{address}: cannot read the questions", error, hint) from None
     except UnicodeDecodeError as error:
         raise UserError(
             f"{address}: not UTF-8: {error.reason} at byte {error.start}",
