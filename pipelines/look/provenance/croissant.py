@@ -73,7 +73,7 @@ def croissant(home: Home, facts: Facts) -> dict[str, Any]:
         "version": "1.0.0",
         "identifier": facts.manifest.recipe_digest,
         "license": licences,
-        "inLanguage": sorted({source.language for source in facts.sources}),
+        "inLanguage": facts.languages,
         "distribution": [
             *objects,
             {

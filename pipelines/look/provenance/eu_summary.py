@@ -31,7 +31,7 @@ def eu_summary(facts: Facts) -> str:
         "- Modality: text only",
         f"- Size: {number(facts.bytes)} bytes of text in {number(facts.documents)} documents, "
         f"{number(facts.tokens)} tokens",
-        f"- Languages: {', '.join(sorted({source.language for source in facts.sources}))}",
+        f"- Languages: {_languages(facts)}",
         "",
         "## 2. List of data sources",
         "",
@@ -83,6 +83,15 @@ def eu_summary(facts: Facts) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _languages(facts: Facts) -> str:
+    codes = ", ".join(facts.languages)
+    if not facts.has_unnamed_languages:
+        return codes
+    if not codes:
+        return "not known: the recipe names none, and none was detected"
+    return f"{codes}, and texts of which none is named or detected"
 
 
 def _table(sources: Iterable[SourceFacts]) -> Iterator[str]:

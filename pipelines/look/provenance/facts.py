@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 from corpora.text.urls import domain_of, host_of
 from pipelines.home.decisions import kept_rows
 from pipelines.home.documents import row_groups
-from pipelines.home.layout import Home
-from pipelines.home.summaries import ordered_slices
+from pipelines.home.layout import TOKENIZE, Home
+from pipelines.home.summaries import ordered_slices, summaries
 from pipelines.look.stats import READS_ARCHIVES, stats
 from pipelines.recipe import Recipe
 from shards.manifest import Manifest, read_manifest
@@ -30,6 +30,9 @@ LICENCES = {
 }
 """What is known of the licences of a kind of source."""
 
+ANY = "any"
+"""In place of a language where a recipe names none."""
+
 PUBLIC = ("wikipedia", "openwebtext")
 """Kinds that read publicly available data sets as they were published."""
 
@@ -37,11 +40,12 @@ PUBLIC = ("wikipedia", "openwebtext")
 @dataclass(frozen=True, kw_only=True)
 class SourceFacts:
     """One source: `bytes` of its kept text in UTF-8, the counts of its shards, the first and last
-    moment at which a kept document was crawled, and what pages opt out by."""
+    moment at which a kept document was crawled, and what pages opt out by. `languages` are codes; `any`
+    among them stands for documents whose language nobody named."""
 
     name: str
     kind: str
-    language: str
+    languages: tuple[str, ...]
     licence: str
     documents: int
     tokens: int
@@ -76,6 +80,17 @@ class Facts:
         return sum(source.tokens for source in self.sources)
 
     @property
+    def languages(self) -> list[str]:
+        """The codes of the languages that are known, in order."""
+        found = {code for source in self.sources for code in source.languages}
+        return sorted(found - {ANY})
+
+    @property
+    def has_unnamed_languages(self) -> bool:
+        """Whether the language of some documents is not known."""
+        return any(ANY in source.languages for source in self.sources)
+
+    @property
     def bytes(self) -> int:
         """Bytes of text, in UTF-8."""
         return sum(source.bytes for source in self.sources)
@@ -107,7 +122,7 @@ def read_facts(home: Home, recipe: Recipe) -> Facts:
         facts = SourceFacts(
             name=name,
             kind=options.kind,
-            language=options.told,
+            languages=_languages(home, name, options.told),
             licence=LICENCES.get(options.kind, "not known to the build"),
             documents=sum(entry.documents for entry in entries),
             tokens=sum(entry.tokens for entry in entries),
@@ -129,6 +144,14 @@ def read_facts(home: Home, recipe: Recipe) -> Facts:
         rejected=figures.total.rejects,
         removed=removed,
     )
+
+
+def _languages(home: Home, source: str, told: str) -> tuple[str, ...]:
+    """The languages of a source's documents, as they were encoded."""
+    encoded = summaries(home, TOKENIZE, source)
+    found = {code for summary in encoded for code in summary.languages}
+    # Summaries of older versions do not tell them.
+    return tuple(sorted(found)) or (told,)
 
 
 def _domains_and_times(

@@ -55,6 +55,24 @@ def test_the_summary_of_the_eu_has_the_numbers_of_the_manifest(home: Path, corpu
     assert "- Modality: text only" in page
 
 
+def test_languages_are_those_of_the_documents(home: Path, corpus: Corpus, tmp_path: Path) -> None:
+    """A recipe that takes pages of any language tells of those that came."""
+    told = {
+        code
+        for summary in (home / "summaries" / "tokenize").rglob("*.json")
+        for code in json.loads(summary.read_text())["languages"]
+    }
+    page = corpus("summary", home)[1]
+    [line] = [line for line in page.splitlines() if line.startswith("- Languages: ")]
+    known = sorted(told - {"any"})
+    assert known and line.startswith(f"- Languages: {', '.join(known)}")
+    assert ("texts of which none is named" in line) == ("any" in told)
+
+    form = ("summary", home, "--template", "croissant", "--out", tmp_path / "form")
+    assert corpus(*form)[0] == 0
+    assert json.loads((tmp_path / "form").read_text())["inLanguage"] == known
+
+
 def test_croissant_and_spdx_name_every_file(home: Path, corpus: Corpus, tmp_path: Path) -> None:
     manifest = read_manifest(str(home / "shards"))
     for form in ("croissant", "spdx"):
