@@ -532,7 +532,7 @@ def test_why_gives_the_rule_the_value_and_the_threshold(tmp_path: Path, corpus: 
     )
     assert [record["text"] for record in json.loads(out)["records"]] == [SHORT, SHORT]
     code, _, err = corpus("show", home.root, "--removed", "--reason", "min_word")
-    assert code == 2 and "did you mean min_words?" in err
+    assert code == 2 and "did you mean the rule min_words?" in err
     code, out, _ = corpus("stats", home.root)
     assert (
         "removed: rules min_words        2" in out.replace("  ", " ").replace("  ", " ")
