@@ -297,7 +297,10 @@ def _entry(identity: int, written: bytes, uses: NDArray[np.int64] | None) -> Ent
 
 def bytes_of(content: TokenizerFile) -> Callable[[str], bytes]:
     """A function that gives the bytes of text that a token of a `tokenizer.json` stands for."""
-    is_byte_level = '"ByteLevel"' in json.dumps(content.get("pre_tokenizer"))
+    steps = json.dumps(content.get("pre_tokenizer"))
+    is_byte_level = '"ByteLevel"' in steps
+    # Unigram vocabularies write a space as U+2581.
+    space = "\u2581" if '"Metaspace"' in steps else " "
     letters = byte_letters() if is_byte_level else {}
     prefix = content["model"].get("continuing_subword_prefix") or ""
     single = {f"<0x{byte:02X}>": byte for byte in range(256)}
@@ -309,7 +312,7 @@ def bytes_of(content: TokenizerFile) -> Callable[[str], bytes]:
             return bytes([single[name]])
         if letters and all(letter in letters for letter in name):
             return bytes(letters[letter] for letter in name)
-        return name.removeprefix(prefix).encode("utf-8", "replace")
+        return name.removeprefix(prefix).replace(space, " ").encode("utf-8", "replace")
 
     return written
 

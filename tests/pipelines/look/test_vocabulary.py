@@ -15,7 +15,7 @@ from plain_build import plain_build
 from tokenizers import Tokenizer
 
 from pipelines.chance import CHANCES, chance
-from pipelines.look.vocabulary import RARE, odd_kind, shown
+from pipelines.look.vocabulary import RARE, bytes_of, odd_kind, shown
 from pipelines.stages.token_counts import packed_uses, uses_of
 
 Corpus = Callable[..., tuple[int, str, str]]
@@ -220,3 +220,14 @@ def test_uses_add_up_to_exact_counts_below_the_bound() -> None:
     assert (
         packed_uses(np.zeros(0, np.uint16)) and uses_of([packed_uses(parts[0][:0])], 3).sum() == 0
     )
+
+
+def test_a_space_is_a_space_in_unigram_vocabularies() -> None:
+    steps = {"type": "Sequence", "pretokenizers": [{"type": "Metaspace", "replacement": "\u2581"}]}
+    written = bytes_of({"model": {"type": "Unigram", "vocab": []}, "pre_tokenizer": steps})
+    assert written("\u2581the") == b" the"
+    assert shown(written("\u2581the")) == "\u2423the"
+
+    # Elsewhere it is a character like others.
+    plain = bytes_of({"model": {"type": "WordPiece", "vocab": {}}, "pre_tokenizer": None})
+    assert plain("\u2581") == "\u2581".encode()
