@@ -13,6 +13,8 @@ from corpora.document import SourceOptions
 from pipelines.chance import CHANCES, chance
 from pipelines.home.layout import open_home
 from pipelines.look.export import export
+from pipelines.look.provenance.eu_summary import eu_summary
+from pipelines.look.provenance.facts import read_facts
 from pipelines.look.stats import stats
 from pipelines.stages.tokenize import account
 from shards.format import copy_id, document_id
@@ -153,6 +155,14 @@ def test_an_export_has_each_document_once_and_why_tells_of_copies(tmp_path: Path
     found = list(find_copies((str(Path(home) / "shards"),), id))
     assert [name for name, _ in found] == [id, f"{id}#2", f"{id}#3"]
     assert [place[2] for _, place in found] == [0, 36, 72]
+
+
+def test_the_public_summary_counts_each_document_once(tmp_path: Path) -> None:
+    home = build(tmp_path, "repeat = 3")
+    tokens = sum(entry.tokens for entry in read_manifest(str(Path(home) / "shards")).shards)
+    page = eu_summary(read_facts(*open_home(home)))
+    size = next(line for line in page.splitlines() if line.startswith("- Size: "))
+    assert f"in 40 documents, {tokens:,} tokens, among them those of 72 further copies" in size
 
 
 def test_a_forgotten_document_leaves_no_copy(tmp_path: Path) -> None:

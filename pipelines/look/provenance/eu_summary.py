@@ -30,7 +30,7 @@ def eu_summary(facts: Facts) -> str:
         f"- Model and date of placement on the market: {OPEN}",
         "- Modality: text only",
         f"- Size: {number(facts.bytes)} bytes of text in {number(facts.documents)} documents, "
-        f"{number(facts.tokens)} tokens",
+        f"{number(facts.tokens)} tokens" + _copies(facts),
         f"- Languages: {_languages(facts)}",
         "",
         "## 2. List of data sources",
@@ -83,6 +83,12 @@ def eu_summary(facts: Facts) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _copies(facts: Facts) -> str:
+    if not facts.copies:
+        return ""
+    return f", among them those of {number(facts.copies)} further copies of documents"
 
 
 def _languages(facts: Facts) -> str:

@@ -16,8 +16,10 @@ from pipelines.home.decisions import kept_rows
 from pipelines.home.documents import row_groups
 from pipelines.home.layout import TOKENIZE, Home
 from pipelines.home.summaries import ordered_slices, summaries
+from pipelines.look.cards import UNDETERMINED
 from pipelines.look.stats import READS_ARCHIVES, stats
 from pipelines.recipe import Recipe
+from pipelines.stages.token_counts import UNKNOWN
 from shards.manifest import Manifest, read_manifest
 
 LICENCES = {
@@ -30,8 +32,8 @@ LICENCES = {
 }
 """What is known of the licences of a kind of source."""
 
-ANY = "any"
-"""In place of a language where a recipe names none."""
+NOT_NAMED = frozenset({"any", UNKNOWN, UNDETERMINED})
+"""What stands in place of a language where a recipe names none and none was found."""
 
 PUBLIC = ("wikipedia", "openwebtext")
 """Kinds that read publicly available data sets as they were published."""
@@ -40,14 +42,16 @@ PUBLIC = ("wikipedia", "openwebtext")
 @dataclass(frozen=True, kw_only=True)
 class SourceFacts:
     """One source: `bytes` of its kept text in UTF-8, the counts of its shards, the first and last
-    moment at which a kept document was crawled, and what pages opt out by. `languages` are codes; `any`
-    among them stands for documents whose language nobody named."""
+    moment at which a kept document was crawled, and what pages opt out by. `languages` are codes, with
+    one of `NOT_NAMED` where the language of some documents is not known. `documents` counts each
+    once; `copies` are further ones in the shards, whose tokens are in `tokens`."""
 
     name: str
     kind: str
     languages: tuple[str, ...]
     licence: str
     documents: int
+    copies: int
     tokens: int
     bytes: int
     crawled: tuple[datetime.date, datetime.date] | None
@@ -71,8 +75,13 @@ class Facts:
 
     @property
     def documents(self) -> int:
-        """Documents in the shards."""
+        """Documents in the shards, each once."""
         return sum(source.documents for source in self.sources)
+
+    @property
+    def copies(self) -> int:
+        """Further copies of documents in the training shards."""
+        return sum(source.copies for source in self.sources)
 
     @property
     def tokens(self) -> int:
@@ -83,12 +92,12 @@ class Facts:
     def languages(self) -> list[str]:
         """The codes of the languages that are known, in order."""
         found = {code for source in self.sources for code in source.languages}
-        return sorted(found - {ANY})
+        return sorted(found - NOT_NAMED)
 
     @property
     def has_unnamed_languages(self) -> bool:
         """Whether the language of some documents is not known."""
-        return any(ANY in source.languages for source in self.sources)
+        return any(NOT_NAMED & set(source.languages) for source in self.sources)
 
     @property
     def bytes(self) -> int:
@@ -124,7 +133,8 @@ def read_facts(home: Home, recipe: Recipe) -> Facts:
             kind=options.kind,
             languages=_languages(home, name, options.told),
             licence=LICENCES.get(options.kind, "not known to the build"),
-            documents=sum(entry.documents for entry in entries),
+            documents=sum(entry.documents for entry in entries) - (row.repeated or 0),
+            copies=row.repeated or 0,
             tokens=sum(entry.tokens for entry in entries),
             bytes=row.bytes or 0,
             crawled=(min(times), max(times)) if times else None,
