@@ -63,12 +63,28 @@ def write_inputs(folder: Path, megabytes: int, settings: str = "") -> Path:
 def plant(folder: Path, corpus: str, texts: list[str], first: int) -> None:
     """Write the texts as files of a corpus; `first` is the number of the first one."""
     folder.mkdir(parents=True)
-    if corpus != "cc-news":
+    if corpus not in ("cc-news", "stories"):
         PLANT[corpus](folder, texts)
         return
 
-    pages = []
-    for number, text in enumerate(texts, first):
-        address = f"http://host{number % HOSTS}.example/{number}"
-        pages.append(archives.response(archives.page(text), address))
+    # Every page has an address of its own: pages of one address are duplicates.
+    numbered = list(enumerate(texts, first))
+    if corpus == "stories":
+        records = [
+            archives.record(
+                "conversion", text.encode(), address(corpus, number), content_type="text/plain"
+            )
+            for number, text in numbered
+        ]
+        (folder / "stories.warc.wet.gz").write_bytes(archives.members(*records))
+        return
+
+    pages = [
+        archives.response(archives.page(text), address(corpus, number)) for number, text in numbered
+    ]
     (folder / "news.warc.gz").write_bytes(archives.members(*pages))
+
+
+def address(corpus: str, number: int) -> str:
+    """That of a page."""
+    return f"http://host{number % HOSTS}.example/{corpus}/{number}"
