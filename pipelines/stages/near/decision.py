@@ -209,37 +209,14 @@ def containment_limits(recipe: Recipe, limit: NDArray[np.uint32]) -> NDArray[np.
 
 def decide_part(of: Context, edges: Packed) -> Iterator[tuple[int, Removals]]:
     """(index of group, its removals) from verified pairs that count."""
-    earlier_is_contained = edges["later"] >= np.uint64(EARLIER_IS_CONTAINED)
-    pairs = edge_pairs(edges)
-    places, numbers = np.unique(pairs, return_inverse=True)
-    order, words, ids = _read_documents(of, places)
-
-    # From here on documents are numbered in survivor order.
-    by_survivor = np.lexsort((places, order))
-    rank = _inverse(by_survivor)
-    places, words, ids = places[by_survivor], words[by_survivor], ids[by_survivor]
-    later, earlier = rank[numbers.reshape(-1, 2)].T
-
-    is_near = edges["jaccard"] >= pair_limits(of.limits, pairs)
-    small = np.where(earlier_is_contained, earlier, later)
-    large = np.where(earlier_is_contained, later, earlier)
-    is_contained = ~is_near & (words[small] >= of.recipe.dedup.containment_words)
-
-    # Of two, the one of the source of higher priority is kept, else the longer.
+    documents = _read_documents(of, edges)
+    places, later, earlier = documents.places, documents.later, documents.earlier
+    is_near = edges["jaccard"] >= pair_limits(of.limits, edge_pairs(edges))
     ranks = _containment_ranks(of)[(places >> np.uint64(32)).astype(np.int64)]
-    longer_goes = ranks[small] < ranks[large]
-    gone = np.where(longer_goes, large, small)
-    stays = np.where(longer_goes, small, large)
-    is_contained &= ~longer_goes | (edges["jaccard"] >= LEAST_ALIKE)
-    mark = np.where(longer_goes, np.uint32(CONTAINS), np.uint32(CONTAINED))
     twin, score = settle(
         (later[is_near], earlier[is_near], edges["jaccard"][is_near]),
-        (
-            gone[is_contained],
-            stays[is_contained],
-            edges["contained"][is_contained] | mark[is_contained],
-        ),
-        _inverse(np.lexsort((-words.astype(np.int64), ranks))),
+        _contained_pairs(of, edges, documents, ranks, np.flatnonzero(~is_near)),
+        _inverse(np.lexsort((-documents.words.astype(np.int64), ranks))),
     )
 
     removed = np.flatnonzero(twin >= 0)
@@ -247,7 +224,7 @@ def decide_part(of: Context, edges: Packed) -> Iterator[tuple[int, Removals]]:
     records = np.zeros(len(removed), REMOVAL)
     records["row"] = places[removed] & LOW32
     records["score"] = score[removed]
-    records["twin"] = ids[twin[removed]]
+    records["twin"] = documents.ids[twin[removed]]
 
     groups = places[removed] >> np.uint64(32)
     for index in np.unique(groups):
@@ -255,7 +232,31 @@ def decide_part(of: Context, edges: Packed) -> Iterator[tuple[int, Removals]]:
         yield int(index), (records[of_group], places[twin[removed[of_group]]])
 
 
-def _containment_ranks(of: Context) -> NDArray[np.int64]:
+def _contained_pairs(
+    of: Context,
+    edges: Packed,
+    documents: "Documents",
+    ranks: NDArray[np.uint16],
+    chosen: NDArray[np.int64],
+) -> "Pairs":
+    """Of the chosen pairs those in which one document goes because it is contained, or because it
+    contains one of a source of higher priority."""
+    earlier_is_contained = edges["later"][chosen] >= np.uint64(EARLIER_IS_CONTAINED)
+    later, earlier = documents.later[chosen], documents.earlier[chosen]
+    small = np.where(earlier_is_contained, earlier, later)
+    large = np.where(earlier_is_contained, later, earlier)
+
+    # Of two, the one of the source of higher priority is kept, else the longer.
+    longer_goes = ranks[small] < ranks[large]
+    goes = documents.words[small] >= of.recipe.dedup.containment_words
+    goes &= ~longer_goes | (edges["jaccard"][chosen] >= LEAST_ALIKE)
+    gone = np.where(longer_goes, large, small)
+    stays = np.where(longer_goes, small, large)
+    mark = np.where(longer_goes, np.uint32(CONTAINS), np.uint32(CONTAINED))
+    return gone[goes], stays[goes], (edges["contained"][chosen] | mark)[goes]
+
+
+def _containment_ranks(of: Context) -> NDArray[np.uint16]:
     """(groups,) the priority by which containment is decided: that of the group's source. Sources
     between which the longer document stays count as one, with the higher of their priorities."""
     priority = of.recipe.dedup.priority
@@ -266,10 +267,32 @@ def _containment_ranks(of: Context) -> NDArray[np.int64]:
             for source, number in rank.items():
                 if number in joined:
                     rank[source] = min(joined)
-    return np.array([rank[group.source] for group in of.listed], np.int64)
+    return np.array([rank[group.source] for group in of.listed], np.uint16)
 
 
-def _read_documents(
+@dataclass(frozen=True)
+class Documents:
+    """The N documents of some pairs, in survivor order: their places, words and ids; and (P,) the
+    later and the earlier document of each pair, as numbers in that order."""
+
+    places: NDArray[np.uint64]
+    words: NDArray[np.uint32]
+    ids: NDArray[np.bytes_]
+    later: NDArray[np.int64]
+    earlier: NDArray[np.int64]
+
+
+def _read_documents(of: Context, edges: Packed) -> Documents:
+    """The documents of verified pairs."""
+    places, numbers = np.unique(edge_pairs(edges), return_inverse=True)
+    order, words, ids = _read_facts(of, places)
+    by_survivor = np.lexsort((places, order))
+    rank = _inverse(by_survivor)
+    later, earlier = rank[numbers.reshape(-1, 2)].T
+    return Documents(places[by_survivor], words[by_survivor], ids[by_survivor], later, earlier)
+
+
+def _read_facts(
     of: Context, places: NDArray[np.uint64]
 ) -> tuple[NDArray[np.uint64], NDArray[np.uint32], NDArray[np.bytes_]]:
     """(N,) the survivor order of documents that are in pairs (with the place it is total), their
