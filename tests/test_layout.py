@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -114,6 +115,12 @@ def test_no_import_goes_in_a_circle() -> None:
 @pytest.mark.parametrize("package", sorted(FILES_ABOVE))
 def test_every_file_stands_in_a_room(package: str) -> None:
     assert {path.stem for path in (ROOT / package).glob("*.py")} == FILES_ABOVE[package]
+
+
+def test_every_test_file_has_a_name_of_its_own() -> None:
+    """pytest cannot collect two files of one name: the folders of the tests are no packages."""
+    names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []
 
 
 @pytest.mark.parametrize(

@@ -42,9 +42,9 @@ PUBLIC = ("wikipedia", "openwebtext")
 @dataclass(frozen=True, kw_only=True)
 class SourceFacts:
     """One source: `bytes` of its kept text in UTF-8, the counts of its shards, the first and last
-    moment at which a kept document was crawled, and what pages opt out by. `languages` are codes, with
-    one of `NOT_NAMED` where the language of some documents is not known. `documents` counts each
-    once; `copies` are further ones in the shards, whose tokens are in `tokens`."""
+    moment at which a kept document was crawled, and what pages opt out by. `languages` are codes,
+    with one of `NOT_NAMED` where the language of some documents is not known. `documents` counts
+    each once; `copies` are further ones in the shards, whose tokens are in `tokens`."""
 
     name: str
     kind: str
