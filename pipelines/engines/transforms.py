@@ -106,16 +106,18 @@ class StageTransform(beam.PTransform):
     ) -> PCollection:
         """Records meet by key, then by the slice of the record that they met, then by their own."""
         plan = functools.partial(plan_exchange, step)
-        # Each slice brings its task along: to plan all of them again for each would be quadratic.
-        every = self.after(before, plan, f"Plan{step.label}", needs, tuple[int, Any])
+        tasks = self.after(before, plan, f"Plan{step.label}", needs, tuple[int, Any])
         asked = (
-            every
+            tasks
             | "SpreadBlocks" >> beam.GroupByKey()
             | "Blocks" >> beam.FlatMap(self.guarded(functools.partial(blocks_of, step)))
             | "MeetByKey" >> beam.GroupByKey()
             | "Decide" >> beam.FlatMap(self.guarded(functools.partial(decide, step)))
         )
 
+        # Each slice brings its task along: to plan all of them again for each would be quadratic. The
+        # step that changes nothing is for the job server of Spark, which finds two producers without.
+        every = tasks | "EverySlice" >> beam.Map(itself)
         by_twin = (asked, every) | "WithTwins" >> beam.Flatten() | "MeetByTwin" >> beam.GroupByKey()
         answer = self.guarded(functools.partial(with_task, step.answer))
         answered = by_twin | "Name" >> beam.FlatMap(answer)
@@ -201,24 +203,19 @@ def in_home(function: InHome, home_root: str) -> Iterable[object]:
     return function(*open_home(home_root))
 
 
-def at_begin(
-    _impulse: bytes, function: Callable[[str], Iterable[object]], home: str
-) -> Iterable[Any]:
-    """`function(home)`."""
-    return function(home)
+def at_begin(_impulse: bytes, function: Any, home: str) -> Iterable[Any]:
+    """`function(home)`. Its type is open, since Beam 2.62 compares it with a class."""
+    results: Iterable[Any] = function(home)
+    return results
 
 
 def after_barrier(
-    _impulse: bytes,
-    function: Callable[[str], Iterable[object]],
-    home: str,
-    needs: tuple[str, ...],
-    _before: Iterable[object],
+    _impulse: bytes, function: Any, home: str, needs: Any, _before: Any
 ) -> Iterable[Any]:
     """`function(home)`, or nothing when a slice of the passes `needs` was set aside."""
     if any(note.stage in needs for note in slices_aside(Home(home))):
         return []
-    return function(home)
+    return at_begin(_impulse, function, home)
 
 
 def plan_pass(
@@ -267,6 +264,11 @@ def decide(step: Exchange[T], group: tuple[int, Iterable[bytes]]) -> Iterator[tu
     """The results of all blocks of one partition, each with the place of a slice."""
     _, blocks = group
     return step.decide(blocks)
+
+
+def itself(numbered: tuple[int, Any]) -> tuple[int, Any]:
+    """What it is given."""
+    return numbered
 
 
 def blocks_of(step: Exchange[T], group: tuple[int, Iterable[T]]) -> Iterator[tuple[int, bytes]]:
