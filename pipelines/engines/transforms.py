@@ -115,8 +115,8 @@ class StageTransform(beam.PTransform):
             | "Decide" >> beam.FlatMap(self.guarded(functools.partial(decide, step)))
         )
 
-        # Each slice brings its task along: to plan all of them again for each would be quadratic. The
-        # step that changes nothing is for the job server of Spark, which finds two producers without.
+        # Each slice brings its task along: to plan all of them again for each would be quadratic.
+        # Without this step, which changes nothing, the job server of Spark refuses the graph.
         every = tasks | "EverySlice" >> beam.Map(itself)
         by_twin = (asked, every) | "WithTwins" >> beam.Flatten() | "MeetByTwin" >> beam.GroupByKey()
         answer = self.guarded(functools.partial(with_task, step.answer))
