@@ -2,16 +2,16 @@
 
     begin -> plan -> spread -> Pool -> summaries -> (side input) -> the next pass
 
-A pass begins when all summaries of the pass before it are there, which it asks for as a side input;
-it takes nothing from them, but reads what that pass wrote below the home. Few steps and no
-composite ones: Beam spends some ten milliseconds on each before a job begins. Cost: a pass moves one task and one summary, about 1 KB,
-per slice; the exchange of `exact` also moves at most 24 bytes per document and shuffle.
+A pass begins when all summaries of the pass before it are there, which it asks for as a side
+input; it takes nothing from them, but reads what that pass wrote below the home. Cost: a pass moves
+one task and one summary, about 1 KB, per slice; the exchange of `exact` also moves at most 24 bytes
+per document and shuffle. Beam spends some ten milliseconds on each step before a job begins, so
+there are few, and no composite ones.
 
 This module imports Beam, which takes seconds: nothing that `corpus --help` or a child needs may
 import it. `pipelines.beam` has the public names. Beam pickles every function of a graph, so those
 below are functions of the module, bound by `functools.partial`. It also infers the types of a step
-from the signatures of `expand`, `leaving_errors`, `at_begin` and `after_barrier`; `Any` in them
-leaves the types open.
+from the signatures of `expand` and `leaving_errors`; `Any` in them leaves the types open.
 """
 
 import functools
@@ -144,10 +144,10 @@ class StageTransform(beam.PTransform):
         """
         guarded = self.guarded(functools.partial(in_home, function))
         if isinstance(before, PBegin):
-            step = beam.FlatMap(at_begin, guarded, self.home)
+            step = beam.ParDo(Once(guarded, self.home))
         else:
             # A side input is there when everything of it is there.
-            step = beam.FlatMap(after_barrier, guarded, self.home, needs, AsIter(before))
+            step = beam.ParDo(Once(guarded, self.home, needs), AsIter(before))
 
         begin = before.pipeline | f"Begin{label}" >> beam.Impulse()
         results: PCollection = begin | label >> step.with_output_types(kind)
@@ -198,24 +198,26 @@ class BuildTransform(beam.PTransform):
 # --- what workers run
 
 
+class Once(beam.DoFn):
+    """Calls `function(home)`, for the one impulse that it gets; not where a slice of the passes
+    `needs` was set aside."""
+
+    def __init__(
+        self, function: Callable[[str], Iterable[object]], home: str, needs: tuple[str, ...] = ()
+    ) -> None:
+        self.function = function
+        self.home = home
+        self.needs = needs
+
+    def process(self, impulse: bytes, before: Iterable[object] = ()) -> Iterable[object]:
+        if self.needs and any(note.stage in self.needs for note in slices_aside(Home(self.home))):
+            return []
+        return self.function(self.home)
+
+
 def in_home(function: InHome, home_root: str) -> Iterable[object]:
     """`function` with the home and its recipe, which are opened for it."""
     return function(*open_home(home_root))
-
-
-def at_begin(_impulse: bytes, function: Any, home: str) -> Iterable[Any]:
-    """`function(home)`. Its type is open, since Beam 2.62 compares it with a class."""
-    results: Iterable[Any] = function(home)
-    return results
-
-
-def after_barrier(
-    _impulse: bytes, function: Any, home: str, needs: Any, _before: Any
-) -> Iterable[Any]:
-    """`function(home)`, or nothing when a slice of the passes `needs` was set aside."""
-    if any(note.stage in needs for note in slices_aside(Home(home))):
-        return []
-    return at_begin(_impulse, function, home)
 
 
 def plan_pass(
@@ -266,7 +268,7 @@ def decide(step: Exchange[T], group: tuple[int, Iterable[bytes]]) -> Iterator[tu
     return step.decide(blocks)
 
 
-def itself(numbered: tuple[int, Any]) -> tuple[int, Any]:
+def itself(numbered: tuple[int, T]) -> tuple[int, T]:
     """What it is given."""
     return numbered
 
