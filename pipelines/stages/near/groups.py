@@ -39,7 +39,7 @@ LONG_PAIRS = "long-pairs"
 
 LONG_SCORES = "long-scores"
 
-VERSION = 3
+VERSION = 4
 
 GROUPS = 256
 """About how many groups there are when there are many slices."""

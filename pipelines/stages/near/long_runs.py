@@ -53,6 +53,7 @@ from pipelines.stages.near.groups import (
     write_if_new,
     write_long_list,
 )
+from pipelines.stages.near.pair_sets import without
 from pipelines.stages.near.pairs import (
     SECOND,
     PairsTask,
@@ -224,18 +225,6 @@ def score(home: Home, recipe: Recipe, task: GroupTask, output: files.Output) -> 
     with files.open_ranges(candidates_file(home, read_list(home)[task.index])) as stream:
         known = read_pairs(stream)
     return compare_pairs(home, recipe, task, output, without(pairs, known))
-
-
-def without(pairs: NDArray[np.uint64], known: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Those of (P, 2) sorted pairs, each there once, that are not among the known ones."""
-    is_known = np.repeat([False, True], [len(pairs), len(known)])
-    both = np.concatenate([pairs, known])
-    by_pair = np.lexsort((is_known, both[:, 1], both[:, 0]))
-    is_again = np.zeros(len(both), np.bool_)
-    is_again[:-1] = (both[by_pair[1:]] == both[by_pair[:-1]]).all(axis=1)
-    chosen = by_pair[~is_again & ~is_known[by_pair]]
-    found: NDArray[np.uint64] = both[chosen]
-    return found
 
 
 SCORE_LONG = Pass(

@@ -34,6 +34,7 @@ from pipelines.stages.near.groups import (
     read_list,
     write_list,
 )
+from pipelines.stages.near.pair_sets import each_once
 from pipelines.stages.stage import Pass, Result
 from shards.storage import files
 
@@ -197,7 +198,7 @@ def propose_level(
 
             found = [runs]
             if level == SECOND:
-                found.append(_split(runs, is_left))
+                found = _split(runs, is_left)
             for some in found:
                 for written in _pairs(some):
                     pairs += len(written)
@@ -233,16 +234,38 @@ def _beyond(keys: NDArray[np.uint64]) -> NDArray[np.int64]:
     return behind
 
 
-def _split(runs: "Runs", is_left: NDArray[np.bool_]) -> "Runs":
-    """The runs that leave pairs out, cut into shorter ones by the keys of the next table too."""
+def _split(runs: "Runs", is_left: NDArray[np.bool_]) -> list["Runs"]:
+    """The runs with the largest parts of long ones first, and their other parts as runs.
+
+    A part are the records of a run that share the key of the next table too. The pages in the
+    middle of a template are in large parts; those far from it have parts of their own. Without
+    this they would fill the first places, other ones in each run, and none a near-duplicate.
+    """
     from pipelines.stages.near import kernels
 
     is_long = np.isin(runs.keys, np.unique(runs.keys[is_left]))
-    joined = np.empty(int(is_long.sum()), np.uint64)
-    kernels.join_keys(runs.keys[is_long], runs.next[is_long], joined)
-    places, order = runs.places[is_long], runs.order[is_long]
-    by_all = np.lexsort((places, order, joined))
-    return Runs(joined[by_all], places[by_all], order[by_all], joined[by_all])
+    cut = Runs(*(column[is_long] for column in runs))
+    joined = np.empty(len(cut.keys), np.uint64)
+    kernels.join_keys(cut.keys, cut.next, joined)
+    by_part = np.argsort(joined, kind="stable")
+    cut = Runs(*(column[by_part] for column in (cut.keys, cut.places, cut.order, joined)))
+
+    # Parts by size, then by their first record.
+    begins = np.flatnonzero(_beyond(cut.next) == 0)
+    sizes = np.diff(np.append(begins, len(cut.keys)))
+    key = cut.keys[begins]
+    by_size = np.lexsort((cut.places[begins], cut.order[begins], -sizes, key))
+    rank = np.empty(len(begins), np.int64)
+    rank[by_size] = np.arange(len(begins))
+    is_largest = np.empty(len(begins), np.bool_)
+    is_largest[by_size] = _beyond(key[by_size]) == 0
+
+    by_rank = np.argsort(np.repeat(rank, sizes), kind="stable")
+    whole = Runs(*(column[by_rank] for column in cut))
+    is_other = ~np.repeat(is_largest, sizes)
+    keys, places, order, joined = (column[is_other] for column in cut)
+    short = Runs(*(column[~is_long] for column in runs))
+    return [short, whole, Runs(joined, places, order, keys)]
 
 
 def _write_block(
@@ -251,13 +274,15 @@ def _write_block(
     """Write (P, 2) pairs under both of their documents; returns (groups + 1,) where in the file
     those of each group begin."""
     begin = output.tell()
-    as_later = pairs | np.array([LATER, 0], np.uint64)
-    both = np.concatenate([as_later, pairs[:, ::-1]])
-    own_place = both[:, 0] & np.uint64(LATER - 1)
-    by_place = np.lexsort((both[:, 1], own_place))
+    pairs = each_once(pairs)
+    both = np.concatenate([pairs | np.array([LATER, 0], np.uint64), pairs[:, ::-1]])
+    groups = (both[:, 0] & np.uint64(LATER - 1)) >> np.uint64(32)
+    # Small numbers are sorted by their digits, which is quick.
+    groups = groups.astype(np.min_scalar_type(len(first_places)))
+    by_group = np.argsort(groups, kind="stable")
 
-    output.write(both[by_place].tobytes())
-    begins = np.searchsorted(own_place[by_place], first_places).astype(np.uint64)
+    output.write(both[by_group].tobytes())
+    begins = np.searchsorted(groups[by_group], np.arange(len(first_places))).astype(np.uint64)
     return begins * np.uint64(16) + np.uint64(begin)
 
 
