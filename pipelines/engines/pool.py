@@ -4,7 +4,7 @@ Every Beam worker has a pool of its own, which all bundles in one process share.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, wait
 from concurrent.futures.process import BrokenProcessPool
 
@@ -71,9 +71,12 @@ class Pool(beam.DoFn):
         self.broken = []
         self._end_beating()  # of an earlier bundle that was broken off
 
-    def process(self, task: Task) -> Iterator[Summary]:
+    def process(self, group: tuple[int, Iterable[Task]]) -> Iterator[Summary]:
+        """`group`: a task with its number, as the shuffle that spreads the tasks hands it over."""
+        _, tasks = group
         self._begin_beating()
-        self._submit(task, 1)
+        # An engine that tries a bundle again may send a task twice.
+        self._submit(next(iter(tasks)), 1)
         yield from self._collect(2 * self.num_workers)
 
     def finish_bundle(self) -> Iterator[WindowedValue]:

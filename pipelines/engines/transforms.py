@@ -1,16 +1,17 @@
 """The stages as Beam transforms: how planned tasks reach the pool of child processes.
 
-    begin -> plan -> Reshuffle -> Pool -> summaries -> (barrier) -> the next pass
+    begin -> plan -> spread -> Pool -> summaries -> (side input) -> the next pass
 
-A pass begins when all summaries of the pass before it are there; it takes nothing from them, but
-reads what that pass wrote below the home. Cost: a pass moves one task and one summary, about 1 KB,
-per slice; the exchange of `exact` also moves at most 24 bytes per document and shuffle.
+A pass begins when all summaries of the pass before it are there, which it asks for as a side
+input; it takes nothing from them, but reads what that pass wrote below the home. Cost: a pass moves
+one task and one summary, about 1 KB, per slice; the exchange of `exact` also moves at most 24 bytes
+per document and shuffle. Beam spends some ten milliseconds on each step before a job begins, so
+there are few, and no composite ones.
 
 This module imports Beam, which takes seconds: nothing that `corpus --help` or a child needs may
 import it. `pipelines.beam` has the public names. Beam pickles every function of a graph, so those
 below are functions of the module, bound by `functools.partial`. It also infers the types of a step
-from the signatures of `expand`, `leaving_errors`, `after_barrier` and `by_index`; `Any` in them
-leaves the types open.
+from the signatures of `expand` and `leaving_errors`; `Any` in them leaves the types open.
 """
 
 import functools
@@ -19,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import apache_beam as beam
-from apache_beam.pvalue import PBegin, PCollection
+from apache_beam.pvalue import AsIter, PBegin, PCollection
 
 from corpora.document import Slice
 from pipelines.engines import child
@@ -87,13 +88,13 @@ class StageTransform(beam.PTransform):
     ) -> PCollection:
         """Plan tasks and work on each; then, where the pass asks for it, on all together."""
         plan = functools.partial(plan_pass, step, self.slices if step.reads_inputs else None)
-        tasks = self.after(before, plan, f"Plan{step.label}", needs)
+        tasks = self.after(before, plan, f"Plan{step.label}", needs, tuple[int, Any])
 
         work = functools.partial(run_task, step)
         pool = Pool(self.home, step.name, work, self.workers, self.session)
         label = step.label or "Process"
         # One worker has planned all tasks; without a shuffle it would do them all as well.
-        spread = tasks | f"{label}Spread" >> beam.Reshuffle()
+        spread = tasks | f"{label}Spread" >> beam.GroupByKey()
         done: PCollection = spread | label >> beam.ParDo(pool).with_output_types(Summary)
 
         if step.finish is None:
@@ -104,17 +105,19 @@ class StageTransform(beam.PTransform):
         self, before: PBegin | PCollection, step: Exchange[Task], needs: tuple[str, ...]
     ) -> PCollection:
         """Records meet by key, then by the slice of the record that they met, then by their own."""
-        tasks = self.after(before, step.plan, f"Plan{step.label}", needs)
+        plan = functools.partial(plan_exchange, step)
+        tasks = self.after(before, plan, f"Plan{step.label}", needs, tuple[int, Any])
         asked = (
             tasks
-            | "SpreadBlocks" >> beam.Reshuffle()
-            | "Blocks" >> beam.FlatMap(self.guarded(step.blocks))
+            | "SpreadBlocks" >> beam.GroupByKey()
+            | "Blocks" >> beam.FlatMap(self.guarded(functools.partial(blocks_of, step)))
             | "MeetByKey" >> beam.GroupByKey()
             | "Decide" >> beam.FlatMap(self.guarded(functools.partial(decide, step)))
         )
 
         # Each slice brings its task along: to plan all of them again for each would be quadratic.
-        every = tasks | "EverySlice" >> beam.Map(functools.partial(by_index, step))
+        # Without this step, which changes nothing, the job server of Spark refuses the graph.
+        every = tasks | "EverySlice" >> beam.Map(itself)
         by_twin = (asked, every) | "WithTwins" >> beam.Flatten() | "MeetByTwin" >> beam.GroupByKey()
         answer = self.guarded(functools.partial(with_task, step.answer))
         answered = by_twin | "Name" >> beam.FlatMap(answer)
@@ -140,16 +143,14 @@ class StageTransform(beam.PTransform):
         Beam.
         """
         guarded = self.guarded(functools.partial(in_home, function))
-        results: PCollection
         if isinstance(before, PBegin):
-            begin = before | "Home" >> beam.Create([self.home])
-            results = begin | label >> beam.FlatMap(guarded).with_output_types(kind)
-            return results
+            step = beam.ParDo(Once(guarded, self.home))
+        else:
+            # A side input is there when everything of it is there.
+            step = beam.ParDo(Once(guarded, self.home, needs), AsIter(before))
 
-        # A count of everything is one value, which is there when everything is.
-        count = before | f"{label}Barrier" >> beam.combiners.Count.Globally()
-        waiting = functools.partial(after_barrier, guarded, self.home, needs)
-        results = count | label >> beam.FlatMap(waiting).with_output_types(kind)
+        begin = before.pipeline | f"Begin{label}" >> beam.Impulse()
+        results: PCollection = begin | label >> step.with_output_types(kind)
         return results
 
     def guarded(self, function: Callable[[Any], Iterable[R]]) -> Callable[[Any], Iterable[R]]:
@@ -197,28 +198,43 @@ class BuildTransform(beam.PTransform):
 # --- what workers run
 
 
+class Once(beam.DoFn):
+    """Calls `function(home)`, for the one impulse that it gets; not where a slice of the passes
+    `needs` was set aside."""
+
+    def __init__(
+        self, function: Callable[[str], Iterable[object]], home: str, needs: tuple[str, ...] = ()
+    ) -> None:
+        self.function = function
+        self.home = home
+        self.needs = needs
+
+    def process(self, impulse: bytes, before: Iterable[object] = ()) -> Iterable[object]:
+        if self.needs and any(note.stage in self.needs for note in slices_aside(Home(self.home))):
+            return []
+        return self.function(self.home)
+
+
 def in_home(function: InHome, home_root: str) -> Iterable[object]:
     """`function` with the home and its recipe, which are opened for it."""
     return function(*open_home(home_root))
 
 
-def after_barrier(
-    function: Callable[[str], Iterable[object]], home: str, needs: tuple[str, ...], _count: int
-) -> Iterable[Any]:
-    """`function(home)`, or nothing when a slice of the passes `needs` was set aside."""
-    if any(note.stage in needs for note in slices_aside(Home(home))):
-        return []
-    return function(home)
-
-
-def plan_pass(step: Pass[T], slices: Slices | None, home: Home, recipe: Recipe) -> list[T]:
-    """The tasks of a pass; tells the display how many there are, and the user which slices must be
-    done again and why."""
+def plan_pass(
+    step: Pass[T], slices: Slices | None, home: Home, recipe: Recipe
+) -> list[tuple[int, T]]:
+    """The tasks of a pass, numbered; tells the display how many there are, and the user which
+    slices must be done again and why."""
     tasks = step.plan(home, recipe, slices) if step.reads_inputs else step.plan(home, recipe)
     board.expect(len(tasks), sum(task.size for task in tasks))
     for line in stale(home, step.name, tasks):
         print(line, file=sys.stderr, flush=True)
-    return tasks
+    return list(enumerate(tasks))
+
+
+def plan_exchange(step: Exchange[T], home: Home, recipe: Recipe) -> list[tuple[int, T]]:
+    """The tasks of an exchange, by the places of their slices."""
+    return [(step.index(task), task) for task in step.plan(home, recipe)]
 
 
 def run_guard(
@@ -252,9 +268,16 @@ def decide(step: Exchange[T], group: tuple[int, Iterable[bytes]]) -> Iterator[tu
     return step.decide(blocks)
 
 
-def by_index(step: Exchange[Any], task: Any) -> tuple[int, Any]:
-    """A task by the place of its slice."""
-    return step.index(task), task
+def itself(numbered: tuple[int, T]) -> tuple[int, T]:
+    """What it is given."""
+    return numbered
+
+
+def blocks_of(step: Exchange[T], group: tuple[int, Iterable[T]]) -> Iterator[tuple[int, bytes]]:
+    """The blocks of one slice."""
+    _, tasks = group
+    # An engine that tries a bundle again may send a task twice.
+    return step.blocks(next(iter(tasks)))
 
 
 def with_task(function: Callable[[T, list[bytes]], R], group: tuple[int, Iterable[T | bytes]]) -> R:
