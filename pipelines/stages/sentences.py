@@ -295,8 +295,8 @@ def tamed(paragraph: str) -> str:
         paragraph = head + tail.replace(opener, sign)
     for opener, partners, sign in DOUBLE_OPENERS:
         if opener in paragraph and not any(partner in paragraph for partner in partners):
-            place = rf"(?:(?<=\w)|(?<=\w ))({opener}+)|(?<={opener})({opener}+)"
-            paragraph = re.sub(place, lambda found: sign * len(found[0]), paragraph)
+            place = rf"(?<=\w){opener}|(?<=\w ){opener}|(?<={opener}){opener}"
+            paragraph = re.sub(place, sign, paragraph)
     return paragraph
 
 
