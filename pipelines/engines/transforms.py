@@ -209,7 +209,7 @@ class Once(beam.DoFn):
         self.home = home
         self.needs = needs
 
-    def process(self, impulse: bytes, before: Iterable[object] = ()) -> Iterable[object]:
+    def process(self, impulse: bytes, before: Any = None) -> Iterable[object]:
         if self.needs and any(note.stage in self.needs for note in slices_aside(Home(self.home))):
             return []
         return self.function(self.home)
