@@ -329,7 +329,7 @@ def test_runs_equal_the_twin(records: list[tuple[int, int]], most: int, room: in
 def test_pairs_of_runs_name_the_later_one_first(
     records: list[tuple[int, int]], draw: random.Random
 ) -> None:
-    """In whatever order the records of a run come, a pair is (later, earlier) by order and place."""
+    """In whatever order the records of a run come: later and earlier are by order and place."""
     numbered = [(key, order, place) for place, (key, order) in enumerate(records)]
     draw.shuffle(numbered)
     numbered.sort(key=lambda record: record[0])
