@@ -112,7 +112,7 @@ def all_pairs(texts: list[str]) -> tuple[int, int]:
     for later in range(1, len(holds)):
         numbers = np.stack([np.full(later, later), np.arange(later)], 1)
         found = np.empty((later, 3), np.int64)
-        kernels.similarities(flat, ends, flat, ends, numbers, found)
+        kernels.similarities(flat, ends, flat, ends, numbers, (THRESHOLD, THRESHOLD), found)
         is_alike = found[:, 0] >= THRESHOLD
         pairs += int(is_alike.sum())
         gone[later] = bool((is_alike & ~gone[:later]).any())

@@ -72,7 +72,7 @@ class Pool(beam.DoFn):
         self._end_beating()  # of an earlier bundle that was broken off
 
     def process(self, group: tuple[int, Iterable[Task]]) -> Iterator[Summary]:
-        """`group`: one task with its number, as the shuffle that spreads the tasks hands it over."""
+        """`group`: a task with its number, as the shuffle that spreads the tasks hands it over."""
         _, tasks = group
         self._begin_beating()
         # An engine that tries a bundle again may send a task twice.

@@ -2,16 +2,16 @@
 
     begin -> plan -> spread -> Pool -> summaries -> (side input) -> the next pass
 
-A pass begins when all summaries of the pass before it are there, which it asks for as a side input;
-it takes nothing from them, but reads what that pass wrote below the home. Few steps and no
-composite ones: Beam spends some ten milliseconds on each before a job begins. Cost: a pass moves one task and one summary, about 1 KB,
-per slice; the exchange of `exact` also moves at most 24 bytes per document and shuffle.
+A pass begins when all summaries of the pass before it are there, which it asks for as a side
+input; it takes nothing from them, but reads what that pass wrote below the home. Cost: a pass moves
+one task and one summary, about 1 KB, per slice; the exchange of `exact` also moves at most 24 bytes
+per document and shuffle. Beam spends some ten milliseconds on each step before a job begins, so
+there are few, and no composite ones.
 
 This module imports Beam, which takes seconds: nothing that `corpus --help` or a child needs may
 import it. `pipelines.beam` has the public names. Beam pickles every function of a graph, so those
 below are functions of the module, bound by `functools.partial`. It also infers the types of a step
-from the signatures of `expand`, `leaving_errors`, `at_begin` and `after_barrier`; `Any` in them
-leaves the types open.
+from the signatures of `expand` and `leaving_errors`; `Any` in them leaves the types open.
 """
 
 import functools
@@ -106,16 +106,18 @@ class StageTransform(beam.PTransform):
     ) -> PCollection:
         """Records meet by key, then by the slice of the record that they met, then by their own."""
         plan = functools.partial(plan_exchange, step)
-        # Each slice brings its task along: to plan all of them again for each would be quadratic.
-        every = self.after(before, plan, f"Plan{step.label}", needs, tuple[int, Any])
+        tasks = self.after(before, plan, f"Plan{step.label}", needs, tuple[int, Any])
         asked = (
-            every
+            tasks
             | "SpreadBlocks" >> beam.GroupByKey()
             | "Blocks" >> beam.FlatMap(self.guarded(functools.partial(blocks_of, step)))
             | "MeetByKey" >> beam.GroupByKey()
             | "Decide" >> beam.FlatMap(self.guarded(functools.partial(decide, step)))
         )
 
+        # Each slice brings its task along: to plan all of them again for each would be quadratic.
+        # Without this step, which changes nothing, the job server of Spark refuses the graph.
+        every = tasks | "EverySlice" >> beam.Map(itself)
         by_twin = (asked, every) | "WithTwins" >> beam.Flatten() | "MeetByTwin" >> beam.GroupByKey()
         answer = self.guarded(functools.partial(with_task, step.answer))
         answered = by_twin | "Name" >> beam.FlatMap(answer)
@@ -142,10 +144,10 @@ class StageTransform(beam.PTransform):
         """
         guarded = self.guarded(functools.partial(in_home, function))
         if isinstance(before, PBegin):
-            step = beam.FlatMap(at_begin, guarded, self.home)
+            step = beam.ParDo(Once(guarded, self.home))
         else:
             # A side input is there when everything of it is there.
-            step = beam.FlatMap(after_barrier, guarded, self.home, needs, AsIter(before))
+            step = beam.ParDo(Once(guarded, self.home, needs), AsIter(before))
 
         begin = before.pipeline | f"Begin{label}" >> beam.Impulse()
         results: PCollection = begin | label >> step.with_output_types(kind)
@@ -196,29 +198,26 @@ class BuildTransform(beam.PTransform):
 # --- what workers run
 
 
+class Once(beam.DoFn):
+    """Calls `function(home)`, for the one impulse that it gets; not where a slice of the passes
+    `needs` was set aside."""
+
+    def __init__(
+        self, function: Callable[[str], Iterable[object]], home: str, needs: tuple[str, ...] = ()
+    ) -> None:
+        self.function = function
+        self.home = home
+        self.needs = needs
+
+    def process(self, impulse: bytes, before: Any = None) -> Iterable[object]:
+        if self.needs and any(note.stage in self.needs for note in slices_aside(Home(self.home))):
+            return []
+        return self.function(self.home)
+
+
 def in_home(function: InHome, home_root: str) -> Iterable[object]:
     """`function` with the home and its recipe, which are opened for it."""
     return function(*open_home(home_root))
-
-
-def at_begin(
-    _impulse: bytes, function: Callable[[str], Iterable[object]], home: str
-) -> Iterable[Any]:
-    """`function(home)`."""
-    return function(home)
-
-
-def after_barrier(
-    _impulse: bytes,
-    function: Callable[[str], Iterable[object]],
-    home: str,
-    needs: tuple[str, ...],
-    _before: Iterable[object],
-) -> Iterable[Any]:
-    """`function(home)`, or nothing when a slice of the passes `needs` was set aside."""
-    if any(note.stage in needs for note in slices_aside(Home(home))):
-        return []
-    return function(home)
 
 
 def plan_pass(
@@ -267,6 +266,11 @@ def decide(step: Exchange[T], group: tuple[int, Iterable[bytes]]) -> Iterator[tu
     """The results of all blocks of one partition, each with the place of a slice."""
     _, blocks = group
     return step.decide(blocks)
+
+
+def itself(numbered: tuple[int, T]) -> tuple[int, T]:
+    """What it is given."""
+    return numbered
 
 
 def blocks_of(step: Exchange[T], group: tuple[int, Iterable[T]]) -> Iterator[tuple[int, bytes]]:

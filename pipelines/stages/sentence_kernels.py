@@ -140,7 +140,7 @@ def comma_ahead(values: Bytes, begin: Int, end: Int) -> bool:
     at = np.int64(begin)
     while at < end and values[at] == 0x20:
         at += 1
-    if at < end and values[at] == 0x22:
+    if at < end and (values[at] == 0x22 or values[at] == 0x27):
         at += 1
         while at < end and values[at] == 0x20:
             at += 1
@@ -310,6 +310,17 @@ def is_plain(kind: Int) -> bool:
 
 
 @jit
+def next_closing_bracket(values: Bytes, begin: Int, end: Int) -> Int:
+    """The place of the first closing bracket, of either width; `end` where there is none."""
+    for at in range(begin, end):
+        if values[at] == 0x29:
+            return np.int64(at)
+        if values[at] == 0xEF and at + 2 < end and values[at + 1] == 0xBC and values[at + 2] == 0x89:
+            return np.int64(at)
+    return np.int64(end)
+
+
+@jit
 def is_closed(values: Bytes, begin: Int, end: Int, closer: Int) -> bool:
     """Whether a closing quote follows."""
     at = np.int64(begin)
@@ -328,6 +339,94 @@ def is_closed(values: Bytes, begin: Int, end: Int, closer: Int) -> bool:
             return True
         at += size
     return False
+
+
+@jit
+def count_byte(values: Bytes, begin: Int, end: Int, byte: Int) -> Int:
+    """How often a byte occurs."""
+    found = np.int64(0)
+    for at in range(begin, end):
+        found += values[at] == byte
+    return found
+
+
+@jit
+def is_word(values: Bytes, at: Int, end: Int, classes: Bytes) -> bool:
+    """Whether a letter, digit or mark begins at a place."""
+    if at >= end:
+        return False
+    point, _ = decode(values, at, end)
+    return bool(classes[point] == WORD)
+
+
+@jit
+def closing_apostrophe(values: Bytes, begin: Int, end: Int, classes: Bytes) -> Int:
+    """The first apostrophe that can close a quote: it stands behind neither white space nor an
+    apostrophe, and before no letter. `end` where there is none."""
+    at = np.int64(begin)
+    while at < end:
+        if values[at] == 0x27 and values[at - 1] != 0x20 and values[at - 1] != 0x27:
+            if not is_word(values, at + 1, end, classes):
+                return at
+        at += 1
+    return np.int64(end)
+
+
+LAST_LATIN = 0x2C1
+"""Word characters up to here are letters and digits; beyond, some are marks."""
+
+PLAIN_APOSTROPHE, CONTRACTION, UNSURE_APOSTROPHE = range(3)
+
+
+@jit
+def apostrophe_kind(values: Bytes, begin: Int, at: Int, end: Int, classes: Bytes) -> Int:
+    """Whether an apostrophe that is in no quote stands between two letters. Not sure next to
+    another one, between spaces, where it may open a quote of another kind, and next to what is no
+    letter of the Latin alphabet or digit."""
+    before = np.int64(0x20)
+    if at > begin:
+        place = at - 1
+        while place > begin and values[place] & 0xC0 == 0x80:
+            place -= 1
+        before, _ = decode(values, place, at)
+    behind = np.int64(0x20)
+    if at + 1 < end:
+        behind, _ = decode(values, at + 1, end)
+    if before == 0x27 or behind == 0x27 or before == 0x5F or behind == 0x5F:
+        return np.int64(UNSURE_APOSTROPHE)
+    if before == 0x20 and behind == 0x20:
+        return np.int64(UNSURE_APOSTROPHE)
+    is_before = classes[before] == WORD
+    is_behind = classes[behind] == WORD
+    if (is_before and before > LAST_LATIN) or (is_behind and behind > LAST_LATIN):
+        return np.int64(UNSURE_APOSTROPHE)
+    return np.int64(CONTRACTION if is_before and is_behind else PLAIN_APOSTROPHE)
+
+
+@jit
+def is_lone(values: Bytes, at: Int, end: Int, classes: Bytes) -> Int:
+    """Whether no apostrophe but those between letters follows the one at a place: 1 or 0, -1 where
+    it is not sure."""
+    for place in range(at + 1, end):
+        if values[place] == 0x27:
+            if apostrophe_kind(values, at, place, end, classes) != CONTRACTION:
+                return np.int64(-1)
+    return np.int64(1)
+
+
+@jit
+def past_closer(values: Bytes, begin: Int, end: Int, classes: Bytes) -> Int:
+    """Where a sentence ends that has a closing quote behind its mark, which ends at `begin`; -1
+    where more marks follow."""
+    at = np.int64(begin)
+    while at < end and values[at] == 0x20:
+        at += 1
+    if at < end:
+        point, _ = decode(values, at, end)
+        kind = classes[point]
+        if kind == UNKNOWN or kind == ELLIPSIS or DOT <= kind <= STOP:
+            return np.int64(-1)
+    return at
 
 
 @jit
@@ -361,10 +460,13 @@ def find_ends(
     quote: Int = np.int64(0)  # the closer that is waited for
     quote_start: Int = np.int64(-1)
     paren_start: Int = np.int64(-1)
-    paren_close = np.int64(0)
+    paren_end: Int = np.int64(-1)  # the next closing bracket
     inner: Int = np.int64(-1)  # where a sentence ends right before its quote does
-    straight = np.int64(0)
     absent = np.int64(0)  # closers that do not follow any more, by their number modulo 31
+    doubles: Int = np.int64(-1)  # the straight double quotes of the paragraph, once counted
+    singles: Int = np.int64(-1)  # and its apostrophes
+    loose = np.int64(0)  # apostrophes so far that are in no quote and not between letters
+    closer_at: Int = np.int64(-1)  # the next apostrophe that can close a quote
     is_sure = True
     previous = np.int64(SPACE)
     at: Int = np.int64(begin)
@@ -390,12 +492,43 @@ def find_ends(
         if kind == UNKNOWN:
             return np.int64(-1), num_asked
 
-        if kind == APOSTROPHE:
-            # Behind a letter it opens no quote.
-            if previous != WORD:
+        if kind == APOSTROPHE and quote != 0x27:
+            if quote == 0:
+                if previous != WORD and is_word(values, at + 1, end, classes):
+                    if closer_at < at + 2:
+                        closer_at = closing_apostrophe(values, at + 2, end, classes)
+                    if closer_at < end:
+                        if at > begin and values[at - 1] == 0x27:
+                            return np.int64(-1), num_asked
+                        if singles < 0:
+                            singles = count_byte(values, begin, end, 0x27)
+                        quote = np.int64(0x27)
+                        quote_start = at
+                        inner = np.int64(-1)
+                        previous = np.int64(OTHER)
+                        at += 1
+                        continue
+                    # Quotes may also reach from the first to the last character.
+                    if at == begin and values[end - 1] == 0x27:
+                        return np.int64(-1), num_asked
+                elif at == begin:
+                    return np.int64(-1), num_asked
+                of_kind = apostrophe_kind(values, begin, at, end, classes)
+                if of_kind == UNSURE_APOSTROPHE:
+                    return np.int64(-1), num_asked
+                if of_kind == PLAIN_APOSTROPHE:
+                    loose += 1
+            elif values[at - 1] == 0x27:
                 return np.int64(-1), num_asked
             previous = np.int64(OTHER)
-            at += size
+            at += 1
+            continue
+
+        if kind == APOSTROPHE and at != closer_at:
+            if values[at - 1] == 0x27:
+                return np.int64(-1), num_asked
+            previous = np.int64(OTHER)
+            at += 1
             continue
 
         if kind == ELLIPSIS:
@@ -412,36 +545,44 @@ def find_ends(
             continue
 
         if kind == OPEN_PAREN:
-            if paren_start >= 0:
-                return np.int64(-1), num_asked
-            paren_start = at
-            paren_close = np.int64(0x29 if point == 0x28 else 0xFF09)
+            # A bracket inside of brackets opens nothing.
+            if paren_start < 0:
+                if paren_end < at:
+                    paren_end = next_closing_bracket(values, at + size, end)
+                if paren_end < end:
+                    paren_start = at
             previous = np.int64(OTHER)
             at += size
             continue
 
         if kind == CLOSE_PAREN:
-            if paren_start < 0 or point != paren_close:
-                return np.int64(-1), num_asked
-            if quote != 0 and quote_start > paren_start:
+            if quote != 0 and paren_start >= 0 and quote_start > paren_start:
                 return np.int64(-1), num_asked
             if point == 0x29:
                 word = at
-                while word > paren_start + 1 and values[word - 1] != 0x20:
+                while word > begin and values[word - 1] != 0x20 and values[word - 1] != 0x28:
                     word -= 1
-                if is_list_marker(values, word, at) or is_list_marker(values, paren_start + 1, at):
+                    if at - word > LONGEST_WORD:
+                        break
+                if is_list_marker(values, word, at):
+                    return np.int64(-1), num_asked
+                if paren_start >= 0 and is_list_marker(values, paren_start + 1, at):
                     return np.int64(-1), num_asked
             paren_start = np.int64(-1)
             previous = np.int64(OTHER)
             at += size
             continue
 
-        if kind == DOUBLE_QUOTE or kind == OPENER or kind == RIGHT_QUOTE or kind == CLOSER:
+        if (
+            kind == DOUBLE_QUOTE
+            or kind == OPENER
+            or kind == RIGHT_QUOTE
+            or kind == CLOSER
+            or kind == APOSTROPHE
+        ):
             previous = np.int64(OTHER)
             if quote == 0:
-                if kind == CLOSER:
-                    return np.int64(-1), num_asked
-                if kind != RIGHT_QUOTE:
+                if kind == DOUBLE_QUOTE or kind == OPENER:
                     closer = closer_of(point)
                     if absent >> (closer % 31) & 1:
                         pass
@@ -449,20 +590,16 @@ def find_ends(
                         quote = closer
                         quote_start = at
                         inner = np.int64(-1)
-                    elif point == 0x22 and at > begin and (at + size < end or straight > 0):
-                        return np.int64(-1), num_asked
+                        if point == 0x22 and doubles < 0:
+                            doubles = count_byte(values, begin, end, 0x22)
                     else:
                         # A quote that nothing closes opens none. Remembered, so that many of them
                         # take no square of the time.
                         absent |= np.int64(1) << (closer % 31)
-                straight += point == 0x22
                 at += size
                 continue
 
             if point != quote:
-                # Straight quotes are counted wherever they are.
-                if kind == DOUBLE_QUOTE:
-                    return np.int64(-1), num_asked
                 at += size
                 continue
 
@@ -516,16 +653,15 @@ def find_ends(
         next_kind = np.int64(classes[next_point])
         if next_kind == ELLIPSIS or DOT <= next_kind <= STOP:
             return np.int64(-1), num_asked
-        # A closer that has no opener moves the end.
-        if quote == 0 and (
-            next_kind == APOSTROPHE or next_kind == RIGHT_QUOTE or next_kind == CLOSER
-        ):
-            return np.int64(-1), num_asked
-        if next_kind == UNKNOWN or next_kind == APOSTROPHE:
+        if next_kind == UNKNOWN:
             return np.int64(-1), num_asked
 
         previous = np.int64(OTHER)
         ends_here = True
+        # Quotes that open and close alike may be paired wrongly where their number is odd: then a
+        # plain end inside of one is an end.
+        is_doubtful = (quote == 0x22 and doubles % 2 == 1) or (quote == 0x27 and singles % 2 == 1)
+        is_strong = False
         if marks > 1:
             if is_low(values[after]):
                 ends_here = False
@@ -563,7 +699,12 @@ def find_ends(
                     ends_here = False
                     if 0x30 <= values[after] <= 0x39:
                         return np.int64(-1), num_asked
-                if state == KEEPS_BUT_STARTER and next_kind != DOUBLE_QUOTE:
+                is_asked = state == KEEPS_BUT_STARTER and next_kind != DOUBLE_QUOTE
+                if is_doubtful and state == BREAKS and 0x41 <= values[after] <= 0x5A:
+                    if word + 1 == at:
+                        return np.int64(-1), num_asked
+                    is_asked = language == ENGLISH
+                if is_asked:
                     token = after
                     while token < end:
                         token_point, token_size = decode(values, token, end)
@@ -572,7 +713,8 @@ def find_ends(
                             break
                         if DOT <= token_kind <= STOP:
                             break
-                        if token_kind != WORD or token_size > 1:
+                        is_letter = token_kind == WORD and token_size == 1
+                        if not is_letter and not (token_point == 0x27 and token > after):
                             return np.int64(-1), num_asked
                         token += token_size
                     if token - after > 16:
@@ -596,26 +738,58 @@ def find_ends(
                             is_sure = False
                         if found == STARTER:
                             ends_here = True
+                            is_strong = state == BREAKS
 
         if ends_here and ends_in_exclamation(values, begin, at):
             return np.int64(-1), num_asked
 
         if ends_here and paren_start < 0:
-            if quote != 0:
-                if next_point == quote:
+            if quote != 0 and not (is_doubtful and is_strong):
+                if next_point == quote and (quote != 0x27 or after == closer_at):
                     inner = after
-            elif after > last_end and not (after + next_size == end and closes_too(next_point)):
-                # A lone quote at the end belongs to the sentence before it; elsewhere it moves the
-                # end.
-                if next_kind == OPENER and closes_too(next_point):
+            else:
+                place = after
+                closed = after + next_size
+                moves = False
+                if quote != 0:
+                    moves = False
+                elif next_kind == RIGHT_QUOTE or next_kind == CLOSER:
+                    moves = True
+                elif next_kind == DOUBLE_QUOTE or (
+                    next_kind == OPENER and closes_too(next_point)
+                ):
                     closer = closer_of(next_point)
-                    if absent >> (closer % 31) & 1 or not is_closed(
-                        values, after + next_size, end, closer
+                    moves = bool(absent >> (closer % 31) & 1) or not is_closed(
+                        values, closed, end, closer
+                    )
+                elif next_kind == APOSTROPHE:
+                    is_opener = is_word(values, closed, end, classes)
+                    if is_opener and closer_at < after + 2:
+                        closer_at = closing_apostrophe(values, after + 2, end, classes)
+                    if not is_opener or closer_at == end:
+                        # One without a partner belongs to the sentence before.
+                        moves = loose % 2 == 1
+                        if loose == 0:
+                            alone = is_lone(values, after, end, classes)
+                            if alone < 0:
+                                return np.int64(-1), num_asked
+                            moves = True
+                if moves:
+                    # Between spaces it may open the next sentence.
+                    if (
+                        after > stop
+                        and closed < end
+                        and values[closed] == 0x20
+                        and (next_kind == APOSTROPHE or next_kind == DOUBLE_QUOTE)
                     ):
                         return np.int64(-1), num_asked
-                ends[first + count] = after
-                count += 1
-                last_end = after
+                    place = past_closer(values, closed, end, classes)
+                    if place < 0:
+                        return np.int64(-1), num_asked
+                if last_end < place < end:
+                    ends[first + count] = place
+                    count += 1
+                    last_end = place
         at = stop
 
     if quote != 0 or paren_start >= 0 or not is_sure:

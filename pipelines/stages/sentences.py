@@ -122,6 +122,9 @@ class Splitter:
         self.starters = Words()
         self.abbreviation = ""
         self._learned()
+        # Words behind an abbreviation can be asked about from the first text on.
+        if self.rule >= 0:
+            self._word_states(["etc"])
 
     def _learned(self) -> None:
         self.tables = (*self.words.arrays(), *self.starters.arrays())

@@ -5,6 +5,8 @@ similarity of the texts; so a pair meets in at least one of b bands with the cha
 1 - (1 - s**r)**b (Leskovec, Rajaraman, Ullman, Mining of Massive Datasets, 3.4.2).
 """
 
+import math
+
 from pipelines.recipe import Recipe
 
 BINS = 256
@@ -37,11 +39,11 @@ def found_chance(similarity: float, bands: int, rows: int) -> float:
 
 
 def lowest_threshold(rows: int) -> float:
-    """The lowest threshold, in steps of 0.01, that a scheme with these rows per band serves."""
-    for step in range(1, 101):
-        if found_chance(step / 100, BINS // rows, rows) >= WANTED_CHANCE:
-            return step / 100
-    raise ValueError(f"no threshold for {rows} rows per band")
+    """A threshold, of four digits, at or below every one that a scheme with these rows per band is
+    chosen for."""
+    bands = BINS // rows
+    at_wanted_chance = (1 - (1 - WANTED_CHANCE) ** (1 / bands)) ** (1 / rows)
+    return math.floor(at_wanted_chance * 10_000) / 10_000
 
 
 def long_scheme(rows: int) -> tuple[int, int]:

@@ -30,6 +30,7 @@ from pipelines.stages.near.groups import (
     grouped,
     read_list,
 )
+from pipelines.stages.near.pair_sets import each_once
 from pipelines.stages.near.pairs import LATER, PAIR_ROOM, read_blocks
 from pipelines.stages.stage import Pass, Result
 from shards.storage import files
@@ -127,19 +128,10 @@ def pairs_of_group(blocks: Iterable[NDArray[np.uint64]]) -> NDArray[np.uint64]:
         waiting += len(held[-1])
 
         if waiting > PAIR_ROOM + len(pairs):  # most pairs come again from other bands
-            pairs = _each_once(held)
+            pairs = each_once(np.concatenate(held))
             held, waiting = [pairs], 0
 
-    return _each_once(held)
-
-
-def _each_once(blocks: list[NDArray[np.uint64]]) -> NDArray[np.uint64]:
-    """(P, 2) the pairs of all blocks, sorted, each once."""
-    pairs: NDArray[np.uint64] = np.concatenate(blocks)
-    pairs = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
-    is_new = np.ones(len(pairs), np.bool_)
-    is_new[1:] = (pairs[1:] != pairs[:-1]).any(axis=1)
-    return pairs[is_new]
+    return each_once(np.concatenate(held))
 
 
 def _documents(

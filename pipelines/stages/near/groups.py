@@ -39,7 +39,7 @@ LONG_PAIRS = "long-pairs"
 
 LONG_SCORES = "long-scores"
 
-VERSION = 3
+VERSION = 4
 
 GROUPS = 256
 """About how many groups there are when there are many slices."""
@@ -60,9 +60,11 @@ Form = np.dtype[Any]
 RECORD = np.dtype([("key", "<u8"), ("row", "<u4"), ("order", "<u4")])
 """A document in a band: its row, counted through its group, and its crawl order."""
 
-LONG_RECORD = np.dtype([("key", "<u8"), ("row", "<u4"), ("order", "<u4"), ("next", "<u8")])
-"""A document of long runs in a table of its second signatures; `next` is its key in the next one.
-"""
+LONG_RECORD = np.dtype(
+    [("key", "<u8"), ("row", "<u4"), ("order", "<u4"), ("next", "<u8"), ("long_runs", "<u2")]
+)
+"""A document of long runs in a table of its second signatures; `next` is its key in the next one,
+`long_runs` in how many bands of its first signatures it is in a long run."""
 
 EDGE = np.dtype([("later", "<u8"), ("earlier", "<u8"), ("jaccard", "<u4"), ("contained", "<u4")])
 """A verified pair of places (group's index << 32 | row), by survivor order. Similarities are in

@@ -33,6 +33,9 @@ SCALE = 1_000_000_000
 """Similarities are whole numbers of billionths, rounded down: the same on every machine, and 0.8 is
 exactly 0.8."""
 
+COMMON_STEPS = 16
+"""Steps of a walk over two sets between two looks at whether they can still share enough."""
+
 WORD_FACTOR = np.uint64(0x9FB21C651E98DF25)
 
 WORD_SEED = np.uint64(0xD6E8FEB86659FD93)
@@ -315,14 +318,20 @@ def shingles_of(text: NDArray[np.uint8], ngram: Int, table: NDArray[np.uint32]) 
 
 
 @jit
-def common(left: U64, right: U64) -> Int:
-    """How many numbers two rising arrays share."""
+def common(left: U64, right: U64, least: Int) -> Int:
+    """How many numbers two rising arrays share; where those are fewer than `least`, any number
+    below it."""
     i, j, n = 0, 0, 0
     while i < len(left) and j < len(right):
-        x, y = left[i], right[j]
-        n += x == y
-        i += x <= y
-        j += y <= x
+        rest = min(len(left) - i, len(right) - j)
+        if n + rest < least:
+            return n
+        # So many steps stay inside of both arrays, and the bound is reckoned once for them.
+        for _ in range(min(rest, COMMON_STEPS)):
+            x, y = left[i], right[j]
+            n += x == y
+            i += x <= y
+            j += y <= x
     return n
 
 
@@ -333,18 +342,24 @@ def similarities(
     right: U64,
     right_ends: NDArray[np.int64],
     pairs: NDArray[np.int64],
+    least: tuple[Int, Int],
     out: NDArray[np.int64],
 ) -> None:
     """For each pair of sets (P, 2), a left one and a right one: `out` (P, 3) their Jaccard
     similarity, the part of the left one that the right one holds, and the part of the right one
     that the left one holds, in billionths.
 
+    `least` are the Jaccard similarity and the part that are asked for, in billionths: of pairs that
+    reach neither, `out` holds numbers below them. So sets that share little are given up early.
     Sets are rising arrays end to end, none empty; `ends` their offsets.
     """
+    jaccard, part = least
     for p in range(len(pairs)):
         a = left[left_ends[pairs[p, 0]] : left_ends[pairs[p, 0] + 1]]
         b = right[right_ends[pairs[p, 1]] : right_ends[pairs[p, 1] + 1]]
-        shared = common(a, b) * SCALE
+        alike = jaccard * (len(a) + len(b)) // (SCALE + jaccard)
+        contained = part * min(len(a), len(b)) // SCALE
+        shared = common(a, b, min(alike, contained)) * SCALE
         out[p, 0] = shared // (len(a) + len(b) - shared // SCALE)
         out[p, 1] = shared // len(a)
         out[p, 2] = shared // len(b)
@@ -357,8 +372,8 @@ def pair_runs(
     """Pairs of records with equal keys: each with those before it in its run, of which only the
     first `most` count.
 
-    Records come sorted by key, order and place; `out` (N, 2) receives places (later, earlier) from
-    record `first` on until it is full, in whole records. Returns (next record, pairs written, pairs
+    Records come sorted by key; `out` (N, 2) receives places (later, earlier), by order and place,
+    from record `first` on until it is full, in whole records. Returns (next record, pairs written, pairs
     of long runs left out).
     """
     written: Int = 0
@@ -374,10 +389,27 @@ def pair_runs(
         if written + count > len(out):
             return i, written, left_out
         for j in range(begin, begin + count):
-            out[written, 0], out[written, 1] = places[i], places[j]
+            is_later = order[i] > order[j] or (order[i] == order[j] and places[i] > places[j])
+            out[written, 0] = places[i] if is_later else places[j]
+            out[written, 1] = places[j] if is_later else places[i]
             written += 1
         left_out += i - begin - count
     return len(keys), written, left_out
+
+
+@jit
+def not_among(pairs: U64, known: U64, out: NDArray[np.bool_]) -> None:
+    """`out` (P,): which of the pairs (P, 2) are not among the known ones (K, 2); both are sorted by
+    their first number, then by their second one."""
+    k = 0
+    for p in range(len(pairs)):
+        first, second = pairs[p, 0], pairs[p, 1]
+        while k < len(known) and (
+            known[k, 0] < first or (known[k, 0] == first and known[k, 1] < second)
+        ):
+            k += 1
+        is_known = k < len(known) and known[k, 0] == first and known[k, 1] == second
+        out[p] = not is_known
 
 
 @jit

@@ -12,7 +12,7 @@ twice as many values, which pages of one template rarely share and near-duplicat
 
 Documents that the first pairs remove for a twin outside of all long runs take no part: their twin
 stays, whatever is found here. So the many copies of one page cost nothing more. The cost is linear
-in the documents that take part: 16 sketches, and 24 bytes per table.
+in the documents that take part: 16 sketches, and 26 bytes per table.
 """
 
 import hashlib
@@ -53,12 +53,15 @@ from pipelines.stages.near.groups import (
     write_if_new,
     write_long_list,
 )
+from pipelines.stages.near.pair_sets import without
 from pipelines.stages.near.pairs import (
+    MET,
     SECOND,
     PairsTask,
+    added_up,
     plan_level,
     propose_level,
-    read_left_out,
+    read_met,
     table_scheme,
 )
 from pipelines.stages.near.scores import chunks, compare_pairs, read_shingles
@@ -71,12 +74,15 @@ SEGMENT_DOCUMENTS = 16_384
 
 CHOSEN = "long-chosen"
 
+CHOSEN_ROW = np.dtype([("row", "<u4"), ("long_runs", "<u2")])
+"""A document that gets second signatures, and its `long_runs` for its `LONG_RECORD`s."""
+
 
 def plan(home: Home, recipe: Recipe) -> list[GroupTask]:
     """The groups with documents that need second signatures."""
     listed = read_list(home)
-    chosen = _chosen_places(home, recipe)
-    edges = np.searchsorted(chosen, np.arange(len(listed) + 1, dtype=np.uint64) << np.uint64(32))
+    chosen = _chosen_documents(home, recipe)
+    edges = np.searchsorted(chosen["place"], np.arange(len(listed) + 1, dtype=np.uint64) << np.uint64(32))
     counts = np.diff(edges).tolist()
     write_long_list(
         home,
@@ -93,7 +99,10 @@ def plan(home: Home, recipe: Recipe) -> list[GroupTask]:
     _, rows = table_scheme(recipe, SECOND)
     fingerprints = []
     for group, begin, end in zip(listed, edges[:-1].tolist(), edges[1:].tolist()):
-        of_group = (chosen[begin:end] & np.uint64(0xFFFFFFFF)).astype(np.uint32).tobytes()
+        rows_of_group = np.empty(end - begin, CHOSEN_ROW)
+        rows_of_group["row"] = chosen["place"][begin:end] & np.uint64(0xFFFFFFFF)
+        rows_of_group["long_runs"] = chosen["long_runs"][begin:end]
+        of_group = rows_of_group.tobytes()
         if begin < end:
             write_if_new(_chosen_address(home, group.source, group.name), of_group)
         gathered = read(CANDIDATES, group.source, group.name)
@@ -108,23 +117,25 @@ def plan(home: Home, recipe: Recipe) -> list[GroupTask]:
     return [task for task in group_tasks(home, recipe, fingerprints) if counts[task.index]]
 
 
-def _chosen_places(home: Home, recipe: Recipe) -> NDArray[np.uint64]:
-    """The places, rising, of documents with pairs that were left out; without those that are
-    removed for a twin that no such pair concerns."""
+def _chosen_documents(home: Home, recipe: Recipe) -> Packed:
+    """`MET`s, by place, of documents with pairs that were left out; without those that are removed
+    for a twin that no such pair concerns."""
     proposed = summaries(home, PAIRS, "all")
-    left_out: NDArray[np.uint64] = np.zeros(0, np.uint64)
+    met: Packed = np.zeros(0, MET)
     if not total(proposed, "left_out"):
-        return left_out
+        return met
 
     for summary in proposed:
-        places = read_left_out(home.work(PAIRS, "all", f"{summary.slice}.bin"))
-        left_out = np.union1d(left_out, places)
+        met = added_up(met, read_met(home.work(PAIRS, "all", f"{summary.slice}.bin")))
 
+    left_out = met[met["left_out"] > 0]
     settled: list[NDArray[np.uint64]] = [np.zeros(0, np.uint64)]
     for index, (removals, twins) in decide(home, recipe, (SCORES,)).items():
         places = np.uint64(index << 32) | removals["row"].astype(np.uint64)
-        settled.append(places[~np.isin(twins, left_out)])
-    return np.setdiff1d(left_out, np.concatenate(settled), assume_unique=True)
+        settled.append(places[~np.isin(twins, left_out["place"])])
+
+    chosen: Packed = left_out[~np.isin(left_out["place"], np.concatenate(settled))]
+    return chosen
 
 
 def _chosen_address(home: Home, source: str, name: str) -> str:
@@ -143,21 +154,23 @@ def sign(home: Home, recipe: Recipe, task: GroupTask, output: files.Output) -> R
 
     tables, rows = table_scheme(recipe, SECOND)
     content = files.read_bytes(_chosen_address(home, task.source, task.name))
-    chosen = np.frombuffer(content, np.uint32)
+    chosen = np.frombuffer(content, CHOSEN_ROW)
     bounds: list[NDArray[np.uint32]] = []
 
     with files.open_ranges(candidates_file(home, read_list(home)[task.index])) as stream:
         sets, facts = read_sets(stream), read_facts(stream)
         # Every document of a long run is in a pair with its first ones, so its shingles are here.
-        numbers = np.searchsorted(sets.rows, chosen)
+        numbers = np.searchsorted(sets.rows, chosen["row"])
         lengths = sets.ends[numbers + 1] - sets.ends[numbers]
         for begin, end in chunks(np.concatenate([[0], np.cumsum(lengths)])):
             for first in range(begin, end, SEGMENT_DOCUMENTS):
-                which = numbers[first : min(first + SEGMENT_DOCUMENTS, end)]
+                segment_end = min(first + SEGMENT_DOCUMENTS, end)
+                which = numbers[first:segment_end]
+                long_runs = chosen["long_runs"][first:segment_end]
                 keys = np.empty((len(which), tables), np.uint64)
                 kernels.sign_sets(*read_shingles(stream, sets.ends, which), rows, keys)
                 segment: list[tuple[Packed, ...]] = [
-                    (keys, sets.rows[which], facts["order"][which])
+                    (keys, sets.rows[which], facts["order"][which], long_runs)
                 ]
                 bounds.append(write_segment(output, segment, LONG_RECORD))
                 tick(first, task.size * first // max(len(numbers), 1))
@@ -224,18 +237,6 @@ def score(home: Home, recipe: Recipe, task: GroupTask, output: files.Output) -> 
     with files.open_ranges(candidates_file(home, read_list(home)[task.index])) as stream:
         known = read_pairs(stream)
     return compare_pairs(home, recipe, task, output, without(pairs, known))
-
-
-def without(pairs: NDArray[np.uint64], known: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Those of (P, 2) sorted pairs, each there once, that are not among the known ones."""
-    is_known = np.repeat([False, True], [len(pairs), len(known)])
-    both = np.concatenate([pairs, known])
-    by_pair = np.lexsort((is_known, both[:, 1], both[:, 0]))
-    is_again = np.zeros(len(both), np.bool_)
-    is_again[:-1] = (both[by_pair[1:]] == both[by_pair[:-1]]).all(axis=1)
-    chosen = by_pair[~is_again & ~is_known[by_pair]]
-    found: NDArray[np.uint64] = both[chosen]
-    return found
 
 
 SCORE_LONG = Pass(

@@ -34,6 +34,7 @@ from pipelines.stages.near.groups import (
     read_list,
     write_list,
 )
+from pipelines.stages.near.pair_sets import each_once
 from pipelines.stages.stage import Pass, Result
 from shards.storage import files
 
@@ -54,6 +55,13 @@ RUN_REPRESENTATIVES = 16
 """A document is compared with this many documents of a run of equal keys, the first in survivor
 order: a page that a million share would ask for half a million million comparisons. Of documents
 that leave more out, the second signatures decide which meet."""
+
+MIDDLE_FIRST = 4
+"""Documents in the middle of a template that come first in a long run of second keys."""
+
+MET = np.dtype([("place", "<u8"), ("long_runs", "<u2"), ("left_out", "<u2")])
+"""A document of long runs: in how many bands it is in one, and in how many of these with pairs that
+are left out."""
 
 PAIR_ROOM = 500_000
 """Pairs that are written at once."""
@@ -171,13 +179,13 @@ def propose_level(
 
     The file is blocks of records (own place, other place), each pair once under either document,
     sorted by own place; then where each group begins in each block, (groups + 1, blocks) uint64;
-    the places of documents with pairs that are left out, rising, uint64; and the numbers of those
+    for the first signatures the documents of long runs, `MET`s by place; and the numbers of those
     and of the blocks.
     """
     listed = read_list(home, level.pairs)
     first_places = np.arange(len(listed) + 1, dtype=np.uint64) << np.uint64(32)
     blocks: list[NDArray[np.uint64]] = []
-    in_long_runs: NDArray[np.uint64] = np.zeros(0, np.uint64)
+    met: Packed = np.zeros(0, MET)
     records = pairs = left_out = 0
     signed = sum(group.signed for group in listed)
     held = HELD_RECORDS * RECORD.itemsize // level.record.itemsize
@@ -193,11 +201,13 @@ def propose_level(
             beyond = _beyond(runs.keys)
             left_out += int((beyond - RUN_REPRESENTATIVES + 1).clip(0).sum())
             is_left = beyond >= RUN_REPRESENTATIVES
-            in_long_runs = np.union1d(in_long_runs, runs.places[is_left])
-
+            is_long = np.isin(runs.keys, np.unique(runs.keys[is_left]))
             found = [runs]
-            if level == SECOND:
-                found.append(_split(runs, is_left))
+            if level == FIRST:
+                met = added_up(met, _met(runs.places[is_long], is_left[is_long]))
+            else:
+                found = _split(runs, is_long)
+
             for some in found:
                 for written in _pairs(some):
                     pairs += len(written)
@@ -206,8 +216,8 @@ def propose_level(
 
     if blocks:
         output.write(np.stack(blocks, 1).tobytes())
-    output.write(in_long_runs.tobytes())
-    output.write(np.array([len(in_long_runs), len(blocks)], np.uint64).tobytes())
+    output.write(met.tobytes())
+    output.write(np.array([len(met), len(blocks)], np.uint64).tobytes())
     return Result(counts={"records": records, "pairs": pairs, "left_out": left_out})
 
 
@@ -233,16 +243,77 @@ def _beyond(keys: NDArray[np.uint64]) -> NDArray[np.int64]:
     return behind
 
 
-def _split(runs: "Runs", is_left: NDArray[np.bool_]) -> "Runs":
-    """The runs that leave pairs out, cut into shorter ones by the keys of the next table too."""
+def _met(places: NDArray[np.uint64], is_left: NDArray[np.bool_]) -> Packed:
+    """`MET`s of the documents of the long runs of one band."""
+    met = np.zeros(len(places), MET)
+    met["place"], met["long_runs"], met["left_out"] = places, 1, is_left
+    return met
+
+
+def added_up(first: Packed, second: Packed) -> Packed:
+    """`MET`s of several bands, one per document, by place."""
+    both = np.concatenate([first, second])
+    both = both[np.argsort(both["place"], kind="stable")]
+    begins = np.flatnonzero(_beyond(both["place"]) == 0)
+    summed: Packed = both[begins]
+    if len(begins):
+        for name in ("long_runs", "left_out"):
+            summed[name] = np.add.reduceat(both[name], begins)
+    return summed
+
+
+def _split(runs: "Runs", is_long: NDArray[np.bool_]) -> list["Runs"]:
+    """Runs to be paired: the short ones; the long ones, first those records that shall count; and
+    the smaller parts of these.
+
+    A part of a run are its records that share the key of the next table too. First come
+    `MIDDLE_FIRST` records in the middle of a template, then those of the largest part: the former
+    are the same in many runs, so that each near-duplicate meets the first one of all, and the
+    latter are others in each, so that it meets many. A page in the middle is in long runs of most
+    bands. One far from it is in few, and would take a place without being alike to what follows.
+    """
     from pipelines.stages.near import kernels
 
-    is_long = np.isin(runs.keys, np.unique(runs.keys[is_left]))
-    joined = np.empty(int(is_long.sum()), np.uint64)
-    kernels.join_keys(runs.keys[is_long], runs.next[is_long], joined)
-    places, order = runs.places[is_long], runs.order[is_long]
-    by_all = np.lexsort((places, order, joined))
-    return Runs(joined[by_all], places[by_all], order[by_all], joined[by_all])
+    short = Runs(*(column[~is_long] for column in runs))
+    whole = Runs(*(column[is_long] for column in runs))
+    begins = np.flatnonzero(_beyond(whole.keys) == 0)
+    sizes = np.diff(np.append(begins, len(whole.keys)))
+    by_long_runs = np.lexsort((whole.long_runs, whole.keys))
+    medians = whole.long_runs[by_long_runs][begins + sizes // 2]
+    is_middle = 2 * whole.long_runs >= np.repeat(medians, sizes)
+
+    joined = np.empty(len(whole.keys), np.uint64)
+    kernels.join_keys(whole.keys, whole.next, joined)
+    is_largest = _in_largest_part(whole.keys, joined)
+
+    middle_before = np.cumsum(is_middle) - is_middle
+    middle_before -= np.repeat(middle_before[begins], sizes)
+    is_first = is_middle & (middle_before < MIDDLE_FIRST)
+    turn = np.where(is_middle, 2, 3)
+    turn[is_largest] = 1
+    turn[is_first] = 0
+    by_turn = np.lexsort((whole.places, whole.order, turn, whole.keys))
+
+    others = np.flatnonzero(~is_largest)
+    others = others[np.argsort(joined[others], kind="stable")]
+    parts = Runs(joined[others], *(column[others] for column in whole[1:]))
+    return [short, Runs(*(column[by_turn] for column in whole)), parts]
+
+
+def _in_largest_part(keys: NDArray[np.uint64], joined: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """(N,) which records are in the largest part of their run, of those the one with the first
+    record; `keys` are sorted, records with equal `joined` are a part."""
+    by_part = np.argsort(joined, kind="stable")
+    begins = np.flatnonzero(_beyond(joined[by_part]) == 0)
+    sizes = np.diff(np.append(begins, len(joined)))
+    first = by_part[begins]  # the record of each part that comes first
+    by_size = np.lexsort((first, -sizes, keys[first]))
+
+    is_largest = np.empty(len(begins), np.bool_)
+    is_largest[by_size] = _beyond(keys[first][by_size]) == 0
+    found = np.empty(len(joined), np.bool_)
+    found[by_part] = np.repeat(is_largest, sizes)
+    return found
 
 
 def _write_block(
@@ -251,13 +322,15 @@ def _write_block(
     """Write (P, 2) pairs under both of their documents; returns (groups + 1,) where in the file
     those of each group begin."""
     begin = output.tell()
-    as_later = pairs | np.array([LATER, 0], np.uint64)
-    both = np.concatenate([as_later, pairs[:, ::-1]])
-    own_place = both[:, 0] & np.uint64(LATER - 1)
-    by_place = np.lexsort((both[:, 1], own_place))
+    pairs = each_once(pairs)
+    both = np.concatenate([pairs | np.array([LATER, 0], np.uint64), pairs[:, ::-1]])
+    groups = (both[:, 0] & np.uint64(LATER - 1)) >> np.uint64(32)
+    # Small numbers are sorted by their digits, which is quick.
+    groups = groups.astype(np.min_scalar_type(len(first_places)))
+    by_group = np.argsort(groups, kind="stable")
 
-    output.write(both[by_place].tobytes())
-    begins = np.searchsorted(own_place[by_place], first_places).astype(np.uint64)
+    output.write(both[by_group].tobytes())
+    begins = np.searchsorted(groups[by_group], np.arange(len(first_places))).astype(np.uint64)
     return begins * np.uint64(16) + np.uint64(begin)
 
 
@@ -324,12 +397,13 @@ def _read_segment(
 
 class Runs(NamedTuple):
     """Records whose key occurs twice or more, sorted by key, order and place; (N,) uint64 each.
-    `next` are their keys in the next table, or their keys again."""
+    `next` and `long_runs` are those of a `LONG_RECORD`; of a `RECORD`, the keys again."""
 
     keys: NDArray[np.uint64]
     places: NDArray[np.uint64]
     order: NDArray[np.uint64]
     next: NDArray[np.uint64]
+    long_runs: NDArray[np.uint64]
 
 
 def _runs(recipe: Recipe, listed: list[Listed], of_band: Records, record: Form) -> Runs:
@@ -360,10 +434,13 @@ def _runs(recipe: Recipe, listed: list[Listed], of_band: Records, record: Form) 
     places = groups << np.uint64(32) | records["row"][chosen].astype(np.uint64)
     priority = priorities(recipe, listed)[groups.astype(np.int64)]
     order = priority | records["order"][chosen].astype(np.uint64)
-    next_keys = records["next"][chosen] if record == LONG_RECORD else keys
+    columns = [keys, places, order, keys, keys]
+    if record == LONG_RECORD:
+        long_runs = records["long_runs"][chosen].astype(np.uint64)
+        columns = [keys, places, order, records["next"][chosen], long_runs]
 
     by_all = np.lexsort((places, order, keys))
-    return Runs(keys[by_all], places[by_all], order[by_all], next_keys[by_all])
+    return Runs(*(column[by_all] for column in columns))
 
 
 PROPOSE = Pass(name=PAIRS, plan=plan, address=pairs_address, work=propose, label="Pairs")
@@ -376,8 +453,8 @@ def read_blocks(address: str, index: int, groups: int) -> Iterator[NDArray[np.ui
     """The records of a group in a file of pairs, block by block."""
     with files.open_ranges(address) as stream:
         size = stream.size()
-        in_long_runs, count = np.frombuffer(stream.read_at(16, size - 16), np.uint64).tolist()
-        directory = size - 16 - in_long_runs * 8 - count * (groups + 1) * 8
+        met, count = np.frombuffer(stream.read_at(16, size - 16), np.uint64).tolist()
+        directory = size - 16 - met * MET.itemsize - count * (groups + 1) * 8
         content = stream.read_at(2 * count * 8, directory + index * count * 8)
         begins, ends = np.frombuffer(content, np.uint64).reshape(2, count).tolist()
 
@@ -387,9 +464,10 @@ def read_blocks(address: str, index: int, groups: int) -> Iterator[NDArray[np.ui
                 yield np.frombuffer(records, np.uint64).reshape(-1, 2)
 
 
-def read_left_out(address: str) -> NDArray[np.uint64]:
-    """The places, rising, of documents for which a file of pairs leaves pairs out."""
+def read_met(address: str) -> Packed:
+    """`MET`s, by place, of the documents in the long runs of a file of pairs."""
     with files.open_ranges(address) as stream:
         size = stream.size()
         count = int(np.frombuffer(stream.read_at(8, size - 16), np.uint64)[0])
-        return np.frombuffer(stream.read_at(count * 8, size - 16 - count * 8), np.uint64)
+        length = count * MET.itemsize
+        return np.frombuffer(stream.read_at(length, size - 16 - length), MET)

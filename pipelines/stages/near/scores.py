@@ -29,6 +29,7 @@ from pipelines.stages.near.groups import (
     grouped,
     read_list,
 )
+from pipelines.stages.near.pair_sets import by_second
 from pipelines.stages.stage import Pass, Result
 from shards.storage import files
 
@@ -39,7 +40,7 @@ GAP_BYTES = 65_536
 """A gap between two sets of a file that is read along with them, since a second read costs more."""
 
 LOWEST_CONTAINED = 0.5
-"""A share of shingles below this is not kept: no setting of `containment` asks for less."""
+"""No setting of `containment` asks for a smaller share of shingles."""
 
 
 def plan(home: Home, recipe: Recipe) -> list[GroupTask]:
@@ -62,7 +63,7 @@ def scores_address(home: Home, recipe: Recipe, task: GroupTask) -> str:
 
 def score(home: Home, recipe: Recipe, task: GroupTask, output: files.Output) -> Result:
     """Write the verified pairs (`EDGE`) of a group's later documents: those that any threshold of
-    the scheme, or any `containment` of `LOWEST_CONTAINED` and up, could ask for."""
+    the scheme, with any `containment`, could ask for."""
     listed = read_list(home)
     with files.open_ranges(candidates_file(home, listed[task.index])) as own:
         pairs = read_pairs(own)
@@ -79,7 +80,7 @@ def compare_pairs(
     """Write those of a group's (P, 2) sorted pairs that count, as `EDGE`s."""
     listed = read_list(home)
     _, rows_per_band = band_scheme(min(thresholds(recipe).values()))
-    lowest = billionths(lowest_threshold(rows_per_band))
+    least = least_alike(rows_per_band)
     compared = verified = 0
 
     with files.open_ranges(candidates_file(home, listed[task.index])) as own:
@@ -96,11 +97,11 @@ def compare_pairs(
 
             sets = read_shingles(own, here.ends, np.arange(begin, end))
             later = Later(here, sets, begin)
-            for edges in _compared(home, listed, later, pairs[low:high]):
+            for edges in _compared(home, listed, later, pairs[low:high], least):
                 compared += len(edges)
-                is_alike = edges["jaccard"] >= lowest
                 # Kept for any threshold that the bands serve: a changed one only decides anew.
-                is_contained = edges["contained"] >= billionths(LOWEST_CONTAINED)
+                is_alike = edges["jaccard"] >= least[0]
+                is_contained = edges["contained"] >= least[1]
                 kept = edges[is_alike | is_contained]
                 verified += len(kept)
                 output.write(kept.tobytes())
@@ -108,6 +109,14 @@ def compare_pairs(
 
     # No inputs: documents without candidates change without their scores being reckoned anew.
     return Result(counts={"compared": compared, "verified": verified})
+
+
+def least_alike(rows_per_band: int) -> tuple[int, int]:
+    """The Jaccard similarity, and the share of the shorter document's shingles, from which a pair
+    can count at any threshold that these bands serve, in billionths."""
+    lowest = billionths(lowest_threshold(rows_per_band))
+    # As `decision.containment_limits` asks for it; a higher threshold asks for no less.
+    return lowest, max(billionths(LOWEST_CONTAINED), 2 * lowest * 10**9 // (10**9 + lowest))
 
 
 def chunks(ends: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
@@ -162,20 +171,24 @@ class Later:
 
 
 def _compared(
-    home: Home, listed: list[Listed], here: Later, pairs: NDArray[np.uint64]
+    home: Home,
+    listed: list[Listed],
+    here: Later,
+    pairs: NDArray[np.uint64],
+    least: tuple[int, int],
 ) -> Iterator[Packed]:
     """`EDGE`s of pairs whose later documents are in memory; the earlier ones come file by file, in
-    order."""
+    order. The similarities of pairs that reach neither of `least` are below it."""
     # By the earlier document, so that each file of the others is read forward, once.
-    pairs = pairs[np.lexsort((pairs[:, 0], pairs[:, 1]))]
+    pairs = by_second(pairs)
     groups = pairs[:, 1] >> np.uint64(32)
     for index in np.unique(groups):
         with files.open_ranges(candidates_file(home, listed[int(index)])) as stream:
-            yield from _compared_with(stream, here, pairs[groups == index])
+            yield from _compared_with(stream, here, pairs[groups == index], least)
 
 
 def _compared_with(
-    stream: files.RangeFile, here: Later, pairs: NDArray[np.uint64]
+    stream: files.RangeFile, here: Later, pairs: NDArray[np.uint64], least: tuple[int, int]
 ) -> Iterator[Packed]:
     """`EDGE`s of pairs whose earlier documents are in one file of candidates."""
     from pipelines.stages.near import kernels
@@ -196,7 +209,7 @@ def _compared_with(
         numbers = np.stack([own_numbers, other_numbers], 1)
         found = np.empty((len(numbers), 3), np.int64)
         others = read_shingles(stream, there.ends, which)
-        kernels.similarities(*here.sets, *others, numbers, found)
+        kernels.similarities(*here.sets, *others, numbers, least, found)
 
         is_shorter = there.words[earlier[chosen]] < here.directory.words[later[chosen]]
         mark = np.where(is_shorter, np.uint64(EARLIER_IS_CONTAINED), np.uint64(0))

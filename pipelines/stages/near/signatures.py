@@ -156,11 +156,12 @@ def compared_rows(home: Home, recipe: Recipe, ingested: Summary) -> NDArray[np.b
 def write_segment(
     output: files.Output, segment: list[tuple[Packed, ...]], record: Form
 ) -> NDArray[np.uint32]:
-    """Write the keys (S, bands), rows and order (S,) of signed documents, in several pieces, as
-    records of this form; returns (bands, 257) where each top byte begins."""
+    """Write the keys (S, bands), rows and order (S,) of signed documents, and for a `LONG_RECORD`
+    their long runs (S,), in several pieces, as records of this form; returns (bands, 257) where
+    each top byte begins."""
     from pipelines.stages.near import kernels
 
-    keys, rows, order = zip(*segment)
+    keys, rows, order, *long_runs = zip(*segment)
     bands = keys[0].shape[1]
     all_rows, all_order = np.concatenate(rows), np.concatenate(order)
     bounds = np.zeros((bands, 257), np.uint32)
@@ -177,6 +178,7 @@ def write_segment(
         if record == LONG_RECORD:
             of_next = np.concatenate([part[:, (band + 1) % bands] for part in keys])
             records["next"] = of_next[places]
+            records["long_runs"] = np.concatenate(long_runs[0])[places]
         output.write(records.tobytes())
 
     return bounds

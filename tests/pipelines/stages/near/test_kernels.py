@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpora.text import unicode_table
-from pipelines.stages.near import decision, kernels, long_runs
+from pipelines.stages.near import decision, kernels, pair_sets
 from pipelines.stages.near.bands import (
     band_scheme,
     found_chance,
@@ -253,15 +253,32 @@ def test_the_schemes_of_second_signatures() -> None:
     assert found_chance(0.6, *long_scheme(8)) < 0.07
 
 
-@given(
-    pairs=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=30),
-    cut=st.floats(0, 1),
-)
-def test_pairs_without_known_ones(pairs: list[tuple[int, int]], cut: float) -> None:
-    new, known = sorted(set(pairs)), sorted(set(pairs[: int(cut * len(pairs))]))
-    arrays = [np.array(some, np.uint64).reshape(-1, 2) for some in (new, known)]
-    found = [tuple(pair) for pair in long_runs.without(*arrays).tolist()]
-    assert found == [pair for pair in new if pair not in known]
+PLACE = st.tuples(st.integers(3, 6) | st.just(5000), st.integers(0, 9) | st.just(2**32 - 1))
+
+PLACE_PAIRS = st.lists(st.tuples(PLACE, PLACE), max_size=30)
+
+
+def places(pairs: list[tuple[tuple[int, int], tuple[int, int]]]) -> list[tuple[int, int]]:
+    """Pairs of (group, row) as pairs of places."""
+    return [(a << 32 | b, c << 32 | d) for (a, b), (c, d) in pairs]
+
+
+@given(drawn=PLACE_PAIRS, cut=st.floats(0, 1))
+def test_sets_of_pairs_equal_those_of_python(
+    drawn: list[tuple[tuple[int, int], tuple[int, int]]], cut: float
+) -> None:
+    """Where two places fit into 64 bits, and where a row of 32 bits forbids it."""
+    pairs = places(drawn)
+    array = np.array(pairs, np.uint64).reshape(-1, 2)
+    once = pair_sets.each_once(array)
+    assert [tuple(pair) for pair in once.tolist()] == sorted(set(pairs))
+
+    by_second = pair_sets.by_second(array)
+    assert [tuple(pair) for pair in by_second.tolist()] == sorted(pairs, key=lambda p: p[::-1])
+
+    known = sorted(set(pairs[: int(cut * len(pairs))]))
+    new = pair_sets.without(once, np.array(known, np.uint64).reshape(-1, 2))
+    assert [tuple(pair) for pair in new.tolist()] == sorted(set(pairs) - set(known))
 
 
 # --- runs, sets, decisions
@@ -279,6 +296,13 @@ def test_the_schemes_and_their_curve() -> None:
         bands, rows = band_scheme(step / 100)
         assert bands * rows == 256 and lowest_threshold(rows) <= step / 100
         assert found_chance(step / 100, bands, rows) >= 0.98
+
+
+def test_a_threshold_between_two_hundredths() -> None:
+    """Every threshold that a scheme is chosen for is served by it."""
+    for step in range(490, 1001):
+        _, rows = band_scheme(step / 1000)
+        assert lowest_threshold(rows) <= step / 1000
 
 
 RECORD = st.tuples(st.integers(0, 5), st.integers(0, 3))
@@ -326,8 +350,11 @@ SETS = st.lists(
 )
 
 
-@given(left=SETS, right=SETS)
-def test_similarities_equal_those_of_sets(left: list[set[int]], right: list[set[int]]) -> None:
+@given(left=SETS, right=SETS, least=st.tuples(st.integers(0, 10**9), st.integers(0, 10**9)))
+def test_similarities_equal_those_of_sets(
+    left: list[set[int]], right: list[set[int]], least: tuple[int, int]
+) -> None:
+    """Of sets that are alike or contained to what is asked for; of others less than that."""
     pairs = [(i, j) for i in range(len(left)) for j in range(len(right))]
     out = np.empty((len(pairs), 3), np.int64)
 
@@ -336,14 +363,28 @@ def test_similarities_equal_those_of_sets(left: list[set[int]], right: list[set[
             [value for one in sets for value in sorted(one)], np.uint64
         ), np.concatenate([[0], np.cumsum([len(one) for one in sets])])
 
-    kernels.similarities(*packed(left), *packed(right), np.array(pairs, np.int64), out)
+    kernels.similarities(*packed(left), *packed(right), np.array(pairs, np.int64), least, out)
     for (i, j), found in zip(pairs, out.tolist()):
         shared = len(left[i] & right[j])
-        assert found == [
+        expected = [
             shared * 10**9 // len(left[i] | right[j]),
             shared * 10**9 // len(left[i]),
             shared * 10**9 // len(right[j]),
         ]
+        if expected[0] >= least[0] or max(expected[1:]) >= least[1]:
+            assert found == expected
+        else:
+            assert found[0] < least[0] and max(found[1:]) < least[1]
+
+
+def test_long_sets_are_compared_to_the_end() -> None:
+    """Over many looks at what can still be shared, at both sides of the bound."""
+    left = set(range(1000))
+    for shared in range(0, 1001, 7):
+        right = set(range(1000 - shared, 2000 - shared))
+        arrays = [np.array(sorted(side), np.uint64) for side in (left, right)]
+        assert kernels.common(*arrays, shared) == shared
+        assert kernels.common(*arrays, shared + 1) <= shared
 
 
 @settings(max_examples=300)
@@ -394,7 +435,7 @@ def test_it_works_where_no_cache_folder_can_be_written() -> None:
         "import numpy as np\n"
         "from pipelines.stages.near import kernels\n"
         "a = np.array([1, 2, 3], np.uint64)\n"
-        "assert kernels.common(a, a[1:]) == 2\n"
+        "assert kernels.common(a, a[1:], 0) == 2\n"
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
