@@ -263,6 +263,23 @@ def test_an_encoder_that_differs_is_not_used() -> None:
     assert calls == ["wrong"]
 
 
+def test_encoders_are_compared_on_a_bounded_number_of_bytes() -> None:
+    """`tokenizers` sees the sentences before the long one alone."""
+    sentences = as_sentences([["some words", "x" * 1_000_000, "and more"]])
+    seen = []
+
+    def fast(_: Sentences) -> Encoded:
+        return np.array([7, 8, 9], np.uint32), np.array([0, 1, 2, 3])
+
+    def plain(first: Sentences) -> Encoded:
+        seen.append(first.strings())
+        return np.array([7], np.uint32), np.array([0, 1])
+
+    ids, _ = compared(fast, plain, plain)(sentences)
+    assert ids.tolist() == [7, 8, 9]
+    assert seen == [["some words"]]
+
+
 def test_other_versions_of_encoders_are_not_used(
     tokenizer_file: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
