@@ -100,7 +100,7 @@ def source() -> Source:
         options=CcNewsOptions,
         slices=slices,
         read=read,
-        version=5,
+        version=6,
         packages=("tld", "warcio", *PAGE_PACKAGES),
     )
 

@@ -153,7 +153,7 @@ class FilesOptions(SourceOptions):
 
 def source() -> Source:
     """The source `files`."""
-    return Source(options=FilesOptions, slices=slices, read=read, version=5, packages=PAGE_PACKAGES)
+    return Source(options=FilesOptions, slices=slices, read=read, version=6, packages=PAGE_PACKAGES)
 
 
 def slices(options: FilesOptions) -> Iterator[Slice]:

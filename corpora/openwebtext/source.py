@@ -132,7 +132,7 @@ def source() -> Source:
         options=OpenWebTextOptions,
         slices=slices,
         read=read,
-        version=4,
+        version=5,
         packages=("tld", "warcio", "zstandard", *PAGE_PACKAGES),
         survey=survey,
     )

@@ -142,7 +142,7 @@ def source() -> Source:
         options=StoriesOptions,
         slices=slices,
         read=read,
-        version=overlap.VERSION + 3,  # its own changes, and those of the scores
+        version=overlap.VERSION + 4,  # its own changes, and those of the scores
         packages=("tld", "warcio", *PAGE_PACKAGES),
         survey=survey,
     )

@@ -2,7 +2,9 @@
 
     cascade     trafilatura's fast mode; its default mode, which asks two more extractors, where an
                 estimate of the page's main text is much longer than what the fast mode found; the
-                text of the estimate, where even the default mode found less than half of its prose
+                text of the estimate, where even the default mode found less than half of its prose;
+                and all parts of the page (corpora.web.sections), where it does not say that it is
+                an article, and little of its prose was found, or one of many short parts
     fast        the fast mode alone
     default     the default mode for every page
 
@@ -16,8 +18,9 @@ from collections.abc import Callable
 from lxml.html import HtmlElement
 from resiliparse.extract.html2text import extract_plain_text
 
-from corpora.web import fast_trafilatura
+from corpora.web import fast_trafilatura, sections
 from corpora.web.page import PageSettings
+from corpora.web.sections import prose_size
 
 ENOUGH = 0.7
 """Share of the estimate that the fast mode must have found. On six sets of pages every share from
@@ -30,11 +33,6 @@ those was worth the default mode."""
 PROSE_ENOUGH = 0.5
 """Share of the prose of resiliparse's text that the default mode must have found; below it that
 text is taken. On the six sets .4 to .5 lose nothing, and more takes lists of comments."""
-
-PROSE_CHARACTERS = 60
-"""Characters of the shortest line of prose."""
-
-SENTENCE_ENDS = '.!?…”"»)。'
 
 MOST_ELEMENTS = 20_000
 """Elements of the largest page that the default mode is asked for: its extractors take seconds for
@@ -56,44 +54,62 @@ def main_text(
             page, url=url, precision=settings.precision, accelerated=settings.accelerated
         )
 
+    is_small = source.count("<") - source.count("</") <= MOST_ELEMENTS
+    is_asked = settings.extraction == "cascade" and is_small
+    said = sections.declared(tree) if is_asked else "article"
+    lines = [] if said == "article" else sections.page_lines(tree)
+
     extraction = begin(tree)
     if settings.extraction == "default":
         return extraction.text(fast=False).strip()
     text = extraction.text(fast=True).strip()
-    if settings.extraction == "fast":
+    if not is_asked:
         return text
 
-    if len(text) >= ASKED_CHARACTERS or source.count("<") - source.count("</") > MOST_ELEMENTS:
-        return text
+    text = _asked_again(text, extraction, source, lines, lambda: _again(parse_again, begin))
+    if sections.takes_all(text, lines, said == "website"):
+        return "\n".join(line.text for line in lines)
+    return text
+
+
+def _again(
+    parse_again: Callable[[], HtmlElement | None],
+    begin: Callable[[HtmlElement], fast_trafilatura.Extraction],
+) -> fast_trafilatura.Extraction | None:
+    tree = parse_again()
+    return None if tree is None else begin(tree)
+
+
+def _asked_again(
+    text: str,
+    extraction: fast_trafilatura.Extraction,
+    source: str,
+    lines: list[sections.Line],
+    again: Callable[[], fast_trafilatura.Extraction | None],
+) -> str:
+    """What the fast mode found, or the default mode or resiliparse, where they found much more."""
     # It takes no lone surrogates.
     whole = source.encode("utf-8", "replace").decode()
-    estimate = resiliparse_text(whole, comments=True)
-    if len(text) >= ENOUGH * len(estimate):
+    has_lost = sections.lost(text, lines)
+    estimate = ""
+    if len(text) < ASKED_CHARACTERS:
+        estimate = resiliparse_text(whole, comments=True)
+    if len(text) >= ENOUGH * len(estimate) and not has_lost:
         return text
 
     if not extraction.is_shared:
-        again = parse_again()
-        if again is None:
+        other = again()
+        if other is None:
             return text
-        extraction = begin(again)
+        extraction = other
     text = extraction.text(fast=False).strip()
     if len(text) >= PROSE_ENOUGH * prose_size(estimate):
         return text
-    other = resiliparse_text(whole, comments=False)
-    return other if len(text) < PROSE_ENOUGH * prose_size(other) else text
+    found = resiliparse_text(whole, comments=False)
+    return found if len(text) < PROSE_ENOUGH * prose_size(found) else text
 
 
 def resiliparse_text(source: str, comments: bool) -> str:
     """resiliparse's main text of a page."""
     found = extract_plain_text(source, main_content=True, alt_texts=False, comments=comments)
     return str(found).strip()
-
-
-def prose_size(text: str) -> int:
-    """Characters of the lines that read as whole sentences: lists of other pages have few."""
-    size = 0
-    for line in text.splitlines():
-        line = line.strip()
-        if len(line) >= PROSE_CHARACTERS and line[-1] in SENTENCE_ENDS:
-            size += len(line)
-    return size
