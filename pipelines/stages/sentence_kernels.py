@@ -388,13 +388,13 @@ def apostrophe_kind(values: Bytes, begin: Int, at: Int, end: Int, classes: Bytes
     """Whether an apostrophe that is in no quote stands between two letters. Not sure next to
     another one, between spaces, where it may open a quote of another kind, and next to what is no
     letter of the Latin alphabet or digit."""
-    before = np.int64(0x20)
+    before: Int = np.int64(0x20)
     if at > begin:
         place = at - 1
         while place > begin and values[place] & 0xC0 == 0x80:
             place -= 1
         before, _ = decode(values, place, at)
-    behind = np.int64(0x20)
+    behind: Int = np.int64(0x20)
     if at + 1 < end:
         behind, _ = decode(values, at + 1, end)
     if before == 0x27 or behind == 0x27 or before == 0x5F or behind == 0x5F:

@@ -5,6 +5,7 @@ only in the versions that the tests compare is anything plain. So the sentences 
 The words that it takes for abbreviations are learned from it, each once in a process.
 """
 
+import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.metadata import version
@@ -51,6 +52,27 @@ MODES = {"space": kernels.SPACED, "strip": kernels.STRIPPED, "keep": kernels.KEP
 MOST_WORDS = 500_000
 """Words learned of a language in a process, some 20 MB. sentencex is asked about others each
 time."""
+
+TAMED_FROM = 10_000
+"""Characters of a paragraph from which on unclosed quotes and brackets are kept from sentencex."""
+
+OPENERS = (
+    *((bracket, ")]}>\uff09", "#") for bracket in "(<{["),
+    ("\uff08", ")]}>\uff09", "\uff03"),
+    ("\u2018", "\u2019", "\u2020"),
+    ("\u201e", "\u201c", "\u2020"),
+    ("\u2039", "\u203a", "\u2020"),
+    ("\u300a", "\u300b", "\u3013"),
+    ("\u300c", "\u300d", "\u3013"),
+)
+"""(quote or bracket, what closes it, a sign of as many bytes that means nothing to sentencex)."""
+
+DOUBLE_OPENERS = (
+    ("\u201c", "\u201d\u201e", "\u2020"),
+    ("\xab", "\xbb", "\xa4"),
+    ("\xbb", "\xab", "\xa4"),
+)
+"""(quote that opens and closes, its partners, a sign)."""
 
 MOST_ASKED = 100_000
 """Words learned in one round."""
@@ -147,6 +169,8 @@ class Splitter:
         bounds[first_of_text] = offsets[:-1]
         for place, number in enumerate(open_ones.tolist()):
             paragraph = values[bounds[number] : paragraphs[number]].tobytes().decode()
+            if len(paragraph) > TAMED_FROM:
+                paragraph = tamed(paragraph)
             pieces = sentencex.segment(self.code, paragraph)
             answers += map(len, map(str.encode, pieces))
             answer_counts[place] = len(pieces)
@@ -256,6 +280,24 @@ class Splitter:
             last = sentencex.segment(self.code, probe)[-1]
             found.append(last == tail if last.endswith(tail) else None)
         return found
+
+
+def tamed(paragraph: str) -> str:
+    """The paragraph with signs in place of opening quotes and brackets that nothing closes, which
+    sentencex seeks a partner for again and again to the end.
+
+    It splits both alike, at the same bytes. What may close a quote as well (`“`, `«`,
+    `»`) is only replaced where it cannot stand behind the end of a sentence.
+    """
+    for opener, closers, sign in OPENERS:
+        last = max(map(paragraph.rfind, closers))
+        head, tail = paragraph[: last + 1], paragraph[last + 1 :]
+        paragraph = head + tail.replace(opener, sign)
+    for opener, partners, sign in DOUBLE_OPENERS:
+        if opener in paragraph and not any(partner in paragraph for partner in partners):
+            place = rf"(?<=\w){opener}|(?<=\w ){opener}|(?<={opener}){opener}"
+            paragraph = re.sub(place, sign, paragraph)
+    return paragraph
 
 
 def _first_paragraphs(

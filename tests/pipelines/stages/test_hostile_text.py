@@ -51,6 +51,10 @@ def hostile(kind: str, size: int) -> str:
         return ". " * (size // 2)
     if kind == "opening quotes":
         return "“" * (size // 3 if size > QUICK else 3000)  # sentencex takes the square
+    if kind == "opening apostrophes":
+        return " 'a" * (size // 3 if size > QUICK else 3000)
+    if kind == "opening brackets":
+        return "So.😀" + "(" * (size if size > QUICK else 3000)
     if kind == "abbreviations":
         return "Mr. " * (size // 4)
     points = [*range(1, 0xD800), *range(0xE000, 0x110000)]
@@ -66,6 +70,8 @@ KINDS = [
     "full stops",
     "spaced full stops",
     "opening quotes",
+    "opening apostrophes",
+    "opening brackets",
     "abbreviations",
     "every code point",
 ]

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+import sentencex
 from sentence_twin import as_strings, split_sentences, split_text
 
 from corpora.text.normalise import normalise
@@ -138,6 +139,35 @@ def test_a_full_table_of_words_changes_nothing(monkeypatch: pytest.MonkeyPatch) 
     for _ in range(3):
         found = as_strings(small.split(pa.array([text], pa.large_string()), "space"))[0]
         assert found == split_sentences(text, "en", "space")
+
+
+@pytest.mark.parametrize("language", ["en", "de", "ru", "ja", "fr"])
+def test_signs_in_place_of_unclosed_quotes_change_no_sentence(language: str) -> None:
+    draw = random.Random(language)
+    changed = 0
+    for _ in range(3000):
+        text = quoted(draw)
+        for mark in draw.choices("[<{(\uff08\u2018\u201e\u2039\u300a\u300c\u201c\xab\xbb", k=4):
+            place = draw.randrange(len(text) + 1)
+            text = text[:place] + mark + text[place:]
+        signs = module.tamed(text)
+        lengths = [len(piece.encode()) for piece in sentencex.segment(language, text)]
+        assert lengths == [len(piece.encode()) for piece in sentencex.segment(language, signs)], (
+            text
+        )
+        changed += signs != text
+    assert changed > 2000
+
+
+@pytest.mark.parametrize("mark", [*"[<{(\uff08\u2018\u201e\u2039\u300a\u300c\u201c\xab\xbb"])
+def test_many_unclosed_quotes_take_no_square_of_the_time(mark: str) -> None:
+    """Each text holds a character that leaves it to sentencex, which alone takes the square."""
+    for count in (12_000, 1_000_000):
+        text = "\U0001f600 So. " + mark * count
+        found = split_text(text, "en", "keep")
+        assert "".join(found) == text
+        if count == 12_000:
+            assert found == split_sentences(text, "en", "keep")
 
 
 def test_texts_of_many_languages_keep_their_order() -> None:
