@@ -36,6 +36,10 @@ RENEWED_AFTER = 128_000_000
 COMPARED_SENTENCES = 1000
 """How many sentences each process compares, to be safe with any vocabulary."""
 
+COMPARED_BYTES = 1_000_000
+"""How many bytes at a time at most: `tokenizers` takes 300 bytes of memory for each byte of a
+sentence. A longer sentence, and those behind it in the batch, are not compared."""
+
 Encoded = tuple[NDArray[np.uint32], NDArray[np.int64]]
 """(T,) ids of S sentences, and (S + 1,) offsets into them."""
 
@@ -121,7 +125,7 @@ def compared(fast: Encoder, plain: Encoder, other: Encoder) -> Encoder:
 
         ids, ends = fast(sentences)
         if num_compared < COMPARED_SENTENCES:
-            first = sentences.first(COMPARED_SENTENCES)
+            first = sentences.first(COMPARED_SENTENCES, COMPARED_BYTES)
             num_compared += len(first.ends) - 1
             is_equal = _begins_with(ids, ends, plain(first))
         return (ids, ends) if is_equal else other(sentences)

@@ -315,7 +315,12 @@ def next_closing_bracket(values: Bytes, begin: Int, end: Int) -> Int:
     for at in range(begin, end):
         if values[at] == 0x29:
             return np.int64(at)
-        if values[at] == 0xEF and at + 2 < end and values[at + 1] == 0xBC and values[at + 2] == 0x89:
+        if (
+            values[at] == 0xEF
+            and at + 2 < end
+            and values[at + 1] == 0xBC
+            and values[at + 2] == 0x89
+        ):
             return np.int64(at)
     return np.int64(end)
 
@@ -436,6 +441,7 @@ def find_ends(
     end: Int,
     language: Int,
     classes: Bytes,
+    plain: NDArray[np.bool_],
     slots: NDArray[np.int32],
     pool: Bytes,
     pool_ends: Ends,
@@ -451,7 +457,8 @@ def find_ends(
 ) -> tuple[Int, Int]:
     """Where sentencex splits one paragraph, `values[begin:end]`.
 
-    Writes the end of each piece but the last to `ends[first:]`. Returns their number, or -1 where
+    `plain` says of each byte whether it is a character that means nothing but itself. Writes the
+    end of each piece but the last to `ends[first:]`. Returns their number, or -1 where
     sentencex must be asked, and the number of words in `asked`, which holds (begin, end, kind) of
     words that are in no table: kind 0 stands before a full stop, 1 behind an abbreviation.
     """
@@ -474,7 +481,7 @@ def find_ends(
     while at < end:
         # Nearly all bytes are of these.
         run = at
-        while at < end and values[at] < 0x80 and is_plain(np.int64(classes[values[at]])):
+        while at < end and plain[values[at]]:
             at += 1
         if at > run:
             previous = np.int64(classes[values[at - 1]])
@@ -755,9 +762,7 @@ def find_ends(
                     moves = False
                 elif next_kind == RIGHT_QUOTE or next_kind == CLOSER:
                     moves = True
-                elif next_kind == DOUBLE_QUOTE or (
-                    next_kind == OPENER and closes_too(next_point)
-                ):
+                elif next_kind == DOUBLE_QUOTE or (next_kind == OPENER and closes_too(next_point)):
                     closer = closer_of(next_point)
                     moves = bool(absent >> (closer % 31) & 1) or not is_closed(
                         values, closed, end, closer
@@ -798,6 +803,25 @@ def find_ends(
 
 
 @jit
+def count_marks(values: Bytes) -> tuple[Int, Int]:
+    """(line ends, bytes that may be the last of a mark that ends a sentence or of a quote behind
+    it)."""
+    lines = np.int64(0)
+    marks = np.int64(0)
+    for byte in values:
+        lines += byte == 0x0A
+        marks += (
+            (byte == 0x21)
+            | (byte == 0x2E)
+            | (byte == 0x3F)
+            | (byte == 0x82)
+            | (byte == 0x81)
+            | (byte == 0x9F)
+        )
+    return lines, marks
+
+
+@jit
 def split_all(
     values: Bytes,
     texts: Ends,
@@ -823,6 +847,9 @@ def split_all(
     With a negative language sentencex is asked about all. Returns how many paragraphs, ends and
     words to ask about there are.
     """
+    plain = np.zeros(256, np.bool_)
+    for byte in range(0x80):
+        plain[byte] = is_plain(np.int64(classes[byte]))
     paragraph = np.int64(0)
     total = np.int64(0)
     num_asked: Int = np.int64(0)
@@ -843,6 +870,7 @@ def split_all(
                     end,
                     language,
                     classes,
+                    plain,
                     slots,
                     pool,
                     pool_ends,
@@ -913,6 +941,11 @@ def write_sentences(
     sentences' bytes to `out`, the end of each to `out_ends`, and to `firsts` (D + 1,) the number of
     sentences before each text. Returns the number of bytes and of sentences.
     """
+    may_be_space = np.zeros(256, np.bool_)
+    may_be_space[0x09:0x0E] = True
+    may_be_space[0x1C:0x21] = True
+    may_be_space[0xC2] = True
+    may_be_space[0xE1:0xE4] = True
     size = np.int64(0)
     sentences = np.int64(0)
     paragraph = np.int64(0)
@@ -967,11 +1000,33 @@ def write_sentences(
 
                     gap = False
                     while at < piece_end:
-                        byte = values[at]
-                        if 0x21 <= byte < 0x80 or byte >= 0xE4:
-                            space = np.int64(0)
-                        else:
-                            space = space_at(values, at, piece_end)
+                        # What is written as it stands, single spaces included, is copied at once.
+                        run = at
+                        while at < piece_end:
+                            byte = values[at]
+                            if not may_be_space[byte]:
+                                at += 1
+                            elif byte == 0x20:
+                                if at + 1 == piece_end or may_be_space[values[at + 1]] or at == run:
+                                    break
+                                at += 2
+                            elif space_at(values, at, piece_end) > 0:
+                                break
+                            else:
+                                at += 1
+                        if at > run:
+                            if mode != KEPT:
+                                if gap:
+                                    out[size] = 0x20
+                                    size += 1
+                                for place in range(run, at):
+                                    out[size + place - run] = values[place]
+                                size += at - run
+                            gap = False
+                            bare_end = at
+                            if at == piece_end:
+                                break
+                        space = space_at(values, at, piece_end)
                         if space > 0:
                             gap = True
                             at += space

@@ -78,9 +78,10 @@ class Sentences:
         strings: list[str] = self.array().to_pylist()
         return strings
 
-    def first(self, most: int) -> "Sentences":
-        """At most so many of the first sentences, of no document."""
-        ends = self.ends[: most + 1]
+    def first(self, most: int, most_bytes: int) -> "Sentences":
+        """At most so many of the first sentences and of their bytes, of no document."""
+        within = int(np.searchsorted(self.ends, most_bytes, "right"))
+        ends = self.ends[: min(most + 1, within)]
         return Sentences(self.values[: ends[-1]], ends, np.zeros(1, np.int64))
 
 
@@ -174,14 +175,11 @@ class Splitter:
         self, values: NDArray[np.uint8], offsets: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """(ends of the paragraphs, number of ends inside each, these ends), of `split_all`."""
-        held = values[offsets[0] : offsets[-1]]
-        bytes_of = np.bincount(held, minlength=256)
-        most = int(bytes_of[0x0A]) + len(offsets) - 1
-        # The last bytes of all marks that end a sentence, and of quotes behind them.
-        marks = [0x21, 0x2E, 0x3F, 0x82, 0x81, 0x9F]
+        lines, marks = kernels.count_marks(values[offsets[0] : offsets[-1]])
+        most = int(lines) + len(offsets) - 1
         paragraphs = np.empty(most, np.int64)
         counts = np.empty(most, np.int64)
-        ends = np.empty(int(bytes_of[marks].sum()) + 1, np.int64)
+        ends = np.empty(int(marks) + 1, np.int64)
 
         while True:
             asked = np.empty(3 * MOST_ASKED, np.int64)

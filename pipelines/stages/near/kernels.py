@@ -373,8 +373,8 @@ def pair_runs(
     first `most` count.
 
     Records come sorted by key; `out` (N, 2) receives places (later, earlier), by order and place,
-    from record `first` on until it is full, in whole records. Returns (next record, pairs written, pairs
-    of long runs left out).
+    from record `first` on until it is full, in whole records. Returns (next record, pairs written,
+    pairs of long runs left out).
     """
     written: Int = 0
     left_out: Int = 0

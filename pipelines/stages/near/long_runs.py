@@ -82,7 +82,9 @@ def plan(home: Home, recipe: Recipe) -> list[GroupTask]:
     """The groups with documents that need second signatures."""
     listed = read_list(home)
     chosen = _chosen_documents(home, recipe)
-    edges = np.searchsorted(chosen["place"], np.arange(len(listed) + 1, dtype=np.uint64) << np.uint64(32))
+    edges = np.searchsorted(
+        chosen["place"], np.arange(len(listed) + 1, dtype=np.uint64) << np.uint64(32)
+    )
     counts = np.diff(edges).tolist()
     write_long_list(
         home,

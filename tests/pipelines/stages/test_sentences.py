@@ -52,13 +52,30 @@ def balanced(draw: random.Random) -> str:
     return draw.choice([" ", " ", "  "]).join(parts)
 
 
+QUOTES = "' ' ' \" \" “ ” ‘ ’ « » „ ‹ › 「 」 《 》 ( ) （ ）".split()
+
+QUOTED_WORDS = (
+    "the Mr St Mary's I The Don't don't dogs' 'tis 'em x 5 é Été Mai он Penn _ 好".split()
+)
+
+
+def quoted(draw: random.Random) -> str:
+    """Quotation marks and brackets that need not match, of few kinds in each text."""
+    marks = [*draw.sample([*QUOTES, "? ", "!", "...", "—", ",", "  "], 6), ". ", ". "]
+    parts = []
+    for _ in range(draw.choice([3, 6, 10, 16])):
+        parts.append(draw.choice(QUOTED_WORDS if draw.random() < 0.6 else marks))
+        parts.append(draw.choice(["", " "]))
+    return "".join(parts)
+
+
 @pytest.mark.parametrize(
     "num_texts", [150, pytest.param(20_000, marks=pytest.mark.long)], ids=["few", "many"]
 )
 @pytest.mark.parametrize("whitespace", ["space", "strip", "keep"])
 def test_sentences_are_those_of_sentencex(whitespace: str, num_texts: int) -> None:
     draw = random.Random(f"{whitespace} {num_texts}")
-    texts = [draw.choice([scattered, balanced])(draw) for _ in range(num_texts)]
+    texts = [draw.choice([scattered, balanced, quoted])(draw) for _ in range(num_texts)]
     for language in LANGUAGES:
         array = pa.array(texts, pa.large_string())
         found = as_strings(split_texts(array, [language] * len(texts), whitespace))
@@ -96,6 +113,9 @@ def test_plain_paragraphs_are_not_asked_about() -> None:
         'Mr. Smith (a friend) said: "I will go." Then he went home, didn\'t he? Yes!',
         "“No,” she wrote. “Not in 1999.” It was 3.14, new etc. The end…",
         "One two three. Four.",
+        "'I can't,' she said. 'Not now.' The boys' house was near St. Mary's church.",
+        '"Go on," he said. "It is late. Then we went on. (He (Tom) smiled.) Yes.',
+        "We left.' He slept. «Oui.” They woke. ‘Tis late.’ Then “we slept on. It rained.",
     ]
     assert num_asked(texts, "en") == 0
     assert num_asked(["你好。再见！「好。」", "Это он. «Да». Он ушёл."], "ru") == 0

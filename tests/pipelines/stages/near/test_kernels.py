@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import unicodedata
+from collections import Counter
 from pathlib import Path
 
 import minhash_twins as twins
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from corpora.text import unicode_table
 from pipelines.stages.near import decision, kernels, pair_sets
+from pipelines.stages.near import pairs as proposing
 from pipelines.stages.near.bands import (
     band_scheme,
     found_chance,
@@ -321,6 +323,71 @@ def test_runs_equal_the_twin(records: list[tuple[int, int]], most: int, room: in
     assert set(found) == twins.runs(numbered, most) and len(found) == len(set(found))
     sizes = [sum(key == row[0] for row in numbered) for key in {row[0] for row in numbered}]
     assert left_out + len(found) == sum(size * (size - 1) // 2 for size in sizes)
+
+
+@given(records=st.lists(RECORD, max_size=40), draw=st.randoms())
+def test_pairs_of_runs_name_the_later_one_first(
+    records: list[tuple[int, int]], draw: random.Random
+) -> None:
+    """In whatever order the records of a run come: later and earlier are by order and place."""
+    numbered = [(key, order, place) for place, (key, order) in enumerate(records)]
+    draw.shuffle(numbered)
+    numbered.sort(key=lambda record: record[0])
+    keys, order, places = (np.array([row[i] for row in numbered], np.uint64) for i in range(3))
+    out = np.empty((2000, 2), np.uint64)
+    _, written, _ = kernels.pair_runs(keys, order, places, 0, 50, out)
+    assert {tuple(pair) for pair in out[:written].tolist()} == twins.runs(numbered, 50)
+
+
+LONG_RECORD = st.tuples(
+    st.integers(0, 2), st.integers(0, 3), st.integers(0, 3), st.integers(0, 8), st.booleans()
+)
+"""Key, order, next key, long runs, and whether it is taken for one of a long run (by its key)."""
+
+
+@given(drawn=st.lists(LONG_RECORD, max_size=40))
+def test_long_runs_begin_with_the_middle_of_a_template(
+    drawn: list[tuple[int, int, int, int, bool]],
+) -> None:
+    """Against plain Python: four records in the middle, the largest part, others in the middle;
+    and the other parts as runs of their own."""
+    rows = sorted((key, order, place, *more) for place, (key, order, *more) in enumerate(drawn))
+    long_keys = {row[0] for row in rows if row[5]}
+    columns = [np.array([row[i] for row in rows], np.uint64) for i in (0, 2, 1, 3, 4)]
+    is_long = np.array([row[0] in long_keys for row in rows], np.bool_)
+    short, whole, parts = proposing._split(proposing.Runs(*columns), is_long)
+    assert short.places.tolist() == [row[2] for row in rows if row[0] not in long_keys]
+
+    expected_whole, expected_parts = [], []
+    for key in sorted(long_keys):
+        run = [row for row in rows if row[0] == key]
+        median = sorted(row[4] for row in run)[len(run) // 2]
+        middle = [row for row in run if 2 * row[4] >= median]
+        by_next: dict[int, list[tuple[int, ...]]] = {}
+        for row in run:
+            by_next.setdefault(row[3], []).append(row)
+        largest = max(by_next.values(), key=len)  # the first of several
+        turns = [middle[:4], largest, middle, run]
+        expected_whole += list(dict.fromkeys(row[2] for turn in turns for row in turn))
+        expected_parts += [
+            {row[2] for row in part} for part in by_next.values() if part is not largest
+        ]
+
+    assert whole.places.tolist() == expected_whole
+    found = [set(parts.places[parts.keys == key].tolist()) for key in np.unique(parts.keys)]
+    assert sorted(map(sorted, found)) == sorted(map(sorted, expected_parts))
+
+
+@given(bands=st.lists(st.lists(st.tuples(st.integers(0, 5), st.booleans())), max_size=5))
+def test_long_runs_are_counted_for_each_document(bands: list[list[tuple[int, bool]]]) -> None:
+    met = np.zeros(0, proposing.MET)
+    left = Counter[int]()
+    for band in map(dict, bands):
+        left.update(place for place, is_left in band.items() if is_left)
+        places, is_left = np.array([*band], np.uint64), np.array([*band.values()], np.bool_)
+        met = proposing.added_up(met, proposing._met(places, is_left))
+    runs = Counter(place for band in map(dict, bands) for place in band)
+    assert met.tolist() == [(place, runs[place], left[place]) for place in sorted(runs)]
 
 
 @given(keys=st.lists(st.integers(0, 2**64 - 1) | st.integers(0, 20), max_size=60))

@@ -391,6 +391,23 @@ def test_the_higher_threshold_of_two_sources_counts(novels: Path, tmp_path: Path
         assert len(found) == gone, own
 
 
+def test_a_threshold_between_two_hundredths(tmp_path: Path) -> None:
+    """Two texts that share 92 of 120 shingles (0.7667): removed at 0.765, kept at 0.768. Texts that
+    share 82 of 130 are compared too, and never stored: no threshold of the scheme asks for them."""
+    same = [f"w{number}" for number in range(110)]
+    texts = [same, same[:96] + [f"x{number}" for number in range(14)]]
+    texts.append(same[:86] + [f"y{number}" for number in range(24)])
+    documents = one_source([" ".join(words) for words in texts])
+    home = write_home(tmp_path / "home", documents, threshold=0.765)
+    found = run(home)
+    first, second, _ = identities(documents)
+    assert {name: twin for name, (twin, _, _) in found.items()} == {second: first}
+    assert found[second][1] == pytest.approx(92 / 120)
+    assert counts(home, "scores", "compared") >= 2 and counts(home, "scores", "verified") == 1
+
+    assert run(write_home(tmp_path / "higher", documents, threshold=0.768)) == {}
+
+
 def test_scope_within(novels: Path, tmp_path: Path) -> None:
     left, right = pair_of(2, novels)
     documents: list[Text] = [("a", 0, None, left), ("b", 0, None, right), ("b", 1, None, left)]
