@@ -1,7 +1,8 @@
 """Pages: the accelerated extraction beside trafilatura as it is, and the whole path from archive to
 kept text beside the usual ones.
 
-    python benchmarks/bench_extraction.py [--rounds N] [--only texts|path] [--peers PYTHON]
+    python benchmarks/bench_extraction.py [--rounds N] [--only texts|path] [--without SET]
+        [--peers PYTHON]
 
 `texts`: parsing and extraction of every page with a known text, in turn page by page, fast and
 default; the texts must be equal. What is remembered of attributes is forgotten before each round.
@@ -80,11 +81,23 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", choices=("texts", "path"))
     parser.add_argument(
+        "--without",
+        choices=SETS,
+        action="append",
+        default=[],
+        metavar="SET",
+        help="leave the pages of a set out, such as wcxb-dev, which hold no news",
+    )
+    parser.add_argument(
         "--peers", metavar="PYTHON", help="interpreter of an environment with datatrove"
     )
     arguments = parser.parse_args()
     logging.disable(logging.CRITICAL)
-    sets = {name: pages for name in SETS if (pages := gold_pages(name))}
+    sets = {
+        name: pages
+        for name in SETS
+        if name not in arguments.without and (pages := gold_pages(name))
+    }
     if not sets:
         sys.exit(f"error: no pages in {DATA}\nhint: set CORPUSMILL_TEST_DATA")
     RESULTS.mkdir(exist_ok=True)

@@ -379,9 +379,12 @@ def time_text(budget: Budget) -> str:
         )
 
     why = "as given" if not budget.assumption else f"assumed: {budget.assumption}"
+    took = duration(budget.hours * 3600)
+    if budget.hours >= 1:
+        took = f"{budget.hours:,.1f} hours ({took})"
     return (
-        f"{budget.hours:,.1f} hours ({duration(budget.hours * 3600)}) on {budget.ranks} x "
-        f"{budget.device_kind} at {budget.tokens_per_second:,.0f} tokens/s ({why})"
+        f"{took} on {budget.ranks} x {budget.device_kind} at {budget.tokens_per_second:,.0f} "
+        f"tokens/s ({why})"
     )
 
 

@@ -68,7 +68,7 @@ _END_WORDS = re.compile(
 )
 
 _GREETING = re.compile(
-    r"Project Gutenberg(?:['’]s)?\s+(?:(?:(?:E-?text|e-?book)\s+of|(?:E-?text|e-?book),)\s+)?(.+)",
+    r"Project Gutenberg(?:['’]s)?\s+(?:(?:E-?text|e-?book)(?:\s+of|,)?\s+)?(.+)",
     re.IGNORECASE | re.DOTALL,
 )
 

@@ -75,6 +75,10 @@ _ENDS = 500
 there a part of the book would be lost."""
 
 
+MISSING_PARTS = "missing_parts"
+"""The mark of an EPUB that names items which it does not hold, or which are damaged."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class BooksOptions(SourceOptions):
     """Books as EPUB or plain text, alone or in archives."""
@@ -175,6 +179,7 @@ def _outcome(options: BooksOptions, path: str, position: int, found: Found) -> D
         language=language or None,
         digest=hashlib.blake2b(content, digest_size=16).hexdigest(),
         extra=extra,
+        marks=(MISSING_PARTS,) if extra.get("missing") else (),
     )
 
 
@@ -219,6 +224,8 @@ def _plain(options: BooksOptions, content: bytes) -> _Book | Refusal:
     is_utf16 = content.startswith((b"\xff\xfe", b"\xfe\xff"))
     if not is_utf16 and 100 * content.count(0) > len(content):
         return Refusal("binary", "more than one byte in a hundred is NUL")
+    if content.startswith(b"%PDF-"):
+        return Refusal("binary", "it begins as a PDF")
 
     label = declared_charset(content)
     decoded = decode_page(content, f"text/plain; charset={label}" if label else "")

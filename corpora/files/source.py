@@ -262,6 +262,8 @@ def _records(options: FilesOptions, part: Part) -> Iterator[Document | Reject]:
     form, compression = form_of(options, part)
     if form not in FORMATS:
         yield Refusal("unknown_format", f"not {', '.join(FORMATS)}").at(part.path, 0)
+    elif part.size == 0:
+        yield Refusal("empty", "a file of no bytes").at(part.path, 0)
     elif form in (".parquet", ".arrow"):
         yield from _table(options, part, form, compression)
     elif form in (*LINES, ".json") and "\n".encode(options.encoding) != b"\n":
@@ -341,6 +343,8 @@ def _text(
 ) -> Document | Reject:
     if len(raw) > MAX_DOCUMENT_BYTES:
         return _too_large(part, position)
+    if position == 0 and raw.startswith(b"%PDF-"):
+        return Refusal("binary", "it begins as a PDF").at(part.path, position)
     try:
         text = raw.decode(options.encoding)
     except UnicodeError as error:

@@ -56,6 +56,23 @@ class Forgotten:
         key = canonical_url(url)
         return key in self.urls or within(key, self.hosts)
 
+    def met_by(self, identity: str, digest: str | None, url: str | None) -> Iterator[str]:
+        """The entries that name a record by its id, the digest of its payload or its address."""
+        yield from self.hashes & {identity, digest or ""}
+        if not url or not (self.urls or self.hosts):
+            return
+
+        key = canonical_url(url)
+        yield from self.urls & {key}
+        host = re.split("[/?#:]", key, maxsplit=1)[0]
+        while host:
+            yield from self.hosts & {host}
+            host = host.partition(".")[2]
+
+    def without(self, met: set[str]) -> list[str]:
+        """The entries that are not among `met`, in order."""
+        return sorted((self.hashes | self.urls | self.hosts) - met)
+
     def names_text(self, text: str) -> bool:
         """Whether the list names a text, apart from case and white space."""
         return bool(self.hashes) and exact_digest(text).hex() in self.hashes

@@ -28,7 +28,7 @@ REJECTS: Final = {
     "bad_xml": "a page of a dump that is not well-formed XML",
     "binary": (
         "a body that begins as an image, a PDF or an archive, or of which a fifth is control "
-        "characters"
+        "characters; a plain text that begins as a PDF, or of which one byte in a hundred is NUL"
     ),
     "bomb": (
         "bytes that inflate to more than text ever does: 200 bytes for each stored one, or "
@@ -50,7 +50,7 @@ REJECTS: Final = {
         "this was recognised"
     ),
     "document_type": "a dump with a document type declaration, which is never read",
-    "empty": "no text is left after normalisation, or none was found in a page",
+    "empty": "a file of no bytes; no text is left after normalisation, or none was found in a page",
     "encrypted": "a book with DRM, or an encrypted member of a zip",
     "entity": "a page of a dump with an entity that XML itself does not know: none can be declared",
     "excluded_domain": "a link to a domain that `excluded_domains` names",

@@ -46,6 +46,8 @@ _IN_WORDS = re.compile(
 )
 """`Published 6 May 2017`, `Posted on May 6th, 2017`."""
 
+_SAYING_WHEN = re.compile("published|posted")
+
 _WORDS_FROM = 100_000
 """Characters of a page in which a day in words is looked for."""
 
@@ -223,7 +225,7 @@ def _date_in_words(text: str, latest: datetime.date | None) -> datetime.date | N
     small = text[:_WORDS_FROM].lower()
     if "published" not in small and "posted" not in small:
         return None
-    match = _IN_WORDS.search(text, 0, _WORDS_FROM)
+    match = _first_in_words(text[:_WORDS_FROM], small)
     if match is None:
         return None
     day, month, year = (
@@ -231,6 +233,18 @@ def _date_in_words(text: str, latest: datetime.date | None) -> datetime.date | N
     )
     number = 1 + _MONTHS.index(month[:3].lower())
     return _date(f"{year}-{number:02}-{int(day):02}", latest)
+
+
+def _first_in_words(text: str, small: str) -> re.Match[str] | None:
+    """What `_IN_WORDS.search(text)` finds, asked only where one of its words stands in `small`, the
+    same text in small letters."""
+    if len(small) != len(text):  # a letter with two small ones
+        return _IN_WORDS.search(text)
+    for word in _SAYING_WHEN.finditer(small):
+        match = _IN_WORDS.match(text, word.start())
+        if match is not None:
+            return match
+    return None
 
 
 def _guessed_date(

@@ -67,6 +67,7 @@ def _forget(job: "Job", entries: "Forgotten", with_copies: bool, dry_run: bool, 
     complete_forgetting(job)  # of an earlier command that was killed
     home, recipe = job.home, job.recipe
     found = stage.find_listed(home, recipe, entries)
+    nothing = stage.names_nothing(home, found, entries)
     ids = {document.id for document in stage.named_documents(home, found)}
     if with_copies:
         entries |= Forgotten(hashes=frozenset(stage.with_copies(home, recipe, ids)))
@@ -76,9 +77,10 @@ def _forget(job: "Job", entries: "Forgotten", with_copies: bool, dry_run: bool, 
     copies = stage.copies_of(home, recipe, {document.id for document in named})
     seen = stage.trained_on(home, recipe, found)
     if json:
-        print_json(_told(named, copies, found, seen))
+        print_json({**_told(named, copies, found, seen), "names_nothing": nothing})
     else:
         _print(named, copies, found, seen)
+        _warn(nothing)
     if dry_run:
         return
 
@@ -88,6 +90,19 @@ def _forget(job: "Job", entries: "Forgotten", with_copies: bool, dry_run: bool, 
         job = dataclasses.replace(job, recipe=open_home(home.root)[1])
     again = stage.take_out(job, found)
     _redo(job, again)
+
+
+def _warn(nothing: list[str]) -> None:
+    """Say which lines of the list name nothing, since one of them may be mistyped."""
+    if not nothing:
+        return
+    shown = ", ".join(nothing[:5])
+    more = f" and {len(nothing) - 5:,} more" if len(nothing) > 5 else ""
+    verb = "names" if len(nothing) == 1 else "name"
+    say(
+        f"warning: {several(len(nothing), 'line')} of the list {verb} nothing in this "
+        f"home: {shown}{more}; no later build reads what they name"
+    )
 
 
 def _redo(job: "Job", again: bool) -> None:

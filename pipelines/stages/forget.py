@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from corpora.quality.forgotten import FORGOTTEN, Forgotten
+from corpora.text.normalise import exact_digest
 from pipelines.chance import CHANCES, chance
 from pipelines.home.decisions import DUPLICATE_STAGES, decided, kept_rows
 from pipelines.home.documents import (
@@ -108,6 +109,26 @@ def find_listed(home: Home, recipe: Recipe, forgotten: Forgotten) -> list[Listed
         found[number] = replace(before, documents=before.documents | rows)
 
     return [found[number] for number in sorted(found)]
+
+
+def names_nothing(home: Home, found: list[Listed], forgotten: Forgotten) -> list[str]:
+    """The entries of a list that name no document and no reject: mistyped ones, and those that
+    were forgotten before. `found`: what `find_listed` has found for the list."""
+    met: set[str] = set()
+    for listed in found:
+        ingested = listed.ingested
+        for first, table in row_groups(home, ingested, ("id", "digest", "url", "text")):
+            rows = listed.documents[first : first + table.num_rows]
+            for row in table.filter(pa.array(rows)).to_pylist():
+                met.update(forgotten.met_by(row["id"], row.get("digest"), row["url"]))
+                if forgotten.hashes:
+                    met.add(exact_digest(row["text"]).hex())
+
+        with files.open_input(home.rejects(ingested.source, ingested.slice)) as stream:
+            rejects = pq.read_table(stream, columns=["id", "url"])
+        for row in rejects.filter(pa.array(listed.rejects)).to_pylist():
+            met.update(forgotten.met_by(row["id"], None, row["url"]))
+    return forgotten.without(met)
 
 
 def _rows_named(address: str, forgotten: Forgotten) -> tuple[Rows, set[str]]:

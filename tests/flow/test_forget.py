@@ -14,6 +14,7 @@ from five_corpora import CORPORA, PLANT, equal_text, planted, write
 from plain_build import job_of, plain_build, quiet
 
 from corpora.quality.forgotten import Forgotten
+from corpora.text.normalise import exact_digest
 from pipelines.home.forgotten import keep_forgotten
 from pipelines.home.layout import Home, open_home
 from pipelines.stages.forget import find_listed, take_out
@@ -241,6 +242,32 @@ def ingested(state: State) -> State:
     """What `ingest` gives."""
     kinds = ("documents/", "rejects/", "summaries/ingest/")
     return {path: content for path, content in state.items() if path.startswith(kinds)}
+
+
+def test_lines_that_name_nothing_are_said(
+    small: tuple[Path, Path], tmp_path: Path, corpus: Corpus
+) -> None:
+    """A mistyped line of a request must not pass for one that was met."""
+    _, home = small
+    texts = rows(home, "documents", "stories")
+    met = [
+        str(texts[0]["id"]),
+        str(texts[1]["digest"]),
+        exact_digest(str(texts[2]["text"])).hex(),
+        "https://WWW.stories.example/6#top",
+        "*.stories.example",
+    ]
+    unmet = ["0" * 32, "https://stories.example/mistyped", "exmple.com"]
+    (tmp_path / "list").write_text("\n".join(met + unmet))
+
+    code, out, err = corpus("forget", home, tmp_path / "list", "--dry-run", "--json")
+    assert code == 0
+    nothing = ["0" * 32, "exmple.com", "stories.example/mistyped"]
+    assert json.loads(out)["names_nothing"] == nothing
+
+    code, _, err = corpus("forget", home, tmp_path / "list", "--dry-run")
+    assert code == 0
+    assert f"warning: 3 lines of the list name nothing in this home: {', '.join(nothing)};" in err
 
 
 def test_errors(small: tuple[Path, Path], tmp_path: Path, corpus: Corpus) -> None:

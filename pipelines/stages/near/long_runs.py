@@ -7,7 +7,8 @@ twice as many values, which pages of one template rarely share and near-duplicat
 
     long-signatures   per group: second keys of documents with pairs that were left out
     long-pairs        per part of the keys: records of equal keys meet; a run that is long again is
-                      cut by the keys of the next table too
+                      cut by the keys of the next table too, and the middle of its template
+                      comes first (`pairs._split`)
     long-scores       per group: the similarity of the pairs that are new
 
 Documents that the first pairs remove for a twin outside of all long runs take no part: their twin

@@ -421,3 +421,25 @@ def test_tallies_of_the_test_data() -> None:
         "pair": 14,
         "small_print": 1,
     }
+
+
+def test_a_book_with_missing_parts_is_marked(tmp_path: Path) -> None:
+    """In the accounts of the build, not in its own row alone."""
+    whole = {"a.xhtml": f"<p>{BOOK}</p>", "b.xhtml": f"<p>{GERMAN}</p>"}
+    (tmp_path / "a.epub").write_bytes(epub(whole))
+    (tmp_path / "b.epub").write_bytes(
+        epub({"a.xhtml": whole["a.xhtml"]}, spine=["a.xhtml", "b.xhtml"])
+    )
+    found = documents(records(tmp_path))
+    assert [(record.extra.get("missing"), record.marks) for record in found] == [
+        (None, ()),
+        (1, ("missing_parts",)),
+    ]
+
+
+def test_a_pdf_named_as_text_is_no_book(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(
+        b"%PDF-1.4\n1 0 obj <</Type/Catalog>> endobj\n" + ENGLISH.encode()
+    )
+    (tmp_path / "b.txt").write_text("The form %PDF- begins every such file.\n" + ENGLISH)
+    assert outcome(records(tmp_path)) == {"binary": 1, "document": 1}

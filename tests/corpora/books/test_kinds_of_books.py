@@ -58,6 +58,13 @@ def test_markers_in_other_languages(start: str, credit: str, words: str, end: st
     assert book.text == BODY and book.markers == "pair"
 
 
+@pytest.mark.parametrize("name", ["MÄRCHEN", "A Book of Books", "EBOOKS AND THEIR READERS"])
+def test_the_marker_is_the_only_greeting(name: str) -> None:
+    text = f"*** START OF THE PROJECT GUTENBERG EBOOK {name} ***\n\n{BODY}\n\n*** END OF THE PROJECT GUTENBERG EBOOK {name} ***\n"
+    book = strip(text)
+    assert (book.title, book.text) == (name, BODY)
+
+
 def test_two_books_in_one_file() -> None:
     def one(name: str) -> str:
         return (

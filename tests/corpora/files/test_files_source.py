@@ -127,6 +127,22 @@ def test_noise_is_one_reject_and_the_next_file_is_read(name: str, tmp_path: Path
     assert isinstance(found[0], Reject) and found[0].detail
 
 
+@pytest.mark.parametrize("document", [None, "line", "blank-line"])
+def test_a_pdf_named_as_text_is_no_document(document: str | None, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"%PDF-1.4 1 0 obj <</Type/Catalog>> endobj xref")
+    (tmp_path / "b.txt").write_text("Every such file begins with\n%PDF-1.4")
+    found = records(tmp_path, document=document)
+    assert found[0].reason == "binary"  # type: ignore[union-attr]
+    assert {type(record) for record in found[1:]} == {Document}
+
+
+@pytest.mark.parametrize("form", ["jsonl", "json", "csv", "tsv", "parquet", "arrow", "html"])
+def test_an_empty_file_is_one_reject(form: str, tmp_path: Path) -> None:
+    """Often what a broken download leaves."""
+    (tmp_path / f"a.{form}").write_bytes(b"")
+    assert outcome(records(tmp_path)) == {"empty": 1}
+
+
 def test_lines_that_are_no_documents(tmp_path: Path) -> None:
     lines = [
         b'{"text": "good"}',

@@ -65,8 +65,8 @@ def test_one_object_on_one_line_and_what_is_no_object(tmp_path: Path) -> None:
     (tmp_path / "c.json").write_text("")
     found = records(tmp_path)
     told = [record.text if isinstance(record, Document) else record.reason for record in found]
-    assert told == ["alone", "one", "bad_json", "two", "bad_json"]
-    assert [record.position for record in found] == [0, 0, 1, 2, 3]
+    assert told == ["alone", "one", "bad_json", "two", "bad_json", "empty"]
+    assert [record.position for record in found] == [0, 0, 1, 2, 3, 0]
 
 
 @pytest.mark.parametrize(("ending", "separator"), [(".csv", ","), (".tsv", "\t")])

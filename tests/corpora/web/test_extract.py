@@ -16,11 +16,13 @@ import archives
 import hostile
 import pytest
 import trafilatura
+from hypothesis import given
+from hypothesis import strategies as st
 from realdata import ROOT, data_file
 
 from corpora.document import Refusal
 from corpora.text.charset import decode_page
-from corpora.web import mend_tree
+from corpora.web import head, mend_tree
 from corpora.web.extract import extract_page
 from corpora.web.http_body import decode_body
 from corpora.web.page import MAX_PAGE_BYTES, Page, PageSettings
@@ -325,3 +327,19 @@ def test_another_process_and_hash_seed_give_the_same_text() -> None:
             env={"PYTHONHASHSEED": seed, "TZ": f"UTC{seed}"},
         ).stdout
         assert pickle.loads(output) == wanted
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            "published posted first Published POSTED on at : , May 6 6th 2017 1 Jan. x İ 3rd\n".split(
+                " "
+            )
+        )
+    ).map(" ".join)
+)
+def test_a_day_in_words_is_the_first_that_the_pattern_finds(text: str) -> None:
+    """Slow twin: the pattern asked at every character."""
+    fast = head._first_in_words(text, text.lower())
+    slow = head._IN_WORDS.search(text)
+    assert (fast and fast.groups()) == (slow and slow.groups())
