@@ -42,7 +42,7 @@ def lowest_threshold(rows: int) -> float:
     """A threshold, of four digits, at or below every one that a scheme with these rows per band is
     chosen for."""
     bands = BINS // rows
-    at_wanted_chance = (1 - (1 - WANTED_CHANCE) ** (1 / bands)) ** (1 / rows)
+    at_wanted_chance: float = (1 - (1 - WANTED_CHANCE) ** (1 / bands)) ** (1 / rows)
     return math.floor(at_wanted_chance * 10_000) / 10_000
 
 

@@ -34,7 +34,8 @@ def by_second(pairs: Pairs) -> Pairs:
     """The pairs by their second place, then by their first one."""
     form = _packing(pairs)
     if form is None:
-        return pairs[np.lexsort((pairs[:, 0], pairs[:, 1]))]
+        found: Pairs = pairs[np.lexsort((pairs[:, 0], pairs[:, 1]))]
+        return found
     return form.unpack(np.sort(form.pack(pairs, 1)), 1)
 
 

@@ -286,9 +286,9 @@ def _split(runs: "Runs", is_long: NDArray[np.bool_]) -> list["Runs"]:
     kernels.join_keys(whole.keys, whole.next, joined)
     is_largest = _in_largest_part(whole.keys, joined)
 
-    middle_before = np.cumsum(is_middle) - is_middle
-    middle_before -= np.repeat(middle_before[begins], sizes)
-    is_first = is_middle & (middle_before < MIDDLE_FIRST)
+    before: NDArray[np.int64] = np.cumsum(is_middle) - is_middle
+    before_run = np.repeat(before[begins], sizes)
+    is_first = is_middle & (before - before_run < MIDDLE_FIRST)
     turn = np.where(is_middle, 2, 3)
     turn[is_largest] = 1
     turn[is_first] = 0
