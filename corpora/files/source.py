@@ -262,8 +262,6 @@ def _records(options: FilesOptions, part: Part) -> Iterator[Document | Reject]:
     form, compression = form_of(options, part)
     if form not in FORMATS:
         yield Refusal("unknown_format", f"not {', '.join(FORMATS)}").at(part.path, 0)
-    elif part.size == 0:
-        yield Refusal("empty", "a file of no bytes").at(part.path, 0)
     elif form in (".parquet", ".arrow"):
         yield from _table(options, part, form, compression)
     elif form in (*LINES, ".json") and "\n".encode(options.encoding) != b"\n":
@@ -271,7 +269,11 @@ def _records(options: FilesOptions, part: Part) -> Iterator[Document | Reject]:
         yield Refusal("bad_encoding", detail).at(part.path, 0)
     else:
         with open_inflated(part.address, compression) as stream:
-            yield from _stream_records(options, part, stream, form)
+            # The size of a file on a server may be unknown.
+            if cast(io.BufferedReader, stream).peek(1):
+                yield from _stream_records(options, part, stream, form)
+            else:
+                yield Refusal("empty", "a file of no bytes").at(part.path, 0)
 
 
 def _stream_records(

@@ -137,7 +137,8 @@ def test_json_of_any_values(values: list[Any], tmp_path_factory: pytest.TempPath
     path = tmp_path_factory.mktemp("json") / "a.jsonl"
     path.write_bytes(b"".join(json.dumps(value).encode() + b"\n" for value in values))
     part = Part(address=str(path), path="a\udcff.jsonl", size=path.stat().st_size)
-    assert len(outcomes(part)) == len(values)
+    # A file of no bytes is one reject.
+    assert len(outcomes(part)) == max(len(values), 1)
 
 
 def test_what_python_cannot_have_is_said_by_its_type() -> None:

@@ -136,7 +136,7 @@ def test_a_pdf_named_as_text_is_no_document(document: str | None, tmp_path: Path
     assert {type(record) for record in found[1:]} == {Document}
 
 
-@pytest.mark.parametrize("form", ["jsonl", "json", "csv", "tsv", "parquet", "arrow", "html"])
+@pytest.mark.parametrize("form", ["txt", "jsonl", "json", "csv", "tsv", "html"])
 def test_an_empty_file_is_one_reject(form: str, tmp_path: Path) -> None:
     """Often what a broken download leaves."""
     (tmp_path / f"a.{form}").write_bytes(b"")
