@@ -55,6 +55,10 @@ BUILD_FOLDERS = {"browser", "docs", "engines", "faults", "flow", "fuzz"}
 """Folders of tests/ whose tests build homes, or are as slow: all are marked `builds`."""
 
 
+SHORTEST_ARCHIVE = 20
+"""Bytes: gzip's header and footer around nothing."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if builds_homes(item):
@@ -62,6 +66,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     # The files that take longest begin first: at the end, one alone would keep one process busy.
     items.sort(key=builds_homes, reverse=True)
+
+
+def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
+    """Long bytes do not stand in the name of a test: those of an archive hold the time, so that two
+    processes which collect the tests in different seconds would disagree on their names."""
+    return argname if isinstance(val, bytes) and len(val) >= SHORTEST_ARCHIVE else None
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
