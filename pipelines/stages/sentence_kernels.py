@@ -917,6 +917,58 @@ def space_at(values: Bytes, at: Int, end: Int) -> Int:
     return np.int64(0)
 
 
+@jit
+def has_single_spaces(values: Bytes, begin: Int, end: Int) -> bool:
+    """Whether all white space in a piece, which begins with none, is single spaces of ASCII.
+
+    Without a branch for each byte, so that the compiler takes many at once.
+    """
+    piece = values[begin:end]
+    found = np.uint8(0)
+    before = np.uint8(0)
+
+    for byte in piece:
+        is_control = byte < 0x20
+        is_second = (byte == 0x20) & (before == 0x20)
+        begins_wide = (byte == 0xC2) | ((byte >= 0xE1) & (byte <= 0xE3))
+        found |= np.uint8(is_control | is_second | begins_wide)
+        before = byte
+
+    return found == 0 or has_single_spaces_only(piece)
+
+
+@jit
+def has_single_spaces_only(piece: Bytes) -> bool:
+    """The same for a piece with any characters; white space as in `space_at`."""
+    found = np.uint8(0)
+    first = np.uint8(0)
+    second = np.uint8(0)
+
+    for third in piece:
+        is_control = ((third >= 0x09) & (third <= 0x0D)) | ((third >= 0x1C) & (third <= 0x1F))
+        is_second_space = (third == 0x20) & (second == 0x20)
+        of_two = (second == 0xC2) & ((third == 0x85) | (third == 0xA0))
+        is_general = (third <= 0x8A) | (third == 0xA8) | (third == 0xA9) | (third == 0xAF)
+        of_three = (first == 0xE2) & (second == 0x80) & is_general
+        of_three |= (first == 0xE2) & (second == 0x81) & (third == 0x9F)
+        of_three |= (first == 0xE1) & (second == 0x9A) & (third == 0x80)
+        of_three |= (first == 0xE3) & (second == 0x80) & (third == 0x80)
+        found |= np.uint8(is_control | is_second_space | of_two | of_three)
+        first = second
+        second = third
+
+    return found == 0
+
+
+@jit
+def copy(values: Bytes, begin: Int, end: Int, out: Bytes, place: Int) -> None:
+    """Copy bytes to a place in `out`."""
+    source = values[begin:end]
+    target = out[place : place + len(source)]
+    for number in range(len(source)):
+        target[number] = source[number]
+
+
 SPACED, STRIPPED, KEPT = range(3)
 
 
@@ -987,16 +1039,23 @@ def write_sentences(
                 if at < piece_end:
                     if mode == KEPT:
                         if not is_first:
-                            while kept_to < bare_end:
-                                out[size] = values[kept_to]
-                                size += 1
-                                kept_to += 1
+                            copy(values, kept_to, bare_end, out, size)
+                            size += bare_end - kept_to
+                            kept_to = bare_end
                             out_ends[sentences] = size
                             sentences += 1
                     elif mode == SPACED and not is_first and at > bare_end:
                         out[size] = 0x20
                         size += 1
                     is_first = False
+
+                    is_tidy = has_single_spaces(values, at, piece_end)
+                    if is_tidy:
+                        bare_end = piece_end - (values[piece_end - 1] == 0x20)
+                        if mode != KEPT:
+                            copy(values, at, bare_end, out, size)
+                            size += bare_end - at
+                        at = piece_end
 
                     gap = False
                     while at < piece_end:
@@ -1019,8 +1078,7 @@ def write_sentences(
                                 if gap:
                                     out[size] = 0x20
                                     size += 1
-                                for place in range(run, at):
-                                    out[size + place - run] = values[place]
+                                copy(values, run, at, out, size)
                                 size += at - run
                             gap = False
                             bare_end = at
@@ -1050,10 +1108,8 @@ def write_sentences(
             begin = end + 1
 
         if mode == KEPT and not is_first:
-            while kept_to < last:
-                out[size] = values[kept_to]
-                size += 1
-                kept_to += 1
+            copy(values, kept_to, last, out, size)
+            size += last - kept_to
             out_ends[sentences] = size
             sentences += 1
     firsts[len(texts) - 1] = sentences

@@ -11,6 +11,7 @@ import dataclasses
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -325,7 +326,7 @@ def _lengths(
     number."""
     lengths: list[NDArray[np.int64]] = [np.zeros(0, np.int64)]
     for batch in batches:
-        of_batch = np.diff(batch.column("tokens").offsets.to_numpy())
+        of_batch = _lengths_of(batch.column("tokens"))
         lengths.append(of_batch[held_out.copied(batch, split, copy)])
     return np.concatenate(lengths)
 
@@ -372,11 +373,12 @@ def _copies(home: Home, task: Task) -> dict[str, int]:
 
 
 def _gather(home: Home, task: Task) -> pa.RecordBatch:
-    """The record batch of a shard, from the rows of its pieces."""
-    schema = token_schema(task.dtype)
-    batches: list[pa.RecordBatch] = []
+    """The record batch of a shard, from the rows of its pieces. Its tokens are copied once."""
     ids: list[str] = []
-    written = 0
+    tokens: list[NDArray[np.generic]] = []
+    token_lengths: list[NDArray[np.int64]] = []
+    sentences: list[NDArray[np.uint32]] = []
+    sentence_lengths: list[NDArray[np.int64]] = []
 
     for piece in task.pieces:
         row = 0
@@ -385,32 +387,48 @@ def _gather(home: Home, task: Task) -> pa.RecordBatch:
             wanted = rows[max(piece.start - row, 0) : max(piece.stop - row, 0)]
             row += len(rows)
             if len(wanted):
-                written += len(wanted)
-                tick(written, 0, task.file, written)
-                taken = batch.select(schema.names).take(pa.array(wanted))
-                ids += [copy_id(name, piece.copy) for name in taken.column("id").to_pylist()]
-                batches.append(taken)
+                names = batch.column("id").take(pa.array(wanted)).to_pylist()
+                ids += [copy_id(name, piece.copy) for name in names]
+                tick(len(ids), 0, task.file, len(ids))
 
-    table = pa.Table.from_batches(batches).combine_chunks()
-    tokens = table.column("tokens").combine_chunks()
-    sentences = table.column("sentences").combine_chunks()
+                tokens += _runs(batch.column("tokens"), wanted)
+                token_lengths.append(_lengths_of(batch.column("tokens"))[wanted])
+                sentences += _runs(batch.column("sentences"), wanted)
+                sentence_lengths.append(_lengths_of(batch.column("sentences"))[wanted])
 
     # Arrays of our own making: no validity bitmap, offsets from 0, so that equal values are equal
     # bytes.
     return token_batch(
         pa.array(ids, pa.string()),
-        tokens.flatten().to_numpy(),
-        _ends(tokens),
-        sentences.flatten().to_numpy(),
-        _ends(sentences),
-        schema,
+        np.concatenate(tokens),
+        _ends(np.concatenate(token_lengths)),
+        np.concatenate(sentences),
+        _ends(np.concatenate(sentence_lengths)),
+        token_schema(task.dtype),
     )
 
 
-def _ends(column: pa.LargeListArray) -> NDArray[np.int64]:
-    """(D + 1,) offsets of the lists, from 0."""
-    offsets: NDArray[np.int64] = column.offsets.to_numpy()
-    ends: NDArray[np.int64] = offsets - offsets[0]
+def _runs(column: pa.LargeListArray, rows: NDArray[np.int64]) -> list[NDArray[Any]]:
+    """Views on the values of some lists, one for each run of neighbours. `rows` (R,) rise."""
+    offsets = column.offsets.to_numpy()
+    values = column.values.to_numpy()
+    last_of_run = np.append(np.diff(rows) > 1, True)
+    first_of_run = np.append(True, last_of_run[:-1])
+    begins = offsets[rows[first_of_run]]
+    stops = offsets[rows[last_of_run] + 1]
+    return [values[begin:stop] for begin, stop in zip(begins.tolist(), stops.tolist())]
+
+
+def _lengths_of(column: pa.LargeListArray) -> NDArray[np.int64]:
+    """(D,) the length of each list."""
+    lengths: NDArray[np.int64] = np.diff(column.offsets.to_numpy())
+    return lengths
+
+
+def _ends(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(D + 1,) the offsets of lists of these lengths, from 0."""
+    ends = np.zeros(len(lengths) + 1, np.int64)
+    np.cumsum(lengths, out=ends[1:])
     return ends
 
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from pipelines.chance import CHANCES, chance
 from pipelines.home.summaries import Summary
 from pipelines.recipe import Recipe
+from pipelines.stages.token_kernels import count_marked
 from shards.roles import TokenizerFile, byte_letters, vocabulary_of
 
 RARE = 100
@@ -75,9 +76,8 @@ class TokenCounts:
             "tokens": np.diff(ends),
         }
         if self.singles is not None:
-            # Sums of documents from sums up to each token: some documents have no token.
-            before = np.concatenate([[0], np.cumsum(self.is_single[tokens], dtype=np.int64)])
-            rows["single_bytes"] = np.diff(before[ends - ends[0]])
+            rows["single_bytes"] = np.zeros(len(texts), np.int64)
+            count_marked(tokens, ends - ends[0], self.is_single, rows["single_bytes"])
 
         codes = np.array([UNKNOWN if code in ("any", "") else code for code in languages], np.str_)
         for code in np.unique(codes).tolist():

@@ -159,7 +159,8 @@ def tokenize(home: Home, recipe: Recipe, task: Task, output: files.Output) -> Re
             tick(rows, task.size * rows // max(documents, 1))
 
             # Removals are applied here alone: a changed threshold reads no archive again.
-            table = group.filter(pa.array(kept[first:rows]))
+            kept_here = kept[first:rows]
+            table = group if kept_here.all() else group.filter(pa.array(kept_here))
             if not table.num_rows:
                 continue
 

@@ -9,9 +9,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import sentencex
+from hypothesis import given
+from hypothesis import strategies as st
 from sentence_twin import as_strings, split_sentences, split_text
 
 from corpora.text.normalise import normalise
+from pipelines.stages import sentence_kernels as kernels
 from pipelines.stages import sentences as module
 from pipelines.stages.sentences import Splitter, character_classes, split_texts, splitter
 
@@ -181,6 +184,31 @@ def test_texts_of_many_languages_keep_their_order() -> None:
 def test_white_space(text: str) -> None:
     for whitespace in ("space", "strip", "keep"):
         assert split_text(text, "en", whitespace) == split_sentences(text, "en", whitespace)
+
+
+SPACES = "\t\x0b\x1c\x1f\x85\xa0\u1680\u2000\u2003\u200a\u2028\u2029\u202f\u205f\u3000"
+
+NEARLY_SPACES = (
+    "\x08\x0e\x1b\x7f\x86\xa1\xc2\u1681\u1640\u200b\u2010\u201c\u2060\u2080\u3001\u3040\u3080"
+)
+"""Characters of nearly the same bytes."""
+
+
+@given(st.text(f"ab.  {SPACES}{NEARLY_SPACES}", max_size=40))
+def test_white_space_of_every_kind(text: str) -> None:
+    for whitespace in ("space", "strip", "keep"):
+        assert split_text(text, "xx", whitespace) == split_sentences(text, "xx", whitespace)
+
+
+@given(st.text(f"ab  {SPACES}{NEARLY_SPACES}", max_size=40))
+def test_single_spaces_are_told_from_other_white_space(text: str) -> None:
+    piece = text.lstrip()
+    content = np.frombuffer(piece.encode() or b"a", np.uint8)
+
+    others = any(letter.isspace() and letter != " " for letter in piece)
+    is_tidy = not others and "  " not in piece
+    assert kernels.has_single_spaces(content, 0, len(content)) == is_tidy
+    assert kernels.has_single_spaces_only(content) == is_tidy
 
 
 @pytest.mark.builds
