@@ -25,8 +25,18 @@ F = TypeVar("F", bound=Callable[..., object])
 
 def jit(function: F) -> F:
     """Compile a function without the interpreter lock, and cache it on disk if that is possible."""
-    kernel = numba.njit(nogil=True)(function)
+    return _cached(function, numba.njit(nogil=True)(function))
 
+
+def jit_part(function: F) -> F:
+    """As `jit`, for the parts of a kernel that are called for every few bytes and make no array:
+    their arguments' references are not counted, which takes longer than many of them work."""
+    without_counting = numba.njit(nogil=True, _nrt=False)(function)  # type: ignore[call-overload]
+    return _cached(function, without_counting)
+
+
+def _cached(function: F, kernel: object) -> F:
+    """The kernel with its cache on disk."""
     # With NUMBA_DISABLE_JIT=1 numba gives back the plain function, which has nothing to cache.
     if isinstance(kernel, Dispatcher):
         try:

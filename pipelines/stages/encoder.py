@@ -7,6 +7,7 @@ about 20 times, for the versions that the tests compare.
 import itertools
 import json
 from collections.abc import Callable
+from functools import lru_cache, partial
 from importlib.metadata import version
 from typing import Any
 
@@ -46,6 +47,9 @@ Encoded = tuple[NDArray[np.uint32], NDArray[np.int64]]
 Encoder = Callable[[Sentences], Encoded]
 """Encodes S sentences."""
 
+Maker = Callable[[str], Encoder | None]
+"""Makes an encoder of the content of a `tokenizer.json`; None where it must not be used."""
+
 
 def read_tokenizer(address: str) -> Tokenizer:
     """A tokenizer that encodes text as text: special tokens in it are ordinary characters."""
@@ -60,6 +64,13 @@ def read_tokenizer(address: str) -> Tokenizer:
 def vocab_size(tokenizer: Tokenizer) -> int:
     """One more than the highest id: a given vocabulary may leave ids out."""
     return max(tokenizer.get_vocab().values()) + 1
+
+
+@lru_cache(maxsize=4)
+def vocab_size_at(address: str, digest: str) -> int:
+    """`vocab_size` of a file, read once in a process. `digest` is the file's, so that another
+    vocabulary at the same place is noticed."""
+    return vocab_size(read_tokenizer(address))
 
 
 def encode(
@@ -94,41 +105,49 @@ def plain_encoder(tokenizer: Tokenizer) -> Encoder:
     return encode_sentences
 
 
-def fastest_encoder(address: str) -> Encoder:
+def fastest_encoder(address: str, tokenizer: Tokenizer | None = None) -> Encoder:
     """Sentences by gigatoken or fastokens where they can be trusted, else by `tokenizers`; the same
-    ids.
+    ids. `tokenizer` is what `read_tokenizer` made of the file, where it is read already.
 
     One is trusted in a version that the tests compare, for a vocabulary that it can read, and once
     the first sentences of the process came out the same.
     """
     content = files.read_bytes(address).decode()
-    encoder = plain = plain_encoder(read_tokenizer(address))
-    for make in (fastokens_encoder, gigatoken_encoder):
+    plain = plain_encoder(tokenizer or read_tokenizer(address))
+    return _first_trusted(content, plain, (gigatoken_encoder, fastokens_encoder))
+
+
+def _first_trusted(content: str, plain: Encoder, makers: tuple[Maker, ...]) -> Encoder:
+    """The encoder of the first that can be trusted. The others are made only when they are needed,
+    since each takes half a second."""
+    for number, make in enumerate(makers):
         try:
             fast = make(content)
         except (ImportError, ValueError, RuntimeError):
             continue
         if fast is not None:
-            encoder = compared(fast, plain, encoder)
-    return encoder
+            others = makers[number + 1 :]
+            return compared(fast, plain, partial(_first_trusted, content, plain, others))
+    return plain
 
 
-def compared(fast: Encoder, plain: Encoder, other: Encoder) -> Encoder:
-    """Sentences by `fast` as long as the first ones come out as by `plain`; else by `other`."""
+def compared(fast: Encoder, plain: Encoder, make_other: Callable[[], Encoder]) -> Encoder:
+    """Sentences by `fast` as long as the first ones come out as by `plain`; else by the other."""
     num_compared = 0
-    is_equal = True
+    encoder = fast
 
     def encode_sentences(sentences: Sentences) -> Encoded:
-        nonlocal num_compared, is_equal
-        if not is_equal:
-            return other(sentences)
+        nonlocal num_compared, encoder
+        ids, ends = encoder(sentences)
+        if encoder is not fast or num_compared >= COMPARED_SENTENCES:
+            return ids, ends
 
-        ids, ends = fast(sentences)
-        if num_compared < COMPARED_SENTENCES:
-            first = sentences.first(COMPARED_SENTENCES, COMPARED_BYTES)
-            num_compared += len(first.ends) - 1
-            is_equal = _begins_with(ids, ends, plain(first))
-        return (ids, ends) if is_equal else other(sentences)
+        first = sentences.first(COMPARED_SENTENCES, COMPARED_BYTES)
+        num_compared += len(first.ends) - 1
+        if _begins_with(ids, ends, plain(first)):
+            return ids, ends
+        encoder = make_other()
+        return encoder(sentences)
 
     return encode_sentences
 

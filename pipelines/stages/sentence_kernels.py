@@ -16,7 +16,7 @@ The rules are those of sentencex 1.0.32 (its `find_boundary`, `inner_terminator_
 import numpy as np
 from numpy.typing import NDArray
 
-from corpora.text.jit import jit
+from corpora.text.jit import jit, jit_part
 
 Bytes = NDArray[np.uint8]
 
@@ -48,7 +48,7 @@ MOST_SPACES = 8
 LOOK_AHEAD = 24
 
 
-@jit
+@jit_part
 def decode(values: Bytes, at: Int, end: Int) -> tuple[Int, Int]:
     """(code point, bytes) of the character at a place in UTF-8; 0 beyond the basic plane."""
     first = np.int64(values[at])
@@ -62,7 +62,7 @@ def decode(values: Bytes, at: Int, end: Int) -> tuple[Int, Int]:
     return np.int64(0), np.int64(4)
 
 
-@jit
+@jit_part
 def word_hash(values: Bytes, begin: Int, end: Int) -> np.uint64:
     """FNV-1a of a word."""
     found = np.uint64(0xCBF29CE484222325)
@@ -71,7 +71,7 @@ def word_hash(values: Bytes, begin: Int, end: Int) -> np.uint64:
     return found ^ (found >> np.uint64(29))
 
 
-@jit
+@jit_part
 def look_up(
     values: Bytes,
     begin: Int,
@@ -110,13 +110,13 @@ def fill_slots(slots: NDArray[np.int32], pool: Bytes, pool_ends: Ends) -> None:
         slots[slot] = number
 
 
-@jit
+@jit_part
 def is_low(byte: Int) -> bool:
     """Whether a byte is a lower-case letter or digit of ASCII."""
     return bool(0x61 <= byte <= 0x7A or 0x30 <= byte <= 0x39)
 
 
-@jit
+@jit_part
 def low_ahead(values: Bytes, begin: Int, end: Int, classes: Bytes) -> Int:
     """Whether the first letter or digit behind any other characters is a lower-case letter or digit
     of ASCII: 1 or 0; -1 where it is too far away to be sure."""
@@ -134,7 +134,7 @@ def low_ahead(values: Bytes, begin: Int, end: Int, classes: Bytes) -> Int:
     return np.int64(0)
 
 
-@jit
+@jit_part
 def comma_ahead(values: Bytes, begin: Int, end: Int) -> bool:
     """Whether a comma follows, behind spaces and at most one straight quote."""
     at = np.int64(begin)
@@ -147,7 +147,7 @@ def comma_ahead(values: Bytes, begin: Int, end: Int) -> bool:
     return bool(at < end and values[at] == 0x2C)
 
 
-@jit
+@jit_part
 def maybe_month(values: Bytes, at: Int, end: Int) -> bool:
     """Whether the three bytes at a place begin the name of a German month."""
     if at + 3 > end:
@@ -172,7 +172,7 @@ def maybe_month(values: Bytes, at: Int, end: Int) -> bool:
     return bool(one == 0x44 and two == 0x65 and three == 0x7A)  # D
 
 
-@jit
+@jit_part
 def goes_on(values: Bytes, stop: Int, after: Int, end: Int, language: Int, classes: Bytes) -> Int:
     """Whether a sentence goes on behind `stop`, by what follows alone: 1 or 0, -1 where it is not
     sure. `after` is the first byte that is no space."""
@@ -189,7 +189,7 @@ def goes_on(values: Bytes, stop: Int, after: Int, end: Int, language: Int, class
     return np.int64(1) if comma_ahead(values, stop, end) else np.int64(0)
 
 
-@jit
+@jit_part
 def resumes(values: Bytes, closed: Int, after: Int, end: Int, language: Int, classes: Bytes) -> Int:
     """As `goes_on`, behind the quote that closes at `closed`."""
     ahead = low_ahead(values, closed, end, classes)
@@ -198,7 +198,7 @@ def resumes(values: Bytes, closed: Int, after: Int, end: Int, language: Int, cla
     return goes_on(values, after, after, end, language, classes)
 
 
-@jit
+@jit_part
 def is_list_marker(values: Bytes, begin: Int, end: Int) -> bool:
     """Whether what stands before a closing bracket may be the mark of a list: a short number, one
     letter, a roman numeral."""
@@ -227,7 +227,7 @@ def is_list_marker(values: Bytes, begin: Int, end: Int) -> bool:
     return are_digits or are_roman
 
 
-@jit
+@jit_part
 def last_word(values: Bytes, begin: Int, stop: Int) -> tuple[Int, Int, Int]:
     """(first byte, 0 where it can be looked up or else its state, its end) of the word before a
     full stop at `stop`."""
@@ -263,7 +263,7 @@ def last_word(values: Bytes, begin: Int, stop: Int) -> tuple[Int, Int, Int]:
     return at, np.int64(0), np.int64(stop)
 
 
-@jit
+@jit_part
 def ends_in_exclamation(values: Bytes, begin: Int, stop: Int) -> bool:
     """Whether the word before a mark may be one of those that sencentex knows to have one, `Yahoo!`
     and `Yum!`."""
@@ -275,7 +275,7 @@ def ends_in_exclamation(values: Bytes, begin: Int, stop: Int) -> bool:
     return bool(is_yahoo or is_yum)
 
 
-@jit
+@jit_part
 def closer_of(point: Int) -> Int:
     """The quote that closes one."""
     if point == 0x22:
@@ -297,19 +297,19 @@ def closer_of(point: Int) -> Int:
     return np.int64(0x300D)  # of U+300C
 
 
-@jit
+@jit_part
 def closes_too(point: Int) -> bool:
     """Whether a quote that opens one pair closes another."""
     return point == 0x22 or point == 0xAB or point == 0xBB or point == 0x201C
 
 
-@jit
+@jit_part
 def is_plain(kind: Int) -> bool:
     """Whether a character means nothing but itself."""
     return kind == WORD or kind == SPACE or kind == OTHER
 
 
-@jit
+@jit_part
 def next_closing_bracket(values: Bytes, begin: Int, end: Int) -> Int:
     """The place of the first closing bracket, of either width; `end` where there is none."""
     for at in range(begin, end):
@@ -325,7 +325,7 @@ def next_closing_bracket(values: Bytes, begin: Int, end: Int) -> Int:
     return np.int64(end)
 
 
-@jit
+@jit_part
 def is_closed(values: Bytes, begin: Int, end: Int, closer: Int) -> bool:
     """Whether a closing quote follows."""
     at = np.int64(begin)
@@ -346,7 +346,7 @@ def is_closed(values: Bytes, begin: Int, end: Int, closer: Int) -> bool:
     return False
 
 
-@jit
+@jit_part
 def count_byte(values: Bytes, begin: Int, end: Int, byte: Int) -> Int:
     """How often a byte occurs."""
     found = np.int64(0)
@@ -355,7 +355,7 @@ def count_byte(values: Bytes, begin: Int, end: Int, byte: Int) -> Int:
     return found
 
 
-@jit
+@jit_part
 def is_word(values: Bytes, at: Int, end: Int, classes: Bytes) -> bool:
     """Whether a letter, digit or mark begins at a place."""
     if at >= end:
@@ -364,7 +364,7 @@ def is_word(values: Bytes, at: Int, end: Int, classes: Bytes) -> bool:
     return bool(classes[point] == WORD)
 
 
-@jit
+@jit_part
 def closing_apostrophe(values: Bytes, begin: Int, end: Int, classes: Bytes) -> Int:
     """The first apostrophe that can close a quote: it stands behind neither white space nor an
     apostrophe, and before no letter. `end` where there is none."""
@@ -383,7 +383,7 @@ LAST_LATIN = 0x2C1
 PLAIN_APOSTROPHE, CONTRACTION, UNSURE_APOSTROPHE = range(3)
 
 
-@jit
+@jit_part
 def apostrophe_kind(values: Bytes, begin: Int, at: Int, end: Int, classes: Bytes) -> Int:
     """Whether an apostrophe that is in no quote stands between two letters. Not sure next to
     another one, between spaces, where it may open a quote of another kind, and next to what is no
@@ -408,7 +408,7 @@ def apostrophe_kind(values: Bytes, begin: Int, at: Int, end: Int, classes: Bytes
     return np.int64(CONTRACTION if is_before and is_behind else PLAIN_APOSTROPHE)
 
 
-@jit
+@jit_part
 def is_lone(values: Bytes, at: Int, end: Int, classes: Bytes) -> Int:
     """Whether no apostrophe but those between letters follows the one at a place: 1 or 0, -1 where
     it is not sure."""
@@ -419,7 +419,7 @@ def is_lone(values: Bytes, at: Int, end: Int, classes: Bytes) -> Int:
     return np.int64(1)
 
 
-@jit
+@jit_part
 def past_closer(values: Bytes, begin: Int, end: Int, classes: Bytes) -> Int:
     """Where a sentence ends that has a closing quote behind its mark, which ends at `begin`; -1
     where more marks follow."""
@@ -434,7 +434,7 @@ def past_closer(values: Bytes, begin: Int, end: Int, classes: Bytes) -> Int:
     return at
 
 
-@jit
+@jit_part
 def find_ends(
     values: Bytes,
     begin: Int,
@@ -893,7 +893,7 @@ def split_all(
     return paragraph, total, num_asked
 
 
-@jit
+@jit_part
 def space_at(values: Bytes, at: Int, end: Int) -> Int:
     """The bytes of the white space at a place, as Python's `str.split` knows it; 0 for none."""
     byte = values[at]
@@ -917,7 +917,7 @@ def space_at(values: Bytes, at: Int, end: Int) -> Int:
     return np.int64(0)
 
 
-@jit
+@jit_part
 def has_single_spaces(values: Bytes, begin: Int, end: Int) -> bool:
     """Whether all white space in a piece, which begins with none, is single spaces of ASCII.
 
@@ -934,10 +934,10 @@ def has_single_spaces(values: Bytes, begin: Int, end: Int) -> bool:
         found |= np.uint8(is_control | is_second | begins_wide)
         before = byte
 
-    return found == 0 or has_single_spaces_only(piece)
+    return bool(found == 0 or has_single_spaces_only(piece))
 
 
-@jit
+@jit_part
 def has_single_spaces_only(piece: Bytes) -> bool:
     """The same for a piece with any characters; white space as in `space_at`."""
     found = np.uint8(0)
@@ -957,10 +957,10 @@ def has_single_spaces_only(piece: Bytes) -> bool:
         first = second
         second = third
 
-    return found == 0
+    return bool(found == 0)
 
 
-@jit
+@jit_part
 def copy(values: Bytes, begin: Int, end: Int, out: Bytes, place: Int) -> None:
     """Copy bytes to a place in `out`."""
     source = values[begin:end]

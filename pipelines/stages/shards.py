@@ -33,7 +33,7 @@ from pipelines.recipe import (
     recipe_digest,
 )
 from pipelines.stages.accounts import total
-from pipelines.stages.encoder import PACKAGES, read_tokenizer, vocab_size
+from pipelines.stages.encoder import PACKAGES, vocab_size_at
 from pipelines.stages.stage import Pass, Result
 from pipelines.stages.token_counts import packed_uses
 from shards.errors import UserError
@@ -162,8 +162,8 @@ def _depends(piece: Piece) -> list[str | int]:
 def plan(home: Home, recipe: Recipe) -> list[Task]:
     """The shards of every source; removes files of the folder that are no longer one."""
     tokenizer_file = home.file("tokenizer", "tokenizer.json")
-    dtype = token_dtype(vocab_size(read_tokenizer(tokenizer_file)))
     digest = files.digest(tokenizer_file)
+    dtype = token_dtype(vocab_size_at(tokenizer_file, digest))
     key = recipe_key(recipe)
     tasks = []
     # The summaries of all sources are read next: as one file, an object store answers once.
@@ -456,8 +456,8 @@ def finish(home: Home, recipe: Recipe) -> list[Summary]:
 def manifest(home: Home, recipe: Recipe, written: list[Summary]) -> Manifest:
     """The manifest of the shards that were written."""
     tokenizer_file = home.file("tokenizer", "tokenizer.json")
-    tokenizer = read_tokenizer(tokenizer_file)
-    size = vocab_size(tokenizer)
+    digest = files.digest(tokenizer_file)
+    size = vocab_size_at(tokenizer_file, digest)
     content = json.loads(files.read_bytes(tokenizer_file))
 
     packages = {"corpusmill", "pyarrow", *PACKAGES}
@@ -467,7 +467,7 @@ def manifest(home: Home, recipe: Recipe, written: list[Summary]) -> Manifest:
         packages.update(load_source(options.kind).packages)
 
     info = TokenizerInfo(
-        digest=files.digest(tokenizer_file),
+        digest=digest,
         vocab_size=size,
         special=special_tokens(content),
         roles=roles_of(content),

@@ -224,8 +224,9 @@ def _loaded(address: str, digest: str) -> Loaded:
     """
     content = json.loads(files.read_bytes(address))
     unknown = None if is_lossless(content) else roles_of(content)["unknown"]
-    size = vocab_size(read_tokenizer(address))
-    return Loaded(fastest_encoder(address), size, single_byte_ids(content), unknown)
+    tokenizer = read_tokenizer(address)
+    encoder = fastest_encoder(address, tokenizer)
+    return Loaded(encoder, vocab_size(tokenizer), single_byte_ids(content), unknown)
 
 
 ENCODE = Pass(name=TOKENIZE, plan=plan, address=tokens_address, work=tokenize, flush=False)

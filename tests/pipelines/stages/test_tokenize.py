@@ -257,7 +257,7 @@ def test_an_encoder_that_differs_is_not_used() -> None:
         calls.append("wrong")
         return np.array([7, 9], np.uint32), np.array([0, 1, 2])
 
-    encoder = compared(wrong, lambda _: expected, lambda _: expected)
+    encoder = compared(wrong, lambda _: expected, lambda: lambda _: expected)
     for _ in range(3):
         assert np.array_equal(encoder(right)[0], expected[0])
     assert calls == ["wrong"]
@@ -275,7 +275,7 @@ def test_encoders_are_compared_on_a_bounded_number_of_bytes() -> None:
         seen.append(first.strings())
         return np.array([7], np.uint32), np.array([0, 1])
 
-    ids, _ = compared(fast, plain, plain)(sentences)
+    ids, _ = compared(fast, plain, lambda: plain)(sentences)
     assert ids.tolist() == [7, 8, 9]
     assert seen == [["some words"]]
 
