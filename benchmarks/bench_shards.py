@@ -7,18 +7,20 @@ an Arrow file of its own, numpy format, and reads whole rows: the easier task. T
 memmap, at least 20x `datasets`.
 
 Documents to shards: stage `tokenize` (sentences, tokens, shards, manifest) of the 24 novels, twice
-over, with 1 and 2 workers, the children already there as they are in a build; beside it
+over (or `--copies`), with 1 and 2 workers, the children already there as they are in a build;
+beside it
 `tokenizers.encode_batch_fast` alone on the same sentences, with as many threads, which splits no
 sentence and writes no file; a pool as Megatron-LM's `preprocess_data.py` has it (each process
 splits and encodes documents, the parent writes them); `datasets.map`, which encodes whole
 documents; and, where `--datatrove PYTHON` names an interpreter that has it, datatrove's
-`DocumentTokenizer`.
+`DocumentTokenizer`. The peers always have two copies: their rates do not grow with the text.
 
     python benchmarks/bench_shards.py [--rounds N] [--only reads|build] [--workers 1 2]
-                                      [--datatrove PYTHON]
+                                      [--copies N] [--datatrove PYTHON]
 """
 
 import argparse
+import itertools
 import json
 import logging
 import multiprocessing
@@ -210,7 +212,7 @@ def novels() -> Iterator[tuple[str, bytes]]:
         yield f"{number}.txt", "\n".join(sentences).encode()
 
 
-def bench_build(rounds: int, workers: list[int], datatrove: str | None) -> None:
+def bench_build(rounds: int, workers: list[int], copies: int, datatrove: str | None) -> None:
     """MB of documents a second, to shards."""
     from pipelines.adopt import adopt_recipe
     from pipelines.build import ALL, run_stages
@@ -224,12 +226,12 @@ def bench_build(rounds: int, workers: list[int], datatrove: str | None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.mkdir(os.path.join(folder, "texts"))
         for name, text in novels():
-            for copy in range(COPIES):
+            for copy in range(copies):
                 Path(folder, "texts", f"{copy}-{name}").write_bytes(text)
         home = os.path.join(folder, "home")
         recipe = (
             '[sources.novels]\nkind = "files"\ninput = "texts/*.txt"\nlanguage = "en"\n'
-            "slice_bytes = 4_000_000\n[dedup]\nexact = false\nnear = false\n"
+            f"slice_bytes = {2_000_000 * copies}\n[dedup]\nexact = false\nnear = false\n"
         )
         made = parse_recipe(recipe, "recipe", folder)
         # A new home has no slices to compare.
@@ -248,9 +250,9 @@ def bench_build(rounds: int, workers: list[int], datatrove: str | None) -> None:
             sum(summary.counts["bytes"] for summary in summaries(Home(home), TOKENIZE)) / 1e6
         )
         tokenizer = read_tokenizer(files.join(home, "tokenizer", "tokenizer.json"))
-        sentences = list(kept_sentences(home, open_home(home)[1].shards.whitespace))
-
-        texts = list(kept_texts(home))
+        texts = peers_texts(home)
+        peers_megabytes = sum(len(text.encode()) for text in texts) / 1e6
+        sentences = list(kept_sentences(texts, open_home(home)[1].shards.whitespace))
         # Two files, since datatrove gives each of its processes whole files.
         for number in range(2):
             lines = [json.dumps({"text": text}) + "\n" for text in texts[number::2]]
@@ -263,24 +265,28 @@ def bench_build(rounds: int, workers: list[int], datatrove: str | None) -> None:
                     sentences[begin : begin + 10_000], add_special_tokens=False
                 )
 
-        print(f"{megabytes:.1f} MB of text, {len(sentences):,} sentences", flush=True)
+        print(
+            f"{megabytes:.1f} MB of text; for the peers {peers_megabytes:.1f} MB, "
+            f"{len(sentences):,} sentences",
+            flush=True,
+        )
         for num_workers in workers:
             peers = [
                 Variant(
                     name=f"pool as Megatron's, {num_workers} processes",
-                    work=megabytes,
+                    work=peers_megabytes,
                     run=partial(megatron_pool, texts, home, num_workers, f"{folder}/pool.bin"),
                 ),
                 Variant(
                     name=f"datasets.map, {num_workers} processes",
-                    work=megabytes,
+                    work=peers_megabytes,
                     run=partial(datasets_map, texts, home, num_workers),
                 ),
             ]
             if datatrove:
                 run = partial(run_datatrove, datatrove, folder, num_workers)
                 name = f"datatrove's DocumentTokenizer, {num_workers} processes"
-                peers.append(Variant(name=name, work=megabytes, run=run))
+                peers.append(Variant(name=name, work=peers_megabytes, run=run))
             compare(
                 f"documents_to_shards_{num_workers}",
                 "MB of UTF-8 text a second",
@@ -293,7 +299,7 @@ def bench_build(rounds: int, workers: list[int], datatrove: str | None) -> None:
                     ),
                     Variant(
                         name=f"encode_batch_fast, {num_workers} threads",
-                        work=megabytes,
+                        work=peers_megabytes,
                         run=partial(encode, "false" if num_workers == 1 else "true"),
                     ),
                     *peers,
@@ -312,21 +318,22 @@ def job_of(home: str, num_workers: int) -> "Job":
     return Job(*open_home(home), num_workers, (), quiet)
 
 
-def kept_texts(home: str) -> Iterator[str]:
-    """Every document that the stage reads."""
+def peers_texts(home: str) -> list[str]:
+    """Of the documents that the stage reads, those of the first copies: their files' names begin
+    with the number of the copy, so they are the first in order."""
     from pipelines.home.layout import open_home
     from pipelines.look.show import show
     from pipelines.look.wanted import Wanted
 
-    for record in show(*open_home(home), Wanted()):
-        yield record["text"]
+    records = show(*open_home(home), Wanted())
+    return [record["text"] for record in itertools.islice(records, COPIES * len(list(novels())))]
 
 
-def kept_sentences(home: str, whitespace: str) -> Iterator[str]:
-    """Every sentence that the stage encodes."""
+def kept_sentences(texts: list[str], whitespace: str) -> Iterator[str]:
+    """Every sentence that the stage encodes of some documents."""
     from pipelines.stages.sentences import split_texts
 
-    for text in kept_texts(home):
+    for text in texts:
         array = pa.array([text], pa.large_string())
         yield from split_texts(array, ["en"], whitespace).strings()
 
@@ -439,9 +446,10 @@ if __name__ == "__main__":
     parser.add_argument("--only", choices=["reads", "build"], help="default: both")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--copies", type=int, default=COPIES, help="of the novels, for ours")
     parser.add_argument("--datatrove", help="an interpreter that has datatrove")
     arguments = parser.parse_args()
     if arguments.only != "build":
         bench_reads(arguments.rounds)
     if arguments.only != "reads":
-        bench_build(arguments.rounds, arguments.workers, arguments.datatrove)
+        bench_build(arguments.rounds, arguments.workers, arguments.copies, arguments.datatrove)
