@@ -55,6 +55,56 @@ BUILD_FOLDERS = {"browser", "docs", "engines", "faults", "flow", "fuzz"}
 """Folders of tests/ whose tests build homes, or are as slow: all are marked `builds`."""
 
 
+SLOW_FILES = {
+    "test_cc_news_source",
+    "test_damage",
+    "test_fast_trafilatura",
+    "test_formats",
+    "test_flags",
+    "test_gold",
+    "test_guard",
+    "test_kernels",
+    "test_language_accuracy",
+    "test_near",
+    "test_object_store",
+    "test_passages",
+    "test_plan",
+    "test_pretrain",
+    "test_report",
+    "test_sentences",
+    "test_stories_source",
+    "test_wikipedia_source",
+    "test_wikitext",
+}
+"""Files that take more than ten seconds each, two thirds of the time of those that build nothing:
+all are marked `builds` too."""
+
+PROOF_FILES = {
+    "test_beam",
+    "test_checkpoint",
+    "test_cluster_faults",
+    "test_failing_operations",
+    "test_faults",
+    "test_finetune",
+    "test_forget",
+    "test_formats_runs",
+    "test_gpu_check",
+    "test_hosts",
+    "test_jit",
+    "test_kernel_cache",
+    "test_object_store_build",
+    "test_power_loss",
+    "test_same_bytes",
+    "test_signals",
+    "test_stopped_builds",
+    "test_stories_build",
+    "test_stories_of_users",
+    "test_wheel",
+    "test_wikipedia_build",
+}
+"""Files that take half of the time of all tests: theirs are marked `proof`, and `make proofs` runs
+them."""
+
 SHORTEST_ARCHIVE = 20
 """Bytes: gzip's header and footer around nothing."""
 
@@ -63,6 +113,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if builds_homes(item):
             item.add_marker(pytest.mark.builds)
+        if item.path.stem in PROOF_FILES:
+            item.add_marker(pytest.mark.proof)
 
     # The files that take longest begin first: at the end, one alone would keep one process busy.
     items.sort(key=builds_homes, reverse=True)
@@ -79,9 +131,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def builds_homes(item: pytest.Item) -> bool:
-    """True for the tests of the folders that build homes, and of the files that train."""
+    """True for the tests of the folders that build homes, of the files that train, and of others
+    that take as long."""
     folder = item.path.relative_to(ROOT / "tests").parts[0]
-    return folder in BUILD_FOLDERS or (folder == "trainer" and item.path.stem in TRAINING_FILES)
+    trains = folder == "trainer" and item.path.stem in TRAINING_FILES
+    return folder in BUILD_FOLDERS or trains or item.path.stem in SLOW_FILES
 
 
 def python_documentation(module: str) -> str:
