@@ -71,6 +71,10 @@ _CONTROL = re.compile(
     r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]|[\U0001fffe-\U0001ffff]"
 )
 
+_ASCII_CONTROL = bytes(0x20 if byte < 0x20 or byte == 0x7F else byte for byte in range(128))
+_ASCII_CONTROL += bytes(128)
+"""The same for ASCII, as a table of bytes."""
+
 _NOT_LATIN = re.compile(r"[\u0370-\u1dff\u2c00-\ud7ff\uf900-\uffef\U00010000-\U0010ffff]")
 
 _CLD2_NAMES = {
@@ -254,7 +258,7 @@ def _has_script_of(words: str, found: str, script: "Script | None") -> bool:
 def _sure_codes(words: str) -> dict[str, int]:
     """Percentages by pycld2's own codes, the leading one first; empty where it is not sure."""
     try:
-        reliable, _, details = pycld2.detect(_CONTROL.sub(" ", words))
+        reliable, _, details = pycld2.detect(_without_controls(words))
     except (pycld2.error, UnicodeError):
         return {}
     shares: dict[str, int] = {}
@@ -374,10 +378,11 @@ def _language_of_figures(text: str) -> str:
 def _has_words(text: str) -> bool:
     """Whether a text is words rather than figures: of its letters and digits less than a quarter
     are digits, and at least a quarter of all its characters, spaces apart, are letters."""
-    letters = _letters(text)
-    digits = _count(text, unicode_table.NUMBER)
-    characters = len(text) - sum(map(str.isspace, text))
-    return 3 * digits < letters and 4 * letters >= characters
+    found = _properties_of(text)
+    letters = np.count_nonzero(found & (unicode_table.LETTER | unicode_table.MARK))
+    digits = np.count_nonzero(found & unicode_table.NUMBER)
+    characters = sum(map(len, text.split()))
+    return bool(3 * digits < letters and 4 * letters >= characters)
 
 
 def _letters(text: str) -> int:
@@ -387,9 +392,14 @@ def _letters(text: str) -> int:
 
 
 def _count(text: str, bits: int) -> int:
-    """The characters with one of these properties, by the frozen table of Unicode."""
+    """The characters with one of these properties."""
+    return int(np.count_nonzero(_properties_of(text) & bits))
+
+
+def _properties_of(text: str) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
+    """(N,) the properties of each character, by the frozen table of Unicode."""
     codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
-    return int(np.count_nonzero(_properties()[codes] & bits))
+    return _properties()[codes]
 
 
 @functools.cache
@@ -489,7 +499,7 @@ def certainly_not(sample: str, wanted: str) -> str | None:
 def _sure_shares(sample: str) -> dict[str, int] | None:
     """Percentages of a text by language, the leading one first; None if pycld2 is not sure."""
     try:
-        reliable, _, details = pycld2.detect(_CONTROL.sub(" ", sample))
+        reliable, _, details = pycld2.detect(_without_controls(sample))
     except (pycld2.error, UnicodeError):
         return None
     if not reliable:
@@ -501,6 +511,13 @@ def _sure_shares(sample: str) -> dict[str, int] | None:
     for _, code, percent, _ in details:
         shares.setdefault(_CLD2_NAMES.get(code, code), percent)
     return shares
+
+
+def _without_controls(text: str) -> str:
+    """The text with a space in place of each control, which pycld2 refuses."""
+    if text.isascii():
+        return text.encode().translate(_ASCII_CONTROL).decode()
+    return _CONTROL.sub(" ", text)
 
 
 def _certain_other(shares: dict[str, int], wanted: str) -> str | None:

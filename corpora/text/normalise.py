@@ -13,11 +13,12 @@ import math
 import re
 from typing import Any
 
+import numpy as np
 from tokenizers.normalizers import NFC
 
 _nfc = NFC()
 
-_LINE_END = re.compile("\r\n?|[\x0b\x0c\u2028\u2029]")
+_LINE_ENDS = ("\r\n", "\r", "\x0b", "\x0c", "\u2028", "\u2029")
 
 _SPACE = re.compile("[\xa0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 
@@ -79,6 +80,16 @@ _NEW_UPPER = re.compile(
 )
 
 
+_SHORT = 200
+"""Characters of a text of which looking for odd lines takes as long as mending them all."""
+
+_FEW_SPANS = 256
+"""Places for twice as many runs of odd lines; a text with more is searched again."""
+
+_CONTROLS = bytes([*range(0x09), *range(0x0E, 0x20), 0x7F])
+"""Those of ASCII that are removed; other line ends are gone before."""
+
+
 def normalise(text: str) -> str:
     """NFC text without invisible characters, with spaces as U+0020, lines that end with `\\n`, and
     no white space at either end.
@@ -86,16 +97,53 @@ def normalise(text: str) -> str:
     Tabs, variation selectors and joiners between letters that need them are kept. Never fails; lone
     surrogates are removed.
     """
-    text = _LINE_END.sub("\n", text)
+    # Each is searched for as fast as memory is read.
+    for end in _LINE_ENDS:
+        text = text.replace(end, "\n")
+
     if text.isascii():
-        text = _INVISIBLE.sub("", text)
+        text = text.encode().translate(None, _CONTROLS).decode()
+    elif len(text) < _SHORT:
+        text = normalise_lines(text)
     else:
-        text = mend_controls(text)
-        text = _SPACE.sub(" ", text)
-        text = _without_invisible(text)
-        text = _STRAY_JOINER.sub("", text)
-        text = _nfc.normalize_str(text)
+        text = mend_odd_lines(text)
     return text.strip(" \t\n")
+
+
+def mend_odd_lines(text: str) -> str:
+    """As `normalise_lines`, which sees only the lines that are not plain: no rule reaches beyond a
+    line end."""
+    # numba takes half a second to load, and most commands normalise nothing.
+    from corpora.text.plain_lines import find_odd_lines, plain_characters
+
+    content = text.encode("utf-8", "surrogatepass")
+    values = np.frombuffer(content, np.uint8)
+    spans = np.empty(_FEW_SPANS, np.int64)
+    count = find_odd_lines(values, plain_characters(), spans)
+    if count > len(spans):
+        spans = np.empty(count, np.int64)
+        find_odd_lines(values, plain_characters(), spans)
+    if not count:
+        return text
+
+    parts = []
+    written = 0
+    ends = iter(spans[:count].tolist())
+    for begin, end in zip(ends, ends):
+        parts.append(content[written:begin])
+        line = content[begin:end].decode("utf-8", "surrogatepass")
+        parts.append(normalise_lines(line).encode())
+        written = end
+    return b"".join([*parts, content[written:]]).decode()
+
+
+def normalise_lines(text: str) -> str:
+    """Lines that end with `\\n`, normalised but for the white space at their ends."""
+    text = mend_controls(text)
+    text = _SPACE.sub(" ", text)
+    text = _without_invisible(text)
+    text = _STRAY_JOINER.sub("", text)
+    return str(_nfc.normalize_str(text))
 
 
 def whole_characters(value: Any) -> Any:

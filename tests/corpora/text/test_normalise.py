@@ -3,11 +3,19 @@
 import hashlib
 import unicodedata
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpora.text.normalise import casefold, exact_digest, normalise
+from corpora.text.normalise import (
+    casefold,
+    exact_digest,
+    mend_odd_lines,
+    normalise,
+    normalise_lines,
+)
+from corpora.text.plain_lines import find_odd_lines, plain_characters
 
 TEXTS = st.text(
     st.one_of(
@@ -93,3 +101,72 @@ def test_folding_is_that_of_unicode_13_on_every_interpreter() -> None:
 )
 def test_equal_but_for_case_and_white_space(left: str, right: str, equal: bool) -> None:
     assert (exact_digest(normalise(left)) == exact_digest(normalise(right))) is equal
+
+
+# --- only lines that are not plain are looked at
+
+PLAIN = [chr(point) for point in np.flatnonzero(plain_characters()).tolist()]
+
+LINES = st.lists(
+    st.one_of(
+        st.text(st.sampled_from(PLAIN), max_size=8),
+        st.text(
+            st.sampled_from("ab é\xa0\u0301\u200b\u200c\u200d\u3000\ud800\U0001f3f4"), max_size=4
+        ),
+        st.text(st.characters(blacklist_characters="\r\x0b\x0c\u2028\u2029"), max_size=4),
+    ),
+    max_size=12,
+)
+
+
+@given(LINES, st.sampled_from(["", "\n", "\n\n"]))
+def test_lines_that_are_not_plain_are_mended_alone(lines: list[str], between: str) -> None:
+    text = between.join(lines)
+    assert mend_odd_lines(text) == normalise_lines(text)
+
+
+def test_runs_of_odd_lines() -> None:
+    """Neighbours are one run; more runs than there is room for are counted."""
+    content = np.frombuffer("a\n\xa0\nb\xa0c\n\nd\n\xa0".encode(), np.uint8)
+    spans = np.full(8, -1, np.int64)
+    assert find_odd_lines(content, plain_characters(), spans) == 4
+    assert spans.tolist() == [2, 9, 13, 15, -1, -1, -1, -1]
+
+    few = np.full(2, -1, np.int64)
+    assert find_odd_lines(content, plain_characters(), few) == 4
+    assert few.tolist() == [2, 9]
+
+
+def test_a_text_with_many_runs_of_odd_lines() -> None:
+    text = "plain\n\xa0odd\n" * 1000 + "end"
+    assert mend_odd_lines(text) == "plain\n odd\n" * 1000 + "end"
+
+
+def test_plain_characters_are_never_changed() -> None:
+    """Neither alone nor between others, by the expressions and by Unicode's tables."""
+    for letter in PLAIN:
+        assert unicodedata.combining(letter) == 0, hex(ord(letter))
+        assert unicodedata.is_normalized("NFC", letter), hex(ord(letter))
+    text = "".join(PLAIN)
+    assert normalise_lines(text) == text
+    assert normalise_lines(text[::-1]) == text[::-1]
+
+
+def test_no_plain_character_combines_with_one_before_it() -> None:
+    """Nothing composes with it: it is the second part of no canonical decomposition."""
+    seconds = set()
+    for point in range(0x110000):
+        parts = unicodedata.decomposition(chr(point)).split()
+        if len(parts) == 2 and not parts[0].startswith("<"):
+            seconds.add(chr(int(parts[1], 16)))
+    jamo = {chr(point) for point in range(0x1161, 0x11C3)}
+    assert not (seconds | jamo) & set(PLAIN)
+
+
+@pytest.mark.parametrize("character", "\r\x0b\x0c\u2028\u2029\x00\x1f\x7f")
+def test_a_long_text_with_one_odd_character(character: str) -> None:
+    """As the same text in short pieces."""
+    lines = [f"A line of words, é, number {number}." for number in range(50)]
+    lines[20] += f"{character}more"
+    expected = normalise("\n".join(lines[:21]))
+    assert normalise("\n".join(lines)) == "\n".join([expected, *lines[21:]])
