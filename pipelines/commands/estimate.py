@@ -22,8 +22,8 @@ EXACT = 1 / (1 / 78e6 + 1 / 129e6)
 NEAR = DOCUMENT_BYTES / 22e-6
 SAMPLE = 64e6
 COUNTED = 38e6
-TOKENS = 15e6
-SHARDS = 595e6
+TOKENS = 44e6
+SHARDS = 230e6
 """Bytes of text per core-second of each stage, as the rates above."""
 
 VOCABULARY = 5e6 / 1.2

@@ -45,10 +45,10 @@ def test_plain_text_by_hand() -> None:
     """30 GB of plain text on four cores, stage by stage, by the rates of docs/scale.md."""
     found = reckoned(recipe_of("files"), slices_of(*[300_000_000] * 100), workers=4)
     ingest = 30e9 / 30e6
-    after = 30e9 * (1 / 15e6 + 1 / 595e6 + 1 / 78e6 + 1 / 129e6 + 22e-6 / 2000 + 1 / 64e6)
+    after = 30e9 * (1 / 44e6 + 1 / 230e6 + 1 / 78e6 + 1 / 129e6 + 22e-6 / 2000 + 1 / 64e6)
     vocabulary = 1e9 / (5e6 / 1.2)
     seconds = ingest / 4 + after / 4 + vocabulary
-    assert found.hours == round(seconds / 3600, 4) == 0.3768
+    assert found.hours == round(seconds / 3600, 4) == 0.2908
     assert found.core_hours_of_ingest == round(ingest / 3600, 4)
     assert found.core_hours_after == round((after + vocabulary) / 3600, 4)
     assert found.text_bytes == 30_000_000_000 and found.disk_bytes == 75_000_000_000
@@ -86,7 +86,7 @@ def test_stages_that_are_off_cost_nothing() -> None:
         "files", tables='[dedup]\nexact = false\nnear = false\n[tokenizer]\npath = "/t.json"\n'
     )
     found = reckoned(bare, slices, 2)
-    assert found.core_hours_after == round(50e9 * (1 / 15e6 + 1 / 595e6) / 3600, 4)
+    assert found.core_hours_after == round(50e9 * (1 / 44e6 + 1 / 230e6) / 3600, 4)
     assert found.core_hours_after < whole.core_hours_after / 2
     assert found.disk_bytes == 85_000_000_000
 
