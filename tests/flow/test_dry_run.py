@@ -54,8 +54,8 @@ def test_plain_text_by_hand() -> None:
     assert found.text_bytes == 30_000_000_000 and found.disk_bytes == 75_000_000_000
     assert found.memory_bytes == 300_000_000 + 4 * 500_000_000 + 15_000_000 * 150
     assert list(lines(found)) == [
-        "estimate for 4 cores (--workers 4): 22 min, 75.0 GB of disk, 4.5 GB of memory",
-        "  ingest 0.3 core-hours, later stages 1.0 core-hours, 30.0 GB of text; by the rates of "
+        "estimate for 4 cores (--workers 4): 17 min, 75.0 GB of disk, 4.5 GB of memory",
+        "  ingest 0.3 core-hours, later stages 0.7 core-hours, 30.0 GB of text; by the rates of "
         "docs/scale.md, measured on one machine: another may be twice as fast or half",
     ]
 
